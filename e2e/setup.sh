@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Installs what the project needs on Debian 12 and skips what is there already.
+# Tools of our own go to the user's cache folder, so that a second checkout finds them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tools="${TESSERA_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/tessera/tools}"
+toolchain=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+trunk_version=0.21.14
+bindgen_version=0.2.130
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else say "needs root: $*"; exit 1; fi; }
+
+packages=()
+need() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed' || packages+=("$1"); }
+for package in chromium chromium-driver mesa-vulkan-drivers libvulkan1 postgresql fonts-noto-cjk ca-certificates; do need "$package"; done
+if [ "${#packages[@]}" -gt 0 ]; then
+  say "installing ${packages[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+command -v rustup >/dev/null || { say "Rust is missing: install it with rustup, then run this again"; exit 1; }
+if ! rustup run "$toolchain" rustc --version >/dev/null 2>&1; then
+  say "installing Rust $toolchain"
+  rustup toolchain install "$toolchain" --profile minimal --component clippy --component rustfmt
+fi
+rustup target list --toolchain "$toolchain" --installed | grep -qx wasm32-unknown-unknown \
+  || rustup target add --toolchain "$toolchain" wasm32-unknown-unknown
+for component in clippy rustfmt; do
+  rustup component list --toolchain "$toolchain" --installed | grep -q "^$component" \
+    || rustup component add --toolchain "$toolchain" "$component"
+done
+
+# Built in a folder of their own, so that the checkout's target folder is not touched.
+build="$tools/build"
+if ! "$tools/bin/wasm-bindgen" --version 2>/dev/null | grep -q " $bindgen_version\$"; then
+  say "building wasm-bindgen $bindgen_version (2 minutes)"
+  CARGO_TARGET_DIR="$build" cargo install --quiet --root "$tools" wasm-bindgen-cli --version "$bindgen_version"
+fi
+if ! "$tools/bin/trunk" --version 2>/dev/null | grep -q " $trunk_version\$"; then
+  say "building trunk $trunk_version (7 minutes)"
+  CARGO_TARGET_DIR="$build" cargo install --quiet --locked --root "$tools" trunk --version "$trunk_version"
+fi
+rm -rf "$build"

@@ -1,0 +1,193 @@
+//! One device: adapter, limits, compiled pipelines, and the rule that no result is believed before
+//! every error scope around it has been read.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures_channel::oneshot;
+use web_time::Instant;
+
+use crate::budget::Budget;
+use crate::error::GpuError;
+use crate::kernels::Kernel;
+
+pub struct Gpu {
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub info: GpuInfo,
+    pub(crate) budget: Budget,
+    pipelines: HashMap<Kernel, wgpu::ComputePipeline>,
+    lost: Arc<OnceLock<String>>,
+}
+
+/// What a device says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GpuInfo {
+    pub name: String,
+    /// `vulkan`, `metal`, `dx12` or `webgpu`.
+    pub backend: &'static str,
+    /// The adapter is a CPU's: llvmpipe, `SwiftShader` and the like.
+    pub software: bool,
+    /// Largest buffer that a shader may read, in bytes.
+    pub buffer_bytes_max: u64,
+}
+
+/// Open error scopes; closed by [`Gpu::close`].
+pub(crate) struct Scopes([wgpu::ErrorScopeGuard; 3]);
+
+impl Gpu {
+    /// Opens the adapter that the platform prefers for heavy work. `limit` is the budget of one
+    /// submission.
+    pub async fn open(limit: Duration) -> Result<Self, GpuError> {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+            backends: wgpu::Backends::PRIMARY,
+            ..wgpu::InstanceDescriptor::new_without_display_handle()
+        });
+        let options = wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
+        let adapter = instance
+            .request_adapter(&options)
+            .await
+            .map_err(|error| GpuError::NoAdapter { reason: error.to_string() })?;
+        Self::from_adapter(&adapter, limit).await
+    }
+
+    async fn from_adapter(adapter: &wgpu::Adapter, limit: Duration) -> Result<Self, GpuError> {
+        let limits = adapter.limits();
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("tessera"),
+            required_limits: limits.clone(),
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        };
+        let (device, queue) =
+            adapter.request_device(&descriptor).await.map_err(|error| GpuError::NoDevice { reason: error.to_string() })?;
+        let lost = Arc::new(OnceLock::new());
+        let on_lost = Arc::clone(&lost);
+        device.set_device_lost_callback(move |reason, message| {
+            on_lost.get_or_init(|| format!("{reason:?}: {message}"));
+        });
+        let about = adapter.get_info();
+        let info = GpuInfo {
+            name: if about.name.is_empty() { "GPU".to_owned() } else { about.name },
+            backend: match about.backend {
+                wgpu::Backend::Vulkan => "vulkan",
+                wgpu::Backend::Metal => "metal",
+                wgpu::Backend::Dx12 => "dx12",
+                wgpu::Backend::Gl => "gl",
+                wgpu::Backend::Noop => "noop",
+                wgpu::Backend::BrowserWebGpu => "webgpu",
+            },
+            software: about.device_type == wgpu::DeviceType::Cpu,
+            buffer_bytes_max: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
+        };
+        Ok(Self { device, queue, info, budget: Budget::new(limit), pipelines: HashMap::new(), lost })
+    }
+
+    /// Why the device is gone, if it is.
+    pub fn lost(&self) -> Option<GpuError> {
+        self.lost.get().map(|reason| GpuError::Lost { reason: reason.clone() })
+    }
+
+    /// Starts learning anew with another budget.
+    pub fn set_budget(&mut self, budget: Budget) {
+        self.budget = budget;
+    }
+
+    pub(crate) fn pipeline(&mut self, kernel: Kernel) -> &wgpu::ComputePipeline {
+        let device = &self.device;
+        self.pipelines.entry(kernel).or_insert_with(|| {
+            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(kernel.label()),
+                source: wgpu::ShaderSource::Wgsl(kernel.shader().into()),
+            });
+            device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(kernel.label()),
+                layout: None,
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions::default(),
+                cache: None,
+            })
+        })
+    }
+
+    /// Refuses a buffer that the device cannot hold.
+    pub(crate) fn check_size(&self, label: &str, needed: u64) -> Result<(), GpuError> {
+        let limit = self.info.buffer_bytes_max;
+        if needed > limit {
+            return Err(GpuError::TooLarge { label: label.to_owned(), needed, limit });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+        self.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size: bytes, usage, mapped_at_creation: false })
+    }
+
+    pub(crate) fn filled(&self, label: &str, bytes: &[u8]) -> wgpu::Buffer {
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+        let size = u64::try_from(bytes.len()).expect("a length should fit 64 bits");
+        let buffer = self.buffer(label, size, usage);
+        self.queue.write_buffer(&buffer, 0, bytes);
+        buffer
+    }
+
+    pub(crate) fn scopes(&self) -> Scopes {
+        let push = |filter| self.device.push_error_scope(filter);
+        Scopes([push(wgpu::ErrorFilter::OutOfMemory), push(wgpu::ErrorFilter::Internal), push(wgpu::ErrorFilter::Validation)])
+    }
+
+    /// Reads the scopes, innermost first. An error here means that nothing computed inside them counts.
+    pub(crate) async fn close(&self, scopes: Scopes) -> Result<(), GpuError> {
+        let mut first = None;
+        for scope in scopes.0.into_iter().rev() {
+            if let Some(error) = scope.pop().await {
+                first.get_or_insert(error);
+            }
+        }
+        if let Some(lost) = self.lost() {
+            return Err(lost);
+        }
+        match first {
+            None => Ok(()),
+            Some(wgpu::Error::OutOfMemory { source }) => Err(GpuError::OutOfMemory { reason: source.to_string() }),
+            Some(wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. }) => {
+                Err(GpuError::Validation { reason: description })
+            }
+        }
+    }
+
+    /// Submits and waits until the device is done. Returns how long that took.
+    pub(crate) async fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<Duration, GpuError> {
+        let begun = Instant::now();
+        self.queue.submit([encoder.finish()]);
+        let (sender, receiver) = oneshot::channel();
+        self.queue.on_submitted_work_done(move || {
+            // The receiver is gone only when the run was dropped; nobody waits then.
+            sender.send(()).unwrap_or_default();
+        });
+        self.wait(receiver).await?;
+        Ok(begun.elapsed())
+    }
+
+    /// The bytes of a mappable buffer.
+    pub(crate) async fn read(&self, buffer: &wgpu::Buffer) -> Result<Vec<f32>, GpuError> {
+        let (sender, receiver) = oneshot::channel();
+        buffer.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
+        self.wait(receiver).await?.map_err(|error| GpuError::Lost { reason: error.to_string() })?;
+        let values = {
+            let view = buffer.get_mapped_range(..).map_err(|error| GpuError::Lost { reason: error.to_string() })?;
+            bytemuck::pod_collect_to_vec(&view[..])
+        };
+        buffer.unmap();
+        Ok(values)
+    }
+
+    async fn wait<T>(&self, receiver: oneshot::Receiver<T>) -> Result<T, GpuError> {
+        // In a browser this does nothing: the event loop calls back by itself.
+        self.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|error| GpuError::Lost { reason: error.to_string() })?;
+        let answer = receiver.await.map_err(|error| GpuError::Lost { reason: error.to_string() })?;
+        self.lost().map_or(Ok(answer), Err)
+    }
+}

@@ -1,0 +1,84 @@
+//! Which computed tensors may share a buffer.
+
+use super::{Plan, Source};
+
+/// A buffer for every computed value: two values share one when their lives do not overlap.
+#[derive(Debug)]
+pub struct Slots {
+    /// Slot of each value of the plan; `None` for inputs, constants and aliases.
+    pub of_value: Vec<Option<usize>>,
+    /// Size of each slot, in values.
+    pub sizes: Vec<usize>,
+}
+
+impl Plan {
+    /// Assigns buffers in order of first use, each time the smallest free one that fits, else the
+    /// largest free one, grown.
+    pub fn slots(&self) -> Slots {
+        let mut last_use = vec![0; self.values.len()];
+        for (index, step) in self.steps.iter().enumerate() {
+            last_use[step.output] = last_use[step.output].max(index);
+            for &id in &step.inputs {
+                last_use[self.root(id)] = index;
+            }
+        }
+        last_use[self.root(self.output)] = usize::MAX;
+
+        let mut slots = Slots { of_value: vec![None; self.values.len()], sizes: Vec::new() };
+        let mut free: Vec<usize> = Vec::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            if slots.of_value[step.output].is_none() {
+                let slot = slots.take(&mut free, self.values[step.output].len());
+                slots.of_value[step.output] = Some(slot);
+            }
+            let mut done: Vec<usize> = step.inputs.iter().map(|&id| self.root(id)).filter(|&id| last_use[id] == index).collect();
+            done.sort_unstable();
+            done.dedup();
+            free.extend(done.into_iter().filter_map(|id| slots.of_value[id]));
+        }
+        slots
+    }
+
+    /// Bytes that a device needs at once for this plan: constants, input, computed values and the
+    /// copy that is read back.
+    pub fn device_bytes(&self) -> u64 {
+        let constants: usize = self.constants().map(|(_, data)| data.len()).sum();
+        let computed: usize = self.slots().sizes.iter().sum();
+        let ends = self.values[self.input].len() + self.values[self.output].len();
+        4 * u64::try_from(constants + computed + ends).unwrap_or(u64::MAX / 4)
+    }
+
+    /// The largest single buffer, in bytes.
+    pub fn buffer_bytes_max(&self) -> u64 {
+        let computed = self.slots().sizes.into_iter().max().unwrap_or(0);
+        let constants = self.constants().map(|(_, data)| data.len()).max().unwrap_or(0);
+        let largest = computed.max(constants).max(self.values[self.input].len()).max(self.values[self.output].len());
+        4 * u64::try_from(largest).unwrap_or(u64::MAX / 4)
+    }
+
+    /// The constants that some step reads.
+    fn constants(&self) -> impl Iterator<Item = (usize, &[f32])> {
+        let mut used: Vec<usize> = self.steps.iter().flat_map(|step| &step.inputs).map(|&id| self.root(id)).collect();
+        used.sort_unstable();
+        used.dedup();
+        used.into_iter().filter_map(|id| match &self.values[id].source {
+            Source::Constant(data) => Some((id, data.as_ref())),
+            Source::Input | Source::Computed | Source::Alias(_) => None,
+        })
+    }
+}
+
+impl Slots {
+    fn take(&mut self, free: &mut Vec<usize>, len: usize) -> usize {
+        let fitting = (0..free.len()).filter(|&i| self.sizes[free[i]] >= len).min_by_key(|&i| self.sizes[free[i]]);
+        let largest = || (0..free.len()).max_by_key(|&i| self.sizes[free[i]]);
+        if let Some(i) = fitting.or_else(largest) {
+            let slot = free.swap_remove(i);
+            self.sizes[slot] = self.sizes[slot].max(len);
+            slot
+        } else {
+            self.sizes.push(len);
+            self.sizes.len() - 1
+        }
+    }
+}

@@ -1,0 +1,54 @@
+struct Params { start: u32, units: u32, axis: u32, inner: u32 }
+
+@group(0) @binding(0) var<storage, read> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+
+var<workgroup> partial: array<f32, GROUP>;
+
+@compute @workgroup_size(GROUP)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(num_workgroups) groups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let unit = unit_of(p.start, group, groups);
+  if (unit >= p.start + p.units) { return; }
+  let base = (unit / p.inner) * p.axis * p.inner + unit % p.inner;
+
+  // The first element stands for a lane that has none: it is in the row, so the maximum is unharmed.
+  var best = x[base];
+  for (var i = lane; i < p.axis; i += GROUP) {
+    let v = x[base + i * p.inner];
+    if (is_nan(v) || (!is_nan(best) && v > best)) { best = v; }
+  }
+  partial[lane] = best;
+  workgroupBarrier();
+  for (var half = GROUP / 2u; half > 0u; half /= 2u) {
+    if (lane < half) {
+      let other = partial[lane + half];
+      let own = partial[lane];
+      if (is_nan(other) || (!is_nan(own) && other > own)) { partial[lane] = other; }
+    }
+    workgroupBarrier();
+  }
+  let top = partial[0];
+  workgroupBarrier();
+
+  var sum = 0.0;
+  for (var i = lane; i < p.axis; i += GROUP) {
+    let e = exp(x[base + i * p.inner] - top);
+    out[base + i * p.inner] = e;
+    sum += e;
+  }
+  partial[lane] = sum;
+  workgroupBarrier();
+  for (var half = GROUP / 2u; half > 0u; half /= 2u) {
+    if (lane < half) { partial[lane] += partial[lane + half]; }
+    workgroupBarrier();
+  }
+  let total = partial[0];
+  for (var i = lane; i < p.axis; i += GROUP) {
+    out[base + i * p.inner] = out[base + i * p.inner] / total;
+  }
+}

@@ -1,0 +1,96 @@
+//! Every operator against onnxruntime: `onnx/make.py` made the models and the answers.
+
+use std::path::Path;
+
+use gpu_kernels::graph::Graph;
+use gpu_kernels::graph::forward::Session;
+
+use crate::{assert_close, gpu, no_pause};
+
+struct Case {
+    name: String,
+    graph: Graph,
+    rows: usize,
+    row: Vec<usize>,
+    input: Vec<f32>,
+    shape: Vec<usize>,
+    output: Vec<f32>,
+}
+
+fn read_tensor(bytes: &mut &[u8]) -> (Vec<usize>, Vec<f32>) {
+    let mut word = || {
+        let (head, rest) = bytes.split_at(4);
+        *bytes = rest;
+        u32::from_le_bytes(head.try_into().unwrap())
+    };
+    let rank = word();
+    let shape: Vec<usize> = (0..rank).map(|_| word().try_into().unwrap()).collect();
+    let values = (0..shape.iter().product()).map(|_| f32::from_bits(word())).collect();
+    (shape, values)
+}
+
+fn cases() -> Vec<Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/onnx");
+    let mut models: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ext| ext == "onnx"))
+        .collect();
+    models.sort();
+    models
+        .into_iter()
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let data = std::fs::read(path.with_extension("bin")).unwrap();
+            let mut data = &data[..];
+            let (mut input_shape, input) = read_tensor(&mut data);
+            let (shape, output) = read_tensor(&mut data);
+            let row = input_shape.split_off(1);
+            let graph = Graph::parse(&std::fs::read(&path).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
+            Case { name, graph, rows: input_shape[0], row, input, shape, output }
+        })
+        .collect()
+}
+
+#[test]
+fn the_references_agree_with_onnxruntime_on_every_operator() {
+    let cases = cases();
+    assert!(cases.len() > 50, "only {} cases were found", cases.len());
+    for case in cases {
+        let plan = case.graph.plan(case.rows, &case.row).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+
+        let output = plan.run_reference(&case.input);
+
+        assert_eq!(plan.values[plan.output].shape, case.shape, "{}", case.name);
+        assert_close(&case.name, &output, &case.output, 1e-6, 1e-5);
+    }
+}
+
+#[test]
+fn the_device_agrees_with_onnxruntime_on_every_operator() {
+    let Some(mut gpu) = gpu() else { return };
+    for case in cases() {
+        let mut session = Session::new(case.graph, case.row).unwrap();
+
+        let output = pollster::block_on(session.run(&mut gpu, case.rows, &case.input, no_pause))
+            .unwrap_or_else(|error| panic!("{}: {error}", case.name));
+
+        assert_close(&case.name, &output, &case.output, 2e-6, 1e-5);
+    }
+}
+
+#[test]
+fn only_models_that_mix_rows_are_said_to_mix_them() {
+    for case in cases() {
+        let shapes = case.graph.row_shapes(&case.row).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+
+        // A product that puts the rows in its columns leaves the row layout, though it comes back later.
+        let expected = match case.name.as_str() {
+            "mixes_rows" => Some("Softmax_0".to_owned()),
+            "gemm_trans_a" => Some("Gemm_0".to_owned()),
+            _ => None,
+        };
+        assert_eq!(shapes.mixed_by, expected, "{}", case.name);
+        assert_eq!(shapes.output, case.shape[1..], "{}", case.name);
+    }
+}

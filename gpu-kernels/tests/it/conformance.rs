@@ -1,0 +1,127 @@
+//! Each kernel on the device against its reference, at the sizes where shaders go wrong: one, a
+//! workgroup less one, a workgroup, one more, and more than one dimension of a dispatch can hold.
+
+use gpu_kernels::graph::forward::Session;
+use gpu_kernels::graph::onnx::{Attribute, Model, Tensor};
+use gpu_kernels::kernels::{GROUP, matmul};
+
+use crate::build::{floats, int, ints, model, node, noise, parse};
+use crate::{assert_close, gpu, no_pause};
+
+const SIZES: [u32; 6] = [1, GROUP - 1, GROUP, GROUP + 1, 3 * GROUP + 7, 66_000];
+
+#[track_caller]
+fn check(label: &str, model: &Model, rows: usize, row: &[usize], input: &[f32]) {
+    let Some(mut gpu) = gpu() else { return };
+    let graph = parse(model).unwrap();
+    let expected = graph.plan(rows, row).unwrap().run_reference(input);
+    let mut session = Session::new(graph, row.to_vec()).unwrap();
+
+    let output = pollster::block_on(session.run(&mut gpu, rows, input, no_pause)).unwrap();
+
+    assert_close(label, &output, &expected, 2e-6, 1e-5);
+}
+
+fn at(size: u32) -> usize {
+    usize::try_from(size).unwrap()
+}
+
+fn check_sizes(op: &str, inputs: &[&str], attributes: &[Attribute], constants: &[Tensor]) {
+    for size in SIZES {
+        let model = model(vec![node(op, inputs, "y", attributes.to_vec())], constants.to_vec());
+        check(&format!("{op} of {size}"), &model, 2, &[at(size)], &noise(2 * at(size)));
+    }
+}
+
+#[test]
+fn unary_kernels_conform() {
+    for op in ["Relu", "LeakyRelu", "Sigmoid", "Tanh"] {
+        check_sizes(op, &["x"], &[], &[]);
+    }
+    let bounds = [floats("low", &[], vec![-0.25]), floats("high", &[], vec![0.5])];
+    check_sizes("Clip", &["x", "low", "high"], &[], &bounds);
+}
+
+#[test]
+fn binary_kernels_conform() {
+    for op in ["Add", "Sub", "Mul", "Div"] {
+        check_sizes(op, &["x", "c"], &[], &[floats("c", &[1], vec![1.5])]);
+        check_sizes(op, &["x", "x"], &[], &[]);
+    }
+}
+
+#[test]
+fn softmax_conforms() {
+    check_sizes("Softmax", &["x"], &[int("axis", -1)], &[]);
+}
+
+#[test]
+fn concat_conforms() {
+    check_sizes("Concat", &["x", "x"], &[int("axis", 1)], &[]);
+}
+
+#[test]
+fn transpose_conforms() {
+    for size in SIZES {
+        let model = model(vec![node("Transpose", &["x"], "y", vec![ints("perm", &[0, 2, 1])])], vec![]);
+        check(&format!("transpose of {size}"), &model, 2, &[at(size), 3], &noise(6 * at(size)));
+    }
+}
+
+#[test]
+fn batch_norm_conforms() {
+    for size in SIZES {
+        let stats = ["s", "b", "m", "v"].map(|name| floats(name, &[3], vec![0.5, 1.25, 2.0]));
+        let model = model(vec![node("BatchNormalization", &["x", "s", "b", "m", "v"], "y", vec![])], stats.to_vec());
+        check(&format!("batch_norm of {size}"), &model, 2, &[3, at(size)], &noise(6 * at(size)));
+    }
+}
+
+#[test]
+fn matmul_conforms_around_its_tile() {
+    let edge = [1, matmul::TILE - 1, matmul::TILE, matmul::TILE + 1];
+    let depth = [1, matmul::DEPTH - 1, matmul::DEPTH, matmul::DEPTH + 1, 100];
+    for (m, n) in edge.into_iter().flat_map(|m| edge.map(|n| (m, n))) {
+        for k in depth {
+            let weights = floats("w", &[i64::from(k), i64::from(n)], noise(at(k * n)));
+            let model = model(vec![node("MatMul", &["x", "w"], "y", vec![])], vec![weights]);
+            check(&format!("matmul {m} {n} {k}"), &model, at(m), &[at(k)], &noise(at(m * k)));
+        }
+    }
+}
+
+#[test]
+fn convolution_and_pooling_conform_at_every_size() {
+    for size in SIZES {
+        let weights = floats("w", &[2, 1, 3], noise(6));
+        let conv = model(vec![node("Conv", &["x", "w"], "y", vec![ints("pads", &[1, 1])])], vec![weights]);
+        check(&format!("conv of {size}"), &conv, 2, &[1, at(size)], &noise(2 * at(size)));
+        for op in ["MaxPool", "AveragePool"] {
+            let window = vec![ints("kernel_shape", &[3]), ints("pads", &[1, 1])];
+            let pool = model(vec![node(op, &["x"], "y", window)], vec![]);
+            check(&format!("{op} of {size}"), &pool, 2, &[1, at(size)], &noise(2 * at(size)));
+        }
+        let global = model(vec![node("GlobalAveragePool", &["x"], "y", vec![])], vec![]);
+        // All of one sign: a mean near zero would show the order of its sum, not the kernel.
+        let positive: Vec<f32> = noise(2 * at(size)).into_iter().map(|v| v + 1.5).collect();
+        check(&format!("global of {size}"), &global, 2, &[1, at(size)], &positive);
+    }
+}
+
+#[test]
+fn more_groups_than_one_dimension_of_a_dispatch_holds_conform() {
+    let rows = at(GROUP * 65_536 + 65);
+    let relu = model(vec![node("Relu", &["x"], "y", vec![])], vec![]);
+    check("relu at the limit", &relu, 1, &[rows], &noise(rows));
+}
+
+#[test]
+fn nan_and_infinity_in_data_stay_what_they_are() {
+    let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -0.0, 1.0, f32::MAX, -2.5, 1e-40];
+    for op in ["Relu", "LeakyRelu", "Sigmoid", "Tanh", "Softmax"] {
+        let model = model(vec![node(op, &["x"], "y", vec![])], vec![]);
+        check(op, &model, 1, &[odd.len()], &odd);
+    }
+    let window = vec![ints("kernel_shape", &[2])];
+    check("MaxPool", &model(vec![node("MaxPool", &["x"], "y", window)], vec![]), 1, &[1, odd.len()], &odd);
+}

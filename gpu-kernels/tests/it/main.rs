@@ -1,0 +1,33 @@
+//! Kernels and graph executor against their references and against onnxruntime's answers.
+
+mod build;
+mod cases;
+mod conformance;
+mod refusals;
+mod rows;
+mod shaders;
+
+/// The device under test. Where there is none the test says SKIP, and under `REQUIRE_GPU=1` fails.
+fn gpu() -> Option<gpu_kernels::gpu::Gpu> {
+    match pollster::block_on(gpu_kernels::gpu::Gpu::open(gpu_kernels::budget::NATIVE)) {
+        Ok(gpu) => Some(gpu),
+        Err(error) => {
+            assert!(std::env::var_os("REQUIRE_GPU").is_none(), "REQUIRE_GPU is set: {error}");
+            eprintln!("SKIP {error}");
+            None
+        }
+    }
+}
+
+async fn no_pause(_busy: std::time::Duration) {}
+
+/// |a − b| ≤ `rtol`·|b| + `atol`·max|b|; NaN equals NaN.
+#[track_caller]
+fn assert_close(label: &str, found: &[f32], expected: &[f32], atol: f32, rtol: f32) {
+    assert_eq!(found.len(), expected.len(), "{label}: length");
+    let top = expected.iter().filter(|v| v.is_finite()).fold(0.0f32, |top, v| top.max(v.abs()));
+    for (i, (a, b)) in found.iter().zip(expected).enumerate() {
+        let close = a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()) || (a - b).abs() <= atol * top + rtol * b.abs();
+        assert!(close, "{label}: place {i}: {a} where {b} was expected");
+    }
+}

@@ -1,0 +1,171 @@
+//! Each thing a model can have wrong is a refusal of its own, which names the place.
+
+use gpu_kernels::graph::onnx::{FLOAT, Model, OperatorSet};
+use gpu_kernels::graph::{Graph, ModelError};
+use prost::Message;
+use proptest::prelude::*;
+
+use crate::build::{floats, int, ints, longs, model, node, noise, parse, value};
+
+fn refusal(model: &Model, row: &[usize]) -> ModelError {
+    parse(model).and_then(|graph| graph.row_shapes(row)).expect_err("the model should be refused")
+}
+
+#[test]
+fn a_file_that_is_no_model_is_refused() {
+    for bytes in [&b""[..], b"not a model", &[0xff; 40]] {
+        assert!(matches!(Graph::parse(bytes), Err(ModelError::NotOnnx { .. })), "{bytes:?}");
+    }
+}
+
+#[test]
+fn an_old_operator_set_is_refused_with_its_number() {
+    let mut old = model(vec![node("Relu", &["x"], "y", vec![])], vec![]);
+    old.opset_import = vec![OperatorSet { domain: String::new(), version: 11 }];
+
+    assert_eq!(refusal(&old, &[2]), ModelError::Opset { found: 11 });
+}
+
+#[test]
+fn an_unknown_operator_is_refused_by_name_with_those_we_have() {
+    let error = refusal(&model(vec![node("Erf", &["x"], "y", vec![])], vec![]), &[2]);
+
+    assert!(error.to_string().contains("operator Erf"), "{error}");
+    assert!(error.to_string().contains("Add, AveragePool, BatchNormalization"), "{error}");
+}
+
+#[test]
+fn an_unknown_attribute_is_refused() {
+    let error = refusal(&model(vec![node("Relu", &["x"], "y", vec![int("surprise", 1)])], vec![]), &[2]);
+
+    assert!(matches!(error, ModelError::UnsupportedAttribute { attribute, .. } if attribute == "surprise"));
+}
+
+#[test]
+fn a_second_input_or_output_is_refused_by_name() {
+    let mut two = model(vec![node("Add", &["x", "z"], "y", vec![])], vec![]);
+    two.graph.as_mut().unwrap().input.push(value("z", FLOAT, &[]));
+    assert_eq!(refusal(&two, &[2]), ModelError::InputCount { names: vec!["x".into(), "z".into()] });
+
+    let mut two = model(vec![node("Relu", &["x"], "y", vec![])], vec![]);
+    two.graph.as_mut().unwrap().output.push(value("x", FLOAT, &[]));
+    assert_eq!(refusal(&two, &[2]), ModelError::OutputCount { names: vec!["y".into(), "x".into()] });
+}
+
+#[test]
+fn a_half_precision_input_is_refused() {
+    let mut half = model(vec![node("Relu", &["x"], "y", vec![])], vec![]);
+    half.graph.as_mut().unwrap().input = vec![value("x", 10, &[None, Some(2)])];
+
+    assert_eq!(refusal(&half, &[2]), ModelError::DataType { tensor: "x".into(), found: "float16" });
+}
+
+#[test]
+fn a_row_of_another_shape_is_refused_with_both_shapes() {
+    let mut fixed = model(vec![node("Relu", &["x"], "y", vec![])], vec![]);
+    fixed.graph.as_mut().unwrap().input = vec![value("x", FLOAT, &[None, Some(3), None])];
+
+    let expected = ModelError::InputShape { expected: "[3, any]".into(), found: "[4, 4]".into() };
+    assert_eq!(refusal(&fixed, &[4, 4]), expected);
+}
+
+#[test]
+fn a_tensor_that_nothing_makes_is_refused() {
+    let error = refusal(&model(vec![node("Relu", &["ghost"], "y", vec![])], vec![]), &[2]);
+    assert_eq!(error, ModelError::MissingTensor { node: "Relu_of_y".into(), tensor: "ghost".into() });
+
+    let cycle = vec![node("Add", &["x", "b"], "a", vec![]), node("Relu", &["a"], "b", vec![]), node("Relu", &["b"], "y", vec![])];
+    assert!(matches!(refusal(&model(cycle, vec![]), &[2]), ModelError::MissingTensor { tensor, .. } if tensor == "b"));
+}
+
+#[test]
+fn a_name_used_twice_is_refused() {
+    let twice = vec![node("Relu", &["x"], "y", vec![]), node("Tanh", &["x"], "y", vec![])];
+
+    assert_eq!(refusal(&model(twice, vec![]), &[2]), ModelError::DuplicateName { tensor: "y".into() });
+}
+
+#[test]
+fn a_damaged_weight_is_refused() {
+    let short = floats("w", &[2, 3], noise(5));
+    let error = refusal(&model(vec![node("MatMul", &["x", "w"], "y", vec![])], vec![short]), &[2]);
+    assert_eq!(error, ModelError::TensorSize { tensor: "w".into(), expected: 6, found: 5 });
+
+    let huge = floats("w", &[i64::MAX, i64::MAX], vec![]);
+    let error = refusal(&model(vec![node("MatMul", &["x", "w"], "y", vec![])], vec![huge]), &[2]);
+    assert!(matches!(error, ModelError::TensorSize { .. }), "{error}");
+}
+
+#[test]
+fn weights_in_another_file_are_refused() {
+    let mut outside = floats("w", &[2, 3], vec![]);
+    outside.data_location = 1;
+
+    let error = refusal(&model(vec![node("MatMul", &["x", "w"], "y", vec![])], vec![outside]), &[2]);
+    assert_eq!(error, ModelError::ExternalData { tensor: "w".into() });
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_refused_at_their_node() {
+    let cases = [
+        (node("MatMul", &["x", "w"], "y", vec![]), vec![floats("w", &[3, 3], noise(9))]),
+        (node("Gemm", &["x", "w"], "y", vec![]), vec![floats("w", &[3, 3], noise(9))]),
+        (node("Add", &["x", "w"], "y", vec![]), vec![floats("w", &[3], noise(3))]),
+        (node("Concat", &["x", "w"], "y", vec![int("axis", 1)]), vec![floats("w", &[9, 9], noise(81))]),
+        (node("Transpose", &["x"], "y", vec![ints("perm", &[0, 0])]), vec![]),
+        (node("Softmax", &["x"], "y", vec![int("axis", 5)]), vec![]),
+        (node("MaxPool", &["x"], "y", vec![ints("kernel_shape", &[2])]), vec![]),
+        (node("Reshape", &["x", "s"], "y", vec![]), vec![longs("s", &[0, 7])]),
+    ];
+    for (node, constants) in cases {
+        let name = node.name.clone();
+        let error = refusal(&model(vec![node], constants), &[2]);
+        assert!(matches!(&error, ModelError::Shape { node, .. } if *node == name), "{name}: {error}");
+    }
+}
+
+#[test]
+fn a_shape_product_that_overflows_is_refused() {
+    let widen = vec![node("Add", &["x", "w"], "a", vec![]), node("Add", &["a", "v"], "y", vec![])];
+    let constants = vec![floats("w", &[1, 1, 60_000, 1], vec![0.0; 60_000]), floats("v", &[60_000], vec![0.0; 60_000])];
+
+    assert_eq!(refusal(&model(widen, constants), &[1, 1, 1]), ModelError::TooLarge { node: "Add_of_y".into() });
+
+    let error = refusal(&model(vec![node("Reshape", &["x", "s"], "y", vec![])], vec![longs("s", &[i64::MAX, i64::MAX])]), &[2]);
+    assert!(matches!(error, ModelError::Shape { .. }), "{error}");
+}
+
+#[test]
+fn a_reshape_that_fixes_the_batch_is_refused_at_its_node() {
+    let fixed = model(vec![node("Reshape", &["x", "s"], "y", vec![])], vec![longs("s", &[1, -1])]);
+
+    assert_eq!(refusal(&fixed, &[2]), ModelError::MixesRows { node: "Reshape_of_y".into() });
+}
+
+#[test]
+fn an_empty_tensor_is_refused() {
+    let relu = model(vec![node("Relu", &["x"], "y", vec![])], vec![]);
+
+    assert!(matches!(refusal(&relu, &[0]), ModelError::Shape { .. }));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        if let Ok(graph) = Graph::parse(&bytes) {
+            drop(graph.row_shapes(&[3]));
+        }
+    }
+
+    #[test]
+    fn no_damage_to_a_real_model_makes_the_parser_panic(place in 0usize..4000, byte in any::<u8>()) {
+        let window = vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])];
+        let nodes = vec![node("Conv", &["x", "w"], "c", vec![]), node("MaxPool", &["c"], "p", window), node("Flatten", &["p"], "y", vec![])];
+        let mut bytes = model(nodes, vec![floats("w", &[2, 1, 3, 3], noise(18))]).encode_to_vec();
+        let place = place % bytes.len();
+        bytes[place] = byte;
+        if let Ok(graph) = Graph::parse(&bytes) {
+            drop(graph.row_shapes(&[1, 9, 9]));
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What the edge relies on: rows computed apart are the rows computed together.
+
+use gpu_kernels::budget::Budget;
+use gpu_kernels::graph::Graph;
+use gpu_kernels::graph::forward::{RunError, Session};
+
+use crate::{assert_close, gpu, no_pause};
+
+fn digits() -> (Graph, Vec<f32>) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../e2e/samples/digits");
+    let graph = Graph::parse(&std::fs::read(format!("{folder}/digits.onnx")).unwrap()).unwrap();
+    let npy = std::fs::read(format!("{folder}/digits.npy")).unwrap();
+    let values = npy[128..].as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    (graph, values)
+}
+
+const ROW: [usize; 3] = [1, 8, 8];
+
+#[test]
+fn a_row_computed_alone_is_bit_for_bit_the_row_of_a_batch() {
+    let (graph, input) = digits();
+
+    let together = graph.plan(50, &ROW).unwrap().run_reference(&input[..50 * 64]);
+    let alone = graph.plan(1, &ROW).unwrap();
+    let apart: Vec<f32> = input[..50 * 64].chunks(64).flat_map(|row| alone.run_reference(row)).collect();
+
+    assert_eq!(together, apart);
+}
+
+#[test]
+fn a_device_with_a_tiny_budget_cuts_kernels_and_gets_the_same_answer() {
+    let Some(mut gpu) = gpu() else { return };
+    let (graph, input) = digits();
+    let expected = graph.plan(300, &ROW).unwrap().run_reference(&input[..300 * 64]);
+    let mut session = Session::new(graph, ROW.to_vec()).unwrap();
+
+    gpu.set_budget(Budget::new(std::time::Duration::from_micros(200)));
+    let runs = std::cell::Cell::new(0);
+    let count = async |_busy| runs.set(runs.get() + 1);
+    let output = pollster::block_on(session.run(&mut gpu, 300, &input[..300 * 64], count)).unwrap();
+
+    assert!(runs.get() > 10, "the work went to the device in {} submissions", runs.get());
+    assert_close("digits", &output, &expected, 1e-6, 1e-5);
+}
+
+#[test]
+fn an_input_of_the_wrong_length_is_refused() {
+    let Some(mut gpu) = gpu() else { return };
+    let (graph, input) = digits();
+    let mut session = Session::new(graph, ROW.to_vec()).unwrap();
+
+    let result = pollster::block_on(session.run(&mut gpu, 3, &input[..100], no_pause));
+
+    assert_eq!(result, Err(RunError::Input { expected: 192, found: 100 }));
+}

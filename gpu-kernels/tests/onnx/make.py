@@ -1,0 +1,112 @@
+"""Makes the operator cases: small models with random weights, and onnxruntime's answers.
+
+    pip install numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0
+    python make.py
+
+Each case is NAME.onnx and NAME.bin: little-endian; u32 rank and u32 sizes of the input, its float32
+values, then the same for the output.
+"""
+import struct
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+HERE = Path(__file__).parent
+rng = np.random.default_rng(11)
+
+
+def f(*shape):
+    return rng.normal(size=shape).astype(np.float32)
+
+
+def i(*values):
+    return np.array(values, dtype=np.int64)
+
+
+def case(name, nodes, x, consts=None, opset=17, declared=None):
+    nodes = [helper.make_node(op, ins, outs, name=f"{op}_{k}", **attrs) for k, (op, ins, outs, attrs) in enumerate(nodes)]
+    declared = declared or ["batch", *x.shape[1:]]
+    graph = helper.make_graph(
+        nodes, name,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, declared)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(v, k) for k, v in (consts or {}).items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    data = model.SerializeToString()
+    y = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    (HERE / f"{name}.onnx").write_bytes(data)
+    with open(HERE / f"{name}.bin", "wb") as out:
+        for array in (x, y):
+            array = np.ascontiguousarray(array, dtype="<f4")
+            out.write(struct.pack(f"<{1 + array.ndim}I", array.ndim, *array.shape))
+            out.write(array.tobytes())
+
+
+img = f(3, 4, 9, 7)
+case("matmul", [("MatMul", ["x", "w"], ["y"], {})], f(5, 33), {"w": f(33, 37)})
+case("matmul_stack", [("MatMul", ["x", "w"], ["y"], {})], f(3, 2, 5, 7), {"w": f(1, 2, 7, 3)})
+case("matmul_partial_broadcast", [("MatMul", ["x", "w"], ["y"], {})], f(3, 1, 5, 7), {"w": f(1, 4, 7, 3)})
+case("matmul_left_constant", [("MatMul", ["w", "x"], ["y"], {})], f(3, 7, 5), {"w": f(4, 7)})
+case("matmul_vector", [("MatMul", ["x", "w"], ["y"], {})], f(6, 5, 7), {"w": f(7)})
+case("matmul_of_rows", [("Transpose", ["x"], ["t"], {"perm": [0, 2, 1]}), ("MatMul", ["x", "t"], ["y"], {})], f(3, 5, 7))
+case("gemm", [("Gemm", ["x", "w", "c"], ["y"], {"alpha": 0.5, "beta": 1.5, "transB": 1})], f(5, 33), {"w": f(17, 33), "c": f(17)})
+case("gemm_scalar_c", [("Gemm", ["x", "w", "c"], ["y"], {})], f(5, 20), {"w": f(20, 40), "c": f(1)})
+case("gemm_no_c", [("Gemm", ["x", "w"], ["y"], {"transB": 1})], f(5, 20), {"w": f(40, 20)})
+case("gemm_trans_a", [("Gemm", ["w", "x"], ["t"], {"transA": 1, "transB": 1}), ("Transpose", ["t"], ["y"], {})], f(5, 20), {"w": f(20, 6)})
+conv = lambda **kw: [("Conv", ["x", "w", "b"], ["y"], kw)]
+case("conv", conv(pads=[1, 1, 1, 1]), img, {"w": f(6, 4, 3, 3), "b": f(6)})
+case("conv_stride_asymmetric", conv(strides=[2, 3], pads=[0, 2, 1, 1]), img, {"w": f(6, 4, 3, 2), "b": f(6)})
+case("conv_dilated", conv(dilations=[2, 2], pads=[2, 1, 2, 1]), img, {"w": f(6, 4, 3, 3), "b": f(6)})
+case("conv_groups", conv(group=2, kernel_shape=[3, 3]), img, {"w": f(6, 2, 3, 3), "b": f(6)})
+case("conv_depthwise", conv(group=4, pads=[1, 1, 1, 1]), img, {"w": f(4, 1, 3, 3), "b": f(4)})
+case("conv_same_upper", conv(auto_pad="SAME_UPPER", strides=[2, 2]), img, {"w": f(6, 4, 4, 4), "b": f(6)})
+case("conv_same_lower", conv(auto_pad="SAME_LOWER", strides=[2, 2]), img, {"w": f(6, 4, 4, 4), "b": f(6)})
+case("conv_valid_no_bias", [("Conv", ["x", "w"], ["y"], {"auto_pad": "VALID"})], img, {"w": f(6, 4, 3, 3)})
+case("conv_one_dimension", [("Conv", ["x", "w"], ["y"], {"pads": [2, 1]})], f(3, 4, 11), {"w": f(5, 4, 3)})
+case("max_pool", [("MaxPool", ["x"], ["y"], {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 0, 0, 1]})], img)
+case("max_pool_ceil", [("MaxPool", ["x"], ["y"], {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1})], img)
+case("max_pool_dilated", [("MaxPool", ["x"], ["y"], {"kernel_shape": [2, 2], "dilations": [3, 2]})], img)
+case("average_pool", [("AveragePool", ["x"], ["y"], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]})], img)
+case("average_pool_counting_padding", [("AveragePool", ["x"], ["y"], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1, "strides": [2, 2]})], img)
+case("average_pool_ceil", [("AveragePool", ["x"], ["y"], {"kernel_shape": [3, 2], "strides": [2, 2], "ceil_mode": 1})], img)
+case("average_pool_ceil_counting_padding", [("AveragePool", ["x"], ["y"], {"kernel_shape": [3, 2], "strides": [2, 2], "ceil_mode": 1, "pads": [1, 1, 1, 0], "count_include_pad": 1})], img, opset=22)
+case("average_pool_same", [("AveragePool", ["x"], ["y"], {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"})], img)
+case("average_pool_one_dimension", [("AveragePool", ["x"], ["y"], {"kernel_shape": [3], "strides": [2]})], f(3, 4, 11))
+case("global_average_pool", [("GlobalAveragePool", ["x"], ["y"], {})], img)
+case("batch_normalization", [("BatchNormalization", ["x", "s", "b", "m", "v"], ["y"], {"epsilon": 1e-3})], img, {"s": f(4), "b": f(4), "m": f(4), "v": np.abs(f(4))})
+case("add_channel", [("Add", ["x", "c"], ["y"], {})], img, {"c": f(4, 1, 1)})
+case("sub_from_scalar", [("Sub", ["c", "x"], ["y"], {})], img, {"c": f()})
+case("mul_self", [("Mul", ["x", "x"], ["y"], {})], img)
+case("div_last_axis", [("Div", ["x", "c"], ["y"], {})], img, {"c": np.abs(f(7)) + 1})
+case("add_widening", [("Add", ["x", "c"], ["y"], {})], f(3, 1, 5), {"c": f(1, 4, 1)})
+case("relu", [("Relu", ["x"], ["y"], {})], img)
+case("leaky_relu", [("LeakyRelu", ["x"], ["y"], {"alpha": 0.2})], img)
+case("sigmoid", [("Sigmoid", ["x"], ["y"], {})], img * 30)
+case("tanh", [("Tanh", ["x"], ["y"], {})], np.concatenate([img * 30, img * 0.1]))
+case("clip", [("Clip", ["x", "lo", "hi"], ["y"], {})], img, {"lo": np.float32(-0.5).reshape(()), "hi": np.float32(0.7).reshape(())})
+case("clip_upper_only", [("Clip", ["x", "", "hi"], ["y"], {})], img, {"hi": np.float32(0.1).reshape(())})
+case("softmax", [("Softmax", ["x"], ["y"], {})], f(5, 130) * 20)
+case("softmax_inner_axis", [("Softmax", ["x"], ["y"], {"axis": 1})], img)
+case("transpose", [("Transpose", ["x"], ["y"], {"perm": [0, 3, 1, 2]})], img)
+case("concat", [("Relu", ["x"], ["r"], {}), ("Concat", ["x", "r", "x"], ["y"], {"axis": 2})], img)
+case("concat_negative_axis", [("Tanh", ["x"], ["r"], {}), ("Concat", ["x", "r"], ["y"], {"axis": -1})], img)
+case("reshape_zero_and_open", [("Reshape", ["x", "s"], ["y"], {})], img, {"s": i(0, -1, 9)})
+case("reshape_merged_batch", [("Reshape", ["x", "s"], ["a"], {}), ("MatMul", ["a", "w"], ["b"], {}), ("Reshape", ["b", "t"], ["y"], {})], f(3, 4, 7), {"s": i(-1, 7), "w": f(7, 5), "t": i(-1, 4, 5)})
+case("flatten", [("Flatten", ["x"], ["y"], {})], img)
+case("identity_dropout", [("Identity", ["x"], ["a"], {}), ("Dropout", ["a"], ["y"], {})], img)
+case("constant_folded", [
+    ("Constant", [], ["c"], {"value": numpy_helper.from_array(f(7, 4), "c")}), ("Constant", [], ["k"], {"value_float": 2.5}),
+    ("Transpose", ["c"], ["t"], {}), ("Mul", ["t", "k"], ["w"], {}), ("MatMul", ["x", "c"], ["a"], {}), ("MatMul", ["a", "w"], ["y"], {})], f(5, 7))
+case("fixed_batch_declared", [("MatMul", ["x", "w"], ["y"], {})], f(1, 8), {"w": f(8, 3)}, declared=[1, 8])
+case("mixes_rows", [("Softmax", ["x"], ["y"], {"axis": 0})], f(6, 5))
+case("attention", [
+    ("MatMul", ["x", "wq"], ["q"], {}), ("MatMul", ["x", "wk"], ["k"], {}), ("MatMul", ["x", "wv"], ["v"], {}),
+    ("Reshape", ["q", "h"], ["qh"], {}), ("Reshape", ["k", "h"], ["kh"], {}), ("Reshape", ["v", "h"], ["vh"], {}),
+    ("Transpose", ["qh"], ["qt"], {"perm": [0, 2, 1, 3]}), ("Transpose", ["kh"], ["kt"], {"perm": [0, 2, 3, 1]}), ("Transpose", ["vh"], ["vt"], {"perm": [0, 2, 1, 3]}),
+    ("MatMul", ["qt", "kt"], ["s"], {}), ("Mul", ["s", "scale"], ["ss"], {}), ("Softmax", ["ss"], ["p"], {}), ("MatMul", ["p", "vt"], ["o"], {}),
+    ("Transpose", ["o"], ["ot"], {"perm": [0, 2, 1, 3]}), ("Reshape", ["ot", "back"], ["or"], {}), ("Add", ["or", "x"], ["y"], {})],
+    f(3, 10, 16), {"wq": f(16, 16), "wk": f(16, 16), "wv": f(16, 16), "h": i(0, 0, 4, 4), "back": i(0, 0, 16), "scale": np.float32(0.5).reshape(())})
