@@ -1,0 +1,4 @@
+//! Accounts, their keys and their sessions.
+
+pub mod routes;
+pub mod store;

@@ -1,0 +1,98 @@
+//! What every handler has at hand.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wire::{AccountId, Nonce, TileHash};
+
+use crate::blobs::Blobs;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::{Db, Dialect};
+use crate::limits::Limits;
+use crate::random;
+use crate::scheduling::{Scheduler, store};
+use crate::verification::models::Models;
+
+/// The platform's own accounts have ids that no random one can be.
+const FAUCET: AccountId = AccountId::platform(1);
+const FEES: AccountId = AccountId::platform(2);
+
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+pub struct Parts {
+    pub db: Db,
+    pub blobs: Blobs,
+    pub clock: Clock,
+    pub config: Config,
+    pub scheduler: Scheduler,
+    pub models: Models,
+    pub limits: Limits,
+    /// Checks that may run at once: one a core.
+    pub checks: Semaphore,
+    pub replica: String,
+    /// Seals the passes of leases; the same in all replicas.
+    pub secret: [u8; 32],
+    pub faucet: AccountId,
+    pub fees: AccountId,
+    pub stop: CancellationToken,
+    pub tasks: TaskTracker,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let db = Db::connect(&config.database_url).await?;
+        let now = clock.now();
+        let mut tx = db.begin_write().await?;
+        crate::accounts::store::ensure_platform_account(&mut tx, FAUCET, "faucet", now).await?;
+        crate::accounts::store::ensure_platform_account(&mut tx, FEES, "fees", now).await?;
+        let TileHash(secret) = store::find_or_insert_secret(&mut tx, "lease pass", TileHash(random::bytes())).await?;
+        if db.dialect == Dialect::Sqlite {
+            // An embedded database has one process: whoever owned slices before is gone.
+            store::delete_replicas(&mut tx, wire::Micros::MAX).await?;
+        }
+        tx.commit().await?;
+        let app = Self(Arc::new(Parts {
+            blobs: Blobs::in_folder(&config.blobs)?,
+            scheduler: Scheduler::new(secret),
+            models: Models::default(),
+            limits: Limits::default(),
+            checks: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            replica: Nonce(random::bytes()).to_string(),
+            secret,
+            faucet: FAUCET,
+            fees: FEES,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            db,
+            clock,
+            config,
+        }));
+        crate::tasks::start(&app);
+        Ok(app)
+    }
+
+    pub fn new_nonce(&self) -> Nonce {
+        Nonce(random::bytes())
+    }
+
+    /// Ends background tasks and waits for the checks under way.
+    pub async fn shut_down(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.db.close().await;
+    }
+}

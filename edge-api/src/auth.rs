@@ -1,0 +1,78 @@
+//! Who asks: an account's key, or a browser session.
+
+use axum::extract::FromRequestParts;
+use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode};
+use wire::{AccountId, ErrorCode, Micros};
+
+use crate::accounts::store;
+use crate::app::App;
+use crate::error::{ApiError, Refusal, unauthorized};
+use crate::random;
+
+pub const SESSION_COOKIE: &str = "tessera_session";
+const SESSION_SECS: i64 = 30 * 24 * 3600;
+
+/// An account that has shown its key or session.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    pub account: AccountId,
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let mut conn = app.db.read().await?;
+        if let Some(key) = bearer(&parts.headers) {
+            let account = store::find_account_by_key(&mut conn, &hash_secret(key)).await?;
+            return account.map(|account| Self { account }).ok_or_else(unauthorized);
+        }
+        let token = cookie(&parts.headers, SESSION_COOKIE).ok_or_else(unauthorized)?;
+        if !matches!(parts.method, Method::GET | Method::HEAD) && !same_origin(&parts.headers) {
+            let message = "this request came from another site's page; use the portal, or a key";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, ErrorCode::ForeignOrigin, message).into());
+        }
+        let account = store::find_account_by_session(&mut conn, &hash_secret(token), app.clock.now()).await?;
+        account.map(|account| Self { account }).ok_or_else(unauthorized)
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+/// A browser names its page's origin on every request that may write; it must be ours.
+fn same_origin(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
+    let (Some(origin), Some(host)) = (text(ORIGIN), text(HOST)) else {
+        return false;
+    };
+    origin.split_once("://").is_some_and(|(_, authority)| authority == host)
+}
+
+/// A fresh key: 256 random bits behind a prefix that secret scanners can find.
+pub fn new_key() -> String {
+    format!("tsk_{}", wire::TileHash(random::bytes()))
+}
+
+/// A fresh session: its token, and when it ends.
+pub fn new_session(now: Micros) -> (String, Micros) {
+    (wire::TileHash(random::bytes()).to_string(), now + SESSION_SECS * 1_000_000)
+}
+
+pub fn session_cookie(token: &str, secure: bool) -> String {
+    let secure = if secure { "; Secure" } else { "" };
+    format!("{SESSION_COOKIE}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={SESSION_SECS}{secure}")
+}
+
+/// How a key or a token is stored. Both are random, so a fast hash is enough.
+pub fn hash_secret(secret: &str) -> String {
+    blake3::derive_key("tessera.dev 2026-11-22 secret at rest", secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}

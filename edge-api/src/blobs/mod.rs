@@ -1,0 +1,109 @@
+//! Blobs by BLAKE3. A hash is an address, not a permission: callers check ownership or a lease first.
+
+pub mod routes;
+pub mod store;
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt, TryStreamExt};
+use object_store::buffered::BufWriter;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::io::AsyncWriteExt;
+use wire::{Blob, BlobHash};
+
+#[derive(Clone, Debug)]
+pub struct Blobs {
+    store: Arc<dyn ObjectStore>,
+}
+
+/// Why an upload was not kept. Nothing is left of it.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    #[error("the upload is larger than {limit} bytes")]
+    TooLarge { limit: u64 },
+    #[error("the upload broke off")]
+    Broken(#[source] axum::Error),
+    #[error("the blob could not be stored")]
+    Store(#[source] std::io::Error),
+    #[error("the blob could not be moved to its place")]
+    Move(#[from] object_store::Error),
+}
+
+impl Blobs {
+    /// Blobs in a folder. A write is on disk when it returns.
+    pub fn in_folder(folder: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        Ok(Self { store: Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true)) })
+    }
+
+    fn key(hash: BlobHash) -> Key {
+        Key::from(format!("blobs/{hash}"))
+    }
+
+    /// Stores a stream under its hash, counting as it goes.
+    pub async fn upload(&self, name: &str, limit: u64, mut stream: impl Stream<Item = Result<Bytes, axum::Error>> + Unpin) -> Result<Blob, UploadError> {
+        let staging = Key::from(format!("staging/{name}"));
+        let mut writer = BufWriter::new(Arc::clone(&self.store), staging.clone());
+        let mut hasher = blake3::Hasher::new();
+        let mut size = 0u64;
+        let written: Result<(), UploadError> = async {
+            while let Some(chunk) = stream.next().await {
+                let chunk = chunk.map_err(UploadError::Broken)?;
+                size += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+                if size > limit {
+                    return Err(UploadError::TooLarge { limit });
+                }
+                hasher.update(&chunk);
+                writer.write_all(&chunk).await.map_err(UploadError::Store)?;
+            }
+            writer.shutdown().await.map_err(UploadError::Store)
+        }
+        .await;
+        if let Err(error) = written {
+            if let Err(left) = writer.abort().await {
+                tracing::debug!(%left, "a broken upload left nothing to abort");
+            }
+            return Err(error);
+        }
+        let hash = BlobHash(*hasher.finalize().as_bytes());
+        self.store.rename(&staging, &Self::key(hash)).await?;
+        Ok(Blob { hash, size })
+    }
+
+    /// Stores bytes that are in memory anyway.
+    pub async fn put(&self, bytes: Bytes) -> Result<Blob, object_store::Error> {
+        let hash = BlobHash(*blake3::hash(&bytes).as_bytes());
+        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.store.put(&Self::key(hash), bytes.into()).await?;
+        Ok(Blob { hash, size })
+    }
+
+    /// The size of a blob, in bytes; `None` where there is no such blob.
+    pub async fn size(&self, hash: BlobHash) -> Result<Option<u64>, object_store::Error> {
+        match self.store.head(&Self::key(hash)).await {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A whole blob, in memory.
+    pub async fn read(&self, hash: BlobHash) -> Result<Bytes, object_store::Error> {
+        self.store.get(&Self::key(hash)).await?.bytes().await
+    }
+
+    pub async fn read_range(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, object_store::Error> {
+        self.store.get_range(&Self::key(hash), range).await
+    }
+
+    pub async fn stream(&self, hash: BlobHash) -> Result<BoxStream<'static, std::io::Result<Bytes>>, object_store::Error> {
+        let stream = self.store.get(&Self::key(hash)).await?.into_stream();
+        Ok(stream.map_err(std::io::Error::other).boxed())
+    }
+}

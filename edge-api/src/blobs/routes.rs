@@ -1,0 +1,45 @@
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use wire::{BlobHash, ErrorCode};
+
+use super::{UploadError, store};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::error::{ApiError, ApiResult, Refusal, not_found};
+use crate::json::At;
+
+/// Upload a blob
+pub async fn upload_blob(caller: Caller, State(app): State<App>, body: Body) -> ApiResult<(StatusCode, Json<wire::Blob>)> {
+    let name = app.new_nonce().to_string();
+    let blob = app.blobs.upload(&name, app.config.blob_bytes_max, body.into_data_stream()).await?;
+    let mut tx = app.db.begin_write().await?;
+    store::insert_owned_blob(&mut tx, caller.account, &blob, app.clock.now()).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(blob)))
+}
+
+/// Download a blob
+pub async fn download_blob(caller: Caller, State(app): State<App>, At(hash): At<BlobHash>) -> ApiResult<Response> {
+    let blob = store::find_owned_blob(&mut *app.db.read().await?, caller.account, hash).await?;
+    let blob = blob.ok_or_else(|| not_found("blob"))?;
+    let headers = [("content-type", "application/octet-stream".to_owned()), ("content-length", blob.size.to_string())];
+    Ok((headers, Body::from_stream(app.blobs.stream(hash).await?)).into_response())
+}
+
+impl From<UploadError> for ApiError {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::TooLarge { limit } => {
+                let message = format!("the upload is larger than {limit} bytes; split the input over several jobs");
+                Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge, message).into()
+            }
+            UploadError::Broken(_) => {
+                Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::MalformedRequest, "the upload broke off; send it again").into()
+            }
+            UploadError::Store(_) | UploadError::Move(_) => Self::Internal(error.into()),
+        }
+    }
+}

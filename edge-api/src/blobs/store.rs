@@ -1,0 +1,50 @@
+use wire::{AccountId, Blob, BlobHash, Micros};
+
+use crate::db::{DbConnection, count, flag, uncount};
+
+/// Records a stored blob and that `account` may read it. Twice is once.
+pub async fn insert_owned_blob(conn: &mut DbConnection, account: AccountId, blob: &Blob, now: Micros) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into blob (hash, size, created_at)
+        values ($1, $2, $3)
+        on conflict (hash) do nothing",
+    )
+    .bind(blob.hash.to_string())
+    .bind(count(blob.size))
+    .bind(now)
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query(
+        "insert into blob_owner (account_id, hash, created_at)
+        values ($1, $2, $3)
+        on conflict (account_id, hash) do nothing",
+    )
+    .bind(account.to_string())
+    .bind(blob.hash.to_string())
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A blob, if `account` owns it.
+pub async fn find_owned_blob(conn: &mut DbConnection, account: AccountId, hash: BlobHash) -> sqlx::Result<Option<Blob>> {
+    let size: Option<(i64,)> = sqlx::query_as(
+        "select blob.size
+        from blob_owner
+        join blob on blob.hash = blob_owner.hash
+        where blob_owner.account_id = $1
+          and blob_owner.hash = $2",
+    )
+    .bind(account.to_string())
+    .bind(hash.to_string())
+    .fetch_optional(conn)
+    .await?;
+    Ok(size.map(|(size,)| Blob { hash, size: uncount(size) }))
+}
+
+/// Whether this database answers at all.
+pub async fn ping(conn: &mut DbConnection) -> sqlx::Result<bool> {
+    let (one,): (i64,) = sqlx::query_as("select cast($1 as bigint)").bind(flag(true)).fetch_one(conn).await?;
+    Ok(one == 1)
+}

@@ -1,0 +1,51 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use wire::PricePerCu;
+
+/// The edge: accounts, jobs and devices over HTTP, and the pages.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "edge-api", version)]
+pub struct Config {
+    /// Address to listen on.
+    #[arg(long, env = "TESSERA_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// `sqlite://FILE?mode=rwc` or `postgres://…`.
+    #[arg(long, env = "TESSERA_DATABASE_URL", default_value = "sqlite://tessera.db?mode=rwc", hide_env_values = true)]
+    pub database_url: String,
+    /// Folder for blobs.
+    #[arg(long, env = "TESSERA_BLOBS", default_value = "tessera-blobs")]
+    pub blobs: PathBuf,
+    /// Folder with the built pages.
+    #[arg(long, env = "TESSERA_SITE", default_value = "target/site")]
+    pub site: PathBuf,
+    /// The address people reach this server at, for canonical links.
+    #[arg(long, env = "TESSERA_PUBLIC_URL", default_value = "http://127.0.0.1:8080")]
+    pub public_url: String,
+    /// Anyone may open an account with faucet credits, which are worth nothing.
+    #[arg(long, env = "TESSERA_DEVELOPMENT")]
+    pub development: bool,
+    /// Price of one CU, in micro-credits.
+    #[arg(long, env = "TESSERA_PRICE", default_value = "20")]
+    pub price: i64,
+    /// The platform's part of each payment, in hundredths of a percent.
+    #[arg(long, env = "TESSERA_FEE_BPS", default_value = "1000", value_parser = clap::value_parser!(i64).range(0..=10_000))]
+    pub fee_bps: i64,
+    /// Largest upload, in bytes.
+    #[arg(long, env = "TESSERA_BLOB_BYTES_MAX", default_value = "268435456")]
+    pub blob_bytes_max: u64,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Command {
+    /// Mark an account as known to the operator, so that its devices may run jobs of class `known`.
+    VerifyAccount { account: wire::AccountId },
+}
+
+impl Config {
+    pub fn price(&self) -> PricePerCu {
+        PricePerCu(self.price)
+    }
+}

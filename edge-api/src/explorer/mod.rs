@@ -1,0 +1,4 @@
+//! What everyone may read. Reads `public_*` views and no table.
+
+pub mod routes;
+pub mod store;

@@ -1,0 +1,93 @@
+//! A job's progress as server-sent events: one at once, one after each change, none after its end.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures::Stream;
+use futures::stream;
+use tokio::sync::broadcast;
+use wire::{AccountId, JobId, JobProgress};
+
+use super::{mosaic, store};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::error::{ApiResult, not_found};
+use crate::json::At;
+
+/// Changes of another replica are seen by looking this often.
+const LOOK: Duration = Duration::from_secs(1);
+/// At most ten events a second.
+const SPACING: Duration = Duration::from_millis(100);
+
+/// Show a job's progress once
+pub async fn job_progress(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<axum::Json<JobProgress>> {
+    let progress = read(&app, caller.account, id).await?;
+    Ok(axum::Json(progress.ok_or_else(|| not_found("job"))?))
+}
+
+/// Watch a job
+pub async fn job_events(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+    read(&app, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
+    let changes = app.scheduler.changes.subscribe();
+    let watch = Watch { app, account: caller.account, job: id, changes, last: None };
+    let stream = stream::unfold(Some(watch), |watch| async move { watch?.next().await });
+    Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
+}
+
+struct Watch {
+    app: App,
+    account: AccountId,
+    job: JobId,
+    changes: broadcast::Receiver<JobId>,
+    last: Option<JobProgress>,
+}
+
+impl Watch {
+    /// The next event, and the watch to go on with unless it was the last.
+    async fn next(mut self) -> Option<(Result<Event, Infallible>, Option<Self>)> {
+        loop {
+            let progress = match read(&self.app, self.account, self.job).await {
+                Ok(progress) => progress?,
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), "a job could not be watched");
+                    return None;
+                }
+            };
+            if self.last.as_ref() != Some(&progress) {
+                let event = Event::default().event("progress").json_data(&progress).ok()?;
+                let ended = progress.job.state.has_ended();
+                self.last = Some(progress);
+                return Some((Ok(event), (!ended).then_some(self)));
+            }
+            let stop = self.app.stop.clone();
+            tokio::select! {
+                () = stop.cancelled() => return None,
+                () = self.changed() => tokio::time::sleep(SPACING).await,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    async fn changed(&mut self) {
+        loop {
+            match self.changes.recv().await {
+                Ok(job) if job != self.job => {}
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+                // Only the server's end closes it; the other branches see to that.
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    }
+}
+
+async fn read(app: &App, account: AccountId, id: JobId) -> anyhow::Result<Option<JobProgress>> {
+    let mut conn = app.db.read().await?;
+    let Some(job) = store::find_job(&mut conn, account, id).await? else {
+        return Ok(None);
+    };
+    let parts = store::list_parts(&mut conn, id).await?;
+    let devices_at_work = app.scheduler.lock().core.devices_at_work(id);
+    Ok(Some(JobProgress { mosaic: mosaic::draw(job.tiles, &parts), devices_at_work, job }))
+}

@@ -1,0 +1,9 @@
+//! Jobs as customers see them: quote, submit, watch, cancel, publish, download.
+
+pub mod events;
+pub mod mosaic;
+pub mod npy;
+pub mod result;
+pub mod routes;
+pub mod spec;
+pub mod store;

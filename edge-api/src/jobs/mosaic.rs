@@ -1,0 +1,62 @@
+//! A job's tiles as a picture of at most 1,024 cells, however many tiles it has.
+
+use crate::scheduling::bitmap::Bitmap;
+
+const CELLS_MAX: u64 = 1024;
+
+/// One slice's settled tiles.
+pub struct Part {
+    pub first_tile: u64,
+    pub settled: Bitmap,
+}
+
+/// A digit a cell, from 0 (none settled) to 9 (all).
+pub fn draw(tiles: u64, parts: &[Part]) -> String {
+    let cells = tiles.clamp(1, CELLS_MAX);
+    let mut settled = vec![0u64; usize::try_from(cells).unwrap_or(0)];
+    let cell_of = |tile: u64| usize::try_from(u128::from(tile) * u128::from(cells) / u128::from(tiles.max(1))).unwrap_or(0);
+    for part in parts {
+        for tile in part.settled.ones() {
+            settled[cell_of(part.first_tile + tile)] += 1;
+        }
+    }
+    let first_of = |cell: u64| (u128::from(cell) * u128::from(tiles)).div_ceil(u128::from(cells));
+    (0..cells)
+        .zip(&settled)
+        .map(|(cell, &settled)| {
+            let size = first_of(cell + 1) - first_of(cell);
+            // Nine only when nothing is missing, zero only when nothing is there.
+            let digit = match u128::from(settled) {
+                0 => 0,
+                settled if settled >= size => 9,
+                settled => (settled * 9 / size).clamp(1, 8),
+            };
+            u32::try_from(digit).ok().and_then(|digit| char::from_digit(digit, 10)).unwrap_or('0')
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_says_nine_only_when_all_its_tiles_are_settled() {
+        let mut settled = Bitmap::new(4096);
+        settled.set(0, 4);
+        settled.set(4, 1);
+
+        let picture = draw(4096, &[Part { first_tile: 0, settled }]);
+
+        assert_eq!(picture.len(), 1024);
+        assert_eq!(&picture[..3], "920");
+    }
+
+    #[test]
+    fn a_small_job_has_a_cell_a_tile() {
+        let mut settled = Bitmap::new(3);
+        settled.set(1, 1);
+
+        assert_eq!(draw(5, &[Part { first_tile: 2, settled }]), "00090");
+    }
+}

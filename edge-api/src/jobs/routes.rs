@@ -1,0 +1,188 @@
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use wire::{ErrorCode, Job, JobId, JobPage, JobState, QuoteRequest, SliceId, SubmitJob, TileHash};
+
+use super::spec::{JobSpec, check_devices};
+use super::store::{self, NewJob};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::billing;
+use crate::db::{DbConnection, count};
+use crate::error::{ApiError, ApiResult, Refusal, conflict, invalid, not_found};
+use crate::json::{At, Body};
+use crate::random;
+use crate::scheduling;
+use crate::scheduling::bitmap::Bitmap;
+
+const NAME_MAX: usize = 128;
+const PAGE_MAX: i64 = 100;
+/// Slices of a job: enough for several replicas, few enough that a job is a handful of rows.
+const SLICES_AIM: u64 = 8;
+const SLICE_TILES_MIN: u64 = 64;
+const SLICE_TILES_MAX: u64 = 8192;
+
+/// Quote a job
+pub async fn quote_job(caller: Caller, State(app): State<App>, Body(request): Body<QuoteRequest>) -> ApiResult<Json<wire::Quote>> {
+    let spec = JobSpec::read(&app, caller, request.program, request.privacy).await?;
+    let fitting = census(&app, caller, &spec)?;
+    Ok(Json(spec.quote(fitting)))
+}
+
+/// Devices that may run the job; refuses one that none of those connected could.
+fn census(app: &App, caller: Caller, spec: &JobSpec) -> Result<u64, ApiError> {
+    let job = scheduling::core::Job {
+        account: caller.account,
+        privacy: spec.privacy,
+        device_bytes: spec.device_bytes,
+        tile_flops: 0,
+        tile_bytes: 0,
+    };
+    let (fitting, connected, largest) = app.scheduler.lock().core.census(&job);
+    check_devices(spec, connected, fitting, largest)?;
+    Ok(fitting)
+}
+
+/// Submit a job
+///
+/// A retry with the same `Idempotency-Key` gets the first answer.
+pub async fn submit_job(
+    caller: Caller,
+    State(app): State<App>,
+    headers: HeaderMap,
+    Body(request): Body<SubmitJob>,
+) -> ApiResult<(StatusCode, Json<Job>)> {
+    if request.name.chars().count() > NAME_MAX || request.name.chars().any(char::is_control) {
+        return Err(invalid(ErrorCode::MalformedRequest, "name", "a name has at most 128 characters and no control characters"));
+    }
+    let key = idempotency_key(&headers)?;
+    let request_hash = TileHash(*blake3::hash(&serde_json::to_vec(&request).map_err(anyhow::Error::from)?).as_bytes());
+    if let Some(job) = find_repeated(&mut *app.db.read().await?, caller, &key, request_hash).await? {
+        return Ok((StatusCode::OK, Json(job)));
+    }
+    let spec = JobSpec::read(&app, caller, request.program, request.privacy).await?;
+    census(&app, caller, &spec)?;
+    if let Some(limit) = request.limit.filter(|limit| spec.cost > *limit) {
+        let message = format!("the job costs up to {} credits and the limit is {limit}; raise the limit or send fewer rows", spec.cost);
+        return Err(Refusal::new(StatusCode::CONFLICT, ErrorCode::OverLimit, message).field("limit").into());
+    }
+
+    let now = app.clock.now();
+    let (millis, bytes) = random::id_parts(now);
+    let id = JobId::from_parts(millis, bytes);
+    let job = NewJob { id, account: caller.account, idempotency_key: &key, request_hash, name: &request.name, spec: &spec, now };
+    let mut tx = app.db.begin_write().await?;
+    if !store::insert_job(&mut tx, &job).await? {
+        // The same request came in twice at once, and the other was first.
+        let first = find_repeated(&mut tx, caller, &key, request_hash).await?.ok_or_else(|| not_found("job"))?;
+        return Ok((StatusCode::OK, Json(first)));
+    }
+    if !billing::store::hold(&mut tx, id, caller.account, spec.cost).await? {
+        let message = format!("the job costs up to {} credits, and this account has less; add credits or send fewer rows", spec.cost);
+        return Err(Refusal::new(StatusCode::PAYMENT_REQUIRED, ErrorCode::InsufficientFunds, message).into());
+    }
+    insert_slices(&mut tx, id, spec.work.tiles, now).await?;
+    let job = store::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
+    tx.commit().await?;
+
+    app.scheduler.wake.notify_one();
+    Ok((StatusCode::CREATED, Json(job)))
+}
+
+async fn insert_slices(conn: &mut DbConnection, job: JobId, tiles: u64, now: wire::Micros) -> sqlx::Result<()> {
+    let size = tiles.div_ceil(SLICES_AIM).clamp(SLICE_TILES_MIN, SLICE_TILES_MAX);
+    let mut first = 0;
+    while first < tiles {
+        let (millis, bytes) = random::id_parts(now);
+        let len = size.min(tiles - first);
+        let empty = Bitmap::new(len).to_bytes();
+        scheduling::store::insert_slice(conn, SliceId::from_parts(millis, bytes), job, first, len, empty).await?;
+        first += len;
+    }
+    Ok(())
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<String, ApiError> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(wire::Nonce(random::bytes()).to_string());
+    };
+    let key = value.to_str().ok().filter(|key| (1..=128).contains(&key.len()));
+    let message = "an idempotency key has 1 to 128 visible characters";
+    key.map(str::to_owned).ok_or_else(|| invalid(ErrorCode::MalformedRequest, "idempotency-key", message))
+}
+
+async fn find_repeated(conn: &mut DbConnection, caller: Caller, key: &str, request_hash: TileHash) -> Result<Option<Job>, ApiError> {
+    let Some((job, first_hash)) = store::find_job_by_idempotency_key(conn, caller.account, key).await? else {
+        return Ok(None);
+    };
+    if first_hash != request_hash {
+        return Err(conflict(ErrorCode::IdempotencyConflict, "this idempotency key was used for another job; use a fresh one"));
+    }
+    Ok(store::find_job(conn, caller.account, job).await?)
+}
+
+#[derive(Debug, Deserialize)]
+pub struct ListParams {
+    before: Option<String>,
+    limit: Option<i64>,
+}
+
+/// List the caller's jobs
+pub async fn list_jobs(caller: Caller, State(app): State<App>, Query(params): Query<ListParams>) -> ApiResult<Json<JobPage>> {
+    let malformed = |_malformed| invalid(ErrorCode::MalformedRequest, "before", "not a job's id");
+    let before = params.before.map(|text| text.parse().map_err(malformed)).transpose()?;
+    let limit = params.limit.unwrap_or(20).clamp(1, PAGE_MAX);
+    let mut jobs = store::list_jobs(&mut *app.db.read().await?, caller.account, before, limit + 1).await?;
+    let more = count(jobs.len()) > limit;
+    if more {
+        jobs.pop();
+    }
+    let next = jobs.last().filter(|_| more).map(|job| job.id);
+    Ok(Json(JobPage { jobs, next }))
+}
+
+/// Show a job
+pub async fn show_job(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Json<Job>> {
+    let job = store::find_job(&mut *app.db.read().await?, caller.account, id).await?;
+    Ok(Json(job.ok_or_else(|| not_found("job"))?))
+}
+
+/// Cancel a job
+///
+/// What is verified is paid and the rest of the hold is free again. Cancelling twice is once.
+pub async fn cancel_job(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Json<Job>> {
+    let mut tx = app.db.begin_write().await?;
+    let job = store::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
+    if job.state == JobState::Cancelled {
+        return Ok(Json(job));
+    }
+    let now = app.clock.now();
+    if !scheduling::store::end_job(&mut tx, id, JobState::Cancelled, now).await? {
+        return Err(conflict(ErrorCode::JobEnded, "this job has ended; there is nothing to cancel"));
+    }
+    billing::store::release(&mut tx, id).await?;
+    let job = store::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
+    tx.commit().await?;
+    app.scheduler.end_job(now, id);
+    app.scheduler.job_changed(id);
+    Ok(Json(job))
+}
+
+/// Publish a job on the explorer
+pub async fn publish_job(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Json<Job>> {
+    set_published(&app, caller, id, true).await
+}
+
+/// Take a job off the explorer
+pub async fn unpublish_job(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Json<Job>> {
+    set_published(&app, caller, id, false).await
+}
+
+async fn set_published(app: &App, caller: Caller, id: JobId, published: bool) -> ApiResult<Json<Job>> {
+    let mut tx = app.db.begin_write().await?;
+    store::publish_job(&mut tx, caller.account, id, published).await?;
+    let job = store::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
+    tx.commit().await?;
+    Ok(Json(job))
+}

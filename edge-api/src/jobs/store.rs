@@ -1,0 +1,211 @@
+use sqlx::FromRow;
+use wire::{AccountId, BlobHash, Credits, Job, JobId, JobState, Micros, PricePerCu, Privacy, Program, TileHash};
+
+use super::mosaic::Part;
+use super::spec::JobSpec;
+use crate::db::{DbConnection, count, flag, id, uncount};
+use crate::scheduling::bitmap::Bitmap;
+
+/// A shape as SQL keeps it: sizes with a comma between.
+pub fn shape(text: &str) -> Vec<u64> {
+    text.split(',').filter(|size| !size.is_empty()).map(|size| size.parse().expect("a stored size should be a number")).collect()
+}
+
+fn shape_text(shape: &[u64]) -> String {
+    shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+pub fn privacy(text: &str) -> Privacy {
+    *Privacy::ALL.iter().find(|privacy| privacy.name() == text).expect("a stored privacy class should be known")
+}
+
+pub fn state(text: &str) -> JobState {
+    let states = [JobState::Running, JobState::Done, JobState::Cancelled, JobState::Nondeterministic];
+    *states.iter().find(|state| state.name() == text).expect("a stored state should be known")
+}
+
+/// A job to be written.
+pub struct NewJob<'a> {
+    pub id: JobId,
+    pub account: AccountId,
+    pub idempotency_key: &'a str,
+    pub request_hash: TileHash,
+    pub name: &'a str,
+    pub spec: &'a JobSpec,
+    pub now: Micros,
+}
+
+/// `false` when the account has used the idempotency key before: nothing was written.
+pub async fn insert_job(conn: &mut DbConnection, job: &NewJob<'_>) -> sqlx::Result<bool> {
+    let (spec, work) = (job.spec, &job.spec.work);
+    let inserted = sqlx::query(
+        "insert into job (job_id, account_id, idempotency_key, request_hash, name, state, privacy, published, program, model_hash,
+                          input_hash, input_offset, row_count, row_shape, output_row_shape, tile_rows, tiles, row_flops, price,
+                          device_bytes, hold, cost, remaining_tiles, recomputed_tiles, created_at, ended_at)
+        values ($1, $2, $3, $4, $5, 'running', $6, 0, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 0, $15, 0, $20, 0)
+        on conflict (account_id, idempotency_key) do nothing",
+    )
+    .bind(job.id.to_string())
+    .bind(job.account.to_string())
+    .bind(job.idempotency_key)
+    .bind(job.request_hash.to_string())
+    .bind(job.name)
+    .bind(spec.privacy.name())
+    .bind(serde_json::to_string(&spec.program).expect("a program should serialise"))
+    .bind(spec.model.to_string())
+    .bind(spec.input.to_string())
+    .bind(count(spec.input_offset))
+    .bind(count(work.rows))
+    .bind(shape_text(&spec.row_shape))
+    .bind(shape_text(&spec.output_row_shape))
+    .bind(count(work.tile_rows))
+    .bind(count(work.tiles))
+    .bind(count(work.row_flops))
+    .bind(work.price.0)
+    .bind(count(spec.device_bytes))
+    .bind(spec.cost.micros())
+    .bind(job.now)
+    .execute(conn)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+#[derive(FromRow)]
+struct JobRow {
+    job_id: String,
+    name: String,
+    state: String,
+    privacy: String,
+    published: i64,
+    program: String,
+    row_count: i64,
+    row_shape: String,
+    output_row_shape: String,
+    tile_rows: i64,
+    tiles: i64,
+    row_flops: i64,
+    price: i64,
+    hold: i64,
+    cost: i64,
+    remaining_tiles: i64,
+    recomputed_tiles: i64,
+    created_at: i64,
+    ended_at: i64,
+    devices: i64,
+}
+
+macro_rules! select_job_sql {
+    ($where:literal) => {
+        concat!(
+            "select job_id, name, state, privacy, published, program, row_count, row_shape, output_row_shape, tile_rows, tiles,
+                    row_flops, price, hold, cost, remaining_tiles, recomputed_tiles, created_at, ended_at,
+                    (select cast(count(distinct receipt.device_id) as bigint)
+                     from receipt
+                     where receipt.job_id = job.job_id
+                       and receipt.state in ('accepted', 'matured')) as devices
+            from job ",
+            $where
+        )
+    };
+}
+
+impl From<JobRow> for Job {
+    fn from(row: JobRow) -> Self {
+        let program: Program = serde_json::from_str(&row.program).expect("a stored program should parse");
+        Self {
+            id: id(&row.job_id),
+            name: row.name,
+            state: state(&row.state),
+            privacy: privacy(&row.privacy),
+            published: row.published != 0,
+            program,
+            rows: uncount(row.row_count),
+            row_shape: shape(&row.row_shape),
+            output_row_shape: shape(&row.output_row_shape),
+            tile_rows: uncount(row.tile_rows),
+            tiles: uncount(row.tiles),
+            verified_tiles: uncount(row.tiles - row.remaining_tiles),
+            recomputed_tiles: uncount(row.recomputed_tiles),
+            devices: uncount(row.devices),
+            flops: uncount(row.row_flops).saturating_mul(uncount(row.row_count)),
+            price: PricePerCu(row.price),
+            hold: Credits::from_micros(row.hold),
+            cost: Credits::from_micros(row.cost),
+            created_at: row.created_at,
+            ended_at: (row.ended_at != 0).then_some(row.ended_at),
+        }
+    }
+}
+
+/// The job, if it is the account's.
+pub async fn find_job(conn: &mut DbConnection, account: AccountId, job: JobId) -> sqlx::Result<Option<Job>> {
+    let row: Option<JobRow> = sqlx::query_as(select_job_sql!("where job.job_id = $1 and job.account_id = $2"))
+        .bind(job.to_string())
+        .bind(account.to_string())
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.map(Job::from))
+}
+
+/// The job that the account submitted under this key, with the hash of its request.
+pub async fn find_job_by_idempotency_key(conn: &mut DbConnection, account: AccountId, key: &str) -> sqlx::Result<Option<(JobId, TileHash)>> {
+    let row: Option<(String, String)> =
+        sqlx::query_as("select job_id, request_hash from job where account_id = $1 and idempotency_key = $2")
+            .bind(account.to_string())
+            .bind(key)
+            .fetch_optional(conn)
+            .await?;
+    Ok(row.map(|(job, hash)| (id(&job), id(&hash))))
+}
+
+/// Up to `most` jobs of the account, newest first, older than `before` where one is given.
+pub async fn list_jobs(conn: &mut DbConnection, account: AccountId, before: Option<JobId>, most: i64) -> sqlx::Result<Vec<Job>> {
+    // Every id sorts before 'g': they are hex digits.
+    let before = before.map_or_else(|| "g".to_owned(), |job| job.to_string());
+    let rows: Vec<JobRow> =
+        sqlx::query_as(select_job_sql!("where job.account_id = $1 and job.job_id < $2 order by job.job_id desc limit $3"))
+            .bind(account.to_string())
+            .bind(before)
+            .bind(most)
+            .fetch_all(conn)
+            .await?;
+    Ok(rows.into_iter().map(Job::from).collect())
+}
+
+pub async fn find_job_state(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Option<JobState>> {
+    let row: Option<(String,)> = sqlx::query_as("select state from job where job_id = $1").bind(job.to_string()).fetch_optional(conn).await?;
+    Ok(row.map(|(text,)| state(&text)))
+}
+
+pub async fn publish_job(conn: &mut DbConnection, account: AccountId, job: JobId, published: bool) -> sqlx::Result<()> {
+    sqlx::query("update job set published = $3 where job_id = $1 and account_id = $2")
+        .bind(job.to_string())
+        .bind(account.to_string())
+        .bind(flag(published))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The settled tiles of a job, slice by slice.
+pub async fn list_parts(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<Part>> {
+    let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as("select first_tile, tiles, settled from slice where job_id = $1 order by first_tile")
+        .bind(job.to_string())
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.into_iter().filter_map(part).collect())
+}
+
+/// A slice row as the mosaic needs it.
+pub fn part((first_tile, tiles, settled): (i64, i64, Vec<u8>)) -> Option<Part> {
+    Some(Part { first_tile: uncount(first_tile), settled: Bitmap::from_bytes(uncount(tiles), &settled)? })
+}
+
+/// The outputs of a finished job, in order.
+pub async fn list_outputs(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<BlobHash>> {
+    let rows: Vec<(String,)> = sqlx::query_as("select output_hash from receipt where job_id = $1 and state = 'matured' order by first_tile")
+        .bind(job.to_string())
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.iter().map(|(hash,)| id(hash)).collect())
+}

@@ -1,0 +1,24 @@
+//! The edge: accounts, blobs, jobs, scheduling, verification, ledger.
+//!
+//! In reading order: a request comes in through [`routes`], is decided by its domain's module and
+//! written by its `store`; devices come in through `scheduling::link`.
+
+pub mod accounts;
+pub mod app;
+pub mod auth;
+pub mod billing;
+pub mod blobs;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod error;
+pub mod explorer;
+pub mod jobs;
+pub mod json;
+pub mod limits;
+pub mod random;
+pub mod routes;
+pub mod scheduling;
+pub mod server;
+pub mod tasks;
+pub mod verification;

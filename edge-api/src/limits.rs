@@ -1,0 +1,45 @@
+//! How often one address may do what costs us something.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use axum::http::StatusCode;
+use governor::{DefaultKeyedRateLimiter, Quota};
+use wire::ErrorCode;
+
+use crate::error::{ApiError, Refusal};
+
+pub struct Limits {
+    accounts: DefaultKeyedRateLimiter<IpAddr>,
+    sockets: DefaultKeyedRateLimiter<IpAddr>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let per_minute = |count| Quota::per_minute(NonZeroU32::new(count).expect("a quota should not be zero"));
+        Self { accounts: governor::RateLimiter::keyed(per_minute(30)), sockets: governor::RateLimiter::keyed(per_minute(600)) }
+    }
+}
+
+impl Limits {
+    pub fn check_account(&self, from: IpAddr) -> Result<(), ApiError> {
+        check(&self.accounts, from)
+    }
+
+    pub fn check_socket(&self, from: IpAddr) -> Result<(), ApiError> {
+        check(&self.sockets, from)
+    }
+
+    /// Forgets addresses that have not asked for a while.
+    pub fn shrink(&self) {
+        self.accounts.retain_recent();
+        self.sockets.retain_recent();
+    }
+}
+
+fn check(limiter: &DefaultKeyedRateLimiter<IpAddr>, from: IpAddr) -> Result<(), ApiError> {
+    limiter.check_key(&from).map_err(|_not_yet| {
+        let message = "too many requests from this address; wait a minute";
+        Refusal::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, message).into()
+    })
+}

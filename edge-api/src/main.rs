@@ -1,0 +1,26 @@
+//! Config, connect, migrate, serve; nothing else.
+
+use clap::Parser;
+use edge_api::app::App;
+use edge_api::clock::Clock;
+use edge_api::config::{Command, Config};
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_env("TESSERA_LOG").unwrap_or_else(|_unset| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let mut config = Config::parse();
+    match config.command.take() {
+        None => edge_api::server::serve(config).await,
+        Some(Command::VerifyAccount { account }) => {
+            let app = App::start(config, Clock::System).await?;
+            let mut tx = app.db.begin_write().await?;
+            let found = edge_api::accounts::store::verify_account(&mut tx, account).await?;
+            tx.commit().await?;
+            app.shut_down().await;
+            anyhow::ensure!(found, "there is no customer account {account}");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Owning slices: claimed when devices wait for work, let go when none are left.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wire::{Micros, SliceId};
+
+use super::bitmap::Bitmap;
+use super::core::{Lease, LeaseState, Slice};
+use super::store::{self, ClaimedSlice, StoredReceipt};
+use super::settle;
+use crate::app::App;
+
+/// How often another replica may be expected to say that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A replica that said nothing for this long has lost its slices. Safety does not rest on it.
+const DEAD_AFTER: Micros = 5_000_000;
+/// How often unclaimed slices are looked for while devices wait.
+const LOOK: Duration = Duration::from_millis(500);
+const CLAIMED_AT_ONCE: i64 = 16;
+
+/// Claims, expires and lets go until the server stops.
+pub async fn run(app: App) {
+    let mut heartbeat = tokio::time::interval(HEARTBEAT);
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        let step = tokio::select! {
+            () = app.stop.cancelled() => break,
+            _ = heartbeat.tick() => beat(&app).await,
+            _ = look.tick() => tick(&app).await,
+            () = app.scheduler.wake.notified() => tick(&app).await,
+        };
+        if let Err(error) = step {
+            tracing::error!(error = format!("{error:#}"), "slices could not be claimed");
+        }
+    }
+}
+
+async fn beat(app: &App) -> anyhow::Result<()> {
+    let mut tx = app.db.begin_write().await?;
+    store::heartbeat(&mut tx, &app.replica, app.clock.now()).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Ends overdue leases, and claims if a device waits.
+async fn tick(app: &App) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    let (hungry, idle) = {
+        let mut state = app.scheduler.lock();
+        state.drive(|core, link| core.on_tick(link, now));
+        let mut idle = if state.core.has_devices() { BTreeSet::new() } else { state.core.idle_slices() };
+        idle.extend(&state.orphans);
+        (state.core.is_hungry(), idle)
+    };
+    if !idle.is_empty() {
+        let_go(app, &idle).await?;
+    }
+    if hungry {
+        claim(app).await?;
+    }
+    Ok(())
+}
+
+/// Slices that are of use to other replicas only, or that must be read anew.
+async fn let_go(app: &App, slices: &BTreeSet<SliceId>) -> anyhow::Result<()> {
+    app.scheduler.lock().drive(|core, link| core.on_slices_lost(link, slices));
+    let mut tx = app.db.begin_write().await?;
+    for &slice in slices {
+        store::release_slice(&mut tx, &app.replica, slice).await?;
+    }
+    tx.commit().await?;
+    app.scheduler.lock().orphans.retain(|slice| !slices.contains(slice));
+    Ok(())
+}
+
+async fn claim(app: &App) -> anyhow::Result<()> {
+    let mut tx = app.db.begin_write().await?;
+    let now = app.clock.now();
+    let claimed = store::claim_slices(&mut tx, app.db.dialect, &app.replica, now - DEAD_AFTER, CLAIMED_AT_ONCE).await?;
+    let mut loaded = Vec::with_capacity(claimed.len());
+    for slice in claimed {
+        let waiting = store::list_pending_receipts(&mut tx, slice.slice).await?;
+        if let Some(record) = store::find_job_record(&mut tx, slice.job).await? {
+            loaded.push((slice, record, waiting));
+        }
+    }
+    tx.commit().await?;
+    for (slice, record, waiting) in loaded {
+        take(app, &slice, record, waiting, now);
+    }
+    Ok(())
+}
+
+/// Puts a claimed slice into the core and goes on with the checks that were under way.
+fn take(app: &App, claimed: &ClaimedSlice, record: store::JobRecord, waiting: Vec<StoredReceipt>, now: Micros) {
+    let Some(settled) = Bitmap::from_bytes(claimed.tiles, &claimed.settled) else {
+        tracing::error!(slice = %claimed.slice, "a slice's bitmap is damaged");
+        return;
+    };
+    let (waiting, stale): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|stored| {
+        settled.is_clear(stored.receipt.first_tile - claimed.first_tile, u64::from(stored.receipt.tiles))
+    });
+    let leases: Vec<Lease> = waiting.iter().map(|stored| committed(stored, now)).collect();
+    let slice = Slice {
+        job: claimed.job,
+        first_tile: claimed.first_tile,
+        tiles: claimed.tiles,
+        fence: claimed.fence,
+        version: claimed.version,
+        taken: settled.clone(),
+        settled,
+    };
+    {
+        let mut state = app.scheduler.lock();
+        state.jobs.insert(claimed.job, Arc::new(record.facts));
+        let (id, job) = (claimed.slice, record.job);
+        state.drive(|core, link| core.on_slice_claimed(link, now, id, slice, job, leases.clone()));
+    }
+    for (lease, stored) in leases.into_iter().zip(waiting) {
+        settle::spawn_check(app, lease, stored.receipt);
+    }
+    for stored in stale {
+        settle::spawn_void(app, stored.receipt.lease);
+    }
+}
+
+fn committed(stored: &StoredReceipt, now: Micros) -> Lease {
+    Lease {
+        id: stored.receipt.lease,
+        device: stored.device,
+        job: stored.receipt.job,
+        slice: stored.slice,
+        first_tile: stored.receipt.first_tile,
+        tiles: u64::from(stored.receipt.tiles),
+        granted_at: now,
+        deadline: now,
+        state: LeaseState::Committed,
+    }
+}

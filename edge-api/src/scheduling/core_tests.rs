@@ -1,0 +1,225 @@
+use super::*;
+
+/// Writes down what the core says.
+#[derive(Default)]
+struct Record {
+    next: u8,
+    granted: Vec<Lease>,
+    revoked: Vec<LeaseId>,
+}
+
+impl Link for Record {
+    fn lease_id(&mut self) -> LeaseId {
+        self.next += 1;
+        LeaseId([self.next; 16])
+    }
+
+    fn grant(&mut self, lease: &Lease, _now: Micros) {
+        self.granted.push(*lease);
+    }
+
+    fn revoke(&mut self, _device: DeviceId, lease: LeaseId) {
+        self.revoked.push(lease);
+    }
+}
+
+fn account(n: u64) -> AccountId {
+    AccountId::from_parts(n, [0; 10])
+}
+
+const ADA: DeviceId = DeviceId([1; 32]);
+const BOB: DeviceId = DeviceId([2; 32]);
+
+fn slice_id(n: u64) -> SliceId {
+    SliceId::from_parts(n, [0; 10])
+}
+
+fn job_id(n: u64) -> JobId {
+    JobId::from_parts(n, [0; 10])
+}
+
+struct World {
+    core: Core,
+    link: Record,
+    now: Micros,
+}
+
+impl World {
+    /// A job of `tiles` tiles that take `tile_flops` each, in one slice.
+    fn new(tiles: u64, tile_flops: u64) -> Self {
+        let mut world = Self { core: Core::default(), link: Record::default(), now: 1_000_000 };
+        world.claim(1, tiles, Job { tile_flops, ..open_job() });
+        world
+    }
+
+    fn claim(&mut self, n: u64, tiles: u64, job: Job) {
+        let slice = Slice {
+            job: job_id(n),
+            first_tile: 0,
+            tiles,
+            fence: 1,
+            version: 0,
+            settled: Bitmap::new(tiles),
+            taken: Bitmap::new(tiles),
+        };
+        self.core.on_slice_claimed(&mut self.link, self.now, slice_id(n), slice, job, Vec::new());
+        self.core.sanity_check();
+    }
+
+    fn join(&mut self, id: DeviceId, n: u64) {
+        self.core.on_device_joined(id, Device::new(account(n), DeviceClass::Native, false, 1 << 20));
+    }
+
+    fn ready(&mut self, id: DeviceId) -> Option<Lease> {
+        let before = self.link.granted.len();
+        self.core.on_device_ready(&mut self.link, self.now, id);
+        self.core.sanity_check();
+        self.link.granted.get(before).copied()
+    }
+
+    fn settle(&mut self, lease: Lease) {
+        self.core.on_commit(self.now, lease.device, lease.id).unwrap();
+        let settlement = self.core.settlement(lease.id).unwrap();
+        self.core.on_settled(lease.id, &settlement);
+        self.core.sanity_check();
+    }
+}
+
+fn open_job() -> Job {
+    Job { account: account(9), privacy: Privacy::Open, device_bytes: 1 << 10, tile_flops: 1_000_000, tile_bytes: 1 << 10 }
+}
+
+#[test]
+fn every_tile_is_lent_once_until_the_job_is_settled() {
+    let mut world = World::new(225, 1_000_000);
+    world.join(ADA, 1);
+    world.join(BOB, 2);
+
+    let mut tiles = 0;
+    let mut leases = 0;
+    while let Some(lease) = world.ready(if leases % 2 == 0 { ADA } else { BOB }) {
+        tiles += lease.tiles;
+        leases += 1;
+        world.settle(lease);
+    }
+
+    assert_eq!(tiles, 225);
+    assert!(leases >= 50, "newcomers take small leases: {leases}");
+    assert!(world.core.slices.is_empty() && world.core.jobs.is_empty());
+}
+
+#[test]
+fn a_lost_device_gives_its_lease_back_to_another() {
+    let mut world = World::new(4, 1_000_000);
+    world.join(ADA, 1);
+    world.join(BOB, 2);
+    let first = world.ready(ADA).unwrap();
+
+    world.core.on_device_left(&mut world.link, world.now, ADA);
+    world.core.sanity_check();
+    let second = world.ready(BOB).unwrap();
+
+    assert_eq!((first.first_tile, second.first_tile), (0, 0));
+    assert_eq!(world.core.on_commit(world.now, ADA, first.id), Err(CommitError::Unknown));
+}
+
+#[test]
+fn a_lease_past_its_deadline_is_revoked_and_lent_anew() {
+    let mut world = World::new(1, 1_000_000);
+    world.join(ADA, 1);
+    let lease = world.ready(ADA).unwrap();
+
+    world.now = lease.deadline;
+    world.core.on_tick(&mut world.link, world.now);
+    world.core.sanity_check();
+
+    assert_eq!(world.link.revoked, [lease.id]);
+    assert_eq!(world.core.on_commit(world.now, ADA, lease.id), Err(CommitError::Unknown));
+    assert_eq!(world.ready(ADA).unwrap().first_tile, 0);
+}
+
+#[test]
+fn a_committed_lease_has_no_deadline_and_outlives_its_device() {
+    let mut world = World::new(1, 1_000_000);
+    world.join(ADA, 1);
+    let lease = world.ready(ADA).unwrap();
+    world.core.on_commit(world.now, ADA, lease.id).unwrap();
+
+    world.now = lease.deadline + 1;
+    world.core.on_tick(&mut world.link, world.now);
+    world.core.on_device_left(&mut world.link, world.now, ADA);
+
+    assert!(world.core.settlement(lease.id).is_some());
+    assert!(world.link.revoked.is_empty());
+}
+
+#[test]
+fn a_second_commit_of_one_lease_is_refused() {
+    let mut world = World::new(1, 1_000_000);
+    world.join(ADA, 1);
+    let lease = world.ready(ADA).unwrap();
+
+    assert!(world.core.on_commit(world.now, ADA, lease.id).is_ok());
+    assert_eq!(world.core.on_commit(world.now, ADA, lease.id), Err(CommitError::Twice));
+    assert_eq!(world.core.on_commit(world.now, BOB, lease.id), Err(CommitError::Unknown));
+}
+
+#[test]
+fn a_refused_lease_is_done_again_by_another() {
+    let mut world = World::new(1, 1_000_000);
+    world.join(ADA, 1);
+    let lease = world.ready(ADA).unwrap();
+    world.core.on_commit(world.now, ADA, lease.id).unwrap();
+
+    world.core.on_refused(&mut world.link, world.now, lease.id);
+    world.core.on_device_suspended(&mut world.link, world.now, ADA, world.now + 60_000_000);
+    world.core.sanity_check();
+
+    assert_eq!(world.ready(ADA), None, "a suspended device gets nothing");
+    world.join(BOB, 2);
+    assert_eq!(world.ready(BOB).unwrap().first_tile, 0);
+}
+
+#[test]
+fn a_private_job_goes_only_to_devices_that_may_see_it() {
+    let mut world = World::new(1, 1_000_000);
+    world.core.on_job_ended(&mut world.link, world.now, job_id(1));
+    world.join(ADA, 1);
+    world.claim(2, 1, Job { privacy: Privacy::Own, ..open_job() });
+    world.claim(3, 1, Job { privacy: Privacy::Known, ..open_job() });
+    world.claim(4, 1, Job { device_bytes: 1 << 30, ..open_job() });
+
+    assert_eq!(world.ready(ADA), None);
+    world.join(BOB, 9);
+    assert_eq!(world.ready(BOB).unwrap().job, job_id(2));
+}
+
+#[test]
+fn jobs_take_turns() {
+    let mut world = World::new(100, 100_000_000);
+    world.claim(2, 100, Job { tile_flops: 100_000_000, ..open_job() });
+    world.join(ADA, 1);
+
+    let jobs: Vec<JobId> = (0..4)
+        .map(|_| {
+            let lease = world.ready(ADA).unwrap();
+            world.settle(lease);
+            lease.job
+        })
+        .collect();
+
+    assert_eq!(jobs, [job_id(1), job_id(2), job_id(1), job_id(2)]);
+}
+
+#[test]
+fn a_settlement_is_stale_once_the_slice_is_lost() {
+    let mut world = World::new(8, 1_000_000);
+    world.join(ADA, 1);
+    let lease = world.ready(ADA).unwrap();
+    world.core.on_commit(world.now, ADA, lease.id).unwrap();
+
+    world.core.on_slices_lost(&mut world.link, &BTreeSet::from([slice_id(1)]));
+    world.core.sanity_check();
+
+    assert_eq!(world.core.settlement(lease.id), None);
+}

@@ -1,0 +1,170 @@
+//! Slices claimed from the database, leases lent to devices, receipts checked and settled.
+//!
+//! `core` decides, `link` speaks with devices, `claim` owns slices, `settle` ends a lease.
+
+pub mod bitmap;
+pub mod claim;
+pub mod core;
+pub mod leases;
+pub mod link;
+pub mod settle;
+pub mod store;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, broadcast, mpsc};
+use wire::{BlobHash, DeviceId, JobId, LeaseGrant, LeaseId, Micros, SliceId, ToDevice};
+
+use self::core::{Core, Lease, Link};
+use crate::random;
+
+/// Frames that wait for one device's socket.
+const FRAMES_WAITING_MAX: usize = 64;
+/// Job changes that wait for a slow watcher before it has to look for itself.
+const CHANGES_WAITING_MAX: usize = 1024;
+
+/// The running state of one replica.
+pub struct Scheduler {
+    state: Mutex<State>,
+    /// Claim slices now.
+    pub wake: Notify,
+    pub changes: broadcast::Sender<JobId>,
+}
+
+#[derive(Default)]
+pub struct State {
+    pub core: Core,
+    sockets: Sockets,
+    /// What leases of each running job look like.
+    pub jobs: HashMap<JobId, Arc<JobFacts>>,
+    /// Slices whose state here is not to be trusted: let go, and claimed anew from the database.
+    pub orphans: BTreeSet<SliceId>,
+    settling: HashMap<SliceId, Arc<tokio::sync::Mutex<()>>>,
+}
+
+/// What leases and checks need of a job; it never changes while the job runs.
+#[derive(Clone, Debug)]
+pub struct JobFacts {
+    pub id: JobId,
+    pub customer: wire::AccountId,
+    pub model: BlobHash,
+    pub input: BlobHash,
+    pub input_offset: u64,
+    pub row_shape: Vec<u64>,
+    pub output_row_len: u64,
+    pub work: crate::billing::TileWork,
+}
+
+impl JobFacts {
+    pub fn rows_of(&self, first_tile: u64, tiles: u64) -> std::ops::Range<u64> {
+        first_tile * self.work.tile_rows..((first_tile + tiles) * self.work.tile_rows).min(self.work.rows)
+    }
+
+    pub fn input_row_bytes(&self) -> u64 {
+        self.row_shape.iter().product::<u64>() * 4
+    }
+
+    /// Where a range of tiles lies in the input blob.
+    pub fn input_range(&self, first_tile: u64, tiles: u64) -> std::ops::Range<u64> {
+        let rows = self.rows_of(first_tile, tiles);
+        let at = |row: u64| self.input_offset + row * self.input_row_bytes();
+        at(rows.start)..at(rows.end)
+    }
+
+    fn grant(&self, secret: &[u8; 32], lease: &Lease, now: Micros) -> LeaseGrant {
+        let rows = self.rows_of(lease.first_tile, lease.tiles);
+        LeaseGrant {
+            lease: lease.id,
+            job: self.id,
+            first_tile: lease.first_tile,
+            tiles: u32::try_from(lease.tiles).unwrap_or(u32::MAX),
+            rows: rows.end - rows.start,
+            tile_rows: self.work.tile_rows,
+            model: self.model,
+            row_shape: self.row_shape.clone(),
+            output_row_len: self.output_row_len,
+            flops: self.work.row_flops.saturating_mul(rows.end - rows.start),
+            deadline_millis: u64::try_from((lease.deadline - now) / 1000).unwrap_or(0),
+            pass: leases::Pass::new(self, lease).seal(secret),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Sockets {
+    secret: [u8; 32],
+    senders: HashMap<DeviceId, (u64, mpsc::Sender<ToDevice>)>,
+    joined: u64,
+}
+
+/// The core's view of the sockets.
+struct Wires<'a> {
+    sockets: &'a Sockets,
+    jobs: &'a HashMap<JobId, Arc<JobFacts>>,
+}
+
+impl Link for Wires<'_> {
+    fn lease_id(&mut self) -> LeaseId {
+        LeaseId(random::bytes())
+    }
+
+    fn grant(&mut self, lease: &Lease, now: Micros) {
+        if let Some(job) = self.jobs.get(&lease.job) {
+            self.sockets.send(lease.device, ToDevice::Lease(job.grant(&self.sockets.secret, lease, now)));
+        }
+    }
+
+    fn revoke(&mut self, device: DeviceId, lease: LeaseId) {
+        self.sockets.send(device, ToDevice::Revoke { lease });
+    }
+}
+
+impl Sockets {
+    /// A device that does not read its frames loses them; its leases end by deadline.
+    fn send(&self, device: DeviceId, frame: ToDevice) {
+        if let Some((_, sender)) = self.senders.get(&device)
+            && let Err(error) = sender.try_send(frame)
+        {
+            tracing::debug!(%device, %error, "a frame was not delivered");
+        }
+    }
+}
+
+impl Scheduler {
+    /// `secret` seals the passes of leases; all replicas share it.
+    pub fn new(secret: [u8; 32]) -> Self {
+        let state = State { sockets: Sockets { secret, ..Sockets::default() }, ..State::default() };
+        Self { state: Mutex::new(state), wake: Notify::new(), changes: broadcast::Sender::new(CHANGES_WAITING_MAX) }
+    }
+
+    /// Short, and never held across an await.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The job ended outside the scheduler: its leases are revoked.
+    pub fn end_job(&self, now: Micros, job: JobId) {
+        self.lock().drive(|core, link| core.on_job_ended(link, now, job));
+    }
+
+    pub fn job_changed(&self, job: JobId) {
+        // Nobody watching is no error.
+        self.changes.send(job).unwrap_or_default();
+    }
+}
+
+impl State {
+    /// Runs one event of the core with the sockets as its link.
+    fn drive<T>(&mut self, event: impl FnOnce(&mut Core, &mut Wires<'_>) -> T) -> T {
+        let mut wires = Wires { sockets: &self.sockets, jobs: &self.jobs };
+        event(&mut self.core, &mut wires)
+    }
+
+    /// One settlement of a slice at a time: each must see the version that the last one left.
+    fn settling(&mut self, slice: SliceId) -> Arc<tokio::sync::Mutex<()>> {
+        let core = &self.core;
+        self.settling.retain(|id, _| core.owns(*id));
+        Arc::clone(self.settling.entry(slice).or_default())
+    }
+}

@@ -1,0 +1,38 @@
+//! What runs beside requests until the server stops.
+
+use std::time::Duration;
+
+use crate::app::App;
+use crate::scheduling::{claim, settle, store};
+
+const CLOSE_EVERY: Duration = Duration::from_secs(2);
+const CLOSED_AT_ONCE: i64 = 16;
+
+/// Starts them all; `App::shut_down` waits for them.
+pub fn start(app: &App) {
+    app.tasks.spawn(claim::run(app.clone()));
+    app.tasks.spawn(close_jobs(app.clone()));
+}
+
+/// Closes jobs whose closing was cut short: the server died between the last tile and the end.
+async fn close_jobs(app: App) {
+    let mut tick = tokio::time::interval(CLOSE_EVERY);
+    loop {
+        tokio::select! {
+            () = app.stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        app.limits.shrink();
+        if let Err(error) = close_once(&app).await {
+            tracing::error!(error = format!("{error:#}"), "ended jobs could not be closed");
+        }
+    }
+}
+
+async fn close_once(app: &App) -> anyhow::Result<()> {
+    let jobs = store::list_jobs_to_close(&mut *app.db.read().await?, CLOSED_AT_ONCE).await?;
+    for job in jobs {
+        settle::close_job(app, job).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! What of a receipt is checked, and when a value is right. Pure; `recompute` does the work.
+
+pub mod models;
+pub mod recompute;
+
+use std::collections::BTreeSet;
+
+/// How far a device's float may be from the reference, beside [`ATOL_OF_TOP`].
+///
+/// Measured over the operators' cases: Vulkan, WebGPU and the references agree within 1e-5; a
+/// 16-bit run is 5e-4 off and fails.
+const RTOL: f32 = 1e-4;
+/// Absolute part, of the largest value in the same tile.
+const ATOL_OF_TOP: f32 = 2e-5;
+
+/// Accepted leases after which a device has shown that it computes what it is asked to.
+const LEASES_OF_STANDING: u64 = 64;
+/// Its age by then, in microseconds: a day.
+const AGE_OF_STANDING: i64 = 24 * 3_600_000_000;
+/// Work that the edge redoes of one lease of a newcomer, in floating-point operations.
+const NEWCOMER_FLOPS: u64 = 1_000_000_000;
+/// One tile in so many is redone of a device with standing.
+const SAMPLE: u64 = 20;
+
+/// What a device has behind it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Accepted leases since its last failed check.
+    pub passed: u64,
+    /// Since it was first seen, in microseconds.
+    pub age: i64,
+}
+
+impl Standing {
+    pub fn is_established(self) -> bool {
+        self.passed >= LEASES_OF_STANDING && self.age >= AGE_OF_STANDING
+    }
+}
+
+/// Which of a lease's `tiles` to redo. All of a newcomer's, as far as the work allows; else one in
+/// twenty, and never none. `seed` is drawn after the device has committed.
+pub fn draw(standing: Standing, tiles: u32, tile_flops: u64, seed: [u8; 32]) -> Vec<u32> {
+    let tiles = u64::from(tiles);
+    let wanted = if standing.is_established() { tiles.div_ceil(SAMPLE) } else { NEWCOMER_FLOPS / tile_flops.max(1) };
+    sample(tiles, wanted.clamp(1, tiles.max(1)), seed)
+}
+
+/// One tile more, for the final draw of a job.
+pub fn draw_one(tiles: u32, seed: [u8; 32]) -> u32 {
+    sample(u64::from(tiles), 1, seed).first().copied().unwrap_or(0)
+}
+
+/// `count` different numbers below `tiles`, in order: Floyd's algorithm (CACM 30(9), 1987).
+fn sample(tiles: u64, count: u64, seed: [u8; 32]) -> Vec<u32> {
+    let mut chosen = BTreeSet::new();
+    let mut stream = blake3::Hasher::new_keyed(&seed).finalize_xof();
+    for upper in tiles - count..tiles {
+        let mut word = [0; 16];
+        stream.fill(&mut word);
+        let drawn = u64::try_from(u128::from_le_bytes(word) % u128::from(upper + 1)).unwrap_or(0);
+        if !chosen.insert(drawn) {
+            chosen.insert(upper);
+        }
+    }
+    chosen.into_iter().filter_map(|tile| u32::try_from(tile).ok()).collect()
+}
+
+/// Whether every value is close enough to the reference's. NaN matches NaN, infinity its like.
+pub fn agrees(found: &[f32], expected: &[f32]) -> bool {
+    let top = expected.iter().filter(|value| value.is_finite()).fold(0.0f32, |top, value| top.max(value.abs()));
+    found.len() == expected.len()
+        && found.iter().zip(expected).all(|(a, b)| {
+            a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()) || (a - b).abs() <= ATOL_OF_TOP * top + RTOL * b.abs()
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: Standing = Standing { passed: 64, age: AGE_OF_STANDING };
+
+    #[test]
+    fn a_newcomer_is_checked_in_every_tile_and_an_old_hand_in_one_of_twenty() {
+        let newcomer = Standing { passed: 1000, age: 0 };
+
+        assert_eq!(draw(newcomer, 5, 1_000_000, [1; 32]), [0, 1, 2, 3, 4]);
+        assert_eq!(draw(newcomer, 5, 500_000_000, [1; 32]).len(), 2);
+        assert_eq!(draw(newcomer, 5, u64::MAX, [1; 32]).len(), 1);
+        assert_eq!(draw(OLD, 100, 1_000_000, [1; 32]).len(), 5);
+        assert_eq!(draw(OLD, 1, 1_000_000, [1; 32]), [0]);
+    }
+
+    #[test]
+    fn every_tile_is_drawn_as_often_as_any_other() {
+        let mut counts = [0u32; 10];
+        for round in 0..2000u32 {
+            let mut seed = [0; 32];
+            seed[..4].copy_from_slice(&round.to_le_bytes());
+            for tile in sample(10, 3, seed) {
+                counts[usize::try_from(tile).unwrap()] += 1;
+            }
+        }
+
+        assert_eq!(counts.iter().sum::<u32>(), 6000);
+        assert!(counts.iter().all(|count| (500..700).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn a_half_precision_run_does_not_agree_with_a_single_one() {
+        let expected: Vec<f32> = (1u16..200).map(|i| f32::from(i) / 7.0).collect();
+        // Eleven significant bits, as a 16-bit float has.
+        let half: Vec<f32> = expected.iter().map(|v| f32::from_bits((v.to_bits() + 0x1000) & !0x1fff)).collect();
+        let single: Vec<f32> = expected.iter().map(|v| v * (1.0 + 1e-6)).collect();
+
+        assert!(!agrees(&half, &expected));
+        assert!(agrees(&single, &expected));
+    }
+
+    #[test]
+    fn one_wrong_value_is_enough_and_nan_matches_only_nan() {
+        let expected = [1.0, f32::NAN, f32::INFINITY, 0.0];
+
+        assert!(agrees(&expected, &expected));
+        assert!(!agrees(&[1.01, f32::NAN, f32::INFINITY, 0.0], &expected));
+        assert!(!agrees(&[1.0, 0.0, f32::INFINITY, 0.0], &expected));
+        assert!(!agrees(&[1.0, f32::NAN, f32::NEG_INFINITY, 0.0], &expected));
+        assert!(!agrees(&[1.0, f32::NAN, f32::INFINITY, f32::NAN], &expected));
+        assert!(!agrees(&expected[..3], &expected));
+    }
+}

@@ -1,0 +1,141 @@
+//! Frames between the edge and a device, as JSON text messages, and the receipt that a device signs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{BlobHash, Credits, DeviceId, ErrorCode, JobId, LeaseId, Micros, Nonce, Signature, TileHash};
+
+/// Version of the frames and of the receipt's bytes. The edge refuses others by this number.
+pub const PROTOCOL: u16 = 1;
+/// Version of the `infer` program and its kernels, named in receipts.
+pub const INFER: &str = "infer/1";
+
+/// What a device opens with, in answer to the edge's challenge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    pub protocol: u16,
+    pub device: DeviceId,
+    /// Over [`hello_bytes`] of the challenge.
+    pub signature: Signature,
+    pub class: DeviceClass,
+    /// The adapter's name, as its driver gives it; 128 characters at most.
+    pub name: String,
+    /// `vulkan`, `metal`, `dx12` or `webgpu`.
+    pub backend: String,
+    /// The adapter is a CPU's.
+    pub software: bool,
+    /// Largest buffer that a shader may read, in bytes.
+    pub buffer_bytes_max: u64,
+    /// An account's key, to earn for that account and run its `own` jobs; else the device is a guest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceClass {
+    Native,
+    Tab,
+}
+
+/// From a device to the edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromDevice {
+    Hello(Box<Hello>),
+    /// The device would take a lease.
+    Ready,
+    /// The output is uploaded, and this is what the device says of it.
+    Commit { receipt: Receipt, signature: Signature },
+    /// The device gives a lease back undone.
+    Return { lease: LeaseId },
+    /// The device will take no more for a while; it keeps its socket.
+    Rest,
+}
+
+/// From the edge to a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToDevice {
+    Challenge { protocol: u16, nonce: Nonce },
+    Welcome(Earnings),
+    Lease(LeaseGrant),
+    /// The lease is no longer this device's: its job ended, or its deadline passed.
+    Revoke { lease: LeaseId },
+    /// The lease's check passed and its tiles are settled.
+    Settled { lease: LeaseId, tiles: u32, earnings: Earnings },
+    /// The lease was not accepted; nothing is paid for it.
+    Refused { lease: LeaseId, code: ErrorCode, message: String },
+    /// The socket closes after this.
+    Close { code: ErrorCode, message: String },
+}
+
+/// What the device's account has earned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earnings {
+    /// Mature: free to spend.
+    pub available: Credits,
+    /// Settled, and waiting for the device's next checks.
+    pub pending: Credits,
+}
+
+/// A range of tiles lent to a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseGrant {
+    pub lease: LeaseId,
+    pub job: JobId,
+    pub first_tile: u64,
+    pub tiles: u32,
+    /// Rows of the lease; every tile but a job's last has the same number.
+    pub rows: u64,
+    pub tile_rows: u64,
+    pub model: BlobHash,
+    pub row_shape: Vec<u64>,
+    /// Values of one output row.
+    pub output_row_len: u64,
+    /// Floating-point operations of the lease.
+    pub flops: u64,
+    /// Time until the lease goes to somebody else.
+    pub deadline_millis: u64,
+    /// Opens the lease's blobs at `/v1/leases/{pass}/…`, on any replica, until the deadline.
+    pub pass: String,
+}
+
+/// A device's signed statement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    pub lease: LeaseId,
+    pub job: JobId,
+    pub first_tile: u64,
+    pub tiles: u32,
+    /// Merkle root of the tiles' output hashes, in order.
+    pub root: TileHash,
+    pub output: BlobHash,
+    /// Program and kernel version.
+    pub program: String,
+    pub backend: String,
+    pub time: Micros,
+}
+
+impl Receipt {
+    /// What is signed: a domain, then each field, texts with their length before them.
+    pub fn signing_bytes(&self) -> Vec<u8> {
+        let mut bytes = b"tessera.receipt.1\0".to_vec();
+        bytes.extend(self.lease.0);
+        bytes.extend(self.job.to_string().bytes());
+        bytes.extend(self.first_tile.to_le_bytes());
+        bytes.extend(self.tiles.to_le_bytes());
+        bytes.extend(self.root.0);
+        bytes.extend(self.output.0);
+        for text in [&self.program, &self.backend] {
+            bytes.extend(u64::try_from(text.len()).unwrap_or(u64::MAX).to_le_bytes());
+            bytes.extend(text.bytes());
+        }
+        bytes.extend(self.time.to_le_bytes());
+        bytes
+    }
+}
+
+/// What a device signs to open its socket.
+pub fn hello_bytes(nonce: Nonce, device: DeviceId) -> Vec<u8> {
+    [b"tessera.hello.1\0".as_slice(), &nonce.0, &device.0].concat()
+}

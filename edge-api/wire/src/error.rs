@@ -1,0 +1,60 @@
+//! The one shape of a refusal.
+
+use serde::{Deserialize, Serialize};
+
+/// Body of every answer that is not a success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    pub code: ErrorCode,
+    /// What is wrong and what to do, for a person.
+    pub message: String,
+    /// The field of the request that is at fault, where one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+/// Stable names to branch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// No key or session, or one that is not known.
+    Unauthorized,
+    /// The request came from another site's page.
+    ForeignOrigin,
+    /// Development mode is off, so nobody can open an account with faucet credits.
+    NotInDevelopment,
+    NotFound,
+    MalformedRequest,
+    /// The body is larger than the limit.
+    TooLarge,
+    RateLimited,
+    UnknownBlob,
+    /// The model is not ONNX, or this network cannot run it.
+    InvalidModel,
+    UnsupportedOperator,
+    /// The input is not an array this network can read.
+    InvalidInput,
+    /// The input's rows do not fit the model.
+    InputMismatch,
+    NoRows,
+    /// One row costs more than a checker can redo.
+    RowTooHeavy,
+    InvalidTileRows,
+    /// Connected devices are all too small for the model.
+    NoDeviceFits,
+    InsufficientFunds,
+    OverLimit,
+    IdempotencyConflict,
+    JobEnded,
+    JobNotDone,
+    UnknownLease,
+    MalformedFrame,
+    ProtocolVersion,
+    InvalidSignature,
+    ReplayedFrame,
+    OutputMissing,
+    OutputSize,
+    /// A recomputed tile differs, or the output is not the one signed for.
+    CheckFailed,
+    Internal,
+}

@@ -1,0 +1,167 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{BlobHash, Credits, JobId, Micros, PricePerCu};
+
+/// A stored blob of the account's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blob {
+    pub hash: BlobHash,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// Who may see a job's inputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Privacy {
+    /// Any device, strangers' tabs among them.
+    #[default]
+    Open,
+    /// Devices of verified accounts.
+    Known,
+    /// The customer's own devices.
+    Own,
+}
+
+impl Privacy {
+    pub const ALL: [Self; 3] = [Self::Open, Self::Known, Self::Own];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Known => "known",
+            Self::Own => "own",
+        }
+    }
+}
+
+/// What a job runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Program {
+    /// A model over the rows of an array.
+    Infer {
+        /// ONNX.
+        model: BlobHash,
+        /// `.npy`, float32, rows first.
+        input: BlobHash,
+        /// Rows a tile; left out, the edge chooses.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tile_rows: Option<u32>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuoteRequest {
+    pub program: Program,
+    #[serde(default)]
+    pub privacy: Privacy,
+}
+
+/// What a job would be and cost at the present price.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quote {
+    pub rows: u64,
+    pub row_shape: Vec<u64>,
+    pub output_row_shape: Vec<u64>,
+    pub tile_rows: u64,
+    pub tiles: u64,
+    /// Floating-point operations of the whole job.
+    pub flops: u64,
+    pub price: PricePerCu,
+    /// The most that the job can cost: what is held at submit.
+    pub cost: Credits,
+    /// Largest buffer that a device needs, in bytes.
+    pub device_bytes: u64,
+    /// Connected devices that may run it.
+    pub devices: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubmitJob {
+    pub program: Program,
+    #[serde(default)]
+    pub privacy: Privacy,
+    /// What to call it; 128 characters at most.
+    #[serde(default)]
+    pub name: String,
+    /// Refuse if it would cost more than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Credits>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    Running,
+    Done,
+    Cancelled,
+    /// Devices that should agree did not: nobody is paid for what was in dispute, nobody is blamed.
+    Nondeterministic,
+}
+
+impl JobState {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+            Self::Nondeterministic => "nondeterministic",
+        }
+    }
+
+    pub fn has_ended(self) -> bool {
+        self != Self::Running
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    pub id: JobId,
+    pub name: String,
+    pub state: JobState,
+    pub privacy: Privacy,
+    /// Shown to everyone on the explorer.
+    pub published: bool,
+    pub program: Program,
+    pub rows: u64,
+    pub row_shape: Vec<u64>,
+    pub output_row_shape: Vec<u64>,
+    pub tile_rows: u64,
+    pub tiles: u64,
+    /// Tiles verified and settled.
+    pub verified_tiles: u64,
+    /// Tiles that a checker computed again.
+    pub recomputed_tiles: u64,
+    /// Devices whose work was accepted.
+    pub devices: u64,
+    pub flops: u64,
+    pub price: PricePerCu,
+    /// Set aside at submit.
+    pub hold: Credits,
+    /// Paid so far.
+    pub cost: Credits,
+    pub created_at: Micros,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Micros>,
+}
+
+/// One page of an account's jobs, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobPage {
+    pub jobs: Vec<Job>,
+    /// Pass as `before` for the next page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<JobId>,
+}
+
+/// One live event of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobProgress {
+    pub job: Job,
+    /// The job's tiles in order, in at most 1,024 cells: each digit says how many ninths of its
+    /// tiles are settled.
+    pub mosaic: String,
+    /// Devices that hold a lease of it now.
+    pub devices_at_work: u64,
+}

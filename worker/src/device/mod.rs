@@ -1,0 +1,82 @@
+//! What differs between a native device and a tab: who may touch the GPU when, and how one waits.
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use native::{Held, MaybeSend, now, sleep};
+#[cfg(target_arch = "wasm32")]
+pub use tab::{Held, MaybeSend, now, sleep};
+
+#[cfg(not(target_arch = "wasm32"))]
+mod native {
+    use std::sync::{Arc, Mutex, PoisonError};
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    use wire::Micros;
+
+    /// Futures here move between threads.
+    pub trait MaybeSend: Send {}
+    impl<T: Send> MaybeSend for T {}
+
+    /// Something that one lease at a time may use, on a thread that may block.
+    pub struct Held<T>(Arc<Mutex<T>>);
+
+    impl<T: Send + 'static> Held<T> {
+        pub fn new(value: T) -> Self {
+            Self(Arc::new(Mutex::new(value)))
+        }
+
+        pub async fn with<R: Send + 'static>(&self, work: impl AsyncFnOnce(&mut T) -> R + Send + 'static) -> R {
+            let held = Arc::clone(&self.0);
+            let done = tokio::task::spawn_blocking(move || {
+                let mut value = held.lock().unwrap_or_else(PoisonError::into_inner);
+                pollster::block_on(work(&mut value))
+            });
+            done.await.expect("GPU work should not panic")
+        }
+    }
+
+    /// Called inside [`Held::with`], whose thread may block.
+    #[expect(clippy::unused_async, reason = "a tab waits without blocking")]
+    pub async fn sleep(time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    pub fn now() -> Micros {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+mod tab {
+    use std::time::Duration;
+
+    use futures::lock::Mutex;
+    use wire::Micros;
+
+    /// Futures here stay on their thread.
+    pub trait MaybeSend {}
+    impl<T> MaybeSend for T {}
+
+    /// Something that one lease at a time may use. The browser's event loop drives its work.
+    pub struct Held<T>(Mutex<T>);
+
+    impl<T> Held<T> {
+        pub fn new(value: T) -> Self {
+            Self(Mutex::new(value))
+        }
+
+        pub async fn with<R>(&self, work: impl AsyncFnOnce(&mut T) -> R) -> R {
+            work(&mut *self.0.lock().await).await
+        }
+    }
+
+    pub async fn sleep(time: Duration) {
+        gloo_timers::future::sleep(time).await;
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::as_conversions, reason = "microseconds of this century fit 53 bits")]
+    pub fn now() -> Micros {
+        (js_sys::Date::now() * 1000.0) as Micros
+    }
+}

@@ -1,0 +1,252 @@
+//! The native agent: a socket, HTTP for blobs, and a task for each lease in hand.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
+
+use futures::{SinkExt, StreamExt};
+use tokio::task::JoinSet;
+use tokio_tungstenite::MaybeTlsStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use wire::device::DeviceClass;
+use wire::{ErrorCode, FromDevice, LeaseGrant, LeaseId, ToDevice};
+
+use super::{hello, reconnect_wait};
+use crate::core::{Core, Link};
+use crate::run::{Engine, Outcome, Pace, RunFailure, Transfer, TransferError};
+
+type Socket = tokio_tungstenite::WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
+
+/// Where to work, and for whom.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The edge's origin.
+    pub url: String,
+    /// An account's key; without one the device earns as a guest.
+    pub key: Option<String>,
+    pub duty_percent: u8,
+}
+
+/// Why the agent stops for good.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    #[error("the server refused this device: {message}")]
+    Refused { code: ErrorCode, message: String },
+    #[error("the GPU was lost: {reason}")]
+    DeviceLost { reason: String },
+    #[error("'{url}' is not an http or https address")]
+    Url { url: String },
+    #[error("the HTTP client could not be made")]
+    Http(#[from] reqwest::Error),
+}
+
+/// How one connection ended.
+enum End {
+    Lost(String),
+    Asked,
+    Final(AgentError),
+}
+
+/// Works until `stop` resolves or nothing more can be done. Connects anew after every loss.
+pub async fn run(engine: Arc<Engine>, options: Options, stop: impl Future<Output = ()>) -> Result<(), AgentError> {
+    let socket_url = match options.url.trim_end_matches('/').split_once("://") {
+        Some(("http", rest)) => format!("ws://{rest}/v1/devices/socket"),
+        Some(("https", rest)) => format!("wss://{rest}/v1/devices/socket"),
+        _ => return Err(AgentError::Url { url: options.url }),
+    };
+    let http = Http { client: reqwest::Client::builder().timeout(Duration::from_secs(120)).build()?, url: options.url.trim_end_matches('/').to_owned() };
+    let duty = Arc::new(AtomicU8::new(options.duty_percent));
+    let mut stop = std::pin::pin!(stop);
+    let mut attempt = 0;
+    loop {
+        let config = WebSocketConfig::default().read_buffer_size(4 << 10).max_message_size(Some(64 << 10));
+        let connected = tokio::select! {
+            () = &mut stop => return Ok(()),
+            connected = tokio_tungstenite::connect_async_with_config(&socket_url, Some(config), true) => connected,
+        };
+        let reason = match connected {
+            Ok((socket, _)) => {
+                let mut session = Session { engine: &engine, options: &options, http: &http, duty: &duty, core: Core::default(), out: Out::default(), running: HashMap::new(), tasks: JoinSet::new() };
+                let begun = std::time::Instant::now();
+                let end = session.converse(socket, stop.as_mut()).await;
+                session.abandon_all();
+                if begun.elapsed() > Duration::from_secs(10) {
+                    attempt = 0;
+                }
+                match end {
+                    End::Asked => return Ok(()),
+                    End::Final(error) => return Err(error),
+                    End::Lost(reason) => reason,
+                }
+            }
+            Err(error) => error.to_string(),
+        };
+        let wait = reconnect_wait(attempt, random_byte());
+        attempt += 1;
+        tracing::warn!(reason, wait_millis = wait.as_millis(), "not connected; trying again");
+        tokio::select! {
+            () = &mut stop => return Ok(()),
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+fn random_byte() -> u8 {
+    let mut byte = [0];
+    // A wait that is not spread is still a wait.
+    getrandom::fill(&mut byte).unwrap_or_default();
+    byte[0]
+}
+
+/// What the core wants done.
+#[derive(Default)]
+struct Out {
+    frames: Vec<FromDevice>,
+    grants: Vec<LeaseGrant>,
+}
+
+impl Link for Out {
+    fn send(&mut self, frame: FromDevice) {
+        self.frames.push(frame);
+    }
+
+    fn compute(&mut self, grant: LeaseGrant) {
+        self.grants.push(grant);
+    }
+}
+
+struct Session<'a> {
+    engine: &'a Arc<Engine>,
+    options: &'a Options,
+    http: &'a Http,
+    duty: &'a Arc<AtomicU8>,
+    core: Core,
+    out: Out,
+    running: HashMap<LeaseId, Arc<AtomicBool>>,
+    tasks: JoinSet<(LeaseId, Result<Outcome, RunFailure>)>,
+}
+
+impl Session<'_> {
+    async fn converse(&mut self, mut socket: Socket, mut stop: std::pin::Pin<&mut impl Future<Output = ()>>) -> End {
+        loop {
+            tokio::select! {
+                () = &mut stop => {
+                    self.core.on_stop(&mut self.out);
+                    // Leases go back politely if the socket still stands.
+                    self.flush(&mut socket).await.unwrap_or_default();
+                    socket.close(None).await.unwrap_or_default();
+                    return End::Asked;
+                }
+                message = socket.next() => match message {
+                    Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
+                        Ok(frame) => if let Some(end) = self.hear(frame) { return end },
+                        Err(error) => return End::Lost(format!("the server said something unknown: {error}")),
+                    },
+                    Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => {}
+                    Some(Ok(Message::Close(_))) | None => return End::Lost("the server closed the connection".to_owned()),
+                    Some(Err(error)) => return End::Lost(error.to_string()),
+                },
+                Some(done) = self.tasks.join_next() => {
+                    let (lease, result) = done.expect("a lease's task should not panic");
+                    if let Some(end) = self.finish(lease, result) { return end }
+                }
+            }
+            if let Err(error) = self.flush(&mut socket).await {
+                return End::Lost(error.to_string());
+            }
+        }
+    }
+
+    fn hear(&mut self, frame: ToDevice) -> Option<End> {
+        match &frame {
+            ToDevice::Challenge { nonce, .. } => {
+                self.out.frames.push(hello(self.engine, *nonce, DeviceClass::Native, self.options.key.clone()));
+            }
+            ToDevice::Close { code, message } => {
+                let lasting = !matches!(code, ErrorCode::Internal | ErrorCode::RateLimited);
+                let (code, message) = (*code, message.clone());
+                return Some(if lasting { End::Final(AgentError::Refused { code, message }) } else { End::Lost(message) });
+            }
+            ToDevice::Welcome(earnings) => tracing::info!(device = %self.engine.identity.device(), earned = %earnings.available, "connected"),
+            ToDevice::Settled { tiles, earnings, .. } => tracing::info!(tiles, earned = %earnings.available, pending = %earnings.pending, "verified"),
+            ToDevice::Refused { lease, message, .. } => tracing::warn!(%lease, message, "refused"),
+            ToDevice::Lease(_) | ToDevice::Revoke { .. } => {}
+        }
+        self.core.on_frame(&mut self.out, frame);
+        let core = &self.core;
+        self.running.retain(|lease, abandoned| {
+            let holds = core.holds(*lease);
+            abandoned.store(!holds, Ordering::Relaxed);
+            holds
+        });
+        None
+    }
+
+    fn finish(&mut self, lease: LeaseId, result: Result<Outcome, RunFailure>) -> Option<End> {
+        self.running.remove(&lease);
+        match result {
+            Ok(outcome) => self.core.on_computed(&mut self.out, outcome.receipt, outcome.signature),
+            Err(failure) => {
+                self.core.on_compute_failed(&mut self.out, lease);
+                if failure.is_device_lost() {
+                    return Some(End::Final(AgentError::DeviceLost { reason: failure.to_string() }));
+                }
+                if !matches!(failure, RunFailure::Abandoned) {
+                    tracing::warn!(%lease, reason = %failure, "a lease went back");
+                }
+            }
+        }
+        None
+    }
+
+    /// Says and begins what the core asked for.
+    async fn flush(&mut self, socket: &mut Socket) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+        for grant in std::mem::take(&mut self.out.grants) {
+            let pace = Pace::new(self.duty);
+            self.running.insert(grant.lease, Arc::clone(&pace.abandoned));
+            let (engine, http) = (Arc::clone(self.engine), self.http.clone());
+            self.tasks.spawn(async move { (grant.lease, engine.compute(&http, &grant, pace).await) });
+        }
+        for frame in std::mem::take(&mut self.out.frames) {
+            let text = serde_json::to_string(&frame).expect("a frame should serialise");
+            socket.send(Message::text(text)).await?;
+        }
+        Ok(())
+    }
+
+    fn abandon_all(&mut self) {
+        self.running.values().for_each(|abandoned| abandoned.store(true, Ordering::Relaxed));
+        self.core.on_disconnected();
+    }
+}
+
+/// Blobs over HTTP.
+#[derive(Clone, Debug)]
+pub struct Http {
+    pub client: reqwest::Client,
+    pub url: String,
+}
+
+fn network(error: &reqwest::Error) -> TransferError {
+    TransferError::Network { reason: error.to_string() }
+}
+
+fn checked(response: reqwest::Response) -> Result<reqwest::Response, TransferError> {
+    let status = response.status();
+    if status.is_success() { Ok(response) } else { Err(TransferError::Status { status: status.as_u16() }) }
+}
+
+impl Transfer for Http {
+    async fn get(&self, path: &str) -> Result<Vec<u8>, TransferError> {
+        let response = self.client.get(format!("{}{path}", self.url)).send().await.map_err(|error| network(&error))?;
+        let bytes = checked(response)?.bytes().await.map_err(|error| network(&error))?;
+        Ok(bytes.to_vec())
+    }
+
+    async fn put(&self, path: &str, body: Vec<u8>) -> Result<(), TransferError> {
+        let response = self.client.put(format!("{}{path}", self.url)).body(body).send().await.map_err(|error| network(&error))?;
+        checked(response).map(drop)
+    }
+}

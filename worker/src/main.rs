@@ -1,0 +1,124 @@
+//! The native agent's command line.
+
+#[cfg(not(target_arch = "wasm32"))]
+fn main() -> anyhow::Result<()> {
+    agent::main()
+}
+
+/// The browser's Web Worker is `browser.rs`.
+#[cfg(target_arch = "wasm32")]
+fn main() {}
+
+#[cfg(not(target_arch = "wasm32"))]
+mod agent {
+    use std::io::Write;
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+
+    use anyhow::Context;
+    use clap::Parser;
+    use gpu_kernels::budget;
+    use gpu_kernels::gpu::Gpu;
+    use tracing_subscriber::EnvFilter;
+    use worker::identity::Identity;
+    use worker::link::native::{Options, run};
+    use worker::run::Engine;
+
+    /// Lends this machine's GPU to the network.
+    #[derive(clap::Parser)]
+    #[command(name = "tessera-worker", version)]
+    struct Arguments {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    #[derive(clap::Subcommand)]
+    enum Command {
+        /// Work until stopped.
+        Run(Run),
+    }
+
+    #[derive(clap::Args)]
+    struct Run {
+        /// The edge's address.
+        #[arg(long, env = "TESSERA_URL", default_value = "http://127.0.0.1:8080")]
+        url: String,
+        /// An account's key, to earn for that account; without one the device earns as a guest.
+        #[arg(long, env = "TESSERA_KEY", hide_env_values = true)]
+        key: Option<String>,
+        /// Where the device's own key is kept; made on first use.
+        #[arg(long, env = "TESSERA_DEVICE_KEY_FILE")]
+        device_key_file: Option<PathBuf>,
+        /// The share of time that the GPU may be busy, in percent.
+        #[arg(long, default_value = "100", value_parser = clap::value_parser!(u8).range(5..=100))]
+        duty: u8,
+    }
+
+    pub(crate) fn main() -> anyhow::Result<()> {
+        let filter = EnvFilter::try_from_env("TESSERA_LOG").unwrap_or_else(|_unset| EnvFilter::new("info,wgpu=warn,naga=warn"));
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        let Command::Run(arguments) = Arguments::parse().command;
+        rustls::crypto::ring::default_provider().install_default().map_err(|_twice| anyhow::anyhow!("a TLS provider is installed already"))?;
+        let file = match arguments.device_key_file {
+            Some(file) => file,
+            None => default_key_file()?,
+        };
+        let identity = Identity::from_secret(&device_key(&file)?);
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async move {
+            let gpu = Gpu::open(budget::NATIVE).await?;
+            tracing::info!(name = gpu.info.name, backend = gpu.info.backend, software = gpu.info.software, "GPU");
+            let engine = Arc::new(Engine::new(gpu, identity));
+            let options = Options { url: arguments.url, key: arguments.key, duty_percent: arguments.duty };
+            let stop = async {
+                if let Err(error) = asked_to_stop().await {
+                    tracing::error!(%error, "signals cannot be heard");
+                }
+            };
+            Ok(run(engine, options, stop).await?)
+        })
+    }
+
+    async fn asked_to_stop() -> std::io::Result<()> {
+        #[cfg(unix)]
+        {
+            let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+            tokio::select! {
+                _ = terminate.recv() => Ok(()),
+                interrupted = tokio::signal::ctrl_c() => interrupted,
+            }
+        }
+        #[cfg(not(unix))]
+        tokio::signal::ctrl_c().await
+    }
+
+    fn default_key_file() -> anyhow::Result<PathBuf> {
+        let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"));
+        let home = home.context("there is no home folder; say --device-key-file")?;
+        Ok(Path::new(&home).join(".tessera").join("device.key"))
+    }
+
+    /// The device's secret key, 64 hex digits in a file that only its owner may read.
+    fn device_key(file: &Path) -> anyhow::Result<[u8; 32]> {
+        match std::fs::read_to_string(file) {
+            Ok(text) => {
+                let key: wire::TileHash = text.trim().parse().with_context(|| format!("{} does not hold a device key", file.display()))?;
+                Ok(key.0)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let mut secret = [0; 32];
+                getrandom::fill(&mut secret)?;
+                if let Some(folder) = file.parent() {
+                    std::fs::create_dir_all(folder)?;
+                }
+                let mut options = std::fs::OpenOptions::new();
+                options.write(true).create_new(true);
+                #[cfg(unix)]
+                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+                let mut handle = options.open(file).with_context(|| format!("cannot write {}", file.display()))?;
+                writeln!(handle, "{}", wire::TileHash(secret))?;
+                Ok(secret)
+            }
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What a lease runs: rows in, rows out.
+
+pub mod infer;
