@@ -95,7 +95,6 @@ impl JobFacts {
 struct Sockets {
     secret: [u8; 32],
     senders: HashMap<DeviceId, (u64, mpsc::Sender<ToDevice>)>,
-    joined: u64,
 }
 
 /// The core's view of the sockets.
