@@ -16,6 +16,7 @@ pub mod explorer;
 pub mod jobs;
 pub mod json;
 pub mod limits;
+pub mod pages;
 pub mod random;
 pub mod routes;
 pub mod scheduling;

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::routes;
+use crate::{pages, routes};
 
 /// Serves until the process is asked to stop, then finishes the checks under way.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
@@ -31,7 +31,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 
 /// Everything this server answers.
 pub fn router(app: &App) -> Router {
-    routes::api(app.clone())
+    let api = routes::api(app.clone());
+    pages::pages(app.clone(), api.clone()).merge(api)
 }
 
 async fn asked_to_stop() {

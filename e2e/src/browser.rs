@@ -1,0 +1,148 @@
+//! Headless Chromium with real WebGPU, driven over `WebDriver`. Each browser has a fresh profile.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::stack::free_port;
+use crate::until::until;
+
+const START_WITHIN: Duration = Duration::from_secs(30);
+const FIND_WITHIN: Duration = Duration::from_secs(20);
+
+/// What the browser can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gpu {
+    /// The software adapter that Chromium ships.
+    Swiftshader,
+    None,
+}
+
+pub struct Browser {
+    pub page: Client,
+    driver: Child,
+    profile: TempDir,
+}
+
+impl Browser {
+    pub async fn start(gpu: Gpu) -> Self {
+        let port = free_port();
+        let driver = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver should start: run make setup");
+        let profile = TempDir::new().expect("a temporary folder should be made");
+        let address = format!("http://127.0.0.1:{port}");
+        until("chromedriver answers", START_WITHIN, async || reqwest::get(format!("{address}/status")).await.ok()).await;
+        let page = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities(gpu, profile.path()))
+            .connect(&address)
+            .await
+            .expect("Chromium should start: run make setup");
+        Self { page, driver, profile }
+    }
+
+    /// Opens a page and waits until its script has taken over.
+    pub async fn open(&self, url: &str) {
+        self.page.goto(url).await.expect("the page should open");
+        self.find("html[data-ready]").await;
+    }
+
+    /// The first element, once it is there.
+    pub async fn find(&self, css: &str) -> fantoccini::elements::Element {
+        until(css, FIND_WITHIN, async || self.page.find(Locator::Css(css)).await.ok()).await
+    }
+
+    /// The button or link with this text, once it can be pressed.
+    pub async fn press(&self, text: &str) {
+        let path = format!("//*[self::button or self::a][normalize-space()='{text}' and not(@disabled)]");
+        until(text, FIND_WITHIN, async || {
+            let element = self.page.find(Locator::XPath(&path)).await.ok()?;
+            element.click().await.ok()
+        })
+        .await;
+    }
+
+    /// Waits until an element's text satisfies `wanted`, and returns it.
+    pub async fn text_where(&self, css: &str, within: Duration, wanted: impl Fn(&str) -> bool) -> String {
+        until(css, within, async || {
+            let element = self.page.find(Locator::Css(css)).await.ok()?;
+            element.text().await.ok().filter(|text| wanted(text))
+        })
+        .await
+    }
+
+    /// Chooses a file in a file field.
+    pub async fn choose(&self, css: &str, file: &Path) {
+        let field = self.find(css).await;
+        field.send_keys(&file.display().to_string()).await.expect("the field should take a file");
+    }
+
+    /// Where downloads go.
+    pub fn downloads(&self) -> std::path::PathBuf {
+        self.profile.path().join("downloads")
+    }
+
+    pub async fn resize(&self, width: u32, height: u32) {
+        self.page.set_window_size(width, height).await.expect("the window should change");
+    }
+
+    pub async fn screenshot(&self, file: &Path) {
+        let picture = self.page.screenshot().await.expect("a screenshot should be taken");
+        std::fs::write(file, picture).expect("a screenshot should be written");
+    }
+
+    /// Ends the browser as a person would: the tab is closed.
+    pub async fn close(self) {
+        // The driver is killed in any case.
+        self.page.clone().close().await.unwrap_or_default();
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // chromedriver ends its browser when it is asked to stop, so it is asked first.
+        if let Ok(mut asked) = Command::new("kill").arg(self.driver.id().to_string()).spawn() {
+            asked.wait().map(drop).unwrap_or_default();
+        }
+        self.driver.wait().map(drop).unwrap_or_default();
+    }
+}
+
+fn capabilities(gpu: Gpu, profile: &Path) -> serde_json::Map<String, serde_json::Value> {
+    let mut arguments = vec![
+        "--headless=new".to_owned(),
+        "--no-sandbox".to_owned(),
+        "--disable-dev-shm-usage".to_owned(),
+        "--disable-quic".to_owned(),
+        "--no-first-run".to_owned(),
+        "--disable-background-networking".to_owned(),
+        "--disable-component-update".to_owned(),
+        "--disable-sync".to_owned(),
+        "--lang=en".to_owned(),
+        "--window-size=1280,900".to_owned(),
+        format!("--user-data-dir={}", profile.join("profile").display()),
+    ];
+    match gpu {
+        Gpu::Swiftshader => arguments.extend(["--enable-unsafe-webgpu".to_owned(), "--use-webgpu-adapter=swiftshader".to_owned()]),
+        Gpu::None => arguments.push("--disable-features=WebGPU,WebGPUService".to_owned()),
+    }
+    let options = json!({
+        "goog:chromeOptions": {
+            "args": arguments,
+            "binary": "/usr/bin/chromium",
+            "prefs": { "download.default_directory": profile.join("downloads"), "download.prompt_for_download": false },
+        },
+    });
+    match options {
+        serde_json::Value::Object(map) => map,
+        _ => serde_json::Map::new(),
+    }
+}

@@ -1,0 +1,159 @@
+//! A device that does what a test tells it, step by step, honest or not. It computes on the
+//! references, so it needs no GPU.
+
+use anyhow::{Context, bail};
+use futures::{SinkExt, StreamExt};
+use gpu_kernels::graph::Graph;
+use tokio_tungstenite::MaybeTlsStream;
+use tokio_tungstenite::tungstenite::Message;
+use wire::device::{DeviceClass, INFER, PROTOCOL};
+use wire::{BlobHash, FromDevice, Hello, LeaseGrant, Nonce, Receipt, TileHash, ToDevice, merkle};
+use worker::identity::Identity;
+
+type Socket = tokio_tungstenite::WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
+
+pub struct Scripted {
+    pub identity: Identity,
+    http: reqwest::Client,
+    url: String,
+    socket: Socket,
+}
+
+impl Scripted {
+    /// Opens a socket and waits for the challenge, no more.
+    pub async fn open(url: &str, identity: Identity) -> anyhow::Result<(Self, Nonce)> {
+        let address = format!("{}/v1/devices/socket", url.replacen("http", "ws", 1));
+        let (socket, _) = tokio_tungstenite::connect_async(address).await?;
+        let mut device = Self { identity, http: reqwest::Client::new(), url: url.to_owned(), socket };
+        match device.hear().await? {
+            ToDevice::Challenge { nonce, .. } => Ok((device, nonce)),
+            other => bail!("expected a challenge, heard {other:?}"),
+        }
+    }
+
+    /// Opens a socket and says an honest hello.
+    pub async fn join(url: &str, identity: Identity) -> anyhow::Result<Self> {
+        let (mut device, nonce) = Self::open(url, identity).await?;
+        device.say(&FromDevice::Hello(Box::new(device.hello(nonce)))).await?;
+        match device.hear().await? {
+            ToDevice::Welcome(_) => Ok(device),
+            other => bail!("expected a welcome, heard {other:?}"),
+        }
+    }
+
+    pub fn hello(&self, nonce: Nonce) -> Hello {
+        Hello {
+            protocol: PROTOCOL,
+            device: self.identity.device(),
+            signature: self.identity.sign_hello(nonce),
+            class: DeviceClass::Native,
+            name: "Scripted".to_owned(),
+            backend: "vulkan".to_owned(),
+            software: true,
+            buffer_bytes_max: 128 << 20,
+            key: None,
+        }
+    }
+
+    pub async fn say(&mut self, frame: &FromDevice) -> anyhow::Result<()> {
+        self.say_text(serde_json::to_string(frame)?).await
+    }
+
+    pub async fn say_text(&mut self, text: String) -> anyhow::Result<()> {
+        Ok(self.socket.send(Message::text(text)).await?)
+    }
+
+    /// The next frame.
+    pub async fn hear(&mut self) -> anyhow::Result<ToDevice> {
+        loop {
+            match self.socket.next().await.context("the server closed the socket")?? {
+                Message::Text(text) => return Ok(serde_json::from_str(&text)?),
+                Message::Close(_) => bail!("the server closed the socket"),
+                Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_) => {}
+            }
+        }
+    }
+
+    /// Asks for a lease and waits for it.
+    pub async fn lease(&mut self) -> anyhow::Result<LeaseGrant> {
+        self.say(&FromDevice::Ready).await?;
+        loop {
+            if let ToDevice::Lease(grant) = self.hear().await? {
+                return Ok(grant);
+            }
+        }
+    }
+
+    async fn fetch(&self, grant: &LeaseGrant, part: &str) -> anyhow::Result<Vec<u8>> {
+        let response = self.http.get(format!("{}/v1/leases/{}/{part}", self.url, grant.pass)).send().await?;
+        Ok(response.error_for_status()?.bytes().await?.to_vec())
+    }
+
+    /// The right answer to a lease.
+    pub async fn compute(&self, grant: &LeaseGrant) -> anyhow::Result<Vec<f32>> {
+        let graph = Graph::parse(&self.fetch(grant, "model").await?)?;
+        let input = self.fetch(grant, "input").await?;
+        let input: Vec<f32> = input.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect();
+        let shape: Vec<usize> = grant.row_shape.iter().map(|&size| usize::try_from(size)).collect::<Result<_, _>>()?;
+        Ok(graph.plan(usize::try_from(grant.rows)?, &shape)?.run_reference(&input))
+    }
+
+    /// Uploads an output and returns its bytes.
+    pub async fn upload(&self, grant: &LeaseGrant, output: &[f32]) -> anyhow::Result<Vec<u8>> {
+        let bytes: Vec<u8> = output.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let put = self.http.put(format!("{}/v1/leases/{}/output", self.url, grant.pass)).body(bytes.clone());
+        put.send().await?.error_for_status()?;
+        Ok(bytes)
+    }
+
+    /// A receipt for an output.
+    pub fn receipt(&self, grant: &LeaseGrant, output: &[u8]) -> anyhow::Result<Receipt> {
+        let tile_bytes = usize::try_from(grant.tile_rows * grant.output_row_len * 4)?;
+        let leaves = output.chunks(tile_bytes).map(|tile| TileHash(*blake3::hash(&merkle::leaf_bytes(grant.lease, tile)).as_bytes()));
+        Ok(Receipt {
+            lease: grant.lease,
+            job: grant.job,
+            first_tile: grant.first_tile,
+            tiles: grant.tiles,
+            root: merkle::root(leaves, |bytes| *blake3::hash(bytes).as_bytes()),
+            output: BlobHash(*blake3::hash(output).as_bytes()),
+            program: INFER.to_owned(),
+            backend: "vulkan".to_owned(),
+            time: 0,
+        })
+    }
+
+    pub fn commit(&self, receipt: &Receipt) -> FromDevice {
+        FromDevice::Commit { receipt: receipt.clone(), signature: self.identity.sign_receipt(receipt) }
+    }
+
+    /// Waits for the edge's word on a lease: whether it was settled.
+    pub async fn verdict(&mut self, grant: &LeaseGrant) -> anyhow::Result<bool> {
+        loop {
+            match self.hear().await? {
+                ToDevice::Settled { lease, .. } if lease == grant.lease => return Ok(true),
+                ToDevice::Refused { lease, .. } if lease == grant.lease => return Ok(false),
+                _ => {}
+            }
+        }
+    }
+
+    /// One lease from asking to the edge's word; `touch` may change the output.
+    pub async fn work(&mut self, touch: impl FnOnce(&mut Vec<f32>)) -> anyhow::Result<(LeaseGrant, bool)> {
+        let grant = self.lease().await?;
+        let mut output = self.compute(&grant).await?;
+        touch(&mut output);
+        let bytes = self.upload(&grant, &output).await?;
+        let receipt = self.receipt(&grant, &bytes)?;
+        self.say(&self.commit(&receipt)).await?;
+        let settled = self.verdict(&grant).await?;
+        Ok((grant, settled))
+    }
+}
+
+/// A fresh device key.
+pub fn identity() -> Identity {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).expect("the system should have randomness");
+    Identity::from_secret(&secret)
+}

@@ -1,0 +1,187 @@
+//! The edge and its native workers as processes of their own, on free ports and in a folder of
+//! their own. What was started is stopped when the stack is dropped.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+use client::Client;
+use tempfile::TempDir;
+use wire::{BlobHash, NewAccount, Program, SubmitJob};
+
+use crate::digits;
+use crate::until::until;
+
+const START_WITHIN: Duration = Duration::from_secs(30);
+
+pub struct Stack {
+    folder: TempDir,
+    port: u16,
+    edge: Option<Child>,
+    workers: Vec<Child>,
+}
+
+/// A child that is killed, and waited for, when it is dropped or stopped.
+fn kill(child: &mut Child) {
+    // It may have ended by itself.
+    child.kill().unwrap_or_default();
+    child.wait().map(drop).unwrap_or_default();
+}
+
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port should be free");
+    listener.local_addr().expect("a bound port should have a number").port()
+}
+
+/// A program of this workspace, built beside this one.
+pub fn program(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("a program should know where it is");
+    let folder = own.ancestors().find(|folder| folder.join(name).is_file() && *folder != own);
+    folder.unwrap_or_else(|| panic!("'{name}' is not built: run make build")).join(name)
+}
+
+/// The folder that Trunk builds into.
+fn site() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/site")
+}
+
+impl Stack {
+    /// A development server with nothing in it and no device.
+    pub async fn start() -> Self {
+        Self::start_on(free_port()).await
+    }
+
+    pub async fn start_on(port: u16) -> Self {
+        client::install_tls();
+        let folder = TempDir::new().expect("a temporary folder should be made");
+        let mut stack = Self { folder, port, edge: None, workers: Vec::new() };
+        stack.start_edge().await;
+        stack
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn log(&self, name: &str) -> Stdio {
+        let file = std::fs::File::options().create(true).append(true).open(self.folder.path().join(name));
+        file.map_or_else(|_unwritable| Stdio::null(), Stdio::from)
+    }
+
+    /// Starts the edge over what is in the folder, and waits until it answers.
+    pub async fn start_edge(&mut self) {
+        let database = format!("sqlite://{}?mode=rwc", self.folder.path().join("tessera.db").display());
+        let child = Command::new(program("edge-api"))
+            .args(["--development", "--listen", &format!("127.0.0.1:{}", self.port), "--database-url", &database])
+            .args(["--public-url", &self.url()])
+            .arg("--blobs")
+            .arg(self.folder.path().join("blobs"))
+            .arg("--site")
+            .arg(site())
+            .stdout(Stdio::null())
+            .stderr(self.log("edge.log"))
+            .spawn()
+            .expect("the edge should start");
+        self.edge = Some(child);
+        let url = format!("{}/v1/health", self.url());
+        until("the edge answers", START_WITHIN, async || reqwest::get(&url).await.ok().filter(|answer| answer.status().is_success())).await;
+    }
+
+    /// SIGKILL: nothing is finished, nothing is written.
+    pub fn kill_edge(&mut self) {
+        if let Some(mut edge) = self.edge.take() {
+            kill(&mut edge);
+        }
+    }
+
+    /// A native worker with a device key of its own.
+    pub fn start_worker(&mut self, name: &str, arguments: &[&str]) {
+        let child = Command::new(program("tessera-worker"))
+            .args(["run", "--url", &self.url(), "--device-key-file"])
+            .arg(self.folder.path().join(format!("{name}.key")))
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(self.log(&format!("{name}.log")))
+            .spawn()
+            .expect("the worker should start");
+        self.workers.push(child);
+    }
+
+    /// SIGKILL to every native worker.
+    pub fn kill_workers(&mut self) {
+        self.workers.iter_mut().for_each(kill);
+        self.workers.clear();
+    }
+
+    /// A fresh account's client, and its key.
+    pub async fn customer(&self) -> anyhow::Result<(Client, String)> {
+        let opened = Client::open_account(&self.url(), &NewAccount { name: "Ada".to_owned() }).await?;
+        Ok((Client::new(&self.url(), &opened.key)?, opened.key))
+    }
+
+    /// Submits the digits `times` over, with `tile_rows` rows a tile or as the edge chooses.
+    pub async fn submit_digits(&self, client: &Client, times: usize, tile_rows: Option<u32>) -> anyhow::Result<wire::Job> {
+        let (model, input) = self.upload_digits(client, times).await?;
+        let request = SubmitJob { program: Program::Infer { model, input, tile_rows }, privacy: wire::Privacy::Open, name: "Digits".to_owned(), limit: None };
+        let mut key = [0; 16];
+        getrandom::fill(&mut key).context("the system should have randomness")?;
+        Ok(client.submit(&request, &wire::Nonce(key).to_string()).await?)
+    }
+
+    async fn upload_digits(&self, client: &Client, times: usize) -> anyhow::Result<(BlobHash, BlobHash)> {
+        let input = self.folder.path().join(format!("digits-{times}.npy"));
+        std::fs::write(&input, digits::repeated(times))?;
+        Ok((client.upload(&digits::file("digits.onnx")).await?.hash, client.upload(&input).await?.hash))
+    }
+
+    /// A connection to the edge's own database, to look at what it wrote.
+    pub async fn database(&self) -> sqlx::SqlitePool {
+        let url = format!("sqlite://{}?mode=ro", self.folder.path().join("tessera.db").display());
+        sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect(&url).await.expect("the database should open")
+    }
+
+    /// Fails unless the ledger sums to zero and every balance is the sum of its entries.
+    pub async fn check_ledger(&self) {
+        let audit: (i64, i64, i64, i64) = sqlx::query_as(include_str!("../../edge-api/src/billing/audit.sql"))
+            .fetch_one(&self.database().await)
+            .await
+            .expect("the audit should run");
+        assert_eq!(audit, (0, 0, 0, 0), "sum of the ledger, accounts off, holds off, jobs off");
+    }
+
+    /// Fails unless every tile of the job is settled by exactly one paid receipt.
+    pub async fn check_settled_once(&self, job: &wire::Job) {
+        let rows: Vec<(i64, i64)> = sqlx::query_as("select first_tile, tiles from receipt where job_id = $1 and state in ('accepted', 'matured') order by first_tile")
+            .bind(job.id.to_string())
+            .fetch_all(&self.database().await)
+            .await
+            .expect("receipts should be readable");
+        let mut next = 0;
+        for (first, tiles) in rows {
+            assert_eq!(first, next, "receipts should follow each other without gap or overlap");
+            next = first + tiles;
+        }
+        assert_eq!(u64::try_from(next).ok(), Some(job.tiles), "receipts should cover the job");
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.kill_workers();
+        self.kill_edge();
+        if std::thread::panicking() {
+            for name in ["edge.log", "worker.log"] {
+                let log = std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+                let tail: Vec<&str> = log.lines().rev().take(30).collect();
+                eprintln!("--- {name}, newest first\n{}", tail.join("\n"));
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+use std::time::Duration;
+
+use e2e::browser::{Browser, Gpu};
+use e2e::digits;
+use e2e::stack::Stack;
+use e2e::until::until;
+
+#[tokio::test]
+async fn a_customer_submits_the_digits_job_watches_it_fill_in_and_downloads_the_right_result() {
+    let mut stack = Stack::start().await;
+    stack.start_worker("worker", &[]);
+    let browser = Browser::start(Gpu::Swiftshader).await;
+    browser.open(&format!("{}/", stack.url())).await;
+
+    browser.press("Open a development account").await;
+    browser.text_where("[data-testid=key]", Duration::from_secs(10), |key| key.starts_with("tsk_")).await;
+    browser.choose("#model", &digits::file("digits.onnx")).await;
+    browser.choose("#input", &digits::file("digits.npy")).await;
+    browser.text_where("[data-testid=quote]", Duration::from_secs(20), |quote| quote.contains("1,797")).await;
+    browser.press("Submit").await;
+
+    browser.text_where("[data-testid=verified]", Duration::from_secs(60), |tiles| tiles != "0").await;
+    browser.text_where("[data-testid=state]", Duration::from_secs(60), |state| state == "Done").await;
+    let missing = browser.page.find_all(fantoccini::Locator::Css(".mosaic .level-9[d^='M']")).await.unwrap();
+    assert_eq!(missing.len(), 1, "the mosaic should be full");
+    browser.press("Download result").await;
+    let file = until("the download", Duration::from_secs(20), async || {
+        let entries = std::fs::read_dir(browser.downloads()).ok()?;
+        entries.filter_map(Result::ok).map(|entry| entry.path()).find(|path| path.extension().is_some_and(|ext| ext == "npy"))
+    })
+    .await;
+
+    let found = digits::floats(&std::fs::read(file).unwrap());
+    let expected = digits::expected();
+    assert_eq!(found.len(), expected.len());
+    for (a, b) in found.iter().zip(&expected) {
+        assert!((a - b).abs() <= 1e-5 + 1e-4 * b.abs(), "{a} where onnxruntime has {b}");
+    }
+    stack.check_ledger().await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_published_job_is_whole_without_javascript_and_a_private_one_is_not_there() {
+    let mut stack = Stack::start().await;
+    stack.start_worker("worker", &[]);
+    let (client, _) = stack.customer().await.unwrap();
+    let job = stack.submit_digits(&client, 1, None).await.unwrap();
+    client.watch(job.id, |_| {}).await.unwrap();
+    let url = format!("{}/explorer/jobs/{}", stack.url(), job.id);
+
+    let private = reqwest::get(&url).await.unwrap();
+    assert_eq!(private.status(), 404);
+    client.publish(job.id).await.unwrap();
+    let public = reqwest::get(&url).await.unwrap();
+
+    assert_eq!(public.status(), 200);
+    assert!(public.headers()["cache-control"].to_str().unwrap().starts_with("public"));
+    let html = public.text().await.unwrap();
+    for part in [
+        "<title>Digits · Tessera</title>",
+        &format!("<link rel=\"canonical\" href=\"{url}\""),
+        "property=\"og:title\" content=\"Digits\"",
+        "name=\"description\" content=\"225 / 225 tiles verified.",
+        "class=\"level-9\" d=\"M",
+        "vulkan",
+    ] {
+        assert!(html.contains(part), "the page should hold {part}: {html}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_file_is_refused_at_its_field_and_nothing_is_held() {
+    let stack = Stack::start().await;
+    let browser = Browser::start(Gpu::Swiftshader).await;
+    browser.open(&format!("{}/jobs/new", stack.url())).await;
+    browser.press("Open a development account").await;
+    browser.text_where("[data-testid=key]", Duration::from_secs(10), |key| key.starts_with("tsk_")).await;
+
+    browser.choose("#model", &digits::file("labels.npy")).await;
+    browser.choose("#input", &digits::file("digits.npy")).await;
+    let refusal = browser.text_where("#model-error", Duration::from_secs(20), |text| !text.is_empty()).await;
+    assert!(refusal.contains("not an ONNX model"), "{refusal}");
+
+    browser.choose("#model", &digits::file("digits.onnx")).await;
+    browser.choose("#input", &digits::file("labels.npy")).await;
+    let refusal = browser.text_where("#input-error", Duration::from_secs(20), |text| !text.is_empty()).await;
+    assert!(refusal.contains("expected float32"), "{refusal}");
+
+    browser.choose("#input", &digits::file("digits.npy")).await;
+    browser.text_where("[data-testid=quote]", Duration::from_secs(20), |quote| quote.contains("0.000225")).await;
+    stack.check_ledger().await;
+    browser.close().await;
+}

@@ -1,0 +1,74 @@
+//! Numbers and times as people read them.
+
+use wire::{Credits, Micros};
+
+/// Digits in groups of three.
+pub fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut grouped = String::with_capacity(digits.len() * 4 / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// Credits without zeros that say nothing: `99.999775`, `100`.
+pub fn credits(amount: Credits) -> String {
+    let text = amount.to_string();
+    let trimmed = text.trim_end_matches('0').trim_end_matches('.');
+    if trimmed.is_empty() { "0".to_owned() } else { trimmed.to_owned() }
+}
+
+/// Floating-point operations with a unit.
+pub fn flops(value: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [(1_000_000_000_000, "TFLOP"), (1_000_000_000, "GFLOP"), (1_000_000, "MFLOP"), (1_000, "kFLOP")];
+    let Some((scale, unit)) = UNITS.iter().find(|(scale, _)| value >= *scale) else {
+        return format!("{value} FLOP");
+    };
+    let tenths = value / (scale / 10);
+    format!("{}.{} {unit}", count(tenths / 10), tenths % 10)
+}
+
+/// `2026-11-22 18:40:07 UTC`, by the civil calendar (Hinnant, `civil_from_days`).
+pub fn utc(time: Micros) -> String {
+    let secs = time.div_euclid(1_000_000);
+    let (days, rest) = (secs.div_euclid(86_400), secs.rem_euclid(86_400));
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let doe = z.rem_euclid(146_097);
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
+    let year = yoe + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+/// Time between two moments, in seconds with one decimal.
+pub fn seconds(from: Micros, to: Micros) -> String {
+    let tenths = (to - from).max(0) / 100_000;
+    format!("{}.{} s", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!([count(0), count(999), count(1_797), count(1_000_000)], ["0", "999", "1,797", "1,000,000"]);
+        assert_eq!([0, 225, 99_999_775, 100_000_000].map(|micros| credits(Credits::from_micros(micros))), ["0", "0.000225", "99.999775", "100"]);
+        assert_eq!([flops(12), flops(151_000), flops(271_480_000), flops(2_050_000_000_000)], ["12 FLOP", "151.0 kFLOP", "271.4 MFLOP", "2.0 TFLOP"]);
+    }
+
+    #[test]
+    fn moments_read_as_civil_time() {
+        assert_eq!(utc(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(utc(951_827_696_000_000), "2000-02-29 12:34:56 UTC");
+        assert_eq!(utc(1_795_372_807_000_000), "2026-11-22 18:40:07 UTC");
+        assert_eq!(seconds(1_000_000, 3_450_000), "2.4 s");
+    }
+}
