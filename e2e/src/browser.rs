@@ -40,7 +40,8 @@ impl Browser {
             .expect("chromedriver should start: run make setup");
         let profile = TempDir::new().expect("a temporary folder should be made");
         let address = format!("http://127.0.0.1:{port}");
-        until("chromedriver answers", START_WITHIN, async || reqwest::get(format!("{address}/status")).await.ok()).await;
+        until("chromedriver answers", START_WITHIN, async || reqwest::get(format!("{address}/status")).await.ok())
+            .await;
         let page = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities(gpu, profile.path()))
             .connect(&address)
@@ -131,7 +132,9 @@ fn capabilities(gpu: Gpu, profile: &Path) -> serde_json::Map<String, serde_json:
         format!("--user-data-dir={}", profile.join("profile").display()),
     ];
     match gpu {
-        Gpu::Swiftshader => arguments.extend(["--enable-unsafe-webgpu".to_owned(), "--use-webgpu-adapter=swiftshader".to_owned()]),
+        Gpu::Swiftshader => {
+            arguments.extend(["--enable-unsafe-webgpu".to_owned(), "--use-webgpu-adapter=swiftshader".to_owned()])
+        }
         Gpu::None => arguments.push("--disable-features=WebGPU,WebGPUService".to_owned()),
     }
     let options = json!({

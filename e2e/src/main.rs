@@ -1,1 +1,93 @@
-fn main() {}
+//! The demo: the whole network on this machine, and the sample job through it.
+
+#![expect(clippy::print_stdout, reason = "a demo speaks to whoever started it")]
+
+use std::time::Instant;
+
+use anyhow::Context;
+use e2e::digits;
+use e2e::stack::Stack;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+const USAGE: &str = "usage: demo [--port PORT] [--once]";
+
+struct Arguments {
+    port: u16,
+    once: bool,
+}
+
+fn arguments() -> anyhow::Result<Arguments> {
+    let mut parsed = Arguments { port: 8080, once: false };
+    let mut rest = std::env::args().skip(1);
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--once" => parsed.once = true,
+            "--port" => parsed.port = rest.next().context(USAGE)?.parse().context("a port is a number up to 65535")?,
+            _ => anyhow::bail!(USAGE),
+        }
+    }
+    Ok(parsed)
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let Arguments { port, once } = arguments()?;
+    std::net::TcpListener::bind(("127.0.0.1", port))
+        .with_context(|| format!("port {port} is taken; say PORT=… to use another"))?;
+    println!("Starting the edge (SQLite, a folder for blobs) and one native device …");
+    let mut stack = Stack::start_on(port).await;
+    stack.start_worker("worker", &[]);
+    let (client, key) = stack.customer().await?;
+
+    println!("Running the sample: {} handwritten digits through a small CNN.", digits::ROWS);
+    let begun = Instant::now();
+    let job = stack.submit_digits(&client, 1, None).await?;
+    let style = ProgressStyle::with_template("{bar:40.green} {pos}/{len} tiles  {elapsed_precise}  {msg}")?;
+    let bar = ProgressBar::new(job.tiles).with_style(style);
+    let ended = client
+        .watch(job.id, |progress| {
+            bar.set_position(progress.job.verified_tiles);
+            bar.set_message(format!("{} at work", progress.devices_at_work));
+        })
+        .await?;
+    bar.finish();
+    let seconds = begun.elapsed().as_secs_f64();
+    anyhow::ensure!(ended.state == wire::JobState::Done, "the job ended as {}", ended.state.name());
+    let result = stack.folder().join("result.npy");
+    client.download(job.id, &result).await?;
+    let accuracy = digits::accuracy(&digits::floats(&std::fs::read(&result)?));
+    client.publish(job.id).await?;
+
+    println!(
+        "accuracy   {:.1} % of the {} digits it was not trained on",
+        accuracy * 100.0,
+        digits::ROWS - digits::TRAINED_ON
+    );
+    println!(
+        "tiles      {} verified of {}, {} recomputed by the checker",
+        ended.verified_tiles, ended.tiles, ended.recomputed_tiles
+    );
+    println!("devices    {}", ended.devices);
+    println!("cost       {} credits", ended.cost);
+    println!("time       {seconds:.2} s");
+    let summary = json!({
+        "job": ended.id,
+        "tiles": ended.tiles,
+        "verified_tiles": ended.verified_tiles,
+        "recomputed_tiles": ended.recomputed_tiles,
+        "accuracy": accuracy,
+        "devices": ended.devices,
+        "cost": ended.cost.to_string().parse::<f64>()?,
+        "seconds": seconds,
+    });
+    println!("{summary}");
+    if once {
+        return Ok(());
+    }
+    let url = stack.url();
+    println!("\nPortal     {url}\nLend       {url}/lend\nExplorer   {url}/explorer/jobs/{}\n", ended.id);
+    println!("TESSERA_URL={url}\nTESSERA_KEY={key}\n\nCtrl-C stops everything.");
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}

@@ -109,7 +109,9 @@ impl Scripted {
     /// A receipt for an output.
     pub fn receipt(&self, grant: &LeaseGrant, output: &[u8]) -> anyhow::Result<Receipt> {
         let tile_bytes = usize::try_from(grant.tile_rows * grant.output_row_len * 4)?;
-        let leaves = output.chunks(tile_bytes).map(|tile| TileHash(*blake3::hash(&merkle::leaf_bytes(grant.lease, tile)).as_bytes()));
+        let leaves = output
+            .chunks(tile_bytes)
+            .map(|tile| TileHash(*blake3::hash(&merkle::leaf_bytes(grant.lease, tile)).as_bytes()));
         Ok(Receipt {
             lease: grant.lease,
             job: grant.job,

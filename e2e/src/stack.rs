@@ -19,6 +19,7 @@ const START_WITHIN: Duration = Duration::from_secs(30);
 pub struct Stack {
     folder: TempDir,
     port: u16,
+    database_url: String,
     edge: Option<Child>,
     workers: Vec<Child>,
 }
@@ -28,6 +29,12 @@ fn kill(child: &mut Child) {
     // It may have ended by itself.
     child.kill().unwrap_or_default();
     child.wait().map(drop).unwrap_or_default();
+}
+
+async fn connect(url: &str) -> sqlx::AnyPool {
+    sqlx::any::install_default_drivers();
+    let options = sqlx::any::AnyPoolOptions::new().max_connections(1);
+    options.connect(url).await.expect("the database should open")
 }
 
 /// A port that nobody listens on.
@@ -55,9 +62,27 @@ impl Stack {
     }
 
     pub async fn start_on(port: u16) -> Self {
-        client::install_tls();
         let folder = TempDir::new().expect("a temporary folder should be made");
-        let mut stack = Self { folder, port, edge: None, workers: Vec::new() };
+        let database_url = format!("sqlite://{}?mode=rwc", folder.path().join("tessera.db").display());
+        Self::start_over(port, folder, database_url).await
+    }
+
+    /// The same over a fresh PostgreSQL database.
+    pub async fn start_on_postgres() -> Self {
+        let server = tokio::task::spawn_blocking(crate::postgres::server_url).await.expect("PostgreSQL should start");
+        let mut name = [0; 16];
+        getrandom::fill(&mut name).expect("the system should have randomness");
+        let name = format!("journey_{}", wire::Nonce(name));
+        let mut admin = connect(&format!("{server}/postgres")).await.acquire().await.expect("PostgreSQL should answer");
+        let create = sqlx::AssertSqlSafe(format!("create database {name}"));
+        sqlx::query(create).execute(&mut *admin).await.expect("a database should be made");
+        let folder = TempDir::new().expect("a temporary folder should be made");
+        Self::start_over(free_port(), folder, format!("{server}/{name}")).await
+    }
+
+    async fn start_over(port: u16, folder: TempDir, database_url: String) -> Self {
+        client::install_tls();
+        let mut stack = Self { folder, port, database_url, edge: None, workers: Vec::new() };
         stack.start_edge().await;
         stack
     }
@@ -77,9 +102,14 @@ impl Stack {
 
     /// Starts the edge over what is in the folder, and waits until it answers.
     pub async fn start_edge(&mut self) {
-        let database = format!("sqlite://{}?mode=rwc", self.folder.path().join("tessera.db").display());
         let child = Command::new(program("edge-api"))
-            .args(["--development", "--listen", &format!("127.0.0.1:{}", self.port), "--database-url", &database])
+            .args([
+                "--development",
+                "--listen",
+                &format!("127.0.0.1:{}", self.port),
+                "--database-url",
+                &self.database_url,
+            ])
             .args(["--public-url", &self.url()])
             .arg("--blobs")
             .arg(self.folder.path().join("blobs"))
@@ -91,7 +121,10 @@ impl Stack {
             .expect("the edge should start");
         self.edge = Some(child);
         let url = format!("{}/v1/health", self.url());
-        until("the edge answers", START_WITHIN, async || reqwest::get(&url).await.ok().filter(|answer| answer.status().is_success())).await;
+        until("the edge answers", START_WITHIN, async || {
+            reqwest::get(&url).await.ok().filter(|answer| answer.status().is_success())
+        })
+        .await;
     }
 
     /// SIGKILL: nothing is finished, nothing is written.
@@ -127,9 +160,19 @@ impl Stack {
     }
 
     /// Submits the digits `times` over, with `tile_rows` rows a tile or as the edge chooses.
-    pub async fn submit_digits(&self, client: &Client, times: usize, tile_rows: Option<u32>) -> anyhow::Result<wire::Job> {
+    pub async fn submit_digits(
+        &self,
+        client: &Client,
+        times: usize,
+        tile_rows: Option<u32>,
+    ) -> anyhow::Result<wire::Job> {
         let (model, input) = self.upload_digits(client, times).await?;
-        let request = SubmitJob { program: Program::Infer { model, input, tile_rows }, privacy: wire::Privacy::Open, name: "Digits".to_owned(), limit: None };
+        let request = SubmitJob {
+            program: Program::Infer { model, input, tile_rows },
+            privacy: wire::Privacy::Open,
+            name: "Digits".to_owned(),
+            limit: None,
+        };
         let mut key = [0; 16];
         getrandom::fill(&mut key).context("the system should have randomness")?;
         Ok(client.submit(&request, &wire::Nonce(key).to_string()).await?)
@@ -142,9 +185,8 @@ impl Stack {
     }
 
     /// A connection to the edge's own database, to look at what it wrote.
-    pub async fn database(&self) -> sqlx::SqlitePool {
-        let url = format!("sqlite://{}?mode=ro", self.folder.path().join("tessera.db").display());
-        sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect(&url).await.expect("the database should open")
+    pub async fn database(&self) -> sqlx::AnyPool {
+        connect(&self.database_url).await
     }
 
     /// Fails unless the ledger sums to zero and every balance is the sum of its entries.

@@ -1,1 +1,168 @@
+//! Style rules that clippy cannot see.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const LINES_MAX: usize = 600;
+const FORBIDDEN_MODULES: [&str; 10] =
+    ["manager", "service", "repository", "dto", "utils", "util", "helpers", "common", "types", "prelude"];
+
+/// Who may depend on whom, in this workspace and on what must stay out.
+const ARROWS: [(&str, &[&str]); 7] = [
+    ("edge-api/wire", &[]),
+    ("edge-api/client", &["wire"]),
+    ("gpu-kernels", &[]),
+    ("worker", &["wire", "gpu-kernels"]),
+    ("web", &["wire"]),
+    ("edge-api", &["wire", "gpu-kernels", "web"]),
+    ("e2e", &["client", "wire", "gpu-kernels", "worker"]),
+];
+/// What the pages must never bring into a browser, and the contract into anything.
+const FOREIGN: [(&str, &[&str]); 2] = [
+    ("web", &["tokio", "sqlx", "axum", "wgpu", "leptos_axum"]),
+    ("edge-api/wire", &["tokio", "sqlx", "axum", "reqwest", "leptos", "blake3", "ed25519-dalek", "getrandom"]),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn manifest(folder: &str) -> toml::Table {
+    std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap().parse().unwrap()
+}
+
+/// Every dependency of a crate, for every target, without those of its tests.
+fn dependencies(folder: &str) -> Vec<String> {
+    let manifest = manifest(folder);
+    let targets =
+        manifest.get("target").and_then(|targets| targets.as_table()).into_iter().flat_map(|targets| targets.values());
+    let tables = targets.filter_map(|target| target.get("dependencies")).chain(manifest.get("dependencies"));
+    tables.filter_map(|table| table.as_table()).flat_map(|table| table.keys().cloned()).collect()
+}
+
+/// Rust sources with their paths from the root.
+fn sources() -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (folder, _) in ARROWS {
+        collect(&root().join(folder), folder, &mut found);
+    }
+    found
+}
+
+fn collect(folder: &Path, name: &str, found: &mut BTreeMap<String, String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let file_name = entry.file_name().into_string().unwrap();
+        let name = format!("{name}/{file_name}");
+        if entry.file_type().unwrap().is_dir() {
+            collect(&entry.path(), &name, found);
+        } else if name.ends_with(".rs") {
+            found.insert(name, std::fs::read_to_string(entry.path()).unwrap());
+        }
+    }
+}
+
+/// The part of a file before its inline tests.
+fn code(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text)
+}
+
+#[test]
+fn dependencies_follow_the_arrows() {
+    let own: Vec<&str> = ARROWS.iter().map(|(folder, _)| folder.rsplit('/').next().unwrap()).collect();
+    for (folder, allowed) in ARROWS {
+        for dependency in dependencies(folder) {
+            let is_own = own.contains(&dependency.as_str());
+            assert!(!is_own || allowed.contains(&dependency.as_str()), "{folder} must not depend on {dependency}");
+        }
+    }
+    for (folder, foreign) in FOREIGN {
+        for dependency in dependencies(folder) {
+            assert!(!foreign.contains(&dependency.as_str()), "{folder} must not depend on {dependency}");
+        }
+    }
+}
+
+#[test]
+fn sql_stands_in_stores_alone() {
+    for (name, text) in sources().iter().filter(|(name, _)| name.starts_with("edge-api/src/")) {
+        let is_store = name.ends_with("/store.rs") || name.ends_with("/db.rs");
+        assert!(is_store || !code(text).contains("sqlx::query"), "{name}: SQL belongs into a store.rs");
+    }
+}
+
+#[test]
+fn the_explorer_reads_public_views_alone() {
+    let sources = sources();
+    let store = &sources["edge-api/src/explorer/store.rs"];
+    for table in store.split("from ").skip(1).filter_map(|rest| rest.split_whitespace().next()) {
+        assert!(
+            !table.chars().all(|c| c.is_ascii_lowercase() || c == '_') || table.starts_with("public_"),
+            "the explorer reads {table}"
+        );
+    }
+}
+
+#[test]
+fn nothing_in_a_core_awaits() {
+    for (name, text) in sources().iter().filter(|(name, _)| name.ends_with("/core.rs")) {
+        assert!(!code(text).contains(".await") && !code(text).contains("async "), "{name}");
+    }
+}
+
+#[test]
+fn every_kernel_has_its_reference_and_its_shader() {
+    let folder = root().join("gpu-kernels/src/kernels");
+    let kernels: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    assert!(kernels.len() >= 9);
+    for kernel in kernels {
+        let shader = kernel.join(kernel.file_name().unwrap()).with_extension("wgsl");
+        assert!(kernel.join("reference.rs").is_file() && shader.is_file(), "{}", kernel.display());
+    }
+}
+
+#[test]
+fn no_module_has_a_name_that_says_nothing() {
+    for name in sources().keys() {
+        let mut parts = name.trim_end_matches(".rs").split('/').skip(1);
+        assert!(!parts.any(|part| FORBIDDEN_MODULES.contains(&part)), "{name}: name the subject");
+    }
+}
+
+#[test]
+fn files_are_short_enough_to_read() {
+    for (name, text) in sources() {
+        let lines = text.lines().count();
+        assert!(lines <= LINES_MAX, "{name} has {lines} lines: is there a second subject in it?");
+    }
+}
+
+#[test]
+fn nothing_is_left_for_later_without_an_issue() {
+    for (name, text) in sources().iter().filter(|(name, _)| *name != "e2e/tests/tidy.rs") {
+        for mark in ["FIXME", "XXX", "TODO:", "TODO "] {
+            assert!(!text.contains(mark), "{name}: {mark}");
+        }
+    }
+}
+
+#[test]
+fn tests_wait_for_conditions_and_never_sleep() {
+    for (name, text) in sources().iter().filter(|(name, _)| name.contains("/tests/") && *name != "e2e/tests/tidy.rs") {
+        assert!(!text.contains("sleep("), "{name}");
+        assert!(!text.contains("#[ignore") && !text.contains("#[should_panic"), "{name}");
+    }
+}
+
+#[test]
+fn both_kinds_of_wasm_stay_at_their_place() {
+    for (name, text) in sources().iter().filter(|(name, _)| name.starts_with("worker/src/")) {
+        let allowed =
+            ["/link/mod.rs", "/device/mod.rs", "/main.rs", "/browser.rs"].iter().any(|end| name.ends_with(end));
+        assert!(
+            allowed || !text.contains("target_arch"),
+            "{name}: what differs by target belongs into link/mod.rs or device/mod.rs"
+        );
+    }
+}

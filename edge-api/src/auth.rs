@@ -45,7 +45,11 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+    cookies
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
 }
 
 /// A browser names its page's origin on every request that may write; it must be ours.
@@ -74,5 +78,8 @@ pub fn session_cookie(token: &str, secure: bool) -> String {
 
 /// How a key or a token is stored. Both are random, so a fast hash is enough.
 pub fn hash_secret(secret: &str) -> String {
-    blake3::derive_key("tessera.dev 2026-11-22 secret at rest", secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    blake3::derive_key("tessera.dev 2026-11-22 secret at rest", secret.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -33,7 +33,8 @@ impl Refusal {
 }
 
 pub fn unauthorized() -> ApiError {
-    Refusal::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, "sign in, or send 'Authorization: Bearer <key>'").into()
+    Refusal::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, "sign in, or send 'Authorization: Bearer <key>'")
+        .into()
 }
 
 /// What does not exist, and what the caller may not know to exist.

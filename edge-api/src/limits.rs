@@ -17,7 +17,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let per_minute = |count| Quota::per_minute(NonZeroU32::new(count).expect("a quota should not be zero"));
-        Self { accounts: governor::RateLimiter::keyed(per_minute(30)), sockets: governor::RateLimiter::keyed(per_minute(600)) }
+        Self {
+            accounts: governor::RateLimiter::keyed(per_minute(30)),
+            sockets: governor::RateLimiter::keyed(per_minute(600)),
+        }
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{Redirect, Response};
 use axum::routing::get;
-use axum::Router;
 use leptos::prelude::{provide_context, use_context};
 use leptos_axum::ResponseOptions;
 use tower::{ServiceBuilder, ServiceExt};
@@ -31,9 +33,14 @@ struct Pages {
 
 /// The router of everything that a browser shows.
 pub fn pages(app: App, api: Router) -> Router {
+    // The pages' reactive parts run on this runtime. Twice is once.
+    any_spawner::Executor::init_tokio().unwrap_or_default();
     let state = Pages { public_url: app.config.public_url.as_str().into(), api };
-    let header = |name: HeaderName, value: &'static str| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
-    let bundles = ServiceBuilder::new().layer(header(CACHE_CONTROL, "public, no-cache")).service(ServeDir::new(&app.config.site));
+    let header = |name: HeaderName, value: &'static str| {
+        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+    };
+    let bundles =
+        ServiceBuilder::new().layer(header(CACHE_CONTROL, "public, no-cache")).service(ServeDir::new(&app.config.site));
     Router::new()
         .route("/", get(|| async { Redirect::temporary("/jobs/new") }))
         .nest_service("/pkg", bundles)
@@ -43,7 +50,10 @@ pub fn pages(app: App, api: Router) -> Router {
                 .layer(CompressionLayer::new())
                 .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))
                 .layer(header(REFERRER_POLICY, "strict-origin-when-cross-origin"))
-                .layer(header(CONTENT_SECURITY_POLICY, "frame-ancestors 'none'; object-src 'none'; base-uri 'self'; form-action 'self'")),
+                .layer(header(
+                    CONTENT_SECURITY_POLICY,
+                    "frame-ancestors 'none'; object-src 'none'; base-uri 'self'; form-action 'self'",
+                )),
         )
         .with_state(state)
 }
@@ -51,7 +61,10 @@ pub fn pages(app: App, api: Router) -> Router {
 async fn page(State(pages): State<Pages>, request: Request) -> Response {
     // An explorer page is the same for everyone: it knows no session and no browser's language.
     let public = request.uri().path().starts_with("/explorer/");
-    let asked = request.uri().query().and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("lang=")).and_then(Lang::parse));
+    let asked = request
+        .uri()
+        .query()
+        .and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("lang=")).and_then(Lang::parse));
     let preferred = header(request.headers(), ACCEPT_LANGUAGE).filter(|_| !public).and_then(|list| Lang::parse(&list));
     let lang = asked.or(preferred).unwrap_or_default();
     let cookie = header(request.headers(), COOKIE).filter(|_| !public);

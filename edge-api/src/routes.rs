@@ -64,7 +64,12 @@ pub fn api(app: App) -> Router {
     let private = SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     router
         .route("/v1/{*rest}", any(|| async { not_found("route") }))
-        .layer(ServiceBuilder::new().layer(TraceLayer::new_for_http()).layer(private).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)))
+        .layer(
+            ServiceBuilder::new()
+                .layer(TraceLayer::new_for_http())
+                .layer(private)
+                .layer(DefaultBodyLimit::max(BODY_BYTES_MAX)),
+        )
         .with_state(app)
 }
 

@@ -13,7 +13,8 @@ use crate::{pages, routes};
 
 /// Serves until the process is asked to stop, then finishes the checks under way.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let app = App::start(config, Clock::System).await?;
     tracing::info!(address = %listener.local_addr()?, "listening");
     let stop = app.stop.clone();
@@ -39,7 +40,8 @@ async fn asked_to_stop() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]
     {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("a signal handler should install");
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+            .expect("a signal handler should install");
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt => {}

@@ -44,7 +44,10 @@ impl Gpu {
             backends: wgpu::Backends::PRIMARY,
             ..wgpu::InstanceDescriptor::new_without_display_handle()
         });
-        let options = wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
+        let options = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        };
         let adapter = instance
             .request_adapter(&options)
             .await
@@ -60,8 +63,10 @@ impl Gpu {
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         };
-        let (device, queue) =
-            adapter.request_device(&descriptor).await.map_err(|error| GpuError::NoDevice { reason: error.to_string() })?;
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|error| GpuError::NoDevice { reason: error.to_string() })?;
         let lost = Arc::new(OnceLock::new());
         let on_lost = Arc::clone(&lost);
         device.set_device_lost_callback(move |reason, message| {
@@ -122,7 +127,12 @@ impl Gpu {
     }
 
     pub(crate) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
-        self.device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size: bytes, usage, mapped_at_creation: false })
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size: bytes,
+            usage,
+            mapped_at_creation: false,
+        })
     }
 
     pub(crate) fn filled(&self, label: &str, bytes: &[u8]) -> wgpu::Buffer {
@@ -135,7 +145,11 @@ impl Gpu {
 
     pub(crate) fn scopes(&self) -> Scopes {
         let push = |filter| self.device.push_error_scope(filter);
-        Scopes([push(wgpu::ErrorFilter::OutOfMemory), push(wgpu::ErrorFilter::Internal), push(wgpu::ErrorFilter::Validation)])
+        Scopes([
+            push(wgpu::ErrorFilter::OutOfMemory),
+            push(wgpu::ErrorFilter::Internal),
+            push(wgpu::ErrorFilter::Validation),
+        ])
     }
 
     /// Reads the scopes, innermost first. An error here means that nothing computed inside them counts.
@@ -186,7 +200,9 @@ impl Gpu {
 
     async fn wait<T>(&self, receiver: oneshot::Receiver<T>) -> Result<T, GpuError> {
         // In a browser this does nothing: the event loop calls back by itself.
-        self.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|error| GpuError::Lost { reason: error.to_string() })?;
+        self.device
+            .poll(wgpu::PollType::wait_indefinitely())
+            .map_err(|error| GpuError::Lost { reason: error.to_string() })?;
         let answer = receiver.await.map_err(|error| GpuError::Lost { reason: error.to_string() })?;
         self.lost().map_or(Ok(answer), Err)
     }

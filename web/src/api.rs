@@ -1,7 +1,10 @@
 //! The API as pages use it: in process on the server, over HTTP in the browser.
 
 use serde::de::DeserializeOwned;
-use wire::{Account, ErrorBody, ErrorCode, Job, JobId, JobProgress, NewAccount, OpenedAccount, PublicJob, Quote, QuoteRequest, SubmitJob};
+use wire::{
+    Account, ErrorBody, ErrorCode, Job, JobId, JobProgress, NewAccount, OpenedAccount, PublicJob, Quote, QuoteRequest,
+    SubmitJob,
+};
 
 /// Why a page has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -158,17 +161,24 @@ mod transport {
     }
 
     pub async fn upload(file: web_sys::File) -> Result<wire::Blob, Failure> {
-        let request = Request::post("/v1/blobs").header("content-type", "application/octet-stream").body(file).map_err(unreachable)?;
+        let request = Request::post("/v1/blobs")
+            .header("content-type", "application/octet-stream")
+            .body(file)
+            .map_err(unreachable)?;
         read(request.send().await).await
     }
 
     pub async fn submit(request: &SubmitJob, idempotency_key: &str) -> Result<Job, Failure> {
-        let request = Request::post("/v1/jobs").header("idempotency-key", idempotency_key).json(request).map_err(unreachable)?;
+        let request =
+            Request::post("/v1/jobs").header("idempotency-key", idempotency_key).json(request).map_err(unreachable)?;
         read(request.send().await).await
     }
 
     pub async fn sign_in(key: &str) -> Result<Account, Failure> {
-        let request = Request::post("/v1/sessions").header("authorization", &format!("Bearer {key}")).build().map_err(unreachable)?;
+        let request = Request::post("/v1/sessions")
+            .header("authorization", &format!("Bearer {key}"))
+            .build()
+            .map_err(unreachable)?;
         read(request.send().await).await
     }
 }

@@ -24,7 +24,8 @@ pub fn credits(amount: Credits) -> String {
 
 /// Floating-point operations with a unit.
 pub fn flops(value: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [(1_000_000_000_000, "TFLOP"), (1_000_000_000, "GFLOP"), (1_000_000, "MFLOP"), (1_000, "kFLOP")];
+    const UNITS: [(u64, &str); 4] =
+        [(1_000_000_000_000, "TFLOP"), (1_000_000_000, "GFLOP"), (1_000_000, "MFLOP"), (1_000, "kFLOP")];
     let Some((scale, unit)) = UNITS.iter().find(|(scale, _)| value >= *scale) else {
         return format!("{value} FLOP");
     };
@@ -60,8 +61,14 @@ mod tests {
     #[test]
     fn numbers_read_well() {
         assert_eq!([count(0), count(999), count(1_797), count(1_000_000)], ["0", "999", "1,797", "1,000,000"]);
-        assert_eq!([0, 225, 99_999_775, 100_000_000].map(|micros| credits(Credits::from_micros(micros))), ["0", "0.000225", "99.999775", "100"]);
-        assert_eq!([flops(12), flops(151_000), flops(271_480_000), flops(2_050_000_000_000)], ["12 FLOP", "151.0 kFLOP", "271.4 MFLOP", "2.0 TFLOP"]);
+        assert_eq!(
+            [0, 225, 99_999_775, 100_000_000].map(|micros| credits(Credits::from_micros(micros))),
+            ["0", "0.000225", "99.999775", "100"]
+        );
+        assert_eq!(
+            [flops(12), flops(151_000), flops(271_480_000), flops(2_050_000_000_000)],
+            ["12 FLOP", "151.0 kFLOP", "271.4 MFLOP", "2.0 TFLOP"]
+        );
     }
 
     #[test]

@@ -55,10 +55,17 @@ mod agent {
     }
 
     pub(crate) fn main() -> anyhow::Result<()> {
-        let filter = EnvFilter::try_from_env("TESSERA_LOG").unwrap_or_else(|_unset| EnvFilter::new("info,wgpu=warn,naga=warn"));
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        let filter =
+            EnvFilter::try_from_env("TESSERA_LOG").unwrap_or_else(|_unset| EnvFilter::new("info,wgpu=warn,naga=warn"));
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .init();
         let Command::Run(arguments) = Arguments::parse().command;
-        rustls::crypto::ring::default_provider().install_default().map_err(|_twice| anyhow::anyhow!("a TLS provider is installed already"))?;
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .map_err(|_twice| anyhow::anyhow!("a TLS provider is installed already"))?;
         let file = match arguments.device_key_file {
             Some(file) => file,
             None => default_key_file()?,
@@ -101,7 +108,8 @@ mod agent {
     fn device_key(file: &Path) -> anyhow::Result<[u8; 32]> {
         match std::fs::read_to_string(file) {
             Ok(text) => {
-                let key: wire::TileHash = text.trim().parse().with_context(|| format!("{} does not hold a device key", file.display()))?;
+                let key: wire::TileHash =
+                    text.trim().parse().with_context(|| format!("{} does not hold a device key", file.display()))?;
                 Ok(key.0)
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -12,9 +12,9 @@ use gpu_kernels::graph::forward::RunError;
 use wire::device::INFER;
 use wire::{BlobHash, LeaseGrant, Receipt, Signature, TileHash, merkle};
 
-use crate::{device, link};
 use crate::identity::Identity;
 use crate::programs::infer::Infer;
+use crate::{device, link};
 
 use crate::device::MaybeSend;
 
@@ -116,7 +116,9 @@ impl Engine {
         let bytes = if ready { None } else { Some(http.get(&path("model")).await?) };
 
         let (grant_copy, wanted) = (grant.clone(), pace.clone());
-        let run = async move |(gpu, infer): &mut (Gpu, Infer)| infer_rows(gpu, infer, &grant_copy, bytes, &input, &wanted).await;
+        let run = async move |(gpu, infer): &mut (Gpu, Infer)| {
+            infer_rows(gpu, infer, &grant_copy, bytes, &input, &wanted).await
+        };
         let (output, busy) = self.gpu.with(run).await?;
         if pace.is_abandoned() {
             return Err(RunFailure::Abandoned);
@@ -129,7 +131,9 @@ impl Engine {
 
     fn receipt(&self, grant: &LeaseGrant, output: &[u8]) -> Receipt {
         let tile_bytes = usize::try_from(grant.tile_rows * grant.output_row_len * 4).unwrap_or(usize::MAX);
-        let leaves = output.chunks(tile_bytes).map(|tile| TileHash(*blake3::hash(&merkle::leaf_bytes(grant.lease, tile)).as_bytes()));
+        let leaves = output
+            .chunks(tile_bytes)
+            .map(|tile| TileHash(*blake3::hash(&merkle::leaf_bytes(grant.lease, tile)).as_bytes()));
         let root = merkle::root(leaves, |bytes| *blake3::hash(bytes).as_bytes());
         Receipt {
             lease: grant.lease,
@@ -167,6 +171,7 @@ async fn infer_rows(
         busy.set(busy.get() + took);
         pace.rest(took).await;
     };
-    let output = infer.run(gpu, grant.model, &grant.row_shape, rows, &input, paced).await.ok_or(RunFailure::Evicted)??;
+    let output =
+        infer.run(gpu, grant.model, &grant.row_shape, rows, &input, paced).await.ok_or(RunFailure::Evicted)??;
     Ok((bytemuck::cast_slice(&output).to_vec(), busy.get()))
 }

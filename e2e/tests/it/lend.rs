@@ -13,8 +13,11 @@ async fn a_visitor_in_a_fresh_profile_presses_start_finishes_the_job_alone_and_s
     browser.open(&format!("{}/lend", stack.url())).await;
     browser.press("Start lending").await;
     let ended = client.watch(job.id, |_| {}).await.unwrap();
-    let earned = browser.text_where("[data-testid=earned]", Duration::from_secs(20), |earned| earned != "–" && earned != "0").await;
-    let verified = browser.text_where("[data-testid=tiles-verified]", Duration::from_secs(20), |tiles| tiles == "225").await;
+    let earned = browser
+        .text_where("[data-testid=earned]", Duration::from_secs(20), |earned| earned != "–" && earned != "0")
+        .await;
+    let verified =
+        browser.text_where("[data-testid=tiles-verified]", Duration::from_secs(20), |tiles| tiles == "225").await;
 
     assert_eq!((ended.state, ended.devices, verified.as_str()), (wire::JobState::Done, 1, "225"));
     assert!(earned.starts_with("0.000"), "{earned}");

@@ -3,83 +3,94 @@ use e2e::stack::Stack;
 use wire::device::PROTOCOL;
 use wire::{ErrorCode, FromDevice, ToDevice};
 
-#[tokio::test]
-async fn a_device_that_lies_in_one_tile_after_ten_honest_leases_is_caught_and_not_paid_for_it() {
-    let mut stack = Stack::start().await;
-    let (client, _) = stack.customer().await.unwrap();
-    let job = stack.submit_digits(&client, 1, None).await.unwrap();
-    let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
-    for _ in 0..10 {
-        let (_, settled) = liar.work(|_| {}).await.unwrap();
-        assert!(settled, "honest work is accepted");
+use crate::engine_test;
+
+engine_test! {
+    async fn a_device_that_lies_in_one_tile_after_ten_honest_leases_is_caught_and_not_paid_for_it(mut stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        let job = stack.submit_digits(&client, 1, None).await.unwrap();
+        let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
+        for _ in 0..10 {
+            let (_, settled) = liar.work(|_| {}).await.unwrap();
+            assert!(settled, "honest work is accepted");
+        }
+
+        let (lied, settled) = liar.work(|output| output[7] += 0.01).await.unwrap();
+
+        assert!(!settled, "the lie is caught");
+        let device = liar.identity.device().to_string();
+        let pool = stack.database().await;
+        let (state, cost): (String, i64) = sqlx::query_as("select state, cost from receipt where lease_id = $1")
+            .bind(lied.lease.to_string())
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        assert_eq!((state.as_str(), cost), ("rejected", 0));
+        let (unmatured,): (i64,) =
+            sqlx::query_as("select count(*) from receipt where device_id = $1 and state = 'accepted'")
+                .bind(&device)
+                .fetch_one(&pool)
+                .await
+                .unwrap();
+        assert_eq!(unmatured, 0, "what was not mature is void");
+        let (pending, matured): (i64, i64) = sqlx::query_as(
+            "select account.pending, (select cast(coalesce(sum(receipt.cost - receipt.fee), 0) as bigint) from receipt where receipt.device_id = $1 and receipt.state = 'matured') - account.posted
+            from account join device on device.account_id = account.account_id where device.device_id = $1",
+        )
+        .bind(&device)
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+        assert_eq!((pending, matured), (0, 0), "it keeps what matured before and nothing else");
+        stack.check_ledger().await;
+
+        stack.start_worker("honest", &[]);
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+        assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
+        stack.check_settled_once(&ended).await;
+        stack.check_ledger().await;
     }
-
-    let (lied, settled) = liar.work(|output| output[7] += 0.01).await.unwrap();
-
-    assert!(!settled, "the lie is caught");
-    let device = liar.identity.device().to_string();
-    let pool = stack.database().await;
-    let (state, cost): (String, i64) = sqlx::query_as("select state, cost from receipt where lease_id = $1").bind(lied.lease.to_string()).fetch_one(&pool).await.unwrap();
-    assert_eq!((state.as_str(), cost), ("rejected", 0));
-    let (unmatured,): (i64,) = sqlx::query_as("select count(*) from receipt where device_id = $1 and state = 'accepted'").bind(&device).fetch_one(&pool).await.unwrap();
-    assert_eq!(unmatured, 0, "what was not mature is void");
-    let (pending, matured): (i64, i64) = sqlx::query_as(
-        "select account.pending, (select coalesce(sum(receipt.cost - receipt.fee), 0) from receipt where receipt.device_id = $1 and receipt.state = 'matured') - account.posted
-        from account join device on device.account_id = account.account_id where device.device_id = $1",
-    )
-    .bind(&device)
-    .fetch_one(&pool)
-    .await
-    .unwrap();
-    assert_eq!((pending, matured), (0, 0), "it keeps what matured before and nothing else");
-    stack.check_ledger().await;
-
-    stack.start_worker("honest", &[]);
-    let ended = client.watch(job.id, |_| {}).await.unwrap();
-    assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
-    stack.check_settled_once(&ended).await;
-    stack.check_ledger().await;
 }
 
-#[tokio::test]
-async fn frames_that_are_malformed_forged_or_replayed_are_refused_by_name() {
-    let stack = Stack::start().await;
-    let (client, _) = stack.customer().await.unwrap();
-    stack.submit_digits(&client, 1, None).await.unwrap();
-    let url = stack.url();
+engine_test! {
+    async fn frames_that_are_malformed_forged_or_replayed_are_refused_by_name(stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        stack.submit_digits(&client, 1, None).await.unwrap();
+        let url = stack.url();
 
-    let (mut device, _) = Scripted::open(&url, identity()).await.unwrap();
-    device.say_text("{\"type\":\"dance\"}".to_owned()).await.unwrap();
-    assert!(matches!(device.hear().await.unwrap(), ToDevice::Close { code: ErrorCode::MalformedFrame, .. }));
+        let (mut device, _) = Scripted::open(&url, identity()).await.unwrap();
+        device.say_text("{\"type\":\"dance\"}".to_owned()).await.unwrap();
+        assert!(matches!(device.hear().await.unwrap(), ToDevice::Close { code: ErrorCode::MalformedFrame, .. }));
 
-    let (mut device, nonce) = Scripted::open(&url, identity()).await.unwrap();
-    let old = wire::Hello { protocol: PROTOCOL + 1, ..device.hello(nonce) };
-    device.say(&FromDevice::Hello(Box::new(old))).await.unwrap();
-    assert!(matches!(device.hear().await.unwrap(), ToDevice::Close { code: ErrorCode::ProtocolVersion, .. }));
+        let (mut device, nonce) = Scripted::open(&url, identity()).await.unwrap();
+        let old = wire::Hello { protocol: PROTOCOL + 1, ..device.hello(nonce) };
+        device.say(&FromDevice::Hello(Box::new(old))).await.unwrap();
+        assert!(matches!(device.hear().await.unwrap(), ToDevice::Close { code: ErrorCode::ProtocolVersion, .. }));
 
-    let (mut device, nonce) = Scripted::open(&url, identity()).await.unwrap();
-    let forged = wire::Hello { signature: identity().sign_hello(nonce), ..device.hello(nonce) };
-    device.say(&FromDevice::Hello(Box::new(forged))).await.unwrap();
-    assert!(matches!(device.hear().await.unwrap(), ToDevice::Close { code: ErrorCode::InvalidSignature, .. }));
+        let (mut device, nonce) = Scripted::open(&url, identity()).await.unwrap();
+        let forged = wire::Hello { signature: identity().sign_hello(nonce), ..device.hello(nonce) };
+        device.say(&FromDevice::Hello(Box::new(forged))).await.unwrap();
+        assert!(matches!(device.hear().await.unwrap(), ToDevice::Close { code: ErrorCode::InvalidSignature, .. }));
 
-    let mut device = Scripted::join(&url, identity()).await.unwrap();
-    let grant = device.lease().await.unwrap();
-    let output = device.compute(&grant).await.unwrap();
-    let not_uploaded = device.receipt(&grant, b"nothing").unwrap();
-    device.say(&device.commit(&not_uploaded)).await.unwrap();
-    assert!(matches!(device.hear().await.unwrap(), ToDevice::Refused { code: ErrorCode::OutputMissing, .. }));
-    let bytes = device.upload(&grant, &output).await.unwrap();
-    let receipt = device.receipt(&grant, &bytes).unwrap();
-    let signature = identity().sign_receipt(&receipt);
-    device.say(&FromDevice::Commit { receipt: receipt.clone(), signature }).await.unwrap();
-    assert!(matches!(device.hear().await.unwrap(), ToDevice::Refused { code: ErrorCode::InvalidSignature, .. }));
-    let foreign = wire::Receipt { first_tile: receipt.first_tile + 1, ..receipt.clone() };
-    device.say(&device.commit(&foreign)).await.unwrap();
-    assert!(matches!(device.hear().await.unwrap(), ToDevice::Refused { code: ErrorCode::MalformedFrame, .. }));
+        let mut device = Scripted::join(&url, identity()).await.unwrap();
+        let grant = device.lease().await.unwrap();
+        let output = device.compute(&grant).await.unwrap();
+        let not_uploaded = device.receipt(&grant, b"nothing").unwrap();
+        device.say(&device.commit(&not_uploaded)).await.unwrap();
+        assert!(matches!(device.hear().await.unwrap(), ToDevice::Refused { code: ErrorCode::OutputMissing, .. }));
+        let bytes = device.upload(&grant, &output).await.unwrap();
+        let receipt = device.receipt(&grant, &bytes).unwrap();
+        let signature = identity().sign_receipt(&receipt);
+        device.say(&FromDevice::Commit { receipt: receipt.clone(), signature }).await.unwrap();
+        assert!(matches!(device.hear().await.unwrap(), ToDevice::Refused { code: ErrorCode::InvalidSignature, .. }));
+        let foreign = wire::Receipt { first_tile: receipt.first_tile + 1, ..receipt.clone() };
+        device.say(&device.commit(&foreign)).await.unwrap();
+        assert!(matches!(device.hear().await.unwrap(), ToDevice::Refused { code: ErrorCode::MalformedFrame, .. }));
 
-    device.say(&device.commit(&receipt)).await.unwrap();
-    assert!(device.verdict(&grant).await.unwrap(), "the true receipt is accepted after all that");
-    device.say(&device.commit(&receipt)).await.unwrap();
-    assert!(matches!(device.hear().await.unwrap(), ToDevice::Refused { code: ErrorCode::UnknownLease, .. }));
-    stack.check_ledger().await;
+        device.say(&device.commit(&receipt)).await.unwrap();
+        assert!(device.verdict(&grant).await.unwrap(), "the true receipt is accepted after all that");
+        device.say(&device.commit(&receipt)).await.unwrap();
+        assert!(matches!(device.hear().await.unwrap(), ToDevice::Refused { code: ErrorCode::UnknownLease, .. }));
+        stack.check_ledger().await;
+    }
 }

@@ -5,3 +5,29 @@ mod lend;
 mod liar;
 mod many;
 mod submit;
+
+/// A journey that is made over SQLite and over PostgreSQL.
+macro_rules! engine_test {
+    (async fn $name:ident(mut $stack:ident: Stack) $body:block) => {
+        mod $name {
+            #[allow(clippy::allow_attributes, unused_imports, reason = "each journey takes what it needs")]
+            use super::*;
+
+            async fn journey(mut $stack: Stack) $body
+
+            #[tokio::test]
+            async fn sqlite() {
+                journey(Stack::start().await).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                journey(Stack::start_on_postgres().await).await;
+            }
+        }
+    };
+    (async fn $name:ident($stack:ident: Stack) $body:block) => {
+        crate::engine_test! { async fn $name(mut $stack: Stack) { $stack.folder(); $body } }
+    };
+}
+pub(crate) use engine_test;

@@ -7,7 +7,11 @@ async fn lend(stack: &Stack) -> Browser {
     let browser = Browser::start(Gpu::Swiftshader).await;
     browser.open(&format!("{}/lend", stack.url())).await;
     browser.press("Start lending").await;
-    browser.text_where("[data-testid=phase]", Duration::from_secs(30), |phase| phase == "Waiting for work" || phase == "Computing").await;
+    browser
+        .text_where("[data-testid=phase]", Duration::from_secs(30), |phase| {
+            phase == "Waiting for work" || phase == "Computing"
+        })
+        .await;
     browser
 }
 
@@ -20,7 +24,8 @@ async fn two_tabs_and_a_native_device_work_at_once_and_every_tile_is_settled_onc
 
     let job = stack.submit_digits(&client, 1, Some(2)).await.unwrap();
     let mut most_at_once = 0;
-    let ended = client.watch(job.id, |progress| most_at_once = most_at_once.max(progress.devices_at_work)).await.unwrap();
+    let ended =
+        client.watch(job.id, |progress| most_at_once = most_at_once.max(progress.devices_at_work)).await.unwrap();
 
     assert_eq!((ended.state, ended.devices, ended.verified_tiles), (wire::JobState::Done, 3, 899));
     assert_eq!(most_at_once, 3, "all three should work at once");
@@ -36,7 +41,10 @@ async fn when_the_tab_is_closed_in_mid_job_another_device_finishes_and_the_ledge
     let tab = lend(&stack).await;
     let (client, _) = stack.customer().await.unwrap();
     let job = stack.submit_digits(&client, 1, Some(4)).await.unwrap();
-    tab.text_where("[data-testid=tiles-verified]", Duration::from_secs(60), |tiles| tiles.parse().is_ok_and(|tiles: u32| tiles >= 8)).await;
+    tab.text_where("[data-testid=tiles-verified]", Duration::from_secs(60), |tiles| {
+        tiles.parse().is_ok_and(|tiles: u32| tiles >= 8)
+    })
+    .await;
 
     tab.close().await;
     let halfway = client.job(job.id).await.unwrap();

@@ -26,7 +26,10 @@ async fn a_customer_submits_the_digits_job_watches_it_fill_in_and_downloads_the_
     browser.press("Download result").await;
     let file = until("the download", Duration::from_secs(20), async || {
         let entries = std::fs::read_dir(browser.downloads()).ok()?;
-        entries.filter_map(Result::ok).map(|entry| entry.path()).find(|path| path.extension().is_some_and(|ext| ext == "npy"))
+        entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.path())
+            .find(|path| path.extension().is_some_and(|ext| ext == "npy"))
     })
     .await;
 

@@ -6,7 +6,10 @@ use futures::StreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncWriteExt;
-use wire::{Account, Blob, ErrorBody, Job, JobId, JobPage, JobProgress, NewAccount, OpenedAccount, Quote, QuoteRequest, SubmitJob};
+use wire::{
+    Account, Blob, ErrorBody, Job, JobId, JobPage, JobProgress, NewAccount, OpenedAccount, Quote, QuoteRequest,
+    SubmitJob,
+};
 
 /// Attempts at a request that may be repeated.
 const ATTEMPTS: u32 = 4;
@@ -52,7 +55,11 @@ impl Client {
     /// `url` is the server's origin, `key` an account's key.
     pub fn new(url: &str, key: &str) -> Result<Self, ClientError> {
         install_tls();
-        Ok(Self { http: reqwest::Client::builder().build()?, url: url.trim_end_matches('/').to_owned(), key: key.to_owned() })
+        Ok(Self {
+            http: reqwest::Client::builder().build()?,
+            url: url.trim_end_matches('/').to_owned(),
+            key: key.to_owned(),
+        })
     }
 
     /// Opens an account on a development server.
@@ -85,7 +92,8 @@ impl Client {
             let file = tokio::fs::File::open(path).await.map_err(failed)?;
             let size = file.metadata().await.map_err(failed)?.len();
             let body = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::new(file));
-            let request = self.http.post(self.at("/v1/blobs")).bearer_auth(&self.key).header("content-length", size).body(body);
+            let request =
+                self.http.post(self.at("/v1/blobs")).bearer_auth(&self.key).header("content-length", size).body(body);
             read(request.send().await?).await
         };
         retry(send).await
@@ -98,7 +106,8 @@ impl Client {
     /// Submits once, however often the network makes it try: `idempotency_key` names the order.
     pub async fn submit(&self, request: &SubmitJob, idempotency_key: &str) -> Result<Job, ClientError> {
         let send = || async {
-            let post = self.http.post(self.at("/v1/jobs")).bearer_auth(&self.key).header("idempotency-key", idempotency_key);
+            let post =
+                self.http.post(self.at("/v1/jobs")).bearer_auth(&self.key).header("idempotency-key", idempotency_key);
             read(post.json(request).send().await?).await
         };
         retry(send).await
@@ -145,7 +154,11 @@ impl Client {
         }
     }
 
-    async fn watch_once(&self, id: JobId, on_progress: &mut impl FnMut(&JobProgress)) -> Result<Option<Job>, ClientError> {
+    async fn watch_once(
+        &self,
+        id: JobId,
+        on_progress: &mut impl FnMut(&JobProgress),
+    ) -> Result<Option<Job>, ClientError> {
         let response = self.http.get(self.at(&format!("/v1/jobs/{id}/events"))).bearer_auth(&self.key).send().await?;
         let mut stream = checked(response).await?.bytes_stream();
         let mut text = Vec::new();
@@ -171,7 +184,8 @@ impl Client {
         name.push(".part");
         let part = path.with_file_name(name);
         let send = || async {
-            let response = self.http.get(self.at(&format!("/v1/jobs/{id}/result"))).bearer_auth(&self.key).send().await?;
+            let response =
+                self.http.get(self.at(&format!("/v1/jobs/{id}/result"))).bearer_auth(&self.key).send().await?;
             let mut stream = checked(response).await?.bytes_stream();
             let mut file = tokio::fs::File::create(&part).await.map_err(failed)?;
             let mut size = 0;
@@ -216,5 +230,9 @@ async fn checked(response: reqwest::Response) -> Result<reqwest::Response, Clien
 
 async fn read<T: DeserializeOwned>(response: reqwest::Response) -> Result<T, ClientError> {
     let status = response.status().as_u16();
-    checked(response).await?.json().await.map_err(|error| if error.is_decode() { ClientError::Unexpected { status } } else { error.into() })
+    checked(response)
+        .await?
+        .json()
+        .await
+        .map_err(|error| if error.is_decode() { ClientError::Unexpected { status } } else { error.into() })
 }

@@ -115,7 +115,9 @@ impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Client(ClientError::Refused { status, .. }) if *status < 500 => 3.into(),
-            Self::Client(ClientError::Refused { .. } | ClientError::Network(_) | ClientError::Unexpected { .. }) => 1.into(),
+            Self::Client(ClientError::Refused { .. } | ClientError::Network(_) | ClientError::Unexpected { .. }) => {
+                1.into()
+            }
             Self::Client(ClientError::File { .. }) | Self::NoKey => 2.into(),
             Self::NoResult { .. } => 4.into(),
         }
@@ -153,7 +155,10 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
         if arguments.json {
             print_json(&opened);
         } else {
-            println!("account   {}\navailable {} credits\nkey       {}", opened.account.id, opened.account.available, opened.key);
+            println!(
+                "account   {}\navailable {} credits\nkey       {}",
+                opened.account.id, opened.account.available, opened.key
+            );
         }
         return Ok(());
     }
@@ -170,7 +175,10 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
                 print_json(&account);
             } else {
                 println!("account   {}  {}", account.id, account.name);
-                println!("available {} credits\nheld      {}\npending   {}", account.available, account.held, account.pending);
+                println!(
+                    "available {} credits\nheld      {}\npending   {}",
+                    account.available, account.held, account.pending
+                );
                 if account.development {
                     println!("This is a development server: its credits are worth nothing.");
                 }
@@ -211,7 +219,9 @@ async fn run_infer(client: &Client, infer: &Infer, json: bool) -> Result<(), Fai
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().chars().filter(|c| !c.is_control()).take(128).collect()).unwrap_or_default()
+    path.file_name()
+        .map(|name| name.to_string_lossy().chars().filter(|c| !c.is_control()).take(128).collect())
+        .unwrap_or_default()
 }
 
 /// Random by the address of the stack, the process and the time: unlike any earlier one of this account.
@@ -237,7 +247,15 @@ async fn run_job(client: &Client, command: &JobCommand, json: bool) -> Result<()
                 print_json(&page);
             } else {
                 for job in &page.jobs {
-                    println!("{}  {:15}  {:>8}/{:<8} tiles  {} credits  {}", job.id, job.state.name(), job.verified_tiles, job.tiles, job.cost, job.name);
+                    println!(
+                        "{}  {:15}  {:>8}/{:<8} tiles  {} credits  {}",
+                        job.id,
+                        job.state.name(),
+                        job.verified_tiles,
+                        job.tiles,
+                        job.cost,
+                        job.name
+                    );
                 }
                 if let Some(next) = page.next {
                     println!("more: tessera job list --before {next}");

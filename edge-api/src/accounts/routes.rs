@@ -33,7 +33,11 @@ pub async fn open_account(
     }
     app.limits.check_account(from.ip())?;
     if request.name.chars().count() > NAME_MAX || request.name.chars().any(char::is_control) {
-        return Err(invalid(ErrorCode::MalformedRequest, "name", "a name has at most 64 characters and no control characters"));
+        return Err(invalid(
+            ErrorCode::MalformedRequest,
+            "name",
+            "a name has at most 64 characters and no control characters",
+        ));
     }
     let now = app.clock.now();
     let (millis, bytes) = random::id_parts(now);
@@ -68,7 +72,8 @@ pub async fn open_session(caller: Caller, State(app): State<App>) -> ApiResult<R
     let (token, expires_at) = new_session(now);
     let mut tx = app.db.begin_write().await?;
     store::insert_session(&mut tx, caller.account, &hash_secret(&token), expires_at).await?;
-    let account = store::find_account(&mut tx, caller.account, app.config.development).await?.ok_or_else(unauthorized)?;
+    let account =
+        store::find_account(&mut tx, caller.account, app.config.development).await?.ok_or_else(unauthorized)?;
     tx.commit().await?;
     let cookie = session_cookie(&token, app.config.public_url.starts_with("https:"));
     Ok((StatusCode::CREATED, [(SET_COOKIE, cookie)], Json(account)).into_response())

@@ -16,7 +16,13 @@ struct AccountRow {
 }
 
 /// A new account with nothing in it. `kind` is a word of the `account` table.
-pub async fn insert_account(conn: &mut DbConnection, account: AccountId, kind: &str, name: &str, now: Micros) -> sqlx::Result<()> {
+pub async fn insert_account(
+    conn: &mut DbConnection,
+    account: AccountId,
+    kind: &str,
+    name: &str,
+    now: Micros,
+) -> sqlx::Result<()> {
     sqlx::query(
         "insert into account (account_id, kind, name, verified, posted, held, pending, created_at)
         values ($1, $2, $3, 0, 0, 0, 0, $4)",
@@ -40,7 +46,12 @@ pub async fn insert_key(conn: &mut DbConnection, account: AccountId, key_hash: &
     Ok(())
 }
 
-pub async fn insert_session(conn: &mut DbConnection, account: AccountId, token_hash: &str, expires_at: Micros) -> sqlx::Result<()> {
+pub async fn insert_session(
+    conn: &mut DbConnection,
+    account: AccountId,
+    token_hash: &str,
+    expires_at: Micros,
+) -> sqlx::Result<()> {
     sqlx::query("insert into session (token_hash, account_id, expires_at) values ($1, $2, $3)")
         .bind(token_hash)
         .bind(account.to_string())
@@ -56,22 +67,33 @@ pub async fn delete_expired_sessions(conn: &mut DbConnection, now: Micros) -> sq
 }
 
 pub async fn find_account_by_key(conn: &mut DbConnection, key_hash: &str) -> sqlx::Result<Option<AccountId>> {
-    let row: Option<(String,)> =
-        sqlx::query_as("select account_id from account_key where key_hash = $1").bind(key_hash).fetch_optional(conn).await?;
-    Ok(row.map(|(account,)| id(&account)))
-}
-
-pub async fn find_account_by_session(conn: &mut DbConnection, token_hash: &str, now: Micros) -> sqlx::Result<Option<AccountId>> {
-    let row: Option<(String,)> = sqlx::query_as("select account_id from session where token_hash = $1 and expires_at > $2")
-        .bind(token_hash)
-        .bind(now)
+    let row: Option<(String,)> = sqlx::query_as("select account_id from account_key where key_hash = $1")
+        .bind(key_hash)
         .fetch_optional(conn)
         .await?;
     Ok(row.map(|(account,)| id(&account)))
 }
 
+pub async fn find_account_by_session(
+    conn: &mut DbConnection,
+    token_hash: &str,
+    now: Micros,
+) -> sqlx::Result<Option<AccountId>> {
+    let row: Option<(String,)> =
+        sqlx::query_as("select account_id from session where token_hash = $1 and expires_at > $2")
+            .bind(token_hash)
+            .bind(now)
+            .fetch_optional(conn)
+            .await?;
+    Ok(row.map(|(account,)| id(&account)))
+}
+
 /// The account as its owner sees it. `development` is the server's mode.
-pub async fn find_account(conn: &mut DbConnection, account: AccountId, development: bool) -> sqlx::Result<Option<Account>> {
+pub async fn find_account(
+    conn: &mut DbConnection,
+    account: AccountId,
+    development: bool,
+) -> sqlx::Result<Option<Account>> {
     let row: Option<AccountRow> = sqlx::query_as(
         "select account_id, kind, name, verified, posted, held, pending, created_at
         from account
@@ -105,7 +127,12 @@ pub async fn verify_account(conn: &mut DbConnection, account: AccountId) -> sqlx
 }
 
 /// The platform's own account of a kind, made on first use.
-pub async fn ensure_platform_account(conn: &mut DbConnection, account: AccountId, kind: &str, now: Micros) -> sqlx::Result<()> {
+pub async fn ensure_platform_account(
+    conn: &mut DbConnection,
+    account: AccountId,
+    kind: &str,
+    now: Micros,
+) -> sqlx::Result<()> {
     sqlx::query(
         "insert into account (account_id, kind, name, verified, posted, held, pending, created_at)
         values ($1, $2, $2, 0, 0, 0, 0, $3)

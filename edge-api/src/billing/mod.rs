@@ -24,7 +24,8 @@ pub fn cost(flops: u64, price: PricePerCu) -> Result<Credits, CreditsOverflow> {
 /// however its tiles are lent out. Only a job's last tile may hold fewer rows.
 pub fn cost_of_tiles(work: &TileWork, first: u64, tiles: u64) -> Result<Credits, CreditsOverflow> {
     let end = first.checked_add(tiles).ok_or(CreditsOverflow)?;
-    let last_rows = work.rows.checked_sub(work.tiles.saturating_sub(1).saturating_mul(work.tile_rows)).ok_or(CreditsOverflow)?;
+    let last_rows =
+        work.rows.checked_sub(work.tiles.saturating_sub(1).saturating_mul(work.tile_rows)).ok_or(CreditsOverflow)?;
     let whole = |rows: u64| cost(work.row_flops.saturating_mul(rows), work.price);
     let holds_last = end >= work.tiles && tiles > 0;
     let full = if holds_last { tiles.saturating_sub(1) } else { tiles };
@@ -183,7 +184,10 @@ mod tests {
     fn work_costs_its_price_rounded_up_to_a_micro_credit() {
         let micros = |flops| cost(flops, PRICE).unwrap().micros();
 
-        assert_eq!([micros(0), micros(1), micros(50_000_000_000), micros(50_000_000_001), micros(1_000_000_000_000)], [1, 1, 1, 2, 20]);
+        assert_eq!(
+            [micros(0), micros(1), micros(50_000_000_000), micros(50_000_000_001), micros(1_000_000_000_000)],
+            [1, 1, 1, 2, 20]
+        );
         assert_eq!(cost(u64::MAX, PricePerCu(i64::MAX)), Err(CreditsOverflow));
     }
 
@@ -212,7 +216,9 @@ mod tests {
             fee: fee(Credits::from_micros(1001), 1000).unwrap(),
         };
 
-        for transfer in [payment.settle(0), payment.void(0), payment.mature(0), faucet(account(4), account(1), payment.cost, 0)] {
+        for transfer in
+            [payment.settle(0), payment.void(0), payment.mature(0), faucet(account(4), account(1), payment.cost, 0)]
+        {
             let transfer = transfer.unwrap();
             assert_eq!(transfer.legs.iter().map(|leg| leg.amount.micros()).sum::<i64>(), 0, "{transfer:?}");
         }

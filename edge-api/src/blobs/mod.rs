@@ -47,7 +47,12 @@ impl Blobs {
     }
 
     /// Stores a stream under its hash, counting as it goes.
-    pub async fn upload(&self, name: &str, limit: u64, mut stream: impl Stream<Item = Result<Bytes, axum::Error>> + Unpin) -> Result<Blob, UploadError> {
+    pub async fn upload(
+        &self,
+        name: &str,
+        limit: u64,
+        mut stream: impl Stream<Item = Result<Bytes, axum::Error>> + Unpin,
+    ) -> Result<Blob, UploadError> {
         let staging = Key::from(format!("staging/{name}"));
         let mut writer = BufWriter::new(Arc::clone(&self.store), staging.clone());
         let mut hasher = blake3::Hasher::new();
@@ -102,7 +107,10 @@ impl Blobs {
         self.store.get_range(&Self::key(hash), range).await
     }
 
-    pub async fn stream(&self, hash: BlobHash) -> Result<BoxStream<'static, std::io::Result<Bytes>>, object_store::Error> {
+    pub async fn stream(
+        &self,
+        hash: BlobHash,
+    ) -> Result<BoxStream<'static, std::io::Result<Bytes>>, object_store::Error> {
         let stream = self.store.get(&Self::key(hash)).await?.into_stream();
         Ok(stream.map_err(std::io::Error::other).boxed())
     }

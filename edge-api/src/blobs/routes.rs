@@ -12,7 +12,11 @@ use crate::error::{ApiError, ApiResult, Refusal, not_found};
 use crate::json::At;
 
 /// Upload a blob
-pub async fn upload_blob(caller: Caller, State(app): State<App>, body: Body) -> ApiResult<(StatusCode, Json<wire::Blob>)> {
+pub async fn upload_blob(
+    caller: Caller,
+    State(app): State<App>,
+    body: Body,
+) -> ApiResult<(StatusCode, Json<wire::Blob>)> {
     let name = app.new_nonce().to_string();
     let blob = app.blobs.upload(&name, app.config.blob_bytes_max, body.into_data_stream()).await?;
     let mut tx = app.db.begin_write().await?;
@@ -36,9 +40,12 @@ impl From<UploadError> for ApiError {
                 let message = format!("the upload is larger than {limit} bytes; split the input over several jobs");
                 Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge, message).into()
             }
-            UploadError::Broken(_) => {
-                Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::MalformedRequest, "the upload broke off; send it again").into()
-            }
+            UploadError::Broken(_) => Refusal::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::MalformedRequest,
+                "the upload broke off; send it again",
+            )
+            .into(),
             UploadError::Store(_) | UploadError::Move(_) => Self::Internal(error.into()),
         }
     }

@@ -3,7 +3,12 @@ use wire::{AccountId, Blob, BlobHash, Micros};
 use crate::db::{DbConnection, count, flag, uncount};
 
 /// Records a stored blob and that `account` may read it. Twice is once.
-pub async fn insert_owned_blob(conn: &mut DbConnection, account: AccountId, blob: &Blob, now: Micros) -> sqlx::Result<()> {
+pub async fn insert_owned_blob(
+    conn: &mut DbConnection,
+    account: AccountId,
+    blob: &Blob,
+    now: Micros,
+) -> sqlx::Result<()> {
     sqlx::query(
         "insert into blob (hash, size, created_at)
         values ($1, $2, $3)
@@ -28,7 +33,11 @@ pub async fn insert_owned_blob(conn: &mut DbConnection, account: AccountId, blob
 }
 
 /// A blob, if `account` owns it.
-pub async fn find_owned_blob(conn: &mut DbConnection, account: AccountId, hash: BlobHash) -> sqlx::Result<Option<Blob>> {
+pub async fn find_owned_blob(
+    conn: &mut DbConnection,
+    account: AccountId,
+    hash: BlobHash,
+) -> sqlx::Result<Option<Blob>> {
     let size: Option<(i64,)> = sqlx::query_as(
         "select blob.size
         from blob_owner

@@ -8,7 +8,10 @@ use crate::error::{ApiResult, not_found};
 use crate::json::At;
 
 /// Show a published job to anyone
-pub async fn show_public_job(State(app): State<App>, At(id): At<JobId>) -> ApiResult<([(&'static str, &'static str); 1], Json<PublicJob>)> {
+pub async fn show_public_job(
+    State(app): State<App>,
+    At(id): At<JobId>,
+) -> ApiResult<([(&'static str, &'static str); 1], Json<PublicJob>)> {
     let job = store::find_public_job(&mut *app.db.read().await?, id).await?;
     let job = job.ok_or_else(|| not_found("published job"))?;
     Ok(([("cache-control", "public, max-age=2")], Json(job)))

@@ -22,13 +22,21 @@ const LOOK: Duration = Duration::from_secs(1);
 const SPACING: Duration = Duration::from_millis(100);
 
 /// Show a job's progress once
-pub async fn job_progress(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<axum::Json<JobProgress>> {
+pub async fn job_progress(
+    caller: Caller,
+    State(app): State<App>,
+    At(id): At<JobId>,
+) -> ApiResult<axum::Json<JobProgress>> {
     let progress = read(&app, caller.account, id).await?;
     Ok(axum::Json(progress.ok_or_else(|| not_found("job"))?))
 }
 
 /// Watch a job
-pub async fn job_events(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+pub async fn job_events(
+    caller: Caller,
+    State(app): State<App>,
+    At(id): At<JobId>,
+) -> ApiResult<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     read(&app, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     let changes = app.scheduler.changes.subscribe();
     let watch = Watch { app, account: caller.account, job: id, changes, last: None };

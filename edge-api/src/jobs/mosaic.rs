@@ -14,7 +14,8 @@ pub struct Part {
 pub fn draw(tiles: u64, parts: &[Part]) -> String {
     let cells = tiles.clamp(1, CELLS_MAX);
     let mut settled = vec![0u64; usize::try_from(cells).unwrap_or(0)];
-    let cell_of = |tile: u64| usize::try_from(u128::from(tile) * u128::from(cells) / u128::from(tiles.max(1))).unwrap_or(0);
+    let cell_of =
+        |tile: u64| usize::try_from(u128::from(tile) * u128::from(cells) / u128::from(tiles.max(1))).unwrap_or(0);
     for part in parts {
         for tile in part.settled.ones() {
             settled[cell_of(part.first_tile + tile)] += 1;

@@ -24,7 +24,11 @@ const SLICE_TILES_MIN: u64 = 64;
 const SLICE_TILES_MAX: u64 = 8192;
 
 /// Quote a job
-pub async fn quote_job(caller: Caller, State(app): State<App>, Body(request): Body<QuoteRequest>) -> ApiResult<Json<wire::Quote>> {
+pub async fn quote_job(
+    caller: Caller,
+    State(app): State<App>,
+    Body(request): Body<QuoteRequest>,
+) -> ApiResult<Json<wire::Quote>> {
     let spec = JobSpec::read(&app, caller, request.program, request.privacy).await?;
     let fitting = census(&app, caller, &spec)?;
     Ok(Json(spec.quote(fitting)))
@@ -54,7 +58,11 @@ pub async fn submit_job(
     Body(request): Body<SubmitJob>,
 ) -> ApiResult<(StatusCode, Json<Job>)> {
     if request.name.chars().count() > NAME_MAX || request.name.chars().any(char::is_control) {
-        return Err(invalid(ErrorCode::MalformedRequest, "name", "a name has at most 128 characters and no control characters"));
+        return Err(invalid(
+            ErrorCode::MalformedRequest,
+            "name",
+            "a name has at most 128 characters and no control characters",
+        ));
     }
     let key = idempotency_key(&headers)?;
     let request_hash = TileHash(*blake3::hash(&serde_json::to_vec(&request).map_err(anyhow::Error::from)?).as_bytes());
@@ -64,14 +72,25 @@ pub async fn submit_job(
     let spec = JobSpec::read(&app, caller, request.program, request.privacy).await?;
     census(&app, caller, &spec)?;
     if let Some(limit) = request.limit.filter(|limit| spec.cost > *limit) {
-        let message = format!("the job costs up to {} credits and the limit is {limit}; raise the limit or send fewer rows", spec.cost);
+        let message = format!(
+            "the job costs up to {} credits and the limit is {limit}; raise the limit or send fewer rows",
+            spec.cost
+        );
         return Err(Refusal::new(StatusCode::CONFLICT, ErrorCode::OverLimit, message).field("limit").into());
     }
 
     let now = app.clock.now();
     let (millis, bytes) = random::id_parts(now);
     let id = JobId::from_parts(millis, bytes);
-    let job = NewJob { id, account: caller.account, idempotency_key: &key, request_hash, name: &request.name, spec: &spec, now };
+    let job = NewJob {
+        id,
+        account: caller.account,
+        idempotency_key: &key,
+        request_hash,
+        name: &request.name,
+        spec: &spec,
+        now,
+    };
     let mut tx = app.db.begin_write().await?;
     if !store::insert_job(&mut tx, &job).await? {
         // The same request came in twice at once, and the other was first.
@@ -79,7 +98,10 @@ pub async fn submit_job(
         return Ok((StatusCode::OK, Json(first)));
     }
     if !billing::store::hold(&mut tx, id, caller.account, spec.cost).await? {
-        let message = format!("the job costs up to {} credits, and this account has less; add credits or send fewer rows", spec.cost);
+        let message = format!(
+            "the job costs up to {} credits, and this account has less; add credits or send fewer rows",
+            spec.cost
+        );
         return Err(Refusal::new(StatusCode::PAYMENT_REQUIRED, ErrorCode::InsufficientFunds, message).into());
     }
     insert_slices(&mut tx, id, spec.work.tiles, now).await?;
@@ -112,12 +134,20 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, ApiError> {
     key.map(str::to_owned).ok_or_else(|| invalid(ErrorCode::MalformedRequest, "idempotency-key", message))
 }
 
-async fn find_repeated(conn: &mut DbConnection, caller: Caller, key: &str, request_hash: TileHash) -> Result<Option<Job>, ApiError> {
+async fn find_repeated(
+    conn: &mut DbConnection,
+    caller: Caller,
+    key: &str,
+    request_hash: TileHash,
+) -> Result<Option<Job>, ApiError> {
     let Some((job, first_hash)) = store::find_job_by_idempotency_key(conn, caller.account, key).await? else {
         return Ok(None);
     };
     if first_hash != request_hash {
-        return Err(conflict(ErrorCode::IdempotencyConflict, "this idempotency key was used for another job; use a fresh one"));
+        return Err(conflict(
+            ErrorCode::IdempotencyConflict,
+            "this idempotency key was used for another job; use a fresh one",
+        ));
     }
     Ok(store::find_job(conn, caller.account, job).await?)
 }
@@ -129,7 +159,11 @@ pub struct ListParams {
 }
 
 /// List the caller's jobs
-pub async fn list_jobs(caller: Caller, State(app): State<App>, Query(params): Query<ListParams>) -> ApiResult<Json<JobPage>> {
+pub async fn list_jobs(
+    caller: Caller,
+    State(app): State<App>,
+    Query(params): Query<ListParams>,
+) -> ApiResult<Json<JobPage>> {
     let malformed = |_malformed| invalid(ErrorCode::MalformedRequest, "before", "not a job's id");
     let before = params.before.map(|text| text.parse().map_err(malformed)).transpose()?;
     let limit = params.limit.unwrap_or(20).clamp(1, PAGE_MAX);

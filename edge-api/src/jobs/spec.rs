@@ -52,8 +52,16 @@ impl JobSpec {
         let price = app.config.price();
         let shape = rows.row_shape.clone();
         // Shapes and costs of a large graph take a while; nothing else should wait for that.
-        let cut = tokio::task::spawn_blocking(move || cut(&graph, rows.rows, &shape, tile_rows)).await.map_err(anyhow::Error::from)??;
-        let work = TileWork { rows: rows.rows, tile_rows: cut.tile_rows, tiles: rows.rows.div_ceil(cut.tile_rows), row_flops: cut.row_flops, price };
+        let cut = tokio::task::spawn_blocking(move || cut(&graph, rows.rows, &shape, tile_rows))
+            .await
+            .map_err(anyhow::Error::from)??;
+        let work = TileWork {
+            rows: rows.rows,
+            tile_rows: cut.tile_rows,
+            tiles: rows.rows.div_ceil(cut.tile_rows),
+            row_flops: cut.row_flops,
+            price,
+        };
         let cost = billing::cost_of_tiles(&work, 0, work.tiles)
             .map_err(|error| invalid(ErrorCode::TooLarge, "input", error.to_string()))?;
         Ok(Self {
@@ -97,7 +105,10 @@ fn cut(graph: &Graph, rows: u64, row_shape: &[u64], wanted: Option<u32>) -> Resu
     let refuse = |error: ModelError| refuse_model(&error);
     let shape: Vec<usize> = row_shape
         .iter()
-        .map(|&size| usize::try_from(size).map_err(|_too_large| refuse_input(npy::NpyError::Overflow { shape: row_shape.to_vec() })))
+        .map(|&size| {
+            usize::try_from(size)
+                .map_err(|_too_large| refuse_input(npy::NpyError::Overflow { shape: row_shape.to_vec() }))
+        })
         .collect::<Result<_, _>>()?;
     let shapes = graph.row_shapes(&shape).map_err(refuse)?;
     // Where rows are mixed the work may grow faster than their number.
@@ -105,7 +116,9 @@ fn cut(graph: &Graph, rows: u64, row_shape: &[u64], wanted: Option<u32>) -> Resu
     let too_many = || refuse_input(npy::NpyError::Overflow { shape: row_shape.to_vec() });
     let plan = graph.plan(usize::try_from(batch).map_err(|_too_large| too_many())?, &shape).map_err(refuse)?;
     let row_flops = plan.flops().div_ceil(batch).max(1);
-    let len = |shape: &[usize]| shape.iter().fold(4u64, |len, &size| len.saturating_mul(u64::try_from(size).unwrap_or(u64::MAX)));
+    let len = |shape: &[usize]| {
+        shape.iter().fold(4u64, |len, &size| len.saturating_mul(u64::try_from(size).unwrap_or(u64::MAX)))
+    };
     let row_bytes = len(&shapes.input).saturating_add(len(&shapes.output)).max(1);
 
     let tile_rows = match (&shapes.mixed_by, wanted) {
@@ -124,7 +137,9 @@ fn cut(graph: &Graph, rows: u64, row_shape: &[u64], wanted: Option<u32>) -> Resu
     }
     let (tile_flops, tile_bytes) = (tile_rows.saturating_mul(row_flops), tile_rows.saturating_mul(row_bytes));
     if tile_flops > TILE_FLOPS_MAX || tile_bytes > TILE_BYTES_MAX {
-        let why = shapes.mixed_by.map_or_else(String::new, |node| format!("node '{node}' mixes rows, so all of them are one tile, and "));
+        let why = shapes
+            .mixed_by
+            .map_or_else(String::new, |node| format!("node '{node}' mixes rows, so all of them are one tile, and "));
         let message = format!(
             "{why}a tile of {tile_rows} rows takes {tile_flops} operations and {tile_bytes} bytes; at most {TILE_FLOPS_MAX} and {TILE_BYTES_MAX} can be checked: use fewer rows a tile, or a smaller model"
         );
@@ -161,8 +176,9 @@ pub fn check_devices(spec: &JobSpec, connected: u64, fitting: u64, largest: u64)
             "the model needs a buffer of {} bytes and the largest connected device allows {largest}; use fewer rows a tile, or a smaller model",
             spec.device_bytes
         );
-        return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::NoDeviceFits, message).field("model").into());
+        return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::NoDeviceFits, message)
+            .field("model")
+            .into());
     }
     Ok(())
 }
-

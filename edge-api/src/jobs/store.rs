@@ -8,7 +8,10 @@ use crate::scheduling::bitmap::Bitmap;
 
 /// A shape as SQL keeps it: sizes with a comma between.
 pub fn shape(text: &str) -> Vec<u64> {
-    text.split(',').filter(|size| !size.is_empty()).map(|size| size.parse().expect("a stored size should be a number")).collect()
+    text.split(',')
+        .filter(|size| !size.is_empty())
+        .map(|size| size.parse().expect("a stored size should be a number"))
+        .collect()
 }
 
 fn shape_text(shape: &[u64]) -> String {
@@ -148,7 +151,11 @@ pub async fn find_job(conn: &mut DbConnection, account: AccountId, job: JobId) -
 }
 
 /// The job that the account submitted under this key, with the hash of its request.
-pub async fn find_job_by_idempotency_key(conn: &mut DbConnection, account: AccountId, key: &str) -> sqlx::Result<Option<(JobId, TileHash)>> {
+pub async fn find_job_by_idempotency_key(
+    conn: &mut DbConnection,
+    account: AccountId,
+    key: &str,
+) -> sqlx::Result<Option<(JobId, TileHash)>> {
     let row: Option<(String, String)> =
         sqlx::query_as("select job_id, request_hash from job where account_id = $1 and idempotency_key = $2")
             .bind(account.to_string())
@@ -159,21 +166,28 @@ pub async fn find_job_by_idempotency_key(conn: &mut DbConnection, account: Accou
 }
 
 /// Up to `most` jobs of the account, newest first, older than `before` where one is given.
-pub async fn list_jobs(conn: &mut DbConnection, account: AccountId, before: Option<JobId>, most: i64) -> sqlx::Result<Vec<Job>> {
+pub async fn list_jobs(
+    conn: &mut DbConnection,
+    account: AccountId,
+    before: Option<JobId>,
+    most: i64,
+) -> sqlx::Result<Vec<Job>> {
     // Every id sorts before 'g': they are hex digits.
     let before = before.map_or_else(|| "g".to_owned(), |job| job.to_string());
-    let rows: Vec<JobRow> =
-        sqlx::query_as(select_job_sql!("where job.account_id = $1 and job.job_id < $2 order by job.job_id desc limit $3"))
-            .bind(account.to_string())
-            .bind(before)
-            .bind(most)
-            .fetch_all(conn)
-            .await?;
+    let rows: Vec<JobRow> = sqlx::query_as(select_job_sql!(
+        "where job.account_id = $1 and job.job_id < $2 order by job.job_id desc limit $3"
+    ))
+    .bind(account.to_string())
+    .bind(before)
+    .bind(most)
+    .fetch_all(conn)
+    .await?;
     Ok(rows.into_iter().map(Job::from).collect())
 }
 
 pub async fn find_job_state(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Option<JobState>> {
-    let row: Option<(String,)> = sqlx::query_as("select state from job where job_id = $1").bind(job.to_string()).fetch_optional(conn).await?;
+    let row: Option<(String,)> =
+        sqlx::query_as("select state from job where job_id = $1").bind(job.to_string()).fetch_optional(conn).await?;
     Ok(row.map(|(text,)| state(&text)))
 }
 
@@ -189,10 +203,11 @@ pub async fn publish_job(conn: &mut DbConnection, account: AccountId, job: JobId
 
 /// The settled tiles of a job, slice by slice.
 pub async fn list_parts(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<Part>> {
-    let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as("select first_tile, tiles, settled from slice where job_id = $1 order by first_tile")
-        .bind(job.to_string())
-        .fetch_all(conn)
-        .await?;
+    let rows: Vec<(i64, i64, Vec<u8>)> =
+        sqlx::query_as("select first_tile, tiles, settled from slice where job_id = $1 order by first_tile")
+            .bind(job.to_string())
+            .fetch_all(conn)
+            .await?;
     Ok(rows.into_iter().filter_map(part).collect())
 }
 
@@ -203,9 +218,10 @@ pub fn part((first_tile, tiles, settled): (i64, i64, Vec<u8>)) -> Option<Part> {
 
 /// The outputs of a finished job, in order.
 pub async fn list_outputs(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<BlobHash>> {
-    let rows: Vec<(String,)> = sqlx::query_as("select output_hash from receipt where job_id = $1 and state = 'matured' order by first_tile")
-        .bind(job.to_string())
-        .fetch_all(conn)
-        .await?;
+    let rows: Vec<(String,)> =
+        sqlx::query_as("select output_hash from receipt where job_id = $1 and state = 'matured' order by first_tile")
+            .bind(job.to_string())
+            .fetch_all(conn)
+            .await?;
     Ok(rows.iter().map(|(hash,)| id(hash)).collect())
 }

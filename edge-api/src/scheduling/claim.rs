@@ -8,9 +8,11 @@ use wire::{Micros, SliceId};
 
 use super::bitmap::Bitmap;
 use super::core::{Lease, LeaseState, Slice};
-use super::store::{self, ClaimedSlice, StoredReceipt};
 use super::settle;
+use super::store::{self, ClaimedSlice};
 use crate::app::App;
+use crate::receipts;
+use crate::receipts::store::StoredReceipt;
 
 /// How often another replica may be expected to say that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -81,7 +83,7 @@ async fn claim(app: &App) -> anyhow::Result<()> {
     let claimed = store::claim_slices(&mut tx, app.db.dialect, &app.replica, now - DEAD_AFTER, CLAIMED_AT_ONCE).await?;
     let mut loaded = Vec::with_capacity(claimed.len());
     for slice in claimed {
-        let waiting = store::list_pending_receipts(&mut tx, slice.slice).await?;
+        let waiting = receipts::store::list_pending_receipts(&mut tx, slice.slice).await?;
         if let Some(record) = store::find_job_record(&mut tx, slice.job).await? {
             loaded.push((slice, record, waiting));
         }

@@ -246,7 +246,15 @@ impl Core {
     }
 
     /// The replica owns a slice from here on. `waiting` are receipts in it that await a check.
-    pub fn on_slice_claimed(&mut self, link: &mut impl Link, now: Micros, id: SliceId, mut slice: Slice, job: Job, waiting: Vec<Lease>) {
+    pub fn on_slice_claimed(
+        &mut self,
+        link: &mut impl Link,
+        now: Micros,
+        id: SliceId,
+        mut slice: Slice,
+        job: Job,
+        waiting: Vec<Lease>,
+    ) {
         if !self.jobs.contains_key(&slice.job) {
             self.turns.push_back(slice.job);
         }
@@ -295,11 +303,16 @@ impl Core {
     pub fn census(&self, job: &Job) -> (u64, u64, u64) {
         let fitting = self.devices.values().filter(|device| device.fits(job)).count();
         let largest = self.devices.values().map(|device| device.buffer_bytes_max).max().unwrap_or(0);
-        (crate::db::uncount(crate::db::count(fitting)), crate::db::uncount(crate::db::count(self.devices.len())), largest)
+        (
+            crate::db::uncount(crate::db::count(fitting)),
+            crate::db::uncount(crate::db::count(self.devices.len())),
+            largest,
+        )
     }
 
     pub fn devices_at_work(&self, job: JobId) -> u64 {
-        let devices: BTreeSet<DeviceId> = self.leases.values().filter(|lease| lease.job == job).map(|lease| lease.device).collect();
+        let devices: BTreeSet<DeviceId> =
+            self.leases.values().filter(|lease| lease.job == job).map(|lease| lease.device).collect();
         crate::db::uncount(crate::db::count(devices.len()))
     }
 
@@ -342,8 +355,12 @@ impl Core {
 
     /// Lends free tiles to devices that asked, job by job in turn, until nothing fits.
     fn assign(&mut self, link: &mut impl Link, now: Micros) {
-        let waiting: Vec<DeviceId> =
-            self.devices.iter().filter(|(_, device)| device.wants > 0 && device.suspended_until <= now).map(|(id, _)| *id).collect();
+        let waiting: Vec<DeviceId> = self
+            .devices
+            .iter()
+            .filter(|(_, device)| device.wants > 0 && device.suspended_until <= now)
+            .map(|(id, _)| *id)
+            .collect();
         for id in waiting {
             while let Some(lease) = self.find_work(link, now, id) {
                 link.grant(&lease, now);
@@ -411,11 +428,25 @@ impl Core {
             (true, DeviceClass::Tab) => 5.0,
             (true, DeviceClass::Native) => 30.0,
         };
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, clamped")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an estimate, clamped"
+        )]
         let by_rate = (device.rate * secs / job.tile_flops.max(1) as f64).clamp(1.0, 1e9) as u64;
-        let by_standing = if established { u64::MAX } else { NEWCOMER_TILES << (device.standing.passed / 16).saturating_sub(3).min(16) };
+        let by_standing = if established {
+            u64::MAX
+        } else {
+            NEWCOMER_TILES << (device.standing.passed / 16).saturating_sub(3).min(16)
+        };
         let by_bytes = LEASE_BYTES_MAX / job.tile_bytes.max(1);
-        let free: u64 = self.slices.values().filter(|slice| slice.job == job_id).map(|slice| slice.tiles - slice.taken.count_ones()).sum();
+        let free: u64 = self
+            .slices
+            .values()
+            .filter(|slice| slice.job == job_id)
+            .map(|slice| slice.tiles - slice.taken.count_ones())
+            .sum();
         let fitting = self.devices.values().filter(|device| device.fits(job)).count();
         let by_share = free.div_ceil(2 * crate::db::uncount(crate::db::count(fitting)).max(1));
         by_rate.min(by_standing).min(by_bytes).min(by_share).max(1)
@@ -427,12 +458,19 @@ impl Core {
         for lease in self.leases.values() {
             let slice = &self.slices[&lease.slice];
             let first = lease.first_tile - slice.first_tile;
-            assert!((first..first + lease.tiles).all(|tile| slice.taken.get(tile)), "a lent tile should be taken: {lease:?}");
+            assert!(
+                (first..first + lease.tiles).all(|tile| slice.taken.get(tile)),
+                "a lent tile should be taken: {lease:?}"
+            );
             assert!(slice.settled.is_clear(first, lease.tiles), "a lent tile should not be settled: {lease:?}");
         }
         for (id, slice) in &self.slices {
             let lent: u64 = self.leases.values().filter(|lease| lease.slice == *id).map(|lease| lease.tiles).sum();
-            assert_eq!(slice.taken.count_ones(), lent + slice.settled.count_ones(), "taken tiles should be lent or settled");
+            assert_eq!(
+                slice.taken.count_ones(),
+                lent + slice.settled.count_ones(),
+                "taken tiles should be lent or settled"
+            );
         }
         let turns: BTreeSet<JobId> = self.turns.iter().copied().collect();
         assert_eq!(turns, self.jobs.keys().copied().collect());

@@ -86,7 +86,13 @@ impl World {
 }
 
 fn open_job() -> Job {
-    Job { account: account(9), privacy: Privacy::Open, device_bytes: 1 << 10, tile_flops: 1_000_000, tile_bytes: 1 << 10 }
+    Job {
+        account: account(9),
+        privacy: Privacy::Open,
+        device_bytes: 1 << 10,
+        tile_flops: 1_000_000,
+        tile_bytes: 1 << 10,
+    }
 }
 
 #[test]

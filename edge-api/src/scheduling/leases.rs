@@ -71,7 +71,8 @@ fn open(app: &App, text: &str) -> Result<Pass, ApiError> {
     })
 }
 
-const BINARY: [(&str, &str); 2] = [("content-type", "application/octet-stream"), ("cache-control", "private, no-store")];
+const BINARY: [(&str, &str); 2] =
+    [("content-type", "application/octet-stream"), ("cache-control", "private, no-store")];
 
 /// Fetch the model of a lease
 pub async fn lease_model(State(app): State<App>, Path(pass): Path<String>) -> ApiResult<Response> {
@@ -88,7 +89,11 @@ pub async fn lease_input(State(app): State<App>, Path(pass): Path<String>) -> Ap
 }
 
 /// Upload the output rows of a lease
-pub async fn lease_output(State(app): State<App>, Path(pass): Path<String>, body: Body) -> ApiResult<(StatusCode, axum::Json<wire::Blob>)> {
+pub async fn lease_output(
+    State(app): State<App>,
+    Path(pass): Path<String>,
+    body: Body,
+) -> ApiResult<(StatusCode, axum::Json<wire::Blob>)> {
     let pass = open(&app, &pass)?;
     let wrong = || {
         let message = format!("the output of this lease has {} bytes", pass.output_bytes);

@@ -14,12 +14,12 @@ use wire::device::{Earnings, PROTOCOL, hello_bytes};
 use wire::{AccountId, DeviceId, ErrorCode, FromDevice, Hello, Nonce, ToDevice};
 
 use super::core::Device;
-use super::{FRAMES_WAITING_MAX, settle, store};
+use super::{FRAMES_WAITING_MAX, settle};
 use crate::app::App;
 use crate::auth::hash_secret;
 use crate::error::ApiResult;
-use crate::random;
 use crate::verification::Standing;
+use crate::{devices, random};
 
 /// A frame is a few hundred bytes.
 const FRAME_BYTES_MAX: usize = 16 << 10;
@@ -33,7 +33,11 @@ const NAME_MAX: usize = 128;
 static SOCKETS: AtomicU64 = AtomicU64::new(0);
 
 /// Connect a device
-pub async fn connect_device(upgrade: WebSocketUpgrade, State(app): State<App>, ConnectInfo(from): ConnectInfo<SocketAddr>) -> ApiResult<Response> {
+pub async fn connect_device(
+    upgrade: WebSocketUpgrade,
+    State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+) -> ApiResult<Response> {
     app.limits.check_socket(from.ip())?;
     let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX).read_buffer_size(4 << 10);
     Ok(upgrade.on_upgrade(move |socket| serve(app, socket)))
@@ -59,7 +63,9 @@ async fn serve(app: App, mut socket: WebSocket) {
         Ok(Ok(hello)) => hello,
         Ok(Err(None)) => return,
         Ok(Err(Some(reason))) => return close(&mut socket, reason).await,
-        Err(_elapsed) => return close(&mut socket, closing(ErrorCode::MalformedFrame, "say hello within 15 seconds")).await,
+        Err(_elapsed) => {
+            return close(&mut socket, closing(ErrorCode::MalformedFrame, "say hello within 15 seconds")).await;
+        }
     };
     let device = hello.device;
     let number = SOCKETS.fetch_add(1, Ordering::Relaxed);
@@ -68,7 +74,8 @@ async fn serve(app: App, mut socket: WebSocket) {
         Ok(Err(reason)) => return close(&mut socket, reason).await,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), %device, "a device could not be admitted");
-            return close(&mut socket, closing(ErrorCode::Internal, "something went wrong on the server; try again")).await;
+            return close(&mut socket, closing(ErrorCode::Internal, "something went wrong on the server; try again"))
+                .await;
         }
     };
     if let Some(reason) = converse(&app, &mut socket, device, &mut frames).await {
@@ -91,7 +98,10 @@ async fn read_hello(socket: &mut WebSocket, nonce: Nonce) -> Result<Hello, Optio
         return Err(Some(closing(ErrorCode::MalformedFrame, "the first frame must be a hello")));
     };
     if hello.protocol != PROTOCOL {
-        let message = format!("this server speaks version {PROTOCOL} of the protocol and the device {}: update it", hello.protocol);
+        let message = format!(
+            "this server speaks version {PROTOCOL} of the protocol and the device {}: update it",
+            hello.protocol
+        );
         return Err(Some(closing(ErrorCode::ProtocolVersion, message)));
     }
     if hello.name.chars().count() > NAME_MAX || hello.backend.len() > 32 {
@@ -108,7 +118,7 @@ async fn read_hello(socket: &mut WebSocket, nonce: Nonce) -> Result<Hello, Optio
 async fn admit(app: &App, hello: &Hello, number: u64) -> anyhow::Result<Result<mpsc::Receiver<ToDevice>, Closing>> {
     let now = app.clock.now();
     let mut tx = app.db.begin_write().await?;
-    let known = store::find_device(&mut tx, hello.device).await?;
+    let known = devices::store::find_device(&mut tx, hello.device).await?;
     let account = match (&hello.key, &known) {
         (Some(key), _) => {
             let account = crate::accounts::store::find_account_by_key(&mut tx, &hash_secret(key)).await?;
@@ -125,13 +135,14 @@ async fn admit(app: &App, hello: &Hello, number: u64) -> anyhow::Result<Result<m
             guest
         }
     };
-    store::upsert_device(&mut tx, hello, account, now).await?;
-    let record = store::find_device(&mut tx, hello.device).await?;
+    devices::store::upsert_device(&mut tx, hello, account, now).await?;
+    let record = devices::store::find_device(&mut tx, hello.device).await?;
     let balance = crate::accounts::store::find_account(&mut tx, account, app.config.development).await?;
     tx.commit().await?;
 
     let (sender, frames) = mpsc::channel(FRAMES_WAITING_MAX);
-    let earnings = balance.map(|account| Earnings { available: account.available, pending: account.pending }).unwrap_or_default();
+    let earnings =
+        balance.map(|account| Earnings { available: account.available, pending: account.pending }).unwrap_or_default();
     sender.try_send(ToDevice::Welcome(earnings))?;
     let record = record.ok_or_else(|| anyhow::anyhow!("a device just written should be on record"))?;
     let mut device = Device::new(account, hello.class, record.verified, hello.buffer_bytes_max);
@@ -155,7 +166,12 @@ fn leave(app: &App, device: DeviceId, number: u64) {
 }
 
 /// Frames both ways until one side ends. The reason, where it is ours to say.
-async fn converse(app: &App, socket: &mut WebSocket, device: DeviceId, frames: &mut mpsc::Receiver<ToDevice>) -> Option<Closing> {
+async fn converse(
+    app: &App,
+    socket: &mut WebSocket,
+    device: DeviceId,
+    frames: &mut mpsc::Receiver<ToDevice>,
+) -> Option<Closing> {
     let mut ping = tokio::time::interval(PING_EVERY);
     let mut unanswered = 0u8;
     loop {

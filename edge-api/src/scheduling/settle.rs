@@ -6,17 +6,20 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use ed25519_dalek::VerifyingKey;
-use wire::{AccountId, Credits, DeviceId, ErrorCode, JobId, JobState, LeaseId, Receipt, Signature, SliceId, ToDevice, device};
+use wire::{
+    AccountId, Credits, DeviceId, ErrorCode, JobId, JobState, LeaseId, Receipt, Signature, SliceId, ToDevice, device,
+};
 
-use super::core::{Lease, Settlement};
-use super::store::{self, Acceptance, StoredReceipt};
 use super::JobFacts;
+use super::core::{Lease, Settlement};
+use super::store;
 use crate::app::App;
 use crate::billing::{self, Payment};
 use crate::db::DbConnection;
-use crate::random;
+use crate::receipts::store::{Acceptance, StoredReceipt};
 use crate::verification::recompute::{Mismatch, Work, check_root, check_tile};
 use crate::verification::{self, Standing};
+use crate::{devices, random, receipts};
 
 /// A device's receipts mature this many accepted leases later.
 const MATURE_AFTER: i64 = 8;
@@ -37,7 +40,12 @@ fn refuse(code: ErrorCode, message: impl Into<String>) -> CommitRefusal {
 }
 
 /// Takes a device's signed receipt and has it checked.
-pub async fn commit(app: &App, device: DeviceId, receipt: Receipt, signature: Signature) -> anyhow::Result<Result<(), CommitRefusal>> {
+pub async fn commit(
+    app: &App,
+    device: DeviceId,
+    receipt: Receipt,
+    signature: Signature,
+) -> anyhow::Result<Result<(), CommitRefusal>> {
     if let Err(refusal) = check_signature(device, &receipt, signature) {
         return Ok(Err(refusal));
     }
@@ -50,7 +58,11 @@ pub async fn commit(app: &App, device: DeviceId, receipt: Receipt, signature: Si
             _ => return Ok(Err(refuse(ErrorCode::UnknownLease, "this lease is not this device's, or has ended"))),
         }
     };
-    if receipt.job != lease.job || receipt.first_tile != lease.first_tile || u64::from(receipt.tiles) != lease.tiles || receipt.program != device::INFER {
+    if receipt.job != lease.job
+        || receipt.first_tile != lease.first_tile
+        || u64::from(receipt.tiles) != lease.tiles
+        || receipt.program != device::INFER
+    {
         return Ok(Err(refuse(ErrorCode::MalformedFrame, "the receipt is not about this lease")));
     }
     let expected = work_of(&facts, &lease).output_bytes();
@@ -63,7 +75,7 @@ pub async fn commit(app: &App, device: DeviceId, receipt: Receipt, signature: Si
     }
     let stored = async {
         let mut tx = app.db.begin_write().await?;
-        store::insert_pending_receipt(&mut tx, &receipt, signature, lease.slice, device, now).await?;
+        receipts::store::insert_pending_receipt(&mut tx, &receipt, signature, lease.slice, device, now).await?;
         tx.commit().await
     };
     if let Err(error) = stored.await {
@@ -75,7 +87,8 @@ pub async fn commit(app: &App, device: DeviceId, receipt: Receipt, signature: Si
 }
 
 fn check_signature(device: DeviceId, receipt: &Receipt, signature: Signature) -> Result<(), CommitRefusal> {
-    let key = VerifyingKey::from_bytes(&device.0).map_err(|_no_key| refuse(ErrorCode::InvalidSignature, "the device's id is no key"))?;
+    let key = VerifyingKey::from_bytes(&device.0)
+        .map_err(|_no_key| refuse(ErrorCode::InvalidSignature, "the device's id is no key"))?;
     key.verify_strict(&receipt.signing_bytes(), &ed25519_dalek::Signature::from_bytes(&signature.0))
         .map_err(|_forged| refuse(ErrorCode::InvalidSignature, "the receipt is not signed by this device's key"))
 }
@@ -115,7 +128,7 @@ pub fn spawn_void(app: &App, lease: LeaseId) {
 
 async fn void_receipt(app: &App, lease: LeaseId) -> anyhow::Result<()> {
     let mut tx = app.db.begin_write().await?;
-    store::void_pending_receipt(&mut tx, lease).await?;
+    receipts::store::void_pending_receipt(&mut tx, lease).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -134,7 +147,12 @@ async fn check(app: &App, lease: Lease, receipt: &Receipt) -> anyhow::Result<()>
     };
     let standing = standing(app, lease.device).await?;
     // Drawn only now: the device has signed its root.
-    let tiles = verification::draw(standing, receipt.tiles, facts.work.row_flops.saturating_mul(facts.work.tile_rows), random::bytes());
+    let tiles = verification::draw(
+        standing,
+        receipt.tiles,
+        facts.work.row_flops.saturating_mul(facts.work.tile_rows),
+        random::bytes(),
+    );
     match verify(app, &facts, &lease, receipt, &tiles).await? {
         Ok(()) => settle(app, &facts, &lease, receipt, tiles.len()).await,
         Err(mismatch) => reject(app, lease.device, lease.job, lease.id, mismatch).await,
@@ -142,13 +160,19 @@ async fn check(app: &App, lease: Lease, receipt: &Receipt) -> anyhow::Result<()>
 }
 
 async fn standing(app: &App, device: DeviceId) -> anyhow::Result<Standing> {
-    let record = store::find_device(&mut *app.db.read().await?, device).await?;
+    let record = devices::store::find_device(&mut *app.db.read().await?, device).await?;
     let record = record.context("a device with a receipt should be on record")?;
     Ok(Standing { passed: record.passed, age: app.clock.now() - record.created_at })
 }
 
 /// The output against the receipt, and the drawn tiles against the references.
-async fn verify(app: &App, facts: &JobFacts, lease: &Lease, receipt: &Receipt, tiles: &[u32]) -> anyhow::Result<Result<(), Mismatch>> {
+async fn verify(
+    app: &App,
+    facts: &JobFacts,
+    lease: &Lease,
+    receipt: &Receipt,
+    tiles: &[u32],
+) -> anyhow::Result<Result<(), Mismatch>> {
     let _turn = app.checks.acquire().await.context("the server is stopping")?;
     let output = app.blobs.read(receipt.output).await?;
     let graph = app.models.load(&app.blobs, facts.model).await??;
@@ -170,7 +194,13 @@ async fn verify(app: &App, facts: &JobFacts, lease: &Lease, receipt: &Receipt, t
 }
 
 /// Settles a lease whose check passed: tiles, receipt and money in one transaction.
-async fn settle(app: &App, facts: &JobFacts, lease: &Lease, receipt: &Receipt, recomputed: usize) -> anyhow::Result<()> {
+async fn settle(
+    app: &App,
+    facts: &JobFacts,
+    lease: &Lease,
+    receipt: &Receipt,
+    recomputed: usize,
+) -> anyhow::Result<()> {
     let slice_turn = app.scheduler.lock().settling(lease.slice);
     let turn = slice_turn.lock().await;
     let settlement = app.scheduler.lock().core.settlement(lease.id);
@@ -204,7 +234,14 @@ struct Settled {
     earnings: wire::device::Earnings,
 }
 
-async fn write_settlement(app: &App, facts: &JobFacts, lease: &Lease, receipt: &Receipt, settlement: &Settlement, recomputed: usize) -> anyhow::Result<Option<Settled>> {
+async fn write_settlement(
+    app: &App,
+    facts: &JobFacts,
+    lease: &Lease,
+    receipt: &Receipt,
+    settlement: &Settlement,
+    recomputed: usize,
+) -> anyhow::Result<Option<Settled>> {
     let now = app.clock.now();
     let cost = billing::cost_of_tiles(&facts.work, receipt.first_tile, u64::from(receipt.tiles))?;
     let fee = billing::fee(cost, app.config.fee_bps)?;
@@ -217,21 +254,35 @@ async fn write_settlement(app: &App, facts: &JobFacts, lease: &Lease, receipt: &
     let Some(remaining) = store::take_tiles(&mut tx, lease.job, lease.tiles, recomputed, cost).await? else {
         return Ok(None);
     };
-    let sequence = store::count_passed(&mut tx, lease.device).await?;
-    if !store::accept_receipt(&mut tx, lease.id, Acceptance { cost, fee, recomputed, sequence }).await? {
+    let sequence = devices::store::count_passed(&mut tx, lease.device).await?;
+    if !receipts::store::accept_receipt(&mut tx, lease.id, Acceptance { cost, fee, recomputed, sequence }).await? {
         return Ok(None);
     }
-    let device = store::find_device(&mut tx, lease.device).await?.context("a settled device should be on record")?;
-    anyhow::ensure!(billing::store::draw_hold(&mut tx, lease.job, cost).await?, "a running job's hold should cover its tiles");
-    let payment = Payment { job: lease.job, device: lease.device, customer: facts.customer, provider: device.account, fees: app.fees, cost, fee };
+    let device =
+        devices::store::find_device(&mut tx, lease.device).await?.context("a settled device should be on record")?;
+    anyhow::ensure!(
+        billing::store::draw_hold(&mut tx, lease.job, cost).await?,
+        "a running job's hold should cover its tiles"
+    );
+    let payment = Payment {
+        job: lease.job,
+        device: lease.device,
+        customer: facts.customer,
+        provider: device.account,
+        fees: app.fees,
+        cost,
+        fee,
+    };
     billing::store::post(&mut tx, &payment.settle(now)?).await?;
     if sequence % MATURE_AFTER == 0 {
-        let matured = store::mature_receipts_of_device(&mut tx, lease.device, sequence - MATURE_AFTER).await?;
+        let matured =
+            receipts::store::mature_receipts_of_device(&mut tx, lease.device, sequence - MATURE_AFTER).await?;
         pay_matured(&mut tx, app, matured).await?;
     }
     let earnings = crate::accounts::store::find_account(&mut tx, device.account, app.config.development).await?;
     tx.commit().await?;
-    let earnings = earnings.map(|account| wire::device::Earnings { available: account.available, pending: account.pending });
+    let earnings =
+        earnings.map(|account| wire::device::Earnings { available: account.available, pending: account.pending });
     Ok(Some(Settled { remaining, earnings: earnings.unwrap_or_default() }))
 }
 
@@ -256,20 +307,20 @@ async fn reject(app: &App, device: DeviceId, job: JobId, lease: LeaseId, mismatc
     tracing::warn!(%device, %lease, %mismatch, "a check failed");
     let now = app.clock.now();
     let mut tx = app.db.begin_write().await?;
-    let voided = store::void_accepted_receipts(&mut tx, device).await?;
-    if !store::reject_receipt(&mut tx, lease).await? {
+    let voided = receipts::store::void_accepted_receipts(&mut tx, device).await?;
+    if !receipts::store::reject_receipt(&mut tx, lease).await? {
         return Ok(());
     }
     let slices = take_back(&mut tx, app, &voided).await?;
-    let failed = store::count_failed(&mut tx, device).await?;
+    let failed = devices::store::count_failed(&mut tx, device).await?;
     let doublings = u32::try_from(failed.clamp(1, 12) - 1).unwrap_or(0);
     let until = now + SUSPENSION.saturating_mul(1 << doublings).min(24 * 3_600_000_000);
-    store::suspend_device(&mut tx, device, until).await?;
-    let in_dispute = store::count_accounts_rejected(&mut tx, job).await? >= ACCOUNTS_IN_DISPUTE;
+    devices::store::suspend_device(&mut tx, device, until).await?;
+    let in_dispute = devices::store::count_accounts_rejected(&mut tx, job).await? >= ACCOUNTS_IN_DISPUTE;
     let ended = in_dispute && store::end_job(&mut tx, job, JobState::Nondeterministic, now).await?;
     if ended {
         billing::store::release(&mut tx, job).await?;
-        store::forgive_devices_of(&mut tx, job).await?;
+        devices::store::forgive_devices_of(&mut tx, job).await?;
     }
     tx.commit().await?;
 
@@ -282,7 +333,9 @@ async fn reject(app: &App, device: DeviceId, job: JobId, lease: LeaseId, mismatc
             core.on_job_ended(link, now, job);
         }
     });
-    state.sockets.send(device, ToDevice::Refused { lease, code: ErrorCode::CheckFailed, message: mismatch.to_string() });
+    state
+        .sockets
+        .send(device, ToDevice::Refused { lease, code: ErrorCode::CheckFailed, message: mismatch.to_string() });
     drop(state);
     app.scheduler.wake.notify_one();
     app.scheduler.job_changed(job);
@@ -301,7 +354,8 @@ async fn take_back(conn: &mut DbConnection, app: &App, voided: &[StoredReceipt])
     }
     for (&id, receipts) in &by_slice {
         let slice = store::seize_slice(conn, id).await?;
-        let mut settled = super::bitmap::Bitmap::from_bytes(slice.tiles, &slice.settled).context("a slice's bitmap is damaged")?;
+        let mut settled =
+            super::bitmap::Bitmap::from_bytes(slice.tiles, &slice.settled).context("a slice's bitmap is damaged")?;
         let mut back = 0;
         for stored in receipts {
             settled.clear(stored.receipt.first_tile - slice.first_tile, u64::from(stored.receipt.tiles));
@@ -333,7 +387,7 @@ async fn take_back(conn: &mut DbConnection, app: &App, voided: &[StoredReceipt])
 pub async fn close_job(app: &App, job: JobId) -> anyhow::Result<()> {
     let (record, accepted) = {
         let mut conn = app.db.read().await?;
-        (store::find_job_record(&mut conn, job).await?, store::list_accepted_receipts(&mut conn, job).await?)
+        (store::find_job_record(&mut conn, job).await?, receipts::store::list_accepted_receipts(&mut conn, job).await?)
     };
     let facts = record.context("a job to close should be on record")?.facts;
     for stored in &accepted {
@@ -351,7 +405,7 @@ pub async fn close_job(app: &App, job: JobId) -> anyhow::Result<()> {
         // Tiles came back while the draw was going on.
         return Ok(());
     }
-    let matured = store::mature_receipts_of_job(&mut tx, job).await?;
+    let matured = receipts::store::mature_receipts_of_job(&mut tx, job).await?;
     pay_matured(&mut tx, app, matured).await?;
     billing::store::release(&mut tx, job).await?;
     tx.commit().await?;

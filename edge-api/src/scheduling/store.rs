@@ -1,130 +1,9 @@
 use sqlx::FromRow;
-use wire::device::DeviceClass;
-use wire::{AccountId, Credits, DeviceId, Hello, JobId, LeaseId, Micros, Receipt, Signature, SliceId, TileHash};
+use wire::{Credits, JobId, Micros, SliceId, TileHash};
 
 use super::core::Settlement;
 use crate::billing::TileWork;
-use crate::db::{DbConnection, Dialect, count, flag, id, uncount};
-
-// Devices.
-
-/// A device as the database knows it.
-#[derive(Clone, Debug)]
-pub struct DeviceRecord {
-    pub account: AccountId,
-    pub verified: bool,
-    /// Accepted leases since its last failed check.
-    pub passed: u64,
-    pub suspended_until: Micros,
-    pub created_at: Micros,
-}
-
-#[derive(FromRow)]
-struct DeviceRow {
-    account_id: String,
-    verified: i64,
-    passed: i64,
-    suspended_until: i64,
-    created_at: i64,
-}
-
-pub async fn find_device(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<Option<DeviceRecord>> {
-    let row: Option<DeviceRow> = sqlx::query_as(
-        "select device.account_id, account.verified, device.passed - device.passed_at_failure as passed,
-                device.suspended_until, device.created_at
-        from device
-        join account on account.account_id = device.account_id
-        where device.device_id = $1",
-    )
-    .bind(device.to_string())
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.map(|row| DeviceRecord {
-        account: id(&row.account_id),
-        verified: row.verified != 0,
-        passed: uncount(row.passed),
-        suspended_until: row.suspended_until,
-        created_at: row.created_at,
-    }))
-}
-
-/// Records what a device says of itself, under `account` from here on.
-pub async fn upsert_device(conn: &mut DbConnection, hello: &Hello, account: AccountId, now: Micros) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into device (device_id, account_id, class, name, backend, software, passed, passed_at_failure, failed,
-                            suspended_until, created_at, seen_at)
-        values ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, $7, $7)
-        on conflict (device_id)
-        do update set account_id = excluded.account_id, class = excluded.class, name = excluded.name,
-                      backend = excluded.backend, software = excluded.software, seen_at = excluded.seen_at",
-    )
-    .bind(hello.device.to_string())
-    .bind(account.to_string())
-    .bind(match hello.class {
-        DeviceClass::Native => "native",
-        DeviceClass::Tab => "tab",
-    })
-    .bind(&hello.name)
-    .bind(&hello.backend)
-    .bind(flag(hello.software))
-    .bind(now)
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Counts an accepted lease; returns its number in the device's life.
-pub async fn count_passed(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<i64> {
-    let (passed,): (i64,) = sqlx::query_as("update device set passed = passed + 1 where device_id = $1 returning passed")
-        .bind(device.to_string())
-        .fetch_one(conn)
-        .await?;
-    Ok(passed)
-}
-
-/// Counts a failed check; returns how many there were.
-pub async fn count_failed(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<i64> {
-    let (failed,): (i64,) = sqlx::query_as("update device set failed = failed + 1, passed_at_failure = passed where device_id = $1 returning failed")
-        .bind(device.to_string())
-        .fetch_one(conn)
-        .await?;
-    Ok(failed)
-}
-
-pub async fn suspend_device(conn: &mut DbConnection, device: DeviceId, until: Micros) -> sqlx::Result<()> {
-    sqlx::query("update device set suspended_until = $2 where device_id = $1")
-        .bind(device.to_string())
-        .bind(until)
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
-/// Nobody is blamed for a job whose runs disagree: the devices it turned away may work again.
-pub async fn forgive_devices_of(conn: &mut DbConnection, job: JobId) -> sqlx::Result<()> {
-    sqlx::query(
-        "update device
-        set failed = failed - 1, suspended_until = 0
-        where failed > 0
-          and device_id in (select device_id from receipt where job_id = $1 and state = 'rejected')",
-    )
-    .bind(job.to_string())
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Accounts whose devices failed a check of this job.
-pub async fn count_accounts_rejected(conn: &mut DbConnection, job: JobId) -> sqlx::Result<i64> {
-    let (accounts,): (i64,) =
-        sqlx::query_as("select cast(count(distinct account_id) as bigint) from receipt where job_id = $1 and state = 'rejected'")
-            .bind(job.to_string())
-            .fetch_one(conn)
-            .await?;
-    Ok(accounts)
-}
-
-// Replicas and slices.
+use crate::db::{DbConnection, Dialect, count, id, uncount};
 
 pub async fn heartbeat(conn: &mut DbConnection, replica: &str, now: Micros) -> sqlx::Result<()> {
     sqlx::query(
@@ -168,7 +47,14 @@ pub struct ClaimedSlice {
     pub version: i64,
 }
 
-pub async fn insert_slice(conn: &mut DbConnection, slice: SliceId, job: JobId, first_tile: u64, tiles: u64, settled: Vec<u8>) -> sqlx::Result<()> {
+pub async fn insert_slice(
+    conn: &mut DbConnection,
+    slice: SliceId,
+    job: JobId,
+    first_tile: u64,
+    tiles: u64,
+    settled: Vec<u8>,
+) -> sqlx::Result<()> {
     sqlx::query(
         "insert into slice (slice_id, job_id, first_tile, tiles, settled, remaining, owner, fence, version)
         values ($1, $2, $3, $4, $5, $4, '', 0, 0)",
@@ -206,12 +92,19 @@ macro_rules! claim_slices_sql {
 }
 
 /// Takes up to `most` unfinished slices that no living replica owns.
-pub async fn claim_slices(conn: &mut DbConnection, dialect: Dialect, replica: &str, alive_since: Micros, most: i64) -> sqlx::Result<Vec<ClaimedSlice>> {
+pub async fn claim_slices(
+    conn: &mut DbConnection,
+    dialect: Dialect,
+    replica: &str,
+    alive_since: Micros,
+    most: i64,
+) -> sqlx::Result<Vec<ClaimedSlice>> {
     let statement = match dialect {
         Dialect::Sqlite => claim_slices_sql!(" "),
         Dialect::Postgres => claim_slices_sql!(" for update of slice skip locked "),
     };
-    let rows: Vec<SliceRow> = sqlx::query_as(statement).bind(replica).bind(alive_since).bind(most).fetch_all(conn).await?;
+    let rows: Vec<SliceRow> =
+        sqlx::query_as(statement).bind(replica).bind(alive_since).bind(most).fetch_all(conn).await?;
     Ok(rows.into_iter().map(ClaimedSlice::from).collect())
 }
 
@@ -273,7 +166,12 @@ pub async fn seize_slice(conn: &mut DbConnection, slice: SliceId) -> sqlx::Resul
 }
 
 /// Writes the settled tiles of a slice seized in this transaction.
-pub async fn write_seized_slice(conn: &mut DbConnection, slice: SliceId, settled: Vec<u8>, tiles_back: u64) -> sqlx::Result<()> {
+pub async fn write_seized_slice(
+    conn: &mut DbConnection,
+    slice: SliceId,
+    settled: Vec<u8>,
+    tiles_back: u64,
+) -> sqlx::Result<()> {
     sqlx::query(
         "update slice
         set settled = $2, version = version + 1, remaining = remaining + $3
@@ -286,225 +184,6 @@ pub async fn write_seized_slice(conn: &mut DbConnection, slice: SliceId, settled
     .await?;
     Ok(())
 }
-
-// Receipts.
-
-#[derive(FromRow)]
-struct ReceiptRow {
-    lease_id: String,
-    job_id: String,
-    slice_id: String,
-    device_id: String,
-    account_id: String,
-    first_tile: i64,
-    tiles: i64,
-    root: String,
-    output_hash: String,
-    program: String,
-    backend: String,
-    device_time: i64,
-    cost: i64,
-    fee: i64,
-}
-
-/// A receipt with who is paid for it.
-#[derive(Clone, Debug)]
-pub struct StoredReceipt {
-    pub receipt: Receipt,
-    pub slice: SliceId,
-    pub device: DeviceId,
-    pub provider: AccountId,
-    pub cost: Credits,
-    pub fee: Credits,
-}
-
-impl From<ReceiptRow> for StoredReceipt {
-    fn from(row: ReceiptRow) -> Self {
-        let root: TileHash = id(&row.root);
-        Self {
-            receipt: Receipt {
-                lease: id(&row.lease_id),
-                job: id(&row.job_id),
-                first_tile: uncount(row.first_tile),
-                tiles: u32::try_from(row.tiles).unwrap_or(u32::MAX),
-                root,
-                output: id(&row.output_hash),
-                program: row.program,
-                backend: row.backend,
-                time: row.device_time,
-            },
-            slice: id(&row.slice_id),
-            device: id(&row.device_id),
-            provider: id(&row.account_id),
-            cost: Credits::from_micros(row.cost),
-            fee: Credits::from_micros(row.fee),
-        }
-    }
-}
-
-/// Stores a receipt that awaits its check. Twice is once.
-pub async fn insert_pending_receipt(
-    conn: &mut DbConnection,
-    receipt: &Receipt,
-    signature: Signature,
-    slice: SliceId,
-    device: DeviceId,
-    now: Micros,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into receipt (lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program,
-                              backend, device_time, signature, state, cost, fee, recomputed, sequence, created_at)
-        values ($1, $2, $3, $4, (select account_id from device where device_id = $4), $5, $6, $7, $8, $9,
-                $10, $11, $12, 'pending', 0, 0, 0, 0, $13)
-        on conflict (lease_id) do nothing",
-    )
-    .bind(receipt.lease.to_string())
-    .bind(receipt.job.to_string())
-    .bind(slice.to_string())
-    .bind(device.to_string())
-    .bind(count(receipt.first_tile))
-    .bind(i64::from(receipt.tiles))
-    .bind(receipt.root.to_string())
-    .bind(receipt.output.to_string())
-    .bind(&receipt.program)
-    .bind(&receipt.backend)
-    .bind(receipt.time)
-    .bind(signature.to_string())
-    .bind(now)
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Receipts of a slice that await a check.
-pub async fn list_pending_receipts(conn: &mut DbConnection, slice: SliceId) -> sqlx::Result<Vec<StoredReceipt>> {
-    let rows: Vec<ReceiptRow> = sqlx::query_as(
-        "select lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
-                device_time, cost, fee
-        from receipt
-        where slice_id = $1
-          and state = 'pending'
-        order by lease_id",
-    )
-    .bind(slice.to_string())
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(StoredReceipt::from).collect())
-}
-
-/// Receipts of a job that are settled and not mature.
-pub async fn list_accepted_receipts(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<StoredReceipt>> {
-    let rows: Vec<ReceiptRow> = sqlx::query_as(
-        "select lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
-                device_time, cost, fee
-        from receipt
-        where job_id = $1
-          and state = 'accepted'
-        order by first_tile",
-    )
-    .bind(job.to_string())
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(StoredReceipt::from).collect())
-}
-
-/// What an accepted receipt is paid, and how it was checked.
-#[derive(Clone, Copy, Debug)]
-pub struct Acceptance {
-    pub cost: Credits,
-    pub fee: Credits,
-    pub recomputed: u64,
-    /// The lease's number in its device's life.
-    pub sequence: i64,
-}
-
-/// `false` when the receipt no longer awaits its check: nothing was written.
-pub async fn accept_receipt(conn: &mut DbConnection, lease: LeaseId, acceptance: Acceptance) -> sqlx::Result<bool> {
-    let done = sqlx::query(
-        "update receipt
-        set state = 'accepted', cost = $2, fee = $3, recomputed = $4, sequence = $5
-        where lease_id = $1
-          and state = 'pending'",
-    )
-    .bind(lease.to_string())
-    .bind(acceptance.cost.micros())
-    .bind(acceptance.fee.micros())
-    .bind(count(acceptance.recomputed))
-    .bind(acceptance.sequence)
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// The receipt's check failed. `false` when it no longer awaits one.
-pub async fn reject_receipt(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<bool> {
-    let done = sqlx::query("update receipt set state = 'rejected' where lease_id = $1 and state in ('pending', 'void')")
-        .bind(lease.to_string())
-        .execute(conn)
-        .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// The receipt came to nothing, and nobody is to blame.
-pub async fn void_pending_receipt(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<()> {
-    sqlx::query("update receipt set state = 'void' where lease_id = $1 and state = 'pending'")
-        .bind(lease.to_string())
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
-/// Takes back all that a device was promised and not yet given; returns it.
-pub async fn void_accepted_receipts(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<Vec<StoredReceipt>> {
-    let rows: Vec<ReceiptRow> = sqlx::query_as(
-        "update receipt
-        set state = 'void'
-        where device_id = $1
-          and state = 'accepted'
-        returning lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
-                  device_time, cost, fee",
-    )
-    .bind(device.to_string())
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(StoredReceipt::from).collect())
-}
-
-/// Matures a device's accepted receipts up to one of its leases; returns them.
-pub async fn mature_receipts_of_device(conn: &mut DbConnection, device: DeviceId, up_to: i64) -> sqlx::Result<Vec<StoredReceipt>> {
-    let rows: Vec<ReceiptRow> = sqlx::query_as(
-        "update receipt
-        set state = 'matured'
-        where device_id = $1
-          and state = 'accepted'
-          and sequence <= $2
-        returning lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
-                  device_time, cost, fee",
-    )
-    .bind(device.to_string())
-    .bind(up_to)
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(StoredReceipt::from).collect())
-}
-
-/// Matures what is left of a job's accepted receipts; returns them.
-pub async fn mature_receipts_of_job(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<StoredReceipt>> {
-    let rows: Vec<ReceiptRow> = sqlx::query_as(
-        "update receipt
-        set state = 'matured'
-        where job_id = $1
-          and state = 'accepted'
-        returning lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
-                  device_time, cost, fee",
-    )
-    .bind(job.to_string())
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(StoredReceipt::from).collect())
-}
-
-// The running side of jobs.
 
 #[derive(FromRow)]
 struct FactsRow {
@@ -579,7 +258,13 @@ impl From<FactsRow> for JobRecord {
 }
 
 /// Takes settled tiles off a running job; returns what remains. `None`: the job has ended, nothing was written.
-pub async fn take_tiles(conn: &mut DbConnection, job: JobId, tiles: u64, recomputed: u64, cost: Credits) -> sqlx::Result<Option<i64>> {
+pub async fn take_tiles(
+    conn: &mut DbConnection,
+    job: JobId,
+    tiles: u64,
+    recomputed: u64,
+    cost: Credits,
+) -> sqlx::Result<Option<i64>> {
     let row: Option<(i64,)> = sqlx::query_as(
         "update job
         set remaining_tiles = remaining_tiles - $2, recomputed_tiles = recomputed_tiles + $3, cost = cost + $4
@@ -647,6 +332,7 @@ pub async fn find_or_insert_secret(conn: &mut DbConnection, name: &str, fresh: T
         .bind(fresh.to_string())
         .execute(&mut *conn)
         .await?;
-    let (value,): (String,) = sqlx::query_as("select value from secret where name = $1").bind(name).fetch_one(conn).await?;
+    let (value,): (String,) =
+        sqlx::query_as("select value from secret where name = $1").bind(name).fetch_one(conn).await?;
     Ok(id(&value))
 }

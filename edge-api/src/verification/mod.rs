@@ -70,7 +70,9 @@ pub fn agrees(found: &[f32], expected: &[f32]) -> bool {
     let top = expected.iter().filter(|value| value.is_finite()).fold(0.0f32, |top, value| top.max(value.abs()));
     found.len() == expected.len()
         && found.iter().zip(expected).all(|(a, b)| {
-            a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()) || (a - b).abs() <= ATOL_OF_TOP * top + RTOL * b.abs()
+            a.to_bits() == b.to_bits()
+                || (a.is_nan() && b.is_nan())
+                || (a - b).abs() <= ATOL_OF_TOP * top + RTOL * b.abs()
         })
 }
 

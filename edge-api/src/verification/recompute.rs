@@ -68,7 +68,13 @@ pub fn check_root(work: &Work, output: &Bytes, root: TileHash) -> Result<(), Mis
 }
 
 /// Redoes one tile on the references. `input` holds that tile's rows.
-pub fn check_tile(graph: &Graph, work: &Work, tile: u32, input: &Bytes, output: &Bytes) -> anyhow::Result<Result<(), Mismatch>> {
+pub fn check_tile(
+    graph: &Graph,
+    work: &Work,
+    tile: u32,
+    input: &Bytes,
+    output: &Bytes,
+) -> anyhow::Result<Result<(), Mismatch>> {
     let rows = work.tile(tile);
     let batch = usize::try_from(rows.end - rows.start)?;
     let shape: Vec<usize> = work.row_shape.iter().map(|&size| usize::try_from(size)).collect::<Result<_, _>>()?;

@@ -45,9 +45,14 @@ pub enum FromDevice {
     /// The device would take a lease.
     Ready,
     /// The output is uploaded, and this is what the device says of it.
-    Commit { receipt: Receipt, signature: Signature },
+    Commit {
+        receipt: Receipt,
+        signature: Signature,
+    },
     /// The device gives a lease back undone.
-    Return { lease: LeaseId },
+    Return {
+        lease: LeaseId,
+    },
     /// The device will take no more for a while; it keeps its socket.
     Rest,
 }
@@ -56,17 +61,33 @@ pub enum FromDevice {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToDevice {
-    Challenge { protocol: u16, nonce: Nonce },
+    Challenge {
+        protocol: u16,
+        nonce: Nonce,
+    },
     Welcome(Earnings),
     Lease(LeaseGrant),
     /// The lease is no longer this device's: its job ended, or its deadline passed.
-    Revoke { lease: LeaseId },
+    Revoke {
+        lease: LeaseId,
+    },
     /// The lease's check passed and its tiles are settled.
-    Settled { lease: LeaseId, tiles: u32, earnings: Earnings },
+    Settled {
+        lease: LeaseId,
+        tiles: u32,
+        earnings: Earnings,
+    },
     /// The lease was not accepted; nothing is paid for it.
-    Refused { lease: LeaseId, code: ErrorCode, message: String },
+    Refused {
+        lease: LeaseId,
+        code: ErrorCode,
+        message: String,
+    },
     /// The socket closes after this.
-    Close { code: ErrorCode, message: String },
+    Close {
+        code: ErrorCode,
+        message: String,
+    },
 }
 
 /// What the device's account has earned.

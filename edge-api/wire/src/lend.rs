@@ -10,12 +10,19 @@ use crate::{DeviceId, ErrorCode};
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToWorker {
     /// `url` is the edge's origin.
-    Start { url: String, duty_percent: u8 },
+    Start {
+        url: String,
+        duty_percent: u8,
+    },
     Stop,
     /// The share of time that the GPU may be busy, 5 to 100.
-    Duty { percent: u8 },
+    Duty {
+        percent: u8,
+    },
     /// The page is hidden and should not work then, or runs on battery, or was frozen.
-    Pause { reason: PauseReason },
+    Pause {
+        reason: PauseReason,
+    },
     Resume,
 }
 
@@ -34,7 +41,10 @@ pub enum FromWorker {
     Loaded,
     Status(Status),
     /// The worker cannot go on; it has stopped.
-    Failed { code: FailureCode, message: String },
+    Failed {
+        code: FailureCode,
+        message: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

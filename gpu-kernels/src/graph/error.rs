@@ -22,7 +22,9 @@ pub enum ModelError {
     ExternalData { tensor: String },
     #[error("'{tensor}' says it has {expected} values and holds {found}; the file is damaged")]
     TensorSize { tensor: String, expected: u64, found: u64 },
-    #[error("node '{node}' reads '{tensor}', which nothing before it makes; the graph has a cycle, or a tensor is missing")]
+    #[error(
+        "node '{node}' reads '{tensor}', which nothing before it makes; the graph has a cycle, or a tensor is missing"
+    )]
     MissingTensor { node: String, tensor: String },
     #[error("two tensors are called '{tensor}'; names must be unique")]
     DuplicateName { tensor: String },
@@ -34,7 +36,9 @@ pub enum ModelError {
     Shape { node: String, reason: &'static str, found: String },
     #[error("node '{node}' would make a tensor of more than 2^31 values; use smaller shapes")]
     TooLarge { node: String },
-    #[error("node '{node}' mixes the rows of a batch, so rows cannot be computed apart; keep the batch in the first dimension throughout")]
+    #[error(
+        "node '{node}' mixes the rows of a batch, so rows cannot be computed apart; keep the batch in the first dimension throughout"
+    )]
     MixesRows { node: String },
     #[error("the model reads rows of shape {expected} and the input has rows of shape {found}")]
     InputShape { expected: String, found: String },

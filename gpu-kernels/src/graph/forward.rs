@@ -61,7 +61,13 @@ impl Session {
 
     /// Computes `rows` rows, in as few runs as memory allows. `pace` is awaited after each
     /// submission with the time the device was busy.
-    pub async fn run(&mut self, gpu: &mut Gpu, rows: usize, input: &[f32], pace: impl AsyncFn(Duration)) -> Result<Vec<f32>, RunError> {
+    pub async fn run(
+        &mut self,
+        gpu: &mut Gpu,
+        rows: usize,
+        input: &[f32],
+        pace: impl AsyncFn(Duration),
+    ) -> Result<Vec<f32>, RunError> {
         let row: usize = self.row.iter().product();
         if rows == 0 || input.len() != rows * row {
             return Err(RunError::Input { expected: rows * row, found: input.len() });
@@ -89,7 +95,13 @@ impl Session {
         }
     }
 
-    async fn run_once(&mut self, gpu: &mut Gpu, rows: usize, input: &[f32], pace: &impl AsyncFn(Duration)) -> Result<Vec<f32>, RunError> {
+    async fn run_once(
+        &mut self,
+        gpu: &mut Gpu,
+        rows: usize,
+        input: &[f32],
+        pace: &impl AsyncFn(Duration),
+    ) -> Result<Vec<f32>, RunError> {
         let scopes = gpu.scopes();
         let result = self.run_inner(gpu, rows, input, pace).await;
         let closed = gpu.close(scopes).await;
@@ -102,7 +114,13 @@ impl Session {
         result
     }
 
-    async fn run_inner(&mut self, gpu: &mut Gpu, rows: usize, input: &[f32], pace: &impl AsyncFn(Duration)) -> Result<Vec<f32>, RunError> {
+    async fn run_inner(
+        &mut self,
+        gpu: &mut Gpu,
+        rows: usize,
+        input: &[f32],
+        pace: &impl AsyncFn(Duration),
+    ) -> Result<Vec<f32>, RunError> {
         if !self.prepared.contains_key(&rows) {
             if self.prepared.len() >= PREPARED_MAX {
                 self.prepared.clear();
@@ -123,7 +141,8 @@ impl Prepared {
         let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         gpu.check_size("a tensor of this model", plan.buffer_bytes_max())?;
         let input = gpu.buffer("input", bytes_of(plan.input), storage);
-        let staging = gpu.buffer("staging", bytes_of(plan.output), wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
+        let staging =
+            gpu.buffer("staging", bytes_of(plan.output), wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
         let slots = plan.slots();
         let arena: Vec<wgpu::Buffer> = slots
             .sizes
@@ -139,7 +158,11 @@ impl Prepared {
                 Source::Constant(data) => weights
                     .entry(data.as_ptr().addr())
                     .or_insert_with(|| {
-                        let buffer = gpu.buffer("weights", 4 * u64::try_from(data.len()).expect("a length should fit 64 bits"), storage);
+                        let buffer = gpu.buffer(
+                            "weights",
+                            4 * u64::try_from(data.len()).expect("a length should fit 64 bits"),
+                            storage,
+                        );
                         gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(data));
                         buffer
                     })
@@ -159,7 +182,13 @@ impl Prepared {
                 let group = prepared.bind(gpu, &step.call, &step.inputs, step.output);
                 // Copies count no operations, so their bytes stand in.
                 let moved = 4 * u64::try_from(prepared.plan.values[step.output].len()).unwrap_or(u64::MAX / 4);
-                Ready { work: step.call.flops().max(moved), call: step.call, inputs: step.inputs, output: step.output, group }
+                Ready {
+                    work: step.call.flops().max(moved),
+                    call: step.call,
+                    inputs: step.inputs,
+                    output: step.output,
+                    group,
+                }
             })
             .collect();
         Ok(prepared)
@@ -172,12 +201,17 @@ impl Prepared {
     fn bind(&self, gpu: &mut Gpu, call: &Call, inputs: &[ValueId], output: ValueId) -> wgpu::BindGroup {
         let params = gpu.filled("params", call.bytes());
         let layout = gpu.pipeline(call.kernel()).get_bind_group_layout(0);
-        let bound = std::iter::once(&params).chain(inputs.iter().map(|&id| self.buffer(id))).chain([self.buffer(output)]);
+        let bound =
+            std::iter::once(&params).chain(inputs.iter().map(|&id| self.buffer(id))).chain([self.buffer(output)]);
         let entries: Vec<wgpu::BindGroupEntry<'_>> = (0u32..)
             .zip(bound)
             .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
             .collect();
-        gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some(call.kernel().label()), layout: &layout, entries: &entries })
+        gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(call.kernel().label()),
+            layout: &layout,
+            entries: &entries,
+        })
     }
 
     async fn run(&self, gpu: &mut Gpu, input: &[f32], pace: &impl AsyncFn(Duration)) -> Result<Vec<f32>, GpuError> {
@@ -206,7 +240,13 @@ impl Prepared {
                 done += take;
             }
         }
-        submission.encoder.copy_buffer_to_buffer(self.buffer(self.plan.output), 0, &self.staging, 0, self.staging.size());
+        submission.encoder.copy_buffer_to_buffer(
+            self.buffer(self.plan.output),
+            0,
+            &self.staging,
+            0,
+            self.staging.size(),
+        );
         submission.flush(gpu, pace).await?;
         gpu.read(&self.staging).await
     }

@@ -31,7 +31,8 @@ impl Plan {
                 let slot = slots.take(&mut free, self.values[step.output].len());
                 slots.of_value[step.output] = Some(slot);
             }
-            let mut done: Vec<usize> = step.inputs.iter().map(|&id| self.root(id)).filter(|&id| last_use[id] == index).collect();
+            let mut done: Vec<usize> =
+                step.inputs.iter().map(|&id| self.root(id)).filter(|&id| last_use[id] == index).collect();
             done.sort_unstable();
             done.dedup();
             free.extend(done.into_iter().filter_map(|id| slots.of_value[id]));

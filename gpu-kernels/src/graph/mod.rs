@@ -69,8 +69,7 @@ pub struct RowShapes {
 
 impl Graph {
     pub fn parse(bytes: &[u8]) -> Result<Self, ModelError> {
-        let model =
-            onnx::Model::decode(bytes).map_err(|error| ModelError::NotOnnx { reason: error.to_string() })?;
+        let model = onnx::Model::decode(bytes).map_err(|error| ModelError::NotOnnx { reason: error.to_string() })?;
         let not_onnx = |reason: &str| ModelError::NotOnnx { reason: reason.to_owned() };
         let graph = model.graph.ok_or_else(|| not_onnx("it holds no graph"))?;
         let opset = model.opset_import.iter().find(|set| matches!(set.domain.as_str(), "" | "ai.onnx"));
@@ -142,7 +141,8 @@ impl Graph {
         let (two, three) = (self.plan(2, row)?, self.plan(3, row)?);
         let (two, three) = (&two.values[two.output], &three.values[three.output]);
         let mixed_by = two.rows.mixed_by().or(three.rows.mixed_by()).map(|node| self.nodes[node].name.clone());
-        let follows = two.shape.first() == Some(&2) && three.shape.first() == Some(&3) && two.shape[1..] == three.shape[1..];
+        let follows =
+            two.shape.first() == Some(&2) && three.shape.first() == Some(&3) && two.shape[1..] == three.shape[1..];
         let independent = two.rows.is_rows() && three.rows.is_rows();
         if !follows || !(independent || mixed_by.is_some()) {
             let last = self.nodes.last().map_or_else(|| "output".to_owned(), |node| node.name.clone());
@@ -211,16 +211,28 @@ fn constant(name: &str, tensor: onnx::Tensor) -> Result<Constant, ModelError> {
     }
     let check = |found: usize| match u64::try_from(found) {
         Ok(found) if found == expected => Ok(()),
-        _ => Err(ModelError::TensorSize { tensor: name.to_owned(), expected, found: found.try_into().unwrap_or(u64::MAX) }),
+        _ => Err(ModelError::TensorSize {
+            tensor: name.to_owned(),
+            expected,
+            found: found.try_into().unwrap_or(u64::MAX),
+        }),
     };
     match tensor.data_type {
         onnx::FLOAT => {
-            let data = if tensor.raw_data.is_empty() { tensor.float_data } else { little_endian(&tensor.raw_data, f32::from_le_bytes) };
+            let data = if tensor.raw_data.is_empty() {
+                tensor.float_data
+            } else {
+                little_endian(&tensor.raw_data, f32::from_le_bytes)
+            };
             check(data.len())?;
             Ok(Constant::Floats { shape, data: data.into() })
         }
         onnx::INT64 => {
-            let data = if tensor.raw_data.is_empty() { tensor.int64_data } else { little_endian(&tensor.raw_data, i64::from_le_bytes) };
+            let data = if tensor.raw_data.is_empty() {
+                tensor.int64_data
+            } else {
+                little_endian(&tensor.raw_data, i64::from_le_bytes)
+            };
             check(data.len())?;
             Ok(Constant::Ints(data))
         }

@@ -128,8 +128,23 @@ pub struct Dimension {
 /// The name of a `TensorProto.DataType`, for refusals.
 pub fn data_type_name(data_type: i32) -> &'static str {
     const NAMES: [&str; 17] = [
-        "undefined", "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool", "float16",
-        "float64", "uint32", "uint64", "complex64", "complex128", "bfloat16",
+        "undefined",
+        "float32",
+        "uint8",
+        "int8",
+        "uint16",
+        "int16",
+        "int32",
+        "int64",
+        "string",
+        "bool",
+        "float16",
+        "float64",
+        "uint32",
+        "uint64",
+        "complex64",
+        "complex128",
+        "bfloat16",
     ];
     usize::try_from(data_type).ok().and_then(|index| NAMES.get(index)).copied().unwrap_or("another type")
 }

@@ -6,31 +6,81 @@ use crate::kernels::binary;
 
 /// The operators this executor has, by their ONNX names.
 pub const NAMES: [&str; 24] = [
-    "Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Constant", "Conv", "Div", "Dropout", "Flatten",
-    "Gemm", "GlobalAveragePool", "Identity", "LeakyRelu", "MatMul", "MaxPool", "Mul", "Relu", "Reshape", "Sigmoid",
-    "Softmax", "Sub", "Tanh", "Transpose",
+    "Add",
+    "AveragePool",
+    "BatchNormalization",
+    "Clip",
+    "Concat",
+    "Constant",
+    "Conv",
+    "Div",
+    "Dropout",
+    "Flatten",
+    "Gemm",
+    "GlobalAveragePool",
+    "Identity",
+    "LeakyRelu",
+    "MatMul",
+    "MaxPool",
+    "Mul",
+    "Relu",
+    "Reshape",
+    "Sigmoid",
+    "Softmax",
+    "Sub",
+    "Tanh",
+    "Transpose",
 ];
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     MatMul,
-    Gemm { alpha: f32, beta: f32, trans_a: bool, trans_b: bool },
-    Conv { window: Window, groups: usize },
-    MaxPool { window: Window, ceil: bool },
-    AveragePool { window: Window, ceil: bool, count_include_pad: bool },
+    Gemm {
+        alpha: f32,
+        beta: f32,
+        trans_a: bool,
+        trans_b: bool,
+    },
+    Conv {
+        window: Window,
+        groups: usize,
+    },
+    MaxPool {
+        window: Window,
+        ceil: bool,
+    },
+    AveragePool {
+        window: Window,
+        ceil: bool,
+        count_include_pad: bool,
+    },
     GlobalAveragePool,
-    BatchNormalization { epsilon: f32 },
+    BatchNormalization {
+        epsilon: f32,
+    },
     Binary(binary::Op),
     Relu,
-    LeakyRelu { alpha: f32 },
+    LeakyRelu {
+        alpha: f32,
+    },
     Sigmoid,
     Tanh,
     Clip,
-    Softmax { axis: i64 },
-    Transpose { perm: Vec<i64> },
-    Reshape { allow_zero: bool },
-    Flatten { axis: i64 },
-    Concat { axis: i64 },
+    Softmax {
+        axis: i64,
+    },
+    Transpose {
+        perm: Vec<i64>,
+    },
+    Reshape {
+        allow_zero: bool,
+    },
+    Flatten {
+        axis: i64,
+    },
+    Concat {
+        axis: i64,
+    },
     /// Identity, and Dropout, which does nothing outside training.
     Identity,
     Constant(Box<onnx::Tensor>),
@@ -193,10 +243,8 @@ fn parse_constant(at: &mut Attributes<'_>) -> Result<Op, ModelError> {
     if let Some(value) = at.take("value_int") {
         return Ok(Op::Constant(Box::new(onnx::Tensor { int64_data: vec![value.i], ..scalar(onnx::INT64) })));
     }
-    let list = |len: usize, data_type| onnx::Tensor {
-        dims: i64::try_from(len).into_iter().collect(),
-        ..scalar(data_type)
-    };
+    let list =
+        |len: usize, data_type| onnx::Tensor { dims: i64::try_from(len).into_iter().collect(), ..scalar(data_type) };
     if let Some(value) = at.take("value_floats") {
         let tensor = onnx::Tensor { float_data: value.floats.clone(), ..list(value.floats.len(), onnx::FLOAT) };
         return Ok(Op::Constant(Box::new(tensor)));

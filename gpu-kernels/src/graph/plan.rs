@@ -201,10 +201,20 @@ impl<'a> Builder<'a> {
         self.values[id].rows
     }
 
-    pub(super) fn value(&mut self, node: &str, shape: Vec<usize>, rows: Rows, source: Source) -> Result<ValueId, ModelError> {
+    pub(super) fn value(
+        &mut self,
+        node: &str,
+        shape: Vec<usize>,
+        rows: Rows,
+        source: Source,
+    ) -> Result<ValueId, ModelError> {
         let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size));
         match len {
-            Some(0) => Err(ModelError::Shape { node: node.to_owned(), reason: "a tensor has no values", found: super::error::show(&shape) }),
+            Some(0) => Err(ModelError::Shape {
+                node: node.to_owned(),
+                reason: "a tensor has no values",
+                found: super::error::show(&shape),
+            }),
             Some(len) if len < VALUES_MAX => {
                 self.values.push(Value { shape, rows, source });
                 Ok(self.values.len() - 1)

@@ -17,7 +17,12 @@ pub(super) struct Axis {
 const ATTRIBUTE_MAX: usize = 1 << 24;
 
 /// Resolves every spatial axis. `Err` says what is wrong with the attributes.
-pub(super) fn resolve(window: &Window, input: &[usize], kernel: &[usize], ceil: bool) -> Result<Vec<Axis>, &'static str> {
+pub(super) fn resolve(
+    window: &Window,
+    input: &[usize],
+    kernel: &[usize],
+    ceil: bool,
+) -> Result<Vec<Axis>, &'static str> {
     let rank = input.len();
     let list = |values: &[i64], default: usize, len: usize| -> Result<Vec<usize>, &'static str> {
         if values.is_empty() {
@@ -27,7 +32,10 @@ pub(super) fn resolve(window: &Window, input: &[usize], kernel: &[usize], ceil: 
             return Err("strides, pads, dilations and kernel_shape must have an entry a spatial axis");
         }
         let size = |&value: &i64| usize::try_from(value).ok().filter(|&value| value <= ATTRIBUTE_MAX);
-        values.iter().map(|value| size(value).ok_or("pads, strides and dilations must lie between 0 and 2^24")).collect()
+        values
+            .iter()
+            .map(|value| size(value).ok_or("pads, strides and dilations must lie between 0 and 2^24"))
+            .collect()
     };
     let strides = list(&window.strides, 1, rank)?;
     let dilations = list(&window.dilations, 1, rank)?;
@@ -64,10 +72,12 @@ fn size(mut axis: Axis, input: usize, auto_pad: AutoPad, ceil: bool) -> Result<A
         AutoPad::Valid => (axis.pad_before, axis.pad_after) = (0, 0),
         AutoPad::SameUpper | AutoPad::SameLower => {
             axis.out = input.div_ceil(axis.stride);
-            let reach = axis.out.saturating_sub(1).checked_mul(axis.stride).and_then(|r| r.checked_add(span)).ok_or(TOO_BIG)?;
+            let reach =
+                axis.out.saturating_sub(1).checked_mul(axis.stride).and_then(|r| r.checked_add(span)).ok_or(TOO_BIG)?;
             let total = reach.saturating_sub(input);
             let (small, large) = (total / 2, total - total / 2);
-            (axis.pad_before, axis.pad_after) = if auto_pad == AutoPad::SameUpper { (small, large) } else { (large, small) };
+            (axis.pad_before, axis.pad_after) =
+                if auto_pad == AutoPad::SameUpper { (small, large) } else { (large, small) };
             return if large <= ATTRIBUTE_MAX { Ok(axis) } else { Err(TOO_BIG) };
         }
     }

@@ -1,6 +1,8 @@
 //! Small models built in memory.
 
-use gpu_kernels::graph::onnx::{Attribute, Dimension, FLOAT, Graph, INT64, Model, Node, OperatorSet, Shape, Tensor, TensorType, Type, ValueInfo};
+use gpu_kernels::graph::onnx::{
+    Attribute, Dimension, FLOAT, Graph, INT64, Model, Node, OperatorSet, Shape, Tensor, TensorType, Type, ValueInfo,
+};
 use prost::Message;
 
 pub(crate) fn value(name: &str, elem_type: i32, dims: &[Option<i64>]) -> ValueInfo {

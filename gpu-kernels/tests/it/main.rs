@@ -27,7 +27,8 @@ fn assert_close(label: &str, found: &[f32], expected: &[f32], atol: f32, rtol: f
     assert_eq!(found.len(), expected.len(), "{label}: length");
     let top = expected.iter().filter(|v| v.is_finite()).fold(0.0f32, |top, v| top.max(v.abs()));
     for (i, (a, b)) in found.iter().zip(expected).enumerate() {
-        let close = a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()) || (a - b).abs() <= atol * top + rtol * b.abs();
+        let close =
+            a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()) || (a - b).abs() <= atol * top + rtol * b.abs();
         assert!(close, "{label}: place {i}: {a} where {b} was expected");
     }
 }

@@ -2,8 +2,8 @@
 
 use gpu_kernels::graph::onnx::{FLOAT, Model, OperatorSet};
 use gpu_kernels::graph::{Graph, ModelError};
-use prost::Message;
 use proptest::prelude::*;
+use prost::Message;
 
 use crate::build::{floats, int, ints, longs, model, node, noise, parse, value};
 
@@ -74,7 +74,11 @@ fn a_tensor_that_nothing_makes_is_refused() {
     let error = refusal(&model(vec![node("Relu", &["ghost"], "y", vec![])], vec![]), &[2]);
     assert_eq!(error, ModelError::MissingTensor { node: "Relu_of_y".into(), tensor: "ghost".into() });
 
-    let cycle = vec![node("Add", &["x", "b"], "a", vec![]), node("Relu", &["a"], "b", vec![]), node("Relu", &["b"], "y", vec![])];
+    let cycle = vec![
+        node("Add", &["x", "b"], "a", vec![]),
+        node("Relu", &["a"], "b", vec![]),
+        node("Relu", &["b"], "y", vec![]),
+    ];
     assert!(matches!(refusal(&model(cycle, vec![]), &[2]), ModelError::MissingTensor { tensor, .. } if tensor == "b"));
 }
 
@@ -131,7 +135,8 @@ fn a_shape_product_that_overflows_is_refused() {
 
     assert_eq!(refusal(&model(widen, constants), &[1, 1, 1]), ModelError::TooLarge { node: "Add_of_y".into() });
 
-    let error = refusal(&model(vec![node("Reshape", &["x", "s"], "y", vec![])], vec![longs("s", &[i64::MAX, i64::MAX])]), &[2]);
+    let error =
+        refusal(&model(vec![node("Reshape", &["x", "s"], "y", vec![])], vec![longs("s", &[i64::MAX, i64::MAX])]), &[2]);
     assert!(matches!(error, ModelError::Shape { .. }), "{error}");
 }
 

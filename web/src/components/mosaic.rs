@@ -48,7 +48,8 @@ mod tests {
     #[test]
     fn every_cell_is_in_the_picture_once() {
         for len in [1, 2, 225, 1024] {
-            let cells: String = (0..len).map(|i| char::from_digit(u32::try_from(i % 10).unwrap(), 10).unwrap()).collect();
+            let cells: String =
+                (0..len).map(|i| char::from_digit(u32::try_from(i % 10).unwrap(), 10).unwrap()).collect();
             let (columns, rows) = columns_and_rows(len);
 
             let squares: usize = (0..=9).map(|level| path_of(&cells, level, columns).matches('M').count()).sum();

@@ -47,7 +47,13 @@ fn Published(
 ) -> impl IntoView {
     let t = text();
     let title = if job.name.is_empty() { format!("{} {}", t.job, &job.id.to_string()[..8]) } else { job.name.clone() };
-    let description = format!("{} / {} {}. {}", format::count(job.verified_tiles), format::count(job.tiles), t.tiles_verified_of, t.public_description);
+    let description = format!(
+        "{} / {} {}. {}",
+        format::count(job.verified_tiles),
+        format::count(job.tiles),
+        t.tiles_verified_of,
+        t.public_description
+    );
     let url = canonical(Page::ExplorerJob(job.id));
     let mosaic = job.mosaic.clone();
     view! {

@@ -60,8 +60,17 @@ fn Live(
         }
     });
     let job = Memo::new(move |_| progress.with(|progress| progress.job.clone()));
-    let title = move || job.with(|job| if job.name.is_empty() { format!("{} {}", t.job, &job.id.to_string()[..8]) } else { job.name.clone() });
-    let idle = move || progress.with(|progress| progress.job.state == JobState::Running && progress.devices_at_work == 0 && progress.job.verified_tiles == 0);
+    let title =
+        move || {
+            job.with(|job| {
+                if job.name.is_empty() { format!("{} {}", t.job, &job.id.to_string()[..8]) } else { job.name.clone() }
+            })
+        };
+    let idle = move || {
+        progress.with(|progress| {
+            progress.job.state == JobState::Running && progress.devices_at_work == 0 && progress.job.verified_tiles == 0
+        })
+    };
     view! {
         <Title text=title/>
         <h1>{title} " " {move || view! { <JobBadge state=job.with(|job| job.state)/> }}</h1>

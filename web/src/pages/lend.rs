@@ -31,19 +31,29 @@ pub fn LendPage() -> impl IntoView {
     let t = text();
     let lending = RwSignal::new(Lending::Idle);
     let supported = RwSignal::new(true);
-    let wishes = Wishes { duty_percent: RwSignal::new(50), while_hidden: RwSignal::new(false), on_battery: RwSignal::new(false) };
+    let wishes = Wishes {
+        duty_percent: RwSignal::new(50),
+        while_hidden: RwSignal::new(false),
+        on_battery: RwSignal::new(false),
+    };
     let tab = tab::Tab::new(lending, wishes);
     Effect::new(move |_| supported.set(tab::has_webgpu()));
-    let is_on = move || lending.with(|lending| match lending {
-        Lending::Starting => true,
-        Lending::Working(status) => status.phase != Phase::Stopped,
-        Lending::Idle | Lending::Failed(..) => false,
-    });
-    let without_gpu = move || !supported.get() || lending.with(|lending| matches!(lending, Lending::Failed(FailureCode::NoWebGpu, _)));
-    let failure = move || lending.with(|lending| match lending {
-        Lending::Failed(code, message) if *code != FailureCode::NoWebGpu => Some(message.clone()),
-        _ => None,
-    });
+    let is_on = move || {
+        lending.with(|lending| match lending {
+            Lending::Starting => true,
+            Lending::Working(status) => status.phase != Phase::Stopped,
+            Lending::Idle | Lending::Failed(..) => false,
+        })
+    };
+    let without_gpu = move || {
+        !supported.get() || lending.with(|lending| matches!(lending, Lending::Failed(FailureCode::NoWebGpu, _)))
+    };
+    let failure = move || {
+        lending.with(|lending| match lending {
+            Lending::Failed(code, message) if *code != FailureCode::NoWebGpu => Some(message.clone()),
+            _ => None,
+        })
+    };
     view! {
         <Title text=t.lend/>
         <h1>{t.lend}</h1>
@@ -92,16 +102,20 @@ fn Figures(
     lending: RwSignal<Lending>,
 ) -> impl IntoView {
     let t = text();
-    let status = Memo::new(move |_| lending.with(|lending| match lending {
-        Lending::Working(status) => Some(status.clone()),
-        Lending::Idle | Lending::Starting | Lending::Failed(..) => None,
-    }));
+    let status = Memo::new(move |_| {
+        lending.with(|lending| match lending {
+            Lending::Working(status) => Some(status.clone()),
+            Lending::Idle | Lending::Starting | Lending::Failed(..) => None,
+        })
+    });
     let phase = move || match status.with(|status| status.as_ref().map(|status| status.phase)) {
         Some(phase) => t.phase(phase),
         None if lending.with(|lending| *lending == Lending::Starting) => t.connecting,
         None => t.idle,
     };
-    let figure = move |read: fn(&Status) -> String| move || status.with(|status| status.as_ref().map_or_else(|| "–".to_owned(), read));
+    let figure = move |read: fn(&Status) -> String| {
+        move || status.with(|status| status.as_ref().map_or_else(|| "–".to_owned(), read))
+    };
     view! {
         <dl class="facts" aria-live="polite">
             <Fact label=t.now_doing>
@@ -181,7 +195,13 @@ mod tab {
 
     impl Tab {
         pub(super) fn new(lending: RwSignal<Lending>, wishes: Wishes) -> Self {
-            let tab = Self { lending, wishes, worker: StoredValue::new_local(None), hidden: RwSignal::new(false), on_battery: RwSignal::new(false) };
+            let tab = Self {
+                lending,
+                wishes,
+                worker: StoredValue::new_local(None),
+                hidden: RwSignal::new(false),
+                on_battery: RwSignal::new(false),
+            };
             tab.watch_page();
             Effect::new(move |_| tab.send(&ToWorker::Duty { percent: tab.wishes.duty_percent.get() }));
             Effect::new(move |_| tab.send(&tab.pace()));
@@ -206,15 +226,24 @@ mod tab {
                 let is_hidden = || document().visibility_state() == VisibilityState::Hidden;
                 self.hidden.set(is_hidden());
                 let changed = Closure::<dyn Fn()>::new(move || self.hidden.set(is_hidden()));
-                let frozen = Closure::<dyn Fn()>::new(move || self.send(&ToWorker::Pause { reason: PauseReason::Hidden }));
+                let frozen =
+                    Closure::<dyn Fn()>::new(move || self.send(&ToWorker::Pause { reason: PauseReason::Hidden }));
                 let resumed = Closure::<dyn Fn()>::new(move || self.send(&self.pace()));
                 for (name, callback) in [("visibilitychange", &changed), ("freeze", &frozen), ("resume", &resumed)] {
-                    document().add_event_listener_with_callback(name, callback.as_ref().unchecked_ref()).unwrap_or_default();
+                    document()
+                        .add_event_listener_with_callback(name, callback.as_ref().unchecked_ref())
+                        .unwrap_or_default();
                 }
-                let callbacks = send_wrapper::SendWrapper::new([("visibilitychange", changed), ("freeze", frozen), ("resume", resumed)]);
+                let callbacks = send_wrapper::SendWrapper::new([
+                    ("visibilitychange", changed),
+                    ("freeze", frozen),
+                    ("resume", resumed),
+                ]);
                 on_cleanup(move || {
                     for (name, callback) in callbacks.iter() {
-                        document().remove_event_listener_with_callback(name, callback.as_ref().unchecked_ref()).unwrap_or_default();
+                        document()
+                            .remove_event_listener_with_callback(name, callback.as_ref().unchecked_ref())
+                            .unwrap_or_default();
                     }
                 });
             });
@@ -248,7 +277,10 @@ mod tab {
         fn hear(self, message: FromWorker) {
             match message {
                 FromWorker::Loaded => {
-                    self.send(&ToWorker::Start { url: origin(), duty_percent: self.wishes.duty_percent.get_untracked() });
+                    self.send(&ToWorker::Start {
+                        url: origin(),
+                        duty_percent: self.wishes.duty_percent.get_untracked(),
+                    });
                     self.send(&untrack(|| self.pace()));
                 }
                 FromWorker::Status(status) => self.lending.set(Lending::Working(status)),
@@ -288,7 +320,10 @@ mod tab {
         let charging = JsValue::from_str("charging");
         let read = {
             let battery = battery.clone();
-            move || on_battery.set(Reflect::get(&battery, &charging).is_ok_and(|charging| charging.as_bool() == Some(false)))
+            move || {
+                on_battery
+                    .set(Reflect::get(&battery, &charging).is_ok_and(|charging| charging.as_bool() == Some(false)))
+            }
         };
         read();
         let changed = Closure::<dyn Fn()>::new(read);

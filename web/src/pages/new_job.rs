@@ -52,7 +52,8 @@ impl Order {
 
     /// Uploads both files and asks for a quote.
     fn recheck(self) {
-        let (Some(model), Some(input), true) = (self.model.get(), self.input.get(), self.account.with(Option::is_some)) else {
+        let (Some(model), Some(input), true) = (self.model.get(), self.input.get(), self.account.with(Option::is_some))
+        else {
             return;
         };
         let privacy = self.privacy.get();
@@ -120,7 +121,12 @@ fn OrderForm(
         let Check::Quoted(program, quote) = order.check.get_untracked() else { return };
         // One key an order: pressing twice, or a lost answer, submits once.
         let key = format!("{:?}-{}-{}", order.round.get_value(), js_sys::Math::random(), js_sys::Date::now());
-        let request = SubmitJob { program, privacy: order.privacy.get_untracked(), name: order.name.get_untracked(), limit: Some(quote.cost) };
+        let request = SubmitJob {
+            program,
+            privacy: order.privacy.get_untracked(),
+            name: order.name.get_untracked(),
+            limit: Some(quote.cost),
+        };
         let navigate = navigate.clone();
         submitting.set(true);
         spawn_local(async move {
@@ -168,10 +174,12 @@ fn FileField(
     /// Whose refusal to show.
     check: RwSignal<Check>,
 ) -> impl IntoView {
-    let refusal = move || check.with(|check| match check {
-        Check::Refused(failure) if failure.is_field(id) => Some(failure.message()),
-        _ => None,
-    });
+    let refusal = move || {
+        check.with(|check| match check {
+            Check::Refused(failure) if failure.is_field(id) => Some(failure.message()),
+            _ => None,
+        })
+    };
     let on_change = move |event: leptos::ev::Event| {
         let chosen = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
         file.set(chosen.and_then(|input| input.files()).and_then(|files| files.get(0)));
@@ -222,8 +230,12 @@ fn QuoteCard(
         Check::Open => view! { <p class="hint">{t.quote_wait}</p> }.into_any(),
         Check::Checking => view! { <p class="hint pulse">{t.checking}</p> }.into_any(),
         // A field's refusal stands at the field.
-        Check::Refused(failure) if failure.is_field("model") || failure.is_field("input") => view! { <p class="hint">{t.quote_wait}</p> }.into_any(),
-        Check::Refused(failure) if failure.code() == Some(ErrorCode::Unauthorized) => view! { <p class="error">{t.no_account}</p> }.into_any(),
+        Check::Refused(failure) if failure.is_field("model") || failure.is_field("input") => {
+            view! { <p class="hint">{t.quote_wait}</p> }.into_any()
+        }
+        Check::Refused(failure) if failure.code() == Some(ErrorCode::Unauthorized) => {
+            view! { <p class="error">{t.no_account}</p> }.into_any()
+        }
         Check::Refused(failure) => view! { <p class="error" role="alert">{failure.message()}</p> }.into_any(),
         Check::Quoted(_, quote) => view! { <QuoteFacts quote/> }.into_any(),
     };

@@ -75,7 +75,11 @@ mod tab {
         gloo_timers::future::sleep(time).await;
     }
 
-    #[expect(clippy::cast_possible_truncation, clippy::as_conversions, reason = "microseconds of this century fit 53 bits")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::as_conversions,
+        reason = "microseconds of this century fit 53 bits"
+    )]
     pub fn now() -> Micros {
         (js_sys::Date::now() * 1000.0) as Micros
     }

@@ -109,7 +109,8 @@ async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
 async fn identity() -> Result<Identity, String> {
     let describe = |error: rexie::Error| error.to_string();
     let store = rexie::ObjectStore::new(STORE);
-    let database = rexie::Rexie::builder(DATABASE).version(1).add_object_store(store).build().await.map_err(describe)?;
+    let database =
+        rexie::Rexie::builder(DATABASE).version(1).add_object_store(store).build().await.map_err(describe)?;
     let transaction = database.transaction(&[STORE], rexie::TransactionMode::ReadWrite).map_err(describe)?;
     let store = transaction.store(STORE).map_err(describe)?;
     let key = JsValue::from_str(KEY);
@@ -255,7 +256,9 @@ impl Session {
 
     fn on_page(&mut self, message: ToWorker) {
         match message {
-            ToWorker::Start { duty_percent, .. } | ToWorker::Duty { percent: duty_percent } => self.duty.store(duty_percent, Ordering::Relaxed),
+            ToWorker::Start { duty_percent, .. } | ToWorker::Duty { percent: duty_percent } => {
+                self.duty.store(duty_percent, Ordering::Relaxed)
+            }
             ToWorker::Stop => self.core.on_stop(&mut self.out),
             ToWorker::Pause { reason } => self.core.on_pause(&mut self.out, reason),
             ToWorker::Resume => self.core.on_resume(&mut self.out),
@@ -263,9 +266,12 @@ impl Session {
     }
 
     fn on_frame(&mut self, text: &str) -> Result<(), Failure> {
-        let frame: ToDevice = serde_json::from_str(text).map_err(|error| (FailureCode::Refused(ErrorCode::MalformedFrame), error.to_string()))?;
+        let frame: ToDevice = serde_json::from_str(text)
+            .map_err(|error| (FailureCode::Refused(ErrorCode::MalformedFrame), error.to_string()))?;
         match &frame {
-            ToDevice::Challenge { nonce, .. } => self.out.frames.push(hello(&self.engine, *nonce, DeviceClass::Tab, None)),
+            ToDevice::Challenge { nonce, .. } => {
+                self.out.frames.push(hello(&self.engine, *nonce, DeviceClass::Tab, None))
+            }
             ToDevice::Close { code: ErrorCode::Internal | ErrorCode::RateLimited, .. } => self.reconnect(),
             ToDevice::Close { code, message } => return Err((FailureCode::Refused(*code), message.clone())),
             ToDevice::Welcome(_) => self.attempt = 0,

@@ -56,7 +56,10 @@ pub async fn run(engine: Arc<Engine>, options: Options, stop: impl Future<Output
         Some(("https", rest)) => format!("wss://{rest}/v1/devices/socket"),
         _ => return Err(AgentError::Url { url: options.url }),
     };
-    let http = Http { client: reqwest::Client::builder().timeout(Duration::from_secs(120)).build()?, url: options.url.trim_end_matches('/').to_owned() };
+    let http = Http {
+        client: reqwest::Client::builder().timeout(Duration::from_secs(120)).build()?,
+        url: options.url.trim_end_matches('/').to_owned(),
+    };
     let duty = Arc::new(AtomicU8::new(options.duty_percent));
     let mut stop = std::pin::pin!(stop);
     let mut attempt = 0;
@@ -68,7 +71,16 @@ pub async fn run(engine: Arc<Engine>, options: Options, stop: impl Future<Output
         };
         let reason = match connected {
             Ok((socket, _)) => {
-                let mut session = Session { engine: &engine, options: &options, http: &http, duty: &duty, core: Core::default(), out: Out::default(), running: HashMap::new(), tasks: JoinSet::new() };
+                let mut session = Session {
+                    engine: &engine,
+                    options: &options,
+                    http: &http,
+                    duty: &duty,
+                    core: Core::default(),
+                    out: Out::default(),
+                    running: HashMap::new(),
+                    tasks: JoinSet::new(),
+                };
                 let begun = std::time::Instant::now();
                 let end = session.converse(socket, stop.as_mut()).await;
                 session.abandon_all();
@@ -167,10 +179,18 @@ impl Session<'_> {
             ToDevice::Close { code, message } => {
                 let lasting = !matches!(code, ErrorCode::Internal | ErrorCode::RateLimited);
                 let (code, message) = (*code, message.clone());
-                return Some(if lasting { End::Final(AgentError::Refused { code, message }) } else { End::Lost(message) });
+                return Some(if lasting {
+                    End::Final(AgentError::Refused { code, message })
+                } else {
+                    End::Lost(message)
+                });
             }
-            ToDevice::Welcome(earnings) => tracing::info!(device = %self.engine.identity.device(), earned = %earnings.available, "connected"),
-            ToDevice::Settled { tiles, earnings, .. } => tracing::info!(tiles, earned = %earnings.available, pending = %earnings.pending, "verified"),
+            ToDevice::Welcome(earnings) => {
+                tracing::info!(device = %self.engine.identity.device(), earned = %earnings.available, "connected")
+            }
+            ToDevice::Settled { tiles, earnings, .. } => {
+                tracing::info!(tiles, earned = %earnings.available, pending = %earnings.pending, "verified")
+            }
             ToDevice::Refused { lease, message, .. } => tracing::warn!(%lease, message, "refused"),
             ToDevice::Lease(_) | ToDevice::Revoke { .. } => {}
         }
@@ -246,7 +266,8 @@ impl Transfer for Http {
     }
 
     async fn put(&self, path: &str, body: Vec<u8>) -> Result<(), TransferError> {
-        let response = self.client.put(format!("{}{path}", self.url)).body(body).send().await.map_err(|error| network(&error))?;
+        let response =
+            self.client.put(format!("{}{path}", self.url)).body(body).send().await.map_err(|error| network(&error))?;
         checked(response).map(drop)
     }
 }

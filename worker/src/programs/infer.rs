@@ -34,7 +34,15 @@ impl Infer {
     }
 
     /// Computes rows with a model that was made ready. `None`: it was not.
-    pub async fn run(&mut self, gpu: &mut Gpu, model: BlobHash, row_shape: &[u64], rows: usize, input: &[f32], pace: impl AsyncFn(Duration)) -> Option<Result<Vec<f32>, RunError>> {
+    pub async fn run(
+        &mut self,
+        gpu: &mut Gpu,
+        model: BlobHash,
+        row_shape: &[u64],
+        rows: usize,
+        input: &[f32],
+        pace: impl AsyncFn(Duration),
+    ) -> Option<Result<Vec<f32>, RunError>> {
         let place = self.ready.iter().position(|((kept, shape), _)| *kept == model && shape == row_shape)?;
         let entry = self.ready.remove(place);
         self.ready.push(entry);

@@ -1,12 +1,16 @@
 //! One node to kernel calls, with shapes inferred and checked on the way, after the operator
 //! definitions at <https://onnx.ai/onnx/operators/>.
 
+mod image;
+
+use super::Node;
 use super::error::{ModelError, show};
-use super::op::{Op, Window};
+use super::op::Op;
 use super::plan::{Builder, Source, VALUES_MAX, ValueId};
 use super::rows::Rows;
-use super::{Node, window};
-use crate::kernels::{Call, MAX_RANK, batch_norm, binary, concat, conv2d, matmul, pool, softmax, transpose, unary, units_for};
+use image::Pooling;
+
+use crate::kernels::{Call, MAX_RANK, batch_norm, binary, concat, matmul, softmax, transpose, unary, units_for};
 
 /// Appends the calls of `node` and returns its output.
 pub(super) fn lower<'a>(b: &mut Builder<'a>, index: usize, node: &'a Node) -> Result<ValueId, ModelError> {
@@ -35,11 +39,6 @@ pub(super) fn lower<'a>(b: &mut Builder<'a>, index: usize, node: &'a Node) -> Re
         Op::Identity => at.identity(b),
         Op::Constant(_) => Err(at.shape("constants are taken out before lowering", "a constant")),
     }
-}
-
-enum Pooling {
-    Max,
-    Average { count_include_pad: bool },
 }
 
 /// A size as a shader counts it.
@@ -114,7 +113,13 @@ impl<'a> At<'a> {
         self.optional_name(i).map(|name| b.tensor(&self.node.name, name)).transpose()
     }
 
-    fn input(&self, b: &mut Builder<'a>, i: usize, operator: &'static str, expected: &'static str) -> Result<ValueId, ModelError> {
+    fn input(
+        &self,
+        b: &mut Builder<'a>,
+        i: usize,
+        operator: &'static str,
+        expected: &'static str,
+    ) -> Result<ValueId, ModelError> {
         self.optional(b, i)?.ok_or_else(|| self.arity(operator, expected))
     }
 
@@ -174,10 +179,9 @@ impl<'a> At<'a> {
     fn clip(&self, b: &mut Builder<'a>) -> Result<ValueId, ModelError> {
         let bound = |i: usize, open: f32| match self.optional_name(i) {
             None => Ok(open),
-            Some(name) => b.scalar(name).ok_or_else(|| ModelError::NotConstant {
-                node: self.node.name.clone(),
-                tensor: name.to_owned(),
-            }),
+            Some(name) => b
+                .scalar(name)
+                .ok_or_else(|| ModelError::NotConstant { node: self.node.name.clone(), tensor: name.to_owned() }),
         };
         let (low, high) = (bound(1, f32::MIN)?, bound(2, f32::MAX)?);
         self.unary(b, unary::Op::Clip, low, high)
@@ -187,7 +191,8 @@ impl<'a> At<'a> {
         let (x, y) = (self.input(b, 0, "elementwise", "2")?, self.input(b, 1, "elementwise", "2")?);
         let (shape_x, shape_y) = (b.shape(x).to_vec(), b.shape(y).to_vec());
         let found = || format!("{} and {}", show(&shape_x), show(&shape_y));
-        let shape = broadcast_shape(&shape_x, &shape_y).ok_or_else(|| self.shape("the shapes do not broadcast", found()))?;
+        let shape =
+            broadcast_shape(&shape_x, &shape_y).ok_or_else(|| self.shape("the shapes do not broadcast", found()))?;
         if shape.len() > MAX_RANK {
             return Err(self.shape("at most 8 dimensions are supported", found()));
         }
@@ -215,7 +220,14 @@ impl<'a> At<'a> {
         Ok(out)
     }
 
-    fn gemm(&self, b: &mut Builder<'a>, alpha: f32, beta: f32, trans_a: bool, trans_b: bool) -> Result<ValueId, ModelError> {
+    fn gemm(
+        &self,
+        b: &mut Builder<'a>,
+        alpha: f32,
+        beta: f32,
+        trans_a: bool,
+        trans_b: bool,
+    ) -> Result<ValueId, ModelError> {
         let (x, w) = (self.input(b, 0, "Gemm", "2 or 3")?, self.input(b, 1, "Gemm", "2 or 3")?);
         let c = self.optional(b, 2)?;
         let (shape_x, shape_w) = (b.shape(x).to_vec(), b.shape(w).to_vec());
@@ -290,19 +302,26 @@ impl<'a> At<'a> {
         } else {
             product(batch, m, n, k)
         };
-        let x = if batches_w == 1 || batches_x == 1 || batches_x == batch { x } else { self.expand(b, x, &full_x, &outer)? };
-        let w = if batches_w == 1 || batches_w == batch { w } else { self.expand(b, w, &full_w, &outer)? };
-        let params = matmul::Params {
-            a_batch: if batches_x == 1 { 0 } else { params.a_batch },
-            ..params
+        let x = if batches_w == 1 || batches_x == 1 || batches_x == batch {
+            x
+        } else {
+            self.expand(b, x, &full_x, &outer)?
         };
+        let w = if batches_w == 1 || batches_w == batch { w } else { self.expand(b, w, &full_w, &outer)? };
+        let params = matmul::Params { a_batch: if batches_x == 1 { 0 } else { params.a_batch }, ..params };
         let out = self.computed(b, shape, rows)?;
         b.step(Call::Matmul(params.whole()), vec![x, w, x], out);
         Ok(out)
     }
 
     /// Copies a stack of matrices so that its outer dimensions are `outer`.
-    fn expand(&self, b: &mut Builder<'a>, id: ValueId, shape: &[usize], outer: &[usize]) -> Result<ValueId, ModelError> {
+    fn expand(
+        &self,
+        b: &mut Builder<'a>,
+        id: ValueId,
+        shape: &[usize],
+        outer: &[usize],
+    ) -> Result<ValueId, ModelError> {
         let target: Vec<usize> = outer.iter().chain(&shape[shape.len() - 2..]).copied().collect();
         let strides = broadcast_strides(shape, &target).unwrap_or_default();
         let rows = b.rows(id);
@@ -368,15 +387,22 @@ impl<'a> At<'a> {
                     1
                 }
                 0 if !allow_zero => *shape.get(i).ok_or_else(|| self.shape("a 0 has no dimension to copy", found()))?,
-                size => usize::try_from(size).map_err(|_negative| self.shape("a size must be positive, 0 or one -1", found()))?,
+                size => usize::try_from(size)
+                    .map_err(|_negative| self.shape("a size must be positive, 0 or one -1", found()))?,
             });
         }
         let fixed = target.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-        let fixed = fixed.filter(|&fixed| fixed > 0).ok_or_else(|| self.shape("the shape holds nothing, or overflows", found()))?;
+        let fixed = fixed
+            .filter(|&fixed| fixed > 0)
+            .ok_or_else(|| self.shape("the shape holds nothing, or overflows", found()))?;
         match open {
             Some(i) if len.is_multiple_of(fixed) => target[i] = len / fixed,
             None if len == fixed => {}
-            _ => return Err(self.shape("the number of values changes; keep the batch's dimension free (0 or -1)", found())),
+            _ => {
+                return Err(
+                    self.shape("the number of values changes; keep the batch's dimension free (0 or -1)", found())
+                );
+            }
         }
         self.alias(b, x, target)
     }
@@ -391,7 +417,10 @@ impl<'a> At<'a> {
 
     fn axis(&self, axis: i64, rank: usize, end: usize) -> Result<usize, ModelError> {
         let positive = if axis < 0 { i64::try_from(rank).map_or(-1, |rank| axis + rank) } else { axis };
-        usize::try_from(positive).ok().filter(|&axis| axis < end).ok_or_else(|| self.shape("the axis is outside the tensor", axis.to_string()))
+        usize::try_from(positive)
+            .ok()
+            .filter(|&axis| axis < end)
+            .ok_or_else(|| self.shape("the axis is outside the tensor", axis.to_string()))
     }
 
     fn softmax(&self, b: &mut Builder<'a>, axis: i64) -> Result<ValueId, ModelError> {
@@ -408,7 +437,8 @@ impl<'a> At<'a> {
 
     fn concat(&self, b: &mut Builder<'a>, axis: i64) -> Result<ValueId, ModelError> {
         let count = self.node.inputs.len();
-        let inputs: Vec<ValueId> = (0..count).map(|i| self.input(b, i, "Concat", "at least 1")).collect::<Result<_, _>>()?;
+        let inputs: Vec<ValueId> =
+            (0..count).map(|i| self.input(b, i, "Concat", "at least 1")).collect::<Result<_, _>>()?;
         let &first = inputs.first().ok_or_else(|| self.arity("Concat", "at least 1"))?;
         let mut shape = b.shape(first).to_vec();
         let axis = self.axis(axis, shape.len(), shape.len())?;
@@ -417,7 +447,10 @@ impl<'a> At<'a> {
             let other = b.shape(id);
             let fits = other.len() == shape.len() && (0..shape.len()).all(|i| i == axis || other[i] == shape[i]);
             if !fits {
-                return Err(self.shape("the inputs differ outside the axis", format!("{} and {}", show(b.shape(first)), show(other))));
+                return Err(self.shape(
+                    "the inputs differ outside the axis",
+                    format!("{} and {}", show(b.shape(first)), show(other)),
+                ));
             }
             shape[axis] += other[axis];
         }
@@ -456,123 +489,6 @@ impl<'a> At<'a> {
         b.step(Call::BatchNorm(params), inputs, out);
         Ok(out)
     }
-
-    /// The sizes of an image tensor as `[n, channels, height, width]`, with the spatial part as given.
-    fn image(&self, shape: &[usize]) -> Result<([usize; 4], Vec<usize>), ModelError> {
-        match *shape {
-            [n, c, w] => Ok(([n, c, 1, w], vec![w])),
-            [n, c, h, w] => Ok(([n, c, h, w], vec![h, w])),
-            _ => Err(self.shape("one or two spatial dimensions are supported", show(shape))),
-        }
-    }
-
-    fn conv(&self, b: &mut Builder<'a>, window: &Window, groups: usize) -> Result<ValueId, ModelError> {
-        let (x, w) = (self.input(b, 0, "Conv", "2 or 3")?, self.input(b, 1, "Conv", "2 or 3")?);
-        let bias = self.optional(b, 2)?;
-        let (shape_x, shape_w) = (b.shape(x).to_vec(), b.shape(w).to_vec());
-        let found = || format!("{} with weights {}", show(&shape_x), show(&shape_w));
-        let ([n, channels_in, height, width], spatial) = self.image(&shape_x)?;
-        let ([channels_out, per_group, ..], kernel) = self.image(&shape_w)?;
-        if kernel.len() != spatial.len() || per_group * groups != channels_in || channels_out % groups != 0 {
-            return Err(self.shape("the channels, groups and weights of a convolution do not fit", found()));
-        }
-        let given: Option<Vec<usize>> = window.kernel.iter().map(|&size| usize::try_from(size).ok()).collect();
-        if !window.kernel.is_empty() && given.as_ref() != Some(&kernel) {
-            return Err(self.shape("kernel_shape differs from the weights", found()));
-        }
-        if let Some(bias) = bias
-            && b.shape(bias) != [channels_out]
-        {
-            return Err(self.shape("the bias needs a value an output channel", show(b.shape(bias))));
-        }
-        let axes = window::resolve(window, &spatial, &kernel, false).map_err(|reason| self.shape(reason, found()))?;
-        let (y, x_axis) = two(&axes);
-        let mut shape = vec![n, channels_out];
-        shape.extend(axes.iter().map(|axis| axis.out));
-
-        let mixes = b.rows(w) != Rows::Constant || bias.is_some_and(|bias| b.rows(bias) != Rows::Constant);
-        let rows = self.mix_if(mixes, Rows::join([b.rows(x), b.rows(w)]));
-        let out = self.computed(b, shape.clone(), rows)?;
-        let len = u(shape.iter().product());
-        let params = conv2d::Params {
-            start: 0,
-            units: units_for(len),
-            len,
-            channels_in: u(channels_in),
-            height: u(height),
-            width: u(width),
-            channels_out: u(channels_out),
-            out_height: u(y.out),
-            out_width: u(x_axis.out),
-            kernel_height: u(y.kernel),
-            kernel_width: u(x_axis.kernel),
-            stride_y: u(y.stride),
-            stride_x: u(x_axis.stride),
-            pad_top: u(y.pad_before),
-            pad_left: u(x_axis.pad_before),
-            dilation_y: u(y.dilation),
-            dilation_x: u(x_axis.dilation),
-            groups: u(groups),
-            has_bias: u32::from(bias.is_some()),
-        };
-        b.step(Call::Conv2d(params), vec![x, w, bias.unwrap_or(w)], out);
-        Ok(out)
-    }
-
-    fn pool(&self, b: &mut Builder<'a>, window: &Window, ceil: bool, pooling: Pooling) -> Result<ValueId, ModelError> {
-        let x = self.input(b, 0, "pooling", "1")?;
-        let shape_x = b.shape(x).to_vec();
-        let (_, spatial) = self.image(&shape_x)?;
-        let kernel: Option<Vec<usize>> = window.kernel.iter().map(|&size| usize::try_from(size).ok()).collect();
-        let kernel = kernel.ok_or_else(|| self.shape("kernel_shape must be positive", format!("{:?}", window.kernel)))?;
-        let axes = window::resolve(window, &spatial, &kernel, ceil).map_err(|reason| self.shape(reason, show(&shape_x)))?;
-        self.pool_axes(b, x, &axes, &pooling)
-    }
-
-    fn global_average_pool(&self, b: &mut Builder<'a>) -> Result<ValueId, ModelError> {
-        let x = self.input(b, 0, "GlobalAveragePool", "1")?;
-        let (_, spatial) = self.image(b.shape(x))?;
-        let window = Window::default();
-        let axes = window::resolve(&window, &spatial, &spatial, false).map_err(|reason| self.shape(reason, show(&spatial)))?;
-        self.pool_axes(b, x, &axes, &Pooling::Average { count_include_pad: false })
-    }
-
-    fn pool_axes(&self, b: &mut Builder<'a>, x: ValueId, axes: &[window::Axis], pooling: &Pooling) -> Result<ValueId, ModelError> {
-        let shape_x = b.shape(x).to_vec();
-        let ([_, _, height, width], _) = self.image(&shape_x)?;
-        let mut shape = shape_x[..2].to_vec();
-        shape.extend(axes.iter().map(|axis| axis.out));
-        let (y, x_axis) = two(axes);
-        let out = self.computed(b, shape.clone(), b.rows(x))?;
-        let len = u(shape.iter().product());
-        let (average, count_include_pad) = match pooling {
-            Pooling::Max => (0, 0),
-            Pooling::Average { count_include_pad } => (1, u32::from(*count_include_pad)),
-        };
-        let params = pool::Params {
-            start: 0,
-            units: units_for(len),
-            len,
-            height: u(height),
-            width: u(width),
-            out_height: u(y.out),
-            out_width: u(x_axis.out),
-            kernel_height: u(y.kernel),
-            kernel_width: u(x_axis.kernel),
-            stride_y: u(y.stride),
-            stride_x: u(x_axis.stride),
-            pad_top: u(y.pad_before),
-            pad_left: u(x_axis.pad_before),
-            pad_bottom: u(y.pad_after),
-            pad_right: u(x_axis.pad_after),
-            dilation_y: u(y.dilation),
-            dilation_x: u(x_axis.dilation),
-            average,
-            count_include_pad,
-        };
-        b.step(Call::Pool(params), vec![x], out);
-        Ok(out)
-    }
 }
 
 /// A matrix product of contiguous operands without C.
@@ -595,16 +511,5 @@ fn product(batch: usize, m: usize, n: usize, k: usize) -> matmul::Params {
         has_c: 0,
         alpha: 1.0,
         beta: 0.0,
-    }
-}
-
-/// Height and width axes; a one-dimensional window has height 1.
-fn two(axes: &[window::Axis]) -> (window::Axis, window::Axis) {
-    match *axes {
-        [y, x] => (y, x),
-        _ => {
-            let one = window::Axis { kernel: 1, stride: 1, dilation: 1, pad_before: 0, pad_after: 0, out: 1 };
-            (one, axes[0])
-        }
     }
 }

@@ -1,0 +1,31 @@
+# setup installs what is missing; demo, test, check and bench call it.
+TOOLS := $(or $(TESSERA_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tessera/tools)
+export PATH := $(TOOLS)/bin:$(PATH)
+PORT ?= 8080
+ONCE ?=
+
+.PHONY: setup build site demo test check bench
+
+setup:
+	@bash e2e/setup.sh
+
+site: setup
+	@trunk --log warn build --config trunk.toml
+
+build: site
+	cargo build --release --locked --workspace --exclude web --bins
+
+demo: build
+	@cargo run --release --locked --quiet -p e2e --bin demo -- --port $(PORT) $(if $(ONCE),--once)
+
+test: build
+	cargo test --release --locked --workspace
+
+check: setup
+	cargo fmt --all --check
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	cargo clippy --release --locked -p web --lib --features hydrate --target wasm32-unknown-unknown -- -D warnings
+	cargo clippy --release --locked -p worker --lib --target wasm32-unknown-unknown -- -D warnings
+
+bench: build
+	@cargo bench --locked --quiet -p e2e $(if $(BENCH),--bench $(BENCH))

@@ -1,0 +1,3 @@
+//! What the edge remembers of devices.
+
+pub mod store;

@@ -1,0 +1,3 @@
+//! Devices' signed statements and what became of them.
+
+pub mod store;

@@ -1,0 +1,224 @@
+use sqlx::FromRow;
+use wire::{AccountId, Credits, DeviceId, JobId, LeaseId, Micros, Receipt, Signature, SliceId, TileHash};
+
+use crate::db::{DbConnection, count, id, uncount};
+
+#[derive(FromRow)]
+struct ReceiptRow {
+    lease_id: String,
+    job_id: String,
+    slice_id: String,
+    device_id: String,
+    account_id: String,
+    first_tile: i64,
+    tiles: i64,
+    root: String,
+    output_hash: String,
+    program: String,
+    backend: String,
+    device_time: i64,
+    cost: i64,
+    fee: i64,
+}
+
+/// A receipt with who is paid for it.
+#[derive(Clone, Debug)]
+pub struct StoredReceipt {
+    pub receipt: Receipt,
+    pub slice: SliceId,
+    pub device: DeviceId,
+    pub provider: AccountId,
+    pub cost: Credits,
+    pub fee: Credits,
+}
+
+impl From<ReceiptRow> for StoredReceipt {
+    fn from(row: ReceiptRow) -> Self {
+        let root: TileHash = id(&row.root);
+        Self {
+            receipt: Receipt {
+                lease: id(&row.lease_id),
+                job: id(&row.job_id),
+                first_tile: uncount(row.first_tile),
+                tiles: u32::try_from(row.tiles).unwrap_or(u32::MAX),
+                root,
+                output: id(&row.output_hash),
+                program: row.program,
+                backend: row.backend,
+                time: row.device_time,
+            },
+            slice: id(&row.slice_id),
+            device: id(&row.device_id),
+            provider: id(&row.account_id),
+            cost: Credits::from_micros(row.cost),
+            fee: Credits::from_micros(row.fee),
+        }
+    }
+}
+
+/// Stores a receipt that awaits its check. Twice is once.
+pub async fn insert_pending_receipt(
+    conn: &mut DbConnection,
+    receipt: &Receipt,
+    signature: Signature,
+    slice: SliceId,
+    device: DeviceId,
+    now: Micros,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into receipt (lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program,
+                              backend, device_time, signature, state, cost, fee, recomputed, sequence, created_at)
+        values ($1, $2, $3, $4, (select account_id from device where device_id = $4), $5, $6, $7, $8, $9,
+                $10, $11, $12, 'pending', 0, 0, 0, 0, $13)
+        on conflict (lease_id) do nothing",
+    )
+    .bind(receipt.lease.to_string())
+    .bind(receipt.job.to_string())
+    .bind(slice.to_string())
+    .bind(device.to_string())
+    .bind(count(receipt.first_tile))
+    .bind(i64::from(receipt.tiles))
+    .bind(receipt.root.to_string())
+    .bind(receipt.output.to_string())
+    .bind(&receipt.program)
+    .bind(&receipt.backend)
+    .bind(receipt.time)
+    .bind(signature.to_string())
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Receipts of a slice that await a check.
+pub async fn list_pending_receipts(conn: &mut DbConnection, slice: SliceId) -> sqlx::Result<Vec<StoredReceipt>> {
+    let rows: Vec<ReceiptRow> = sqlx::query_as(
+        "select lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
+                device_time, cost, fee
+        from receipt
+        where slice_id = $1
+          and state = 'pending'
+        order by lease_id",
+    )
+    .bind(slice.to_string())
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(StoredReceipt::from).collect())
+}
+
+/// Receipts of a job that are settled and not mature.
+pub async fn list_accepted_receipts(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<StoredReceipt>> {
+    let rows: Vec<ReceiptRow> = sqlx::query_as(
+        "select lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
+                device_time, cost, fee
+        from receipt
+        where job_id = $1
+          and state = 'accepted'
+        order by first_tile",
+    )
+    .bind(job.to_string())
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(StoredReceipt::from).collect())
+}
+
+/// What an accepted receipt is paid, and how it was checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Acceptance {
+    pub cost: Credits,
+    pub fee: Credits,
+    pub recomputed: u64,
+    /// The lease's number in its device's life.
+    pub sequence: i64,
+}
+
+/// `false` when the receipt no longer awaits its check: nothing was written.
+pub async fn accept_receipt(conn: &mut DbConnection, lease: LeaseId, acceptance: Acceptance) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update receipt
+        set state = 'accepted', cost = $2, fee = $3, recomputed = $4, sequence = $5
+        where lease_id = $1
+          and state = 'pending'",
+    )
+    .bind(lease.to_string())
+    .bind(acceptance.cost.micros())
+    .bind(acceptance.fee.micros())
+    .bind(count(acceptance.recomputed))
+    .bind(acceptance.sequence)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The receipt's check failed. `false` when it no longer awaits one.
+pub async fn reject_receipt(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<bool> {
+    let done =
+        sqlx::query("update receipt set state = 'rejected' where lease_id = $1 and state in ('pending', 'void')")
+            .bind(lease.to_string())
+            .execute(conn)
+            .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The receipt came to nothing, and nobody is to blame.
+pub async fn void_pending_receipt(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<()> {
+    sqlx::query("update receipt set state = 'void' where lease_id = $1 and state = 'pending'")
+        .bind(lease.to_string())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Takes back all that a device was promised and not yet given; returns it.
+pub async fn void_accepted_receipts(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<Vec<StoredReceipt>> {
+    let rows: Vec<ReceiptRow> = sqlx::query_as(
+        "update receipt
+        set state = 'void'
+        where device_id = $1
+          and state = 'accepted'
+        returning lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
+                  device_time, cost, fee",
+    )
+    .bind(device.to_string())
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(StoredReceipt::from).collect())
+}
+
+/// Matures a device's accepted receipts up to one of its leases; returns them.
+pub async fn mature_receipts_of_device(
+    conn: &mut DbConnection,
+    device: DeviceId,
+    up_to: i64,
+) -> sqlx::Result<Vec<StoredReceipt>> {
+    let rows: Vec<ReceiptRow> = sqlx::query_as(
+        "update receipt
+        set state = 'matured'
+        where device_id = $1
+          and state = 'accepted'
+          and sequence <= $2
+        returning lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
+                  device_time, cost, fee",
+    )
+    .bind(device.to_string())
+    .bind(up_to)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(StoredReceipt::from).collect())
+}
+
+/// Matures what is left of a job's accepted receipts; returns them.
+pub async fn mature_receipts_of_job(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<StoredReceipt>> {
+    let rows: Vec<ReceiptRow> = sqlx::query_as(
+        "update receipt
+        set state = 'matured'
+        where job_id = $1
+          and state = 'accepted'
+        returning lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
+                  device_time, cost, fee",
+    )
+    .bind(job.to_string())
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(StoredReceipt::from).collect())
+}

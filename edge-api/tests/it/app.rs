@@ -1,0 +1,163 @@
+//! An edge over an empty database, and people who ask it things.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderMap, Request, StatusCode};
+use edge_api::app::App;
+use edge_api::billing::store::{Audit, audit};
+use edge_api::clock::Clock;
+use edge_api::config::Config;
+use edge_api::routes;
+use serde_json::{Value, json};
+use sqlx::Connection;
+use tower::ServiceExt;
+use wire::BlobHash;
+
+pub(crate) struct TestApp {
+    pub(crate) app: App,
+    pub(crate) router: Router,
+    pub(crate) time: Arc<AtomicI64>,
+    _folder: tempfile::TempDir,
+}
+
+/// A status and a body.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes)
+            .unwrap_or_else(|_| panic!("not JSON: {}", String::from_utf8_lossy(&self.bytes)))
+    }
+
+    /// `402 insufficient_funds`, with the field after it where one is named.
+    pub(crate) fn refusal(&self) -> String {
+        let body = self.json();
+        let field = body["field"].as_str().map_or_else(String::new, |field| format!(" {field}"));
+        format!("{} {}{field}", self.status.as_u16(), body["code"].as_str().unwrap_or("no code"))
+    }
+}
+
+impl TestApp {
+    pub(crate) async fn sqlite() -> Self {
+        Self::sqlite_with(|_| {}).await
+    }
+
+    pub(crate) async fn sqlite_with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::TempDir::new().unwrap();
+        let url = format!("sqlite://{}?mode=rwc", folder.path().join("test.db").display());
+        Self::new(folder, url, change).await
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        let server = tokio::task::spawn_blocking(crate::postgres::server_url).await.unwrap();
+        let name = format!("test_{}", wire::Nonce(edge_api::random::bytes()));
+        sqlx::any::install_default_drivers();
+        let mut admin = sqlx::AnyConnection::connect(&format!("{server}/postgres")).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}"))).execute(&mut admin).await.unwrap();
+        Self::new(tempfile::TempDir::new().unwrap(), format!("{server}/{name}"), |_| {}).await
+    }
+
+    async fn new(folder: tempfile::TempDir, database_url: String, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            database_url,
+            blobs: folder.path().join("blobs"),
+            site: folder.path().join("site"),
+            public_url: "http://tessera.test".to_owned(),
+            development: true,
+            price: 20,
+            fee_bps: 1000,
+            blob_bytes_max: 1 << 20,
+            command: None,
+        };
+        change(&mut config);
+        let time = Arc::new(AtomicI64::new(1_795_372_807_000_000));
+        let app = App::start(config, Clock::Fixed(Arc::clone(&time))).await.unwrap();
+        Self { router: routes::api(app.clone()), app, time, _folder: folder }
+    }
+
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Answer {
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 4000))));
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, 64 << 20).await.unwrap().to_vec();
+        Answer { status: parts.status, headers: parts.headers, bytes }
+    }
+
+    /// A fresh account.
+    pub(crate) async fn customer(&self, name: &str) -> Customer<'_> {
+        let answer = self.send(post("/v1/accounts", &json!({ "name": name }))).await;
+        assert_eq!(answer.status, StatusCode::CREATED);
+        let key = answer.json()["key"].as_str().unwrap().to_owned();
+        Customer { app: self, key }
+    }
+
+    pub(crate) async fn check_ledger(&self) {
+        assert_eq!(audit(&mut *self.app.db.read().await.unwrap()).await.unwrap(), Audit::CLEAN);
+    }
+}
+
+pub(crate) fn post(path: &str, body: &Value) -> Request<Body> {
+    Request::post(path).header("content-type", "application/json").body(Body::from(body.to_string())).unwrap()
+}
+
+pub(crate) struct Customer<'a> {
+    app: &'a TestApp,
+    pub(crate) key: String,
+}
+
+impl Customer<'_> {
+    fn signed(&self, mut request: Request<Body>) -> Request<Body> {
+        request.headers_mut().insert("authorization", format!("Bearer {}", self.key).parse().unwrap());
+        request
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.app.send(self.signed(Request::get(path).body(Body::empty()).unwrap())).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.app.send(self.signed(post(path, body))).await
+    }
+
+    pub(crate) async fn submit(&self, body: &Value, idempotency_key: &str) -> Answer {
+        let mut request = self.signed(post("/v1/jobs", body));
+        request.headers_mut().insert("idempotency-key", idempotency_key.parse().unwrap());
+        self.app.send(request).await
+    }
+
+    pub(crate) async fn upload(&self, bytes: Vec<u8>) -> Answer {
+        self.app.send(self.signed(Request::post("/v1/blobs").body(Body::from(bytes)).unwrap())).await
+    }
+
+    pub(crate) async fn blob(&self, bytes: Vec<u8>) -> BlobHash {
+        let answer = self.upload(bytes).await;
+        assert_eq!(answer.status, StatusCode::CREATED);
+        answer.json()["hash"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// What asks for the digits job.
+    pub(crate) async fn digits(&self) -> Value {
+        let model = self.blob(sample("digits.onnx")).await;
+        let input = self.blob(sample("digits.npy")).await;
+        json!({ "program": { "kind": "infer", "model": model, "input": input }, "name": "Digits" })
+    }
+
+    pub(crate) async fn held(&self) -> i64 {
+        self.get("/v1/account").await.json()["held"].as_i64().unwrap()
+    }
+}
+
+pub(crate) fn sample(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/../e2e/samples/digits/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}

@@ -1,0 +1,38 @@
+//! The API on both engines, by its real router.
+
+mod access;
+mod accounts;
+mod app;
+mod jobs;
+mod openapi;
+#[expect(unreachable_pub, reason = "the journeys share it")]
+#[path = "../../../e2e/src/postgres.rs"]
+mod postgres;
+mod refusals;
+mod slices;
+
+/// A test that runs on a fresh SQLite file and on a fresh PostgreSQL database.
+macro_rules! db_test {
+    (async fn $name:ident($app:ident: TestApp) $body:block) => {
+        mod $name {
+            #[allow(clippy::allow_attributes, unused_imports, reason = "each test takes what it needs")]
+            use super::*;
+
+            async fn test($app: crate::app::TestApp) {
+                $body
+                $app.check_ledger().await;
+            }
+
+            #[tokio::test]
+            async fn sqlite() {
+                test(crate::app::TestApp::sqlite().await).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                test(crate::app::TestApp::postgres().await).await;
+            }
+        }
+    };
+}
+pub(crate) use db_test;

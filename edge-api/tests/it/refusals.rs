@@ -1,0 +1,162 @@
+//! Bad input: each is refused by name and field before money is held.
+
+use gpu_kernels::graph::onnx::{FLOAT, Graph, Model, Node, OperatorSet, Tensor, ValueInfo};
+use prost::Message;
+use serde_json::{Value, json};
+
+use crate::app::{Customer, TestApp, sample};
+
+fn npy(descr: &str, fortran: &str, shape: &str, values: usize) -> Vec<u8> {
+    let text = format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
+    let len = u16::try_from(text.len()).unwrap().to_le_bytes();
+    [b"\x93NUMPY\x01\x00".as_slice(), &len, text.as_bytes(), &vec![0; 4 * values]].concat()
+}
+
+fn named(name: &str) -> ValueInfo {
+    ValueInfo { name: name.to_owned(), r#type: None }
+}
+
+fn model(nodes: Vec<Node>, inputs: &[&str], initializer: Vec<Tensor>) -> Vec<u8> {
+    let graph = Graph {
+        node: nodes,
+        initializer,
+        input: inputs.iter().map(|name| named(name)).collect(),
+        output: vec![named("y")],
+    };
+    let opset_import = vec![OperatorSet { domain: String::new(), version: 17 }];
+    Model { graph: Some(graph), opset_import }.encode_to_vec()
+}
+
+fn node(op: &str, inputs: &[&str]) -> Node {
+    Node {
+        input: inputs.iter().map(ToString::to_string).collect(),
+        output: vec!["y".to_owned()],
+        op_type: op.to_owned(),
+        ..Node::default()
+    }
+}
+
+async fn quote(ada: &Customer<'_>, model: Vec<u8>, input: Vec<u8>, tile_rows: Option<u32>) -> (String, Value) {
+    let (model, input) = (ada.blob(model).await, ada.blob(input).await);
+    let mut program = json!({ "kind": "infer", "model": model, "input": input });
+    if let Some(tile_rows) = tile_rows {
+        program["tile_rows"] = json!(tile_rows);
+    }
+    let answer = ada.post("/v1/quotes", &json!({ "program": program })).await;
+    (answer.refusal(), answer.json())
+}
+
+#[tokio::test]
+async fn each_bad_input_is_refused_by_name_and_field() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+    let (digits, rows) = (|| sample("digits.onnx"), || sample("digits.npy"));
+    let two_rows = || npy("<f4", "False", "(2, 3)", 6);
+    let heavy = || {
+        let weights = |dims: &[i64]| Tensor {
+            dims: dims.to_vec(),
+            data_type: FLOAT,
+            float_data: vec![0.0; 60_000],
+            name: "w".to_owned(),
+            ..Tensor::default()
+        };
+        model(vec![node("Add", &["x", "w"])], &["x"], vec![weights(&[1, 60_000, 1])])
+    };
+    let mixing = || model(vec![Node { attribute: vec![], ..node("Transpose", &["x"]) }], &["x"], vec![]);
+    let cases: Vec<(&str, Vec<u8>, Vec<u8>, Option<u32>)> = vec![
+        ("422 invalid_model model", b"hello".to_vec(), rows(), None),
+        ("422 unsupported_operator model", model(vec![node("Erf", &["x"])], &["x"], vec![]), rows(), None),
+        ("422 invalid_model model", model(vec![node("Add", &["x", "z"])], &["x", "z"], vec![]), rows(), None),
+        ("422 invalid_model model", mixing(), two_rows(), None),
+        ("422 invalid_model model", heavy(), npy("<f4", "False", "(1, 60000)", 60_000), None),
+        ("422 invalid_input input", digits(), b"not an array".to_vec(), None),
+        ("422 invalid_input input", digits(), npy(">f4", "False", "(2, 1, 8, 8)", 128), None),
+        ("422 invalid_input input", digits(), npy("<f8", "False", "(2, 1, 8, 8)", 256), None),
+        ("422 invalid_input input", digits(), npy("|O", "False", "(2, 1, 8, 8)", 128), None),
+        ("422 invalid_input input", digits(), npy("<f4", "True", "(2, 1, 8, 8)", 128), None),
+        ("422 invalid_input input", digits(), npy("<f4", "False", "(2, 1, 8, 8)", 127), None),
+        ("422 invalid_input input", digits(), npy("<f4", "False", "(4294967296, 4294967296, 8, 8)", 0), None),
+        ("422 no_rows input", digits(), npy("<f4", "False", "(0, 1, 8, 8)", 0), None),
+        ("422 input_mismatch input", digits(), npy("<f4", "False", "(2, 3, 8, 8)", 384), None),
+        ("422 input_mismatch input", digits(), npy("<f4", "False", "(2, 64)", 128), None),
+        ("422 invalid_tile_rows tile_rows", digits(), rows(), Some(0)),
+        ("422 invalid_tile_rows tile_rows", digits(), rows(), Some(1798)),
+    ];
+
+    for (expected, model, input, tile_rows) in cases {
+        let (refusal, body) = quote(&ada, model, input, tile_rows).await;
+        assert_eq!(refusal, expected, "{body}");
+        assert!(body["message"].as_str().unwrap().len() > 20, "{body}");
+    }
+    assert_eq!(ada.held().await, 0);
+}
+
+#[tokio::test]
+async fn an_unsupported_operator_is_named_with_those_we_have() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+
+    let (_, body) = quote(&ada, model(vec![node("Erf", &["x"])], &["x"], vec![]), sample("digits.npy"), None).await;
+
+    let message = body["message"].as_str().unwrap();
+    assert!(message.contains("operator Erf") && message.contains("Add, AveragePool"), "{message}");
+}
+
+#[tokio::test]
+async fn a_shape_that_does_not_fit_is_told_with_both_shapes() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+
+    let (_, body) = quote(&ada, sample("digits.onnx"), npy("<f4", "False", "(2, 3, 8, 8)", 384), None).await;
+
+    let message = body["message"].as_str().unwrap();
+    assert!(message.contains("[1, 8, 8]") && message.contains("[3, 8, 8]"), "{message}");
+}
+
+#[tokio::test]
+async fn what_is_not_there_or_not_ones_own_is_not_found() {
+    let app = TestApp::sqlite().await;
+    let (ada, bob) = (app.customer("Ada").await, app.customer("Bob").await);
+    let job = ada.submit(&ada.digits().await, "a").await.json();
+    let (id, unknown) = (job["id"].as_str().unwrap(), "01a204cd-e905-7e4a-a5ab-abea1bf0e30f");
+
+    for path in
+        [format!("/v1/jobs/{id}"), format!("/v1/jobs/{unknown}"), "/v1/jobs/42".to_owned(), "/v1/nothing".to_owned()]
+    {
+        assert_eq!(bob.get(&path).await.refusal(), "404 not_found", "{path}");
+    }
+    let foreign = json!({ "program": job["program"] });
+    assert_eq!(bob.post("/v1/quotes", &foreign).await.refusal(), "422 unknown_blob model");
+}
+
+#[tokio::test]
+async fn a_malformed_request_is_refused() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+
+    assert_eq!(
+        ada.post("/v1/jobs", &json!({ "program": { "kind": "dance" } })).await.refusal(),
+        "422 malformed_request"
+    );
+    let mut long = ada.digits().await;
+    long["name"] = json!("x".repeat(129));
+    assert_eq!(ada.submit(&long, "a").await.refusal(), "422 malformed_request name");
+    long["name"] = json!("fine");
+    assert_eq!(ada.submit(&long, &"k".repeat(129)).await.refusal(), "422 malformed_request idempotency-key");
+}
+
+#[tokio::test]
+async fn nan_and_infinity_in_data_are_data() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+    let mut input = npy("<f4", "False", "(2, 1, 8, 8)", 128);
+    let at = input.len() - 8;
+    input[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    input[at + 4..].copy_from_slice(&f32::INFINITY.to_le_bytes());
+    let (model, input) = (ada.blob(sample("digits.onnx")).await, ada.blob(input).await);
+
+    let quote =
+        ada.post("/v1/quotes", &json!({ "program": { "kind": "infer", "model": model, "input": input } })).await.json();
+
+    assert_eq!(quote["rows"].as_i64(), Some(2));
+}
