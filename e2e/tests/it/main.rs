@@ -13,6 +13,7 @@ macro_rules! engine_test {
             #[allow(clippy::allow_attributes, unused_imports, reason = "each journey takes what it needs")]
             use super::*;
 
+            #[allow(clippy::allow_attributes, unused_mut, reason = "some journeys only watch the stack")]
             async fn journey(mut $stack: Stack) $body
 
             #[tokio::test]
@@ -27,7 +28,7 @@ macro_rules! engine_test {
         }
     };
     (async fn $name:ident($stack:ident: Stack) $body:block) => {
-        crate::engine_test! { async fn $name(mut $stack: Stack) { $stack.folder(); $body } }
+        crate::engine_test! { async fn $name(mut $stack: Stack) $body }
     };
 }
 pub(crate) use engine_test;

@@ -20,6 +20,10 @@ pub struct Rows {
 pub enum NpyError {
     #[error("the input is not a .npy file; write it with numpy.save")]
     NotNpy,
+    #[error(
+        "the input's header names no plain number type (arrays of objects have none); save it with array.astype('<f4')"
+    )]
+    Header,
     #[error("the input holds {found}; expected float32 ('<f4'): save it with array.astype('<f4')")]
     DType { found: String },
     #[error("the input is stored column by column (Fortran order); save numpy.ascontiguousarray(array)")]
@@ -39,7 +43,8 @@ pub enum NpyError {
 /// Reads the head of a file of `size` bytes, of which `head` is the beginning.
 pub fn parse(head: &[u8], size: u64) -> Result<Rows, NpyError> {
     let mut cursor = Cursor::new(head);
-    let header = NpyHeader::from_reader(&mut cursor).map_err(|_malformed| NpyError::NotNpy)?;
+    let malformed = if head.starts_with(b"\x93NUMPY") { NpyError::Header } else { NpyError::NotNpy };
+    let header = NpyHeader::from_reader(&mut cursor).map_err(|_malformed| malformed)?;
     let offset = cursor.position();
     match header.dtype() {
         DType::Plain(kind) if kind.to_string() == "<f4" => {}
@@ -116,7 +121,7 @@ mod tests {
         assert_eq!(refusal(b""), NpyError::NotNpy);
         assert_eq!(refusal(&file("<f8", "False", "(2,)", 4)), NpyError::DType { found: "'<f8'".into() });
         assert_eq!(refusal(&file(">f4", "False", "(2,)", 2)), NpyError::DType { found: "'>f4'".into() });
-        assert_eq!(refusal(&file("|O", "False", "(2,)", 2)), NpyError::DType { found: "'|O'".into() });
+        assert_eq!(refusal(&file("|O", "False", "(2,)", 2)), NpyError::Header);
         assert_eq!(refusal(&file("<f4", "True", "(2, 3)", 6)), NpyError::FortranOrder);
         assert_eq!(refusal(&file("<f4", "False", "()", 1)), NpyError::NoDimension);
         assert_eq!(refusal(&file("<f4", "False", "(0, 3)", 0)), NpyError::NoRows);
