@@ -62,7 +62,7 @@ async fn a_published_job_is_whole_without_javascript_and_a_private_one_is_not_th
     let html = public.text().await.unwrap();
     for part in [
         "<title>Digits · Tessera</title>",
-        &format!("<link rel=\"canonical\" href=\"{url}\""),
+        &format!("<link href=\"{url}\" rel=\"canonical\">"),
         "property=\"og:title\" content=\"Digits\"",
         "name=\"description\" content=\"225 / 225 tiles verified.",
         "class=\"level-9\" d=\"M",

@@ -3,6 +3,7 @@ use leptos::task::spawn_local;
 use leptos_meta::Title;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
+use send_wrapper::SendWrapper;
 use wasm_bindgen::JsCast;
 use web_sys::{File, HtmlInputElement};
 use wire::{Account, ErrorCode, Privacy, Program, Quote, QuoteRequest, SubmitJob};
@@ -24,12 +25,15 @@ enum Check {
     Refused(Failure),
 }
 
+/// A file stays on the browser's one thread; the server never has one.
+type Chosen = SendWrapper<File>;
+
 /// The order being written. What was typed or chosen stays, whatever fails.
 #[derive(Clone, Copy)]
 struct Order {
     account: RwSignal<Option<Account>>,
-    model: RwSignal<Option<File>, LocalStorage>,
-    input: RwSignal<Option<File>, LocalStorage>,
+    model: RwSignal<Option<Chosen>>,
+    input: RwSignal<Option<Chosen>>,
     privacy: RwSignal<Privacy>,
     name: RwSignal<String>,
     check: RwSignal<Check>,
@@ -41,8 +45,8 @@ impl Order {
     fn new() -> Self {
         Self {
             account: RwSignal::new(None),
-            model: RwSignal::new_local(None),
-            input: RwSignal::new_local(None),
+            model: RwSignal::new(None),
+            input: RwSignal::new(None),
             privacy: RwSignal::new(Privacy::Open),
             name: RwSignal::new(String::new()),
             check: RwSignal::new(Check::Open),
@@ -61,7 +65,7 @@ impl Order {
         let round = self.round.get_value();
         self.check.set(Check::Checking);
         spawn_local(async move {
-            let answer = quoted(model, input, privacy).await;
+            let answer = quoted(model.take(), input.take(), privacy).await;
             if self.round.get_value() == round {
                 self.check.set(match answer {
                     Ok((program, quote)) => Check::Quoted(program, quote),
@@ -170,7 +174,7 @@ fn FileField(
     /// File endings to offer.
     accept: &'static str,
     /// Filled with what was chosen.
-    file: RwSignal<Option<File>, LocalStorage>,
+    file: RwSignal<Option<Chosen>>,
     /// Whose refusal to show.
     check: RwSignal<Check>,
 ) -> impl IntoView {
@@ -182,7 +186,7 @@ fn FileField(
     };
     let on_change = move |event: leptos::ev::Event| {
         let chosen = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
-        file.set(chosen.and_then(|input| input.files()).and_then(|files| files.get(0)));
+        file.set(chosen.and_then(|input| input.files()).and_then(|files| files.get(0)).map(SendWrapper::new));
     };
     view! {
         <div class="field">
