@@ -8,7 +8,7 @@ use crate::app::TestApp;
 
 /// Who may do what: the status for nobody, a stranger, and the owner.
 const ACCESS: [(&str, &str, [u16; 3]); 22] = [
-    ("POST", "/v1/accounts", [415, 415, 415]),
+    ("POST", "/v1/accounts", [400, 400, 400]),
     ("GET", "/v1/account", [401, 200, 200]),
     ("POST", "/v1/sessions", [401, 201, 201]),
     ("POST", "/v1/blobs", [401, 201, 201]),
