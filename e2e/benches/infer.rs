@@ -57,7 +57,7 @@ async fn main() {
                 drop(
                     pollster::block_on(session.run(&mut gpu, rows, &input, async |_| {}))
                         .expect("the sample should run"),
-                )
+                );
             };
             figure(&name, images_per_second(run), "images/s");
         }

@@ -133,7 +133,7 @@ fn capabilities(gpu: Gpu, profile: &Path) -> serde_json::Map<String, serde_json:
     ];
     match gpu {
         Gpu::Swiftshader => {
-            arguments.extend(["--enable-unsafe-webgpu".to_owned(), "--use-webgpu-adapter=swiftshader".to_owned()])
+            arguments.extend(["--enable-unsafe-webgpu".to_owned(), "--use-webgpu-adapter=swiftshader".to_owned()]);
         }
         Gpu::None => arguments.push("--disable-features=WebGPU,WebGPUService".to_owned()),
     }

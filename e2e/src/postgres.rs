@@ -1,4 +1,4 @@
-//! A PostgreSQL cluster for tests: `TEST_DATABASE_URL`, or one of our own on a free port, which ends
+//! A `PostgreSQL` cluster for tests: `TEST_DATABASE_URL`, or one of our own on a free port, which ends
 //! with the process that asked for it.
 
 use std::net::TcpListener;
@@ -67,7 +67,7 @@ fn free_port() -> u16 {
     listener.local_addr().expect("a bound port should have a number").port()
 }
 
-/// PostgreSQL refuses to run as root.
+/// `PostgreSQL` refuses to run as root.
 fn as_postgres(program: &str, arguments: &[&str]) -> Command {
     let is_root = output(Command::new("id").arg("-u")) == "0";
     let mut command = if is_root { Command::new("runuser") } else { Command::new(program) };

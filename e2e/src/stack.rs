@@ -67,7 +67,7 @@ impl Stack {
         Self::start_over(port, folder, database_url).await
     }
 
-    /// The same over a fresh PostgreSQL database.
+    /// The same over a fresh `PostgreSQL` database.
     pub async fn start_on_postgres() -> Self {
         let server = tokio::task::spawn_blocking(crate::postgres::server_url).await.expect("PostgreSQL should start");
         let mut name = [0; 16];

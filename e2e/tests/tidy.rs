@@ -1,5 +1,7 @@
 //! Style rules that clippy cannot see.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

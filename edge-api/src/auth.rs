@@ -78,8 +78,5 @@ pub fn session_cookie(token: &str, secure: bool) -> String {
 
 /// How a key or a token is stored. Both are random, so a fast hash is enough.
 pub fn hash_secret(secret: &str) -> String {
-    blake3::derive_key("tessera.dev 2026-11-22 secret at rest", secret.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    wire::TileHash(blake3::derive_key("tessera.dev 2026-11-22 secret at rest", secret.as_bytes())).to_string()
 }

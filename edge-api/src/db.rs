@@ -50,7 +50,7 @@ impl Db {
         Ok(Self { reads, writes, dialect })
     }
 
-    /// A transaction that may write. SQLite takes its write lock here, so it never has to upgrade one.
+    /// A transaction that may write. `SQLite` takes its write lock here, so it never has to upgrade one.
     pub async fn begin_write(&self) -> sqlx::Result<Transaction<'static, Any>> {
         match self.dialect {
             Dialect::Sqlite => self.writes.begin_with("begin immediate").await,

@@ -32,7 +32,7 @@ struct Pages {
 }
 
 /// The router of everything that a browser shows.
-pub fn pages(app: App, api: Router) -> Router {
+pub fn pages(app: &App, api: Router) -> Router {
     // The pages' reactive parts run on this runtime. Twice is once.
     any_spawner::Executor::init_tokio().unwrap_or_default();
     let state = Pages { public_url: app.config.public_url.as_str().into(), api };

@@ -33,7 +33,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 /// Everything this server answers.
 pub fn router(app: &App) -> Router {
     let api = routes::api(app.clone());
-    pages::pages(app.clone(), api.clone()).merge(api)
+    pages::pages(app, api.clone()).merge(api)
 }
 
 async fn asked_to_stop() {

@@ -103,7 +103,7 @@ texts! {
     recomputed: "Recomputed by a checker", "经复算";
     at_work: "Devices at work", "工作中的设备";
     devices: "Devices", "设备";
-    cost: "Cost so far", "目前费用";
+    cost: "Cost", "费用";
     of_held: "of held", "／冻结";
     took: "Took", "耗时";
     waiting_for_devices: "No device is at work yet. Lend this computer's GPU, or wait for others.", "尚无设备在工作。可出借本机 GPU，或等待其他设备。";

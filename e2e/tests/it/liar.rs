@@ -94,3 +94,41 @@ engine_test! {
         stack.check_ledger().await;
     }
 }
+
+engine_test! {
+    async fn a_job_that_devices_of_three_accounts_fail_ends_with_its_hold_released_and_nobody_blamed(stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        let job = stack.submit_digits(&client, 1, None).await.unwrap();
+        for _ in 0..3 {
+            let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
+            let (_, settled) = liar.work(|output| output[0] += 1.0).await.unwrap();
+            assert!(!settled);
+        }
+
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+        assert_eq!((ended.state, ended.cost.micros()), (wire::JobState::Nondeterministic, 0));
+        assert_eq!(client.account().await.unwrap().held.micros(), 0);
+        let (blamed,): (i64,) = sqlx::query_as("select count(*) from device where failed > 0 or suspended_until > 0")
+            .fetch_one(&stack.database().await)
+            .await
+            .unwrap();
+        assert_eq!(blamed, 0);
+        stack.check_ledger().await;
+    }
+}
+
+#[tokio::test]
+async fn a_model_larger_than_any_connected_device_is_refused() {
+    let stack = Stack::start().await;
+    let (client, _) = stack.customer().await.unwrap();
+    let (mut device, nonce) = Scripted::open(&stack.url(), identity()).await.unwrap();
+    let small = wire::Hello { buffer_bytes_max: 1024, ..device.hello(nonce) };
+    device.say(&FromDevice::Hello(Box::new(small))).await.unwrap();
+    assert!(matches!(device.hear().await.unwrap(), ToDevice::Welcome(_)));
+
+    let refused = stack.submit_digits(&client, 1, None).await.unwrap_err();
+
+    assert!(refused.to_string().contains("the largest connected device allows 1024"), "{refused}");
+    assert_eq!(client.account().await.unwrap().held.micros(), 0);
+}

@@ -164,6 +164,7 @@ fn refuse_model(error: &ModelError) -> ApiError {
     invalid(code, field, error.to_string())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn refuse_input(error: npy::NpyError) -> ApiError {
     let code = if error == npy::NpyError::NoRows { ErrorCode::NoRows } else { ErrorCode::InvalidInput };
     invalid(code, "input", error.to_string())

@@ -103,7 +103,7 @@ impl TestApp {
     }
 
     pub(crate) async fn check_ledger(&self) {
-        assert_eq!(audit(&mut *self.app.db.read().await.unwrap()).await.unwrap(), Audit::CLEAN);
+        assert_eq!(audit(&mut self.app.db.read().await.unwrap()).await.unwrap(), Audit::CLEAN);
     }
 }
 

@@ -36,6 +36,9 @@ fn node(op: &str, inputs: &[&str]) -> Node {
     }
 }
 
+/// The refusal expected of a model, an input and a number of rows a tile.
+type Case = (&'static str, Vec<u8>, Vec<u8>, Option<u32>);
+
 async fn quote(ada: &Customer<'_>, model: Vec<u8>, input: Vec<u8>, tile_rows: Option<u32>) -> (String, Value) {
     let (model, input) = (ada.blob(model).await, ada.blob(input).await);
     let mut program = json!({ "kind": "infer", "model": model, "input": input });
@@ -63,7 +66,8 @@ async fn each_bad_input_is_refused_by_name_and_field() {
         model(vec![node("Add", &["x", "w"])], &["x"], vec![weights(&[1, 60_000, 1])])
     };
     let mixing = || model(vec![Node { attribute: vec![], ..node("Transpose", &["x"]) }], &["x"], vec![]);
-    let cases: Vec<(&str, Vec<u8>, Vec<u8>, Option<u32>)> = vec![
+    let cases: Vec<Case> = vec![
+        ("422 row_too_heavy model", heavy(), npy("<f4", "False", "(1, 300, 1, 1)", 300), None),
         ("422 invalid_model model", b"hello".to_vec(), rows(), None),
         ("422 unsupported_operator model", model(vec![node("Erf", &["x"])], &["x"], vec![]), rows(), None),
         ("422 invalid_model model", model(vec![node("Add", &["x", "z"])], &["x", "z"], vec![]), rows(), None),

@@ -17,7 +17,7 @@ mod plan;
 mod rows;
 mod window;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use prost::Message;
@@ -99,17 +99,17 @@ impl Graph {
             });
         };
 
-        let mut known: HashMap<String, ()> = constants.keys().map(|name| (name.clone(), ())).collect();
-        known.insert(input.name.clone(), ());
+        let mut known: HashSet<String> = constants.keys().cloned().collect();
+        known.insert(input.name.clone());
         let mut nodes = Vec::with_capacity(graph.node.len());
         for (index, node) in graph.node.into_iter().enumerate() {
             let parsed = parse_node(index, &node)?;
             for tensor in parsed.inputs.iter().filter(|tensor| !tensor.is_empty()) {
-                if !known.contains_key(tensor) {
+                if !known.contains(tensor) {
                     return Err(ModelError::MissingTensor { node: parsed.name, tensor: tensor.clone() });
                 }
             }
-            if known.insert(parsed.output.clone(), ()).is_some() {
+            if !known.insert(parsed.output.clone()) {
                 return Err(ModelError::DuplicateName { tensor: parsed.output });
             }
             match parsed.op {
@@ -119,7 +119,7 @@ impl Graph {
                 _ => nodes.push(parsed),
             }
         }
-        if !known.contains_key(&output.name) {
+        if !known.contains(&output.name) {
             return Err(ModelError::MissingTensor { node: "output".to_owned(), tensor: output.name.clone() });
         }
         Ok(Self {

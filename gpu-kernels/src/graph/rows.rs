@@ -5,6 +5,7 @@
 
 /// How a tensor relates to the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "a tensor of rows holds rows")]
 pub enum Rows {
     /// The same for every batch.
     Constant,

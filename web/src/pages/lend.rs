@@ -358,8 +358,10 @@ mod tab {
             Self
         }
 
+        #[expect(clippy::unused_self, reason = "the browser's tab needs itself")]
         pub(super) fn start(self) {}
 
+        #[expect(clippy::unused_self, reason = "the browser's tab needs itself")]
         pub(super) fn stop(self) {}
     }
 }

@@ -35,7 +35,6 @@ mod native {
     }
 
     /// Called inside [`Held::with`], whose thread may block.
-    #[expect(clippy::unused_async, reason = "a tab waits without blocking")]
     pub async fn sleep(time: Duration) {
         std::thread::sleep(time);
     }

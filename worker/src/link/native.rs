@@ -57,7 +57,7 @@ pub async fn run(engine: Arc<Engine>, options: Options, stop: impl Future<Output
         _ => return Err(AgentError::Url { url: options.url }),
     };
     let http = Http {
-        client: reqwest::Client::builder().timeout(Duration::from_secs(120)).build()?,
+        client: reqwest::Client::builder().timeout(Duration::from_mins(2)).build()?,
         url: options.url.trim_end_matches('/').to_owned(),
     };
     let duty = Arc::new(AtomicU8::new(options.duty_percent));
@@ -186,10 +186,10 @@ impl Session<'_> {
                 });
             }
             ToDevice::Welcome(earnings) => {
-                tracing::info!(device = %self.engine.identity.device(), earned = %earnings.available, "connected")
+                tracing::info!(device = %self.engine.identity.device(), earned = %earnings.available, "connected");
             }
             ToDevice::Settled { tiles, earnings, .. } => {
-                tracing::info!(tiles, earned = %earnings.available, pending = %earnings.pending, "verified")
+                tracing::info!(tiles, earned = %earnings.available, pending = %earnings.pending, "verified");
             }
             ToDevice::Refused { lease, message, .. } => tracing::warn!(%lease, message, "refused"),
             ToDevice::Lease(_) | ToDevice::Revoke { .. } => {}

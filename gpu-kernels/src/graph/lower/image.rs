@@ -81,7 +81,7 @@ impl<'a> At<'a> {
         b: &mut Builder<'a>,
         window: &Window,
         ceil: bool,
-        pooling: Pooling,
+        pooling: &Pooling,
     ) -> Result<ValueId, ModelError> {
         let x = self.input(b, 0, "pooling", "1")?;
         let shape_x = b.shape(x).to_vec();
@@ -91,7 +91,7 @@ impl<'a> At<'a> {
             kernel.ok_or_else(|| self.shape("kernel_shape must be positive", format!("{:?}", window.kernel)))?;
         let axes =
             window::resolve(window, &spatial, &kernel, ceil).map_err(|reason| self.shape(reason, show(&shape_x)))?;
-        self.pool_axes(b, x, &axes, &pooling)
+        self.pool_axes(b, x, &axes, pooling)
     }
 
     pub(super) fn global_average_pool(&self, b: &mut Builder<'a>) -> Result<ValueId, ModelError> {
@@ -149,11 +149,10 @@ impl<'a> At<'a> {
 
 /// Height and width axes; a one-dimensional window has height 1.
 fn two(axes: &[window::Axis]) -> (window::Axis, window::Axis) {
-    match *axes {
-        [y, x] => (y, x),
-        _ => {
-            let one = window::Axis { kernel: 1, stride: 1, dilation: 1, pad_before: 0, pad_after: 0, out: 1 };
-            (one, axes[0])
-        }
+    if let [y, x] = *axes {
+        (y, x)
+    } else {
+        let one = window::Axis { kernel: 1, stride: 1, dilation: 1, pad_before: 0, pad_after: 0, out: 1 };
+        (one, axes[0])
     }
 }

@@ -19,9 +19,9 @@ pub(super) fn lower<'a>(b: &mut Builder<'a>, index: usize, node: &'a Node) -> Re
         Op::MatMul => at.matmul(b),
         Op::Gemm { alpha, beta, trans_a, trans_b } => at.gemm(b, *alpha, *beta, *trans_a, *trans_b),
         Op::Conv { window, groups } => at.conv(b, window, *groups),
-        Op::MaxPool { window, ceil } => at.pool(b, window, *ceil, Pooling::Max),
+        Op::MaxPool { window, ceil } => at.pool(b, window, *ceil, &Pooling::Max),
         Op::AveragePool { window, ceil, count_include_pad } => {
-            at.pool(b, window, *ceil, Pooling::Average { count_include_pad: *count_include_pad })
+            at.pool(b, window, *ceil, &Pooling::Average { count_include_pad: *count_include_pad })
         }
         Op::GlobalAveragePool => at.global_average_pool(b),
         Op::BatchNormalization { epsilon } => at.batch_norm(b, *epsilon),
@@ -326,21 +326,8 @@ impl<'a> At<'a> {
         let strides = broadcast_strides(shape, &target).unwrap_or_default();
         let rows = b.rows(id);
         let out = b.value(&self.node.name, target.clone(), rows, Source::Computed)?;
-        self.copy(b, id, out, &target, &strides);
+        copy(b, id, out, &target, &strides);
         Ok(out)
-    }
-
-    fn copy(&self, b: &mut Builder<'a>, from: ValueId, to: ValueId, shape: &[usize], strides: &[usize]) {
-        let len = u(shape.iter().product());
-        let params = transpose::Params {
-            start: 0,
-            units: units_for(len),
-            len,
-            rank: u(shape.len()),
-            shape: ranked(shape),
-            strides: ranked(strides),
-        };
-        b.step(Call::Transpose(params), vec![from], to);
     }
 
     fn transpose(&self, b: &mut Builder<'a>, perm: &[i64]) -> Result<ValueId, ModelError> {
@@ -366,7 +353,7 @@ impl<'a> At<'a> {
         let source: Vec<usize> = order.iter().map(|&axis| own[axis]).collect();
         let mixes = order.first().is_some_and(|&first| first != 0);
         let out = self.computed(b, target.clone(), self.mix_if(mixes, b.rows(x)))?;
-        self.copy(b, x, out, &target, &source);
+        copy(b, x, out, &target, &source);
         Ok(out)
     }
 
@@ -512,4 +499,18 @@ fn product(batch: usize, m: usize, n: usize, k: usize) -> matmul::Params {
         alpha: 1.0,
         beta: 0.0,
     }
+}
+
+/// Copies a tensor that is read through `strides`.
+fn copy(b: &mut Builder<'_>, from: ValueId, to: ValueId, shape: &[usize], strides: &[usize]) {
+    let len = u(shape.iter().product());
+    let params = transpose::Params {
+        start: 0,
+        units: units_for(len),
+        len,
+        rank: u(shape.len()),
+        shape: ranked(shape),
+        strides: ranked(strides),
+    };
+    b.step(Call::Transpose(params), vec![from], to);
 }
