@@ -16,7 +16,7 @@ build: site
 	cargo build --release --locked --workspace --exclude web --bins
 
 demo: build
-	@cargo run --release --locked --quiet -p e2e --bin demo -- --port $(PORT) $(if $(ONCE),--once)
+	@$(or $(CARGO_TARGET_DIR),target)/release/demo --port $(PORT) $(if $(ONCE),--once)
 
 test: build
 	cargo test --release --locked --workspace
@@ -28,4 +28,4 @@ check: setup
 	cargo clippy --release --locked -p worker --lib --target wasm32-unknown-unknown -- -D warnings
 
 bench: build
-	@cargo bench --locked --quiet -p e2e $(if $(BENCH),--bench $(BENCH))
+	@cargo bench --locked --quiet --workspace $(foreach bench,$(or $(BENCH),infer size),--bench $(bench))
