@@ -7,7 +7,7 @@ use std::time::Duration;
 use wire::{Micros, SliceId};
 
 use super::bitmap::Bitmap;
-use super::core::{Lease, LeaseState, Slice};
+use super::core::{Lease, Slice};
 use super::settle;
 use super::store::{self, ClaimedSlice};
 use crate::app::App;
@@ -104,7 +104,7 @@ fn take(app: &App, claimed: &ClaimedSlice, record: store::JobRecord, waiting: Ve
     let (waiting, stale): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|stored| {
         settled.is_clear(stored.receipt.first_tile - claimed.first_tile, u64::from(stored.receipt.tiles))
     });
-    let leases: Vec<Lease> = waiting.iter().map(|stored| committed(stored, now)).collect();
+    let leases: Vec<Lease> = waiting.iter().map(|stored| Lease::committed(stored, now)).collect();
     let slice = Slice {
         job: claimed.job,
         first_tile: claimed.first_tile,
@@ -125,19 +125,5 @@ fn take(app: &App, claimed: &ClaimedSlice, record: store::JobRecord, waiting: Ve
     }
     for stored in stale {
         settle::spawn_void(app, stored.receipt.lease);
-    }
-}
-
-fn committed(stored: &StoredReceipt, now: Micros) -> Lease {
-    Lease {
-        id: stored.receipt.lease,
-        device: stored.device,
-        job: stored.receipt.job,
-        slice: stored.slice,
-        first_tile: stored.receipt.first_tile,
-        tiles: u64::from(stored.receipt.tiles),
-        granted_at: now,
-        deadline: now,
-        state: LeaseState::Committed,
     }
 }

@@ -16,8 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, broadcast, mpsc};
 use wire::{BlobHash, DeviceId, JobId, LeaseGrant, LeaseId, Micros, SliceId, ToDevice};
 
-use self::core::{Core, Lease, Link};
+use self::core::{Core, Lease, LeaseState, Link};
 use crate::random;
+use crate::receipts::store::StoredReceipt;
 
 /// Frames that wait for one device's socket.
 const FRAMES_WAITING_MAX: usize = 64;
@@ -87,6 +88,23 @@ impl JobFacts {
             flops: self.work.row_flops.saturating_mul(rows.end - rows.start),
             deadline_millis: u64::try_from((lease.deadline - now) / 1000).unwrap_or(0),
             pass: leases::Pass::new(self, lease).seal(secret),
+        }
+    }
+}
+
+impl Lease {
+    /// A lease as its stored receipt remembers it.
+    fn committed(stored: &StoredReceipt, now: Micros) -> Self {
+        Self {
+            id: stored.receipt.lease,
+            device: stored.device,
+            job: stored.receipt.job,
+            slice: stored.slice,
+            first_tile: stored.receipt.first_tile,
+            tiles: u64::from(stored.receipt.tiles),
+            granted_at: now,
+            deadline: now,
+            state: LeaseState::Committed,
         }
     }
 }

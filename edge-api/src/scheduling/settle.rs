@@ -392,7 +392,7 @@ pub async fn close_job(app: &App, job: JobId) -> anyhow::Result<()> {
     let facts = record.context("a job to close should be on record")?.facts;
     for stored in &accepted {
         let tile = verification::draw_one(stored.receipt.tiles, random::bytes());
-        let lease = lease_of(stored);
+        let lease = Lease::committed(stored, 0);
         if let Err(mismatch) = verify(app, &facts, &lease, &stored.receipt, &[tile]).await? {
             return reject(app, stored.device, job, stored.receipt.lease, mismatch).await;
         }
@@ -412,18 +412,4 @@ pub async fn close_job(app: &App, job: JobId) -> anyhow::Result<()> {
     app.scheduler.lock().drive(|core, link| core.on_job_ended(link, now, job));
     app.scheduler.job_changed(job);
     Ok(())
-}
-
-fn lease_of(stored: &StoredReceipt) -> Lease {
-    Lease {
-        id: stored.receipt.lease,
-        device: stored.device,
-        job: stored.receipt.job,
-        slice: stored.slice,
-        first_tile: stored.receipt.first_tile,
-        tiles: u64::from(stored.receipt.tiles),
-        granted_at: 0,
-        deadline: 0,
-        state: super::core::LeaseState::Committed,
-    }
 }

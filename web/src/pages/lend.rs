@@ -322,7 +322,7 @@ mod tab {
             let battery = battery.clone();
             move || {
                 on_battery
-                    .set(Reflect::get(&battery, &charging).is_ok_and(|charging| charging.as_bool() == Some(false)))
+                    .set(Reflect::get(&battery, &charging).is_ok_and(|charging| charging.as_bool() == Some(false)));
             }
         };
         read();

@@ -18,10 +18,10 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, RequestInit, Response, WebSocket};
 use wire::device::DeviceClass;
 use wire::lend::{FailureCode, FromWorker, Status, ToWorker};
-use wire::{ErrorCode, FromDevice, LeaseGrant, LeaseId, ToDevice};
+use wire::{ErrorCode, LeaseGrant, LeaseId, ToDevice};
 
-use super::{hello, reconnect_wait};
-use crate::core::{Core, Link};
+use super::{Out, hello, reconnect_wait};
+use crate::core::Core;
 use crate::identity::Identity;
 use crate::run::{Engine, Outcome, Pace, RunFailure, Transfer, TransferError};
 
@@ -35,7 +35,7 @@ enum Event {
     Page(ToWorker),
     Frame { socket: u32, text: String },
     Closed { socket: u32 },
-    Done { grant: Box<LeaseGrant>, result: Result<Outcome, RunFailure> },
+    Done { grant: Box<LeaseGrant>, result: Box<Result<Outcome, RunFailure>> },
     Connect { socket: u32 },
 }
 
@@ -115,34 +115,18 @@ async fn identity() -> Result<Identity, String> {
     let store = transaction.store(STORE).map_err(describe)?;
     let key = JsValue::from_str(KEY);
     let kept = store.get(key.clone()).await.map_err(describe)?.and_then(|value| value.as_string());
-    let secret = match kept.and_then(|text| text.parse::<wire::TileHash>().ok()) {
-        Some(secret) => secret,
-        None => {
-            let mut secret = [0; 32];
-            getrandom::fill(&mut secret).map_err(|error| error.to_string())?;
-            let secret = wire::TileHash(secret);
-            store.put(&JsValue::from_str(&secret.to_string()), Some(&key)).await.map_err(describe)?;
-            secret
-        }
+    let kept = kept.and_then(|text| text.parse::<wire::TileHash>().ok());
+    let secret = if let Some(secret) = kept {
+        secret
+    } else {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(|error| error.to_string())?;
+        let secret = wire::TileHash(secret);
+        store.put(&JsValue::from_str(&secret.to_string()), Some(&key)).await.map_err(describe)?;
+        secret
     };
     transaction.done().await.map_err(describe)?;
     Ok(Identity::from_secret(&secret.0))
-}
-
-#[derive(Default)]
-struct Out {
-    frames: Vec<FromDevice>,
-    grants: Vec<LeaseGrant>,
-}
-
-impl Link for Out {
-    fn send(&mut self, frame: FromDevice) {
-        self.frames.push(frame);
-    }
-
-    fn compute(&mut self, grant: LeaseGrant) {
-        self.grants.push(grant);
-    }
 }
 
 struct Session {
@@ -239,12 +223,12 @@ impl Session {
 
     fn on_event(&mut self, event: Event) -> Result<(), Failure> {
         match event {
-            Event::Page(message) => self.on_page(message),
+            Event::Page(message) => self.on_page(&message),
             Event::Frame { socket, text } if socket == self.number => self.on_frame(&text)?,
             Event::Closed { socket } if socket == self.number && !self.core.is_stopped() => self.reconnect(),
             Event::Connect { socket } if socket == self.number && !self.core.is_stopped() => self.connect(),
             Event::Frame { .. } | Event::Closed { .. } | Event::Connect { .. } => {}
-            Event::Done { grant, result } => self.on_done(&grant, result)?,
+            Event::Done { grant, result } => self.on_done(&grant, *result)?,
         }
         self.mark_abandoned();
         self.flush();
@@ -254,10 +238,10 @@ impl Session {
         Ok(())
     }
 
-    fn on_page(&mut self, message: ToWorker) {
-        match message {
+    fn on_page(&mut self, message: &ToWorker) {
+        match *message {
             ToWorker::Start { duty_percent, .. } | ToWorker::Duty { percent: duty_percent } => {
-                self.duty.store(duty_percent, Ordering::Relaxed)
+                self.duty.store(duty_percent, Ordering::Relaxed);
             }
             ToWorker::Stop => self.core.on_stop(&mut self.out),
             ToWorker::Pause { reason } => self.core.on_pause(&mut self.out, reason),
@@ -270,7 +254,7 @@ impl Session {
             .map_err(|error| (FailureCode::Refused(ErrorCode::MalformedFrame), error.to_string()))?;
         match &frame {
             ToDevice::Challenge { nonce, .. } => {
-                self.out.frames.push(hello(&self.engine, *nonce, DeviceClass::Tab, None))
+                self.out.frames.push(hello(&self.engine, *nonce, DeviceClass::Tab, None));
             }
             ToDevice::Close { code: ErrorCode::Internal | ErrorCode::RateLimited, .. } => self.reconnect(),
             ToDevice::Close { code, message } => return Err((FailureCode::Refused(*code), message.clone())),
@@ -318,7 +302,7 @@ impl Session {
             let (engine, http) = (Rc::clone(&self.engine), Http { url: self.url.clone() });
             let mut sender = self.sender.clone();
             spawn_local(async move {
-                let result = engine.compute(&http, &grant, pace).await;
+                let result = Box::new(engine.compute(&http, &grant, pace).await);
                 sender.try_send(Event::Done { grant: Box::new(grant), result }).unwrap_or_default();
             });
         }

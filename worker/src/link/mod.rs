@@ -8,13 +8,31 @@ pub mod native;
 use std::time::Duration;
 
 use wire::device::{DeviceClass, PROTOCOL};
-use wire::{FromDevice, Hello, Nonce};
+use wire::{FromDevice, Hello, LeaseGrant, Nonce};
 
+use crate::core::Link;
 use crate::run::Engine;
 
 /// First wait before connecting anew; doubled each time.
 const RECONNECT_FIRST: Duration = Duration::from_millis(500);
 const RECONNECT_MAX: Duration = Duration::from_secs(30);
+
+/// What the core wants done, until the socket's loop does it.
+#[derive(Default)]
+struct Out {
+    frames: Vec<FromDevice>,
+    grants: Vec<LeaseGrant>,
+}
+
+impl Link for Out {
+    fn send(&mut self, frame: FromDevice) {
+        self.frames.push(frame);
+    }
+
+    fn compute(&mut self, grant: LeaseGrant) {
+        self.grants.push(grant);
+    }
+}
 
 /// What a device says first.
 pub fn hello(engine: &Engine, nonce: Nonce, class: DeviceClass, key: Option<String>) -> FromDevice {

@@ -11,10 +11,10 @@ use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use wire::device::DeviceClass;
-use wire::{ErrorCode, FromDevice, LeaseGrant, LeaseId, ToDevice};
+use wire::{ErrorCode, LeaseId, ToDevice};
 
-use super::{hello, reconnect_wait};
-use crate::core::{Core, Link};
+use super::{Out, hello, reconnect_wait};
+use crate::core::Core;
 use crate::run::{Engine, Outcome, Pace, RunFailure, Transfer, TransferError};
 
 type Socket = tokio_tungstenite::WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
@@ -110,23 +110,6 @@ fn random_byte() -> u8 {
     // A wait that is not spread is still a wait.
     getrandom::fill(&mut byte).unwrap_or_default();
     byte[0]
-}
-
-/// What the core wants done.
-#[derive(Default)]
-struct Out {
-    frames: Vec<FromDevice>,
-    grants: Vec<LeaseGrant>,
-}
-
-impl Link for Out {
-    fn send(&mut self, frame: FromDevice) {
-        self.frames.push(frame);
-    }
-
-    fn compute(&mut self, grant: LeaseGrant) {
-        self.grants.push(grant);
-    }
 }
 
 struct Session<'a> {
