@@ -32,7 +32,23 @@ fn arguments() -> anyhow::Result<Arguments> {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Arguments { port, once } = arguments()?;
+    let arguments = arguments()?;
+    // Whichever ends first drops the stack, and with it whatever was started.
+    tokio::select! {
+        result = demo(arguments) => result,
+        result = asked_to_stop() => Ok(result?),
+    }
+}
+
+async fn asked_to_stop() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+    }
+}
+
+async fn demo(Arguments { port, once }: Arguments) -> anyhow::Result<()> {
     std::net::TcpListener::bind(("127.0.0.1", port))
         .with_context(|| format!("port {port} is taken; say PORT=… to use another"))?;
     println!("Starting the edge (SQLite, a folder for blobs) and one native device …");
@@ -88,6 +104,5 @@ async fn main() -> anyhow::Result<()> {
     let url = stack.url();
     println!("\nPortal     {url}\nLend       {url}/lend\nExplorer   {url}/explorer/jobs/{}\n", ended.id);
     println!("TESSERA_URL={url}\nTESSERA_KEY={key}\n\nCtrl-C stops everything.");
-    tokio::signal::ctrl_c().await?;
-    Ok(())
+    std::future::pending().await
 }
