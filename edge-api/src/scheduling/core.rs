@@ -320,7 +320,7 @@ impl Core {
         !self.devices.is_empty()
     }
 
-    /// Some device waits and no slice here has a free tile that it could do.
+    /// Some device asked for a lease and has none: no free tile here was one that it could do.
     pub fn is_hungry(&self) -> bool {
         self.devices.values().any(|device| device.wants > 0)
     }
