@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use base64::Engine;
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
@@ -91,6 +93,42 @@ impl Browser {
         self.profile.path().join("downloads")
     }
 
+    /// A command of the `DevTools` protocol, for what `WebDriver` has no word for.
+    pub async fn devtools(&self, method: &'static str, params: serde_json::Value) -> serde_json::Value {
+        let command = DevTools { method, params };
+        self.page.issue_cmd(command).await.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// A screen of this size and theme, as a phone or a desk has it.
+    pub async fn look(&self, look: Look) {
+        let mobile = look.width < 600;
+        let metrics = json!({ "width": look.width, "height": look.height, "deviceScaleFactor": 1, "mobile": mobile });
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        let scheme = if look.dark { "dark" } else { "light" };
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.devtools("Emulation.setEmulatedMedia", media).await;
+    }
+
+    /// What a script in the page returns.
+    pub async fn script(&self, script: &str) -> serde_json::Value {
+        self.page.execute(script, Vec::new()).await.unwrap_or_else(|error| panic!("{script}: {error}"))
+    }
+
+    /// A key pressed wherever the focus is.
+    pub async fn key(&self, key: fantoccini::key::Key) {
+        let focused = self.page.active_element().await.expect("a page should have a focus");
+        focused.send_keys(&char::from(key).to_string()).await.expect("the focus should take a key");
+    }
+
+    /// The whole page, not only what the window shows.
+    pub async fn whole_page(&self, file: &Path) {
+        let shot = json!({ "format": "png", "captureBeyondViewport": true });
+        let answer = self.devtools("Page.captureScreenshot", shot).await;
+        let data = answer["data"].as_str().expect("a screenshot should have data");
+        let bytes = base64::engine::general_purpose::STANDARD.decode(data).expect("a screenshot should be base64");
+        std::fs::write(file, bytes).expect("a screenshot should be written");
+    }
+
     pub async fn resize(&self, width: u32, height: u32) {
         self.page.set_window_size(width, height).await.expect("the window should change");
     }
@@ -104,6 +142,31 @@ impl Browser {
     pub async fn close(self) {
         // The driver is killed in any case.
         self.page.clone().close().await.unwrap_or_default();
+    }
+}
+
+/// A screen.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    pub width: u32,
+    pub height: u32,
+    pub dark: bool,
+}
+
+#[derive(Debug)]
+struct DevTools {
+    method: &'static str,
+    params: serde_json::Value,
+}
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base_url: &url::Url, session_id: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base_url.join(&format!("session/{}/goog/cdp/execute", session_id.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _request_url: &url::Url) -> (http::Method, Option<String>) {
+        let body = json!({ "cmd": self.method, "params": self.params });
+        (http::Method::POST, Some(body.to_string()))
     }
 }
 

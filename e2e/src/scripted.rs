@@ -52,6 +52,7 @@ impl Scripted {
             software: true,
             buffer_bytes_max: 128 << 20,
             key: None,
+            code: None,
         }
     }
 

@@ -159,6 +159,15 @@ impl Stack {
         Ok((Client::new(&self.url(), &opened.key)?, opened.key))
     }
 
+    /// A browser session's token for an account's key.
+    pub async fn session(&self, key: &str) -> anyhow::Result<String> {
+        let request = reqwest::Client::new().post(format!("{}/v1/sessions", self.url())).bearer_auth(key);
+        let answer = request.send().await?.error_for_status()?;
+        let cookie = answer.headers().get("set-cookie").context("a session should come as a cookie")?.to_str()?;
+        let token = cookie.split(['=', ';']).nth(1).context("a cookie should have a value")?;
+        Ok(token.to_owned())
+    }
+
     /// Submits the digits `times` over, with `tile_rows` rows a tile or as the edge chooses.
     pub async fn submit_digits(
         &self,

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Db, Dialect};
 use crate::limits::Limits;
+use crate::pages::{RenderedPages, rendered_pages};
 use crate::random;
 use crate::scheduling::{Scheduler, store};
 use crate::verification::models::Models;
@@ -39,6 +40,8 @@ pub struct Parts {
     pub secret: [u8; 32],
     pub faucet: AccountId,
     pub fees: AccountId,
+    /// Public pages as they were drawn last.
+    pub rendered: RenderedPages,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
 }
@@ -62,6 +65,7 @@ impl App {
         if db.dialect == Dialect::Sqlite {
             // An embedded database has one process: whoever owned slices before is gone.
             store::delete_replicas(&mut tx, wire::Micros::MAX).await?;
+            crate::devices::store::delete_stale_presence(&mut tx, wire::Micros::MAX).await?;
         }
         tx.commit().await?;
         let app = Self(Arc::new(Parts {
@@ -74,6 +78,7 @@ impl App {
             secret,
             faucet: FAUCET,
             fees: FEES,
+            rendered: rendered_pages(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             db,

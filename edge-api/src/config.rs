@@ -19,6 +19,10 @@ pub struct Config {
     /// Folder with the built pages.
     #[arg(long, env = "TESSERA_SITE", default_value = "target/site")]
     pub site: PathBuf,
+    /// Folder with native workers to download, named `tessera-worker-SYSTEM-PROCESSOR`. Left out, the
+    /// worker beside this program is served for this system.
+    #[arg(long, env = "TESSERA_DOWNLOADS")]
+    pub downloads: Option<PathBuf>,
     /// The address people reach this server at, for canonical links.
     #[arg(long, env = "TESSERA_PUBLIC_URL", default_value = "http://127.0.0.1:8080")]
     pub public_url: String,
@@ -42,6 +46,8 @@ pub struct Config {
 pub enum Command {
     /// Mark an account as known to the operator, so that its devices may run jobs of class `known`.
     VerifyAccount { account: wire::AccountId },
+    /// Pack the site's files for browsers, beside themselves. Run after each build of the site.
+    PrepareSite,
 }
 
 impl Config {

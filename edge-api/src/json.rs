@@ -32,6 +32,22 @@ fn refuse(rejection: &JsonRejection) -> ApiError {
     Refusal::new(status, ErrorCode::MalformedRequest, rejection.body_text()).into()
 }
 
+/// The parsed query string.
+pub struct Params<T>(pub T);
+
+impl<T: DeserializeOwned> axum::extract::FromRequestParts<App> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, app: &App) -> Result<Self, ApiError> {
+        match axum::extract::Query::<T>::from_request_parts(parts, app).await {
+            Ok(query) => Ok(Self(query.0)),
+            Err(rejection) => {
+                Err(Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::MalformedRequest, rejection.body_text()).into())
+            }
+        }
+    }
+}
+
 /// The id in the path. What is no id of the kind names nothing: 404.
 pub struct At<T>(pub T);
 

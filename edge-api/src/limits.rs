@@ -12,6 +12,8 @@ use crate::error::{ApiError, Refusal};
 pub struct Limits {
     accounts: DefaultKeyedRateLimiter<IpAddr>,
     sockets: DefaultKeyedRateLimiter<IpAddr>,
+    samples: DefaultKeyedRateLimiter<IpAddr>,
+    codes: DefaultKeyedRateLimiter<IpAddr>,
 }
 
 impl Default for Limits {
@@ -20,6 +22,8 @@ impl Default for Limits {
         Self {
             accounts: governor::RateLimiter::keyed(per_minute(30)),
             sockets: governor::RateLimiter::keyed(per_minute(600)),
+            samples: governor::RateLimiter::keyed(per_minute(240)),
+            codes: governor::RateLimiter::keyed(per_minute(30)),
         }
     }
 }
@@ -33,10 +37,22 @@ impl Limits {
         check(&self.sockets, from)
     }
 
+    /// Samples of published jobs, whose hashes we have to work out.
+    pub fn check_sample(&self, from: IpAddr) -> Result<(), ApiError> {
+        check(&self.samples, from)
+    }
+
+    /// Device codes made.
+    pub fn check_code(&self, from: IpAddr) -> Result<(), ApiError> {
+        check(&self.codes, from)
+    }
+
     /// Forgets addresses that have not asked for a while.
     pub fn shrink(&self) {
         self.accounts.retain_recent();
         self.sockets.retain_recent();
+        self.samples.retain_recent();
+        self.codes.retain_recent();
     }
 }
 

@@ -4,16 +4,17 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
-use axum::routing::{MethodRouter, any, get, post, put};
+use axum::routing::{MethodRouter, any, delete, get, post, put};
 use tower::ServiceBuilder;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::app::App;
 use crate::error::not_found;
+use crate::explorer::sample;
 use crate::jobs::{events, result};
 use crate::scheduling::{leases, link};
-use crate::{accounts, blobs, explorer, jobs};
+use crate::{accounts, blobs, devices, explorer, jobs};
 
 /// Largest JSON body, in bytes.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -33,6 +34,13 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/accounts", post(accounts::routes::open_account)),
         route("GET", "/v1/account", get(accounts::routes::show_account)),
         route("POST", "/v1/sessions", post(accounts::routes::open_session)),
+        route("DELETE", "/v1/sessions", delete(accounts::routes::end_session)),
+        route("GET", "/v1/account/entries", get(accounts::routes::list_entries)),
+        route("GET", "/v1/account/keys", get(accounts::routes::list_keys)),
+        route("POST", "/v1/account/keys", post(accounts::routes::make_key)),
+        route("DELETE", "/v1/account/keys/{id}", delete(accounts::routes::revoke_key)),
+        route("GET", "/v1/devices", get(devices::routes::list_devices)),
+        route("POST", "/v1/device-codes", post(devices::routes::make_device_code)),
         route("POST", "/v1/blobs", post(blobs::routes::upload_blob).layer(DefaultBodyLimit::disable())),
         route("GET", "/v1/blobs/{hash}", get(blobs::routes::download_blob)),
         route("POST", "/v1/quotes", post(jobs::routes::quote_job)),
@@ -40,12 +48,24 @@ pub fn routes() -> Vec<Route> {
         route("GET", "/v1/jobs", get(jobs::routes::list_jobs)),
         route("GET", "/v1/jobs/{id}", get(jobs::routes::show_job)),
         route("GET", "/v1/jobs/{id}/progress", get(events::job_progress)),
+        route("GET", "/v1/jobs/{id}/detail", get(jobs::routes::show_job_detail)),
         route("GET", "/v1/jobs/{id}/events", get(events::job_events)),
         route("GET", "/v1/jobs/{id}/result", get(result::job_result)),
         route("POST", "/v1/jobs/{id}/cancel", post(jobs::routes::cancel_job)),
         route("POST", "/v1/jobs/{id}/publish", post(jobs::routes::publish_job)),
         route("POST", "/v1/jobs/{id}/unpublish", post(jobs::routes::unpublish_job)),
+        route("GET", "/v1/public/overview", get(explorer::routes::show_overview)),
+        route("GET", "/v1/public/devices", get(explorer::routes::list_public_devices)),
+        route("GET", "/v1/public/devices/{id}", get(explorer::routes::show_public_device)),
+        route("GET", "/v1/public/jobs", get(explorer::routes::list_public_jobs)),
         route("GET", "/v1/public/jobs/{id}", get(explorer::routes::show_public_job)),
+        route("GET", "/v1/public/jobs/{id}/sample", get(sample::show_sample)),
+        route("GET", "/v1/public/jobs/{id}/sample/model", get(sample::sample_model)),
+        route("GET", "/v1/public/jobs/{id}/sample/input", get(sample::sample_input)),
+        route("GET", "/v1/public/jobs/{id}/sample/output", get(sample::sample_output)),
+        route("GET", "/v1/public/receipts", get(explorer::routes::list_public_receipts)),
+        route("GET", "/v1/public/receipts/{id}", get(explorer::routes::show_public_receipt)),
+        route("GET", "/v1/public/search", get(explorer::routes::search)),
         route("GET", "/v1/devices/socket", any(link::connect_device)),
         route("GET", "/v1/leases/{pass}/model", get(leases::lease_model)),
         route("GET", "/v1/leases/{pass}/input", get(leases::lease_input)),

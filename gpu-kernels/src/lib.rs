@@ -9,3 +9,6 @@ pub mod error;
 pub mod gpu;
 pub mod graph;
 pub mod kernels;
+#[cfg(feature = "wgpu")]
+pub mod measure;
+pub mod tolerance;

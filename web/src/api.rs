@@ -1,9 +1,12 @@
-//! The API as pages use it: in process on the server, over HTTP in the browser.
+//! The API as pages and islands use it: in process on the server, over HTTP in the browser.
 
 use serde::de::DeserializeOwned;
+use wire::explorer::{
+    Hit, Overview, Page, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt, PublicReceiptPage, Sample,
+};
 use wire::{
-    Account, ErrorBody, ErrorCode, Job, JobId, JobProgress, NewAccount, OpenedAccount, PublicJob, Quote, QuoteRequest,
-    SubmitJob,
+    Account, AccountKey, DeviceCode, DeviceId, ErrorBody, ErrorCode, Job, JobDetail, JobId, JobPage, JobProgress,
+    LeaseId, LedgerEntry, MadeKey, NewAccount, NewKey, OpenedAccount, PublicJob, Quote, QuoteRequest, SubmitJob,
 };
 
 /// Why a page has no answer.
@@ -27,6 +30,11 @@ impl Failure {
         matches!(self, Self::Refused { body, .. } if body.field.as_deref() == Some(field))
     }
 
+    /// The caller has no session, or it has ended.
+    pub fn is_unauthorized(&self) -> bool {
+        self.code() == Some(ErrorCode::Unauthorized)
+    }
+
     /// What to tell a person.
     pub fn message(&self) -> String {
         match self {
@@ -36,26 +44,94 @@ impl Failure {
     }
 }
 
-fn parse<T: DeserializeOwned>(status: u16, body: &[u8]) -> Result<T, Failure> {
-    if (200..300).contains(&status) {
-        return serde_json::from_slice(body).map_err(|_not_ours| Failure::Unreachable);
+/// Reads of the API.
+#[derive(Clone, Default)]
+pub struct Api {
+    #[cfg(feature = "ssr")]
+    server: Option<Server>,
+}
+
+impl Api {
+    pub async fn account(&self) -> Result<Account, Failure> {
+        self.get("/v1/account").await
     }
-    match serde_json::from_slice(body) {
+
+    pub async fn keys(&self) -> Result<Vec<AccountKey>, Failure> {
+        self.get("/v1/account/keys").await
+    }
+
+    /// `query` begins with its question mark, or is empty.
+    pub async fn entries(&self, query: &str) -> Result<Page<LedgerEntry>, Failure> {
+        self.get(&format!("/v1/account/entries{query}")).await
+    }
+
+    pub async fn devices(&self) -> Result<Vec<PublicDevice>, Failure> {
+        self.get("/v1/devices").await
+    }
+
+    pub async fn jobs(&self, query: &str) -> Result<JobPage, Failure> {
+        self.get(&format!("/v1/jobs{query}")).await
+    }
+
+    pub async fn job(&self, id: JobId) -> Result<Job, Failure> {
+        self.get(&format!("/v1/jobs/{id}")).await
+    }
+
+    pub async fn job_progress(&self, id: JobId) -> Result<JobProgress, Failure> {
+        self.get(&format!("/v1/jobs/{id}/progress")).await
+    }
+
+    pub async fn job_detail(&self, id: JobId) -> Result<JobDetail, Failure> {
+        self.get(&format!("/v1/jobs/{id}/detail")).await
+    }
+
+    pub async fn overview(&self) -> Result<Overview, Failure> {
+        self.get("/v1/public/overview").await
+    }
+
+    pub async fn public_devices(&self, query: &str) -> Result<Page<PublicDevice>, Failure> {
+        self.get(&format!("/v1/public/devices{query}")).await
+    }
+
+    pub async fn public_device(&self, id: DeviceId, query: &str) -> Result<PublicDevicePage, Failure> {
+        self.get(&format!("/v1/public/devices/{id}{query}")).await
+    }
+
+    pub async fn public_jobs(&self, query: &str) -> Result<Page<PublicJobRow>, Failure> {
+        self.get(&format!("/v1/public/jobs{query}")).await
+    }
+
+    pub async fn public_job(&self, id: JobId) -> Result<PublicJob, Failure> {
+        self.get(&format!("/v1/public/jobs/{id}")).await
+    }
+
+    pub async fn sample(&self, id: JobId) -> Result<Sample, Failure> {
+        self.get(&format!("/v1/public/jobs/{id}/sample")).await
+    }
+
+    pub async fn receipts(&self, query: &str) -> Result<Page<PublicReceipt>, Failure> {
+        self.get(&format!("/v1/public/receipts{query}")).await
+    }
+
+    pub async fn receipt(&self, id: LeaseId) -> Result<PublicReceiptPage, Failure> {
+        self.get(&format!("/v1/public/receipts/{id}")).await
+    }
+
+    pub async fn search(&self, query: &str) -> Result<Vec<Hit>, Failure> {
+        self.get(&format!("/v1/public/search{query}")).await
+    }
+}
+
+fn parse<T: DeserializeOwned>(status: u16, body: &[u8]) -> Result<T, Failure> {
+    // As text, like an island's properties: one parser in the bundle, not two.
+    let text = std::str::from_utf8(if status == 204 { b"null" } else { body }).unwrap_or_default();
+    if (200..300).contains(&status) {
+        return serde_json::from_str(text).map_err(|_not_ours| Failure::Unreachable);
+    }
+    match serde_json::from_str(text) {
         Ok(body) => Err(Failure::Refused { status, body }),
         Err(_not_ours) => Err(Failure::Unreachable),
     }
-}
-
-pub async fn account() -> Result<Account, Failure> {
-    get("/v1/account").await
-}
-
-pub async fn job_progress(id: JobId) -> Result<JobProgress, Failure> {
-    get(&format!("/v1/jobs/{id}/progress")).await
-}
-
-pub async fn public_job(id: JobId) -> Result<PublicJob, Failure> {
-    get(&format!("/v1/public/jobs/{id}")).await
 }
 
 pub async fn open_account() -> Result<OpenedAccount, Failure> {
@@ -75,28 +151,45 @@ pub async fn set_published(id: JobId, published: bool) -> Result<Job, Failure> {
     post(&format!("/v1/jobs/{id}/{verb}"), &()).await
 }
 
+pub async fn make_device_code() -> Result<DeviceCode, Failure> {
+    post("/v1/device-codes", &()).await
+}
+
+pub async fn make_key(request: &NewKey) -> Result<MadeKey, Failure> {
+    post("/v1/account/keys", request).await
+}
+
+pub async fn revoke_key(id: &str) -> Result<(), Failure> {
+    delete(&format!("/v1/account/keys/{id}")).await
+}
+
+pub async fn sign_out() -> Result<(), Failure> {
+    delete("/v1/sessions").await
+}
+
 /// Where a job's events come from.
 pub fn events_path(id: JobId) -> String {
     format!("/v1/jobs/{id}/events")
 }
 
-/// Where a done job's result comes from.
-pub fn result_path(id: JobId) -> String {
-    format!("/v1/jobs/{id}/result")
+/// Where a done job's result comes from, as `npy`, `csv` or `json`.
+pub fn result_path(id: JobId, format: &str) -> String {
+    format!("/v1/jobs/{id}/result?format={format}")
 }
 
-pub use transport::{Server, sign_in, submit, upload};
-use transport::{get, post};
+#[cfg(feature = "ssr")]
+pub use transport::Server;
+use transport::{delete, post};
+pub use transport::{sign_in, submit, upload};
 
 #[cfg(feature = "ssr")]
 mod transport {
     use std::pin::Pin;
     use std::sync::Arc;
 
-    use leptos::prelude::use_context;
     use serde::Serialize;
 
-    use super::{Account, DeserializeOwned, Failure, Job, SubmitJob, parse};
+    use super::{Account, Api, DeserializeOwned, Failure, Job, SubmitJob, parse};
 
     type Answer = Pin<Box<dyn Future<Output = (u16, Vec<u8>)> + Send>>;
 
@@ -104,15 +197,25 @@ mod transport {
     #[derive(Clone)]
     pub struct Server(pub Arc<dyn Fn(String) -> Answer + Send + Sync>);
 
-    pub(super) async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Failure> {
-        let server = use_context::<Server>().ok_or(Failure::Unreachable)?;
-        let (status, body) = (server.0)(path.to_owned()).await;
-        parse(status, &body)
+    impl Api {
+        pub fn in_process(server: Server) -> Self {
+            Self { server: Some(server) }
+        }
+
+        pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+            let server = self.server.as_ref().ok_or(Failure::Unreachable)?;
+            let (status, body) = (server.0)(path.to_owned()).await;
+            parse(status, &body)
+        }
     }
 
     // The server renders; what changes something comes from the browser.
 
     pub(super) async fn post<T>(_path: &str, _body: &impl Serialize) -> Result<T, Failure> {
+        std::future::ready(Err(Failure::Unreachable)).await
+    }
+
+    pub(super) async fn delete(_path: &str) -> Result<(), Failure> {
         std::future::ready(Err(Failure::Unreachable)).await
     }
 
@@ -135,11 +238,13 @@ mod transport {
     use send_wrapper::SendWrapper;
     use serde::Serialize;
 
-    use super::{Account, DeserializeOwned, Failure, Job, SubmitJob, parse};
+    use super::{Account, Api, DeserializeOwned, Failure, Job, SubmitJob, parse};
 
-    /// The browser needs none: it asks where the page came from.
-    #[derive(Clone)]
-    pub struct Server;
+    impl Api {
+        pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+            SendWrapper::new(async { read(Request::get(path).send().await).await }).await
+        }
+    }
 
     fn unreachable(_error: gloo_net::Error) -> Failure {
         Failure::Unreachable
@@ -151,13 +256,13 @@ mod transport {
         parse(response.status(), &body)
     }
 
-    pub(super) async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Failure> {
-        SendWrapper::new(async { read(Request::get(path).send().await).await }).await
-    }
-
     pub(super) async fn post<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Result<T, Failure> {
         let request = Request::post(path).json(body).map_err(unreachable)?;
         read(request.send().await).await
+    }
+
+    pub(super) async fn delete(path: &str) -> Result<(), Failure> {
+        read(Request::delete(path).send().await).await
     }
 
     pub async fn upload(file: web_sys::File) -> Result<wire::Blob, Failure> {

@@ -33,10 +33,50 @@ pub fn flops(value: u64) -> String {
     format!("{}.{} {unit}", count(tenths / 10), tenths % 10)
 }
 
+/// Operations given in thousands.
+pub fn kflop(value: u64) -> String {
+    if value >= 1_000_000_000_000 {
+        let tenths = value / 100_000_000_000;
+        return format!("{}.{} PFLOP", count(tenths / 10), tenths % 10);
+    }
+    flops(value.saturating_mul(1000))
+}
+
+/// Operations a second; a dash where none was measured.
+pub fn speed(flops_per_sec: u64) -> String {
+    if flops_per_sec == 0 { "–".to_owned() } else { format!("{}/s", flops(flops_per_sec)) }
+}
+
+/// Hundredths of a percent.
+pub fn percent(bps: u64) -> String {
+    format!("{}.{} %", bps / 100, bps % 100 / 10)
+}
+
+/// A length of time as people say it: `4 s`, `2 min`, `3 h 5 min`.
+pub fn duration(secs: u64) -> String {
+    match (secs / 3600, secs % 3600 / 60, secs % 60) {
+        (0, 0, secs) => format!("{secs} s"),
+        (0, minutes, secs) if minutes < 10 && secs > 0 => format!("{minutes} min {secs} s"),
+        (0, minutes, _) => format!("{minutes} min"),
+        (hours, 0, _) => format!("{hours} h"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
 /// `2026-11-22 18:40:07 UTC`, by the civil calendar (Hinnant, `civil_from_days`).
 pub fn utc(time: Micros) -> String {
-    let secs = time.div_euclid(1_000_000);
-    let (days, rest) = (secs.div_euclid(86_400), secs.rem_euclid(86_400));
+    let rest = time.div_euclid(1_000_000).rem_euclid(86_400);
+    format!("{} {:02}:{:02}:{:02} UTC", day(time), rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+/// `2026-11-22T18:40:07Z`.
+pub fn machine(time: Micros) -> String {
+    utc(time).replacen(' ', "T", 1).replace(" UTC", "Z")
+}
+
+/// `2026-11-22`.
+pub fn day(time: Micros) -> String {
+    let days = time.div_euclid(86_400_000_000);
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
     let doe = z.rem_euclid(146_097);
@@ -45,7 +85,7 @@ pub fn utc(time: Micros) -> String {
     let mp = (5 * doy + 2) / 153;
     let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
     let year = yoe + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", rest / 3600, rest / 60 % 60, rest % 60)
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// Time between two moments, in seconds with one decimal.
@@ -69,6 +109,8 @@ mod tests {
             [flops(12), flops(151_000), flops(271_480_000), flops(2_050_000_000_000)],
             ["12 FLOP", "151.0 kFLOP", "271.4 MFLOP", "2.0 TFLOP"]
         );
+        assert_eq!([kflop(0), kflop(2_050), kflop(3_400_000_000_000)], ["0 FLOP", "2.0 MFLOP", "3.4 PFLOP"]);
+        assert_eq!([speed(0), speed(1_500_000_000), percent(1234)], ["–", "1.5 GFLOP/s", "12.3 %"]);
     }
 
     #[test]
@@ -76,6 +118,8 @@ mod tests {
         assert_eq!(utc(0), "1970-01-01 00:00:00 UTC");
         assert_eq!(utc(951_827_696_000_000), "2000-02-29 12:34:56 UTC");
         assert_eq!(utc(1_795_372_807_000_000), "2026-11-22 18:40:07 UTC");
+        assert_eq!(machine(1_795_372_807_000_000), "2026-11-22T18:40:07Z");
         assert_eq!(seconds(1_000_000, 3_450_000), "2.4 s");
+        assert_eq!([4, 60, 65, 700, 7_200, 11_100].map(duration), ["4 s", "1 min", "1 min 5 s", "11 min", "2 h", "3 h 5 min"]);
     }
 }

@@ -1,21 +1,28 @@
-//! Portal, lend page and explorer. Rendered inside the edge with feature `ssr`, hydrated in the
-//! browser with feature `hydrate`; pages fetch, components show.
+//! Landing page, portal, lend page and explorer.
+//!
+//! The server loads a page's data, then renders the whole document (feature `ssr`). What moves is an
+//! island: a component that the browser wakes up in place (feature `hydrate`). A page without
+//! islands needs no Wasm, and no page needs JavaScript to be read.
 
 #![recursion_limit = "256"]
 #![expect(unreachable_pub, reason = "a component's macro makes its function as visible as its props")]
 
 pub mod api;
-pub mod app;
 pub mod components;
+#[cfg(feature = "ssr")]
+pub mod document;
 pub mod format;
+pub mod islands;
+#[cfg(feature = "ssr")]
 pub mod pages;
 pub mod route;
 pub mod text;
+pub mod visit;
 
-/// Takes over the page that the server rendered.
+/// Makes the browser ready for islands; `page.js` then wakes each of them.
 #[cfg(feature = "hydrate")]
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
     console_error_panic_hook::set_once();
-    leptos::mount::hydrate_body(app::App);
+    leptos::mount::hydrate_islands();
 }

@@ -1,22 +1,136 @@
 //! Every page's address.
 
-use wire::JobId;
+use wire::explorer::Hit;
+use wire::{DeviceId, JobId, LeaseId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
+    Landing,
+    Jobs,
     NewJob,
     Job(JobId),
     Lend,
-    ExplorerJob(JobId),
+    Account,
+    Calculator,
+    Explorer,
+    Devices,
+    Device(DeviceId),
+    PublicJobs,
+    PublicJob(JobId),
+    Receipts,
+    Receipt(LeaseId),
+    Search,
 }
 
 impl Page {
     pub fn path(self) -> String {
         match self {
+            Self::Landing => "/".to_owned(),
+            Self::Jobs => "/jobs".to_owned(),
             Self::NewJob => "/jobs/new".to_owned(),
             Self::Job(id) => format!("/jobs/{id}"),
             Self::Lend => "/lend".to_owned(),
-            Self::ExplorerJob(id) => format!("/explorer/jobs/{id}"),
+            Self::Account => "/account".to_owned(),
+            Self::Calculator => "/calculator".to_owned(),
+            Self::Explorer => "/explorer".to_owned(),
+            Self::Devices => "/explorer/devices".to_owned(),
+            Self::Device(id) => format!("/explorer/devices/{id}"),
+            Self::PublicJobs => "/explorer/jobs".to_owned(),
+            Self::PublicJob(id) => format!("/explorer/jobs/{id}"),
+            Self::Receipts => "/explorer/receipts".to_owned(),
+            Self::Receipt(id) => format!("/explorer/receipts/{id}"),
+            Self::Search => "/explorer/search".to_owned(),
+        }
+    }
+
+    /// The page at a path. `None` where there is none.
+    pub fn parse(path: &str) -> Option<Self> {
+        let parts: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+        match parts.as_slice() {
+            [""] => Some(Self::Landing),
+            ["jobs"] => Some(Self::Jobs),
+            ["jobs", "new"] => Some(Self::NewJob),
+            ["jobs", id] => id.parse().ok().map(Self::Job),
+            ["lend"] => Some(Self::Lend),
+            ["account"] => Some(Self::Account),
+            ["calculator"] => Some(Self::Calculator),
+            ["explorer"] => Some(Self::Explorer),
+            ["explorer", "devices"] => Some(Self::Devices),
+            ["explorer", "devices", id] => id.parse().ok().map(Self::Device),
+            ["explorer", "jobs"] => Some(Self::PublicJobs),
+            ["explorer", "jobs", id] => id.parse().ok().map(Self::PublicJob),
+            ["explorer", "receipts"] => Some(Self::Receipts),
+            ["explorer", "receipts", id] => id.parse().ok().map(Self::Receipt),
+            ["explorer", "search"] => Some(Self::Search),
+            _ => None,
+        }
+    }
+
+    /// Whether everyone sees the same page: it knows no session and may be kept by caches.
+    pub fn is_public(self) -> bool {
+        match self {
+            Self::Landing
+            | Self::Calculator
+            | Self::Explorer
+            | Self::Devices
+            | Self::Device(_)
+            | Self::PublicJobs
+            | Self::PublicJob(_)
+            | Self::Receipts
+            | Self::Receipt(_)
+            | Self::Search => true,
+            Self::Jobs | Self::NewJob | Self::Job(_) | Self::Lend | Self::Account => false,
+        }
+    }
+
+    /// Whether the page has a picture for link previews.
+    pub fn has_preview(self) -> bool {
+        self.is_public() && self != Self::Search
+    }
+
+    /// Where what a search found is shown.
+    pub fn of(hit: &Hit) -> Self {
+        match hit {
+            Hit::Device(id) => Self::Device(*id),
+            Hit::Job(id) => Self::PublicJob(*id),
+            Hit::Receipt(id) => Self::Receipt(*id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_leads_back_to_its_page() {
+        let job = JobId::from_parts(1, [7; 10]);
+        let pages = [
+            Page::Landing,
+            Page::Jobs,
+            Page::NewJob,
+            Page::Job(job),
+            Page::Lend,
+            Page::Account,
+            Page::Calculator,
+            Page::Explorer,
+            Page::Devices,
+            Page::Device(DeviceId([3; 32])),
+            Page::PublicJobs,
+            Page::PublicJob(job),
+            Page::Receipts,
+            Page::Receipt(LeaseId([4; 16])),
+            Page::Search,
+        ];
+        for page in pages {
+            assert_eq!(Page::parse(&page.path()), Some(page));
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_has_no_page() {
+        for path in ["", "jobs", "/jobs/", "/jobs/1", "/explorer/devices/zz", "/explorer/jobs/x/y", "/../etc", "//"] {
+            assert_eq!(Page::parse(path), None, "{path}");
         }
     }
 }

@@ -21,6 +21,7 @@ mod agent {
     use gpu_kernels::gpu::Gpu;
     use tracing_subscriber::EnvFilter;
     use worker::identity::Identity;
+    use worker::link::Credentials;
     use worker::link::native::{Options, run};
     use worker::run::Engine;
 
@@ -46,6 +47,9 @@ mod agent {
         /// An account's key, to earn for that account; without one the device earns as a guest.
         #[arg(long, env = "TESSERA_KEY", hide_env_values = true)]
         key: Option<String>,
+        /// A device code from the lend page, to link this machine to your account. It works once.
+        #[arg(long, conflicts_with = "key")]
+        code: Option<String>,
         /// Where the device's own key is kept; made on first use.
         #[arg(long, env = "TESSERA_DEVICE_KEY_FILE")]
         device_key_file: Option<PathBuf>,
@@ -75,7 +79,7 @@ mod agent {
             let gpu = Gpu::open(budget::NATIVE).await?;
             tracing::info!(name = gpu.info.name, backend = gpu.info.backend, software = gpu.info.software, "GPU");
             let engine = Arc::new(Engine::new(gpu, identity));
-            let options = Options { url: arguments.url, key: arguments.key, duty_percent: arguments.duty };
+            let options = Options { url: arguments.url, account: Credentials { key: arguments.key, code: arguments.code }, duty_percent: arguments.duty };
             let stop = async {
                 if let Err(error) = asked_to_stop().await {
                     tracing::error!(%error, "signals cannot be heard");

@@ -1,6 +1,7 @@
 //! A lease turned into a signed receipt: fetch, compute, upload, sign.
 
 use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
@@ -9,14 +10,21 @@ use gpu_kernels::error::GpuError;
 use gpu_kernels::gpu::{Gpu, GpuInfo};
 use gpu_kernels::graph::ModelError;
 use gpu_kernels::graph::forward::RunError;
+use gpu_kernels::measure::Measured;
 use wire::device::INFER;
+use wire::explorer::Sample;
+use wire::lend::Recomputed;
 use wire::{BlobHash, LeaseGrant, Receipt, Signature, TileHash, merkle};
 
 use crate::identity::Identity;
 use crate::programs::infer::Infer;
+use crate::programs::recompute::{Fetched, recompute};
 use crate::{device, link};
 
 use crate::device::MaybeSend;
+
+/// Between two submissions of a measurement.
+const BREATH: Duration = Duration::from_millis(1);
 
 /// Bytes over HTTP: `reqwest` natively, `fetch` in a tab.
 pub trait Transfer {
@@ -74,11 +82,13 @@ impl Pace {
         self.abandoned.load(Ordering::Relaxed)
     }
 
-    async fn rest(&self, busy: Duration) {
+    /// Rests as the duty cycle asks; breaks off a run whose lease is gone.
+    async fn rest(&self, busy: Duration) -> ControlFlow<()> {
         let rest = link::rest_after(busy, self.duty_percent.load(Ordering::Relaxed));
         if !rest.is_zero() && !self.is_abandoned() {
             device::sleep(rest).await;
         }
+        if self.is_abandoned() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
@@ -129,6 +139,28 @@ impl Engine {
         Ok(Outcome { receipt, signature, busy })
     }
 
+    /// Measures the device with nothing else on it.
+    pub async fn measure(&self, time: Duration) -> Result<Measured, GpuError> {
+        // A breath between submissions keeps a tab's page alive.
+        let run = async move |(gpu, _): &mut (Gpu, Infer)| gpu.measure(time, async || device::sleep(BREATH).await).await;
+        self.gpu.with(run).await
+    }
+
+    /// Computes one tile of a published job again.
+    pub async fn recompute(&self, http: &impl Transfer, sample: Sample) -> Result<Recomputed, RunFailure> {
+        let path = |part: &str| {
+            format!("/v1/public/jobs/{}/sample/{part}?tile={}", sample.statement.receipt.job, sample.tile)
+        };
+        let fetched = Fetched {
+            model: http.get(&path("model")).await?,
+            input: http.get(&path("input")).await?,
+            output: http.get(&path("output")).await?,
+            sample,
+        };
+        let run = async move |(gpu, infer): &mut (Gpu, Infer)| recompute(gpu, infer, &fetched).await;
+        self.gpu.with(run).await
+    }
+
     fn receipt(&self, grant: &LeaseGrant, output: &[u8]) -> Receipt {
         let tile_bytes = usize::try_from(grant.tile_rows * grant.output_row_len * 4).unwrap_or(usize::MAX);
         let leaves = output
@@ -169,7 +201,7 @@ async fn infer_rows(
     let busy = Cell::new(Duration::ZERO);
     let paced = async |took: Duration| {
         busy.set(busy.get() + took);
-        pace.rest(took).await;
+        pace.rest(took).await
     };
     let output =
         infer.run(gpu, grant.model, &grant.row_shape, rows, &input, paced).await.ok_or(RunFailure::Evicted)??;

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncWriteExt;
-use wire::{
+use wire::{DeviceCode, explorer, 
     Account, Blob, ErrorBody, Job, JobId, JobPage, JobProgress, NewAccount, OpenedAccount, Quote, QuoteRequest,
     SubmitJob,
 };
@@ -83,6 +83,21 @@ impl Client {
 
     pub async fn account(&self) -> Result<Account, ClientError> {
         self.get("/v1/account").await
+    }
+
+    /// Devices by verified work, most first: the explorer's first page.
+    pub async fn public_devices(&self) -> Result<explorer::Page<explorer::PublicDevice>, ClientError> {
+        self.get("/v1/public/devices").await
+    }
+
+    /// Receipts of the whole network, newest first: the explorer's first page.
+    pub async fn public_receipts(&self) -> Result<explorer::Page<explorer::PublicReceipt>, ClientError> {
+        self.get("/v1/public/receipts").await
+    }
+
+    /// A code that links one device to this account, once, within fifteen minutes.
+    pub async fn device_code(&self) -> Result<DeviceCode, ClientError> {
+        self.post("/v1/device-codes", &()).await
     }
 
     /// Uploads a file as it is read. Uploading twice is harmless.

@@ -2,20 +2,27 @@ use std::net::SocketAddr;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Response};
-use wire::{AccountId, Credits, ErrorCode, NewAccount, OpenedAccount};
+use serde::Deserialize;
+use wire::explorer::Page;
+use wire::{AccountId, AccountKey, Credits, ErrorCode, LedgerEntry, MadeKey, Micros, NewAccount, NewKey, OpenedAccount};
 
 use super::store;
 use crate::app::App;
-use crate::auth::{Caller, hash_secret, new_key, new_session, session_cookie};
+use crate::auth::{
+    Caller, ended_cookie, hash_secret, new_key, new_session, session_cookie, session_token,
+};
 use crate::billing;
-use crate::error::{ApiResult, Refusal, invalid, unauthorized};
-use crate::json::Body;
+use crate::db::{DbConnection, count};
+use crate::error::{ApiError, ApiResult, Refusal, conflict, invalid, not_found, unauthorized};
+use crate::json::{At, Body, Params};
 use crate::random;
 
 const NAME_MAX: usize = 64;
+const KEYS_MAX: i64 = 50;
+const ENTRIES_MAX: i64 = 200;
 /// What a development server gives a new account.
 const FAUCET: Credits = Credits::from_micros(100_000_000);
 
@@ -32,13 +39,7 @@ pub async fn open_account(
         return Err(Refusal::new(StatusCode::FORBIDDEN, ErrorCode::NotInDevelopment, message).into());
     }
     app.limits.check_account(from.ip())?;
-    if request.name.chars().count() > NAME_MAX || request.name.chars().any(char::is_control) {
-        return Err(invalid(
-            ErrorCode::MalformedRequest,
-            "name",
-            "a name has at most 64 characters and no control characters",
-        ));
-    }
+    check_name(&request.name)?;
     let now = app.clock.now();
     let (millis, bytes) = random::id_parts(now);
     let account = AccountId::from_parts(millis, bytes);
@@ -49,7 +50,7 @@ pub async fn open_account(
 
     let mut tx = app.db.begin_write().await?;
     store::insert_account(&mut tx, account, "customer", name, now).await?;
-    store::insert_key(&mut tx, account, &hash_secret(&key), now).await?;
+    insert_key(&mut tx, account, &key, "First key", now).await?;
     store::insert_session(&mut tx, account, &hash_secret(&token), expires_at).await?;
     store::delete_expired_sessions(&mut tx, now).await?;
     billing::store::post(&mut tx, &transfer).await?;
@@ -58,6 +59,91 @@ pub async fn open_account(
 
     let cookie = session_cookie(&token, app.config.public_url.starts_with("https:"));
     Ok((StatusCode::CREATED, [(SET_COOKIE, cookie)], Json(OpenedAccount { account: opened, key })).into_response())
+}
+
+async fn insert_key(
+    conn: &mut DbConnection,
+    account: AccountId,
+    key: &str,
+    name: &str,
+    now: Micros,
+) -> sqlx::Result<()> {
+    let hint = key.get(key.len().saturating_sub(4)..).unwrap_or_default();
+    store::insert_key(conn, account, store::NewKeyRow { key_hash: &hash_secret(key), name, hint }, now).await
+}
+
+fn check_name(name: &str) -> Result<(), ApiError> {
+    if name.chars().count() > NAME_MAX || name.chars().any(char::is_control) {
+        let message = "a name has at most 64 characters and no control characters";
+        return Err(invalid(ErrorCode::MalformedRequest, "name", message));
+    }
+    Ok(())
+}
+
+/// List the account's keys
+pub async fn list_keys(caller: Caller, State(app): State<App>) -> ApiResult<Json<Vec<AccountKey>>> {
+    Ok(Json(store::list_keys(&mut *app.db.read().await?, caller.account).await?))
+}
+
+/// Make another key
+pub async fn make_key(
+    caller: Caller,
+    State(app): State<App>,
+    Body(request): Body<NewKey>,
+) -> ApiResult<(StatusCode, Json<MadeKey>)> {
+    check_name(&request.name)?;
+    let now = app.clock.now();
+    let secret = new_key();
+    let mut tx = app.db.begin_write().await?;
+    if count(store::list_keys(&mut tx, caller.account).await?.len()) >= KEYS_MAX {
+        return Err(conflict(ErrorCode::TooManyKeys, "an account has at most 50 keys; revoke one first"));
+    }
+    insert_key(&mut tx, caller.account, &secret, &request.name, now).await?;
+    let keys = store::list_keys(&mut tx, caller.account).await?;
+    let hash = hash_secret(&secret);
+    let key = keys.into_iter().find(|key| key.id == store::key_id(&hash)).ok_or_else(|| not_found("key"))?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(MadeKey { key, secret })))
+}
+
+/// Revoke a key
+///
+/// The last one stays: without it nobody could sign in again.
+pub async fn revoke_key(caller: Caller, State(app): State<App>, At(key): At<String>) -> ApiResult<StatusCode> {
+    let mut tx = app.db.begin_write().await?;
+    if !store::delete_key(&mut tx, caller.account, &key).await? {
+        return Err(not_found("key"));
+    }
+    if store::list_keys(&mut tx, caller.account).await?.is_empty() {
+        return Err(conflict(ErrorCode::LastKey, "this is the account's last key; make another before you revoke it"));
+    }
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Deserialize)]
+pub struct EntryParams {
+    after: Option<String>,
+    limit: Option<i64>,
+}
+
+/// List the account's movements of money, newest first
+pub async fn list_entries(
+    caller: Caller,
+    State(app): State<App>,
+    Params(params): Params<EntryParams>,
+) -> ApiResult<Json<Page<LedgerEntry>>> {
+    let limit = params.limit.unwrap_or(50).clamp(1, ENTRIES_MAX);
+    let after = params.after.as_deref().map(billing::store::EntryCursor::parse);
+    let after = match after {
+        Some(None) => {
+            let message = "pass what 'next' of the page before said, unchanged";
+            return Err(invalid(ErrorCode::MalformedRequest, "after", message));
+        }
+        Some(Some(cursor)) => Some(cursor),
+        None => None,
+    };
+    Ok(Json(billing::store::list_entries(&mut *app.db.read().await?, caller.account, after, limit).await?))
 }
 
 /// Show the caller's account
@@ -77,4 +163,14 @@ pub async fn open_session(caller: Caller, State(app): State<App>) -> ApiResult<R
     tx.commit().await?;
     let cookie = session_cookie(&token, app.config.public_url.starts_with("https:"));
     Ok((StatusCode::CREATED, [(SET_COOKIE, cookie)], Json(account)).into_response())
+}
+
+/// Sign out: this browser's session ends
+pub async fn end_session(_caller: Caller, State(app): State<App>, headers: HeaderMap) -> ApiResult<Response> {
+    if let Some(token) = session_token(&headers) {
+        let mut tx = app.db.begin_write().await?;
+        store::delete_session(&mut tx, &hash_secret(token)).await?;
+        tx.commit().await?;
+    }
+    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, ended_cookie())]).into_response())
 }

@@ -1,5 +1,5 @@
 use sqlx::FromRow;
-use wire::{Account, AccountId, AccountKind, Credits, Micros};
+use wire::{Account, AccountId, AccountKey, AccountKind, Credits, Micros};
 
 use crate::db::{DbConnection, flag, id};
 
@@ -36,13 +36,66 @@ pub async fn insert_account(
     Ok(())
 }
 
-pub async fn insert_key(conn: &mut DbConnection, account: AccountId, key_hash: &str, now: Micros) -> sqlx::Result<()> {
-    sqlx::query("insert into account_key (key_hash, account_id, created_at) values ($1, $2, $3)")
-        .bind(key_hash)
+/// A key as it is stored: never the secret itself.
+#[derive(Clone, Copy, Debug)]
+pub struct NewKeyRow<'a> {
+    pub key_hash: &'a str,
+    pub name: &'a str,
+    /// The secret's last characters.
+    pub hint: &'a str,
+}
+
+pub async fn insert_key(
+    conn: &mut DbConnection,
+    account: AccountId,
+    key: NewKeyRow<'_>,
+    now: Micros,
+) -> sqlx::Result<()> {
+    sqlx::query("insert into account_key (key_hash, account_id, name, hint, created_at) values ($1, $2, $3, $4, $5)")
+        .bind(key.key_hash)
         .bind(account.to_string())
+        .bind(key.name)
+        .bind(key.hint)
         .bind(now)
         .execute(conn)
         .await?;
+    Ok(())
+}
+
+/// An account's keys, oldest first. A key's id is the beginning of its hash.
+pub async fn list_keys(conn: &mut DbConnection, account: AccountId) -> sqlx::Result<Vec<AccountKey>> {
+    let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
+        "select key_hash, name, hint, created_at from account_key where account_id = $1 order by created_at, key_hash",
+    )
+    .bind(account.to_string())
+    .fetch_all(conn)
+    .await?;
+    let key = |(hash, name, hint, created_at): (String, String, String, i64)| AccountKey {
+        id: key_id(&hash).to_owned(),
+        name,
+        hint,
+        created_at,
+    };
+    Ok(rows.into_iter().map(key).collect())
+}
+
+/// What names a key to its owner.
+pub fn key_id(key_hash: &str) -> &str {
+    key_hash.get(..16).unwrap_or(key_hash)
+}
+
+/// `false` when the account has no such key.
+pub async fn delete_key(conn: &mut DbConnection, account: AccountId, key: &str) -> sqlx::Result<bool> {
+    let done = sqlx::query("delete from account_key where account_id = $1 and substr(key_hash, 1, 16) = $2")
+        .bind(account.to_string())
+        .bind(key)
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+pub async fn delete_session(conn: &mut DbConnection, token_hash: &str) -> sqlx::Result<()> {
+    sqlx::query("delete from session where token_hash = $1").bind(token_hash).execute(conn).await?;
     Ok(())
 }
 

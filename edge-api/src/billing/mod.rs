@@ -61,6 +61,8 @@ pub enum Kind {
     Mature,
     /// A settlement taken back, since a later check failed.
     Void,
+    /// From a guest's purses to the account that its device was linked to.
+    Claim,
 }
 
 impl Kind {
@@ -70,6 +72,7 @@ impl Kind {
             Self::Settle => "settle",
             Self::Mature => "mature",
             Self::Void => "void",
+            Self::Claim => "claim",
         }
     }
 }
@@ -170,6 +173,23 @@ pub fn faucet(from: AccountId, to: AccountId, amount: Credits, now: Micros) -> R
     Ok(Transfer::new(Kind::Faucet, None, None, now, legs))
 }
 
+/// All that a guest's device has earned, to the account that it was linked to.
+pub fn claim(
+    guest: AccountId,
+    to: AccountId,
+    device: DeviceId,
+    posted: Credits,
+    pending: Credits,
+    now: Micros,
+) -> Result<Transfer, CreditsOverflow> {
+    let mut legs = Vec::new();
+    for (purse, amount) in [(Purse::Posted, posted), (Purse::Pending, pending)] {
+        legs.push(Leg { account: guest, purse, amount: amount.checked_neg()? });
+        legs.push(Leg { account: to, purse, amount });
+    }
+    Ok(Transfer::new(Kind::Claim, None, Some(device), now, legs))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,7 +237,8 @@ mod tests {
         };
 
         for transfer in
-            [payment.settle(0), payment.void(0), payment.mature(0), faucet(account(4), account(1), payment.cost, 0)]
+            [payment.settle(0), payment.void(0), payment.mature(0), faucet(account(4), account(1), payment.cost, 0),
+             claim(account(5), account(1), payment.device, payment.cost, payment.fee, 0)]
         {
             let transfer = transfer.unwrap();
             assert_eq!(transfer.legs.iter().map(|leg| leg.amount.micros()).sum::<i64>(), 0, "{transfer:?}");

@@ -1,7 +1,8 @@
-use wire::{AccountId, Credits, JobId};
+use wire::explorer::Page;
+use wire::{AccountId, Credits, JobId, LedgerEntry};
 
-use super::{Purse, Transfer};
-use crate::db::DbConnection;
+use super::{BUCKET, Purse, Transfer};
+use crate::db::{DbConnection, id};
 
 /// Sets `amount` aside for a job. `false` when the account cannot cover it: nothing was written.
 pub async fn hold(conn: &mut DbConnection, job: JobId, account: AccountId, amount: Credits) -> sqlx::Result<bool> {
@@ -125,6 +126,89 @@ pub async fn post(conn: &mut DbConnection, transfer: &Transfer) -> sqlx::Result<
         .await?;
     }
     Ok(())
+}
+
+/// Where a list of entries goes on: the key of the last row shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryCursor {
+    bucket: i64,
+    kind: String,
+    job: String,
+    device: String,
+    purse: String,
+}
+
+impl EntryCursor {
+    /// From what [`Page::next`] said.
+    pub fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split('.').collect();
+        let [bucket, kind, job, device, purse] = parts.try_into().ok()?;
+        Some(Self {
+            bucket: bucket.parse().ok()?,
+            kind: kind.to_owned(),
+            job: job.to_owned(),
+            device: device.to_owned(),
+            purse: purse.to_owned(),
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct EntryRow {
+    bucket: i64,
+    kind: String,
+    job_id: String,
+    device_id: String,
+    purse: String,
+    amount: i64,
+}
+
+/// An account's entries, newest first.
+pub async fn list_entries(
+    conn: &mut DbConnection,
+    account: AccountId,
+    after: Option<EntryCursor>,
+    most: i64,
+) -> sqlx::Result<Page<LedgerEntry>> {
+    let after = after.unwrap_or(EntryCursor {
+        bucket: i64::MAX,
+        kind: String::new(),
+        job: String::new(),
+        device: String::new(),
+        purse: String::new(),
+    });
+    let mut rows: Vec<EntryRow> = sqlx::query_as(
+        "select bucket, kind, job_id, device_id, purse, amount
+        from ledger_entry
+        where account_id = $1
+          and (bucket < $2 or (bucket = $2 and (kind, job_id, device_id, purse) > ($3, $4, $5, $6)))
+        order by bucket desc, kind, job_id, device_id, purse
+        limit $7",
+    )
+    .bind(account.to_string())
+    .bind(after.bucket)
+    .bind(after.kind)
+    .bind(after.job)
+    .bind(after.device)
+    .bind(after.purse)
+    .bind(most.saturating_add(1))
+    .fetch_all(conn)
+    .await?;
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let more = rows.len() > most;
+    rows.truncate(most);
+    let next = rows.last().filter(|_| more).map(|row| {
+        format!("{}.{}.{}.{}.{}", row.bucket, row.kind, row.job_id, row.device_id, row.purse)
+    });
+    let entry = |row: EntryRow| LedgerEntry {
+        at: row.bucket.saturating_mul(BUCKET),
+        kind: row.kind,
+        purse: row.purse,
+        amount: Credits::from_micros(row.amount),
+        job: (!row.job_id.is_empty()).then(|| id(&row.job_id)),
+        device: (!row.device_id.is_empty()).then(|| id(&row.device_id)),
+    };
+    Ok(Page { rows: rows.into_iter().map(entry).collect(), next })
 }
 
 /// What the ledger must say of itself at any moment.

@@ -1,3 +1,5 @@
-//! What the edge remembers of devices.
+//! What the edge remembers of devices, and which are here.
 
+pub mod presence;
+pub mod routes;
 pub mod store;

@@ -1,8 +1,8 @@
 use sqlx::FromRow;
 use wire::device::DeviceClass;
-use wire::{AccountId, DeviceId, Hello, JobId, Micros};
+use wire::{AccountId, Credits, DeviceId, Hello, JobId, Micros};
 
-use crate::db::{DbConnection, flag, id, uncount};
+use crate::db::{DbConnection, count, flag, id, uncount};
 
 /// A device as the database knows it.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct DeviceRecord {
     pub passed: u64,
     pub suspended_until: Micros,
     pub created_at: Micros,
+    /// As last measured, in operations a second; 0 until it has shown one.
+    pub flops_per_sec: u64,
 }
 
 #[derive(FromRow)]
@@ -22,12 +24,13 @@ struct DeviceRow {
     passed: i64,
     suspended_until: i64,
     created_at: i64,
+    flops_per_sec: i64,
 }
 
 pub async fn find_device(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<Option<DeviceRecord>> {
     let row: Option<DeviceRow> = sqlx::query_as(
         "select device.account_id, account.verified, device.passed - device.passed_at_failure as passed,
-                device.suspended_until, device.created_at
+                device.suspended_until, device.created_at, device.flops_per_sec
         from device
         join account on account.account_id = device.account_id
         where device.device_id = $1",
@@ -41,6 +44,7 @@ pub async fn find_device(conn: &mut DbConnection, device: DeviceId) -> sqlx::Res
         passed: uncount(row.passed),
         suspended_until: row.suspended_until,
         created_at: row.created_at,
+        flops_per_sec: uncount(row.flops_per_sec),
     }))
 }
 
@@ -74,14 +78,199 @@ pub async fn upsert_device(
     Ok(())
 }
 
-/// Counts an accepted lease; returns its number in the device's life.
-pub async fn count_passed(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<i64> {
-    let (passed,): (i64,) =
-        sqlx::query_as("update device set passed = passed + 1 where device_id = $1 returning passed")
-            .bind(device.to_string())
-            .fetch_one(conn)
+/// Devices on this replica's sockets, as the explorer is to see them from `now` on.
+pub async fn mark_present(
+    conn: &mut DbConnection,
+    replica: &str,
+    device: DeviceId,
+    now: Micros,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into presence (device_id, replica_id, seen_at)
+        values ($1, $2, $3)
+        on conflict (device_id)
+        do update set replica_id = excluded.replica_id, seen_at = excluded.seen_at",
+    )
+    .bind(device.to_string())
+    .bind(replica)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The device left this replica, unless it has come to another since.
+pub async fn mark_absent(conn: &mut DbConnection, replica: &str, device: DeviceId, now: Micros) -> sqlx::Result<()> {
+    sqlx::query("delete from presence where device_id = $1 and replica_id = $2")
+        .bind(device.to_string())
+        .bind(replica)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query("update device set seen_at = $2 where device_id = $1 and seen_at < $2")
+        .bind(device.to_string())
+        .bind(now)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Forgets devices that no replica has vouched for since `before`.
+pub async fn delete_stale_presence(conn: &mut DbConnection, before: Micros) -> sqlx::Result<()> {
+    sqlx::query("delete from presence where seen_at < $1").bind(before).execute(conn).await?;
+    Ok(())
+}
+
+pub async fn add_online(conn: &mut DbConnection, device: DeviceId, day: i64, micros: i64) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into device_day (device_id, day, online_micros)
+        values ($1, $2, $3)
+        on conflict (device_id, day)
+        do update set online_micros = device_day.online_micros + excluded.online_micros",
+    )
+    .bind(device.to_string())
+    .bind(day)
+    .bind(micros)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Adds to what this replica's devices could have done in a period.
+pub async fn add_supply(
+    conn: &mut DbConnection,
+    replica: &str,
+    period: Micros,
+    device_micros: u64,
+    capacity_kflop: u64,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into supply_period (period, replica_id, device_micros, capacity_kflop)
+        values ($1, $2, $3, $4)
+        on conflict (period, replica_id)
+        do update set device_micros = supply_period.device_micros + excluded.device_micros,
+                      capacity_kflop = supply_period.capacity_kflop + excluded.capacity_kflop",
+    )
+    .bind(period)
+    .bind(replica)
+    .bind(count(device_micros))
+    .bind(count(capacity_kflop))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Sums settled work into periods of `length`, for every period that begins at `since` or later.
+pub async fn roll_up_work(conn: &mut DbConnection, since: Micros, length: Micros) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into work_period (period, receipts, tiles, kflop, cost)
+        select created_at - created_at % $2, count(*), cast(sum(tiles) as bigint), cast(sum(kflop) as bigint),
+               cast(sum(cost) as bigint)
+        from receipt
+        where created_at >= $1
+          and state in ('accepted', 'matured')
+        group by created_at - created_at % $2
+        on conflict (period)
+        do update set receipts = excluded.receipts, tiles = excluded.tiles, kflop = excluded.kflop, cost = excluded.cost",
+    )
+    .bind(since)
+    .bind(length)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// An account's devices, those seen last first.
+pub async fn list_device_ids(conn: &mut DbConnection, account: AccountId, most: i64) -> sqlx::Result<Vec<DeviceId>> {
+    let rows: Vec<(String,)> = sqlx::query_as(
+        "select device_id from device where account_id = $1 order by seen_at desc, device_id limit $2",
+    )
+    .bind(account.to_string())
+    .bind(most)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.iter().map(|(device,)| id(device)).collect())
+}
+
+/// A code that links one device to `account`, until `expires_at`.
+pub async fn insert_device_code(
+    conn: &mut DbConnection,
+    code_hash: &str,
+    account: AccountId,
+    expires_at: Micros,
+) -> sqlx::Result<()> {
+    sqlx::query("insert into device_code (code_hash, account_id, expires_at) values ($1, $2, $3)")
+        .bind(code_hash)
+        .bind(account.to_string())
+        .bind(expires_at)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Uses a code up. `None` for one that is unknown, used or over.
+pub async fn take_device_code(conn: &mut DbConnection, code_hash: &str, now: Micros) -> sqlx::Result<Option<AccountId>> {
+    let row: Option<(String, i64)> =
+        sqlx::query_as("delete from device_code where code_hash = $1 returning account_id, expires_at")
+            .bind(code_hash)
+            .fetch_optional(conn)
             .await?;
+    Ok(row.filter(|(_, expires_at)| *expires_at > now).map(|(account, _)| id(&account)))
+}
+
+pub async fn delete_expired_codes(conn: &mut DbConnection, now: Micros) -> sqlx::Result<()> {
+    sqlx::query("delete from device_code where expires_at <= $1").bind(now).execute(conn).await?;
+    Ok(())
+}
+
+/// What an accepted lease adds to its device's record.
+#[derive(Clone, Copy, Debug)]
+pub struct Done {
+    pub tiles: u64,
+    /// Floating-point operations, in thousands.
+    pub kflop: u64,
+    pub earned: Credits,
+    /// Speed as measured by now, in operations a second.
+    pub flops_per_sec: u64,
+}
+
+/// Counts an accepted lease; returns its number in the device's life.
+pub async fn count_passed(conn: &mut DbConnection, device: DeviceId, done: Done) -> sqlx::Result<i64> {
+    let (passed,): (i64,) = sqlx::query_as(
+        "update device
+        set passed = passed + 1, tiles = tiles + $2, kflop = kflop + $3, earned = earned + $4, flops_per_sec = $5
+        where device_id = $1
+        returning passed",
+    )
+    .bind(device.to_string())
+    .bind(count(done.tiles))
+    .bind(count(done.kflop))
+    .bind(done.earned.micros())
+    .bind(count(done.flops_per_sec))
+    .fetch_one(conn)
+    .await?;
     Ok(passed)
+}
+
+/// Takes a voided lease off its device's record.
+pub async fn uncount_lease(
+    conn: &mut DbConnection,
+    device: DeviceId,
+    tiles: u64,
+    kflop: u64,
+    earned: Credits,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update device
+        set tiles = tiles - $2, kflop = kflop - $3, earned = earned - $4
+        where device_id = $1",
+    )
+    .bind(device.to_string())
+    .bind(count(tiles))
+    .bind(count(kflop))
+    .bind(earned.micros())
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Counts a failed check; returns how many there were.

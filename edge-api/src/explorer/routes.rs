@@ -1,18 +1,177 @@
 use axum::Json;
 use axum::extract::State;
-use wire::{JobId, PublicJob};
+use serde::Deserialize;
+use wire::device::DeviceClass;
+use wire::explorer::{
+    Hit, Overview, Page, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt, PublicReceiptPage, Work,
+};
+use wire::{DeviceId, ErrorCode, JobId, LeaseId, Micros, PublicJob};
 
 use super::store;
 use crate::app::App;
-use crate::error::{ApiResult, not_found};
-use crate::json::At;
+use crate::error::{ApiResult, invalid, not_found};
+use crate::json::{At, Params};
+
+const DAY: Micros = 86_400_000_000;
+const PAGE_MAX: i64 = 500;
+const PAGE: i64 = 100;
+const UPTIME_DAYS: usize = 30;
+const LATEST_LEASES: i64 = 240;
+/// Shorter beginnings would list the whole network.
+const PREFIX_MIN: usize = 4;
+const PREFIX_MAX: usize = 64;
+const HITS_MAX: i64 = 20;
+
+type Public<T> = ([(&'static str, &'static str); 1], Json<T>);
+
+fn public<T>(body: T) -> Public<T> {
+    ([("cache-control", "public, max-age=2")], Json(body))
+}
+
+/// Show the network now and lately
+pub async fn show_overview(State(app): State<App>) -> ApiResult<Public<Overview>> {
+    let now = app.clock.now();
+    let mut conn = app.db.read().await?;
+    let week = store::list_periods(&mut conn, now - 7 * DAY).await?;
+    let today = now - now.rem_euclid(DAY);
+    let sum = week.iter().filter(|period| period.start >= today).fold(Work::default(), |sum, period| Work {
+        receipts: sum.receipts + period.work.receipts,
+        tiles: sum.tiles + period.work.tiles,
+        kflop: sum.kflop.saturating_add(period.work.kflop),
+        cost: sum.cost.checked_add(period.work.cost).unwrap_or(sum.cost),
+    });
+    let capacity: u128 = week.iter().map(|period| u128::from(period.capacity_kflop)).sum();
+    let done: u128 = week.iter().map(|period| u128::from(period.work.kflop)).sum();
+    let utilisation_bps = (capacity > 0).then(|| u64::try_from((done * 10_000 / capacity).min(10_000)).unwrap_or(0));
+    let mut latest_leases = store::list_latest_leases(&mut conn, now - DAY, LATEST_LEASES).await?;
+    latest_leases.reverse();
+    Ok(public(Overview {
+        at: now,
+        price: app.config.price(),
+        fee_bps: app.config.fee_bps,
+        supply: store::list_supply(&mut conn, now).await?,
+        today: sum,
+        utilisation_bps,
+        jobs_running: store::count_jobs(&mut conn, "running").await?,
+        jobs_done: store::count_jobs(&mut conn, "done").await?,
+        periods: week.into_iter().filter(|period| period.start > now - DAY).collect(),
+        latest_leases,
+    }))
+}
+
+#[derive(Debug, Deserialize)]
+pub struct ListParams {
+    after: Option<String>,
+    limit: Option<i64>,
+    class: Option<String>,
+    online: Option<String>,
+}
+
+impl ListParams {
+    fn limit(&self) -> i64 {
+        self.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX)
+    }
+
+    /// Two parts of a cursor that `next` gave.
+    fn after<A: std::str::FromStr, B: std::str::FromStr>(&self) -> ApiResult<Option<(A, B)>> {
+        let Some(text) = &self.after else { return Ok(None) };
+        let parts = text.split_once('.').and_then(|(first, second)| Some((first.parse().ok()?, second.parse().ok()?)));
+        parts.map(Some).ok_or_else(|| {
+            invalid(ErrorCode::MalformedRequest, "after", "pass what 'next' of the page before said, unchanged")
+        })
+    }
+}
+
+/// List devices by verified work
+pub async fn list_public_devices(
+    State(app): State<App>,
+    Params(params): Params<ListParams>,
+) -> ApiResult<Public<Page<PublicDevice>>> {
+    let class = match params.class.as_deref() {
+        None | Some("") => None,
+        Some(text) => Some(
+            DeviceClass::ALL.into_iter().find(|class| class.name() == text).ok_or_else(|| {
+                invalid(ErrorCode::MalformedRequest, "class", "a device's class is 'native' or 'tab'")
+            })?,
+        ),
+    };
+    let filter = store::DeviceFilter { class, online: params.online.as_deref() == Some("1") };
+    let mut conn = app.db.read().await?;
+    let now = app.clock.now();
+    Ok(public(store::list_public_devices(&mut conn, filter, params.after()?, params.limit(), now).await?))
+}
+
+/// Show a device
+pub async fn show_public_device(
+    State(app): State<App>,
+    At(id): At<DeviceId>,
+    Params(params): Params<ListParams>,
+) -> ApiResult<Public<PublicDevicePage>> {
+    let now = app.clock.now();
+    let mut conn = app.db.read().await?;
+    let device = store::find_public_device(&mut conn, id, now).await?.ok_or_else(|| not_found("device"))?;
+    let days = i64::try_from(UPTIME_DAYS).unwrap_or(0);
+    let first = now.div_euclid(DAY) - (days - 1);
+    Ok(public(PublicDevicePage {
+        device,
+        uptime: store::list_uptime(&mut conn, id, first, UPTIME_DAYS).await?,
+        uptime_from: first * DAY,
+        receipts: store::list_receipts_of_device(&mut conn, id, params.after()?, params.limit()).await?,
+    }))
+}
+
+/// List published jobs
+pub async fn list_public_jobs(
+    State(app): State<App>,
+    Params(params): Params<ListParams>,
+) -> ApiResult<Public<Page<PublicJobRow>>> {
+    let malformed = |_malformed| invalid(ErrorCode::MalformedRequest, "after", "not a job's id");
+    let after = params.after.as_deref().map(|text| text.parse().map_err(malformed)).transpose()?;
+    Ok(public(store::list_public_jobs(&mut *app.db.read().await?, after, params.limit()).await?))
+}
 
 /// Show a published job to anyone
-pub async fn show_public_job(
-    State(app): State<App>,
-    At(id): At<JobId>,
-) -> ApiResult<([(&'static str, &'static str); 1], Json<PublicJob>)> {
+pub async fn show_public_job(State(app): State<App>, At(id): At<JobId>) -> ApiResult<Public<PublicJob>> {
     let job = store::find_public_job(&mut *app.db.read().await?, id).await?;
-    let job = job.ok_or_else(|| not_found("published job"))?;
-    Ok(([("cache-control", "public, max-age=2")], Json(job)))
+    Ok(public(job.ok_or_else(|| not_found("published job"))?))
+}
+
+/// List receipts, newest first
+pub async fn list_public_receipts(
+    State(app): State<App>,
+    Params(params): Params<ListParams>,
+) -> ApiResult<Public<Page<PublicReceipt>>> {
+    Ok(public(store::list_receipts(&mut *app.db.read().await?, params.after()?, params.limit()).await?))
+}
+
+/// Show a receipt
+///
+/// What was signed is there when its job is published.
+pub async fn show_public_receipt(
+    State(app): State<App>,
+    At(id): At<LeaseId>,
+) -> ApiResult<Public<PublicReceiptPage>> {
+    let mut conn = app.db.read().await?;
+    let receipt = store::find_receipt(&mut conn, id).await?.ok_or_else(|| not_found("receipt"))?;
+    Ok(public(PublicReceiptPage { receipt, statement: store::find_statement(&mut conn, id).await? }))
+}
+
+#[derive(Debug, Deserialize)]
+pub struct SearchParams {
+    #[serde(default)]
+    q: String,
+}
+
+/// Find devices, published jobs and receipts by the beginning of their ids
+pub async fn search(
+    State(app): State<App>,
+    Params(params): Params<SearchParams>,
+) -> ApiResult<Public<Vec<Hit>>> {
+    let prefix = params.q.trim().to_ascii_lowercase();
+    let is_id = prefix.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    if !is_id || !(PREFIX_MIN..=PREFIX_MAX).contains(&prefix.len()) {
+        let message = "write at least the first four characters of an id: digits, the letters a to f, hyphens";
+        return Err(invalid(ErrorCode::MalformedRequest, "q", message));
+    }
+    Ok(public(store::search(&mut *app.db.read().await?, &prefix, HITS_MAX).await?))
 }

@@ -1,12 +1,353 @@
 use sqlx::FromRow;
-use wire::explorer::PublicShare;
-use wire::{Credits, JobId, PricePerCu, PublicJob};
+use wire::device::DeviceClass;
+use wire::explorer::{
+    Hit, Page, Period, PublicDevice, PublicJobRow, PublicReceipt, ReceiptState, Share, SignedReceipt, SupplyGroup, Work,
+};
+use wire::{Credits, DeviceId, JobId, LeaseId, Micros, PricePerCu, PublicJob, Receipt};
 
 use crate::db::{DbConnection, id, uncount};
 use crate::jobs::{mosaic, store as jobs};
 
+/// A device is online while its replica has said so within this long.
+pub const ONLINE: Micros = 60_000_000;
+/// Sorts before no hex digit and no hyphen.
+const FIRST: &str = "";
+/// Sorts after every hex digit.
+const LAST: &str = "g";
+
 #[derive(FromRow)]
-struct PublicJobRow {
+struct DeviceRow {
+    device_id: String,
+    class: String,
+    name: String,
+    backend: String,
+    software: i64,
+    passed: i64,
+    failed: i64,
+    suspended_until: i64,
+    tiles: i64,
+    kflop: i64,
+    earned: i64,
+    flops_per_sec: i64,
+    created_at: i64,
+    seen_at: i64,
+    present_at: i64,
+}
+
+impl DeviceRow {
+    fn public(self, now: Micros) -> PublicDevice {
+        PublicDevice {
+            id: id(&self.device_id),
+            class: class(&self.class),
+            name: self.name,
+            backend: self.backend,
+            software: self.software != 0,
+            online: self.present_at > now - ONLINE,
+            flops_per_sec: uncount(self.flops_per_sec),
+            tiles: uncount(self.tiles),
+            kflop: uncount(self.kflop),
+            checks_passed: uncount(self.passed),
+            checks_failed: uncount(self.failed),
+            suspended_until: (self.suspended_until > now).then_some(self.suspended_until),
+            earned: Credits::from_micros(self.earned),
+            first_seen_at: self.created_at,
+            seen_at: self.seen_at.max(self.present_at),
+        }
+    }
+}
+
+fn class(text: &str) -> DeviceClass {
+    *DeviceClass::ALL.iter().find(|class| class.name() == text).expect("a stored class should be known")
+}
+
+fn receipt_state(text: &str) -> ReceiptState {
+    *ReceiptState::ALL.iter().find(|state| state.name() == text).expect("a stored receipt's state should be known")
+}
+
+/// Which devices a list shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeviceFilter {
+    pub class: Option<DeviceClass>,
+    pub online: bool,
+}
+
+/// Devices by verified work, most first, after the one named where one is.
+pub async fn list_public_devices(
+    conn: &mut DbConnection,
+    filter: DeviceFilter,
+    after: Option<(u64, DeviceId)>,
+    most: i64,
+    now: Micros,
+) -> sqlx::Result<Page<PublicDevice>> {
+    let (kflop, device) = after.map_or((i64::MAX, LAST.to_owned()), |(kflop, id)| {
+        (i64::try_from(kflop).unwrap_or(i64::MAX), id.to_string())
+    });
+    let rows: Vec<DeviceRow> = sqlx::query_as(
+        "select device_id, class, name, backend, software, passed, failed, suspended_until, tiles, kflop, earned, flops_per_sec,
+                created_at, seen_at, present_at
+        from public_device
+        where (kflop < $1 or (kflop = $1 and device_id < $2))
+          and class like $3
+          and present_at > $4
+        order by kflop desc, device_id desc
+        limit $5",
+    )
+    .bind(kflop)
+    .bind(device)
+    .bind(filter.class.map_or("%", DeviceClass::name))
+    .bind(if filter.online { now - ONLINE } else { -1 })
+    .bind(most + 1)
+    .fetch_all(conn)
+    .await?;
+    let rows = rows.into_iter().map(|row| row.public(now)).collect();
+    Ok(page(rows, most, |device: &PublicDevice| format!("{}.{}", device.kflop, device.id)))
+}
+
+/// Cuts off the row that only says that there are more.
+fn page<T>(mut rows: Vec<T>, most: i64, key: impl Fn(&T) -> String) -> Page<T> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let more = rows.len() > most;
+    rows.truncate(most);
+    let next = rows.last().filter(|_| more).map(key);
+    Page { rows, next }
+}
+
+pub async fn find_public_device(
+    conn: &mut DbConnection,
+    device: DeviceId,
+    now: Micros,
+) -> sqlx::Result<Option<PublicDevice>> {
+    let row: Option<DeviceRow> = sqlx::query_as(
+        "select device_id, class, name, backend, software, passed, failed, suspended_until, tiles, kflop, earned, flops_per_sec,
+                created_at, seen_at, present_at
+        from public_device
+        where device_id = $1",
+    )
+    .bind(device.to_string())
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| row.public(now)))
+}
+
+/// Microseconds online on each of the `days` days from `first` on.
+pub async fn list_uptime(conn: &mut DbConnection, device: DeviceId, first: i64, days: usize) -> sqlx::Result<Vec<u64>> {
+    let rows: Vec<(i64, i64)> =
+        sqlx::query_as("select day, online_micros from public_device_day where device_id = $1 and day >= $2")
+            .bind(device.to_string())
+            .bind(first)
+            .fetch_all(conn)
+            .await?;
+    let mut uptime = vec![0; days];
+    for (day, online) in rows {
+        if let Some(slot) = usize::try_from(day - first).ok().and_then(|at| uptime.get_mut(at)) {
+            *slot = uncount(online);
+        }
+    }
+    Ok(uptime)
+}
+
+#[derive(FromRow)]
+pub struct ReceiptRow {
+    lease_id: String,
+    device_id: String,
+    backend: String,
+    program: String,
+    tiles: i64,
+    kflop: i64,
+    state: String,
+    recomputed: i64,
+    created_at: i64,
+    job_id: String,
+}
+
+impl From<ReceiptRow> for PublicReceipt {
+    fn from(row: ReceiptRow) -> Self {
+        Self {
+            lease: id(&row.lease_id),
+            device: id(&row.device_id),
+            backend: row.backend,
+            program: row.program,
+            tiles: uncount(row.tiles),
+            kflop: uncount(row.kflop),
+            state: receipt_state(&row.state),
+            recomputed_tiles: uncount(row.recomputed),
+            received_at: row.created_at,
+            job: (!row.job_id.is_empty()).then(|| id(&row.job_id)),
+        }
+    }
+}
+
+/// Where a list of receipts goes on.
+pub type ReceiptCursor = (Micros, LeaseId);
+
+fn receipt_page(rows: Vec<ReceiptRow>, most: i64) -> Page<PublicReceipt> {
+    page(rows.into_iter().map(PublicReceipt::from).collect(), most, |receipt: &PublicReceipt| {
+        format!("{}.{}", receipt.received_at, receipt.lease)
+    })
+}
+
+fn receipt_bounds(after: Option<ReceiptCursor>) -> (Micros, String) {
+    after.map_or((Micros::MAX, LAST.to_owned()), |(at, lease)| (at, lease.to_string()))
+}
+
+/// A device's receipts, newest first.
+pub async fn list_receipts_of_device(
+    conn: &mut DbConnection,
+    device: DeviceId,
+    after: Option<ReceiptCursor>,
+    most: i64,
+) -> sqlx::Result<Page<PublicReceipt>> {
+    let (at, lease) = receipt_bounds(after);
+    let rows: Vec<ReceiptRow> = sqlx::query_as(
+        "select lease_id, device_id, backend, program, tiles, kflop, state, recomputed, created_at, job_id
+        from public_receipt
+        where device_id = $1
+          and (created_at < $2 or (created_at = $2 and lease_id < $3))
+        order by created_at desc, lease_id desc
+        limit $4",
+    )
+    .bind(device.to_string())
+    .bind(at)
+    .bind(lease)
+    .bind(most + 1)
+    .fetch_all(conn)
+    .await?;
+    Ok(receipt_page(rows, most))
+}
+
+/// All receipts, newest first.
+pub async fn list_receipts(
+    conn: &mut DbConnection,
+    after: Option<ReceiptCursor>,
+    most: i64,
+) -> sqlx::Result<Page<PublicReceipt>> {
+    let (at, lease) = receipt_bounds(after);
+    let rows: Vec<ReceiptRow> = sqlx::query_as(
+        "select lease_id, device_id, backend, program, tiles, kflop, state, recomputed, created_at, job_id
+        from public_receipt
+        where (created_at < $1 or (created_at = $1 and lease_id < $2))
+        order by created_at desc, lease_id desc
+        limit $3",
+    )
+    .bind(at)
+    .bind(lease)
+    .bind(most + 1)
+    .fetch_all(conn)
+    .await?;
+    Ok(receipt_page(rows, most))
+}
+
+pub async fn find_receipt(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<Option<PublicReceipt>> {
+    let row: Option<ReceiptRow> = sqlx::query_as(
+        "select lease_id, device_id, backend, program, tiles, kflop, state, recomputed, created_at, job_id
+        from public_receipt
+        where lease_id = $1",
+    )
+    .bind(lease.to_string())
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(PublicReceipt::from))
+}
+
+#[derive(FromRow)]
+struct StatementRow {
+    lease_id: String,
+    job_id: String,
+    device_id: String,
+    first_tile: i64,
+    tiles: i64,
+    root: String,
+    output_hash: String,
+    program: String,
+    backend: String,
+    device_time: i64,
+    signature: String,
+    cost: i64,
+}
+
+impl From<StatementRow> for SignedReceipt {
+    fn from(row: StatementRow) -> Self {
+        Self {
+            receipt: Receipt {
+                lease: id(&row.lease_id),
+                job: id(&row.job_id),
+                first_tile: uncount(row.first_tile),
+                tiles: u32::try_from(row.tiles).unwrap_or(u32::MAX),
+                root: id(&row.root),
+                output: id(&row.output_hash),
+                program: row.program,
+                backend: row.backend,
+                time: row.device_time,
+            },
+            device: id(&row.device_id),
+            signature: id(&row.signature),
+            cost: Credits::from_micros(row.cost),
+        }
+    }
+}
+
+/// What was signed, of a published job's receipt.
+pub async fn find_statement(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<Option<SignedReceipt>> {
+    let row: Option<StatementRow> = sqlx::query_as(
+        "select lease_id, job_id, device_id, first_tile, tiles, root, output_hash, program, backend, device_time, signature, cost
+        from public_statement
+        where lease_id = $1",
+    )
+    .bind(lease.to_string())
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(SignedReceipt::from))
+}
+
+/// The matured receipt that settled a published job's tile.
+pub async fn find_statement_of_tile(
+    conn: &mut DbConnection,
+    job: JobId,
+    tile: i64,
+) -> sqlx::Result<Option<SignedReceipt>> {
+    let row: Option<StatementRow> = sqlx::query_as(
+        "select lease_id, job_id, device_id, first_tile, tiles, root, output_hash, program, backend, device_time, signature, cost
+        from public_statement
+        where job_id = $1
+          and state = 'matured'
+          and first_tile <= $2
+          and first_tile + tiles > $2
+        limit 1",
+    )
+    .bind(job.to_string())
+    .bind(tile)
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(SignedReceipt::from))
+}
+
+/// Where the tiles of a published job come from.
+#[derive(Clone, Debug, FromRow)]
+pub struct JobSource {
+    pub model_hash: String,
+    pub input_hash: String,
+    pub input_offset: i64,
+    pub row_count: i64,
+    pub row_shape: String,
+    pub output_row_shape: String,
+    pub tile_rows: i64,
+    pub tiles: i64,
+    pub row_flops: i64,
+}
+
+pub async fn find_job_source(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Option<JobSource>> {
+    sqlx::query_as(
+        "select model_hash, input_hash, input_offset, row_count, row_shape, output_row_shape, tile_rows, tiles, row_flops
+        from public_job_source
+        where job_id = $1",
+    )
+    .bind(job.to_string())
+    .fetch_optional(conn)
+    .await
+}
+
+#[derive(FromRow)]
+struct PublicJobRecord {
     job_id: String,
     name: String,
     state: String,
@@ -22,17 +363,41 @@ struct PublicJobRow {
     ended_at: i64,
 }
 
-#[derive(FromRow)]
-struct ShareRow {
-    device_id: String,
-    backend: String,
-    tiles: i64,
-    receipts: i64,
+/// Published jobs, newest first.
+pub async fn list_public_jobs(
+    conn: &mut DbConnection,
+    after: Option<JobId>,
+    most: i64,
+) -> sqlx::Result<Page<PublicJobRow>> {
+    let rows: Vec<PublicJobRecord> = sqlx::query_as(
+        "select job_id, name, state, model_hash, row_count, tiles, row_flops, price, cost, remaining_tiles, recomputed_tiles,
+                created_at, ended_at
+        from public_job
+        where job_id < $1
+        order by job_id desc
+        limit $2",
+    )
+    .bind(after.map_or_else(|| LAST.to_owned(), |job| job.to_string()))
+    .bind(most + 1)
+    .fetch_all(conn)
+    .await?;
+    let row = |row: PublicJobRecord| PublicJobRow {
+        id: id(&row.job_id),
+        name: row.name,
+        state: jobs::state(&row.state),
+        rows: uncount(row.row_count),
+        tiles: uncount(row.tiles),
+        verified_tiles: uncount(row.tiles - row.remaining_tiles),
+        cost: Credits::from_micros(row.cost),
+        created_at: row.created_at,
+        ended_at: (row.ended_at != 0).then_some(row.ended_at),
+    };
+    Ok(page(rows.into_iter().map(row).collect(), most, |job: &PublicJobRow| job.id.to_string()))
 }
 
 /// A published job. `None` for one that is not, as for one that does not exist.
 pub async fn find_public_job(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Option<PublicJob>> {
-    let row: Option<PublicJobRow> = sqlx::query_as(
+    let row: Option<PublicJobRecord> = sqlx::query_as(
         "select job_id, name, state, model_hash, row_count, tiles, row_flops, price, cost, remaining_tiles, recomputed_tiles,
                 created_at, ended_at
         from public_job
@@ -48,16 +413,25 @@ pub async fn find_public_job(conn: &mut DbConnection, job: JobId) -> sqlx::Resul
             .fetch_all(&mut *conn)
             .await?;
     let parts: Vec<_> = parts.into_iter().filter_map(jobs::part).collect();
-    let shares: Vec<ShareRow> = sqlx::query_as(
-        "select device_id, backend, tiles, receipts
-        from public_share
+    let devices: Vec<ShareRow> = sqlx::query_as(
+        "select device_id, backend, cast(sum(tiles) as bigint) as tiles, cast(count(*) as bigint) as receipts,
+                cast(sum(recomputed) as bigint) as recomputed
+        from public_receipt
         where job_id = $1
+          and published = 1
+          and state in ('accepted', 'matured')
+        group by device_id, backend
         order by tiles desc, device_id
-        limit 100",
+        limit 200",
     )
     .bind(job.to_string())
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
+    let matured: Option<(i64,)> =
+        sqlx::query_as("select first_tile from public_statement where job_id = $1 and state = 'matured' limit 1")
+            .bind(job.to_string())
+            .fetch_optional(conn)
+            .await?;
     let tiles = uncount(row.tiles);
     Ok(Some(PublicJob {
         id: id(&row.job_id),
@@ -74,14 +448,145 @@ pub async fn find_public_job(conn: &mut DbConnection, job: JobId) -> sqlx::Resul
         created_at: row.created_at,
         ended_at: (row.ended_at != 0).then_some(row.ended_at),
         mosaic: mosaic::draw(tiles, &parts),
-        devices: shares
-            .into_iter()
-            .map(|share| PublicShare {
-                device: share.device_id.chars().take(16).collect(),
-                backend: share.backend,
-                tiles: uncount(share.tiles),
-                receipts: uncount(share.receipts),
-            })
-            .collect(),
+        devices: devices.into_iter().map(Share::from).collect(),
+        has_sample: matured.is_some(),
     }))
+}
+
+/// One device's part of a job.
+#[derive(FromRow)]
+pub struct ShareRow {
+    device_id: String,
+    backend: String,
+    tiles: i64,
+    receipts: i64,
+    recomputed: i64,
+}
+
+impl From<ShareRow> for Share {
+    fn from(row: ShareRow) -> Self {
+        Self {
+            device: id(&row.device_id),
+            backend: row.backend,
+            tiles: uncount(row.tiles),
+            receipts: uncount(row.receipts),
+            recomputed_tiles: uncount(row.recomputed),
+        }
+    }
+}
+
+/// Devices online by kind, most first.
+pub async fn list_supply(conn: &mut DbConnection, now: Micros) -> sqlx::Result<Vec<SupplyGroup>> {
+    let rows: Vec<(String, String, i64, i64, i64)> = sqlx::query_as(
+        "select class, backend, software, cast(count(*) as bigint) as devices, cast(sum(flops_per_sec) as bigint)
+        from public_device
+        where present_at > $1
+        group by class, backend, software
+        order by devices desc, class, backend",
+    )
+    .bind(now - ONLINE)
+    .fetch_all(conn)
+    .await?;
+    let group = |(kind, backend, software, devices, rate): (String, String, i64, i64, i64)| SupplyGroup {
+        class: class(&kind),
+        backend,
+        software: software != 0,
+        devices: uncount(devices),
+        flops_per_sec: uncount(rate),
+    };
+    Ok(rows.into_iter().map(group).collect())
+}
+
+/// Periods from `since` on, oldest first.
+pub async fn list_periods(conn: &mut DbConnection, since: Micros) -> sqlx::Result<Vec<Period>> {
+    let work: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(
+        "select period, receipts, tiles, kflop, cost
+        from public_work
+        where period >= $1",
+    )
+    .bind(since)
+    .fetch_all(&mut *conn)
+    .await?;
+    let supply: Vec<(i64, i64, i64)> = sqlx::query_as(
+        "select period, cast(sum(device_micros) as bigint), cast(sum(capacity_kflop) as bigint)
+        from public_supply
+        where period >= $1
+        group by period",
+    )
+    .bind(since)
+    .fetch_all(conn)
+    .await?;
+    let mut periods = std::collections::BTreeMap::new();
+    let empty = |start| Period { start, work: Work::default(), device_micros: 0, capacity_kflop: 0 };
+    for (start, receipts, tiles, kflop, cost) in work {
+        periods.entry(start).or_insert_with(|| empty(start)).work = Work {
+            receipts: uncount(receipts),
+            tiles: uncount(tiles),
+            kflop: uncount(kflop),
+            cost: Credits::from_micros(cost),
+        };
+    }
+    for (start, device_micros, capacity) in supply {
+        let period = periods.entry(start).or_insert_with(|| empty(start));
+        (period.device_micros, period.capacity_kflop) = (uncount(device_micros), uncount(capacity));
+    }
+    Ok(periods.into_values().collect())
+}
+
+/// Tiles of the latest settled leases, newest first.
+pub async fn list_latest_leases(conn: &mut DbConnection, since: Micros, most: i64) -> sqlx::Result<Vec<u64>> {
+    let rows: Vec<(i64,)> = sqlx::query_as(
+        "select tiles
+        from public_receipt
+        where created_at >= $1
+          and state in ('accepted', 'matured')
+        order by created_at desc, lease_id desc
+        limit $2",
+    )
+    .bind(since)
+    .bind(most)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|(tiles,)| uncount(tiles)).collect())
+}
+
+/// Jobs in a state, published or not.
+pub async fn count_jobs(conn: &mut DbConnection, state: &str) -> sqlx::Result<u64> {
+    let row: Option<(i64,)> =
+        sqlx::query_as("select jobs from public_job_count where state = $1").bind(state).fetch_optional(conn).await?;
+    Ok(row.map_or(0, |(jobs,)| uncount(jobs)))
+}
+
+/// Up to `most` of each kind whose id begins with `prefix`, which holds hex digits and hyphens alone.
+pub async fn search(conn: &mut DbConnection, prefix: &str, most: i64) -> sqlx::Result<Vec<Hit>> {
+    // Everything that begins with the prefix sorts from it up to the prefix with a 'g' behind.
+    let end = format!("{prefix}{LAST}");
+    let start = if prefix.is_empty() { FIRST } else { prefix };
+    let devices: Vec<(String,)> = sqlx::query_as(
+        "select device_id from public_device where device_id >= $1 and device_id < $2 order by device_id limit $3",
+    )
+    .bind(start)
+    .bind(&end)
+    .bind(most)
+    .fetch_all(&mut *conn)
+    .await?;
+    let found_jobs: Vec<(String,)> =
+        sqlx::query_as("select job_id from public_job where job_id >= $1 and job_id < $2 order by job_id limit $3")
+            .bind(start)
+            .bind(&end)
+            .bind(most)
+            .fetch_all(&mut *conn)
+            .await?;
+    let receipts: Vec<(String,)> = sqlx::query_as(
+        "select lease_id from public_receipt where lease_id >= $1 and lease_id < $2 order by lease_id limit $3",
+    )
+    .bind(start)
+    .bind(&end)
+    .bind(most)
+    .fetch_all(conn)
+    .await?;
+    let devices = devices.iter().map(|(text,)| Hit::Device(id(text)));
+    let found_jobs = found_jobs.iter().map(|(text,)| Hit::Job(id(text)));
+    let receipts = receipts.iter().map(|(text,)| Hit::Receipt(id(text)));
+    Ok(devices.chain(found_jobs).chain(receipts).collect())
 }

@@ -5,5 +5,6 @@ pub mod mosaic;
 pub mod npy;
 pub mod result;
 pub mod routes;
+pub mod rows;
 pub mod spec;
 pub mod store;

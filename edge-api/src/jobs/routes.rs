@@ -1,8 +1,8 @@
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use wire::{ErrorCode, Job, JobId, JobPage, JobState, QuoteRequest, SliceId, SubmitJob, TileHash};
+use wire::{ErrorCode, Job, JobDetail, JobEventKind, JobId, JobPage, JobState, QuoteRequest, SliceId, SubmitJob, TileHash};
 
 use super::spec::{JobSpec, check_devices};
 use super::store::{self, NewJob};
@@ -11,13 +11,16 @@ use crate::auth::Caller;
 use crate::billing;
 use crate::db::{DbConnection, count};
 use crate::error::{ApiError, ApiResult, Refusal, conflict, invalid, not_found};
-use crate::json::{At, Body};
+use crate::json::{At, Body, Params};
 use crate::random;
 use crate::scheduling;
 use crate::scheduling::bitmap::Bitmap;
+use crate::scheduling::core::Census;
 
 const NAME_MAX: usize = 128;
 const PAGE_MAX: i64 = 100;
+const EVENTS_MAX: i64 = 200;
+const RECEIPTS_MAX: i64 = 100;
 /// Slices of a job: enough for several replicas, few enough that a job is a handful of rows.
 const SLICES_AIM: u64 = 8;
 const SLICE_TILES_MIN: u64 = 64;
@@ -30,12 +33,12 @@ pub async fn quote_job(
     Body(request): Body<QuoteRequest>,
 ) -> ApiResult<Json<wire::Quote>> {
     let spec = JobSpec::read(&app, caller, request.program, request.privacy).await?;
-    let fitting = census(&app, caller, &spec)?;
-    Ok(Json(spec.quote(fitting)))
+    let census = census(&app, caller, &spec)?;
+    Ok(Json(spec.quote(census)))
 }
 
-/// Devices that may run the job; refuses one that none of those connected could.
-fn census(app: &App, caller: Caller, spec: &JobSpec) -> Result<u64, ApiError> {
+/// Connected devices and those of them that may run the job; refuses one that none of those connected could.
+fn census(app: &App, caller: Caller, spec: &JobSpec) -> Result<Census, ApiError> {
     let job = scheduling::core::Job {
         account: caller.account,
         privacy: spec.privacy,
@@ -43,9 +46,9 @@ fn census(app: &App, caller: Caller, spec: &JobSpec) -> Result<u64, ApiError> {
         tile_flops: 0,
         tile_bytes: 0,
     };
-    let (fitting, connected, largest) = app.scheduler.lock().core.census(&job);
-    check_devices(spec, connected, fitting, largest)?;
-    Ok(fitting)
+    let census = app.scheduler.lock().core.census(&job);
+    check_devices(spec, census)?;
+    Ok(census)
 }
 
 /// Submit a job
@@ -105,6 +108,7 @@ pub async fn submit_job(
         return Err(Refusal::new(StatusCode::PAYMENT_REQUIRED, ErrorCode::InsufficientFunds, message).into());
     }
     insert_slices(&mut tx, id, spec.work.tiles, now).await?;
+    store::insert_event(&mut tx, id, JobEventKind::Submitted, None, now).await?;
     let job = store::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     tx.commit().await?;
 
@@ -156,18 +160,33 @@ async fn find_repeated(
 pub struct ListParams {
     before: Option<String>,
     limit: Option<i64>,
+    state: Option<String>,
+    /// A part of the name, or the beginning of the id.
+    q: Option<String>,
 }
 
 /// List the caller's jobs
 pub async fn list_jobs(
     caller: Caller,
     State(app): State<App>,
-    Query(params): Query<ListParams>,
+    Params(params): Params<ListParams>,
 ) -> ApiResult<Json<JobPage>> {
     let malformed = |_malformed| invalid(ErrorCode::MalformedRequest, "before", "not a job's id");
     let before = params.before.map(|text| text.parse().map_err(malformed)).transpose()?;
     let limit = params.limit.unwrap_or(20).clamp(1, PAGE_MAX);
-    let mut jobs = store::list_jobs(&mut *app.db.read().await?, caller.account, before, limit + 1).await?;
+    let state = match params.state.as_deref() {
+        None | Some("") => None,
+        Some(text) => Some(JobState::ALL.into_iter().find(|state| state.name() == text).ok_or_else(|| {
+            let message = "a job's state is 'running', 'done', 'cancelled' or 'nondeterministic'";
+            invalid(ErrorCode::MalformedRequest, "state", message)
+        })?),
+    };
+    let search = params.q.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    if search.is_some_and(|text| text.chars().count() > NAME_MAX) {
+        return Err(invalid(ErrorCode::MalformedRequest, "q", "search for at most 128 characters"));
+    }
+    let filter = store::JobFilter { state, search };
+    let mut jobs = store::list_jobs(&mut *app.db.read().await?, caller.account, filter, before, limit + 1).await?;
     let more = count(jobs.len()) > limit;
     if more {
         jobs.pop();
@@ -180,6 +199,20 @@ pub async fn list_jobs(
 pub async fn show_job(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Json<Job>> {
     let job = store::find_job(&mut *app.db.read().await?, caller.account, id).await?;
     Ok(Json(job.ok_or_else(|| not_found("job"))?))
+}
+
+/// Show who computed a job, how fast, and what happened
+pub async fn show_job_detail(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Json<JobDetail>> {
+    let mut conn = app.db.read().await?;
+    let job = store::find_job(&mut conn, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
+    let now = app.clock.now();
+    Ok(Json(JobDetail {
+        at: now,
+        devices: store::list_shares(&mut conn, id).await?,
+        throughput: store::list_throughput(&mut conn, id, job.created_at, job.ended_at.unwrap_or(now)).await?,
+        events: store::list_events(&mut conn, id, EVENTS_MAX).await?,
+        receipts: store::list_latest_receipts(&mut conn, id, RECEIPTS_MAX).await?,
+    }))
 }
 
 /// Cancel a job
@@ -196,6 +229,7 @@ pub async fn cancel_job(caller: Caller, State(app): State<App>, At(id): At<JobId
         return Err(conflict(ErrorCode::JobEnded, "this job has ended; there is nothing to cancel"));
     }
     billing::store::release(&mut tx, id).await?;
+    store::insert_event(&mut tx, id, JobEventKind::Cancelled, None, now).await?;
     let job = store::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     tx.commit().await?;
     app.scheduler.end_job(now, id);
@@ -215,8 +249,13 @@ pub async fn unpublish_job(caller: Caller, State(app): State<App>, At(id): At<Jo
 
 async fn set_published(app: &App, caller: Caller, id: JobId, published: bool) -> ApiResult<Json<Job>> {
     let mut tx = app.db.begin_write().await?;
-    store::publish_job(&mut tx, caller.account, id, published).await?;
+    if store::publish_job(&mut tx, caller.account, id, published).await? {
+        let kind = if published { JobEventKind::Published } else { JobEventKind::Unpublished };
+        store::insert_event(&mut tx, id, kind, None, app.clock.now()).await?;
+    }
     let job = store::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     tx.commit().await?;
+    // What was taken back is not shown a moment longer, and what was published at once.
+    app.rendered.invalidate_all();
     Ok(Json(job))
 }

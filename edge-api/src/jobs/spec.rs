@@ -5,6 +5,7 @@ use gpu_kernels::graph::{Graph, ModelError};
 use wire::{BlobHash, Credits, ErrorCode, Privacy, Program};
 
 use super::npy;
+use crate::scheduling::core::Census;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::billing::{self, TileWork};
@@ -78,18 +79,20 @@ impl JobSpec {
         })
     }
 
-    pub fn quote(&self, devices: u64) -> wire::Quote {
+    pub fn quote(&self, census: Census) -> wire::Quote {
+        let flops = self.work.row_flops.saturating_mul(self.work.rows);
         wire::Quote {
             rows: self.work.rows,
             row_shape: self.row_shape.clone(),
             output_row_shape: self.output_row_shape.clone(),
             tile_rows: self.work.tile_rows,
             tiles: self.work.tiles,
-            flops: self.work.row_flops.saturating_mul(self.work.rows),
+            flops,
             price: self.work.price,
             cost: self.cost,
             device_bytes: self.device_bytes,
-            devices,
+            devices: census.fitting,
+            seconds: (census.fitting > 0).then(|| flops.div_ceil(census.flops_per_sec.max(1))),
         }
     }
 }
@@ -171,11 +174,11 @@ fn refuse_input(error: npy::NpyError) -> ApiError {
 }
 
 /// Refuses a job that no connected device could run, while some are connected.
-pub fn check_devices(spec: &JobSpec, connected: u64, fitting: u64, largest: u64) -> Result<(), ApiError> {
-    if connected > 0 && fitting == 0 && largest < spec.device_bytes {
+pub fn check_devices(spec: &JobSpec, census: Census) -> Result<(), ApiError> {
+    if census.connected > 0 && census.fitting == 0 && census.buffer_bytes_max < spec.device_bytes {
         let message = format!(
-            "the model needs a buffer of {} bytes and the largest connected device allows {largest}; use fewer rows a tile, or a smaller model",
-            spec.device_bytes
+            "the model needs a buffer of {} bytes and the largest connected device allows {}; use fewer rows a tile, or a smaller model",
+            spec.device_bytes, census.buffer_bytes_max
         );
         return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::NoDeviceFits, message)
             .field("model")

@@ -1,9 +1,14 @@
 use sqlx::FromRow;
-use wire::{AccountId, BlobHash, Credits, Job, JobId, JobState, Micros, PricePerCu, Privacy, Program, TileHash};
+use wire::explorer::{PublicReceipt, Share};
+use wire::{
+    AccountId, BlobHash, Credits, DeviceId, Job, JobEvent, JobEventKind, JobId, JobState, Micros, PricePerCu, Privacy,
+    Program, Throughput, TileHash,
+};
 
 use super::mosaic::Part;
 use super::spec::JobSpec;
 use crate::db::{DbConnection, count, flag, id, uncount};
+use crate::random;
 use crate::scheduling::bitmap::Bitmap;
 
 /// A shape as SQL keeps it: sizes with a comma between.
@@ -23,8 +28,7 @@ pub fn privacy(text: &str) -> Privacy {
 }
 
 pub fn state(text: &str) -> JobState {
-    let states = [JobState::Running, JobState::Done, JobState::Cancelled, JobState::Nondeterministic];
-    *states.iter().find(|state| state.name() == text).expect("a stored state should be known")
+    *JobState::ALL.iter().find(|state| state.name() == text).expect("a stored state should be known")
 }
 
 /// A job to be written.
@@ -165,24 +169,46 @@ pub async fn find_job_by_idempotency_key(
     Ok(row.map(|(job, hash)| (id(&job), id(&hash))))
 }
 
+/// Which of an account's jobs a list shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JobFilter<'a> {
+    pub state: Option<JobState>,
+    /// A part of the name in any case, or the beginning of the id.
+    pub search: Option<&'a str>,
+}
+
 /// Up to `most` jobs of the account, newest first, older than `before` where one is given.
 pub async fn list_jobs(
     conn: &mut DbConnection,
     account: AccountId,
+    filter: JobFilter<'_>,
     before: Option<JobId>,
     most: i64,
 ) -> sqlx::Result<Vec<Job>> {
     // Every id sorts before 'g': they are hex digits.
     let before = before.map_or_else(|| "g".to_owned(), |job| job.to_string());
     let rows: Vec<JobRow> = sqlx::query_as(select_job_sql!(
-        "where job.account_id = $1 and job.job_id < $2 order by job.job_id desc limit $3"
+        "where job.account_id = $1
+              and job.job_id < $2
+              and job.state like $3
+              and (lower(job.name) like $4 escape '!' or job.job_id like $5 escape '!')
+            order by job.job_id desc
+            limit $6"
     ))
     .bind(account.to_string())
     .bind(before)
+    .bind(filter.state.map_or("%", JobState::name))
+    .bind(format!("%{}%", like(filter.search.unwrap_or_default())))
+    .bind(format!("{}%", like(filter.search.unwrap_or_default())))
     .bind(most)
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(Job::from).collect())
+}
+
+/// A text as a `like` pattern that means itself alone.
+fn like(text: &str) -> String {
+    text.to_lowercase().replace('!', "!!").replace('%', "!%").replace('_', "!_")
 }
 
 pub async fn find_job_state(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Option<JobState>> {
@@ -191,14 +217,119 @@ pub async fn find_job_state(conn: &mut DbConnection, job: JobId) -> sqlx::Result
     Ok(row.map(|(text,)| state(&text)))
 }
 
-pub async fn publish_job(conn: &mut DbConnection, account: AccountId, job: JobId, published: bool) -> sqlx::Result<()> {
-    sqlx::query("update job set published = $3 where job_id = $1 and account_id = $2")
+pub async fn publish_job(conn: &mut DbConnection, account: AccountId, job: JobId, published: bool) -> sqlx::Result<bool> {
+    let done =
+        sqlx::query("update job set published = $3 where job_id = $1 and account_id = $2 and published <> $3")
+            .bind(job.to_string())
+            .bind(account.to_string())
+            .bind(flag(published))
+            .execute(conn)
+            .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Adds a line to the story that a job's owner reads.
+pub async fn insert_event(
+    conn: &mut DbConnection,
+    job: JobId,
+    kind: JobEventKind,
+    device: Option<DeviceId>,
+    now: Micros,
+) -> sqlx::Result<()> {
+    let (millis, bytes) = random::id_parts(now);
+    sqlx::query("insert into job_event (event_id, job_id, kind, device_id, created_at) values ($1, $2, $3, $4, $5)")
+        .bind(JobId::from_parts(millis, bytes).to_string())
         .bind(job.to_string())
-        .bind(account.to_string())
-        .bind(flag(published))
+        .bind(kind.name())
+        .bind(device.map_or_else(String::new, |device| device.to_string()))
+        .bind(now)
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// The first `most` events of a job, oldest first.
+pub async fn list_events(conn: &mut DbConnection, job: JobId, most: i64) -> sqlx::Result<Vec<JobEvent>> {
+    let rows: Vec<(String, String, i64)> = sqlx::query_as(
+        "select kind, device_id, created_at from job_event where job_id = $1 order by created_at, event_id limit $2",
+    )
+    .bind(job.to_string())
+    .bind(most)
+    .fetch_all(conn)
+    .await?;
+    let kind = |text: &str| {
+        *JobEventKind::ALL.iter().find(|kind| kind.name() == text).expect("a stored event should be known")
+    };
+    let event = |(text, device, at): (String, String, i64)| JobEvent {
+        at,
+        kind: kind(&text),
+        device: (!device.is_empty()).then(|| id(&device)),
+    };
+    Ok(rows.into_iter().map(event).collect())
+}
+
+/// Who computed a job, most tiles first; 200 at most.
+pub async fn list_shares(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<Share>> {
+    let rows: Vec<crate::explorer::store::ShareRow> = sqlx::query_as(
+        "select device_id, backend, cast(sum(tiles) as bigint) as tiles, cast(count(*) as bigint) as receipts,
+                cast(sum(recomputed) as bigint) as recomputed
+        from receipt
+        where job_id = $1
+          and state in ('accepted', 'matured')
+        group by device_id, backend
+        order by tiles desc, device_id
+        limit 200",
+    )
+    .bind(job.to_string())
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Share::from).collect())
+}
+
+/// Settled tiles of a job between two moments, in equal steps.
+pub async fn list_throughput(
+    conn: &mut DbConnection,
+    job: JobId,
+    from: Micros,
+    to: Micros,
+) -> sqlx::Result<Throughput> {
+    const STEPS: i64 = 60;
+    let step = ((to - from) / STEPS + 1).max(100_000);
+    let rows: Vec<(i64, i64)> = sqlx::query_as(
+        "select (created_at - $2) / $3 as step, cast(sum(tiles) as bigint)
+        from receipt
+        where job_id = $1
+          and state in ('accepted', 'matured')
+        group by (created_at - $2) / $3",
+    )
+    .bind(job.to_string())
+    .bind(from)
+    .bind(step)
+    .fetch_all(conn)
+    .await?;
+    let mut tiles = vec![0; usize::try_from((to - from).max(0) / step + 1).unwrap_or(1)];
+    for (at, settled) in rows {
+        if let Some(slot) = usize::try_from(at).ok().and_then(|at| tiles.get_mut(at)) {
+            *slot = uncount(settled);
+        }
+    }
+    Ok(Throughput { step, tiles })
+}
+
+/// The latest receipts of a job, newest first.
+pub async fn list_latest_receipts(conn: &mut DbConnection, job: JobId, most: i64) -> sqlx::Result<Vec<PublicReceipt>> {
+    let rows: Vec<crate::explorer::store::ReceiptRow> = sqlx::query_as(
+        "select lease_id, device_id, backend, program, tiles, kflop, state, recomputed, created_at, job_id
+        from receipt
+        where job_id = $1
+        order by created_at desc, lease_id desc
+        limit $2",
+    )
+    .bind(job.to_string())
+    .bind(most)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(PublicReceipt::from).collect())
 }
 
 /// The settled tiles of a job, slice by slice.

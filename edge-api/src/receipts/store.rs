@@ -19,6 +19,7 @@ struct ReceiptRow {
     device_time: i64,
     cost: i64,
     fee: i64,
+    kflop: i64,
 }
 
 /// A receipt with who is paid for it.
@@ -30,6 +31,7 @@ pub struct StoredReceipt {
     pub provider: AccountId,
     pub cost: Credits,
     pub fee: Credits,
+    pub kflop: u64,
 }
 
 impl From<ReceiptRow> for StoredReceipt {
@@ -52,6 +54,7 @@ impl From<ReceiptRow> for StoredReceipt {
             provider: id(&row.account_id),
             cost: Credits::from_micros(row.cost),
             fee: Credits::from_micros(row.fee),
+            kflop: uncount(row.kflop),
         }
     }
 }
@@ -94,7 +97,7 @@ pub async fn insert_pending_receipt(
 pub async fn list_pending_receipts(conn: &mut DbConnection, slice: SliceId) -> sqlx::Result<Vec<StoredReceipt>> {
     let rows: Vec<ReceiptRow> = sqlx::query_as(
         "select lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
-                device_time, cost, fee
+                device_time, cost, fee, kflop
         from receipt
         where slice_id = $1
           and state = 'pending'
@@ -110,7 +113,7 @@ pub async fn list_pending_receipts(conn: &mut DbConnection, slice: SliceId) -> s
 pub async fn list_accepted_receipts(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<StoredReceipt>> {
     let rows: Vec<ReceiptRow> = sqlx::query_as(
         "select lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
-                device_time, cost, fee
+                device_time, cost, fee, kflop
         from receipt
         where job_id = $1
           and state = 'accepted'
@@ -125,6 +128,8 @@ pub async fn list_accepted_receipts(conn: &mut DbConnection, job: JobId) -> sqlx
 /// What an accepted receipt is paid, and how it was checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Acceptance {
+    /// Floating-point operations, in thousands.
+    pub kflop: u64,
     pub cost: Credits,
     pub fee: Credits,
     pub recomputed: u64,
@@ -136,7 +141,7 @@ pub struct Acceptance {
 pub async fn accept_receipt(conn: &mut DbConnection, lease: LeaseId, acceptance: Acceptance) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "update receipt
-        set state = 'accepted', cost = $2, fee = $3, recomputed = $4, sequence = $5
+        set state = 'accepted', account_id = (select account_id from device where device.device_id = receipt.device_id), cost = $2, fee = $3, recomputed = $4, sequence = $5, kflop = $6
         where lease_id = $1
           and state = 'pending'",
     )
@@ -145,9 +150,20 @@ pub async fn accept_receipt(conn: &mut DbConnection, lease: LeaseId, acceptance:
     .bind(acceptance.fee.micros())
     .bind(count(acceptance.recomputed))
     .bind(acceptance.sequence)
+    .bind(count(acceptance.kflop))
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// What a device has not yet been paid for good belongs to `account` from here on.
+pub async fn reassign_receipts(conn: &mut DbConnection, device: DeviceId, account: AccountId) -> sqlx::Result<()> {
+    sqlx::query("update receipt set account_id = $2 where device_id = $1 and state in ('pending', 'accepted')")
+        .bind(device.to_string())
+        .bind(account.to_string())
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// The receipt's check failed. `false` when it no longer awaits one.
@@ -177,7 +193,7 @@ pub async fn void_accepted_receipts(conn: &mut DbConnection, device: DeviceId) -
         where device_id = $1
           and state = 'accepted'
         returning lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
-                  device_time, cost, fee",
+                  device_time, cost, fee, kflop",
     )
     .bind(device.to_string())
     .fetch_all(conn)
@@ -198,7 +214,7 @@ pub async fn mature_receipts_of_device(
           and state = 'accepted'
           and sequence <= $2
         returning lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
-                  device_time, cost, fee",
+                  device_time, cost, fee, kflop",
     )
     .bind(device.to_string())
     .bind(up_to)
@@ -215,7 +231,7 @@ pub async fn mature_receipts_of_job(conn: &mut DbConnection, job: JobId) -> sqlx
         where job_id = $1
           and state = 'accepted'
         returning lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
-                  device_time, cost, fee",
+                  device_time, cost, fee, kflop",
     )
     .bind(job.to_string())
     .fetch_all(conn)

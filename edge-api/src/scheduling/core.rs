@@ -73,6 +73,20 @@ impl Device {
         }
     }
 
+    /// Goes on from the speed that it showed before.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub fn remember_speed(&mut self, flops_per_sec: u64) {
+        if flops_per_sec > 0 {
+            self.rate = flops_per_sec as f64;
+        }
+    }
+
+    /// Measured, in operations a second.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, far below 2^63")]
+    pub fn flops_per_sec(&self) -> u64 {
+        self.rate.clamp(0.0, 1e18) as u64
+    }
+
     fn fits(&self, job: &Job) -> bool {
         let allowed = match job.privacy {
             Privacy::Open => true,
@@ -81,6 +95,18 @@ impl Device {
         };
         allowed && self.buffer_bytes_max >= job.device_bytes
     }
+}
+
+/// Connected devices, as far as a quote needs to know them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Census {
+    /// Those that may run the job.
+    pub fitting: u64,
+    pub connected: u64,
+    /// The largest buffer among all, in bytes.
+    pub buffer_bytes_max: u64,
+    /// Of those that may run the job, in operations a second.
+    pub flops_per_sec: u64,
 }
 
 /// What the core needs of a running job.
@@ -299,15 +325,24 @@ impl Core {
         self.leases.get(&id)
     }
 
-    /// Devices that may run `job`, all devices, and the largest buffer among them.
-    pub fn census(&self, job: &Job) -> (u64, u64, u64) {
-        let fitting = self.devices.values().filter(|device| device.fits(job)).count();
-        let largest = self.devices.values().map(|device| device.buffer_bytes_max).max().unwrap_or(0);
-        (
-            crate::db::uncount(crate::db::count(fitting)),
-            crate::db::uncount(crate::db::count(self.devices.len())),
-            largest,
-        )
+    pub fn census(&self, job: &Job) -> Census {
+        let fitting: Vec<&Device> = self.devices.values().filter(|device| device.fits(job)).collect();
+        Census {
+            fitting: crate::db::uncount(crate::db::count(fitting.len())),
+            connected: crate::db::uncount(crate::db::count(self.devices.len())),
+            buffer_bytes_max: self.devices.values().map(|device| device.buffer_bytes_max).max().unwrap_or(0),
+            flops_per_sec: fitting.iter().map(|device| device.flops_per_sec()).sum(),
+        }
+    }
+
+    /// A connected device's measured speed; 0 for one that is gone.
+    pub fn flops_per_sec(&self, device: DeviceId) -> u64 {
+        self.devices.get(&device).map_or(0, Device::flops_per_sec)
+    }
+
+    /// Connected devices with their measured speeds.
+    pub fn speeds(&self) -> Vec<(DeviceId, u64)> {
+        self.devices.iter().map(|(id, device)| (*id, device.flops_per_sec())).collect()
     }
 
     pub fn devices_at_work(&self, job: JobId) -> u64 {

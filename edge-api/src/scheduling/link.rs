@@ -11,7 +11,7 @@ use ed25519_dalek::VerifyingKey;
 use futures::SinkExt;
 use tokio::sync::mpsc;
 use wire::device::{Earnings, PROTOCOL, hello_bytes};
-use wire::{AccountId, DeviceId, ErrorCode, FromDevice, Hello, Nonce, ToDevice};
+use wire::{AccountId, AccountKind, DeviceId, ErrorCode, FromDevice, Hello, Micros, Nonce, ToDevice};
 
 use super::core::Device;
 use super::{FRAMES_WAITING_MAX, settle};
@@ -19,7 +19,10 @@ use crate::app::App;
 use crate::auth::hash_secret;
 use crate::error::ApiResult;
 use crate::verification::Standing;
-use crate::{devices, random};
+use crate::db::DbConnection;
+use crate::devices::presence::{self, Stay};
+use crate::devices::routes::normal_code;
+use crate::{billing, devices, random, receipts};
 
 /// A frame is a few hundred bytes.
 const FRAME_BYTES_MAX: usize = 16 << 10;
@@ -81,7 +84,7 @@ async fn serve(app: App, mut socket: WebSocket) {
     if let Some(reason) = converse(&app, &mut socket, device, &mut frames).await {
         close(&mut socket, reason).await;
     }
-    leave(&app, device, number);
+    leave(&app, device, number).await;
 }
 
 /// `Err(None)`: the device went away.
@@ -127,6 +130,16 @@ async fn admit(app: &App, hello: &Hello, number: u64) -> anyhow::Result<Result<m
                 None => return Ok(Err(closing(ErrorCode::Unauthorized, "no account has this key"))),
             }
         }
+        (None, _) if hello.code.is_some() => {
+            let code = hash_secret(&normal_code(hello.code.as_deref().unwrap_or_default()));
+            match devices::store::take_device_code(&mut tx, &code, now).await? {
+                Some(account) => account,
+                None => {
+                    let message = "this device code is unknown, used or older than fifteen minutes; make another on the lend page";
+                    return Ok(Err(closing(ErrorCode::UnknownCode, message)));
+                }
+            }
+        }
         (None, Some(known)) => known.account,
         (None, None) => {
             let (millis, bytes) = random::id_parts(now);
@@ -136,6 +149,10 @@ async fn admit(app: &App, hello: &Hello, number: u64) -> anyhow::Result<Result<m
         }
     };
     devices::store::upsert_device(&mut tx, hello, account, now).await?;
+    if let Some(known) = known.filter(|known| known.account != account) {
+        claim_guest(&mut tx, hello.device, known.account, account, now).await?;
+    }
+    devices::store::mark_present(&mut tx, &app.replica, hello.device, now).await?;
     let record = devices::store::find_device(&mut tx, hello.device).await?;
     let balance = crate::accounts::store::find_account(&mut tx, account, app.config.development).await?;
     tx.commit().await?;
@@ -148,20 +165,48 @@ async fn admit(app: &App, hello: &Hello, number: u64) -> anyhow::Result<Result<m
     let mut device = Device::new(account, hello.class, record.verified, hello.buffer_bytes_max);
     device.standing = Standing { passed: record.passed, age: now - record.created_at };
     device.suspended_until = record.suspended_until;
+    device.remember_speed(record.flops_per_sec);
     let mut state = app.scheduler.lock();
     // An older socket of the same device ends: its leases go to others.
     state.drive(|core, link| core.on_device_left(link, now, hello.device));
     state.sockets.senders.insert(hello.device, (number, sender));
     state.core.on_device_joined(hello.device, device);
+    state.accounted.entry(hello.device).or_insert(now);
     Ok(Ok(frames))
 }
 
-fn leave(app: &App, device: DeviceId, number: u64) {
-    let mut state = app.scheduler.lock();
-    if state.sockets.senders.get(&device).is_some_and(|(current, _)| *current == number) {
+/// What a device earned as a guest goes with it to the account that it is linked to. The device's
+/// row is locked by now, so no settlement comes in between.
+async fn claim_guest(
+    conn: &mut DbConnection,
+    device: DeviceId,
+    from: AccountId,
+    to: AccountId,
+    now: Micros,
+) -> anyhow::Result<()> {
+    let guest = crate::accounts::store::find_account(conn, from, false).await?;
+    let Some(guest) = guest.filter(|account| account.kind == AccountKind::Guest) else { return Ok(()) };
+    receipts::store::reassign_receipts(conn, device, to).await?;
+    let transfer = billing::claim(from, to, device, guest.available, guest.pending, now)?;
+    billing::store::post(conn, &transfer).await?;
+    Ok(())
+}
+
+async fn leave(app: &App, device: DeviceId, number: u64) {
+    let now = app.clock.now();
+    let stay = {
+        let mut state = app.scheduler.lock();
+        if state.sockets.senders.get(&device).is_none_or(|(current, _)| *current != number) {
+            return;
+        }
         state.sockets.senders.remove(&device);
-        let now = app.clock.now();
+        let speed = state.core.flops_per_sec(device);
         state.drive(|core, link| core.on_device_left(link, now, device));
+        let since = state.accounted.remove(&device).unwrap_or(now);
+        Stay { device, speed, since }
+    };
+    if let Err(error) = presence::write_left(app, stay, now).await {
+        tracing::error!(%error, %device, "a device's leaving could not be written");
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Scheduler {
 #[derive(Default)]
 pub struct State {
     pub core: Core,
+    /// Up to when each connected device's time online is written down.
+    pub accounted: HashMap<DeviceId, Micros>,
     sockets: Sockets,
     /// What leases of each running job look like.
     pub jobs: HashMap<JobId, Arc<JobFacts>>,
@@ -162,7 +164,9 @@ impl Scheduler {
 
     /// The job ended outside the scheduler: its leases are revoked.
     pub fn end_job(&self, now: Micros, job: JobId) {
-        self.lock().drive(|core, link| core.on_job_ended(link, now, job));
+        let mut state = self.lock();
+        state.drive(|core, link| core.on_job_ended(link, now, job));
+        state.jobs.remove(&job);
     }
 
     pub fn job_changed(&self, job: JobId) {

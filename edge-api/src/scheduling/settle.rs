@@ -7,7 +7,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use ed25519_dalek::VerifyingKey;
 use wire::{
-    AccountId, Credits, DeviceId, ErrorCode, JobId, JobState, LeaseId, Receipt, Signature, SliceId, ToDevice, device,
+    AccountId, Credits, DeviceId, ErrorCode, JobEventKind, JobId, JobState, LeaseId, Receipt, Signature, SliceId, ToDevice,
+    device,
 };
 
 use super::JobFacts;
@@ -19,7 +20,8 @@ use crate::db::DbConnection;
 use crate::receipts::store::{Acceptance, StoredReceipt};
 use crate::verification::recompute::{Mismatch, Work, check_root, check_tile};
 use crate::verification::{self, Standing};
-use crate::{devices, random, receipts};
+use crate::devices::store::Done;
+use crate::{devices, jobs, random, receipts};
 
 /// A device's receipts mature this many accepted leases later.
 const MATURE_AFTER: i64 = 8;
@@ -254,8 +256,13 @@ async fn write_settlement(
     let Some(remaining) = store::take_tiles(&mut tx, lease.job, lease.tiles, recomputed, cost).await? else {
         return Ok(None);
     };
-    let sequence = devices::store::count_passed(&mut tx, lease.device).await?;
-    if !receipts::store::accept_receipt(&mut tx, lease.id, Acceptance { cost, fee, recomputed, sequence }).await? {
+    let rows = facts.rows_of(receipt.first_tile, u64::from(receipt.tiles));
+    let kflop = facts.work.row_flops.saturating_mul(rows.end - rows.start) / 1000;
+    let flops_per_sec = app.scheduler.lock().core.flops_per_sec(lease.device);
+    let done = Done { tiles: u64::from(receipt.tiles), kflop, earned: cost.checked_sub(fee)?, flops_per_sec };
+    let sequence = devices::store::count_passed(&mut tx, lease.device, done).await?;
+    if !receipts::store::accept_receipt(&mut tx, lease.id, Acceptance { kflop, cost, fee, recomputed, sequence }).await?
+    {
         return Ok(None);
     }
     let device =
@@ -278,6 +285,9 @@ async fn write_settlement(
         let matured =
             receipts::store::mature_receipts_of_device(&mut tx, lease.device, sequence - MATURE_AFTER).await?;
         pay_matured(&mut tx, app, matured).await?;
+    }
+    if lease.tiles + crate::db::uncount(remaining) == facts.work.tiles {
+        jobs::store::insert_event(&mut tx, lease.job, JobEventKind::Started, None, now).await?;
     }
     let earnings = crate::accounts::store::find_account(&mut tx, device.account, app.config.development).await?;
     tx.commit().await?;
@@ -316,11 +326,13 @@ async fn reject(app: &App, device: DeviceId, job: JobId, lease: LeaseId, mismatc
     let doublings = u32::try_from(failed.clamp(1, 12) - 1).unwrap_or(0);
     let until = now + SUSPENSION.saturating_mul(1 << doublings).min(24 * 3_600_000_000);
     devices::store::suspend_device(&mut tx, device, until).await?;
+    jobs::store::insert_event(&mut tx, job, JobEventKind::CheckFailed, Some(device), now).await?;
     let in_dispute = devices::store::count_accounts_rejected(&mut tx, job).await? >= ACCOUNTS_IN_DISPUTE;
     let ended = in_dispute && store::end_job(&mut tx, job, JobState::Nondeterministic, now).await?;
     if ended {
         billing::store::release(&mut tx, job).await?;
         devices::store::forgive_devices_of(&mut tx, job).await?;
+        jobs::store::insert_event(&mut tx, job, JobEventKind::Nondeterministic, None, now).await?;
     }
     tx.commit().await?;
 
@@ -333,6 +345,9 @@ async fn reject(app: &App, device: DeviceId, job: JobId, lease: LeaseId, mismatc
             core.on_job_ended(link, now, job);
         }
     });
+    if ended {
+        state.jobs.remove(&job);
+    }
     state
         .sockets
         .send(device, ToDevice::Refused { lease, code: ErrorCode::CheckFailed, message: mismatch.to_string() });
@@ -378,6 +393,9 @@ async fn take_back(conn: &mut DbConnection, app: &App, voided: &[StoredReceipt])
             fee: stored.fee,
         };
         billing::store::post(conn, &payment.void(app.clock.now())?).await?;
+        let earned = stored.cost.checked_sub(stored.fee)?;
+        let tiles = u64::from(stored.receipt.tiles);
+        devices::store::uncount_lease(conn, stored.device, tiles, stored.kflop, earned).await?;
     }
     Ok(by_slice.into_keys().collect())
 }
@@ -405,11 +423,14 @@ pub async fn close_job(app: &App, job: JobId) -> anyhow::Result<()> {
         // Tiles came back while the draw was going on.
         return Ok(());
     }
+    if done {
+        jobs::store::insert_event(&mut tx, job, JobEventKind::Done, None, now).await?;
+    }
     let matured = receipts::store::mature_receipts_of_job(&mut tx, job).await?;
     pay_matured(&mut tx, app, matured).await?;
     billing::store::release(&mut tx, job).await?;
     tx.commit().await?;
-    app.scheduler.lock().drive(|core, link| core.on_job_ended(link, now, job));
+    app.scheduler.end_job(now, job);
     app.scheduler.job_changed(job);
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::app::App;
+use crate::devices::presence;
 use crate::scheduling::{claim, settle, store};
 
 const CLOSE_EVERY: Duration = Duration::from_secs(2);
@@ -12,6 +13,7 @@ const CLOSED_AT_ONCE: i64 = 16;
 pub fn start(app: &App) {
     app.tasks.spawn(claim::run(app.clone()));
     app.tasks.spawn(close_jobs(app.clone()));
+    app.tasks.spawn(presence::run(app.clone()));
 }
 
 /// Closes jobs whose closing was cut short: the server died between the last tile and the end.

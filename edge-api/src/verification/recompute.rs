@@ -4,7 +4,7 @@ use bytes::Bytes;
 use gpu_kernels::graph::Graph;
 use wire::{LeaseId, TileHash, merkle};
 
-use super::agrees;
+use gpu_kernels::tolerance::agrees;
 
 /// The rows of one lease, as far as a check needs to know them.
 #[derive(Clone, Debug)]

@@ -73,6 +73,7 @@ impl TestApp {
             database_url,
             blobs: folder.path().join("blobs"),
             site: folder.path().join("site"),
+            downloads: None,
             public_url: "http://tessera.test".to_owned(),
             development: true,
             price: 20,
@@ -86,9 +87,28 @@ impl TestApp {
         Self { router: routes::api(app.clone()), app, time, _folder: folder }
     }
 
-    pub(crate) async fn send(&self, mut request: Request<Body>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        self.send_to(self.router.clone(), request).await
+    }
+
+    /// As nobody.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// Any slice of a job.
+    pub(crate) async fn first_slice(&self, job: wire::JobId) -> wire::SliceId {
+        let (slice,): (String,) = sqlx::query_as("select slice_id from slice where job_id = $1 order by first_tile")
+            .bind(job.to_string())
+            .fetch_one(&mut *self.app.db.read().await.unwrap())
+            .await
+            .unwrap();
+        slice.parse().unwrap()
+    }
+
+    pub(crate) async fn send_to(&self, router: Router, mut request: Request<Body>) -> Answer {
         request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 4000))));
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = router.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 64 << 20).await.unwrap().to_vec();
         Answer { status: parts.status, headers: parts.headers, bytes }
@@ -128,6 +148,10 @@ impl Customer<'_> {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.app.send(self.signed(post(path, body))).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.app.send(self.signed(Request::delete(path).body(Body::empty()).unwrap())).await
     }
 
     pub(crate) async fn submit(&self, body: &Value, idempotency_key: &str) -> Answer {

@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod app;
+mod explorer;
 mod jobs;
 mod openapi;
 #[expect(unreachable_pub, reason = "the journeys share it")]

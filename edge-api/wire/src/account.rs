@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Credits, Micros};
+use crate::{AccountId, Credits, DeviceId, JobId, Micros};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewAccount {
@@ -41,4 +41,53 @@ pub struct Account {
     pub created_at: Micros,
     /// The server hands out faucet credits that are worth nothing.
     pub development: bool,
+}
+
+/// A key of an account, without the secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountKey {
+    /// Names the key when it is to be revoked.
+    pub id: String,
+    /// What its owner calls it.
+    pub name: String,
+    /// Its last four characters.
+    pub hint: String,
+    pub created_at: Micros,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewKey {
+    /// What to call it; 64 characters at most.
+    #[serde(default)]
+    pub name: String,
+}
+
+/// A fresh key, which is shown this once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeKey {
+    pub key: AccountKey,
+    pub secret: String,
+}
+
+/// One movement of an account's money, summed over ten seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    pub at: Micros,
+    /// `faucet`, `settle`, `mature`, `void` or `claim`.
+    pub kind: String,
+    /// `posted` or `pending`.
+    pub purse: String,
+    pub amount: Credits,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
+}
+
+/// Links one device to the account that asked for it, once, within fifteen minutes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceCode {
+    /// Eight letters and digits in two groups.
+    pub code: String,
+    pub expires_at: Micros,
 }

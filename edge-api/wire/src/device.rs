@@ -28,6 +28,10 @@ pub struct Hello {
     /// An account's key, to earn for that account and run its `own` jobs; else the device is a guest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// A device code, to link the device to the account that made it. What the device earned as a
+    /// guest goes along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +39,17 @@ pub struct Hello {
 pub enum DeviceClass {
     Native,
     Tab,
+}
+
+impl DeviceClass {
+    pub const ALL: [Self; 2] = [Self::Native, Self::Tab];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Tab => "tab",
+        }
+    }
 }
 
 /// From a device to the edge.

@@ -45,9 +45,14 @@ pub enum ErrorCode {
     InsufficientFunds,
     OverLimit,
     IdempotencyConflict,
+    TooManyKeys,
+    /// The account's last key cannot be revoked.
+    LastKey,
     JobEnded,
     JobNotDone,
     UnknownLease,
+    /// A device code that is unknown, used or over.
+    UnknownCode,
     MalformedFrame,
     ProtocolVersion,
     InvalidSignature,

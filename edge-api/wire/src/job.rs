@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{BlobHash, Credits, JobId, Micros, PricePerCu};
+use crate::explorer::{PublicReceipt, Share};
+use crate::{BlobHash, Credits, DeviceId, JobId, Micros, PricePerCu};
 
 /// A stored blob of the account's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +76,9 @@ pub struct Quote {
     pub device_bytes: u64,
     /// Connected devices that may run it.
     pub devices: u64,
+    /// How long those would take at their measured speeds. Left out when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +105,8 @@ pub enum JobState {
 }
 
 impl JobState {
+    pub const ALL: [Self; 4] = [Self::Running, Self::Done, Self::Cancelled, Self::Nondeterministic];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -164,4 +170,75 @@ pub struct JobProgress {
     pub mosaic: String,
     /// Devices that hold a lease of it now.
     pub devices_at_work: u64,
+}
+
+/// What else a job's owner may see of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobDetail {
+    /// When this was read, by the server's clock.
+    pub at: Micros,
+    /// Who computed it, most tiles first; 200 at most.
+    pub devices: Vec<Share>,
+    /// Settled tiles in equal steps from the job's start; 120 at most.
+    pub throughput: Throughput,
+    /// What happened, oldest first; 200 at most.
+    pub events: Vec<JobEvent>,
+    /// The latest receipts, newest first; 100 at most.
+    pub receipts: Vec<PublicReceipt>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Throughput {
+    /// Length of a step, in microseconds.
+    pub step: Micros,
+    pub tiles: Vec<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobEvent {
+    pub at: Micros,
+    pub kind: JobEventKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobEventKind {
+    Submitted,
+    /// The first tiles were verified.
+    Started,
+    /// A device's check failed: its unmatured tiles are done again.
+    CheckFailed,
+    Published,
+    Unpublished,
+    Done,
+    Cancelled,
+    Nondeterministic,
+}
+
+impl JobEventKind {
+    pub const ALL: [Self; 8] = [
+        Self::Submitted,
+        Self::Started,
+        Self::CheckFailed,
+        Self::Published,
+        Self::Unpublished,
+        Self::Done,
+        Self::Cancelled,
+        Self::Nondeterministic,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Submitted => "submitted",
+            Self::Started => "started",
+            Self::CheckFailed => "check_failed",
+            Self::Published => "published",
+            Self::Unpublished => "unpublished",
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+            Self::Nondeterministic => "nondeterministic",
+        }
+    }
 }

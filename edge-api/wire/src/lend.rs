@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::device::Earnings;
+use crate::explorer::Sample;
 use crate::{DeviceId, ErrorCode};
 
 /// From the page to the worker.
@@ -10,11 +11,23 @@ use crate::{DeviceId, ErrorCode};
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToWorker {
     /// `url` is the edge's origin.
+    /// `code` links the device to the account that the page is signed in to.
     Start {
         url: String,
         duty_percent: u8,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<String>,
     },
     Stop,
+    /// Measure this device for so long; no job is needed. Nothing else runs meanwhile.
+    Benchmark {
+        secs: u8,
+    },
+    /// Compute one tile of a published job again and hold it against its signed receipt.
+    Recompute {
+        url: String,
+        sample: Box<Sample>,
+    },
     /// The share of time that the GPU may be busy, 5 to 100.
     Duty {
         percent: u8,
@@ -31,6 +44,8 @@ pub enum ToWorker {
 pub enum PauseReason {
     Hidden,
     Battery,
+    /// Outside the hours that its person set.
+    Schedule,
 }
 
 /// From the worker to the page.
@@ -40,6 +55,8 @@ pub enum FromWorker {
     /// The worker's script is running and will hear messages.
     Loaded,
     Status(Status),
+    Benchmarked(Benchmark),
+    Recomputed(Recomputed),
     /// The worker cannot go on; it has stopped.
     Failed {
         code: FailureCode,
@@ -54,6 +71,8 @@ pub enum FailureCode {
     DeviceLost,
     Refused(ErrorCode),
     Storage,
+    /// The sample could not be fetched or computed.
+    Sample,
 }
 
 /// What the device is doing.
@@ -70,6 +89,43 @@ pub struct Status {
     pub tiles_in_hand: u32,
     /// Measured over the last lease, while the device was busy.
     pub gflops: f64,
+    /// Program and kernel version of the lease in hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// The share of the last seconds that the device was busy, in percent.
+    pub busy_percent: u8,
+}
+
+/// What a device did when it was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Benchmark {
+    pub adapter: String,
+    /// The adapter is a CPU's.
+    pub software: bool,
+    /// Floating-point operations a second in matrix products, in thousands of millions.
+    pub gflops: f64,
+    pub secs: f64,
+}
+
+/// A tile computed again, beside what was signed for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recomputed {
+    pub tile: u64,
+    pub adapter: String,
+    /// The first values of each, in order; 64 at most.
+    pub here: Vec<f32>,
+    pub there: Vec<f32>,
+    /// Values of the whole tile.
+    pub values: u64,
+    /// Largest |here − there| of the whole tile.
+    pub max_difference: f64,
+    /// Every value is within the network's tolerance.
+    pub agrees: bool,
+    /// The tile's output hashes to a leaf under the signed root.
+    pub under_root: bool,
+    /// The root is signed by the device's key.
+    pub signature_holds: bool,
+    pub millis: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,12 +11,17 @@ pub mod lend;
 pub mod merkle;
 pub mod money;
 
-pub use account::{Account, AccountKind, NewAccount, OpenedAccount};
+pub use account::{
+    Account, AccountKey, AccountKind, DeviceCode, LedgerEntry, MadeKey, NewAccount, NewKey, OpenedAccount,
+};
 pub use device::{FromDevice, Hello, LeaseGrant, Receipt, ToDevice};
 pub use error::{ErrorBody, ErrorCode};
 pub use explorer::PublicJob;
 pub use id::{AccountId, BlobHash, DeviceId, JobId, LeaseId, Nonce, Signature, SliceId, TileHash};
-pub use job::{Blob, Job, JobPage, JobProgress, JobState, Privacy, Program, Quote, QuoteRequest, SubmitJob};
+pub use job::{
+    Blob, Job, JobDetail, JobEvent, JobEventKind, JobPage, JobProgress, JobState, Privacy, Program, Quote, QuoteRequest,
+    SubmitJob, Throughput,
+};
 pub use money::{Credits, CreditsOverflow, PricePerCu};
 
 /// Microseconds since 1970-01-01 UTC.

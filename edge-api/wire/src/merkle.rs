@@ -1,5 +1,6 @@
 //! The tree over a lease's tile hashes. The hash function is passed in.
 
+use crate::explorer::ProofStep;
 use crate::{LeaseId, TileHash};
 
 /// Root of `leaves`, left to right; an odd one out moves up as it is. Leaves and inner nodes are
@@ -7,15 +8,49 @@ use crate::{LeaseId, TileHash};
 pub fn root(leaves: impl IntoIterator<Item = TileHash>, hash: impl Fn(&[u8]) -> [u8; 32]) -> TileHash {
     let mut level: Vec<TileHash> = leaves.into_iter().collect();
     while level.len() > 1 {
-        level = level
-            .chunks(2)
-            .map(|pair| match pair {
-                [left, right] => TileHash(hash(&[&[1][..], &left.0, &right.0].concat())),
-                _ => pair[0],
-            })
-            .collect();
+        level = parents(&level, &hash);
     }
     level.first().copied().unwrap_or(TileHash(hash(&[])))
+}
+
+fn parents(level: &[TileHash], hash: impl Fn(&[u8]) -> [u8; 32]) -> Vec<TileHash> {
+    let parent = |pair: &[TileHash]| match pair {
+        [left, right] => join(*left, *right, &hash),
+        _ => pair[0],
+    };
+    level.chunks(2).map(parent).collect()
+}
+
+fn join(left: TileHash, right: TileHash, hash: impl Fn(&[u8]) -> [u8; 32]) -> TileHash {
+    TileHash(hash(&[&[1][..], &left.0, &right.0].concat()))
+}
+
+/// The hashes that lead from leaf `index` to the root. Empty for an index that is no leaf's.
+pub fn proof(
+    leaves: impl IntoIterator<Item = TileHash>,
+    mut index: usize,
+    hash: impl Fn(&[u8]) -> [u8; 32],
+) -> Vec<ProofStep> {
+    let mut level: Vec<TileHash> = leaves.into_iter().collect();
+    let mut steps = Vec::new();
+    while level.len() > 1 && index < level.len() {
+        if index % 2 == 1 {
+            steps.push(ProofStep::Left(level[index - 1]));
+        } else if let Some(right) = level.get(index + 1) {
+            steps.push(ProofStep::Right(*right));
+        }
+        level = parents(&level, &hash);
+        index /= 2;
+    }
+    steps
+}
+
+/// The root that `proof` leads to from `leaf`.
+pub fn root_from_proof(leaf: TileHash, proof: &[ProofStep], hash: impl Fn(&[u8]) -> [u8; 32]) -> TileHash {
+    proof.iter().fold(leaf, |node, step| match step {
+        ProofStep::Left(left) => join(*left, node, &hash),
+        ProofStep::Right(right) => join(node, *right, &hash),
+    })
 }
 
 /// What a tile's hash is taken over. The lease is the salt: equal outputs of two leases do not show.
@@ -33,6 +68,20 @@ mod tests {
             state[i % 32] = state[i % 32].wrapping_mul(31).wrapping_add(*byte);
         }
         state
+    }
+
+    #[test]
+    fn a_proof_leads_from_its_leaf_to_the_root_and_from_no_other() {
+        for len in 1..9 {
+            let leaves: Vec<TileHash> = (0..len).map(|i| TileHash([i; 32])).collect();
+            let whole = root(leaves.clone(), sum);
+            for (i, leaf) in leaves.iter().enumerate() {
+                let proof = proof(leaves.clone(), i, sum);
+
+                assert_eq!(root_from_proof(*leaf, &proof, sum), whole, "leaf {i} of {len}");
+                assert!(len == 1 || root_from_proof(TileHash([99; 32]), &proof, sum) != whole);
+            }
+        }
     }
 
     #[test]

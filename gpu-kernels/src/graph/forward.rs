@@ -2,6 +2,7 @@
 //! submissions that keep to the device's budget.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::{Graph, ModelError, Plan, Source, ValueId};
@@ -24,6 +25,8 @@ pub enum RunError {
     Gpu(#[from] GpuError),
     #[error("the input holds {found} values where {expected} were expected")]
     Input { expected: usize, found: usize },
+    #[error("the run was stopped between two submissions")]
+    Stopped,
 }
 
 /// A model made ready for one device.
@@ -60,13 +63,13 @@ impl Session {
     }
 
     /// Computes `rows` rows, in as few runs as memory allows. `pace` is awaited after each
-    /// submission with the time the device was busy.
+    /// submission with the time the device was busy; where it breaks, nothing more is submitted.
     pub async fn run(
         &mut self,
         gpu: &mut Gpu,
         rows: usize,
         input: &[f32],
-        pace: impl AsyncFn(Duration),
+        pace: impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<f32>, RunError> {
         let row: usize = self.row.iter().product();
         if rows == 0 || input.len() != rows * row {
@@ -100,12 +103,12 @@ impl Session {
         gpu: &mut Gpu,
         rows: usize,
         input: &[f32],
-        pace: &impl AsyncFn(Duration),
+        pace: &impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<f32>, RunError> {
         let scopes = gpu.scopes();
         let result = self.run_inner(gpu, rows, input, pace).await;
         let closed = gpu.close(scopes).await;
-        if closed.is_err() || result.is_err() {
+        if closed.is_err() || result.as_ref().is_err_and(|error| *error != RunError::Stopped) {
             // What was built under an error may be broken: the next run builds it anew.
             self.prepared.clear();
             self.weights.clear();
@@ -119,7 +122,7 @@ impl Session {
         gpu: &mut Gpu,
         rows: usize,
         input: &[f32],
-        pace: &impl AsyncFn(Duration),
+        pace: &impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<f32>, RunError> {
         if !self.prepared.contains_key(&rows) {
             if self.prepared.len() >= PREPARED_MAX {
@@ -131,7 +134,7 @@ impl Session {
             self.prepared.insert(rows, prepared);
         }
         let prepared = &self.prepared[&rows];
-        Ok(prepared.run(gpu, input, pace).await?)
+        prepared.run(gpu, input, pace).await
     }
 }
 
@@ -214,7 +217,12 @@ impl Prepared {
         })
     }
 
-    async fn run(&self, gpu: &mut Gpu, input: &[f32], pace: &impl AsyncFn(Duration)) -> Result<Vec<f32>, GpuError> {
+    async fn run(
+        &self,
+        gpu: &mut Gpu,
+        input: &[f32],
+        pace: &impl AsyncFn(Duration) -> ControlFlow<()>,
+    ) -> Result<Vec<f32>, RunError> {
         gpu.queue.write_buffer(&self.input, 0, bytemuck::cast_slice(input));
         let mut submission = Submission::new(gpu);
         for step in &self.steps {
@@ -248,7 +256,7 @@ impl Prepared {
             self.staging.size(),
         );
         submission.flush(gpu, pace).await?;
-        gpu.read(&self.staging).await
+        Ok(gpu.read(&self.staging).await?)
     }
 }
 
@@ -273,10 +281,16 @@ impl Submission {
         self.work += work.max(1);
     }
 
-    async fn flush(self, gpu: &mut Gpu, pace: &impl AsyncFn(Duration)) -> Result<Self, GpuError> {
+    async fn flush(
+        self,
+        gpu: &mut Gpu,
+        pace: &impl AsyncFn(Duration) -> ControlFlow<()>,
+    ) -> Result<Self, RunError> {
         let busy = gpu.submit(self.encoder).await?;
         gpu.budget.learn(self.work, busy);
-        pace(busy).await;
-        Ok(Self::new(gpu))
+        match pace(busy).await {
+            ControlFlow::Continue(()) => Ok(Self::new(gpu)),
+            ControlFlow::Break(()) => Err(RunError::Stopped),
+        }
     }
 }

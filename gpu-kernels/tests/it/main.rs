@@ -21,7 +21,10 @@ fn gpu() -> Option<gpu_kernels::gpu::Gpu> {
     }
 }
 
-async fn no_pause(_busy: std::time::Duration) {}
+#[expect(clippy::unused_async, reason = "the shape that a run wants")]
+async fn no_pause(_busy: std::time::Duration) -> std::ops::ControlFlow<()> {
+    std::ops::ControlFlow::Continue(())
+}
 
 /// |a − b| ≤ `rtol`·|b| + `atol`·max|b|; NaN equals NaN.
 #[track_caller]

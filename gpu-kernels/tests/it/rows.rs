@@ -1,5 +1,7 @@
 //! What the edge relies on: rows computed apart are the rows computed together.
 
+use std::ops::ControlFlow;
+
 use gpu_kernels::budget::Budget;
 use gpu_kernels::graph::Graph;
 use gpu_kernels::graph::forward::{RunError, Session};
@@ -36,11 +38,43 @@ fn a_device_with_a_tiny_budget_cuts_kernels_and_gets_the_same_answer() {
 
     gpu.set_budget(Budget::new(std::time::Duration::from_micros(200)));
     let runs = std::cell::Cell::new(0);
-    let count = async |_busy| runs.set(runs.get() + 1);
+    let count = async |_busy| {
+        runs.set(runs.get() + 1);
+        ControlFlow::Continue(())
+    };
     let output = pollster::block_on(session.run(&mut gpu, 300, &input[..300 * 64], count)).unwrap();
 
     assert!(runs.get() > 10, "the work went to the device in {} submissions", runs.get());
     assert_close("digits", &output, &expected, 1e-6, 1e-5);
+}
+
+#[test]
+fn a_run_that_is_stopped_submits_nothing_more_and_the_next_one_is_right() {
+    let Some(mut gpu) = gpu() else { return };
+    let (graph, input) = digits();
+    let expected = graph.plan(300, &ROW).unwrap().run_reference(&input[..300 * 64]);
+    let mut session = Session::new(graph, ROW.to_vec()).unwrap();
+    gpu.set_budget(Budget::new(std::time::Duration::from_micros(200)));
+    let runs = std::cell::Cell::new(0);
+    let three = async |_busy| {
+        runs.set(runs.get() + 1);
+        if runs.get() == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+
+    let stopped = pollster::block_on(session.run(&mut gpu, 300, &input[..300 * 64], three));
+    let output = pollster::block_on(session.run(&mut gpu, 300, &input[..300 * 64], no_pause)).unwrap();
+
+    assert_eq!((stopped, runs.get()), (Err(RunError::Stopped), 3));
+    assert_close("digits", &output, &expected, 1e-6, 1e-5);
+}
+
+#[test]
+fn a_device_knows_how_fast_it_multiplies() {
+    let Some(mut gpu) = gpu() else { return };
+
+    let measured = pollster::block_on(gpu.measure(std::time::Duration::from_millis(200), async || {})).unwrap();
+
+    assert!(measured.gflops() > 0.01 && measured.gflops().is_finite(), "{measured:?}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use leptos::prelude::*;
+use wire::explorer::ReceiptState;
 use wire::{JobState, Micros};
 
 use crate::format;
@@ -27,7 +28,7 @@ pub fn JobBadge(
     state: JobState,
 ) -> impl IntoView {
     let class = match state {
-        JobState::Running => "badge pulse",
+        JobState::Running => "badge busy",
         JobState::Done => "badge good",
         JobState::Cancelled => "badge",
         JobState::Nondeterministic => "badge poor",
@@ -35,13 +36,27 @@ pub fn JobBadge(
     view! { <span class=class data-testid="state">{text().job_state(state)}</span> }
 }
 
-/// A moment in UTC, machine-readable beside.
+/// What became of a receipt, coloured.
+#[component]
+pub fn ReceiptBadge(
+    /// The state.
+    state: ReceiptState,
+) -> impl IntoView {
+    let class = match state {
+        ReceiptState::Pending => "badge busy",
+        ReceiptState::Accepted | ReceiptState::Matured => "badge good",
+        ReceiptState::Void => "badge",
+        ReceiptState::Rejected => "badge poor",
+    };
+    view! { <span class=class>{text().receipt_state(state)}</span> }
+}
+
+/// A moment: in UTC as the server sends it, in the reader's own zone once `page.js` has run, with
+/// UTC on hover.
 #[component]
 pub fn Moment(
     /// The moment.
     at: Micros,
 ) -> impl IntoView {
-    let shown = format::utc(at);
-    let machine = shown.replacen(' ', "T", 1).replace(" UTC", "Z");
-    view! { <time datetime=machine>{shown}</time> }
+    view! { <time datetime=format::machine(at)>{format::utc(at)}</time> }
 }

@@ -1,7 +1,13 @@
-mod account;
+mod chart;
 mod facts;
+mod icon;
 mod mosaic;
+mod notice;
+mod tables;
 
-pub use account::AccountCard;
-pub use facts::{Fact, JobBadge, Moment};
+pub use chart::{Bars, Step, UptimeStrip};
+pub use facts::{Fact, JobBadge, Moment, ReceiptBadge};
+pub use icon::Icon;
 pub use mosaic::Mosaic;
+pub use notice::{Crumbs, Empty, ExplorerTabs, Failed, Pager, SearchBox};
+pub use tables::{DeviceTable, Downloads, PublicJobTable, ReceiptTable, ShareTable, class_name, short};

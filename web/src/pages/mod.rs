@@ -1,11 +1,71 @@
-mod explorer_job;
+//! Each page: what it reads, and how it looks. Loaded on the server, whole before it is sent.
+
+mod account;
+mod device;
+mod devices;
+mod explorer;
 mod job;
+mod jobs;
+mod landing;
 mod lend;
 mod new_job;
 mod not_found;
+mod public_job;
+mod public_jobs;
+mod receipt;
+mod receipts;
+mod search;
 
-pub use explorer_job::ExplorerJob;
-pub use job::JobPage;
-pub use lend::LendPage;
-pub use new_job::NewJob;
-pub use not_found::NotFound;
+use leptos::prelude::*;
+
+use crate::api::{Api, Failure};
+use crate::components::Failed;
+use crate::document::Document;
+use crate::route::Page;
+use crate::text::Text;
+use crate::visit::Visit;
+
+/// Reads what a page shows. Never fails: what cannot be shown is a page that says why.
+pub async fn load(visit: &Visit, api: &Api) -> Document {
+    let t = visit.lang.text();
+    let loaded = match visit.page {
+        None => return not_found::document(t),
+        Some(Page::Landing) => landing::load(t, api).await,
+        Some(Page::Jobs) => jobs::load(t, visit, api).await,
+        Some(Page::NewJob) => new_job::load(t, visit, api).await,
+        Some(Page::Job(id)) => job::load(t, id, api).await,
+        Some(Page::Lend) => lend::load(t, api).await,
+        Some(Page::Account) => account::load(t, visit, api).await,
+        Some(Page::Calculator) => landing::load_calculator(t, api).await,
+        Some(Page::Explorer) => explorer::load(t, api).await,
+        Some(Page::Devices) => devices::load(t, visit, api).await,
+        Some(Page::Device(id)) => device::load(t, id, visit, api).await,
+        Some(Page::PublicJobs) => public_jobs::load(t, visit, api).await,
+        Some(Page::PublicJob(id)) => public_job::load(t, id, api).await,
+        Some(Page::Receipts) => receipts::load(t, visit, api).await,
+        Some(Page::Receipt(id)) => receipt::load(t, id, api).await,
+        Some(Page::Search) => search::load(t, visit, api).await,
+    };
+    loaded.unwrap_or_else(|failure| failed(t, failure))
+}
+
+fn failed(t: &'static Text, failure: Failure) -> Document {
+    match &failure {
+        Failure::Refused { status: 404, .. } => not_found::document(t),
+        Failure::Refused { status: 401, .. } => signed_out(t),
+        Failure::Refused { status: 400 | 422, .. } => {
+            Document::new(t.bad_address, move || view! { <h1>{t.bad_address}</h1><Failed failure/> }.into_any())
+                .with_status(400)
+        }
+        Failure::Refused { .. } | Failure::Unreachable => {
+            Document::new(t.went_wrong, move || view! { <h1>{t.went_wrong}</h1><Failed failure/> }.into_any())
+                .with_status(502)
+        }
+    }
+}
+
+/// A page that belongs to an account, for somebody without a session.
+fn signed_out(t: &'static Text) -> Document {
+    let body = move || view! { <h1>{t.sign_in_title}</h1><crate::islands::SignInIsland/> }.into_any();
+    Document::new(t.sign_in_title, body).with_status(401)
+}

@@ -1,18 +1,23 @@
 use leptos::prelude::*;
-use leptos_meta::{Meta, Title};
 
-use crate::app::set_status;
-use crate::text::text;
+use crate::components::{Empty, SearchBox};
+use crate::document::Document;
+use crate::route::Page;
+use crate::text::Text;
+use crate::visit::href;
 
 /// What an address without a page shows, with a true 404.
-#[component]
-pub fn NotFound() -> impl IntoView {
-    set_status(404);
-    let t = text();
-    view! {
-        <Title text=t.not_found/>
-        <Meta name="robots" content="noindex"/>
-        <h1>{t.not_found}</h1>
-        <p class="lead">{t.not_found_lead}</p>
-    }
+pub(super) fn document(t: &'static Text) -> Document {
+    let body = move || {
+        view! {
+            <h1>{t.not_found}</h1>
+            <Empty title=t.not_found_lead>
+                <p>{t.not_found_help}</p>
+                <SearchBox/>
+                <p class="actions"><a class="button" href=href(Page::Explorer)>{t.explorer}</a></p>
+            </Empty>
+        }
+        .into_any()
+    };
+    Document::new(t.not_found, body).with_status(404)
 }

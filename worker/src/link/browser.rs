@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::channel::mpsc;
@@ -17,10 +18,12 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, RequestInit, Response, WebSocket};
 use wire::device::DeviceClass;
-use wire::lend::{FailureCode, FromWorker, Status, ToWorker};
+use wire::device::INFER;
+use wire::explorer::Sample;
+use wire::lend::{Benchmark, FailureCode, FromWorker, Status, ToWorker};
 use wire::{ErrorCode, LeaseGrant, LeaseId, ToDevice};
 
-use super::{Out, hello, reconnect_wait};
+use super::{Credentials, DutyCycle, Out, hello, reconnect_wait};
 use crate::core::Core;
 use crate::identity::Identity;
 use crate::run::{Engine, Outcome, Pace, RunFailure, Transfer, TransferError};
@@ -78,9 +81,13 @@ fn push(sender: &RefCell<mpsc::Sender<Event>>, event: Event) {
 }
 
 async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
-    let (url, duty_percent) = loop {
+    let order = loop {
         match events.next().await {
-            Some(Event::Page(ToWorker::Start { url, duty_percent })) => break (url, duty_percent),
+            Some(Event::Page(ToWorker::Start { url, duty_percent, code })) => {
+                break Order::Lend { url, duty_percent, code };
+            }
+            Some(Event::Page(ToWorker::Benchmark { secs })) => break Order::Benchmark { secs },
+            Some(Event::Page(ToWorker::Recompute { url, sample })) => break Order::Recompute { url, sample },
             Some(_) => {}
             None => return,
         }
@@ -93,7 +100,13 @@ async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
         Ok(gpu) => gpu,
         Err(error) => return fail(FailureCode::NoWebGpu, error.to_string()),
     };
-    let mut session = Session::new(Rc::new(Engine::new(gpu, identity)), sender, url, duty_percent);
+    let engine = Engine::new(gpu, identity);
+    let (url, duty_percent, code) = match order {
+        Order::Lend { url, duty_percent, code } => (url, duty_percent, code),
+        Order::Benchmark { secs } => return benchmark(&engine, secs).await,
+        Order::Recompute { url, sample } => return recompute(&engine, url, *sample).await,
+    };
+    let mut session = Session::new(Rc::new(engine), sender, url, duty_percent, code);
     session.connect();
     session.report();
     while let Some(event) = events.next().await {
@@ -102,6 +115,32 @@ async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
             return fail(code, message);
         }
         session.report();
+    }
+}
+
+/// What the page wants of this worker: one thing in its life.
+enum Order {
+    Lend { url: String, duty_percent: u8, code: Option<String> },
+    Benchmark { secs: u8 },
+    Recompute { url: String, sample: Box<Sample> },
+}
+
+async fn benchmark(engine: &Engine, secs: u8) {
+    match engine.measure(Duration::from_secs(secs.into())).await {
+        Ok(measured) => post(&FromWorker::Benchmarked(Benchmark {
+            adapter: engine.info.name.clone(),
+            software: engine.info.software,
+            gflops: measured.gflops(),
+            secs: measured.busy.as_secs_f64(),
+        })),
+        Err(error) => fail(FailureCode::DeviceLost, error.to_string()),
+    }
+}
+
+async fn recompute(engine: &Engine, url: String, sample: Sample) {
+    match engine.recompute(&Http { url }, sample).await {
+        Ok(outcome) => post(&FromWorker::Recomputed(outcome)),
+        Err(error) => fail(FailureCode::Sample, error.to_string()),
     }
 }
 
@@ -141,6 +180,10 @@ struct Session {
     /// Number of the latest socket; events of older ones are stale.
     number: u32,
     attempt: u32,
+    /// A device code not yet used up.
+    code: Option<String>,
+    program: Option<String>,
+    duty_cycle: DutyCycle,
     gflops: f64,
     reported: Option<Status>,
 }
@@ -163,7 +206,13 @@ impl Drop for Connection {
 type Failure = (FailureCode, String);
 
 impl Session {
-    fn new(engine: Rc<Engine>, sender: mpsc::Sender<Event>, url: String, duty_percent: u8) -> Self {
+    fn new(
+        engine: Rc<Engine>,
+        sender: mpsc::Sender<Event>,
+        url: String,
+        duty_percent: u8,
+        code: Option<String>,
+    ) -> Self {
         Self {
             engine,
             sender,
@@ -175,6 +224,9 @@ impl Session {
             socket: None,
             number: 0,
             attempt: 0,
+            code,
+            program: None,
+            duty_cycle: DutyCycle::default(),
             gflops: 0.0,
             reported: None,
         }
@@ -246,6 +298,8 @@ impl Session {
             ToWorker::Stop => self.core.on_stop(&mut self.out),
             ToWorker::Pause { reason } => self.core.on_pause(&mut self.out, reason),
             ToWorker::Resume => self.core.on_resume(&mut self.out),
+            // A worker does one thing in its life.
+            ToWorker::Benchmark { .. } | ToWorker::Recompute { .. } => {}
         }
     }
 
@@ -254,11 +308,20 @@ impl Session {
             .map_err(|error| (FailureCode::Refused(ErrorCode::MalformedFrame), error.to_string()))?;
         match &frame {
             ToDevice::Challenge { nonce, .. } => {
-                self.out.frames.push(hello(&self.engine, *nonce, DeviceClass::Tab, None));
+                let account = Credentials { key: None, code: self.code.clone() };
+                self.out.frames.push(hello(&self.engine, *nonce, DeviceClass::Tab, account));
             }
             ToDevice::Close { code: ErrorCode::Internal | ErrorCode::RateLimited, .. } => self.reconnect(),
+            // It was used up by a connection that broke off: the device is linked by now, or a guest.
+            ToDevice::Close { code: ErrorCode::UnknownCode, .. } => {
+                self.code = None;
+                self.reconnect();
+            }
             ToDevice::Close { code, message } => return Err((FailureCode::Refused(*code), message.clone())),
-            ToDevice::Welcome(_) => self.attempt = 0,
+            ToDevice::Welcome(_) => {
+                self.attempt = 0;
+                self.code = None;
+            }
             ToDevice::Lease(_) | ToDevice::Revoke { .. } | ToDevice::Settled { .. } | ToDevice::Refused { .. } => {}
         }
         self.core.on_frame(&mut self.out, frame);
@@ -272,6 +335,7 @@ impl Session {
                 #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
                 let gflops = grant.flops as f64 / outcome.busy.as_secs_f64().max(1e-6) / 1e9;
                 self.gflops = gflops;
+                self.duty_cycle.add(outcome.busy);
                 self.core.on_computed(&mut self.out, outcome.receipt, outcome.signature);
             }
             Err(failure) => {
@@ -299,6 +363,8 @@ impl Session {
         for grant in std::mem::take(&mut self.out.grants) {
             let pace = Pace::new(&self.duty);
             self.running.insert(grant.lease, Arc::clone(&pace.abandoned));
+            self.program = Some(INFER.to_owned());
+            self.duty_cycle.begin();
             let (engine, http) = (Rc::clone(&self.engine), Http { url: self.url.clone() });
             let mut sender = self.sender.clone();
             spawn_local(async move {
@@ -325,6 +391,8 @@ impl Session {
             earnings: self.core.earnings,
             tiles_in_hand: self.core.tiles_in_hand(),
             gflops: self.gflops,
+            program: self.program.clone().filter(|_| self.core.tiles_in_hand() > 0),
+            busy_percent: self.duty_cycle.percent(),
         };
         if self.reported.as_ref() != Some(&status) {
             post(&FromWorker::Status(status.clone()));

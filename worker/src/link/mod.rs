@@ -34,8 +34,57 @@ impl Link for Out {
     }
 }
 
+/// The share of time that a device was busy, over its last few leases.
+#[derive(Debug, Default)]
+pub struct DutyCycle {
+    begun: Option<web_time::Instant>,
+    busy: Duration,
+    percent: u8,
+}
+
+/// Long enough that a lease or two lie in it.
+const DUTY_WINDOW: Duration = Duration::from_secs(3);
+
+impl DutyCycle {
+    /// Work begins.
+    pub fn begin(&mut self) {
+        self.begun.get_or_insert_with(web_time::Instant::now);
+    }
+
+    /// A lease is done that kept the device busy for so long.
+    pub fn add(&mut self, busy: Duration) {
+        self.busy += busy;
+        let Some(begun) = self.begun else { return };
+        let window = begun.elapsed();
+        if window >= DUTY_WINDOW {
+            self.percent = share(self.busy, window);
+            (self.begun, self.busy) = (Some(web_time::Instant::now()), Duration::ZERO);
+        } else if self.percent == 0 {
+            self.percent = share(self.busy, window);
+        }
+    }
+
+    pub fn percent(&self) -> u8 {
+        self.percent
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 100")]
+fn share(busy: Duration, window: Duration) -> u8 {
+    (busy.as_secs_f64() / window.as_secs_f64().max(1e-6) * 100.0).clamp(0.0, 100.0) as u8
+}
+
+/// Whom a device earns for. With neither it is a guest, or whoever it was linked to before.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    /// An account's key.
+    pub key: Option<String>,
+    /// A device code; it works once.
+    pub code: Option<String>,
+}
+
 /// What a device says first.
-pub fn hello(engine: &Engine, nonce: Nonce, class: DeviceClass, key: Option<String>) -> FromDevice {
+pub fn hello(engine: &Engine, nonce: Nonce, class: DeviceClass, account: Credentials) -> FromDevice {
     let info = &engine.info;
     FromDevice::Hello(Box::new(Hello {
         protocol: PROTOCOL,
@@ -46,7 +95,8 @@ pub fn hello(engine: &Engine, nonce: Nonce, class: DeviceClass, key: Option<Stri
         backend: info.backend.to_owned(),
         software: info.software,
         buffer_bytes_max: info.buffer_bytes_max,
-        key,
+        key: account.key,
+        code: account.code,
     }))
 }
 
@@ -70,6 +120,13 @@ mod tests {
     fn a_device_at_half_duty_rests_as_long_as_it_works() {
         assert_eq!(rest_after(Duration::from_millis(40), 50), Duration::from_millis(40));
         assert_eq!(rest_after(Duration::from_millis(40), 100), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_duty_cycle_is_busy_time_over_all_time() {
+        assert_eq!(share(Duration::from_millis(500), Duration::from_secs(1)), 50);
+        assert_eq!(share(Duration::from_secs(2), Duration::from_secs(1)), 100);
+        assert_eq!(share(Duration::ZERO, Duration::ZERO), 0);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use wire::device::DeviceClass;
 use wire::{ErrorCode, LeaseId, ToDevice};
 
-use super::{Out, hello, reconnect_wait};
+use super::{Credentials, Out, hello, reconnect_wait};
 use crate::core::Core;
 use crate::run::{Engine, Outcome, Pace, RunFailure, Transfer, TransferError};
 
@@ -24,8 +24,8 @@ type Socket = tokio_tungstenite::WebSocketStream<MaybeTlsStream<tokio::net::TcpS
 pub struct Options {
     /// The edge's origin.
     pub url: String,
-    /// An account's key; without one the device earns as a guest.
-    pub key: Option<String>,
+    /// Whom the device earns for.
+    pub account: Credentials,
     pub duty_percent: u8,
 }
 
@@ -63,6 +63,7 @@ pub async fn run(engine: Arc<Engine>, options: Options, stop: impl Future<Output
     let duty = Arc::new(AtomicU8::new(options.duty_percent));
     let mut stop = std::pin::pin!(stop);
     let mut attempt = 0;
+    let mut account = options.account;
     loop {
         let config = WebSocketConfig::default().read_buffer_size(4 << 10).max_message_size(Some(64 << 10));
         let connected = tokio::select! {
@@ -73,7 +74,7 @@ pub async fn run(engine: Arc<Engine>, options: Options, stop: impl Future<Output
             Ok((socket, _)) => {
                 let mut session = Session {
                     engine: &engine,
-                    options: &options,
+                    account: &mut account,
                     http: &http,
                     duty: &duty,
                     core: Core::default(),
@@ -114,7 +115,7 @@ fn random_byte() -> u8 {
 
 struct Session<'a> {
     engine: &'a Arc<Engine>,
-    options: &'a Options,
+    account: &'a mut Credentials,
     http: &'a Http,
     duty: &'a Arc<AtomicU8>,
     core: Core,
@@ -157,7 +158,7 @@ impl Session<'_> {
     fn hear(&mut self, frame: ToDevice) -> Option<End> {
         match &frame {
             ToDevice::Challenge { nonce, .. } => {
-                self.out.frames.push(hello(self.engine, *nonce, DeviceClass::Native, self.options.key.clone()));
+                self.out.frames.push(hello(self.engine, *nonce, DeviceClass::Native, self.account.clone()));
             }
             ToDevice::Close { code, message } => {
                 let lasting = !matches!(code, ErrorCode::Internal | ErrorCode::RateLimited);
@@ -169,6 +170,8 @@ impl Session<'_> {
                 });
             }
             ToDevice::Welcome(earnings) => {
+                // A device code works once: the device is linked now.
+                self.account.code = None;
                 tracing::info!(device = %self.engine.identity.device(), earned = %earnings.available, "connected");
             }
             ToDevice::Settled { tiles, earnings, .. } => {

@@ -1,5 +1,6 @@
 //! A model over rows. Models stay ready on the device while their job's leases come in.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use gpu_kernels::gpu::Gpu;
@@ -41,7 +42,7 @@ impl Infer {
         row_shape: &[u64],
         rows: usize,
         input: &[f32],
-        pace: impl AsyncFn(Duration),
+        pace: impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Option<Result<Vec<f32>, RunError>> {
         let place = self.ready.iter().position(|((kept, shape), _)| *kept == model && shape == row_shape)?;
         let entry = self.ready.remove(place);

@@ -1,3 +1,4 @@
 //! What a lease runs: rows in, rows out.
 
 pub mod infer;
+pub mod recompute;

@@ -1,0 +1,88 @@
+//! Every page as a picture, on a desk and a phone, light and dark, in both languages, into a folder.
+
+#![expect(clippy::print_stdout, reason = "a program that says where it wrote")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use e2e::browser::{Browser, Gpu, Look};
+use e2e::stack::Stack;
+use fantoccini::cookies::Cookie;
+use wire::SubmitJob;
+
+const LOOKS: [(&str, Look); 4] = [
+    ("desk-light", Look { width: 1280, height: 900, dark: false }),
+    ("desk-dark", Look { width: 1280, height: 900, dark: true }),
+    ("phone-light", Look { width: 390, height: 844, dark: false }),
+    ("phone-dark", Look { width: 390, height: 844, dark: true }),
+];
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let folder = std::env::args().nth(1).map_or_else(|| PathBuf::from("target/shots"), PathBuf::from);
+    std::fs::create_dir_all(&folder)?;
+    let mut stack = Stack::start().await;
+    stack.start_worker("worker", &[]);
+    let (client, key) = stack.customer().await?;
+    let done = stack.submit_digits(&client, 1, None).await?;
+    client.watch(done.id, |_| {}).await?;
+    client.publish(done.id).await?;
+    let private = stack.submit_digits(&client, 3, None).await?;
+    client.watch(private.id, |_| {}).await?;
+    // Nobody may compute it: it waits for a device of its own account.
+    let own = SubmitJob {
+        program: private.program.clone(),
+        privacy: wire::Privacy::Own,
+        name: "Nightly embeddings".to_owned(),
+        limit: None,
+    };
+    let waiting = client.submit(&own, "shots").await?;
+    let device = client.public_devices().await?.rows.first().map(|device| device.id.to_string()).unwrap_or_default();
+    let receipt = client.public_receipts().await?.rows.first().map(|one| one.lease.to_string()).unwrap_or_default();
+
+    let pages = [
+        ("landing", "/".to_owned(), false),
+        ("explorer", "/explorer".to_owned(), false),
+        ("devices", "/explorer/devices".to_owned(), false),
+        ("device", format!("/explorer/devices/{device}"), false),
+        ("public-jobs", "/explorer/jobs".to_owned(), false),
+        ("public-job", format!("/explorer/jobs/{}", done.id), false),
+        ("receipts", "/explorer/receipts?limit=20".to_owned(), false),
+        ("receipt", format!("/explorer/receipts/{receipt}"), false),
+        ("search", format!("/explorer/search?q={}", &done.id.to_string()[..6]), false),
+        ("calculator", "/calculator".to_owned(), false),
+        ("not-found", "/nowhere".to_owned(), false),
+        ("sign-in", "/jobs".to_owned(), false),
+        ("lend", "/lend".to_owned(), false),
+        ("new-job", "/jobs/new".to_owned(), true),
+        ("jobs", "/jobs".to_owned(), true),
+        ("job-done", format!("/jobs/{}", done.id), true),
+        ("job-waiting", format!("/jobs/{}", waiting.id), true),
+        ("account", "/account".to_owned(), true),
+    ];
+    let browser = Browser::start(Gpu::Swiftshader).await;
+    let session = stack.session(&key).await?;
+    for (name, path, signed_in) in pages {
+        browser.open(&stack.url()).await;
+        browser.page.delete_all_cookies().await?;
+        if signed_in {
+            browser.page.add_cookie(Cookie::build(("tessera_session", session.clone())).domain("127.0.0.1").path("/").build()).await?;
+        }
+        for lang in ["en", "zh"] {
+            let joint = if path.contains('?') { '&' } else { '?' };
+            for (look_name, look) in LOOKS {
+                browser.look(look).await;
+                browser.open(&format!("{}{path}{joint}lang={lang}", stack.url())).await;
+                browser.text_where("h1", Duration::from_secs(10), |text| !text.is_empty()).await;
+                browser.whole_page(&folder.join(format!("{name}-{look_name}-{lang}.png"))).await;
+            }
+        }
+    }
+    for (name, path) in [("landing", "/index.png".to_owned()), ("job", format!("/explorer/jobs/{}.png", done.id))] {
+        let picture = reqwest::get(format!("{}{path}", stack.url())).await?.bytes().await?;
+        std::fs::write(folder.join(format!("preview-{name}.png")), picture)?;
+    }
+    browser.close().await;
+    println!("{}", folder.display());
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Which devices are online, for how long, and what they could do: written down while they are
+//! connected, so that the explorer's figures survive this process.
+
+use std::time::Duration;
+
+use wire::{DeviceId, Micros};
+
+use super::store;
+use crate::app::App;
+use crate::db::DbConnection;
+
+const EVERY: Duration = Duration::from_secs(15);
+/// How often what was done lately is summed.
+const SUM_EVERY: Duration = Duration::from_secs(3);
+const DAY: Micros = 86_400_000_000;
+/// Length of a period of the explorer's charts.
+const PERIOD: Micros = 600_000_000;
+/// A transaction of this many devices holds the write lock for milliseconds.
+const DEVICES_AT_ONCE: usize = 256;
+/// Time that one look may account for: a machine that slept counts nobody's sleep as uptime.
+const ELAPSED_MAX: Micros = 60_000_000;
+/// Presence that nobody refreshed for this long is deleted.
+const STALE: Micros = 600_000_000;
+
+/// A device's time on this replica that is not written down yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Stay {
+    pub device: DeviceId,
+    /// In operations a second.
+    pub speed: u64,
+    pub since: Micros,
+}
+
+impl Stay {
+    fn micros(&self, now: Micros) -> Micros {
+        (now - self.since).clamp(0, ELAPSED_MAX)
+    }
+}
+
+/// Writes down who is here until the server stops.
+pub async fn run(app: App) {
+    let mut tick = tokio::time::interval(EVERY);
+    let mut sum = tokio::time::interval(SUM_EVERY);
+    loop {
+        let written = tokio::select! {
+            () = app.stop.cancelled() => return,
+            _ = tick.tick() => write(&app, app.clock.now()).await,
+            _ = sum.tick() => sum_work(&app, 1).await,
+        };
+        if let Err(error) = written {
+            tracing::error!(error = format!("{error:#}"), "presence could not be written");
+        }
+    }
+}
+
+/// Accounts for everyone's time up to `now`.
+pub async fn write(app: &App, now: Micros) -> anyhow::Result<()> {
+    let stays: Vec<Stay> = {
+        let mut state = app.scheduler.lock();
+        let speeds = state.core.speeds();
+        let stay = |(device, speed)| Stay {
+            device,
+            speed,
+            since: state.accounted.insert(device, now).unwrap_or(now),
+        };
+        speeds.into_iter().map(stay).collect()
+    };
+    for stays in stays.chunks(DEVICES_AT_ONCE) {
+        let mut tx = app.db.begin_write().await?;
+        for stay in stays {
+            store::mark_present(&mut tx, &app.replica, stay.device, now).await?;
+        }
+        write_stays(&mut tx, app, stays, now).await?;
+        tx.commit().await?;
+    }
+    let mut tx = app.db.begin_write().await?;
+    store::delete_stale_presence(&mut tx, now - STALE).await?;
+    store::delete_expired_codes(&mut tx, now).await?;
+    tx.commit().await?;
+    // Receipts may still be voided: the last hour is summed anew.
+    sum_work(app, 6).await
+}
+
+/// A device has gone: its last time, and that it is here no more.
+pub async fn write_left(app: &App, stay: Stay, now: Micros) -> anyhow::Result<()> {
+    let mut tx = app.db.begin_write().await?;
+    store::mark_absent(&mut tx, &app.replica, stay.device, now).await?;
+    write_stays(&mut tx, app, &[stay], now).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn write_stays(conn: &mut DbConnection, app: &App, stays: &[Stay], now: Micros) -> anyhow::Result<()> {
+    let (mut device_micros, mut kflop) = (0u64, 0u128);
+    for stay in stays {
+        let micros = stay.micros(now);
+        store::add_online(conn, stay.device, now.div_euclid(DAY), micros).await?;
+        let micros = u64::try_from(micros)?;
+        device_micros += micros;
+        kflop += u128::from(stay.speed) * u128::from(micros) / 1_000_000_000;
+    }
+    if device_micros > 0 {
+        let period = now - now.rem_euclid(PERIOD);
+        store::add_supply(conn, &app.replica, period, device_micros, u64::try_from(kflop)?).await?;
+    }
+    Ok(())
+}
+
+/// Sums settled work of this period and of so many before it.
+async fn sum_work(app: &App, periods_before: i64) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin_write().await?;
+    store::roll_up_work(&mut tx, now - now.rem_euclid(PERIOD) - periods_before * PERIOD, PERIOD).await?;
+    tx.commit().await?;
+    Ok(())
+}

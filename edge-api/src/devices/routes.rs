@@ -1,0 +1,77 @@
+use std::net::SocketAddr;
+
+use axum::Json;
+use axum::extract::{ConnectInfo, State};
+use axum::http::StatusCode;
+use wire::DeviceCode;
+use wire::explorer::PublicDevice;
+
+use super::store;
+use crate::app::App;
+use crate::auth::{Caller, hash_secret};
+use crate::error::ApiResult;
+use crate::{explorer, random};
+
+const DEVICES_MAX: i64 = 200;
+const CODE_LASTS: wire::Micros = 15 * 60 * 1_000_000;
+/// Without the letters and digits that people take for one another.
+const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+
+/// List the caller's devices
+pub async fn list_devices(caller: Caller, State(app): State<App>) -> ApiResult<Json<Vec<PublicDevice>>> {
+    let now = app.clock.now();
+    let mut conn = app.db.read().await?;
+    let mut devices = Vec::new();
+    for device in store::list_device_ids(&mut conn, caller.account, DEVICES_MAX).await? {
+        devices.extend(explorer::store::find_public_device(&mut conn, device, now).await?);
+    }
+    Ok(Json(devices))
+}
+
+/// Make a code that links one device to the caller's account
+///
+/// `tessera-worker run --code CODE`. It works once, for fifteen minutes.
+pub async fn make_device_code(
+    caller: Caller,
+    State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+) -> ApiResult<(StatusCode, Json<DeviceCode>)> {
+    app.limits.check_code(from.ip())?;
+    let now = app.clock.now();
+    let code = new_code(random::bytes());
+    let expires_at = now + CODE_LASTS;
+    let mut tx = app.db.begin_write().await?;
+    store::insert_device_code(&mut tx, &hash_secret(&code), caller.account, expires_at).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(DeviceCode { code, expires_at })))
+}
+
+/// Forty random bits: the sockets that one address may open in fifteen minutes guess one in a hundred million.
+fn new_code(random: [u8; 8]) -> String {
+    let mut code: String = random.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect();
+    code.insert(4, '-');
+    code
+}
+
+/// A code as it was made, however it was typed.
+pub fn normal_code(text: &str) -> String {
+    let mut code: String = text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect();
+    if code.len() > 4 {
+        code.insert(4, '-');
+    }
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_reads_the_same_however_it_is_typed() {
+        let code = new_code([0, 31, 32, 200, 5, 6, 7, 255]);
+
+        assert_eq!(code, "A9AJ-FGH9");
+        assert_eq!(normal_code(" a9aj fgh9 "), code);
+        assert_eq!(normal_code("a9ajfgh9"), code);
+    }
+}

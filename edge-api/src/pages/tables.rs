@@ -1,0 +1,304 @@
+//! Every table of the explorer as CSV and as JSON: the page's address with an ending.
+
+use std::collections::VecDeque;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use serde::de::DeserializeOwned;
+use web::format;
+use web::route::Page;
+use wire::explorer::{
+    Hit, Overview, Page as TablePage, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt, PublicReceiptPage,
+    Share,
+};
+use wire::PublicJob;
+
+use super::{Pages, ask, parse_query};
+
+/// Parameters that a table takes from its page's address.
+const PARAMETERS: [&str; 5] = ["after", "limit", "class", "online", "q"];
+/// A download ends after so many rows; the last page's address goes on from there.
+const ROWS_MAX: usize = 50_000;
+
+/// The API's answer of the same page. `None` for pages without a table.
+fn source(page: Page, query: &str) -> Option<String> {
+    let path = match page {
+        Page::Explorer => "/v1/public/overview".to_owned(),
+        Page::Devices => "/v1/public/devices".to_owned(),
+        Page::Device(id) => format!("/v1/public/devices/{id}"),
+        Page::PublicJobs => "/v1/public/jobs".to_owned(),
+        Page::PublicJob(id) => format!("/v1/public/jobs/{id}"),
+        Page::Receipts => "/v1/public/receipts".to_owned(),
+        Page::Receipt(id) => format!("/v1/public/receipts/{id}"),
+        Page::Search => "/v1/public/search".to_owned(),
+        Page::Landing
+        | Page::Calculator
+        | Page::Jobs
+        | Page::NewJob
+        | Page::Job(_)
+        | Page::Lend
+        | Page::Account => return None,
+    };
+    let mut parameters = form_urlencoded::Serializer::new(String::new());
+    for (key, value) in parse_query(query).into_iter().filter(|(key, _)| PARAMETERS.contains(&key.as_str())) {
+        parameters.append_pair(&key, &value);
+    }
+    let parameters = parameters.finish();
+    Some(if parameters.is_empty() { path } else { format!("{path}?{parameters}") })
+}
+
+pub(super) async fn json(pages: &Pages, page: Page, query: &str) -> Response {
+    let Some(source) = source(page, query) else { return StatusCode::NOT_FOUND.into_response() };
+    let Some((status, body)) = ask(pages.api.clone(), &source, None).await else {
+        return StatusCode::BAD_GATEWAY.into_response();
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let cache = if status == StatusCode::OK { "public, max-age=5" } else { "no-store" };
+    (status, [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, cache)], body).into_response()
+}
+
+/// A row's columns. Names are those of the JSON.
+trait Row {
+    const HEAD: &'static [&'static str];
+
+    fn fields(&self) -> Vec<String>;
+}
+
+/// A stranger's text, so that no spreadsheet takes it for a formula.
+fn text(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+}
+
+impl Row for PublicDevice {
+    const HEAD: &'static [&'static str] = &[
+        "id", "class", "name", "backend", "software", "online", "flops_per_sec", "tiles", "kflop", "checks_passed",
+        "checks_failed", "earned_credits", "first_seen_at", "seen_at",
+    ];
+
+    fn fields(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            self.class.name().to_owned(),
+            text(&self.name),
+            text(&self.backend),
+            u8::from(self.software).to_string(),
+            u8::from(self.online).to_string(),
+            self.flops_per_sec.to_string(),
+            self.tiles.to_string(),
+            self.kflop.to_string(),
+            self.checks_passed.to_string(),
+            self.checks_failed.to_string(),
+            self.earned.to_string(),
+            format::machine(self.first_seen_at),
+            format::machine(self.seen_at),
+        ]
+    }
+}
+
+impl Row for PublicReceipt {
+    const HEAD: &'static [&'static str] = &[
+        "lease", "device", "job", "backend", "program", "tiles", "recomputed_tiles", "kflop", "state", "received_at",
+    ];
+
+    fn fields(&self) -> Vec<String> {
+        vec![
+            self.lease.to_string(),
+            self.device.to_string(),
+            self.job.map(|job| job.to_string()).unwrap_or_default(),
+            text(&self.backend),
+            text(&self.program),
+            self.tiles.to_string(),
+            self.recomputed_tiles.to_string(),
+            self.kflop.to_string(),
+            self.state.name().to_owned(),
+            format::machine(self.received_at),
+        ]
+    }
+}
+
+impl Row for PublicJobRow {
+    const HEAD: &'static [&'static str] =
+        &["id", "name", "state", "rows", "tiles", "verified_tiles", "cost_credits", "created_at", "ended_at"];
+
+    fn fields(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            text(&self.name),
+            self.state.name().to_owned(),
+            self.rows.to_string(),
+            self.tiles.to_string(),
+            self.verified_tiles.to_string(),
+            self.cost.to_string(),
+            format::machine(self.created_at),
+            self.ended_at.map(format::machine).unwrap_or_default(),
+        ]
+    }
+}
+
+impl Row for Share {
+    const HEAD: &'static [&'static str] = &["device", "backend", "tiles", "recomputed_tiles", "receipts"];
+
+    fn fields(&self) -> Vec<String> {
+        vec![
+            self.device.to_string(),
+            text(&self.backend),
+            self.tiles.to_string(),
+            self.recomputed_tiles.to_string(),
+            self.receipts.to_string(),
+        ]
+    }
+}
+
+impl Row for wire::explorer::Period {
+    const HEAD: &'static [&'static str] =
+        &["start", "receipts", "tiles", "kflop", "settled_credits", "device_seconds", "capacity_kflop"];
+
+    fn fields(&self) -> Vec<String> {
+        vec![
+            format::machine(self.start),
+            self.work.receipts.to_string(),
+            self.work.tiles.to_string(),
+            self.work.kflop.to_string(),
+            self.work.cost.to_string(),
+            (self.device_micros / 1_000_000).to_string(),
+            self.capacity_kflop.to_string(),
+        ]
+    }
+}
+
+impl Row for Hit {
+    const HEAD: &'static [&'static str] = &["kind", "id"];
+
+    fn fields(&self) -> Vec<String> {
+        match self {
+            Self::Device(id) => vec!["device".to_owned(), id.to_string()],
+            Self::Job(id) => vec!["job".to_owned(), id.to_string()],
+            Self::Receipt(id) => vec!["receipt".to_owned(), id.to_string()],
+        }
+    }
+}
+
+/// Lines of CSV, with the head where they are the first.
+fn lines<T: Row>(rows: &[T], with_head: bool) -> Bytes {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let wrote = (|| {
+        if with_head {
+            writer.write_record(T::HEAD)?;
+        }
+        for row in rows {
+            writer.write_record(row.fields())?;
+        }
+        writer.flush().map_err(csv::Error::from)
+    })();
+    wrote.expect("writing to memory should not fail");
+    writer.into_inner().unwrap_or_default().into()
+}
+
+pub(super) async fn csv(pages: &Pages, page: Page, query: &str) -> Response {
+    let Some(source) = source(page, query) else { return StatusCode::NOT_FOUND.into_response() };
+    match page {
+        Page::Devices => paged::<PublicDevice>(pages, &source, "devices").await,
+        Page::PublicJobs => paged::<PublicJobRow>(pages, &source, "jobs").await,
+        Page::Receipts => paged::<PublicReceipt>(pages, &source, "receipts").await,
+        Page::Device(_) => whole(pages, &source, "device", |page: PublicDevicePage| page.receipts.rows).await,
+        Page::PublicJob(_) => whole(pages, &source, "job", |job: PublicJob| job.devices).await,
+        Page::Receipt(_) => whole(pages, &source, "receipt", |page: PublicReceiptPage| vec![page.receipt]).await,
+        Page::Explorer => whole(pages, &source, "network", |overview: Overview| overview.periods).await,
+        Page::Search => whole(pages, &source, "search", |hits: Vec<Hit>| hits).await,
+        Page::Landing
+        | Page::Calculator
+        | Page::Jobs
+        | Page::NewJob
+        | Page::Job(_)
+        | Page::Lend
+        | Page::Account => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+fn attachment(name: &str, body: Body) -> Response {
+    let headers = [
+        (CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+        (CACHE_CONTROL, "public, max-age=5".to_owned()),
+        (CONTENT_DISPOSITION, format!("attachment; filename=\"tessera-{name}.csv\"")),
+    ];
+    (headers, body).into_response()
+}
+
+/// What the API said instead of rows, as it said it.
+fn refused(status: u16, body: Vec<u8>) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    (status, [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response()
+}
+
+async fn whole<A: DeserializeOwned, T: Row>(
+    pages: &Pages,
+    source: &str,
+    name: &str,
+    rows: impl FnOnce(A) -> Vec<T>,
+) -> Response {
+    match ask(pages.api.clone(), source, None).await {
+        Some((200, body)) => match serde_json::from_slice(&body) {
+            Ok(answer) => attachment(name, lines(&rows(answer), true).into()),
+            Err(_not_ours) => StatusCode::BAD_GATEWAY.into_response(),
+        },
+        Some((status, body)) => refused(status, body),
+        None => StatusCode::BAD_GATEWAY.into_response(),
+    }
+}
+
+/// A list from its first page to its last, streamed as it is read.
+async fn paged<T: Row + DeserializeOwned + Send + Sync + 'static>(pages: &Pages, source: &str, name: &str) -> Response {
+    let joint = if source.contains('?') { '&' } else { '?' };
+    let source = &if source.contains("limit=") { source.to_owned() } else { format!("{source}{joint}limit=500") };
+    let first = match ask(pages.api.clone(), source, None).await {
+        Some((200, body)) => match serde_json::from_slice::<TablePage<T>>(&body) {
+            Ok(page) => page,
+            Err(_not_ours) => return StatusCode::BAD_GATEWAY.into_response(),
+        },
+        Some((status, body)) => return refused(status, body),
+        None => return StatusCode::BAD_GATEWAY.into_response(),
+    };
+    let walk = Walk { api: pages.api.clone(), source: source.to_owned(), ready: VecDeque::from([first]), written: 0 };
+    let body = stream::unfold(Some(walk), |walk| async move {
+        let mut walk: Walk<T> = walk?;
+        let page = walk.ready.pop_front()?;
+        let chunk = lines(&page.rows, walk.written == 0);
+        walk.written += page.rows.len();
+        let next = match page.next.filter(|_| walk.written < ROWS_MAX) {
+            Some(next) => walk.read(&next).await,
+            None => None,
+        };
+        walk.ready.extend(next);
+        Some((Ok::<_, std::convert::Infallible>(chunk), Some(walk)))
+    });
+    attachment(name, Body::from_stream(body))
+}
+
+struct Walk<T> {
+    api: Router,
+    source: String,
+    ready: VecDeque<TablePage<T>>,
+    written: usize,
+}
+
+/// The same list from where a page of it ended.
+fn address_after(source: &str, next: &str) -> String {
+    let (path, query) = source.split_once('?').unwrap_or((source, ""));
+    let mut parameters = form_urlencoded::Serializer::new(String::new());
+    for (key, value) in parse_query(query).into_iter().filter(|(key, _)| key != "after") {
+        parameters.append_pair(&key, &value);
+    }
+    format!("{path}?{}", parameters.append_pair("after", next).finish())
+}
+
+impl<T: DeserializeOwned + Sync> Walk<T> {
+    async fn read(&self, next: &str) -> Option<TablePage<T>> {
+        let (status, body) = ask(self.api.clone(), &address_after(&self.source, next), None).await?;
+        (status == 200).then(|| serde_json::from_slice(&body).ok())?
+    }
+}
+

@@ -1,0 +1,375 @@
+//! What everyone may read: as data, as pages, as tables, as pictures.
+
+use axum::body::Body;
+use axum::http::Request;
+use edge_api::devices::store::{Done, mark_present, upsert_device};
+use edge_api::receipts::store::{Acceptance, accept_receipt, insert_pending_receipt, mature_receipts_of_job};
+use edge_api::devices;
+use wire::device::DeviceClass;
+use wire::{Credits, DeviceId, Hello, JobId, LeaseId, Receipt, Signature, TileHash};
+
+use crate::app::{Answer, Customer, TestApp};
+use crate::db_test;
+
+impl TestApp {
+    /// A page, or what else a browser would ask for.
+    pub(crate) async fn page(&self, path: &str) -> Answer {
+        let router = edge_api::server::router(&self.app);
+        self.send_to(router, Request::get(path).body(Body::empty()).unwrap()).await
+    }
+}
+
+fn hello(device: u8) -> Hello {
+    Hello {
+        protocol: 1,
+        device: DeviceId([device; 32]),
+        signature: Signature([0; 64]),
+        class: if device % 2 == 0 { DeviceClass::Tab } else { DeviceClass::Native },
+        name: format!("=GPU {device}"),
+        backend: "vulkan".to_owned(),
+        software: false,
+        buffer_bytes_max: 1 << 30,
+        key: None,
+        code: None,
+    }
+}
+
+/// A device of the customer's that has settled one lease of their job.
+async fn settled(app: &TestApp, owner: &Customer<'_>, job: &str, device: u8, lease: u8) {
+    let now = app.app.clock.now();
+    let account = owner.get("/v1/account").await.json()["id"].as_str().unwrap().parse().unwrap();
+    let job: JobId = job.parse().unwrap();
+    let slice = app.first_slice(job).await;
+    let output = owner.blob(vec![lease; 4]).await;
+    let receipt = Receipt {
+        lease: LeaseId([lease; 16]),
+        job,
+        first_tile: 0,
+        tiles: 3,
+        root: TileHash([9; 32]),
+        output,
+        program: "infer/1".to_owned(),
+        backend: "vulkan".to_owned(),
+        time: now,
+    };
+    let mut tx = app.app.db.begin_write().await.unwrap();
+    upsert_device(&mut tx, &hello(device), account, now).await.unwrap();
+    mark_present(&mut tx, &app.app.replica, DeviceId([device; 32]), now).await.unwrap();
+    insert_pending_receipt(&mut tx, &receipt, Signature([7; 64]), slice, DeviceId([device; 32]), now).await.unwrap();
+    let earned = Credits::from_micros(0);
+    let done = Done { tiles: 3, kflop: 2000 * u64::from(lease / 2), earned, flops_per_sec: 5_000_000_000 };
+    let sequence = devices::store::count_passed(&mut tx, DeviceId([device; 32]), done).await.unwrap();
+    let acceptance = Acceptance { kflop: done.kflop, cost: earned, fee: earned, recomputed: 2, sequence };
+    assert!(accept_receipt(&mut tx, receipt.lease, acceptance).await.unwrap());
+    mature_receipts_of_job(&mut tx, job).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn submitted(owner: &Customer<'_>) -> String {
+    owner.submit(&owner.digits().await, "a").await.json()["id"].as_str().unwrap().to_owned()
+}
+
+fn a_second_later(app: &TestApp) {
+    app.time.fetch_add(1_000_000, std::sync::atomic::Ordering::Relaxed);
+}
+
+db_test! {
+    async fn a_private_job_shows_in_sums_alone(app: TestApp) {
+        let ada = app.customer("Ada").await;
+        let job = submitted(&ada).await;
+        settled(&app, &ada, &job, 1, 10).await;
+
+        let receipts = app.get("/v1/public/receipts").await.json();
+        let receipt = app.get(&format!("/v1/public/receipts/{}", LeaseId([10; 16]))).await.json();
+        let overview = app.get("/v1/public/overview").await.json();
+
+        assert_eq!(receipts["rows"][0]["tiles"], 3);
+        assert_eq!(receipts["rows"][0]["recomputed_tiles"], 2);
+        assert!(receipts["rows"][0].get("job").is_none(), "{receipts}");
+        assert!(receipt.get("statement").is_none(), "{receipt}");
+        assert_eq!(app.get("/v1/public/jobs").await.json()["rows"].as_array().unwrap().len(), 0);
+        assert_eq!(app.get(&format!("/v1/public/jobs/{job}")).await.refusal(), "404 not_found");
+        assert_eq!(app.get(&format!("/v1/public/jobs/{job}/sample")).await.refusal(), "404 not_found");
+        assert_eq!(app.get(&format!("/v1/public/search?q={}", &job[..8])).await.json().as_array().unwrap().len(), 0);
+        assert_eq!(overview["jobs_running"], 1);
+        assert_eq!(overview["supply"][0]["devices"], 1);
+        assert_eq!(overview["supply"][0]["flops_per_sec"], 5_000_000_000u64);
+    }
+}
+
+db_test! {
+    async fn a_published_job_shows_what_was_signed_until_it_is_taken_back(app: TestApp) {
+        let ada = app.customer("Ada").await;
+        let job = submitted(&ada).await;
+        settled(&app, &ada, &job, 1, 10).await;
+        a_second_later(&app);
+        ada.post(&format!("/v1/jobs/{job}/publish"), &serde_json::json!(null)).await;
+
+        let lease = LeaseId([10; 16]);
+        let receipt = app.get(&format!("/v1/public/receipts/{lease}")).await.json();
+        let hits = app.get(&format!("/v1/public/search?q={}", &job[..8])).await.json();
+        let events = ada.get(&format!("/v1/jobs/{job}/detail")).await.json();
+
+        assert_eq!(receipt["receipt"]["job"], job);
+        assert_eq!(receipt["statement"]["receipt"]["root"], TileHash([9; 32]).to_string());
+        assert_eq!(hits[0]["kind"], "job");
+        let kinds: Vec<&str> =
+            events["events"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["submitted", "published"]);
+        assert_eq!(events["devices"][0]["tiles"], 3);
+        assert_eq!(app.page(&format!("/explorer/jobs/{job}")).await.status.as_u16(), 200);
+        ada.post(&format!("/v1/jobs/{job}/unpublish"), &serde_json::json!(null)).await;
+        assert_eq!(app.page(&format!("/explorer/jobs/{job}")).await.status.as_u16(), 404);
+        assert!(app.get(&format!("/v1/public/receipts/{lease}")).await.json().get("statement").is_none());
+    }
+}
+
+db_test! {
+    async fn lists_go_on_where_they_ended_without_gap_or_repetition(app: TestApp) {
+        let ada = app.customer("Ada").await;
+        let job = submitted(&ada).await;
+        for device in 1..=7 {
+            settled(&app, &ada, &job, device, 10 + device).await;
+        }
+
+        for list in ["devices?", "receipts?", "devices?class=tab&"] {
+            let whole = app.get(&format!("/v1/public/{list}limit=100")).await.json();
+            let (mut rows, mut after) = (Vec::new(), String::new());
+            loop {
+                let page = app.get(&format!("/v1/public/{list}limit=2{after}")).await.json();
+                rows.extend(page["rows"].as_array().unwrap().clone());
+                match page["next"].as_str() {
+                    Some(next) => after = format!("&after={next}"),
+                    None => break,
+                }
+            }
+            assert_eq!(&rows, whole["rows"].as_array().unwrap(), "{list}");
+        }
+        let tabs = app.get("/v1/public/devices?class=tab").await.json();
+        assert_eq!(tabs["rows"].as_array().unwrap().len(), 3);
+    }
+}
+
+db_test! {
+    async fn a_guests_earnings_go_with_its_device_to_the_account_that_links_it(app: TestApp) {
+        let ada = app.customer("Ada").await;
+        let code = ada.post("/v1/device-codes", &serde_json::json!(null)).await.json();
+        let hash = edge_api::auth::hash_secret(code["code"].as_str().unwrap());
+        let now = app.app.clock.now();
+
+        let mut tx = app.app.db.begin_write().await.unwrap();
+        let first = devices::store::take_device_code(&mut tx, &hash, now).await.unwrap();
+        let second = devices::store::take_device_code(&mut tx, &hash, now).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let account = ada.get("/v1/account").await.json()["id"].as_str().unwrap().to_owned();
+        assert_eq!(first.map(|account| account.to_string()), Some(account));
+        assert_eq!(second, None, "a code works once");
+        let late = ada.post("/v1/device-codes", &serde_json::json!(null)).await.json();
+        let hash = edge_api::auth::hash_secret(late["code"].as_str().unwrap());
+        let mut tx = app.app.db.begin_write().await.unwrap();
+        assert_eq!(devices::store::take_device_code(&mut tx, &hash, now + 16 * 60 * 1_000_000).await.unwrap(), None);
+    }
+}
+
+db_test! {
+    async fn time_online_and_work_done_are_summed_by_day_and_by_period(app: TestApp) {
+        let ada = app.customer("Ada").await;
+        let job = submitted(&ada).await;
+        settled(&app, &ada, &job, 1, 10).await;
+        let now = app.app.clock.now();
+
+        let stay = devices::presence::Stay { device: DeviceId([1; 32]), speed: 2_000_000, since: now - 30_000_000 };
+        devices::presence::write_left(&app.app, stay, now).await.unwrap();
+        devices::presence::write(&app.app, now).await.unwrap();
+
+        let page = app.get(&format!("/v1/public/devices/{}", DeviceId([1; 32]))).await.json();
+        let overview = app.get("/v1/public/overview").await.json();
+        assert_eq!(page["uptime"][29], 30_000_000);
+        assert_eq!(page["device"]["online"], false);
+        let period = &overview["periods"][0];
+        assert_eq!(period["device_micros"], 30_000_000);
+        assert_eq!(period["capacity_kflop"], 60_000);
+        assert_eq!(period["work"]["tiles"], 3);
+        assert_eq!(overview["today"]["kflop"], 10_000);
+        assert_eq!(overview["utilisation_bps"], 10_000 / 6);
+    }
+}
+
+#[tokio::test]
+async fn every_public_page_is_whole_cacheable_and_says_what_it_is() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+    let job = submitted(&ada).await;
+    settled(&app, &ada, &job, 1, 10).await;
+    ada.post(&format!("/v1/jobs/{job}/publish"), &serde_json::json!(null)).await;
+    let pages = [
+        "/".to_owned(),
+        "/calculator".to_owned(),
+        "/explorer".to_owned(),
+        "/explorer/devices".to_owned(),
+        format!("/explorer/devices/{}", DeviceId([1; 32])),
+        "/explorer/jobs".to_owned(),
+        format!("/explorer/jobs/{job}"),
+        "/explorer/receipts".to_owned(),
+        format!("/explorer/receipts/{}", LeaseId([10; 16])),
+    ];
+    for path in pages {
+        for (lang, tag) in [("en", "en"), ("zh", "zh-CN")] {
+            let answer = app.page(&format!("{path}?lang={lang}")).await;
+            let html = String::from_utf8(answer.bytes.clone()).unwrap();
+
+            assert_eq!(answer.status.as_u16(), 200, "{path}");
+            assert_eq!(answer.headers["cache-control"], "public, max-age=5", "{path}");
+            assert!(html.contains(&format!("<html lang=\"{tag}\"")), "{path}");
+            assert!(html.contains("<h1"), "{path}");
+            assert!(html.contains("rel=\"canonical\""), "{path}");
+            assert!(html.contains("property=\"og:image\""), "{path}");
+            assert!(html.contains("name=\"description\""), "{path}");
+            assert!(!html.contains("noindex"), "{path}");
+            assert!(!html.contains("set-cookie"), "{path}");
+        }
+        let picture = if path == "/" { "/index.png".to_owned() } else { format!("{path}.png") };
+        let picture = app.page(&picture).await;
+        assert_eq!(picture.status.as_u16(), 200, "{path}");
+        assert_eq!(&picture.bytes[1..4], b"PNG", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn every_table_comes_as_csv_and_json_at_its_pages_address() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+    let job = submitted(&ada).await;
+    for device in 1..=3 {
+        settled(&app, &ada, &job, device, 10 + device).await;
+    }
+    ada.post(&format!("/v1/jobs/{job}/publish"), &serde_json::json!(null)).await;
+    let tables = [
+        ("/explorer/devices".to_owned(), 3),
+        (format!("/explorer/devices/{}", DeviceId([1; 32])), 1),
+        ("/explorer/jobs".to_owned(), 1),
+        (format!("/explorer/jobs/{job}"), 3),
+        ("/explorer/receipts".to_owned(), 3),
+        (format!("/explorer/receipts/{}", LeaseId([11; 16])), 1),
+    ];
+    for (path, rows) in tables {
+        let csv = app.page(&format!("{path}.csv")).await;
+        let json = app.page(&format!("{path}.json")).await;
+        let text = String::from_utf8(csv.bytes.clone()).unwrap();
+
+        assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8", "{path}");
+        assert_eq!(text.lines().count(), rows + 1, "{path}: {text}");
+        assert_eq!(json.headers["content-type"], "application/json", "{path}");
+        assert!(json.json().is_object(), "{path}");
+    }
+    // A stranger's name is no formula, and a walk over small pages gives every row once.
+    let csv = String::from_utf8(app.page("/explorer/devices.csv?limit=1").await.bytes).unwrap();
+    assert_eq!(csv.lines().count(), 4);
+    assert!(csv.contains("'=GPU 1"), "{csv}");
+}
+
+#[tokio::test]
+async fn hostile_addresses_are_answered_politely() {
+    let app = TestApp::sqlite().await;
+    let device = DeviceId([1; 32]);
+    let searches = ["%00", "'%20or%201=1--", "%3Cscript%3Ealert(1)%3C/script%3E", "%25%25%25%25", "____", "zzzz", "%F0%9F%98%80"];
+    for search in searches {
+        let answer = app.page(&format!("/explorer/search?q={search}")).await;
+        let html = String::from_utf8(answer.bytes.clone()).unwrap();
+        assert_eq!(answer.status.as_u16(), 200, "{search}");
+        assert!(!html.contains("<script>alert"), "{search}");
+    }
+    for (path, status) in [
+        ("/nowhere".to_owned(), 404),
+        (format!("/explorer/devices/{device}"), 404),
+        ("/explorer/devices/xyz".to_owned(), 404),
+        ("/explorer/devices?after=nonsense".to_owned(), 400),
+        ("/explorer/devices?class=toaster".to_owned(), 400),
+        ("/explorer/devices.csv?after=nonsense".to_owned(), 422),
+        ("/explorer/devices.exe".to_owned(), 404),
+        (format!("/explorer/jobs/{device}.png"), 404),
+        ("/jobs".to_owned(), 401),
+        ("/account".to_owned(), 401),
+        ("/downloads/..%2F..%2Fetc%2Fpasswd".to_owned(), 404),
+        ("/explorer/".to_owned(), 308),
+    ] {
+        assert_eq!(app.page(&path).await.status.as_u16(), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn robots_and_installers_find_what_they_need() {
+    let app = TestApp::sqlite().await;
+
+    let robots = String::from_utf8(app.page("/robots.txt").await.bytes).unwrap();
+    let map = String::from_utf8(app.page("/sitemap.xml").await.bytes).unwrap();
+    let script = String::from_utf8(app.page("/install.sh").await.bytes).unwrap();
+
+    assert!(robots.contains("Sitemap: http://tessera.test/sitemap.xml"));
+    assert!(map.contains("<loc>http://tessera.test/explorer/devices</loc>"));
+    assert!(script.contains("url=\"http://tessera.test\""));
+}
+
+db_test! {
+    async fn an_account_keeps_at_least_one_key_and_signs_out(app: TestApp) {
+        let ada = app.customer("Ada").await;
+        a_second_later(&app);
+        let made = ada.post("/v1/account/keys", &serde_json::json!({ "name": "CI" })).await.json();
+        let keys = ada.get("/v1/account/keys").await.json();
+        let first = keys[0]["id"].as_str().unwrap().to_owned();
+        let second = made["key"]["id"].as_str().unwrap().to_owned();
+
+        assert_eq!(keys.as_array().unwrap().len(), 2);
+        assert!(made["secret"].as_str().unwrap().ends_with(made["key"]["hint"].as_str().unwrap()));
+        assert_eq!(ada.delete(&format!("/v1/account/keys/{second}")).await.status.as_u16(), 204);
+        assert_eq!(ada.delete(&format!("/v1/account/keys/{second}")).await.refusal(), "404 not_found");
+        assert_eq!(ada.delete(&format!("/v1/account/keys/{first}")).await.refusal(), "409 last_key");
+        let long = "x".repeat(65);
+        let refused = ada.post("/v1/account/keys", &serde_json::json!({ "name": long })).await;
+        assert_eq!(refused.refusal(), "422 malformed_request name");
+        assert_eq!(ada.delete("/v1/sessions").await.status.as_u16(), 204);
+    }
+}
+
+db_test! {
+    async fn jobs_are_found_by_state_name_and_beginning_of_id(app: TestApp) {
+        let ada = app.customer("Ada").await;
+        let mut order = ada.digits().await;
+        let mut ids = Vec::new();
+        for (i, name) in ["Alpha 100%", "beta_run", "Gamma"].into_iter().enumerate() {
+            order["name"] = name.into();
+            a_second_later(&app);
+            let answer = ada.submit(&order, &i.to_string()).await;
+            ids.push(answer.json()["id"].as_str().unwrap().to_owned());
+        }
+        ada.post(&format!("/v1/jobs/{}/cancel", ids[2]), &serde_json::json!(null)).await;
+        let found = async |query: &str| {
+            let jobs = ada.get(&format!("/v1/jobs?{query}")).await.json();
+            jobs["jobs"].as_array().unwrap().iter().map(|job| job["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+
+        assert_eq!(found("q=ALPHA").await, ["Alpha 100%"]);
+        assert_eq!(found("q=100%25").await, ["Alpha 100%"]);
+        assert_eq!(found("q=%25").await, ["Alpha 100%"]);
+        assert_eq!(found("q=_").await, ["beta_run"]);
+        assert_eq!(found(&format!("q={}", ids[1])).await, ["beta_run"]);
+        assert_eq!(found("state=cancelled").await, ["Gamma"]);
+        assert_eq!(found("state=running&q=a").await, ["beta_run", "Alpha 100%"]);
+        assert_eq!(ada.get("/v1/jobs?state=lost").await.refusal(), "422 malformed_request state");
+        assert_eq!(ada.get(&format!("/v1/jobs?q={}", "x".repeat(129))).await.refusal(), "422 malformed_request q");
+    }
+}
+
+db_test! {
+    async fn every_movement_of_money_is_listed_once(app: TestApp) {
+        let ada = app.customer("Ada").await;
+
+        let entries = ada.get("/v1/account/entries").await.json();
+
+        assert_eq!(entries["rows"].as_array().unwrap().len(), 1);
+        assert_eq!(entries["rows"][0]["kind"], "faucet");
+        assert_eq!(entries["rows"][0]["amount"], 100_000_000);
+        assert_eq!(ada.get("/v1/account/entries?after=x.y").await.refusal(), "422 malformed_request after");
+    }
+}

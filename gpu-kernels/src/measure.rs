@@ -1,0 +1,105 @@
+//! How fast a device multiplies matrices: what a person is told before they lend it.
+
+use std::time::Duration;
+
+use web_time::Instant;
+
+use crate::error::GpuError;
+use crate::gpu::Gpu;
+use crate::kernels::{Call, Kernel, matmul};
+
+/// Side of the square matrices, in values.
+const SIDE: u32 = 1024;
+
+/// What came out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measured {
+    /// Floating-point operations done.
+    pub flops: u64,
+    /// Time that the device was busy with them.
+    pub busy: Duration,
+}
+
+impl Measured {
+    #[expect(clippy::cast_precision_loss, reason = "a speed, shown with one decimal")]
+    pub fn gflops(&self) -> f64 {
+        self.flops as f64 / self.busy.as_secs_f64().max(1e-9) / 1e9
+    }
+}
+
+impl Gpu {
+    /// Multiplies 1024 × 1024 float32 matrices for `time`, in submissions that keep to the budget.
+    /// `pause` is awaited after each of them.
+    pub async fn measure(&mut self, time: Duration, pause: impl AsyncFn()) -> Result<Measured, GpuError> {
+        let scopes = self.scopes();
+        let measured = self.measure_inner(time, pause).await;
+        self.close(scopes).await?;
+        measured
+    }
+
+    async fn measure_inner(&mut self, time: Duration, pause: impl AsyncFn()) -> Result<Measured, GpuError> {
+        let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+        let bytes = 4 * u64::from(SIDE) * u64::from(SIDE);
+        self.check_size("a matrix", bytes)?;
+        let [a, b, out] = ["a", "b", "out"].map(|label| self.buffer(label, bytes, storage));
+        let whole = Call::Matmul(
+            matmul::Params {
+                start: 0,
+                units: 0,
+                batch: 1,
+                m: SIDE,
+                n: SIDE,
+                k: SIDE,
+                a_batch: 0,
+                a_row: SIDE,
+                a_col: 1,
+                b_batch: 0,
+                b_row: SIDE,
+                b_col: 1,
+                c_row: 0,
+                c_col: 0,
+                has_c: 0,
+                alpha: 1.0,
+                beta: 0.0,
+            }
+            .whole(),
+        );
+        let mut measured = Measured { flops: 0, busy: Duration::ZERO };
+        let begun = Instant::now();
+        let mut first = true;
+        while begun.elapsed() < time {
+            let fit = u128::from(whole.units()) * u128::from(self.budget.work()) / u128::from(whole.flops());
+            let call = whole.part(0, u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, whole.units()));
+            let flops = whole.flops() * u64::from(call.units()) / u64::from(whole.units());
+            let params = self.filled("params", call.bytes());
+            let layout = self.pipeline(Kernel::Matmul).get_bind_group_layout(0);
+            // There is no C: its place is taken by A, which the shader then does not read.
+            let bound = [&params, &a, &b, &a, &out];
+            let entries: Vec<wgpu::BindGroupEntry<'_>> = (0u32..)
+                .zip(bound)
+                .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+                .collect();
+            let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some("measure"),
+                layout: &layout,
+                entries: &entries,
+            });
+            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            {
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                pass.set_pipeline(self.pipeline(Kernel::Matmul));
+                pass.set_bind_group(0, &group, &[]);
+                pass.dispatch_workgroups(call.units(), 1, 1);
+            }
+            let busy = self.submit(encoder).await?;
+            self.budget.learn(flops, busy);
+            // The first one pays for compiling the shader.
+            if !std::mem::take(&mut first) {
+                measured.flops += flops;
+                measured.busy += busy;
+            }
+            pause().await;
+        }
+        Ok(measured)
+    }
+}

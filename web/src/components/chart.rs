@@ -1,0 +1,85 @@
+use leptos::prelude::*;
+use wire::Micros;
+
+use super::Moment;
+use crate::format;
+
+/// One bar: when, and how much.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    pub at: Micros,
+    pub value: f64,
+}
+
+/// Values over time, oldest first, as bars that share one path, however many there are.
+#[component]
+pub fn Bars(
+    /// What the values are, for those who cannot see them.
+    label: &'static str,
+    /// The values.
+    #[prop(into)]
+    steps: Signal<Vec<Step>>,
+    /// A value with its unit.
+    show: fn(f64) -> String,
+) -> impl IntoView {
+    let most = move || steps.with(|steps| steps.iter().map(|step| step.value).fold(0.0, f64::max));
+    let ends = move || steps.with(|steps| steps.first().zip(steps.last()).map(|(first, last)| (first.at, last.at)));
+    let count = move || steps.with(|steps| steps.len().max(1));
+    let summary = move || format!("{label}. {}", show(most()));
+    view! {
+        <figure class="chart">
+            <figcaption><span>{label}</span><span class="most">{move || show(most())}</span></figcaption>
+            <svg role="img" aria-label=summary viewBox=move || format!("0 0 {} 100", count()) preserveAspectRatio="none">
+                <path d=move || steps.with(|steps| path_of(steps))/>
+            </svg>
+            <div class="axis">
+                {move || ends().map(|(first, last)| view! { <Moment at=first/><Moment at=last/> })}
+            </div>
+        </figure>
+    }
+}
+
+#[expect(clippy::format_collect, reason = "a few hundred short texts at most")]
+fn path_of(steps: &[Step]) -> String {
+    let most = steps.iter().map(|step| step.value).fold(0.0, f64::max);
+    if most <= 0.0 {
+        return String::new();
+    }
+    let bars = steps.iter().enumerate().filter(|(_, step)| step.value > 0.0);
+    // What is there at all is seen: one in a hundred of the height at least.
+    bars.map(|(i, step)| format!("M{i}.1 100v-{:.1}h.8V100z", (step.value / most * 100.0).max(1.0))).collect()
+}
+
+/// A cell a day, darker the longer the device was online.
+#[component]
+pub fn UptimeStrip(
+    /// What it shows.
+    label: &'static str,
+    /// Microseconds online on each day.
+    days: Vec<u64>,
+    /// Midnight of the first.
+    from: Micros,
+) -> impl IntoView {
+    const DAY: u64 = 86_400_000_000;
+    let cell = |(i, online): (usize, &u64)| {
+        let percent = online.min(&DAY) * 100 / DAY;
+        let level = if *online == 0 { 0 } else { 1 + percent.min(99) / 25 };
+        let day = from + Micros::try_from(i).unwrap_or(0) * 86_400_000_000;
+        let title = format!("{}: {percent} %", format::day(day));
+        view! { <li class=format!("level-{level}") title=title.clone()><span class="unseen">{title.clone()}</span></li> }
+    };
+    view! { <ol class="uptime" aria-label=label>{days.iter().enumerate().map(cell).collect_view()}</ol> }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_as_high_as_its_value_and_nothing_has_none() {
+        let steps = [4.0, 0.0, 1.0, 0.001].map(|value| Step { at: 0, value });
+
+        assert_eq!(path_of(&steps), "M0.1 100v-100.0h.8V100zM2.1 100v-25.0h.8V100zM3.1 100v-1.0h.8V100z");
+        assert_eq!(path_of(&[]), "");
+    }
+}

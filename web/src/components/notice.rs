@@ -1,0 +1,112 @@
+use leptos::prelude::*;
+
+use crate::api::Failure;
+use crate::route::Page;
+use crate::text::text;
+use crate::visit::{Visit, href};
+
+/// Where this page hangs.
+#[component]
+pub fn Crumbs(
+    /// The pages above, outermost first.
+    above: Vec<(&'static str, Page)>,
+) -> impl IntoView {
+    let link = |(label, page): (&'static str, Page)| view! { <li><a href=href(page)>{label}</a></li> };
+    view! { <nav class="crumbs" aria-label=text().above><ol>{above.into_iter().map(link).collect_view()}</ol></nav> }
+}
+
+/// What stands where there is nothing to show, and what to do about it.
+#[component]
+pub fn Empty(
+    /// What is missing.
+    title: &'static str,
+    /// What to do.
+    children: Children,
+) -> impl IntoView {
+    view! {
+        <div class="empty">
+            <div class="empty-mosaic" aria-hidden="true"><i></i><i></i><i></i><i></i><i></i><i></i></div>
+            <h2>{title}</h2>
+            <div>{children()}</div>
+        </div>
+    }
+}
+
+/// A page or part whose data did not come.
+#[component]
+pub fn Failed(
+    /// Why.
+    failure: Failure,
+) -> impl IntoView {
+    let t = text();
+    view! {
+        <div class="notice bad" role="alert">
+            <p>{failure.message()}</p>
+            <p><a href="">{t.try_again}</a></p>
+        </div>
+    }
+}
+
+/// On to the next page of a table, and back to the first.
+#[component]
+pub fn Pager(
+    /// Parameters that a page keeps.
+    keep: &'static [&'static str],
+    /// The name of the cursor's parameter.
+    cursor: &'static str,
+    /// Where the next page begins.
+    next: Option<String>,
+) -> impl IntoView {
+    let t = text();
+    let visit = Visit::here();
+    let first = visit
+        .as_ref()
+        .filter(|visit| visit.parameter(cursor).is_some())
+        .map(|visit| view! { <a class="button" href=visit.with(keep, cursor, "")>{t.first_page}</a> });
+    let next = visit
+        .as_ref()
+        .zip(next)
+        .map(|(visit, next)| view! { <a class="button" rel="next" href=visit.with(keep, cursor, &next)>{t.next_page}</a> });
+    (first.is_some() || next.is_some()).then(|| view! { <nav class="pager" aria-label=t.pages>{first}{next}</nav> })
+}
+
+/// The explorer's parts.
+#[component]
+pub fn ExplorerTabs() -> impl IntoView {
+    let t = text();
+    let here = Visit::here().and_then(|visit| visit.page);
+    let tab = |page: Page, label: &'static str| {
+        let class = if here == Some(page) { Some("page") } else { None };
+        view! { <li><a href=href(page) aria-current=class>{label}</a></li> }
+    };
+    view! {
+        <div class="explorer-bar">
+            <nav class="tabs" aria-label=t.explorer>
+                <ul>
+                    {tab(Page::Explorer, t.overview)}
+                    {tab(Page::Devices, t.devices)}
+                    {tab(Page::PublicJobs, t.jobs)}
+                    {tab(Page::Receipts, t.receipts)}
+                </ul>
+            </nav>
+            <SearchBox/>
+        </div>
+    }
+}
+
+/// Finds any id by its beginning.
+#[component]
+pub fn SearchBox() -> impl IntoView {
+    let t = text();
+    let visit = Visit::here();
+    let typed = visit.as_ref().and_then(|visit| visit.parameter("q")).unwrap_or_default().to_owned();
+    let lang = visit.filter(|visit| visit.lang_chosen).map(|visit| visit.lang.code());
+    view! {
+        <form class="search" role="search" action=Page::Search.path() method="get">
+            <label class="unseen" for="search">{t.search_ids}</label>
+            <input id="search" type="search" name="q" value=typed maxlength="64" placeholder=t.search_ids autocomplete="off" spellcheck="false"/>
+            {lang.map(|lang| view! { <input type="hidden" name="lang" value=lang/> })}
+            <button type="submit">{t.search}</button>
+        </form>
+    }
+}

@@ -1,0 +1,205 @@
+use leptos::prelude::*;
+use wire::PricePerCu;
+use wire::lend::{Benchmark, FromWorker, ToWorker};
+
+use super::worker::{Handle, has_webgpu};
+use crate::components::Fact;
+use crate::text::text;
+
+/// How long the visitor's GPU is measured.
+const SECS: u8 = 10;
+
+/// What lending would bring, by figures that all stand on the page.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Assumptions {
+    /// Measured on this device.
+    gflops: f64,
+    /// Micro-credits a CU.
+    price: i64,
+    fee_bps: i64,
+    utilisation_bps: u64,
+    hours_a_day: f64,
+    duty_percent: f64,
+    /// What the device draws while it computes, over what it draws idle.
+    watts: f64,
+    /// Credits (dollars) a kilowatt-hour.
+    electricity: f64,
+}
+
+/// Credits a month of thirty days.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Profit {
+    earned: f64,
+    power: f64,
+}
+
+impl Assumptions {
+    #[expect(clippy::cast_precision_loss, reason = "a forecast, shown with four digits")]
+    fn profit(&self) -> Profit {
+        // Seconds of the month that the device really computes.
+        let secs = 30.0 * self.hours_a_day * 3600.0 * (self.duty_percent / 100.0)
+            * (self.utilisation_bps as f64 / 10_000.0);
+        let cu = self.gflops * 1e9 * secs / 1e12;
+        let earned = cu * self.price as f64 / 1e6 * (1.0 - self.fee_bps as f64 / 10_000.0);
+        Profit { earned, power: self.watts / 1000.0 * secs / 3600.0 * self.electricity }
+    }
+}
+
+/// Measures this device and says what it would earn.
+#[island]
+pub fn CalculatorIsland(
+    /// Of a CU, now.
+    price: PricePerCu,
+    /// The platform's part, in hundredths of a percent.
+    fee_bps: i64,
+    /// Of the last seven days.
+    utilisation_bps: Option<u64>,
+) -> impl IntoView {
+    let t = text();
+    let measured = RwSignal::new(None::<Benchmark>);
+    let running = RwSignal::new(false);
+    let failure = RwSignal::new(None::<String>);
+    let worker = StoredValue::new_local(None::<Handle>);
+    let hours = RwSignal::new(8.0);
+    let duty = RwSignal::new(50.0);
+    let watts = RwSignal::new(120.0);
+    let electricity = RwSignal::new(0.30);
+    let end_later = move || set_timeout(move || worker.set_value(None), std::time::Duration::ZERO);
+    let heard = move |message| match message {
+        FromWorker::Loaded => worker.with_value(|worker| {
+            if let Some(worker) = worker {
+                worker.send(&ToWorker::Benchmark { secs: SECS });
+            }
+        }),
+        FromWorker::Benchmarked(benchmark) => {
+            running.set(false);
+            measured.set(Some(benchmark));
+            end_later();
+        }
+        FromWorker::Failed { message, .. } => {
+            running.set(false);
+            failure.set(Some(message));
+            end_later();
+        }
+        FromWorker::Status(_) | FromWorker::Recomputed(_) => {}
+    };
+    let start = move |_| {
+        failure.set(None);
+        if !has_webgpu() {
+            failure.set(Some(t.no_webgpu.to_owned()));
+            return;
+        }
+        match Handle::start(heard) {
+            Some(handle) => {
+                running.set(true);
+                worker.set_value(Some(handle));
+            }
+            None => failure.set(Some(t.no_worker.to_owned())),
+        }
+    };
+    let profit = move || {
+        measured.get().map(|benchmark| {
+            Assumptions {
+                gflops: benchmark.gflops,
+                price: price.0,
+                fee_bps,
+                utilisation_bps: utilisation_bps.unwrap_or(0),
+                hours_a_day: hours.get(),
+                duty_percent: duty.get(),
+                watts: watts.get(),
+                electricity: electricity.get(),
+            }
+            .profit()
+        })
+    };
+    let money = |value: f64| format!("{value:.6}");
+    let figure = move |read: fn(Profit) -> f64| move || profit().map_or_else(|| "–".to_owned(), |profit| money(read(profit)));
+    view! {
+        <div class="columns">
+            <section class="card">
+                <h2>{t.your_gpu}</h2>
+                <p class="actions">
+                    <button type="button" class="primary" disabled=move || running.get() on:click=start>
+                        {move || if running.get() { t.measuring } else { t.measure }}
+                    </button>
+                </p>
+                <p class="error" role="alert">{move || failure.get()}</p>
+                <dl class="facts" aria-live="polite">
+                    <Fact label=t.speed><span data-testid="measured">{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| format!("{:.1} GFLOP/s", benchmark.gflops))}</span></Fact>
+                    <Fact label=t.gpu><small>{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| benchmark.adapter)}</small></Fact>
+                </dl>
+                {move || measured.get().filter(|benchmark| benchmark.software).map(|_| view! { <p class="notice">{t.software_adapter}</p> })}
+                <Amount id="hours" label=t.hours_a_day value=hours most=24.0/>
+                <Amount id="duty-share" label=t.duty_share value=duty most=100.0/>
+                <Amount id="watts" label=t.watts value=watts most=2000.0/>
+                <Amount id="electricity" label=t.electricity value=electricity most=10.0/>
+            </section>
+            <section class="card" aria-live="polite">
+                <h2>{t.a_month}</h2>
+                <dl class="facts">
+                    <Fact label=t.would_earn><span data-testid="would-earn">{figure(|profit| profit.earned)}</span> " " <small>{t.credits}</small></Fact>
+                    <Fact label=t.would_cost>{figure(|profit| profit.power)}</Fact>
+                    <Fact label=t.would_keep>{figure(|profit| profit.earned - profit.power)}</Fact>
+                </dl>
+                <h3>{t.assumptions}</h3>
+                <ul>
+                    <li>{t.assume_price} " " <b>{crate::format::credits(wire::Credits::from_micros(price.0))}</b></li>
+                    <li>{t.assume_fee} " " <b>{crate::format::percent(u64::try_from(fee_bps).unwrap_or(0))}</b></li>
+                    <li>{t.assume_utilisation} " " <b>{utilisation_bps.map_or_else(|| t.unknown.to_owned(), crate::format::percent)}</b></li>
+                    <li>{t.assume_cu}</li>
+                    <li>{t.assume_month}</li>
+                </ul>
+            </section>
+        </div>
+    }
+}
+
+/// A number from 0 to `most`.
+#[component]
+fn Amount(
+    /// The element's id.
+    id: &'static str,
+    /// What it is, with its unit.
+    label: &'static str,
+    /// The number.
+    value: RwSignal<f64>,
+    /// The largest.
+    most: f64,
+) -> impl IntoView {
+    let on_input = move |event| {
+        if let Some(typed) = event_target_value(&event).parse::<f64>().ok().filter(|typed| (0.0..=most).contains(typed)) {
+            value.set(typed);
+        }
+    };
+    view! {
+        <div class="field">
+            <label for=id>{label}</label>
+            <input id=id type="number" min="0" max=most.to_string() step="any" value=value.get_untracked().to_string() on:input=on_input/>
+        </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_of_a_tenth_used_gpu_is_its_work_at_the_price_less_fee_and_power() {
+        let assumptions = Assumptions {
+            gflops: 1000.0,
+            price: 20,
+            fee_bps: 1000,
+            utilisation_bps: 1000,
+            hours_a_day: 10.0,
+            duty_percent: 100.0,
+            watts: 100.0,
+            electricity: 0.3,
+        };
+
+        let profit = assumptions.profit();
+
+        // 30 × 10 h × 10 % = 108,000 s at one CU a second.
+        assert!((profit.earned - 108_000.0 * 20e-6 * 0.9).abs() < 1e-9, "{profit:?}");
+        assert!((profit.power - 0.1 * 30.0 * 0.3).abs() < 1e-9, "{profit:?}");
+    }
+}

@@ -1,0 +1,82 @@
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::{Job, JobPage, JobState};
+
+use crate::api::Api;
+use crate::components::{JobBadge, Moment, short};
+use crate::format;
+use crate::route::Page;
+use crate::text::text;
+use crate::visit::href;
+
+const LOOK: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// An account's jobs; while one of them runs, the table follows.
+#[island]
+pub fn JobTableIsland(
+    /// As it was when the page was made.
+    page: JobPage,
+    /// What the table shows, to be asked again.
+    query: String,
+) -> impl IntoView {
+    let t = text();
+    let jobs = RwSignal::new(page.jobs);
+    let stale = RwSignal::new(false);
+    Effect::new(move |_| {
+        let query = query.clone();
+        let look = move || {
+            let running = jobs.with_untracked(|jobs| jobs.iter().any(|job| job.state == JobState::Running));
+            if !running || document().hidden() {
+                return;
+            }
+            let query = query.clone();
+            spawn_local(async move {
+                let read = Api::default().jobs(&query).await;
+                stale.try_set(read.is_err());
+                if let Ok(page) = read {
+                    jobs.try_set(page.jobs);
+                }
+            });
+        };
+        if let Ok(interval) = set_interval_with_handle(look, LOOK) {
+            on_cleanup(move || interval.clear());
+        }
+    });
+    let row = |job: Job| {
+        let name = if job.name.is_empty() { short(&job.id) } else { job.name.clone() };
+        view! {
+            <tr>
+                <td class="name"><a href=href(Page::Job(job.id))>{name}</a></td>
+                <td><JobBadge state=job.state/></td>
+                <td>
+                    <progress class="slim" aria-label=text().verified max=job.tiles.to_string() value=job.verified_tiles.to_string()></progress>
+                </td>
+                <td class="number">{format::count(job.verified_tiles)} " / " {format::count(job.tiles)}</td>
+                <td class="number">{format::credits(job.cost)}</td>
+                <td>{text().privacy_class(job.privacy).0}</td>
+                <td><Moment at=job.created_at/></td>
+            </tr>
+        }
+    };
+    view! {
+        <Show when=move || stale.get()><p class="notice" role="status">{t.reconnecting}</p></Show>
+        <div class="scroll" tabindex="0" role="region" aria-label=t.jobs>
+            <table data-testid="jobs">
+                <thead>
+                    <tr>
+                        <th scope="col">{t.name}</th>
+                        <th scope="col">{t.state}</th>
+                        <th scope="col">{t.progress}</th>
+                        <th scope="col" class="number">{t.verified}</th>
+                        <th scope="col" class="number">{t.cost_in_credits}</th>
+                        <th scope="col">{t.privacy_short}</th>
+                        <th scope="col">{t.started}</th>
+                    </tr>
+                </thead>
+                <tbody>
+                    <For each=move || jobs.get() key=|job| (job.id, job.state, job.verified_tiles) children=row/>
+                </tbody>
+            </table>
+        </div>
+    }
+}

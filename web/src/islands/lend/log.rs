@@ -1,0 +1,57 @@
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::DeviceId;
+use wire::explorer::PublicReceipt;
+
+use crate::api::Api;
+use crate::components::ReceiptTable;
+use crate::route::Page;
+use crate::text::text;
+use crate::visit::href;
+
+const LOOK: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// Everything that ran on this device lately, from the same public record that everyone reads.
+#[component]
+pub fn DeviceLog(
+    /// Which device, once it has said who it is.
+    device: Memo<Option<DeviceId>>,
+    /// Changes when there is more to read.
+    done: Memo<u64>,
+) -> impl IntoView {
+    let t = text();
+    let receipts = RwSignal::new(Vec::<PublicReceipt>::new());
+    let seen = StoredValue::new(None::<(DeviceId, u64)>);
+    Effect::new(move |_| {
+        let look = move || {
+            let Some(id) = device.get_untracked() else { return };
+            let now = (id, done.get_untracked());
+            if seen.get_value() == Some(now) {
+                return;
+            }
+            seen.set_value(Some(now));
+            spawn_local(async move {
+                // A device that has done nothing yet has no page; the next look tries again.
+                match Api::default().public_device(id, "?limit=50").await {
+                    Ok(page) => {
+                        receipts.try_set(page.receipts.rows);
+                    }
+                    Err(_failure) => seen.try_update_value(|seen| *seen = None).unwrap_or_default(),
+                }
+            });
+        };
+        if let Ok(interval) = set_interval_with_handle(look, LOOK) {
+            on_cleanup(move || interval.clear());
+        }
+    });
+    view! {
+        <p class="soft">{t.device_log_hint}
+            {move || device.get().map(|id| view! { " " <a href=href(Page::Device(id))>{t.device_page}</a> })}
+        </p>
+        {move || receipts.with(|receipts| if receipts.is_empty() {
+            view! { <p class="soft">{t.nothing_ran}</p> }.into_any()
+        } else {
+            view! { <ReceiptTable receipts=receipts.clone() with_device=false/> }.into_any()
+        })}
+    }
+}

@@ -1,0 +1,82 @@
+use leptos::prelude::*;
+
+use super::super::schedule::{Wishes, parse_minute, show_minute};
+use crate::text::text;
+
+/// Choices of how long to lend, in minutes.
+const STOPS: [u32; 6] = [0, 30, 60, 120, 240, 480];
+const NIGHT: (u16, u16) = (22 * 60, 7 * 60);
+
+/// How much of the GPU, when, and for how long.
+#[component]
+pub fn WishesForm(
+    /// What the person wants.
+    wishes: RwSignal<Wishes>,
+) -> impl IntoView {
+    let t = text();
+    let duty = move || wishes.with(|wishes| wishes.duty_percent);
+    let on_duty = move |event| {
+        if let Ok(percent) = event_target_value(&event).parse() {
+            wishes.update(|wishes| wishes.duty_percent = percent);
+        }
+    };
+    let on_stop = move |event| {
+        if let Ok(minutes) = event_target_value(&event).parse() {
+            wishes.update(|wishes| wishes.stop_after_minutes = minutes);
+        }
+    };
+    let hours = move || wishes.with(|wishes| wishes.hours);
+    let on_hours = move |event| {
+        let on = event_target_checked(&event);
+        wishes.update(|wishes| wishes.hours = on.then_some(NIGHT));
+    };
+    let set_hour = move |event, set: fn(&mut (u16, u16), u16)| {
+        if let Some(minute) = parse_minute(&event_target_value(&event)) {
+            wishes.update(|wishes| {
+                if let Some(hours) = &mut wishes.hours {
+                    set(hours, minute);
+                }
+            });
+        }
+    };
+    let stop_label = move |minutes: u32| match minutes {
+        0 => t.never.to_owned(),
+        30 => format!("30 {}", t.minutes),
+        minutes => format!("{} {}", minutes / 60, if minutes == 60 { t.hour } else { t.hours }),
+    };
+    view! {
+        <div class="field">
+            <label for="duty">{t.duty} ": " <output for="duty">{duty} " %"</output></label>
+            <input id="duty" type="range" min="5" max="100" step="5" prop:value=move || duty().to_string() on:input=on_duty/>
+        </div>
+        <div class="field">
+            <label for="stop-after">{t.stop_after}</label>
+            <select id="stop-after" on:change=on_stop>
+                {STOPS.map(|minutes| view! {
+                    <option value=minutes.to_string() prop:selected=move || wishes.with(|wishes| wishes.stop_after_minutes == minutes)>{stop_label(minutes)}</option>
+                }).collect_view()}
+            </select>
+        </div>
+        <div class="choice">
+            <input id="only-hours" type="checkbox" prop:checked=move || hours().is_some() on:change=on_hours/>
+            <label for="only-hours">{t.only_hours}</label>
+        </div>
+        <div class="field hours" hidden=move || hours().is_none()>
+            <label for="hours-from">{t.from}</label>
+            <input id="hours-from" type="time" prop:value=move || hours().map(|hours| show_minute(hours.0)) on:change=move |event| set_hour(event, |hours, minute| hours.0 = minute)/>
+            <label for="hours-to">{t.to}</label>
+            <input id="hours-to" type="time" prop:value=move || hours().map(|hours| show_minute(hours.1)) on:change=move |event| set_hour(event, |hours, minute| hours.1 = minute)/>
+        </div>
+        <div class="choice">
+            <input id="while-hidden" type="checkbox" prop:checked=move || wishes.with(|wishes| wishes.while_hidden)
+                on:change=move |event| { let on = event_target_checked(&event); wishes.update(|wishes| wishes.while_hidden = on); }/>
+            <label for="while-hidden">{t.stay_hidden}<small>{t.stay_hidden_hint}</small></label>
+        </div>
+        <div class="choice">
+            <input id="on-battery" type="checkbox" prop:checked=move || wishes.with(|wishes| wishes.on_battery)
+                on:change=move |event| { let on = event_target_checked(&event); wishes.update(|wishes| wishes.on_battery = on); }/>
+            <label for="on-battery">{t.battery}<small>{t.battery_hint}</small></label>
+        </div>
+        <p class="hint">{t.rules_kept}</p>
+    }
+}

@@ -1,0 +1,244 @@
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::{Job, JobDetail, JobEvent, JobProgress, JobState, Micros};
+
+use super::account::Doors;
+use super::dialog::Confirm;
+use super::toast::toast;
+use super::watch::{Connection, watch};
+use crate::api::{self, Api, Failure};
+use crate::components::{Bars, Fact, JobBadge, Moment, Mosaic, ReceiptTable, ShareTable, Step, short};
+use crate::format;
+use crate::route::Page;
+use crate::text::text;
+use crate::visit::href;
+
+/// The detail is read at most this often.
+const DETAIL_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// One job of the caller's, live.
+#[island]
+pub fn LiveJobIsland(
+    /// The job as it was when the page was made.
+    progress: JobProgress,
+    /// And what else there is to know.
+    detail: JobDetail,
+) -> impl IntoView {
+    let id = progress.job.id;
+    let progress = RwSignal::new(progress);
+    let detail = RwSignal::new(detail);
+    let connection = RwSignal::new(Connection::Open);
+    Effect::new(move |_| {
+        if !progress.with_untracked(|progress| progress.job.state.has_ended()) {
+            watch(id, progress, connection);
+            follow_detail(progress, detail);
+        }
+    });
+    let job = Memo::new(move |_| progress.with(|progress| progress.job.clone()));
+    let t = text();
+    let idle = move || {
+        progress.with(|progress| progress.job.state == JobState::Running && progress.devices_at_work == 0)
+    };
+    let name = job.with_untracked(|job| if job.name.is_empty() { format!("{} {}", t.job, short(&id)) } else { job.name.clone() });
+    view! {
+        <h1>{name} " " {move || view! { <JobBadge state=job.with(|job| job.state)/> }}</h1>
+        <p class="mono soft">{id.to_string()}</p>
+        <ConnectionNotice connection/>
+        <Show when=idle><p class="notice">{t.waiting_for_devices} " " <a href=href(Page::Lend)>{t.lend}</a></p></Show>
+        <section class="card">
+            <Mosaic cells=Signal::derive(move || progress.with(|progress| progress.mosaic.clone()))/>
+            <progress aria-label=t.verified max=move || job.with(|job| job.tiles.to_string()) value=move || job.with(|job| job.verified_tiles.to_string())></progress>
+            <JobFacts progress detail/>
+        </section>
+        <Actions job progress/>
+        <section class="card">
+            <h2>{t.throughput}</h2>
+            <Bars label=t.tiles_per_step steps=Signal::derive(move || steps(job, detail)) show=|value| format!("{} {}", format::count(whole(value)), text().tiles)/>
+        </section>
+        <div class="columns">
+            <section class="card">
+                <h2>{t.share_devices}</h2>
+                {move || detail.with(|detail| if detail.devices.is_empty() {
+                    view! { <p class="soft">{t.no_devices_worked}</p> }.into_any()
+                } else {
+                    view! { <ShareTable shares=detail.devices.clone()/> }.into_any()
+                })}
+            </section>
+            <section class="card">
+                <h2>{t.timeline}</h2>
+                <ol class="timeline">
+                    <For each=move || detail.with(|detail| detail.events.clone()) key=|event| (event.at, event.kind.name(), event.device) let:event>
+                        <Event event/>
+                    </For>
+                </ol>
+            </section>
+        </div>
+        <section class="card">
+            <h2>{t.log}</h2>
+            {move || detail.with(|detail| if detail.receipts.is_empty() {
+                view! { <p class="soft">{t.no_receipts}</p> }.into_any()
+            } else {
+                view! { <ReceiptTable receipts=detail.receipts.clone()/> }.into_any()
+            })}
+        </section>
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and small by its making")]
+fn whole(value: f64) -> u64 {
+    value as u64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "drawn, not counted")]
+fn steps(job: Memo<Job>, detail: RwSignal<JobDetail>) -> Vec<Step> {
+    let start = job.with(|job| job.created_at);
+    detail.with(|detail| {
+        let step = detail.throughput.step;
+        let at = |i: usize| start + Micros::try_from(i).unwrap_or(0) * step;
+        detail.throughput.tiles.iter().enumerate().map(|(i, tiles)| Step { at: at(i), value: *tiles as f64 }).collect()
+    })
+}
+
+/// Reads the detail again while the job goes on, and once after its end.
+fn follow_detail(progress: RwSignal<JobProgress>, detail: RwSignal<JobDetail>) {
+    let id = progress.with_untracked(|progress| progress.job.id);
+    let seen = StoredValue::new(None::<(u64, JobState)>);
+    let look = move || {
+        let now = progress.with_untracked(|progress| (progress.job.verified_tiles, progress.job.state));
+        if seen.get_value() == Some(now) {
+            return;
+        }
+        seen.set_value(Some(now));
+        spawn_local(async move {
+            match Api::default().job_detail(id).await {
+                Ok(read) => {
+                    detail.try_set(read);
+                }
+                // The next look tries again.
+                Err(_failure) => seen.try_update_value(|seen| *seen = None).unwrap_or_default(),
+            }
+        });
+    };
+    if let Ok(interval) = set_interval_with_handle(look, DETAIL_EVERY) {
+        on_cleanup(move || interval.clear());
+    }
+}
+
+#[component]
+fn ConnectionNotice(
+    /// How it stands.
+    connection: RwSignal<Connection>,
+) -> impl IntoView {
+    let t = text();
+    move || match connection.get() {
+        Connection::Open => ().into_any(),
+        Connection::Lost => view! { <p class="notice" role="status">{t.reconnecting}</p> }.into_any(),
+        Connection::SignedOut => view! {
+            <div class="notice" role="alert">
+                <p>{t.session_ended}</p>
+                <Doors on_account=|_account| window().location().reload().unwrap_or_default()/>
+            </div>
+        }
+        .into_any(),
+    }
+}
+
+#[component]
+fn Event(
+    /// What happened.
+    event: JobEvent,
+) -> impl IntoView {
+    let t = text();
+    view! {
+        <li>
+            <Moment at=event.at/>
+            <span>{t.job_event(event.kind)}</span>
+            {event.device.map(|device| view! { <a class="mono" href=href(Page::Device(device))>{short(&device)}</a> })}
+        </li>
+    }
+}
+
+#[component]
+fn JobFacts(
+    /// The job.
+    progress: RwSignal<JobProgress>,
+    /// What the server's clock said last.
+    detail: RwSignal<JobDetail>,
+) -> impl IntoView {
+    let t = text();
+    let figure = move |read: fn(&JobProgress) -> String| move || progress.with(read);
+    // Time left by what was done so far, on the server's clock: this computer's may be wrong.
+    let left = move || {
+        let (job, now) = (progress.with(|progress| progress.job.clone()), detail.with(|detail| detail.at));
+        let spent = u64::try_from((now - job.created_at) / 1_000_000).unwrap_or(0);
+        let running = job.state == JobState::Running && job.verified_tiles > 0 && spent > 0;
+        running.then(|| format::duration(spent * (job.tiles - job.verified_tiles) / job.verified_tiles))
+    };
+    view! {
+        <dl class="facts">
+            <Fact label=t.verified><span data-testid="verified">{figure(|p| format::count(p.job.verified_tiles))}</span> " / " {figure(|p| format::count(p.job.tiles))}</Fact>
+            <Fact label=t.recomputed>{figure(|p| format::count(p.job.recomputed_tiles))}</Fact>
+            <Fact label=t.at_work>{figure(|p| format::count(p.devices_at_work))}</Fact>
+            <Fact label=t.cost><span data-testid="cost">{figure(|p| format::credits(p.job.cost))}</span> " " <small>{t.of_held} " " {figure(|p| format::credits(p.job.hold))}</small></Fact>
+            <Fact label=t.rows>{figure(|p| format::count(p.job.rows))}</Fact>
+            <Fact label=t.work>{figure(|p| format::flops(p.job.flops))}</Fact>
+            <Fact label=t.privacy>{move || progress.with(|p| t.privacy_class(p.job.privacy).0)}</Fact>
+            <Fact label=t.started><small><Moment at=progress.with_untracked(|p| p.job.created_at)/></small></Fact>
+            {move || left().map(|left| view! { <Fact label=t.time_left>{left}</Fact> })}
+            {move || progress.with(|p| p.job.ended_at.map(|ended| (p.job.created_at, ended))).map(|(created, ended)| view! {
+                <Fact label=t.took>{format::seconds(created, ended)}</Fact>
+            })}
+        </dl>
+    }
+}
+
+#[component]
+fn Actions(
+    /// The job.
+    job: Memo<Job>,
+    /// Takes what an action changed.
+    progress: RwSignal<JobProgress>,
+) -> impl IntoView {
+    let t = text();
+    let failure = RwSignal::new(None::<Failure>);
+    let id = job.with_untracked(|job| job.id);
+    let take = move |answer: Result<Job, Failure>, done: &'static str| match answer {
+        Ok(changed) => {
+            failure.set(None);
+            progress.update(|progress| progress.job = changed);
+            toast(done);
+        }
+        Err(error) => failure.set(Some(error)),
+    };
+    let cancel = move || spawn_local(async move { take(api::cancel(id).await, t.job_cancelled) });
+    let published = move || job.with(|job| job.published);
+    let publish = move || {
+        let published = !job.with_untracked(|job| job.published);
+        let said = if published { t.job_published } else { t.job_unpublished };
+        spawn_local(async move { take(api::set_published(id, published).await, said) });
+    };
+    let state = move || job.with(|job| job.state);
+    let either = move |yes: &'static str, no: &'static str| Signal::derive(move || if published() { yes } else { no });
+    let download = move |format: &'static str, label: &'static str, class: &'static str| {
+        view! { <a class=class href=api::result_path(id, format) download=format!("{id}.{format}")>{label}</a> }
+    };
+    view! {
+        <div class="actions">
+            <Show when=move || state() == JobState::Done>
+                {download("npy", t.download, "button primary")}
+                {download("csv", "CSV", "button")}
+                {download("json", "JSON", "button")}
+            </Show>
+            <a class="button" href=format!("{}?from={id}", Page::NewJob.path())>{t.run_again}</a>
+            <Confirm label=either(t.unpublish, t.publish) title=either(t.unpublish_title, t.publish_title)
+                explanation=either(t.unpublish_explanation, t.publish_explanation) on_yes=publish/>
+            <Show when=move || state() == JobState::Running>
+                <Confirm label=Signal::stored(t.cancel) title=Signal::stored(t.cancel_title) explanation=Signal::stored(t.cancel_explanation) on_yes=cancel/>
+            </Show>
+        </div>
+        <Show when=published>
+            <p>{t.published_at} " " <a href=href(Page::PublicJob(id))>{t.public_page}</a></p>
+        </Show>
+        <p class="error" role="alert">{move || failure.get().map(|failure| failure.message())}</p>
+    }
+}

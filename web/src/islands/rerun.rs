@@ -1,0 +1,139 @@
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::JobId;
+use wire::lend::{FromWorker, Recomputed, ToWorker};
+
+use super::worker::{Handle, has_webgpu, origin};
+use crate::api::Api;
+use crate::components::Fact;
+use crate::format;
+use crate::route::Page;
+use crate::text::text;
+use crate::visit::href;
+
+#[derive(Clone, Debug, PartialEq)]
+enum Run {
+    Idle,
+    Running,
+    Done { outcome: Recomputed, lease: wire::LeaseId },
+    Failed(String),
+}
+
+/// A visitor's own GPU computes one tile of a published job again, beside what was signed for.
+#[island]
+pub fn RerunIsland(
+    /// Which job.
+    job: JobId,
+) -> impl IntoView {
+    let t = text();
+    let run = RwSignal::new(Run::Idle);
+    let worker = StoredValue::new_local(None::<Handle>);
+    let start = move |_| {
+        if !has_webgpu() {
+            run.set(Run::Failed(t.no_webgpu.to_owned()));
+            return;
+        }
+        run.set(Run::Running);
+        spawn_local(async move {
+            match Api::default().sample(job).await {
+                Ok(sample) => {
+                    let lease = sample.statement.receipt.lease;
+                    let order = ToWorker::Recompute { url: origin(), sample: Box::new(sample) };
+                    compute(run, worker, order, lease);
+                }
+                Err(failure) => run.set(Run::Failed(failure.message())),
+            }
+        });
+    };
+    let busy = move || run.with(|run| *run == Run::Running);
+    view! {
+        <p class="actions">
+            <button type="button" class="primary" disabled=busy on:click=start>
+                {move || match run.get() {
+                    Run::Running => t.rerunning,
+                    Run::Done { .. } => t.rerun_another,
+                    Run::Idle | Run::Failed(_) => t.rerun,
+                }}
+            </button>
+        </p>
+        <div aria-live="polite">
+            {move || match run.get() {
+                Run::Idle | Run::Running => ().into_any(),
+                Run::Failed(message) => view! { <p class="error" role="alert">{message}</p> }.into_any(),
+                Run::Done { outcome, lease } => view! { <Outcome outcome lease/> }.into_any(),
+            }}
+        </div>
+    }
+}
+
+/// One worker a run: its GPU is free again afterwards.
+fn compute(
+    run: RwSignal<Run>,
+    worker: StoredValue<Option<Handle>, LocalStorage>,
+    order: ToWorker,
+    lease: wire::LeaseId,
+) {
+    let heard = move |message| match message {
+        FromWorker::Loaded => worker.with_value(|worker| {
+            if let Some(worker) = worker {
+                worker.send(&order);
+            }
+        }),
+        FromWorker::Recomputed(outcome) => {
+            run.set(Run::Done { outcome, lease });
+            end_later(worker);
+        }
+        FromWorker::Failed { message, .. } => {
+            run.set(Run::Failed(message));
+            end_later(worker);
+        }
+        FromWorker::Status(_) | FromWorker::Benchmarked(_) => {}
+    };
+    match Handle::start(heard) {
+        Some(handle) => worker.set_value(Some(handle)),
+        None => run.set(Run::Failed(text().no_worker.to_owned())),
+    }
+}
+
+/// Not from within its own message.
+fn end_later(worker: StoredValue<Option<Handle>, LocalStorage>) {
+    set_timeout(move || worker.set_value(None), std::time::Duration::ZERO);
+}
+
+#[component]
+fn Outcome(
+    /// What came out.
+    outcome: Recomputed,
+    /// The receipt it was held against.
+    lease: wire::LeaseId,
+) -> impl IntoView {
+    let t = text();
+    let verdict = outcome.agrees && outcome.under_root && outcome.signature_holds;
+    let said = |yes: bool| if yes { view! { <span class="badge good">{t.yes}</span> } } else { view! { <span class="badge poor">{t.no}</span> } };
+    let rows = outcome.here.iter().zip(&outcome.there).take(16).enumerate().map(|(i, (here, there))| {
+        view! { <tr><td class="number">{i}</td><td class="number mono">{here.to_string()}</td><td class="number mono">{there.to_string()}</td></tr> }
+    });
+    let rows: Vec<_> = rows.collect();
+    view! {
+        <p class=if verdict { "notice good" } else { "notice bad" } data-testid="verdict">
+            {if verdict { t.rerun_agrees } else { t.rerun_differs }}
+        </p>
+        <dl class="facts">
+            <Fact label=t.tile>{format::count(outcome.tile)}</Fact>
+            <Fact label=t.values_agree>{said(outcome.agrees)}</Fact>
+            <Fact label=t.under_root>{said(outcome.under_root)}</Fact>
+            <Fact label=t.signature_holds>{said(outcome.signature_holds)}</Fact>
+            <Fact label=t.largest_difference>{format!("{:.2e}", outcome.max_difference)}</Fact>
+            <Fact label=t.took>{format!("{:.0} ms", outcome.millis)}</Fact>
+            <Fact label=t.gpu><small>{outcome.adapter}</small></Fact>
+            <Fact label=t.receipt><small class="mono"><a href=href(Page::Receipt(lease))>{crate::components::short(&lease)}</a></small></Fact>
+        </dl>
+        <div class="scroll" tabindex="0" role="region" aria-label=t.first_values>
+            <table>
+                <caption>{t.first_values} " " <small>{format::count(outcome.values)}</small></caption>
+                <thead><tr><th scope="col" class="number">"#"</th><th scope="col" class="number">{t.computed_here}</th><th scope="col" class="number">{t.signed_there}</th></tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+}

@@ -1,0 +1,107 @@
+//! When a person lends: hours of the day, and for how long. Plain rules; clocks are passed in.
+
+use serde::{Deserialize, Serialize};
+use wire::lend::PauseReason;
+
+/// What the person whose machine this is has set. Kept by the browser.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wishes {
+    pub duty_percent: u8,
+    pub while_hidden: bool,
+    pub on_battery: bool,
+    /// Stop so many minutes after the start; 0 for never.
+    pub stop_after_minutes: u32,
+    /// Work between these minutes of the day alone; across midnight where the first is the later.
+    pub hours: Option<(u16, u16)>,
+}
+
+impl Default for Wishes {
+    fn default() -> Self {
+        Self { duty_percent: 50, while_hidden: false, on_battery: false, stop_after_minutes: 0, hours: None }
+    }
+}
+
+/// What the machine is doing besides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    pub hidden: bool,
+    pub on_battery: bool,
+    /// Minutes since midnight where the person is.
+    pub minute_of_day: u16,
+}
+
+impl Wishes {
+    /// Why the device should rest now, if it should.
+    pub fn pause(&self, now: Surroundings) -> Option<PauseReason> {
+        if now.hidden && !self.while_hidden {
+            Some(PauseReason::Hidden)
+        } else if now.on_battery && !self.on_battery {
+            Some(PauseReason::Battery)
+        } else if self.hours.is_some_and(|(from, to)| !is_within(now.minute_of_day, from, to)) {
+            Some(PauseReason::Schedule)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the time that the person gave is over, after so long on a clock that never jumps.
+    pub fn is_over(&self, lent_millis: f64) -> bool {
+        self.stop_after_minutes > 0 && lent_millis >= f64::from(self.stop_after_minutes) * 60_000.0
+    }
+}
+
+fn is_within(minute: u16, from: u16, to: u16) -> bool {
+    if from <= to { (from..to).contains(&minute) } else { minute >= from || minute < to }
+}
+
+/// `22:30` as minutes of the day.
+pub fn parse_minute(text: &str) -> Option<u16> {
+    let (hours, minutes) = text.split_once(':')?;
+    let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
+    (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)
+}
+
+pub fn show_minute(minute: u16) -> String {
+    format!("{:02}:{:02}", minute / 60, minute % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AWAY: Surroundings = Surroundings { hidden: true, on_battery: true, minute_of_day: 600 };
+
+    #[test]
+    fn a_guest_rests_when_hidden_or_on_battery_unless_told_otherwise() {
+        let wishes = Wishes::default();
+
+        assert_eq!(wishes.pause(AWAY), Some(PauseReason::Hidden));
+        assert_eq!(wishes.pause(Surroundings { hidden: false, ..AWAY }), Some(PauseReason::Battery));
+        let eager = Wishes { while_hidden: true, on_battery: true, ..wishes };
+        assert_eq!(eager.pause(AWAY), None);
+    }
+
+    #[test]
+    fn hours_may_go_across_midnight() {
+        let night = Wishes { hours: Some((22 * 60, 7 * 60)), ..Wishes::default() };
+        let at = |minute_of_day| night.pause(Surroundings { minute_of_day, ..Surroundings::default() });
+
+        assert_eq!([at(23 * 60), at(0), at(7 * 60 - 1)], [None; 3]);
+        assert_eq!([at(7 * 60), at(12 * 60)], [Some(PauseReason::Schedule); 2]);
+    }
+
+    #[test]
+    fn two_hours_and_then_stop() {
+        let wishes = Wishes { stop_after_minutes: 120, ..Wishes::default() };
+
+        assert!(!wishes.is_over(7_199_999.0));
+        assert!(wishes.is_over(7_200_000.0));
+        assert!(!Wishes::default().is_over(1e12));
+    }
+
+    #[test]
+    fn times_of_day_read_back() {
+        assert_eq!(parse_minute("22:30").map(show_minute).as_deref(), Some("22:30"));
+        assert_eq!([parse_minute("24:00"), parse_minute("7"), parse_minute("-1:00")], [None; 3]);
+    }
+}

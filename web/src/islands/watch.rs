@@ -1,0 +1,91 @@
+//! A job's events, followed until its end: lost connections are taken up again.
+
+use leptos::prelude::*;
+use wire::{JobId, JobProgress};
+
+/// How the connection stands.
+#[cfg_attr(feature = "ssr", expect(dead_code, reason = "the server has no connection to lose"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    Open,
+    /// It broke off; another is tried.
+    Lost,
+    /// The session has ended: nothing more comes before signing in.
+    SignedOut,
+}
+
+/// Follows until the job ends or the page's part goes.
+#[cfg(not(feature = "ssr"))]
+pub fn watch(id: JobId, progress: RwSignal<JobProgress>, connection: RwSignal<Connection>) {
+    let (stop, stopped) = futures::channel::oneshot::channel::<()>();
+    on_cleanup(move || drop(stop));
+    leptos::task::spawn_local(async move {
+        futures::future::select(std::pin::pin!(browser::follow(id, progress, connection)), stopped).await;
+    });
+}
+
+/// The server sends the page as it stands.
+#[cfg(feature = "ssr")]
+pub fn watch(_id: JobId, _progress: RwSignal<JobProgress>, _connection: RwSignal<Connection>) {}
+
+#[cfg(not(feature = "ssr"))]
+mod browser {
+    use futures::StreamExt;
+    use gloo_net::eventsource::futures::EventSource;
+    use gloo_timers::future::TimeoutFuture;
+    use leptos::prelude::*;
+    use wire::{JobId, JobProgress};
+
+    use super::Connection;
+    use crate::api::{Api, events_path};
+
+    const WAIT_FIRST_MILLIS: u32 = 500;
+    const WAIT_MAX_MILLIS: u32 = 15_000;
+
+    pub(super) async fn follow(id: JobId, progress: RwSignal<JobProgress>, connection: RwSignal<Connection>) {
+        let mut wait = WAIT_FIRST_MILLIS;
+        loop {
+            let heard = listen(id, progress, connection).await;
+            if progress.try_with_untracked(|progress| progress.job.state.has_ended()) != Some(false) {
+                return;
+            }
+            connection.try_set(Connection::Lost);
+            if heard {
+                wait = WAIT_FIRST_MILLIS;
+            }
+            TimeoutFuture::new(wait).await;
+            wait = (wait * 2).min(WAIT_MAX_MILLIS);
+            match Api::default().job_progress(id).await {
+                Ok(read) => {
+                    progress.try_set(read);
+                }
+                Err(failure) if failure.is_unauthorized() => {
+                    connection.try_set(Connection::SignedOut);
+                    return;
+                }
+                Err(_not_yet) => {}
+            }
+        }
+    }
+
+    /// One connection's life. Whether anything came.
+    async fn listen(id: JobId, progress: RwSignal<JobProgress>, connection: RwSignal<Connection>) -> bool {
+        let Ok(mut source) = EventSource::new(&events_path(id)) else { return false };
+        let Ok(mut events) = source.subscribe("progress") else { return false };
+        let mut heard = false;
+        while let Some(Ok((_, message))) = events.next().await {
+            let read = message.data().as_string().and_then(|text| serde_json::from_str::<JobProgress>(&text).ok());
+            let Some(read) = read else { continue };
+            heard = true;
+            connection.try_set(Connection::Open);
+            let ended = read.job.state.has_ended();
+            progress.try_set(read);
+            if ended {
+                break;
+            }
+        }
+        // Dropping the source closes it, so that the browser's own retry does not run beside ours.
+        source.close();
+        heard
+    }
+}

@@ -1,0 +1,81 @@
+use leptos::prelude::*;
+use wire::explorer::{PublicDevice, PublicDevicePage};
+use wire::DeviceId;
+
+use crate::api::{Api, Failure};
+use crate::components::{
+    Crumbs, Downloads, Fact, Moment, Pager, ReceiptTable, UptimeStrip, class_name, short,
+};
+use crate::document::Document;
+use crate::format;
+use crate::route::Page;
+use crate::text::{Text, text};
+use crate::visit::Visit;
+
+/// One device: what it is, what it did, how it was checked.
+pub(super) async fn load(t: &'static Text, id: DeviceId, visit: &Visit, api: &Api) -> Result<Document, Failure> {
+    let page = api.public_device(id, &visit.pass_on(&["after", "limit"])).await?;
+    let title = format!("{} {}", t.device, short(&id));
+    let description = format!(
+        "{} · {} · {} {} · {} {} / {}",
+        page.device.name,
+        format::speed(page.device.flops_per_sec),
+        format::count(page.device.tiles),
+        t.tiles_verified_of,
+        t.checks,
+        page.device.checks_passed,
+        page.device.checks_failed
+    );
+    let heading = title.clone();
+    let body = move || {
+        let PublicDevicePage { device, uptime, uptime_from, receipts } = page;
+        view! {
+            <Crumbs above=vec![(t.explorer, Page::Explorer), (t.devices, Page::Devices)]/>
+            <h1>{heading} " " <span class=if device.online { "badge good" } else { "badge" }>{if device.online { t.online } else { t.offline }}</span></h1>
+            <p class="mono soft">{id.to_string()}</p>
+            <section class="card">
+                <DeviceFacts device/>
+            </section>
+            <section class="card" aria-labelledby="uptime">
+                <h2 id="uptime">{t.uptime}</h2>
+                <UptimeStrip label=t.uptime days=uptime from=uptime_from/>
+            </section>
+            <section class="card" aria-labelledby="receipts">
+                <h2 id="receipts">{t.receipts}</h2>
+                {if receipts.rows.is_empty() {
+                    view! { <p class="soft">{t.no_receipts}</p> }.into_any()
+                } else {
+                    view! { <ReceiptTable receipts=receipts.rows with_device=false/> }.into_any()
+                }}
+                <Pager keep=&["limit"] cursor="after" next=receipts.next/>
+            </section>
+            <Downloads page=Page::Device(id)/>
+        }
+        .into_any()
+    };
+    Ok(Document::new(title, body).described(description))
+}
+
+#[component]
+fn DeviceFacts(
+    /// Whose.
+    device: PublicDevice,
+) -> impl IntoView {
+    let t = text();
+    view! {
+        <dl class="facts">
+            <Fact label=t.gpu><small>{device.name} {device.software.then(|| format!(" {}", t.software))}</small></Fact>
+            <Fact label=t.class>{class_name(device.class)}</Fact>
+            <Fact label=t.backend>{device.backend}</Fact>
+            <Fact label=t.speed>{format::speed(device.flops_per_sec)}</Fact>
+            <Fact label=t.tiles_verified>{format::count(device.tiles)}</Fact>
+            <Fact label=t.work>{format::kflop(device.kflop)}</Fact>
+            <Fact label=t.checks_passed>{format::count(device.checks_passed)}</Fact>
+            <Fact label=t.checks_failed>{format::count(device.checks_failed)}</Fact>
+            <Fact label=t.earned>{format::credits(device.earned)} " " <small>{t.credits}</small></Fact>
+            <Fact label=t.first_seen><small><Moment at=device.first_seen_at/></small></Fact>
+            <Fact label=t.last_seen><small><Moment at=device.seen_at/></small></Fact>
+            {device.suspended_until.map(|until| view! { <Fact label=t.suspended_until><small><Moment at=until/></small></Fact> })}
+        </dl>
+    }
+}

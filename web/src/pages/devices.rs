@@ -1,0 +1,50 @@
+use leptos::prelude::*;
+use wire::device::DeviceClass;
+
+use crate::api::{Api, Failure};
+use crate::components::{DeviceTable, Downloads, Empty, ExplorerTabs, Pager, class_name};
+use crate::document::Document;
+use crate::route::Page;
+use crate::text::Text;
+use crate::visit::{Visit, href};
+
+/// Devices by verified work.
+pub(super) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
+    let page = api.public_devices(&visit.pass_on(&["after", "limit", "class", "online"])).await?;
+    let chosen = visit.parameter("class").unwrap_or_default().to_owned();
+    let online = visit.parameter("online") == Some("1");
+    let lang = visit.lang_chosen.then(|| visit.lang.code());
+    let body = move || {
+        let option = |class: DeviceClass| {
+            view! { <option value=class.name() selected=chosen == class.name()>{class_name(class)}</option> }
+        };
+        view! {
+            <h1>{t.devices}</h1>
+            <ExplorerTabs/>
+            <form class="toolbar" method="get">
+                <div>
+                    <label for="class">{t.class}</label>
+                    <select id="class" name="class" data-submits>
+                        <option value="">{t.all}</option>
+                        {DeviceClass::ALL.map(option).collect_view()}
+                    </select>
+                </div>
+                <div class="choice">
+                    <input id="online" type="checkbox" name="online" value="1" checked=online data-submits/>
+                    <label for="online">{t.online_only}</label>
+                </div>
+                {lang.map(|lang| view! { <input type="hidden" name="lang" value=lang/> })}
+                <noscript><button type="submit">{t.search}</button></noscript>
+            </form>
+            {if page.rows.is_empty() {
+                view! { <Empty title=t.no_devices><p class="actions"><a class="button" href=href(Page::Lend)>{t.lend}</a></p></Empty> }.into_any()
+            } else {
+                view! { <DeviceTable devices=page.rows/> }.into_any()
+            }}
+            <Pager keep=&["class", "online", "limit"] cursor="after" next=page.next/>
+            <Downloads page=Page::Devices/>
+        }
+        .into_any()
+    };
+    Ok(Document::new(t.devices, body).described(t.devices_description))
+}

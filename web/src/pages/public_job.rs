@@ -1,0 +1,79 @@
+use leptos::prelude::*;
+use wire::{JobId, PublicJob};
+
+use crate::api::{Api, Failure};
+use crate::components::{Crumbs, Downloads, Fact, JobBadge, Moment, Mosaic, ShareTable, short};
+use crate::document::Document;
+use crate::format;
+use crate::islands::RerunIsland;
+use crate::route::Page;
+use crate::text::{Text, text};
+
+/// A published job, for anyone with its link.
+pub(super) async fn load(t: &'static Text, id: JobId, api: &Api) -> Result<Document, Failure> {
+    let job = api.public_job(id).await?;
+    let title = if job.name.is_empty() { format!("{} {}", t.job, short(&id)) } else { job.name.clone() };
+    let description = format!(
+        "{} / {} {}. {}",
+        format::count(job.verified_tiles),
+        format::count(job.tiles),
+        t.tiles_verified_of,
+        t.public_description
+    );
+    let heading = title.clone();
+    let body = move || {
+        let state = job.state;
+        let devices = job.devices.clone();
+        let has_sample = job.has_sample;
+        view! {
+            <Crumbs above=vec![(t.explorer, Page::Explorer), (t.jobs, Page::PublicJobs)]/>
+            <h1>{heading} " " <JobBadge state/></h1>
+            <p class="mono soft">{id.to_string()}</p>
+            <section class="card">
+                <Mosaic cells=Signal::stored(job.mosaic.clone())/>
+                <p class="soft">{t.public_description}</p>
+                <PublicFacts job/>
+            </section>
+            {has_sample.then(|| view! {
+                <section class="card" aria-labelledby="rerun">
+                    <h2 id="rerun">{t.rerun_title}</h2>
+                    <p>{t.rerun_lead}</p>
+                    <RerunIsland job=id/>
+                    <noscript><p class="soft">{t.rerun_needs_script}</p></noscript>
+                </section>
+            })}
+            <section class="card" aria-labelledby="shares">
+                <h2 id="shares">{t.share_devices}</h2>
+                {if devices.is_empty() {
+                    view! { <p class="soft">{t.no_devices_worked}</p> }.into_any()
+                } else {
+                    view! { <ShareTable shares=devices/> }.into_any()
+                }}
+            </section>
+            <Downloads page=Page::PublicJob(id)/>
+        }
+        .into_any()
+    };
+    Ok(Document::new(title, body).described(description))
+}
+
+#[component]
+fn PublicFacts(
+    /// The job.
+    job: PublicJob,
+) -> impl IntoView {
+    let t = text();
+    view! {
+        <dl class="facts">
+            <Fact label=t.verified>{format::count(job.verified_tiles)} " / " {format::count(job.tiles)}</Fact>
+            <Fact label=t.recomputed>{format::count(job.recomputed_tiles)}</Fact>
+            <Fact label=t.rows>{format::count(job.rows)}</Fact>
+            <Fact label=t.work>{format::flops(job.flops)}</Fact>
+            <Fact label=t.cost>{format::credits(job.cost)} " " <small>{t.credits}</small></Fact>
+            <Fact label=t.price>{format::credits(wire::Credits::from_micros(job.price.0))}</Fact>
+            <Fact label=t.started><small><Moment at=job.created_at/></small></Fact>
+            {job.ended_at.map(|ended| view! { <Fact label=t.took>{format::seconds(job.created_at, ended)}</Fact> })}
+            <Fact label=t.model_hash><small class="mono">{job.model.to_string()}</small></Fact>
+        </dl>
+    }
+}

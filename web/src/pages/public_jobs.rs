@@ -1,0 +1,29 @@
+use leptos::prelude::*;
+
+use crate::api::{Api, Failure};
+use crate::components::{Downloads, Empty, ExplorerTabs, Pager, PublicJobTable};
+use crate::document::Document;
+use crate::route::Page;
+use crate::text::Text;
+use crate::visit::Visit;
+
+/// Published jobs, newest first.
+pub(super) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
+    let page = api.public_jobs(&visit.pass_on(&["after", "limit"])).await?;
+    let body = move || {
+        view! {
+            <h1>{t.published_jobs}</h1>
+            <ExplorerTabs/>
+            <p class="soft">{t.private_jobs_hint}</p>
+            {if page.rows.is_empty() {
+                view! { <Empty title=t.no_published_jobs><p>{t.publish_help}</p></Empty> }.into_any()
+            } else {
+                view! { <PublicJobTable jobs=page.rows/> }.into_any()
+            }}
+            <Pager keep=&["limit"] cursor="after" next=page.next/>
+            <Downloads page=Page::PublicJobs/>
+        }
+        .into_any()
+    };
+    Ok(Document::new(t.published_jobs, body).described(t.private_jobs_hint))
+}

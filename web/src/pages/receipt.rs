@@ -1,0 +1,129 @@
+use leptos::prelude::*;
+use wire::LeaseId;
+use wire::explorer::{PublicReceipt, ReceiptState, SignedReceipt};
+
+use crate::api::{Api, Failure};
+use crate::components::{Crumbs, Downloads, Fact, Moment, ReceiptBadge, short};
+use crate::document::Document;
+use crate::format;
+use crate::route::Page;
+use crate::text::{Text, text};
+use crate::visit::href;
+
+/// What a device signed, what was checked, and how.
+pub(super) async fn load(t: &'static Text, id: LeaseId, api: &Api) -> Result<Document, Failure> {
+    let page = api.receipt(id).await?;
+    let title = format!("{} {}", t.receipt, short(&id));
+    let description = format!(
+        "{} {} · {} {} · {}",
+        format::count(page.receipt.tiles),
+        t.tiles,
+        format::count(page.receipt.recomputed_tiles),
+        t.recomputed_short,
+        t.receipt_state(page.receipt.state)
+    );
+    let heading = title.clone();
+    let body = move || {
+        let state = page.receipt.state;
+        view! {
+            <Crumbs above=vec![(t.explorer, Page::Explorer), (t.receipts, Page::Receipts)]/>
+            <h1>{heading} " " <ReceiptBadge state/></h1>
+            <p class="mono soft">{id.to_string()}</p>
+            <section class="card">
+                <Figures receipt=page.receipt.clone()/>
+            </section>
+            <section class="card" aria-labelledby="check">
+                <h2 id="check">{t.how_checked}</h2>
+                <p>{how_checked(t, &page.receipt)}</p>
+                <p class="soft">{t.check_rule}</p>
+            </section>
+            <section class="card" aria-labelledby="statement">
+                <h2 id="statement">{t.statement}</h2>
+                {match page.statement {
+                    Some(statement) => view! { <Statement statement/> }.into_any(),
+                    None => view! { <p class="soft">{t.statement_private}</p> }.into_any(),
+                }}
+            </section>
+            <Downloads page=Page::Receipt(id)/>
+        }
+        .into_any()
+    };
+    Ok(Document::new(title, body).described(description))
+}
+
+fn how_checked(t: &'static Text, receipt: &PublicReceipt) -> String {
+    match receipt.state {
+        ReceiptState::Pending => t.checked_pending.to_owned(),
+        ReceiptState::Rejected => t.checked_rejected.to_owned(),
+        ReceiptState::Void => t.checked_void.to_owned(),
+        ReceiptState::Accepted | ReceiptState::Matured => format!(
+            "{} {} / {} {}",
+            t.checked_recomputed,
+            format::count(receipt.recomputed_tiles),
+            format::count(receipt.tiles),
+            t.tiles
+        ),
+    }
+}
+
+#[component]
+fn Figures(
+    /// The receipt.
+    receipt: PublicReceipt,
+) -> impl IntoView {
+    let t = text();
+    view! {
+        <dl class="facts">
+            <Fact label=t.tiles>{format::count(receipt.tiles)}</Fact>
+            <Fact label=t.recomputed>{format::count(receipt.recomputed_tiles)}</Fact>
+            <Fact label=t.work>{format::kflop(receipt.kflop)}</Fact>
+            <Fact label=t.program>{receipt.program}</Fact>
+            <Fact label=t.backend>{receipt.backend}</Fact>
+            <Fact label=t.received><small><Moment at=receipt.received_at/></small></Fact>
+            <Fact label=t.device><small class="mono"><a href=href(Page::Device(receipt.device))>{short(&receipt.device)}</a></small></Fact>
+            <Fact label=t.job>
+                <small class="mono">
+                    {match receipt.job {
+                        Some(job) => view! { <a href=href(Page::PublicJob(job))>{short(&job)}</a> }.into_any(),
+                        None => view! { {t.private} }.into_any(),
+                    }}
+                </small>
+            </Fact>
+        </dl>
+    }
+}
+
+#[component]
+fn Statement(
+    /// What was signed.
+    statement: SignedReceipt,
+) -> impl IntoView {
+    let t = text();
+    let bytes: String = statement.receipt.signing_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let SignedReceipt { receipt, device, signature, cost } = statement;
+    let row = |label: &'static str, value: String| view! { <tr><th scope="row">{label}</th><td class="mono">{value}</td></tr> };
+    view! {
+        <p>{t.statement_lead}</p>
+        <div class="scroll">
+            <table class="statement">
+                <tbody>
+                    {row(t.lease, receipt.lease.to_string())}
+                    {row(t.job, receipt.job.to_string())}
+                    {row(t.tiles, format!("{} – {}", receipt.first_tile, receipt.first_tile + u64::from(receipt.tiles) - 1))}
+                    {row(t.merkle_root, receipt.root.to_string())}
+                    {row(t.output_hash, receipt.output.to_string())}
+                    {row(t.program, receipt.program)}
+                    {row(t.backend, receipt.backend)}
+                    {row(t.device_time, format::utc(receipt.time))}
+                    {row(t.signer, device.to_string())}
+                    {row(t.signature, signature.to_string())}
+                    {row(t.paid, format!("{} {}", format::credits(cost), t.credits))}
+                </tbody>
+            </table>
+        </div>
+        <details>
+            <summary>{t.signed_bytes}</summary>
+            <p class="mono wrap">{bytes}</p>
+        </details>
+    }
+}

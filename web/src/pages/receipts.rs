@@ -1,0 +1,29 @@
+use leptos::prelude::*;
+
+use crate::api::{Api, Failure};
+use crate::components::{Downloads, Empty, ExplorerTabs, Pager, ReceiptTable};
+use crate::document::Document;
+use crate::route::Page;
+use crate::text::Text;
+use crate::visit::Visit;
+
+/// Every signed statement, newest first.
+pub(super) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
+    let page = api.receipts(&visit.pass_on(&["after", "limit"])).await?;
+    let body = move || {
+        view! {
+            <h1>{t.receipts}</h1>
+            <ExplorerTabs/>
+            <p class="soft">{t.receipts_description}</p>
+            {if page.rows.is_empty() {
+                view! { <Empty title=t.no_receipts><p>{t.no_receipts_help}</p></Empty> }.into_any()
+            } else {
+                view! { <ReceiptTable receipts=page.rows/> }.into_any()
+            }}
+            <Pager keep=&["limit"] cursor="after" next=page.next/>
+            <Downloads page=Page::Receipts/>
+        }
+        .into_any()
+    };
+    Ok(Document::new(t.receipts, body).described(t.receipts_description))
+}

@@ -1,0 +1,47 @@
+use leptos::prelude::*;
+use wire::explorer::Hit;
+
+use crate::api::{Api, Failure};
+use crate::components::{Empty, ExplorerTabs};
+use crate::document::Document;
+use crate::route::Page;
+use crate::text::Text;
+use crate::visit::{Visit, href};
+
+/// What begins with the letters typed. A search of ours never fails: bad input is a page that says so.
+pub(super) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
+    let asked = visit.parameter("q").is_some();
+    let (hits, refusal) = if asked {
+        match api.search(&visit.pass_on(&["q"])).await {
+            Ok(hits) => (hits, None),
+            Err(Failure::Refused { status: 422, body }) => (Vec::new(), Some(body.message)),
+            Err(failure) => return Err(failure),
+        }
+    } else {
+        (Vec::new(), None)
+    };
+    let body = move || {
+        let row = |hit: &Hit| {
+            let (kind, id) = match hit {
+                Hit::Device(id) => (t.device, id.to_string()),
+                Hit::Job(id) => (t.job, id.to_string()),
+                Hit::Receipt(id) => (t.receipt, id.to_string()),
+            };
+            view! { <li><span class="badge">{kind}</span> " " <a class="mono" href=href(Page::of(hit))>{id}</a></li> }
+        };
+        view! {
+            <h1>{t.search}</h1>
+            <ExplorerTabs/>
+            {match refusal {
+                Some(message) => view! { <p class="notice bad" role="alert">{message}</p> }.into_any(),
+                None if asked && hits.is_empty() => view! { <Empty title=t.nothing_found><p>{t.search_help}</p></Empty> }.into_any(),
+                None if !asked => view! { <p class="soft">{t.search_help}</p> }.into_any(),
+                None => view! { <ul class="hits">{hits.iter().map(row).collect_view()}</ul> }.into_any(),
+            }}
+        }
+        .into_any()
+    };
+    let mut document = Document::new(t.search, body);
+    document.indexed = false;
+    Ok(document)
+}

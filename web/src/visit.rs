@@ -1,0 +1,121 @@
+//! What a page knows of the request that asked for it.
+
+use std::sync::Arc;
+
+use leptos::prelude::use_context;
+
+use crate::route::Page;
+use crate::text::Lang;
+
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// `None` where the address has no page.
+    pub page: Option<Page>,
+    pub lang: Lang,
+    /// The language was asked for, not guessed: links carry it on.
+    pub lang_chosen: bool,
+    /// Decoded parameters, in order.
+    pub query: Vec<(String, String)>,
+    /// The address people reach this server at, without a slash at its end.
+    pub public_url: Arc<str>,
+    pub assets: Assets,
+}
+
+/// Addresses of the site's files, with a version in each, so that browsers may keep them for good.
+#[derive(Clone, Debug, Default)]
+pub struct Assets {
+    pub style: Arc<str>,
+    pub theme_script: Arc<str>,
+    pub page_script: Arc<str>,
+    pub web_script: Arc<str>,
+    pub web_wasm: Arc<str>,
+    pub icon: Arc<str>,
+}
+
+impl Visit {
+    /// The visit of the page being rendered.
+    pub fn here() -> Option<Self> {
+        use_context()
+    }
+
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// Of the parameters, those named, encoded again: `?after=…&class=tab`, or nothing.
+    pub fn pass_on(&self, names: &[&str]) -> String {
+        let kept = self.query.iter().filter(|(key, value)| names.contains(&key.as_str()) && !value.is_empty());
+        encode(kept.map(|(key, value)| (key.as_str(), value.as_str())))
+    }
+
+    /// This page with one parameter set and the others named kept.
+    pub fn with(&self, keep: &[&str], name: &str, value: &str) -> String {
+        let kept = self.query.iter().filter(|(key, value)| {
+            key != name && (keep.contains(&key.as_str()) || key == "lang") && !value.is_empty()
+        });
+        let kept = kept.map(|(key, value)| (key.as_str(), value.as_str()));
+        let set = std::iter::once((name, value)).filter(|(_, value)| !value.is_empty());
+        let query = encode(kept.chain(set));
+        format!("{}{query}", self.page.map(Page::path).unwrap_or_default())
+    }
+
+    /// The page's one address, whatever parameters it came with. Languages are pages of their own.
+    pub fn canonical(&self, page: Page) -> String {
+        self.absolute(&page.path(), self.lang)
+    }
+
+    pub fn absolute(&self, path: &str, lang: Lang) -> String {
+        let query = if lang == Lang::En { "" } else { "?lang=zh" };
+        format!("{}{path}{query}", self.public_url)
+    }
+}
+
+fn encode<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let mut any = false;
+    for (key, value) in pairs {
+        query.append_pair(key, value);
+        any = true;
+    }
+    if any { format!("?{}", query.finish()) } else { String::new() }
+}
+
+/// A link to a page, in the language that this visit chose.
+pub fn href(page: Page) -> String {
+    let path = page.path();
+    match Visit::here() {
+        Some(Visit { lang_chosen: true, lang, .. }) => format!("{path}?lang={}", lang.code()),
+        Some(_) => path,
+        None => crate::text::chosen_in_browser().map_or(path.clone(), |lang| format!("{path}?lang={}", lang.code())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn visit(query: &[(&str, &str)]) -> Visit {
+        Visit {
+            page: Some(Page::Devices),
+            lang: Lang::En,
+            lang_chosen: false,
+            query: query.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            public_url: "https://tessera.test".into(),
+            assets: Assets::default(),
+        }
+    }
+
+    #[test]
+    fn parameters_are_passed_on_by_name_and_encoded() {
+        let visit = visit(&[("class", "tab"), ("evil", "&x=1"), ("after", "1&limit=9"), ("lang", "zh")]);
+
+        assert_eq!(visit.pass_on(&["class", "after"]), "?class=tab&after=1%26limit%3D9");
+        assert_eq!(visit.with(&["class"], "after", "7"), "/explorer/devices?class=tab&lang=zh&after=7");
+        assert_eq!(visit.with(&[], "class", ""), "/explorer/devices?lang=zh");
+    }
+
+    #[test]
+    fn the_canonical_address_has_no_parameters() {
+        assert_eq!(visit(&[("after", "7")]).canonical(Page::Devices), "https://tessera.test/explorer/devices");
+    }
+}
