@@ -114,10 +114,74 @@ impl Browser {
         self.page.execute(script, Vec::new()).await.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
-    /// A key pressed wherever the focus is.
-    pub async fn key(&self, key: fantoccini::key::Key) {
-        let focused = self.page.active_element().await.expect("a page should have a focus");
-        focused.send_keys(&char::from(key).to_string()).await.expect("the focus should take a key");
+    /// Makes this browser's session that of an account, by its token.
+    pub async fn sign_in(&self, url: &str, token: &str) {
+        let cookie = json!({ "name": "tessera_session", "value": token, "url": url, "httpOnly": true });
+        self.devtools("Network.setCookie", cookie).await;
+    }
+
+    pub async fn sign_out(&self) {
+        self.devtools("Network.clearBrowserCookies", json!({})).await;
+    }
+
+    /// A key pressed and let go, wherever the focus is.
+    pub async fn key(&self, key: &'static str, code: u32, text: &'static str) {
+        for kind in ["keyDown", "keyUp"] {
+            let text = if kind == "keyDown" { text } else { "" };
+            let event = json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text });
+            self.devtools("Input.dispatchKeyEvent", event).await;
+        }
+    }
+
+    /// Goes from control to control with the Tab key until the focus is on the one with this name.
+    pub async fn tab_to(&self, name: &str) {
+        const CONTROLS_MAX: usize = 120;
+        const NAME: &str = "const e = document.activeElement; if (!e || e === document.body) return ''; \
+             const label = e.labels && e.labels[0] ? e.labels[0].textContent : ''; \
+             return (e.getAttribute('aria-label') || label || e.textContent).trim();";
+        for _ in 0..CONTROLS_MAX {
+            self.key("Tab", 9, "").await;
+            let focused = self.script(NAME).await;
+            if focused.as_str().is_some_and(|focused| focused.starts_with(name)) {
+                return;
+            }
+        }
+        panic!("the Tab key does not reach '{name}'");
+    }
+
+    /// Presses what has the focus.
+    pub async fn enter(&self) {
+        self.key("Enter", 13, "\r").await;
+    }
+
+    pub async fn space(&self) {
+        self.key(" ", 32, " ").await;
+    }
+
+    /// Types where the focus is.
+    pub async fn type_text(&self, text: &str) {
+        self.devtools("Input.insertText", json!({ "text": text })).await;
+    }
+
+    /// Files or folders dragged from the desktop onto an element.
+    pub async fn drop_files(&self, css: &str, paths: &[&Path]) {
+        let place = format!("const r = document.querySelector('{css}').getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2];");
+        self.script(&format!("document.querySelector('{css}').scrollIntoView({{ block: 'center' }});")).await;
+        let place = self.script(&place).await;
+        let data = json!({ "items": [], "files": paths, "dragOperationsMask": 1 });
+        for kind in ["dragEnter", "dragOver", "drop"] {
+            let event = json!({ "type": kind, "x": place[0], "y": place[1], "data": data });
+            self.devtools("Input.dispatchDragEvent", event).await;
+        }
+    }
+
+    /// One of the browser's own figures about the page.
+    pub async fn metric(&self, name: &str) -> f64 {
+        self.devtools("Performance.enable", json!({})).await;
+        let answer = self.devtools("Performance.getMetrics", json!({})).await;
+        let metrics = answer["metrics"].as_array().expect("metrics should be a list");
+        let metric = metrics.iter().find(|metric| metric["name"] == name);
+        metric.and_then(|metric| metric["value"].as_f64()).unwrap_or_else(|| panic!("no metric {name}"))
     }
 
     /// The whole page, not only what the window shows.

@@ -44,13 +44,30 @@ pub fn accuracy(probabilities: &[f32]) -> f64 {
 pub fn repeated(times: usize) -> Vec<u8> {
     let bytes = std::fs::read(file("digits.npy")).expect("the sample should be there");
     let head = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-    let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, 1, 8, 8), }}", ROWS * times);
+    let mut file = npy_head(&format!("{}, 1, 8, 8", ROWS * times));
+    (0..times).for_each(|_| file.extend_from_slice(&bytes[head..]));
+    file
+}
+
+/// The smallest model there is (`samples/relu/make.py` made it): a value in, a value out.
+pub fn relu() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/samples/relu/relu.onnx"))
+}
+
+/// A column of `rows` values, as a `.npy` file's bytes.
+pub fn column(rows: u32) -> Vec<u8> {
+    let mut file = npy_head(&format!("{rows}, 1"));
+    (0..rows).for_each(|row| file.extend_from_slice(&f32::from(u16::try_from(row % 1000).unwrap_or(0)).to_le_bytes()));
+    file
+}
+
+/// The head of a float32 `.npy` file.
+fn npy_head(shape: &str) -> Vec<u8> {
+    let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}");
     while (10 + text.len() + 1) % 64 != 0 {
         text.push(' ');
     }
     text.push('\n');
     let len = u16::try_from(text.len()).expect("a head should be short");
-    let mut file = [b"\x93NUMPY\x01\x00".as_slice(), &len.to_le_bytes(), text.as_bytes()].concat();
-    (0..times).for_each(|_| file.extend_from_slice(&bytes[head..]));
-    file
+    [b"\x93NUMPY\x01\x00".as_slice(), &len.to_le_bytes(), text.as_bytes()].concat()
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use e2e::browser::{Browser, Gpu, Look};
 use e2e::stack::Stack;
-use fantoccini::cookies::Cookie;
 use wire::SubmitJob;
 
 const LOOKS: [(&str, Look); 4] = [
@@ -64,9 +63,9 @@ async fn main() -> anyhow::Result<()> {
     let session = stack.session(&key).await?;
     for (name, path, signed_in) in pages {
         browser.open(&stack.url()).await;
-        browser.page.delete_all_cookies().await?;
+        browser.sign_out().await;
         if signed_in {
-            browser.page.add_cookie(Cookie::build(("tessera_session", session.clone())).domain("127.0.0.1").path("/").build()).await?;
+            browser.sign_in(&stack.url(), &session).await;
         }
         for lang in ["en", "zh"] {
             let joint = if path.contains('?') { '&' } else { '?' };

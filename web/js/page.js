@@ -32,10 +32,12 @@ function localTime(date) {
 function showLocal(time) {
   const date = new Date(time.dateTime);
   if (Number.isNaN(date.getTime())) return;
+  // The text alone: an island that is yet to wake looks for the very nodes that the server sent.
+  const text = time.firstChild;
   const shown = localTime(date);
-  if (time.textContent === shown) return;
+  if (text?.nodeType !== Node.TEXT_NODE || text.data === shown) return;
   time.title = time.dateTime.replace("T", " ").replace("Z", " UTC");
-  time.textContent = shown;
+  text.data = shown;
 }
 
 function showLocalTimes(element) {

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use wire::explorer::{
-    Hit, Overview, Page, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt, PublicReceiptPage, Sample,
+    Hit, Overview, Page, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt, PublicReceiptPage,
 };
 use wire::{
     Account, AccountKey, DeviceCode, DeviceId, ErrorBody, ErrorCode, Job, JobDetail, JobId, JobPage, JobProgress,
@@ -103,10 +103,6 @@ impl Api {
 
     pub async fn public_job(&self, id: JobId) -> Result<PublicJob, Failure> {
         self.get(&format!("/v1/public/jobs/{id}")).await
-    }
-
-    pub async fn sample(&self, id: JobId) -> Result<Sample, Failure> {
-        self.get(&format!("/v1/public/jobs/{id}/sample")).await
     }
 
     pub async fn receipts(&self, query: &str) -> Result<Page<PublicReceipt>, Failure> {

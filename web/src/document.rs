@@ -66,7 +66,8 @@ fn shell(document: Document, visit: &Visit) -> impl IntoView + use<> {
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
-                <title>{full_title.clone()}</title>
+                // As it is: between texts Leptos sets marks, which a title would show.
+                <title inner_html=html_escape::encode_text(&full_title).into_owned()></title>
                 <meta name="description" content=description.clone()/>
                 {(!indexed || page.is_none_or(|page| !page.is_public())).then(|| view! { <meta name="robots" content="noindex"/> })}
                 {page.filter(|page| page.is_public()).map(|page| preview_tags(page, visit, &full_title, &description))}

@@ -14,7 +14,7 @@ use gpu_kernels::measure::Measured;
 use wire::device::INFER;
 use wire::explorer::Sample;
 use wire::lend::Recomputed;
-use wire::{BlobHash, LeaseGrant, Receipt, Signature, TileHash, merkle};
+use wire::{BlobHash, JobId, LeaseGrant, Receipt, Signature, TileHash, merkle};
 
 use crate::identity::Identity;
 use crate::programs::infer::Infer;
@@ -51,6 +51,8 @@ pub enum RunFailure {
     Run(#[from] RunError),
     #[error("the input has {found} bytes where {expected} were expected")]
     Input { expected: usize, found: usize },
+    #[error("the server drew no tile: {0}")]
+    Sample(String),
     #[error("the lease was taken back")]
     Abandoned,
     #[error("the model made room for others before it ran")]
@@ -147,7 +149,9 @@ impl Engine {
     }
 
     /// Computes one tile of a published job again.
-    pub async fn recompute(&self, http: &impl Transfer, sample: Sample) -> Result<Recomputed, RunFailure> {
+    pub async fn recompute(&self, http: &impl Transfer, job: JobId) -> Result<Recomputed, RunFailure> {
+        let drawn = http.get(&format!("/v1/public/jobs/{job}/sample")).await?;
+        let sample: Sample = serde_json::from_slice(&drawn).map_err(|error| RunFailure::Sample(error.to_string()))?;
         let path = |part: &str| {
             format!("/v1/public/jobs/{}/sample/{part}?tile={}", sample.statement.receipt.job, sample.tile)
         };

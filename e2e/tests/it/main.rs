@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail")]
 
 mod crash;
+mod journeys;
 mod lend;
 mod liar;
 mod many;
+mod pages;
+mod portal;
 mod submit;
 
 /// A journey that is made over SQLite and over PostgreSQL.

@@ -10,7 +10,7 @@ async fn a_customer_submits_the_digits_job_watches_it_fill_in_and_downloads_the_
     let mut stack = Stack::start().await;
     stack.start_worker("worker", &[]);
     let browser = Browser::start(Gpu::Swiftshader).await;
-    browser.open(&format!("{}/", stack.url())).await;
+    browser.open(&format!("{}/jobs/new", stack.url())).await;
 
     browser.press("Open a development account").await;
     browser.text_where("[data-testid=key]", Duration::from_secs(10), |key| key.starts_with("tsk_")).await;
@@ -62,8 +62,8 @@ async fn a_published_job_is_whole_without_javascript_and_a_private_one_is_not_th
     let html = public.text().await.unwrap();
     for part in [
         "<title>Digits · Tessera</title>",
-        &format!("<link href=\"{url}\" rel=\"canonical\">"),
-        "property=\"og:title\" content=\"Digits\"",
+        &format!("<link rel=\"canonical\" href=\"{url}\">"),
+        "property=\"og:title\" content=\"Digits · Tessera\"",
         "name=\"description\" content=\"225 / 225 tiles verified.",
         "<path d=\"M0.06 0.06h",
         "vulkan",

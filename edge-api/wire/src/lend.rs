@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::device::Earnings;
-use crate::explorer::Sample;
-use crate::{DeviceId, ErrorCode};
+use crate::{DeviceId, ErrorCode, JobId, LeaseId};
 
 /// From the page to the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,10 +22,11 @@ pub enum ToWorker {
     Benchmark {
         secs: u8,
     },
-    /// Compute one tile of a published job again and hold it against its signed receipt.
+    /// Compute one tile of a published job again, drawn by the edge, and hold it against its signed
+    /// receipt.
     Recompute {
         url: String,
-        sample: Box<Sample>,
+        job: JobId,
     },
     /// The share of time that the GPU may be busy, 5 to 100.
     Duty {
@@ -111,6 +111,8 @@ pub struct Benchmark {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recomputed {
     pub tile: u64,
+    /// The receipt it was held against.
+    pub lease: LeaseId,
     pub adapter: String,
     /// The first values of each, in order; 64 at most.
     pub here: Vec<f32>,

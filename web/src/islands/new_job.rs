@@ -148,22 +148,25 @@ impl Order {
         });
     }
 
-    /// Takes dropped or chosen files: each where its ending says, or where it was dropped.
+    /// Takes dropped files: each where its ending says, or where it was dropped.
     fn take(self, files: Vec<File>, onto: RwSignal<Part>) {
         for file in files {
-            let name = file.name().to_lowercase();
+            let name = file.name().to_ascii_lowercase();
             let part = match name.rsplit_once('.').map(|(_, ending)| ending) {
                 Some("onnx") => self.model,
                 Some("npy") => self.input,
                 _ => onto,
             };
-            part.set(if file.size() == 0.0 {
-                Part::Refused { chosen: None, message: format!("{}: {}", file.name(), text().empty_file) }
-            } else {
-                Part::Chosen(SendWrapper::new(file))
-            });
+            part.set(taken(file));
         }
     }
+}
+
+fn taken(file: File) -> Part {
+    if file.size() == 0.0 {
+        return Part::Refused { chosen: None, message: format!("{}: {}", file.name(), text().empty_file) };
+    }
+    Part::Chosen(SendWrapper::new(file))
 }
 
 /// The order form.
@@ -296,7 +299,9 @@ fn FileField(
     let on_change = move |event: leptos::ev::Event| {
         let input = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
         let files = input.and_then(|input| input.files());
-        order.take(files.map(|files| listed(&files)).unwrap_or_default(), part);
+        if let Some(file) = files.and_then(|files| files.get(0)) {
+            part.set(taken(file));
+        }
     };
     let on_drop = move |event: leptos::ev::DragEvent| {
         event.prevent_default();

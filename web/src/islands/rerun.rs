@@ -1,10 +1,8 @@
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 use wire::JobId;
 use wire::lend::{FromWorker, Recomputed, ToWorker};
 
 use super::worker::{Handle, has_webgpu, origin};
-use crate::api::Api;
 use crate::components::Fact;
 use crate::format;
 use crate::route::Page;
@@ -15,7 +13,7 @@ use crate::visit::href;
 enum Run {
     Idle,
     Running,
-    Done { outcome: Recomputed, lease: wire::LeaseId },
+    Done(Recomputed),
     Failed(String),
 }
 
@@ -34,16 +32,7 @@ pub fn RerunIsland(
             return;
         }
         run.set(Run::Running);
-        spawn_local(async move {
-            match Api::default().sample(job).await {
-                Ok(sample) => {
-                    let lease = sample.statement.receipt.lease;
-                    let order = ToWorker::Recompute { url: origin(), sample: Box::new(sample) };
-                    compute(run, worker, order, lease);
-                }
-                Err(failure) => run.set(Run::Failed(failure.message())),
-            }
-        });
+        compute(run, worker, ToWorker::Recompute { url: origin(), job });
     };
     let busy = move || run.with(|run| *run == Run::Running);
     view! {
@@ -51,7 +40,7 @@ pub fn RerunIsland(
             <button type="button" class="primary" disabled=busy on:click=start>
                 {move || match run.get() {
                     Run::Running => t.rerunning,
-                    Run::Done { .. } => t.rerun_another,
+                    Run::Done(_) => t.rerun_another,
                     Run::Idle | Run::Failed(_) => t.rerun,
                 }}
             </button>
@@ -60,7 +49,7 @@ pub fn RerunIsland(
             {move || match run.get() {
                 Run::Idle | Run::Running => ().into_any(),
                 Run::Failed(message) => view! { <p class="error" role="alert">{message}</p> }.into_any(),
-                Run::Done { outcome, lease } => view! { <Outcome outcome lease/> }.into_any(),
+                Run::Done(outcome) => view! { <Outcome outcome/> }.into_any(),
             }}
         </div>
     }
@@ -71,7 +60,6 @@ fn compute(
     run: RwSignal<Run>,
     worker: StoredValue<Option<Handle>, LocalStorage>,
     order: ToWorker,
-    lease: wire::LeaseId,
 ) {
     let heard = move |message| match message {
         FromWorker::Loaded => worker.with_value(|worker| {
@@ -80,7 +68,7 @@ fn compute(
             }
         }),
         FromWorker::Recomputed(outcome) => {
-            run.set(Run::Done { outcome, lease });
+            run.set(Run::Done(outcome));
             end_later(worker);
         }
         FromWorker::Failed { message, .. } => {
@@ -104,10 +92,9 @@ fn end_later(worker: StoredValue<Option<Handle>, LocalStorage>) {
 fn Outcome(
     /// What came out.
     outcome: Recomputed,
-    /// The receipt it was held against.
-    lease: wire::LeaseId,
 ) -> impl IntoView {
     let t = text();
+    let lease = outcome.lease;
     let verdict = outcome.agrees && outcome.under_root && outcome.signature_holds;
     let said = |yes: bool| if yes { view! { <span class="badge good">{t.yes}</span> } } else { view! { <span class="badge poor">{t.no}</span> } };
     let rows = outcome.here.iter().zip(&outcome.there).take(16).enumerate().map(|(i, (here, there))| {

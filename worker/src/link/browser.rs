@@ -19,9 +19,8 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, RequestInit, Response, WebSocket};
 use wire::device::DeviceClass;
 use wire::device::INFER;
-use wire::explorer::Sample;
 use wire::lend::{Benchmark, FailureCode, FromWorker, Status, ToWorker};
-use wire::{ErrorCode, LeaseGrant, LeaseId, ToDevice};
+use wire::{ErrorCode, JobId, LeaseGrant, LeaseId, ToDevice};
 
 use super::{Credentials, DutyCycle, Out, hello, reconnect_wait};
 use crate::core::Core;
@@ -87,7 +86,7 @@ async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
                 break Order::Lend { url, duty_percent, code };
             }
             Some(Event::Page(ToWorker::Benchmark { secs })) => break Order::Benchmark { secs },
-            Some(Event::Page(ToWorker::Recompute { url, sample })) => break Order::Recompute { url, sample },
+            Some(Event::Page(ToWorker::Recompute { url, job })) => break Order::Recompute { url, job },
             Some(_) => {}
             None => return,
         }
@@ -104,7 +103,7 @@ async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
     let (url, duty_percent, code) = match order {
         Order::Lend { url, duty_percent, code } => (url, duty_percent, code),
         Order::Benchmark { secs } => return benchmark(&engine, secs).await,
-        Order::Recompute { url, sample } => return recompute(&engine, url, *sample).await,
+        Order::Recompute { url, job } => return recompute(&engine, url, job).await,
     };
     let mut session = Session::new(Rc::new(engine), sender, url, duty_percent, code);
     session.connect();
@@ -122,7 +121,7 @@ async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
 enum Order {
     Lend { url: String, duty_percent: u8, code: Option<String> },
     Benchmark { secs: u8 },
-    Recompute { url: String, sample: Box<Sample> },
+    Recompute { url: String, job: JobId },
 }
 
 async fn benchmark(engine: &Engine, secs: u8) {
@@ -137,8 +136,8 @@ async fn benchmark(engine: &Engine, secs: u8) {
     }
 }
 
-async fn recompute(engine: &Engine, url: String, sample: Sample) {
-    match engine.recompute(&Http { url }, sample).await {
+async fn recompute(engine: &Engine, url: String, job: JobId) {
+    match engine.recompute(&Http { url }, job).await {
         Ok(outcome) => post(&FromWorker::Recomputed(outcome)),
         Err(error) => fail(FailureCode::Sample, error.to_string()),
     }

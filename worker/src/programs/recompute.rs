@@ -42,6 +42,7 @@ pub async fn recompute(gpu: &mut Gpu, infer: &mut Infer, fetched: &Fetched) -> R
     let differences = here.iter().zip(&there).map(|(a, b)| f64::from((a - b).abs())).filter(|d| !d.is_nan());
     Ok(Recomputed {
         tile: sample.tile,
+        lease: sample.statement.receipt.lease,
         adapter: gpu.info.name.clone(),
         values: u64::try_from(there.len()).unwrap_or(u64::MAX),
         max_difference: differences.fold(0.0, f64::max),
