@@ -4,7 +4,7 @@ export PATH := $(TOOLS)/bin:$(PATH)
 PORT ?= 8080
 ONCE ?=
 
-.PHONY: setup build site demo test check bench
+.PHONY: setup build site demo test check bench shots
 
 setup:
 	@bash e2e/setup.sh
@@ -14,9 +14,14 @@ site: setup
 
 build: site
 	cargo build --release --locked --workspace --exclude web --bins
+	@$(or $(CARGO_TARGET_DIR),target)/release/edge-api --site target/site prepare-site
 
 demo: build
 	@$(or $(CARGO_TARGET_DIR),target)/release/demo --port $(PORT) $(if $(ONCE),--once)
+
+# Every page as a picture, to be looked at: target/shots.
+shots: build
+	@$(or $(CARGO_TARGET_DIR),target)/release/shots
 
 test: build
 	cargo test --release --locked --workspace
@@ -28,4 +33,4 @@ check: setup
 	cargo clippy --release --locked -p worker --lib --target wasm32-unknown-unknown -- -D warnings
 
 bench: build
-	@cargo bench --locked --quiet --workspace $(foreach bench,$(or $(BENCH),infer size),--bench $(bench))
+	@cargo bench --locked --quiet --workspace $(foreach bench,$(or $(BENCH),infer size web),--bench $(bench))

@@ -55,8 +55,10 @@ async fn main() {
             let name = format!("infer.images.native.{}", if gpu.info.software { "software" } else { gpu.info.backend });
             let run = || {
                 drop(
-                    pollster::block_on(session.run(&mut gpu, rows, &input, async |_| std::ops::ControlFlow::Continue(())))
-                        .expect("the sample should run"),
+                    pollster::block_on(
+                        session.run(&mut gpu, rows, &input, async |_| std::ops::ControlFlow::Continue(())),
+                    )
+                    .expect("the sample should run"),
                 );
             };
             figure(&name, images_per_second(run), "images/s");

@@ -142,7 +142,7 @@ impl Browser {
         for _ in 0..CONTROLS_MAX {
             self.key("Tab", 9, "").await;
             let focused = self.script(NAME).await;
-            if focused.as_str().is_some_and(|focused| focused.starts_with(name)) {
+            if focused.as_str().is_some_and(|focused| focused == name || focused.starts_with(&format!("{name}:"))) {
                 return;
             }
         }
@@ -165,7 +165,9 @@ impl Browser {
 
     /// Files or folders dragged from the desktop onto an element.
     pub async fn drop_files(&self, css: &str, paths: &[&Path]) {
-        let place = format!("const r = document.querySelector('{css}').getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2];");
+        let place = format!(
+            "const r = document.querySelector('{css}').getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2];"
+        );
         self.script(&format!("document.querySelector('{css}').scrollIntoView({{ block: 'center' }});")).await;
         let place = self.script(&place).await;
         let data = json!({ "items": [], "files": paths, "dragOperationsMask": 1 });

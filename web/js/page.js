@@ -96,3 +96,4 @@ if (islands.length > 0) {
   for (const island of islands) web[island.dataset.component](island);
 }
 root.dataset.ready = "";
+performance.mark("ready");

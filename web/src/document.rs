@@ -19,13 +19,7 @@ pub struct Document {
 
 impl Document {
     pub fn new(title: impl Into<String>, body: impl FnOnce() -> AnyView + Send + 'static) -> Self {
-        Self {
-            status: 200,
-            title: title.into(),
-            description: String::new(),
-            indexed: true,
-            body: Box::new(body),
-        }
+        Self { status: 200, title: title.into(), description: String::new(), indexed: true, body: Box::new(body) }
     }
 
     pub fn described(mut self, description: impl Into<String>) -> Self {
@@ -96,9 +90,7 @@ fn preview_tags(page: Page, visit: &Visit, title: &str, description: &str) -> im
         visit.absolute(&path, visit.lang)
     });
     let alternates = [Lang::En, Lang::Zh].map(|lang| (lang.tag(), visit.absolute(&page.path(), lang)));
-    let og = |property: &'static str, content: String| {
-        leptos::html::meta().attr("property", property).content(content)
-    };
+    let og = |property: &'static str, content: String| leptos::html::meta().attr("property", property).content(content);
     view! {
         <link rel="canonical" href=url.clone()/>
         {alternates.map(|(tag, href)| view! { <link rel="alternate" hreflang=tag href=href/> }).collect_view()}

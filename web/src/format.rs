@@ -120,6 +120,9 @@ mod tests {
         assert_eq!(utc(1_795_372_807_000_000), "2026-11-22 18:40:07 UTC");
         assert_eq!(machine(1_795_372_807_000_000), "2026-11-22T18:40:07Z");
         assert_eq!(seconds(1_000_000, 3_450_000), "2.4 s");
-        assert_eq!([4, 60, 65, 700, 7_200, 11_100].map(duration), ["4 s", "1 min", "1 min 5 s", "11 min", "2 h", "3 h 5 min"]);
+        assert_eq!(
+            [4, 60, 65, 700, 7_200, 11_100].map(duration),
+            ["4 s", "1 min", "1 min 5 s", "11 min", "2 h", "3 h 5 min"]
+        );
     }
 }

@@ -39,7 +39,11 @@ impl Visit {
     }
 
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        self.query
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
     }
 
     /// Of the parameters, those named, encoded again: `?after=…&class=tab`, or nothing.
@@ -50,9 +54,10 @@ impl Visit {
 
     /// This page with one parameter set and the others named kept.
     pub fn with(&self, keep: &[&str], name: &str, value: &str) -> String {
-        let kept = self.query.iter().filter(|(key, value)| {
-            key != name && (keep.contains(&key.as_str()) || key == "lang") && !value.is_empty()
-        });
+        let kept = self
+            .query
+            .iter()
+            .filter(|(key, value)| key != name && (keep.contains(&key.as_str()) || key == "lang") && !value.is_empty());
         let kept = kept.map(|(key, value)| (key.as_str(), value.as_str()));
         let set = std::iter::once((name, value)).filter(|(_, value)| !value.is_empty());
         let query = encode(kept.chain(set));

@@ -79,7 +79,11 @@ mod agent {
             let gpu = Gpu::open(budget::NATIVE).await?;
             tracing::info!(name = gpu.info.name, backend = gpu.info.backend, software = gpu.info.software, "GPU");
             let engine = Arc::new(Engine::new(gpu, identity));
-            let options = Options { url: arguments.url, account: Credentials { key: arguments.key, code: arguments.code }, duty_percent: arguments.duty };
+            let options = Options {
+                url: arguments.url,
+                account: Credentials { key: arguments.key, code: arguments.code },
+                duty_percent: arguments.duty,
+            };
             let stop = async {
                 if let Err(error) = asked_to_stop().await {
                     tracing::error!(%error, "signals cannot be heard");

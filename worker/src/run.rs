@@ -144,7 +144,8 @@ impl Engine {
     /// Measures the device with nothing else on it.
     pub async fn measure(&self, time: Duration) -> Result<Measured, GpuError> {
         // A breath between submissions keeps a tab's page alive.
-        let run = async move |(gpu, _): &mut (Gpu, Infer)| gpu.measure(time, async || device::sleep(BREATH).await).await;
+        let run =
+            async move |(gpu, _): &mut (Gpu, Infer)| gpu.measure(time, async || device::sleep(BREATH).await).await;
         self.gpu.with(run).await
     }
 
@@ -152,9 +153,8 @@ impl Engine {
     pub async fn recompute(&self, http: &impl Transfer, job: JobId) -> Result<Recomputed, RunFailure> {
         let drawn = http.get(&format!("/v1/public/jobs/{job}/sample")).await?;
         let sample: Sample = serde_json::from_slice(&drawn).map_err(|error| RunFailure::Sample(error.to_string()))?;
-        let path = |part: &str| {
-            format!("/v1/public/jobs/{}/sample/{part}?tile={}", sample.statement.receipt.job, sample.tile)
-        };
+        let path =
+            |part: &str| format!("/v1/public/jobs/{}/sample/{part}?tile={}", sample.statement.receipt.job, sample.tile);
         let fetched = Fetched {
             model: http.get(&path("model")).await?,
             input: http.get(&path("input")).await?,

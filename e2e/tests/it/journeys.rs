@@ -219,7 +219,8 @@ async fn a_reader_goes_from_the_network_to_a_receipt_and_computes_a_tile_again()
         follow(&browser, &job.id.to_string()[..12]).await;
         browser.tab_to(t.rerun).await;
         browser.enter().await;
-        let verdict = browser.text_where("[data-testid=verdict]", Duration::from_secs(60), |said| !said.is_empty()).await;
+        let verdict =
+            browser.text_where("[data-testid=verdict]", Duration::from_secs(60), |said| !said.is_empty()).await;
 
         assert_eq!(verdict, t.rerun_agrees);
         let title = browser.page.title().await.unwrap();

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use e2e::browser::{Browser, Gpu};
 use e2e::stack::Stack;
+use e2e::until::until;
 
 #[tokio::test]
 async fn a_visitor_in_a_fresh_profile_presses_start_finishes_the_job_alone_and_sees_the_credits() {
@@ -43,5 +44,59 @@ async fn without_webgpu_the_lend_page_says_what_is_missing_and_what_to_do() {
     assert!(said.contains("This browser has no WebGPU"), "{said}");
     assert!(said.contains("hardware acceleration"), "{said}");
     assert!(said.contains("tessera-worker run --url"), "{said}");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_lend_page_keeps_fifty_frames_a_second_at_the_default_duty_cycle() {
+    let stack = Stack::start().await;
+    let (client, _) = stack.customer().await.unwrap();
+    let job = stack.submit_digits(&client, 40, None).await.unwrap();
+    let browser = Browser::start(Gpu::Swiftshader).await;
+    browser.open(&format!("{}/lend", stack.url())).await;
+    // Each second's count, as the page shows it.
+    let watch = "window.seconds = []; new MutationObserver(() => window.seconds.push(Number(document.querySelector('[data-testid=frames]').dataset.frames))).observe(document.querySelector('[data-testid=frames]'), { attributes: true, childList: true, subtree: true, characterData: true });";
+    browser.script(watch).await;
+
+    browser.press("Start lending").await;
+    browser
+        .text_where("[data-testid=tiles-verified]", Duration::from_secs(60), |tiles| {
+            tiles.replace(',', "").parse().is_ok_and(|tiles: u32| tiles >= 4)
+        })
+        .await;
+    browser.script("window.seconds.length = 0").await;
+    let seconds = until("eight seconds of frames", Duration::from_secs(40), async || {
+        let seconds = browser.script("return window.seconds").await;
+        let mut seconds: Vec<u64> = seconds.as_array()?.iter().filter_map(serde_json::Value::as_u64).collect();
+        seconds.sort_unstable();
+        (seconds.len() >= 8).then_some(seconds)
+    })
+    .await;
+
+    let progress = client.progress(job.id).await.unwrap();
+    assert_eq!(progress.devices_at_work, 1, "the tab should be computing while frames are counted");
+    assert!(seconds[seconds.len() / 2] >= 50, "{seconds:?}");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_hidden_tab_gives_its_work_back_and_goes_on_when_it_is_seen_again() {
+    let stack = Stack::start().await;
+    let (client, _) = stack.customer().await.unwrap();
+    let job = stack.submit_digits(&client, 40, None).await.unwrap();
+    let browser = Browser::start(Gpu::Swiftshader).await;
+    browser.open(&format!("{}/lend", stack.url())).await;
+    browser.press("Start lending").await;
+    browser.text_where("[data-testid=phase]", Duration::from_secs(30), |phase| phase.starts_with("Computing")).await;
+
+    let hide = "Object.defineProperty(document, 'visibilityState', { value: arguments[0], configurable: true }); document.dispatchEvent(new Event('visibilitychange'));";
+    browser.page.execute(hide, vec!["hidden".into()]).await.unwrap();
+    browser.text_where("[data-testid=phase]", Duration::from_secs(10), |phase| phase.contains("tab is hidden")).await;
+    until("the leases to come back", Duration::from_secs(10), async || {
+        client.progress(job.id).await.ok().filter(|progress| progress.devices_at_work == 0)
+    })
+    .await;
+    browser.page.execute(hide, vec!["visible".into()]).await.unwrap();
+    browser.text_where("[data-testid=phase]", Duration::from_secs(10), |phase| phase.starts_with("Computing")).await;
     browser.close().await;
 }

@@ -160,7 +160,8 @@ async fn a_page_left_open_does_not_grow() {
     browser.open(&world.stack.url()).await;
     let looks = async |browser: &Browser| browser.script("return window.looks").await.as_f64().unwrap();
     let after = async |count: f64| {
-        e2e::until::until("looks", Duration::from_secs(60), async || (looks(&browser).await >= count).then_some(())).await;
+        e2e::until::until("looks", Duration::from_secs(60), async || (looks(&browser).await >= count).then_some(()))
+            .await;
         browser.devtools("HeapProfiler.collectGarbage", json!({})).await;
         let memory = browser.script("return performance.memory.usedJSHeapSize").await.as_f64().unwrap();
         (browser.metric("Nodes").await, browser.metric("JSEventListeners").await, memory)

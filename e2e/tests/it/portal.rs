@@ -80,7 +80,10 @@ async fn an_order_that_the_balance_cannot_cover_says_so_and_stays() {
     browser.choose("#model", &digits::file("digits.onnx")).await;
     browser.choose("#input", &digits::file("digits.npy")).await;
     browser.text_where("[data-testid=quote]", SOON, |quote| quote.contains("1,797")).await;
-    sqlx::query("update account set posted = held where kind = 'customer'").execute(&stack.database().await).await.unwrap();
+    sqlx::query("update account set posted = held where kind = 'customer'")
+        .execute(&stack.database().await)
+        .await
+        .unwrap();
 
     browser.press("Submit").await;
     browser.text_where("form.card > .error", SOON, |text| text.contains("this account has less")).await;

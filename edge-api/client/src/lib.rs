@@ -6,9 +6,9 @@ use futures::StreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncWriteExt;
-use wire::{DeviceCode, explorer, 
-    Account, Blob, ErrorBody, Job, JobId, JobPage, JobProgress, NewAccount, OpenedAccount, Quote, QuoteRequest,
-    SubmitJob,
+use wire::{
+    Account, Blob, DeviceCode, ErrorBody, Job, JobId, JobPage, JobProgress, NewAccount, OpenedAccount, Quote,
+    QuoteRequest, SubmitJob, explorer,
 };
 
 /// Attempts at a request that may be repeated.

@@ -2,18 +2,18 @@ use std::net::SocketAddr;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, StatusCode};
 use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use wire::explorer::Page;
-use wire::{AccountId, AccountKey, Credits, ErrorCode, LedgerEntry, MadeKey, Micros, NewAccount, NewKey, OpenedAccount};
+use wire::{
+    AccountId, AccountKey, Credits, ErrorCode, LedgerEntry, MadeKey, Micros, NewAccount, NewKey, OpenedAccount,
+};
 
 use super::store;
 use crate::app::App;
-use crate::auth::{
-    Caller, ended_cookie, hash_secret, new_key, new_session, session_cookie, session_token,
-};
+use crate::auth::{Caller, ended_cookie, hash_secret, new_key, new_session, session_cookie, session_token};
 use crate::billing;
 use crate::db::{DbConnection, count};
 use crate::error::{ApiError, ApiResult, Refusal, conflict, invalid, not_found, unauthorized};

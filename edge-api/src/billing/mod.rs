@@ -236,10 +236,13 @@ mod tests {
             fee: fee(Credits::from_micros(1001), 1000).unwrap(),
         };
 
-        for transfer in
-            [payment.settle(0), payment.void(0), payment.mature(0), faucet(account(4), account(1), payment.cost, 0),
-             claim(account(5), account(1), payment.device, payment.cost, payment.fee, 0)]
-        {
+        for transfer in [
+            payment.settle(0),
+            payment.void(0),
+            payment.mature(0),
+            faucet(account(4), account(1), payment.cost, 0),
+            claim(account(5), account(1), payment.device, payment.cost, payment.fee, 0),
+        ] {
             let transfer = transfer.unwrap();
             assert_eq!(transfer.legs.iter().map(|leg| leg.amount.micros()).sum::<i64>(), 0, "{transfer:?}");
         }

@@ -197,9 +197,10 @@ pub async fn list_entries(
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let more = rows.len() > most;
     rows.truncate(most);
-    let next = rows.last().filter(|_| more).map(|row| {
-        format!("{}.{}.{}.{}.{}", row.bucket, row.kind, row.job_id, row.device_id, row.purse)
-    });
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|row| format!("{}.{}.{}.{}.{}", row.bucket, row.kind, row.job_id, row.device_id, row.purse));
     let entry = |row: EntryRow| LedgerEntry {
         at: row.bucket.saturating_mul(BUCKET),
         kind: row.kind,

@@ -58,11 +58,7 @@ pub async fn write(app: &App, now: Micros) -> anyhow::Result<()> {
     let stays: Vec<Stay> = {
         let mut state = app.scheduler.lock();
         let speeds = state.core.speeds();
-        let stay = |(device, speed)| Stay {
-            device,
-            speed,
-            since: state.accounted.insert(device, now).unwrap_or(now),
-        };
+        let stay = |(device, speed)| Stay { device, speed, since: state.accounted.insert(device, now).unwrap_or(now) };
         speeds.into_iter().map(stay).collect()
     };
     for stays in stays.chunks(DEVICES_AT_ONCE) {

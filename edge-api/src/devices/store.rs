@@ -79,12 +79,7 @@ pub async fn upsert_device(
 }
 
 /// Devices on this replica's sockets, as the explorer is to see them from `now` on.
-pub async fn mark_present(
-    conn: &mut DbConnection,
-    replica: &str,
-    device: DeviceId,
-    now: Micros,
-) -> sqlx::Result<()> {
+pub async fn mark_present(conn: &mut DbConnection, replica: &str, device: DeviceId, now: Micros) -> sqlx::Result<()> {
     sqlx::query(
         "insert into presence (device_id, replica_id, seen_at)
         values ($1, $2, $3)
@@ -181,13 +176,12 @@ pub async fn roll_up_work(conn: &mut DbConnection, since: Micros, length: Micros
 
 /// An account's devices, those seen last first.
 pub async fn list_device_ids(conn: &mut DbConnection, account: AccountId, most: i64) -> sqlx::Result<Vec<DeviceId>> {
-    let rows: Vec<(String,)> = sqlx::query_as(
-        "select device_id from device where account_id = $1 order by seen_at desc, device_id limit $2",
-    )
-    .bind(account.to_string())
-    .bind(most)
-    .fetch_all(conn)
-    .await?;
+    let rows: Vec<(String,)> =
+        sqlx::query_as("select device_id from device where account_id = $1 order by seen_at desc, device_id limit $2")
+            .bind(account.to_string())
+            .bind(most)
+            .fetch_all(conn)
+            .await?;
     Ok(rows.iter().map(|(device,)| id(device)).collect())
 }
 
@@ -208,7 +202,11 @@ pub async fn insert_device_code(
 }
 
 /// Uses a code up. `None` for one that is unknown, used or over.
-pub async fn take_device_code(conn: &mut DbConnection, code_hash: &str, now: Micros) -> sqlx::Result<Option<AccountId>> {
+pub async fn take_device_code(
+    conn: &mut DbConnection,
+    code_hash: &str,
+    now: Micros,
+) -> sqlx::Result<Option<AccountId>> {
     let row: Option<(String, i64)> =
         sqlx::query_as("delete from device_code where code_hash = $1 returning account_id, expires_at")
             .bind(code_hash)

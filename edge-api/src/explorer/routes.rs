@@ -87,14 +87,13 @@ pub async fn list_public_devices(
     State(app): State<App>,
     Params(params): Params<ListParams>,
 ) -> ApiResult<Public<Page<PublicDevice>>> {
-    let class = match params.class.as_deref() {
-        None | Some("") => None,
-        Some(text) => Some(
-            DeviceClass::ALL.into_iter().find(|class| class.name() == text).ok_or_else(|| {
+    let class =
+        match params.class.as_deref() {
+            None | Some("") => None,
+            Some(text) => Some(DeviceClass::ALL.into_iter().find(|class| class.name() == text).ok_or_else(|| {
                 invalid(ErrorCode::MalformedRequest, "class", "a device's class is 'native' or 'tab'")
-            })?,
-        ),
-    };
+            })?),
+        };
     let filter = store::DeviceFilter { class, online: params.online.as_deref() == Some("1") };
     let mut conn = app.db.read().await?;
     let now = app.clock.now();
@@ -147,10 +146,7 @@ pub async fn list_public_receipts(
 /// Show a receipt
 ///
 /// What was signed is there when its job is published.
-pub async fn show_public_receipt(
-    State(app): State<App>,
-    At(id): At<LeaseId>,
-) -> ApiResult<Public<PublicReceiptPage>> {
+pub async fn show_public_receipt(State(app): State<App>, At(id): At<LeaseId>) -> ApiResult<Public<PublicReceiptPage>> {
     let mut conn = app.db.read().await?;
     let receipt = store::find_receipt(&mut conn, id).await?.ok_or_else(|| not_found("receipt"))?;
     Ok(public(PublicReceiptPage { receipt, statement: store::find_statement(&mut conn, id).await? }))
@@ -163,10 +159,7 @@ pub struct SearchParams {
 }
 
 /// Find devices, published jobs and receipts by the beginning of their ids
-pub async fn search(
-    State(app): State<App>,
-    Params(params): Params<SearchParams>,
-) -> ApiResult<Public<Vec<Hit>>> {
+pub async fn search(State(app): State<App>, Params(params): Params<SearchParams>) -> ApiResult<Public<Vec<Hit>>> {
     let prefix = params.q.trim().to_ascii_lowercase();
     let is_id = prefix.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
     if !is_id || !(PREFIX_MIN..=PREFIX_MAX).contains(&prefix.len()) {

@@ -79,9 +79,8 @@ pub async fn list_public_devices(
     most: i64,
     now: Micros,
 ) -> sqlx::Result<Page<PublicDevice>> {
-    let (kflop, device) = after.map_or((i64::MAX, LAST.to_owned()), |(kflop, id)| {
-        (i64::try_from(kflop).unwrap_or(i64::MAX), id.to_string())
-    });
+    let (kflop, device) = after
+        .map_or((i64::MAX, LAST.to_owned()), |(kflop, id)| (i64::try_from(kflop).unwrap_or(i64::MAX), id.to_string()));
     let rows: Vec<DeviceRow> = sqlx::query_as(
         "select device_id, class, name, backend, software, passed, failed, suspended_until, tiles, kflop, earned, flops_per_sec,
                 created_at, seen_at, present_at

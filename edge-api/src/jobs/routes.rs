@@ -2,7 +2,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use wire::{ErrorCode, Job, JobDetail, JobEventKind, JobId, JobPage, JobState, QuoteRequest, SliceId, SubmitJob, TileHash};
+use wire::{
+    ErrorCode, Job, JobDetail, JobEventKind, JobId, JobPage, JobState, QuoteRequest, SliceId, SubmitJob, TileHash,
+};
 
 use super::spec::{JobSpec, check_devices};
 use super::store::{self, NewJob};

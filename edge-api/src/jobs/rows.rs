@@ -121,7 +121,12 @@ mod tests {
 
     #[test]
     fn json_has_null_for_what_it_cannot_say() {
-        check(Format::Json, &[2, 1, 2], &[1.5, f32::INFINITY, 3.0, 4.0], "{\"shape\":[2, 1, 2],\"rows\":[[1.5,null],[3,4]]}\n");
+        check(
+            Format::Json,
+            &[2, 1, 2],
+            &[1.5, f32::INFINITY, 3.0, 4.0],
+            "{\"shape\":[2, 1, 2],\"rows\":[[1.5,null],[3,4]]}\n",
+        );
         check(Format::Json, &[0, 2], &[], "{\"shape\":[0, 2],\"rows\":[]}\n");
     }
 }

@@ -5,12 +5,12 @@ use gpu_kernels::graph::{Graph, ModelError};
 use wire::{BlobHash, Credits, ErrorCode, Privacy, Program};
 
 use super::npy;
-use crate::scheduling::core::Census;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::billing::{self, TileWork};
 use crate::blobs;
 use crate::error::{ApiError, Refusal, invalid};
+use crate::scheduling::core::Census;
 
 /// Work of a tile that the edge chooses: a CPU redoes it well inside 50 ms.
 const TILE_FLOPS_AIM: u64 = 20_000_000;

@@ -217,14 +217,18 @@ pub async fn find_job_state(conn: &mut DbConnection, job: JobId) -> sqlx::Result
     Ok(row.map(|(text,)| state(&text)))
 }
 
-pub async fn publish_job(conn: &mut DbConnection, account: AccountId, job: JobId, published: bool) -> sqlx::Result<bool> {
-    let done =
-        sqlx::query("update job set published = $3 where job_id = $1 and account_id = $2 and published <> $3")
-            .bind(job.to_string())
-            .bind(account.to_string())
-            .bind(flag(published))
-            .execute(conn)
-            .await?;
+pub async fn publish_job(
+    conn: &mut DbConnection,
+    account: AccountId,
+    job: JobId,
+    published: bool,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query("update job set published = $3 where job_id = $1 and account_id = $2 and published <> $3")
+        .bind(job.to_string())
+        .bind(account.to_string())
+        .bind(flag(published))
+        .execute(conn)
+        .await?;
     Ok(done.rows_affected() > 0)
 }
 

@@ -61,7 +61,8 @@ pub(super) fn assets(site: &Path) -> Assets {
 pub fn prepare_site(site: &Path) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(site)? {
         let path = entry?.path();
-        let packable = path.extension().is_some_and(|ending| ["wasm", "js", "css", "svg"].iter().any(|one| ending == *one));
+        let packable =
+            path.extension().is_some_and(|ending| ["wasm", "js", "css", "svg"].iter().any(|one| ending == *one));
         if !packable {
             continue;
         }
@@ -86,14 +87,8 @@ pub(super) async fn robots(State(pages): State<Pages>) -> impl IntoResponse {
 
 /// Every public page in both languages: the lists, the published jobs, the devices with most work.
 pub(super) async fn sitemap(State(pages): State<Pages>) -> Response {
-    let mut found = vec![
-        Page::Landing,
-        Page::Calculator,
-        Page::Explorer,
-        Page::Devices,
-        Page::PublicJobs,
-        Page::Receipts,
-    ];
+    let mut found =
+        vec![Page::Landing, Page::Calculator, Page::Explorer, Page::Devices, Page::PublicJobs, Page::Receipts];
     let Some((jobs, devices)) = rows(&pages).await else {
         return StatusCode::BAD_GATEWAY.into_response();
     };
@@ -133,10 +128,12 @@ pub(super) async fn download(State(pages): State<Pages>, UrlPath(file): UrlPath<
     let path = match &pages.app.config.downloads {
         // A name is one of ours: letters, digits and hyphens, never a way out of the folder.
         Some(folder) if file.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') => folder.join(&file),
-        None if file == own => match std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("tessera-worker"))) {
-            Some(path) => path,
-            None => return missing(),
-        },
+        None if file == own => {
+            match std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("tessera-worker"))) {
+                Some(path) => path,
+                None => return missing(),
+            }
+        }
         Some(_) | None => return missing(),
     };
     match tokio::fs::File::open(&path).await {
@@ -149,6 +146,9 @@ pub(super) async fn download(State(pages): State<Pages>, UrlPath(file): UrlPath<
 }
 
 fn missing() -> Response {
-    (StatusCode::NOT_FOUND, "There is no worker for this system here; build it with 'cargo build --release -p worker'.\n")
+    (
+        StatusCode::NOT_FOUND,
+        "There is no worker for this system here; build it with 'cargo build --release -p worker'.\n",
+    )
         .into_response()
 }

@@ -53,9 +53,7 @@ struct Picture {
 pub(super) async fn respond(pages: &Pages, page: Page, lang: Lang) -> Response {
     let picture = pages.previews.0.get_with((page.path(), lang.code()), draw(pages, page, lang)).await;
     match picture {
-        Some(bytes) => {
-            ([(CONTENT_TYPE, "image/png"), (CACHE_CONTROL, "public, max-age=300")], bytes).into_response()
-        }
+        Some(bytes) => ([(CONTENT_TYPE, "image/png"), (CACHE_CONTROL, "public, max-age=300")], bytes).into_response(),
         None => (StatusCode::NOT_FOUND, [(CACHE_CONTROL, "no-store")]).into_response(),
     }
 }
@@ -303,7 +301,13 @@ mod tests {
 
     #[test]
     fn a_picture_is_drawn_whatever_the_name() {
-        for name in ["Digits", "<script>&\"'</script>", "任务：识别一百万张图片的任务名称非常长非常长非常长非常长", "\u{0}\u{1b}", ""] {
+        for name in [
+            "Digits",
+            "<script>&\"'</script>",
+            "任务：识别一百万张图片的任务名称非常长非常长非常长非常长",
+            "\u{0}\u{1b}",
+            "",
+        ] {
             let png = rasterise(&svg(&picture(name, "0123456789"))).unwrap_or_else(|| panic!("{name}"));
 
             assert_eq!(size(&png), (WIDTH, HEIGHT), "{name}");

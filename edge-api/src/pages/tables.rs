@@ -11,11 +11,11 @@ use futures::stream;
 use serde::de::DeserializeOwned;
 use web::format;
 use web::route::Page;
+use wire::PublicJob;
 use wire::explorer::{
     Hit, Overview, Page as TablePage, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt, PublicReceiptPage,
     Share,
 };
-use wire::PublicJob;
 
 use super::{Pages, ask, parse_query};
 
@@ -35,13 +35,9 @@ fn source(page: Page, query: &str) -> Option<String> {
         Page::Receipts => "/v1/public/receipts".to_owned(),
         Page::Receipt(id) => format!("/v1/public/receipts/{id}"),
         Page::Search => "/v1/public/search".to_owned(),
-        Page::Landing
-        | Page::Calculator
-        | Page::Jobs
-        | Page::NewJob
-        | Page::Job(_)
-        | Page::Lend
-        | Page::Account => return None,
+        Page::Landing | Page::Calculator | Page::Jobs | Page::NewJob | Page::Job(_) | Page::Lend | Page::Account => {
+            return None;
+        }
     };
     let mut parameters = form_urlencoded::Serializer::new(String::new());
     for (key, value) in parse_query(query).into_iter().filter(|(key, _)| PARAMETERS.contains(&key.as_str())) {
@@ -75,8 +71,20 @@ fn text(text: &str) -> String {
 
 impl Row for PublicDevice {
     const HEAD: &'static [&'static str] = &[
-        "id", "class", "name", "backend", "software", "online", "flops_per_sec", "tiles", "kflop", "checks_passed",
-        "checks_failed", "earned_credits", "first_seen_at", "seen_at",
+        "id",
+        "class",
+        "name",
+        "backend",
+        "software",
+        "online",
+        "flops_per_sec",
+        "tiles",
+        "kflop",
+        "checks_passed",
+        "checks_failed",
+        "earned_credits",
+        "first_seen_at",
+        "seen_at",
     ];
 
     fn fields(&self) -> Vec<String> {
@@ -100,9 +108,8 @@ impl Row for PublicDevice {
 }
 
 impl Row for PublicReceipt {
-    const HEAD: &'static [&'static str] = &[
-        "lease", "device", "job", "backend", "program", "tiles", "recomputed_tiles", "kflop", "state", "received_at",
-    ];
+    const HEAD: &'static [&'static str] =
+        &["lease", "device", "job", "backend", "program", "tiles", "recomputed_tiles", "kflop", "state", "received_at"];
 
     fn fields(&self) -> Vec<String> {
         vec![
@@ -209,13 +216,9 @@ pub(super) async fn csv(pages: &Pages, page: Page, query: &str) -> Response {
         Page::Receipt(_) => whole(pages, &source, "receipt", |page: PublicReceiptPage| vec![page.receipt]).await,
         Page::Explorer => whole(pages, &source, "network", |overview: Overview| overview.periods).await,
         Page::Search => whole(pages, &source, "search", |hits: Vec<Hit>| hits).await,
-        Page::Landing
-        | Page::Calculator
-        | Page::Jobs
-        | Page::NewJob
-        | Page::Job(_)
-        | Page::Lend
-        | Page::Account => StatusCode::NOT_FOUND.into_response(),
+        Page::Landing | Page::Calculator | Page::Jobs | Page::NewJob | Page::Job(_) | Page::Lend | Page::Account => {
+            StatusCode::NOT_FOUND.into_response()
+        }
     }
 }
 
@@ -301,4 +304,3 @@ impl<T: DeserializeOwned + Sync> Walk<T> {
         (status == 200).then(|| serde_json::from_slice(&body).ok())?
     }
 }
-

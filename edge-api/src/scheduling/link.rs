@@ -17,11 +17,11 @@ use super::core::Device;
 use super::{FRAMES_WAITING_MAX, settle};
 use crate::app::App;
 use crate::auth::hash_secret;
-use crate::error::ApiResult;
-use crate::verification::Standing;
 use crate::db::DbConnection;
 use crate::devices::presence::{self, Stay};
 use crate::devices::routes::normal_code;
+use crate::error::ApiResult;
+use crate::verification::Standing;
 use crate::{billing, devices, random, receipts};
 
 /// A frame is a few hundred bytes.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use ed25519_dalek::VerifyingKey;
 use wire::{
-    AccountId, Credits, DeviceId, ErrorCode, JobEventKind, JobId, JobState, LeaseId, Receipt, Signature, SliceId, ToDevice,
-    device,
+    AccountId, Credits, DeviceId, ErrorCode, JobEventKind, JobId, JobState, LeaseId, Receipt, Signature, SliceId,
+    ToDevice, device,
 };
 
 use super::JobFacts;
@@ -17,10 +17,10 @@ use super::store;
 use crate::app::App;
 use crate::billing::{self, Payment};
 use crate::db::DbConnection;
+use crate::devices::store::Done;
 use crate::receipts::store::{Acceptance, StoredReceipt};
 use crate::verification::recompute::{Mismatch, Work, check_root, check_tile};
 use crate::verification::{self, Standing};
-use crate::devices::store::Done;
 use crate::{devices, jobs, random, receipts};
 
 /// A device's receipts mature this many accepted leases later.
@@ -261,7 +261,8 @@ async fn write_settlement(
     let flops_per_sec = app.scheduler.lock().core.flops_per_sec(lease.device);
     let done = Done { tiles: u64::from(receipt.tiles), kflop, earned: cost.checked_sub(fee)?, flops_per_sec };
     let sequence = devices::store::count_passed(&mut tx, lease.device, done).await?;
-    if !receipts::store::accept_receipt(&mut tx, lease.id, Acceptance { kflop, cost, fee, recomputed, sequence }).await?
+    if !receipts::store::accept_receipt(&mut tx, lease.id, Acceptance { kflop, cost, fee, recomputed, sequence })
+        .await?
     {
         return Ok(None);
     }

@@ -5,7 +5,6 @@ pub mod recompute;
 
 use std::collections::BTreeSet;
 
-
 /// Accepted leases after which a device has shown that it computes what it is asked to.
 const LEASES_OF_STANDING: u64 = 64;
 /// Its age by then, in microseconds: a day.

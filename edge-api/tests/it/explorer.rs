@@ -2,9 +2,9 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use edge_api::devices;
 use edge_api::devices::store::{Done, mark_present, upsert_device};
 use edge_api::receipts::store::{Acceptance, accept_receipt, insert_pending_receipt, mature_receipts_of_job};
-use edge_api::devices;
 use wire::device::DeviceClass;
 use wire::{Credits, DeviceId, Hello, JobId, LeaseId, Receipt, Signature, TileHash};
 
@@ -273,7 +273,8 @@ async fn every_table_comes_as_csv_and_json_at_its_pages_address() {
 async fn hostile_addresses_are_answered_politely() {
     let app = TestApp::sqlite().await;
     let device = DeviceId([1; 32]);
-    let searches = ["%00", "'%20or%201=1--", "%3Cscript%3Ealert(1)%3C/script%3E", "%25%25%25%25", "____", "zzzz", "%F0%9F%98%80"];
+    let searches =
+        ["%00", "'%20or%201=1--", "%3Cscript%3Ealert(1)%3C/script%3E", "%25%25%25%25", "____", "zzzz", "%F0%9F%98%80"];
     for search in searches {
         let answer = app.page(&format!("/explorer/search?q={search}")).await;
         let html = String::from_utf8(answer.bytes.clone()).unwrap();

@@ -19,8 +19,8 @@ pub use error::{ErrorBody, ErrorCode};
 pub use explorer::PublicJob;
 pub use id::{AccountId, BlobHash, DeviceId, JobId, LeaseId, Nonce, Signature, SliceId, TileHash};
 pub use job::{
-    Blob, Job, JobDetail, JobEvent, JobEventKind, JobPage, JobProgress, JobState, Privacy, Program, Quote, QuoteRequest,
-    SubmitJob, Throughput,
+    Blob, Job, JobDetail, JobEvent, JobEventKind, JobPage, JobProgress, JobState, Privacy, Program, Quote,
+    QuoteRequest, SubmitJob, Throughput,
 };
 pub use money::{Credits, CreditsOverflow, PricePerCu};
 

@@ -281,11 +281,7 @@ impl Submission {
         self.work += work.max(1);
     }
 
-    async fn flush(
-        self,
-        gpu: &mut Gpu,
-        pace: &impl AsyncFn(Duration) -> ControlFlow<()>,
-    ) -> Result<Self, RunError> {
+    async fn flush(self, gpu: &mut Gpu, pace: &impl AsyncFn(Duration) -> ControlFlow<()>) -> Result<Self, RunError> {
         let busy = gpu.submit(self.encoder).await?;
         gpu.budget.learn(self.work, busy);
         match pace(busy).await {

@@ -9,12 +9,7 @@ pub fn Icon(
     let (view_box, paths): (_, &[(&str, &str)]) = match name {
         "brand" => (
             "0 0 24 24",
-            &[
-                ("a", "M2 2h9v9h-9z"),
-                ("b", "M13 2h9v9h-9z"),
-                ("c", "M2 13h9v9h-9z"),
-                ("d", "M13 13h9v9h-9z"),
-            ],
+            &[("a", "M2 2h9v9h-9z"), ("b", "M13 2h9v9h-9z"), ("c", "M2 13h9v9h-9z"), ("d", "M13 13h9v9h-9z")],
         ),
         _ => ("0 0 24 24", &[("line", "M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18")]),
     };

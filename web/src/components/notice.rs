@@ -63,10 +63,9 @@ pub fn Pager(
         .as_ref()
         .filter(|visit| visit.parameter(cursor).is_some())
         .map(|visit| view! { <a class="button" href=visit.with(keep, cursor, "")>{t.first_page}</a> });
-    let next = visit
-        .as_ref()
-        .zip(next)
-        .map(|(visit, next)| view! { <a class="button" rel="next" href=visit.with(keep, cursor, &next)>{t.next_page}</a> });
+    let next = visit.as_ref().zip(next).map(
+        |(visit, next)| view! { <a class="button" rel="next" href=visit.with(keep, cursor, &next)>{t.next_page}</a> },
+    );
     (first.is_some() || next.is_some()).then(|| view! { <nav class="pager" aria-label=t.pages>{first}{next}</nav> })
 }
 

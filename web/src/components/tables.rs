@@ -63,7 +63,7 @@ pub fn DeviceTable(
         }
     };
     view! {
-        <div class="scroll" tabindex="0" role="region" aria-label=t.devices>
+        <div class="scroll" tabindex="0" role="group" aria-label=t.devices>
             <table>
                 <thead>
                     <tr>
@@ -115,7 +115,7 @@ pub fn ReceiptTable(
         }
     };
     view! {
-        <div class="scroll" tabindex="0" role="region" aria-label=t.receipts>
+        <div class="scroll" tabindex="0" role="group" aria-label=t.receipts>
             <table>
                 <thead>
                     <tr>
@@ -156,7 +156,7 @@ pub fn PublicJobTable(
         }
     };
     view! {
-        <div class="scroll" tabindex="0" role="region" aria-label=t.jobs>
+        <div class="scroll" tabindex="0" role="group" aria-label=t.jobs>
             <table>
                 <thead>
                     <tr>
@@ -192,7 +192,7 @@ pub fn ShareTable(
         }
     };
     view! {
-        <div class="scroll" tabindex="0" role="region" aria-label=t.share_devices>
+        <div class="scroll" tabindex="0" role="group" aria-label=t.share_devices>
             <table>
                 <thead>
                     <tr>

@@ -202,7 +202,7 @@ pub fn KeysIsland(
         }
     };
     view! {
-        <div class="scroll">
+        <div class="scroll" tabindex="0" role="group" aria-label=t.keys>
             <table>
                 <thead><tr><th scope="col">{t.name}</th><th scope="col">{t.key}</th><th scope="col">{t.made}</th><th scope="col"><span class="unseen">{t.revoke}</span></th></tr></thead>
                 <tbody><For each=move || keys.get() key=|key| key.id.clone() children=row/></tbody>

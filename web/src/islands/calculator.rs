@@ -37,8 +37,8 @@ impl Assumptions {
     #[expect(clippy::cast_precision_loss, reason = "a forecast, shown with four digits")]
     fn profit(&self) -> Profit {
         // Seconds of the month that the device really computes.
-        let secs = 30.0 * self.hours_a_day * 3600.0 * (self.duty_percent / 100.0)
-            * (self.utilisation_bps as f64 / 10_000.0);
+        let secs =
+            30.0 * self.hours_a_day * 3600.0 * (self.duty_percent / 100.0) * (self.utilisation_bps as f64 / 10_000.0);
         let cu = self.gflops * 1e9 * secs / 1e12;
         let earned = cu * self.price as f64 / 1e6 * (1.0 - self.fee_bps as f64 / 10_000.0);
         Profit { earned, power: self.watts / 1000.0 * secs / 3600.0 * self.electricity }
@@ -113,7 +113,8 @@ pub fn CalculatorIsland(
         })
     };
     let money = |value: f64| format!("{value:.6}");
-    let figure = move |read: fn(Profit) -> f64| move || profit().map_or_else(|| "–".to_owned(), |profit| money(read(profit)));
+    let figure =
+        move |read: fn(Profit) -> f64| move || profit().map_or_else(|| "–".to_owned(), |profit| money(read(profit)));
     view! {
         <div class="columns">
             <section class="card">
@@ -167,7 +168,8 @@ fn Amount(
     most: f64,
 ) -> impl IntoView {
     let on_input = move |event| {
-        if let Some(typed) = event_target_value(&event).parse::<f64>().ok().filter(|typed| (0.0..=most).contains(typed)) {
+        if let Some(typed) = event_target_value(&event).parse::<f64>().ok().filter(|typed| (0.0..=most).contains(typed))
+        {
             value.set(typed);
         }
     };

@@ -60,7 +60,7 @@ pub fn JobTableIsland(
     };
     view! {
         <Show when=move || stale.get()><p class="notice" role="status">{t.reconnecting}</p></Show>
-        <div class="scroll" tabindex="0" role="region" aria-label=t.jobs>
+        <div class="scroll" tabindex="0" role="group" aria-label=t.jobs>
             <table data-testid="jobs">
                 <thead>
                     <tr>

@@ -36,10 +36,10 @@ pub fn LiveJobIsland(
     });
     let job = Memo::new(move |_| progress.with(|progress| progress.job.clone()));
     let t = text();
-    let idle = move || {
-        progress.with(|progress| progress.job.state == JobState::Running && progress.devices_at_work == 0)
-    };
-    let name = job.with_untracked(|job| if job.name.is_empty() { format!("{} {}", t.job, short(&id)) } else { job.name.clone() });
+    let idle =
+        move || progress.with(|progress| progress.job.state == JobState::Running && progress.devices_at_work == 0);
+    let name = job
+        .with_untracked(|job| if job.name.is_empty() { format!("{} {}", t.job, short(&id)) } else { job.name.clone() });
     view! {
         <h1>{name} " " {move || view! { <JobBadge state=job.with(|job| job.state)/> }}</h1>
         <p class="mono soft">{id.to_string()}</p>

@@ -239,7 +239,8 @@ fn OrderForm(
         });
     };
     let ready = move || order.check.with(|check| matches!(check, Check::Quoted(..))) && !submitting.get();
-    let name_refusal = move || failure.get().filter(|failure| failure.is_field("name")).map(|failure| failure.message());
+    let name_refusal =
+        move || failure.get().filter(|failure| failure.is_field("name")).map(|failure| failure.message());
     let other_refusal =
         move || failure.get().filter(|failure| !failure.is_field("name")).map(|failure| failure.message());
     view! {

@@ -56,11 +56,7 @@ pub fn RerunIsland(
 }
 
 /// One worker a run: its GPU is free again afterwards.
-fn compute(
-    run: RwSignal<Run>,
-    worker: StoredValue<Option<Handle>, LocalStorage>,
-    order: ToWorker,
-) {
+fn compute(run: RwSignal<Run>, worker: StoredValue<Option<Handle>, LocalStorage>, order: ToWorker) {
     let heard = move |message| match message {
         FromWorker::Loaded => worker.with_value(|worker| {
             if let Some(worker) = worker {
@@ -96,7 +92,13 @@ fn Outcome(
     let t = text();
     let lease = outcome.lease;
     let verdict = outcome.agrees && outcome.under_root && outcome.signature_holds;
-    let said = |yes: bool| if yes { view! { <span class="badge good">{t.yes}</span> } } else { view! { <span class="badge poor">{t.no}</span> } };
+    let said = |yes: bool| {
+        if yes {
+            view! { <span class="badge good">{t.yes}</span> }
+        } else {
+            view! { <span class="badge poor">{t.no}</span> }
+        }
+    };
     let rows = outcome.here.iter().zip(&outcome.there).take(16).enumerate().map(|(i, (here, there))| {
         view! { <tr><td class="number">{i}</td><td class="number mono">{here.to_string()}</td><td class="number mono">{there.to_string()}</td></tr> }
     });
@@ -115,7 +117,7 @@ fn Outcome(
             <Fact label=t.gpu><small>{outcome.adapter}</small></Fact>
             <Fact label=t.receipt><small class="mono"><a href=href(Page::Receipt(lease))>{crate::components::short(&lease)}</a></small></Fact>
         </dl>
-        <div class="scroll" tabindex="0" role="region" aria-label=t.first_values>
+        <div class="scroll" tabindex="0" role="group" aria-label=t.first_values>
             <table>
                 <caption>{t.first_values} " " <small>{format::count(outcome.values)}</small></caption>
                 <thead><tr><th scope="col" class="number">"#"</th><th scope="col" class="number">{t.computed_here}</th><th scope="col" class="number">{t.signed_there}</th></tr></thead>

@@ -31,6 +31,8 @@ pub fn watch(_id: JobId, _progress: RwSignal<JobProgress>, _connection: RwSignal
 #[cfg(not(feature = "ssr"))]
 mod browser {
     use futures::StreamExt;
+    use futures::future::{Either, select};
+    use gloo_net::eventsource::State;
     use gloo_net::eventsource::futures::EventSource;
     use gloo_timers::future::TimeoutFuture;
     use leptos::prelude::*;
@@ -39,6 +41,8 @@ mod browser {
     use super::Connection;
     use crate::api::{Api, events_path};
 
+    /// Longer than a connection takes to open.
+    const LOOK_MILLIS: u32 = 2_000;
     const WAIT_FIRST_MILLIS: u32 = 500;
     const WAIT_MAX_MILLIS: u32 = 15_000;
 
@@ -73,7 +77,14 @@ mod browser {
         let Ok(mut source) = EventSource::new(&events_path(id)) else { return false };
         let Ok(mut events) = source.subscribe("progress") else { return false };
         let mut heard = false;
-        while let Some(Ok((_, message))) = events.next().await {
+        loop {
+            // The browser says nothing of a connection that it is trying to take up again: we look.
+            let message = match select(events.next(), TimeoutFuture::new(LOOK_MILLIS)).await {
+                Either::Left((Some(Ok((_, message))), _)) => message,
+                Either::Left(_) => break,
+                Either::Right(_) if source.state() == State::Open => continue,
+                Either::Right(_) => break,
+            };
             let read = message.data().as_string().and_then(|text| serde_json::from_str::<JobProgress>(&text).ok());
             let Some(read) = read else { continue };
             heard = true;

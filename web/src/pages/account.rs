@@ -69,7 +69,7 @@ fn Entries(
         }
     };
     view! {
-        <div class="scroll" tabindex="0" role="region" aria-label=t.movements>
+        <div class="scroll" tabindex="0" role="group" aria-label=t.movements>
             <table>
                 <caption>{t.movements}</caption>
                 <thead>

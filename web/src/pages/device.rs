@@ -1,11 +1,9 @@
 use leptos::prelude::*;
-use wire::explorer::{PublicDevice, PublicDevicePage};
 use wire::DeviceId;
+use wire::explorer::{PublicDevice, PublicDevicePage};
 
 use crate::api::{Api, Failure};
-use crate::components::{
-    Crumbs, Downloads, Fact, Moment, Pager, ReceiptTable, UptimeStrip, class_name, short,
-};
+use crate::components::{Crumbs, Downloads, Fact, Moment, Pager, ReceiptTable, UptimeStrip, class_name, short};
 use crate::document::Document;
 use crate::format;
 use crate::route::Page;

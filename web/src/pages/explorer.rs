@@ -2,9 +2,7 @@ use leptos::prelude::*;
 use wire::explorer::{Overview, Page as TablePage, Period, PublicJobRow, PublicReceipt, SupplyGroup};
 
 use crate::api::{Api, Failure};
-use crate::components::{
-    Bars, Downloads, Empty, ExplorerTabs, Fact, PublicJobTable, ReceiptTable, Step, class_name,
-};
+use crate::components::{Bars, Downloads, Empty, ExplorerTabs, Fact, PublicJobTable, ReceiptTable, Step, class_name};
 use crate::document::Document;
 use crate::format;
 use crate::route::Page;
@@ -96,7 +94,11 @@ fn devices(period: &Period) -> f64 {
 
 #[expect(clippy::cast_precision_loss, reason = "drawn, not counted")]
 fn use_of_capacity(period: &Period) -> f64 {
-    if period.capacity_kflop == 0 { 0.0 } else { (period.work.kflop as f64 / period.capacity_kflop as f64).min(1.0) * 100.0 }
+    if period.capacity_kflop == 0 {
+        0.0
+    } else {
+        (period.work.kflop as f64 / period.capacity_kflop as f64).min(1.0) * 100.0
+    }
 }
 
 #[component]
@@ -143,7 +145,7 @@ fn Supply(
         }
     };
     view! {
-        <div class="scroll">
+        <div class="scroll" tabindex="0" role="group" aria-label=t.supply>
             <table>
                 <thead><tr><th scope="col">{t.class}</th><th scope="col">{t.backend}</th><th scope="col" class="number">{t.devices_online}</th><th scope="col" class="number">{t.speed}</th></tr></thead>
                 <tbody>{groups.into_iter().map(row).collect_view()}</tbody>

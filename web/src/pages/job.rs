@@ -12,7 +12,8 @@ use crate::text::Text;
 pub(super) async fn load(t: &'static Text, id: JobId, api: &Api) -> Result<Document, Failure> {
     let progress = api.job_progress(id).await?;
     let detail = api.job_detail(id).await?;
-    let title = if progress.job.name.is_empty() { format!("{} {}", t.job, short(&id)) } else { progress.job.name.clone() };
+    let title =
+        if progress.job.name.is_empty() { format!("{} {}", t.job, short(&id)) } else { progress.job.name.clone() };
     let body = move || {
         view! {
             <Crumbs above=vec![(t.jobs, Page::Jobs)]/>

@@ -104,7 +104,7 @@ fn Statement(
     let row = |label: &'static str, value: String| view! { <tr><th scope="row">{label}</th><td class="mono">{value}</td></tr> };
     view! {
         <p>{t.statement_lead}</p>
-        <div class="scroll">
+        <div class="scroll" tabindex="0" role="group" aria-label=t.statement>
             <table class="statement">
                 <tbody>
                     {row(t.lease, receipt.lease.to_string())}

@@ -3,12 +3,12 @@
 mod table;
 
 use leptos::prelude::*;
-use wire::lend::{PauseReason, Phase};
 use wire::explorer::ReceiptState;
+use wire::lend::{PauseReason, Phase};
 use wire::{JobEventKind, JobState, Privacy};
 
-use self::table::{EN, ZH};
 pub use self::table::Text;
+use self::table::{EN, ZH};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lang {

@@ -130,7 +130,8 @@ fn Figures(
     let figure = move |read: fn(&Status) -> String| {
         move || status.with(|status| status.as_ref().map_or_else(|| "–".to_owned(), read))
     };
-    let in_hand = move || status.with(|status| status.as_ref().map(|status| status.tiles_in_hand).filter(|tiles| *tiles > 0));
+    let in_hand =
+        move || status.with(|status| status.as_ref().map(|status| status.tiles_in_hand).filter(|tiles| *tiles > 0));
     view! {
         <dl class="facts" aria-live="polite">
             <Fact label=t.now_doing>

@@ -115,7 +115,8 @@ impl Tab {
         let look = move || {
             self.around.update(|around| around.minute_of_day = minute_of_day());
             let lent = monotonic_millis() - self.started.get_value();
-            if self.lending.with_untracked(Lending::is_on) && self.wishes.with_untracked(|wishes| wishes.is_over(lent)) {
+            if self.lending.with_untracked(Lending::is_on) && self.wishes.with_untracked(|wishes| wishes.is_over(lent))
+            {
                 self.stop();
             }
         };
@@ -187,11 +188,8 @@ mod browser {
         let changed = Closure::<dyn Fn()>::new(move || around.update(|around| around.hidden = is_hidden()));
         let frozen = Closure::<dyn Fn()>::new(move || on_frozen(true));
         let resumed = Closure::<dyn Fn()>::new(move || on_frozen(false));
-        let callbacks = send_wrapper::SendWrapper::new([
-            ("visibilitychange", changed),
-            ("freeze", frozen),
-            ("resume", resumed),
-        ]);
+        let callbacks =
+            send_wrapper::SendWrapper::new([("visibilitychange", changed), ("freeze", frozen), ("resume", resumed)]);
         for (name, callback) in callbacks.iter() {
             document().add_event_listener_with_callback(name, callback.as_ref().unchecked_ref()).unwrap_or_default();
         }
