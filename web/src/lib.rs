@@ -6,6 +6,7 @@
 
 #![recursion_limit = "256"]
 #![expect(unreachable_pub, reason = "a component's macro makes its function as visible as its props")]
+#![expect(clippy::needless_pass_by_value, reason = "a component owns its props")]
 
 pub mod api;
 pub mod components;

@@ -100,7 +100,9 @@ pub(super) async fn sitemap(State(pages): State<Pages>) -> Response {
     for page in found {
         for lang in [Lang::En, Lang::Zh] {
             let query = if lang == Lang::En { "" } else { "?lang=zh" };
-            xml.push_str(&format!("<url><loc>{}{}{query}</loc></url>\n", pages.public_url, page.path()));
+            for part in ["<url><loc>", &pages.public_url, &page.path(), query, "</loc></url>\n"] {
+                xml.push_str(part);
+            }
         }
     }
     xml.push_str("</urlset>\n");

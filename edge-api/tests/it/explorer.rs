@@ -24,7 +24,7 @@ fn hello(device: u8) -> Hello {
         protocol: 1,
         device: DeviceId([device; 32]),
         signature: Signature([0; 64]),
-        class: if device % 2 == 0 { DeviceClass::Tab } else { DeviceClass::Native },
+        class: if device.is_multiple_of(2) { DeviceClass::Tab } else { DeviceClass::Native },
         name: format!("=GPU {device}"),
         backend: "vulkan".to_owned(),
         software: false,

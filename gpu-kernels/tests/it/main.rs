@@ -21,7 +21,6 @@ fn gpu() -> Option<gpu_kernels::gpu::Gpu> {
     }
 }
 
-#[expect(clippy::unused_async, reason = "the shape that a run wants")]
 async fn no_pause(_busy: std::time::Duration) -> std::ops::ControlFlow<()> {
     std::ops::ControlFlow::Continue(())
 }

@@ -92,6 +92,9 @@ pub fn ReceiptTable(
     /// The device's column, which a device's own page does not need.
     #[prop(default = true)]
     with_device: bool,
+    /// The job's column, which a job's own page does not need.
+    #[prop(default = true)]
+    with_job: bool,
 ) -> impl IntoView {
     let t = text();
     let row = move |receipt: PublicReceipt| {
@@ -100,12 +103,14 @@ pub fn ReceiptTable(
                 <td class="mono"><a href=href(Page::Receipt(receipt.lease))>{short(&receipt.lease)}</a></td>
                 <td><Moment at=receipt.received_at/></td>
                 {with_device.then(|| view! { <td class="mono"><a href=href(Page::Device(receipt.device))>{short(&receipt.device)}</a></td> })}
-                <td class="mono">
-                    {match receipt.job {
-                        Some(job) => view! { <a href=href(Page::PublicJob(job))>{short(&job)}</a> }.into_any(),
-                        None => view! { <span class="soft">{t.private}</span> }.into_any(),
-                    }}
-                </td>
+                {with_job.then(|| view! {
+                    <td class="mono">
+                        {match receipt.job {
+                            Some(job) => view! { <a href=href(Page::PublicJob(job))>{short(&job)}</a> }.into_any(),
+                            None => view! { <span class="soft">{t.private}</span> }.into_any(),
+                        }}
+                    </td>
+                })}
                 <td>{receipt.program}</td>
                 <td class="number">{format::count(receipt.tiles)}</td>
                 <td class="number">{format::count(receipt.recomputed_tiles)}</td>
@@ -122,7 +127,7 @@ pub fn ReceiptTable(
                         <th scope="col">{t.receipt}</th>
                         <th scope="col">{t.received}</th>
                         {with_device.then(|| view! { <th scope="col">{t.device}</th> })}
-                        <th scope="col">{t.job}</th>
+                        {with_job.then(|| view! { <th scope="col">{t.job}</th> })}
                         <th scope="col">{t.program}</th>
                         <th scope="col" class="number">{t.tiles}</th>
                         <th scope="col" class="number">{t.recomputed_short}</th>

@@ -97,7 +97,7 @@ pub fn CalculatorIsland(
             None => failure.set(Some(t.no_worker.to_owned())),
         }
     };
-    let profit = move || {
+    let profit = Signal::derive(move || {
         measured.get().map(|benchmark| {
             Assumptions {
                 gflops: benchmark.gflops,
@@ -111,10 +111,7 @@ pub fn CalculatorIsland(
             }
             .profit()
         })
-    };
-    let money = |value: f64| format!("{value:.6}");
-    let figure =
-        move |read: fn(Profit) -> f64| move || profit().map_or_else(|| "–".to_owned(), |profit| money(read(profit)));
+    });
     view! {
         <div class="columns">
             <section class="card">
@@ -135,23 +132,45 @@ pub fn CalculatorIsland(
                 <Amount id="watts" label=t.watts value=watts most=2000.0/>
                 <Amount id="electricity" label=t.electricity value=electricity most=10.0/>
             </section>
-            <section class="card" aria-live="polite">
-                <h2>{t.a_month}</h2>
-                <dl class="facts">
-                    <Fact label=t.would_earn><span data-testid="would-earn">{figure(|profit| profit.earned)}</span> " " <small>{t.credits}</small></Fact>
-                    <Fact label=t.would_cost>{figure(|profit| profit.power)}</Fact>
-                    <Fact label=t.would_keep>{figure(|profit| profit.earned - profit.power)}</Fact>
-                </dl>
-                <h3>{t.assumptions}</h3>
-                <ul>
-                    <li>{t.assume_price} " " <b>{crate::format::credits(wire::Credits::from_micros(price.0))}</b></li>
-                    <li>{t.assume_fee} " " <b>{crate::format::percent(u64::try_from(fee_bps).unwrap_or(0))}</b></li>
-                    <li>{t.assume_utilisation} " " <b>{utilisation_bps.map_or_else(|| t.unknown.to_owned(), crate::format::percent)}</b></li>
-                    <li>{t.assume_cu}</li>
-                    <li>{t.assume_month}</li>
-                </ul>
-            </section>
+            <Month profit price fee_bps utilisation_bps/>
         </div>
+    }
+}
+
+/// What a month would bring, and on what assumptions.
+#[component]
+fn Month(
+    /// Once the device is measured.
+    #[prop(into)]
+    profit: Signal<Option<Profit>>,
+    /// Of a CU.
+    price: PricePerCu,
+    /// The platform's part.
+    fee_bps: i64,
+    /// Of the last seven days.
+    utilisation_bps: Option<u64>,
+) -> impl IntoView {
+    let t = text();
+    let figure = move |read: fn(Profit) -> f64| {
+        move || profit.get().map_or_else(|| "–".to_owned(), |profit| format!("{:.6}", read(profit)))
+    };
+    view! {
+        <section class="card" aria-live="polite">
+            <h2>{t.a_month}</h2>
+            <dl class="facts">
+                <Fact label=t.would_earn><span data-testid="would-earn">{figure(|profit| profit.earned)}</span> " " <small>{t.credits}</small></Fact>
+                <Fact label=t.would_cost>{figure(|profit| profit.power)}</Fact>
+                <Fact label=t.would_keep>{figure(|profit| profit.earned - profit.power)}</Fact>
+            </dl>
+            <h3>{t.assumptions}</h3>
+            <ul>
+                <li>{t.assume_price} " " <b>{crate::format::credits(wire::Credits::from_micros(price.0))}</b></li>
+                <li>{t.assume_fee} " " <b>{crate::format::percent(u64::try_from(fee_bps).unwrap_or(0))}</b></li>
+                <li>{t.assume_utilisation} " " <b>{utilisation_bps.map_or_else(|| t.unknown.to_owned(), crate::format::percent)}</b></li>
+                <li>{t.assume_cu}</li>
+                <li>{t.assume_month}</li>
+            </ul>
+        </section>
     }
 }
 

@@ -78,7 +78,7 @@ pub fn LiveJobIsland(
             {move || detail.with(|detail| if detail.receipts.is_empty() {
                 view! { <p class="soft">{t.no_receipts}</p> }.into_any()
             } else {
-                view! { <ReceiptTable receipts=detail.receipts.clone()/> }.into_any()
+                view! { <ReceiptTable receipts=detail.receipts.clone() with_job=false/> }.into_any()
             })}
         </section>
     }

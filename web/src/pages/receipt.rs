@@ -93,13 +93,18 @@ fn Figures(
     }
 }
 
+fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 #[component]
 fn Statement(
     /// What was signed.
     statement: SignedReceipt,
 ) -> impl IntoView {
     let t = text();
-    let bytes: String = statement.receipt.signing_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let bytes = hex(&statement.receipt.signing_bytes());
     let SignedReceipt { receipt, device, signature, cost } = statement;
     let row = |label: &'static str, value: String| view! { <tr><th scope="row">{label}</th><td class="mono">{value}</td></tr> };
     view! {
