@@ -558,7 +558,7 @@ pub async fn count_jobs(conn: &mut DbConnection, state: &str) -> sqlx::Result<u6
 
 /// Up to `most` of each kind whose id begins with `prefix`, which holds hex digits and hyphens alone.
 pub async fn search(conn: &mut DbConnection, prefix: &str, most: i64) -> sqlx::Result<Vec<Hit>> {
-    // Everything that begins with the prefix sorts from it up to the prefix with a 'g' behind.
+    // What begins with the prefix sorts between it and the prefix with a 'g' behind.
     let end = format!("{prefix}{LAST}");
     let start = if prefix.is_empty() { FIRST } else { prefix };
     let devices: Vec<(String,)> = sqlx::query_as(

@@ -168,7 +168,8 @@ fn svg(picture: &Picture) -> String {
     mosaic(&mut xml, &picture.mosaic, if lines.len() > 1 { 372.0 } else { 310.0 }, 490.0);
     for (i, (name, value)) in (0u8..).zip(&picture.figures) {
         let x = 80.0 + f64::from(i) * 1060.0 / 4.0 * if picture.figures.len() == 3 { 4.0 / 3.0 } else { 1.0 };
-        label(&mut xml, value, (x, 552.0), 36, "#eaf0ed", "700");
+        let size = if picture.figures.len() > 3 { 30 } else { 36 };
+        label(&mut xml, value, (x, 552.0), size, "#eaf0ed", "700");
         label(&mut xml, name, (x, 588.0), 22, "#a2b0ab", "400");
     }
     xml.end_element();

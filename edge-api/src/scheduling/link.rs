@@ -132,13 +132,12 @@ async fn admit(app: &App, hello: &Hello, number: u64) -> anyhow::Result<Result<m
         }
         (None, _) if hello.code.is_some() => {
             let code = hash_secret(&normal_code(hello.code.as_deref().unwrap_or_default()));
-            match devices::store::take_device_code(&mut tx, &code, now).await? {
-                Some(account) => account,
-                None => {
-                    let message = "this device code is unknown, used or older than fifteen minutes; make another on the lend page";
-                    return Ok(Err(closing(ErrorCode::UnknownCode, message)));
-                }
-            }
+            let Some(account) = devices::store::take_device_code(&mut tx, &code, now).await? else {
+                let message =
+                    "this device code is unknown, used or older than fifteen minutes; make another on the lend page";
+                return Ok(Err(closing(ErrorCode::UnknownCode, message)));
+            };
+            account
         }
         (None, Some(known)) => known.account,
         (None, None) => {

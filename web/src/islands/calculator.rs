@@ -83,7 +83,7 @@ pub fn CalculatorIsland(
         }
         FromWorker::Status(_) | FromWorker::Recomputed(_) => {}
     };
-    let start = move |_| {
+    let start = move || {
         failure.set(None);
         if !has_webgpu() {
             failure.set(Some(t.no_webgpu.to_owned()));
@@ -115,18 +115,7 @@ pub fn CalculatorIsland(
     view! {
         <div class="columns">
             <section class="card">
-                <h2>{t.your_gpu}</h2>
-                <p class="actions">
-                    <button type="button" class="primary" disabled=move || running.get() on:click=start>
-                        {move || if running.get() { t.measuring } else { t.measure }}
-                    </button>
-                </p>
-                <p class="error" role="alert">{move || failure.get()}</p>
-                <dl class="facts" aria-live="polite">
-                    <Fact label=t.speed><span data-testid="measured">{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| format!("{:.1} GFLOP/s", benchmark.gflops))}</span></Fact>
-                    <Fact label=t.gpu><small>{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| benchmark.adapter)}</small></Fact>
-                </dl>
-                {move || measured.get().filter(|benchmark| benchmark.software).map(|_| view! { <p class="notice">{t.software_adapter}</p> })}
+                <Device measured running failure on_start=start/>
                 <Amount id="hours" label=t.hours_a_day value=hours most=24.0/>
                 <Amount id="duty-share" label=t.duty_share value=duty most=100.0/>
                 <Amount id="watts" label=t.watts value=watts most=2000.0/>
@@ -134,6 +123,35 @@ pub fn CalculatorIsland(
             </section>
             <Month profit price fee_bps utilisation_bps/>
         </div>
+    }
+}
+
+/// The button that measures, and what it found.
+#[component]
+fn Device(
+    /// Once it is.
+    measured: RwSignal<Option<Benchmark>>,
+    /// While it is being measured.
+    running: RwSignal<bool>,
+    /// Why it was not.
+    failure: RwSignal<Option<String>>,
+    /// The person asks for it.
+    on_start: impl Fn() + Copy + Send + Sync + 'static,
+) -> impl IntoView {
+    let t = text();
+    view! {
+        <h2>{t.your_gpu}</h2>
+        <p class="actions">
+            <button type="button" class="primary" disabled=move || running.get() on:click=move |_| on_start()>
+                {move || if running.get() { t.measuring } else { t.measure }}
+            </button>
+        </p>
+        <p class="error" role="alert">{move || failure.get()}</p>
+        <dl class="facts" aria-live="polite">
+            <Fact label=t.speed><span data-testid="measured">{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| format!("{:.1} GFLOP/s", benchmark.gflops))}</span></Fact>
+            <Fact label=t.gpu><small>{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| benchmark.adapter)}</small></Fact>
+        </dl>
+        {move || measured.get().filter(|benchmark| benchmark.software).map(|_| view! { <p class="notice">{t.software_adapter}</p> })}
     }
 }
 

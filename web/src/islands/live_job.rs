@@ -6,6 +6,7 @@ use super::account::Doors;
 use super::dialog::Confirm;
 use super::toast::toast;
 use super::watch::{Connection, watch};
+use super::worker::origin;
 use crate::api::{self, Api, Failure};
 use crate::components::{Bars, Fact, JobBadge, Moment, Mosaic, ReceiptTable, ShareTable, Step, short};
 use crate::format;
@@ -218,6 +219,8 @@ fn Actions(
         spawn_local(async move { take(api::set_published(id, published).await, said) });
     };
     let state = move || job.with(|job| job.state);
+    let here = RwSignal::new(String::new());
+    Effect::new(move |_| here.set(origin()));
     let either = move |yes: &'static str, no: &'static str| Signal::derive(move || if published() { yes } else { no });
     let download = move |format: &'static str, label: &'static str, class: &'static str| {
         view! { <a class=class href=api::result_path(id, format) download=format!("{id}.{format}")>{label}</a> }
@@ -238,6 +241,10 @@ fn Actions(
         </div>
         <Show when=published>
             <p>{t.published_at} " " <a href=href(Page::PublicJob(id))>{t.public_page}</a></p>
+            <div class="joined">
+                <code class="key" id="public-address">{move || here.get()}{Page::PublicJob(id).path()}</code>
+                <button type="button" data-copy="public-address">{t.copy_link}</button>
+            </div>
         </Show>
         <p class="error" role="alert">{move || failure.get().map(|failure| failure.message())}</p>
     }

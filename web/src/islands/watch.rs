@@ -81,9 +81,8 @@ mod browser {
             // The browser says nothing of a connection that it is trying to take up again: we look.
             let message = match select(events.next(), TimeoutFuture::new(LOOK_MILLIS)).await {
                 Either::Left((Some(Ok((_, message))), _)) => message,
-                Either::Left(_) => break,
                 Either::Right(_) if source.state() == State::Open => continue,
-                Either::Right(_) => break,
+                Either::Left(_) | Either::Right(_) => break,
             };
             let read = message.data().as_string().and_then(|text| serde_json::from_str::<JobProgress>(&text).ok());
             let Some(read) = read else { continue };

@@ -149,6 +149,7 @@ texts! {
     progress: "Progress", "进度";
     privacy_short: "Privacy", "隐私";
     copy: "Copy", "复制";
+    copy_link: "Copy link", "复制链接";
     sign_in_title: "Sign in", "登录";
     sign_out: "Sign out", "退出登录";
     go_on: "Go on", "继续";
