@@ -33,4 +33,5 @@ check: setup
 	cargo clippy --release --locked -p worker --lib --target wasm32-unknown-unknown -- -D warnings
 
 bench: build
+	@$(if $(filter web,$(or $(BENCH),web)),bash e2e/setup.sh peers)
 	@cargo bench --locked --quiet --workspace $(foreach bench,$(or $(BENCH),infer size web),--bench $(bench))

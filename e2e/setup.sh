@@ -15,6 +15,8 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; t
 packages=()
 need() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed' || packages+=("$1"); }
 for package in chromium chromium-driver mesa-vulkan-drivers libvulkan1 postgresql fonts-noto-cjk ca-certificates; do need "$package"; done
+# The pages that the explorer is compared with are built with npm; nothing else needs it.
+if [ "${1:-}" = peers ] && ! command -v npm >/dev/null; then packages+=(nodejs npm); fi
 if [ "${#packages[@]}" -gt 0 ]; then
   say "installing ${packages[*]}"
   as_root apt-get update -qq

@@ -38,7 +38,7 @@ impl Failure {
     /// What to tell a person.
     pub fn message(&self) -> String {
         match self {
-            Self::Refused { body, .. } => body.message.clone(),
+            Self::Refused { body, .. } => crate::text::refusal(body),
             Self::Unreachable => crate::text::text().server_failed.to_owned(),
         }
     }

@@ -189,6 +189,25 @@ async fn a_machine_is_linked_by_its_code_and_its_guests_earnings_come_along() {
 }
 
 #[tokio::test]
+async fn a_device_code_that_nobody_made_is_refused_with_what_to_do() {
+    let stack = Stack::start().await;
+    let (device, nonce) = Scripted::open(&stack.url(), identity()).await.unwrap();
+    let mut device = device;
+    let hello = wire::Hello { code: Some("AAAA-AAAA".to_owned()), ..device.hello(nonce) };
+
+    device.say(&wire::FromDevice::Hello(Box::new(hello))).await.unwrap();
+    let answer = device.hear().await.unwrap();
+
+    match answer {
+        wire::ToDevice::Close { code, message } => {
+            assert_eq!(code, wire::ErrorCode::UnknownCode);
+            assert!(message.contains("make another on the lend page"), "{message}");
+        }
+        other => panic!("expected a close, heard {other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn a_job_is_run_again_with_changes_and_downloaded_as_text() {
     let mut stack = Stack::start().await;
     stack.start_worker("worker", &[]);

@@ -281,6 +281,8 @@ async fn hostile_addresses_are_answered_politely() {
         assert_eq!(answer.status.as_u16(), 200, "{search}");
         assert!(!html.contains("<script>alert"), "{search}");
     }
+    let chinese = app.page("/explorer/search?q=zzzz&lang=zh").await;
+    assert!(String::from_utf8(chinese.bytes).unwrap().contains("请求格式有误"));
     for (path, status) in [
         ("/nowhere".to_owned(), 404),
         (format!("/explorer/devices/{device}"), 404),
@@ -329,6 +331,12 @@ db_test! {
         let long = "x".repeat(65);
         let refused = ada.post("/v1/account/keys", &serde_json::json!({ "name": long })).await;
         assert_eq!(refused.refusal(), "422 malformed_request name");
+        for i in 1..50 {
+            let made = ada.post("/v1/account/keys", &serde_json::json!({ "name": i.to_string() })).await;
+            assert_eq!(made.status.as_u16(), 201, "key {i}");
+        }
+        let refused = ada.post("/v1/account/keys", &serde_json::json!({ "name": "one more" })).await;
+        assert_eq!(refused.refusal(), "409 too_many_keys");
         assert_eq!(ada.delete("/v1/sessions").await.status.as_u16(), 204);
     }
 }

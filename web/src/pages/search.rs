@@ -14,7 +14,7 @@ pub(super) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
     let (hits, refusal) = if asked {
         match api.search(&visit.pass_on(&["q"])).await {
             Ok(hits) => (hits, None),
-            Err(Failure::Refused { status: 422, body }) => (Vec::new(), Some(body.message)),
+            Err(Failure::Refused { status: 422, body }) => (Vec::new(), Some(body)),
             Err(failure) => return Err(failure),
         }
     } else {
@@ -33,7 +33,7 @@ pub(super) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
             <h1>{t.search}</h1>
             <ExplorerTabs/>
             {match refusal {
-                Some(message) => view! { <p class="notice bad" role="alert">{message}</p> }.into_any(),
+                Some(body) => view! { <p class="notice bad" role="alert">{crate::text::refusal(&body)}</p> }.into_any(),
                 None if asked && hits.is_empty() => view! { <Empty title=t.nothing_found><p>{t.search_help}</p></Empty> }.into_any(),
                 None if !asked => view! { <p class="soft">{t.search_help}</p> }.into_any(),
                 None => view! { <ul class="hits">{hits.iter().map(row).collect_view()}</ul> }.into_any(),

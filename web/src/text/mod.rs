@@ -1,11 +1,12 @@
 //! Every word on the screen, in both languages.
 
+mod refusals;
 mod table;
 
 use leptos::prelude::*;
 use wire::explorer::ReceiptState;
 use wire::lend::{PauseReason, Phase};
-use wire::{JobEventKind, JobState, Privacy};
+use wire::{ErrorBody, JobEventKind, JobState, Privacy};
 
 pub use self::table::Text;
 use self::table::{EN, ZH};
@@ -77,6 +78,14 @@ pub fn chosen_in_browser() -> Option<Lang> {
 
 fn root_attribute(name: &str) -> Option<String> {
     document().document_element()?.get_attribute(name)
+}
+
+/// A refusal in the reader's language; the server's own words are English.
+pub fn refusal(body: &ErrorBody) -> String {
+    if std::ptr::eq(text(), Lang::Zh.text()) {
+        return format!("{}（{}）", refusals::chinese(body.code), body.message);
+    }
+    body.message.clone()
 }
 
 impl Text {
