@@ -3,12 +3,11 @@
 #![expect(clippy::print_stdout, reason = "a benchmark's figures go to standard output")]
 
 use std::io::Write;
-use std::path::Path;
 
 use serde_json::json;
 
 fn brotli_bytes(name: &str) -> usize {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/site").join(name);
+    let file = e2e::folder().join("../target/site").join(name);
     let bytes = std::fs::read(file).expect("the site should be built: run make build");
     let mut compressed = brotli::CompressorWriter::new(Vec::new(), 1 << 16, 11, 24);
     compressed.write_all(&bytes).expect("memory should take what is written");

@@ -143,8 +143,8 @@ fn run(folder: &Path, arguments: &[&str]) -> bool {
 }
 
 fn prepare(name: &str) -> Option<PathBuf> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers");
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers").join(name);
+    let sources = e2e::folder().join("benches/peers");
+    let folder = e2e::folder().join("../target/peers").join(name);
     copy(&sources.join(name), &folder);
     std::fs::copy(sources.join("rows.mjs"), folder.join("rows.mjs")).unwrap();
     let ready = run(&folder, &["install", "--no-audit", "--no-fund"]) && run(&folder, &["run", "build"]);

@@ -10,7 +10,7 @@ pub const PIXELS: usize = 64;
 
 /// A file of the sample.
 pub fn file(name: &str) -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/samples/digits")).join(name)
+    crate::folder().join("samples/digits").join(name)
 }
 
 /// The values of a float32 `.npy` file.
@@ -51,7 +51,7 @@ pub fn repeated(times: usize) -> Vec<u8> {
 
 /// The smallest model there is (`samples/relu/make.py` made it): a value in, a value out.
 pub fn relu() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/samples/relu/relu.onnx"))
+    crate::folder().join("samples/relu/relu.onnx")
 }
 
 /// A column of `rows` values, as a `.npy` file's bytes.

@@ -7,3 +7,11 @@ pub mod postgres;
 pub mod scripted;
 pub mod stack;
 pub mod until;
+
+use std::path::PathBuf;
+
+/// This crate's folder. Asked of the environment, since a kept target folder outlives the checkout
+/// that a path written in by the compiler would name; `make` starts programs from the root.
+pub fn folder() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("e2e"), PathBuf::from)
+}

@@ -52,7 +52,7 @@ pub fn program(name: &str) -> PathBuf {
 
 /// The folder that Trunk builds into.
 fn site() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/site")
+    crate::folder().join("../target/site")
 }
 
 impl Stack {

@@ -26,7 +26,7 @@ const FOREIGN: [(&str, &[&str]); 2] = [
 ];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    e2e::folder().join("..")
 }
 
 fn manifest(folder: &str) -> toml::Table {

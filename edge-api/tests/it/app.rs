@@ -183,5 +183,7 @@ impl Customer<'_> {
 }
 
 pub(crate) fn sample(name: &str) -> Vec<u8> {
-    std::fs::read(format!("{}/../e2e/samples/digits/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    // A kept target folder outlives the checkout that `env!` would name.
+    let folder = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    std::fs::read(format!("{folder}/../e2e/samples/digits/{name}")).unwrap()
 }

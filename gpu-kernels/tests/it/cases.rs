@@ -1,7 +1,5 @@
 //! Every operator against onnxruntime: `onnx/make.py` made the models and the answers.
 
-use std::path::Path;
-
 use gpu_kernels::graph::Graph;
 use gpu_kernels::graph::forward::Session;
 
@@ -30,7 +28,7 @@ fn read_tensor(bytes: &mut &[u8]) -> (Vec<usize>, Vec<f32>) {
 }
 
 fn cases() -> Vec<Case> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/onnx");
+    let folder = crate::folder().join("tests/onnx");
     let mut models: Vec<_> = std::fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())

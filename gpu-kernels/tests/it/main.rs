@@ -9,6 +9,11 @@ mod refusals;
 mod rows;
 mod shaders;
 
+/// This crate's folder. A kept target folder outlives the checkout that `env!` would name.
+fn folder() -> std::path::PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").unwrap().into()
+}
+
 /// The device under test. Where there is none the test says SKIP, and under `REQUIRE_GPU=1` fails.
 fn gpu() -> Option<gpu_kernels::gpu::Gpu> {
     match pollster::block_on(gpu_kernels::gpu::Gpu::open(gpu_kernels::budget::NATIVE)) {

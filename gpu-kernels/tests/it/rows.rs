@@ -9,9 +9,9 @@ use gpu_kernels::graph::forward::{RunError, Session};
 use crate::{assert_close, gpu, no_pause};
 
 fn digits() -> (Graph, Vec<f32>) {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../e2e/samples/digits");
-    let graph = Graph::parse(&std::fs::read(format!("{folder}/digits.onnx")).unwrap()).unwrap();
-    let npy = std::fs::read(format!("{folder}/digits.npy")).unwrap();
+    let folder = crate::folder().join("../e2e/samples/digits");
+    let graph = Graph::parse(&std::fs::read(folder.join("digits.onnx")).unwrap()).unwrap();
+    let npy = std::fs::read(folder.join("digits.npy")).unwrap();
     let values = npy[128..].as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
     (graph, values)
 }
