@@ -4,7 +4,7 @@ export PATH := $(TOOLS)/bin:$(PATH)
 PORT ?= 8080
 ONCE ?=
 
-.PHONY: setup build site demo test check bench shots
+.PHONY: setup build site demo test check bench shots onnx
 
 setup:
 	@bash e2e/setup.sh
@@ -25,6 +25,17 @@ shots: build
 
 test: build
 	cargo test --release --locked --workspace
+
+# ONNX's own backend cases, and models of each family with random weights beside onnxruntime, on
+# every backend of this machine.
+ONNX := $(or $(CARGO_TARGET_DIR),target)/onnx
+onnx: setup
+	@bash e2e/setup.sh onnx
+	cargo build --release --locked --package e2e --bin onnx
+	@rm -rf $(ONNX)
+	@$(TOOLS)/onnx/bin/python -W ignore e2e/onnx/cases.py $(ONNX)/cases
+	@$(TOOLS)/onnx/bin/python -W ignore e2e/onnx/models.py $(ONNX)/models
+	@$(or $(CARGO_TARGET_DIR),target)/release/onnx $(ONNX)/cases $(ONNX)/models
 
 check: setup
 	cargo fmt --all --check

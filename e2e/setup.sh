@@ -8,6 +8,8 @@ tools="${TESSERA_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/tessera/tools}"
 toolchain=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 trunk_version=0.21.14
 bindgen_version=0.2.130
+onnx_version=1.23.2
+onnxruntime_version=1.32.0
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else say "needs root: $*"; exit 1; fi; }
@@ -21,6 +23,14 @@ if [ "${#packages[@]}" -gt 0 ]; then
   say "installing ${packages[*]}"
   as_root apt-get update -qq
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+# ONNX's own cases come with its Python package, and the answers to whole models from onnxruntime.
+if [ "${1:-}" = onnx ] && ! "$tools/onnx/bin/python" -c 'import onnx, onnxruntime' 2>/dev/null; then
+  say "installing onnx $onnx_version and onnxruntime $onnxruntime_version"
+  dpkg-query -W -f='${Status}' python3-venv 2>/dev/null | grep -q 'ok installed' || as_root apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
+  python3 -m venv "$tools/onnx"
+  "$tools/onnx/bin/pip" install --quiet "onnx==$onnx_version" "onnxruntime==$onnxruntime_version" numpy
 fi
 
 command -v rustup >/dev/null || { say "Rust is missing: install it with rustup, then run this again"; exit 1; }

@@ -10,8 +10,8 @@ use e2e::digits;
 use e2e::stack::Stack;
 use gpu_kernels::budget;
 use gpu_kernels::gpu::Gpu;
-use gpu_kernels::graph::Graph;
 use gpu_kernels::graph::forward::Session;
+use gpu_kernels::graph::{Feed, Graph};
 use serde_json::json;
 
 /// Copies of the 1,797 digits in one run.
@@ -46,17 +46,19 @@ async fn main() {
     let input = digits::floats(&digits::repeated(COPIES));
     let rows = COPIES * digits::ROWS;
 
-    let plan = graph().plan(rows, &[1, 8, 8]).expect("the sample should plan");
-    figure("infer.images.reference", images_per_second(|| drop(plan.run_reference(&input))), "images/s");
+    let feeds = vec![Feed::Rows(vec![1, 8, 8])];
+    let plan = graph().plan(rows, &feeds).expect("the sample should plan");
+    let input: Vec<u32> = input.iter().map(|value| value.to_bits()).collect();
+    figure("infer.images.cpu", images_per_second(|| drop(plan.run(&[&input]))), "images/s");
 
     match pollster::block_on(Gpu::open(budget::NATIVE)) {
         Ok(mut gpu) => {
-            let mut session = Session::new(graph(), vec![1, 8, 8]).expect("the sample should be ready");
+            let mut session = Session::new(graph(), feeds).expect("the sample should be ready");
             let name = format!("infer.images.native.{}", if gpu.info.software { "software" } else { gpu.info.backend });
             let run = || {
                 drop(
                     pollster::block_on(
-                        session.run(&mut gpu, rows, &input, async |_| std::ops::ControlFlow::Continue(())),
+                        session.run(&mut gpu, rows, &[&input], async |_| std::ops::ControlFlow::Continue(())),
                     )
                     .expect("the sample should run"),
                 );

@@ -1,9 +1,9 @@
 //! A device that does what a test tells it, step by step, honest or not. It computes on the
-//! references, so it needs no GPU.
+//! CPU, so it needs no GPU.
 
 use anyhow::{Context, bail};
 use futures::{SinkExt, StreamExt};
-use gpu_kernels::graph::Graph;
+use gpu_kernels::graph::{Feed, Graph};
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use wire::device::{DeviceClass, INFER, PROTOCOL};
@@ -94,9 +94,10 @@ impl Scripted {
     pub async fn compute(&self, grant: &LeaseGrant) -> anyhow::Result<Vec<f32>> {
         let graph = Graph::parse(&self.fetch(grant, "model").await?)?;
         let input = self.fetch(grant, "input").await?;
-        let input: Vec<f32> = input.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect();
+        let input: Vec<u32> = input.as_chunks::<4>().0.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect();
         let shape: Vec<usize> = grant.row_shape.iter().map(|&size| usize::try_from(size)).collect::<Result<_, _>>()?;
-        Ok(graph.plan(usize::try_from(grant.rows)?, &shape)?.run_reference(&input))
+        let outputs = graph.plan(usize::try_from(grant.rows)?, &[Feed::Rows(shape)])?.run(&[&input]);
+        Ok(outputs.into_iter().flatten().map(f32::from_bits).collect())
     }
 
     /// Uploads an output and returns its bytes.

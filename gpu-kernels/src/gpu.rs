@@ -99,9 +99,9 @@ impl Gpu {
         self.budget = budget;
     }
 
-    pub(crate) fn pipeline(&mut self, kernel: Kernel) -> &wgpu::ComputePipeline {
+    pub(crate) fn pipeline(&mut self, kernel: &Kernel) -> &wgpu::ComputePipeline {
         let device = &self.device;
-        self.pipelines.entry(kernel).or_insert_with(|| {
+        self.pipelines.entry(kernel.clone()).or_insert_with(|| {
             let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(kernel.label()),
                 source: wgpu::ShaderSource::Wgsl(kernel.shader().into()),
@@ -185,8 +185,8 @@ impl Gpu {
         Ok(begun.elapsed())
     }
 
-    /// The bytes of a mappable buffer.
-    pub(crate) async fn read(&self, buffer: &wgpu::Buffer) -> Result<Vec<f32>, GpuError> {
+    /// The words of a mappable buffer.
+    pub(crate) async fn read(&self, buffer: &wgpu::Buffer) -> Result<Vec<u32>, GpuError> {
         let (sender, receiver) = oneshot::channel();
         buffer.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
         self.wait(receiver).await?.map_err(|error| GpuError::Lost { reason: error.to_string() })?;

@@ -1,14 +1,18 @@
 //! Tessera's kernels and the ONNX graph executor over them.
 //!
-//! Without features only the plain-Rust references build: that is what the edge re-checks results
-//! with. Feature `wgpu` adds devices: Vulkan, Metal and DirectX 12 natively, WebGPU in Wasm.
+//! Without features only the CPU builds: that is what the edge re-checks results with. Feature
+//! `wgpu` adds devices: Vulkan, Metal and DirectX 12 natively, WebGPU in Wasm.
 
 pub mod budget;
+pub mod dtype;
 pub mod error;
+mod float;
+mod gemm;
 #[cfg(feature = "wgpu")]
 pub mod gpu;
 pub mod graph;
 pub mod kernels;
 #[cfg(feature = "wgpu")]
 pub mod measure;
+mod parallel;
 pub mod tolerance;

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use web_time::Instant;
 
+use crate::dtype::Repr;
 use crate::error::GpuError;
 use crate::gpu::Gpu;
-use crate::kernels::{Call, Kernel, matmul};
+use crate::kernels::{Call, matmul};
 
 /// Side of the square matrices, in values.
 const SIDE: u32 = 1024;
@@ -42,37 +43,18 @@ impl Gpu {
         let bytes = 4 * u64::from(SIDE) * u64::from(SIDE);
         self.check_size("a matrix", bytes)?;
         let [a, b, out] = ["a", "b", "out"].map(|label| self.buffer(label, bytes, storage));
-        let whole = Call::Matmul(
-            matmul::Params {
-                start: 0,
-                units: 0,
-                batch: 1,
-                m: SIDE,
-                n: SIDE,
-                k: SIDE,
-                a_batch: 0,
-                a_row: SIDE,
-                a_col: 1,
-                b_batch: 0,
-                b_row: SIDE,
-                b_col: 1,
-                c_row: 0,
-                c_col: 0,
-                has_c: 0,
-                alpha: 1.0,
-                beta: 0.0,
-            }
-            .whole(),
-        );
+        let params = matmul::Params::contiguous(1, SIDE, SIDE, SIDE);
+        let whole = Call::Matmul(matmul::Matmul { repr: Repr::F32, params });
+        let kernel = whole.kernel();
         let mut measured = Measured { flops: 0, busy: Duration::ZERO };
         let begun = Instant::now();
         let mut first = true;
         while begun.elapsed() < time {
             let fit = u128::from(whole.units()) * u128::from(self.budget.work()) / u128::from(whole.flops());
-            let call = whole.part(0, u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, whole.units()));
-            let flops = whole.flops() * u64::from(call.units()) / u64::from(whole.units());
-            let params = self.filled("params", call.bytes());
-            let layout = self.pipeline(Kernel::Matmul).get_bind_group_layout(0);
+            let units = u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, whole.units());
+            let flops = whole.flops() * u64::from(units) / u64::from(whole.units());
+            let params = self.filled("params", bytemuck::cast_slice(&whole.part(0, units)));
+            let layout = self.pipeline(&kernel).get_bind_group_layout(0);
             // There is no C: its place is taken by A, which the shader then does not read.
             let bound = [&params, &a, &b, &a, &out];
             let entries: Vec<wgpu::BindGroupEntry<'_>> = (0u32..)
@@ -87,9 +69,9 @@ impl Gpu {
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             {
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                pass.set_pipeline(self.pipeline(Kernel::Matmul));
+                pass.set_pipeline(self.pipeline(&kernel));
                 pass.set_bind_group(0, &group, &[]);
-                pass.dispatch_workgroups(call.units(), 1, 1);
+                pass.dispatch_workgroups(units, 1, 1);
             }
             let busy = self.submit(encoder).await?;
             self.budget.learn(flops, busy);

@@ -200,7 +200,7 @@ async fn infer_rows(
     if let Some(model) = model {
         infer.prepare(grant.model, &grant.row_shape, &model)?;
     }
-    let input: Vec<f32> = bytemuck::pod_collect_to_vec(input);
+    let input: Vec<u32> = bytemuck::pod_collect_to_vec(input);
     let rows = usize::try_from(grant.rows).unwrap_or(usize::MAX);
     let busy = Cell::new(Duration::ZERO);
     let paced = async |took: Duration| {

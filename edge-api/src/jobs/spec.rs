@@ -1,7 +1,8 @@
 //! A request turned into a job that can run: the model checked, the input's head read, tiles cut.
 
 use axum::http::StatusCode;
-use gpu_kernels::graph::{Graph, ModelError};
+use gpu_kernels::dtype::DType;
+use gpu_kernels::graph::{Feed, Graph, ModelError, Signature};
 use wire::{BlobHash, Credits, ErrorCode, Privacy, Program};
 
 use super::npy;
@@ -113,16 +114,18 @@ fn cut(graph: &Graph, rows: u64, row_shape: &[u64], wanted: Option<u32>) -> Resu
                 .map_err(|_too_large| refuse_input(npy::NpyError::Overflow { shape: row_shape.to_vec() }))
         })
         .collect::<Result<_, _>>()?;
-    let shapes = graph.row_shapes(&shape).map_err(refuse)?;
+    let (feeds, input_row) = (vec![Feed::Rows(shape.clone())], shape);
+    let shapes = graph.signature(&feeds).map_err(refuse)?;
+    let output_row = floats_only(graph, &shapes)?;
     // Where rows are mixed the work may grow faster than their number.
     let batch = if shapes.mixed_by.is_some() { rows } else { 1 };
     let too_many = || refuse_input(npy::NpyError::Overflow { shape: row_shape.to_vec() });
-    let plan = graph.plan(usize::try_from(batch).map_err(|_too_large| too_many())?, &shape).map_err(refuse)?;
+    let plan = graph.plan(usize::try_from(batch).map_err(|_too_large| too_many())?, &feeds).map_err(refuse)?;
     let row_flops = plan.flops().div_ceil(batch).max(1);
     let len = |shape: &[usize]| {
         shape.iter().fold(4u64, |len, &size| len.saturating_mul(u64::try_from(size).unwrap_or(u64::MAX)))
     };
-    let row_bytes = len(&shapes.input).saturating_add(len(&shapes.output)).max(1);
+    let row_bytes = len(&input_row).saturating_add(len(&output_row)).max(1);
 
     let tile_rows = match (&shapes.mixed_by, wanted) {
         // What mixes rows must see them all.
@@ -149,9 +152,27 @@ fn cut(graph: &Graph, rows: u64, row_shape: &[u64], wanted: Option<u32>) -> Resu
         return Err(invalid(ErrorCode::RowTooHeavy, "model", message));
     }
     let tile = usize::try_from(tile_rows).unwrap_or(usize::MAX);
-    let device_bytes = graph.plan(tile, &shape).map_err(refuse)?.buffer_bytes_max();
-    let output_row_shape = shapes.output.iter().map(|&size| u64::try_from(size).unwrap_or(u64::MAX)).collect();
+    let device_bytes = graph.plan(tile, &feeds).map_err(refuse)?.buffer_bytes_max();
+    let output_row_shape = output_row.iter().map(|&size| u64::try_from(size).unwrap_or(u64::MAX)).collect();
     Ok(Cut { tile_rows, row_flops, output_row_shape, device_bytes })
+}
+
+/// Rows come in as one array of float32 and go out as one: the output's row shape.
+fn floats_only(graph: &Graph, signature: &Signature) -> Result<Vec<usize>, ApiError> {
+    let refuse = |what: String| invalid(ErrorCode::InvalidModel, "model", what);
+    let [output] = &signature.outputs[..] else {
+        let names: Vec<&str> = signature.outputs.iter().map(|output| output.name.as_str()).collect();
+        let message = format!("the model has {} outputs ({}); export the one you need", names.len(), names.join(", "));
+        return Err(refuse(message));
+    };
+    let input = graph.inputs.first().map(|input| (&input.name, input.dtype));
+    let not_float = |(name, dtype): (&String, DType)| {
+        (dtype != DType::F32).then(|| format!("'{name}' is {}; a job's rows must be float32 in and out", dtype.name()))
+    };
+    match input.and_then(not_float).or_else(|| not_float((&output.name, output.dtype))) {
+        Some(message) => Err(refuse(message)),
+        None => Ok(output.shape.clone()),
+    }
 }
 
 fn unknown_blob(field: &str) -> ApiError {

@@ -1,7 +1,7 @@
-//! A lease's output against its receipt and against the references.
+//! A lease's output against its receipt and against the CPU's answer.
 
 use bytes::Bytes;
-use gpu_kernels::graph::Graph;
+use gpu_kernels::graph::{Feed, Graph};
 use wire::{LeaseId, TileHash, merkle};
 
 use gpu_kernels::tolerance::agrees;
@@ -67,7 +67,7 @@ pub fn check_root(work: &Work, output: &Bytes, root: TileHash) -> Result<(), Mis
     if found == root { Ok(()) } else { Err(Mismatch::Root) }
 }
 
-/// Redoes one tile on the references. `input` holds that tile's rows.
+/// Redoes one tile on the CPU. `input` holds that tile's rows.
 pub fn check_tile(
     graph: &Graph,
     work: &Work,
@@ -78,11 +78,12 @@ pub fn check_tile(
     let rows = work.tile(tile);
     let batch = usize::try_from(rows.end - rows.start)?;
     let shape: Vec<usize> = work.row_shape.iter().map(|&size| usize::try_from(size)).collect::<Result<_, _>>()?;
-    let expected = graph.plan(batch, &shape)?.run_reference(&floats(input));
-    let found = floats(&output[work.output_range(tile)]);
+    let plan = graph.plan(batch, &[Feed::Rows(shape)])?;
+    let expected: Vec<f32> = plan.run(&[&words(input)]).into_iter().flatten().map(f32::from_bits).collect();
+    let found: Vec<f32> = words(&output[work.output_range(tile)]).into_iter().map(f32::from_bits).collect();
     Ok(if agrees(&found, &expected) { Ok(()) } else { Err(Mismatch::Values) })
 }
 
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)).collect()
+fn words(bytes: &[u8]) -> Vec<u32> {
+    bytes.as_chunks::<4>().0.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect()
 }

@@ -1,4 +1,4 @@
-use super::op;
+use super::lower;
 
 /// Why a model cannot run here. Every variant is something that the model's owner can mend, and
 /// `Display` says how.
@@ -6,18 +6,22 @@ use super::op;
 pub enum ModelError {
     #[error("this is not an ONNX model ({reason}); export one with torch.onnx.export or the like")]
     NotOnnx { reason: String },
-    #[error("the model uses operator set {found}; this network runs 13 to {max}: export it with opset_version=17", max = super::OPSET_MAX)]
+    #[error("the model uses operator set {found}; this network runs {min} to {max}: export it with opset_version=17", min = super::OPSET_MIN, max = super::OPSET_MAX)]
     Opset { found: i64 },
-    #[error("node '{node}' uses the operator {operator}, which this network lacks; it has {}", op::NAMES.join(", "))]
+    #[error("node '{node}' uses the operator {operator}, which this network lacks{}", lower::why_not(operator))]
     UnsupportedOperator { node: String, operator: String },
+    #[error("node '{node}' ({operator}) is asked to work on {dtype}, which it does not here; cast to float32 first")]
+    UnsupportedType { node: String, operator: String, dtype: &'static str },
     #[error("node '{node}' uses attribute {attribute} in a way that is not supported: {reason}")]
     UnsupportedAttribute { node: String, attribute: String, reason: &'static str },
-    #[error("the model has {} inputs ({}); exactly one is supported: fold the others into the graph", names.len(), names.join(", "))]
-    InputCount { names: Vec<String> },
-    #[error("the model has {} outputs ({}); exactly one is supported: export the one you need", names.len(), names.join(", "))]
-    OutputCount { names: Vec<String> },
-    #[error("'{tensor}' is {found}; only float32 is supported (int64 for shapes): convert the model to float32")]
+    #[error("the model has {expected} inputs ({}) and {found} were given", names.join(", "))]
+    InputCount { names: Vec<String>, expected: usize, found: usize },
+    #[error("the model has no output")]
+    NoOutput,
+    #[error("'{tensor}' is {found}, which no device here computes with; convert the model to float32")]
     DataType { tensor: String, found: &'static str },
+    #[error("'{tensor}' holds {value}, and int64 values are kept in 32 bits here")]
+    IntRange { tensor: String, value: i64 },
     #[error("'{tensor}' keeps its data in another file; save the model as one file (save_as_external_data=False)")]
     ExternalData { tensor: String },
     #[error("'{tensor}' says it has {expected} values and holds {found}; the file is damaged")]
@@ -29,19 +33,21 @@ pub enum ModelError {
     #[error("two tensors are called '{tensor}'; names must be unique")]
     DuplicateName { tensor: String },
     #[error("node '{node}' ({operator}) has {found} inputs; it needs {expected}")]
-    InputArity { node: String, operator: &'static str, expected: &'static str, found: usize },
-    #[error("node '{node}' needs '{tensor}' to be a constant stored in the model")]
+    InputArity { node: String, operator: String, expected: usize, found: usize },
+    #[error("node '{node}' needs '{tensor}' to be known before the run: a constant, or computed from shapes alone")]
     NotConstant { node: String, tensor: String },
     #[error("node '{node}': {reason}; found {found}")]
     Shape { node: String, reason: &'static str, found: String },
-    #[error("node '{node}' would make a tensor of more than 2^31 values; use smaller shapes")]
+    #[error("node '{node}' would make a tensor of 2^31 values or more; use smaller shapes")]
     TooLarge { node: String },
+    #[error("node '{node}' needs {steps} kernel calls; at most {max} are run at once: use a shorter sequence", max = super::plan::STEPS_MAX)]
+    TooLong { node: String, steps: usize },
     #[error(
         "node '{node}' mixes the rows of a batch, so rows cannot be computed apart; keep the batch in the first dimension throughout"
     )]
     MixesRows { node: String },
-    #[error("the model reads rows of shape {expected} and the input has rows of shape {found}")]
-    InputShape { expected: String, found: String },
+    #[error("the model reads '{input}' of shape {expected} and was given {found}")]
+    InputShape { input: String, expected: String, found: String },
 }
 
 pub(super) fn show(shape: &[usize]) -> String {

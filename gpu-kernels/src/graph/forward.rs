@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::{Graph, ModelError, Plan, Source, ValueId};
+use super::{Feed, Graph, ModelError, Plan, Source, ValueId};
 use crate::error::GpuError;
 use crate::gpu::Gpu;
-use crate::kernels::Call;
+use crate::kernels::{Call, Kernel};
 
 /// Most workgroups along one dimension of a dispatch.
 const GROUPS_MAX: u32 = 65_535;
@@ -32,17 +32,19 @@ pub enum RunError {
 /// A model made ready for one device.
 pub struct Session {
     graph: Graph,
-    row: Vec<usize>,
+    feeds: Vec<Feed>,
     /// Rows must not be split over runs.
     mixed: bool,
+    /// Values of an output row, for each output.
+    output_row_lens: Vec<usize>,
     prepared: HashMap<usize, Prepared>,
-    /// Uploaded constants by their address, which the graph keeps alive.
+    /// Uploaded constants by their address, which the plans keep alive.
     weights: HashMap<usize, wgpu::Buffer>,
 }
 
 struct Prepared {
     plan: Plan,
-    input: wgpu::Buffer,
+    inputs: Vec<wgpu::Buffer>,
     staging: wgpu::Buffer,
     buffers: Vec<Option<wgpu::Buffer>>,
     steps: Vec<Ready>,
@@ -50,37 +52,67 @@ struct Prepared {
 
 struct Ready {
     call: Call,
+    kernel: Kernel,
     inputs: Vec<ValueId>,
     output: ValueId,
     work: u64,
     group: wgpu::BindGroup,
 }
 
+/// Bytes of `len` words, and never none: an empty buffer cannot be bound.
+fn bytes_of(len: usize) -> u64 {
+    4 * u64::try_from(len.max(1)).expect("a length should fit 64 bits")
+}
+
 impl Session {
-    pub fn new(graph: Graph, row: Vec<usize>) -> Result<Self, ModelError> {
-        let mixed = graph.row_shapes(&row)?.mixed_by.is_some();
-        Ok(Self { graph, row, mixed, prepared: HashMap::new(), weights: HashMap::new() })
+    pub fn new(graph: Graph, feeds: Vec<Feed>) -> Result<Self, ModelError> {
+        let signature = graph.signature(&feeds)?;
+        let output_row_lens = signature.outputs.iter().map(|field| field.shape.iter().product()).collect();
+        let mixed = signature.mixed_by.is_some();
+        Ok(Self { graph, feeds, mixed, output_row_lens, prepared: HashMap::new(), weights: HashMap::new() })
     }
 
-    /// Computes `rows` rows, in as few runs as memory allows. `pace` is awaited after each
-    /// submission with the time the device was busy; where it breaks, nothing more is submitted.
+    /// Computes `rows` rows, as many at once as memory allows: the outputs' words in order. A shared
+    /// input is given whole. `pace` is awaited after each submission with the time the device was
+    /// busy; where it breaks, nothing more is submitted.
     pub async fn run(
         &mut self,
         gpu: &mut Gpu,
         rows: usize,
-        input: &[f32],
+        inputs: &[&[u32]],
         pace: impl AsyncFn(Duration) -> ControlFlow<()>,
-    ) -> Result<Vec<f32>, RunError> {
-        let row: usize = self.row.iter().product();
-        if rows == 0 || input.len() != rows * row {
-            return Err(RunError::Input { expected: rows * row, found: input.len() });
+    ) -> Result<Vec<Vec<u32>>, RunError> {
+        // Values of a row of each input, or none where all rows share it.
+        let fed = self.feeds.iter().filter_map(|feed| match feed {
+            Feed::Rows(row) => Some((row.iter().product(), true)),
+            Feed::Whole(shape) => Some((shape.iter().product(), false)),
+            Feed::Known(_) => None,
+        });
+        let lens: Vec<(usize, bool)> = fed.collect();
+        if inputs.len() != lens.len() {
+            return Err(RunError::Input { expected: lens.len(), found: inputs.len() });
+        }
+        for (&(len, apart), input) in lens.iter().zip(inputs) {
+            let expected = if apart { len * rows } else { len };
+            if rows == 0 || input.len() != expected {
+                return Err(RunError::Input { expected, found: input.len() });
+            }
         }
         let at_once = self.rows_at_once(gpu, rows)?;
-        let mut output = Vec::new();
-        for chunk in input.chunks(at_once * row) {
-            output.extend(self.run_once(gpu, chunk.len() / row, chunk, &pace).await?);
+        let mut outputs: Vec<Vec<u32>> = vec![Vec::new(); self.output_row_lens.len()];
+        let mut first = 0;
+        while first < rows {
+            let taken = at_once.min(rows - first);
+            let parts: Vec<&[u32]> = inputs
+                .iter()
+                .zip(&lens)
+                .map(|(input, &(len, apart))| if apart { &input[first * len..][..taken * len] } else { *input })
+                .collect();
+            let found = self.run_once(gpu, taken, &parts, &pace).await?;
+            outputs.iter_mut().zip(found).for_each(|(output, found)| output.extend(found));
+            first += taken;
         }
-        Ok(output)
+        Ok(outputs)
     }
 
     fn rows_at_once(&self, gpu: &Gpu, rows: usize) -> Result<usize, RunError> {
@@ -89,7 +121,7 @@ impl Session {
             if self.prepared.contains_key(&at_once) {
                 return Ok(at_once);
             }
-            let plan = self.graph.plan(at_once, &self.row)?;
+            let plan = self.graph.plan(at_once, &self.feeds)?;
             let fits = plan.buffer_bytes_max() <= gpu.info.buffer_bytes_max && plan.device_bytes() <= RUN_BYTES_MAX;
             if fits || at_once == 1 || self.mixed {
                 return Ok(at_once);
@@ -102,11 +134,11 @@ impl Session {
         &mut self,
         gpu: &mut Gpu,
         rows: usize,
-        input: &[f32],
+        inputs: &[&[u32]],
         pace: &impl AsyncFn(Duration) -> ControlFlow<()>,
-    ) -> Result<Vec<f32>, RunError> {
+    ) -> Result<Vec<Vec<u32>>, RunError> {
         let scopes = gpu.scopes();
-        let result = self.run_inner(gpu, rows, input, pace).await;
+        let result = self.run_inner(gpu, rows, inputs, pace).await;
         let closed = gpu.close(scopes).await;
         if closed.is_err() || result.as_ref().is_err_and(|error| *error != RunError::Stopped) {
             // What was built under an error may be broken: the next run builds it anew.
@@ -121,73 +153,78 @@ impl Session {
         &mut self,
         gpu: &mut Gpu,
         rows: usize,
-        input: &[f32],
+        inputs: &[&[u32]],
         pace: &impl AsyncFn(Duration) -> ControlFlow<()>,
-    ) -> Result<Vec<f32>, RunError> {
+    ) -> Result<Vec<Vec<u32>>, RunError> {
         if !self.prepared.contains_key(&rows) {
             if self.prepared.len() >= PREPARED_MAX {
                 self.prepared.clear();
                 self.weights.clear();
             }
-            let plan = self.graph.plan(rows, &self.row)?;
+            let plan = self.graph.plan(rows, &self.feeds)?;
             let prepared = Prepared::new(gpu, plan, &mut self.weights)?;
             self.prepared.insert(rows, prepared);
         }
-        let prepared = &self.prepared[&rows];
-        prepared.run(gpu, input, pace).await
+        self.prepared[&rows].run(gpu, inputs, pace).await
     }
+}
+
+/// Runs a plan once on a device: the outputs' words in order.
+pub async fn run_plan(gpu: &mut Gpu, plan: Plan, inputs: &[&[u32]]) -> Result<Vec<Vec<u32>>, RunError> {
+    let scopes = gpu.scopes();
+    let result = match Prepared::new(gpu, plan, &mut HashMap::new()) {
+        Ok(prepared) => prepared.run(gpu, inputs, &async |_busy| ControlFlow::Continue(())).await,
+        Err(error) => Err(error.into()),
+    };
+    gpu.close(scopes).await?;
+    result
 }
 
 impl Prepared {
     fn new(gpu: &mut Gpu, plan: Plan, weights: &mut HashMap<usize, wgpu::Buffer>) -> Result<Self, GpuError> {
-        let bytes_of = |id: ValueId| 4 * u64::try_from(plan.values[id].len()).expect("a length should fit 64 bits");
         let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         gpu.check_size("a tensor of this model", plan.buffer_bytes_max())?;
-        let input = gpu.buffer("input", bytes_of(plan.input), storage);
-        let staging =
-            gpu.buffer("staging", bytes_of(plan.output), wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
+        let inputs: Vec<wgpu::Buffer> =
+            plan.inputs.iter().map(|&id| gpu.buffer("input", bytes_of(plan.values[id].len()), storage)).collect();
+        let read_back = plan.outputs.iter().map(|&id| bytes_of(plan.values[id].len())).sum();
+        let staging = gpu.buffer("staging", read_back, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
         let slots = plan.slots();
-        let arena: Vec<wgpu::Buffer> = slots
-            .sizes
-            .iter()
-            .map(|&size| gpu.buffer("slot", 4 * u64::try_from(size).expect("a length should fit 64 bits"), storage))
-            .collect();
+        let arena: Vec<wgpu::Buffer> =
+            slots.sizes.iter().map(|&size| gpu.buffer("slot", bytes_of(size), storage)).collect();
         let mut buffers: Vec<Option<wgpu::Buffer>> = vec![None; plan.values.len()];
-        let used = plan.steps.iter().flat_map(|step| step.inputs.iter().chain([&step.output])).chain([&plan.output]);
+        let used = plan.steps.iter().flat_map(|step| step.inputs.iter().chain([&step.output])).chain(&plan.outputs);
         for &id in used {
             let root = plan.root(id);
             let buffer = match &plan.values[root].source {
-                Source::Input => input.clone(),
-                Source::Constant(data) => weights
-                    .entry(data.as_ptr().addr())
+                Source::Input(index) => inputs[*index].clone(),
+                Source::Constant(words) => weights
+                    .entry(words.as_ptr().addr())
                     .or_insert_with(|| {
-                        let buffer = gpu.buffer(
-                            "weights",
-                            4 * u64::try_from(data.len()).expect("a length should fit 64 bits"),
-                            storage,
-                        );
-                        gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(data));
+                        let buffer = gpu.buffer("weights", bytes_of(words.len()), storage);
+                        gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(words));
                         buffer
                     })
                     .clone(),
-                Source::Computed | Source::Alias(_) => {
+                Source::Computed | Source::View { .. } => {
                     let slot = slots.of_value[root].expect("a computed value should have a slot");
                     arena[slot].clone()
                 }
             };
             buffers[root] = Some(buffer);
         }
-        let mut prepared = Self { plan, input, staging, buffers, steps: Vec::new() };
+        let mut prepared = Self { plan, inputs, staging, buffers, steps: Vec::new() };
         let steps = std::mem::take(&mut prepared.plan.steps);
         prepared.steps = steps
             .into_iter()
             .map(|step| {
-                let group = prepared.bind(gpu, &step.call, &step.inputs, step.output);
+                let kernel = step.call.kernel();
+                let group = prepared.bind(gpu, &kernel, step.call.bytes(), &step.inputs, step.output);
                 // Copies count no operations, so their bytes stand in.
-                let moved = 4 * u64::try_from(prepared.plan.values[step.output].len()).unwrap_or(u64::MAX / 4);
+                let moved = bytes_of(prepared.plan.values[step.output].len());
                 Ready {
                     work: step.call.flops().max(moved),
                     call: step.call,
+                    kernel,
                     inputs: step.inputs,
                     output: step.output,
                     group,
@@ -201,9 +238,16 @@ impl Prepared {
         self.buffers[self.plan.root(id)].as_ref().expect("every value a step touches should have a buffer")
     }
 
-    fn bind(&self, gpu: &mut Gpu, call: &Call, inputs: &[ValueId], output: ValueId) -> wgpu::BindGroup {
-        let params = gpu.filled("params", call.bytes());
-        let layout = gpu.pipeline(call.kernel()).get_bind_group_layout(0);
+    fn bind(
+        &self,
+        gpu: &mut Gpu,
+        kernel: &Kernel,
+        params: &[u8],
+        inputs: &[ValueId],
+        output: ValueId,
+    ) -> wgpu::BindGroup {
+        let params = gpu.filled("params", params);
+        let layout = gpu.pipeline(kernel).get_bind_group_layout(0);
         let bound =
             std::iter::once(&params).chain(inputs.iter().map(|&id| self.buffer(id))).chain([self.buffer(output)]);
         let entries: Vec<wgpu::BindGroupEntry<'_>> = (0u32..)
@@ -211,7 +255,7 @@ impl Prepared {
             .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
             .collect();
         gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(call.kernel().label()),
+            label: Some(kernel.label()),
             layout: &layout,
             entries: &entries,
         })
@@ -220,10 +264,12 @@ impl Prepared {
     async fn run(
         &self,
         gpu: &mut Gpu,
-        input: &[f32],
+        inputs: &[&[u32]],
         pace: &impl AsyncFn(Duration) -> ControlFlow<()>,
-    ) -> Result<Vec<f32>, RunError> {
-        gpu.queue.write_buffer(&self.input, 0, bytemuck::cast_slice(input));
+    ) -> Result<Vec<Vec<u32>>, RunError> {
+        for (buffer, input) in self.inputs.iter().zip(inputs) {
+            gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(input));
+        }
         let mut submission = Submission::new(gpu);
         for step in &self.steps {
             let mut done = 0;
@@ -239,24 +285,33 @@ impl Prepared {
                 let take = u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, units - done);
                 let work = step.work * u64::from(take) / u64::from(units);
                 if take == units {
-                    submission.dispatch(gpu, &step.call, &step.group, work);
+                    submission.dispatch(gpu, &step.kernel, units, &step.group, work);
                 } else {
                     let part = step.call.part(done, take);
-                    let group = self.bind(gpu, &part, &step.inputs, step.output);
-                    submission.dispatch(gpu, &part, &group, work);
+                    let params = bytemuck::cast_slice(&part);
+                    let group = self.bind(gpu, &step.kernel, params, &step.inputs, step.output);
+                    submission.dispatch(gpu, &step.kernel, take, &group, work);
                 }
                 done += take;
             }
         }
-        submission.encoder.copy_buffer_to_buffer(
-            self.buffer(self.plan.output),
-            0,
-            &self.staging,
-            0,
-            self.staging.size(),
-        );
+        let mut offset = 0;
+        for &id in &self.plan.outputs {
+            let size = bytes_of(self.plan.values[id].len());
+            submission.encoder.copy_buffer_to_buffer(self.buffer(id), 0, &self.staging, offset, size);
+            offset += size;
+        }
         submission.flush(gpu, pace).await?;
-        Ok(gpu.read(&self.staging).await?)
+        let words = gpu.read(&self.staging).await?;
+        let mut rest = &words[..];
+        let mut outputs = Vec::with_capacity(self.plan.outputs.len());
+        for &id in &self.plan.outputs {
+            let len = self.plan.values[id].len();
+            let (own, after) = rest.split_at(len.max(1));
+            outputs.push(own[..len].to_vec());
+            rest = after;
+        }
+        Ok(outputs)
     }
 }
 
@@ -271,11 +326,10 @@ impl Submission {
         Self { encoder: gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()), work: 0 }
     }
 
-    fn dispatch(&mut self, gpu: &mut Gpu, call: &Call, group: &wgpu::BindGroup, work: u64) {
-        let units = call.units();
+    fn dispatch(&mut self, gpu: &mut Gpu, kernel: &Kernel, units: u32, group: &wgpu::BindGroup, work: u64) {
         let x = units.min(GROUPS_MAX);
         let mut pass = self.encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        pass.set_pipeline(gpu.pipeline(call.kernel()));
+        pass.set_pipeline(gpu.pipeline(kernel));
         pass.set_bind_group(0, group, &[]);
         pass.dispatch_workgroups(x, units.div_ceil(x), 1);
         self.work += work.max(1);

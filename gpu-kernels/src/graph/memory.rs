@@ -5,7 +5,7 @@ use super::{Plan, Source};
 /// A buffer for every computed value: two values share one when their lives do not overlap.
 #[derive(Debug)]
 pub struct Slots {
-    /// Slot of each value of the plan; `None` for inputs, constants and aliases.
+    /// Slot of each value of the plan; `None` for inputs, constants and views.
     pub of_value: Vec<Option<usize>>,
     /// Size of each slot, in values.
     pub sizes: Vec<usize>,
@@ -19,10 +19,12 @@ impl Plan {
         for (index, step) in self.steps.iter().enumerate() {
             last_use[step.output] = last_use[step.output].max(index);
             for &id in &step.inputs {
-                last_use[self.root(id)] = index;
+                last_use[id] = index;
             }
         }
-        last_use[self.root(self.output)] = usize::MAX;
+        for &id in &self.outputs {
+            last_use[self.root(id)] = usize::MAX;
+        }
 
         let mut slots = Slots { of_value: vec![None; self.values.len()], sizes: Vec::new() };
         let mut free: Vec<usize> = Vec::new();
@@ -31,40 +33,48 @@ impl Plan {
                 let slot = slots.take(&mut free, self.values[step.output].len());
                 slots.of_value[step.output] = Some(slot);
             }
-            let mut done: Vec<usize> =
-                step.inputs.iter().map(|&id| self.root(id)).filter(|&id| last_use[id] == index).collect();
+            let touched = step.inputs.iter().copied().chain([step.output]);
+            let mut done: Vec<usize> = touched.filter(|&id| last_use[id] == index).collect();
             done.sort_unstable();
             done.dedup();
             free.extend(done.into_iter().filter_map(|id| slots.of_value[id]));
         }
+        // An empty output is made by no step, and still needs a place.
+        for &id in &self.outputs {
+            let root = self.root(id);
+            if matches!(self.values[root].source, Source::Computed) && slots.of_value[root].is_none() {
+                slots.sizes.push(self.values[root].len());
+                slots.of_value[root] = Some(slots.sizes.len() - 1);
+            }
+        }
         slots
     }
 
-    /// Bytes that a device needs at once for this plan: constants, input, computed values and the
-    /// copy that is read back.
+    /// Bytes that a device needs at once for this plan: constants, inputs, computed values and the
+    /// copies that are read back.
     pub fn device_bytes(&self) -> u64 {
-        let constants: usize = self.constants().map(|(_, data)| data.len()).sum();
+        let constants: usize = self.constants().map(|(_, words)| words.len()).sum();
         let computed: usize = self.slots().sizes.iter().sum();
-        let ends = self.values[self.input].len() + self.values[self.output].len();
+        let ends: usize = self.inputs.iter().chain(&self.outputs).map(|&id| self.values[id].len()).sum();
         4 * u64::try_from(constants + computed + ends).unwrap_or(u64::MAX / 4)
     }
 
     /// The largest single buffer, in bytes.
     pub fn buffer_bytes_max(&self) -> u64 {
-        let computed = self.slots().sizes.into_iter().max().unwrap_or(0);
-        let constants = self.constants().map(|(_, data)| data.len()).max().unwrap_or(0);
-        let largest = computed.max(constants).max(self.values[self.input].len()).max(self.values[self.output].len());
-        4 * u64::try_from(largest).unwrap_or(u64::MAX / 4)
+        let computed = self.slots().sizes.into_iter();
+        let constants = self.constants().map(|(_, words)| words.len());
+        let ends = self.inputs.iter().chain(&self.outputs).map(|&id| self.values[id].len());
+        4 * u64::try_from(computed.chain(constants).chain(ends).max().unwrap_or(0)).unwrap_or(u64::MAX / 4)
     }
 
     /// The constants that some step reads.
-    fn constants(&self) -> impl Iterator<Item = (usize, &[f32])> {
-        let mut used: Vec<usize> = self.steps.iter().flat_map(|step| &step.inputs).map(|&id| self.root(id)).collect();
+    fn constants(&self) -> impl Iterator<Item = (usize, &[u32])> {
+        let mut used: Vec<usize> = self.steps.iter().flat_map(|step| step.inputs.iter().copied()).collect();
         used.sort_unstable();
         used.dedup();
         used.into_iter().filter_map(|id| match &self.values[id].source {
-            Source::Constant(data) => Some((id, data.as_ref())),
-            Source::Input | Source::Computed | Source::Alias(_) => None,
+            Source::Constant(words) => Some((id, words.as_ref())),
+            Source::Input(_) | Source::Computed | Source::View { .. } => None,
         })
     }
 }

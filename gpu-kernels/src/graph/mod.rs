@@ -2,9 +2,9 @@
 //!
 //! [`Graph::parse`] checks a model once; [`Graph::plan`] fixes shapes for one batch size and turns
 //! the nodes into kernel calls; a [`Plan`] runs on a device (`forward`, with feature `wgpu`) or on
-//! the references alone ([`Plan::run_reference`]), which is how the edge re-checks a tile.
+//! the CPU ([`Plan::run`]), which is how the edge re-checks a tile.
 //!
-//! Left out: several inputs or outputs, types other than float32, control flow.
+//! Left out: control flow, sequences, strings, and operators whose output's shape depends on values.
 
 pub mod error;
 #[cfg(feature = "wgpu")]
@@ -12,59 +12,100 @@ pub mod forward;
 mod lower;
 mod memory;
 pub mod onnx;
-pub mod op;
 mod plan;
 mod rows;
+mod tensor;
 mod window;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use prost::Message;
 
+use crate::dtype::DType;
 pub use error::ModelError;
+pub use lower::{NOT_SUPPORTED, operators};
 pub use memory::Slots;
-use op::Op;
 pub use plan::{Plan, Source, Step, Value, ValueId};
+use rows::Rows;
+pub use tensor::Tensor;
 
+/// Oldest operator set whose definitions of our operators were read.
+pub const OPSET_MIN: i64 = 7;
 /// Newest operator set whose definitions of our operators were read.
-pub const OPSET_MAX: i64 = 25;
+pub const OPSET_MAX: i64 = 28;
 
-/// A checked model: one float32 input whose first dimension is the batch, one output.
+/// A checked model.
 #[derive(Debug)]
 pub struct Graph {
     nodes: Vec<Node>,
-    constants: HashMap<String, Constant>,
-    input: String,
-    /// What the model says of its input: `None` where nothing is said, else a size or nothing an axis.
-    input_shape: Option<Vec<Option<usize>>>,
-    output: String,
+    constants: HashMap<String, Tensor>,
+    /// What must be fed, in order.
+    pub inputs: Vec<Port>,
+    outputs: Vec<String>,
+    opset: i64,
 }
 
 #[derive(Debug)]
 struct Node {
     name: String,
-    op: Op,
+    op: String,
+    attributes: Vec<onnx::Attribute>,
     /// Empty where an optional input was left out.
     inputs: Vec<String>,
-    output: String,
+    /// Empty where an output is not wanted.
+    outputs: Vec<String>,
 }
 
-#[derive(Clone, Debug)]
-enum Constant {
-    Floats { shape: Vec<usize>, data: Arc<[f32]> },
-    Ints(Vec<i64>),
-}
-
-/// What a model does to rows of one shape.
+/// An input as the model declares it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RowShapes {
-    /// Shape of an input row, without the batch.
-    pub input: Vec<usize>,
-    /// Shape of an output row, without the batch.
-    pub output: Vec<usize>,
+pub struct Port {
+    pub name: String,
+    pub dtype: DType,
+    /// `None` where nothing is said, else a size or nothing an axis.
+    pub shape: Option<Vec<Option<usize>>>,
+}
+
+/// What an input is fed with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Feed {
+    /// A row at a time, of this shape.
+    Rows(Vec<usize>),
+    /// One tensor of this shape, the same for all rows.
+    Whole(Vec<usize>),
+    /// The same for all rows, and known before the run: shapes may depend on it.
+    Known(Tensor),
+}
+
+impl Feed {
+    /// The input's shape for `batch` rows.
+    pub fn shape_of(&self, batch: usize) -> Vec<usize> {
+        match self {
+            Self::Rows(row) => std::iter::once(batch).chain(row.iter().copied()).collect(),
+            Self::Whole(shape) => shape.clone(),
+            Self::Known(tensor) => tensor.shape.clone(),
+        }
+    }
+
+    fn is_rows(&self) -> bool {
+        matches!(self, Self::Rows(_))
+    }
+}
+
+/// What a model does to rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signature {
+    pub outputs: Vec<Field>,
     /// The node that mixes rows, if one does: then all rows are one tile.
     pub mixed_by: Option<String>,
+}
+
+/// An output, a row at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    pub name: String,
+    pub dtype: DType,
+    /// Without the batch.
+    pub shape: Vec<usize>,
 }
 
 impl Graph {
@@ -73,184 +114,154 @@ impl Graph {
         let not_onnx = |reason: &str| ModelError::NotOnnx { reason: reason.to_owned() };
         let graph = model.graph.ok_or_else(|| not_onnx("it holds no graph"))?;
         let opset = model.opset_import.iter().find(|set| matches!(set.domain.as_str(), "" | "ai.onnx"));
-        let opset = opset.ok_or_else(|| not_onnx("it names no operator set"))?;
-        if !(13..=OPSET_MAX).contains(&opset.version) {
-            return Err(ModelError::Opset { found: opset.version });
+        let opset = opset.ok_or_else(|| not_onnx("it names no operator set"))?.version;
+        if !(OPSET_MIN..=OPSET_MAX).contains(&opset) {
+            return Err(ModelError::Opset { found: opset });
         }
-        Self::from_proto(graph)
+        Self::from_proto(graph, opset)
     }
 
-    fn from_proto(graph: onnx::Graph) -> Result<Self, ModelError> {
+    fn from_proto(graph: onnx::Graph, opset: i64) -> Result<Self, ModelError> {
         let mut constants = HashMap::new();
         for tensor in graph.initializer {
-            let name = tensor.name.clone();
-            if constants.insert(name.clone(), constant(&name, tensor)?).is_some() {
-                return Err(ModelError::DuplicateName { tensor: name });
+            let parsed = Tensor::parse(&tensor.name, &tensor)?;
+            if constants.insert(tensor.name.clone(), parsed).is_some() {
+                return Err(ModelError::DuplicateName { tensor: tensor.name });
             }
         }
-        let inputs: Vec<onnx::ValueInfo> =
-            graph.input.into_iter().filter(|input| !constants.contains_key(&input.name)).collect();
-        let [input] = &inputs[..] else {
-            return Err(ModelError::InputCount { names: inputs.into_iter().map(|input| input.name).collect() });
-        };
-        let [output] = &graph.output[..] else {
-            return Err(ModelError::OutputCount {
-                names: graph.output.into_iter().map(|output| output.name).collect(),
-            });
-        };
+        let fed = graph.input.iter().filter(|input| !constants.contains_key(&input.name));
+        let inputs: Vec<Port> = fed.map(port).collect::<Result<_, _>>()?;
+        let outputs: Vec<String> = graph.output.into_iter().map(|output| output.name).collect();
+        if outputs.is_empty() {
+            return Err(ModelError::NoOutput);
+        }
 
         let mut known: HashSet<String> = constants.keys().cloned().collect();
-        known.insert(input.name.clone());
+        for input in &inputs {
+            if !known.insert(input.name.clone()) {
+                return Err(ModelError::DuplicateName { tensor: input.name.clone() });
+            }
+        }
         let mut nodes = Vec::with_capacity(graph.node.len());
         for (index, node) in graph.node.into_iter().enumerate() {
-            let parsed = parse_node(index, &node)?;
-            for tensor in parsed.inputs.iter().filter(|tensor| !tensor.is_empty()) {
+            let node = parse_node(index, node)?;
+            for tensor in node.inputs.iter().filter(|tensor| !tensor.is_empty()) {
                 if !known.contains(tensor) {
-                    return Err(ModelError::MissingTensor { node: parsed.name, tensor: tensor.clone() });
+                    return Err(ModelError::MissingTensor { node: node.name, tensor: tensor.clone() });
                 }
             }
-            if !known.insert(parsed.output.clone()) {
-                return Err(ModelError::DuplicateName { tensor: parsed.output });
-            }
-            match parsed.op {
-                Op::Constant(tensor) => {
-                    constants.insert(parsed.output.clone(), constant(&parsed.output, *tensor)?);
+            for output in node.outputs.iter().filter(|output| !output.is_empty()) {
+                if !known.insert(output.clone()) {
+                    return Err(ModelError::DuplicateName { tensor: output.clone() });
                 }
-                _ => nodes.push(parsed),
             }
+            nodes.push(node);
         }
-        if !known.contains(&output.name) {
-            return Err(ModelError::MissingTensor { node: "output".to_owned(), tensor: output.name.clone() });
+        if let Some(missing) = outputs.iter().find(|output| !known.contains(*output)) {
+            return Err(ModelError::MissingTensor { node: "output".to_owned(), tensor: missing.clone() });
         }
-        Ok(Self {
-            nodes,
-            constants,
-            input: input.name.clone(),
-            input_shape: declared_shape(input)?,
-            output: output.name.clone(),
-        })
+        Ok(Self { nodes, constants, inputs, outputs, opset })
     }
 
-    /// Checks rows of `row` shape against the model, and finds the output's row shape.
+    /// Checks what is fed against the model, and finds the outputs' row shapes.
     ///
     /// # Errors
     /// Whatever keeps the model from running on such rows, by node.
-    pub fn row_shapes(&self, row: &[usize]) -> Result<RowShapes, ModelError> {
-        self.check_input(row)?;
+    pub fn signature(&self, feeds: &[Feed]) -> Result<Signature, ModelError> {
         // Two batch sizes tell a dimension that follows the batch from one that only equals it.
-        let (two, three) = (self.plan(2, row)?, self.plan(3, row)?);
-        let (two, three) = (&two.values[two.output], &three.values[three.output]);
-        let mixed_by = two.rows.mixed_by().or(three.rows.mixed_by()).map(|node| self.nodes[node].name.clone());
-        let follows =
-            two.shape.first() == Some(&2) && three.shape.first() == Some(&3) && two.shape[1..] == three.shape[1..];
-        let independent = two.rows.is_rows() && three.rows.is_rows();
-        if !follows || !(independent || mixed_by.is_some()) {
-            let last = self.nodes.last().map_or_else(|| "output".to_owned(), |node| node.name.clone());
-            return Err(ModelError::MixesRows { node: mixed_by.unwrap_or(last) });
+        let (two, three) = (self.plan(2, feeds)?, self.plan(3, feeds)?);
+        let (rows_two, rows_three) = (rows::of_plan(&two, 2), rows::of_plan(&three, 3));
+        let mut mixed = batch_in_constants(&two, &three);
+        let mut outputs = Vec::new();
+        for ((name, &a), &b) in self.outputs.iter().zip(&two.outputs).zip(&three.outputs) {
+            let (shape, other) = (&two.values[a].shape, &three.values[b].shape);
+            if shape.contains(&0) {
+                let (node, found) = (name.clone(), error::show(shape));
+                return Err(ModelError::Shape { node, reason: "a row of the output holds no value", found });
+            }
+            let follows = shape.first() == Some(&2) && other.first() == Some(&3) && shape[1..] == other[1..];
+            let kept = [rows_two[two.root(a)], rows_three[three.root(b)]];
+            let by = kept.iter().find_map(|rows| if let Rows::Mixed(node) = rows { Some(*node) } else { None });
+            if !follows || (by.is_none() && kept != [Rows::Apart; 2]) {
+                let last = by.or_else(|| self.nodes.len().checked_sub(1)).and_then(|node| self.nodes.get(node));
+                let node = last.map_or_else(|| name.clone(), |node| node.name.clone());
+                return Err(ModelError::MixesRows { node });
+            }
+            mixed = mixed.or(by);
+            outputs.push(Field { name: name.clone(), dtype: two.values[a].dtype, shape: shape[1..].to_vec() });
         }
-        Ok(RowShapes { input: row.to_vec(), output: two.shape[1..].to_vec(), mixed_by })
+        let mixed_by = mixed.and_then(|node| self.nodes.get(node)).map(|node| node.name.clone());
+        Ok(Signature { outputs, mixed_by })
     }
 
-    fn check_input(&self, row: &[usize]) -> Result<(), ModelError> {
-        let Some(declared) = &self.input_shape else {
-            return Ok(());
-        };
-        let fits = declared.len() == row.len() + 1
-            && declared.iter().skip(1).zip(row).all(|(declared, found)| declared.is_none_or(|size| size == *found));
-        if fits {
-            return Ok(());
+    fn check_feeds(&self, feeds: &[Feed]) -> Result<(), ModelError> {
+        if feeds.len() != self.inputs.len() {
+            let names = self.inputs.iter().map(|input| input.name.clone()).collect();
+            return Err(ModelError::InputCount { names, expected: self.inputs.len(), found: feeds.len() });
         }
-        let expected: Vec<String> = declared
-            .iter()
-            .skip(1)
-            .map(|size| size.map_or_else(|| "any".to_owned(), |size| size.to_string()))
-            .collect();
-        Err(ModelError::InputShape { expected: format!("[{}]", expected.join(", ")), found: error::show(row) })
+        for (input, feed) in self.inputs.iter().zip(feeds) {
+            let Some(declared) = &input.shape else { continue };
+            let found = feed.shape_of(1);
+            // A batch that the model fixes is not held against it: exporters fix it without need.
+            let from = usize::from(feed.is_rows());
+            let fits = declared.len() == found.len()
+                && declared.iter().zip(&found).skip(from).all(|(said, size)| said.is_none_or(|said| said == *size));
+            if !fits {
+                let said =
+                    declared.iter().skip(from).map(|size| size.map_or("any".to_owned(), |size| size.to_string()));
+                let (expected, found) = (said.collect::<Vec<_>>().join(", "), error::show(&found[from..]));
+                let input = input.name.clone();
+                return Err(ModelError::InputShape { input, expected: format!("[{expected}]"), found });
+            }
+        }
+        Ok(())
     }
 }
 
-fn parse_node(index: usize, node: &onnx::Node) -> Result<Node, ModelError> {
-    let name = if node.name.is_empty() { format!("{}_{index}", node.op_type) } else { node.name.clone() };
-    let op = op::parse(node, &name)?;
-    let mut outputs = node.output.iter().filter(|output| !output.is_empty());
-    match (outputs.next(), outputs.next()) {
-        (Some(output), None) => Ok(Node { name, op, inputs: node.input.clone(), output: output.clone() }),
-        (Some(_), Some(_)) => Err(ModelError::UnsupportedAttribute {
-            node: name,
-            attribute: "output".to_owned(),
-            reason: "only an operator's first output is supported",
-        }),
-        (None, _) => Err(ModelError::NotOnnx { reason: format!("node '{name}' has no output") }),
+/// A step that reads a small constant which differs between two batch sizes, though its shape does
+/// not: a mean over the batch, say, written as a product with its inverse.
+fn batch_in_constants(two: &Plan, three: &Plan) -> Option<usize> {
+    const SMALL: usize = 64;
+    let pairs = two.steps.iter().zip(&three.steps).filter(|(a, b)| a.node == b.node);
+    for (a, b) in pairs {
+        for (&x, &y) in a.inputs.iter().zip(&b.inputs) {
+            if let (Source::Constant(x), Source::Constant(y)) = (&two.values[x].source, &three.values[y].source)
+                && x.len() == y.len()
+                && x.len() <= SMALL
+                && x != y
+            {
+                return Some(a.node);
+            }
+        }
     }
+    None
 }
 
-fn declared_shape(input: &onnx::ValueInfo) -> Result<Option<Vec<Option<usize>>>, ModelError> {
-    let Some(tensor) = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()) else {
-        return Ok(None);
+fn parse_node(index: usize, node: onnx::Node) -> Result<Node, ModelError> {
+    let name = if node.name.is_empty() { format!("{}_{index}", node.op_type) } else { node.name };
+    let own = matches!(node.domain.as_str(), "" | "ai.onnx");
+    let op = if own { node.op_type } else { format!("{}.{}", node.domain, node.op_type) };
+    if !lower::has(&op) {
+        return Err(ModelError::UnsupportedOperator { node: name, operator: op });
+    }
+    if node.output.iter().all(String::is_empty) {
+        return Err(ModelError::NotOnnx { reason: format!("node '{name}' has no output") });
+    }
+    Ok(Node { name, op, attributes: node.attribute, inputs: node.input, outputs: node.output })
+}
+
+fn port(input: &onnx::ValueInfo) -> Result<Port, ModelError> {
+    let Some(given) = &input.r#type else {
+        return Ok(Port { name: input.name.clone(), dtype: DType::F32, shape: None });
     };
-    if tensor.elem_type != onnx::FLOAT {
-        let found = onnx::data_type_name(tensor.elem_type);
-        return Err(ModelError::DataType { tensor: input.name.clone(), found });
-    }
+    let Some(tensor) = &given.tensor_type else {
+        return Err(ModelError::DataType { tensor: input.name.clone(), found: "a sequence, map or optional" });
+    };
+    let found = onnx::data_type_name(tensor.elem_type);
+    let dtype =
+        DType::from_onnx(tensor.elem_type).ok_or_else(|| ModelError::DataType { tensor: input.name.clone(), found })?;
     // A size of zero or less is how some exporters write "unknown".
     let size = |dim: &onnx::Dimension| dim.value.and_then(|v| usize::try_from(v).ok()).filter(|&v| v > 0);
-    Ok(tensor.shape.as_ref().map(|shape| shape.dim.iter().map(size).collect()))
-}
-
-fn constant(name: &str, tensor: onnx::Tensor) -> Result<Constant, ModelError> {
-    if tensor.data_location == 1 {
-        return Err(ModelError::ExternalData { tensor: name.to_owned() });
-    }
-    let mut shape = Vec::with_capacity(tensor.dims.len());
-    let mut expected = 1u64;
-    for dim in &tensor.dims {
-        let damaged = || ModelError::TensorSize { tensor: name.to_owned(), expected: u64::MAX, found: 0 };
-        let dim = usize::try_from(*dim).map_err(|_negative| damaged())?;
-        expected = u64::try_from(dim).ok().and_then(|dim| expected.checked_mul(dim)).ok_or_else(damaged)?;
-        shape.push(dim);
-    }
-    let check = |found: usize| match u64::try_from(found) {
-        Ok(found) if found == expected => Ok(()),
-        _ => Err(ModelError::TensorSize {
-            tensor: name.to_owned(),
-            expected,
-            found: found.try_into().unwrap_or(u64::MAX),
-        }),
-    };
-    match tensor.data_type {
-        onnx::FLOAT => {
-            let data = if tensor.raw_data.is_empty() {
-                tensor.float_data
-            } else {
-                little_endian(&tensor.raw_data, f32::from_le_bytes)
-            };
-            check(data.len())?;
-            Ok(Constant::Floats { shape, data: data.into() })
-        }
-        onnx::INT64 => {
-            let data = if tensor.raw_data.is_empty() {
-                tensor.int64_data
-            } else {
-                little_endian(&tensor.raw_data, i64::from_le_bytes)
-            };
-            check(data.len())?;
-            Ok(Constant::Ints(data))
-        }
-        // Only Dropout's training_mode is a bool, and it is read as a number.
-        onnx::BOOL => {
-            let data = if tensor.raw_data.is_empty() {
-                tensor.int32_data.iter().map(|&flag| i64::from(flag)).collect()
-            } else {
-                tensor.raw_data.iter().map(|&flag| i64::from(flag)).collect::<Vec<_>>()
-            };
-            check(data.len())?;
-            Ok(Constant::Ints(data))
-        }
-        other => Err(ModelError::DataType { tensor: name.to_owned(), found: onnx::data_type_name(other) }),
-    }
-}
-
-fn little_endian<T, const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
-    // A rest shorter than a value makes the count wrong, which the caller refuses.
-    bytes.as_chunks::<N>().0.iter().map(|chunk| read(*chunk)).collect()
+    let shape = tensor.shape.as_ref().map(|shape| shape.dim.iter().map(size).collect());
+    Ok(Port { name: input.name.clone(), dtype, shape })
 }

@@ -3,47 +3,64 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::rows::Rows;
-use super::{Constant, Graph, ModelError, lower};
-use crate::kernels::Call;
+use super::tensor::Tensor;
+use super::{Feed, Graph, ModelError, error, lower};
+use crate::dtype::DType;
+use crate::kernels::map::{Map, Program};
+use crate::kernels::{Call, MAX_RANK};
 
 /// Index of a [`Value`] in [`Plan::values`].
 pub type ValueId = usize;
 
-/// Most values of one tensor: indices stay well inside a shader's u32.
+/// Most values of one tensor: indices stay well inside a shader's i32.
 pub(super) const VALUES_MAX: usize = 1 << 31;
+/// Most kernel calls of a plan.
+pub(super) const STEPS_MAX: usize = 20_000;
+/// Values that one plan may compute while it is made: constants of constants.
+pub(super) const FOLD_MAX: usize = 1 << 26;
+/// And operations.
+const FOLD_FLOPS_MAX: u64 = 2_000_000_000;
 
 #[derive(Debug)]
 pub struct Plan {
     pub values: Vec<Value>,
     pub steps: Vec<Step>,
-    pub input: ValueId,
-    pub output: ValueId,
+    /// What is fed and not known before the run, in order.
+    pub inputs: Vec<ValueId>,
+    pub outputs: Vec<ValueId>,
+    /// For each of those, whether all rows share it.
+    pub shared: Vec<bool>,
 }
 
 /// A tensor of the plan.
 #[derive(Clone, Debug)]
 pub struct Value {
+    pub dtype: DType,
     pub shape: Vec<usize>,
-    pub rows: Rows,
     pub source: Source,
 }
 
 #[derive(Clone, Debug)]
 pub enum Source {
-    Input,
-    Constant(Arc<[f32]>),
+    Input(usize),
+    Constant(Arc<[u32]>),
     Computed,
-    /// The same data under another shape.
-    Alias(ValueId),
+    /// Some of another value's data, which is itself no view.
+    View {
+        of: ValueId,
+        offset: i64,
+        strides: Vec<i64>,
+    },
 }
 
-/// One kernel call. The last steps of a concatenation write one output together.
+/// One kernel call. Several may write one output together, each its part, in order.
 #[derive(Clone, Debug)]
 pub struct Step {
     pub call: Call,
     pub inputs: Vec<ValueId>,
     pub output: ValueId,
+    /// The node it comes from.
+    pub node: usize,
 }
 
 impl Value {
@@ -57,21 +74,77 @@ impl Value {
     }
 }
 
+/// Elements to step for each axis of a contiguous tensor.
+pub(super) fn strides(shape: &[usize]) -> Vec<i64> {
+    let mut strides = vec![1; shape.len()];
+    for i in (1..shape.len()).rev() {
+        strides[i - 1] = strides[i] * long(shape[i].max(1));
+    }
+    strides
+}
+
+pub(super) fn long(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+/// The shape that numpy's broadcasting gives.
+pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let rank = a.len().max(b.len());
+    let size = |shape: &[usize], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
+    (0..rank)
+        .map(|i| match (size(a, i), size(b, i)) {
+            (x, y) if x == y || y == 1 => Some(x),
+            (1, y) => Some(y),
+            _ => None,
+        })
+        .collect()
+}
+
 impl Graph {
-    /// Fixes the batch at `batch` rows of shape `row`.
-    pub fn plan(&self, batch: usize, row: &[usize]) -> Result<Plan, ModelError> {
-        let shape: Vec<usize> = std::iter::once(batch).chain(row.iter().copied()).collect();
-        let mut builder = Builder { graph: self, batch, values: Vec::new(), steps: Vec::new(), names: HashMap::new() };
-        let input = builder.value("input", shape, Rows::Rows, Source::Input)?;
-        builder.names.insert(&self.input, input);
-        for (index, node) in self.nodes.iter().enumerate() {
-            let output = lower::lower(&mut builder, index, node)?;
-            builder.names.insert(&node.output, output);
+    /// Fixes the batch at `batch` rows of what is fed.
+    pub fn plan(&self, batch: usize, feeds: &[Feed]) -> Result<Plan, ModelError> {
+        self.check_feeds(feeds)?;
+        let mut builder = Builder {
+            graph: self,
+            node: 0,
+            values: Vec::new(),
+            steps: Vec::new(),
+            names: HashMap::new(),
+            folded: (0, 0),
+        };
+        let mut inputs = Vec::new();
+        let mut shared = Vec::new();
+        for (port, feed) in self.inputs.iter().zip(feeds) {
+            let source = match feed {
+                Feed::Known(tensor) => Source::Constant(Arc::clone(&tensor.words)),
+                Feed::Rows(_) | Feed::Whole(_) => Source::Input(inputs.len()),
+            };
+            let fed = matches!(source, Source::Input(_));
+            let id = builder.value(&port.name, port.dtype, feed.shape_of(batch), source)?;
+            builder.names.insert(&port.name, id);
+            if fed {
+                inputs.push(id);
+                shared.push(matches!(feed, Feed::Whole(_)));
+            }
         }
-        let output = builder.tensor("output", &self.output)?;
+        for (index, node) in self.nodes.iter().enumerate() {
+            builder.node = index;
+            let outputs = lower::lower(&mut builder, node, self.opset)?;
+            for (name, id) in node.outputs.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
+                builder.names.insert(name, id);
+            }
+            if builder.steps.len() > STEPS_MAX {
+                return Err(ModelError::TooLong { node: node.name.clone(), steps: builder.steps.len() });
+            }
+        }
+        let mut outputs = Vec::new();
+        for name in &self.outputs {
+            let id = builder.tensor("output", name)?;
+            outputs.push(builder.dense(id)?);
+        }
         let Builder { values, steps, .. } = builder;
-        let mut plan = Plan { values, steps, input, output };
-        plan.fold_constants();
+        let mut plan = Plan { values, steps, inputs, outputs, shared };
+        plan.drop_unused();
         Ok(plan)
     }
 }
@@ -81,149 +154,341 @@ impl Plan {
         self.steps.iter().fold(0, |sum: u64, step| sum.saturating_add(step.call.flops()))
     }
 
-    /// The value whose data `id` shows: itself, or what it is an alias of.
-    pub fn root(&self, mut id: ValueId) -> ValueId {
-        while let Source::Alias(of) = self.values[id].source {
-            id = of;
+    /// The value whose data `id` shows: itself, or what it is a view of.
+    pub fn root(&self, id: ValueId) -> ValueId {
+        match self.values[id].source {
+            Source::View { of, .. } => of,
+            Source::Input(_) | Source::Constant(_) | Source::Computed => id,
         }
-        id
     }
 
-    /// Computes what depends on constants alone, once, on the references.
-    fn fold_constants(&mut self) {
+    /// Leaves out steps that no output needs.
+    fn drop_unused(&mut self) {
+        let mut needed = vec![false; self.values.len()];
+        for &id in &self.outputs {
+            needed[self.root(id)] = true;
+        }
         let steps = std::mem::take(&mut self.steps);
-        for step in steps {
-            let inputs: Option<Vec<Arc<[f32]>>> = step
-                .inputs
-                .iter()
-                .map(|&id| match &self.values[self.root(id)].source {
-                    Source::Constant(data) => Some(Arc::clone(data)),
-                    Source::Input | Source::Computed | Source::Alias(_) => None,
-                })
-                .collect();
-            // A concatenation's output is written by several steps: folding one would lose the rest.
-            match inputs {
-                Some(inputs) if !matches!(step.call, Call::Concat(_)) => {
-                    let mut data = vec![0.0; self.values[step.output].len()];
-                    let inputs: Vec<&[f32]> = inputs.iter().map(AsRef::as_ref).collect();
-                    step.call.run_reference(&inputs, &mut data);
-                    self.values[step.output].source = Source::Constant(data.into());
+        let mut kept: Vec<Step> = steps
+            .into_iter()
+            .rev()
+            .filter(|step| {
+                if needed[step.output] {
+                    step.inputs.iter().for_each(|&id| needed[id] = true);
                 }
-                _ => self.steps.push(step),
-            }
-        }
+                needed[step.output]
+            })
+            .collect();
+        kept.reverse();
+        self.steps = kept;
     }
 
-    /// Runs the plan in plain Rust.
+    /// Runs the plan on the CPU: the outputs' words in order.
     ///
     /// # Panics
-    /// When `input` does not hold exactly the plan's input.
-    pub fn run_reference(&self, input: &[f32]) -> Vec<f32> {
-        assert_eq!(input.len(), self.values[self.input].len(), "the input should fill the plan's input");
-        let mut data: Vec<Vec<f32>> = vec![Vec::new(); self.values.len()];
-        let mut last_use = vec![0; self.values.len()];
-        for (index, step) in self.steps.iter().enumerate() {
-            step.inputs.iter().for_each(|&id| last_use[self.root(id)] = index);
+    /// When `inputs` do not hold exactly the plan's inputs.
+    pub fn run(&self, inputs: &[&[u32]]) -> Vec<Vec<u32>> {
+        for (&id, input) in self.inputs.iter().zip(inputs) {
+            assert_eq!(input.len(), self.values[id].len(), "an input should fill the plan's input");
         }
-        last_use[self.root(self.output)] = usize::MAX;
-        for (index, step) in self.steps.iter().enumerate() {
-            let mut out = std::mem::take(&mut data[step.output]);
-            out.resize(self.values[step.output].len(), 0.0);
-            let inputs: Vec<&[f32]> = step.inputs.iter().map(|&id| self.read(&data, input, id)).collect();
-            step.call.run_reference(&inputs, &mut out);
-            data[step.output] = out;
-            for &id in &step.inputs {
-                let root = self.root(id);
-                if last_use[root] == index {
-                    data[root] = Vec::new();
-                }
+        let slots = self.slots();
+        let mut arena: Vec<Vec<u32>> = slots.sizes.iter().map(|&size| vec![0; size]).collect();
+        for step in &self.steps {
+            let slot = slots.of_value[step.output].expect("a computed value should have a slot");
+            let mut out = std::mem::take(&mut arena[slot]);
+            {
+                let read: Vec<&[u32]> =
+                    step.inputs.iter().map(|&id| self.read(&slots.of_value, &arena, inputs, id)).collect();
+                step.call.run(&read, &mut out[..self.values[step.output].len()]);
             }
+            arena[slot] = out;
         }
-        self.read(&data, input, self.output).to_vec()
+        self.outputs.iter().map(|&id| self.read(&slots.of_value, &arena, inputs, id).to_vec()).collect()
     }
 
-    fn read<'a>(&'a self, data: &'a [Vec<f32>], input: &'a [f32], id: ValueId) -> &'a [f32] {
+    fn read<'a>(
+        &'a self,
+        slots: &[Option<usize>],
+        arena: &'a [Vec<u32>],
+        inputs: &[&'a [u32]],
+        id: ValueId,
+    ) -> &'a [u32] {
         let root = self.root(id);
         match &self.values[root].source {
-            Source::Input => input,
-            Source::Constant(constant) => constant,
-            Source::Computed | Source::Alias(_) => &data[root],
+            Source::Input(index) => inputs[*index],
+            Source::Constant(words) => words,
+            Source::Computed | Source::View { .. } => {
+                let slot = slots[root].expect("a computed value should have a slot");
+                &arena[slot][..self.values[root].len()]
+            }
         }
     }
 }
+
+/// Most values of a view that are read one by one before the run.
+const KNOWN_MAX: usize = 1 << 20;
+
+/// What a view of another value needs: root, offset, strides.
+pub(super) type Place = (ValueId, i64, Vec<i64>);
 
 pub(super) struct Builder<'a> {
     graph: &'a Graph,
-    pub(super) batch: usize,
+    /// The node at hand.
+    node: usize,
     values: Vec<Value>,
     steps: Vec<Step>,
     names: HashMap<&'a str, ValueId>,
+    /// Values and operations spent on constants.
+    folded: (usize, u64),
 }
 
 impl<'a> Builder<'a> {
-    /// The float tensor called `name`, which `node` reads.
+    /// The tensor called `name`, which `node` reads.
     pub(super) fn tensor(&mut self, node: &str, name: &'a str) -> Result<ValueId, ModelError> {
         if let Some(&id) = self.names.get(name) {
             return Ok(id);
         }
-        match self.graph.constants.get(name) {
-            Some(Constant::Floats { shape, data }) => {
-                let id = self.value(name, shape.clone(), Rows::Constant, Source::Constant(Arc::clone(data)))?;
-                self.names.insert(name, id);
-                Ok(id)
-            }
-            Some(Constant::Ints(_)) => Err(ModelError::DataType { tensor: name.to_owned(), found: "int64" }),
-            None => Err(ModelError::MissingTensor { node: node.to_owned(), tensor: name.to_owned() }),
-        }
+        let Some(tensor) = self.graph.constants.get(name) else {
+            return Err(ModelError::MissingTensor { node: node.to_owned(), tensor: name.to_owned() });
+        };
+        let id = self.constant(tensor)?;
+        self.names.insert(name, id);
+        Ok(id)
     }
 
-    /// The whole numbers stored as `name`, if they are stored.
-    pub(super) fn ints(&self, name: &str) -> Option<&'a [i64]> {
-        match self.graph.constants.get(name) {
-            Some(Constant::Ints(data)) => Some(data),
-            Some(Constant::Floats { .. }) | None => None,
-        }
+    pub(super) fn constant(&mut self, tensor: &Tensor) -> Result<ValueId, ModelError> {
+        let source = Source::Constant(Arc::clone(&tensor.words));
+        self.value("constant", tensor.dtype, tensor.shape.clone(), source)
     }
 
-    /// The only number stored as `name`, if one is.
-    pub(super) fn scalar(&self, name: &str) -> Option<f32> {
-        match self.graph.constants.get(name) {
-            Some(Constant::Floats { data, .. }) if data.len() == 1 => Some(data[0]),
-            Some(Constant::Floats { .. } | Constant::Ints(_)) | None => None,
-        }
+    pub(super) fn node_name(&self) -> String {
+        self.graph.nodes.get(self.node).map_or_else(|| "output".to_owned(), |node| node.name.clone())
     }
 
     pub(super) fn shape(&self, id: ValueId) -> &[usize] {
         &self.values[id].shape
     }
 
-    pub(super) fn rows(&self, id: ValueId) -> Rows {
-        self.values[id].rows
+    pub(super) fn dtype(&self, id: ValueId) -> DType {
+        self.values[id].dtype
     }
 
     pub(super) fn value(
         &mut self,
         node: &str,
+        dtype: DType,
         shape: Vec<usize>,
-        rows: Rows,
         source: Source,
     ) -> Result<ValueId, ModelError> {
-        let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size));
-        match len {
-            Some(0) => Err(ModelError::Shape {
-                node: node.to_owned(),
-                reason: "a tensor has no values",
-                found: super::error::show(&shape),
-            }),
-            Some(len) if len < VALUES_MAX => {
-                self.values.push(Value { shape, rows, source });
-                Ok(self.values.len() - 1)
-            }
-            _ => Err(ModelError::TooLarge { node: node.to_owned() }),
+        // An empty axis counts as one, so that no product of the others overflows later.
+        let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size.max(1)));
+        if len.is_none_or(|len| len >= VALUES_MAX) {
+            return Err(ModelError::TooLarge { node: node.to_owned() });
+        }
+        self.values.push(Value { dtype, shape, source });
+        Ok(self.values.len() - 1)
+    }
+
+    pub(super) fn computed(&mut self, dtype: DType, shape: Vec<usize>) -> Result<ValueId, ModelError> {
+        let node = self.node_name();
+        self.value(&node, dtype, shape, Source::Computed)
+    }
+
+    /// Where a value's elements lie.
+    pub(super) fn place(&self, id: ValueId) -> Place {
+        match &self.values[id].source {
+            Source::View { of, offset, strides } => (*of, *offset, strides.clone()),
+            Source::Input(_) | Source::Constant(_) | Source::Computed => (id, 0, strides(&self.values[id].shape)),
         }
     }
 
-    pub(super) fn step(&mut self, call: Call, inputs: Vec<ValueId>, output: ValueId) {
-        self.steps.push(Step { call, inputs, output });
+    /// Some of a value's elements under another shape.
+    pub(super) fn view(
+        &mut self,
+        dtype: DType,
+        shape: Vec<usize>,
+        (of, offset, strides): Place,
+    ) -> Result<ValueId, ModelError> {
+        let node = self.node_name();
+        self.value(&node, dtype, shape, Source::View { of, offset, strides })
+    }
+
+    fn is_contiguous(&self, id: ValueId) -> bool {
+        match &self.values[id].source {
+            Source::View { of, offset, strides: own } => {
+                let shape = &self.values[id].shape;
+                let walks = shape.iter().zip(own).zip(strides(shape)).all(|((&size, &a), b)| size == 1 || a == b);
+                *offset == 0 && walks && self.values[id].len() == self.values[*of].len()
+            }
+            Source::Input(_) | Source::Constant(_) | Source::Computed => true,
+        }
+    }
+
+    /// The value with its elements in order, filling a buffer: itself, or a copy.
+    pub(super) fn dense(&mut self, id: ValueId) -> Result<ValueId, ModelError> {
+        if self.is_contiguous(id) {
+            return Ok(id);
+        }
+        let shape = self.values[id].shape.clone();
+        let mut copy = Program::default();
+        copy.load(self.values[id].dtype.repr());
+        let dtype = self.values[id].dtype;
+        let out = self.map(&[id], &shape, dtype, copy)?;
+        // Whoever asks for it again gets the copy.
+        let place = self.place(out);
+        self.values[id].source = Source::View { of: place.0, offset: place.1, strides: place.2 };
+        Ok(out)
+    }
+
+    /// The buffer that holds a dense value.
+    pub(super) fn root(&self, id: ValueId) -> ValueId {
+        self.place(id).0
+    }
+
+    /// The same elements in the same order under another shape.
+    pub(super) fn reshaped(&mut self, id: ValueId, shape: Vec<usize>) -> Result<ValueId, ModelError> {
+        let dense = self.dense(id)?;
+        let (of, ..) = self.place(dense);
+        let strides = strides(&shape);
+        self.view(self.values[id].dtype, shape, (of, 0, strides))
+    }
+
+    /// Strides that read a value as if it had `target`'s shape; `None` where it does not broadcast.
+    pub(super) fn broadcast_place(&self, id: ValueId, target: &[usize]) -> Option<Place> {
+        let (root, offset, own) = self.place(id);
+        let shape = &self.values[id].shape;
+        let missing = target.len().checked_sub(shape.len())?;
+        let mut result = vec![0; target.len()];
+        for (i, &size) in shape.iter().enumerate() {
+            if size == target[missing + i] {
+                result[missing + i] = if size == 1 { 0 } else { own[i] };
+            } else if size != 1 {
+                return None;
+            }
+        }
+        Some((root, offset, result))
+    }
+
+    /// A program over values that broadcast to `shape`.
+    pub(super) fn map(
+        &mut self,
+        inputs: &[ValueId],
+        shape: &[usize],
+        dtype: DType,
+        program: Program,
+    ) -> Result<ValueId, ModelError> {
+        let out = self.computed(dtype, shape.to_vec())?;
+        let step = self.map_step(inputs, shape, (out, 0, strides(shape)), program)?;
+        self.emit(step.into_iter().collect(), out);
+        Ok(out)
+    }
+
+    /// The call of a program whose output goes to `out`; nothing where there is nothing to do.
+    pub(super) fn map_step(
+        &self,
+        inputs: &[ValueId],
+        shape: &[usize],
+        out: Place,
+        program: Program,
+    ) -> Result<Option<Step>, ModelError> {
+        if shape.contains(&0) {
+            return Ok(None);
+        }
+        let node = self.node_name();
+        let mut roots = Vec::with_capacity(inputs.len());
+        let mut views = Vec::with_capacity(inputs.len() + 1);
+        for &id in inputs {
+            let place = self.broadcast_place(id, shape).ok_or_else(|| ModelError::Shape {
+                node: node.clone(),
+                reason: "the shapes do not broadcast",
+                found: format!("{} to {}", error::show(self.shape(id)), error::show(shape)),
+            })?;
+            roots.push(place.0);
+            views.push((place.1, place.2));
+        }
+        views.push((out.1, out.2));
+        let map = Map::new(program, shape, &views).ok_or_else(|| ModelError::Shape {
+            node,
+            reason: "an operator works on at most 8 axes that cannot be merged",
+            found: format!("{} ({MAX_RANK} at most)", error::show(shape)),
+        })?;
+        Ok(Some(Step { call: Call::Map(Box::new(map)), inputs: roots, output: out.0, node: self.node }))
+    }
+
+    pub(super) fn step(&self, call: Call, inputs: Vec<ValueId>, output: ValueId) -> Step {
+        Step { call, inputs, output, node: self.node }
+    }
+
+    /// Appends the calls that make `output`, or, where all they read is known, its values.
+    pub(super) fn emit(&mut self, steps: Vec<Step>, output: ValueId) {
+        let len = self.values[output].len();
+        let known = |id: &ValueId| match &self.values[*id].source {
+            Source::Constant(words) => Some(Arc::clone(words)),
+            Source::Input(_) | Source::Computed | Source::View { .. } => None,
+        };
+        let read: Option<Vec<Vec<Arc<[u32]>>>> =
+            steps.iter().map(|step| step.inputs.iter().map(known).collect()).collect();
+        match read {
+            Some(read) if self.may_fold(&steps, len) => {
+                let mut words = vec![0; len];
+                for (step, read) in steps.iter().zip(&read) {
+                    let read: Vec<&[u32]> = read.iter().map(AsRef::as_ref).collect();
+                    step.call.run(&read, &mut words);
+                }
+                self.values[output].source = Source::Constant(words.into());
+            }
+            _ => self.steps.extend(steps.into_iter().filter(|step| step.call.units() > 0)),
+        }
+    }
+
+    fn may_fold(&mut self, steps: &[Step], len: usize) -> bool {
+        let flops = steps.iter().fold(self.folded.1, |sum: u64, step| sum.saturating_add(step.call.flops()));
+        let values = self.folded.0.saturating_add(len);
+        let may = values <= FOLD_MAX && flops <= FOLD_FLOPS_MAX;
+        if may {
+            self.folded = (values, flops);
+        }
+        may
+    }
+
+    /// The values of a tensor that is known before the run, in order.
+    pub(super) fn known(&self, id: ValueId) -> Option<Vec<u32>> {
+        let (root, offset, strides) = self.place(id);
+        let Source::Constant(words) = &self.values[root].source else { return None };
+        let shape = &self.values[id].shape;
+        let len: usize = shape.iter().product();
+        if self.is_contiguous(id) {
+            return Some(words.to_vec());
+        }
+        if len > KNOWN_MAX {
+            return None;
+        }
+        (0..len)
+            .map(|mut i| {
+                let mut place = offset;
+                for (&size, &stride) in shape.iter().zip(&strides).rev() {
+                    place += long(i % size) * stride;
+                    i /= size;
+                }
+                usize::try_from(place).ok().and_then(|place| words.get(place)).copied()
+            })
+            .collect()
+    }
+
+    /// Whole numbers that are known before the run.
+    pub(super) fn known_ints(&self, id: ValueId) -> Option<Vec<i64>> {
+        if self.dtype(id).is_float() {
+            return None;
+        }
+        let signed = self.dtype(id).repr() == crate::dtype::Repr::I32;
+        let read = |word: &u32| if signed { i64::from(word.cast_signed()) } else { i64::from(*word) };
+        self.known(id).map(|words| words.iter().map(read).collect())
+    }
+
+    pub(super) fn known_floats(&self, id: ValueId) -> Option<Vec<f32>> {
+        if !self.dtype(id).is_float() {
+            return None;
+        }
+        self.known(id).map(|words| words.iter().map(|&word| f32::from_bits(word)).collect())
     }
 }

@@ -1,6 +1,24 @@
 //! Sizes and padding of convolution and pooling windows, after the ONNX operator definitions.
 
-use super::op::{AutoPad, Window};
+/// A sliding window as a node gives it; an empty list means the operator's default.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Window {
+    pub(super) kernel: Vec<i64>,
+    pub(super) strides: Vec<i64>,
+    pub(super) pads: Vec<i64>,
+    pub(super) dilations: Vec<i64>,
+    pub(super) auto_pad: AutoPad,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum AutoPad {
+    /// `pads` say it.
+    #[default]
+    Explicit,
+    Valid,
+    SameUpper,
+    SameLower,
+}
 
 /// One spatial axis of a window, resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,107 +1,164 @@
 //! The kernels, a folder each: `<name>.wgsl`, `reference.rs` (the truth), and `mod.rs` with the
-//! parameters that both read. A [`Call`] is one kernel with its parameters; it knows its work and
-//! how it may be cut, and never which tensors it runs on.
+//! parameters that both read. A [`Call`] is one kernel with its parameters; it knows its work, how
+//! it may be cut and which elements it touches, and never which tensors it runs on.
+//!
+//! All data are words of 32 bits; see [`crate::dtype`].
 
-pub mod batch_norm;
-pub mod binary;
-pub mod concat;
-pub mod conv2d;
+pub mod conv;
+pub mod gather;
+pub mod map;
 pub mod matmul;
+pub mod norm;
 pub mod pool;
+pub mod rank;
+pub mod reduce;
+pub mod scan;
+pub mod scatter;
 pub mod softmax;
-pub mod transpose;
-pub mod unary;
+pub mod taps;
 
-/// Most axes of a tensor that a shader walks.
+use crate::dtype::Repr;
+
+/// Most axes of a tensor that a shader walks, after neighbours that go together were merged.
 pub const MAX_RANK: usize = 8;
-/// Invocations of a workgroup in the kernels that compute an output an invocation.
+/// Invocations of a workgroup.
 pub const GROUP: u32 = 64;
 
 /// One kernel with its parameters.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Call {
-    Matmul(matmul::Params),
-    Conv2d(conv2d::Params),
-    Pool(pool::Params),
-    BatchNorm(batch_norm::Params),
-    Binary(binary::Params),
-    Unary(unary::Params),
+    Map(Box<map::Map>),
+    Matmul(matmul::Matmul),
+    Conv(Box<conv::Conv>),
+    Pool(Box<pool::Pool>),
+    Reduce(Box<reduce::Reduce>),
     Softmax(softmax::Params),
-    Transpose(transpose::Params),
-    Concat(concat::Params),
+    Norm(norm::Params),
+    Scan(scan::Scan),
+    Taps(taps::Params),
+    Rank(rank::Rank),
+    Gather(Box<gather::Params>),
+    Scatter(Box<scatter::Scatter>),
 }
 
-/// A kernel without parameters: what a compiled pipeline is kept under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A kernel as far as its shader's text goes: what a compiled pipeline is kept under.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Kernel {
-    Matmul,
-    Conv2d,
-    Pool,
-    BatchNorm,
-    Binary,
-    Unary,
+    Map(map::Key),
+    Matmul(Repr),
+    Conv { repr: Repr, tiled: bool },
+    Pool { repr: Repr, mode: pool::Mode },
+    Reduce(reduce::Key),
     Softmax,
-    Transpose,
-    Concat,
+    Norm,
+    Scan { repr: Repr, op: scan::Op },
+    Taps,
+    Rank(Repr),
+    Gather,
+    Scatter { repr: Repr, op: scatter::Op },
+}
+
+/// Elements of one buffer that an iteration touches: `offset + Σ coordinate · stride`, and anything
+/// from `low` below to `high` above that.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Access {
+    pub offset: i64,
+    pub strides: Vec<i64>,
+    pub low: i64,
+    pub high: i64,
+}
+
+/// Which elements a call reads and writes, by an iteration over `shape`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reach {
+    pub shape: Vec<usize>,
+    pub inputs: Vec<Access>,
+    pub output: Access,
+}
+
+impl Access {
+    /// A contiguous tensor of `shape`, walked whole.
+    fn contiguous(shape: &[usize]) -> Self {
+        let mut strides = vec![1i64; shape.len()];
+        for axis in (1..shape.len()).rev() {
+            strides[axis - 1] = strides[axis] * i64::try_from(shape[axis]).unwrap_or(i64::MAX);
+        }
+        Self { offset: 0, strides, low: 0, high: 0 }
+    }
+
+    fn strided(strides: Vec<i64>) -> Self {
+        Self { offset: 0, strides, low: 0, high: 0 }
+    }
+
+    /// Everything in a buffer of `len` values, wherever the iteration is.
+    fn all(rank: usize, len: usize) -> Self {
+        let high = i64::try_from(len).unwrap_or(i64::MAX).saturating_sub(1).max(0);
+        Self { offset: 0, strides: vec![0; rank], low: 0, high }
+    }
+
+    /// The same with `count` more places `stride` apart at each.
+    fn spread(mut self, count: u32, stride: i64) -> Self {
+        let reach = i64::from(count.saturating_sub(1)) * stride;
+        self.low += reach.min(0);
+        self.high += reach.max(0);
+        self
+    }
 }
 
 impl Kernel {
-    pub const ALL: [Self; 9] = [
-        Self::Matmul,
-        Self::Conv2d,
-        Self::Pool,
-        Self::BatchNorm,
-        Self::Binary,
-        Self::Unary,
-        Self::Softmax,
-        Self::Transpose,
-        Self::Concat,
-    ];
-
-    pub fn label(self) -> &'static str {
+    pub fn label(&self) -> &'static str {
         match self {
-            Self::Matmul => "matmul",
-            Self::Conv2d => "conv2d",
-            Self::Pool => "pool",
-            Self::BatchNorm => "batch_norm",
-            Self::Binary => "binary",
-            Self::Unary => "unary",
+            Self::Map(_) => "map",
+            Self::Matmul(_) => "matmul",
+            Self::Conv { .. } => "conv",
+            Self::Pool { .. } => "pool",
+            Self::Reduce(_) => "reduce",
             Self::Softmax => "softmax",
-            Self::Transpose => "transpose",
-            Self::Concat => "concat",
+            Self::Norm => "norm",
+            Self::Scan { .. } => "scan",
+            Self::Taps => "taps",
+            Self::Rank(_) => "rank",
+            Self::Gather => "gather",
+            Self::Scatter { .. } => "scatter",
         }
     }
 
     /// The whole WGSL text, with the values it shares with Rust written in.
-    pub fn shader(self) -> String {
+    pub fn shader(&self) -> String {
         let body = match self {
-            Self::Matmul => matmul::shader(),
-            Self::Conv2d => conv2d::shader(),
-            Self::Pool => pool::shader(),
-            Self::BatchNorm => batch_norm::shader(),
-            Self::Binary => binary::shader(),
-            Self::Unary => unary::shader(),
-            Self::Softmax => softmax::shader(),
-            Self::Transpose => transpose::shader(),
-            Self::Concat => concat::shader(),
+            Self::Map(key) => map::shader(key),
+            Self::Matmul(repr) => matmul::shader(*repr),
+            Self::Conv { repr, tiled } => conv::shader(*repr, *tiled),
+            Self::Pool { repr, mode } => pool::shader(*repr, *mode),
+            Self::Reduce(key) => reduce::shader(*key),
+            Self::Softmax => include_str!("softmax/softmax.wgsl").to_owned(),
+            Self::Norm => include_str!("norm/norm.wgsl").to_owned(),
+            Self::Scan { repr, op } => scan::shader(*repr, *op),
+            Self::Taps => include_str!("taps/taps.wgsl").to_owned(),
+            Self::Rank(repr) => rank::shader(*repr),
+            Self::Gather => include_str!("gather/gather.wgsl").to_owned(),
+            Self::Scatter { repr, op } => scatter::shader(*repr, *op),
         };
         format!("{}\n{body}", include_str!("prelude.wgsl"))
     }
 }
 
-/// Runs `$body` with `$p` bound to the parameters, whichever kernel it is.
-macro_rules! with_params {
-    ($call:expr, $p:ident => $body:expr) => {
+/// The parameters as the shader reads them: every one begins with `start` and `units`.
+macro_rules! params {
+    ($call:expr, $bytes:path) => {
         match $call {
-            Call::Matmul($p) => $body,
-            Call::Conv2d($p) => $body,
-            Call::Pool($p) => $body,
-            Call::BatchNorm($p) => $body,
-            Call::Binary($p) => $body,
-            Call::Unary($p) => $body,
-            Call::Softmax($p) => $body,
-            Call::Transpose($p) => $body,
-            Call::Concat($p) => $body,
+            Call::Map(call) => $bytes(&call.params),
+            Call::Matmul(call) => $bytes(&call.params),
+            Call::Conv(call) => $bytes(&call.params),
+            Call::Pool(call) => $bytes(&call.params),
+            Call::Reduce(call) => $bytes(&call.params),
+            Call::Softmax(call) => $bytes(call),
+            Call::Norm(call) => $bytes(call),
+            Call::Scan(call) => $bytes(&call.params),
+            Call::Taps(call) => $bytes(call),
+            Call::Rank(call) => $bytes(&call.params),
+            Call::Gather(call) => $bytes(&**call),
+            Call::Scatter(call) => $bytes(&call.params),
         }
     };
 }
@@ -109,66 +166,103 @@ macro_rules! with_params {
 impl Call {
     pub fn kernel(&self) -> Kernel {
         match self {
-            Self::Matmul(_) => Kernel::Matmul,
-            Self::Conv2d(_) => Kernel::Conv2d,
-            Self::Pool(_) => Kernel::Pool,
-            Self::BatchNorm(_) => Kernel::BatchNorm,
-            Self::Binary(_) => Kernel::Binary,
-            Self::Unary(_) => Kernel::Unary,
+            Self::Map(call) => Kernel::Map(map::Key::of(call)),
+            Self::Matmul(call) => Kernel::Matmul(call.repr),
+            Self::Conv(call) => Kernel::Conv { repr: call.repr, tiled: call.params.is_tiled() },
+            Self::Pool(call) => Kernel::Pool { repr: call.repr, mode: call.mode },
+            Self::Reduce(call) => Kernel::Reduce(call.key()),
             Self::Softmax(_) => Kernel::Softmax,
-            Self::Transpose(_) => Kernel::Transpose,
-            Self::Concat(_) => Kernel::Concat,
+            Self::Norm(_) => Kernel::Norm,
+            Self::Scan(call) => Kernel::Scan { repr: call.repr, op: call.op },
+            Self::Taps(_) => Kernel::Taps,
+            Self::Rank(call) => Kernel::Rank(call.repr),
+            Self::Gather(_) => Kernel::Gather,
+            Self::Scatter(call) => Kernel::Scatter { repr: call.repr, op: call.op },
         }
     }
 
-    /// Floating-point operations. Copies count none.
+    /// Operations on values. Copies count none.
     pub fn flops(&self) -> u64 {
         match self {
-            Self::Matmul(p) => p.flops(),
-            Self::Conv2d(p) => p.flops(),
-            Self::Pool(p) => p.flops(),
-            Self::BatchNorm(p) => p.flops(),
-            Self::Binary(p) => p.flops(),
-            Self::Unary(p) => p.flops(),
+            Self::Map(call) => call.flops(),
+            Self::Matmul(call) => call.params.flops(),
+            Self::Conv(call) => call.params.flops(),
+            Self::Pool(call) => call.params.flops(),
+            Self::Reduce(call) => call.params.flops(),
             Self::Softmax(p) => p.flops(),
-            Self::Transpose(_) | Self::Concat(_) => 0,
+            Self::Norm(p) => p.flops(),
+            Self::Scan(call) => call.params.flops(),
+            Self::Taps(p) => p.flops(),
+            Self::Rank(call) => call.params.flops(),
+            Self::Gather(_) => 0,
+            Self::Scatter(call) => call.flops(),
         }
     }
 
     /// Workgroups of the call; each may run in a dispatch of its own.
     pub fn units(&self) -> u32 {
-        with_params!(self, p => p.units)
-    }
-
-    /// The same call cut to `units` workgroups from `start`.
-    pub fn part(mut self, start: u32, units: u32) -> Self {
-        with_params!(&mut self, p => {
-            p.start = start;
-            p.units = units;
-        });
-        self
+        bytemuck::cast_slice::<u8, u32>(self.bytes())[1]
     }
 
     /// The parameters as the shader reads them.
     pub fn bytes(&self) -> &[u8] {
-        with_params!(self, p => bytemuck::bytes_of(p))
+        params!(self, bytemuck::bytes_of)
     }
 
-    /// Runs the whole call in plain Rust.
-    pub fn run_reference(&self, inputs: &[&[f32]], out: &mut [f32]) {
+    /// The parameters of the same call cut to `units` workgroups from `start`.
+    pub fn part(&self, start: u32, units: u32) -> Vec<u32> {
+        let mut words: Vec<u32> = bytemuck::cast_slice(self.bytes()).to_vec();
+        words[0] = start;
+        words[1] = units;
+        words
+    }
+
+    /// Which elements it touches.
+    pub fn reach(&self) -> Reach {
         match self {
-            Self::Matmul(p) => matmul::reference::run(p, inputs[0], inputs[1], inputs[2], out),
-            Self::Conv2d(p) => conv2d::reference::run(p, inputs[0], inputs[1], inputs[2], out),
-            Self::Pool(p) => pool::reference::run(p, inputs[0], out),
-            Self::BatchNorm(p) => {
-                let stats = [inputs[1], inputs[2], inputs[3], inputs[4]];
-                batch_norm::reference::run(p, inputs[0], stats, out);
-            }
-            Self::Binary(p) => binary::reference::run(p, inputs[0], inputs[1], out),
-            Self::Unary(p) => unary::reference::run(p, inputs[0], out),
-            Self::Softmax(p) => softmax::reference::run(p, inputs[0], out),
-            Self::Transpose(p) => transpose::reference::run(p, inputs[0], out),
-            Self::Concat(p) => concat::reference::run(p, inputs[0], out),
+            Self::Map(call) => call.reach(),
+            Self::Matmul(call) => call.params.reach(),
+            Self::Conv(call) => call.params.reach(),
+            Self::Pool(call) => call.params.reach(),
+            Self::Reduce(call) => call.params.reach(),
+            Self::Softmax(p) => p.reach(),
+            Self::Norm(p) => p.reach(),
+            Self::Scan(call) => call.params.reach(),
+            Self::Taps(p) => p.reach(),
+            Self::Rank(call) => call.params.reach(),
+            Self::Gather(p) => p.reach(),
+            Self::Scatter(call) => call.params.reach(),
+        }
+    }
+
+    /// Runs the whole call on the CPU.
+    pub fn run(&self, inputs: &[&[u32]], out: &mut [u32]) {
+        let float = |i: usize| bytemuck::cast_slice::<u32, f32>(inputs[i]);
+        match self {
+            Self::Map(call) => map::reference::run(call, inputs, out),
+            Self::Matmul(call) => match call.repr {
+                Repr::F32 => {
+                    matmul::cpu::run(&call.params, [float(0), float(1), float(2)], bytemuck::cast_slice_mut(out));
+                }
+                Repr::I32 | Repr::U32 => matmul::reference::run_ints(&call.params, inputs[0], inputs[1], out),
+            },
+            Self::Conv(call) => match call.repr {
+                Repr::F32 => {
+                    conv::cpu::run(&call.params, [float(0), float(1), float(2)], bytemuck::cast_slice_mut(out));
+                }
+                Repr::I32 | Repr::U32 => {
+                    conv::reference::run_ints(&call.params, [inputs[0], inputs[1], inputs[2]], out);
+                }
+            },
+            Self::Pool(call) => pool::reference::run(call, inputs[0], out),
+            Self::Reduce(call) => reduce::reference::run(call, inputs[0], out),
+            Self::Softmax(p) => softmax::reference::run(p, float(0), bytemuck::cast_slice_mut(out)),
+            Self::Norm(p) => norm::reference::run(p, float(0), bytemuck::cast_slice_mut(out)),
+            Self::Scan(call) => scan::reference::run(call, inputs[0], out),
+            Self::Taps(p) => taps::reference::run(p, float(0), inputs[1], float(2), bytemuck::cast_slice_mut(out)),
+            Self::Rank(call) => rank::reference::run(call, inputs[0], out),
+            Self::Gather(p) => gather::reference::run(p, inputs[0], inputs[1], out),
+            Self::Scatter(call) => scatter::reference::run(call, inputs[0], inputs[1], out),
         }
     }
 }
@@ -178,22 +272,33 @@ pub fn units_for(len: u32) -> u32 {
     len.div_ceil(GROUP)
 }
 
-fn elementwise_shader(body: &str) -> String {
-    format!("const GROUP: u32 = {GROUP}u;\nconst MAX_RANK: u32 = {MAX_RANK}u;\n{body}")
-}
-
 /// An index as the host counts it.
 #[expect(clippy::as_conversions, reason = "usize has at least 32 bits wherever this runs")]
 fn at(index: u32) -> usize {
     index as usize
 }
 
-/// Where element `i` of a contiguous tensor of `shape` lies in one with `strides`.
-fn strided(mut i: usize, shape: &[u32], strides: &[u32; MAX_RANK]) -> usize {
-    let mut place = 0;
+/// A shader over values of one representation, called `T` in it.
+fn typed(repr: Repr, body: &str) -> String {
+    format!("alias T = {};\n{body}", repr.wgsl())
+}
+
+/// A length as strides count it.
+fn long(len: u32) -> i64 {
+    i64::from(len)
+}
+
+/// Coordinates of element `i` of `shape` into `place`, by strides.
+fn walk(mut i: usize, shape: &[u32], offset: i64, strides: &[i32]) -> i64 {
+    let mut place = offset;
     for (&size, &stride) in shape.iter().zip(strides).rev() {
-        place += i % at(size) * at(stride);
+        place += i64::try_from(i % at(size)).unwrap_or(i64::MAX) * i64::from(stride);
         i /= at(size);
     }
     place
+}
+
+/// A place that strides lead to, which the parameters keep inside the buffer.
+fn place(index: i64) -> usize {
+    usize::try_from(index).unwrap_or(usize::MAX)
 }

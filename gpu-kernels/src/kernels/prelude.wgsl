@@ -1,5 +1,8 @@
 // Prepended to every kernel, after its injected constants.
 
+const MAX_RANK: u32 = 8u;
+const GROUP: u32 = 64u;
+
 // A work unit's number: a dispatch covers `units` of them from `start`, laid out in x, then y,
 // since one dimension holds 65,535 workgroups at most.
 fn unit_of(start: u32, group: vec3<u32>, groups: vec3<u32>) -> u32 {

@@ -1,9 +1,9 @@
 //! Every operator against onnxruntime: `onnx/make.py` made the models and the answers.
 
-use gpu_kernels::graph::Graph;
 use gpu_kernels::graph::forward::Session;
+use gpu_kernels::graph::{Feed, Graph};
 
-use crate::{assert_close, gpu, no_pause};
+use crate::{assert_close, bits, floats, gpu, no_pause};
 
 struct Case {
     name: String,
@@ -51,16 +51,19 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn the_references_agree_with_onnxruntime_on_every_operator() {
+fn the_cpu_agrees_with_onnxruntime_on_every_operator() {
     let cases = cases();
     assert!(cases.len() > 50, "only {} cases were found", cases.len());
     for case in cases {
-        let plan = case.graph.plan(case.rows, &case.row).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        let plan = case
+            .graph
+            .plan(case.rows, &[Feed::Rows(case.row)])
+            .unwrap_or_else(|error| panic!("{}: {error}", case.name));
 
-        let output = plan.run_reference(&case.input);
+        let output = plan.run(&[&bits(&case.input)]).remove(0);
 
-        assert_eq!(plan.values[plan.output].shape, case.shape, "{}", case.name);
-        assert_close(&case.name, &output, &case.output, 1e-6, 1e-5);
+        assert_eq!(plan.values[plan.outputs[0]].shape, case.shape, "{}", case.name);
+        assert_close(&case.name, &floats(&output), &case.output, 1e-6, 1e-5);
     }
 }
 
@@ -68,19 +71,20 @@ fn the_references_agree_with_onnxruntime_on_every_operator() {
 fn the_device_agrees_with_onnxruntime_on_every_operator() {
     let Some(mut gpu) = gpu() else { return };
     for case in cases() {
-        let mut session = Session::new(case.graph, case.row).unwrap();
+        let mut session = Session::new(case.graph, vec![Feed::Rows(case.row)]).unwrap();
 
-        let output = pollster::block_on(session.run(&mut gpu, case.rows, &case.input, no_pause))
+        let output = pollster::block_on(session.run(&mut gpu, case.rows, &[&bits(&case.input)], no_pause))
             .unwrap_or_else(|error| panic!("{}: {error}", case.name));
 
-        assert_close(&case.name, &output, &case.output, 2e-6, 1e-5);
+        assert_close(&case.name, &floats(&output[0]), &case.output, 2e-6, 1e-5);
     }
 }
 
 #[test]
 fn only_models_that_mix_rows_are_said_to_mix_them() {
     for case in cases() {
-        let shapes = case.graph.row_shapes(&case.row).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        let feeds = [Feed::Rows(case.row)];
+        let signature = case.graph.signature(&feeds).unwrap_or_else(|error| panic!("{}: {error}", case.name));
 
         // A product that puts the rows in its columns leaves the row layout, though it comes back later.
         let expected = match case.name.as_str() {
@@ -88,7 +92,7 @@ fn only_models_that_mix_rows_are_said_to_mix_them() {
             "gemm_trans_a" => Some("Gemm_0".to_owned()),
             _ => None,
         };
-        assert_eq!(shapes.mixed_by, expected, "{}", case.name);
-        assert_eq!(shapes.output, case.shape[1..], "{}", case.name);
+        assert_eq!(signature.mixed_by, expected, "{}", case.name);
+        assert_eq!(signature.outputs[0].shape, case.shape[1..], "{}", case.name);
     }
 }

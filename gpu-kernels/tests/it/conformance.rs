@@ -1,12 +1,13 @@
 //! Each kernel on the device against its reference, at the sizes where shaders go wrong: one, a
 //! workgroup less one, a workgroup, one more, and more than one dimension of a dispatch can hold.
 
+use gpu_kernels::graph::Feed;
 use gpu_kernels::graph::forward::Session;
 use gpu_kernels::graph::onnx::{Attribute, Model, Tensor};
 use gpu_kernels::kernels::{GROUP, matmul};
 
-use crate::build::{floats, int, ints, model, node, noise, parse};
-use crate::{assert_close, gpu, no_pause};
+use crate::build::{floats as stored, int, ints, model, node, noise, parse};
+use crate::{assert_close, bits, floats, gpu, no_pause};
 
 const SIZES: [u32; 6] = [1, GROUP - 1, GROUP, GROUP + 1, 3 * GROUP + 7, 66_000];
 
@@ -17,12 +18,14 @@ const LOOP_MAX: u32 = 65_535;
 fn check(label: &str, model: &Model, rows: usize, row: &[usize], input: &[f32]) {
     let Some(mut gpu) = gpu() else { return };
     let graph = parse(model).unwrap();
-    let expected = graph.plan(rows, row).unwrap().run_reference(input);
-    let mut session = Session::new(graph, row.to_vec()).unwrap();
+    let feeds = vec![Feed::Rows(row.to_vec())];
+    let input = bits(input);
+    let expected = graph.plan(rows, &feeds).unwrap().run(&[&input]);
+    let mut session = Session::new(graph, feeds).unwrap();
 
-    let output = pollster::block_on(session.run(&mut gpu, rows, input, no_pause)).unwrap();
+    let output = pollster::block_on(session.run(&mut gpu, rows, &[&input], no_pause)).unwrap();
 
-    assert_close(label, &output, &expected, 2e-6, 1e-5);
+    assert_close(label, &floats(&output[0]), &floats(&expected[0]), 2e-6, 1e-5);
 }
 
 fn at(size: u32) -> usize {
@@ -41,14 +44,14 @@ fn unary_kernels_conform() {
     for op in ["Relu", "LeakyRelu", "Sigmoid", "Tanh"] {
         check_sizes(op, &["x"], &[], &[]);
     }
-    let bounds = [floats("low", &[], vec![-0.25]), floats("high", &[], vec![0.5])];
+    let bounds = [stored("low", &[], vec![-0.25]), stored("high", &[], vec![0.5])];
     check_sizes("Clip", &["x", "low", "high"], &[], &bounds);
 }
 
 #[test]
 fn binary_kernels_conform() {
     for op in ["Add", "Sub", "Mul", "Div"] {
-        check_sizes(op, &["x", "c"], &[], &[floats("c", &[1], vec![1.5])]);
+        check_sizes(op, &["x", "c"], &[], &[stored("c", &[1], vec![1.5])]);
         check_sizes(op, &["x", "x"], &[], &[]);
     }
 }
@@ -74,7 +77,7 @@ fn transpose_conforms() {
 #[test]
 fn batch_norm_conforms() {
     for size in SIZES {
-        let stats = ["s", "b", "m", "v"].map(|name| floats(name, &[3], vec![0.5, 1.25, 2.0]));
+        let stats = ["s", "b", "m", "v"].map(|name| stored(name, &[3], vec![0.5, 1.25, 2.0]));
         let model = model(vec![node("BatchNormalization", &["x", "s", "b", "m", "v"], "y", vec![])], stats.to_vec());
         check(&format!("batch_norm of {size}"), &model, 2, &[3, at(size)], &noise(6 * at(size)));
     }
@@ -86,7 +89,7 @@ fn matmul_conforms_around_its_tile() {
     let depth = [1, matmul::DEPTH - 1, matmul::DEPTH, matmul::DEPTH + 1, 100];
     for (m, n) in edge.into_iter().flat_map(|m| edge.map(|n| (m, n))) {
         for k in depth {
-            let weights = floats("w", &[i64::from(k), i64::from(n)], noise(at(k * n)));
+            let weights = stored("w", &[i64::from(k), i64::from(n)], noise(at(k * n)));
             let model = model(vec![node("MatMul", &["x", "w"], "y", vec![])], vec![weights]);
             check(&format!("matmul {m} {n} {k}"), &model, at(m), &[at(k)], &noise(at(m * k)));
         }
@@ -96,7 +99,7 @@ fn matmul_conforms_around_its_tile() {
 #[test]
 fn convolution_and_pooling_conform_at_every_size() {
     for size in SIZES {
-        let weights = floats("w", &[2, 1, 3], noise(6));
+        let weights = stored("w", &[2, 1, 3], noise(6));
         let conv = model(vec![node("Conv", &["x", "w"], "y", vec![ints("pads", &[1, 1])])], vec![weights]);
         check(&format!("conv of {size}"), &conv, 2, &[1, at(size)], &noise(2 * at(size)));
         for op in ["MaxPool", "AveragePool"] {

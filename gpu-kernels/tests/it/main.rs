@@ -26,6 +26,14 @@ fn gpu() -> Option<gpu_kernels::gpu::Gpu> {
     }
 }
 
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+fn floats(words: &[u32]) -> Vec<f32> {
+    words.iter().map(|&word| f32::from_bits(word)).collect()
+}
+
 async fn no_pause(_busy: std::time::Duration) -> std::ops::ControlFlow<()> {
     std::ops::ControlFlow::Continue(())
 }

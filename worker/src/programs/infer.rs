@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gpu_kernels::gpu::Gpu;
 use gpu_kernels::graph::forward::{RunError, Session};
-use gpu_kernels::graph::{Graph, ModelError};
+use gpu_kernels::graph::{Feed, Graph, ModelError};
 use wire::BlobHash;
 
 /// Models kept ready; the one used longest ago goes first.
@@ -25,8 +25,8 @@ impl Infer {
 
     /// Makes a model ready for rows of one shape.
     pub fn prepare(&mut self, model: BlobHash, row_shape: &[u64], bytes: &[u8]) -> Result<(), ModelError> {
-        let shape = row_shape.iter().map(|&size| usize::try_from(size).unwrap_or(usize::MAX)).collect();
-        let session = Session::new(Graph::parse(bytes)?, shape)?;
+        let shape: Vec<usize> = row_shape.iter().map(|&size| usize::try_from(size).unwrap_or(usize::MAX)).collect();
+        let session = Session::new(Graph::parse(bytes)?, vec![Feed::Rows(shape)])?;
         if self.ready.len() >= READY_MAX {
             self.ready.remove(0);
         }
@@ -41,13 +41,14 @@ impl Infer {
         model: BlobHash,
         row_shape: &[u64],
         rows: usize,
-        input: &[f32],
+        input: &[u32],
         pace: impl AsyncFn(Duration) -> ControlFlow<()>,
-    ) -> Option<Result<Vec<f32>, RunError>> {
+    ) -> Option<Result<Vec<u32>, RunError>> {
         let place = self.ready.iter().position(|((kept, shape), _)| *kept == model && shape == row_shape)?;
         let entry = self.ready.remove(place);
         self.ready.push(entry);
         let (_, session) = self.ready.last_mut()?;
-        Some(session.run(gpu, rows, input, pace).await)
+        let outputs = session.run(gpu, rows, &[input], pace).await;
+        Some(outputs.map(|outputs| outputs.into_iter().next().unwrap_or_default()))
     }
 }

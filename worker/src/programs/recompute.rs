@@ -29,7 +29,7 @@ pub struct Fetched {
 pub async fn recompute(gpu: &mut Gpu, infer: &mut Infer, fetched: &Fetched) -> Result<Recomputed, RunFailure> {
     let Fetched { sample, model, input, output } = fetched;
     infer.prepare(sample.model, &sample.row_shape, model)?;
-    let input: Vec<f32> = bytemuck::pod_collect_to_vec(input);
+    let input: Vec<u32> = bytemuck::pod_collect_to_vec(input);
     let rows = usize::try_from(sample.rows).unwrap_or(usize::MAX);
     let busy = std::cell::Cell::new(Duration::ZERO);
     let count = async |took: Duration| {
@@ -38,6 +38,7 @@ pub async fn recompute(gpu: &mut Gpu, infer: &mut Infer, fetched: &Fetched) -> R
     };
     let here =
         infer.run(gpu, sample.model, &sample.row_shape, rows, &input, count).await.ok_or(RunFailure::Evicted)??;
+    let here: Vec<f32> = bytemuck::cast_slice(&here).to_vec();
     let there: Vec<f32> = bytemuck::pod_collect_to_vec(output);
     let differences = here.iter().zip(&there).map(|(a, b)| f64::from((a - b).abs())).filter(|d| !d.is_nan());
     Ok(Recomputed {

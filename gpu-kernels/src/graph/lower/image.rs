@@ -1,158 +1,222 @@
 //! Convolution and pooling: what slides a window over an image.
 
-use super::super::error::{ModelError, show};
-use super::super::op::Window;
-use super::super::plan::{Builder, ValueId};
-use super::super::rows::Rows;
-use super::super::window;
-use super::{At, u};
-use crate::kernels::{Call, conv2d, pool, units_for};
+use super::super::ModelError;
+use super::super::error::show;
+use super::super::plan::ValueId;
+use super::super::window::{self, AutoPad, Axis, Window};
+use super::at::{At, wrapped};
+use super::u;
+use crate::dtype::DType;
+use crate::kernels::map::{Binary, Unary};
+use crate::kernels::{Call, conv as kernel, pool as pooling, units_for};
 
-pub(super) enum Pooling {
-    Max,
-    Average { count_include_pad: bool },
-}
+impl At<'_, '_> {
+    pub(super) fn window(&self) -> Result<Window, ModelError> {
+        let auto_pad = match self.text("auto_pad", "NOTSET") {
+            "NOTSET" | "" => AutoPad::Explicit,
+            "VALID" => AutoPad::Valid,
+            "SAME_UPPER" => AutoPad::SameUpper,
+            "SAME_LOWER" => AutoPad::SameLower,
+            _ => return Err(self.unsupported("auto_pad", "it must be NOTSET, VALID, SAME_UPPER or SAME_LOWER")),
+        };
+        Ok(Window {
+            kernel: self.ints("kernel_shape").unwrap_or_default(),
+            strides: self.ints("strides").unwrap_or_default(),
+            pads: self.ints("pads").unwrap_or_default(),
+            dilations: self.ints("dilations").unwrap_or_default(),
+            auto_pad,
+        })
+    }
 
-impl<'a> At<'a> {
-    /// The sizes of an image tensor as `[n, channels, height, width]`, with the spatial part as given.
-    fn image(&self, shape: &[usize]) -> Result<([usize; 4], Vec<usize>), ModelError> {
-        match *shape {
-            [n, c, w] => Ok(([n, c, 1, w], vec![w])),
-            [n, c, h, w] => Ok(([n, c, h, w], vec![h, w])),
-            _ => Err(self.shape("one or two spatial dimensions are supported", show(shape))),
+    /// Batch, channels and up to three spatial sizes.
+    pub(super) fn spatial(&self, shape: &[usize]) -> Result<(usize, usize, Vec<usize>), ModelError> {
+        match shape {
+            [n, c, spatial @ ..] if (1..=3).contains(&spatial.len()) => Ok((*n, *c, spatial.to_vec())),
+            _ => Err(self.wrong("one to three spatial dimensions are supported", show(shape))),
         }
     }
 
-    pub(super) fn conv(&self, b: &mut Builder<'a>, window: &Window, groups: usize) -> Result<ValueId, ModelError> {
-        let (x, w) = (self.input(b, 0, "Conv", "2 or 3")?, self.input(b, 1, "Conv", "2 or 3")?);
-        let bias = self.optional(b, 2)?;
-        let (shape_x, shape_w) = (b.shape(x).to_vec(), b.shape(w).to_vec());
-        let found = || format!("{} with weights {}", show(&shape_x), show(&shape_w));
-        let ([n, channels_in, height, width], spatial) = self.image(&shape_x)?;
-        let ([channels_out, per_group, ..], kernel) = self.image(&shape_w)?;
-        if kernel.len() != spatial.len() || per_group * groups != channels_in || channels_out % groups != 0 {
-            return Err(self.shape("the channels, groups and weights of a convolution do not fit", found()));
-        }
-        let given: Option<Vec<usize>> = window.kernel.iter().map(|&size| usize::try_from(size).ok()).collect();
-        if !window.kernel.is_empty() && given.as_ref() != Some(&kernel) {
-            return Err(self.shape("kernel_shape differs from the weights", found()));
-        }
-        if let Some(bias) = bias
-            && b.shape(bias) != [channels_out]
-        {
-            return Err(self.shape("the bias needs a value an output channel", show(b.shape(bias))));
-        }
-        let axes = window::resolve(window, &spatial, &kernel, false).map_err(|reason| self.shape(reason, found()))?;
-        let (y, x_axis) = two(&axes);
-        let mut shape = vec![n, channels_out];
-        shape.extend(axes.iter().map(|axis| axis.out));
+    pub(super) fn groups(&self) -> Result<usize, ModelError> {
+        let groups = usize::try_from(self.int("group", 1)).ok().filter(|&groups| groups > 0);
+        groups.ok_or_else(|| self.unsupported("group", "it must be at least 1"))
+    }
+}
 
-        let mixes = b.rows(w) != Rows::Constant || bias.is_some_and(|bias| b.rows(bias) != Rows::Constant);
-        let rows = self.mix_if(mixes, Rows::join([b.rows(x), b.rows(w)]));
-        let out = self.computed(b, shape.clone(), rows)?;
-        let len = u(shape.iter().product());
-        let params = conv2d::Params {
+/// One value of each axis, the missing ones in front as `default`.
+pub(super) fn three(axes: &[Axis], default: u32, of: impl Fn(&Axis) -> usize) -> [u32; 3] {
+    let mut result = [default; 3];
+    for (slot, axis) in result[3 - axes.len()..].iter_mut().zip(axes) {
+        *slot = u(of(axis));
+    }
+    result
+}
+
+pub(super) fn three_sizes(spatial: &[usize]) -> [u32; 3] {
+    let mut result = [1; 3];
+    for (slot, &size) in result[3 - spatial.len()..].iter_mut().zip(spatial) {
+        *slot = u(size);
+    }
+    result
+}
+
+pub(super) fn conv(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (x, w) = (at.input(0)?, at.input(1)?);
+    let bias = at.optional(2)?;
+    let window = at.window()?;
+    let groups = at.groups()?;
+    Ok(vec![convolve(at, x, w, bias, &window, groups)?])
+}
+
+pub(super) fn convolve(
+    at: &mut At<'_, '_>,
+    x: ValueId,
+    w: ValueId,
+    bias: Option<ValueId>,
+    window: &Window,
+    groups: usize,
+) -> Result<ValueId, ModelError> {
+    let (shape_x, shape_w) = (at.shape(x), at.shape(w));
+    let found = || format!("{} with weights {}", show(&shape_x), show(&shape_w));
+    let (n, channels_in, spatial) = at.spatial(&shape_x)?;
+    let (channels_out, per_group, kernel) = at.spatial(&shape_w)?;
+    if kernel.len() != spatial.len() || per_group * groups != channels_in || channels_out % groups != 0 {
+        return Err(at.wrong("the channels, groups and weights of a convolution do not fit", found()));
+    }
+    let given: Option<Vec<usize>> = window.kernel.iter().map(|&size| usize::try_from(size).ok()).collect();
+    if !window.kernel.is_empty() && given.as_ref() != Some(&kernel) {
+        return Err(at.wrong("kernel_shape differs from the weights", found()));
+    }
+    if let Some(bias) = bias
+        && at.shape(bias) != [channels_out]
+    {
+        return Err(at.wrong("the bias needs a value an output channel", show(&at.shape(bias))));
+    }
+    let axes = window::resolve(window, &spatial, &kernel, false).map_err(|reason| at.wrong(reason, found()))?;
+    let mut shape = vec![n, channels_out];
+    shape.extend(axes.iter().map(|axis| axis.out));
+    let dtype = at.dtype(x);
+    let (x, w) = (at.b.dense(x)?, at.b.dense(w)?);
+    let bias = bias.map(|bias| at.b.dense(bias)).transpose()?;
+    let out = at.b.computed(dtype, shape.clone())?;
+    let mut steps = Vec::new();
+    if !shape.contains(&0) {
+        let params = kernel::Params {
             start: 0,
-            units: units_for(len),
-            len,
-            channels_in: u(channels_in),
-            height: u(height),
-            width: u(width),
-            channels_out: u(channels_out),
-            out_height: u(y.out),
-            out_width: u(x_axis.out),
-            kernel_height: u(y.kernel),
-            kernel_width: u(x_axis.kernel),
-            stride_y: u(y.stride),
-            stride_x: u(x_axis.stride),
-            pad_top: u(y.pad_before),
-            pad_left: u(x_axis.pad_before),
-            dilation_y: u(y.dilation),
-            dilation_x: u(x_axis.dilation),
+            units: 0,
+            n: u(n),
             groups: u(groups),
+            channels: u(per_group),
+            filters: u(channels_out / groups),
             has_bias: u32::from(bias.is_some()),
+            size: three_sizes(&spatial),
+            out: three(&axes, 1, |axis| axis.out),
+            kernel: three(&axes, 1, |axis| axis.kernel),
+            stride: three(&axes, 1, |axis| axis.stride),
+            dilation: three(&axes, 1, |axis| axis.dilation),
+            pad: three(&axes, 0, |axis| axis.pad_before),
         };
-        b.step(Call::Conv2d(params), vec![x, w, bias.unwrap_or(w)], out);
+        let call = kernel::Conv { repr: dtype.repr(), params: params.whole() };
+        let (x, w) = (at.b.root(x), at.b.root(w));
+        let third = bias.map_or(w, |bias| at.b.root(bias));
+        steps.push(at.b.step(Call::Conv(Box::new(call)), vec![x, w, third], out));
+    }
+    at.b.emit(steps, out);
+    if matches!(dtype, DType::F32 | DType::I32 | DType::I64 | DType::U32) {
         Ok(out)
-    }
-
-    pub(super) fn pool(
-        &self,
-        b: &mut Builder<'a>,
-        window: &Window,
-        ceil: bool,
-        pooling: &Pooling,
-    ) -> Result<ValueId, ModelError> {
-        let x = self.input(b, 0, "pooling", "1")?;
-        let shape_x = b.shape(x).to_vec();
-        let (_, spatial) = self.image(&shape_x)?;
-        let kernel: Option<Vec<usize>> = window.kernel.iter().map(|&size| usize::try_from(size).ok()).collect();
-        let kernel =
-            kernel.ok_or_else(|| self.shape("kernel_shape must be positive", format!("{:?}", window.kernel)))?;
-        let axes =
-            window::resolve(window, &spatial, &kernel, ceil).map_err(|reason| self.shape(reason, show(&shape_x)))?;
-        self.pool_axes(b, x, &axes, pooling)
-    }
-
-    pub(super) fn global_average_pool(&self, b: &mut Builder<'a>) -> Result<ValueId, ModelError> {
-        let x = self.input(b, 0, "GlobalAveragePool", "1")?;
-        let (_, spatial) = self.image(b.shape(x))?;
-        let window = Window::default();
-        let axes =
-            window::resolve(&window, &spatial, &spatial, false).map_err(|reason| self.shape(reason, show(&spatial)))?;
-        self.pool_axes(b, x, &axes, &Pooling::Average { count_include_pad: false })
-    }
-
-    fn pool_axes(
-        &self,
-        b: &mut Builder<'a>,
-        x: ValueId,
-        axes: &[window::Axis],
-        pooling: &Pooling,
-    ) -> Result<ValueId, ModelError> {
-        let shape_x = b.shape(x).to_vec();
-        let ([_, _, height, width], _) = self.image(&shape_x)?;
-        let mut shape = shape_x[..2].to_vec();
-        shape.extend(axes.iter().map(|axis| axis.out));
-        let (y, x_axis) = two(axes);
-        let out = self.computed(b, shape.clone(), b.rows(x))?;
-        let len = u(shape.iter().product());
-        let (average, count_include_pad) = match pooling {
-            Pooling::Max => (0, 0),
-            Pooling::Average { count_include_pad } => (1, u32::from(*count_include_pad)),
-        };
-        let params = pool::Params {
-            start: 0,
-            units: units_for(len),
-            len,
-            height: u(height),
-            width: u(width),
-            out_height: u(y.out),
-            out_width: u(x_axis.out),
-            kernel_height: u(y.kernel),
-            kernel_width: u(x_axis.kernel),
-            stride_y: u(y.stride),
-            stride_x: u(x_axis.stride),
-            pad_top: u(y.pad_before),
-            pad_left: u(x_axis.pad_before),
-            pad_bottom: u(y.pad_after),
-            pad_right: u(x_axis.pad_after),
-            dilation_y: u(y.dilation),
-            dilation_x: u(x_axis.dilation),
-            average,
-            count_include_pad,
-        };
-        b.step(Call::Pool(params), vec![x], out);
-        Ok(out)
+    } else {
+        at.map(&[out], dtype, |p, r| wrapped(p, r[0], dtype))
     }
 }
 
-/// Height and width axes; a one-dimensional window has height 1.
-fn two(axes: &[window::Axis]) -> (window::Axis, window::Axis) {
-    if let [y, x] = *axes {
-        (y, x)
-    } else {
-        let one = window::Axis { kernel: 1, stride: 1, dilation: 1, pad_before: 0, pad_after: 0, out: 1 };
-        (one, axes[0])
+pub(super) fn pool(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let window = at.window()?;
+    let ceil = at.flag("ceil_mode");
+    let (_, _, spatial) = at.spatial(&at.shape(x))?;
+    let kernel: Option<Vec<usize>> = window.kernel.iter().map(|&size| usize::try_from(size).ok()).collect();
+    let kernel = kernel.ok_or_else(|| at.wrong("kernel_shape must be positive", format!("{:?}", window.kernel)))?;
+    let found = show(&at.shape(x));
+    let axes = window::resolve(&window, &spatial, &kernel, ceil).map_err(|reason| at.wrong(reason, found))?;
+    pool_by(at, x, &axes)
+}
+
+pub(super) fn global_pool(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let (_, _, spatial) = at.spatial(&at.shape(x))?;
+    let found = show(&spatial);
+    let axes =
+        window::resolve(&Window::default(), &spatial, &spatial, false).map_err(|reason| at.wrong(reason, found))?;
+    pool_by(at, x, &axes)
+}
+
+fn pool_by(at: &mut At<'_, '_>, x: ValueId, axes: &[Axis]) -> Result<Vec<ValueId>, ModelError> {
+    let padded = at.flag("count_include_pad");
+    let column_major = at.flag("storage_order");
+    let dtype = at.dtype(x);
+    match at.node.op.as_str() {
+        "MaxPool" | "GlobalMaxPool" => {
+            let mut outputs = vec![slide(at, x, axes, pooling::Mode::Max, column_major)?];
+            if at.wants(1) {
+                outputs.push(slide(at, x, axes, pooling::Mode::MaxPlace, column_major)?);
+            }
+            Ok(outputs)
+        }
+        "AveragePool" | "GlobalAveragePool" => {
+            at.float_type(x)?;
+            let mode = if padded { pooling::Mode::AveragePadded } else { pooling::Mode::Average };
+            Ok(vec![slide(at, x, axes, mode, false)?])
+        }
+        // The p-th root of the sum of p-th powers.
+        _ => {
+            at.float_type(x)?;
+            #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a small power")]
+            let p_value = at.int("p", 2) as f32;
+            let powers = at.map(&[x], dtype, |p, r| {
+                let size = p.un(Unary::Abs, r[0]);
+                let power = p.f(p_value);
+                p.bin(Binary::Pow, size, power)
+            })?;
+            let sums = slide(at, powers, axes, pooling::Mode::Sum, false)?;
+            Ok(vec![at.map(&[sums], dtype, |p, r| {
+                let root = p.f(1.0 / p_value);
+                p.bin(Binary::Pow, r[0], root)
+            })?])
+        }
     }
+}
+
+fn slide(
+    at: &mut At<'_, '_>,
+    x: ValueId,
+    axes: &[Axis],
+    mode: pooling::Mode,
+    column_major: bool,
+) -> Result<ValueId, ModelError> {
+    let shape_x = at.shape(x);
+    let dtype = at.dtype(x);
+    let mut shape = shape_x[..2].to_vec();
+    shape.extend(axes.iter().map(|axis| axis.out));
+    let dense = at.b.dense(x)?;
+    let out = at.b.computed(if mode == pooling::Mode::MaxPlace { DType::I64 } else { dtype }, shape.clone())?;
+    let mut steps = Vec::new();
+    if !shape.contains(&0) {
+        let len = u(shape.iter().product());
+        let params = pooling::Params {
+            start: 0,
+            units: units_for(len),
+            len,
+            column_major: u32::from(column_major),
+            size: three_sizes(&shape_x[2..]),
+            out: three(axes, 1, |axis| axis.out),
+            kernel: three(axes, 1, |axis| axis.kernel),
+            stride: three(axes, 1, |axis| axis.stride),
+            dilation: three(axes, 1, |axis| axis.dilation),
+            pad: three(axes, 0, |axis| axis.pad_before),
+            pad_after: three(axes, 0, |axis| axis.pad_after),
+        };
+        let call = pooling::Pool { mode, repr: dtype.repr(), params };
+        steps.push(at.b.step(Call::Pool(Box::new(call)), vec![at.b.root(dense)], out));
+    }
+    at.b.emit(steps, out);
+    Ok(out)
 }

@@ -1,20 +1,21 @@
 struct Params {
   start: u32, units: u32,
   batch: u32, m: u32, n: u32, k: u32,
-  a_batch: u32, a_row: u32, a_col: u32,
-  b_batch: u32, b_row: u32, b_col: u32,
+  a_offset: u32, a_batch: u32, a_row: u32, a_col: u32,
+  b_offset: u32, b_batch: u32, b_row: u32, b_col: u32,
+  inner: u32, a_outer: u32, b_outer: u32,
   c_row: u32, c_col: u32, has_c: u32,
   alpha: f32, beta: f32,
 }
 
 @group(0) @binding(0) var<storage, read> p: Params;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read> c: array<f32>;
-@group(0) @binding(4) var<storage, read_write> out: array<f32>;
+@group(0) @binding(1) var<storage, read> a: array<T>;
+@group(0) @binding(2) var<storage, read> b: array<T>;
+@group(0) @binding(3) var<storage, read> c: array<T>;
+@group(0) @binding(4) var<storage, read_write> out: array<T>;
 
-var<workgroup> tile_a: array<f32, TILE_AREA>;
-var<workgroup> tile_b: array<f32, TILE_AREA>;
+var<workgroup> tile_a: array<T, TILE_AREA>;
+var<workgroup> tile_b: array<T, TILE_AREA>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -29,21 +30,21 @@ fn main(
   let col0 = (unit % tiles_n) * TILE;
   let row0 = ((unit / tiles_n) % tiles_m) * TILE;
   let batch = unit / (tiles_n * tiles_m);
-  let a_base = batch * p.a_batch;
-  let b_base = batch * p.b_batch;
+  let a_base = p.a_offset + (batch / p.inner) * p.a_outer + (batch % p.inner) * p.a_batch;
+  let b_base = p.b_offset + (batch / p.inner) * p.b_outer + (batch % p.inner) * p.b_batch;
   let lane_row = (lane / 8u) * 4u;
   let lane_col = (lane % 8u) * 4u;
 
-  var sums: array<vec4<f32>, 4>;
+  var sums: array<vec4<T>, 4>;
   for (var k0 = 0u; k0 < p.k; k0 += DEPTH) {
     for (var i = lane; i < TILE_AREA; i += 64u) {
       // A is kept transposed, so that the inner loop reads both tiles along a row.
       let row = row0 + i % TILE;
       let ka = k0 + i / TILE;
-      tile_a[i] = 0.0;
+      tile_a[i] = T(0);
       if (row < p.m && ka < p.k) { tile_a[i] = a[a_base + row * p.a_row + ka * p.a_col]; }
       let col = col0 + i % TILE;
-      tile_b[i] = 0.0;
+      tile_b[i] = T(0);
       if (col < p.n && ka < p.k) { tile_b[i] = b[b_base + ka * p.b_row + col * p.b_col]; }
     }
     workgroupBarrier();
@@ -51,7 +52,7 @@ fn main(
     for (var i = 0u; i < depth; i++) {
       let ra = i * TILE + lane_row;
       let rb = i * TILE + lane_col;
-      let row_b = vec4<f32>(tile_b[rb], tile_b[rb + 1u], tile_b[rb + 2u], tile_b[rb + 3u]);
+      let row_b = vec4<T>(tile_b[rb], tile_b[rb + 1u], tile_b[rb + 2u], tile_b[rb + 3u]);
       sums[0] += tile_a[ra] * row_b;
       sums[1] += tile_a[ra + 1u] * row_b;
       sums[2] += tile_a[ra + 2u] * row_b;
@@ -60,15 +61,13 @@ fn main(
     workgroupBarrier();
   }
 
-  for (var i = 0u; i < 4u; i++) {
-    let row = row0 + lane_row + i;
-    for (var j = 0u; j < 4u; j++) {
-      let col = col0 + lane_col + j;
-      if (row < p.m && col < p.n) {
-        var value = p.alpha * sums[i][j];
-        if (p.has_c != 0u) { value += p.beta * c[row * p.c_row + col * p.c_col]; }
-        out[(batch * p.m + row) * p.n + col] = value;
-      }
+  for (var r = 0u; r < 4u; r++) {
+    let row = row0 + lane_row + r;
+    if (row >= p.m) { break; }
+    for (var s = 0u; s < 4u; s++) {
+      let col = col0 + lane_col + s;
+      if (col >= p.n) { break; }
+      out[(batch * p.m + row) * p.n + col] = finish(sums[r][s], row, col);
     }
   }
 }

@@ -1,16 +1,21 @@
-//! Batched matrix product with ONNX `Gemm`'s extras: `out = alpha · A·B + beta · C`.
+//! Batched matrix product with ONNX `Gemm`'s extras: `out = alpha · A·B + beta · C`, in floats, or
+//! in whole numbers that wrap (without the extras).
 //!
 //! A, B and C are read through strides, so transposed and broadcast operands need no copy.
-//! Not bit-exact across backends: a shader may fuse multiply and add.
+//! Floats are not bit-exact across backends: a shader may fuse multiply and add.
 
+pub mod cpu;
 pub mod reference;
+
+use super::{Access, Reach, at, long, typed};
+use crate::dtype::Repr;
 
 /// Side of the square of outputs that one workgroup of 64 computes.
 pub const TILE: u32 = 32;
 /// How much of `k` is staged in workgroup memory at a time.
 pub const DEPTH: u32 = 16;
 
-/// `out[batch, m, n]`, contiguous. Strides count elements; 0 broadcasts.
+/// `out[batch, m, n]`, contiguous. Strides and offsets count elements; 0 broadcasts.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Params {
@@ -20,12 +25,18 @@ pub struct Params {
     pub m: u32,
     pub n: u32,
     pub k: u32,
+    pub a_offset: u32,
     pub a_batch: u32,
     pub a_row: u32,
     pub a_col: u32,
+    pub b_offset: u32,
     pub b_batch: u32,
     pub b_row: u32,
     pub b_col: u32,
+    /// Batches are counted as `outer · inner`, with a stride each.
+    pub inner: u32,
+    pub a_outer: u32,
+    pub b_outer: u32,
     pub c_row: u32,
     pub c_col: u32,
     pub has_c: u32,
@@ -33,22 +44,84 @@ pub struct Params {
     pub beta: f32,
 }
 
+#[derive(Clone, Copy, Debug)]
+pub struct Matmul {
+    pub repr: Repr,
+    pub params: Params,
+}
+
 impl Params {
-    /// Workgroups of the whole call.
-    pub fn whole(mut self) -> Self {
-        self.units = self.batch * self.m.div_ceil(TILE) * self.n.div_ceil(TILE);
-        self
+    /// A product of contiguous operands without C.
+    pub fn contiguous(batch: u32, m: u32, n: u32, k: u32) -> Self {
+        Self {
+            start: 0,
+            units: batch * m.div_ceil(TILE) * n.div_ceil(TILE),
+            batch,
+            m,
+            n,
+            k,
+            a_offset: 0,
+            a_batch: m * k,
+            a_row: k,
+            a_col: 1,
+            b_offset: 0,
+            b_batch: k * n,
+            b_row: n,
+            b_col: 1,
+            inner: batch,
+            a_outer: 0,
+            b_outer: 0,
+            c_row: 0,
+            c_col: 0,
+            has_c: 0,
+            alpha: 1.0,
+            beta: 0.0,
+        }
+    }
+
+    /// Where a batch begins in A and in B.
+    pub(super) fn bases(&self, batch: u32) -> (u32, u32) {
+        let (outer, inner) = (batch / self.inner, batch % self.inner);
+        (
+            self.a_offset + outer * self.a_outer + inner * self.a_batch,
+            self.b_offset + outer * self.b_outer + inner * self.b_batch,
+        )
     }
 
     pub fn flops(&self) -> u64 {
         2 * u64::from(self.batch) * u64::from(self.m) * u64::from(self.n) * u64::from(self.k)
     }
+
+    pub(super) fn reach(&self) -> Reach {
+        let shape = vec![at(self.batch / self.inner.max(1)), at(self.inner), at(self.m), at(self.n)];
+        let a = vec![long(self.a_outer), long(self.a_batch), long(self.a_row), 0];
+        let b = vec![long(self.b_outer), long(self.b_batch), 0, long(self.b_col)];
+        let mut a = Access::strided(a).spread(self.k, long(self.a_col));
+        let mut b = Access::strided(b).spread(self.k, long(self.b_row));
+        (a.offset, b.offset) = (long(self.a_offset), long(self.b_offset));
+        let c = Access::strided(vec![0, 0, long(self.c_row), long(self.c_col)]);
+        // Without a C another buffer is bound in its place, and not read.
+        let inputs = if self.has_c == 0 { vec![a, b] } else { vec![a, b, c] };
+        Reach { output: Access::contiguous(&shape), shape, inputs }
+    }
 }
 
-pub fn shader() -> String {
-    format!(
-        "const TILE: u32 = {TILE}u;\nconst DEPTH: u32 = {DEPTH}u;\nconst TILE_AREA: u32 = {}u;\n{}",
+pub fn shader(repr: Repr) -> String {
+    let last = match repr {
+        Repr::F32 => {
+            "fn finish(sum: T, row: u32, col: u32) -> T {\n  var value = p.alpha * sum;\n  \
+             if (p.has_c != 0u) { value += p.beta * c[row * p.c_row + col * p.c_col]; }\n  return value;\n}"
+        }
+        // C is bound all the same, and read so that the binding is not taken away.
+        Repr::I32 | Repr::U32 => {
+            "fn finish(sum: T, row: u32, col: u32) -> T {\n  \
+             if (p.has_c != 0u) { return sum + c[row * p.c_row + col * p.c_col]; }\n  return sum;\n}"
+        }
+    };
+    let body = format!(
+        "const TILE: u32 = {TILE}u;\nconst DEPTH: u32 = {DEPTH}u;\nconst TILE_AREA: u32 = {}u;\n{}\n{last}",
         TILE * DEPTH,
         include_str!("matmul.wgsl")
-    )
+    );
+    typed(repr, &body)
 }

@@ -1,39 +1,80 @@
-//! Max and average pooling over planes of `[height, width]`; global pooling is a window of the
-//! whole plane. Max is bit-exact on every backend and hands NaN on; average is not bit-exact.
+//! Max, sum and average over a sliding window of up to three axes, over planes of `[depth, height,
+//! width]`; global pooling is a window of the whole plane. Max and its places are bit-exact on every
+//! backend and hand NaN on; sums are not bit-exact.
 
 pub mod reference;
 
-/// `len` outputs over any number of planes.
+use super::{Access, Reach, at, long, typed};
+use crate::dtype::Repr;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    Max,
+    /// The place of the largest value in the whole tensor.
+    MaxPlace,
+    Average,
+    /// As `Average`, and what lies in the padding counts.
+    AveragePadded,
+    Sum,
+}
+
+/// `len` outputs over any number of planes; three axes each, the unused ones of size 1.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Params {
     pub start: u32,
     pub units: u32,
     pub len: u32,
-    pub height: u32,
-    pub width: u32,
-    pub out_height: u32,
-    pub out_width: u32,
-    pub kernel_height: u32,
-    pub kernel_width: u32,
-    pub stride_y: u32,
-    pub stride_x: u32,
-    pub pad_top: u32,
-    pub pad_left: u32,
-    pub pad_bottom: u32,
-    pub pad_right: u32,
-    pub dilation_y: u32,
-    pub dilation_x: u32,
-    pub average: u32,
-    pub count_include_pad: u32,
+    /// 1: places are counted with the first spatial axis running fastest.
+    pub column_major: u32,
+    pub size: [u32; 3],
+    pub out: [u32; 3],
+    pub kernel: [u32; 3],
+    pub stride: [u32; 3],
+    pub dilation: [u32; 3],
+    pub pad: [u32; 3],
+    pub pad_after: [u32; 3],
+}
+
+#[derive(Clone, Debug)]
+pub struct Pool {
+    pub mode: Mode,
+    pub repr: Repr,
+    pub params: Params,
 }
 
 impl Params {
+    fn volume(sizes: &[u32; 3]) -> u64 {
+        sizes.iter().fold(1, |volume: u64, &size| volume.saturating_mul(u64::from(size)))
+    }
+
     pub fn flops(&self) -> u64 {
-        u64::from(self.len).saturating_mul(u64::from(self.kernel_height) * u64::from(self.kernel_width))
+        u64::from(self.len).saturating_mul(Self::volume(&self.kernel))
+    }
+
+    pub(super) fn reach(&self) -> Reach {
+        let (plane, out) = (Self::volume(&self.size), Self::volume(&self.out));
+        let planes = u64::from(self.len) / out.max(1);
+        let over = |len: u64| {
+            let len = u32::try_from(len).unwrap_or(u32::MAX);
+            Access::strided(vec![long(len)]).spread(len, 1)
+        };
+        Reach { shape: vec![at(u32::try_from(planes).unwrap_or(0))], inputs: vec![over(plane)], output: over(out) }
     }
 }
 
-pub fn shader() -> String {
-    super::elementwise_shader(include_str!("pool.wgsl"))
+pub fn shader(repr: Repr, mode: Mode) -> String {
+    let nan = if repr == Repr::F32 { "is_nan(v)" } else { "false" };
+    let (result, value) = match mode {
+        Mode::Max => ("T", "best"),
+        Mode::MaxPlace => ("i32", "i32(place)"),
+        Mode::Average => ("T", "total / T(max(1u, seen))"),
+        Mode::AveragePadded => ("T", "total / T(max(1u, padded))"),
+        Mode::Sum => ("T", "total"),
+    };
+    let body = format!(
+        "alias Result = {result};\nfn odd(v: T) -> bool {{ return {nan}; }}\n{}",
+        include_str!("pool.wgsl").replace("RESULT", value)
+    );
+    typed(repr, &body)
 }

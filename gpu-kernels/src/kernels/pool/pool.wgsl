@@ -1,16 +1,12 @@
 struct Params {
-  start: u32, units: u32, len: u32,
-  height: u32, width: u32, out_height: u32, out_width: u32,
-  kernel_height: u32, kernel_width: u32,
-  stride_y: u32, stride_x: u32,
-  pad_top: u32, pad_left: u32, pad_bottom: u32, pad_right: u32,
-  dilation_y: u32, dilation_x: u32,
-  average: u32, count_include_pad: u32,
+  start: u32, units: u32, len: u32, by_columns: u32,
+  size: array<u32, 3>, out: array<u32, 3>, kernel: array<u32, 3>, stride: array<u32, 3>,
+  dilation: array<u32, 3>, pad: array<u32, 3>, pad_after: array<u32, 3>,
 }
 
 @group(0) @binding(0) var<storage, read> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<T>;
+@group(0) @binding(2) var<storage, read_write> out: array<Result>;
 
 @compute @workgroup_size(GROUP)
 fn main(
@@ -21,33 +17,45 @@ fn main(
   let unit = unit_of(p.start, group, groups);
   let i = unit * GROUP + lane;
   if (unit >= p.start + p.units || i >= p.len) { return; }
-  let ox = i % p.out_width;
-  let oy = (i / p.out_width) % p.out_height;
-  let base = (i / (p.out_width * p.out_height)) * p.height * p.width;
+  let ox = i % p.out[2];
+  let oy = (i / p.out[2]) % p.out[1];
+  let oz = (i / (p.out[2] * p.out[1])) % p.out[0];
+  let plane = i / (p.out[2] * p.out[1] * p.out[0]);
+  let base = plane * p.size[0] * p.size[1] * p.size[2];
 
-  var best = 0.0;
+  var best = T(0);
+  var place = 0u;
   // Summed in blocks: one long sum of a large window would lose its last digits.
-  var sum = 0.0;
-  var block = 0.0;
+  var sum = T(0);
+  var block = T(0);
   var seen = 0u;
   var padded = 0u;
-  for (var ky = 0u; ky < p.kernel_height; ky++) {
-    let py = oy * p.stride_y + ky * p.dilation_y;
-    for (var kx = 0u; kx < p.kernel_width; kx++) {
-      let px = ox * p.stride_x + kx * p.dilation_x;
-      if (py < p.height + p.pad_top + p.pad_bottom && px < p.width + p.pad_left + p.pad_right) { padded += 1u; }
-      // A place in the padding wraps to a huge number and fails the bound.
-      let iy = py - p.pad_top;
-      let ix = px - p.pad_left;
-      if (iy < p.height && ix < p.width) {
-        let value = x[base + iy * p.width + ix];
-        if (seen == 0u || (!is_nan(best) && (is_nan(value) || value > best))) { best = value; }
-        block += value;
-        seen += 1u;
-        if (seen % 64u == 0u) { sum += block; block = 0.0; }
+  for (var kz = 0u; kz < p.kernel[0]; kz++) {
+    let pz = oz * p.stride[0] + kz * p.dilation[0];
+    for (var ky = 0u; ky < p.kernel[1]; ky++) {
+      let py = oy * p.stride[1] + ky * p.dilation[1];
+      for (var kx = 0u; kx < p.kernel[2]; kx++) {
+        let px = ox * p.stride[2] + kx * p.dilation[2];
+        if (pz < p.size[0] + p.pad[0] + p.pad_after[0]
+          && py < p.size[1] + p.pad[1] + p.pad_after[1]
+          && px < p.size[2] + p.pad[2] + p.pad_after[2]) { padded += 1u; }
+        // A place in the padding wraps to a huge number and fails the bound.
+        let iz = pz - p.pad[0];
+        let iy = py - p.pad[1];
+        let ix = px - p.pad[2];
+        if (iz < p.size[0] && iy < p.size[1] && ix < p.size[2]) {
+          let value = x[base + (iz * p.size[1] + iy) * p.size[2] + ix];
+          if (seen == 0u || (!odd(best) && (odd(value) || value > best))) {
+            best = value;
+            place = base + select((iz * p.size[1] + iy) * p.size[2] + ix, (ix * p.size[1] + iy) * p.size[0] + iz, p.by_columns != 0u);
+          }
+          block += value;
+          seen += 1u;
+          if (seen % 64u == 0u) { sum += block; block = T(0); }
+        }
       }
     }
   }
-  if (p.average == 0u) { out[i] = best; return; }
-  out[i] = (sum + block) / f32(max(1u, select(seen, padded, p.count_include_pad != 0u)));
+  let total = sum + block;
+  out[i] = RESULT;
 }

@@ -1,48 +1,106 @@
-use super::Params;
+use super::{Mode, Params, Pool};
+use crate::dtype::Repr;
 use crate::kernels::at;
+use crate::parallel;
+
+const SHARE: usize = 1 << 12;
 
 /// The whole pooling; `start` and `units` are ignored.
-pub fn run(p: &Params, x: &[f32], out: &mut [f32]) {
-    let plane = at(p.height * p.width);
-    let out_plane = at(p.out_height * p.out_width);
-    for (i, out) in out.iter_mut().enumerate() {
-        let (oy, ox) = (i % out_plane / at(p.out_width), i % at(p.out_width));
-        *out = window(p, &x[i / out_plane * plane..][..plane], oy, ox);
-    }
+pub fn run(call: &Pool, x: &[u32], out: &mut [u32]) {
+    let p = &call.params;
+    let plane: usize = p.size.iter().map(|&size| at(size)).product();
+    let out_plane: usize = p.out.iter().map(|&size| at(size)).product();
+    parallel::chunks(&mut out[..at(p.len)], SHARE, |first, chunk| {
+        for (i, out) in chunk.iter_mut().enumerate() {
+            let i = first + i;
+            let window = Window { call, base: i / out_plane * plane, place: i % out_plane };
+            *out = match call.repr {
+                Repr::F32 => window.float(x),
+                Repr::I32 => window.whole(x, |a, b| a.cast_signed() > b.cast_signed()),
+                Repr::U32 => window.whole(x, |a, b| a > b),
+            };
+        }
+    });
 }
 
-fn window(p: &Params, x: &[f32], oy: usize, ox: usize) -> f32 {
-    let (mut best, mut sum, mut block) = (0.0f32, 0.0f32, 0.0f32);
-    let (mut seen, mut padded) = (0u32, 0u32);
-    for ky in 0..at(p.kernel_height) {
-        let py = oy * at(p.stride_y) + ky * at(p.dilation_y);
-        for kx in 0..at(p.kernel_width) {
-            let px = ox * at(p.stride_x) + kx * at(p.dilation_x);
-            if py < at(p.height + p.pad_top + p.pad_bottom) && px < at(p.width + p.pad_left + p.pad_right) {
-                padded += 1;
-            }
-            let (Some(iy), Some(ix)) = (py.checked_sub(at(p.pad_top)), px.checked_sub(at(p.pad_left))) else {
-                continue;
-            };
-            if iy < at(p.height) && ix < at(p.width) {
-                let value = x[iy * at(p.width) + ix];
-                if seen == 0 || (!best.is_nan() && (value.is_nan() || value > best)) {
-                    best = value;
-                }
-                block += value;
-                seen += 1;
-                if seen % 64 == 0 {
-                    sum += block;
-                    block = 0.0;
+struct Window<'a> {
+    call: &'a Pool,
+    base: usize,
+    place: usize,
+}
+
+impl Window<'_> {
+    /// Calls `each(place, column_major_place)` for what lies inside; returns how many places the
+    /// padded tensor has in the window.
+    fn each(&self, mut each: impl FnMut(usize, usize)) -> u32 {
+        let p = &self.call.params;
+        let [_, out_height, out_width] = p.out.map(at);
+        let o = [self.place / (out_height * out_width), self.place / out_width % out_height, self.place % out_width];
+        let [depth, height, width] = p.size.map(at);
+        let mut padded = 0;
+        for kz in 0..at(p.kernel[0]) {
+            let (z, z_counts) = inside(p, 0, o[0], kz);
+            for ky in 0..at(p.kernel[1]) {
+                let (y, y_counts) = inside(p, 1, o[1], ky);
+                for kx in 0..at(p.kernel[2]) {
+                    let (x, x_counts) = inside(p, 2, o[2], kx);
+                    padded += u32::from(z_counts && y_counts && x_counts);
+                    if let (Some(z), Some(y), Some(x)) = (z, y, x) {
+                        each(self.base + (z * height + y) * width + x, self.base + (x * height + y) * depth + z);
+                    }
                 }
             }
         }
+        padded
     }
-    if p.average == 0 {
-        return best;
+
+    fn float(&self, x: &[u32]) -> u32 {
+        let (mut best, mut place) = (0.0f32, 0);
+        let (mut sum, mut block, mut seen) = (0.0f32, 0.0f32, 0u32);
+        let padded = self.each(|at, column| {
+            let value = f32::from_bits(x[at]);
+            if seen == 0 || (!best.is_nan() && (value.is_nan() || value > best)) {
+                best = value;
+                place = if self.call.params.column_major == 0 { at } else { column };
+            }
+            block += value;
+            seen += 1;
+            if seen.is_multiple_of(64) {
+                sum += block;
+                block = 0.0;
+            }
+        });
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::as_conversions,
+            reason = "a window has far fewer than 2^24 places"
+        )]
+        let over = |count: u32| ((sum + block) / count.max(1) as f32).to_bits();
+        match self.call.mode {
+            Mode::Max => best.to_bits(),
+            Mode::MaxPlace => u32::try_from(place).unwrap_or(u32::MAX),
+            Mode::Average => over(seen),
+            Mode::AveragePadded => over(padded),
+            Mode::Sum => (sum + block).to_bits(),
+        }
     }
-    let count = if p.count_include_pad == 0 { seen } else { padded };
-    #[expect(clippy::cast_precision_loss, reason = "a window has far fewer than 2^24 places")]
-    let count = count.max(1) as f32;
-    (sum + block) / count
+
+    /// Whole numbers are only asked for their largest.
+    fn whole(&self, x: &[u32], above: impl Fn(u32, u32) -> bool) -> u32 {
+        let mut best: Option<(u32, usize)> = None;
+        self.each(|at, column| {
+            if best.is_none_or(|(kept, _)| above(x[at], kept)) {
+                best = Some((x[at], if self.call.params.column_major == 0 { at } else { column }));
+            }
+        });
+        let (value, place) = best.unwrap_or_default();
+        if self.call.mode == Mode::MaxPlace { u32::try_from(place).unwrap_or(u32::MAX) } else { value }
+    }
+}
+
+/// Where tap `k` of output `o` reads along an axis, if inside; and whether the padded axis has it.
+fn inside(p: &Params, axis: usize, o: usize, k: usize) -> (Option<usize>, bool) {
+    let padded = o * at(p.stride[axis]) + k * at(p.dilation[axis]);
+    let place = padded.checked_sub(at(p.pad[axis])).filter(|&place| place < at(p.size[axis]));
+    (place, padded < at(p.size[axis] + p.pad[axis] + p.pad_after[axis]))
 }

@@ -1,10 +1,12 @@
-//! Softmax along one axis of `[outer, axis, inner]`, a workgroup a row, shifted by the row's
-//! maximum so that nothing overflows. A NaN makes its row NaN. Not bit-exact (exponential, order
-//! of the sum).
+//! Softmax and its logarithm along one axis of `[outer, axis, inner]`, a workgroup a line, shifted
+//! by the line's maximum so that nothing overflows. A NaN makes its line NaN. Not bit-exact
+//! (exponential, order of the sum).
 
 pub mod reference;
 
-/// `units` is `outer · inner`: one row each.
+use super::{Access, Reach, at, long};
+
+/// `units` is `outer · inner`: one line each.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Params {
@@ -12,14 +14,18 @@ pub struct Params {
     pub units: u32,
     pub axis: u32,
     pub inner: u32,
+    /// 1 for the logarithm.
+    pub log: u32,
 }
 
 impl Params {
     pub fn flops(&self) -> u64 {
         5 * u64::from(self.units) * u64::from(self.axis)
     }
-}
 
-pub fn shader() -> String {
-    super::elementwise_shader(include_str!("softmax.wgsl"))
+    pub(super) fn reach(&self) -> Reach {
+        let shape = vec![at(self.units / self.inner.max(1)), at(self.inner)];
+        let line = || Access::strided(vec![long(self.axis) * long(self.inner), 1]).spread(self.axis, long(self.inner));
+        Reach { shape, inputs: vec![line()], output: line() }
+    }
 }

@@ -1,4 +1,4 @@
-struct Params { start: u32, units: u32, axis: u32, inner: u32 }
+struct Params { start: u32, units: u32, axis: u32, inner: u32, log: u32 }
 
 @group(0) @binding(0) var<storage, read> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -16,7 +16,7 @@ fn main(
   if (unit >= p.start + p.units) { return; }
   let base = (unit / p.inner) * p.axis * p.inner + unit % p.inner;
 
-  // The first element stands for a lane that has none: it is in the row, so the maximum is unharmed.
+  // The first element stands for a lane that has none: it is in the line, so the maximum is unharmed.
   var best = x[base];
   for (var i = lane; i < p.axis; i += GROUP) {
     let v = x[base + i * p.inner];
@@ -37,8 +37,9 @@ fn main(
 
   var sum = 0.0;
   for (var i = lane; i < p.axis; i += GROUP) {
-    let e = exp(x[base + i * p.inner] - top);
-    out[base + i * p.inner] = e;
+    let shifted = x[base + i * p.inner] - top;
+    let e = exp(shifted);
+    out[base + i * p.inner] = select(e, shifted, p.log != 0u);
     sum += e;
   }
   partial[lane] = sum;
@@ -48,7 +49,9 @@ fn main(
     workgroupBarrier();
   }
   let total = partial[0];
+  let logarithm = log(total);
   for (var i = lane; i < p.axis; i += GROUP) {
-    out[base + i * p.inner] = out[base + i * p.inner] / total;
+    let v = out[base + i * p.inner];
+    out[base + i * p.inner] = select(v / total, v - logarithm, p.log != 0u);
   }
 }

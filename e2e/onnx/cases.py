@@ -1,0 +1,51 @@
+"""Writes ONNX's own backend node cases into a folder: a folder a case, with `model.onnx` and its data sets.
+
+    python3 cases.py FOLDER
+
+The cases are those that the PyPI package `onnx` carries as code.
+"""
+
+import pathlib
+import sys
+
+import onnx
+from onnx import numpy_helper
+from onnx.backend.test.case.node import collect_testcases
+
+
+def write(path, value, info):
+    if isinstance(value, onnx.TensorProto):
+        proto = value
+    elif info.type.HasField("sequence_type"):
+        proto = numpy_helper.from_list(value, info.name)
+    elif info.type.HasField("optional_type"):
+        proto = numpy_helper.from_optional(value, info.name)
+    elif info.type.HasField("map_type"):
+        proto = numpy_helper.from_dict(value, info.name)
+    else:
+        proto = numpy_helper.from_array(value, info.name)
+    path.write_bytes(proto.SerializeToString())
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    for case in collect_testcases(None):
+        if case.model is None or case.data_sets is None:
+            continue
+        at = folder / case.name
+        at.mkdir(parents=True, exist_ok=True)
+        (at / "model.onnx").write_bytes(case.model.SerializeToString())
+        (at / "tolerance").write_text(f"{case.rtol} {case.atol}")
+        for index, (inputs, outputs) in enumerate(case.data_sets):
+            data = at / f"test_data_set_{index}"
+            data.mkdir(exist_ok=True)
+            for kind, values, infos in (
+                ("input", inputs, case.model.graph.input),
+                ("output", outputs, case.model.graph.output),
+            ):
+                for place, (value, info) in enumerate(zip(values, infos)):
+                    write(data / f"{kind}_{place}.pb", value, info)
+    (folder / "VERSION").write_text(onnx.__version__)
+
+
+main()

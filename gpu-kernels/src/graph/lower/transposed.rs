@@ -1,0 +1,93 @@
+//! Transposed convolution, as a convolution of the image with gaps put in, by the weights turned
+//! around.
+
+use super::super::ModelError;
+use super::super::error::show;
+use super::super::plan::{ValueId, long};
+use super::super::window::{AutoPad, Window};
+use super::at::At;
+use super::image::convolve;
+use super::movement::{spaced, zero};
+
+pub(super) fn conv_transpose(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (x, w) = (at.input(0)?, at.input(1)?);
+    let bias = at.optional(2)?;
+    let window = at.window()?;
+    let groups = at.groups()?;
+    let (shape_x, shape_w) = (at.shape(x), at.shape(w));
+    let (_, channels, spatial) = at.spatial(&shape_x)?;
+    let (rows, per_group, kernel) = at.spatial(&shape_w)?;
+    let rank = spatial.len();
+    let found = format!("{} with weights {}", show(&shape_x), show(&shape_w));
+    if rows != channels || channels % groups != 0 || kernel.len() != rank {
+        return Err(at.wrong("the channels, groups and weights of a convolution do not fit", found));
+    }
+    let list = |given: &[i64], default: i64, len: usize| match given {
+        [] => Some(vec![default; len]),
+        _ if given.len() == len && given.iter().all(|value| (0..1 << 24).contains(value)) => Some(given.to_vec()),
+        _ => None,
+    };
+    let extra = at.ints("output_padding").unwrap_or_default();
+    let lists = || {
+        Some((
+            list(&window.strides, 1, rank)?,
+            list(&window.dilations, 1, rank)?,
+            list(&window.pads, 0, 2 * rank)?,
+            list(&extra, 0, rank)?,
+        ))
+    };
+    let (strides, dilations, mut pads, extra) = lists()
+        .ok_or_else(|| at.wrong("strides, dilations and pads must have an entry a spatial axis", found.clone()))?;
+    if strides.contains(&0) || dilations.contains(&0) {
+        return Err(at.wrong("strides and dilations must be at least 1", found));
+    }
+    let wanted = match (at.ints("output_shape"), window.auto_pad) {
+        (Some(shape), _) => shape.get(shape.len().saturating_sub(rank)..).map(<[i64]>::to_vec),
+        (None, AutoPad::SameUpper | AutoPad::SameLower) => {
+            Some(spatial.iter().zip(&strides).map(|(&size, stride)| long(size) * stride).collect())
+        }
+        (None, AutoPad::Explicit | AutoPad::Valid) => None,
+    };
+    let (mut before, mut after) = (vec![0, 0], vec![0, 0]);
+    for i in 0..rank {
+        let reach = dilations[i] * (long(kernel[i]) - 1);
+        if let Some(wanted) = wanted.as_ref().and_then(|wanted| wanted.get(i)) {
+            let total = strides[i] * (long(spatial[i]) - 1) + extra[i] + reach + 1 - wanted;
+            // What the output lacks is put at its end.
+            let (small, large) = if total < 0 { (0, total) } else { (total / 2, total - total / 2) };
+            let upper = total < 0 || window.auto_pad == AutoPad::SameUpper;
+            (pads[i], pads[rank + i]) = if upper { (small, large) } else { (large, small) };
+        }
+        before.push(reach - pads[i]);
+        after.push(reach - pads[rank + i] + extra[i]);
+    }
+    let turned = turned(at, w, groups, rows / groups, per_group, &kernel)?;
+    let zero = zero(at, at.dtype(x))?;
+    let spacing: Vec<i64> = [1, 1].into_iter().chain(strides).collect();
+    let wide = spaced(at, x, &before, &after, &spacing, zero)?;
+    let plain = Window { dilations, ..Window::default() };
+    Ok(vec![convolve(at, wide, turned, bias, &plain, groups)?])
+}
+
+/// The weights `[in, out a group, …]` as a convolution's `[out, in a group, …]`, each window turned.
+fn turned(
+    at: &mut At<'_, '_>,
+    w: ValueId,
+    groups: usize,
+    rows: usize,
+    per_group: usize,
+    kernel: &[usize],
+) -> Result<ValueId, ModelError> {
+    let (of, mut offset, own) = at.b.place(w);
+    let mut shape = vec![groups, per_group, rows];
+    let mut walked = vec![own[0] * long(rows), own[1], own[0]];
+    for (&size, &stride) in kernel.iter().zip(&own[2..]) {
+        offset += (long(size) - 1) * stride;
+        shape.push(size);
+        walked.push(-stride);
+    }
+    let view = at.b.view(at.dtype(w), shape, (of, offset, walked))?;
+    let mut target = vec![groups * per_group, rows];
+    target.extend_from_slice(kernel);
+    at.b.reshaped(view, target)
+}

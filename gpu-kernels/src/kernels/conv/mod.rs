@@ -1,0 +1,90 @@
+//! Convolution over `[n, channels, depth, height, width]` with groups, strides, asymmetric padding
+//! and dilation, in floats or in whole numbers that wrap. Fewer axes come as size 1.
+//!
+//! With channels enough it runs as a matrix product whose right side is read from the image as it
+//! goes; else one invocation an output. Floats are not bit-exact across backends (fused
+//! multiply-add, order of the sum).
+
+pub mod cpu;
+pub mod reference;
+
+use super::matmul::{DEPTH, TILE};
+use super::{Access, Reach, at, long, typed, units_for};
+use crate::dtype::Repr;
+
+/// Padding after is implied by the output's size.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Params {
+    pub start: u32,
+    pub units: u32,
+    pub n: u32,
+    pub groups: u32,
+    /// Input channels of a group.
+    pub channels: u32,
+    /// Output channels of a group.
+    pub filters: u32,
+    pub has_bias: u32,
+    pub size: [u32; 3],
+    pub out: [u32; 3],
+    pub kernel: [u32; 3],
+    pub stride: [u32; 3],
+    pub dilation: [u32; 3],
+    pub pad: [u32; 3],
+}
+
+#[derive(Clone, Debug)]
+pub struct Conv {
+    pub repr: Repr,
+    pub params: Params,
+}
+
+/// Channels from which on a matrix product pays.
+const TILED: u32 = 8;
+
+impl Params {
+    pub(super) fn volume(sizes: &[u32; 3]) -> u32 {
+        sizes.iter().product()
+    }
+
+    pub fn is_tiled(&self) -> bool {
+        self.filters >= TILED && self.channels * Self::volume(&self.kernel) >= TILED
+    }
+
+    pub fn whole(mut self) -> Self {
+        let plane = Self::volume(&self.out);
+        self.units = if self.is_tiled() {
+            self.n * self.groups * self.filters.div_ceil(TILE) * plane.div_ceil(TILE)
+        } else {
+            units_for(self.n * self.groups * self.filters * plane)
+        };
+        self
+    }
+
+    pub fn flops(&self) -> u64 {
+        let outputs = u64::from(self.n) * u64::from(self.groups * self.filters) * u64::from(Self::volume(&self.out));
+        2 * outputs * u64::from(self.channels) * u64::from(Self::volume(&self.kernel))
+    }
+
+    pub(super) fn reach(&self) -> Reach {
+        let image = self.groups * self.channels * Self::volume(&self.size);
+        let result = self.groups * self.filters * Self::volume(&self.out);
+        let weights = self.groups * self.filters * self.channels * Self::volume(&self.kernel);
+        let over = |len: u32| Access::strided(vec![long(len)]).spread(len, 1);
+        Reach {
+            shape: vec![at(self.n)],
+            inputs: vec![over(image), Access::all(1, at(weights)), Access::all(1, at(self.groups * self.filters))],
+            output: over(result),
+        }
+    }
+}
+
+pub fn shader(repr: Repr, tiled: bool) -> String {
+    let main = if tiled { include_str!("tiled.wgsl") } else { include_str!("direct.wgsl") };
+    let body = format!(
+        "const TILE: u32 = {TILE}u;\nconst DEPTH: u32 = {DEPTH}u;\nconst TILE_AREA: u32 = {}u;\n{}\n{main}",
+        TILE * DEPTH,
+        include_str!("conv.wgsl")
+    );
+    typed(repr, &body)
+}

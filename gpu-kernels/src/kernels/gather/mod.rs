@@ -1,0 +1,45 @@
+//! Values read at places that other values name, along one axis or several: `Gather`,
+//! `GatherElements` and `GatherND` alike. Negative places count from the end; what lies outside is
+//! brought to the nearest place inside.
+
+pub mod reference;
+
+use super::map::View;
+use super::{Access, MAX_RANK, Reach, at};
+
+/// `len` outputs of `shape`; each reads `depth` indices, `index_stride` apart.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Params {
+    pub start: u32,
+    pub units: u32,
+    pub len: u32,
+    pub rank: u32,
+    pub depth: u32,
+    pub index_stride: i32,
+    pub shape: [u32; MAX_RANK],
+    pub data: View,
+    pub indices: View,
+    /// Size and stride of each axis of the data that an index chooses along.
+    pub sizes: [u32; MAX_RANK],
+    pub steps: [i32; MAX_RANK],
+}
+
+impl Params {
+    pub(super) fn reach(&self) -> Reach {
+        let rank = at(self.rank);
+        let shape: Vec<usize> = self.shape[..rank].iter().map(|&size| at(size)).collect();
+        let access = |view: &View| Access {
+            offset: i64::from(view.offset),
+            strides: view.strides[..rank].iter().map(|&stride| i64::from(stride)).collect(),
+            low: 0,
+            high: 0,
+        };
+        let mut data = access(&self.data);
+        for (&size, &step) in self.sizes.iter().zip(&self.steps).take(at(self.depth)) {
+            data = data.spread(size, i64::from(step));
+        }
+        let indices = access(&self.indices).spread(self.depth, i64::from(self.index_stride));
+        Reach { output: Access::contiguous(&shape), shape, inputs: vec![data, indices] }
+    }
+}

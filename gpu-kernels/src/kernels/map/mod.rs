@@ -1,0 +1,212 @@
+//! One output value from one value of each input, by a small straight-line program: every
+//! elementwise operator, and, with the empty program, every copy. Inputs and output are read and
+//! written through strides, so a transposed, sliced or broadcast operand needs no copy of its own.
+//!
+//! The shader is written from the program; constants come with the parameters, so programs that
+//! differ in them share a pipeline. Arithmetic on integers wraps. Add, subtract and multiply are
+//! bit-exact on normal floats unless a backend fuses them; `DivExact` always is.
+
+pub mod program;
+pub mod reference;
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use super::{MAX_RANK, Reach, units_for};
+use crate::dtype::Repr;
+pub use program::{Binary, Inst, Program, Reg, Unary};
+
+/// Most inputs: a shader may see eight buffers, and two are the parameters and the output.
+pub const INPUTS_MAX: usize = 6;
+/// Most constants of a program.
+pub const CONSTS_MAX: usize = 16;
+
+/// Where the elements of an iteration lie in a buffer.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct View {
+    pub offset: i32,
+    pub strides: [i32; MAX_RANK],
+}
+
+/// `len` elements of `shape`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Params {
+    pub start: u32,
+    pub units: u32,
+    pub len: u32,
+    pub rank: u32,
+    pub shape: [u32; MAX_RANK],
+    pub consts: [u32; CONSTS_MAX],
+    pub out: View,
+    pub inputs: [View; INPUTS_MAX],
+}
+
+/// A program over views.
+#[derive(Clone, Debug)]
+pub struct Map {
+    pub program: Arc<Program>,
+    pub params: Params,
+}
+
+/// What a pipeline is kept under.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    pub insts: Vec<Inst>,
+    pub rank: u32,
+}
+
+impl Map {
+    /// `views` are the inputs' and, last, the output's, over `shape`. Axes that all views walk
+    /// alike are merged.
+    pub fn new(program: Program, shape: &[usize], views: &[(i64, Vec<i64>)]) -> Option<Self> {
+        let (shape, views) = merge(shape, views);
+        if shape.len() > MAX_RANK || program.consts.len() > CONSTS_MAX || views.len() > INPUTS_MAX + 1 {
+            return None;
+        }
+        let len = u32::try_from(shape.iter().product::<usize>()).ok()?;
+        let view = |(offset, strides): &(i64, Vec<i64>)| {
+            let mut view = View { offset: i32::try_from(*offset).ok()?, ..View::default() };
+            for (slot, stride) in view.strides.iter_mut().zip(strides) {
+                *slot = i32::try_from(*stride).ok()?;
+            }
+            Some(view)
+        };
+        let (out, inputs) = views.split_last()?;
+        let mut params = Params {
+            start: 0,
+            units: units_for(len),
+            len,
+            rank: u32::try_from(shape.len()).ok()?,
+            shape: [1; MAX_RANK],
+            consts: [0; CONSTS_MAX],
+            out: view(out)?,
+            inputs: [View::default(); INPUTS_MAX],
+        };
+        for (slot, size) in params.shape.iter_mut().zip(&shape) {
+            *slot = u32::try_from(*size).ok()?;
+        }
+        for (slot, given) in params.inputs.iter_mut().zip(inputs) {
+            *slot = view(given)?;
+        }
+        params.consts[..program.consts.len()].copy_from_slice(&program.consts);
+        Some(Self { program: Arc::new(program), params })
+    }
+
+    pub fn flops(&self) -> u64 {
+        u64::from(self.params.len) * self.program.operations()
+    }
+
+    pub(super) fn reach(&self) -> Reach {
+        let p = &self.params;
+        let rank = super::at(p.rank);
+        let access = |view: &View| super::Access {
+            offset: i64::from(view.offset),
+            strides: view.strides[..rank].iter().map(|&stride| i64::from(stride)).collect(),
+            low: 0,
+            high: 0,
+        };
+        Reach {
+            shape: p.shape[..rank].iter().map(|&size| super::at(size)).collect(),
+            inputs: p.inputs[..self.program.loads()].iter().map(access).collect(),
+            output: access(&p.out),
+        }
+    }
+}
+
+impl Key {
+    pub fn of(map: &Map) -> Self {
+        Self { insts: map.program.insts.clone(), rank: map.params.rank }
+    }
+}
+
+/// Joins neighbouring axes that every view walks as one, and drops those of size 1.
+pub(crate) fn merge(shape: &[usize], views: &[(i64, Vec<i64>)]) -> (Vec<usize>, Vec<(i64, Vec<i64>)>) {
+    let mut merged: Vec<usize> = Vec::new();
+    let mut result: Vec<(i64, Vec<i64>)> = views.iter().map(|(offset, _)| (*offset, Vec::new())).collect();
+    for (axis, &size) in shape.iter().enumerate().filter(|(_, size)| **size != 1) {
+        let long = i64::try_from(size).unwrap_or(i64::MAX);
+        let joins = !merged.is_empty()
+            && result.iter().zip(views).all(|((_, walked), (_, strides))| {
+                walked.last().is_some_and(|&last| last == strides[axis].saturating_mul(long))
+            });
+        if joins {
+            if let Some(last) = merged.last_mut() {
+                *last *= size;
+            }
+        } else {
+            merged.push(size);
+        }
+        for ((_, walked), (_, strides)) in result.iter_mut().zip(views) {
+            match walked.last_mut() {
+                Some(last) if joins => *last = strides[axis],
+                _ => walked.push(strides[axis]),
+            }
+        }
+    }
+    if merged.is_empty() {
+        merged.push(shape.iter().product());
+        result.iter_mut().for_each(|(_, strides)| strides.push(0));
+    }
+    (merged, result)
+}
+
+/// The WGSL of one program over views of one rank.
+pub fn shader(key: &Key) -> String {
+    let reprs = program::reprs(&key.insts);
+    let mut text = String::from(concat!(
+        "struct View { offset: i32, strides: array<i32, MAX_RANK> }\n",
+        "struct Params { start: u32, units: u32, len: u32, rank: u32, shape: array<u32, MAX_RANK>, ",
+        "consts: array<u32, 16>, out: View, inputs: array<View, 6> }\n",
+        "@group(0) @binding(0) var<storage, read> p: Params;\n",
+    ));
+    let mut loads = 0;
+    for inst in &key.insts {
+        if let Inst::Load(input, repr) = inst {
+            let _infallible = writeln!(
+                text,
+                "@group(0) @binding({}) var<storage, read> in{input}: array<{}>;",
+                input + 1,
+                repr.wgsl()
+            );
+            loads = loads.max(input + 1);
+        }
+    }
+    let result = reprs.last().copied().unwrap_or(Repr::U32);
+    let _infallible = writeln!(
+        text,
+        "@group(0) @binding({}) var<storage, read_write> out: array<{}>;\n{}\n{}",
+        loads + 1,
+        result.wgsl(),
+        include_str!("map.wgsl"),
+        concat!(
+            "@compute @workgroup_size(GROUP)\n",
+            "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, ",
+            "@builtin(local_invocation_index) lane: u32) {\n",
+            "  let unit = unit_of(p.start, group, groups);\n",
+            "  let i = unit * GROUP + lane;\n",
+            "  if (unit >= p.start + p.units || i >= p.len) { return; }",
+        )
+    );
+    let places: Vec<String> = (0..loads).map(|input| format!("inputs[{input}]")).collect();
+    for (name, view) in
+        places.iter().map(|view| (view.replace(['[', ']'], ""), view.as_str())).chain([("o".to_owned(), "out")])
+    {
+        let _infallible = writeln!(text, "  var {name} = p.{view}.offset;");
+    }
+    text.push_str("  var rest = i;\n");
+    for axis in (0..key.rank).rev() {
+        let coordinate = if axis == 0 { "rest".to_owned() } else { format!("rest % p.shape[{axis}]") };
+        let _infallible = writeln!(text, "  {{ let c = i32({coordinate});");
+        for input in 0..loads {
+            let _infallible = writeln!(text, "    inputs{input} += c * p.inputs[{input}].strides[{axis}];");
+        }
+        let _infallible = writeln!(text, "    o += c * p.out.strides[{axis}]; rest /= p.shape[{axis}]; }}");
+    }
+    for (index, (inst, repr)) in key.insts.iter().zip(&reprs).enumerate() {
+        let _infallible = writeln!(text, "  let r{index}: {} = {};", repr.wgsl(), inst.wgsl(&reprs));
+    }
+    let _infallible = writeln!(text, "  out[o] = r{};\n}}", key.insts.len().saturating_sub(1));
+    text
+}

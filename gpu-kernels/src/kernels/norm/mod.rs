@@ -1,0 +1,29 @@
+//! Lines of `axis` values brought to mean 0 and variance 1, or, without the mean, to mean square 1:
+//! what layer, instance, group and RMS normalization do before their scale. A workgroup a line; the
+//! variance is taken around the mean, in a second pass, so that nothing cancels.
+
+pub mod reference;
+
+use super::{Access, Reach, at, long};
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Params {
+    pub start: u32,
+    pub units: u32,
+    pub axis: u32,
+    /// 1: the mean is taken off.
+    pub centred: u32,
+    pub epsilon: f32,
+}
+
+impl Params {
+    pub fn flops(&self) -> u64 {
+        6 * u64::from(self.units) * u64::from(self.axis)
+    }
+
+    pub(super) fn reach(&self) -> Reach {
+        let line = || Access::strided(vec![long(self.axis)]).spread(self.axis, 1);
+        Reach { shape: vec![at(self.units)], inputs: vec![line()], output: line() }
+    }
+}

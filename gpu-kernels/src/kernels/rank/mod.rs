@@ -1,0 +1,46 @@
+//! The places of the `k` largest or smallest values along one axis of `[outer, axis, inner]`, in
+//! order; of equal ones the first comes first. Every element counts how many come before it, so
+//! that no invocation waits for another: `axis²` comparisons a line.
+
+pub mod reference;
+
+use super::{Access, Reach, at, long, typed};
+use crate::dtype::Repr;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Params {
+    pub start: u32,
+    pub units: u32,
+    /// `outer · axis · inner`.
+    pub len: u32,
+    pub axis: u32,
+    pub inner: u32,
+    pub k: u32,
+    /// 1: the largest.
+    pub largest: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct Rank {
+    pub repr: Repr,
+    pub params: Params,
+}
+
+impl Params {
+    pub fn flops(&self) -> u64 {
+        u64::from(self.len) * u64::from(self.axis)
+    }
+
+    pub(super) fn reach(&self) -> Reach {
+        let lines = at(self.len / (self.axis * self.inner).max(1));
+        let line =
+            |count: u32| Access::strided(vec![long(count) * long(self.inner), 1]).spread(count, long(self.inner));
+        Reach { shape: vec![lines, at(self.inner)], inputs: vec![line(self.axis)], output: line(self.k) }
+    }
+}
+
+pub fn shader(repr: Repr) -> String {
+    let nan = if repr == Repr::F32 { "is_nan(v)" } else { "false" };
+    typed(repr, &format!("fn odd(v: T) -> bool {{ return {nan}; }}\n{}", include_str!("rank.wgsl")))
+}

@@ -1,0 +1,132 @@
+//! Sums, products, extremes and their places over any axes, read through strides. A long reduction
+//! takes a workgroup a result and is not summed in order; a short one an invocation. Extremes and
+//! places are bit-exact on every backend and hand NaN on; float sums are not bit-exact.
+
+pub mod reference;
+
+use super::map::View;
+use super::{Access, MAX_RANK, Reach, at, units_for};
+use crate::dtype::Repr;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    Sum,
+    Prod,
+    Max,
+    Min,
+    SumSquare,
+    SumAbs,
+    /// The place of the largest value, the first of equal ones.
+    ArgMax,
+    ArgMin,
+    ArgMaxLast,
+    ArgMinLast,
+}
+
+impl Op {
+    pub fn is_place(self) -> bool {
+        matches!(self, Self::ArgMax | Self::ArgMin | Self::ArgMaxLast | Self::ArgMinLast)
+    }
+}
+
+/// From this length on a workgroup works on one result.
+const WIDE: u32 = 64;
+
+/// `len` results of `red_len` values each.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Params {
+    pub start: u32,
+    pub units: u32,
+    pub len: u32,
+    pub rank: u32,
+    pub red_rank: u32,
+    pub red_len: u32,
+    pub shape: [u32; MAX_RANK],
+    pub red_shape: [u32; MAX_RANK],
+    /// Where a result's values begin.
+    pub view: View,
+    pub red_strides: [i32; MAX_RANK],
+}
+
+#[derive(Clone, Debug)]
+pub struct Reduce {
+    pub op: Op,
+    pub repr: Repr,
+    pub params: Params,
+}
+
+/// What a pipeline is kept under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    pub op: Op,
+    pub repr: Repr,
+    pub wide: bool,
+}
+
+impl Reduce {
+    pub(super) fn key(&self) -> Key {
+        Key { op: self.op, repr: self.repr, wide: self.params.is_wide() }
+    }
+}
+
+impl Params {
+    pub fn is_wide(&self) -> bool {
+        self.red_len >= WIDE
+    }
+
+    pub fn whole(mut self) -> Self {
+        self.units = if self.is_wide() { self.len } else { units_for(self.len) };
+        self
+    }
+
+    pub fn flops(&self) -> u64 {
+        u64::from(self.len) * u64::from(self.red_len)
+    }
+
+    pub(super) fn reach(&self) -> Reach {
+        let rank = at(self.rank);
+        let shape: Vec<usize> = self.shape[..rank].iter().map(|&size| at(size)).collect();
+        let mut input = Access {
+            offset: i64::from(self.view.offset),
+            strides: self.view.strides[..rank].iter().map(|&stride| i64::from(stride)).collect(),
+            low: 0,
+            high: 0,
+        };
+        for (&size, &stride) in self.red_shape.iter().zip(&self.red_strides).take(at(self.red_rank)) {
+            input = input.spread(size, i64::from(stride));
+        }
+        Reach { output: Access::contiguous(&shape), shape, inputs: vec![input] }
+    }
+}
+
+pub fn shader(key: Key) -> String {
+    let (t, float) = (key.repr.wgsl(), key.repr == Repr::F32);
+    let nan = |name: &str| if float { format!("is_nan({name})") } else { "false".to_owned() };
+    let better = |sign: &str| format!("(!{} && ({} || b {sign} a))", nan("a"), nan("b"));
+    let (lift, combine) = match key.op {
+        Op::Sum => ("v", "a + b".to_owned()),
+        Op::Prod => ("v", "a * b".to_owned()),
+        Op::SumSquare => ("v * v", "a + b".to_owned()),
+        Op::SumAbs if key.repr == Repr::U32 => ("v", "a + b".to_owned()),
+        Op::SumAbs => ("abs(v)", "a + b".to_owned()),
+        Op::Max | Op::ArgMax | Op::ArgMaxLast => ("v", format!("select(a, b, {})", better(">"))),
+        Op::Min | Op::ArgMin | Op::ArgMinLast => ("v", format!("select(a, b, {})", better("<"))),
+    };
+    let wins = match key.op {
+        Op::ArgMin | Op::ArgMinLast => better("<"),
+        _ => better(">"),
+    };
+    let last = matches!(key.op, Op::ArgMaxLast | Op::ArgMinLast);
+    let ties = format!("((a == b || ({} && {})) && (at_b {} at_a))", nan("a"), nan("b"), if last { ">" } else { "<" });
+    format!(
+        "alias T = {t};\nconst LANES: u32 = {}u;\nalias Result = {};\n\
+         fn lift(v: T) -> T {{ return {lift}; }}\nfn combine(a: T, b: T) -> T {{ return {combine}; }}\n\
+         fn takes(a: T, at_a: u32, b: T, at_b: u32) -> bool {{ return {wins} || {ties}; }}\n\
+         fn result(v: T, at: u32) -> Result {{ return {}; }}\n{}",
+        if key.wide { 64 } else { 1 },
+        if key.op.is_place() { "i32" } else { t },
+        if key.op.is_place() { "i32(at)" } else { "v" },
+        if key.op.is_place() { include_str!("place.wgsl") } else { include_str!("reduce.wgsl") },
+    )
+}

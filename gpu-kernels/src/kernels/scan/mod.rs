@@ -1,0 +1,57 @@
+//! Running sums and products along one axis of `[outer, axis, inner]`, an invocation a line.
+
+pub mod reference;
+
+use super::{Access, Reach, at, long};
+use crate::dtype::Repr;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    Sum,
+    Prod,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Params {
+    pub start: u32,
+    pub units: u32,
+    pub lines: u32,
+    pub axis: u32,
+    pub inner: u32,
+    /// 1: an element is left out of its own result.
+    pub exclusive: u32,
+    /// 1: from the end.
+    pub reverse: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct Scan {
+    pub op: Op,
+    pub repr: Repr,
+    pub params: Params,
+}
+
+impl Params {
+    pub fn flops(&self) -> u64 {
+        u64::from(self.lines) * u64::from(self.axis)
+    }
+
+    pub(super) fn reach(&self) -> Reach {
+        let shape = vec![at(self.lines / self.inner.max(1)), at(self.inner)];
+        let line = || Access::strided(vec![long(self.axis) * long(self.inner), 1]).spread(self.axis, long(self.inner));
+        Reach { shape, inputs: vec![line()], output: line() }
+    }
+}
+
+pub fn shader(repr: Repr, op: Op) -> String {
+    let (first, sign) = match op {
+        Op::Sum => (0, "+"),
+        Op::Prod => (1, "*"),
+    };
+    let body = format!(
+        "const FIRST: T = T({first});\nfn combine(a: T, b: T) -> T {{ return a {sign} b; }}\n{}",
+        include_str!("scan.wgsl")
+    );
+    super::typed(repr, &body)
+}

@@ -1,0 +1,87 @@
+//! Values written at places that other values name, over what the output held. Updates that may
+//! meet in one place are done in order by one invocation, so the last one wins everywhere; what
+//! names a place outside is left out.
+
+pub mod reference;
+
+use super::map::View;
+use super::{Access, MAX_RANK, Reach, at};
+use crate::dtype::Repr;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    Set,
+    Add,
+    Mul,
+    Max,
+    Min,
+}
+
+/// `len` lines of `shape`, each of `serial` updates in order.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Params {
+    pub start: u32,
+    pub units: u32,
+    pub len: u32,
+    pub rank: u32,
+    pub serial: u32,
+    pub depth: u32,
+    pub index_stride: i32,
+    /// From one update of a line to the next.
+    pub update_step: i32,
+    pub index_step: i32,
+    pub shape: [u32; MAX_RANK],
+    pub updates: View,
+    pub indices: View,
+    pub out: View,
+    pub sizes: [u32; MAX_RANK],
+    pub steps: [i32; MAX_RANK],
+}
+
+#[derive(Clone, Debug)]
+pub struct Scatter {
+    pub op: Op,
+    pub repr: Repr,
+    pub params: Params,
+}
+
+impl Scatter {
+    pub fn flops(&self) -> u64 {
+        if self.op == Op::Set { 0 } else { u64::from(self.params.len) * u64::from(self.params.serial) }
+    }
+}
+
+impl Params {
+    pub(super) fn reach(&self) -> Reach {
+        let rank = at(self.rank);
+        let shape: Vec<usize> = self.shape[..rank].iter().map(|&size| at(size)).collect();
+        let access = |view: &View| Access {
+            offset: i64::from(view.offset),
+            strides: view.strides[..rank].iter().map(|&stride| i64::from(stride)).collect(),
+            low: 0,
+            high: 0,
+        };
+        let updates = access(&self.updates).spread(self.serial, i64::from(self.update_step));
+        let indices = access(&self.indices)
+            .spread(self.serial, i64::from(self.index_step))
+            .spread(self.depth, i64::from(self.index_stride));
+        let mut output = access(&self.out);
+        for (&size, &step) in self.sizes.iter().zip(&self.steps).take(at(self.depth)) {
+            output = output.spread(size, i64::from(step));
+        }
+        Reach { shape, inputs: vec![updates, indices], output }
+    }
+}
+
+pub fn shader(repr: Repr, op: Op) -> String {
+    let combine = match op {
+        Op::Set => "b",
+        Op::Add => "a + b",
+        Op::Mul => "a * b",
+        Op::Max => "max(a, b)",
+        Op::Min => "min(a, b)",
+    };
+    let body = format!("fn combine(a: T, b: T) -> T {{ return {combine}; }}\n{}", include_str!("scatter.wgsl"));
+    super::typed(repr, &body)
+}

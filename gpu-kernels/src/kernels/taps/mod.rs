@@ -1,0 +1,34 @@
+//! Each place along one axis of `[outer, axis, inner]` as a weighted sum of a few others: resizing
+//! by any separable filter, and local response sums. Which places, with which weights, comes as two
+//! tables of `axis_out · taps`.
+
+pub mod reference;
+
+use super::{Access, Reach, at, long};
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Params {
+    pub start: u32,
+    pub units: u32,
+    pub len: u32,
+    pub axis_in: u32,
+    pub axis_out: u32,
+    pub inner: u32,
+    pub taps: u32,
+}
+
+impl Params {
+    pub fn flops(&self) -> u64 {
+        2 * u64::from(self.len) * u64::from(self.taps)
+    }
+
+    pub(super) fn reach(&self) -> Reach {
+        let outer = at(self.len / (self.axis_out * self.inner).max(1));
+        let shape = vec![outer, at(self.axis_out), at(self.inner)];
+        let x =
+            Access::strided(vec![long(self.axis_in) * long(self.inner), 0, 1]).spread(self.axis_in, long(self.inner));
+        let table = || Access::all(3, at(self.axis_out * self.taps));
+        Reach { output: Access::contiguous(&shape), shape, inputs: vec![x, table(), table()] }
+    }
+}
