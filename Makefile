@@ -45,4 +45,5 @@ check: setup
 
 bench: build
 	@$(if $(filter web,$(or $(BENCH),web)),bash e2e/setup.sh peers)
-	@cargo bench --locked --quiet --workspace $(foreach bench,$(or $(BENCH),infer size web),--bench $(bench))
+	@$(if $(filter kernels,$(or $(BENCH),kernels)),bash e2e/setup.sh onnx)
+	@cargo bench --locked --quiet --workspace $(foreach bench,$(or $(BENCH),infer kernels size web),--bench $(bench))

@@ -9,6 +9,7 @@ use e2e::browser::{Browser, Gpu as Adapter};
 use e2e::digits;
 use e2e::stack::Stack;
 use gpu_kernels::budget;
+use gpu_kernels::device::Device;
 use gpu_kernels::gpu::Gpu;
 use gpu_kernels::graph::forward::Session;
 use gpu_kernels::graph::{Feed, Graph};
@@ -52,13 +53,15 @@ async fn main() {
     figure("infer.images.cpu", images_per_second(|| drop(plan.run(&[&input]))), "images/s");
 
     match pollster::block_on(Gpu::open(budget::NATIVE)) {
-        Ok(mut gpu) => {
+        Ok(gpu) => {
+            let mut device = Device::Gpu(Box::new(gpu));
+            let info = device.info().clone();
             let mut session = Session::new(graph(), feeds).expect("the sample should be ready");
-            let name = format!("infer.images.native.{}", if gpu.info.software { "software" } else { gpu.info.backend });
+            let name = format!("infer.images.native.{}", if info.software { "software" } else { info.backend });
             let run = || {
                 drop(
                     pollster::block_on(
-                        session.run(&mut gpu, rows, &[&input], async |_| std::ops::ControlFlow::Continue(())),
+                        session.run(&mut device, rows, &[&input], async |_| std::ops::ControlFlow::Continue(())),
                     )
                     .expect("the sample should run"),
                 );

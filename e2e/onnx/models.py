@@ -364,4 +364,5 @@ def main():
         recurrent(Model(np.random.default_rng(seed)), folder, kind, gates)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -13,5 +13,7 @@ use std::path::PathBuf;
 /// This crate's folder. Asked of the environment, since a kept target folder outlives the checkout
 /// that a path written in by the compiler would name; `make` starts programs from the root.
 pub fn folder() -> PathBuf {
-    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("e2e"), PathBuf::from)
+    let folder = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("e2e"), PathBuf::from);
+    // A browser takes files by whole paths only.
+    std::path::absolute(&folder).unwrap_or(folder)
 }

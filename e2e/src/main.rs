@@ -53,7 +53,7 @@ async fn demo(Arguments { port, once }: Arguments) -> anyhow::Result<()> {
         .with_context(|| format!("port {port} is taken; say PORT=… to use another"))?;
     println!("Starting the edge (SQLite, a folder for blobs) and one native device …");
     let mut stack = Stack::start_on(port).await;
-    stack.start_worker("worker", &[]);
+    stack.start_worker("worker", &["--backend", "auto"]);
     let (client, key) = stack.customer().await?;
 
     println!("Running the sample: {} handwritten digits through a small CNN.", digits::ROWS);

@@ -136,9 +136,12 @@ impl Stack {
 
     /// A native worker with a device key of its own.
     pub fn start_worker(&mut self, name: &str, arguments: &[&str]) {
+        // Tests are of GPUs, even where only a software adapter stands for one.
+        let backend = if arguments.contains(&"--backend") { &[][..] } else { &["--backend", "gpu"] };
         let child = Command::new(program("tessera-worker"))
             .args(["run", "--url", &self.url(), "--device-key-file"])
             .arg(self.folder.path().join(format!("{name}.key")))
+            .args(backend)
             .args(arguments)
             .stdout(Stdio::null())
             .stderr(self.log(&format!("{name}.log")))

@@ -31,8 +31,39 @@ fn power_of_two(n: i32) -> f32 {
     f32::from_bits(((n + 127) << 23).cast_unsigned())
 }
 
+/// The error function: Cephes' polynomial below 1, and above it Chebyshev's fit to the complement
+/// (Numerical Recipes, 6.2).
+pub(crate) fn erf(x: f32) -> f32 {
+    let z = x * x;
+    let mut small = 7.853_861e-5_f32;
+    for c in
+        [-8.010_194e-4, 5.188_327_7e-3, -2.685_381_2e-2, 0.112_835_85, -0.376_126_26, std::f32::consts::FRAC_2_SQRT_PI]
+    {
+        small = small * z + c;
+    }
+    let t = 1.0 / (1.0 + 0.5 * x.abs());
+    let mut s = 0.170_872_77_f32;
+    for c in [-0.822_152_23, 1.488_515_9, -1.135_204, 0.278_868_07, -0.186_288_06, 0.096_784_18, 0.374_091_96] {
+        s = s * t + c;
+    }
+    s = (s * t + 1.000_023_7) * t - 1.265_512_2;
+    let large = (1.0 - t * exp(s - z)).copysign(x);
+    let value = if x.abs() < 1.0 { small * x } else { large };
+    if x.is_nan() { x } else { value }
+}
+
 pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
+}
+
+/// Eight sums at once, then together: faster than one, and nearer the truth.
+pub(crate) fn sum(x: &[f32], lift: impl Fn(f32) -> f32) -> f32 {
+    let mut sums = [0.0f32; 8];
+    let (chunks, rest) = x.as_chunks::<8>();
+    for chunk in chunks {
+        sums.iter_mut().zip(chunk).for_each(|(sum, &v)| *sum += lift(v));
+    }
+    sums.iter().sum::<f32>() + rest.iter().map(|&v| lift(v)).sum::<f32>()
 }
 
 /// log(1 + eˣ), without overflow.
@@ -63,7 +94,12 @@ mod tests {
         let odd = [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 88.7, 88.8, -87.5, -103.0, -104.5, 1e-30];
         let grid = (-30_000i16..30_000).map(|i| f32::from(i) / 300.0);
         for x in grid.chain(odd) {
-            let pairs = [(exp(x), x.exp()), (tanh(x), x.tanh()), (sigmoid(x), 1.0 / (1.0 + (-x).exp()))];
+            let pairs = [
+                (erf(x), libm::erff(x)),
+                (exp(x), x.exp()),
+                (tanh(x), x.tanh()),
+                (sigmoid(x), 1.0 / (1.0 + (-x).exp())),
+            ];
             for (found, expected) in pairs {
                 let close = (found - expected).abs() <= 4e-7 * expected.abs() + 1e-44;
                 let same = found.total_cmp(&expected).is_eq() || (found.is_nan() && expected.is_nan());

@@ -9,28 +9,17 @@ use futures_channel::oneshot;
 use web_time::Instant;
 
 use crate::budget::Budget;
+use crate::device::DeviceInfo;
 use crate::error::GpuError;
 use crate::kernels::Kernel;
 
 pub struct Gpu {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
-    pub info: GpuInfo,
+    pub info: DeviceInfo,
     pub(crate) budget: Budget,
     pipelines: HashMap<Kernel, wgpu::ComputePipeline>,
     lost: Arc<OnceLock<String>>,
-}
-
-/// What a device says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GpuInfo {
-    pub name: String,
-    /// `vulkan`, `metal`, `dx12` or `webgpu`.
-    pub backend: &'static str,
-    /// The adapter is a CPU's: llvmpipe, `SwiftShader` and the like.
-    pub software: bool,
-    /// Largest buffer that a shader may read, in bytes.
-    pub buffer_bytes_max: u64,
 }
 
 /// Open error scopes; closed by [`Gpu::close`].
@@ -73,7 +62,7 @@ impl Gpu {
             on_lost.get_or_init(|| format!("{reason:?}: {message}"));
         });
         let about = adapter.get_info();
-        let info = GpuInfo {
+        let info = DeviceInfo {
             name: if about.name.is_empty() { "GPU".to_owned() } else { about.name },
             backend: match about.backend {
                 wgpu::Backend::Vulkan => "vulkan",

@@ -4,6 +4,8 @@
 //! `wgpu` adds devices: Vulkan, Metal and DirectX 12 natively, WebGPU in Wasm.
 
 pub mod budget;
+#[cfg(feature = "wgpu")]
+pub mod device;
 pub mod dtype;
 pub mod error;
 mod float;

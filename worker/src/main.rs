@@ -18,6 +18,8 @@ mod agent {
     use anyhow::Context;
     use clap::Parser;
     use gpu_kernels::budget;
+    use gpu_kernels::device::{Cpu, Device};
+    use gpu_kernels::error::GpuError;
     use gpu_kernels::gpu::Gpu;
     use tracing_subscriber::EnvFilter;
     use worker::identity::Identity;
@@ -25,7 +27,7 @@ mod agent {
     use worker::link::native::{Options, run};
     use worker::run::Engine;
 
-    /// Lends this machine's GPU to the network.
+    /// Lends this machine's GPU, or its CPU, to the network.
     #[derive(clap::Parser)]
     #[command(name = "tessera-worker", version)]
     struct Arguments {
@@ -53,9 +55,19 @@ mod agent {
         /// Where the device's own key is kept; made on first use.
         #[arg(long, env = "TESSERA_DEVICE_KEY_FILE")]
         device_key_file: Option<PathBuf>,
-        /// The share of time that the GPU may be busy, in percent.
+        /// The share of time that the device may be busy, in percent.
         #[arg(long, default_value = "100", value_parser = clap::value_parser!(u8).range(5..=100))]
         duty: u8,
+        /// What computes. `auto` takes a GPU, and the CPU where there is none but a software adapter.
+        #[arg(long, value_enum, default_value = "auto")]
+        backend: Backend,
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+    enum Backend {
+        Auto,
+        Gpu,
+        Cpu,
     }
 
     pub(crate) fn main() -> anyhow::Result<()> {
@@ -76,9 +88,10 @@ mod agent {
         };
         let identity = Identity::from_secret(&device_key(&file)?);
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async move {
-            let gpu = Gpu::open(budget::NATIVE).await?;
-            tracing::info!(name = gpu.info.name, backend = gpu.info.backend, software = gpu.info.software, "GPU");
-            let engine = Arc::new(Engine::new(gpu, identity));
+            let device = open(arguments.backend).await?;
+            let info = device.info();
+            tracing::info!(name = info.name, backend = info.backend, software = info.software, "device");
+            let engine = Arc::new(Engine::new(device, identity));
             let options = Options {
                 url: arguments.url,
                 account: Credentials { key: arguments.key, code: arguments.code },
@@ -91,6 +104,27 @@ mod agent {
             };
             Ok(run(engine, options, stop).await?)
         })
+    }
+
+    /// A GPU in earnest where there is one. A CPU's own vector code is many times as fast as a GPU's
+    /// interface over that CPU, which is only taken when asked for.
+    async fn open(backend: Backend) -> Result<Device, GpuError> {
+        let cpu = || Device::Cpu(Cpu::open(budget::NATIVE));
+        if backend == Backend::Cpu {
+            return Ok(cpu());
+        }
+        match Gpu::open(budget::NATIVE).await {
+            Ok(gpu) if backend == Backend::Gpu || !gpu.info.software => Ok(Device::Gpu(Box::new(gpu))),
+            Err(error) if backend == Backend::Gpu => Err(error),
+            Ok(gpu) => {
+                tracing::info!(adapter = gpu.info.name, "only a software adapter: computing on the CPU instead");
+                Ok(cpu())
+            }
+            Err(error) => {
+                tracing::info!(%error, "computing on the CPU");
+                Ok(cpu())
+            }
+        }
     }
 
     async fn asked_to_stop() -> std::io::Result<()> {

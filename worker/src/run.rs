@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
+use gpu_kernels::device::{Device, DeviceInfo};
 use gpu_kernels::error::GpuError;
-use gpu_kernels::gpu::{Gpu, GpuInfo};
 use gpu_kernels::graph::ModelError;
 use gpu_kernels::graph::forward::RunError;
 use gpu_kernels::measure::Measured;
@@ -97,8 +97,8 @@ impl Pace {
 /// One device at work.
 pub struct Engine {
     pub identity: Identity,
-    pub info: GpuInfo,
-    gpu: device::Held<(Gpu, Infer)>,
+    pub info: DeviceInfo,
+    device: device::Held<(Device, Infer)>,
 }
 
 /// A finished lease.
@@ -110,8 +110,8 @@ pub struct Outcome {
 }
 
 impl Engine {
-    pub fn new(gpu: Gpu, identity: Identity) -> Self {
-        Self { identity, info: gpu.info.clone(), gpu: device::Held::new((gpu, Infer::default())) }
+    pub fn new(device: Device, identity: Identity) -> Self {
+        Self { identity, info: device.info().clone(), device: device::Held::new((device, Infer::default())) }
     }
 
     /// Computes a lease and uploads its output.
@@ -124,14 +124,14 @@ impl Engine {
             return Err(RunFailure::Input { expected, found: input.len() });
         }
         let (model, shape) = (grant.model, grant.row_shape.clone());
-        let ready = self.gpu.with(async move |(_, infer): &mut (Gpu, Infer)| infer.has(model, &shape)).await;
+        let ready = self.device.with(async move |(_, infer): &mut (Device, Infer)| infer.has(model, &shape)).await;
         let bytes = if ready { None } else { Some(http.get(&path("model")).await?) };
 
         let (grant_copy, wanted) = (grant.clone(), pace.clone());
-        let run = async move |(gpu, infer): &mut (Gpu, Infer)| {
-            infer_rows(gpu, infer, &grant_copy, bytes, &input, &wanted).await
+        let run = async move |(device, infer): &mut (Device, Infer)| {
+            infer_rows(device, infer, &grant_copy, bytes, &input, &wanted).await
         };
-        let (output, busy) = self.gpu.with(run).await?;
+        let (output, busy) = self.device.with(run).await?;
         if pace.is_abandoned() {
             return Err(RunFailure::Abandoned);
         }
@@ -144,9 +144,10 @@ impl Engine {
     /// Measures the device with nothing else on it.
     pub async fn measure(&self, time: Duration) -> Result<Measured, GpuError> {
         // A breath between submissions keeps a tab's page alive.
-        let run =
-            async move |(gpu, _): &mut (Gpu, Infer)| gpu.measure(time, async || device::sleep(BREATH).await).await;
-        self.gpu.with(run).await
+        let run = async move |(device, _): &mut (Device, Infer)| {
+            device.measure(time, async || device::sleep(BREATH).await).await
+        };
+        self.device.with(run).await
     }
 
     /// Computes one tile of a published job again.
@@ -161,8 +162,8 @@ impl Engine {
             output: http.get(&path("output")).await?,
             sample,
         };
-        let run = async move |(gpu, infer): &mut (Gpu, Infer)| recompute(gpu, infer, &fetched).await;
-        self.gpu.with(run).await
+        let run = async move |(device, infer): &mut (Device, Infer)| recompute(device, infer, &fetched).await;
+        self.device.with(run).await
     }
 
     fn receipt(&self, grant: &LeaseGrant, output: &[u8]) -> Receipt {
@@ -187,7 +188,7 @@ impl Engine {
 
 /// Rows in, rows out, as bytes, with the time that the GPU was busy.
 async fn infer_rows(
-    gpu: &mut Gpu,
+    device: &mut Device,
     infer: &mut Infer,
     grant: &LeaseGrant,
     model: Option<Vec<u8>>,
@@ -208,6 +209,6 @@ async fn infer_rows(
         pace.rest(took).await
     };
     let output =
-        infer.run(gpu, grant.model, &grant.row_shape, rows, &input, paced).await.ok_or(RunFailure::Evicted)??;
+        infer.run(device, grant.model, &grant.row_shape, rows, &input, paced).await.ok_or(RunFailure::Evicted)??;
     Ok((bytemuck::cast_slice(&output).to_vec(), busy.get()))
 }

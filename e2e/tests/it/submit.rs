@@ -44,6 +44,26 @@ async fn a_customer_submits_the_digits_job_watches_it_fill_in_and_downloads_the_
 }
 
 #[tokio::test]
+async fn a_machine_without_a_gpu_lends_its_cpu_and_its_receipts_say_so() {
+    let mut stack = Stack::start().await;
+    stack.start_worker("worker", &["--backend", "cpu"]);
+    let (client, _) = stack.customer().await.unwrap();
+
+    let job = stack.submit_digits(&client, 1, None).await.unwrap();
+    let ended = client.watch(job.id, |_| {}).await.unwrap();
+    let result = stack.folder().join("result.npy");
+    client.download(job.id, &result).await.unwrap();
+
+    assert_eq!((ended.state, ended.verified_tiles), (wire::JobState::Done, ended.tiles));
+    for (a, b) in digits::floats(&std::fs::read(result).unwrap()).iter().zip(&digits::expected()) {
+        assert!((a - b).abs() <= 1e-5 + 1e-4 * b.abs(), "{a} where onnxruntime has {b}");
+    }
+    let receipts = client.public_receipts().await.unwrap();
+    assert!(!receipts.rows.is_empty() && receipts.rows.iter().all(|receipt| receipt.backend == "cpu"));
+    stack.check_ledger().await;
+}
+
+#[tokio::test]
 async fn a_published_job_is_whole_without_javascript_and_a_private_one_is_not_there() {
     let mut stack = Stack::start().await;
     stack.start_worker("worker", &[]);

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use web_time::Instant;
+
 use super::{Feed, Graph, ModelError, Plan, Source, ValueId};
+use crate::device::{Cpu, Device};
 use crate::error::GpuError;
 use crate::gpu::Gpu;
 use crate::kernels::{Call, Kernel};
@@ -14,6 +17,8 @@ use crate::kernels::{Call, Kernel};
 const GROUPS_MAX: u32 = 65_535;
 /// Batch sizes kept ready. A job has two: its tiles and its last tile.
 const PREPARED_MAX: usize = 4;
+/// Plans kept for the CPU: a power of two each.
+const PLANS_MAX: usize = 24;
 /// Device memory that one run may take, weights included.
 const RUN_BYTES_MAX: u64 = 1 << 30;
 
@@ -35,11 +40,13 @@ pub struct Session {
     feeds: Vec<Feed>,
     /// Rows must not be split over runs.
     mixed: bool,
-    /// Values of an output row, for each output.
-    output_row_lens: Vec<usize>,
+    /// How many there are.
+    outputs: usize,
     prepared: HashMap<usize, Prepared>,
     /// Uploaded constants by their address, which the plans keep alive.
     weights: HashMap<usize, wgpu::Buffer>,
+    /// What the CPU runs, by batch size.
+    plans: HashMap<usize, Plan>,
 }
 
 struct Prepared {
@@ -67,9 +74,16 @@ fn bytes_of(len: usize) -> u64 {
 impl Session {
     pub fn new(graph: Graph, feeds: Vec<Feed>) -> Result<Self, ModelError> {
         let signature = graph.signature(&feeds)?;
-        let output_row_lens = signature.outputs.iter().map(|field| field.shape.iter().product()).collect();
-        let mixed = signature.mixed_by.is_some();
-        Ok(Self { graph, feeds, mixed, output_row_lens, prepared: HashMap::new(), weights: HashMap::new() })
+        let (mixed, outputs) = (signature.mixed_by.is_some(), signature.outputs.len());
+        Ok(Self {
+            graph,
+            feeds,
+            mixed,
+            outputs,
+            prepared: HashMap::new(),
+            weights: HashMap::new(),
+            plans: HashMap::new(),
+        })
     }
 
     /// Computes `rows` rows, as many at once as memory allows: the outputs' words in order. A shared
@@ -77,7 +91,7 @@ impl Session {
     /// busy; where it breaks, nothing more is submitted.
     pub async fn run(
         &mut self,
-        gpu: &mut Gpu,
+        device: &mut Device,
         rows: usize,
         inputs: &[&[u32]],
         pace: impl AsyncFn(Duration) -> ControlFlow<()>,
@@ -98,17 +112,23 @@ impl Session {
                 return Err(RunError::Input { expected, found: input.len() });
             }
         }
-        let at_once = self.rows_at_once(gpu, rows)?;
-        let mut outputs: Vec<Vec<u32>> = vec![Vec::new(); self.output_row_lens.len()];
+        let mut outputs: Vec<Vec<u32>> = vec![Vec::new(); self.outputs];
         let mut first = 0;
         while first < rows {
+            let at_once = match device {
+                Device::Gpu(gpu) => self.rows_at_once(gpu, rows)?,
+                Device::Cpu(cpu) => self.rows_in_budget(cpu, rows - first)?,
+            };
             let taken = at_once.min(rows - first);
             let parts: Vec<&[u32]> = inputs
                 .iter()
                 .zip(&lens)
                 .map(|(input, &(len, apart))| if apart { &input[first * len..][..taken * len] } else { *input })
                 .collect();
-            let found = self.run_once(gpu, taken, &parts, &pace).await?;
+            let found = match device {
+                Device::Gpu(gpu) => self.run_once(gpu, taken, &parts, &pace).await?,
+                Device::Cpu(cpu) => self.run_on_cpu(cpu, taken, &parts, &pace).await?,
+            };
             outputs.iter_mut().zip(found).for_each(|(output, found)| output.extend(found));
             first += taken;
         }
@@ -127,6 +147,48 @@ impl Session {
                 return Ok(at_once);
             }
             at_once = at_once.div_ceil(2);
+        }
+    }
+
+    /// Rows whose run on the CPU should keep to its budget: a power of two, so that few plans serve.
+    fn rows_in_budget(&mut self, cpu: &Cpu, rows: usize) -> Result<usize, RunError> {
+        if self.mixed {
+            return Ok(rows);
+        }
+        let plan = self.plan(1)?;
+        let (flops, bytes) = (plan.flops().max(1), plan.device_bytes().max(1));
+        let fit = (cpu.budget.work() / flops).min(RUN_BYTES_MAX / bytes).max(1);
+        let fit = usize::try_from(fit).unwrap_or(rows).min(rows);
+        Ok(1 << fit.ilog2())
+    }
+
+    /// The plan for a batch, kept with a few others.
+    fn plan(&mut self, batch: usize) -> Result<&Plan, ModelError> {
+        if !self.plans.contains_key(&batch) {
+            if self.plans.len() >= PLANS_MAX {
+                self.plans.clear();
+            }
+            let plan = self.graph.plan(batch, &self.feeds)?;
+            self.plans.insert(batch, plan);
+        }
+        Ok(&self.plans[&batch])
+    }
+
+    async fn run_on_cpu(
+        &mut self,
+        cpu: &mut Cpu,
+        rows: usize,
+        inputs: &[&[u32]],
+        pace: &impl AsyncFn(Duration) -> ControlFlow<()>,
+    ) -> Result<Vec<Vec<u32>>, RunError> {
+        let plan = self.plan(rows)?;
+        let begun = Instant::now();
+        let outputs = plan.run(inputs);
+        let busy = begun.elapsed();
+        cpu.budget.learn(plan.flops(), busy);
+        match pace(busy).await {
+            ControlFlow::Continue(()) => Ok(outputs),
+            ControlFlow::Break(()) => Err(RunError::Stopped),
         }
     }
 

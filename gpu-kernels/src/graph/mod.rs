@@ -9,11 +9,13 @@
 pub mod error;
 #[cfg(feature = "wgpu")]
 pub mod forward;
+mod fuse;
 mod lower;
 mod memory;
 pub mod onnx;
 mod plan;
 mod rows;
+mod simplify;
 mod tensor;
 mod window;
 
@@ -160,7 +162,9 @@ impl Graph {
         if let Some(missing) = outputs.iter().find(|output| !known.contains(*output)) {
             return Err(ModelError::MissingTensor { node: "output".to_owned(), tensor: missing.clone() });
         }
-        Ok(Self { nodes, constants, inputs, outputs, opset })
+        let mut graph = Self { nodes, constants, inputs, outputs, opset };
+        graph.simplify();
+        Ok(graph)
     }
 
     /// Checks what is fed against the model, and finds the outputs' row shapes.

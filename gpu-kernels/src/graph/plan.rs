@@ -145,6 +145,7 @@ impl Graph {
         let Builder { values, steps, .. } = builder;
         let mut plan = Plan { values, steps, inputs, outputs, shared };
         plan.drop_unused();
+        plan.fuse();
         Ok(plan)
     }
 }

@@ -134,3 +134,39 @@ fn nan_and_infinity_in_data_stay_what_they_are() {
     let window = vec![ints("kernel_shape", &[2])];
     check("MaxPool", &model(vec![node("MaxPool", &["x"], "y", window)], vec![]), 1, &[1, odd.len()], &odd);
 }
+
+#[test]
+fn a_chain_of_nodes_runs_in_fewer_steps_and_gives_what_each_gives_apart() {
+    let window = vec![ints("pads", &[1, 1])];
+    let stats = ["s", "b", "m", "v"].map(|name| stored(name, &[8], noise(8).iter().map(|v| v.abs() + 0.5).collect()));
+    let mut constants = vec![stored("w", &[8, 3, 3], noise(72)), stored("k", &[8, 1], noise(8))];
+    constants.extend([stored("low", &[], vec![-0.5]), stored("high", &[], vec![1.5])]);
+    constants.extend(stats);
+    let nodes = [
+        node("Conv", &["x", "w"], "c", window),
+        node("BatchNormalization", &["c", "s", "b", "m", "v"], "n", vec![]),
+        node("Clip", &["n", "low", "high"], "l", vec![]),
+        node("Mul", &["l", "k"], "u", vec![]),
+        node("Sigmoid", &["u"], "g", vec![]),
+        node("Add", &["g", "g"], "y", vec![]),
+    ];
+    let (rows, row, input) = (2, [3, 50], noise(300));
+    let whole = model(nodes.to_vec(), constants.clone());
+
+    let plan = parse(&whole).unwrap().plan(rows, &[Feed::Rows(row.to_vec())]).unwrap();
+    let labels: Vec<&str> = plan.steps.iter().map(|step| step.call.kernel().label()).collect();
+    assert_eq!(labels, ["conv", "map"]);
+
+    let mut apart = (row.to_vec(), bits(&input));
+    for mut node in nodes {
+        let output = std::mem::replace(&mut node.output[0], "y".to_owned());
+        let made = |name: &String| constants.iter().all(|tensor| tensor.name != *name);
+        node.input.iter_mut().filter(|name| made(name)).for_each(|name| "x".clone_into(name));
+        let one = parse(&model(vec![node], constants.clone())).unwrap();
+        let plan = one.plan(rows, &[Feed::Rows(apart.0)]).unwrap();
+        assert_eq!(plan.steps.len(), 1, "{output}");
+        apart = (plan.values[plan.outputs[0]].shape[1..].to_vec(), plan.run(&[&apart.1]).remove(0));
+    }
+    assert_close("apart", &floats(&plan.run(&[&bits(&input)])[0]), &floats(&apart.1), 1e-6, 1e-5);
+    check("the chain", &whole, rows, &row, &input);
+}

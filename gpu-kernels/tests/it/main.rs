@@ -9,15 +9,17 @@ mod refusals;
 mod rows;
 mod shaders;
 
+use gpu_kernels::device::Device;
+
 /// This crate's folder. A kept target folder outlives the checkout that `env!` would name.
 fn folder() -> std::path::PathBuf {
     std::env::var_os("CARGO_MANIFEST_DIR").unwrap().into()
 }
 
 /// The device under test. Where there is none the test says SKIP, and under `REQUIRE_GPU=1` fails.
-fn gpu() -> Option<gpu_kernels::gpu::Gpu> {
+fn gpu() -> Option<Device> {
     match pollster::block_on(gpu_kernels::gpu::Gpu::open(gpu_kernels::budget::NATIVE)) {
-        Ok(gpu) => Some(gpu),
+        Ok(gpu) => Some(Device::Gpu(Box::new(gpu))),
         Err(error) => {
             assert!(std::env::var_os("REQUIRE_GPU").is_none(), "REQUIRE_GPU is set: {error}");
             eprintln!("SKIP {error}");

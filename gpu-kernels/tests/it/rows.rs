@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use gpu_kernels::budget::Budget;
+use gpu_kernels::budget::{self, Budget};
+use gpu_kernels::device::{Cpu, Device};
 use gpu_kernels::graph::forward::{RunError, Session};
 use gpu_kernels::graph::{Feed, Graph};
 
@@ -18,6 +19,12 @@ fn digits() -> (Graph, Vec<u32>) {
 
 fn feeds() -> Vec<Feed> {
     vec![Feed::Rows(vec![1, 8, 8])]
+}
+
+fn set_tiny_budget(device: &mut Device) {
+    if let Device::Gpu(gpu) = device {
+        gpu.set_budget(Budget::new(std::time::Duration::from_micros(200)));
+    }
 }
 
 #[test]
@@ -38,7 +45,7 @@ fn a_device_with_a_tiny_budget_cuts_kernels_and_gets_the_same_answer() {
     let expected = graph.plan(300, &feeds()).unwrap().run(&[&input[..300 * 64]]);
     let mut session = Session::new(graph, feeds()).unwrap();
 
-    gpu.set_budget(Budget::new(std::time::Duration::from_micros(200)));
+    set_tiny_budget(&mut gpu);
     let runs = std::cell::Cell::new(0);
     let count = async |_busy| {
         runs.set(runs.get() + 1);
@@ -56,7 +63,7 @@ fn a_run_that_is_stopped_submits_nothing_more_and_the_next_one_is_right() {
     let (graph, input) = digits();
     let expected = graph.plan(300, &feeds()).unwrap().run(&[&input[..300 * 64]]);
     let mut session = Session::new(graph, feeds()).unwrap();
-    gpu.set_budget(Budget::new(std::time::Duration::from_micros(200)));
+    set_tiny_budget(&mut gpu);
     let runs = std::cell::Cell::new(0);
     let three = async |_busy| {
         runs.set(runs.get() + 1);
@@ -88,4 +95,24 @@ fn an_input_of_the_wrong_length_is_refused() {
     let result = pollster::block_on(session.run(&mut gpu, 3, &[&input[..100]], no_pause));
 
     assert_eq!(result, Err(RunError::Input { expected: 192, found: 100 }));
+}
+
+#[test]
+fn the_cpu_as_a_device_asks_its_pace_and_stops_when_told() {
+    let (graph, input) = digits();
+    let expected = graph.plan(300, &feeds()).unwrap().run(&[&input[..300 * 64]]);
+    let mut cpu = Device::Cpu(Cpu::open(budget::TAB));
+    let mut session = Session::new(graph, feeds()).unwrap();
+    let runs = std::cell::Cell::new(0);
+    let second = async |_busy| {
+        runs.set(runs.get() + 1);
+        if runs.get() == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+
+    let stopped = pollster::block_on(session.run(&mut cpu, 300, &[&input[..300 * 64]], second));
+    let output = pollster::block_on(session.run(&mut cpu, 300, &[&input[..300 * 64]], no_pause)).unwrap();
+
+    assert_eq!((stopped, runs.get()), (Err(RunError::Stopped), 2));
+    assert_close("digits", &floats(&output[0]), &floats(&expected[0]), 1e-7, 1e-6);
+    assert_eq!(cpu.info().backend, "cpu");
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::channel::mpsc;
 use gpu_kernels::budget;
+use gpu_kernels::device::Device;
 use gpu_kernels::gpu::Gpu;
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
@@ -95,11 +96,11 @@ async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
         Ok(identity) => identity,
         Err(error) => return fail(FailureCode::Storage, format!("the device key cannot be kept: {error}")),
     };
-    let gpu = match Gpu::open(budget::TAB).await {
-        Ok(gpu) => gpu,
+    let device = match Gpu::open(budget::TAB).await {
+        Ok(gpu) => Device::Gpu(Box::new(gpu)),
         Err(error) => return fail(FailureCode::NoWebGpu, error.to_string()),
     };
-    let engine = Engine::new(gpu, identity);
+    let engine = Engine::new(device, identity);
     let (url, duty_percent, code) = match order {
         Order::Lend { url, duty_percent, code } => (url, duty_percent, code),
         Order::Benchmark { secs } => return benchmark(&engine, secs).await,

@@ -34,7 +34,7 @@ pub struct Options {
 pub enum AgentError {
     #[error("the server refused this device: {message}")]
     Refused { code: ErrorCode, message: String },
-    #[error("the GPU was lost: {reason}")]
+    #[error("the device was lost: {reason}")]
     DeviceLost { reason: String },
     #[error("'{url}' is not an http or https address")]
     Url { url: String },

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use gpu_kernels::gpu::Gpu;
+use gpu_kernels::device::Device;
 use gpu_kernels::graph::forward::{RunError, Session};
 use gpu_kernels::graph::{Feed, Graph, ModelError};
 use wire::BlobHash;
@@ -37,7 +37,7 @@ impl Infer {
     /// Computes rows with a model that was made ready. `None`: it was not.
     pub async fn run(
         &mut self,
-        gpu: &mut Gpu,
+        device: &mut Device,
         model: BlobHash,
         row_shape: &[u64],
         rows: usize,
@@ -48,7 +48,7 @@ impl Infer {
         let entry = self.ready.remove(place);
         self.ready.push(entry);
         let (_, session) = self.ready.last_mut()?;
-        let outputs = session.run(gpu, rows, &[input], pace).await;
+        let outputs = session.run(device, rows, &[input], pace).await;
         Some(outputs.map(|outputs| outputs.into_iter().next().unwrap_or_default()))
     }
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use ed25519_dalek::VerifyingKey;
-use gpu_kernels::gpu::Gpu;
+use gpu_kernels::device::Device;
 use gpu_kernels::tolerance::agrees;
 use wire::explorer::Sample;
 use wire::lend::Recomputed;
@@ -26,7 +26,7 @@ pub struct Fetched {
 }
 
 /// Computes the tile here and compares.
-pub async fn recompute(gpu: &mut Gpu, infer: &mut Infer, fetched: &Fetched) -> Result<Recomputed, RunFailure> {
+pub async fn recompute(device: &mut Device, infer: &mut Infer, fetched: &Fetched) -> Result<Recomputed, RunFailure> {
     let Fetched { sample, model, input, output } = fetched;
     infer.prepare(sample.model, &sample.row_shape, model)?;
     let input: Vec<u32> = bytemuck::pod_collect_to_vec(input);
@@ -37,14 +37,14 @@ pub async fn recompute(gpu: &mut Gpu, infer: &mut Infer, fetched: &Fetched) -> R
         ControlFlow::Continue(())
     };
     let here =
-        infer.run(gpu, sample.model, &sample.row_shape, rows, &input, count).await.ok_or(RunFailure::Evicted)??;
+        infer.run(device, sample.model, &sample.row_shape, rows, &input, count).await.ok_or(RunFailure::Evicted)??;
     let here: Vec<f32> = bytemuck::cast_slice(&here).to_vec();
     let there: Vec<f32> = bytemuck::pod_collect_to_vec(output);
     let differences = here.iter().zip(&there).map(|(a, b)| f64::from((a - b).abs())).filter(|d| !d.is_nan());
     Ok(Recomputed {
         tile: sample.tile,
         lease: sample.statement.receipt.lease,
-        adapter: gpu.info.name.clone(),
+        adapter: device.info().name.clone(),
         values: u64::try_from(there.len()).unwrap_or(u64::MAX),
         max_difference: differences.fold(0.0, f64::max),
         agrees: agrees(&there, &here),

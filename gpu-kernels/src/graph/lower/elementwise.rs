@@ -317,20 +317,30 @@ pub(super) fn clip(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let dtype = at.dtype(x);
     let mut ids = vec![x];
     let mut ops = Vec::new();
+    // Bounds that are known go into the program, and with it into the step before, if it has room.
+    let mut known = Vec::new();
     for (i, (name, op)) in [("min", Binary::Max), ("max", Binary::Min)].into_iter().enumerate() {
         let bound = match at.attribute(name) {
             Some(bound) => Some(at.constant_floats(vec![], &[bound.f])?),
             None => at.optional(i + 1)?,
         };
-        if let Some(bound) = bound {
-            ids.push(bound);
-            ops.push(op);
+        let Some(bound) = bound else { continue };
+        match at.b.known_floats(bound).as_deref() {
+            Some(&[value]) if dtype == DType::F32 => known.push((op, value)),
+            _ => {
+                ids.push(bound);
+                ops.push(op);
+            }
         }
     }
     let shape = at.shape(x);
     let result = at.map_to(&ids, &shape, dtype, |p, r| {
         // A copy, if there is no bound at all.
-        ops.iter().zip(&r[1..]).fold(r[0], |value, (&op, &bound)| p.bin(op, value, bound))
+        let value = known.iter().fold(r[0], |value, &(op, bound)| {
+            let bound = p.f(bound);
+            p.bin(op, value, bound)
+        });
+        ops.iter().zip(&r[1..]).fold(value, |value, (&op, &bound)| p.bin(op, value, bound))
     })?;
     Ok(vec![result])
 }

@@ -114,6 +114,9 @@ pub(super) fn convolve(
             stride: three(&axes, 1, |axis| axis.stride),
             dilation: three(&axes, 1, |axis| axis.dilation),
             pad: three(&axes, 0, |axis| axis.pad_before),
+            low: 0.0,
+            high: 0.0,
+            bounded: 0,
         };
         let call = kernel::Conv { repr: dtype.repr(), params: params.whole() };
         let (x, w) = (at.b.root(x), at.b.root(w));

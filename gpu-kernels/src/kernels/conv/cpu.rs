@@ -42,6 +42,7 @@ pub fn run(p: &Params, [x, weight, bias]: [&[f32]; 3], out: &mut [f32]) {
                 out.iter_mut().for_each(|value| *value += bias);
             }
         }
+        p.bound(out);
     });
 }
 

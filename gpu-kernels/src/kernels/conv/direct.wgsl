@@ -37,5 +37,5 @@ fn main(
     }
   }
   if (p.has_bias != 0u) { sum += bias[filter_at]; }
-  out[i] = sum;
+  out[i] = bound(sum);
 }

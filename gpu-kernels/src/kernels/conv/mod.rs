@@ -31,7 +31,17 @@ pub struct Params {
     pub stride: [u32; 3],
     pub dilation: [u32; 3],
     pub pad: [u32; 3],
+    /// What a result is brought up to, and down to, where `bounded` says so.
+    pub low: f32,
+    pub high: f32,
+    /// [`LOW`] and [`HIGH`].
+    pub bounded: u32,
 }
+
+/// Results are brought up to `low`.
+pub const LOW: u32 = 1;
+/// Results are brought down to `high`.
+pub const HIGH: u32 = 2;
 
 #[derive(Clone, Debug)]
 pub struct Conv {
@@ -61,6 +71,27 @@ impl Params {
         self
     }
 
+    /// The same convolution with its results within bounds, if it has none yet.
+    pub fn within(mut self, low: Option<f32>, high: Option<f32>) -> Option<Self> {
+        if self.bounded != 0 {
+            return None;
+        }
+        self.low = low.unwrap_or(0.0);
+        self.high = high.unwrap_or(0.0);
+        self.bounded = if low.is_some() { LOW } else { 0 } | if high.is_some() { HIGH } else { 0 };
+        Some(self)
+    }
+
+    /// Brings results within the bounds; NaN is in any.
+    fn bound(&self, out: &mut [f32]) {
+        if self.bounded & LOW != 0 {
+            out.iter_mut().for_each(|v| *v = if *v < self.low { self.low } else { *v });
+        }
+        if self.bounded & HIGH != 0 {
+            out.iter_mut().for_each(|v| *v = if *v > self.high { self.high } else { *v });
+        }
+    }
+
     pub fn flops(&self) -> u64 {
         let outputs = u64::from(self.n) * u64::from(self.groups * self.filters) * u64::from(Self::volume(&self.out));
         2 * outputs * u64::from(self.channels) * u64::from(Self::volume(&self.kernel))
@@ -81,8 +112,16 @@ impl Params {
 
 pub fn shader(repr: Repr, tiled: bool) -> String {
     let main = if tiled { include_str!("tiled.wgsl") } else { include_str!("direct.wgsl") };
+    let bound = match repr {
+        Repr::F32 => {
+            "fn bound(v: f32) -> f32 {\n  if (p.bounded == 0u || is_nan(v)) { return v; }\n  var value = v;\n  \
+             if ((p.bounded & 1u) != 0u) { value = max(value, p.low); }\n  \
+             if ((p.bounded & 2u) != 0u) { value = min(value, p.high); }\n  return value;\n}"
+        }
+        Repr::I32 | Repr::U32 => "fn bound(v: T) -> T { return v; }",
+    };
     let body = format!(
-        "const TILE: u32 = {TILE}u;\nconst DEPTH: u32 = {DEPTH}u;\nconst TILE_AREA: u32 = {}u;\n{}\n{main}",
+        "const TILE: u32 = {TILE}u;\nconst DEPTH: u32 = {DEPTH}u;\nconst TILE_AREA: u32 = {}u;\n{}\n{bound}\n{main}",
         TILE * DEPTH,
         include_str!("conv.wgsl")
     );

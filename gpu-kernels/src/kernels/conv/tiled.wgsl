@@ -76,7 +76,7 @@ fn main(
     for (var s = 0u; s < 4u; s++) {
       let place = col0 + lane_col + s;
       if (place >= plane) { break; }
-      out[(part * p.filters + row) * plane + place] = sums[r][s] + start;
+      out[(part * p.filters + row) * plane + place] = bound(sums[r][s] + start);
     }
   }
 }

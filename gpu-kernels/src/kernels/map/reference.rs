@@ -204,7 +204,7 @@ fn function(op: Unary, a: &[u32], out: &mut [u32]) {
         Unary::Asinh => each_float(a, out, f32::asinh),
         Unary::Acosh => each_float(a, out, f32::acosh),
         Unary::Atanh => each_float(a, out, f32::atanh),
-        Unary::Erf => each_float(a, out, libm::erff),
+        Unary::Erf => each_float(a, out, crate::float::erf),
         Unary::Sigmoid => each_float(a, out, crate::float::sigmoid),
         Unary::Softplus => each_float(a, out, crate::float::softplus),
         Unary::Neg

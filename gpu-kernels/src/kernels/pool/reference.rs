@@ -10,6 +10,15 @@ pub fn run(call: &Pool, x: &[u32], out: &mut [u32]) {
     let p = &call.params;
     let plane: usize = p.size.iter().map(|&size| at(size)).product();
     let out_plane: usize = p.out.iter().map(|&size| at(size)).product();
+    if call.mode == Mode::Max && call.repr == Repr::F32 {
+        let width = at(p.out[2]);
+        parallel::chunks(&mut out[..at(p.len)], SHARE.next_multiple_of(width), |first, chunk| {
+            for (row, out) in chunk.chunks_exact_mut(width).enumerate() {
+                max_row(p, bytemuck::cast_slice(x), first / width + row, bytemuck::cast_slice_mut(out));
+            }
+        });
+        return;
+    }
     parallel::chunks(&mut out[..at(p.len)], SHARE, |first, chunk| {
         for (i, out) in chunk.iter_mut().enumerate() {
             let i = first + i;
@@ -21,6 +30,39 @@ pub fn run(call: &Pool, x: &[u32], out: &mut [u32]) {
             };
         }
     });
+}
+
+/// One row of outputs, a tap at a time, so that a compiler makes vector code of it.
+fn max_row(p: &Params, x: &[f32], row: usize, out: &mut [f32]) {
+    let [depth, height, width] = p.size.map(at);
+    let [out_depth, out_height, _] = p.out.map(at);
+    let (plane, oz, oy) = (row / (out_depth * out_height), row / out_height % out_depth, row % out_height);
+    let (stride, pad) = (at(p.stride[2]), at(p.pad[2]));
+    let mut first_tap = true;
+    out.fill(f32::NEG_INFINITY);
+    for kz in 0..at(p.kernel[0]) {
+        let Some(z) = inside(p, 0, oz, kz).0 else { continue };
+        for ky in 0..at(p.kernel[1]) {
+            let Some(y) = inside(p, 1, oy, ky).0 else { continue };
+            let source = &x[((plane * depth + z) * height + y) * width..][..width];
+            for kx in 0..at(p.kernel[2]) {
+                let shift = kx * at(p.dilation[2]);
+                let first = pad.saturating_sub(shift).div_ceil(stride).min(out.len());
+                let last = (width + pad).saturating_sub(shift).div_ceil(stride).clamp(first, out.len());
+                if first < last {
+                    let taken = source[first * stride + shift - pad..].iter().step_by(stride);
+                    for (out, &v) in out[first..last].iter_mut().zip(taken) {
+                        *out = if v > *out || v.is_nan() { v } else { *out };
+                    }
+                    first_tap = false;
+                }
+            }
+        }
+    }
+    // A window that lies in the padding alone gives 0, as the shader does.
+    if first_tap {
+        out.fill(0.0);
+    }
 }
 
 struct Window<'a> {

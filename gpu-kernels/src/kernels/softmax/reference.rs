@@ -1,12 +1,19 @@
 use super::Params;
 use crate::kernels::at;
+use crate::parallel;
+
+/// Values that one thread takes at once, at least.
+const SHARE: usize = 1 << 14;
 
 /// All lines; `start` is ignored.
 pub fn run(p: &Params, x: &[f32], out: &mut [f32]) {
     if p.inner == 1 {
-        for (x, out) in x.chunks_exact(at(p.axis)).zip(out.chunks_exact_mut(at(p.axis))) {
-            line(p.log != 0, x, out);
-        }
+        let axis = at(p.axis);
+        parallel::float_chunks(&mut out[..at(p.units) * axis], axis * SHARE.div_ceil(axis), |first, chunk| {
+            for (x, out) in x[first..].chunks_exact(axis).zip(chunk.chunks_exact_mut(axis)) {
+                line(p.log != 0, x, out);
+            }
+        });
         return;
     }
     let mut gathered = vec![0.0; at(p.axis)];
@@ -23,12 +30,23 @@ pub fn run(p: &Params, x: &[f32], out: &mut [f32]) {
     }
 }
 
+/// Eight at once; a NaN is handed on.
+fn largest(x: &[f32]) -> f32 {
+    let mut tops = [f32::NEG_INFINITY; 8];
+    let (chunks, rest) = x.as_chunks::<8>();
+    let above = |top: f32, v: f32| if v > top || v.is_nan() { v } else { top };
+    for chunk in chunks {
+        tops.iter_mut().zip(chunk).for_each(|(top, &v)| *top = above(*top, v));
+    }
+    tops.into_iter().chain(rest.iter().copied()).fold(f32::NEG_INFINITY, above)
+}
+
 fn line(log: bool, x: &[f32], out: &mut [f32]) {
-    let top = x.iter().fold(f32::NEG_INFINITY, |top, &v| if v.is_nan() || v > top { v } else { top });
+    let top = largest(x);
     for (out, v) in out.iter_mut().zip(x) {
         *out = crate::float::exp(v - top);
     }
-    let total: f32 = out.iter().sum();
+    let total = crate::float::sum(out, |v| v);
     if log {
         let logarithm = total.ln();
         out.iter_mut().zip(x).for_each(|(out, v)| *out = v - top - logarithm);
