@@ -348,6 +348,15 @@ impl<'a> Builder<'a> {
 
     /// The same elements in the same order under another shape.
     pub(super) fn reshaped(&mut self, id: ValueId, shape: Vec<usize>) -> Result<ValueId, ModelError> {
+        let len = |shape: &[usize]| shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size));
+        if len(&shape) != len(self.shape(id)) {
+            let found = format!("{} as {}", error::show(self.shape(id)), error::show(&shape));
+            return Err(ModelError::Shape {
+                node: self.node_name(),
+                reason: "an input has another number of values",
+                found,
+            });
+        }
         let dense = self.dense(id)?;
         let (of, ..) = self.place(dense);
         let strides = strides(&shape);

@@ -1,7 +1,7 @@
 //! Each thing a model can have wrong is a refusal of its own, which names the place.
 
-use gpu_kernels::graph::onnx::{FLOAT, Model, OperatorSet};
-use gpu_kernels::graph::{Feed, Graph, ModelError};
+use gpu_kernels::graph::onnx::{Attribute, FLOAT, Model, OperatorSet, Tensor};
+use gpu_kernels::graph::{Feed, Graph, ModelError, operators};
 use proptest::prelude::*;
 use prost::Message;
 
@@ -169,6 +169,110 @@ fn a_row_without_values_is_refused() {
     let relu = model(vec![node("Relu", &["x"], "y", vec![])], vec![]);
 
     assert!(matches!(refusal(&relu, &[0]), ModelError::Shape { .. }));
+}
+
+/// Attributes that operators read, with values that no exporter would write.
+fn odd_attributes() -> impl Strategy<Value = Vec<Attribute>> {
+    let names = [
+        "axis",
+        "axes",
+        "perm",
+        "to",
+        "k",
+        "group",
+        "pads",
+        "strides",
+        "dilations",
+        "kernel_shape",
+        "keepdims",
+        "split",
+        "batch_dims",
+        "size",
+        "blocksize",
+        "hidden_size",
+        "layout",
+        "num_heads",
+        "num_groups",
+        "block_size",
+        "p",
+        "ceil_mode",
+        "upper",
+        "exclusive",
+        "output_padding",
+        "output_shape",
+        "starts",
+        "ends",
+        "repeats",
+        "scales",
+    ];
+    let number = || prop_oneof![-3i64..6, Just(i64::MIN), Just(i64::MAX), Just(1 << 33)];
+    let list = proptest::collection::vec(number(), 0..5);
+    let one = (proptest::sample::select(names.to_vec()), number(), list).prop_map(|(name, i, ints)| Attribute {
+        name: name.to_owned(),
+        i,
+        f: 2.5,
+        ints,
+        floats: vec![0.5, 2.0, -1.0, 1e30],
+        ..Default::default()
+    });
+    proptest::collection::vec(one, 0..4)
+}
+
+/// Constants of many kinds and shapes, by name.
+fn odd_constants() -> Vec<Tensor> {
+    let mut constants = vec![
+        floats("f0", &[], vec![2.0]),
+        floats("f1", &[3], noise(3)),
+        floats("f3", &[2, 3, 3], noise(18)),
+        floats("f4", &[4, 3, 2, 2], noise(48)),
+        floats("none", &[0, 3], vec![]),
+        longs("i1", &[1]),
+        longs("i2", &[-1, 2]),
+        longs("far", &[i64::MAX, i64::MIN, 1 << 30]),
+    ];
+    constants.push(Tensor {
+        dims: vec![3],
+        data_type: 2,
+        int32_data: vec![0, 7, 255],
+        name: "u8".into(),
+        ..Default::default()
+    });
+    constants.push(Tensor {
+        dims: vec![3],
+        data_type: 9,
+        int32_data: vec![0, 1, 1],
+        name: "flags".into(),
+        ..Default::default()
+    });
+    constants
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_node_of_any_operator_makes_the_planner_panic(
+        op in proptest::sample::select(operators().collect::<Vec<_>>()),
+        inputs in proptest::collection::vec(
+            proptest::sample::select(vec!["x", "x", "f0", "f1", "f3", "f4", "none", "i1", "i2", "far", "u8", "flags", ""]),
+            1..7,
+        ),
+        attributes in odd_attributes(),
+        row in proptest::collection::vec(1usize..5, 0..4),
+    ) {
+        let model = model(vec![node(op, &inputs, "y", attributes)], odd_constants());
+        if let Ok(graph) = parse(&model) {
+            let feeds = [Feed::Rows(row.clone())];
+            drop(graph.signature(&feeds));
+            if let Ok(plan) = graph.plan(2, &feeds) {
+                // What was planned also runs.
+                let input = vec![1.0f32.to_bits(); 2 * row.iter().product::<usize>()];
+                if plan.device_bytes() < 1 << 24 && plan.flops() < 1 << 26 {
+                    plan.run(&[&input]);
+                }
+            }
+        }
+    }
 }
 
 proptest! {

@@ -50,7 +50,7 @@ impl Attention {
         let (q, k, v) = (at.input(0)?, at.input(1)?, at.input(2)?);
         let (q, k, v) = (heads(at, q, "q_num_heads")?, heads(at, k, "kv_num_heads")?, heads(at, v, "kv_num_heads")?);
         let (mask, past_k, past_v, cached) = (at.optional(3)?, at.optional(4)?, at.optional(5)?, at.optional(6)?);
-        let past = past_k.map_or(0, |past| at.shape(past)[2]);
+        let past = past_k.and_then(|past| at.b.shape(past).get(2).copied()).unwrap_or(0);
         let grown = |at: &mut At<'_, '_>, past: Option<ValueId>, new: ValueId| match past {
             Some(past) => join(at, &[past, new], 2),
             None => Ok(new),
@@ -248,6 +248,16 @@ fn unpadded(
     })
 }
 
+/// A table's first `half` columns, beside heads.
+fn narrow(at: &mut At<'_, '_>, table: ValueId, half: usize) -> Result<ValueId, ModelError> {
+    let rank = at.shape(table).len();
+    if rank == 0 {
+        return Err(at.wrong("a table of cosines needs an axis", show(&at.shape(table))));
+    }
+    let table = part(at, table, rank - 1, 0, half)?;
+    with(at, table, &[rank - 1])
+}
+
 pub(super) fn rotary(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let x = at.input(0)?;
     let (mut cos, mut sin) = (at.input(1)?, at.input(2)?);
@@ -280,12 +290,7 @@ pub(super) fn rotary(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     if let Some(positions) = positions {
         (cos, sin) = (take(at, cos, positions, 0)?, take(at, sin, positions, 0)?);
     }
-    let narrow = |at: &mut At<'_, '_>, table: ValueId| {
-        let rank = at.shape(table).len();
-        let table = part(at, table, rank - 1, 0, half)?;
-        with(at, table, &[rank - 1])
-    };
-    let (cos, sin) = (narrow(at, cos)?, narrow(at, sin)?);
+    let (cos, sin) = (narrow(at, cos, half)?, narrow(at, sin, half)?);
     let moving = part(at, split, 3, 0, turned_size)?;
     let (batch, length, count) = (at.shape(split)[0], at.shape(split)[1], at.shape(split)[2]);
     let (real, imaginary) = if interleaved {

@@ -91,6 +91,9 @@ fn read(
 /// `data` with one axis replaced by the indices' axes.
 pub(super) fn take(at: &mut At<'_, '_>, data: ValueId, indices: ValueId, axis: usize) -> Result<ValueId, ModelError> {
     let shape = at.shape(data);
+    if axis >= shape.len() {
+        return Err(at.wrong("an input has fewer axes than its operator needs", show(&shape)));
+    }
     let (root, offset, own) = at.b.place(data);
     let index_shape = at.shape(indices);
     let (index_root, index_offset, index_own) = at.b.place(indices);

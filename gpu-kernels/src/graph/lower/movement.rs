@@ -34,6 +34,9 @@ pub(super) fn dropout(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
 /// The axes of a value in another order.
 pub(super) fn permuted(at: &mut At<'_, '_>, x: ValueId, order: &[usize]) -> Result<ValueId, ModelError> {
     let shape = at.shape(x);
+    if order.len() != shape.len() || order.iter().any(|&axis| axis >= shape.len()) {
+        return Err(at.wrong("an input has another number of axes than its operator needs", show(&shape)));
+    }
     let (of, offset, own) = at.b.place(x);
     let target = order.iter().map(|&axis| shape[axis]).collect();
     let walked = order.iter().map(|&axis| own[axis]).collect();
@@ -114,6 +117,9 @@ pub(super) fn squeeze(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
 pub(super) fn without(at: &mut At<'_, '_>, x: ValueId, axes: &[usize]) -> Result<ValueId, ModelError> {
     let (of, offset, own) = at.b.place(x);
     let shape = at.shape(x);
+    if axes.iter().any(|&axis| axis >= shape.len()) {
+        return Err(at.wrong("an input has fewer axes than its operator needs", show(&shape)));
+    }
     let kept = |i: &usize| !axes.contains(i);
     let target = (0..shape.len()).filter(kept).map(|i| shape[i]).collect();
     let walked = (0..shape.len()).filter(kept).map(|i| own[i]).collect();
@@ -125,6 +131,9 @@ pub(super) fn with(at: &mut At<'_, '_>, x: ValueId, axes: &[usize]) -> Result<Va
     let (of, offset, mut walked) = at.b.place(x);
     let mut shape = at.shape(x);
     for &axis in axes {
+        if axis > shape.len() {
+            return Err(at.wrong("an input has fewer axes than its operator needs", show(&shape)));
+        }
         shape.insert(axis, 1);
         walked.insert(axis, 0);
     }
@@ -149,6 +158,10 @@ pub(super) fn part(
 ) -> Result<ValueId, ModelError> {
     let (of, offset, own) = at.b.place(x);
     let mut shape = at.shape(x);
+    let room = shape.get(axis).and_then(|size| size.checked_sub(start));
+    if room.is_none_or(|room| room < len) {
+        return Err(at.wrong("an input is smaller than its operator needs", show(&shape)));
+    }
     shape[axis] = len;
     let offset = offset + long(start) * own[axis];
     at.b.view(at.dtype(x), shape, (of, offset, own))
@@ -269,6 +282,9 @@ pub(super) fn concat(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
 pub(super) fn join(at: &mut At<'_, '_>, inputs: &[ValueId], axis: usize) -> Result<ValueId, ModelError> {
     let dtype = at.dtype(inputs[0]);
     let mut shape = at.shape(inputs[0]);
+    if axis >= shape.len() {
+        return Err(at.wrong("an input has fewer axes than its operator needs", show(&shape)));
+    }
     shape[axis] = 0;
     for &id in inputs {
         let other = at.b.shape(id);
@@ -480,8 +496,8 @@ pub(super) fn space_to_depth(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelE
 fn image(at: &At<'_, '_>, x: ValueId) -> Result<(usize, usize, usize, usize, usize), ModelError> {
     let block = at.size(at.int("blocksize", 0))?;
     match at.shape(x)[..] {
-        [n, c, h, w] if block > 0 => Ok((n, c, h, w, block)),
-        _ => Err(at.wrong("the input needs four axes and blocksize must be positive", show(&at.shape(x)))),
+        [n, c, h, w] if (1..1 << 12).contains(&block) => Ok((n, c, h, w, block)),
+        _ => Err(at.wrong("the input needs four axes and blocksize must lie between 1 and 4095", show(&at.shape(x)))),
     }
 }
 

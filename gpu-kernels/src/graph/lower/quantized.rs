@@ -164,7 +164,9 @@ fn by_channel(at: &mut At<'_, '_>, of: Option<ValueId>, rank: usize) -> Result<O
     let Some(of) = of else { return Ok(None) };
     let len: usize = at.shape(of).iter().product();
     let mut shape = vec![1; rank];
-    shape[0] = len;
+    if let Some(first) = shape.first_mut() {
+        *first = len;
+    }
     at.b.reshaped(of, shape).map(Some)
 }
 
@@ -237,7 +239,7 @@ pub(super) fn conv(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let ids: Vec<ValueId> = (0..8).map(|i| at.input(i)).collect::<Result<_, _>>()?;
     let bias = at.optional(8)?;
     let (window, groups) = (at.window()?, at.groups()?);
-    let rank = at.shape(ids[3]).len();
+    let rank = at.shape(ids[3]).len().max(1);
     let zero_x = at.b.reshaped(ids[2], vec![])?;
     let zero_w = by_channel(at, Some(ids[5]), rank)?;
     let (x, w) = (centred(at, ids[0], Some(zero_x))?, centred(at, ids[3], zero_w)?);

@@ -143,6 +143,9 @@ pub(super) fn one_hot(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let indices = at.b.view(DType::I64, shape.clone(), (of, offset, strides))?;
     let places = iota(at, depth, axis, rank)?;
     let dtype = at.dtype(values);
+    if at.shape(values) != [2] {
+        return Err(at.wrong("values must be two: off and on", format!("{:?}", at.shape(values))));
+    }
     let (of, offset, strides) = at.b.place(values);
     let step = strides.first().copied().unwrap_or(1);
     let off = at.b.view(dtype, vec![], (of, offset, vec![]))?;
