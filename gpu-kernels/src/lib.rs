@@ -1,7 +1,8 @@
 //! Tessera's kernels and the ONNX graph executor over them.
 //!
 //! Without features only the CPU builds: that is what the edge re-checks results with. Feature
-//! `wgpu` adds devices: Vulkan, Metal and DirectX 12 natively, WebGPU in Wasm.
+//! `wgpu` adds devices: Vulkan, Metal and DirectX 12 natively, WebGPU in Wasm. Feature `gate` lets
+//! customers' own WGSL in.
 
 pub mod budget;
 #[cfg(feature = "wgpu")]
@@ -18,3 +19,4 @@ pub mod kernels;
 pub mod measure;
 mod parallel;
 pub mod tolerance;
+pub mod wgsl;

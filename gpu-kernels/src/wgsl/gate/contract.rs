@@ -1,0 +1,404 @@
+//! What a kernel may be made of.
+
+use naga::valid::ModuleInfo;
+use naga::{
+    AddressSpace, ArraySize, Block, BuiltIn, Expression, Function, GlobalVariable, Handle, Module, ScalarKind,
+    ShaderStage, Span, Statement, StorageAccess, Type, TypeInner,
+};
+
+use super::{Contract, GateError};
+
+/// Invocations a workgroup that the smallest device class takes.
+const WORKGROUP_MAX: u32 = 256;
+/// Bytes that a workgroup shares, likewise.
+const WORKGROUP_BYTES_MAX: u32 = 16_384;
+/// Bytes of a function's variables, and of all private ones together.
+const LOCAL_BYTES_MAX: u32 = 8192;
+const PARAMS_BYTES_MAX: u32 = 16_384;
+const RECORD_BYTES_MAX: u32 = 16 << 20;
+
+/// What the rewriting needs to know, and the host.
+pub(super) struct Facts {
+    pub workgroup_size: u32,
+    pub params_bytes: Option<u32>,
+    pub float_words: Vec<bool>,
+    pub floats: bool,
+    /// There is a barrier, so every invocation must come to it.
+    pub barriers: bool,
+}
+
+pub(super) fn check(source: &str, module: &Module, info: &ModuleInfo, contract: Contract) -> Result<Facts, GateError> {
+    let refuse = |span: Span, message: String| Err(GateError::at(source, span, message));
+    let [entry] = &module.entry_points[..] else {
+        let message = format!("there are {} entry points; expected one, `@compute fn main`", module.entry_points.len());
+        return refuse(Span::UNDEFINED, message);
+    };
+    let at_main = entry_span(source, &entry.name);
+    if entry.stage != ShaderStage::Compute || entry.name != "main" {
+        return refuse(at_main, format!("the entry point is '{}'; expected `@compute fn main`", entry.name));
+    }
+    let [x, y, z] = entry.workgroup_size;
+    if y != 1 || z != 1 || x == 0 || x > WORKGROUP_MAX {
+        let message = format!(
+            "the workgroup is {x} by {y} by {z}; records lie along x: @workgroup_size(n) with n from 1 to {WORKGROUP_MAX}"
+        );
+        return refuse(at_main, message);
+    }
+    if let Some((_, constant)) = module.overrides.iter().next() {
+        let name = constant.name.as_deref().unwrap_or_default();
+        return refuse(Span::UNDEFINED, format!("'{name}' is an override; use a const, or a parameter at binding 2"));
+    }
+    for bytes in [contract.record_bytes, contract.out_bytes] {
+        if bytes == 0 || bytes % 4 != 0 || bytes > RECORD_BYTES_MAX {
+            let message = format!("a record of {bytes} bytes; expected a multiple of 4, at most {RECORD_BYTES_MAX}");
+            return refuse(Span::UNDEFINED, message);
+        }
+    }
+    let globals = Globals::check(source, module, contract)?;
+    let mut barriers = Barriers { source, module, found: false };
+    barriers.check_entry(&entry.function)?;
+    let functions = module.functions.iter().map(|(_, function)| function).chain([&entry.function]);
+    let mut floats = false;
+    for function in functions {
+        check_function(source, module, function)?;
+    }
+    for (handle, function) in module.functions.iter() {
+        floats |= uses_floats(module, function, &info[handle]);
+    }
+    floats |= uses_floats(module, &entry.function, info.get_entry_point(0));
+    Ok(Facts {
+        workgroup_size: x,
+        params_bytes: globals.params_bytes,
+        float_words: globals.float_words,
+        floats,
+        barriers: barriers.found,
+    })
+}
+
+/// Where a function's name stands in the text; naga keeps no place for entry points.
+fn entry_span(source: &str, name: &str) -> Span {
+    let place = source.find(&format!("fn {name}")).and_then(|at| u32::try_from(at).ok());
+    place.map_or(Span::UNDEFINED, |at| Span::new(at, at + 3 + u32::try_from(name.len()).unwrap_or(0)))
+}
+
+struct Globals {
+    params_bytes: Option<u32>,
+    float_words: Vec<bool>,
+}
+
+impl Globals {
+    fn check(source: &str, module: &Module, contract: Contract) -> Result<Self, GateError> {
+        let (mut params_bytes, mut output) = (None, None);
+        let (mut shared, mut private) = (0u32, 0u32);
+        for (handle, global) in module.global_variables.iter() {
+            let span = module.global_variables.get_span(handle);
+            let refuse = |message: String| Err(GateError::at(source, span, message));
+            let size = module.types[global.ty].inner.size(module.to_ctx());
+            let name = global.name.as_deref().unwrap_or_default();
+            match (global.space, global.binding.map(|binding| (binding.group, binding.binding))) {
+                (AddressSpace::Storage { access }, Some((0, 0))) if access == StorageAccess::LOAD => {
+                    check_records(source, module, global, span, contract.record_bytes, "an input record")?;
+                }
+                (AddressSpace::Storage { access }, Some((0, 1)))
+                    if access == StorageAccess::LOAD | StorageAccess::STORE =>
+                {
+                    output = Some(check_records(source, module, global, span, contract.out_bytes, "an output record")?);
+                }
+                (AddressSpace::Uniform, Some((0, 2))) => {
+                    if size > PARAMS_BYTES_MAX {
+                        return refuse(format!("the parameters take {size} bytes; at most {PARAMS_BYTES_MAX}"));
+                    }
+                    params_bytes = Some(size);
+                }
+                (AddressSpace::WorkGroup, None) => shared = shared.saturating_add(size),
+                (AddressSpace::Private, None) => private = private.saturating_add(size),
+                _ => {
+                    return refuse(format!(
+                        "'{name}' is none of what a kernel may have: binding 0 `var<storage, read>`, binding 1 `var<storage, read_write>`, binding 2 `var<uniform>`, all in group 0, and `private` and `workgroup` variables"
+                    ));
+                }
+            }
+            if contains_atomic(module, global.ty) {
+                return refuse(format!(
+                    "'{name}' is atomic; records are independent, and an order of devices is no result"
+                ));
+            }
+        }
+        for (bytes, most, what) in
+            [(shared, WORKGROUP_BYTES_MAX, "workgroup variables"), (private, LOCAL_BYTES_MAX, "private variables")]
+        {
+            if bytes > most {
+                return Err(GateError::at(
+                    source,
+                    Span::UNDEFINED,
+                    format!("the {what} take {bytes} bytes; at most {most}"),
+                ));
+            }
+        }
+        let Some((element, words)) = output else {
+            let message = "there is no `@group(0) @binding(1) var<storage, read_write>` for the output records";
+            return Err(GateError::at(source, Span::UNDEFINED, message));
+        };
+        let mut float_words = vec![false; words];
+        mark_floats(module, element, 0, &mut float_words);
+        // A record may be several elements: the pattern repeats.
+        let record = usize::try_from(contract.out_bytes / 4).unwrap_or(usize::MAX);
+        let float_words = float_words.into_iter().cycle().take(record).collect();
+        Ok(Self { params_bytes, float_words })
+    }
+}
+
+/// An array whose elements make whole records: its element's type and words.
+fn check_records(
+    source: &str,
+    module: &Module,
+    global: &GlobalVariable,
+    span: Span,
+    bytes: u32,
+    what: &str,
+) -> Result<(Handle<Type>, usize), GateError> {
+    let TypeInner::Array { base, size: ArraySize::Dynamic, stride } = module.types[global.ty].inner else {
+        let name = global.name.as_deref().unwrap_or_default();
+        return Err(GateError::at(source, span, format!("'{name}' must be an array without a length: array<T>")));
+    };
+    if bytes % stride != 0 {
+        let message = format!("{what} has {bytes} bytes, which is not a whole number of elements of {stride} bytes");
+        return Err(GateError::at(source, span, message));
+    }
+    Ok((base, usize::try_from(stride / 4).unwrap_or(usize::MAX)))
+}
+
+fn contains_atomic(module: &Module, ty: Handle<Type>) -> bool {
+    match &module.types[ty].inner {
+        TypeInner::Atomic(_) => true,
+        TypeInner::Array { base, .. } => contains_atomic(module, *base),
+        TypeInner::Struct { members, .. } => members.iter().any(|member| contains_atomic(module, member.ty)),
+        _ => false,
+    }
+}
+
+/// Marks the words of a type, laid at word `at`, that are float32.
+fn mark_floats(module: &Module, ty: Handle<Type>, at: usize, words: &mut [bool]) {
+    let step = |bytes: u32| usize::try_from(bytes / 4).unwrap_or(usize::MAX);
+    let mut mark = |at: usize| {
+        if let Some(word) = words.get_mut(at) {
+            *word = true;
+        }
+    };
+    match &module.types[ty].inner {
+        TypeInner::Scalar(scalar) if scalar.kind == ScalarKind::Float => mark(at),
+        TypeInner::Vector { size, scalar } if scalar.kind == ScalarKind::Float => {
+            (0..*size as usize).for_each(|lane| mark(at + lane));
+        }
+        TypeInner::Matrix { columns, rows, .. } => {
+            // A column of three takes the room of four.
+            let stride = if *rows as usize == 2 { 2 } else { 4 };
+            for column in 0..*columns as usize {
+                (0..*rows as usize).for_each(|row| mark(at + column * stride + row));
+            }
+        }
+        TypeInner::Array { base, size: ArraySize::Constant(len), stride } => {
+            for index in 0..len.get() as usize {
+                mark_floats(module, *base, at + index * step(*stride), words);
+            }
+        }
+        TypeInner::Struct { members, .. } => {
+            for member in members {
+                mark_floats(module, member.ty, at + step(member.offset), words);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn check_function(source: &str, module: &Module, function: &Function) -> Result<(), GateError> {
+    let mut bytes = 0u32;
+    for (_, variable) in function.local_variables.iter() {
+        bytes = bytes.saturating_add(module.types[variable.ty].inner.size(module.to_ctx()));
+    }
+    if bytes > LOCAL_BYTES_MAX {
+        let span = function
+            .local_variables
+            .iter()
+            .next()
+            .map_or(Span::UNDEFINED, |(handle, _)| function.local_variables.get_span(handle));
+        let name = function.name.as_deref().unwrap_or_default();
+        let message = format!("the variables of '{name}' take {bytes} bytes; at most {LOCAL_BYTES_MAX}");
+        return Err(GateError::at(source, span, message));
+    }
+    check_block(source, &function.body)?;
+    for argument in &function.arguments {
+        if let Some(naga::Binding::BuiltIn(built_in)) = &argument.binding
+            && !is_known(*built_in)
+        {
+            return Err(GateError::at(
+                source,
+                Span::UNDEFINED,
+                format!("{built_in:?} is not a builtin that a kernel may read"),
+            ));
+        }
+    }
+    for (handle, expression) in function.expressions.iter() {
+        let forbidden = match expression {
+            Expression::ImageSample { .. } | Expression::ImageLoad { .. } | Expression::ImageQuery { .. } => {
+                "a texture"
+            }
+            Expression::Derivative { .. } => "a derivative",
+            Expression::AtomicResult { .. } => "an atomic",
+            Expression::SubgroupBallotResult | Expression::SubgroupOperationResult { .. } => "a subgroup operation",
+            Expression::Override(_) => "an override",
+            _ => continue,
+        };
+        let span = function.expressions.get_span(handle);
+        return Err(GateError::at(
+            source,
+            span,
+            format!("{forbidden} has no place in a kernel of independent records"),
+        ));
+    }
+    Ok(())
+}
+
+fn is_known(built_in: BuiltIn) -> bool {
+    matches!(
+        built_in,
+        BuiltIn::GlobalInvocationId
+            | BuiltIn::LocalInvocationId
+            | BuiltIn::LocalInvocationIndex
+            | BuiltIn::WorkGroupId
+            | BuiltIn::NumWorkGroups
+    )
+}
+
+/// Refuses statements that no kernel of records needs; the rewriting knows all others.
+fn check_block(source: &str, block: &Block) -> Result<(), GateError> {
+    for (statement, span) in block.span_iter() {
+        let forbidden = match statement {
+            Statement::Block(inner) => {
+                check_block(source, inner)?;
+                continue;
+            }
+            Statement::If { accept, reject, .. } => {
+                check_block(source, accept)?;
+                check_block(source, reject)?;
+                continue;
+            }
+            Statement::Switch { cases, .. } => {
+                cases.iter().try_for_each(|case| check_block(source, &case.body))?;
+                continue;
+            }
+            Statement::Loop { body, continuing, .. } => {
+                check_block(source, body)?;
+                check_block(source, continuing)?;
+                continue;
+            }
+            Statement::Emit(_)
+            | Statement::Break
+            | Statement::Continue
+            | Statement::Return { .. }
+            | Statement::Store { .. }
+            | Statement::Call { .. }
+            | Statement::ControlBarrier(_)
+            | Statement::MemoryBarrier(_)
+            | Statement::WorkGroupUniformLoad { .. } => continue,
+            Statement::Atomic { .. } | Statement::ImageAtomic { .. } => "an atomic",
+            Statement::Kill => "discard",
+            Statement::ImageStore { .. } => "a texture",
+            Statement::SubgroupBallot { .. }
+            | Statement::SubgroupGather { .. }
+            | Statement::SubgroupCollectiveOperation { .. } => "a subgroup operation",
+            Statement::RayQuery { .. } | Statement::RayPipelineFunction(_) => "a ray query",
+            Statement::CooperativeStore { .. } => "a cooperative matrix",
+        };
+        return Err(GateError::at(
+            source,
+            *span,
+            format!("{forbidden} has no place in a kernel of independent records"),
+        ));
+    }
+    Ok(())
+}
+
+/// Barriers stand in `main` itself, where every invocation comes by: in a loop, fuel might keep one away.
+struct Barriers<'a> {
+    source: &'a str,
+    module: &'a Module,
+    found: bool,
+}
+
+impl Barriers<'_> {
+    fn check_entry(&mut self, main: &Function) -> Result<(), GateError> {
+        let mut left = false;
+        for (statement, span) in main.body.span_iter() {
+            if is_barrier(statement) {
+                self.found = true;
+                if left {
+                    return Err(self.refuse(*span, "a barrier after a return that some invocations may take"));
+                }
+                continue;
+            }
+            self.check_inner(statement, *span)?;
+            left |= may_return(statement);
+        }
+        for (_, function) in self.module.functions.iter() {
+            for (statement, span) in function.body.span_iter() {
+                if is_barrier(statement) {
+                    return Err(self.refuse(*span, "a barrier in a function"));
+                }
+                self.check_inner(statement, *span)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, span: Span, what: &str) -> GateError {
+        GateError::at(self.source, span, format!("{what}; barriers stand in `main` itself, outside loops and branches"))
+    }
+
+    fn check_inner(&self, statement: &Statement, span: Span) -> Result<(), GateError> {
+        let mut blocks: Vec<&Block> = Vec::new();
+        match statement {
+            Statement::Block(block) => blocks.push(block),
+            Statement::If { accept, reject, .. } => blocks.extend([accept, reject]),
+            Statement::Switch { cases, .. } => blocks.extend(cases.iter().map(|case| &case.body)),
+            Statement::Loop { body, continuing, .. } => blocks.extend([body, continuing]),
+            _ => {}
+        }
+        for block in blocks {
+            for (inner, inner_span) in block.span_iter() {
+                if is_barrier(inner) {
+                    let place = if inner_span.is_defined() { *inner_span } else { span };
+                    return Err(self.refuse(place, "a barrier in a loop or a branch"));
+                }
+                self.check_inner(inner, *inner_span)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_barrier(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::ControlBarrier(_) | Statement::MemoryBarrier(_) | Statement::WorkGroupUniformLoad { .. }
+    )
+}
+
+fn may_return(statement: &Statement) -> bool {
+    let any = |block: &Block| block.iter().any(may_return);
+    match statement {
+        Statement::Return { .. } => true,
+        Statement::Block(block) => any(block),
+        Statement::If { accept, reject, .. } => any(accept) || any(reject),
+        Statement::Switch { cases, .. } => cases.iter().any(|case| any(&case.body)),
+        Statement::Loop { body, continuing, .. } => any(body) || any(continuing),
+        _ => false,
+    }
+}
+
+fn uses_floats(module: &Module, function: &Function, info: &naga::valid::FunctionInfo) -> bool {
+    function.expressions.iter().any(|(handle, expression)| {
+        let inner = info[handle].ty.inner_with(&module.types);
+        !matches!(expression, Expression::Load { .. }) && inner.scalar_kind() == Some(ScalarKind::Float)
+    })
+}

@@ -1,0 +1,68 @@
+//! A customer's own kernel: one WGSL invocation a record.
+//!
+//! `gate` refuses what is outside the contract and writes fuel and bounds into the rest; `run` runs
+//! what came out of it. The contract: entry point `main`, binding 0 the input records of a tile
+//! (`var<storage, read>`), binding 1 its output records (`var<storage, read_write>`), binding 2
+//! parameters (`var<uniform>`, may be left out), all in group 0.
+
+#[cfg(feature = "gate")]
+pub mod gate;
+#[cfg(feature = "wgpu")]
+pub mod run;
+
+/// Words of the status buffer, at binding 3 of the kernel that the gate emits.
+pub const STATUS_WORDS: usize = 4;
+/// The loop that ran out of fuel or of turns, counted from one; 0: none did.
+pub const STATUS_FAULT: usize = 0;
+/// Set beside the loop's number when it was turns that ran out.
+pub const STATUS_TURNS: u32 = 1 << 31;
+/// The most fuel that any record used, in operations.
+pub const STATUS_USED: usize = 1;
+/// Written by the host: the tile's records.
+pub const STATUS_RECORDS: usize = 2;
+
+/// Most turns of one loop. Software adapters leave a loop soon after, without a word, and a result
+/// must not depend on who computed it.
+pub const TURNS_MAX: u32 = 65_000;
+
+/// Most records in one dispatch, in workgroups: WebGPU's limit along one dimension.
+pub const GROUPS_MAX: u64 = 65_535;
+
+/// A kernel as the gate emits it: what devices run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatedKernel {
+    pub wgsl: String,
+    /// Invocations a workgroup, along x.
+    pub workgroup_size: u32,
+    /// Size of the parameters, in bytes; none where the kernel takes none.
+    pub params_bytes: Option<u32>,
+    /// Line of each loop in the customer's text, counted from one.
+    pub loop_lines: Vec<u32>,
+    /// The most operations that a record can take, its fuel included.
+    pub ops: u64,
+}
+
+/// What the records of one run came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapOutput {
+    pub records: Vec<u8>,
+    /// The most fuel that any record used, in operations.
+    pub fuel_used: u32,
+}
+
+/// A loop that was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Of the loop in the customer's text, counted from one.
+    pub line: u32,
+    /// It turned too often, though there was fuel left.
+    pub turns: bool,
+}
+
+impl GatedKernel {
+    /// What a status word says.
+    pub fn fault(&self, word: u32) -> Option<Fault> {
+        let index = usize::try_from((word & !STATUS_TURNS).checked_sub(1)?).ok()?;
+        Some(Fault { line: self.loop_lines.get(index).copied().unwrap_or(1), turns: word & STATUS_TURNS != 0 })
+    }
+}
