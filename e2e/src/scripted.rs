@@ -6,7 +6,7 @@ use futures::{SinkExt, StreamExt};
 use gpu_kernels::graph::{Feed, Graph};
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
-use wire::device::{DeviceClass, INFER, PROTOCOL};
+use wire::device::{DeviceClass, PROTOCOL};
 use wire::{BlobHash, FromDevice, Hello, LeaseGrant, Nonce, Receipt, TileHash, ToDevice, merkle};
 use worker::identity::Identity;
 
@@ -51,6 +51,8 @@ impl Scripted {
             backend: "vulkan".to_owned(),
             software: true,
             buffer_bytes_max: 128 << 20,
+            runs_kernels: true,
+            checker: false,
             key: None,
             code: None,
         }
@@ -92,10 +94,11 @@ impl Scripted {
 
     /// The right answer to a lease.
     pub async fn compute(&self, grant: &LeaseGrant) -> anyhow::Result<Vec<f32>> {
-        let graph = Graph::parse(&self.fetch(grant, "model").await?)?;
+        let graph = Graph::parse(&self.fetch(grant, "code").await?)?;
         let input = self.fetch(grant, "input").await?;
         let input: Vec<u32> = input.as_chunks::<4>().0.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect();
-        let shape: Vec<usize> = grant.row_shape.iter().map(|&size| usize::try_from(size)).collect::<Result<_, _>>()?;
+        let shape = grant.task.inputs().into_iter().next().context("a task should have an input")?.shape;
+        let shape: Vec<usize> = shape.iter().map(|&size| usize::try_from(size)).collect::<Result<_, _>>()?;
         let outputs = graph.plan(usize::try_from(grant.rows)?, &[Feed::Rows(shape)])?.run(&[&input]);
         Ok(outputs.into_iter().flatten().map(f32::from_bits).collect())
     }
@@ -110,7 +113,7 @@ impl Scripted {
 
     /// A receipt for an output.
     pub fn receipt(&self, grant: &LeaseGrant, output: &[u8]) -> anyhow::Result<Receipt> {
-        let tile_bytes = usize::try_from(grant.tile_rows * grant.output_row_len * 4)?;
+        let tile_bytes = usize::try_from(grant.tile_rows * grant.task.out_bytes())?;
         let leaves = output
             .chunks(tile_bytes)
             .map(|tile| TileHash(*blake3::hash(&merkle::leaf_bytes(grant.lease, tile)).as_bytes()));
@@ -121,7 +124,7 @@ impl Scripted {
             tiles: grant.tiles,
             root: merkle::root(leaves, |bytes| *blake3::hash(bytes).as_bytes()),
             output: BlobHash(*blake3::hash(output).as_bytes()),
-            program: INFER.to_owned(),
+            program: grant.task.program().to_owned(),
             backend: "vulkan".to_owned(),
             time: 0,
         })

@@ -1,6 +1,7 @@
 //! The edge and its native workers as processes of their own, on free ports and in a folder of
 //! their own. What was started is stopped when the stack is dropped.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -20,6 +21,8 @@ pub struct Stack {
     folder: TempDir,
     port: u16,
     database_url: String,
+    /// Ids of the devices that the edge trusts to recompute.
+    checkers: Vec<String>,
     edge: Option<Child>,
     workers: Vec<Child>,
 }
@@ -82,9 +85,23 @@ impl Stack {
 
     async fn start_over(port: u16, folder: TempDir, database_url: String) -> Self {
         client::install_tls();
-        let mut stack = Self { folder, port, database_url, edge: None, workers: Vec::new() };
+        let mut stack = Self { folder, port, database_url, checkers: Vec::new(), edge: None, workers: Vec::new() };
         stack.start_edge().await;
         stack
+    }
+
+    /// Has the edge trust a checker, and starts that one.
+    pub async fn add_checker(&mut self) {
+        self.kill_edge();
+        let name = format!("checker-{}", self.checkers.len());
+        let id = Command::new(program("tessera-worker"))
+            .args(["id", "--device-key-file"])
+            .arg(self.folder.path().join(format!("{name}.key")))
+            .output()
+            .expect("a worker should tell its id");
+        self.checkers.push(String::from_utf8_lossy(&id.stdout).trim().to_owned());
+        self.start_edge().await;
+        self.start_worker(&name, &["--checker"]);
     }
 
     pub fn url(&self) -> String {
@@ -111,6 +128,7 @@ impl Stack {
                 &self.database_url,
             ])
             .args(["--public-url", &self.url()])
+            .args(self.checkers.iter().flat_map(|id| ["--checker", id]))
             .arg("--blobs")
             .arg(self.folder.path().join("blobs"))
             .arg("--site")
@@ -180,7 +198,7 @@ impl Stack {
     ) -> anyhow::Result<wire::Job> {
         let (model, input) = self.upload_digits(client, times).await?;
         let request = SubmitJob {
-            program: Program::Infer { model, input, tile_rows },
+            program: Program::Infer { model, input: Some(input), inputs: BTreeMap::new(), tile_rows },
             privacy: wire::Privacy::Open,
             name: "Digits".to_owned(),
             limit: None,

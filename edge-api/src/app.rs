@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::pages::{RenderedPages, rendered_pages};
 use crate::random;
 use crate::scheduling::{Scheduler, store};
+use crate::verification::checkers::Checkers;
 use crate::verification::models::Models;
 
 /// The platform's own accounts have ids that no random one can be.
@@ -32,6 +33,7 @@ pub struct Parts {
     pub config: Config,
     pub scheduler: Scheduler,
     pub models: Models,
+    pub checkers: Checkers,
     pub limits: Limits,
     /// Checks that may run at once: one a core.
     pub checks: Semaphore,
@@ -72,6 +74,7 @@ impl App {
             blobs: Blobs::in_folder(&config.blobs)?,
             scheduler: Scheduler::new(secret),
             models: Models::default(),
+            checkers: Checkers::default(),
             limits: Limits::default(),
             checks: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
             replica: Nonce(random::bytes()).to_string(),

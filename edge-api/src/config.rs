@@ -38,6 +38,10 @@ pub struct Config {
     /// Largest upload, in bytes.
     #[arg(long, env = "TESSERA_BLOB_BYTES_MAX", default_value = "268435456")]
     pub blob_bytes_max: u64,
+    /// Ids of the operator's own devices that recompute what this server's processor cannot
+    /// (`tessera-worker id` prints one). Without any, devices of other accounts must agree.
+    #[arg(long = "checker", env = "TESSERA_CHECKERS", value_delimiter = ',')]
+    pub checkers: Vec<wire::DeviceId>,
     #[command(subcommand)]
     pub command: Option<Command>,
 }

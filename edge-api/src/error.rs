@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use wire::{ErrorBody, ErrorCode};
+use wire::{ErrorBody, ErrorCode, Place};
 
 pub type ApiResult<T> = Result<T, ApiError>;
 
@@ -23,7 +23,7 @@ pub struct Refusal {
 
 impl Refusal {
     pub fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { status, body: ErrorBody { code, message: message.into(), field: None } }
+        Self { status, body: ErrorBody { code, message: message.into(), field: None, place: None } }
     }
 
     pub fn field(mut self, field: &str) -> Self {
@@ -45,6 +45,13 @@ pub fn not_found(what: &str) -> ApiError {
 /// A field of the request that is wrong in itself.
 pub fn invalid(code: ErrorCode, field: &str, message: impl Into<String>) -> ApiError {
     Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, code, message).field(field).into()
+}
+
+/// A text of the customer's that is wrong at one place.
+pub fn invalid_at(code: ErrorCode, field: &str, place: Place, message: impl Into<String>) -> ApiError {
+    let mut refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, code, message).field(field);
+    refusal.body.place = Some(place);
+    refusal.into()
 }
 
 pub fn conflict(code: ErrorCode, message: impl Into<String>) -> ApiError {
@@ -82,7 +89,7 @@ impl IntoResponse for ApiError {
             Self::Internal(error) => {
                 tracing::error!(error = format!("{error:#}"), "a request failed");
                 let message = "something went wrong on the server; try again".to_owned();
-                let body = ErrorBody { code: ErrorCode::Internal, message, field: None };
+                let body = ErrorBody { code: ErrorCode::Internal, message, field: None, place: None };
                 (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
             }
         }

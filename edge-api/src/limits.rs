@@ -14,6 +14,7 @@ pub struct Limits {
     sockets: DefaultKeyedRateLimiter<IpAddr>,
     samples: DefaultKeyedRateLimiter<IpAddr>,
     codes: DefaultKeyedRateLimiter<IpAddr>,
+    kernels: DefaultKeyedRateLimiter<IpAddr>,
 }
 
 impl Default for Limits {
@@ -24,6 +25,7 @@ impl Default for Limits {
             sockets: governor::RateLimiter::keyed(per_minute(600)),
             samples: governor::RateLimiter::keyed(per_minute(240)),
             codes: governor::RateLimiter::keyed(per_minute(30)),
+            kernels: governor::RateLimiter::keyed(per_minute(240)),
         }
     }
 }
@@ -47,12 +49,18 @@ impl Limits {
         check(&self.codes, from)
     }
 
+    /// Kernels passed through the gate for nothing.
+    pub fn check_kernel(&self, from: IpAddr) -> Result<(), ApiError> {
+        check(&self.kernels, from)
+    }
+
     /// Forgets addresses that have not asked for a while.
     pub fn shrink(&self) {
         self.accounts.retain_recent();
         self.sockets.retain_recent();
         self.samples.retain_recent();
         self.codes.retain_recent();
+        self.kernels.retain_recent();
     }
 }
 

@@ -17,7 +17,7 @@ use crate::scheduling::{leases, link};
 use crate::{accounts, blobs, devices, explorer, jobs};
 
 /// Largest JSON body, in bytes.
-const BODY_BYTES_MAX: usize = 64 << 10;
+const BODY_BYTES_MAX: usize = 256 << 10;
 
 pub struct Route {
     pub method: &'static str,
@@ -43,6 +43,7 @@ pub fn routes() -> Vec<Route> {
         route("POST", "/v1/device-codes", post(devices::routes::make_device_code)),
         route("POST", "/v1/blobs", post(blobs::routes::upload_blob).layer(DefaultBodyLimit::disable())),
         route("GET", "/v1/blobs/{hash}", get(blobs::routes::download_blob)),
+        route("POST", "/v1/kernels/check", post(jobs::routes::check_kernel)),
         route("POST", "/v1/quotes", post(jobs::routes::quote_job)),
         route("POST", "/v1/jobs", post(jobs::routes::submit_job)),
         route("GET", "/v1/jobs", get(jobs::routes::list_jobs)),
@@ -60,14 +61,18 @@ pub fn routes() -> Vec<Route> {
         route("GET", "/v1/public/jobs", get(explorer::routes::list_public_jobs)),
         route("GET", "/v1/public/jobs/{id}", get(explorer::routes::show_public_job)),
         route("GET", "/v1/public/jobs/{id}/sample", get(sample::show_sample)),
-        route("GET", "/v1/public/jobs/{id}/sample/model", get(sample::sample_model)),
+        route("GET", "/v1/public/jobs/{id}/sample/code", get(sample::sample_code)),
+        route("GET", "/v1/public/jobs/{id}/sample/kernel", get(sample::sample_kernel)),
+        route("GET", "/v1/public/jobs/{id}/sample/params", get(sample::sample_params)),
         route("GET", "/v1/public/jobs/{id}/sample/input", get(sample::sample_input)),
         route("GET", "/v1/public/jobs/{id}/sample/output", get(sample::sample_output)),
         route("GET", "/v1/public/receipts", get(explorer::routes::list_public_receipts)),
         route("GET", "/v1/public/receipts/{id}", get(explorer::routes::show_public_receipt)),
         route("GET", "/v1/public/search", get(explorer::routes::search)),
         route("GET", "/v1/devices/socket", any(link::connect_device)),
-        route("GET", "/v1/leases/{pass}/model", get(leases::lease_model)),
+        route("GET", "/v1/leases/{pass}/code", get(leases::lease_code)),
+        route("GET", "/v1/leases/{pass}/kernel", get(leases::lease_kernel)),
+        route("GET", "/v1/leases/{pass}/params", get(leases::lease_params)),
         route("GET", "/v1/leases/{pass}/input", get(leases::lease_input)),
         route("PUT", "/v1/leases/{pass}/output", put(leases::lease_output).layer(DefaultBodyLimit::disable())),
         route("GET", "/v1/openapi.json", get(openapi)),

@@ -18,5 +18,6 @@ pub mod kernels;
 #[cfg(feature = "wgpu")]
 pub mod measure;
 mod parallel;
+pub mod records;
 pub mod tolerance;
 pub mod wgsl;

@@ -33,6 +33,16 @@ pub fn flops(value: u64) -> String {
     format!("{}.{} {unit}", count(tenths / 10), tenths % 10)
 }
 
+/// Bytes with a unit.
+pub fn bytes(value: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let Some((scale, unit)) = UNITS.iter().find(|(scale, _)| value >= *scale) else {
+        return format!("{value} B");
+    };
+    let tenths = value / (scale / 10);
+    format!("{}.{} {unit}", count(tenths / 10), tenths % 10)
+}
+
 /// Operations given in thousands.
 pub fn kflop(value: u64) -> String {
     if value >= 1_000_000_000_000 {

@@ -51,6 +51,9 @@ impl Core {
                 self.tiles_verified += u64::from(tiles);
                 self.earnings = earnings;
             }
+            ToDevice::Checked { lease } => {
+                self.committed.remove(&lease);
+            }
             ToDevice::Refused { lease, .. } => {
                 self.committed.remove(&lease);
                 self.forget(lease);
@@ -83,6 +86,14 @@ impl Core {
     pub fn on_compute_failed(&mut self, link: &mut impl Link, lease: LeaseId) {
         if self.forget(lease) {
             link.send(FromDevice::Return { lease });
+        }
+        self.ask(link);
+    }
+
+    /// A record of the lease ran out of fuel in `tile`, counted over the job.
+    pub fn on_fault(&mut self, link: &mut impl Link, lease: LeaseId, tile: u64, line: u32, turns: bool) {
+        if self.forget(lease) {
+            link.send(FromDevice::Fault { lease, tile, line, turns });
         }
         self.ask(link);
     }
@@ -164,7 +175,7 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
-    use wire::{BlobHash, JobId, TileHash};
+    use wire::{BlobHash, JobId, Task, TileHash};
 
     use super::*;
 
@@ -178,6 +189,7 @@ mod tests {
                 FromDevice::Ready => "ready".into(),
                 FromDevice::Commit { receipt, .. } => format!("commit {}", receipt.lease.0[0]),
                 FromDevice::Return { lease } => format!("return {}", lease.0[0]),
+                FromDevice::Fault { lease, tile, line, .. } => format!("fault {} {tile} {line}", lease.0[0]),
                 FromDevice::Rest => "rest".into(),
             });
         }
@@ -199,9 +211,7 @@ mod tests {
             tiles: 3,
             rows: 3,
             tile_rows: 1,
-            model: BlobHash([0; 32]),
-            row_shape: vec![1],
-            output_row_len: 1,
+            task: Task::Infer { model: BlobHash([0; 32]), inputs: Vec::new(), outputs: Vec::new() },
             flops: 3,
             deadline_millis: 1000,
             pass: String::new(),
@@ -274,6 +284,16 @@ mod tests {
         core.on_compute_failed(&mut link, lease(1));
 
         assert_eq!(link.0, ["return 1", "ready"]);
+    }
+
+    #[test]
+    fn a_kernel_out_of_fuel_is_told_once_and_the_lease_is_gone() {
+        let (mut core, mut link) = working();
+
+        core.on_fault(&mut link, lease(1), 7, 12, false);
+        core.on_fault(&mut link, lease(1), 7, 12, false);
+
+        assert_eq!(link.0, ["fault 1 7 12", "ready"]);
     }
 
     #[test]

@@ -39,6 +39,12 @@ mod agent {
     enum Command {
         /// Work until stopped.
         Run(Run),
+        /// Print this device's id, and make its key if there is none.
+        Id {
+            /// Where the device's own key is kept; made on first use.
+            #[arg(long, env = "TESSERA_DEVICE_KEY_FILE")]
+            device_key_file: Option<PathBuf>,
+        },
     }
 
     #[derive(clap::Args)]
@@ -52,6 +58,10 @@ mod agent {
         /// A device code from the lend page, to link this machine to your account. It works once.
         #[arg(long, conflicts_with = "key")]
         code: Option<String>,
+        /// Recompute for the operator what the server cannot, unpaid. The server must know this device
+        /// (`edge-api --checker ID`).
+        #[arg(long, conflicts_with_all = ["key", "code"])]
+        checker: bool,
         /// Where the device's own key is kept; made on first use.
         #[arg(long, env = "TESSERA_DEVICE_KEY_FILE")]
         device_key_file: Option<PathBuf>,
@@ -78,23 +88,28 @@ mod agent {
             .with_writer(std::io::stderr)
             .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
             .init();
-        let Command::Run(arguments) = Arguments::parse().command;
+        let arguments = match Arguments::parse().command {
+            Command::Run(arguments) => arguments,
+            Command::Id { device_key_file } => {
+                let identity = Identity::from_secret(&device_key(&key_file(device_key_file)?)?);
+                writeln!(std::io::stdout(), "{}", identity.device())?;
+                return Ok(());
+            }
+        };
         rustls::crypto::ring::default_provider()
             .install_default()
             .map_err(|_twice| anyhow::anyhow!("a TLS provider is installed already"))?;
-        let file = match arguments.device_key_file {
-            Some(file) => file,
-            None => default_key_file()?,
-        };
-        let identity = Identity::from_secret(&device_key(&file)?);
+        let identity = Identity::from_secret(&device_key(&key_file(arguments.device_key_file)?)?);
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async move {
-            let device = open(arguments.backend).await?;
+            // A checker runs customers' kernels, on a software adapter if need be.
+            let checks = arguments.checker && arguments.backend == Backend::Auto;
+            let device = open(if checks { Backend::Gpu } else { arguments.backend }).await?;
             let info = device.info();
             tracing::info!(name = info.name, backend = info.backend, software = info.software, "device");
             let engine = Arc::new(Engine::new(device, identity));
             let options = Options {
                 url: arguments.url,
-                account: Credentials { key: arguments.key, code: arguments.code },
+                account: Credentials { key: arguments.key, code: arguments.code, checker: arguments.checker },
                 duty_percent: arguments.duty,
             };
             let stop = async {
@@ -140,7 +155,10 @@ mod agent {
         tokio::signal::ctrl_c().await
     }
 
-    fn default_key_file() -> anyhow::Result<PathBuf> {
+    fn key_file(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+        if let Some(file) = named {
+            return Ok(file);
+        }
         let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"));
         let home = home.context("there is no home folder; say --device-key-file")?;
         Ok(Path::new(&home).join(".tessera").join("device.key"))

@@ -7,18 +7,20 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use gpu_kernels::device::{Device, DeviceInfo};
+use gpu_kernels::dtype::OutOfRange;
 use gpu_kernels::error::GpuError;
 use gpu_kernels::graph::ModelError;
 use gpu_kernels::graph::forward::RunError;
 use gpu_kernels::measure::Measured;
-use wire::device::INFER;
+use gpu_kernels::wgsl::Fault;
+use gpu_kernels::wgsl::run::MapError;
 use wire::explorer::Sample;
 use wire::lend::Recomputed;
 use wire::{BlobHash, JobId, LeaseGrant, Receipt, Signature, TileHash, merkle};
 
 use crate::identity::Identity;
-use crate::programs::infer::Infer;
-use crate::programs::recompute::{Fetched, recompute};
+use crate::programs::recompute::{Drawn, recompute};
+use crate::programs::{Bench, Fetched, fetch, input_bytes, shared_part};
 use crate::{device, link};
 
 use crate::device::MaybeSend;
@@ -49,6 +51,12 @@ pub enum RunFailure {
     Model(#[from] ModelError),
     #[error(transparent)]
     Run(#[from] RunError),
+    #[error(transparent)]
+    Map(#[from] MapError),
+    #[error("the kernel cannot run here: {0}")]
+    Kernel(String),
+    #[error(transparent)]
+    Value(OutOfRange),
     #[error("the input has {found} bytes where {expected} were expected")]
     Input { expected: usize, found: usize },
     #[error("the server drew no tile: {0}")]
@@ -62,7 +70,18 @@ pub enum RunFailure {
 impl RunFailure {
     /// The GPU is gone: nothing more can be computed with it.
     pub fn is_device_lost(&self) -> bool {
-        matches!(self, Self::Run(RunError::Gpu(GpuError::Lost { .. })))
+        matches!(
+            self,
+            Self::Run(RunError::Gpu(GpuError::Lost { .. })) | Self::Map(MapError::Gpu(GpuError::Lost { .. }))
+        )
+    }
+
+    /// The lease's kernel ran out of fuel: in which tile of the lease, and at which loop.
+    pub fn fault(&self) -> Option<(u64, Fault)> {
+        match self {
+            Self::Map(MapError::OutOfFuel { tile, fault }) => Some((*tile, *fault)),
+            _ => None,
+        }
     }
 }
 
@@ -98,7 +117,7 @@ impl Pace {
 pub struct Engine {
     pub identity: Identity,
     pub info: DeviceInfo,
-    device: device::Held<(Device, Infer)>,
+    bench: device::Held<Bench>,
 }
 
 /// A finished lease.
@@ -111,7 +130,7 @@ pub struct Outcome {
 
 impl Engine {
     pub fn new(device: Device, identity: Identity) -> Self {
-        Self { identity, info: device.info().clone(), device: device::Held::new((device, Infer::default())) }
+        Self { identity, info: device.info().clone(), bench: device::Held::new(Bench::new(device)) }
     }
 
     /// Computes a lease and uploads its output.
@@ -119,19 +138,17 @@ impl Engine {
         let path = |part: &str| format!("/v1/leases/{}/{part}", grant.pass);
         // The input comes down while another lease may still hold the GPU.
         let input = http.get(&path("input")).await?;
-        let expected = usize::try_from(grant.rows * grant.row_shape.iter().product::<u64>() * 4).unwrap_or(usize::MAX);
+        let expected = input_bytes(&grant.task, grant.rows).unwrap_or(usize::MAX);
         if input.len() != expected {
             return Err(RunFailure::Input { expected, found: input.len() });
         }
-        let (model, shape) = (grant.model, grant.row_shape.clone());
-        let ready = self.device.with(async move |(_, infer): &mut (Device, Infer)| infer.has(model, &shape)).await;
-        let bytes = if ready { None } else { Some(http.get(&path("model")).await?) };
+        let (task, shared) = (grant.task.clone(), shared_part(&grant.task, &input).to_vec());
+        let ready = self.bench.with(async move |bench: &mut Bench| bench.has(&task, &shared)).await;
+        let fetched = if ready { Fetched::Nothing } else { fetch(http, &grant.task, path).await? };
 
         let (grant_copy, wanted) = (grant.clone(), pace.clone());
-        let run = async move |(device, infer): &mut (Device, Infer)| {
-            infer_rows(device, infer, &grant_copy, bytes, &input, &wanted).await
-        };
-        let (output, busy) = self.device.with(run).await?;
+        let run = async move |bench: &mut Bench| compute_rows(bench, &grant_copy, fetched, &input, &wanted).await;
+        let (output, busy) = self.bench.with(run).await?;
         if pace.is_abandoned() {
             return Err(RunFailure::Abandoned);
         }
@@ -144,10 +161,8 @@ impl Engine {
     /// Measures the device with nothing else on it.
     pub async fn measure(&self, time: Duration) -> Result<Measured, GpuError> {
         // A breath between submissions keeps a tab's page alive.
-        let run = async move |(device, _): &mut (Device, Infer)| {
-            device.measure(time, async || device::sleep(BREATH).await).await
-        };
-        self.device.with(run).await
+        let run = async move |bench: &mut Bench| bench.device.measure(time, async || device::sleep(BREATH).await).await;
+        self.bench.with(run).await
     }
 
     /// Computes one tile of a published job again.
@@ -156,18 +171,18 @@ impl Engine {
         let sample: Sample = serde_json::from_slice(&drawn).map_err(|error| RunFailure::Sample(error.to_string()))?;
         let path =
             |part: &str| format!("/v1/public/jobs/{}/sample/{part}?tile={}", sample.statement.receipt.job, sample.tile);
-        let fetched = Fetched {
-            model: http.get(&path("model")).await?,
+        let drawn = Drawn {
+            program: fetch(http, &sample.task, path).await?,
             input: http.get(&path("input")).await?,
             output: http.get(&path("output")).await?,
             sample,
         };
-        let run = async move |(device, infer): &mut (Device, Infer)| recompute(device, infer, &fetched).await;
-        self.device.with(run).await
+        let run = async move |bench: &mut Bench| recompute(bench, drawn).await;
+        self.bench.with(run).await
     }
 
     fn receipt(&self, grant: &LeaseGrant, output: &[u8]) -> Receipt {
-        let tile_bytes = usize::try_from(grant.tile_rows * grant.output_row_len * 4).unwrap_or(usize::MAX);
+        let tile_bytes = usize::try_from(grant.tile_rows * grant.task.out_bytes()).unwrap_or(usize::MAX);
         let leaves = output
             .chunks(tile_bytes)
             .map(|tile| TileHash(*blake3::hash(&merkle::leaf_bytes(grant.lease, tile)).as_bytes()));
@@ -179,36 +194,29 @@ impl Engine {
             tiles: grant.tiles,
             root,
             output: BlobHash(*blake3::hash(output).as_bytes()),
-            program: INFER.to_owned(),
+            program: grant.task.program().to_owned(),
             backend: self.info.backend.to_owned(),
             time: device::now(),
         }
     }
 }
 
-/// Rows in, rows out, as bytes, with the time that the GPU was busy.
-async fn infer_rows(
-    device: &mut Device,
-    infer: &mut Infer,
+/// Rows in, rows out, as bytes, with the time that the device was busy.
+async fn compute_rows(
+    bench: &mut Bench,
     grant: &LeaseGrant,
-    model: Option<Vec<u8>>,
+    fetched: Fetched,
     input: &[u8],
     pace: &Pace,
 ) -> Result<(Vec<u8>, Duration), RunFailure> {
     if pace.is_abandoned() {
         return Err(RunFailure::Abandoned);
     }
-    if let Some(model) = model {
-        infer.prepare(grant.model, &grant.row_shape, &model)?;
-    }
-    let input: Vec<u32> = bytemuck::pod_collect_to_vec(input);
-    let rows = usize::try_from(grant.rows).unwrap_or(usize::MAX);
     let busy = Cell::new(Duration::ZERO);
     let paced = async |took: Duration| {
         busy.set(busy.get() + took);
         pace.rest(took).await
     };
-    let output =
-        infer.run(device, grant.model, &grant.row_shape, rows, &input, paced).await.ok_or(RunFailure::Evicted)??;
-    Ok((bytemuck::cast_slice(&output).to_vec(), busy.get()))
+    let output = bench.run(&grant.task, fetched, grant.rows, grant.tile_rows, input, paced).await?;
+    Ok((output, busy.get()))
 }

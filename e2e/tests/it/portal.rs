@@ -1,5 +1,6 @@
 //! The portal when things go wrong, and when there is a lot to show.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use e2e::browser::{Browser, Gpu, Look};
@@ -123,7 +124,8 @@ async fn a_job_of_a_million_tiles_is_drawn_within_a_frame() {
     let order = SubmitJob {
         program: Program::Infer {
             model: client.upload(&digits::relu()).await.unwrap().hash,
-            input: client.upload(&input).await.unwrap().hash,
+            input: Some(client.upload(&input).await.unwrap().hash),
+            inputs: BTreeMap::new(),
             tile_rows: Some(1),
         },
         privacy: Privacy::Open,

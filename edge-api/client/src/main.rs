@@ -5,15 +5,16 @@
 
 #![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 
+mod command;
+
 use std::error::Error;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
 use client::{Client, ClientError};
-use indicatif::{ProgressBar, ProgressStyle};
-use wire::{Credits, Job, JobId, JobState, NewAccount, Privacy, Program, SubmitJob};
+use wire::{JobFault, JobId, JobState, NewAccount};
+
+use self::command::{job, print_json, run};
 
 /// Runs jobs on the Tessera network.
 #[derive(clap::Parser)]
@@ -34,11 +35,13 @@ struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Run a model over the rows of an array and wait for the result.
-    Infer(Infer),
+    /// Run a model over the rows of arrays and wait for the result.
+    Infer(run::Infer),
+    /// Run a WGSL kernel of your own over the records of a file and wait for the result.
+    Map(run::Map),
     /// Look at jobs and change them.
     #[command(subcommand)]
-    Job(JobCommand),
+    Job(job::JobCommand),
     /// Show the account, or open one on a development server.
     Account {
         /// Open a new account with faucet credits.
@@ -47,68 +50,30 @@ enum Command {
     },
 }
 
-#[derive(clap::Args)]
-struct Infer {
-    /// The model, as ONNX.
-    #[arg(long)]
-    model: PathBuf,
-    /// The rows, as a float32 `.npy`.
-    #[arg(long)]
-    input: PathBuf,
-    /// Where the result goes, as `.npy`.
-    #[arg(long)]
-    output: PathBuf,
-    /// What to call the job.
-    #[arg(long, default_value = "")]
-    name: String,
-    /// Who may see the inputs: open (any device), known (verified accounts' devices), own (yours).
-    #[arg(long, default_value = "open", value_parser = parse_privacy)]
-    privacy: Privacy,
-    /// Rows a tile; left out, the server chooses.
-    #[arg(long)]
-    tile_rows: Option<u32>,
-    /// Refuse to pay more than this, in micro-credits.
-    #[arg(long)]
-    limit: Option<i64>,
-    /// Submit and print the job instead of waiting.
-    #[arg(long)]
-    detach: bool,
-}
-
-#[derive(clap::Subcommand)]
-enum JobCommand {
-    /// Show a job.
-    Show { id: JobId },
-    /// List jobs, newest first.
-    List {
-        /// Jobs older than this one.
-        #[arg(long)]
-        before: Option<JobId>,
-    },
-    /// Cancel a job; what is verified is paid, the rest of the hold is free again.
-    Cancel { id: JobId },
-    /// Write a done job's result to a file.
-    Result {
-        id: JobId,
-        #[arg(long)]
-        output: PathBuf,
-    },
-}
-
-fn parse_privacy(text: &str) -> Result<Privacy, String> {
-    let known = Privacy::ALL.into_iter().find(|privacy| privacy.name() == text);
-    known.ok_or_else(|| "it must be open, known or own".to_owned())
-}
-
 /// Why the command ends without what was asked for.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
     Client(#[from] ClientError),
-    #[error("job {id} ended as {}; nothing was written", state.name())]
-    NoResult { id: JobId, state: JobState },
+    #[error("job {id} ended as {}{}; nothing was written", state.name(), told(*fault))]
+    NoResult { id: JobId, state: JobState, fault: Option<JobFault> },
     #[error("the account's key is missing: set TESSERA_KEY or say --key")]
     NoKey,
+}
+
+/// What went wrong in the program, where something did.
+fn told(fault: Option<JobFault>) -> String {
+    match fault {
+        None => String::new(),
+        Some(JobFault::OutOfFuel { line, turns: false, tile }) => {
+            format!(
+                ": out_of_fuel in tile {tile}, at the loop in line {line} (raise --fuel, or give a record less to do)"
+            )
+        }
+        Some(JobFault::OutOfFuel { line, turns: true, tile }) => {
+            format!(": out_of_fuel in tile {tile}, the loop in line {line} turned more than 65,000 times (nest it)")
+        }
+    }
 }
 
 impl Failure {
@@ -167,8 +132,9 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let client = Client::new(&arguments.url, &arguments.key)?;
     match &arguments.command {
-        Command::Infer(infer) => run_infer(&client, infer, arguments.json).await,
-        Command::Job(command) => run_job(&client, command, arguments.json).await,
+        Command::Infer(infer) => run::infer(&client, infer, arguments.json).await,
+        Command::Map(map) => run::map(&client, map, arguments.json).await,
+        Command::Job(command) => job::run(&client, command, arguments.json).await,
         Command::Account { .. } => {
             let account = client.account().await?;
             if arguments.json {
@@ -186,104 +152,4 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
             Ok(())
         }
     }
-}
-
-async fn run_infer(client: &Client, infer: &Infer, json: bool) -> Result<(), Failure> {
-    let model = client.upload(&infer.model).await?;
-    let input = client.upload(&infer.input).await?;
-    let request = SubmitJob {
-        program: Program::Infer { model: model.hash, input: input.hash, tile_rows: infer.tile_rows },
-        privacy: infer.privacy,
-        name: if infer.name.is_empty() { file_name(&infer.model) } else { infer.name.clone() },
-        limit: infer.limit.map(Credits::from_micros),
-    };
-    let job = client.submit(&request, &fresh_key()).await?;
-    if infer.detach {
-        show(&job, json);
-        return Ok(());
-    }
-    let bar = if json { ProgressBar::hidden() } else { progress_bar(&job) };
-    let ended = client
-        .watch(job.id, |progress| {
-            bar.set_position(progress.job.verified_tiles);
-            bar.set_message(format!("{} at work, {} credits", progress.devices_at_work, progress.job.cost));
-        })
-        .await?;
-    bar.finish();
-    if ended.state != JobState::Done {
-        return Err(Failure::NoResult { id: ended.id, state: ended.state });
-    }
-    client.download(ended.id, &infer.output).await?;
-    show(&ended, json);
-    Ok(())
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().chars().filter(|c| !c.is_control()).take(128).collect())
-        .unwrap_or_default()
-}
-
-/// Random by the address of the stack, the process and the time: unlike any earlier one of this account.
-fn fresh_key() -> String {
-    use std::hash::{BuildHasher, RandomState};
-    format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1))
-}
-
-fn progress_bar(job: &Job) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40.green} {pos}/{len} tiles  {elapsed_precise}  {msg}");
-    let bar = ProgressBar::new(job.tiles).with_style(style.unwrap_or_else(|_malformed| ProgressStyle::default_bar()));
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
-}
-
-async fn run_job(client: &Client, command: &JobCommand, json: bool) -> Result<(), Failure> {
-    match command {
-        JobCommand::Show { id } => show(&client.job(*id).await?, json),
-        JobCommand::Cancel { id } => show(&client.cancel(*id).await?, json),
-        JobCommand::List { before } => {
-            let page = client.jobs(*before).await?;
-            if json {
-                print_json(&page);
-            } else {
-                for job in &page.jobs {
-                    println!(
-                        "{}  {:15}  {:>8}/{:<8} tiles  {} credits  {}",
-                        job.id,
-                        job.state.name(),
-                        job.verified_tiles,
-                        job.tiles,
-                        job.cost,
-                        job.name
-                    );
-                }
-                if let Some(next) = page.next {
-                    println!("more: tessera job list --before {next}");
-                }
-            }
-        }
-        JobCommand::Result { id, output } => {
-            let size = client.download(*id, output).await?;
-            if !json {
-                println!("{} bytes written to {}", size, output.display());
-            }
-        }
-    }
-    Ok(())
-}
-
-fn show(job: &Job, json: bool) {
-    if json {
-        return print_json(job);
-    }
-    println!("job       {}  {}", job.id, job.name);
-    println!("state     {}", job.state.name());
-    println!("tiles     {} of {} verified, {} recomputed", job.verified_tiles, job.tiles, job.recomputed_tiles);
-    println!("devices   {}", job.devices);
-    println!("cost      {} of {} credits held", job.cost, job.hold);
-    println!("privacy   {}{}", job.privacy.name(), if job.published { ", published" } else { "" });
-}
-
-fn print_json(value: &impl serde::Serialize) {
-    println!("{}", serde_json::to_string(value).expect("an answer should serialise"));
 }

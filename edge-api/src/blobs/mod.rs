@@ -13,7 +13,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncWriteExt;
 use wire::{Blob, BlobHash};
 
@@ -105,6 +105,16 @@ impl Blobs {
 
     pub async fn read_range(&self, hash: BlobHash, range: Range<u64>) -> Result<Bytes, object_store::Error> {
         self.store.get_range(&Self::key(hash), range).await
+    }
+
+    pub async fn stream_range(
+        &self,
+        hash: BlobHash,
+        range: Range<u64>,
+    ) -> Result<BoxStream<'static, std::io::Result<Bytes>>, object_store::Error> {
+        let options = GetOptions { range: Some(range.into()), ..GetOptions::default() };
+        let stream = self.store.get_opts(&Self::key(hash), options).await?.into_stream();
+        Ok(stream.map_err(std::io::Error::other).boxed())
     }
 
     pub async fn stream(

@@ -10,15 +10,17 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
 use wire::explorer::{Sample, SignedReceipt};
-use wire::{BlobHash, ErrorCode, JobId, TileHash, merkle};
+use wire::{AccountId, ErrorCode, GatedKernel, JobId, PricePerCu, Privacy, Task, TileHash, merkle};
 
-use super::store::{self, JobSource};
+use super::store;
 use crate::app::App;
-use crate::db::{count, id, uncount};
+use crate::billing::TileWork;
+use crate::db::{DbConnection, count, uncount};
 use crate::error::{ApiResult, invalid, not_found};
-use crate::jobs::store::shape;
+use crate::jobs::store::from_json;
 use crate::json::{At, Params};
 use crate::random;
+use crate::scheduling::{JobFacts, leases};
 
 const BINARY: [(&str, &str); 2] =
     [("content-type", "application/octet-stream"), ("cache-control", "public, max-age=60")];
@@ -30,50 +32,52 @@ pub struct TileParams {
 
 /// A tile with its rows' places.
 struct Place {
-    source: JobSource,
+    facts: JobFacts,
     statement: SignedReceipt,
     tile: u64,
+}
+
+/// A published job as leases of it look.
+async fn find_facts(conn: &mut DbConnection, job: JobId) -> ApiResult<JobFacts> {
+    let source = store::find_job_source(conn, job).await?.ok_or_else(|| not_found("published job"))?;
+    Ok(JobFacts {
+        id: job,
+        // Who ordered it is nobody's business here.
+        customer: AccountId::platform(0),
+        privacy: Privacy::Open,
+        task: from_json(&source.task),
+        sources: from_json(&source.sources),
+        check: from_json(&source.check_rule),
+        work: TileWork {
+            rows: uncount(source.row_count),
+            tile_rows: uncount(source.tile_rows),
+            tiles: uncount(source.tiles),
+            row_flops: uncount(source.row_flops),
+            price: PricePerCu(0),
+        },
+        device_bytes: 0,
+    })
 }
 
 impl Place {
     /// `tile` of a published job, or one at random.
     async fn find(app: &App, job: JobId, tile: Option<u64>) -> ApiResult<Self> {
         let mut conn = app.db.read().await?;
-        let source = store::find_job_source(&mut conn, job).await?.ok_or_else(|| not_found("published job"))?;
-        let tiles = uncount(source.tiles);
+        let facts = find_facts(&mut conn, job).await?;
+        let tiles = facts.work.tiles;
         let tile = tile.unwrap_or_else(|| u64::from_le_bytes(random::bytes()) % tiles.max(1));
         if tile >= tiles {
             return Err(invalid(ErrorCode::MalformedRequest, "tile", format!("this job has tiles 0 to {}", tiles - 1)));
         }
         let statement = store::find_statement_of_tile(&mut conn, job, count(tile)).await?;
-        Ok(Self { source, statement: statement.ok_or_else(|| not_found("matured tile"))?, tile })
-    }
-
-    fn rows(&self, tile: u64) -> std::ops::Range<u64> {
-        let (size, all) = (uncount(self.source.tile_rows), uncount(self.source.row_count));
-        tile * size..((tile + 1) * size).min(all)
-    }
-
-    fn row_shape(&self) -> Vec<u64> {
-        shape(&self.source.row_shape)
-    }
-
-    fn output_row_len(&self) -> u64 {
-        shape(&self.source.output_row_shape).iter().product()
+        Ok(Self { facts, statement: statement.ok_or_else(|| not_found("matured tile"))?, tile })
     }
 
     /// Where a tile's rows lie in the output of their lease, in bytes.
     fn output_range(&self, tile: u64) -> std::ops::Range<u64> {
-        let first = self.rows(self.statement.receipt.first_tile).start;
-        let rows = self.rows(tile);
-        let at = |row: u64| (row - first) * self.output_row_len() * 4;
-        at(rows.start)..at(rows.end)
-    }
-
-    fn input_range(&self) -> std::ops::Range<u64> {
-        let row_bytes = self.row_shape().iter().product::<u64>() * 4;
-        let rows = self.rows(self.tile);
-        let at = |row: u64| uncount(self.source.input_offset) + row * row_bytes;
+        let first = self.facts.rows_of(self.statement.receipt.first_tile, 1).start;
+        let rows = self.facts.rows_of(tile, 1);
+        let at = |row: u64| (row - first) * self.facts.task.out_bytes();
         at(rows.start)..at(rows.end)
     }
 
@@ -102,29 +106,53 @@ pub async fn show_sample(
     let leaves = tiles.map(|tile| place.leaf(tile, &output));
     let index = usize::try_from(place.tile - receipt.first_tile).unwrap_or(usize::MAX);
     let proof = merkle::proof(leaves, index, |bytes| *blake3::hash(bytes).as_bytes());
-    let rows = place.rows(place.tile);
+    let rows = place.facts.rows_of(place.tile, 1);
     Ok(Json(Sample {
         tile: place.tile,
         proof,
         rows: rows.end - rows.start,
-        row_shape: place.row_shape(),
-        output_row_len: place.output_row_len(),
-        model: id(&place.source.model_hash),
-        flops: (rows.end - rows.start) * uncount(place.source.row_flops),
+        flops: (rows.end - rows.start) * place.facts.work.row_flops,
+        task: place.facts.task,
+        check: place.facts.check,
         statement: place.statement,
     }))
 }
 
-/// Fetch the model of a published job
-pub async fn sample_model(
+/// Fetch the program of a published job
+pub async fn sample_code(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     At(job): At<JobId>,
 ) -> ApiResult<Response> {
     app.limits.check_sample(from.ip())?;
-    let source = store::find_job_source(&mut *app.db.read().await?, job).await?;
-    let model: BlobHash = id(&source.ok_or_else(|| not_found("published job"))?.model_hash);
-    Ok((BINARY, Body::from_stream(app.blobs.stream(model).await?)).into_response())
+    let facts = find_facts(&mut *app.db.read().await?, job).await?;
+    Ok((BINARY, Body::from_stream(app.blobs.stream(facts.task.code()).await?)).into_response())
+}
+
+/// Fetch the kernel of a published job as the gate emits it
+pub async fn sample_kernel(
+    State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    At(job): At<JobId>,
+) -> ApiResult<Json<GatedKernel>> {
+    app.limits.check_sample(from.ip())?;
+    let facts = find_facts(&mut *app.db.read().await?, job).await?;
+    let Task::Map { kernel, record_bytes, out_bytes, fuel, .. } = facts.task else {
+        return Err(not_found("kernel"));
+    };
+    Ok(Json(leases::gated(&app, kernel, [record_bytes, out_bytes, fuel]).await?))
+}
+
+/// Fetch the parameters of a published job's kernel
+pub async fn sample_params(
+    State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    At(job): At<JobId>,
+) -> ApiResult<Response> {
+    app.limits.check_sample(from.ip())?;
+    let facts = find_facts(&mut *app.db.read().await?, job).await?;
+    let Task::Map { params: Some(params), .. } = facts.task else { return Err(not_found("parameters")) };
+    Ok((BINARY, app.blobs.read(params).await?).into_response())
 }
 
 /// Fetch the input rows of one tile of a published job
@@ -136,7 +164,8 @@ pub async fn sample_input(
 ) -> ApiResult<Response> {
     app.limits.check_sample(from.ip())?;
     let place = Place::find(&app, job, params.tile).await?;
-    Ok((BINARY, app.blobs.read_range(id(&place.source.input_hash), place.input_range()).await?).into_response())
+    let parts = place.facts.input_parts(place.tile, 1);
+    Ok((BINARY, Body::from_stream(leases::stream_parts(&app, parts))).into_response())
 }
 
 /// Fetch what a device answered for one tile of a published job

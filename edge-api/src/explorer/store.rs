@@ -323,12 +323,10 @@ pub async fn find_statement_of_tile(
 /// Where the tiles of a published job come from.
 #[derive(Clone, Debug, FromRow)]
 pub struct JobSource {
-    pub model_hash: String,
-    pub input_hash: String,
-    pub input_offset: i64,
+    pub task: String,
+    pub sources: String,
+    pub check_rule: String,
     pub row_count: i64,
-    pub row_shape: String,
-    pub output_row_shape: String,
     pub tile_rows: i64,
     pub tiles: i64,
     pub row_flops: i64,
@@ -336,7 +334,7 @@ pub struct JobSource {
 
 pub async fn find_job_source(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Option<JobSource>> {
     sqlx::query_as(
-        "select model_hash, input_hash, input_offset, row_count, row_shape, output_row_shape, tile_rows, tiles, row_flops
+        "select task, sources, check_rule, row_count, tile_rows, tiles, row_flops
         from public_job_source
         where job_id = $1",
     )
@@ -436,7 +434,7 @@ pub async fn find_public_job(conn: &mut DbConnection, job: JobId) -> sqlx::Resul
         id: id(&row.job_id),
         name: row.name,
         state: jobs::state(&row.state),
-        model: id(&row.model_hash),
+        code: id(&row.model_hash),
         rows: uncount(row.row_count),
         tiles,
         verified_tiles: uncount(row.tiles - row.remaining_tiles),

@@ -1,6 +1,9 @@
+use std::net::SocketAddr;
+
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
+use gpu_kernels::wgsl::gate::Contract;
 use serde::Deserialize;
 use wire::{
     ErrorCode, Job, JobDetail, JobEventKind, JobId, JobPage, JobState, QuoteRequest, SliceId, SubmitJob, TileHash,
@@ -28,6 +31,37 @@ const SLICES_AIM: u64 = 8;
 const SLICE_TILES_MIN: u64 = 64;
 const SLICE_TILES_MAX: u64 = 8192;
 
+#[derive(Debug, Deserialize)]
+pub struct KernelToCheck {
+    /// WGSL.
+    kernel: String,
+    record_bytes: u32,
+    out_bytes: u32,
+    #[serde(default)]
+    fuel: Option<u32>,
+}
+
+/// Check a kernel without running it
+///
+/// Refuses with the line and column of what is wrong.
+pub async fn check_kernel(
+    State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Body(request): Body<KernelToCheck>,
+) -> ApiResult<Json<wire::KernelReport>> {
+    app.limits.check_kernel(from.ip())?;
+    let KernelToCheck { kernel, record_bytes, out_bytes, fuel } = request;
+    let contract = Contract { record_bytes, out_bytes, fuel: fuel.unwrap_or(super::kernel::FUEL) };
+    let passed = super::kernel::pass(&kernel, contract).await?;
+    Ok(Json(wire::KernelReport {
+        workgroup_size: passed.kernel.workgroup_size,
+        params_bytes: passed.kernel.params_bytes,
+        ops: passed.kernel.ops,
+        loops: passed.kernel.loop_lines,
+        floats: passed.floats,
+    }))
+}
+
 /// Quote a job
 pub async fn quote_job(
     caller: Caller,
@@ -45,6 +79,7 @@ fn census(app: &App, caller: Caller, spec: &JobSpec) -> Result<Census, ApiError>
         account: caller.account,
         privacy: spec.privacy,
         device_bytes: spec.device_bytes,
+        needs_kernels: matches!(spec.task, wire::Task::Map { .. }),
         tile_flops: 0,
         tile_bytes: 0,
     };
@@ -179,7 +214,7 @@ pub async fn list_jobs(
     let state = match params.state.as_deref() {
         None | Some("") => None,
         Some(text) => Some(JobState::ALL.into_iter().find(|state| state.name() == text).ok_or_else(|| {
-            let message = "a job's state is 'running', 'done', 'cancelled' or 'nondeterministic'";
+            let message = "a job's state is 'running', 'done', 'cancelled', 'nondeterministic' or 'failed'";
             invalid(ErrorCode::MalformedRequest, "state", message)
         })?),
     };

@@ -1,8 +1,9 @@
-//! Float32 bytes into lines of text, chunk by chunk, wherever the chunks are cut.
+//! Values' bytes into lines of text, chunk by chunk, wherever the chunks are cut.
 
 use std::fmt::Write;
 
 use bytes::Bytes;
+use wire::DType;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -26,11 +27,44 @@ impl Format {
     }
 }
 
-/// Writes rows of `row_len` values. Values are the shortest decimals that read back as the same
-/// float32; what is not finite is `NaN`, `inf` or `-inf` in CSV, and null in JSON, which has no word
+/// A value of any type.
+#[derive(Clone, Copy, Debug)]
+enum Number {
+    Float(f32),
+    Int(i64),
+}
+
+impl Number {
+    /// The value whose little-endian bytes these are: as many as the type has.
+    fn read(dtype: DType, bytes: &[u8]) -> Self {
+        let mut wide = [0; 8];
+        wide[..bytes.len()].copy_from_slice(bytes);
+        let raw = i64::from_le_bytes(wide);
+        let unused = 64 - 8 * u32::try_from(bytes.len()).unwrap_or(8);
+        match dtype {
+            DType::Float32 => Self::Float(f32::from_le_bytes([wide[0], wide[1], wide[2], wide[3]])),
+            DType::Float16 => Self::Float(half::f16::from_le_bytes([wide[0], wide[1]]).to_f32()),
+            DType::Int64 | DType::Int32 | DType::Int16 | DType::Int8 => Self::Int(raw << unused >> unused),
+            DType::Uint32 | DType::Uint16 | DType::Uint8 | DType::Bool => Self::Int(raw),
+        }
+    }
+}
+
+impl std::fmt::Display for Number {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Float(value) => value.fmt(f),
+            Self::Int(value) => value.fmt(f),
+        }
+    }
+}
+
+/// Writes rows of `row_len` values. Floats are the shortest decimals that read back as the same
+/// value; what is not finite is `NaN`, `inf` or `-inf` in CSV, and null in JSON, which has no word
 /// for it.
 pub struct RowWriter {
     format: Format,
+    dtype: DType,
     row_len: u64,
     /// Values written so far.
     written: u64,
@@ -41,7 +75,7 @@ pub struct RowWriter {
 
 impl RowWriter {
     /// `shape` counts rows first; a row of several dimensions is written flat.
-    pub fn new(format: Format, shape: &[u64]) -> Self {
+    pub fn new(format: Format, dtype: DType, shape: &[u64]) -> Self {
         let row_len = shape.iter().skip(1).product::<u64>().max(1);
         let head = match format {
             Format::Csv => {
@@ -50,18 +84,20 @@ impl RowWriter {
             }
             Format::Json => format!("{{\"shape\":{shape:?},\"rows\":["),
         };
-        Self { format, row_len, written: 0, rest: Vec::new(), head }
+        Self { format, dtype, row_len, written: 0, rest: Vec::new(), head }
     }
 
     pub fn write(&mut self, chunk: &[u8]) -> Bytes {
         let mut text = std::mem::take(&mut self.head);
         self.rest.extend_from_slice(chunk);
         let bytes = std::mem::take(&mut self.rest);
-        let (values, rest) = bytes.as_chunks::<4>();
+        let size = usize::try_from(self.dtype.bytes()).unwrap_or(1);
+        let values = bytes.chunks_exact(size);
+        self.rest = values.remainder().to_vec();
         for value in values {
-            self.push(&mut text, f32::from_le_bytes(*value));
+            let value = Number::read(self.dtype, value);
+            self.push(&mut text, value);
         }
-        self.rest = rest.to_vec();
         text.into()
     }
 
@@ -73,7 +109,7 @@ impl RowWriter {
         text.into()
     }
 
-    fn push(&mut self, text: &mut String, value: f32) {
+    fn push(&mut self, text: &mut String, value: Number) {
         let (row, column) = (self.written / self.row_len, self.written % self.row_len);
         let last = column + 1 == self.row_len;
         let wrote = match self.format {
@@ -85,7 +121,10 @@ impl RowWriter {
                     (0, _) => ",[",
                     _ => ",",
                 };
-                if value.is_finite() { write!(text, "{before}{value}") } else { write!(text, "{before}null") }
+                match value {
+                    Number::Float(float) if !float.is_finite() => write!(text, "{before}null"),
+                    value => write!(text, "{before}{value}"),
+                }
             }
         };
         wrote.expect("writing to a text should not fail");
@@ -103,8 +142,13 @@ mod tests {
     #[track_caller]
     fn check(format: Format, shape: &[u64], values: &[f32], expect: &str) {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        check_bytes(format, DType::Float32, shape, &bytes, expect);
+    }
+
+    #[track_caller]
+    fn check_bytes(format: Format, dtype: DType, shape: &[u64], bytes: &[u8], expect: &str) {
         for cut in 1..=bytes.len().max(1) {
-            let mut writer = RowWriter::new(format, shape);
+            let mut writer = RowWriter::new(format, dtype, shape);
             let mut text = Vec::new();
             for chunk in bytes.chunks(cut) {
                 text.extend(writer.write(chunk));
@@ -117,6 +161,15 @@ mod tests {
     #[test]
     fn rows_are_lines_of_csv_however_the_bytes_arrive() {
         check(Format::Csv, &[2, 2], &[0.1, -2.0, f32::NAN, 1e-7], "row,v0,v1\n0,0.1,-2\n1,NaN,0.0000001\n");
+    }
+
+    #[test]
+    fn every_type_of_value_has_its_own_width_and_sign() {
+        check_bytes(Format::Csv, DType::Int8, &[2], &[0xff, 3], "row,v0\n0,-1\n1,3\n");
+        check_bytes(Format::Csv, DType::Uint8, &[2], &[0xff, 3], "row,v0\n0,255\n1,3\n");
+        check_bytes(Format::Json, DType::Int64, &[1], &(-5i64).to_le_bytes(), "{\"shape\":[1],\"rows\":[[-5]]}\n");
+        check_bytes(Format::Csv, DType::Float16, &[1], &[0x00, 0x3e], "row,v0\n0,1.5\n");
+        check_bytes(Format::Csv, DType::Uint32, &[1], &u32::MAX.to_le_bytes(), "row,v0\n0,4294967295\n");
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! A request turned into a job that can run: the model checked, the input's head read, tiles cut.
 
-use axum::http::StatusCode;
-use gpu_kernels::dtype::DType;
-use gpu_kernels::graph::{Feed, Graph, ModelError, Signature};
-use wire::{BlobHash, Credits, ErrorCode, Privacy, Program};
+use std::sync::Arc;
 
-use super::npy;
+use axum::http::StatusCode;
+use gpu_kernels::graph::{Graph, ModelError, Signature};
+use wire::{BlobHash, Check, CheckedBy, Credits, DType, ErrorCode, Field, Privacy, Program, Task};
+
+use super::inputs::{self, Inputs, Source};
+use super::kernel;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::billing::{self, TileWork};
@@ -29,53 +31,68 @@ const TILES_MAX: u64 = 1 << 20;
 pub struct JobSpec {
     pub program: Program,
     pub privacy: Privacy,
-    pub model: BlobHash,
-    pub input: BlobHash,
-    pub input_offset: u64,
-    pub row_shape: Vec<u64>,
-    pub output_row_shape: Vec<u64>,
+    pub task: Task,
+    /// Where each input's values begin, in the task's order.
+    pub sources: Vec<Source>,
+    pub check: Check,
+    pub checked_by: CheckedBy,
     pub work: TileWork,
+    /// Of the largest buffer.
     pub device_bytes: u64,
+    /// Of all that is alive at once.
+    pub peak_bytes: u64,
     pub cost: Credits,
+}
+
+/// How a job is cut into tiles, and what a device needs for one.
+pub struct Cut {
+    pub rows: u64,
+    pub tile_rows: u64,
+    pub row_flops: u64,
+    pub device_bytes: u64,
+    pub peak_bytes: u64,
 }
 
 impl JobSpec {
     pub async fn read(app: &App, caller: Caller, program: Program, privacy: Privacy) -> Result<Self, ApiError> {
-        let Program::Infer { model, input, tile_rows } = program.clone();
-        let (model_blob, input_blob) = {
-            let mut conn = app.db.read().await?;
-            let model = blobs::store::find_owned_blob(&mut conn, caller.account, model).await?;
-            let input = blobs::store::find_owned_blob(&mut conn, caller.account, input).await?;
-            (model.ok_or_else(|| unknown_blob("model"))?, input.ok_or_else(|| unknown_blob("input"))?)
+        let (task, sources, check, cut) = match &program {
+            Program::Infer { model, input, inputs: named, tile_rows } => {
+                let graph = load_model(app, caller, *model).await?;
+                let fed = inputs::read(app, caller, &graph, *input, named).await?;
+                let (sources, wanted) = (fed.sources.clone(), *tile_rows);
+                let fields = fed.fields.clone();
+                // Shapes and costs of a large graph take a while; nothing else should wait for that.
+                let cutting = tokio::task::spawn_blocking(move || cut(&graph, &fed, wanted));
+                let (cut, outputs) = cutting.await.map_err(anyhow::Error::from)??;
+                (Task::Infer { model: *model, inputs: fields, outputs }, sources, Check::Exact, cut)
+            }
+            Program::Map { .. } => kernel::read(app, caller, &program).await?,
         };
-        let graph = app.models.load(&app.blobs, model_blob.hash).await?.map_err(|error| refuse_model(&error))?;
-        let head = app.blobs.read_range(input, 0..input_blob.size.min(npy::HEAD_BYTES)).await?;
-        let rows = npy::parse(&head, input_blob.size).map_err(refuse_input)?;
         let price = app.config.price();
-        let shape = rows.row_shape.clone();
-        // Shapes and costs of a large graph take a while; nothing else should wait for that.
-        let cut = tokio::task::spawn_blocking(move || cut(&graph, rows.rows, &shape, tile_rows))
-            .await
-            .map_err(anyhow::Error::from)??;
         let work = TileWork {
-            rows: rows.rows,
+            rows: cut.rows,
             tile_rows: cut.tile_rows,
-            tiles: rows.rows.div_ceil(cut.tile_rows),
+            tiles: cut.rows.div_ceil(cut.tile_rows),
             row_flops: cut.row_flops,
             price,
         };
         let cost = billing::cost_of_tiles(&work, 0, work.tiles)
             .map_err(|error| invalid(ErrorCode::TooLarge, "input", error.to_string()))?;
+        let checked_by = match &task {
+            Task::Infer { .. } => CheckedBy::Edge,
+            Task::Map { .. } if app.config.checkers.is_empty() => CheckedBy::Quorum,
+            Task::Map { .. } => CheckedBy::Checker,
+        };
         Ok(Self {
             program,
             privacy,
-            model: model_blob.hash,
-            input,
-            input_offset: rows.offset,
-            row_shape: rows.row_shape,
-            output_row_shape: cut.output_row_shape,
+            task,
+            sources,
+            check,
+            checked_by,
             work,
             device_bytes: cut.device_bytes,
+            peak_bytes: cut.peak_bytes,
             cost,
         })
     }
@@ -84,66 +101,49 @@ impl JobSpec {
         let flops = self.work.row_flops.saturating_mul(self.work.rows);
         wire::Quote {
             rows: self.work.rows,
-            row_shape: self.row_shape.clone(),
-            output_row_shape: self.output_row_shape.clone(),
+            inputs: self.task.inputs(),
+            outputs: self.task.outputs(),
             tile_rows: self.work.tile_rows,
             tiles: self.work.tiles,
             flops,
             price: self.work.price,
             cost: self.cost,
             device_bytes: self.device_bytes,
+            peak_bytes: self.peak_bytes,
+            checked_by: self.checked_by,
             devices: census.fitting,
             seconds: (census.fitting > 0).then(|| flops.div_ceil(census.flops_per_sec.max(1))),
         }
     }
 }
 
-struct Cut {
-    tile_rows: u64,
-    row_flops: u64,
-    output_row_shape: Vec<u64>,
-    device_bytes: u64,
+async fn load_model(app: &App, caller: Caller, model: BlobHash) -> Result<Arc<Graph>, ApiError> {
+    let owned = blobs::store::find_owned_blob(&mut *app.db.read().await?, caller.account, model).await?;
+    let blob = owned.ok_or_else(|| unknown_blob("model"))?;
+    app.models.load(&app.blobs, blob.hash).await?.map_err(|error| refuse_model(&error))
 }
 
-fn cut(graph: &Graph, rows: u64, row_shape: &[u64], wanted: Option<u32>) -> Result<Cut, ApiError> {
+fn cut(graph: &Graph, fed: &Inputs, wanted: Option<u32>) -> Result<(Cut, Vec<Field>), ApiError> {
     let refuse = |error: ModelError| refuse_model(&error);
-    let shape: Vec<usize> = row_shape
-        .iter()
-        .map(|&size| {
-            usize::try_from(size)
-                .map_err(|_too_large| refuse_input(npy::NpyError::Overflow { shape: row_shape.to_vec() }))
-        })
-        .collect::<Result<_, _>>()?;
-    let (feeds, input_row) = (vec![Feed::Rows(shape.clone())], shape);
-    let shapes = graph.signature(&feeds).map_err(refuse)?;
-    let output_row = floats_only(graph, &shapes)?;
+    let rows = fed.rows;
+    let signature = graph.signature(&fed.feeds).map_err(refuse)?;
+    let outputs = outputs(&signature)?;
     // Where rows are mixed the work may grow faster than their number.
-    let batch = if shapes.mixed_by.is_some() { rows } else { 1 };
-    let too_many = || refuse_input(npy::NpyError::Overflow { shape: row_shape.to_vec() });
-    let plan = graph.plan(usize::try_from(batch).map_err(|_too_large| too_many())?, &feeds).map_err(refuse)?;
+    let batch = if signature.mixed_by.is_some() { rows } else { 1 };
+    let too_many = || invalid(ErrorCode::TooLarge, "input", format!("{rows} rows are too many"));
+    let plan = graph.plan(usize::try_from(batch).map_err(|_too_large| too_many())?, &fed.feeds).map_err(refuse)?;
     let row_flops = plan.flops().div_ceil(batch).max(1);
-    let len = |shape: &[usize]| {
-        shape.iter().fold(4u64, |len, &size| len.saturating_mul(u64::try_from(size).unwrap_or(u64::MAX)))
+    let bytes = |fields: &[Field], shared| {
+        fields.iter().filter(|field| field.shared == shared).fold(0u64, |sum, field| sum.saturating_add(field.bytes()))
     };
-    let row_bytes = len(&input_row).saturating_add(len(&output_row)).max(1);
-
-    let tile_rows = match (&shapes.mixed_by, wanted) {
-        // What mixes rows must see them all.
-        (Some(_), _) => rows,
-        (None, Some(wanted)) => u64::from(wanted),
-        (None, None) => {
-            let by_work = TILE_FLOPS_AIM / row_flops;
-            let by_bytes = TILE_BYTES_AIM / row_bytes;
-            by_work.min(by_bytes).min(rows.div_ceil(TILES_AIM)).max(rows.div_ceil(TILES_MAX)).max(1)
-        }
-    };
-    if tile_rows == 0 || tile_rows > rows || rows.div_ceil(tile_rows) > TILES_MAX {
-        let message = format!("a tile may hold {} to {rows} rows of this input", rows.div_ceil(TILES_MAX));
-        return Err(invalid(ErrorCode::InvalidTileRows, "tile_rows", message));
-    }
-    let (tile_flops, tile_bytes) = (tile_rows.saturating_mul(row_flops), tile_rows.saturating_mul(row_bytes));
+    let row_bytes = bytes(&fed.fields, false).saturating_add(bytes(&outputs, false)).max(1);
+    let shared_bytes = bytes(&fed.fields, true);
+    let wanted = if signature.mixed_by.is_some() { Some(rows) } else { wanted.map(u64::from) };
+    let tile_rows = tile_rows(rows, row_flops, row_bytes, wanted, "tile_rows")?;
+    let tile_flops = tile_rows.saturating_mul(row_flops);
+    let tile_bytes = tile_rows.saturating_mul(row_bytes).saturating_add(shared_bytes);
     if tile_flops > TILE_FLOPS_MAX || tile_bytes > TILE_BYTES_MAX {
-        let why = shapes
+        let why = signature
             .mixed_by
             .map_or_else(String::new, |node| format!("node '{node}' mixes rows, so all of them are one tile, and "));
         let message = format!(
@@ -151,47 +151,49 @@ fn cut(graph: &Graph, rows: u64, row_shape: &[u64], wanted: Option<u32>) -> Resu
         );
         return Err(invalid(ErrorCode::RowTooHeavy, "model", message));
     }
-    let tile = usize::try_from(tile_rows).unwrap_or(usize::MAX);
-    let device_bytes = graph.plan(tile, &feeds).map_err(refuse)?.buffer_bytes_max();
-    let output_row_shape = output_row.iter().map(|&size| u64::try_from(size).unwrap_or(u64::MAX)).collect();
-    Ok(Cut { tile_rows, row_flops, output_row_shape, device_bytes })
+    let tile = graph.plan(usize::try_from(tile_rows).unwrap_or(usize::MAX), &fed.feeds).map_err(refuse)?;
+    let cut =
+        Cut { rows, tile_rows, row_flops, device_bytes: tile.buffer_bytes_max(), peak_bytes: tile.device_bytes() };
+    Ok((cut, outputs))
 }
 
-/// Rows come in as one array of float32 and go out as one: the output's row shape.
-fn floats_only(graph: &Graph, signature: &Signature) -> Result<Vec<usize>, ApiError> {
-    let refuse = |what: String| invalid(ErrorCode::InvalidModel, "model", what);
-    let [output] = &signature.outputs[..] else {
-        let names: Vec<&str> = signature.outputs.iter().map(|output| output.name.as_str()).collect();
-        let message = format!("the model has {} outputs ({}); export the one you need", names.len(), names.join(", "));
-        return Err(refuse(message));
-    };
-    let input = graph.inputs.first().map(|input| (&input.name, input.dtype));
-    let not_float = |(name, dtype): (&String, DType)| {
-        (dtype != DType::F32).then(|| format!("'{name}' is {}; a job's rows must be float32 in and out", dtype.name()))
-    };
-    match input.and_then(not_float).or_else(|| not_float((&output.name, output.dtype))) {
-        Some(message) => Err(refuse(message)),
-        None => Ok(output.shape.clone()),
+/// Rows a tile: as many as are wanted, or a moment's work of them.
+pub fn tile_rows(rows: u64, row_flops: u64, row_bytes: u64, wanted: Option<u64>, field: &str) -> Result<u64, ApiError> {
+    let tile_rows = wanted.unwrap_or_else(|| {
+        let by_work = TILE_FLOPS_AIM / row_flops.max(1);
+        let by_bytes = TILE_BYTES_AIM / row_bytes.max(1);
+        by_work.min(by_bytes).min(rows.div_ceil(TILES_AIM)).max(rows.div_ceil(TILES_MAX)).max(1)
+    });
+    if tile_rows == 0 || tile_rows > rows || rows.div_ceil(tile_rows) > TILES_MAX {
+        let message = format!("a tile may hold {} to {rows} rows of this input", rows.div_ceil(TILES_MAX));
+        return Err(invalid(ErrorCode::InvalidTileRows, field, message));
     }
+    Ok(tile_rows)
 }
 
-fn unknown_blob(field: &str) -> ApiError {
+fn outputs(signature: &Signature) -> Result<Vec<Field>, ApiError> {
+    let field = |output: &gpu_kernels::graph::Field| {
+        let dtype = DType::ALL.into_iter().find(|dtype| dtype.name() == output.dtype.name()).ok_or_else(|| {
+            let message = format!("the output '{}' is {}, which no .npy holds", output.name, output.dtype.name());
+            invalid(ErrorCode::InvalidModel, "model", message)
+        })?;
+        let shape = output.shape.iter().map(|&size| u64::try_from(size).unwrap_or(u64::MAX)).collect();
+        Ok(Field { name: output.name.clone(), dtype, shape, shared: false })
+    };
+    signature.outputs.iter().map(field).collect()
+}
+
+pub fn unknown_blob(field: &str) -> ApiError {
     invalid(ErrorCode::UnknownBlob, field, "this account has no such blob; upload it with POST /v1/blobs first")
 }
 
 fn refuse_model(error: &ModelError) -> ApiError {
     let (code, field) = match error {
         ModelError::UnsupportedOperator { .. } => (ErrorCode::UnsupportedOperator, "model"),
-        ModelError::InputShape { .. } => (ErrorCode::InputMismatch, "input"),
+        ModelError::InputShape { .. } | ModelError::InputCount { .. } => (ErrorCode::InputMismatch, "input"),
         _ => (ErrorCode::InvalidModel, "model"),
     };
     invalid(code, field, error.to_string())
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-fn refuse_input(error: npy::NpyError) -> ApiError {
-    let code = if error == npy::NpyError::NoRows { ErrorCode::NoRows } else { ErrorCode::InvalidInput };
-    invalid(code, "input", error.to_string())
 }
 
 /// Refuses a job that no connected device could run, while some are connected.

@@ -2,7 +2,7 @@ use sqlx::FromRow;
 use wire::explorer::{PublicReceipt, Share};
 use wire::{
     AccountId, BlobHash, Credits, DeviceId, Job, JobEvent, JobEventKind, JobId, JobState, Micros, PricePerCu, Privacy,
-    Program, Throughput, TileHash,
+    Program, Task, Throughput, TileHash,
 };
 
 use super::mosaic::Part;
@@ -11,16 +11,14 @@ use crate::db::{DbConnection, count, flag, id, uncount};
 use crate::random;
 use crate::scheduling::bitmap::Bitmap;
 
-/// A shape as SQL keeps it: sizes with a comma between.
-pub fn shape(text: &str) -> Vec<u64> {
-    text.split(',')
-        .filter(|size| !size.is_empty())
-        .map(|size| size.parse().expect("a stored size should be a number"))
-        .collect()
+/// What a job stores as one text.
+pub fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("what a job stores should serialise")
 }
 
-fn shape_text(shape: &[u64]) -> String {
-    shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+/// A stored JSON text. What was written through a type reads back as it.
+pub fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> T {
+    serde_json::from_str(text).expect("what a job stores should parse")
 }
 
 pub fn privacy(text: &str) -> Privacy {
@@ -45,11 +43,14 @@ pub struct NewJob<'a> {
 /// `false` when the account has used the idempotency key before: nothing was written.
 pub async fn insert_job(conn: &mut DbConnection, job: &NewJob<'_>) -> sqlx::Result<bool> {
     let (spec, work) = (job.spec, &job.spec.work);
+    let first = spec.sources.first();
     let inserted = sqlx::query(
         "insert into job (job_id, account_id, idempotency_key, request_hash, name, state, privacy, published, program, model_hash,
                           input_hash, input_offset, row_count, row_shape, output_row_shape, tile_rows, tiles, row_flops, price,
-                          device_bytes, hold, cost, remaining_tiles, recomputed_tiles, created_at, ended_at)
-        values ($1, $2, $3, $4, $5, 'running', $6, 0, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 0, $15, 0, $20, 0)
+                          device_bytes, hold, cost, remaining_tiles, recomputed_tiles, created_at, ended_at, task, sources,
+                          check_rule, peak_bytes)
+        values ($1, $2, $3, $4, $5, 'running', $6, 0, $7, $8, $9, $10, $11, '', '', $12, $13, $14, $15, $16, $17, 0, $13, 0, $18, 0,
+                $19, $20, $21, $22)
         on conflict (account_id, idempotency_key) do nothing",
     )
     .bind(job.id.to_string())
@@ -58,13 +59,11 @@ pub async fn insert_job(conn: &mut DbConnection, job: &NewJob<'_>) -> sqlx::Resu
     .bind(job.request_hash.to_string())
     .bind(job.name)
     .bind(spec.privacy.name())
-    .bind(serde_json::to_string(&spec.program).expect("a program should serialise"))
-    .bind(spec.model.to_string())
-    .bind(spec.input.to_string())
-    .bind(count(spec.input_offset))
+    .bind(json(&spec.program))
+    .bind(spec.task.code().to_string())
+    .bind(first.map_or_else(String::new, |source| source.blob.to_string()))
+    .bind(first.map_or(0, |source| count(source.offset)))
     .bind(count(work.rows))
-    .bind(shape_text(&spec.row_shape))
-    .bind(shape_text(&spec.output_row_shape))
     .bind(count(work.tile_rows))
     .bind(count(work.tiles))
     .bind(count(work.row_flops))
@@ -72,6 +71,10 @@ pub async fn insert_job(conn: &mut DbConnection, job: &NewJob<'_>) -> sqlx::Resu
     .bind(count(spec.device_bytes))
     .bind(spec.cost.micros())
     .bind(job.now)
+    .bind(json(&spec.task))
+    .bind(json(&spec.sources))
+    .bind(json(&spec.check))
+    .bind(count(spec.peak_bytes))
     .execute(conn)
     .await?;
     Ok(inserted.rows_affected() == 1)
@@ -85,9 +88,9 @@ struct JobRow {
     privacy: String,
     published: i64,
     program: String,
+    task: String,
+    fault: String,
     row_count: i64,
-    row_shape: String,
-    output_row_shape: String,
     tile_rows: i64,
     tiles: i64,
     row_flops: i64,
@@ -104,8 +107,8 @@ struct JobRow {
 macro_rules! select_job_sql {
     ($where:literal) => {
         concat!(
-            "select job_id, name, state, privacy, published, program, row_count, row_shape, output_row_shape, tile_rows, tiles,
-                    row_flops, price, hold, cost, remaining_tiles, recomputed_tiles, created_at, ended_at,
+            "select job_id, name, case when fault <> '' then 'failed' else state end as state, privacy, published, program, task,
+                    fault, row_count, tile_rows, tiles, row_flops, price, hold, cost, remaining_tiles, recomputed_tiles, created_at, ended_at,
                     (select cast(count(distinct receipt.device_id) as bigint)
                      from receipt
                      where receipt.job_id = job.job_id
@@ -118,7 +121,8 @@ macro_rules! select_job_sql {
 
 impl From<JobRow> for Job {
     fn from(row: JobRow) -> Self {
-        let program: Program = serde_json::from_str(&row.program).expect("a stored program should parse");
+        let program: Program = from_json(&row.program);
+        let task: Task = from_json(&row.task);
         Self {
             id: id(&row.job_id),
             name: row.name,
@@ -127,8 +131,8 @@ impl From<JobRow> for Job {
             published: row.published != 0,
             program,
             rows: uncount(row.row_count),
-            row_shape: shape(&row.row_shape),
-            output_row_shape: shape(&row.output_row_shape),
+            inputs: task.inputs(),
+            outputs: task.outputs(),
             tile_rows: uncount(row.tile_rows),
             tiles: uncount(row.tiles),
             verified_tiles: uncount(row.tiles - row.remaining_tiles),
@@ -140,6 +144,7 @@ impl From<JobRow> for Job {
             cost: Credits::from_micros(row.cost),
             created_at: row.created_at,
             ended_at: (row.ended_at != 0).then_some(row.ended_at),
+            fault: (!row.fault.is_empty()).then(|| from_json(&row.fault)),
         }
     }
 }
@@ -185,22 +190,31 @@ pub async fn list_jobs(
     before: Option<JobId>,
     most: i64,
 ) -> sqlx::Result<Vec<Job>> {
+    // A failed job is stored as cancelled, with its fault.
+    let (state, fault) = match filter.state {
+        None => ("%", "%"),
+        Some(JobState::Failed) => (JobState::Cancelled.name(), "_%"),
+        Some(JobState::Cancelled) => (JobState::Cancelled.name(), ""),
+        Some(state) => (state.name(), "%"),
+    };
     // Every id sorts before 'g': they are hex digits.
     let before = before.map_or_else(|| "g".to_owned(), |job| job.to_string());
     let rows: Vec<JobRow> = sqlx::query_as(select_job_sql!(
         "where job.account_id = $1
               and job.job_id < $2
               and job.state like $3
+              and job.fault like $7
               and (lower(job.name) like $4 escape '!' or job.job_id like $5 escape '!')
             order by job.job_id desc
             limit $6"
     ))
     .bind(account.to_string())
     .bind(before)
-    .bind(filter.state.map_or("%", JobState::name))
+    .bind(state)
     .bind(format!("%{}%", like(filter.search.unwrap_or_default())))
     .bind(format!("{}%", like(filter.search.unwrap_or_default())))
     .bind(most)
+    .bind(fault)
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(Job::from).collect())

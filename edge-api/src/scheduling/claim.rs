@@ -13,6 +13,7 @@ use super::store::{self, ClaimedSlice};
 use crate::app::App;
 use crate::receipts;
 use crate::receipts::store::StoredReceipt;
+use crate::verification::checkers;
 
 /// How often another replica may be expected to say that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -51,6 +52,8 @@ async fn tick(app: &App) -> anyhow::Result<()> {
     let now = app.clock.now();
     let (hungry, idle) = {
         let mut state = app.scheduler.lock();
+        app.checkers.expire(now);
+        checkers::hand_out(app, &mut state, now);
         state.drive(|core, link| core.on_tick(link, now));
         let mut idle = if state.core.has_devices() { BTreeSet::new() } else { state.core.idle_slices() };
         idle.extend(&state.orphans);

@@ -48,12 +48,16 @@ pub struct Device {
     /// Its account is known to the operator.
     pub verified: bool,
     pub buffer_bytes_max: u64,
+    /// It runs customers' kernels.
+    pub runs_kernels: bool,
     pub standing: Standing,
     pub suspended_until: Micros,
     /// It asked for so many leases more.
     pub wants: usize,
     /// Measured speed, in operations a second.
     pub rate: f64,
+    /// Likewise with customers' kernels, whose operations are counted by their fuel: a bound.
+    pub kernel_rate: f64,
     /// When it last began to work, as far as the edge can tell.
     pub busy_since: Micros,
 }
@@ -65,10 +69,12 @@ impl Device {
             class,
             verified,
             buffer_bytes_max,
+            runs_kernels: false,
             standing: Standing::default(),
             suspended_until: 0,
             wants: 0,
             rate: FIRST_RATE,
+            kernel_rate: FIRST_RATE,
             busy_since: 0,
         }
     }
@@ -87,13 +93,18 @@ impl Device {
         self.rate.clamp(0.0, 1e18) as u64
     }
 
+    /// Operations a second of such a job.
+    fn rate_of(&self, job: &Job) -> f64 {
+        if job.needs_kernels { self.kernel_rate } else { self.rate }
+    }
+
     fn fits(&self, job: &Job) -> bool {
         let allowed = match job.privacy {
             Privacy::Open => true,
             Privacy::Known => self.verified,
             Privacy::Own => self.account == job.account,
         };
-        allowed && self.buffer_bytes_max >= job.device_bytes
+        allowed && self.buffer_bytes_max >= job.device_bytes && (self.runs_kernels || !job.needs_kernels)
     }
 }
 
@@ -115,6 +126,8 @@ pub struct Job {
     pub account: AccountId,
     pub privacy: Privacy,
     pub device_bytes: u64,
+    /// It is a `map` job.
+    pub needs_kernels: bool,
     pub tile_flops: u64,
     /// Input and output of one tile, in bytes.
     pub tile_bytes: u64,
@@ -187,10 +200,25 @@ impl Core {
     }
 
     pub fn on_device_ready(&mut self, link: &mut impl Link, now: Micros, id: DeviceId) {
+        self.note_ready(id);
+        self.assign(link, now);
+    }
+
+    /// Takes one wish of a device that may do the job and is of none of the accounts; the device asks
+    /// for no lease more with it.
+    pub fn take_peer(&mut self, job: &Job, not: &BTreeSet<AccountId>, now: Micros) -> Option<(DeviceId, AccountId)> {
+        let (id, device) = self.devices.iter_mut().find(|(_, device)| {
+            device.wants > 0 && device.suspended_until <= now && device.fits(job) && !not.contains(&device.account)
+        })?;
+        device.wants -= 1;
+        Some((*id, device.account))
+    }
+
+    /// The device wants a lease more; [`Core::assign`] lends it one.
+    pub fn note_ready(&mut self, id: DeviceId) {
         if let Some(device) = self.devices.get_mut(&id) {
             device.wants = (device.wants + 1).min(LEASES_OUT_MAX);
         }
-        self.assign(link, now);
     }
 
     /// The device wants no more for a while.
@@ -218,7 +246,8 @@ impl Core {
             device.busy_since = now;
             #[expect(clippy::cast_precision_loss, reason = "an estimate")]
             let measured = (lease.tiles.saturating_mul(job.tile_flops)) as f64 / (busy as f64 / 1e6);
-            device.rate = f64::midpoint(device.rate, measured);
+            let rate = if job.needs_kernels { &mut device.kernel_rate } else { &mut device.rate };
+            *rate = f64::midpoint(*rate, measured);
         }
         Ok(lease)
     }
@@ -389,7 +418,8 @@ impl Core {
     }
 
     /// Lends free tiles to devices that asked, job by job in turn, until nothing fits.
-    fn assign(&mut self, link: &mut impl Link, now: Micros) {
+    /// Lends free tiles to the devices that wait for some.
+    pub fn assign(&mut self, link: &mut impl Link, now: Micros) {
         let waiting: Vec<DeviceId> = self
             .devices
             .iter()
@@ -419,7 +449,7 @@ impl Core {
             let size = self.lease_tiles(device, job_id, job);
             let Some((slice_id, first, tiles)) = self.free_run(job_id, size) else { continue };
             #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an estimate, clamped")]
-            let expected = (tiles.saturating_mul(job.tile_flops) as f64 / device.rate.max(1.0) * 1e6) as Micros;
+            let expected = (tiles.saturating_mul(job.tile_flops) as f64 / device.rate_of(job).max(1.0) * 1e6) as Micros;
             let deadline = now + expected.saturating_mul(4).clamp(DEADLINE_MIN, DEADLINE_MAX);
             // The job goes to the back: each has its turn.
             self.turns.remove(turn);
@@ -469,7 +499,7 @@ impl Core {
             clippy::cast_sign_loss,
             reason = "an estimate, clamped"
         )]
-        let by_rate = (device.rate * secs / job.tile_flops.max(1) as f64).clamp(1.0, 1e9) as u64;
+        let by_rate = (device.rate_of(job) * secs / job.tile_flops.max(1) as f64).clamp(1.0, 1e9) as u64;
         let by_standing = if established {
             u64::MAX
         } else {

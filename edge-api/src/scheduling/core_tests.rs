@@ -91,6 +91,7 @@ fn open_job() -> Job {
         privacy: Privacy::Open,
         device_bytes: 1 << 10,
         tile_flops: 1_000_000,
+        needs_kernels: false,
         tile_bytes: 1 << 10,
     }
 }

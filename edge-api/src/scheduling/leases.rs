@@ -1,45 +1,56 @@
-//! A lease's blobs over HTTP: model and input down, output up.
+//! A lease's blobs over HTTP: program and input down, output up.
 //!
 //! A device shows the pass that came with its lease. The pass is sealed with a key that all
 //! replicas share, so any of them can serve it, and it ends with the lease's deadline.
 
+use std::ops::Range;
+
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
+use gpu_kernels::wgsl::gate::Contract;
 use serde::{Deserialize, Serialize};
-use wire::{BlobHash, ErrorCode, LeaseId, Micros};
+use wire::{BlobHash, ErrorCode, GatedKernel, LeaseId, Micros, Task};
 
 use super::JobFacts;
 use super::core::Lease;
 use crate::app::App;
-use crate::error::{ApiError, ApiResult, Refusal};
+use crate::error::{ApiError, ApiResult, Refusal, not_found};
+use crate::jobs::kernel;
 
 /// What a lease opens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pass {
     pub lease: LeaseId,
-    model: BlobHash,
-    input: BlobHash,
-    input_start: u64,
-    input_end: u64,
+    code: BlobHash,
+    params: Option<BlobHash>,
+    /// What a kernel was promised; nothing for a model.
+    contract: Option<[u32; 3]>,
+    input: Vec<(BlobHash, Range<u64>)>,
     output_bytes: u64,
     deadline: Micros,
 }
 
 impl Pass {
     pub fn new(job: &JobFacts, lease: &Lease) -> Self {
-        let input = job.input_range(lease.first_tile, lease.tiles);
         let rows = job.rows_of(lease.first_tile, lease.tiles);
+        let (contract, params) = match job.task {
+            Task::Infer { .. } => (None, None),
+            Task::Map { record_bytes, out_bytes, fuel, params, .. } => (Some([record_bytes, out_bytes, fuel]), params),
+        };
         Self {
             lease: lease.id,
-            model: job.model,
-            input: job.input,
-            input_start: input.start,
-            input_end: input.end,
-            output_bytes: (rows.end - rows.start) * job.output_row_len * 4,
+            code: job.task.code(),
+            params,
+            contract,
+            input: job.input_parts(lease.first_tile, lease.tiles),
+            output_bytes: (rows.end - rows.start) * job.task.out_bytes(),
             deadline: lease.deadline,
         }
     }
@@ -74,18 +85,63 @@ fn open(app: &App, text: &str) -> Result<Pass, ApiError> {
 const BINARY: [(&str, &str); 2] =
     [("content-type", "application/octet-stream"), ("cache-control", "private, no-store")];
 
-/// Fetch the model of a lease
-pub async fn lease_model(State(app): State<App>, Path(pass): Path<String>) -> ApiResult<Response> {
+/// Fetch the program of a lease
+///
+/// A model as ONNX, a kernel as WGSL, as the customer sent it.
+pub async fn lease_code(State(app): State<App>, Path(pass): Path<String>) -> ApiResult<Response> {
     let pass = open(&app, &pass)?;
-    Ok((BINARY, Body::from_stream(app.blobs.stream(pass.model).await?)).into_response())
+    Ok((BINARY, Body::from_stream(app.blobs.stream(pass.code).await?)).into_response())
 }
 
-/// Fetch the input rows of a lease
+/// Fetch the kernel of a lease as the gate emits it
+pub async fn lease_kernel(State(app): State<App>, Path(pass): Path<String>) -> ApiResult<Json<GatedKernel>> {
+    let pass = open(&app, &pass)?;
+    let contract = pass.contract.ok_or_else(|| not_found("kernel"))?;
+    Ok(Json(gated(&app, pass.code, contract).await?))
+}
+
+/// The kernel at `code` through the gate: `[record_bytes, out_bytes, fuel]` is what its job promised.
+pub async fn gated(app: &App, code: BlobHash, contract: [u32; 3]) -> Result<GatedKernel, ApiError> {
+    let [record_bytes, out_bytes, fuel] = contract;
+    let text = String::from_utf8(app.blobs.read(code).await?.to_vec()).map_err(anyhow::Error::from)?;
+    let passed = kernel::pass(&text, Contract { record_bytes, out_bytes, fuel }).await?;
+    let kernel = passed.kernel;
+    Ok(GatedKernel {
+        wgsl: kernel.wgsl,
+        workgroup_size: kernel.workgroup_size,
+        params_bytes: kernel.params_bytes,
+        loop_lines: kernel.loop_lines,
+        ops: kernel.ops,
+    })
+}
+
+/// Fetch the parameters of a lease's kernel
+pub async fn lease_params(State(app): State<App>, Path(pass): Path<String>) -> ApiResult<Response> {
+    let pass = open(&app, &pass)?;
+    let params = pass.params.ok_or_else(|| not_found("parameters"))?;
+    Ok((BINARY, app.blobs.read(params).await?).into_response())
+}
+
+/// Fetch the input of a lease
 ///
-/// Float32, little-endian, row after row, without a head.
+/// The rows of each input after one another, then each shared input whole; little-endian, without heads.
 pub async fn lease_input(State(app): State<App>, Path(pass): Path<String>) -> ApiResult<Response> {
     let pass = open(&app, &pass)?;
-    Ok((BINARY, app.blobs.read_range(pass.input, pass.input_start..pass.input_end).await?).into_response())
+    Ok((BINARY, Body::from_stream(stream_parts(&app, pass.input))).into_response())
+}
+
+/// Ranges of blobs, one after another.
+pub fn stream_parts(
+    app: &App,
+    parts: Vec<(BlobHash, Range<u64>)>,
+) -> impl Stream<Item = std::io::Result<Bytes>> + Send + use<> {
+    let blobs = app.blobs.clone();
+    stream::iter(parts)
+        .then(move |(blob, range)| {
+            let blobs = blobs.clone();
+            async move { blobs.stream_range(blob, range).await.map_err(std::io::Error::other) }
+        })
+        .try_flatten()
 }
 
 /// Upload the output rows of a lease
@@ -115,10 +171,10 @@ mod tests {
     fn pass() -> Pass {
         Pass {
             lease: LeaseId([3; 16]),
-            model: BlobHash([1; 32]),
-            input: BlobHash([2; 32]),
-            input_start: 128,
-            input_end: 256,
+            code: BlobHash([1; 32]),
+            params: None,
+            contract: None,
+            input: vec![(BlobHash([2; 32]), 128..256)],
             output_bytes: 40,
             deadline: 1000,
         }
@@ -136,7 +192,7 @@ mod tests {
     #[test]
     fn a_pass_that_was_altered_does_not_open() {
         let sealed = pass().seal(&[7; 32]);
-        let wider = Pass { input_end: 1 << 20, ..pass() }.seal(&[9; 32]);
+        let wider = Pass { input: vec![(BlobHash([2; 32]), 0..1 << 20)], ..pass() }.seal(&[9; 32]);
         let (_, mac) = sealed.split_once('.').unwrap();
         let (body, _) = wider.split_once('.').unwrap();
 

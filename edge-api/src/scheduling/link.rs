@@ -11,10 +11,10 @@ use ed25519_dalek::VerifyingKey;
 use futures::SinkExt;
 use tokio::sync::mpsc;
 use wire::device::{Earnings, PROTOCOL, hello_bytes};
-use wire::{AccountId, AccountKind, DeviceId, ErrorCode, FromDevice, Hello, Micros, Nonce, ToDevice};
+use wire::{AccountId, AccountKind, DeviceId, ErrorCode, FromDevice, Hello, JobFault, Micros, Nonce, ToDevice};
 
 use super::core::Device;
-use super::{FRAMES_WAITING_MAX, settle};
+use super::{FRAMES_WAITING_MAX, fault, settle};
 use crate::app::App;
 use crate::auth::hash_secret;
 use crate::db::DbConnection;
@@ -22,6 +22,7 @@ use crate::devices::presence::{self, Stay};
 use crate::devices::routes::normal_code;
 use crate::error::ApiResult;
 use crate::verification::Standing;
+use crate::verification::checkers::{self, Answer};
 use crate::{billing, devices, random, receipts};
 
 /// A frame is a few hundred bytes.
@@ -72,7 +73,8 @@ async fn serve(app: App, mut socket: WebSocket) {
     };
     let device = hello.device;
     let number = SOCKETS.fetch_add(1, Ordering::Relaxed);
-    let mut frames = match admit(&app, &hello, number).await {
+    let admitted = if hello.checker { admit_checker(&app, &hello, number) } else { admit(&app, &hello, number).await };
+    let mut frames = match admitted {
         Ok(Ok(frames)) => frames,
         Ok(Err(reason)) => return close(&mut socket, reason).await,
         Err(error) => {
@@ -165,12 +167,33 @@ async fn admit(app: &App, hello: &Hello, number: u64) -> anyhow::Result<Result<m
     device.standing = Standing { passed: record.passed, age: now - record.created_at };
     device.suspended_until = record.suspended_until;
     device.remember_speed(record.flops_per_sec);
+    device.runs_kernels = hello.runs_kernels;
     let mut state = app.scheduler.lock();
     // An older socket of the same device ends: its leases go to others.
     state.drive(|core, link| core.on_device_left(link, now, hello.device));
     state.sockets.senders.insert(hello.device, (number, sender));
     state.core.on_device_joined(hello.device, device);
     state.accounted.entry(hello.device).or_insert(now);
+    Ok(Ok(frames))
+}
+
+/// A device of the operator's: known by its key, paid nothing, and on no list of devices.
+fn admit_checker(app: &App, hello: &Hello, number: u64) -> anyhow::Result<Result<mpsc::Receiver<ToDevice>, Closing>> {
+    if !app.config.checkers.contains(&hello.device) {
+        let message = format!("this server does not know the checker {}; start it with --checker {0}", hello.device);
+        return Ok(Err(closing(ErrorCode::Unauthorized, message)));
+    }
+    if !hello.runs_kernels {
+        let message = "a checker runs kernels, so it needs a GPU or a software adapter: start it with --backend gpu";
+        return Ok(Err(closing(ErrorCode::MalformedFrame, message)));
+    }
+    let (sender, frames) = mpsc::channel(FRAMES_WAITING_MAX);
+    sender.try_send(ToDevice::Welcome(Earnings::default()))?;
+    let mut state = app.scheduler.lock();
+    state.sockets.senders.insert(hello.device, (number, sender));
+    app.checkers.left(hello.device);
+    app.checkers.joined(hello.device);
+    tracing::info!(device = %hello.device, name = hello.name, "a checker connected");
     Ok(Ok(frames))
 }
 
@@ -199,6 +222,12 @@ async fn leave(app: &App, device: DeviceId, number: u64) {
             return;
         }
         state.sockets.senders.remove(&device);
+        let is_checker = app.checkers.is_checker(device);
+        app.checkers.left(device);
+        checkers::hand_out(app, &mut state, now);
+        if is_checker {
+            return;
+        }
         let speed = state.core.flops_per_sec(device);
         state.drive(|core, link| core.on_device_left(link, now, device));
         let since = state.accounted.remove(&device).unwrap_or(now);
@@ -253,12 +282,45 @@ async fn hear(app: &App, socket: &mut WebSocket, device: DeviceId, frame: FromDe
     match frame {
         FromDevice::Hello(_) => return Some(closing(ErrorCode::ReplayedFrame, "a second hello")),
         FromDevice::Ready => {
-            app.scheduler.lock().drive(|core, link| core.on_device_ready(link, now, device));
+            let mut state = app.scheduler.lock();
+            app.checkers.ready(device);
+            state.core.note_ready(device);
+            // Somebody waits for a check; free tiles wait for nobody.
+            checkers::hand_out(app, &mut state, now);
+            state.drive(|core, link| core.assign(link, now));
+            drop(state);
             app.scheduler.wake.notify_one();
         }
-        FromDevice::Rest => app.scheduler.lock().core.on_device_rest(device),
+        FromDevice::Rest => {
+            app.checkers.rests(device);
+            app.scheduler.lock().core.on_device_rest(device);
+        }
+        FromDevice::Return { lease } if app.checkers.knows(device, lease) => {
+            let mut state = app.scheduler.lock();
+            app.checkers.given_back(lease);
+            checkers::hand_out(app, &mut state, now);
+        }
         FromDevice::Return { lease } => {
             app.scheduler.lock().drive(|core, link| core.on_lease_returned(link, now, device, lease));
+        }
+        FromDevice::Fault { lease, tile, line, turns } => {
+            let fault = JobFault::OutOfFuel { line, turns, tile };
+            if app.checkers.knows(device, lease) {
+                app.checkers.answered(lease, Answer::Fault(fault));
+                send(socket, &ToDevice::Checked { lease }).await.ok();
+            } else {
+                fault::report_fault(app, device, lease, fault);
+            }
+        }
+        FromDevice::Commit { receipt, .. } if app.checkers.knows(device, receipt.lease) => {
+            let lease = receipt.lease;
+            let size = app.blobs.size(receipt.output).await;
+            if matches!(size, Ok(found) if found.is_some() && found == app.checkers.expected_bytes(lease)) {
+                app.checkers.answered(lease, Answer::Output(receipt.output));
+            } else {
+                app.checkers.given_back(lease);
+            }
+            send(socket, &ToDevice::Checked { lease }).await.ok();
         }
         FromDevice::Commit { receipt, signature } => {
             let lease = receipt.lease;

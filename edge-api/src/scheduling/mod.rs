@@ -5,18 +5,22 @@
 pub mod bitmap;
 pub mod claim;
 pub mod core;
+pub mod fault;
 pub mod leases;
 pub mod link;
 pub mod settle;
 pub mod store;
+pub mod verify;
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, broadcast, mpsc};
-use wire::{BlobHash, DeviceId, JobId, LeaseGrant, LeaseId, Micros, SliceId, ToDevice};
+use wire::{BlobHash, Check, DeviceId, JobId, LeaseGrant, LeaseId, Micros, Privacy, SliceId, Task, ToDevice};
 
 use self::core::{Core, Lease, LeaseState, Link};
+use crate::jobs::inputs::Source;
 use crate::random;
 use crate::receipts::store::StoredReceipt;
 
@@ -44,6 +48,8 @@ pub struct State {
     /// Slices whose state here is not to be trusted: let go, and claimed anew from the database.
     pub orphans: BTreeSet<SliceId>,
     settling: HashMap<SliceId, Arc<tokio::sync::Mutex<()>>>,
+    /// Jobs whose end is under way here.
+    pub closing: BTreeSet<JobId>,
 }
 
 /// What leases and checks need of a job; it never changes while the job runs.
@@ -51,28 +57,63 @@ pub struct State {
 pub struct JobFacts {
     pub id: JobId,
     pub customer: wire::AccountId,
-    pub model: BlobHash,
-    pub input: BlobHash,
-    pub input_offset: u64,
-    pub row_shape: Vec<u64>,
-    pub output_row_len: u64,
+    pub privacy: Privacy,
+    pub task: Task,
+    /// Where each input's values begin, in the task's order.
+    pub sources: Vec<Source>,
+    pub check: Check,
     pub work: crate::billing::TileWork,
+    /// Of the largest buffer that a device needs.
+    pub device_bytes: u64,
 }
 
 impl JobFacts {
-    pub fn rows_of(&self, first_tile: u64, tiles: u64) -> std::ops::Range<u64> {
+    pub fn rows_of(&self, first_tile: u64, tiles: u64) -> Range<u64> {
         first_tile * self.work.tile_rows..((first_tile + tiles) * self.work.tile_rows).min(self.work.rows)
     }
 
-    pub fn input_row_bytes(&self) -> u64 {
-        self.row_shape.iter().product::<u64>() * 4
+    /// Where a range of tiles lies in the input blobs: the rows of each input, then what all share.
+    pub fn input_parts(&self, first_tile: u64, tiles: u64) -> Vec<(BlobHash, Range<u64>)> {
+        let rows = self.rows_of(first_tile, tiles);
+        let fields = self.task.inputs();
+        let fields: Vec<_> = fields.iter().zip(&self.sources).collect();
+        let of_rows = fields.iter().filter(|(field, _)| !field.shared).map(|(field, source)| {
+            let at = |row: u64| source.offset + row * field.bytes();
+            (source.blob, at(rows.start)..at(rows.end))
+        });
+        let shared = fields.iter().filter(|(field, _)| field.shared);
+        of_rows
+            .chain(shared.map(|(field, source)| (source.blob, source.offset..source.offset + field.bytes())))
+            .collect()
     }
 
-    /// Where a range of tiles lies in the input blob.
-    pub fn input_range(&self, first_tile: u64, tiles: u64) -> std::ops::Range<u64> {
-        let rows = self.rows_of(first_tile, tiles);
-        let at = |row: u64| self.input_offset + row * self.input_row_bytes();
-        at(rows.start)..at(rows.end)
+    /// What the core asks of devices.
+    pub fn needs(&self) -> core::Job {
+        let row_bytes = self.task.row_bytes().saturating_add(self.task.out_bytes());
+        core::Job {
+            account: self.customer,
+            privacy: self.privacy,
+            device_bytes: self.device_bytes,
+            needs_kernels: matches!(self.task, Task::Map { .. }),
+            tile_flops: self.work.row_flops.saturating_mul(self.work.tile_rows),
+            tile_bytes: row_bytes.saturating_mul(self.work.tile_rows),
+        }
+    }
+
+    /// One tile for a device that only checks.
+    pub fn grant_tile(&self, secret: &[u8; 32], id: LeaseId, tile: u64, now: Micros, until: Micros) -> LeaseGrant {
+        let lease = Lease {
+            id,
+            device: DeviceId([0; 32]),
+            job: self.id,
+            slice: SliceId::from_parts(0, [0; 10]),
+            first_tile: tile,
+            tiles: 1,
+            granted_at: now,
+            deadline: until,
+            state: LeaseState::Out,
+        };
+        self.grant(secret, &lease, now)
     }
 
     fn grant(&self, secret: &[u8; 32], lease: &Lease, now: Micros) -> LeaseGrant {
@@ -84,9 +125,7 @@ impl JobFacts {
             tiles: u32::try_from(lease.tiles).unwrap_or(u32::MAX),
             rows: rows.end - rows.start,
             tile_rows: self.work.tile_rows,
-            model: self.model,
-            row_shape: self.row_shape.clone(),
-            output_row_len: self.output_row_len,
+            task: self.task.clone(),
             flops: self.work.row_flops.saturating_mul(rows.end - rows.start),
             deadline_millis: u64::try_from((lease.deadline - now) / 1000).unwrap_or(0),
             pass: leases::Pass::new(self, lease).seal(secret),
@@ -176,6 +215,11 @@ impl Scheduler {
 }
 
 impl State {
+    /// Sends a frame to a device's socket, if it has one here.
+    pub fn send(&self, device: DeviceId, frame: ToDevice) {
+        self.sockets.send(device, frame);
+    }
+
     /// Runs one event of the core with the sockets as its link.
     fn drive<T>(&mut self, event: impl FnOnce(&mut Core, &mut Wires<'_>) -> T) -> T {
         let mut wires = Wires { sockets: &self.sockets, jobs: &self.jobs };

@@ -7,19 +7,20 @@ use std::sync::Arc;
 use anyhow::Context;
 use ed25519_dalek::VerifyingKey;
 use wire::{
-    AccountId, Credits, DeviceId, ErrorCode, JobEventKind, JobId, JobState, LeaseId, Receipt, Signature, SliceId,
-    ToDevice, device,
+    AccountId, Credits, DeviceId, ErrorCode, JobEventKind, JobId, JobState, LeaseId, Micros, Receipt, Signature,
+    SliceId, ToDevice,
 };
 
 use super::JobFacts;
 use super::core::{Lease, Settlement};
 use super::store;
+use super::verify::verify;
 use crate::app::App;
 use crate::billing::{self, Payment};
 use crate::db::DbConnection;
 use crate::devices::store::Done;
 use crate::receipts::store::{Acceptance, StoredReceipt};
-use crate::verification::recompute::{Mismatch, Work, check_root, check_tile};
+use crate::verification::recompute::{Mismatch, Work};
 use crate::verification::{self, Standing};
 use crate::{devices, jobs, random, receipts};
 
@@ -63,7 +64,7 @@ pub async fn commit(
     if receipt.job != lease.job
         || receipt.first_tile != lease.first_tile
         || u64::from(receipt.tiles) != lease.tiles
-        || receipt.program != device::INFER
+        || receipt.program != facts.task.program()
     {
         return Ok(Err(refuse(ErrorCode::MalformedFrame, "the receipt is not about this lease")));
     }
@@ -95,15 +96,14 @@ fn check_signature(device: DeviceId, receipt: &Receipt, signature: Signature) ->
         .map_err(|_forged| refuse(ErrorCode::InvalidSignature, "the receipt is not signed by this device's key"))
 }
 
-fn work_of(facts: &JobFacts, lease: &Lease) -> Work {
+pub fn work_of(facts: &JobFacts, lease: &Lease) -> Work {
     let rows = facts.rows_of(lease.first_tile, lease.tiles);
     Work {
         lease: lease.id,
         tiles: u32::try_from(lease.tiles).unwrap_or(u32::MAX),
         rows: rows.end - rows.start,
         tile_rows: facts.work.tile_rows,
-        row_shape: facts.row_shape.clone(),
-        output_row_len: facts.output_row_len,
+        task: facts.task.clone(),
     }
 }
 
@@ -136,7 +136,7 @@ async fn void_receipt(app: &App, lease: LeaseId) -> anyhow::Result<()> {
 }
 
 /// What the database says of this slice is not known: it is claimed anew, with its pending receipts.
-fn forget_slice(app: &App, slice: SliceId) {
+pub fn forget_slice(app: &App, slice: SliceId) {
     let mut state = app.scheduler.lock();
     state.drive(|core, link| core.on_slices_lost(link, &BTreeSet::from([slice])));
     state.orphans.insert(slice);
@@ -167,32 +167,20 @@ async fn standing(app: &App, device: DeviceId) -> anyhow::Result<Standing> {
     Ok(Standing { passed: record.passed, age: app.clock.now() - record.created_at })
 }
 
-/// The output against the receipt, and the drawn tiles against the references.
-async fn verify(
-    app: &App,
-    facts: &JobFacts,
-    lease: &Lease,
-    receipt: &Receipt,
-    tiles: &[u32],
-) -> anyhow::Result<Result<(), Mismatch>> {
-    let _turn = app.checks.acquire().await.context("the server is stopping")?;
-    let output = app.blobs.read(receipt.output).await?;
-    let graph = app.models.load(&app.blobs, facts.model).await??;
-    let work = Arc::new(work_of(facts, lease));
-    let input_start = facts.input_range(lease.first_tile, lease.tiles).start;
-    if let Err(mismatch) = check_root(&work, &output, receipt.root) {
-        return Ok(Err(mismatch));
-    }
-    for &tile in tiles {
-        let range = work.input_range(tile);
-        let input = app.blobs.read_range(facts.input, input_start + range.start..input_start + range.end).await?;
-        let (graph, work, output) = (Arc::clone(&graph), Arc::clone(&work), output.clone());
-        let verdict = tokio::task::spawn_blocking(move || check_tile(&graph, &work, tile, &input, &output)).await??;
-        if verdict.is_err() {
-            return Ok(verdict);
-        }
-    }
-    Ok(Ok(()))
+/// Suspends a device that was caught, for twice as long each time; returns until when.
+pub async fn suspend(app: &App, device: DeviceId) -> anyhow::Result<Micros> {
+    let mut tx = app.db.begin_write().await?;
+    let until = suspend_in(&mut tx, device, app.clock.now()).await?;
+    tx.commit().await?;
+    Ok(until)
+}
+
+async fn suspend_in(conn: &mut DbConnection, device: DeviceId, now: Micros) -> anyhow::Result<Micros> {
+    let failed = devices::store::count_failed(conn, device).await?;
+    let doublings = u32::try_from(failed.clamp(1, 12) - 1).unwrap_or(0);
+    let until = now + SUSPENSION.saturating_mul(1 << doublings).min(24 * 3_600_000_000);
+    devices::store::suspend_device(conn, device, until).await?;
+    Ok(until)
 }
 
 /// Settles a lease whose check passed: tiles, receipt and money in one transaction.
@@ -323,10 +311,7 @@ async fn reject(app: &App, device: DeviceId, job: JobId, lease: LeaseId, mismatc
         return Ok(());
     }
     let slices = take_back(&mut tx, app, &voided).await?;
-    let failed = devices::store::count_failed(&mut tx, device).await?;
-    let doublings = u32::try_from(failed.clamp(1, 12) - 1).unwrap_or(0);
-    let until = now + SUSPENSION.saturating_mul(1 << doublings).min(24 * 3_600_000_000);
-    devices::store::suspend_device(&mut tx, device, until).await?;
+    let until = suspend_in(&mut tx, device, now).await?;
     jobs::store::insert_event(&mut tx, job, JobEventKind::CheckFailed, Some(device), now).await?;
     let in_dispute = devices::store::count_accounts_rejected(&mut tx, job).await? >= ACCOUNTS_IN_DISPUTE;
     let ended = in_dispute && store::end_job(&mut tx, job, JobState::Nondeterministic, now).await?;
@@ -404,11 +389,21 @@ async fn take_back(conn: &mut DbConnection, app: &App, voided: &[StoredReceipt])
 /// The end of a job whose tiles are all settled, or that ended otherwise: the final draw over what
 /// is not mature, then everything matures and the rest of the hold is released.
 pub async fn close_job(app: &App, job: JobId) -> anyhow::Result<()> {
+    if !app.scheduler.lock().closing.insert(job) {
+        // Its final draw is under way, and may have to wait for a checker.
+        return Ok(());
+    }
+    let closed = draw_and_close(app, job).await;
+    app.scheduler.lock().closing.remove(&job);
+    closed
+}
+
+async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
     let (record, accepted) = {
         let mut conn = app.db.read().await?;
         (store::find_job_record(&mut conn, job).await?, receipts::store::list_accepted_receipts(&mut conn, job).await?)
     };
-    let facts = record.context("a job to close should be on record")?.facts;
+    let facts = Arc::new(record.context("a job to close should be on record")?.facts);
     for stored in &accepted {
         let tile = verification::draw_one(stored.receipt.tiles, random::bytes());
         let lease = Lease::committed(stored, 0);

@@ -4,6 +4,7 @@ use wire::{Credits, JobId, Micros, SliceId, TileHash};
 use super::core::Settlement;
 use crate::billing::TileWork;
 use crate::db::{DbConnection, Dialect, count, id, uncount};
+use crate::jobs::store::from_json;
 
 pub async fn heartbeat(conn: &mut DbConnection, replica: &str, now: Micros) -> sqlx::Result<()> {
     sqlx::query(
@@ -190,11 +191,9 @@ struct FactsRow {
     job_id: String,
     account_id: String,
     privacy: String,
-    model_hash: String,
-    input_hash: String,
-    input_offset: i64,
-    row_shape: String,
-    output_row_shape: String,
+    task: String,
+    sources: String,
+    check_rule: String,
     row_count: i64,
     tile_rows: i64,
     tiles: i64,
@@ -212,8 +211,7 @@ pub struct JobRecord {
 
 pub async fn find_job_record(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Option<JobRecord>> {
     let row: Option<FactsRow> = sqlx::query_as(
-        "select job_id, account_id, privacy, model_hash, input_hash, input_offset, row_shape, output_row_shape, row_count,
-                tile_rows, tiles, row_flops, price, device_bytes
+        "select job_id, account_id, privacy, task, sources, check_rule, row_count, tile_rows, tiles, row_flops, price, device_bytes
         from job
         where job_id = $1",
     )
@@ -225,8 +223,6 @@ pub async fn find_job_record(conn: &mut DbConnection, job: JobId) -> sqlx::Resul
 
 impl From<FactsRow> for JobRecord {
     fn from(row: FactsRow) -> Self {
-        let row_shape = crate::jobs::store::shape(&row.row_shape);
-        let output_row_len = crate::jobs::store::shape(&row.output_row_shape).iter().product::<u64>();
         let work = TileWork {
             rows: uncount(row.row_count),
             tile_rows: uncount(row.tile_rows),
@@ -234,26 +230,17 @@ impl From<FactsRow> for JobRecord {
             row_flops: uncount(row.row_flops),
             price: wire::PricePerCu(row.price),
         };
-        let row_bytes = 4 * (row_shape.iter().product::<u64>() + output_row_len);
-        Self {
-            job: super::core::Job {
-                account: id(&row.account_id),
-                privacy: crate::jobs::store::privacy(&row.privacy),
-                device_bytes: uncount(row.device_bytes),
-                tile_flops: work.row_flops.saturating_mul(work.tile_rows),
-                tile_bytes: row_bytes.saturating_mul(work.tile_rows),
-            },
-            facts: super::JobFacts {
-                id: id(&row.job_id),
-                customer: id(&row.account_id),
-                model: id(&row.model_hash),
-                input: id(&row.input_hash),
-                input_offset: uncount(row.input_offset),
-                row_shape,
-                output_row_len,
-                work,
-            },
-        }
+        let facts = super::JobFacts {
+            id: id(&row.job_id),
+            customer: id(&row.account_id),
+            privacy: crate::jobs::store::privacy(&row.privacy),
+            task: from_json(&row.task),
+            sources: from_json(&row.sources),
+            check: from_json(&row.check_rule),
+            work,
+            device_bytes: uncount(row.device_bytes),
+        };
+        Self { job: facts.needs(), facts }
     }
 }
 
@@ -303,6 +290,22 @@ pub async fn end_job(conn: &mut DbConnection, job: JobId, state: wire::JobState,
     )
     .bind(job.to_string())
     .bind(state.name())
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends a running job whose program cannot finish. `false`: it had ended.
+pub async fn fail_job(conn: &mut DbConnection, job: JobId, fault: wire::JobFault, now: Micros) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update job
+        set state = 'cancelled', fault = $2, ended_at = $3
+        where job_id = $1
+          and state = 'running'",
+    )
+    .bind(job.to_string())
+    .bind(crate::jobs::store::json(&fault))
     .bind(now)
     .execute(conn)
     .await?;

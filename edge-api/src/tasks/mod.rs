@@ -34,7 +34,13 @@ async fn close_jobs(app: App) {
 async fn close_once(app: &App) -> anyhow::Result<()> {
     let jobs = store::list_jobs_to_close(&mut *app.db.read().await?, CLOSED_AT_ONCE).await?;
     for job in jobs {
-        settle::close_job(app, job).await?;
+        // A final draw may have to wait for a checker, and no other job should wait with it.
+        let task = app.clone();
+        app.tasks.spawn(async move {
+            if let Err(error) = settle::close_job(&task, job).await {
+                tracing::error!(error = format!("{error:#}"), %job, "an ended job could not be closed");
+            }
+        });
     }
     Ok(())
 }

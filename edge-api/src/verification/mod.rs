@@ -1,5 +1,6 @@
 //! What of a receipt is checked, and when a value is right. Pure; `recompute` does the work.
 
+pub mod checkers;
 pub mod models;
 pub mod recompute;
 

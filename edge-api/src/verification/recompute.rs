@@ -1,10 +1,11 @@
-//! A lease's output against its receipt and against the CPU's answer.
+//! A lease's output against its receipt, and tiles of it against what they should be.
 
 use bytes::Bytes;
-use gpu_kernels::graph::{Feed, Graph};
-use wire::{LeaseId, TileHash, merkle};
-
-use gpu_kernels::tolerance::agrees;
+use gpu_kernels::dtype::DType;
+use gpu_kernels::graph::{Feed, Graph, Tensor};
+use gpu_kernels::records::{Part, deinterleave, interleave, split};
+use gpu_kernels::tolerance::{agrees_as, within};
+use wire::{Check, Field, LeaseId, Task, TileHash, merkle};
 
 /// The rows of one lease, as far as a check needs to know them.
 #[derive(Clone, Debug)]
@@ -14,9 +15,7 @@ pub struct Work {
     /// Rows of the whole lease.
     pub rows: u64,
     pub tile_rows: u64,
-    pub row_shape: Vec<u64>,
-    /// Values of an output row.
-    pub output_row_len: u64,
+    pub task: Task,
 }
 
 /// Why an output is not accepted.
@@ -36,21 +35,15 @@ impl Work {
         first..(first + self.tile_rows).min(self.rows)
     }
 
-    fn output_range(&self, tile: u32) -> std::ops::Range<usize> {
+    /// Where a tile lies in the lease's output, in bytes.
+    pub fn output_range(&self, tile: u32) -> std::ops::Range<usize> {
         let rows = self.tile(tile);
-        let at = |row: u64| usize::try_from(row * self.output_row_len * 4).unwrap_or(usize::MAX);
+        let at = |row: u64| usize::try_from(row * self.task.out_bytes()).unwrap_or(usize::MAX);
         at(rows.start)..at(rows.end)
     }
 
     pub fn output_bytes(&self) -> u64 {
-        self.rows * self.output_row_len * 4
-    }
-
-    /// Where a tile's input lies in an input of this lease's rows, in bytes.
-    pub fn input_range(&self, tile: u32) -> std::ops::Range<u64> {
-        let row_bytes = self.row_shape.iter().product::<u64>() * 4;
-        let rows = self.tile(tile);
-        rows.start * row_bytes..rows.end * row_bytes
+        self.rows * self.task.out_bytes()
     }
 }
 
@@ -67,23 +60,99 @@ pub fn check_root(work: &Work, output: &Bytes, root: TileHash) -> Result<(), Mis
     if found == root { Ok(()) } else { Err(Mismatch::Root) }
 }
 
-/// Redoes one tile on the CPU. `input` holds that tile's rows.
+/// Redoes one tile of a model on the CPU. `input` holds that tile's rows of each input, then what all
+/// rows share.
 pub fn check_tile(
     graph: &Graph,
     work: &Work,
     tile: u32,
-    input: &Bytes,
+    input: &[u8],
     output: &Bytes,
 ) -> anyhow::Result<Result<(), Mismatch>> {
     let rows = work.tile(tile);
-    let batch = usize::try_from(rows.end - rows.start)?;
-    let shape: Vec<usize> = work.row_shape.iter().map(|&size| usize::try_from(size)).collect::<Result<_, _>>()?;
-    let plan = graph.plan(batch, &[Feed::Rows(shape)])?;
-    let expected: Vec<f32> = plan.run(&[&words(input)]).into_iter().flatten().map(f32::from_bits).collect();
-    let found: Vec<f32> = words(&output[work.output_range(tile)]).into_iter().map(f32::from_bits).collect();
-    Ok(if agrees(&found, &expected) { Ok(()) } else { Err(Mismatch::Values) })
+    let rows = usize::try_from(rows.end - rows.start)?;
+    let Task::Infer { inputs, outputs, .. } = &work.task else { anyhow::bail!("only a model runs on the CPU") };
+    let (fed, shared): (Vec<_>, Vec<_>) = inputs.iter().partition(|field| !field.shared);
+    let of_rows = parts(fed.iter().copied());
+    let row_bytes = rows * of_rows.iter().map(Part::bytes).sum::<usize>();
+    anyhow::ensure!(row_bytes <= input.len(), "a tile's input is cut short");
+    let (row_values, shared_values) = input.split_at(row_bytes);
+    let words = |bytes: &[u8], rows: usize, parts: &[Part]| -> anyhow::Result<Vec<Vec<u32>>> {
+        Ok(split(bytes, rows, parts).ok_or_else(|| anyhow::anyhow!("an input has another size"))??)
+    };
+    let row_words = words(row_values, rows, &of_rows)?;
+    let shared_words = words(shared_values, 1, &parts(shared.iter().copied()))?;
+    let feeds = feeds(inputs, shared_words)?;
+    let plan = graph.plan(rows, &feeds)?;
+    let fed: Vec<&[u32]> = row_words.iter().map(Vec::as_slice).collect();
+    // Through the file's types and back, so that a float16 is compared as one.
+    let answers = parts(outputs.iter());
+    let expected = deinterleave(&interleave(rows, &answers, &plan.run(&fed)), &answers);
+    let found = deinterleave(&output[work.output_range(tile)], &answers);
+    let (Some(Ok(expected)), Some(found)) = (expected, found) else { return Ok(Err(Mismatch::Size)) };
+    // An int64 that no device could have computed.
+    let Ok(found) = found else { return Ok(Err(Mismatch::Values)) };
+    let same = answers.iter().zip(found.iter().zip(&expected)).all(|(part, (a, b))| agrees_as(part.dtype, a, b));
+    Ok(if same { Ok(()) } else { Err(Mismatch::Values) })
 }
 
-fn words(bytes: &[u8]) -> Vec<u32> {
-    bytes.as_chunks::<4>().0.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect()
+/// What the planner is told: rows of a shape, or a shared input's values.
+fn feeds(inputs: &[Field], shared: Vec<Vec<u32>>) -> anyhow::Result<Vec<Feed>> {
+    let mut shared = shared.into_iter();
+    let feed = |field: &Field| -> anyhow::Result<Feed> {
+        let shape = field.shape.iter().map(|&size| usize::try_from(size)).collect::<Result<Vec<_>, _>>()?;
+        if !field.shared {
+            return Ok(Feed::Rows(shape));
+        }
+        let words = shared.next().unwrap_or_default().into();
+        Ok(Feed::Known(Tensor { dtype: dtype(field), shape, words }))
+    };
+    inputs.iter().map(feed).collect()
+}
+
+fn dtype(field: &Field) -> DType {
+    DType::from_name(field.dtype.name()).expect("every type of the wire should be one of the kernels'")
+}
+
+fn parts<'a>(fields: impl Iterator<Item = &'a Field>) -> Vec<Part> {
+    let len = |field: &Field| usize::try_from(field.bytes() / field.dtype.bytes()).unwrap_or(usize::MAX);
+    fields.map(|field| Part { dtype: dtype(field), len: len(field) }).collect()
+}
+
+/// Whether two outputs of a kernel's tile are the same by its job's rule. `float_words` tells which
+/// words of a record are floats.
+pub fn same_records(check: Check, float_words: &[bool], found: &[u8], expected: &[u8]) -> bool {
+    let Check::Tolerance { rtol, atol } = check else { return found == expected };
+    let floats = |bytes: &[u8]| -> (Vec<f32>, Vec<u32>) {
+        let words = bytes.as_chunks::<4>().0.iter().map(|chunk| u32::from_le_bytes(*chunk));
+        let (floats, others): (Vec<_>, Vec<_>) =
+            words.zip(float_words.iter().cycle()).partition(|(_, is_float)| **is_float);
+        (
+            floats.into_iter().map(|(word, _)| f32::from_bits(word)).collect(),
+            others.into_iter().map(|(w, _)| w).collect(),
+        )
+    };
+    let ((found_floats, found_others), (floats, others)) = (floats(found), floats(expected));
+    found.len() == expected.len() && found_others == others && within(&found_floats, &floats, rtol.get(), atol.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::Tolerance;
+
+    use super::*;
+
+    #[test]
+    fn a_tolerance_is_for_floats_and_for_nothing_beside_them() {
+        let tolerance = |value: f32| Tolerance::try_from(value).unwrap();
+        let check = Check::Tolerance { rtol: tolerance(1e-3), atol: tolerance(0.0) };
+        let record = |word: u32, value: f32| [word.to_le_bytes(), value.to_le_bytes()].concat();
+        let floats = [false, true];
+
+        assert!(same_records(check, &floats, &record(7, 1.0005), &record(7, 1.0)));
+        assert!(!same_records(check, &floats, &record(7, 1.005), &record(7, 1.0)));
+        assert!(!same_records(check, &floats, &record(8, 1.0), &record(7, 1.0)));
+        assert!(!same_records(check, &floats, &record(7, f32::NAN), &record(7, 1.0)));
+        assert!(!same_records(Check::Exact, &floats, &record(7, 1.0005), &record(7, 1.0)));
+    }
 }

@@ -7,7 +7,7 @@ use edge_api::routes::routes;
 use crate::app::TestApp;
 
 /// Who may do what: the status for nobody, a stranger, and the owner.
-const ACCESS: [(&str, &str, [u16; 3]); 41] = [
+const ACCESS: [(&str, &str, [u16; 3]); 46] = [
     ("POST", "/v1/accounts", [400, 400, 400]),
     ("GET", "/v1/account", [401, 200, 200]),
     ("POST", "/v1/sessions", [401, 201, 201]),
@@ -20,6 +20,7 @@ const ACCESS: [(&str, &str, [u16; 3]); 41] = [
     ("POST", "/v1/device-codes", [401, 201, 201]),
     ("POST", "/v1/blobs", [401, 201, 201]),
     ("GET", "/v1/blobs/{hash}", [401, 404, 200]),
+    ("POST", "/v1/kernels/check", [400, 400, 400]),
     ("POST", "/v1/quotes", [401, 400, 400]),
     ("POST", "/v1/jobs", [401, 400, 400]),
     ("GET", "/v1/jobs", [401, 200, 200]),
@@ -37,14 +38,18 @@ const ACCESS: [(&str, &str, [u16; 3]); 41] = [
     ("GET", "/v1/public/jobs", [200, 200, 200]),
     ("GET", "/v1/public/jobs/{id}", [404, 404, 404]),
     ("GET", "/v1/public/jobs/{id}/sample", [404, 404, 404]),
-    ("GET", "/v1/public/jobs/{id}/sample/model", [404, 404, 404]),
+    ("GET", "/v1/public/jobs/{id}/sample/code", [404, 404, 404]),
+    ("GET", "/v1/public/jobs/{id}/sample/kernel", [404, 404, 404]),
+    ("GET", "/v1/public/jobs/{id}/sample/params", [404, 404, 404]),
     ("GET", "/v1/public/jobs/{id}/sample/input", [404, 404, 404]),
     ("GET", "/v1/public/jobs/{id}/sample/output", [404, 404, 404]),
     ("GET", "/v1/public/receipts", [200, 200, 200]),
     ("GET", "/v1/public/receipts/{id}", [404, 404, 404]),
     ("GET", "/v1/public/search", [422, 422, 422]),
     ("GET", "/v1/devices/socket", [400, 400, 400]),
-    ("GET", "/v1/leases/{pass}/model", [404, 404, 404]),
+    ("GET", "/v1/leases/{pass}/code", [404, 404, 404]),
+    ("GET", "/v1/leases/{pass}/kernel", [404, 404, 404]),
+    ("GET", "/v1/leases/{pass}/params", [404, 404, 404]),
     ("GET", "/v1/leases/{pass}/input", [404, 404, 404]),
     ("PUT", "/v1/leases/{pass}/output", [404, 404, 404]),
     ("GET", "/v1/openapi.json", [200, 200, 200]),

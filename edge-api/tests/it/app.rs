@@ -79,6 +79,7 @@ impl TestApp {
             price: 20,
             fee_bps: 1000,
             blob_bytes_max: 1 << 20,
+            checkers: Vec::new(),
             command: None,
         };
         change(&mut config);

@@ -21,7 +21,7 @@ impl TestApp {
 
 fn hello(device: u8) -> Hello {
     Hello {
-        protocol: 1,
+        protocol: wire::device::PROTOCOL,
         device: DeviceId([device; 32]),
         signature: Signature([0; 64]),
         class: if device.is_multiple_of(2) { DeviceClass::Tab } else { DeviceClass::Native },
@@ -29,6 +29,8 @@ fn hello(device: u8) -> Hello {
         backend: "vulkan".to_owned(),
         software: false,
         buffer_bytes_max: 1 << 30,
+        runs_kernels: true,
+        checker: false,
         key: None,
         code: None,
     }

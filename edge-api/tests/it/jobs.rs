@@ -26,7 +26,7 @@ db_test! {
         let quote = ada.post("/v1/quotes", &request).await.json();
 
         assert_eq!((quote["rows"].as_i64(), quote["tiles"].as_i64(), quote["tile_rows"].as_i64()), (Some(1797), Some(225), Some(8)));
-        assert_eq!((quote["output_row_shape"].clone(), quote["cost"].as_i64()), (json!([10]), Some(225)));
+        assert_eq!((quote["outputs"][0]["shape"].clone(), quote["cost"].as_i64()), (json!([10]), Some(225)));
         assert_eq!(ada.held().await, 0);
     }
 }

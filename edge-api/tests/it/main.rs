@@ -6,7 +6,9 @@ mod access;
 mod accounts;
 mod app;
 mod explorer;
+mod inputs;
 mod jobs;
+mod kernels;
 mod openapi;
 #[expect(unreachable_pub, reason = "the journeys share it")]
 #[path = "../../../e2e/src/postgres.rs"]

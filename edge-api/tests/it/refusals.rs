@@ -6,17 +6,17 @@ use serde_json::{Value, json};
 
 use crate::app::{Customer, TestApp, sample};
 
-fn npy(descr: &str, fortran: &str, shape: &str, values: usize) -> Vec<u8> {
+pub(crate) fn npy(descr: &str, fortran: &str, shape: &str, values: usize) -> Vec<u8> {
     let text = format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
     let len = u16::try_from(text.len()).unwrap().to_le_bytes();
     [b"\x93NUMPY\x01\x00".as_slice(), &len, text.as_bytes(), &vec![0; 4 * values]].concat()
 }
 
-fn named(name: &str) -> ValueInfo {
+pub(crate) fn named(name: &str) -> ValueInfo {
     ValueInfo { name: name.to_owned(), r#type: None }
 }
 
-fn model(nodes: Vec<Node>, inputs: &[&str], initializer: Vec<Tensor>) -> Vec<u8> {
+pub(crate) fn model(nodes: Vec<Node>, inputs: &[&str], initializer: Vec<Tensor>) -> Vec<u8> {
     let graph = Graph {
         node: nodes,
         initializer,
@@ -27,7 +27,7 @@ fn model(nodes: Vec<Node>, inputs: &[&str], initializer: Vec<Tensor>) -> Vec<u8>
     Model { graph: Some(graph), opset_import }.encode_to_vec()
 }
 
-fn node(op: &str, inputs: &[&str]) -> Node {
+pub(crate) fn node(op: &str, inputs: &[&str]) -> Node {
     Node {
         input: inputs.iter().map(ToString::to_string).collect(),
         output: vec!["y".to_owned()],
@@ -70,7 +70,7 @@ async fn each_bad_input_is_refused_by_name_and_field() {
         ("422 row_too_heavy model", heavy(), npy("<f4", "False", "(1, 300, 1, 1)", 300), None),
         ("422 invalid_model model", b"hello".to_vec(), rows(), None),
         ("422 unsupported_operator model", model(vec![node("NonZero", &["x"])], &["x"], vec![]), rows(), None),
-        ("422 invalid_model model", model(vec![node("Add", &["x", "z"])], &["x", "z"], vec![]), rows(), None),
+        ("422 input_mismatch input", model(vec![node("Add", &["x", "z"])], &["x", "z"], vec![]), rows(), None),
         ("422 invalid_model model", mixing(), two_rows(), None),
         ("422 invalid_model model", heavy(), npy("<f4", "False", "(1, 60000)", 60_000), None),
         ("422 invalid_input input", digits(), b"not an array".to_vec(), None),

@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BlobHash, Credits, DeviceId, ErrorCode, JobId, LeaseId, Micros, Nonce, Signature, TileHash};
+use crate::{BlobHash, Credits, DeviceId, ErrorCode, JobId, LeaseId, Micros, Nonce, Signature, Task, TileHash};
 
 /// Version of the frames and of the receipt's bytes. The edge refuses others by this number.
-pub const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 2;
 /// Version of the `infer` program and its kernels, named in receipts.
 pub const INFER: &str = "infer/1";
+/// Version of the `map` program, its contract and its gate.
+pub const MAP: &str = "map/1";
 
 /// What a device opens with, in answer to the edge's challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,12 +21,18 @@ pub struct Hello {
     pub class: DeviceClass,
     /// The adapter's name, as its driver gives it; 128 characters at most.
     pub name: String,
-    /// `vulkan`, `metal`, `dx12` or `webgpu`.
+    /// `vulkan`, `metal`, `dx12`, `webgpu` or `cpu`.
     pub backend: String,
     /// The adapter is a CPU's.
     pub software: bool,
     /// Largest buffer that a shader may read, in bytes.
     pub buffer_bytes_max: u64,
+    /// It runs WGSL, so `map` jobs too.
+    #[serde(default)]
+    pub runs_kernels: bool,
+    /// It would recompute what others did, unpaid, and is one of those that the server trusts to.
+    #[serde(default)]
+    pub checker: bool,
     /// An account's key, to earn for that account and run its `own` jobs; else the device is a guest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -69,6 +77,16 @@ pub enum FromDevice {
     Return {
         lease: LeaseId,
     },
+    /// A record of the lease ran out of fuel: there is no output, and never will be.
+    Fault {
+        lease: LeaseId,
+        /// Counted over the job.
+        tile: u64,
+        /// Of the loop, counted from one.
+        line: u32,
+        /// It turned too often, though there was fuel left.
+        turns: bool,
+    },
     /// The device will take no more for a while; it keeps its socket.
     Rest,
 }
@@ -92,6 +110,10 @@ pub enum ToDevice {
         lease: LeaseId,
         tiles: u32,
         earnings: Earnings,
+    },
+    /// The tile that the device recomputed for a check was taken. Nothing is paid for it.
+    Checked {
+        lease: LeaseId,
     },
     /// The lease was not accepted; nothing is paid for it.
     Refused {
@@ -125,10 +147,7 @@ pub struct LeaseGrant {
     /// Rows of the lease; every tile but a job's last has the same number.
     pub rows: u64,
     pub tile_rows: u64,
-    pub model: BlobHash,
-    pub row_shape: Vec<u64>,
-    /// Values of one output row.
-    pub output_row_len: u64,
+    pub task: Task,
     /// Floating-point operations of the lease.
     pub flops: u64,
     /// Time until the lease goes to somebody else.

@@ -11,6 +11,17 @@ pub struct ErrorBody {
     /// The field of the request that is at fault, where one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// Where in a customer's text, both counted from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+/// A place in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub line: u32,
+    /// In bytes.
+    pub column: u32,
 }
 
 /// Stable names to branch on.
@@ -31,6 +42,10 @@ pub enum ErrorCode {
     UnknownBlob,
     /// The model is not ONNX, or this network cannot run it.
     InvalidModel,
+    /// The kernel is not WGSL, or outside the contract; the message begins with line and column.
+    InvalidKernel,
+    /// The parameters do not have the size that the kernel's binding 2 has.
+    InvalidParams,
     UnsupportedOperator,
     /// The input is not an array this network can read.
     InvalidInput,

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::device::DeviceClass;
-use crate::{BlobHash, Credits, DeviceId, JobId, JobState, LeaseId, Micros, PricePerCu, Receipt, Signature, TileHash};
+use crate::{
+    BlobHash, Check, Credits, DeviceId, JobId, JobState, LeaseId, Micros, PricePerCu, Receipt, Signature, Task,
+    TileHash,
+};
 
 /// The network now and lately.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -203,7 +206,8 @@ pub struct PublicJob {
     pub id: JobId,
     pub name: String,
     pub state: JobState,
-    pub model: BlobHash,
+    /// The model or the kernel.
+    pub code: BlobHash,
     pub rows: u64,
     pub tiles: u64,
     pub verified_tiles: u64,
@@ -240,9 +244,8 @@ pub struct Sample {
     /// Hashes beside the way from the tile's leaf to the signed root, leaf first.
     pub proof: Vec<ProofStep>,
     pub rows: u64,
-    pub row_shape: Vec<u64>,
-    pub output_row_len: u64,
-    pub model: BlobHash,
+    pub task: Task,
+    pub check: Check,
     pub flops: u64,
 }
 

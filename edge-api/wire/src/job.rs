@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::explorer::{PublicReceipt, Share};
-use crate::{BlobHash, Credits, DeviceId, JobId, Micros, PricePerCu};
+use crate::{BlobHash, Credits, DeviceId, Field, JobId, Micros, PricePerCu};
 
 /// A stored blob of the account's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,16 +42,98 @@ impl Privacy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Program {
-    /// A model over the rows of an array.
+    /// A model over the rows of arrays.
     Infer {
         /// ONNX.
         model: BlobHash,
-        /// `.npy`, float32, rows first.
-        input: BlobHash,
+        /// `.npy` for a model of one input, or `.npz` whose arrays have the inputs' names.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        input: Option<BlobHash>,
+        /// `.npy` by input, in place of `input`.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        inputs: BTreeMap<String, BlobHash>,
         /// Rows a tile; left out, the edge chooses.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tile_rows: Option<u32>,
     },
+    /// A kernel of the customer's own over the records of a file.
+    Map {
+        /// WGSL: `main`, one invocation a record.
+        kernel: BlobHash,
+        /// Records, one after another.
+        input: BlobHash,
+        /// Of an input record: a multiple of 4.
+        record_bytes: u32,
+        /// Of an output record: a multiple of 4.
+        out_bytes: u32,
+        /// What `@binding(2)` holds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        params: Option<BlobHash>,
+        /// Operations that the loops of one record may take; left out, 65,536.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fuel: Option<u32>,
+        /// When two outputs are the same; left out, `exact` for integers and 1e-4, 1e-6 for floats.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        check: Option<Check>,
+        /// Records a tile; left out, the edge chooses.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tile_records: Option<u32>,
+    },
+}
+
+/// When two devices' outputs are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Check {
+    /// Every byte.
+    Exact,
+    /// |a − b| ≤ `atol` + `rtol`·|b| for floats, and every other byte.
+    Tolerance { rtol: Tolerance, atol: Tolerance },
+}
+
+/// A finite number that is not negative.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(try_from = "f32", into = "f32")]
+pub struct Tolerance(f32);
+
+impl Tolerance {
+    pub fn get(self) -> f32 {
+        self.0
+    }
+}
+
+impl TryFrom<f32> for Tolerance {
+    type Error = &'static str;
+
+    fn try_from(value: f32) -> Result<Self, Self::Error> {
+        if value.is_finite() && value >= 0.0 { Ok(Self(value)) } else { Err("a tolerance is finite and not negative") }
+    }
+}
+
+impl From<Tolerance> for f32 {
+    fn from(tolerance: Tolerance) -> Self {
+        tolerance.0
+    }
+}
+
+impl PartialEq for Tolerance {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+impl Eq for Tolerance {}
+
+/// Who recomputes a job's tiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckedBy {
+    /// The server's own processor.
+    Edge,
+    /// An operator's device.
+    Checker,
+    /// Devices of other accounts, which must agree.
+    Quorum,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,17 +147,20 @@ pub struct QuoteRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quote {
     pub rows: u64,
-    pub row_shape: Vec<u64>,
-    pub output_row_shape: Vec<u64>,
+    pub inputs: Vec<Field>,
+    pub outputs: Vec<Field>,
     pub tile_rows: u64,
     pub tiles: u64,
-    /// Floating-point operations of the whole job.
+    /// Floating-point operations of the whole job; of a `map` job the most that it can take.
     pub flops: u64,
     pub price: PricePerCu,
     /// The most that the job can cost: what is held at submit.
     pub cost: Credits,
     /// Largest buffer that a device needs, in bytes.
     pub device_bytes: u64,
+    /// Memory that a device needs at most, in bytes: for one tile at a time.
+    pub peak_bytes: u64,
+    pub checked_by: CheckedBy,
     /// Connected devices that may run it.
     pub devices: u64,
     /// How long those would take at their measured speeds. Left out when there is none.
@@ -102,10 +189,12 @@ pub enum JobState {
     Cancelled,
     /// Devices that should agree did not: nobody is paid for what was in dispute, nobody is blamed.
     Nondeterministic,
+    /// Its program cannot finish; `fault` says where. What was verified is paid, the rest is free again.
+    Failed,
 }
 
 impl JobState {
-    pub const ALL: [Self; 4] = [Self::Running, Self::Done, Self::Cancelled, Self::Nondeterministic];
+    pub const ALL: [Self; 5] = [Self::Running, Self::Done, Self::Cancelled, Self::Nondeterministic, Self::Failed];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -113,6 +202,7 @@ impl JobState {
             Self::Done => "done",
             Self::Cancelled => "cancelled",
             Self::Nondeterministic => "nondeterministic",
+            Self::Failed => "failed",
         }
     }
 
@@ -131,8 +221,8 @@ pub struct Job {
     pub published: bool,
     pub program: Program,
     pub rows: u64,
-    pub row_shape: Vec<u64>,
-    pub output_row_shape: Vec<u64>,
+    pub inputs: Vec<Field>,
+    pub outputs: Vec<Field>,
     pub tile_rows: u64,
     pub tiles: u64,
     /// Tiles verified and settled.
@@ -150,6 +240,22 @@ pub struct Job {
     pub created_at: Micros,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Micros>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<JobFault>,
+}
+
+/// Why a job's program cannot finish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum JobFault {
+    /// A record's loop ran out of fuel, or turned too often where `turns` is set.
+    OutOfFuel {
+        /// Of the loop in the kernel, counted from one.
+        line: u32,
+        turns: bool,
+        tile: u64,
+    },
 }
 
 /// One page of an account's jobs, newest first.
@@ -215,10 +321,11 @@ pub enum JobEventKind {
     Done,
     Cancelled,
     Nondeterministic,
+    Failed,
 }
 
 impl JobEventKind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Submitted,
         Self::Started,
         Self::CheckFailed,
@@ -227,6 +334,7 @@ impl JobEventKind {
         Self::Done,
         Self::Cancelled,
         Self::Nondeterministic,
+        Self::Failed,
     ];
 
     pub fn name(self) -> &'static str {
@@ -239,6 +347,7 @@ impl JobEventKind {
             Self::Done => "done",
             Self::Cancelled => "cancelled",
             Self::Nondeterministic => "nondeterministic",
+            Self::Failed => "failed",
         }
     }
 }

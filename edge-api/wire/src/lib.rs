@@ -10,19 +10,21 @@ pub mod job;
 pub mod lend;
 pub mod merkle;
 pub mod money;
+pub mod task;
 
 pub use account::{
     Account, AccountKey, AccountKind, DeviceCode, LedgerEntry, MadeKey, NewAccount, NewKey, OpenedAccount,
 };
 pub use device::{FromDevice, Hello, LeaseGrant, Receipt, ToDevice};
-pub use error::{ErrorBody, ErrorCode};
+pub use error::{ErrorBody, ErrorCode, Place};
 pub use explorer::PublicJob;
 pub use id::{AccountId, BlobHash, DeviceId, JobId, LeaseId, Nonce, Signature, SliceId, TileHash};
 pub use job::{
-    Blob, Job, JobDetail, JobEvent, JobEventKind, JobPage, JobProgress, JobState, Privacy, Program, Quote,
-    QuoteRequest, SubmitJob, Throughput,
+    Blob, Check, CheckedBy, Job, JobDetail, JobEvent, JobEventKind, JobFault, JobPage, JobProgress, JobState, Privacy,
+    Program, Quote, QuoteRequest, SubmitJob, Throughput, Tolerance,
 };
 pub use money::{Credits, CreditsOverflow, PricePerCu};
+pub use task::{DType, Field, GatedKernel, KernelReport, Task};
 
 /// Microseconds since 1970-01-01 UTC.
 pub type Micros = i64;

@@ -31,7 +31,7 @@ pub fn JobBadge(
         JobState::Running => "badge busy",
         JobState::Done => "badge good",
         JobState::Cancelled => "badge",
-        JobState::Nondeterministic => "badge poor",
+        JobState::Nondeterministic | JobState::Failed => "badge poor",
     };
     view! { <span class=class data-testid="state">{text().job_state(state)}</span> }
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use send_wrapper::SendWrapper;
@@ -78,8 +80,8 @@ impl Order {
         let t = text();
         let stored = |hash: BlobHash| Part::Stored { name: t.from_earlier_job.to_owned(), hash };
         let (model, input) = match from.as_ref().map(|job| &job.program) {
-            Some(Program::Infer { model, input, .. }) => (stored(*model), stored(*input)),
-            None => (Part::Missing, Part::Missing),
+            Some(Program::Infer { model, input, .. }) => (stored(*model), input.map_or(Part::Missing, stored)),
+            Some(Program::Map { .. }) | None => (Part::Missing, Part::Missing),
         };
         Self {
             account: RwSignal::new(account),
@@ -125,8 +127,8 @@ impl Order {
             self.check.set(Check::Open);
             return;
         };
-        let request =
-            QuoteRequest { program: Program::Infer { model, input, tile_rows: None }, privacy: self.privacy.get() };
+        let program = Program::Infer { model, input: Some(input), inputs: BTreeMap::new(), tile_rows: None };
+        let request = QuoteRequest { program, privacy: self.privacy.get() };
         self.round.update_value(|round| *round += 1);
         let round = self.round.get_value();
         self.idempotency_key.set_value(format!("{round}-{}-{}", js_sys::Math::random(), js_sys::Math::random()));
@@ -154,7 +156,7 @@ impl Order {
             let name = file.name().to_ascii_lowercase();
             let part = match name.rsplit_once('.').map(|(_, ending)| ending) {
                 Some("onnx") => self.model,
-                Some("npy") => self.input,
+                Some("npy" | "npz") => self.input,
                 _ => onto,
             };
             part.set(taken(file));
@@ -246,7 +248,7 @@ fn OrderForm(
     view! {
         <form class="card" on:submit=submit>
             <FileField id="model" label=t.model hint=t.model_hint accept=".onnx" order part=order.model/>
-            <FileField id="input" label=t.input hint=t.input_hint accept=".npy" order part=order.input/>
+            <FileField id="input" label=t.input hint=t.input_hint accept=".npy,.npz" order part=order.input/>
             <div class="field">
                 <label for="name">{t.name}</label>
                 <p class="hint" id="name-hint">{t.name_hint}</p>
@@ -402,13 +404,18 @@ fn QuoteCard(
     }
 }
 
+/// An output's type and row shape.
+fn shown(field: &wire::Field) -> String {
+    let shape: Vec<String> = field.shape.iter().map(ToString::to_string).collect();
+    format!("{} [{}]", field.dtype.name(), shape.join(", "))
+}
+
 #[component]
 fn QuoteFacts(
     /// What the job would be.
     quote: Quote,
 ) -> impl IntoView {
     let t = text();
-    let shape: Vec<String> = quote.output_row_shape.iter().map(ToString::to_string).collect();
     view! {
         <dl class="facts" data-testid="quote">
             <Fact label=t.cost_at_most>{format::credits(quote.cost)} " " <small>{t.credits}</small></Fact>
@@ -416,7 +423,9 @@ fn QuoteFacts(
             <Fact label=t.rows>{format::count(quote.rows)}</Fact>
             <Fact label=t.tiles>{format::count(quote.tiles)}</Fact>
             <Fact label=t.work>{format::flops(quote.flops)}</Fact>
-            <Fact label=t.output_shape>"[" {shape.join(", ")} "]"</Fact>
+            <Fact label=t.output_shape>{quote.outputs.iter().map(shown).collect::<Vec<_>>().join("; ")}</Fact>
+            <Fact label=t.peak_memory>{format::bytes(quote.peak_bytes)}</Fact>
+            <Fact label=t.checked_by_label>{t.checked_by(quote.checked_by)}</Fact>
             <Fact label=t.devices_now>{format::count(quote.devices)}</Fact>
         </dl>
         {(quote.devices == 0).then(|| view! { <p class="hint">{t.no_devices_yet}</p> })}

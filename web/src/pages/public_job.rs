@@ -73,7 +73,7 @@ fn PublicFacts(
             <Fact label=t.price>{format::credits(wire::Credits::from_micros(job.price.0))}</Fact>
             <Fact label=t.started><small><Moment at=job.created_at/></small></Fact>
             {job.ended_at.map(|ended| view! { <Fact label=t.took>{format::seconds(job.created_at, ended)}</Fact> })}
-            <Fact label=t.model_hash><small class="mono">{job.model.to_string()}</small></Fact>
+            <Fact label=t.model_hash><small class="mono">{job.code.to_string()}</small></Fact>
         </dl>
     }
 }

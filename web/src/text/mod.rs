@@ -6,7 +6,7 @@ mod table;
 use leptos::prelude::*;
 use wire::explorer::ReceiptState;
 use wire::lend::{PauseReason, Phase};
-use wire::{ErrorBody, JobEventKind, JobState, Privacy};
+use wire::{CheckedBy, ErrorBody, JobEventKind, JobState, Privacy};
 
 pub use self::table::Text;
 use self::table::{EN, ZH};
@@ -95,6 +95,7 @@ impl Text {
             JobState::Done => self.done,
             JobState::Cancelled => self.cancelled,
             JobState::Nondeterministic => self.nondeterministic,
+            JobState::Failed => self.failed,
         }
     }
 
@@ -104,6 +105,15 @@ impl Text {
             Privacy::Open => (self.open, self.open_hint),
             Privacy::Known => (self.known, self.known_hint),
             Privacy::Own => (self.own, self.own_hint),
+        }
+    }
+
+    /// Who recomputes a job's tiles.
+    pub fn checked_by(&self, checked_by: CheckedBy) -> &'static str {
+        match checked_by {
+            CheckedBy::Edge => self.by_edge,
+            CheckedBy::Checker => self.by_checker,
+            CheckedBy::Quorum => self.by_quorum,
         }
     }
 
@@ -127,6 +137,7 @@ impl Text {
             JobEventKind::Done => self.ev_done,
             JobEventKind::Cancelled => self.ev_cancelled,
             JobEventKind::Nondeterministic => self.ev_nondeterministic,
+            JobEventKind::Failed => self.ev_failed,
         }
     }
 

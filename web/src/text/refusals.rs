@@ -13,6 +13,8 @@ pub(super) fn chinese(code: ErrorCode) -> &'static str {
         ErrorCode::RateLimited => "请求过于频繁，请一分钟后再试",
         ErrorCode::UnknownBlob => "文件不存在，请重新上传",
         ErrorCode::InvalidModel => "不是可用的 ONNX 模型",
+        ErrorCode::InvalidKernel => "内核有误或超出约定",
+        ErrorCode::InvalidParams => "参数大小与内核不符",
         ErrorCode::UnsupportedOperator => "模型含有不支持的算子",
         ErrorCode::InvalidInput => "输入不是可读取的数组",
         ErrorCode::InputMismatch => "输入的行与模型不符",

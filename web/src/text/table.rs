@@ -17,9 +17,9 @@ texts! {
     new_job: "New job", "新建任务";
     new_job_lead: "A model and an array in, an array out. You pay for verified tiles only.", "输入模型与数组，输出数组。只为通过验证的分块付费。";
     model: "Model", "模型";
-    model_hint: "ONNX, operator set 13 or newer, float32, one input and one output.", "ONNX，算子集 13 或更新，float32，单输入单输出。";
+    model_hint: "ONNX, operator set 7 to 28, in one file.", "ONNX，算子集 7 至 28，单个文件。";
     input: "Input", "输入";
-    input_hint: "A .npy file of float32 rows; the first dimension counts them.", "float32 的 .npy 文件；第一维是行数。";
+    input_hint: "A .npy file whose first dimension counts rows; for several inputs one .npz with their names.", ".npy 文件，第一维为行数；多输入时使用按名称保存的 .npz。";
     name: "Name", "名称";
     name_hint: "Optional. Shown if you publish the job.", "可选。发布任务后公开显示。";
     privacy: "Who may see the data", "谁可以看到数据";
@@ -74,6 +74,10 @@ texts! {
     done: "Done", "已完成";
     cancelled: "Cancelled", "已取消";
     nondeterministic: "Ended: devices disagree", "已结束：设备结果不一致";
+    failed: "Failed", "失败";
+    out_of_fuel: "The kernel ran out of fuel: the loop in line", "内核耗尽燃料：循环位于第";
+    too_many_turns: "The kernel's loop turned more than 65,000 times: line", "内核循环超过 65,000 次：第";
+    out_of_fuel_help: "Give the records more fuel, or less to do, and run it again. What was verified is paid; the rest is free again.", "请增加每条记录的燃料或减少工作量后重新运行。已验证部分已付费，其余已释放。";
     not_found: "There is nothing here", "这里什么都没有";
     not_found_lead: "The address is wrong, or what it names is not published.", "地址有误，或内容尚未发布。";
     not_signed_in: "This page belongs to an account. Open one, or sign in with a key.", "此页面属于某个账户。请开通账户或用密钥登录。";
@@ -109,7 +113,12 @@ texts! {
     backend: "Backend", "后端";
     receipts: "Receipts", "凭证";
     price: "Price of a CU", "每 CU 价格";
-    model_hash: "Model (BLAKE3)", "模型（BLAKE3）";
+    model_hash: "Program (BLAKE3)", "程序（BLAKE3）";
+    peak_memory: "Memory a device needs", "设备所需内存";
+    checked_by_label: "Checked by", "验证方式";
+    by_edge: "the server's processor", "服务器处理器";
+    by_checker: "an operator's device", "运营方设备";
+    by_quorum: "devices of other accounts", "其他账户的设备";
     public_description: "Every tile was computed on lent GPUs and checked before it was paid.", "每个分块都由出借的 GPU 计算，先验证后付款。";
     tiles_verified_of: "tiles verified", "个分块已验证";
     server_failed: "The server could not be reached. Nothing you entered is lost; try again.", "无法连接服务器。您输入的内容不会丢失，请重试。";
@@ -366,6 +375,7 @@ texts! {
     ev_unpublished: "Taken off the explorer", "已从浏览器撤下";
     ev_done: "Done: every tile verified", "已完成：全部分块通过验证";
     ev_cancelled: "Cancelled", "已取消";
+    ev_failed: "Failed: the kernel ran out of fuel", "失败：内核耗尽燃料";
     ev_nondeterministic: "Ended: devices disagree", "已结束：设备结果不一致";
     rs_pending: "Being checked", "验证中";
     rs_accepted: "Accepted", "已接受";

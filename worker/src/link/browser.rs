@@ -19,7 +19,6 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, RequestInit, Response, WebSocket};
 use wire::device::DeviceClass;
-use wire::device::INFER;
 use wire::lend::{Benchmark, FailureCode, FromWorker, Status, ToWorker};
 use wire::{ErrorCode, JobId, LeaseGrant, LeaseId, ToDevice};
 
@@ -308,7 +307,7 @@ impl Session {
             .map_err(|error| (FailureCode::Refused(ErrorCode::MalformedFrame), error.to_string()))?;
         match &frame {
             ToDevice::Challenge { nonce, .. } => {
-                let account = Credentials { key: None, code: self.code.clone() };
+                let account = Credentials { key: None, code: self.code.clone(), checker: false };
                 self.out.frames.push(hello(&self.engine, *nonce, DeviceClass::Tab, account));
             }
             ToDevice::Close { code: ErrorCode::Internal | ErrorCode::RateLimited, .. } => self.reconnect(),
@@ -322,7 +321,11 @@ impl Session {
                 self.attempt = 0;
                 self.code = None;
             }
-            ToDevice::Lease(_) | ToDevice::Revoke { .. } | ToDevice::Settled { .. } | ToDevice::Refused { .. } => {}
+            ToDevice::Lease(_)
+            | ToDevice::Revoke { .. }
+            | ToDevice::Settled { .. }
+            | ToDevice::Checked { .. }
+            | ToDevice::Refused { .. } => {}
         }
         self.core.on_frame(&mut self.out, frame);
         Ok(())
@@ -339,7 +342,13 @@ impl Session {
                 self.core.on_computed(&mut self.out, outcome.receipt, outcome.signature);
             }
             Err(failure) => {
-                self.core.on_compute_failed(&mut self.out, grant.lease);
+                match failure.fault() {
+                    Some((tile, fault)) => {
+                        let tile = grant.first_tile + tile;
+                        self.core.on_fault(&mut self.out, grant.lease, tile, fault.line, fault.turns);
+                    }
+                    None => self.core.on_compute_failed(&mut self.out, grant.lease),
+                }
                 if failure.is_device_lost() {
                     self.flush();
                     return Err((FailureCode::DeviceLost, failure.to_string()));
@@ -363,7 +372,7 @@ impl Session {
         for grant in std::mem::take(&mut self.out.grants) {
             let pace = Pace::new(&self.duty);
             self.running.insert(grant.lease, Arc::clone(&pace.abandoned));
-            self.program = Some(INFER.to_owned());
+            self.program = Some(grant.task.program().to_owned());
             self.duty_cycle.begin();
             let (engine, http) = (Rc::clone(&self.engine), Http { url: self.url.clone() });
             let mut sender = self.sender.clone();

@@ -81,6 +81,8 @@ pub struct Credentials {
     pub key: Option<String>,
     /// A device code; it works once.
     pub code: Option<String>,
+    /// It earns for nobody: it recomputes for the operator.
+    pub checker: bool,
 }
 
 /// What a device says first.
@@ -95,6 +97,8 @@ pub fn hello(engine: &Engine, nonce: Nonce, class: DeviceClass, account: Credent
         backend: info.backend.to_owned(),
         software: info.software,
         buffer_bytes_max: info.buffer_bytes_max,
+        runs_kernels: info.backend != "cpu",
+        checker: account.checker,
         key: account.key,
         code: account.code,
     }))

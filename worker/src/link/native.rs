@@ -11,7 +11,7 @@ use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use wire::device::DeviceClass;
-use wire::{ErrorCode, LeaseId, ToDevice};
+use wire::{ErrorCode, LeaseGrant, LeaseId, ToDevice};
 
 use super::{Credentials, Out, hello, reconnect_wait};
 use crate::core::Core;
@@ -121,7 +121,7 @@ struct Session<'a> {
     core: Core,
     out: Out,
     running: HashMap<LeaseId, Arc<AtomicBool>>,
-    tasks: JoinSet<(LeaseId, Result<Outcome, RunFailure>)>,
+    tasks: JoinSet<(LeaseGrant, Result<Outcome, RunFailure>)>,
 }
 
 impl Session<'_> {
@@ -145,8 +145,8 @@ impl Session<'_> {
                     Some(Err(error)) => return End::Lost(error.to_string()),
                 },
                 Some(done) = self.tasks.join_next() => {
-                    let (lease, result) = done.expect("a lease's task should not panic");
-                    if let Some(end) = self.finish(lease, result) { return end }
+                    let (grant, result) = done.expect("a lease's task should not panic");
+                    if let Some(end) = self.finish(&grant, result) { return end }
                 }
             }
             if let Err(error) = self.flush(&mut socket).await {
@@ -178,6 +178,7 @@ impl Session<'_> {
                 tracing::info!(tiles, earned = %earnings.available, pending = %earnings.pending, "verified");
             }
             ToDevice::Refused { lease, message, .. } => tracing::warn!(%lease, message, "refused"),
+            ToDevice::Checked { lease } => tracing::info!(%lease, "recomputed"),
             ToDevice::Lease(_) | ToDevice::Revoke { .. } => {}
         }
         self.core.on_frame(&mut self.out, frame);
@@ -190,12 +191,19 @@ impl Session<'_> {
         None
     }
 
-    fn finish(&mut self, lease: LeaseId, result: Result<Outcome, RunFailure>) -> Option<End> {
+    fn finish(&mut self, grant: &LeaseGrant, result: Result<Outcome, RunFailure>) -> Option<End> {
+        let lease = grant.lease;
         self.running.remove(&lease);
         match result {
             Ok(outcome) => self.core.on_computed(&mut self.out, outcome.receipt, outcome.signature),
             Err(failure) => {
-                self.core.on_compute_failed(&mut self.out, lease);
+                match failure.fault() {
+                    Some((tile, fault)) => {
+                        let tile = grant.first_tile + tile;
+                        self.core.on_fault(&mut self.out, lease, tile, fault.line, fault.turns);
+                    }
+                    None => self.core.on_compute_failed(&mut self.out, lease),
+                }
                 if failure.is_device_lost() {
                     return Some(End::Final(AgentError::DeviceLost { reason: failure.to_string() }));
                 }
@@ -213,7 +221,10 @@ impl Session<'_> {
             let pace = Pace::new(self.duty);
             self.running.insert(grant.lease, Arc::clone(&pace.abandoned));
             let (engine, http) = (Arc::clone(self.engine), self.http.clone());
-            self.tasks.spawn(async move { (grant.lease, engine.compute(&http, &grant, pace).await) });
+            self.tasks.spawn(async move {
+                let outcome = engine.compute(&http, &grant, pace).await;
+                (grant, outcome)
+            });
         }
         for frame in std::mem::take(&mut self.out.frames) {
             let text = serde_json::to_string(&frame).expect("a frame should serialise");

@@ -4,56 +4,108 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use ed25519_dalek::VerifyingKey;
-use gpu_kernels::device::Device;
-use gpu_kernels::tolerance::agrees;
+use gpu_kernels::dtype::DType;
+use gpu_kernels::records::{Part, deinterleave};
+use gpu_kernels::tolerance::{agrees_as, within};
 use wire::explorer::Sample;
 use wire::lend::Recomputed;
-use wire::{TileHash, merkle};
+use wire::{Check, Task, TileHash, merkle};
 
-use super::infer::Infer;
+use super::infer::parts;
+use super::{Bench, Fetched};
 use crate::run::RunFailure;
 
 /// Values shown of each side.
 const SHOWN: usize = 64;
 
 /// A sample with the bytes it names.
-pub struct Fetched {
+pub struct Drawn {
     pub sample: Sample,
-    pub model: Vec<u8>,
+    pub program: Fetched,
     pub input: Vec<u8>,
     /// What the device answered.
     pub output: Vec<u8>,
 }
 
 /// Computes the tile here and compares.
-pub async fn recompute(device: &mut Device, infer: &mut Infer, fetched: &Fetched) -> Result<Recomputed, RunFailure> {
-    let Fetched { sample, model, input, output } = fetched;
-    infer.prepare(sample.model, &sample.row_shape, model)?;
-    let input: Vec<u32> = bytemuck::pod_collect_to_vec(input);
-    let rows = usize::try_from(sample.rows).unwrap_or(usize::MAX);
+pub async fn recompute(bench: &mut Bench, drawn: Drawn) -> Result<Recomputed, RunFailure> {
+    let Drawn { sample, program, input, output } = drawn;
     let busy = std::cell::Cell::new(Duration::ZERO);
     let count = async |took: Duration| {
         busy.set(busy.get() + took);
         ControlFlow::Continue(())
     };
-    let here =
-        infer.run(device, sample.model, &sample.row_shape, rows, &input, count).await.ok_or(RunFailure::Evicted)??;
-    let here: Vec<f32> = bytemuck::cast_slice(&here).to_vec();
-    let there: Vec<f32> = bytemuck::pod_collect_to_vec(output);
-    let differences = here.iter().zip(&there).map(|(a, b)| f64::from((a - b).abs())).filter(|d| !d.is_nan());
+    let here = bench.run(&sample.task, program, sample.rows, sample.rows, &input, count).await?;
+    let found = compare(&sample.task, sample.check, &output, &here);
     Ok(Recomputed {
         tile: sample.tile,
         lease: sample.statement.receipt.lease,
-        adapter: device.info().name.clone(),
-        values: u64::try_from(there.len()).unwrap_or(u64::MAX),
-        max_difference: differences.fold(0.0, f64::max),
-        agrees: agrees(&there, &here),
-        under_root: is_under_root(sample, output),
-        signature_holds: is_signed(sample),
+        adapter: bench.device.info().name.clone(),
+        values: u64::try_from(found.there.len()).unwrap_or(u64::MAX),
+        max_difference: found.max_difference,
+        agrees: found.agrees,
+        under_root: is_under_root(&sample, &output),
+        signature_holds: is_signed(&sample),
         millis: busy.get().as_secs_f64() * 1000.0,
-        here: here.into_iter().take(SHOWN).map(finite).collect(),
-        there: there.into_iter().take(SHOWN).map(finite).collect(),
+        here: found.here.into_iter().take(SHOWN).map(finite).collect(),
+        there: found.there.into_iter().take(SHOWN).map(finite).collect(),
     })
+}
+
+/// Both sides as numbers, and how they differ.
+struct Compared {
+    here: Vec<f32>,
+    there: Vec<f32>,
+    max_difference: f64,
+    agrees: bool,
+}
+
+fn compare(task: &Task, check: Check, there: &[u8], here: &[u8]) -> Compared {
+    let fields = match task {
+        Task::Infer { outputs, .. } => parts(outputs.iter()),
+        // Records are words, and floats where a tolerance was stated.
+        Task::Map { out_bytes, .. } => {
+            let dtype = if check == Check::Exact { DType::U32 } else { DType::F32 };
+            vec![Part { dtype, len: usize::try_from(out_bytes / 4).unwrap_or(usize::MAX) }]
+        }
+    };
+    let columns = |bytes: &[u8]| deinterleave(bytes, &fields).and_then(Result::ok);
+    let (Some(theirs), Some(ours)) = (columns(there), columns(here)) else {
+        return Compared { here: Vec::new(), there: Vec::new(), max_difference: f64::INFINITY, agrees: false };
+    };
+    let numbers = |columns: &[Vec<u32>]| -> Vec<f32> {
+        fields
+            .iter()
+            .zip(columns)
+            .flat_map(|(part, words)| words.iter().map(|&word| number(part.dtype, word)))
+            .collect()
+    };
+    let (ours_shown, theirs_shown) = (numbers(&ours), numbers(&theirs));
+    let differences = ours_shown.iter().zip(&theirs_shown).map(|(a, b)| f64::from((a - b).abs()));
+    let agrees = match (task, check) {
+        (Task::Infer { .. }, _) => {
+            fields.iter().zip(theirs.iter().zip(&ours)).all(|(part, (a, b))| agrees_as(part.dtype, a, b))
+        }
+        (Task::Map { .. }, Check::Exact) => there == here,
+        (Task::Map { .. }, Check::Tolerance { rtol, atol }) => {
+            within(&theirs_shown, &ours_shown, rtol.get(), atol.get())
+        }
+    };
+    Compared {
+        max_difference: differences.filter(|difference| !difference.is_nan()).fold(0.0, f64::max),
+        here: ours_shown,
+        there: theirs_shown,
+        agrees,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "shown, not computed with")]
+fn number(dtype: DType, word: u32) -> f32 {
+    match dtype.repr() {
+        gpu_kernels::dtype::Repr::F32 => f32::from_bits(word),
+        gpu_kernels::dtype::Repr::I32 => word.cast_signed() as f32,
+        gpu_kernels::dtype::Repr::U32 => word as f32,
+    }
 }
 
 /// JSON has no word for what is not finite; the comparison itself is done before.

@@ -1,0 +1,64 @@
+//! Jobs looked at and changed.
+
+use std::path::PathBuf;
+
+use client::Client;
+use wire::JobId;
+
+use super::{print_json, show};
+use crate::Failure;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum JobCommand {
+    /// Show a job.
+    Show { id: JobId },
+    /// List jobs, newest first.
+    List {
+        /// Jobs older than this one.
+        #[arg(long)]
+        before: Option<JobId>,
+    },
+    /// Cancel a job; what is verified is paid, the rest of the hold is free again.
+    Cancel { id: JobId },
+    /// Write a done job's result to a file.
+    Result {
+        id: JobId,
+        #[arg(long)]
+        output: PathBuf,
+    },
+}
+
+pub(crate) async fn run(client: &Client, command: &JobCommand, json: bool) -> Result<(), Failure> {
+    match command {
+        JobCommand::Show { id } => show(&client.job(*id).await?, json),
+        JobCommand::Cancel { id } => show(&client.cancel(*id).await?, json),
+        JobCommand::List { before } => {
+            let page = client.jobs(*before).await?;
+            if json {
+                print_json(&page);
+            } else {
+                for job in &page.jobs {
+                    println!(
+                        "{}  {:15}  {:>8}/{:<8} tiles  {} credits  {}",
+                        job.id,
+                        job.state.name(),
+                        job.verified_tiles,
+                        job.tiles,
+                        job.cost,
+                        job.name
+                    );
+                }
+                if let Some(next) = page.next {
+                    println!("more: tessera job list --before {next}");
+                }
+            }
+        }
+        JobCommand::Result { id, output } => {
+            let size = client.download(*id, output).await?;
+            if !json {
+                println!("{} bytes written to {}", size, output.display());
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! A lease's output held against its receipt and against what others compute.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anyhow::Context;
+use bytes::Bytes;
+use gpu_kernels::wgsl::gate::{self, Contract};
+use wire::{AccountId, BlobHash, Check, DeviceId, Receipt, Task};
+
+use super::JobFacts;
+use super::core::Lease;
+use super::settle::work_of;
+use crate::app::App;
+use crate::devices;
+use crate::verification::checkers::{self, Answer};
+use crate::verification::recompute::{Mismatch, Work, check_root, check_tile, same_records};
+
+/// The output against the receipt, and the drawn tiles against what they should be.
+pub async fn verify(
+    app: &App,
+    facts: &Arc<JobFacts>,
+    lease: &Lease,
+    receipt: &Receipt,
+    tiles: &[u32],
+) -> anyhow::Result<Result<(), Mismatch>> {
+    let output = app.blobs.read(receipt.output).await?;
+    let work = Arc::new(work_of(facts, lease));
+    let (rooted, whole) = (Arc::clone(&work), output.clone());
+    let root = receipt.root;
+    if let Err(mismatch) = tokio::task::spawn_blocking(move || check_root(&rooted, &whole, root)).await? {
+        return Ok(Err(mismatch));
+    }
+    match facts.task {
+        Task::Infer { model, .. } => verify_model(app, facts, lease, &work, model, &output, tiles).await,
+        Task::Map { .. } => verify_kernel(app, facts, lease, &work, &output, tiles).await,
+    }
+}
+
+/// By the references, on this server's processor.
+async fn verify_model(
+    app: &App,
+    facts: &JobFacts,
+    lease: &Lease,
+    work: &Arc<Work>,
+    model: BlobHash,
+    output: &Bytes,
+    tiles: &[u32],
+) -> anyhow::Result<Result<(), Mismatch>> {
+    let _turn = app.checks.acquire().await.context("the server is stopping")?;
+    let graph = app.models.load(&app.blobs, model).await??;
+    for &tile in tiles {
+        let mut input = Vec::new();
+        for (blob, range) in facts.input_parts(lease.first_tile + u64::from(tile), 1) {
+            input.extend_from_slice(&app.blobs.read_range(blob, range).await?);
+        }
+        let (graph, work, output) = (Arc::clone(&graph), Arc::clone(work), output.clone());
+        let verdict = tokio::task::spawn_blocking(move || check_tile(&graph, &work, tile, &input, &output)).await??;
+        if verdict.is_err() {
+            return Ok(verdict);
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// By other devices: a customer's kernel has no reference.
+async fn verify_kernel(
+    app: &App,
+    facts: &Arc<JobFacts>,
+    lease: &Lease,
+    work: &Work,
+    output: &Bytes,
+    tiles: &[u32],
+) -> anyhow::Result<Result<(), Mismatch>> {
+    let provider = account_of(app, lease.device).await?;
+    if app.config.checkers.is_empty() && provider == facts.customer {
+        // The customer's own device at the customer's own cost: there is nobody to deceive.
+        return Ok(Ok(()));
+    }
+    let float_words = float_words(app, facts).await?;
+    for &tile in tiles {
+        let found = &output[work.output_range(tile)];
+        let mut party = BTreeSet::from([provider]);
+        let mut against = 0;
+        loop {
+            let number = lease.first_tile + u64::from(tile);
+            let answered = checkers::ask(app, facts, number, party.clone()).await?;
+            let same = match answered.answer {
+                Answer::Output(hash) => same_records(facts.check, &float_words, found, &app.blobs.read(hash).await?),
+                Answer::Fault(_) => false,
+            };
+            if same {
+                break;
+            }
+            against += 1;
+            // A checker's word counts at once; of peers it takes two against one.
+            if !app.config.checkers.is_empty() || against == 2 {
+                return Ok(Err(Mismatch::Values));
+            }
+            party.insert(answered.account);
+        }
+    }
+    Ok(Ok(()))
+}
+
+pub async fn account_of(app: &App, device: DeviceId) -> anyhow::Result<AccountId> {
+    let record = devices::store::find_device(&mut *app.db.read().await?, device).await?;
+    Ok(record.context("a device with a lease should be on record")?.account)
+}
+
+/// Which words of a kernel's output record are floats.
+async fn float_words(app: &App, facts: &JobFacts) -> anyhow::Result<Vec<bool>> {
+    let Task::Map { kernel, record_bytes, out_bytes, fuel, .. } = facts.task else { return Ok(Vec::new()) };
+    if facts.check == Check::Exact {
+        return Ok(Vec::new());
+    }
+    let text = String::from_utf8(app.blobs.read(kernel).await?.to_vec())?;
+    let contract = Contract { record_bytes, out_bytes, fuel };
+    let passed = tokio::task::spawn_blocking(move || gate::pass(&text, contract)).await??;
+    Ok(passed.float_words)
+}

@@ -1,0 +1,153 @@
+//! Jobs of several inputs: matched by name, and refused by name.
+
+use std::io::Write;
+
+use gpu_kernels::graph::onnx::{Dimension, FLOAT, INT64, Shape, TensorType, Type, ValueInfo};
+use serde_json::{Value, json};
+use zip::write::SimpleFileOptions;
+
+use crate::app::{Customer, TestApp};
+use crate::refusals::{model, node};
+
+/// An input as exporters declare it; `None` is a free size.
+fn declared(name: &str, elem_type: i32, shape: &[Option<i64>]) -> ValueInfo {
+    let dim = shape.iter().map(|&value| Dimension { value }).collect();
+    let tensor_type = Some(TensorType { elem_type, shape: Some(Shape { dim }) });
+    ValueInfo { name: name.to_owned(), r#type: Some(Type { tensor_type }) }
+}
+
+fn npy(descr: &str, shape: &str, values: &[u8]) -> Vec<u8> {
+    let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let len = u16::try_from(text.len()).unwrap().to_le_bytes();
+    [b"\x93NUMPY\x01\x00".as_slice(), &len, text.as_bytes(), values].concat()
+}
+
+fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut file = std::io::Cursor::new(Vec::new());
+    let mut zip = zip::ZipWriter::new(&mut file);
+    for (name, bytes) in arrays {
+        let stored = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        zip.start_file(format!("{name}.npy"), stored).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap();
+    file.into_inner()
+}
+
+/// `y = a + b` over rows of three, where `b` counts rows too, unless it is fixed.
+async fn add(ada: &Customer<'_>, b: ValueInfo) -> wire::BlobHash {
+    let mut bytes = model(vec![node("Add", &["a", "b"])], &[], vec![]);
+    // The helper declares no types; here they matter.
+    let mut proto: gpu_kernels::graph::onnx::Model = prost::Message::decode(bytes.as_slice()).unwrap();
+    let graph = proto.graph.as_mut().unwrap();
+    graph.input = vec![declared("a", FLOAT, &[None, Some(3)]), b];
+    bytes = prost::Message::encode_to_vec(&proto);
+    ada.blob(bytes).await
+}
+
+fn rows(count: usize) -> Vec<u8> {
+    npy("<f4", &format!("({count}, 3)"), &vec![0; count * 12])
+}
+
+async fn quote(ada: &Customer<'_>, program: Value) -> Value {
+    let answer = ada.post("/v1/quotes", &json!({ "program": program })).await;
+    answer.json()
+}
+
+#[tokio::test]
+async fn arrays_are_fed_by_name_from_one_npz_or_from_a_file_each() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+    let model = add(&ada, declared("b", FLOAT, &[None, Some(3)])).await;
+    let both = ada.blob(npz(&[("b", rows(4)), ("a", rows(4))])).await;
+    let (a, b) = (ada.blob(rows(4)).await, ada.blob(rows(4)).await);
+
+    for program in [
+        json!({ "kind": "infer", "model": model, "input": both }),
+        json!({ "kind": "infer", "model": model, "inputs": { "a": a, "b": b } }),
+    ] {
+        let quote = quote(&ada, program).await;
+        let names: Vec<&str> =
+            quote["inputs"].as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
+        assert_eq!((names, quote["rows"].as_u64()), (vec!["a", "b"], Some(4)), "{quote}");
+        assert!(quote["peak_bytes"].as_u64() > Some(0));
+    }
+}
+
+#[tokio::test]
+async fn an_input_whose_size_the_model_fixes_is_shared_by_all_rows() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+    let model = add(&ada, declared("b", FLOAT, &[Some(3)])).await;
+    let input = ada.blob(npz(&[("a", rows(4)), ("b", npy("<f4", "(3,)", &[0; 12]))])).await;
+
+    let quote = quote(&ada, json!({ "kind": "infer", "model": model, "input": input })).await;
+
+    let shared: Vec<Option<bool>> =
+        quote["inputs"].as_array().unwrap().iter().map(|field| field["shared"].as_bool()).collect();
+    assert_eq!(shared, [None, Some(true)], "{quote}");
+}
+
+#[tokio::test]
+async fn arrays_that_do_not_fit_are_refused_by_name() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+    let model = add(&ada, declared("b", FLOAT, &[None, Some(3)])).await;
+    let ints = add(&ada, declared("b", INT64, &[None, Some(3)])).await;
+    let long = (1u64 << 40).to_le_bytes().repeat(12);
+    let mut packed = std::io::Cursor::new(Vec::new());
+    let mut zip = zip::ZipWriter::new(&mut packed);
+    zip.start_file("notes.txt", SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored))
+        .unwrap();
+    zip.finish().unwrap();
+    let file = async |bytes: Vec<u8>| json!(ada.blob(bytes).await);
+    let (four, five) = (file(rows(4)).await, file(rows(5)).await);
+    let cases = [
+        ("input_mismatch inputs", "'b' is missing", json!({ "model": model, "inputs": { "a": four } })),
+        (
+            "input_mismatch inputs",
+            "no input 'c'",
+            json!({ "model": model, "inputs": { "a": four, "b": four, "c": four } }),
+        ),
+        ("input_mismatch inputs.b", "same number", json!({ "model": model, "inputs": { "a": four, "b": five } })),
+        ("input_mismatch inputs.b", "astype('int64')", json!({ "model": ints, "inputs": { "a": four, "b": four } })),
+        (
+            "invalid_input inputs.b",
+            "fit 32 bits",
+            json!({ "model": ints, "inputs": { "a": four, "b": file(npy("<i8", "(4, 3)", &long)).await } }),
+        ),
+        ("invalid_input inputs", "not both", json!({ "model": model, "input": four, "inputs": { "a": four } })),
+        ("invalid_input input", "send the rows", json!({ "model": model })),
+        ("input_mismatch input", "a, b", json!({ "model": model, "input": four })),
+        (
+            "input_mismatch input",
+            "'b' is missing",
+            json!({ "model": model, "input": file(npz(&[("a", rows(4))])).await }),
+        ),
+        ("invalid_input input", "no .npy", json!({ "model": model, "input": file(packed.into_inner()).await })),
+        ("invalid_input input", "not a .npz", json!({ "model": model, "input": file(b"PK\x03\x04".to_vec()).await })),
+        (
+            "invalid_input input",
+            "not a .npy",
+            json!({ "model": model, "input": file(npz(&[("a", b"no".to_vec())])).await }),
+        ),
+        ("no_rows inputs.a", "no rows", json!({ "model": model, "inputs": { "a": file(rows(0)).await, "b": four } })),
+        (
+            "unknown_blob inputs.a",
+            "no such blob",
+            json!({ "model": model, "inputs": { "a": "ab".repeat(32), "b": four } }),
+        ),
+    ];
+    for (expected, says, mut program) in cases {
+        program["kind"] = json!("infer");
+        let refusal = quote(&ada, program).await;
+
+        let found = format!(
+            "{} {}",
+            refusal["code"].as_str().unwrap_or_default(),
+            refusal["field"].as_str().unwrap_or_default()
+        );
+        assert_eq!(found, expected, "{refusal}");
+        assert!(refusal["message"].as_str().unwrap().contains(says), "{says}: {refusal}");
+    }
+}
