@@ -7,6 +7,7 @@ mod journeys;
 mod lend;
 mod liar;
 mod many;
+mod map;
 mod pages;
 mod portal;
 mod submit;

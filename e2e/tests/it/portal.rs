@@ -59,7 +59,7 @@ async fn every_refusal_of_the_order_form_stands_at_its_field() {
     browser.drop_files("label[for=model]", &[&digits::file("labels.npy")]).await;
     error("#input-state", "labels.npy").await;
     browser.choose("#model", &digits::file("digits.onnx")).await;
-    error("#input-error", "expected float32").await;
+    error("#input-error", "as float32").await;
     browser.drop_files("label[for=input]", &[&digits::file("digits.onnx"), &digits::file("digits.npy")]).await;
     browser.text_where("[data-testid=quote]", SOON, |quote| quote.contains("1,797")).await;
     let script = "const name = document.getElementById('name'); name.removeAttribute('maxlength'); name.value = 'x'.repeat(129); name.dispatchEvent(new Event('input', { bubbles: true }))";

@@ -108,7 +108,7 @@ async fn a_bad_file_is_refused_at_its_field_and_nothing_is_held() {
     browser.choose("#model", &digits::file("digits.onnx")).await;
     browser.choose("#input", &digits::file("labels.npy")).await;
     let refusal = browser.text_where("#input-error", Duration::from_secs(20), |text| !text.is_empty()).await;
-    assert!(refusal.contains("expected float32"), "{refusal}");
+    assert!(refusal.contains("as float32"), "{refusal}");
 
     browser.choose("#input", &digits::file("digits.npy")).await;
     browser.text_where("[data-testid=quote]", Duration::from_secs(20), |quote| quote.contains("0.000225")).await;

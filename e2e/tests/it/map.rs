@@ -1,0 +1,332 @@
+//! Customers' kernels from the command line to the right answer, and what keeps them honest.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use client::Client;
+use e2e::browser::{Browser, Gpu};
+use e2e::scripted::{Scripted, identity};
+use e2e::stack::{Stack, program};
+use sha2::{Digest, Sha256};
+use wire::{FromDevice, JobFault, JobState, Privacy, Program, SubmitJob, ToDevice};
+
+use crate::engine_test;
+
+const SQUARE: &str = "@group(0) @binding(0) var<storage, read> source: array<u32>;
+@group(0) @binding(1) var<storage, read_write> result: array<u32>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) { result[id.x] = source[id.x] * source[id.x]; }
+";
+
+fn example(name: &str) -> PathBuf {
+    e2e::folder().join("../edge-api/client/examples/map").join(name)
+}
+
+/// Runs the `tessera` command.
+async fn tessera(stack: &Stack, key: &str, arguments: &[&str]) -> Output {
+    let output = tokio::process::Command::new(program("tessera"))
+        .args(["--url", &stack.url(), "--key", key])
+        .args(arguments)
+        .output();
+    output.await.unwrap()
+}
+
+/// Submits a kernel over whole numbers from 0 and returns the job.
+async fn submit(stack: &Stack, client: &Client, kernel: &str, records: u32, tile: u32) -> wire::Job {
+    let (code, input) = (stack.folder().join("kernel.wgsl"), stack.folder().join("numbers.bin"));
+    std::fs::write(&code, kernel).unwrap();
+    std::fs::write(&input, (0..records).flat_map(u32::to_le_bytes).collect::<Vec<u8>>()).unwrap();
+    let request = SubmitJob {
+        program: Program::Map {
+            kernel: client.upload(&code).await.unwrap().hash,
+            input: client.upload(&input).await.unwrap().hash,
+            record_bytes: 4,
+            out_bytes: 4,
+            params: None,
+            fuel: None,
+            check: None,
+            tile_records: Some(tile),
+        },
+        privacy: Privacy::Open,
+        name: "Squares".to_owned(),
+        limit: None,
+    };
+    client.submit(&request, &identity().device().to_string()).await.unwrap()
+}
+
+async fn words(stack: &Stack, client: &Client, job: &wire::Job) -> Vec<u32> {
+    let file = stack.folder().join("result.bin");
+    client.download(job.id, &file).await.unwrap();
+    std::fs::read(file).unwrap().as_chunks::<4>().0.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect()
+}
+
+fn squares(count: u32) -> Vec<u32> {
+    (0..count).map(|i| i.wrapping_mul(i)).collect()
+}
+
+engine_test! {
+    async fn a_kernel_runs_over_its_records_and_a_checker_recomputes_them(mut stack: Stack) {
+        stack.add_checker().await;
+        stack.start_worker("worker", &[]);
+        let (client, _) = stack.customer().await.unwrap();
+
+        let job = submit(&stack, &client, SQUARE, 1000, 37).await;
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+        assert_eq!((ended.state, ended.verified_tiles, ended.cost), (JobState::Done, 28, ended.hold));
+        assert!(ended.recomputed_tiles > 0);
+        assert_eq!(words(&stack, &client, &ended).await, squares(1000));
+        stack.check_settled_once(&ended).await;
+        stack.check_ledger().await;
+    }
+}
+
+#[tokio::test]
+async fn without_a_checker_devices_of_two_accounts_must_agree() {
+    let mut stack = Stack::start().await;
+    let (client, _) = stack.customer().await.unwrap();
+    let job = submit(&stack, &client, SQUARE, 200, 20).await;
+    stack.start_worker("one", &[]);
+    stack.start_worker("two", &[]);
+
+    let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+    assert_eq!((ended.state, ended.verified_tiles), (JobState::Done, 10));
+    assert_eq!(words(&stack, &client, &ended).await, squares(200));
+    stack.check_ledger().await;
+}
+
+#[tokio::test]
+async fn a_device_that_invents_records_is_caught_and_not_paid() {
+    let mut stack = Stack::start().await;
+    stack.add_checker().await;
+    let (client, _) = stack.customer().await.unwrap();
+    let job = submit(&stack, &client, SQUARE, 200, 20).await;
+    let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
+
+    let grant = liar.lease().await.unwrap();
+    let bytes = liar.upload(&grant, &vec![0.0; usize::try_from(grant.rows).unwrap()]).await.unwrap();
+    let receipt = liar.receipt(&grant, &bytes).unwrap();
+    liar.say(&liar.commit(&receipt)).await.unwrap();
+
+    assert!(!liar.verdict(&grant).await.unwrap(), "the lie is caught");
+    stack.start_worker("honest", &[]);
+    let ended = client.watch(job.id, |_| {}).await.unwrap();
+    assert_eq!(words(&stack, &client, &ended).await, squares(200));
+    stack.check_ledger().await;
+}
+
+#[tokio::test]
+async fn an_endless_loop_ends_its_job_with_the_line_and_the_money_back() {
+    let mut stack = Stack::start().await;
+    stack.add_checker().await;
+    stack.start_worker("worker", &[]);
+    let (client, key) = stack.customer().await.unwrap();
+    let before = client.account().await.unwrap().available;
+    let kernel = SQUARE.replace("result[id.x] =", "\n  loop { if source[id.x] != 150u { break; } }\n  result[id.x] =");
+
+    let job = submit(&stack, &client, &kernel, 200, 20).await;
+    let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+    assert_eq!(ended.state, JobState::Failed);
+    assert_eq!(ended.fault, Some(JobFault::OutOfFuel { line: 5, turns: false, tile: 7 }));
+    let code = stack.folder().join("kernel.wgsl");
+    let (code, input) = (code.display().to_string(), stack.folder().join("numbers.bin").display().to_string());
+    let into = stack.folder().join("none.bin").display().to_string();
+    let files = ["--kernel", &code, "--input", &input, "--output", &into, "--record-bytes", "4", "--out-bytes", "4"];
+    let output = tessera(&stack, &key, &[&["map"], &files[..]].concat()).await;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("out_of_fuel") && said.contains("line 5"), "{said}");
+    assert!(!Path::new(&into).exists());
+    let account = client.account().await.unwrap();
+    let paid = ended.cost.micros() + client.jobs(None).await.unwrap().jobs[0].cost.micros();
+    assert_eq!((account.available.micros() + paid, account.held.micros()), (before.micros(), 0));
+    stack.check_ledger().await;
+}
+
+#[tokio::test]
+async fn a_device_that_cries_out_of_fuel_without_cause_ends_nothing() {
+    let mut stack = Stack::start().await;
+    stack.add_checker().await;
+    let (client, _) = stack.customer().await.unwrap();
+    let job = submit(&stack, &client, SQUARE, 200, 20).await;
+    let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
+
+    let grant = liar.lease().await.unwrap();
+    let fault = FromDevice::Fault { lease: grant.lease, tile: grant.first_tile, line: 1, turns: false };
+    liar.say(&fault).await.unwrap();
+
+    assert!(!liar.verdict(&grant).await.unwrap(), "nobody confirms it");
+    stack.start_worker("honest", &[]);
+    assert_eq!(client.watch(job.id, |_| {}).await.unwrap().state, JobState::Done);
+    stack.check_ledger().await;
+}
+
+#[tokio::test]
+async fn a_checker_that_the_server_does_not_know_is_turned_away() {
+    let stack = Stack::start().await;
+    let (mut stranger, nonce) = Scripted::open(&stack.url(), identity()).await.unwrap();
+    let mut hello = stranger.hello(nonce);
+    hello.checker = true;
+
+    stranger.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();
+
+    let heard = stranger.hear().await.unwrap();
+    assert!(matches!(&heard, ToDevice::Close { code: wire::ErrorCode::Unauthorized, .. }), "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_tab_runs_a_customers_kernel() {
+    let mut stack = Stack::start().await;
+    stack.add_checker().await;
+    let (client, _) = stack.customer().await.unwrap();
+    let job = submit(&stack, &client, SQUARE, 300, 50).await;
+    let browser = Browser::start(Gpu::Swiftshader).await;
+    browser.open(&format!("{}/lend", stack.url())).await;
+    browser.press("Start lending").await;
+
+    let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+    assert_eq!(words(&stack, &client, &ended).await, squares(300));
+    let detail: Vec<_> = client.public_receipts().await.unwrap().rows.into_iter().map(|row| row.backend).collect();
+    assert!(detail.iter().all(|backend| backend == "webgpu"), "{detail:?}");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_worked_examples_give_right_answers() {
+    let mut stack = Stack::start().await;
+    stack.add_checker().await;
+    stack.start_worker("worker", &[]);
+    let (_, key) = stack.customer().await.unwrap();
+    let run = async |kernel: &str, sizes: [&str; 2], fuel: &str, params: Vec<u8>, input: Vec<u8>| -> Vec<u8> {
+        let at = |name: &str| stack.folder().join(name).display().to_string();
+        std::fs::write(at("params.bin"), params).unwrap();
+        std::fs::write(at("input.bin"), input).unwrap();
+        let kernel = example(kernel).display().to_string();
+        let files =
+            ["--kernel", &kernel, "--params", &at("params.bin"), "--input", &at("input.bin")].map(str::to_owned);
+        let more = ["--output", &at("out.bin"), "--record-bytes", sizes[0], "--out-bytes", sizes[1], "--fuel", fuel];
+        let mut arguments = vec!["map".to_owned()];
+        arguments.extend(files);
+        arguments.extend(more.map(str::to_owned));
+        if kernel.contains("price") {
+            arguments.extend(["--tolerance", "1e-3,1e-4"].map(str::to_owned));
+        }
+        let output = tessera(&stack, &key, &arguments.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        std::fs::read(at("out.bin")).unwrap()
+    };
+    let (block, ranges) = hash_search();
+    check_hashes(&run("hash_search.wgsl", ["8", "8"], "500000", block, ranges).await);
+    let contracts = [(100.0f32, 100.0f32, 0.03f32, 0.2f32, 1.0f32), (50.0, 55.0, 0.01, 0.6, 2.0)];
+    let records = contracts.iter().zip(1u32..).flat_map(|(c, seed)| {
+        [c.0, c.1, c.2, c.3, c.4].map(f32::to_le_bytes).concat().into_iter().chain(seed.to_le_bytes())
+    });
+    let paths = [20_000u32, 0, 0, 0].map(u32::to_le_bytes).concat();
+    check_prices(&run("option_price.wgsl", ["24", "8"], "2000000", paths, records.collect()).await);
+    let weights = std::fs::read(example("sharpen.bin")).unwrap();
+    check_pictures(&stack, async |blocks| run("sharpen.wgsl", ["400", "256"], "100000", weights.clone(), blocks).await)
+        .await;
+}
+
+const NONCES: u32 = 320;
+
+fn message(nonce: u32) -> Vec<u8> {
+    let mut text = b"tessera".to_vec();
+    text.resize(48, 0);
+    text.extend(nonce.to_be_bytes());
+    text
+}
+
+/// The padded block and the ranges, as `hash_search.py` makes them.
+fn hash_search() -> (Vec<u8>, Vec<u8>) {
+    let mut block = message(0);
+    block.extend([0x80, 0, 0, 0]);
+    block.extend((52u64 * 8).to_be_bytes());
+    let block = block.as_chunks::<4>().0.iter().flat_map(|word| u32::from_be_bytes(*word).to_le_bytes()).collect();
+    let ranges = (0..NONCES).step_by(16).flat_map(|first| [first.to_le_bytes(), 16u32.to_le_bytes()].concat());
+    (block, ranges.collect())
+}
+
+fn check_hashes(found: &[u8]) {
+    let zeros = |nonce: u32| {
+        let hash: [u8; 32] = Sha256::digest(message(nonce)).into();
+        u64::from_be_bytes(*hash.first_chunk().unwrap()).leading_zeros()
+    };
+    let found = found.as_chunks::<8>().0.iter();
+    for (record, first) in found.zip((0..NONCES).step_by(16)) {
+        let [nonce, count] = [&record[..4], &record[4..]].map(|word| u32::from_le_bytes(word.try_into().unwrap()));
+        let best = (first..first + 16).map(zeros).max().unwrap();
+        assert_eq!((count, zeros(nonce)), (best, best), "nonces from {first}");
+    }
+}
+
+fn check_prices(found: &[u8]) {
+    // By Black and Scholes (1973).
+    for (record, exact) in found.as_chunks::<8>().0.iter().zip([9.4134f32, 15.5149]) {
+        let [price, error] = [&record[..4], &record[4..]].map(|word| f32::from_le_bytes(word.try_into().unwrap()));
+        assert!((price - exact).abs() < 4.0 * error && error < exact / 20.0, "{price} ± {error}, exact {exact}");
+    }
+}
+
+/// A folder of two pictures cut, filtered and joined, against the filter in plain Rust.
+async fn check_pictures(stack: &Stack, run: impl AsyncFnOnce(Vec<u8>) -> Vec<u8>) {
+    let (folder, into) = (stack.folder().join("photos"), stack.folder().join("sharpened"));
+    std::fs::create_dir_all(&folder).unwrap();
+    let picture = |width, height| {
+        image::RgbaImage::from_fn(width, height, |x, y| {
+            let [r, g, b, _] = (x * 37 + y * 91 + x * y * 7).to_le_bytes();
+            image::Rgba([r, g ^ r, b.wrapping_add(r), 255 - r])
+        })
+    };
+    let pictures = [("a.png", picture(20, 13)), ("b.png", picture(8, 8))];
+    pictures.iter().for_each(|(name, picture)| picture.save(folder.join(name)).unwrap());
+    let tool = |arguments: &[&Path]| {
+        let status = std::process::Command::new(program("examples/pictures")).args(arguments).status().unwrap();
+        assert!(status.success(), "{arguments:?}");
+    };
+    let (blocks, filtered) = (stack.folder().join("blocks.bin"), stack.folder().join("filtered.bin"));
+    tool(&[Path::new("cut"), &folder, &blocks]);
+    std::fs::write(&filtered, run(std::fs::read(&blocks).unwrap()).await).unwrap();
+    tool(&[Path::new("join"), &folder, &filtered, &into]);
+
+    for (name, picture) in &pictures {
+        let found = image::open(into.join(name)).unwrap().to_rgba8();
+        for (x, y, pixel) in found.enumerate_pixels() {
+            assert_eq!(pixel.0, sharpened(picture, x, y), "{name} at {x}, {y}");
+        }
+    }
+}
+
+fn sharpened(picture: &image::RgbaImage, x: u32, y: u32) -> [u8; 4] {
+    let near = |dx: i64, dy: i64| {
+        let clamp =
+            |at: u32, by: i64, size: u32| u32::try_from((i64::from(at) + by).clamp(0, i64::from(size) - 1)).unwrap();
+        picture.get_pixel(clamp(x, dx, picture.width()), clamp(y, dy, picture.height())).0
+    };
+    let mut pixel = near(0, 0);
+    for (channel, value) in pixel.iter_mut().take(3).enumerate() {
+        let around = [(-1, 0), (1, 0), (0, -1), (0, 1)].map(|(dx, dy)| i32::from(near(dx, dy)[channel]));
+        let sum = 5 * i32::from(near(0, 0)[channel]) - around.iter().sum::<i32>();
+        *value = u8::try_from(sum.clamp(0, 255)).unwrap();
+    }
+    pixel
+}
+
+#[tokio::test]
+async fn the_command_refuses_a_bad_kernel_with_its_place() {
+    let stack = Stack::start().await;
+    let (_, key) = stack.customer().await.unwrap();
+    let at = |name: &str| stack.folder().join(name).display().to_string();
+    std::fs::write(at("bad.wgsl"), SQUARE.replace("source[id.x] *", "source[id.x] +*")).unwrap();
+    std::fs::write(at("in.bin"), [0; 8]).unwrap();
+    let files = ["map", "--kernel", &at("bad.wgsl"), "--input", &at("in.bin"), "--output", &at("out.bin")];
+
+    let output = tessera(&stack, &key, &[&files[..], &["--record-bytes", "4", "--out-bytes", "4"]].concat()).await;
+
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("line 4, column "), "{said}");
+}
