@@ -5,8 +5,9 @@ use wire::explorer::{
     Hit, Overview, Page, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt, PublicReceiptPage,
 };
 use wire::{
-    Account, AccountKey, DeviceCode, DeviceId, ErrorBody, ErrorCode, Job, JobDetail, JobId, JobPage, JobProgress,
-    LeaseId, LedgerEntry, MadeKey, NewAccount, NewKey, OpenedAccount, PublicJob, Quote, QuoteRequest, SubmitJob,
+    Account, AccountKey, BlobHash, DeviceCode, DeviceId, ErrorBody, ErrorCode, Job, JobDetail, JobId, JobPage,
+    JobProgress, KernelReport, LeaseId, LedgerEntry, MadeKey, NewAccount, NewKey, OpenedAccount, Place, PublicJob,
+    Quote, QuoteRequest, SubmitJob,
 };
 
 /// Why a page has no answer.
@@ -28,6 +29,14 @@ impl Failure {
 
     pub fn is_field(&self, field: &str) -> bool {
         matches!(self, Self::Refused { body, .. } if body.field.as_deref() == Some(field))
+    }
+
+    /// Where in a text of the customer's it lies.
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Refused { body, .. } => body.place,
+            Self::Unreachable => None,
+        }
     }
 
     /// The caller has no session, or it has ended.
@@ -163,20 +172,33 @@ pub async fn sign_out() -> Result<(), Failure> {
     delete("/v1/sessions").await
 }
 
+/// A kernel as it is being written.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct KernelToCheck {
+    pub kernel: String,
+    pub record_bytes: u32,
+    pub out_bytes: u32,
+    pub fuel: Option<u32>,
+}
+
+pub async fn check_kernel(request: &KernelToCheck) -> Result<KernelReport, Failure> {
+    post("/v1/kernels/check", request).await
+}
+
 /// Where a job's events come from.
 pub fn events_path(id: JobId) -> String {
     format!("/v1/jobs/{id}/events")
 }
 
-/// Where a done job's result comes from, as `npy`, `csv` or `json`.
+/// Where a done job's result comes from, as `npy`, `npz`, `csv`, `json` or `bin`.
 pub fn result_path(id: JobId, format: &str) -> String {
     format!("/v1/jobs/{id}/result?format={format}")
 }
 
 #[cfg(feature = "ssr")]
 pub use transport::Server;
+pub use transport::{blob_text, sign_in, submit, upload};
 use transport::{delete, post};
-pub use transport::{sign_in, submit, upload};
 
 #[cfg(feature = "ssr")]
 mod transport {
@@ -185,7 +207,7 @@ mod transport {
 
     use serde::Serialize;
 
-    use super::{Account, Api, DeserializeOwned, Failure, Job, SubmitJob, parse};
+    use super::{Account, Api, BlobHash, DeserializeOwned, Failure, Job, SubmitJob, parse};
 
     type Answer = Pin<Box<dyn Future<Output = (u16, Vec<u8>)> + Send>>;
 
@@ -215,6 +237,10 @@ mod transport {
         std::future::ready(Err(Failure::Unreachable)).await
     }
 
+    pub async fn blob_text(_hash: BlobHash) -> Result<String, Failure> {
+        std::future::ready(Err(Failure::Unreachable)).await
+    }
+
     pub async fn upload(_file: web_sys::File) -> Result<wire::Blob, Failure> {
         std::future::ready(Err(Failure::Unreachable)).await
     }
@@ -234,7 +260,7 @@ mod transport {
     use send_wrapper::SendWrapper;
     use serde::Serialize;
 
-    use super::{Account, Api, DeserializeOwned, Failure, Job, SubmitJob, parse};
+    use super::{Account, Api, BlobHash, DeserializeOwned, Failure, Job, SubmitJob, parse};
 
     impl Api {
         pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
@@ -259,6 +285,14 @@ mod transport {
 
     pub(super) async fn delete(path: &str) -> Result<(), Failure> {
         read(Request::delete(path).send().await).await
+    }
+
+    pub async fn blob_text(hash: BlobHash) -> Result<String, Failure> {
+        let response = Request::get(&format!("/v1/blobs/{hash}")).send().await.map_err(unreachable)?;
+        if !response.ok() {
+            return read(Ok(response)).await;
+        }
+        response.text().await.map_err(unreachable)
     }
 
     pub async fn upload(file: web_sys::File) -> Result<wire::Blob, Failure> {

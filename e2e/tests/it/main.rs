@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail")]
 
+mod arrays;
 mod crash;
+mod editor;
 mod journeys;
 mod lend;
 mod liar;

@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::{Job, JobDetail, JobEvent, JobProgress, JobState, Micros};
+use wire::{Job, JobDetail, JobEvent, JobFault, JobProgress, JobState, Micros, Program};
 
 use super::account::Doors;
 use super::dialog::Confirm;
@@ -46,6 +46,7 @@ pub fn LiveJobIsland(
         <p class="mono soft">{id.to_string()}</p>
         <ConnectionNotice connection/>
         <Show when=idle><p class="notice">{t.waiting_for_devices} " " <a href=href(Page::Lend)>{t.lend}</a></p></Show>
+        {move || job.with(|job| job.fault).map(|fault| view! { <FaultNotice fault/> })}
         <section class="card">
             <Mosaic cells=Signal::derive(move || progress.with(|progress| progress.mosaic.clone()))/>
             <progress aria-label=t.verified max=move || job.with(|job| job.tiles.to_string()) value=move || job.with(|job| job.verified_tiles.to_string())></progress>
@@ -82,6 +83,22 @@ pub fn LiveJobIsland(
                 view! { <ReceiptTable receipts=detail.receipts.clone() with_job=false/> }.into_any()
             })}
         </section>
+    }
+}
+
+/// Why the job's program could not finish, and what to do.
+#[component]
+fn FaultNotice(
+    /// What happened.
+    fault: JobFault,
+) -> impl IntoView {
+    let t = text();
+    let JobFault::OutOfFuel { line, turns, tile } = fault;
+    let said = if turns { t.too_many_turns } else { t.out_of_fuel };
+    view! {
+        <p class="notice bad" role="alert" data-testid="fault">
+            {said} " " {line} " (" {t.tile} " " {format::count(tile)} "). " {t.out_of_fuel_help}
+        </p>
     }
 }
 
@@ -222,15 +239,27 @@ fn Actions(
     let here = RwSignal::new(String::new());
     Effect::new(move |_| here.set(origin()));
     let either = move |yes: &'static str, no: &'static str| Signal::derive(move || if published() { yes } else { no });
+    // Records have no columns, and several outputs no one table.
+    let usual = job.with_untracked(|job| match (&job.program, job.outputs.len()) {
+        (Program::Map { .. }, _) => "bin",
+        (Program::Infer { .. }, 1) => "npy",
+        (Program::Infer { .. }, _) => "npz",
+    });
     let download = move |format: &'static str, label: &'static str, class: &'static str| {
         view! { <a class=class href=api::result_path(id, format) download=format!("{id}.{format}")>{label}</a> }
     };
     view! {
         <div class="actions">
             <Show when=move || state() == JobState::Done>
-                {download("npy", t.download, "button primary")}
-                {download("csv", "CSV", "button")}
-                {download("json", "JSON", "button")}
+                {match usual {
+                    "bin" => download("bin", t.download, "button primary").into_any(),
+                    "npz" => download("npz", t.download, "button primary").into_any(),
+                    _ => view! {
+                        {download("npy", t.download, "button primary")}
+                        {download("csv", "CSV", "button")}
+                        {download("json", "JSON", "button")}
+                    }.into_any(),
+                }}
             </Show>
             <a class="button" href=format!("{}?from={id}", Page::NewJob.path())>{t.run_again}</a>
             <Confirm label=either(t.unpublish, t.publish) title=either(t.unpublish_title, t.publish_title)

@@ -1,16 +1,20 @@
+mod file;
+mod kernel;
+mod quote;
+
 use std::collections::BTreeMap;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use send_wrapper::SendWrapper;
-use wasm_bindgen::JsCast;
-use web_sys::{DataTransfer, File, HtmlInputElement};
-use wire::{Account, BlobHash, ErrorCode, Job, Privacy, Program, Quote, QuoteRequest, SubmitJob};
+use web_sys::File;
+use wire::{Account, BlobHash, Job, Privacy, Program, Quote, QuoteRequest, SubmitJob};
 
+use self::file::FileField;
+use self::kernel::{KernelFields, KernelOrder};
+use self::quote::QuoteCard;
 use super::account::{Balance, Doors};
 use crate::api::{self, Failure};
-use crate::components::Fact;
-use crate::format;
 use crate::route::Page;
 use crate::text::text;
 use crate::visit::href;
@@ -64,7 +68,10 @@ enum Check {
 #[derive(Clone, Copy)]
 struct Order {
     account: RwSignal<Option<Account>>,
+    /// A kernel of one's own in place of a model.
+    own_kernel: RwSignal<bool>,
     model: RwSignal<Part>,
+    kernel: KernelOrder,
     input: RwSignal<Part>,
     privacy: RwSignal<Privacy>,
     name: RwSignal<String>,
@@ -79,12 +86,16 @@ impl Order {
     fn new(account: Option<Account>, from: Option<Job>) -> Self {
         let t = text();
         let stored = |hash: BlobHash| Part::Stored { name: t.from_earlier_job.to_owned(), hash };
-        let (model, input) = match from.as_ref().map(|job| &job.program) {
+        let program = from.as_ref().map(|job| &job.program);
+        let (model, input) = match program {
             Some(Program::Infer { model, input, .. }) => (stored(*model), input.map_or(Part::Missing, stored)),
-            Some(Program::Map { .. }) | None => (Part::Missing, Part::Missing),
+            Some(Program::Map { input, .. }) => (Part::Missing, stored(*input)),
+            None => (Part::Missing, Part::Missing),
         };
         Self {
             account: RwSignal::new(account),
+            own_kernel: RwSignal::new(matches!(program, Some(Program::Map { .. }))),
+            kernel: KernelOrder::new(program, stored),
             model: RwSignal::new(model),
             input: RwSignal::new(input),
             privacy: RwSignal::new(from.as_ref().map(|job| job.privacy).unwrap_or_default()),
@@ -119,15 +130,22 @@ impl Order {
         });
     }
 
+    /// What the order would run, once all of it is there.
+    fn program(self) -> Option<Program> {
+        let input = self.input.with(Part::hash)?;
+        if self.own_kernel.get() {
+            return self.kernel.program(input);
+        }
+        let model = self.model.with(Part::hash)?;
+        Some(Program::Infer { model, input: Some(input), inputs: BTreeMap::new(), tile_rows: None })
+    }
+
     /// Asks for a quote when everything is there, and whenever something changes.
     fn recheck(self) {
-        let (Some(model), Some(input), true) =
-            (self.model.with(Part::hash), self.input.with(Part::hash), self.account.with(Option::is_some))
-        else {
+        let (Some(program), true) = (self.program(), self.account.with(Option::is_some)) else {
             self.check.set(Check::Open);
             return;
         };
-        let program = Program::Infer { model, input: Some(input), inputs: BTreeMap::new(), tile_rows: None };
         let request = QuoteRequest { program, privacy: self.privacy.get() };
         self.round.update_value(|round| *round += 1);
         let round = self.round.get_value();
@@ -183,6 +201,8 @@ pub fn NewJobIsland(
     let order = Order::new(account, from);
     Effect::new(move || order.upload(order.model));
     Effect::new(move || order.upload(order.input));
+    Effect::new(move || order.upload(order.kernel.code));
+    Effect::new(move || order.upload(order.kernel.params));
     Effect::new(move || order.recheck());
     view! {
         <div class="columns">
@@ -247,8 +267,20 @@ fn OrderForm(
         move || failure.get().filter(|failure| !failure.is_field("name")).map(|failure| failure.message());
     view! {
         <form class="card" on:submit=submit>
-            <FileField id="model" label=t.model hint=t.model_hint accept=".onnx" order part=order.model/>
-            <FileField id="input" label=t.input hint=t.input_hint accept=".npy,.npz" order part=order.input/>
+            <ProgramField own_kernel=order.own_kernel/>
+            {move || if order.own_kernel.get() {
+                view! {
+                    <KernelFields order/>
+                    <FileField id="input" label=t.records hint=t.records_hint accept="" order part=order.input/>
+                }
+                .into_any()
+            } else {
+                view! {
+                    <FileField id="model" label=t.model hint=t.model_hint accept=".onnx" order part=order.model/>
+                    <FileField id="input" label=t.input hint=t.input_hint accept=".npy,.npz" order part=order.input/>
+                }
+                .into_any()
+            }}
             <div class="field">
                 <label for="name">{t.name}</label>
                 <p class="hint" id="name-hint">{t.name_hint}</p>
@@ -266,86 +298,29 @@ fn OrderForm(
     }
 }
 
-/// A file to choose or to drop, with its hint, and its refusal in place.
+/// What is run: a model, or a kernel of one's own.
 #[component]
-fn FileField(
-    /// The element's id, which is also the field's name in refusals.
-    id: &'static str,
-    /// What it is.
-    label: &'static str,
-    /// What it should be.
-    hint: &'static str,
-    /// File endings to offer.
-    accept: &'static str,
-    /// The order it belongs to.
-    order: Order,
-    /// Which of the order's files.
-    part: RwSignal<Part>,
+fn ProgramField(
+    /// Whether it is a kernel.
+    own_kernel: RwSignal<bool>,
 ) -> impl IntoView {
     let t = text();
-    let over = RwSignal::new(false);
-    let refusal = move || match part.get() {
-        Part::Refused { message, .. } => Some(message),
-        Part::Missing | Part::Chosen(_) | Part::Uploading(_) | Part::Stored { .. } => {
-            order.check.with(|check| match check {
-                Check::Refused(failure) if failure.is_field(id) => Some(failure.message()),
-                _ => None,
-            })
-        }
-    };
-    let state = move || match part.get() {
-        Part::Missing | Part::Refused { chosen: None, .. } => t.no_file.to_owned(),
-        Part::Chosen(file) | Part::Refused { chosen: Some(file), .. } => file.name(),
-        Part::Uploading(file) => format!("{} · {}", file.name(), t.uploading),
-        Part::Stored { name, hash } => format!("{name} · {}", crate::components::short(&hash)),
-    };
-    let on_change = move |event: leptos::ev::Event| {
-        let input = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
-        let files = input.and_then(|input| input.files());
-        if let Some(file) = files.and_then(|files| files.get(0)) {
-            part.set(taken(file));
-        }
-    };
-    let on_drop = move |event: leptos::ev::DragEvent| {
-        event.prevent_default();
-        over.set(false);
-        match event.data_transfer().map(|data| dropped(&data)) {
-            Some(Ok(files)) => order.take(files, part),
-            Some(Err(message)) => part.set(Part::Refused { chosen: None, message }),
-            None => {}
+    let choice = move |kernel: bool, id: &'static str, label: &'static str, hint: &'static str| {
+        view! {
+            <div class="choice">
+                <input type="radio" name="program" id=id prop:checked=move || own_kernel.get() == kernel
+                    checked=own_kernel.get_untracked() == kernel on:change=move |_| own_kernel.set(kernel)/>
+                <label for=id>{label}<small>{hint}</small></label>
+            </div>
         }
     };
     view! {
-        <div class="field drop" class:over=move || over.get()
-            on:dragover=move |event| { event.prevent_default(); over.set(true); }
-            on:dragleave=move |_| over.set(false)
-            on:drop=on_drop>
-            <label for=id>{label}</label>
-            <p class="hint" id=format!("{id}-hint")>{hint} " " {t.or_drop}</p>
-            <input id=id type="file" accept=accept on:change=on_change
-                aria-describedby=format!("{id}-hint {id}-state {id}-error")
-                aria-invalid=move || refusal().is_some().to_string()/>
-            <p class="file" id=format!("{id}-state")>{state}</p>
-            <p class="error" id=format!("{id}-error") role="alert">{refusal}</p>
-        </div>
+        <fieldset class="field">
+            <legend>{t.what_to_run}</legend>
+            {choice(false, "program-infer", t.run_model, t.run_model_hint)}
+            {choice(true, "program-map", t.run_kernel, t.run_kernel_hint)}
+        </fieldset>
     }
-}
-
-fn listed(files: &web_sys::FileList) -> Vec<File> {
-    (0..files.length()).filter_map(|i| files.get(i)).collect()
-}
-
-/// The files of a drop. A folder is none, and is said to be one.
-fn dropped(data: &DataTransfer) -> Result<Vec<File>, String> {
-    let items = data.items();
-    for i in 0..items.length() {
-        let entry = items.get(i).and_then(|item| item.webkit_get_as_entry().ok().flatten());
-        if let Some(entry) = entry.filter(web_sys::FileSystemEntry::is_directory) {
-            return Err(format!("{}: {}", entry.name(), text().folder_dropped));
-        }
-    }
-    let files = data.files().map(|files| listed(&files)).unwrap_or_default();
-    if files.is_empty() { Err(text().nothing_dropped.to_owned()) } else { Ok(files) }
 }
 
 #[component]
@@ -370,65 +345,5 @@ fn PrivacyField(
             <legend>{t.privacy}</legend>
             {Privacy::ALL.into_iter().map(choice).collect_view()}
         </fieldset>
-    }
-}
-
-#[component]
-fn QuoteCard(
-    /// The order.
-    order: Order,
-) -> impl IntoView {
-    let t = text();
-    let body = move || match order.check.get() {
-        Check::Open => view! { <p class="soft">{t.quote_wait}</p> }.into_any(),
-        Check::Checking => view! { <p class="soft">{t.checking}</p> }.into_any(),
-        // A field's refusal stands at the field.
-        Check::Refused(failure) if failure.is_field("model") || failure.is_field("input") => {
-            view! { <p class="soft">{t.quote_refused}</p> }.into_any()
-        }
-        Check::Refused(failure) if failure.code() == Some(ErrorCode::Unauthorized) => {
-            view! { <p class="error">{t.session_ended}</p> }.into_any()
-        }
-        Check::Refused(failure) => view! {
-            <p class="error" role="alert">{failure.message()}</p>
-            <button type="button" on:click=move |_| order.recheck()>{t.try_again}</button>
-        }
-        .into_any(),
-        Check::Quoted(_, quote) => view! { <QuoteFacts quote/> }.into_any(),
-    };
-    view! {
-        <section class="card quote" aria-labelledby="quote-title" aria-live="polite">
-            <h2 id="quote-title">{t.quote}</h2>
-            {body}
-        </section>
-    }
-}
-
-/// An output's type and row shape.
-fn shown(field: &wire::Field) -> String {
-    let shape: Vec<String> = field.shape.iter().map(ToString::to_string).collect();
-    format!("{} [{}]", field.dtype.name(), shape.join(", "))
-}
-
-#[component]
-fn QuoteFacts(
-    /// What the job would be.
-    quote: Quote,
-) -> impl IntoView {
-    let t = text();
-    view! {
-        <dl class="facts" data-testid="quote">
-            <Fact label=t.cost_at_most>{format::credits(quote.cost)} " " <small>{t.credits}</small></Fact>
-            <Fact label=t.takes_about>{quote.seconds.map_or_else(|| "–".to_owned(), |secs| format::duration(secs.max(1)))}</Fact>
-            <Fact label=t.rows>{format::count(quote.rows)}</Fact>
-            <Fact label=t.tiles>{format::count(quote.tiles)}</Fact>
-            <Fact label=t.work>{format::flops(quote.flops)}</Fact>
-            <Fact label=t.output_shape>{quote.outputs.iter().map(shown).collect::<Vec<_>>().join("; ")}</Fact>
-            <Fact label=t.peak_memory>{format::bytes(quote.peak_bytes)}</Fact>
-            <Fact label=t.checked_by_label>{t.checked_by(quote.checked_by)}</Fact>
-            <Fact label=t.devices_now>{format::count(quote.devices)}</Fact>
-        </dl>
-        {(quote.devices == 0).then(|| view! { <p class="hint">{t.no_devices_yet}</p> })}
-        <p class="hint">{t.quote_hint}</p>
     }
 }

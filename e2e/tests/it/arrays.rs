@@ -1,0 +1,88 @@
+//! A model of several inputs and outputs of several types, from the command to an `.npz`.
+
+use std::io::Read;
+
+use e2e::stack::{Stack, program};
+use gpu_kernels::graph::onnx::{
+    Dimension, FLOAT, Graph, INT64, Model, Node, OperatorSet, Shape, TensorType, Type, ValueInfo,
+};
+use prost::Message;
+
+fn declared(name: &str, elem_type: i32, shape: &[Option<i64>]) -> ValueInfo {
+    let dim = shape.iter().map(|&value| Dimension { value }).collect();
+    let tensor_type = Some(TensorType { elem_type, shape: Some(Shape { dim }) });
+    ValueInfo { name: name.to_owned(), r#type: Some(Type { tensor_type }) }
+}
+
+fn node(op: &str, inputs: [&str; 2], output: &str) -> Node {
+    let input = inputs.map(str::to_owned).to_vec();
+    Node { input, output: vec![output.to_owned()], op_type: op.to_owned(), ..Node::default() }
+}
+
+/// `sum = a + bias` over rows of three, and `twice = ids + ids` over rows of two whole numbers.
+fn model() -> Vec<u8> {
+    let graph = Graph {
+        node: vec![node("Add", ["a", "bias"], "sum"), node("Add", ["ids", "ids"], "twice")],
+        initializer: Vec::new(),
+        input: vec![
+            declared("a", FLOAT, &[None, Some(3)]),
+            declared("ids", INT64, &[None, Some(2)]),
+            declared("bias", FLOAT, &[Some(3)]),
+        ],
+        output: vec![declared("sum", FLOAT, &[]), declared("twice", INT64, &[])]
+            .into_iter()
+            .map(|output| ValueInfo { r#type: None, ..output })
+            .collect(),
+    };
+    let opset_import = vec![OperatorSet { domain: String::new(), version: 17 }];
+    Model { graph: Some(graph), opset_import }.encode_to_vec()
+}
+
+fn npy(descr: &str, shape: &str, values: Vec<u8>) -> Vec<u8> {
+    let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let len = u16::try_from(text.len()).unwrap().to_le_bytes();
+    [b"\x93NUMPY\x01\x00".as_slice(), &len, text.as_bytes(), &values].concat()
+}
+
+const ROWS: u16 = 50;
+
+#[tokio::test]
+async fn a_model_of_three_inputs_and_two_outputs_gives_an_npz() {
+    let mut stack = Stack::start().await;
+    stack.start_worker("gpu", &[]);
+    stack.start_worker("cpu", &["--backend", "cpu"]);
+    let (_, key) = stack.customer().await.unwrap();
+    let at = |name: &str| stack.folder().join(name).display().to_string();
+    let a = (0..ROWS * 3).flat_map(|i| f32::from(i).to_le_bytes()).collect();
+    let ids = (0..ROWS * 2).flat_map(|i| (-i64::from(i)).to_le_bytes()).collect();
+    let bias = [0.5f32, 1.5, 2.5].iter().flat_map(|value| value.to_le_bytes()).collect();
+    std::fs::write(at("model.onnx"), model()).unwrap();
+    std::fs::write(at("a.npy"), npy("<f4", &format!("({ROWS}, 3)"), a)).unwrap();
+    std::fs::write(at("ids.npy"), npy("<i8", &format!("({ROWS}, 2)"), ids)).unwrap();
+    std::fs::write(at("bias.npy"), npy("<f4", "(3,)", bias)).unwrap();
+
+    let output = tokio::process::Command::new(program("tessera"))
+        .args(["--url", &stack.url(), "--key", &key, "infer", "--model", &at("model.onnx"), "--tile-rows", "7"])
+        .args(["--input", &format!("a={}", at("a.npy")), "--input", &format!("ids={}", at("ids.npy"))])
+        .args(["--input", &format!("bias={}", at("bias.npy")), "--output", &at("out.npz")])
+        .output()
+        .await
+        .unwrap();
+
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(at("out.npz")).unwrap()).unwrap();
+    let mut array = |name: &str| {
+        let mut bytes = Vec::new();
+        archive.by_name(name).unwrap().read_to_end(&mut bytes).unwrap();
+        let head = String::from_utf8_lossy(&bytes[10..128]).into_owned();
+        (head, bytes[128..].to_vec())
+    };
+    let (head, sums) = array("sum.npy");
+    assert!(head.contains("'<f4'") && head.contains("(50, 3,)"), "{head}");
+    let expected = (0..ROWS * 3).flat_map(|i| (f32::from(i) + 0.5 + f32::from(i % 3)).to_le_bytes());
+    assert_eq!(sums, expected.collect::<Vec<u8>>());
+    let (head, twice) = array("twice.npy");
+    assert!(head.contains("'<i8'") && head.contains("(50, 2,)"), "{head}");
+    assert_eq!(twice, (0..ROWS * 2).flat_map(|i| (-2 * i64::from(i)).to_le_bytes()).collect::<Vec<u8>>());
+    stack.check_ledger().await;
+}

@@ -1,0 +1,91 @@
+//! A kernel of one's own in the portal: refused at line and column as it is written, then run.
+
+use std::time::Duration;
+
+use e2e::browser::{Browser, Gpu};
+use e2e::stack::Stack;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// Writes into the editor as a person would, all at once.
+async fn write(browser: &Browser, text: &str) {
+    let text = serde_json::Value::from(text);
+    let script = format!(
+        "const area = document.getElementById('kernel'); area.value = {text}; area.dispatchEvent(new Event('input', {{ bubbles: true }}));"
+    );
+    browser.script(&script).await;
+}
+
+#[tokio::test]
+async fn a_customer_writes_a_kernel_mends_it_where_the_editor_points_and_gets_the_records() {
+    let mut stack = Stack::start().await;
+    stack.add_checker().await;
+    stack.start_worker("worker", &[]);
+    let numbers = stack.folder().join("numbers.bin");
+    std::fs::write(&numbers, (0..500u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>()).unwrap();
+    let browser = Browser::start(Gpu::Swiftshader).await;
+    browser.open(&format!("{}/jobs/new", stack.url())).await;
+    browser.press("Open a development account").await;
+    browser.text_where("[data-testid=key]", SOON, |key| key.starts_with("tsk_")).await;
+    browser.script("document.getElementById('program-map').click()").await;
+    browser.text_where("[data-testid=kernel-report]", SOON, |text| text.starts_with("Checked.")).await;
+    let template = browser.script("return document.getElementById('kernel').value").await;
+    let template = template.as_str().unwrap().to_owned();
+
+    write(&browser, &template.replace("records[id.x] *", "records[id.x] +*")).await;
+    let refusal = browser.text_where("#kernel-error", SOON, |text| !text.is_empty()).await;
+    assert!(refusal.starts_with("line 7, column "), "{refusal}");
+    assert_eq!(browser.text_where(".editor li.bad", SOON, |text| !text.is_empty()).await, "7");
+    browser.press("Show the place").await;
+    let picked =
+        browser.script("const a = document.activeElement; return a.value.slice(a.selectionStart, a.selectionEnd)");
+    assert_eq!(picked.await, "*", "the caret stands at the error");
+
+    write(&browser, &template.replace("id.x] *", "id.x] + 1u; for (var i = 0u; i < 3u; i++) {} results[id.x] *="))
+        .await;
+    browser.text_where("[data-testid=kernel-report]", SOON, |text| text.contains("loops in lines 7")).await;
+    browser.choose("#input", &numbers).await;
+    browser.text_where("[data-testid=quote]", SOON, |quote| quote.contains("an operator's device")).await;
+    browser.press("Submit").await;
+    browser.text_where("[data-testid=state]", Duration::from_secs(60), |state| state == "Done").await;
+    browser.press("Download result").await;
+    let file = e2e::until::until("the download", SOON, async || {
+        let entries = std::fs::read_dir(browser.downloads()).ok()?;
+        entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.path())
+            .find(|path| path.extension().is_some_and(|e| e == "bin"))
+    })
+    .await;
+
+    let found: Vec<u32> =
+        std::fs::read(file).unwrap().as_chunks::<4>().0.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect();
+    assert_eq!(found, (0..500u32).map(|i| (i + 1) * i).collect::<Vec<_>>());
+    stack.check_ledger().await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_kernel_that_never_ends_says_so_on_its_jobs_page() {
+    let mut stack = Stack::start().await;
+    stack.add_checker().await;
+    stack.start_worker("worker", &[]);
+    let numbers = stack.folder().join("numbers.bin");
+    std::fs::write(&numbers, [0; 64]).unwrap();
+    let browser = Browser::start(Gpu::Swiftshader).await;
+    browser.open(&format!("{}/jobs/new", stack.url())).await;
+    browser.press("Open a development account").await;
+    browser.script("document.getElementById('program-map').click()").await;
+    let template = browser.script("return document.getElementById('kernel').value").await;
+    write(&browser, &template.as_str().unwrap().replace("    results", "    loop {}\n    results")).await;
+    browser.choose("#input", &numbers).await;
+    browser.text_where("[data-testid=quote]", SOON, |quote| quote.contains("16")).await;
+
+    browser.press("Submit").await;
+
+    let fault = browser.text_where("[data-testid=fault]", Duration::from_secs(60), |text| !text.is_empty()).await;
+    assert!(fault.contains("the loop in line 7"), "{fault}");
+    browser.text_where("[data-testid=state]", SOON, |state| state == "Failed").await;
+    stack.check_ledger().await;
+    browser.close().await;
+}

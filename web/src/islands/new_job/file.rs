@@ -1,0 +1,90 @@
+//! A file of the order: chosen, dropped, uploaded, refused in place.
+
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::{DataTransfer, File, HtmlInputElement};
+
+use super::{Check, Order, Part, taken};
+use crate::text::text;
+
+/// A file to choose or to drop, with its hint, and its refusal in place.
+#[component]
+pub(super) fn FileField(
+    /// The element's id, which is also the field's name in refusals.
+    id: &'static str,
+    /// What it is.
+    label: &'static str,
+    /// What it should be.
+    hint: &'static str,
+    /// File endings to offer.
+    accept: &'static str,
+    /// The order it belongs to.
+    order: Order,
+    /// Which of the order's files.
+    part: RwSignal<Part>,
+) -> impl IntoView {
+    let t = text();
+    let over = RwSignal::new(false);
+    let refusal = move || match part.get() {
+        Part::Refused { message, .. } => Some(message),
+        Part::Missing | Part::Chosen(_) | Part::Uploading(_) | Part::Stored { .. } => {
+            order.check.with(|check| match check {
+                Check::Refused(failure) if failure.is_field(id) => Some(failure.message()),
+                _ => None,
+            })
+        }
+    };
+    let state = move || match part.get() {
+        Part::Missing | Part::Refused { chosen: None, .. } => t.no_file.to_owned(),
+        Part::Chosen(file) | Part::Refused { chosen: Some(file), .. } => file.name(),
+        Part::Uploading(file) => format!("{} · {}", file.name(), t.uploading),
+        Part::Stored { name, hash } => format!("{name} · {}", crate::components::short(&hash)),
+    };
+    let on_change = move |event: leptos::ev::Event| {
+        let input = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
+        let files = input.and_then(|input| input.files());
+        if let Some(file) = files.and_then(|files| files.get(0)) {
+            part.set(taken(file));
+        }
+    };
+    let on_drop = move |event: leptos::ev::DragEvent| {
+        event.prevent_default();
+        over.set(false);
+        match event.data_transfer().map(|data| dropped(&data)) {
+            Some(Ok(files)) => order.take(files, part),
+            Some(Err(message)) => part.set(Part::Refused { chosen: None, message }),
+            None => {}
+        }
+    };
+    view! {
+        <div class="field drop" class:over=move || over.get()
+            on:dragover=move |event| { event.prevent_default(); over.set(true); }
+            on:dragleave=move |_| over.set(false)
+            on:drop=on_drop>
+            <label for=id>{label}</label>
+            <p class="hint" id=format!("{id}-hint")>{hint} " " {t.or_drop}</p>
+            <input id=id type="file" accept=accept on:change=on_change
+                aria-describedby=format!("{id}-hint {id}-state {id}-error")
+                aria-invalid=move || refusal().is_some().to_string()/>
+            <p class="file" id=format!("{id}-state")>{state}</p>
+            <p class="error" id=format!("{id}-error") role="alert">{refusal}</p>
+        </div>
+    }
+}
+
+fn listed(files: &web_sys::FileList) -> Vec<File> {
+    (0..files.length()).filter_map(|i| files.get(i)).collect()
+}
+
+/// The files of a drop. A folder is none, and is said to be one.
+fn dropped(data: &DataTransfer) -> Result<Vec<File>, String> {
+    let items = data.items();
+    for i in 0..items.length() {
+        let entry = items.get(i).and_then(|item| item.webkit_get_as_entry().ok().flatten());
+        if let Some(entry) = entry.filter(web_sys::FileSystemEntry::is_directory) {
+            return Err(format!("{}: {}", entry.name(), text().folder_dropped));
+        }
+    }
+    let files = data.files().map(|files| listed(&files)).unwrap_or_default();
+    if files.is_empty() { Err(text().nothing_dropped.to_owned()) } else { Ok(files) }
+}

@@ -1,0 +1,72 @@
+//! What the order would cost.
+
+use leptos::prelude::*;
+use wire::{ErrorCode, Quote};
+
+use super::{Check, Order};
+use crate::components::Fact;
+use crate::format;
+use crate::text::text;
+
+/// Fields of the form that show their own refusals.
+const AT_FIELDS: [&str; 6] = ["model", "input", "kernel", "params", "fuel", "check"];
+
+#[component]
+pub(super) fn QuoteCard(
+    /// The order.
+    order: Order,
+) -> impl IntoView {
+    let t = text();
+    let body = move || match order.check.get() {
+        Check::Open => view! { <p class="soft">{t.quote_wait}</p> }.into_any(),
+        Check::Checking => view! { <p class="soft">{t.checking}</p> }.into_any(),
+        // A field's refusal stands at the field.
+        Check::Refused(failure) if AT_FIELDS.iter().any(|field| failure.is_field(field)) => {
+            view! { <p class="soft">{t.quote_refused}</p> }.into_any()
+        }
+        Check::Refused(failure) if failure.code() == Some(ErrorCode::Unauthorized) => {
+            view! { <p class="error">{t.session_ended}</p> }.into_any()
+        }
+        Check::Refused(failure) => view! {
+            <p class="error" role="alert">{failure.message()}</p>
+            <button type="button" on:click=move |_| order.recheck()>{t.try_again}</button>
+        }
+        .into_any(),
+        Check::Quoted(_, quote) => view! { <QuoteFacts quote/> }.into_any(),
+    };
+    view! {
+        <section class="card quote" aria-labelledby="quote-title" aria-live="polite">
+            <h2 id="quote-title">{t.quote}</h2>
+            {body}
+        </section>
+    }
+}
+
+/// An output's type and row shape.
+fn shown(field: &wire::Field) -> String {
+    let shape: Vec<String> = field.shape.iter().map(ToString::to_string).collect();
+    format!("{} [{}]", field.dtype.name(), shape.join(", "))
+}
+
+#[component]
+fn QuoteFacts(
+    /// What the job would be.
+    quote: Quote,
+) -> impl IntoView {
+    let t = text();
+    view! {
+        <dl class="facts" data-testid="quote">
+            <Fact label=t.cost_at_most>{format::credits(quote.cost)} " " <small>{t.credits}</small></Fact>
+            <Fact label=t.takes_about>{quote.seconds.map_or_else(|| "–".to_owned(), |secs| format::duration(secs.max(1)))}</Fact>
+            <Fact label=t.rows>{format::count(quote.rows)}</Fact>
+            <Fact label=t.tiles>{format::count(quote.tiles)}</Fact>
+            <Fact label=t.work>{format::flops(quote.flops)}</Fact>
+            <Fact label=t.output_shape>{quote.outputs.iter().map(shown).collect::<Vec<_>>().join("; ")}</Fact>
+            <Fact label=t.peak_memory>{format::bytes(quote.peak_bytes)}</Fact>
+            <Fact label=t.checked_by_label>{t.checked_by(quote.checked_by)}</Fact>
+            <Fact label=t.devices_now>{format::count(quote.devices)}</Fact>
+        </dl>
+        {(quote.devices == 0).then(|| view! { <p class="hint">{t.no_devices_yet}</p> })}
+        <p class="hint">{t.quote_hint}</p>
+    }
+}
