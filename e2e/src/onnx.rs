@@ -70,7 +70,7 @@ fn main() -> anyhow::Result<ExitCode> {
             Ok(mut gpu) => {
                 let name = format!("{} on {}", gpu.info.backend, gpu.info.name);
                 failed |= run_backend(&name, &folders, |plan, inputs| {
-                    pollster::block_on(run_plan(&mut gpu, plan, inputs)).map_err(|error| error.to_string())
+                    pollster::block_on(run_plan(&mut gpu, &plan, inputs)).map_err(|error| error.to_string())
                 })?;
             }
         }

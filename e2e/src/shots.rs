@@ -54,6 +54,7 @@ async fn main() -> anyhow::Result<()> {
         ("sign-in", "/jobs".to_owned(), false),
         ("lend", "/lend".to_owned(), false),
         ("new-job", "/jobs/new".to_owned(), true),
+        ("new-kernel", "/jobs/new?program=map".to_owned(), true),
         ("jobs", "/jobs".to_owned(), true),
         ("job-done", format!("/jobs/{}", done.id), true),
         ("job-waiting", format!("/jobs/{}", waiting.id), true),

@@ -11,14 +11,14 @@ use web_time::Instant;
 use crate::budget::Budget;
 use crate::device::DeviceInfo;
 use crate::error::GpuError;
-use crate::kernels::Kernel;
 
 pub struct Gpu {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     pub info: DeviceInfo,
     pub(crate) budget: Budget,
-    pipelines: HashMap<Kernel, wgpu::ComputePipeline>,
+    /// By their shader's text.
+    pipelines: HashMap<String, wgpu::ComputePipeline>,
     lost: Arc<OnceLock<String>>,
 }
 
@@ -88,22 +88,25 @@ impl Gpu {
         self.budget = budget;
     }
 
-    pub(crate) fn pipeline(&mut self, kernel: &Kernel) -> &wgpu::ComputePipeline {
-        let device = &self.device;
-        self.pipelines.entry(kernel.clone()).or_insert_with(|| {
-            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some(kernel.label()),
-                source: wgpu::ShaderSource::Wgsl(kernel.shader().into()),
-            });
-            device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(kernel.label()),
-                layout: None,
-                module: &module,
-                entry_point: Some("main"),
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-                cache: None,
-            })
-        })
+    /// A shader compiled, once a text.
+    pub(crate) fn pipeline(&mut self, label: &str, wgsl: &str) -> wgpu::ComputePipeline {
+        if let Some(known) = self.pipelines.get(wgsl) {
+            return known.clone();
+        }
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(label),
+            source: wgpu::ShaderSource::Wgsl(wgsl.into()),
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(label),
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            cache: None,
+        });
+        self.pipelines.insert(wgsl.to_owned(), pipeline.clone());
+        pipeline
     }
 
     /// Refuses a buffer that the device cannot hold.

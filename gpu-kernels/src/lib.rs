@@ -19,5 +19,6 @@ pub mod kernels;
 pub mod measure;
 mod parallel;
 pub mod records;
+pub mod script;
 pub mod tolerance;
 pub mod wgsl;

@@ -7,7 +7,7 @@ use web_time::Instant;
 use crate::dtype::Repr;
 use crate::error::GpuError;
 use crate::gpu::Gpu;
-use crate::kernels::{Call, matmul};
+use crate::kernels::matmul;
 
 /// Side of the square matrices, in values.
 const SIDE: u32 = 1024;
@@ -44,19 +44,18 @@ impl Gpu {
         self.check_size("a matrix", bytes)?;
         let [a, b, out] = ["a", "b", "out"].map(|label| self.buffer(label, bytes, storage));
         let params = matmul::Params::contiguous(1, SIDE, SIDE, SIDE);
-        let whole = Call::Matmul(matmul::Matmul { repr: Repr::F32, params });
-        let kernel = whole.kernel();
+        let pipeline = self.pipeline("matmul", &matmul::whole_shader(Repr::F32));
+        let layout = pipeline.get_bind_group_layout(0);
         let mut measured = Measured { flops: 0, busy: Duration::ZERO };
         let begun = Instant::now();
         let mut first = true;
         while begun.elapsed() < time {
-            let fit = u128::from(whole.units()) * u128::from(self.budget.work()) / u128::from(whole.flops());
-            let units = u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, whole.units());
-            let flops = whole.flops() * u64::from(units) / u64::from(whole.units());
-            let params = self.filled("params", bytemuck::cast_slice(&whole.part(0, units)));
-            let layout = self.pipeline(&kernel).get_bind_group_layout(0);
+            let fit = u128::from(params.units) * u128::from(self.budget.work()) / u128::from(params.flops());
+            let units = u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, params.units);
+            let flops = params.flops() * u64::from(units) / u64::from(params.units);
+            let part = self.filled("params", bytemuck::bytes_of(&matmul::Params { units, ..params }));
             // There is no C: its place is taken by A, which the shader then does not read.
-            let bound = [&params, &a, &b, &a, &out];
+            let bound = [&part, &a, &b, &a, &out];
             let entries: Vec<wgpu::BindGroupEntry<'_>> = (0u32..)
                 .zip(bound)
                 .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
@@ -69,7 +68,7 @@ impl Gpu {
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             {
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                pass.set_pipeline(self.pipeline(&kernel));
+                pass.set_pipeline(&pipeline);
                 pass.set_bind_group(0, &group, &[]);
                 pass.dispatch_workgroups(units, 1, 1);
             }

@@ -15,6 +15,7 @@ mod memory;
 pub mod onnx;
 mod plan;
 mod rows;
+mod script;
 mod simplify;
 mod tensor;
 mod window;

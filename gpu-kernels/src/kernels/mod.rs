@@ -139,8 +139,13 @@ impl Kernel {
             Self::Gather => include_str!("gather/gather.wgsl").to_owned(),
             Self::Scatter { repr, op } => scatter::shader(*repr, *op),
         };
-        format!("{}\n{body}", include_str!("prelude.wgsl"))
+        whole(&body)
     }
+}
+
+/// A kernel's text with what all of them share.
+fn whole(body: &str) -> String {
+    format!("{}\n{body}", include_str!("prelude.wgsl"))
 }
 
 /// The parameters as the shader reads them: every one begins with `start` and `units`.

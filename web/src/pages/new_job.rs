@@ -18,11 +18,12 @@ pub(super) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
         Some(id) if account.is_some() => api.job(id).await.ok(),
         _ => None,
     };
+    let own_kernel = visit.parameter("program") == Some("map");
     let body = move || {
         view! {
             <h1>{t.new_job}</h1>
             <p class="lead">{t.new_job_lead}</p>
-            <NewJobIsland account=account from=from/>
+            <NewJobIsland account=account from=from own_kernel=own_kernel/>
         }
         .into_any()
     };

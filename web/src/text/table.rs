@@ -15,7 +15,7 @@ texts! {
     lend: "Lend your GPU", "出借 GPU";
     footer: "Tessera: open compute. Every tile is checked before it is paid.", "Tessera：开放算力。每个分块先验证，后付款。";
     new_job: "New job", "新建任务";
-    new_job_lead: "A model and an array in, an array out. You pay for verified tiles only.", "输入模型与数组，输出数组。只为通过验证的分块付费。";
+    new_job_lead: "A model or a kernel of your own, over your data. You pay for verified tiles only.", "用模型或自己的内核处理您的数据。只为通过验证的分块付费。";
     what_to_run: "What to run", "运行内容";
     run_model: "A model", "模型";
     run_model_hint: "ONNX over the rows of arrays.", "对数组各行运行 ONNX。";
@@ -51,7 +51,7 @@ texts! {
     own: "Own", "自有";
     own_hint: "Only devices of this account.", "仅限本账户的设备。";
     quote: "Quote", "报价";
-    quote_wait: "Choose a model and an input: the quote comes at once.", "选择模型和输入后立即报价。";
+    quote_wait: "Choose what to run and its input: the quote comes at once.", "选择运行内容和输入后立即报价。";
     checking: "Uploading and checking…", "正在上传并检查…";
     rows: "Rows", "行数";
     tiles: "Tiles", "分块";

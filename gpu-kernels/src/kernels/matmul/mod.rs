@@ -106,6 +106,11 @@ impl Params {
     }
 }
 
+/// The whole text, for whoever runs this kernel and no other.
+pub fn whole_shader(repr: Repr) -> String {
+    super::whole(&shader(repr))
+}
+
 pub fn shader(repr: Repr) -> String {
     let last = match repr {
         Repr::F32 => {

@@ -196,9 +196,12 @@ pub fn NewJobIsland(
     account: Option<Account>,
     /// The job whose files, name and class the order begins with.
     from: Option<Job>,
+    /// It begins with a kernel of one's own.
+    own_kernel: bool,
 ) -> impl IntoView {
     let t = text();
     let order = Order::new(account, from);
+    order.own_kernel.update(|own| *own |= own_kernel);
     Effect::new(move || order.upload(order.model));
     Effect::new(move || order.upload(order.input));
     Effect::new(move || order.upload(order.kernel.code));

@@ -1,0 +1,208 @@
+//! A script on a GPU: buffers and bind groups made once, then encoded run by run in submissions that
+//! keep to the device's budget.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Buffer, Script, ScriptStep};
+use crate::error::GpuError;
+use crate::gpu::Gpu;
+
+/// Most workgroups along one dimension of a dispatch.
+const GROUPS_MAX: u32 = 65_535;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScriptError {
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    #[error("the run was stopped between two submissions")]
+    Stopped,
+}
+
+/// Constants uploaded to one device, by the address of what their `Arc` keeps alive.
+#[derive(Default)]
+pub struct Weights(HashMap<usize, (Arc<[u32]>, wgpu::Buffer)>);
+
+/// A script with everything it needs on the device.
+pub struct Prepared {
+    inputs: Vec<wgpu::Buffer>,
+    staging: wgpu::Buffer,
+    outputs: Vec<(wgpu::Buffer, usize)>,
+    steps: Vec<Ready>,
+}
+
+struct Ready {
+    step: ScriptStep,
+    pipeline: wgpu::ComputePipeline,
+    bound: Vec<wgpu::Buffer>,
+    group: wgpu::BindGroup,
+}
+
+/// Bytes of `words` words, and never none: an empty buffer cannot be bound.
+fn bytes_of(words: u64) -> u64 {
+    4 * words.max(1)
+}
+
+fn at(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+impl Prepared {
+    /// Makes a script ready that was checked against its constants.
+    pub fn new(
+        gpu: &mut Gpu,
+        script: Script,
+        constants: &[Arc<[u32]>],
+        weights: &mut Weights,
+    ) -> Result<Self, GpuError> {
+        let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        let mut buffers = Vec::with_capacity(script.buffers.len());
+        for buffer in &script.buffers {
+            buffers.push(match buffer {
+                Buffer::Room(words) => {
+                    gpu.check_size("a tensor of this model", bytes_of(*words))?;
+                    gpu.buffer("room", bytes_of(*words), storage)
+                }
+                Buffer::Constant(number) => weights.upload(gpu, &constants[at(*number)], storage)?,
+            });
+        }
+        let pipelines: Vec<wgpu::ComputePipeline> =
+            script.shaders.iter().map(|shader| gpu.pipeline(&shader.label, &shader.wgsl)).collect();
+        let read_back = script.outputs.iter().map(|output| bytes_of(output.words)).sum();
+        let staging = gpu.buffer("staging", read_back, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
+        let steps = script
+            .steps
+            .into_iter()
+            .map(|step| {
+                let pipeline = pipelines[at(step.shader)].clone();
+                let bound: Vec<wgpu::Buffer> =
+                    step.inputs.iter().chain([&step.output]).map(|&number| buffers[at(number)].clone()).collect();
+                let group = bind(gpu, &pipeline, &step.params, &bound);
+                Ready { step, pipeline, bound, group }
+            })
+            .collect();
+        Ok(Self {
+            inputs: script.inputs.iter().map(|&number| buffers[at(number)].clone()).collect(),
+            outputs: script
+                .outputs
+                .iter()
+                .map(|output| (buffers[at(output.buffer)].clone(), usize::try_from(output.words).unwrap_or(usize::MAX)))
+                .collect(),
+            staging,
+            steps,
+        })
+    }
+
+    /// Runs once: the outputs' words in order. `pace` is awaited after each submission with the time
+    /// the device was busy; where it breaks, nothing more is submitted.
+    pub async fn run(
+        &self,
+        gpu: &mut Gpu,
+        inputs: &[&[u32]],
+        pace: &impl AsyncFn(Duration) -> ControlFlow<()>,
+    ) -> Result<Vec<Vec<u32>>, ScriptError> {
+        for (buffer, input) in self.inputs.iter().zip(inputs) {
+            gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(input));
+        }
+        let mut submission = Submission::new(gpu);
+        for ready in &self.steps {
+            let (mut done, units) = (0, ready.step.params[1]);
+            while done < units {
+                let room = gpu.budget.work().saturating_sub(submission.work);
+                if room == 0 {
+                    submission = submission.flush(gpu, pace).await?;
+                    continue;
+                }
+                // At least one workgroup goes: less cannot be dispatched.
+                let fit = u128::from(units) * u128::from(room) / u128::from(ready.step.work.max(1));
+                let take = u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, units - done);
+                let work = ready.step.work / u64::from(units) * u64::from(take);
+                if take == units {
+                    submission.dispatch(&ready.pipeline, units, &ready.group, work);
+                } else {
+                    let mut part = ready.step.params.clone();
+                    (part[0], part[1]) = (done, take);
+                    let group = bind(gpu, &ready.pipeline, &part, &ready.bound);
+                    submission.dispatch(&ready.pipeline, take, &group, work);
+                }
+                done += take;
+            }
+        }
+        let mut offset = 0;
+        for (buffer, words) in &self.outputs {
+            let size = bytes_of(u64::try_from(*words).unwrap_or(u64::MAX));
+            submission.encoder.copy_buffer_to_buffer(buffer, 0, &self.staging, offset, size);
+            offset += size;
+        }
+        submission.flush(gpu, pace).await?;
+        let words = gpu.read(&self.staging).await?;
+        let mut rest = &words[..];
+        let mut outputs = Vec::with_capacity(self.outputs.len());
+        for &(_, len) in &self.outputs {
+            let (own, after) = rest.split_at(len.max(1));
+            outputs.push(own[..len].to_vec());
+            rest = after;
+        }
+        Ok(outputs)
+    }
+}
+
+impl Weights {
+    fn upload(&mut self, gpu: &Gpu, words: &Arc<[u32]>, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer, GpuError> {
+        if let Some((_, buffer)) = self.0.get(&words.as_ptr().addr()) {
+            return Ok(buffer.clone());
+        }
+        let bytes = bytes_of(u64::try_from(words.len()).unwrap_or(u64::MAX / 4));
+        gpu.check_size("a constant of this model", bytes)?;
+        let buffer = gpu.buffer("weights", bytes, usage);
+        gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(words));
+        self.0.insert(words.as_ptr().addr(), (Arc::clone(words), buffer.clone()));
+        Ok(buffer)
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+fn bind(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, params: &[u32], bound: &[wgpu::Buffer]) -> wgpu::BindGroup {
+    let params = gpu.filled("params", bytemuck::cast_slice(params));
+    let layout = pipeline.get_bind_group_layout(0);
+    let entries: Vec<wgpu::BindGroupEntry<'_>> = (0u32..)
+        .zip(std::iter::once(&params).chain(bound))
+        .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+        .collect();
+    gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some("step"), layout: &layout, entries: &entries })
+}
+
+/// Commands that go to the device together.
+struct Submission {
+    encoder: wgpu::CommandEncoder,
+    work: u64,
+}
+
+impl Submission {
+    fn new(gpu: &Gpu) -> Self {
+        Self { encoder: gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default()), work: 0 }
+    }
+
+    fn dispatch(&mut self, pipeline: &wgpu::ComputePipeline, units: u32, group: &wgpu::BindGroup, work: u64) {
+        let x = units.min(GROUPS_MAX);
+        let mut pass = self.encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        pass.set_pipeline(pipeline);
+        pass.set_bind_group(0, group, &[]);
+        pass.dispatch_workgroups(x, units.div_ceil(x), 1);
+        self.work += work.max(1);
+    }
+
+    async fn flush(self, gpu: &mut Gpu, pace: &impl AsyncFn(Duration) -> ControlFlow<()>) -> Result<Self, ScriptError> {
+        let busy = gpu.submit(self.encoder).await?;
+        gpu.budget.learn(self.work, busy);
+        match pace(busy).await {
+            ControlFlow::Continue(()) => Ok(Self::new(gpu)),
+            ControlFlow::Break(()) => Err(ScriptError::Stopped),
+        }
+    }
+}
