@@ -12,6 +12,7 @@ use gpu_kernels::error::GpuError;
 use gpu_kernels::graph::ModelError;
 use gpu_kernels::graph::forward::RunError;
 use gpu_kernels::measure::Measured;
+use gpu_kernels::script::run::ScriptError;
 use gpu_kernels::wgsl::Fault;
 use gpu_kernels::wgsl::run::MapError;
 use wire::explorer::Sample;
@@ -20,7 +21,7 @@ use wire::{BlobHash, JobId, LeaseGrant, Receipt, Signature, TileHash, merkle};
 
 use crate::identity::Identity;
 use crate::programs::recompute::{Drawn, recompute};
-use crate::programs::{Bench, Fetched, fetch, input_bytes, shared_part};
+use crate::programs::{Bench, Came, fetch, input_bytes, shared_part};
 use crate::{device, link};
 
 use crate::device::MaybeSend;
@@ -53,6 +54,8 @@ pub enum RunFailure {
     Run(#[from] RunError),
     #[error(transparent)]
     Map(#[from] MapError),
+    #[error("the plan cannot be used: {0}")]
+    Plan(String),
     #[error("the kernel cannot run here: {0}")]
     Kernel(String),
     #[error(transparent)]
@@ -65,6 +68,12 @@ pub enum RunFailure {
     Abandoned,
     #[error("the model made room for others before it ran")]
     Evicted,
+}
+
+impl From<ScriptError> for RunFailure {
+    fn from(error: ScriptError) -> Self {
+        Self::Run(error.into())
+    }
 }
 
 impl RunFailure {
@@ -143,11 +152,12 @@ impl Engine {
             return Err(RunFailure::Input { expected, found: input.len() });
         }
         let (task, shared) = (grant.task.clone(), shared_part(&grant.task, &input).to_vec());
-        let ready = self.bench.with(async move |bench: &mut Bench| bench.has(&task, &shared)).await;
-        let fetched = if ready { Fetched::Nothing } else { fetch(http, &grant.task, path).await? };
+        let rows = [grant.rows, grant.tile_rows];
+        let wanted = self.bench.with(async move |bench: &mut Bench| bench.wants(&task, &shared, rows)).await;
+        let came = fetch(http, &grant.task, wanted, path).await?;
 
         let (grant_copy, wanted) = (grant.clone(), pace.clone());
-        let run = async move |bench: &mut Bench| compute_rows(bench, &grant_copy, fetched, &input, &wanted).await;
+        let run = async move |bench: &mut Bench| compute_rows(bench, &grant_copy, came, &input, &wanted).await;
         let (output, busy) = self.bench.with(run).await?;
         if pace.is_abandoned() {
             return Err(RunFailure::Abandoned);
@@ -171,9 +181,13 @@ impl Engine {
         let sample: Sample = serde_json::from_slice(&drawn).map_err(|error| RunFailure::Sample(error.to_string()))?;
         let path =
             |part: &str| format!("/v1/public/jobs/{}/sample/{part}?tile={}", sample.statement.receipt.job, sample.tile);
+        let input = http.get(&path("input")).await?;
+        let (task, shared) = (sample.task.clone(), shared_part(&sample.task, &input).to_vec());
+        let rows = [sample.rows; 2];
+        let wanted = self.bench.with(async move |bench: &mut Bench| bench.wants(&task, &shared, rows)).await;
         let drawn = Drawn {
-            program: fetch(http, &sample.task, path).await?,
-            input: http.get(&path("input")).await?,
+            program: fetch(http, &sample.task, wanted, path).await?,
+            input,
             output: http.get(&path("output")).await?,
             sample,
         };
@@ -205,7 +219,7 @@ impl Engine {
 async fn compute_rows(
     bench: &mut Bench,
     grant: &LeaseGrant,
-    fetched: Fetched,
+    came: Came,
     input: &[u8],
     pace: &Pace,
 ) -> Result<(Vec<u8>, Duration), RunFailure> {
@@ -217,6 +231,6 @@ async fn compute_rows(
         busy.set(busy.get() + took);
         pace.rest(took).await
     };
-    let output = bench.run(&grant.task, fetched, grant.rows, grant.tile_rows, input, paced).await?;
+    let output = bench.run(&grant.task, came, [grant.rows, grant.tile_rows], input, paced).await?;
     Ok((output, busy.get()))
 }

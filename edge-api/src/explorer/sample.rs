@@ -20,7 +20,7 @@ use crate::error::{ApiResult, invalid, not_found};
 use crate::jobs::store::from_json;
 use crate::json::{At, Params};
 use crate::random;
-use crate::scheduling::{JobFacts, leases};
+use crate::scheduling::{JobFacts, leases, plans};
 
 const BINARY: [(&str, &str); 2] =
     [("content-type", "application/octet-stream"), ("cache-control", "public, max-age=60")];
@@ -28,6 +28,12 @@ const BINARY: [(&str, &str); 2] =
 #[derive(Debug, Deserialize)]
 pub struct TileParams {
     tile: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct SamplePlanParams {
+    tile: Option<u64>,
+    rows: u64,
 }
 
 /// A tile with its rows' places.
@@ -137,10 +143,39 @@ pub async fn sample_kernel(
 ) -> ApiResult<Json<GatedKernel>> {
     app.limits.check_sample(from.ip())?;
     let facts = find_facts(&mut *app.db.read().await?, job).await?;
-    let Task::Map { kernel, record_bytes, out_bytes, fuel, .. } = facts.task else {
-        return Err(not_found("kernel"));
-    };
-    Ok(Json(leases::gated(&app, kernel, [record_bytes, out_bytes, fuel]).await?))
+    Ok(Json(leases::gated(&app, &facts.task).await?))
+}
+
+/// A plan for one tile of a published job, or for `rows` rows of it.
+async fn pack(app: &App, job: JobId, params: &SamplePlanParams) -> ApiResult<plans::Packed> {
+    let place = Place::find(app, job, params.tile).await?;
+    let rows = place.facts.rows_of(place.tile, 1);
+    let of_rows = place.facts.task.inputs().iter().filter(|field| !field.shared).count();
+    let shared = place.facts.input_parts(place.tile, 1).into_iter().skip(of_rows).collect();
+    let most = rows.end - rows.start;
+    plans::pack(app, &place.facts.task, shared, params.rows, most).await
+}
+
+/// Fetch the plan of one tile of a published job
+pub async fn sample_plan(
+    State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    At(job): At<JobId>,
+    Params(params): Params<SamplePlanParams>,
+) -> ApiResult<Response> {
+    app.limits.check_sample(from.ip())?;
+    Ok((BINARY, pack(&app, job, &params).await?.plan()?).into_response())
+}
+
+/// Fetch the constants of the plan of one tile of a published job
+pub async fn sample_weights(
+    State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    At(job): At<JobId>,
+    Params(params): Params<SamplePlanParams>,
+) -> ApiResult<Response> {
+    app.limits.check_sample(from.ip())?;
+    Ok((BINARY, Body::from_stream(pack(&app, job, &params).await?.weights())).into_response())
 }
 
 /// Fetch the parameters of a published job's kernel

@@ -20,39 +20,42 @@ use wire::{BlobHash, ErrorCode, GatedKernel, LeaseId, Micros, Task};
 
 use super::JobFacts;
 use super::core::Lease;
+use super::plans::{self, PlanParams};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, Refusal, not_found};
 use crate::jobs::kernel;
+use crate::json::Params;
 
 /// What a lease opens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pass {
     pub lease: LeaseId,
-    code: BlobHash,
-    params: Option<BlobHash>,
-    /// What a kernel was promised; nothing for a model.
-    contract: Option<[u32; 3]>,
+    task: Task,
+    rows: u64,
     input: Vec<(BlobHash, Range<u64>)>,
-    output_bytes: u64,
     deadline: Micros,
 }
 
 impl Pass {
     pub fn new(job: &JobFacts, lease: &Lease) -> Self {
         let rows = job.rows_of(lease.first_tile, lease.tiles);
-        let (contract, params) = match job.task {
-            Task::Infer { .. } => (None, None),
-            Task::Map { record_bytes, out_bytes, fuel, params, .. } => (Some([record_bytes, out_bytes, fuel]), params),
-        };
         Self {
             lease: lease.id,
-            code: job.task.code(),
-            params,
-            contract,
+            task: job.task.clone(),
+            rows: rows.end - rows.start,
             input: job.input_parts(lease.first_tile, lease.tiles),
-            output_bytes: (rows.end - rows.start) * job.task.out_bytes(),
             deadline: lease.deadline,
         }
+    }
+
+    /// What all rows share: the last of the input's parts.
+    fn shared(&self) -> Vec<(BlobHash, Range<u64>)> {
+        let of_rows = self.task.inputs().iter().filter(|field| !field.shared).count();
+        self.input.iter().skip(of_rows).cloned().collect()
+    }
+
+    fn output_bytes(&self) -> u64 {
+        self.rows.saturating_mul(self.task.out_bytes())
     }
 
     pub fn seal(&self, secret: &[u8; 32]) -> String {
@@ -90,19 +93,20 @@ const BINARY: [(&str, &str); 2] =
 /// A model as ONNX, a kernel as WGSL, as the customer sent it.
 pub async fn lease_code(State(app): State<App>, Path(pass): Path<String>) -> ApiResult<Response> {
     let pass = open(&app, &pass)?;
-    Ok((BINARY, Body::from_stream(app.blobs.stream(pass.code).await?)).into_response())
+    Ok((BINARY, Body::from_stream(app.blobs.stream(pass.task.code()).await?)).into_response())
 }
 
 /// Fetch the kernel of a lease as the gate emits it
 pub async fn lease_kernel(State(app): State<App>, Path(pass): Path<String>) -> ApiResult<Json<GatedKernel>> {
     let pass = open(&app, &pass)?;
-    let contract = pass.contract.ok_or_else(|| not_found("kernel"))?;
-    Ok(Json(gated(&app, pass.code, contract).await?))
+    Ok(Json(gated(&app, &pass.task).await?))
 }
 
-/// The kernel at `code` through the gate: `[record_bytes, out_bytes, fuel]` is what its job promised.
-pub async fn gated(app: &App, code: BlobHash, contract: [u32; 3]) -> Result<GatedKernel, ApiError> {
-    let [record_bytes, out_bytes, fuel] = contract;
+/// A task's kernel through the gate.
+pub async fn gated(app: &App, task: &Task) -> Result<GatedKernel, ApiError> {
+    let Task::Map { kernel: code, record_bytes, out_bytes, fuel, .. } = *task else {
+        return Err(not_found("kernel"));
+    };
     let text = String::from_utf8(app.blobs.read(code).await?.to_vec()).map_err(anyhow::Error::from)?;
     let passed = kernel::pass(&text, Contract { record_bytes, out_bytes, fuel }).await?;
     let kernel = passed.kernel;
@@ -115,10 +119,36 @@ pub async fn gated(app: &App, code: BlobHash, contract: [u32; 3]) -> Result<Gate
     })
 }
 
+/// Fetch the plan of a lease's model for so many rows
+///
+/// For tabs: what to run over which buffers, in postcard's format.
+pub async fn lease_plan(
+    State(app): State<App>,
+    Path(pass): Path<String>,
+    Params(params): Params<PlanParams>,
+) -> ApiResult<Response> {
+    let pass = open(&app, &pass)?;
+    let packed = plans::pack(&app, &pass.task, pass.shared(), params.rows, pass.rows).await?;
+    Ok((BINARY, packed.plan()?).into_response())
+}
+
+/// Fetch the constants of a lease's plan
+///
+/// Those that the plan names by hash, one after another, as 32-bit words.
+pub async fn lease_weights(
+    State(app): State<App>,
+    Path(pass): Path<String>,
+    Params(params): Params<PlanParams>,
+) -> ApiResult<Response> {
+    let pass = open(&app, &pass)?;
+    let packed = plans::pack(&app, &pass.task, pass.shared(), params.rows, pass.rows).await?;
+    Ok((BINARY, Body::from_stream(packed.weights())).into_response())
+}
+
 /// Fetch the parameters of a lease's kernel
 pub async fn lease_params(State(app): State<App>, Path(pass): Path<String>) -> ApiResult<Response> {
     let pass = open(&app, &pass)?;
-    let params = pass.params.ok_or_else(|| not_found("parameters"))?;
+    let Task::Map { params: Some(params), .. } = pass.task else { return Err(not_found("parameters")) };
     Ok((BINARY, app.blobs.read(params).await?).into_response())
 }
 
@@ -152,10 +182,10 @@ pub async fn lease_output(
 ) -> ApiResult<(StatusCode, axum::Json<wire::Blob>)> {
     let pass = open(&app, &pass)?;
     let wrong = || {
-        let message = format!("the output of this lease has {} bytes", pass.output_bytes);
+        let message = format!("the output of this lease has {} bytes", pass.output_bytes());
         Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::OutputSize, message)
     };
-    let limit = usize::try_from(pass.output_bytes).unwrap_or(usize::MAX);
+    let limit = usize::try_from(pass.output_bytes()).unwrap_or(usize::MAX);
     let bytes = axum::body::to_bytes(body, limit).await.map_err(|_too_long_or_broken| wrong())?;
     if bytes.len() != limit {
         return Err(wrong().into());
@@ -171,11 +201,9 @@ mod tests {
     fn pass() -> Pass {
         Pass {
             lease: LeaseId([3; 16]),
-            code: BlobHash([1; 32]),
-            params: None,
-            contract: None,
+            task: Task::Infer { model: BlobHash([1; 32]), inputs: Vec::new(), outputs: Vec::new() },
+            rows: 7,
             input: vec![(BlobHash([2; 32]), 128..256)],
-            output_bytes: 40,
             deadline: 1000,
         }
     }

@@ -8,6 +8,7 @@ pub mod core;
 pub mod fault;
 pub mod leases;
 pub mod link;
+pub mod plans;
 pub mod settle;
 pub mod store;
 pub mod verify;

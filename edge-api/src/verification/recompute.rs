@@ -72,17 +72,12 @@ pub fn check_tile(
     let rows = work.tile(tile);
     let rows = usize::try_from(rows.end - rows.start)?;
     let Task::Infer { inputs, outputs, .. } = &work.task else { anyhow::bail!("only a model runs on the CPU") };
-    let (fed, shared): (Vec<_>, Vec<_>) = inputs.iter().partition(|field| !field.shared);
-    let of_rows = parts(fed.iter().copied());
+    let of_rows = parts(inputs.iter().filter(|field| !field.shared));
     let row_bytes = rows * of_rows.iter().map(Part::bytes).sum::<usize>();
     anyhow::ensure!(row_bytes <= input.len(), "a tile's input is cut short");
     let (row_values, shared_values) = input.split_at(row_bytes);
-    let words = |bytes: &[u8], rows: usize, parts: &[Part]| -> anyhow::Result<Vec<Vec<u32>>> {
-        Ok(split(bytes, rows, parts).ok_or_else(|| anyhow::anyhow!("an input has another size"))??)
-    };
-    let row_words = words(row_values, rows, &of_rows)?;
-    let shared_words = words(shared_values, 1, &parts(shared.iter().copied()))?;
-    let feeds = feeds(inputs, shared_words)?;
+    let row_words = split(row_values, rows, &of_rows).ok_or_else(|| anyhow::anyhow!("an input has another size"))??;
+    let feeds = shared_feeds(inputs, shared_values)?;
     let plan = graph.plan(rows, &feeds)?;
     let fed: Vec<&[u32]> = row_words.iter().map(Vec::as_slice).collect();
     // Through the file's types and back, so that a float16 is compared as one.
@@ -96,16 +91,18 @@ pub fn check_tile(
     Ok(if same { Ok(()) } else { Err(Mismatch::Values) })
 }
 
-/// What the planner is told: rows of a shape, or a shared input's values.
-fn feeds(inputs: &[Field], shared: Vec<Vec<u32>>) -> anyhow::Result<Vec<Feed>> {
-    let mut shared = shared.into_iter();
+/// What the planner is told: rows of a shape, or a shared input's values, which `shared` holds one
+/// after another.
+pub fn shared_feeds(inputs: &[Field], shared: &[u8]) -> anyhow::Result<Vec<Feed>> {
+    let whole = parts(inputs.iter().filter(|field| field.shared));
+    let words = split(shared, 1, &whole).ok_or_else(|| anyhow::anyhow!("a shared input has another size"))??;
+    let mut words = words.into_iter();
     let feed = |field: &Field| -> anyhow::Result<Feed> {
         let shape = field.shape.iter().map(|&size| usize::try_from(size)).collect::<Result<Vec<_>, _>>()?;
         if !field.shared {
             return Ok(Feed::Rows(shape));
         }
-        let words = shared.next().unwrap_or_default().into();
-        Ok(Feed::Known(Tensor { dtype: dtype(field), shape, words }))
+        Ok(Feed::Known(Tensor { dtype: dtype(field), shape, words: words.next().unwrap_or_default().into() }))
     };
     inputs.iter().map(feed).collect()
 }

@@ -7,7 +7,7 @@ use edge_api::routes::routes;
 use crate::app::TestApp;
 
 /// Who may do what: the status for nobody, a stranger, and the owner.
-const ACCESS: [(&str, &str, [u16; 3]); 46] = [
+const ACCESS: [(&str, &str, [u16; 3]); 50] = [
     ("POST", "/v1/accounts", [400, 400, 400]),
     ("GET", "/v1/account", [401, 200, 200]),
     ("POST", "/v1/sessions", [401, 201, 201]),
@@ -41,6 +41,8 @@ const ACCESS: [(&str, &str, [u16; 3]); 46] = [
     ("GET", "/v1/public/jobs/{id}/sample/code", [404, 404, 404]),
     ("GET", "/v1/public/jobs/{id}/sample/kernel", [404, 404, 404]),
     ("GET", "/v1/public/jobs/{id}/sample/params", [404, 404, 404]),
+    ("GET", "/v1/public/jobs/{id}/sample/plan", [422, 422, 422]),
+    ("GET", "/v1/public/jobs/{id}/sample/weights", [422, 422, 422]),
     ("GET", "/v1/public/jobs/{id}/sample/input", [404, 404, 404]),
     ("GET", "/v1/public/jobs/{id}/sample/output", [404, 404, 404]),
     ("GET", "/v1/public/receipts", [200, 200, 200]),
@@ -50,6 +52,8 @@ const ACCESS: [(&str, &str, [u16; 3]); 46] = [
     ("GET", "/v1/leases/{pass}/code", [404, 404, 404]),
     ("GET", "/v1/leases/{pass}/kernel", [404, 404, 404]),
     ("GET", "/v1/leases/{pass}/params", [404, 404, 404]),
+    ("GET", "/v1/leases/{pass}/plan", [422, 422, 422]),
+    ("GET", "/v1/leases/{pass}/weights", [422, 422, 422]),
     ("GET", "/v1/leases/{pass}/input", [404, 404, 404]),
     ("PUT", "/v1/leases/{pass}/output", [404, 404, 404]),
     ("GET", "/v1/openapi.json", [200, 200, 200]),

@@ -4,6 +4,8 @@
 
 #[cfg(feature = "wgpu")]
 pub mod run;
+#[cfg(feature = "wgpu")]
+pub mod session;
 
 use std::sync::Arc;
 

@@ -81,8 +81,7 @@ impl Map {
         &mut self,
         device: &mut Device,
         task: &Task,
-        rows: u64,
-        tile_rows: u64,
+        [rows, tile_rows]: [u64; 2],
         input: &[u8],
         pace: impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<u8>, RunFailure> {

@@ -22,9 +22,16 @@ pub struct Bench {
 }
 
 /// What of a task has to be fetched before it can run.
-pub enum Fetched {
+pub enum Wanted {
     Nothing,
-    Model(Vec<u8>),
+    Model(infer::Wanted),
+    Kernel,
+}
+
+/// And what came.
+pub enum Came {
+    Nothing,
+    Model(infer::Came),
     Kernel(Box<map::Code>),
 }
 
@@ -33,32 +40,36 @@ impl Bench {
         Self { device, infer: Infer::default(), map: Map::default() }
     }
 
-    /// Whether the task's program stands ready for such shared inputs.
-    pub fn has(&self, task: &Task, shared: &[u8]) -> bool {
+    /// What is missing for so many rows, in tiles of so many.
+    pub fn wants(&self, task: &Task, shared: &[u8], rows: [u64; 2]) -> Wanted {
         match task {
-            Task::Infer { .. } => self.infer.has(task, shared),
-            Task::Map { .. } => self.map.has(task),
+            Task::Infer { .. } => {
+                self.infer.wants(&self.device, task, shared, rows).map_or(Wanted::Nothing, Wanted::Model)
+            }
+            Task::Map { .. } if self.map.has(task) => Wanted::Nothing,
+            Task::Map { .. } => Wanted::Kernel,
         }
     }
 
-    /// Computes rows. `input` holds the rows of each input, then what all rows share.
+    /// Computes rows, in tiles of so many. `input` holds the rows of each input, then what all share.
     pub async fn run(
         &mut self,
         task: &Task,
-        fetched: Fetched,
-        rows: u64,
-        tile_rows: u64,
+        came: Came,
+        rows: [u64; 2],
         input: &[u8],
         pace: impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<u8>, RunFailure> {
-        match fetched {
-            Fetched::Nothing => {}
-            Fetched::Model(bytes) => self.infer.prepare(task, shared_part(task, input), &bytes)?,
-            Fetched::Kernel(code) => self.map.prepare(&self.device, task, *code).await?,
+        match came {
+            Came::Nothing => {}
+            Came::Model(came) => {
+                self.infer.prepare(&mut self.device, task, shared_part(task, input), came).await?;
+            }
+            Came::Kernel(code) => self.map.prepare(&self.device, task, *code).await?,
         }
         match task {
             Task::Infer { .. } => self.infer.run(&mut self.device, task, rows, input, pace).await,
-            Task::Map { .. } => self.map.run(&mut self.device, task, rows, tile_rows, input, pace).await,
+            Task::Map { .. } => self.map.run(&mut self.device, task, rows, input, pace).await,
         }
     }
 }
@@ -75,10 +86,16 @@ pub fn shared_part<'a>(task: &Task, input: &'a [u8]) -> &'a [u8] {
     &input[input.len().saturating_sub(shared)..]
 }
 
-/// Fetches a task's program. `path` tells where a part of it lies.
-pub async fn fetch(http: &impl Transfer, task: &Task, path: impl Fn(&str) -> String) -> Result<Fetched, RunFailure> {
-    Ok(match task {
-        Task::Infer { .. } => Fetched::Model(http.get(&path("code")).await?),
-        Task::Map { .. } => Fetched::Kernel(Box::new(map::fetch(http, task, path).await?)),
+/// Fetches what is wanted. `path` tells where a part of it lies.
+pub async fn fetch(
+    http: &impl Transfer,
+    task: &Task,
+    wanted: Wanted,
+    path: impl Fn(&str) -> String,
+) -> Result<Came, RunFailure> {
+    Ok(match wanted {
+        Wanted::Nothing => Came::Nothing,
+        Wanted::Model(wanted) => Came::Model(infer::fetch(http, wanted, &path).await?),
+        Wanted::Kernel => Came::Kernel(Box::new(map::fetch(http, task, path).await?)),
     })
 }

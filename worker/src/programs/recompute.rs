@@ -12,7 +12,7 @@ use wire::lend::Recomputed;
 use wire::{Check, Task, TileHash, merkle};
 
 use super::infer::parts;
-use super::{Bench, Fetched};
+use super::{Bench, Came};
 use crate::run::RunFailure;
 
 /// Values shown of each side.
@@ -21,7 +21,7 @@ const SHOWN: usize = 64;
 /// A sample with the bytes it names.
 pub struct Drawn {
     pub sample: Sample,
-    pub program: Fetched,
+    pub program: Came,
     pub input: Vec<u8>,
     /// What the device answered.
     pub output: Vec<u8>,
@@ -35,7 +35,7 @@ pub async fn recompute(bench: &mut Bench, drawn: Drawn) -> Result<Recomputed, Ru
         busy.set(busy.get() + took);
         ControlFlow::Continue(())
     };
-    let here = bench.run(&sample.task, program, sample.rows, sample.rows, &input, count).await?;
+    let here = bench.run(&sample.task, program, [sample.rows; 2], &input, count).await?;
     let found = compare(&sample.task, sample.check, &output, &here);
     Ok(Recomputed {
         tile: sample.tile,

@@ -1,17 +1,17 @@
-//! A model over rows. Models stay ready on the device while their job's leases come in.
+//! A model planned here: a native device takes the customer's own file, and no plan of anybody else's.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use gpu_kernels::device::Device;
-use gpu_kernels::dtype::DType;
 use gpu_kernels::graph::forward::Session;
 use gpu_kernels::graph::{Feed, Graph, Tensor};
 use gpu_kernels::records::{Part, interleave, split};
-use wire::{BlobHash, Field, Task};
+use wire::{Field, Task};
 
-use super::input_bytes;
-use crate::run::RunFailure;
+use super::{Key, dtype, key, parts};
+use crate::programs::{input_bytes, shared_part};
+use crate::run::{RunFailure, Transfer};
 
 /// Models kept ready; the one used longest ago goes first.
 const READY_MAX: usize = 4;
@@ -21,23 +21,33 @@ pub struct Infer {
     ready: Vec<(Key, Session)>,
 }
 
-/// The task, which names the model and the shapes, and the hash of what all rows share.
-type Key = (Task, BlobHash);
+/// What has to be fetched before rows can run.
+pub struct Wanted;
 
-fn key(task: &Task, shared: &[u8]) -> Key {
-    (task.clone(), BlobHash(*blake3::hash(shared).as_bytes()))
+/// And what came.
+pub struct Came(Vec<u8>);
+
+pub async fn fetch(http: &impl Transfer, _wanted: Wanted, path: &impl Fn(&str) -> String) -> Result<Came, RunFailure> {
+    Ok(Came(http.get(&path("code")).await?))
 }
 
 impl Infer {
-    pub fn has(&self, task: &Task, shared: &[u8]) -> bool {
+    pub fn wants(&self, _device: &Device, task: &Task, shared: &[u8], _rows: [u64; 2]) -> Option<Wanted> {
         let wanted = key(task, shared);
-        self.ready.iter().any(|(kept, _)| *kept == wanted)
+        (!self.ready.iter().any(|(kept, _)| *kept == wanted)).then_some(Wanted)
     }
 
     /// Makes a model ready for rows of one shape.
-    pub fn prepare(&mut self, task: &Task, shared: &[u8], model: &[u8]) -> Result<(), RunFailure> {
+    pub async fn prepare(
+        &mut self,
+        _device: &mut Device,
+        task: &Task,
+        shared: &[u8],
+        came: Came,
+    ) -> Result<(), RunFailure> {
+        let Came(model) = came;
         let Task::Infer { inputs, .. } = task else { return Err(RunFailure::Evicted) };
-        let session = Session::new(Graph::parse(model)?, feeds(inputs, shared)?).map_err(RunFailure::from)?;
+        let session = Session::new(Graph::parse(&model)?, feeds(inputs, shared)?).map_err(RunFailure::from)?;
         if self.ready.len() >= READY_MAX {
             self.ready.remove(0);
         }
@@ -50,12 +60,12 @@ impl Infer {
         &mut self,
         device: &mut Device,
         task: &Task,
-        rows: u64,
+        [rows, _tile_rows]: [u64; 2],
         input: &[u8],
         pace: impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<u8>, RunFailure> {
         let Task::Infer { inputs, outputs, .. } = task else { return Err(RunFailure::Evicted) };
-        let shared = super::shared_part(task, input);
+        let shared = shared_part(task, input);
         let wanted = key(task, shared);
         let place = self.ready.iter().position(|(kept, _)| *kept == wanted).ok_or(RunFailure::Evicted)?;
         let entry = self.ready.remove(place);
@@ -71,16 +81,6 @@ impl Infer {
         let answers = session.run(device, rows, &fed, pace).await?;
         Ok(interleave(rows, &parts(outputs.iter()), &answers))
     }
-}
-
-fn dtype(field: &Field) -> DType {
-    DType::from_name(field.dtype.name()).expect("every type of the wire should be one of the kernels'")
-}
-
-/// The arrays of a row.
-pub fn parts<'a>(fields: impl Iterator<Item = &'a Field>) -> Vec<Part> {
-    let len = |field: &Field| usize::try_from(field.bytes() / field.dtype.bytes()).unwrap_or(usize::MAX);
-    fields.map(|field| Part { dtype: dtype(field), len: len(field) }).collect()
 }
 
 fn feeds(inputs: &[Field], shared: &[u8]) -> Result<Vec<Feed>, RunFailure> {

@@ -1,0 +1,149 @@
+//! Scripts for several batch sizes of one model, and rows cut into such batches.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::run::{Prepared, ScriptError, Weights};
+use super::{Dangling, Package, Packed};
+use crate::gpu::Gpu;
+
+/// Device memory that one run may take, weights included.
+const RUN_BYTES_MAX: u64 = 256 << 20;
+/// Tiles that go at once at most: more of them only make the next pace later.
+const TILES_AT_ONCE: u64 = 64;
+
+/// A model that was planned elsewhere.
+#[derive(Default)]
+pub struct ScriptSession {
+    prepared: HashMap<u64, Prepared>,
+    weights: Weights,
+    constants: HashMap<[u8; 32], Arc<[u32]>>,
+    /// What one tile takes, in bytes, and its largest buffer.
+    unit: Option<[u64; 2]>,
+}
+
+/// What has to be fetched before rows can run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// Batch sizes without a script.
+    pub batches: BTreeSet<u64>,
+    /// Constants that are there.
+    pub known: BTreeSet<[u8; 32]>,
+}
+
+/// The batches that `rows` are run in: tiles of `unit` rows, as many at once as a power of two up to
+/// `most`, and what is left.
+pub fn batches(rows: u64, unit: u64, most: u64) -> Vec<u64> {
+    let (mut left, unit, mut batches) = (rows, unit.max(1), Vec::new());
+    while left > 0 {
+        let tiles = (left / unit).min(most.max(1));
+        let batch = if tiles == 0 { left } else { unit << tiles.ilog2() };
+        batches.push(batch);
+        left -= batch;
+    }
+    batches
+}
+
+/// Tiles that may go at once, where one takes so many bytes and has such a largest buffer.
+pub fn tiles_at_once([bytes, buffer_bytes]: [u64; 2], buffer_bytes_max: u64) -> u64 {
+    (RUN_BYTES_MAX / bytes.max(1)).min(buffer_bytes_max / buffer_bytes.max(1)).clamp(1, TILES_AT_ONCE)
+}
+
+impl ScriptSession {
+    /// What is missing for `rows` rows of a job whose tiles have `tile_rows`. Until a tile's own script
+    /// is there, nothing more is asked for.
+    pub fn missing(&self, rows: u64, tile_rows: u64, buffer_bytes_max: u64) -> Missing {
+        let known = self.constants.keys().copied().collect();
+        let unit = tile_rows.min(rows);
+        let wanted = match self.unit {
+            Some(unit_bytes) => batches(rows, tile_rows, tiles_at_once(unit_bytes, buffer_bytes_max)),
+            None => vec![unit],
+        };
+        let batches = wanted.into_iter().filter(|batch| !self.prepared.contains_key(batch)).collect();
+        Missing { batches, known }
+    }
+
+    /// Makes a script ready for batches of `rows`. `stored` are constants that came beside it.
+    pub async fn add(
+        &mut self,
+        gpu: &mut Gpu,
+        rows: u64,
+        package: Package,
+        stored: Vec<([u8; 32], Arc<[u32]>)>,
+    ) -> Result<Result<(), Dangling>, ScriptError> {
+        self.constants.extend(stored);
+        let mut constants = Vec::with_capacity(package.constants.len());
+        for packed in package.constants {
+            constants.push(match packed {
+                Packed::Words(words) => words.into(),
+                Packed::Stored { hash, .. } => match self.constants.get(&hash) {
+                    Some(words) => Arc::clone(words),
+                    None => return Ok(Err(Dangling)),
+                },
+            });
+        }
+        if let Err(dangling) = package.script.check(constants.len()) {
+            return Ok(Err(dangling));
+        }
+        let scopes = gpu.scopes();
+        let prepared = Prepared::new(gpu, package.script, &constants, &mut self.weights);
+        gpu.close(scopes).await?;
+        self.prepared.insert(rows, prepared?);
+        self.unit.get_or_insert([package.bytes, package.buffer_bytes]);
+        Ok(Ok(()))
+    }
+
+    /// Computes `rows` rows for which nothing is missing: the outputs' words in order. `lens` are the
+    /// values of a row of each input.
+    pub async fn run(
+        &mut self,
+        gpu: &mut Gpu,
+        rows: u64,
+        tile_rows: u64,
+        inputs: &[(&[u32], usize)],
+        pace: impl AsyncFn(Duration) -> ControlFlow<()>,
+    ) -> Result<Option<Vec<Vec<u32>>>, ScriptError> {
+        let Some(unit) = self.unit else { return Ok(None) };
+        let most = tiles_at_once(unit, gpu.info.buffer_bytes_max);
+        let mut outputs: Vec<Vec<u32>> = Vec::new();
+        let mut first = 0;
+        for batch in batches(rows, tile_rows, most) {
+            let Some(prepared) = self.prepared.get(&batch) else { return Ok(None) };
+            let batch = usize::try_from(batch).unwrap_or(usize::MAX);
+            let parts: Vec<&[u32]> =
+                inputs.iter().map(|(words, len)| &words[first * len..(first + batch) * len]).collect();
+            let scopes = gpu.scopes();
+            let ran = prepared.run(gpu, &parts, &pace).await;
+            let closed = gpu.close(scopes).await;
+            if closed.is_err() || ran.as_ref().is_err_and(|error| *error != ScriptError::Stopped) {
+                // What was built under an error may be broken: it is fetched anew.
+                *self = Self::default();
+            }
+            closed?;
+            let found = ran?;
+            outputs.resize_with(found.len(), Vec::new);
+            outputs.iter_mut().zip(found).for_each(|(output, found)| output.extend(found));
+            first += batch;
+        }
+        Ok(Some(outputs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_go_in_powers_of_two_of_a_tile_and_a_rest() {
+        assert_eq!(batches(100, 8, 64), [64, 32, 4]);
+        assert_eq!(batches(100, 8, 2), [16, 16, 16, 16, 16, 16, 4]);
+        assert_eq!(batches(3, 8, 64), [3]);
+        assert_eq!(batches(8, 8, 64), [8]);
+        assert_eq!(batches(0, 8, 64), Vec::<u64>::new());
+        for rows in 1..200 {
+            assert_eq!(batches(rows, 7, 16).iter().sum::<u64>(), rows);
+        }
+    }
+}

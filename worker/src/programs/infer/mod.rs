@@ -1,0 +1,32 @@
+//! A model over rows. Models stay ready on the device while their job's leases come in.
+
+#[cfg(not(target_arch = "wasm32"))]
+mod native;
+#[cfg(target_arch = "wasm32")]
+mod tab;
+
+use gpu_kernels::dtype::DType;
+use gpu_kernels::records::Part;
+use wire::{BlobHash, Field, Task};
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use self::native::{Came, Infer, Wanted, fetch};
+#[cfg(target_arch = "wasm32")]
+pub use self::tab::{Came, Infer, Wanted, fetch};
+
+/// The task, which names the model and the shapes, and the hash of what all rows share.
+type Key = (Task, BlobHash);
+
+fn key(task: &Task, shared: &[u8]) -> Key {
+    (task.clone(), BlobHash(*blake3::hash(shared).as_bytes()))
+}
+
+fn dtype(field: &Field) -> DType {
+    DType::from_name(field.dtype.name()).expect("every type of the wire should be one of the kernels'")
+}
+
+/// The arrays of a row.
+pub fn parts<'a>(fields: impl Iterator<Item = &'a Field>) -> Vec<Part> {
+    let len = |field: &Field| usize::try_from(field.bytes() / field.dtype.bytes()).unwrap_or(usize::MAX);
+    fields.map(|field| Part { dtype: dtype(field), len: len(field) }).collect()
+}

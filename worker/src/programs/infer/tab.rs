@@ -1,0 +1,167 @@
+//! A model that the server planned: a tab runs the plan and is spared the planner. What it takes from
+//! there it takes on trust, as it takes its own program.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gpu_kernels::device::Device;
+use gpu_kernels::records::{interleave, split};
+use gpu_kernels::script::session::{Missing, ScriptSession, batches, tiles_at_once};
+use gpu_kernels::script::{Package, Packed};
+use wire::Task;
+
+use super::{Key, key, parts};
+use crate::programs::{input_bytes, shared_part};
+use crate::run::{RunFailure, Transfer};
+
+/// Models kept ready; the one used longest ago goes first.
+const READY_MAX: usize = 4;
+
+#[derive(Default)]
+pub struct Infer {
+    ready: Vec<(Key, ScriptSession)>,
+}
+
+/// What has to be fetched before rows can run.
+pub struct Wanted {
+    missing: Missing,
+    rows: u64,
+    tile_rows: u64,
+    buffer_bytes_max: u64,
+}
+
+/// A plan with its batch size, and the constants that came beside it.
+type Plan = (u64, Package, Vec<([u8; 32], Arc<[u32]>)>);
+
+/// And what came.
+pub struct Came(Vec<Plan>);
+
+pub async fn fetch(http: &impl Transfer, wanted: Wanted, path: &impl Fn(&str) -> String) -> Result<Came, RunFailure> {
+    let Wanted { mut missing, rows, tile_rows, buffer_bytes_max } = wanted;
+    let mut plans = Vec::new();
+    while let Some(batch) = missing.batches.pop_first() {
+        let plan = fetch_plan(http, batch, &missing, path).await?;
+        missing.known.extend(plan.2.iter().map(|(hash, _)| *hash));
+        if plans.is_empty() && batch == tile_rows.min(rows) {
+            // Only now is it known how many tiles fit at once.
+            let most = tiles_at_once([plan.1.bytes, plan.1.buffer_bytes], buffer_bytes_max);
+            missing.batches.extend(batches(rows, tile_rows, most).into_iter().filter(|other| *other != batch));
+        }
+        plans.push(plan);
+    }
+    Ok(Came(plans))
+}
+
+async fn fetch_plan(
+    http: &impl Transfer,
+    batch: u64,
+    missing: &Missing,
+    path: &impl Fn(&str) -> String,
+) -> Result<Plan, RunFailure> {
+    let at = |part: &str| {
+        let path = path(part);
+        let joint = if path.contains('?') { '&' } else { '?' };
+        format!("{path}{joint}rows={batch}")
+    };
+    let bytes = http.get(&at("plan")).await?;
+    let package: Package = postcard::from_bytes(&bytes).map_err(|error| RunFailure::Plan(error.to_string()))?;
+    let stored: Vec<([u8; 32], u64)> = package
+        .constants
+        .iter()
+        .filter_map(|packed| match packed {
+            Packed::Stored { hash, words } => Some((*hash, *words)),
+            Packed::Words(_) => None,
+        })
+        .collect();
+    if stored.iter().all(|(hash, _)| missing.known.contains(hash)) {
+        return Ok((batch, package, Vec::new()));
+    }
+    let weights = http.get(&at("weights")).await?;
+    let mut rest = &weights[..];
+    let mut constants = Vec::with_capacity(stored.len());
+    for (hash, words) in stored {
+        let len = usize::try_from(words).ok().and_then(|words| words.checked_mul(4));
+        let (own, after) = len
+            .and_then(|len| rest.split_at_checked(len))
+            .ok_or_else(|| RunFailure::Plan("its constants are cut short".to_owned()))?;
+        if *blake3::hash(own).as_bytes() != hash {
+            return Err(RunFailure::Plan("a constant is damaged".to_owned()));
+        }
+        let words: Vec<u32> = own.as_chunks::<4>().0.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect();
+        constants.push((hash, words.into()));
+        rest = after;
+    }
+    Ok((batch, package, constants))
+}
+
+impl Infer {
+    pub fn wants(&self, device: &Device, task: &Task, shared: &[u8], [rows, tile_rows]: [u64; 2]) -> Option<Wanted> {
+        let wanted = key(task, shared);
+        let buffer_bytes_max = device.info().buffer_bytes_max;
+        let known = self.ready.iter().find(|(kept, _)| *kept == wanted);
+        let missing = match known {
+            Some((_, session)) => session.missing(rows, tile_rows, buffer_bytes_max),
+            None => ScriptSession::default().missing(rows, tile_rows, buffer_bytes_max),
+        };
+        (!missing.batches.is_empty()).then_some(Wanted { missing, rows, tile_rows, buffer_bytes_max })
+    }
+
+    /// Makes plans ready.
+    pub async fn prepare(
+        &mut self,
+        device: &mut Device,
+        task: &Task,
+        shared: &[u8],
+        came: Came,
+    ) -> Result<(), RunFailure> {
+        let Device::Gpu(gpu) = device else { return Err(RunFailure::Evicted) };
+        let wanted = key(task, shared);
+        let place = match self.ready.iter().position(|(kept, _)| *kept == wanted) {
+            Some(place) => place,
+            None => {
+                if self.ready.len() >= READY_MAX {
+                    self.ready.remove(0);
+                }
+                self.ready.push((wanted, ScriptSession::default()));
+                self.ready.len() - 1
+            }
+        };
+        let (_, session) = &mut self.ready[place];
+        for (rows, package, constants) in came.0 {
+            let added = session.add(gpu, rows, package, constants).await?;
+            added.map_err(|error| RunFailure::Plan(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Computes rows for which everything is ready: the outputs of each row side by side.
+    pub async fn run(
+        &mut self,
+        device: &mut Device,
+        task: &Task,
+        [rows, tile_rows]: [u64; 2],
+        input: &[u8],
+        pace: impl AsyncFn(Duration) -> ControlFlow<()>,
+    ) -> Result<Vec<u8>, RunFailure> {
+        let (Task::Infer { inputs, outputs, .. }, Device::Gpu(gpu)) = (task, device) else {
+            return Err(RunFailure::Evicted);
+        };
+        let shared = shared_part(task, input);
+        let wanted = key(task, shared);
+        let place = self.ready.iter().position(|(kept, _)| *kept == wanted).ok_or(RunFailure::Evicted)?;
+        let entry = self.ready.remove(place);
+        self.ready.push(entry);
+        let (_, session) = self.ready.last_mut().ok_or(RunFailure::Evicted)?;
+        let expected = input_bytes(task, rows).unwrap_or(usize::MAX);
+        let size = || RunFailure::Input { expected, found: input.len() };
+        let count = usize::try_from(rows).unwrap_or(usize::MAX);
+        let of_rows = parts(inputs.iter().filter(|field| !field.shared));
+        let values = &input[..input.len() - shared.len()];
+        let words = split(values, count, &of_rows).ok_or_else(size)?.map_err(RunFailure::Value)?;
+        let fed: Vec<(&[u32], usize)> =
+            words.iter().zip(&of_rows).map(|(words, part)| (words.as_slice(), part.len)).collect();
+        let answers = session.run(gpu, rows, tile_rows, &fed, pace).await?.ok_or(RunFailure::Evicted)?;
+        Ok(interleave(count, &parts(outputs.iter()), &answers))
+    }
+}
