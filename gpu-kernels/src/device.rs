@@ -2,19 +2,11 @@
 
 use std::time::Duration;
 
-use web_time::Instant;
-
-use crate::budget::Budget;
-use crate::dtype::Repr;
+#[cfg(not(target_arch = "wasm32"))]
+pub use self::cpu::Cpu;
 use crate::error::GpuError;
 use crate::gpu::Gpu;
-use crate::kernels::{Call, matmul};
 use crate::measure::Measured;
-
-/// Largest tensor that a run on the CPU may hold, in bytes.
-const CPU_BUFFER_BYTES_MAX: u64 = 1 << 30;
-/// Side of the matrices that the CPU is measured with, in values.
-const CPU_SIDE: u32 = 512;
 
 /// What a device says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,54 +22,25 @@ pub struct DeviceInfo {
 
 pub enum Device {
     Gpu(Box<Gpu>),
+    #[cfg(not(target_arch = "wasm32"))]
     Cpu(Cpu),
-}
-
-/// This machine's processor.
-pub struct Cpu {
-    pub info: DeviceInfo,
-    pub(crate) budget: Budget,
-}
-
-impl Cpu {
-    /// `limit` is how long a run may go on before its pace is asked.
-    pub fn open(limit: Duration) -> Self {
-        let info = DeviceInfo { name: name(), backend: "cpu", software: false, buffer_bytes_max: CPU_BUFFER_BYTES_MAX };
-        Self { info, budget: Budget::new(limit) }
-    }
-
-    async fn measure(&self, time: Duration, pause: impl AsyncFn()) -> Measured {
-        let matrix = vec![0u32; usize::try_from(CPU_SIDE * CPU_SIDE).unwrap_or(0)];
-        let mut out = matrix.clone();
-        let params = matmul::Params::contiguous(1, CPU_SIDE, CPU_SIDE, CPU_SIDE);
-        let call = Call::Matmul(matmul::Matmul { repr: Repr::F32, params });
-        let mut measured = Measured { flops: 0, busy: Duration::ZERO };
-        let begun = Instant::now();
-        while begun.elapsed() < time {
-            let first = Instant::now();
-            call.run(&[&matrix, &matrix, &matrix], &mut out);
-            measured.flops += call.flops();
-            measured.busy += first.elapsed();
-            pause().await;
-        }
-        measured
-    }
-}
-
-/// The processor's name where the system tells it, and its threads.
-fn name() -> String {
-    let told = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = told.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    let model = model.map_or("CPU", |(_, model)| model.trim());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{model}, {threads} threads")
 }
 
 impl Device {
     pub fn info(&self) -> &DeviceInfo {
         match self {
             Self::Gpu(gpu) => &gpu.info,
+            #[cfg(not(target_arch = "wasm32"))]
             Self::Cpu(cpu) => &cpu.info,
+        }
+    }
+
+    /// The GPU, where it is one.
+    pub fn gpu(&mut self) -> Option<&mut Gpu> {
+        match self {
+            Self::Gpu(gpu) => Some(gpu),
+            #[cfg(not(target_arch = "wasm32"))]
+            Self::Cpu(_) => None,
         }
     }
 
@@ -86,7 +49,66 @@ impl Device {
     pub async fn measure(&mut self, time: Duration, pause: impl AsyncFn()) -> Result<Measured, GpuError> {
         match self {
             Self::Gpu(gpu) => gpu.measure(time, pause).await,
+            #[cfg(not(target_arch = "wasm32"))]
             Self::Cpu(cpu) => Ok(cpu.measure(time, pause).await),
         }
+    }
+}
+
+/// A tab's worker leaves these loops out: they would be a third of its download.
+#[cfg(not(target_arch = "wasm32"))]
+mod cpu {
+    use std::time::{Duration, Instant};
+
+    use super::DeviceInfo;
+    use crate::budget::Budget;
+    use crate::dtype::Repr;
+    use crate::kernels::{Call, matmul};
+    use crate::measure::Measured;
+
+    /// Largest tensor that a run on the CPU may hold, in bytes.
+    const CPU_BUFFER_BYTES_MAX: u64 = 1 << 30;
+    /// Side of the matrices that the CPU is measured with, in values.
+    const CPU_SIDE: u32 = 512;
+
+    /// This machine's processor.
+    pub struct Cpu {
+        pub info: DeviceInfo,
+        pub(crate) budget: Budget,
+    }
+
+    impl Cpu {
+        /// `limit` is how long a run may go on before its pace is asked.
+        pub fn open(limit: Duration) -> Self {
+            let info =
+                DeviceInfo { name: name(), backend: "cpu", software: false, buffer_bytes_max: CPU_BUFFER_BYTES_MAX };
+            Self { info, budget: Budget::new(limit) }
+        }
+
+        pub(super) async fn measure(&self, time: Duration, pause: impl AsyncFn()) -> Measured {
+            let matrix = vec![0u32; usize::try_from(CPU_SIDE * CPU_SIDE).unwrap_or(0)];
+            let mut out = matrix.clone();
+            let params = matmul::Params::contiguous(1, CPU_SIDE, CPU_SIDE, CPU_SIDE);
+            let call = Call::Matmul(matmul::Matmul { repr: Repr::F32, params });
+            let mut measured = Measured { flops: 0, busy: Duration::ZERO };
+            let begun = Instant::now();
+            while begun.elapsed() < time {
+                let first = Instant::now();
+                call.run(&[&matrix, &matrix, &matrix], &mut out);
+                measured.flops += call.flops();
+                measured.busy += first.elapsed();
+                pause().await;
+            }
+            measured
+        }
+    }
+
+    /// The processor's name where the system tells it, and its threads.
+    fn name() -> String {
+        let told = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = told.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        let model = model.map_or("CPU", |(_, model)| model.trim());
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        format!("{model}, {threads} threads")
     }
 }

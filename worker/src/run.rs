@@ -9,8 +9,6 @@ use std::time::Duration;
 use gpu_kernels::device::{Device, DeviceInfo};
 use gpu_kernels::dtype::OutOfRange;
 use gpu_kernels::error::GpuError;
-use gpu_kernels::graph::ModelError;
-use gpu_kernels::graph::forward::RunError;
 use gpu_kernels::measure::Measured;
 use gpu_kernels::script::run::ScriptError;
 use gpu_kernels::wgsl::Fault;
@@ -48,10 +46,14 @@ pub enum TransferError {
 pub enum RunFailure {
     #[error(transparent)]
     Transfer(#[from] TransferError),
+    #[cfg(not(target_arch = "wasm32"))]
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Model(#[from] gpu_kernels::graph::ModelError),
+    #[cfg(not(target_arch = "wasm32"))]
     #[error(transparent)]
-    Run(#[from] RunError),
+    Run(#[from] gpu_kernels::graph::forward::RunError),
+    #[error(transparent)]
+    Script(#[from] ScriptError),
     #[error(transparent)]
     Map(#[from] MapError),
     #[error("the plan cannot be used: {0}")]
@@ -70,19 +72,16 @@ pub enum RunFailure {
     Evicted,
 }
 
-impl From<ScriptError> for RunFailure {
-    fn from(error: ScriptError) -> Self {
-        Self::Run(error.into())
-    }
-}
-
 impl RunFailure {
     /// The GPU is gone: nothing more can be computed with it.
     pub fn is_device_lost(&self) -> bool {
-        matches!(
-            self,
-            Self::Run(RunError::Gpu(GpuError::Lost { .. })) | Self::Map(MapError::Gpu(GpuError::Lost { .. }))
-        )
+        let error = match self {
+            #[cfg(not(target_arch = "wasm32"))]
+            Self::Run(gpu_kernels::graph::forward::RunError::Gpu(error)) => error,
+            Self::Script(ScriptError::Gpu(error)) | Self::Map(MapError::Gpu(error)) => error,
+            _ => return false,
+        };
+        matches!(error, GpuError::Lost { .. })
     }
 
     /// The lease's kernel ran out of fuel: in which tile of the lease, and at which loop.

@@ -7,7 +7,7 @@
 //! Left out: control flow, sequences, strings, and operators whose output's shape depends on values.
 
 pub mod error;
-#[cfg(feature = "wgpu")]
+#[cfg(all(feature = "wgpu", not(target_arch = "wasm32")))]
 pub mod forward;
 mod fuse;
 mod lower;

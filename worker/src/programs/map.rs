@@ -60,14 +60,18 @@ async fn gated(http: &impl Transfer, _task: &Task, path: impl Fn(&str) -> String
     })
 }
 
+fn no_gpu() -> RunFailure {
+    RunFailure::Kernel("this device runs no kernels".to_owned())
+}
+
 impl Map {
     pub fn has(&self, task: &Task) -> bool {
         self.ready.iter().any(|(kept, _)| kept == task)
     }
 
     /// Compiles a kernel for the device.
-    pub async fn prepare(&mut self, device: &Device, task: &Task, code: Code) -> Result<(), RunFailure> {
-        let Device::Gpu(gpu) = device else { return Err(RunFailure::Kernel("this device runs no kernels".to_owned())) };
+    pub async fn prepare(&mut self, device: &mut Device, task: &Task, code: Code) -> Result<(), RunFailure> {
+        let gpu = device.gpu().ok_or_else(no_gpu)?;
         let limit = if cfg!(target_arch = "wasm32") { budget::TAB } else { budget::NATIVE };
         let session = MapSession::new(gpu, code.kernel, &code.params, limit).await?;
         if self.ready.len() >= READY_MAX {
@@ -85,8 +89,8 @@ impl Map {
         input: &[u8],
         pace: impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<u8>, RunFailure> {
-        let (Device::Gpu(gpu), Task::Map { record_bytes, out_bytes, .. }) = (device, task) else {
-            return Err(RunFailure::Kernel("this device runs no kernels".to_owned()));
+        let (Some(gpu), Task::Map { record_bytes, out_bytes, .. }) = (device.gpu(), task) else {
+            return Err(no_gpu());
         };
         let place = self.ready.iter().position(|(kept, _)| kept == task).ok_or(RunFailure::Evicted)?;
         let entry = self.ready.remove(place);

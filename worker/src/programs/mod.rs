@@ -65,7 +65,7 @@ impl Bench {
             Came::Model(came) => {
                 self.infer.prepare(&mut self.device, task, shared_part(task, input), came).await?;
             }
-            Came::Kernel(code) => self.map.prepare(&self.device, task, *code).await?,
+            Came::Kernel(code) => self.map.prepare(&mut self.device, task, *code).await?,
         }
         match task {
             Task::Infer { .. } => self.infer.run(&mut self.device, task, rows, input, pace).await,

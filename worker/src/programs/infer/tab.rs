@@ -115,7 +115,7 @@ impl Infer {
         shared: &[u8],
         came: Came,
     ) -> Result<(), RunFailure> {
-        let Device::Gpu(gpu) = device else { return Err(RunFailure::Evicted) };
+        let gpu = device.gpu().ok_or(RunFailure::Evicted)?;
         let wanted = key(task, shared);
         let place = match self.ready.iter().position(|(kept, _)| *kept == wanted) {
             Some(place) => place,
@@ -144,7 +144,7 @@ impl Infer {
         input: &[u8],
         pace: impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<u8>, RunFailure> {
-        let (Task::Infer { inputs, outputs, .. }, Device::Gpu(gpu)) = (task, device) else {
+        let (Task::Infer { inputs, outputs, .. }, Some(gpu)) = (task, device.gpu()) else {
             return Err(RunFailure::Evicted);
         };
         let shared = shared_part(task, input);
