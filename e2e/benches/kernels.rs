@@ -78,7 +78,7 @@ fn main() {
     let folder = tempfile::tempdir().expect("a folder for the models");
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let theirs = onnxruntime(folder.path(), threads);
-    let mut cpu = Device::Cpu(Cpu::open(Duration::from_secs(60)));
+    let mut cpu = Device::Cpu(Cpu::open(Duration::from_secs(60), None));
     for (model, seconds) in &theirs {
         let ours = fastest(&mut cpu, &folder.path().join(model));
         figure(&format!("kernels.{model}.cpu"), ours * 1e3, "ms");

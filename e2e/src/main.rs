@@ -7,6 +7,8 @@ use std::time::Instant;
 use anyhow::Context;
 use e2e::digits;
 use e2e::stack::Stack;
+use gpu_kernels::budget;
+use gpu_kernels::gpu::Gpu;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -53,6 +55,10 @@ async fn demo(Arguments { port, once }: Arguments) -> anyhow::Result<()> {
         .with_context(|| format!("port {port} is taken; say PORT=… to use another"))?;
     println!("Starting the edge (SQLite, a folder for blobs) and one native device …");
     let mut stack = Stack::start_on(port).await;
+    // Customers' kernels are recomputed by a checker, which needs an adapter; a software one will do.
+    if Gpu::open(budget::NATIVE).await.is_ok() {
+        stack.add_checker().await;
+    }
     stack.start_worker("worker", &["--backend", "auto"]);
     let (client, key) = stack.customer().await?;
 

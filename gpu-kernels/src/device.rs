@@ -14,6 +14,8 @@ pub struct DeviceInfo {
     pub name: String,
     /// `vulkan`, `metal`, `dx12`, `webgpu` or `cpu`.
     pub backend: &'static str,
+    /// What runs customers' WGSL here: its backend, which beside a CPU is a software adapter's.
+    pub kernels: Option<&'static str>,
     /// A GPU's interface over a CPU: llvmpipe, `SwiftShader` and the like.
     pub software: bool,
     /// Largest tensor that it may read, in bytes.
@@ -35,12 +37,12 @@ impl Device {
         }
     }
 
-    /// The GPU, where it is one.
+    /// What runs WGSL: the GPU, or the software adapter beside a CPU.
     pub fn gpu(&mut self) -> Option<&mut Gpu> {
         match self {
             Self::Gpu(gpu) => Some(gpu),
             #[cfg(not(target_arch = "wasm32"))]
-            Self::Cpu(_) => None,
+            Self::Cpu(cpu) => cpu.kernels.as_deref_mut(),
         }
     }
 
@@ -63,6 +65,7 @@ mod cpu {
     use super::DeviceInfo;
     use crate::budget::Budget;
     use crate::dtype::Repr;
+    use crate::gpu::Gpu;
     use crate::kernels::{Call, matmul};
     use crate::measure::Measured;
 
@@ -75,14 +78,21 @@ mod cpu {
     pub struct Cpu {
         pub info: DeviceInfo,
         pub(crate) budget: Budget,
+        pub(super) kernels: Option<Box<Gpu>>,
     }
 
     impl Cpu {
-        /// `limit` is how long a run may go on before its pace is asked.
-        pub fn open(limit: Duration) -> Self {
-            let info =
-                DeviceInfo { name: name(), backend: "cpu", software: false, buffer_bytes_max: CPU_BUFFER_BYTES_MAX };
-            Self { info, budget: Budget::new(limit) }
+        /// `limit` is how long a run may go on before its pace is asked. `kernels` is a software adapter,
+        /// which is slower at models and alone able to run WGSL.
+        pub fn open(limit: Duration, kernels: Option<Gpu>) -> Self {
+            let info = DeviceInfo {
+                name: name(),
+                backend: "cpu",
+                kernels: kernels.as_ref().map(|gpu| gpu.info.backend),
+                software: false,
+                buffer_bytes_max: CPU_BUFFER_BYTES_MAX,
+            };
+            Self { info, budget: Budget::new(limit), kernels: kernels.map(Box::new) }
         }
 
         pub(super) async fn measure(&self, time: Duration, pause: impl AsyncFn()) -> Measured {

@@ -62,16 +62,18 @@ impl Gpu {
             on_lost.get_or_init(|| format!("{reason:?}: {message}"));
         });
         let about = adapter.get_info();
+        let backend = match about.backend {
+            wgpu::Backend::Vulkan => "vulkan",
+            wgpu::Backend::Metal => "metal",
+            wgpu::Backend::Dx12 => "dx12",
+            wgpu::Backend::Gl => "gl",
+            wgpu::Backend::Noop => "noop",
+            wgpu::Backend::BrowserWebGpu => "webgpu",
+        };
         let info = DeviceInfo {
             name: if about.name.is_empty() { "GPU".to_owned() } else { about.name },
-            backend: match about.backend {
-                wgpu::Backend::Vulkan => "vulkan",
-                wgpu::Backend::Metal => "metal",
-                wgpu::Backend::Dx12 => "dx12",
-                wgpu::Backend::Gl => "gl",
-                wgpu::Backend::Noop => "noop",
-                wgpu::Backend::BrowserWebGpu => "webgpu",
-            },
+            backend,
+            kernels: Some(backend),
             software: about.device_type == wgpu::DeviceType::Cpu,
             buffer_bytes_max: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
         };

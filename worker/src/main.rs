@@ -124,20 +124,20 @@ mod agent {
     /// A GPU in earnest where there is one. A CPU's own vector code is many times as fast as a GPU's
     /// interface over that CPU, which is only taken when asked for.
     async fn open(backend: Backend) -> Result<Device, GpuError> {
-        let cpu = || Device::Cpu(Cpu::open(budget::NATIVE));
+        let cpu = |kernels| Device::Cpu(Cpu::open(budget::NATIVE, kernels));
         if backend == Backend::Cpu {
-            return Ok(cpu());
+            return Ok(cpu(None));
         }
         match Gpu::open(budget::NATIVE).await {
             Ok(gpu) if backend == Backend::Gpu || !gpu.info.software => Ok(Device::Gpu(Box::new(gpu))),
             Err(error) if backend == Backend::Gpu => Err(error),
             Ok(gpu) => {
-                tracing::info!(adapter = gpu.info.name, "only a software adapter: computing on the CPU instead");
-                Ok(cpu())
+                tracing::info!(adapter = gpu.info.name, "only a software adapter: models go to the CPU, kernels to it");
+                Ok(cpu(Some(gpu)))
             }
             Err(error) => {
                 tracing::info!(%error, "computing on the CPU");
-                Ok(cpu())
+                Ok(cpu(None))
             }
         }
     }

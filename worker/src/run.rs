@@ -15,7 +15,7 @@ use gpu_kernels::wgsl::Fault;
 use gpu_kernels::wgsl::run::MapError;
 use wire::explorer::Sample;
 use wire::lend::Recomputed;
-use wire::{BlobHash, JobId, LeaseGrant, Receipt, Signature, TileHash, merkle};
+use wire::{BlobHash, JobId, LeaseGrant, Receipt, Signature, Task, TileHash, merkle};
 
 use crate::identity::Identity;
 use crate::programs::recompute::{Drawn, recompute};
@@ -75,13 +75,14 @@ pub enum RunFailure {
 impl RunFailure {
     /// The GPU is gone: nothing more can be computed with it.
     pub fn is_device_lost(&self) -> bool {
-        let error = match self {
-            #[cfg(not(target_arch = "wasm32"))]
-            Self::Run(gpu_kernels::graph::forward::RunError::Gpu(error)) => error,
-            Self::Script(ScriptError::Gpu(error)) | Self::Map(MapError::Gpu(error)) => error,
-            _ => return false,
-        };
-        matches!(error, GpuError::Lost { .. })
+        #[cfg(not(target_arch = "wasm32"))]
+        if let Self::Run(gpu_kernels::graph::forward::RunError::Gpu(error)) = self {
+            return matches!(error, GpuError::Lost { .. });
+        }
+        matches!(
+            self,
+            Self::Script(ScriptError::Gpu(GpuError::Lost { .. })) | Self::Map(MapError::Gpu(GpuError::Lost { .. }))
+        )
     }
 
     /// The lease's kernel ran out of fuel: in which tile of the lease, and at which loop.
@@ -200,6 +201,10 @@ impl Engine {
             .chunks(tile_bytes)
             .map(|tile| TileHash(*blake3::hash(&merkle::leaf_bytes(grant.lease, tile)).as_bytes()));
         let root = merkle::root(leaves, |bytes| *blake3::hash(bytes).as_bytes());
+        let backend = match grant.task {
+            Task::Infer { .. } => self.info.backend,
+            Task::Map { .. } => self.info.kernels.unwrap_or(self.info.backend),
+        };
         Receipt {
             lease: grant.lease,
             job: grant.job,
@@ -208,7 +213,7 @@ impl Engine {
             root,
             output: BlobHash(*blake3::hash(output).as_bytes()),
             program: grant.task.program().to_owned(),
-            backend: self.info.backend.to_owned(),
+            backend: backend.to_owned(),
             time: device::now(),
         }
     }

@@ -38,10 +38,10 @@ fn model() -> Vec<u8> {
     Model { graph: Some(graph), opset_import }.encode_to_vec()
 }
 
-fn npy(descr: &str, shape: &str, values: Vec<u8>) -> Vec<u8> {
+fn npy(descr: &str, shape: &str, values: &[u8]) -> Vec<u8> {
     let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
     let len = u16::try_from(text.len()).unwrap().to_le_bytes();
-    [b"\x93NUMPY\x01\x00".as_slice(), &len, text.as_bytes(), &values].concat()
+    [b"\x93NUMPY\x01\x00".as_slice(), &len, text.as_bytes(), values].concat()
 }
 
 const ROWS: u16 = 50;
@@ -53,13 +53,13 @@ async fn a_model_of_three_inputs_and_two_outputs_gives_an_npz() {
     stack.start_worker("cpu", &["--backend", "cpu"]);
     let (_, key) = stack.customer().await.unwrap();
     let at = |name: &str| stack.folder().join(name).display().to_string();
-    let a = (0..ROWS * 3).flat_map(|i| f32::from(i).to_le_bytes()).collect();
-    let ids = (0..ROWS * 2).flat_map(|i| (-i64::from(i)).to_le_bytes()).collect();
-    let bias = [0.5f32, 1.5, 2.5].iter().flat_map(|value| value.to_le_bytes()).collect();
+    let a: Vec<u8> = (0..ROWS * 3).flat_map(|i| f32::from(i).to_le_bytes()).collect();
+    let ids: Vec<u8> = (0..ROWS * 2).flat_map(|i| (-i64::from(i)).to_le_bytes()).collect();
+    let bias: Vec<u8> = [0.5f32, 1.5, 2.5].iter().flat_map(|value| value.to_le_bytes()).collect();
     std::fs::write(at("model.onnx"), model()).unwrap();
-    std::fs::write(at("a.npy"), npy("<f4", &format!("({ROWS}, 3)"), a)).unwrap();
-    std::fs::write(at("ids.npy"), npy("<i8", &format!("({ROWS}, 2)"), ids)).unwrap();
-    std::fs::write(at("bias.npy"), npy("<f4", "(3,)", bias)).unwrap();
+    std::fs::write(at("a.npy"), npy("<f4", &format!("({ROWS}, 3)"), &a)).unwrap();
+    std::fs::write(at("ids.npy"), npy("<i8", &format!("({ROWS}, 2)"), &ids)).unwrap();
+    std::fs::write(at("bias.npy"), npy("<f4", "(3,)", &bias)).unwrap();
 
     let output = tokio::process::Command::new(program("tessera"))
         .args(["--url", &stack.url(), "--key", &key, "infer", "--model", &at("model.onnx"), "--tile-rows", "7"])

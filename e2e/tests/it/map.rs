@@ -82,6 +82,21 @@ engine_test! {
 }
 
 #[tokio::test]
+async fn a_machine_with_a_software_adapter_alone_runs_kernels_on_it() {
+    let mut stack = Stack::start().await;
+    stack.add_checker().await;
+    stack.start_worker("worker", &["--backend", "auto"]);
+    let (client, _) = stack.customer().await.unwrap();
+
+    let job = submit(&stack, &client, SQUARE, 100, 20).await;
+    let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+    assert_eq!(words(&stack, &client, &ended).await, squares(100));
+    let backends: Vec<_> = client.public_receipts().await.unwrap().rows.into_iter().map(|row| row.backend).collect();
+    assert!(!backends.is_empty() && !backends.contains(&"cpu".to_owned()), "{backends:?}");
+}
+
+#[tokio::test]
 async fn without_a_checker_devices_of_two_accounts_must_agree() {
     let mut stack = Stack::start().await;
     let (client, _) = stack.customer().await.unwrap();

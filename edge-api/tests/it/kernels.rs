@@ -57,7 +57,7 @@ async fn a_map_job_is_quoted_by_its_fuel_and_refused_by_field() {
     let cases = [
         ("invalid_kernel kernel", with(json!({ "kernel": blob(b"fn main() {").await }))),
         ("invalid_kernel kernel", with(json!({ "kernel": blob(&[0xff, 0xfe]).await }))),
-        ("invalid_kernel kernel", with(json!({ "kernel": blob(&[b' '; 70_000]).await }))),
+        ("invalid_kernel kernel", with(json!({ "kernel": blob(&vec![b' '; 70_000]).await }))),
         ("invalid_kernel kernel", with(json!({ "record_bytes": 6 }))),
         ("invalid_input input", with(json!({ "input": five }))),
         ("no_rows input", with(json!({ "input": blob(b"").await }))),

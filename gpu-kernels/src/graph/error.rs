@@ -22,8 +22,14 @@ pub enum ModelError {
     DataType { tensor: String, found: &'static str },
     #[error("'{tensor}' holds {value}, and int64 values are kept in 32 bits here")]
     IntRange { tensor: String, value: i64 },
-    #[error("'{tensor}' keeps its data in another file; save the model as one file (save_as_external_data=False)")]
+    #[error(
+        "'{tensor}' keeps its data in another file; put the model and its files into one .zip, or save it as one file (save_as_external_data=False)"
+    )]
     ExternalData { tensor: String },
+    #[error(
+        "'{tensor}' keeps its data at '{location}', which is not in the upload, or not so long; put that file into the .zip beside the model"
+    )]
+    ExternalFile { tensor: String, location: String },
     #[error("'{tensor}' says it has {expected} values and holds {found}; the file is damaged")]
     TensorSize { tensor: String, expected: u64, found: u64 },
     #[error(

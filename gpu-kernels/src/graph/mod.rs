@@ -7,6 +7,7 @@
 //! Left out: control flow, sequences, strings, and operators whose output's shape depends on values.
 
 pub mod error;
+mod external;
 #[cfg(all(feature = "wgpu", not(target_arch = "wasm32")))]
 pub mod forward;
 mod fuse;
@@ -112,10 +113,22 @@ pub struct Field {
 }
 
 impl Graph {
+    /// Reads a model: ONNX, or a `.zip` of one with the files in which it keeps its tensors.
     pub fn parse(bytes: &[u8]) -> Result<Self, ModelError> {
+        if bytes.starts_with(external::ZIP) {
+            let (model, files) = external::unpack(bytes)?;
+            return Self::parse_with(&model, &files);
+        }
+        Self::parse_with(bytes, &HashMap::new())
+    }
+
+    fn parse_with(bytes: &[u8], files: &HashMap<String, Vec<u8>>) -> Result<Self, ModelError> {
         let model = onnx::Model::decode(bytes).map_err(|error| ModelError::NotOnnx { reason: error.to_string() })?;
         let not_onnx = |reason: &str| ModelError::NotOnnx { reason: reason.to_owned() };
-        let graph = model.graph.ok_or_else(|| not_onnx("it holds no graph"))?;
+        let mut graph = model.graph.ok_or_else(|| not_onnx("it holds no graph"))?;
+        if !files.is_empty() {
+            external::resolve(&mut graph, files)?;
+        }
         let opset = model.opset_import.iter().find(|set| matches!(set.domain.as_str(), "" | "ai.onnx"));
         let opset = opset.ok_or_else(|| not_onnx("it names no operator set"))?.version;
         if !(OPSET_MIN..=OPSET_MAX).contains(&opset) {

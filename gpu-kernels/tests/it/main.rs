@@ -5,6 +5,7 @@
 mod build;
 mod cases;
 mod conformance;
+mod external;
 mod gate;
 mod refusals;
 mod rows;

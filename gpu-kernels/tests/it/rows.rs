@@ -101,7 +101,7 @@ fn an_input_of_the_wrong_length_is_refused() {
 fn the_cpu_as_a_device_asks_its_pace_and_stops_when_told() {
     let (graph, input) = digits();
     let expected = graph.plan(300, &feeds()).unwrap().run(&[&input[..300 * 64]]);
-    let mut cpu = Device::Cpu(Cpu::open(budget::TAB));
+    let mut cpu = Device::Cpu(Cpu::open(budget::TAB, None));
     let mut session = Session::new(graph, feeds()).unwrap();
     let runs = std::cell::Cell::new(0);
     let second = async |_busy| {

@@ -38,7 +38,7 @@ texts! {
     records: "Records", "记录";
     records_hint: "The input records, one after another.", "输入记录，依次排列。";
     model: "Model", "模型";
-    model_hint: "ONNX, operator set 7 to 28, in one file.", "ONNX，算子集 7 至 28，单个文件。";
+    model_hint: "ONNX, operator set 7 to 28; or a .zip of it with its data files.", "ONNX，算子集 7 至 28；或含其数据文件的 .zip。";
     input: "Input", "输入";
     input_hint: "A .npy file whose first dimension counts rows; for several inputs one .npz with their names.", ".npy 文件，第一维为行数；多输入时使用按名称保存的 .npz。";
     name: "Name", "名称";

@@ -97,7 +97,7 @@ pub fn hello(engine: &Engine, nonce: Nonce, class: DeviceClass, account: Credent
         backend: info.backend.to_owned(),
         software: info.software,
         buffer_bytes_max: info.buffer_bytes_max,
-        runs_kernels: info.backend != "cpu",
+        runs_kernels: info.kernels.is_some(),
         checker: account.checker,
         key: account.key,
         code: account.code,

@@ -49,7 +49,7 @@ pub(super) fn check(source: &str, module: &Module, info: &ModuleInfo, contract: 
         return refuse(Span::UNDEFINED, format!("'{name}' is an override; use a const, or a parameter at binding 2"));
     }
     for bytes in [contract.record_bytes, contract.out_bytes] {
-        if bytes == 0 || bytes % 4 != 0 || bytes > RECORD_BYTES_MAX {
+        if bytes == 0 || !bytes.is_multiple_of(4) || bytes > RECORD_BYTES_MAX {
             let message = format!("a record of {bytes} bytes; expected a multiple of 4, at most {RECORD_BYTES_MAX}");
             return refuse(Span::UNDEFINED, message);
         }
@@ -161,7 +161,7 @@ fn check_records(
         let name = global.name.as_deref().unwrap_or_default();
         return Err(GateError::at(source, span, format!("'{name}' must be an array without a length: array<T>")));
     };
-    if bytes % stride != 0 {
+    if !bytes.is_multiple_of(stride) {
         let message = format!("{what} has {bytes} bytes, which is not a whole number of elements of {stride} bytes");
         return Err(GateError::at(source, span, message));
     }

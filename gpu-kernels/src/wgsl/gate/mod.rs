@@ -101,8 +101,8 @@ fn parse(source: &str) -> Result<Module, GateError> {
     })
 }
 
-fn validate(module: &Module) -> Result<ModuleInfo, WithSpan<ValidationError>> {
-    Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(module)
+fn validate(module: &Module) -> Result<ModuleInfo, Box<WithSpan<ValidationError>>> {
+    Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(module).map_err(Box::new)
 }
 
 fn describe(source: &str, error: &WithSpan<ValidationError>) -> GateError {

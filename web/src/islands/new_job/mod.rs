@@ -60,7 +60,7 @@ enum Check {
     /// Something is still missing.
     Open,
     Checking,
-    Quoted(Program, Quote),
+    Quoted(Box<(Program, Quote)>),
     Refused(Failure),
 }
 
@@ -157,7 +157,7 @@ impl Order {
                 return;
             }
             self.check.set(match answer {
-                Ok(quote) => Check::Quoted(request.program, quote),
+                Ok(quote) => Check::Quoted(Box::new((request.program, quote))),
                 Err(failure) => {
                     if failure.is_unauthorized() {
                         self.account.set(None);
@@ -173,7 +173,7 @@ impl Order {
         for file in files {
             let name = file.name().to_ascii_lowercase();
             let part = match name.rsplit_once('.').map(|(_, ending)| ending) {
-                Some("onnx") => self.model,
+                Some("onnx" | "zip") => self.model,
                 Some("npy" | "npz") => self.input,
                 _ => onto,
             };
@@ -242,7 +242,8 @@ fn OrderForm(
     let failure = RwSignal::new(None::<Failure>);
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        let Check::Quoted(program, quote) = order.check.get_untracked() else { return };
+        let Check::Quoted(quoted) = order.check.get_untracked() else { return };
+        let (program, quote) = *quoted;
         let request = SubmitJob {
             program,
             privacy: order.privacy.get_untracked(),
@@ -279,7 +280,7 @@ fn OrderForm(
                 .into_any()
             } else {
                 view! {
-                    <FileField id="model" label=t.model hint=t.model_hint accept=".onnx" order part=order.model/>
+                    <FileField id="model" label=t.model hint=t.model_hint accept=".onnx,.zip" order part=order.model/>
                     <FileField id="input" label=t.input hint=t.input_hint accept=".npy,.npz" order part=order.input/>
                 }
                 .into_any()

@@ -32,7 +32,7 @@ pub(super) fn QuoteCard(
             <button type="button" on:click=move |_| order.recheck()>{t.try_again}</button>
         }
         .into_any(),
-        Check::Quoted(_, quote) => view! { <QuoteFacts quote/> }.into_any(),
+        Check::Quoted(quoted) => view! { <QuoteFacts quote=quoted.1/> }.into_any(),
     };
     view! {
         <section class="card quote" aria-labelledby="quote-title" aria-live="polite">

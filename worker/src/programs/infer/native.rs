@@ -38,6 +38,7 @@ impl Infer {
     }
 
     /// Makes a model ready for rows of one shape.
+    #[expect(clippy::unused_async, reason = "a tab's waits for its device")]
     pub async fn prepare(
         &mut self,
         _device: &mut Device,

@@ -117,16 +117,14 @@ impl Infer {
     ) -> Result<(), RunFailure> {
         let gpu = device.gpu().ok_or(RunFailure::Evicted)?;
         let wanted = key(task, shared);
-        let place = match self.ready.iter().position(|(kept, _)| *kept == wanted) {
-            Some(place) => place,
-            None => {
-                if self.ready.len() >= READY_MAX {
-                    self.ready.remove(0);
-                }
-                self.ready.push((wanted, ScriptSession::default()));
-                self.ready.len() - 1
+        let known = self.ready.iter().position(|(kept, _)| *kept == wanted);
+        let place = known.unwrap_or_else(|| {
+            if self.ready.len() >= READY_MAX {
+                self.ready.remove(0);
             }
-        };
+            self.ready.push((wanted, ScriptSession::default()));
+            self.ready.len() - 1
+        });
         let (_, session) = &mut self.ready[place];
         for (rows, package, constants) in came.0 {
             let added = session.add(gpu, rows, package, constants).await?;
