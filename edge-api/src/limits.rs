@@ -15,6 +15,7 @@ pub struct Limits {
     samples: DefaultKeyedRateLimiter<IpAddr>,
     codes: DefaultKeyedRateLimiter<IpAddr>,
     kernels: DefaultKeyedRateLimiter<IpAddr>,
+    trials: DefaultKeyedRateLimiter<IpAddr>,
 }
 
 impl Default for Limits {
@@ -26,6 +27,7 @@ impl Default for Limits {
             samples: governor::RateLimiter::keyed(per_minute(240)),
             codes: governor::RateLimiter::keyed(per_minute(30)),
             kernels: governor::RateLimiter::keyed(per_minute(240)),
+            trials: governor::RateLimiter::keyed(per_minute(60)),
         }
     }
 }
@@ -54,6 +56,11 @@ impl Limits {
         check(&self.kernels, from)
     }
 
+    /// First tiles tried.
+    pub fn check_trial(&self, from: IpAddr) -> Result<(), ApiError> {
+        check(&self.trials, from)
+    }
+
     /// Forgets addresses that have not asked for a while.
     pub fn shrink(&self) {
         self.accounts.retain_recent();
@@ -61,6 +68,7 @@ impl Limits {
         self.samples.retain_recent();
         self.codes.retain_recent();
         self.kernels.retain_recent();
+        self.trials.retain_recent();
     }
 }
 

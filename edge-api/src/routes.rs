@@ -45,6 +45,7 @@ pub fn routes() -> Vec<Route> {
         route("GET", "/v1/blobs/{hash}", get(blobs::routes::download_blob)),
         route("POST", "/v1/kernels/check", post(jobs::routes::check_kernel)),
         route("POST", "/v1/quotes", post(jobs::routes::quote_job)),
+        route("POST", "/v1/trials", post(jobs::routes::try_job)),
         route("POST", "/v1/jobs", post(jobs::routes::submit_job)),
         route("GET", "/v1/jobs", get(jobs::routes::list_jobs)),
         route("GET", "/v1/jobs/{id}", get(jobs::routes::show_job)),

@@ -185,6 +185,11 @@ pub async fn check_kernel(request: &KernelToCheck) -> Result<KernelReport, Failu
     post("/v1/kernels/check", request).await
 }
 
+/// A lease of an order's first tile, as the worker takes it.
+pub async fn trial(request: &QuoteRequest) -> Result<String, Failure> {
+    post_for_text("/v1/trials", request).await
+}
+
 /// Where a job's events come from.
 pub fn events_path(id: JobId) -> String {
     format!("/v1/jobs/{id}/events")
@@ -198,7 +203,7 @@ pub fn result_path(id: JobId, format: &str) -> String {
 #[cfg(feature = "ssr")]
 pub use transport::Server;
 pub use transport::{blob_text, sign_in, submit, upload};
-use transport::{delete, post};
+use transport::{delete, post, post_for_text};
 
 #[cfg(feature = "ssr")]
 mod transport {
@@ -230,6 +235,10 @@ mod transport {
     // The server renders; what changes something comes from the browser.
 
     pub(super) async fn post<T>(_path: &str, _body: &impl Serialize) -> Result<T, Failure> {
+        std::future::ready(Err(Failure::Unreachable)).await
+    }
+
+    pub(super) async fn post_for_text(_path: &str, _body: &impl Serialize) -> Result<String, Failure> {
         std::future::ready(Err(Failure::Unreachable)).await
     }
 
@@ -281,6 +290,15 @@ mod transport {
     pub(super) async fn post<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Result<T, Failure> {
         let request = Request::post(path).json(body).map_err(unreachable)?;
         read(request.send().await).await
+    }
+
+    pub(super) async fn post_for_text(path: &str, body: &impl Serialize) -> Result<String, Failure> {
+        let request = Request::post(path).json(body).map_err(unreachable)?;
+        let response = request.send().await.map_err(unreachable)?;
+        if !response.ok() {
+            return read(Ok(response)).await;
+        }
+        response.text().await.map_err(unreachable)
     }
 
     pub(super) async fn delete(path: &str) -> Result<(), Failure> {

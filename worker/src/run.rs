@@ -10,14 +10,16 @@ use gpu_kernels::device::{Device, DeviceInfo};
 use gpu_kernels::dtype::OutOfRange;
 use gpu_kernels::error::GpuError;
 use gpu_kernels::measure::Measured;
+use gpu_kernels::records::deinterleave;
 use gpu_kernels::script::run::ScriptError;
 use gpu_kernels::wgsl::Fault;
 use gpu_kernels::wgsl::run::MapError;
 use wire::explorer::Sample;
-use wire::lend::Recomputed;
-use wire::{BlobHash, JobId, LeaseGrant, Receipt, Signature, Task, TileHash, merkle};
+use wire::lend::{Recomputed, Tried};
+use wire::{BlobHash, DType, JobId, LeaseGrant, Receipt, Signature, Task, TileHash, merkle};
 
 use crate::identity::Identity;
+use crate::programs::infer::parts;
 use crate::programs::recompute::{Drawn, recompute};
 use crate::programs::{Bench, Came, fetch, input_bytes, shared_part};
 use crate::{device, link};
@@ -144,6 +146,23 @@ impl Engine {
 
     /// Computes a lease and uploads its output.
     pub async fn compute(&self, http: &impl Transfer, grant: &LeaseGrant, pace: Pace) -> Result<Outcome, RunFailure> {
+        let (output, busy) = self.compute_here(http, grant, &pace).await?;
+        if pace.is_abandoned() {
+            return Err(RunFailure::Abandoned);
+        }
+        let receipt = self.receipt(grant, &output);
+        http.put(&format!("/v1/leases/{}/output", grant.pass), output).await?;
+        let signature = self.identity.sign_receipt(&receipt);
+        Ok(Outcome { receipt, signature, busy })
+    }
+
+    /// A lease's output, and how long the device was busy with it.
+    async fn compute_here(
+        &self,
+        http: &impl Transfer,
+        grant: &LeaseGrant,
+        pace: &Pace,
+    ) -> Result<(Vec<u8>, Duration), RunFailure> {
         let path = |part: &str| format!("/v1/leases/{}/{part}", grant.pass);
         // The input comes down while another lease may still hold the GPU.
         let input = http.get(&path("input")).await?;
@@ -158,14 +177,32 @@ impl Engine {
 
         let (grant_copy, wanted) = (grant.clone(), pace.clone());
         let run = async move |bench: &mut Bench| compute_rows(bench, &grant_copy, came, &input, &wanted).await;
-        let (output, busy) = self.bench.with(run).await?;
-        if pace.is_abandoned() {
-            return Err(RunFailure::Abandoned);
+        self.bench.with(run).await
+    }
+
+    /// Computes a lease for whoever is at this device: nothing is uploaded and nothing signed.
+    pub async fn try_tile(&self, http: &impl Transfer, grant: &LeaseGrant) -> Result<Tried, RunFailure> {
+        let pace = Pace::new(&Arc::new(AtomicU8::new(100)));
+        let mut tried = Tried {
+            adapter: self.info.name.clone(),
+            software: self.info.software,
+            rows: grant.rows,
+            micros: 0,
+            words: Vec::new(),
+            dtype: None,
+            out_of_fuel: None,
+        };
+        match self.compute_here(http, grant, &pace).await {
+            Ok((output, busy)) => {
+                tried.micros = u64::try_from(busy.as_micros()).unwrap_or(u64::MAX);
+                (tried.words, tried.dtype) = first_words(&grant.task, &output);
+            }
+            Err(failure) => match failure.fault() {
+                Some((_, fault)) => tried.out_of_fuel = Some(fault.line),
+                None => return Err(failure),
+            },
         }
-        let receipt = self.receipt(grant, &output);
-        http.put(&path("output"), output).await?;
-        let signature = self.identity.sign_receipt(&receipt);
-        Ok(Outcome { receipt, signature, busy })
+        Ok(tried)
     }
 
     /// Measures the device with nothing else on it.
@@ -217,6 +254,18 @@ impl Engine {
             time: device::now(),
         }
     }
+}
+
+/// The first values of a lease's first output, as words, with their type where it is known.
+fn first_words(task: &Task, output: &[u8]) -> (Vec<u32>, Option<DType>) {
+    const SHOWN: usize = 16;
+    let Task::Infer { outputs, .. } = task else {
+        let words = output.as_chunks::<4>().0.iter().take(SHOWN).map(|chunk| u32::from_le_bytes(*chunk));
+        return (words.collect(), None);
+    };
+    let columns = deinterleave(output, &parts(outputs.iter())).and_then(Result::ok).unwrap_or_default();
+    let words = columns.into_iter().next().unwrap_or_default().into_iter().take(SHOWN).collect();
+    (words, outputs.first().map(|output| output.dtype))
 }
 
 /// Rows in, rows out, as bytes, with the time that the device was busy.

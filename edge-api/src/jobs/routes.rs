@@ -26,6 +26,8 @@ const NAME_MAX: usize = 128;
 const PAGE_MAX: i64 = 100;
 const EVENTS_MAX: i64 = 200;
 const RECEIPTS_MAX: i64 = 100;
+/// How long a trial's lease opens its blobs.
+const TRIAL: wire::Micros = 600_000_000;
 /// Slices of a job: enough for several replicas, few enough that a job is a handful of rows.
 const SLICES_AIM: u64 = 8;
 const SLICE_TILES_MIN: u64 = 64;
@@ -71,6 +73,34 @@ pub async fn quote_job(
     let spec = JobSpec::read(&app, caller, request.program, request.privacy).await?;
     let census = census(&app, caller, &spec)?;
     Ok(Json(spec.quote(census)))
+}
+
+/// Try a job's first tile on a device of one's own
+///
+/// Answers with a lease of that tile, for ten minutes and for nothing: no job is made, nothing is held,
+/// and what is computed stays with the caller.
+pub async fn try_job(
+    caller: Caller,
+    State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Body(request): Body<QuoteRequest>,
+) -> ApiResult<Json<wire::LeaseGrant>> {
+    app.limits.check_trial(from.ip())?;
+    let spec = JobSpec::read(&app, caller, request.program, request.privacy).await?;
+    let now = app.clock.now();
+    let (millis, bytes) = random::id_parts(now);
+    let facts = scheduling::JobFacts {
+        id: JobId::from_parts(millis, bytes),
+        customer: caller.account,
+        privacy: spec.privacy,
+        task: spec.task,
+        sources: spec.sources,
+        check: spec.check,
+        work: spec.work,
+        device_bytes: spec.device_bytes,
+    };
+    let lease = wire::LeaseId(random::bytes());
+    Ok(Json(facts.grant_tile(&app.secret, lease, 0, now, now + TRIAL)))
 }
 
 /// Connected devices and those of them that may run the job; refuses one that none of those connected could.

@@ -7,7 +7,7 @@ use edge_api::routes::routes;
 use crate::app::TestApp;
 
 /// Who may do what: the status for nobody, a stranger, and the owner.
-const ACCESS: [(&str, &str, [u16; 3]); 50] = [
+const ACCESS: [(&str, &str, [u16; 3]); 51] = [
     ("POST", "/v1/accounts", [400, 400, 400]),
     ("GET", "/v1/account", [401, 200, 200]),
     ("POST", "/v1/sessions", [401, 201, 201]),
@@ -22,6 +22,7 @@ const ACCESS: [(&str, &str, [u16; 3]); 50] = [
     ("GET", "/v1/blobs/{hash}", [401, 404, 200]),
     ("POST", "/v1/kernels/check", [400, 400, 400]),
     ("POST", "/v1/quotes", [401, 400, 400]),
+    ("POST", "/v1/trials", [401, 400, 400]),
     ("POST", "/v1/jobs", [401, 400, 400]),
     ("GET", "/v1/jobs", [401, 200, 200]),
     ("GET", "/v1/jobs/{id}", [401, 404, 200]),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::device::Earnings;
-use crate::{DeviceId, ErrorCode, JobId, LeaseId};
+use crate::{DType, DeviceId, ErrorCode, JobId, LeaseId};
 
 /// From the page to the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,11 @@ pub enum ToWorker {
     Recompute {
         url: String,
         job: JobId,
+    },
+    /// Compute the first tile of an order that is not submitted yet. `grant` is what the edge answered.
+    Try {
+        url: String,
+        grant: String,
     },
     /// The share of time that the GPU may be busy, 5 to 100.
     Duty {
@@ -57,6 +62,7 @@ pub enum FromWorker {
     Status(Status),
     Benchmarked(Benchmark),
     Recomputed(Recomputed),
+    Tried(Tried),
     /// The worker cannot go on; it has stopped.
     Failed {
         code: FailureCode,
@@ -71,7 +77,7 @@ pub enum FailureCode {
     DeviceLost,
     Refused(ErrorCode),
     Storage,
-    /// The sample could not be fetched or computed.
+    /// The sample, or the tile of an order, could not be fetched or computed.
     Sample,
 }
 
@@ -138,4 +144,23 @@ pub enum Phase {
     Computing,
     Paused(PauseReason),
     Stopped,
+}
+
+/// The first tile of an order, computed on the customer's own device before anything is paid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    pub adapter: String,
+    /// The adapter is a CPU's.
+    pub software: bool,
+    pub rows: u64,
+    /// How long the device was busy with them.
+    pub micros: u64,
+    /// The first values of the first output, as 32-bit words; 16 at most.
+    pub words: Vec<u32>,
+    /// What they hold; nothing where only the kernel's author knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dtype: Option<DType>,
+    /// A record ran out of fuel at the loop in this line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_of_fuel: Option<u32>,
 }

@@ -81,7 +81,7 @@ pub fn CalculatorIsland(
             failure.set(Some(message));
             end_later();
         }
-        FromWorker::Status(_) | FromWorker::Recomputed(_) => {}
+        FromWorker::Status(_) | FromWorker::Recomputed(_) | FromWorker::Tried(_) => {}
     };
     let start = move || {
         failure.set(None);

@@ -71,7 +71,7 @@ fn compute(run: RwSignal<Run>, worker: StoredValue<Option<Handle>, LocalStorage>
             run.set(Run::Failed(message));
             end_later(worker);
         }
-        FromWorker::Status(_) | FromWorker::Benchmarked(_) => {}
+        FromWorker::Status(_) | FromWorker::Benchmarked(_) | FromWorker::Tried(_) => {}
     };
     match Handle::start(heard) {
         Some(handle) => worker.set_value(Some(handle)),

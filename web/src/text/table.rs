@@ -35,6 +35,10 @@ texts! {
     atol: "Absolute tolerance", "绝对容差";
     params: "Parameters", "参数";
     params_hint: "What binding 2 holds, byte for byte.", "绑定 2 的内容，逐字节。";
+    try_tile: "Run one tile here, free", "在本机免费运行一块";
+    trying: "Running one tile…", "正在运行一块…";
+    try_tile_hint: "Your own GPU computes the first tile in this page: its output and its time, before you pay anything.", "在付费前，由您自己的 GPU 在本页计算第一块：查看输出和耗时。";
+    alone_here: "The whole job, here alone", "仅本机完成全部任务";
     records: "Records", "记录";
     records_hint: "The input records, one after another.", "输入记录，依次排列。";
     model: "Model", "模型";

@@ -87,6 +87,7 @@ async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
             }
             Some(Event::Page(ToWorker::Benchmark { secs })) => break Order::Benchmark { secs },
             Some(Event::Page(ToWorker::Recompute { url, job })) => break Order::Recompute { url, job },
+            Some(Event::Page(ToWorker::Try { url, grant })) => break Order::Try { url, grant },
             Some(_) => {}
             None => return,
         }
@@ -104,6 +105,7 @@ async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
         Order::Lend { url, duty_percent, code } => (url, duty_percent, code),
         Order::Benchmark { secs } => return benchmark(&engine, secs).await,
         Order::Recompute { url, job } => return recompute(&engine, url, job).await,
+        Order::Try { url, grant } => return try_tile(&engine, url, &grant).await,
     };
     let mut session = Session::new(Rc::new(engine), sender, url, duty_percent, code);
     session.connect();
@@ -122,6 +124,7 @@ enum Order {
     Lend { url: String, duty_percent: u8, code: Option<String> },
     Benchmark { secs: u8 },
     Recompute { url: String, job: JobId },
+    Try { url: String, grant: String },
 }
 
 async fn benchmark(engine: &Engine, secs: u8) {
@@ -139,6 +142,17 @@ async fn benchmark(engine: &Engine, secs: u8) {
 async fn recompute(engine: &Engine, url: String, job: JobId) {
     match engine.recompute(&Http { url }, job).await {
         Ok(outcome) => post(&FromWorker::Recomputed(outcome)),
+        Err(error) => fail(FailureCode::Sample, error.to_string()),
+    }
+}
+
+async fn try_tile(engine: &Engine, url: String, grant: &str) {
+    let grant: LeaseGrant = match serde_json::from_str(grant) {
+        Ok(grant) => grant,
+        Err(error) => return fail(FailureCode::Refused(ErrorCode::MalformedFrame), error.to_string()),
+    };
+    match engine.try_tile(&Http { url }, &grant).await {
+        Ok(tried) => post(&FromWorker::Tried(tried)),
         Err(error) => fail(FailureCode::Sample, error.to_string()),
     }
 }
@@ -298,7 +312,7 @@ impl Session {
             ToWorker::Pause { reason } => self.core.on_pause(&mut self.out, reason),
             ToWorker::Resume => self.core.on_resume(&mut self.out),
             // A worker does one thing in its life.
-            ToWorker::Benchmark { .. } | ToWorker::Recompute { .. } => {}
+            ToWorker::Benchmark { .. } | ToWorker::Recompute { .. } | ToWorker::Try { .. } => {}
         }
     }
 

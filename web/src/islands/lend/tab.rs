@@ -84,7 +84,7 @@ impl Tab {
                 // Not from within its own message.
                 set_timeout(move || self.end(), std::time::Duration::ZERO);
             }
-            FromWorker::Benchmarked(_) | FromWorker::Recomputed(_) => {}
+            FromWorker::Benchmarked(_) | FromWorker::Recomputed(_) | FromWorker::Tried(_) => {}
         }
     }
 

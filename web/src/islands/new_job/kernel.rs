@@ -86,7 +86,11 @@ impl KernelOrder {
     pub(super) fn program(self, input: BlobHash) -> Option<Program> {
         let Verdict::Passed(report) = self.verdict.get() else { return None };
         let number = |typed: RwSignal<String>| typed.get().trim().parse::<u32>().ok();
-        let tolerance = |typed: RwSignal<String>| Tolerance::try_from(typed.get().trim().parse::<f32>().ok()?).ok();
+        // Read as the calculator reads: a second reader of decimals would be kilobytes.
+        let tolerance = |typed: RwSignal<String>| {
+            let value: f64 = typed.get().trim().parse().ok()?;
+            Tolerance::try_from(to_f32(value)).ok()
+        };
         let params = match report.params_bytes {
             Some(_) => Some(self.params.with(Part::hash)?),
             None => None,
@@ -106,6 +110,11 @@ impl KernelOrder {
             check,
             tile_records: None,
         })
+    }
+
+    /// Whether its results are to be read as floats.
+    pub(super) fn answers_floats(self) -> bool {
+        matches!(self.verdict.get_untracked(), Verdict::Passed(report) if report.floats)
     }
 
     /// Has the text checked a moment after the last change.
@@ -155,6 +164,11 @@ impl KernelOrder {
             }
         });
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "what float32 does not hold is refused as infinite")]
+fn to_f32(value: f64) -> f32 {
+    value as f32
 }
 
 fn as_file(text: &str) -> Option<File> {

@@ -1,6 +1,7 @@
 mod file;
 mod kernel;
 mod quote;
+mod trial;
 
 use std::collections::BTreeMap;
 

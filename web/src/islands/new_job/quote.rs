@@ -1,8 +1,9 @@
 //! What the order would cost.
 
 use leptos::prelude::*;
-use wire::{ErrorCode, Quote};
+use wire::{ErrorCode, Quote, QuoteRequest};
 
+use super::trial::TrialCard;
 use super::{Check, Order};
 use crate::components::Fact;
 use crate::format;
@@ -32,7 +33,16 @@ pub(super) fn QuoteCard(
             <button type="button" on:click=move |_| order.recheck()>{t.try_again}</button>
         }
         .into_any(),
-        Check::Quoted(quoted) => view! { <QuoteFacts quote=quoted.1/> }.into_any(),
+        Check::Quoted(quoted) => {
+            let (program, quote) = *quoted;
+            let request = QuoteRequest { program, privacy: order.privacy.get_untracked() };
+            let rows = quote.rows;
+            view! {
+                <QuoteFacts quote/>
+                <TrialCard order request rows/>
+            }
+            .into_any()
+        }
     };
     view! {
         <section class="card quote" aria-labelledby="quote-title" aria-live="polite">

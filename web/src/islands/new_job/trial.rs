@@ -1,0 +1,119 @@
+//! The order's first tile on the customer's own GPU, before anything is paid.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::lend::{FromWorker, ToWorker, Tried};
+use wire::{DType, QuoteRequest};
+
+use super::Order;
+use crate::api;
+use crate::components::Fact;
+use crate::format;
+use crate::islands::worker::{Handle, has_webgpu, origin};
+use crate::text::text;
+
+#[derive(Clone, Debug, PartialEq)]
+enum Trial {
+    Idle,
+    Running,
+    Done(Tried),
+    Failed(String),
+}
+
+#[component]
+pub(super) fn TrialCard(
+    /// The order.
+    order: Order,
+    /// What would be tried.
+    request: QuoteRequest,
+    /// Rows of the whole job.
+    rows: u64,
+) -> impl IntoView {
+    let t = text();
+    let trial = RwSignal::new(Trial::Idle);
+    let worker = StoredValue::new_local(None::<Handle>);
+    let start = move |_| {
+        if !has_webgpu() {
+            trial.set(Trial::Failed(t.no_webgpu.to_owned()));
+            return;
+        }
+        trial.set(Trial::Running);
+        let request = request.clone();
+        spawn_local(async move {
+            match api::trial(&request).await {
+                Ok(grant) => compute(trial, worker, ToWorker::Try { url: origin(), grant }),
+                Err(failure) => trial.set(Trial::Failed(failure.message())),
+            }
+        });
+    };
+    let busy = move || trial.with(|trial| *trial == Trial::Running);
+    view! {
+        <p class="actions">
+            <button type="button" disabled=busy on:click=start>
+                {move || if busy() { t.trying } else { t.try_tile }}
+            </button>
+        </p>
+        <p class="hint">{t.try_tile_hint}</p>
+        <div aria-live="polite" data-testid="trial">
+            {move || match trial.get() {
+                Trial::Idle | Trial::Running => ().into_any(),
+                Trial::Failed(message) => view! { <p class="error" role="alert">{message}</p> }.into_any(),
+                Trial::Done(tried) => outcome(tried, rows, order.kernel.answers_floats()),
+            }}
+        </div>
+    }
+}
+
+/// One worker a trial: its GPU is free again afterwards.
+fn compute(trial: RwSignal<Trial>, worker: StoredValue<Option<Handle>, LocalStorage>, order: ToWorker) {
+    let end = move |outcome| {
+        // The page may have moved on meanwhile; not from within the worker's own message.
+        trial.try_set(outcome);
+        set_timeout(move || worker.try_set_value(None).map_or((), drop), std::time::Duration::ZERO);
+    };
+    let heard = move |message| match message {
+        FromWorker::Loaded => worker.with_value(|worker| {
+            if let Some(worker) = worker {
+                worker.send(&order);
+            }
+        }),
+        FromWorker::Tried(tried) => end(Trial::Done(tried)),
+        FromWorker::Failed { message, .. } => end(Trial::Failed(message)),
+        FromWorker::Status(_) | FromWorker::Benchmarked(_) | FromWorker::Recomputed(_) => {}
+    };
+    match Handle::start(heard) {
+        Some(handle) => worker.set_value(Some(handle)),
+        None => trial.set(Trial::Failed(text().no_worker.to_owned())),
+    }
+}
+
+fn outcome(tried: Tried, rows: u64, floats: bool) -> AnyView {
+    let t = text();
+    if let Some(line) = tried.out_of_fuel {
+        return view! { <p class="error" role="alert">{t.out_of_fuel} " " {line}</p> }.into_any();
+    }
+    let shown: Vec<String> = tried.words.iter().map(|&word| number(word, tried.dtype, floats)).collect();
+    let alone = u128::from(tried.micros) * u128::from(rows) / u128::from(tried.rows.max(1)) / 1_000_000;
+    let alone = format::duration(u64::try_from(alone).unwrap_or(u64::MAX).max(1));
+    view! {
+        <dl class="facts">
+            <Fact label=t.took>{tried.micros / 1000} "." {tried.micros % 1000 / 100} " ms"</Fact>
+            <Fact label=t.rows>{format::count(tried.rows)}</Fact>
+            <Fact label=t.alone_here>{alone}</Fact>
+        </dl>
+        <p class="soft">{tried.adapter} {tried.software.then(|| format!(" {}", t.software))}</p>
+        <p class="mono">{shown.join(" ")}</p>
+    }
+    .into_any()
+}
+
+/// A word as its output means it.
+fn number(word: u32, dtype: Option<DType>, floats: bool) -> String {
+    let is_float = dtype.map_or(floats, |dtype| matches!(dtype, DType::Float32 | DType::Float16));
+    let is_signed = matches!(dtype, Some(DType::Int64 | DType::Int32 | DType::Int16 | DType::Int8));
+    match (is_float, is_signed) {
+        (true, _) => f32::from_bits(word).to_string(),
+        (false, true) => word.cast_signed().to_string(),
+        (false, false) => word.to_string(),
+    }
+}
