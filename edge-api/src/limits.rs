@@ -16,6 +16,7 @@ pub struct Limits {
     codes: DefaultKeyedRateLimiter<IpAddr>,
     kernels: DefaultKeyedRateLimiter<IpAddr>,
     trials: DefaultKeyedRateLimiter<IpAddr>,
+    plans: DefaultKeyedRateLimiter<IpAddr>,
 }
 
 impl Default for Limits {
@@ -28,6 +29,7 @@ impl Default for Limits {
             codes: governor::RateLimiter::keyed(per_minute(30)),
             kernels: governor::RateLimiter::keyed(per_minute(240)),
             trials: governor::RateLimiter::keyed(per_minute(60)),
+            plans: governor::RateLimiter::keyed(per_minute(600)),
         }
     }
 }
@@ -61,6 +63,11 @@ impl Limits {
         check(&self.trials, from)
     }
 
+    /// Plans made for tabs.
+    pub fn check_plan(&self, from: IpAddr) -> Result<(), ApiError> {
+        check(&self.plans, from)
+    }
+
     /// Forgets addresses that have not asked for a while.
     pub fn shrink(&self) {
         self.accounts.retain_recent();
@@ -69,6 +76,7 @@ impl Limits {
         self.codes.retain_recent();
         self.kernels.retain_recent();
         self.trials.retain_recent();
+        self.plans.retain_recent();
     }
 }
 

@@ -11,7 +11,6 @@ use gpu_kernels::dtype::OutOfRange;
 use gpu_kernels::error::GpuError;
 use gpu_kernels::measure::Measured;
 use gpu_kernels::records::deinterleave;
-use gpu_kernels::script::run::ScriptError;
 use gpu_kernels::wgsl::Fault;
 use gpu_kernels::wgsl::run::MapError;
 use wire::explorer::Sample;
@@ -19,7 +18,7 @@ use wire::lend::{Recomputed, Tried};
 use wire::{BlobHash, DType, JobId, LeaseGrant, Receipt, Signature, Task, TileHash, merkle};
 
 use crate::identity::Identity;
-use crate::programs::infer::parts;
+use crate::programs::infer::{InferError, parts};
 use crate::programs::recompute::{Drawn, recompute};
 use crate::programs::{Bench, Came, fetch, input_bytes, shared_part};
 use crate::{device, link};
@@ -48,18 +47,10 @@ pub enum TransferError {
 pub enum RunFailure {
     #[error(transparent)]
     Transfer(#[from] TransferError),
-    #[cfg(not(target_arch = "wasm32"))]
     #[error(transparent)]
-    Model(#[from] gpu_kernels::graph::ModelError),
-    #[cfg(not(target_arch = "wasm32"))]
-    #[error(transparent)]
-    Run(#[from] gpu_kernels::graph::forward::RunError),
-    #[error(transparent)]
-    Script(#[from] ScriptError),
+    Infer(#[from] InferError),
     #[error(transparent)]
     Map(#[from] MapError),
-    #[error("the plan cannot be used: {0}")]
-    Plan(String),
     #[error("the kernel cannot run here: {0}")]
     Kernel(String),
     #[error(transparent)]
@@ -77,14 +68,12 @@ pub enum RunFailure {
 impl RunFailure {
     /// The GPU is gone: nothing more can be computed with it.
     pub fn is_device_lost(&self) -> bool {
-        #[cfg(not(target_arch = "wasm32"))]
-        if let Self::Run(gpu_kernels::graph::forward::RunError::Gpu(error)) = self {
-            return matches!(error, GpuError::Lost { .. });
-        }
-        matches!(
-            self,
-            Self::Script(ScriptError::Gpu(GpuError::Lost { .. })) | Self::Map(MapError::Gpu(GpuError::Lost { .. }))
-        )
+        let error = match self {
+            Self::Infer(error) => error.gpu(),
+            Self::Map(MapError::Gpu(error)) => Some(error),
+            _ => None,
+        };
+        matches!(error, Some(GpuError::Lost { .. }))
     }
 
     /// The lease's kernel ran out of fuel: in which tile of the lease, and at which loop.

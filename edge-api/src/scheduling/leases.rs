@@ -3,11 +3,12 @@
 //! A device shows the pass that came with its lease. The pass is sealed with a key that all
 //! replicas share, so any of them can serve it, and it ends with the lease's deadline.
 
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{ConnectInfo, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -124,12 +125,11 @@ pub async fn gated(app: &App, task: &Task) -> Result<GatedKernel, ApiError> {
 /// For tabs: what to run over which buffers, in postcard's format.
 pub async fn lease_plan(
     State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     Path(pass): Path<String>,
     Params(params): Params<PlanParams>,
 ) -> ApiResult<Response> {
-    let pass = open(&app, &pass)?;
-    let packed = plans::pack(&app, &pass.task, pass.shared(), params.rows, pass.rows).await?;
-    Ok((BINARY, packed.plan()?).into_response())
+    Ok((BINARY, pack(&app, from, &pass, &params).await?.plan()?).into_response())
 }
 
 /// Fetch the constants of a lease's plan
@@ -137,12 +137,18 @@ pub async fn lease_plan(
 /// Those that the plan names by hash, one after another, as 32-bit words.
 pub async fn lease_weights(
     State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
     Path(pass): Path<String>,
     Params(params): Params<PlanParams>,
 ) -> ApiResult<Response> {
-    let pass = open(&app, &pass)?;
-    let packed = plans::pack(&app, &pass.task, pass.shared(), params.rows, pass.rows).await?;
-    Ok((BINARY, Body::from_stream(packed.weights())).into_response())
+    Ok((BINARY, Body::from_stream(pack(&app, from, &pass, &params).await?.weights())).into_response())
+}
+
+async fn pack(app: &App, from: SocketAddr, pass: &str, params: &PlanParams) -> ApiResult<plans::Packed> {
+    let pass = open(app, pass)?;
+    // Planning a stranger's model takes a while of a core.
+    app.limits.check_plan(from.ip())?;
+    plans::pack(app, &pass.task, pass.shared(), params.rows, pass.rows).await
 }
 
 /// Fetch the parameters of a lease's kernel

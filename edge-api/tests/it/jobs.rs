@@ -154,3 +154,25 @@ async fn an_upload_over_the_limit_is_refused_while_it_streams() {
     assert_eq!(ada.upload(vec![0; 1000]).await.status, StatusCode::CREATED);
     assert_eq!(ada.upload(sample("digits.npy")).await.refusal(), "413 too_large");
 }
+
+db_test! {
+    async fn a_trial_lends_the_first_tile_for_nothing(app: TestApp) {
+        let ada = app.customer("Ada").await;
+        let program = ada.digits().await["program"].clone();
+
+        let grant = ada.post("/v1/trials", &json!({ "program": program })).await.json();
+
+        assert_eq!((grant["tiles"].as_u64(), grant["first_tile"].as_u64()), (Some(1), Some(0)), "{grant}");
+        let at = |part: &str| format!("/v1/leases/{}/{part}", grant["pass"].as_str().unwrap());
+        let (rows, input) = (grant["rows"].as_u64().unwrap(), app.get(&at("input")).await);
+        assert_eq!(u64::try_from(input.bytes.len()).unwrap(), rows * 64 * 4);
+        assert_eq!((ada.held().await, ada.get("/v1/jobs").await.json()["jobs"].as_array().unwrap().len()), (0, 0));
+
+        let plan = app.get(&at(&format!("plan?rows={rows}"))).await;
+        assert_eq!(plan.status, 200);
+        assert!(app.get(&at(&format!("weights?rows={rows}"))).await.bytes.len() > 1000);
+        assert_eq!(app.get(&at("plan?rows=0")).await.refusal(), "422 malformed_request rows");
+        assert_eq!(app.get(&at(&format!("plan?rows={}", rows + 1))).await.refusal(), "422 malformed_request rows");
+        assert_eq!(app.get(&at("kernel")).await.refusal(), "404 not_found");
+    }
+}

@@ -2,6 +2,7 @@
 
 pub mod infer;
 pub mod map;
+mod ready;
 pub mod recompute;
 
 use std::ops::ControlFlow;

@@ -10,9 +10,9 @@ use gpu_kernels::records::Part;
 use wire::{BlobHash, Field, Task};
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use self::native::{Came, Infer, Wanted, fetch};
+pub use self::native::{Came, Infer, InferError, Wanted, fetch};
 #[cfg(target_arch = "wasm32")]
-pub use self::tab::{Came, Infer, Wanted, fetch};
+pub use self::tab::{Came, Infer, InferError, Wanted, fetch};
 
 /// The task, which names the model and the shapes, and the hash of what all rows share.
 type Key = (Task, BlobHash);

@@ -4,21 +4,38 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use gpu_kernels::device::Device;
-use gpu_kernels::graph::forward::Session;
-use gpu_kernels::graph::{Feed, Graph, Tensor};
+use gpu_kernels::error::GpuError;
+use gpu_kernels::graph::forward::{RunError, Session};
+use gpu_kernels::graph::{Feed, Graph, ModelError, Tensor};
 use gpu_kernels::records::{Part, interleave, split};
 use wire::{Field, Task};
 
 use super::{Key, dtype, key, parts};
+use crate::programs::ready::Ready;
 use crate::programs::{input_bytes, shared_part};
 use crate::run::{RunFailure, Transfer};
 
-/// Models kept ready; the one used longest ago goes first.
-const READY_MAX: usize = 4;
-
 #[derive(Default)]
 pub struct Infer {
-    ready: Vec<(Key, Session)>,
+    ready: Ready<Key, Session>,
+}
+
+/// Why a model did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum InferError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl InferError {
+    pub fn gpu(&self) -> Option<&GpuError> {
+        match self {
+            Self::Run(RunError::Gpu(error)) => Some(error),
+            Self::Run(_) | Self::Model(_) => None,
+        }
+    }
 }
 
 /// What has to be fetched before rows can run.
@@ -33,8 +50,7 @@ pub async fn fetch(http: &impl Transfer, _wanted: Wanted, path: &impl Fn(&str) -
 
 impl Infer {
     pub fn wants(&self, _device: &Device, task: &Task, shared: &[u8], _rows: [u64; 2]) -> Option<Wanted> {
-        let wanted = key(task, shared);
-        (!self.ready.iter().any(|(kept, _)| *kept == wanted)).then_some(Wanted)
+        self.ready.get(&key(task, shared)).is_none().then_some(Wanted)
     }
 
     /// Makes a model ready for rows of one shape.
@@ -48,11 +64,11 @@ impl Infer {
     ) -> Result<(), RunFailure> {
         let Came(model) = came;
         let Task::Infer { inputs, .. } = task else { return Err(RunFailure::Evicted) };
-        let session = Session::new(Graph::parse(&model)?, feeds(inputs, shared)?).map_err(RunFailure::from)?;
-        if self.ready.len() >= READY_MAX {
-            self.ready.remove(0);
-        }
-        self.ready.push((key(task, shared), session));
+        let session = {
+            let graph = Graph::parse(&model).map_err(InferError::from)?;
+            Session::new(graph, feeds(inputs, shared)?).map_err(InferError::from)?
+        };
+        self.ready.put(key(task, shared), session);
         Ok(())
     }
 
@@ -67,11 +83,7 @@ impl Infer {
     ) -> Result<Vec<u8>, RunFailure> {
         let Task::Infer { inputs, outputs, .. } = task else { return Err(RunFailure::Evicted) };
         let shared = shared_part(task, input);
-        let wanted = key(task, shared);
-        let place = self.ready.iter().position(|(kept, _)| *kept == wanted).ok_or(RunFailure::Evicted)?;
-        let entry = self.ready.remove(place);
-        self.ready.push(entry);
-        let (_, session) = self.ready.last_mut().ok_or(RunFailure::Evicted)?;
+        let session = self.ready.take_up(&key(task, shared)).ok_or(RunFailure::Evicted)?;
         let expected = input_bytes(task, rows).unwrap_or(usize::MAX);
         let size = || RunFailure::Input { expected, found: input.len() };
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
@@ -79,7 +91,7 @@ impl Infer {
         let values = &input[..input.len() - shared.len()];
         let words = split(values, rows, &of_rows).ok_or_else(size)?.map_err(RunFailure::Value)?;
         let fed: Vec<&[u32]> = words.iter().map(Vec::as_slice).collect();
-        let answers = session.run(device, rows, &fed, pace).await?;
+        let answers = session.run(device, rows, &fed, pace).await.map_err(InferError::from)?;
         Ok(interleave(rows, &parts(outputs.iter()), &answers))
     }
 }

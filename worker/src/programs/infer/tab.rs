@@ -6,21 +6,44 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gpu_kernels::device::Device;
+use gpu_kernels::error::GpuError;
 use gpu_kernels::records::{interleave, split};
+use gpu_kernels::script::run::ScriptError;
 use gpu_kernels::script::session::{Missing, ScriptSession, batches, tiles_at_once};
 use gpu_kernels::script::{Package, Packed};
 use wire::Task;
 
 use super::{Key, key, parts};
+use crate::programs::ready::Ready;
 use crate::programs::{input_bytes, shared_part};
 use crate::run::{RunFailure, Transfer};
 
-/// Models kept ready; the one used longest ago goes first.
-const READY_MAX: usize = 4;
-
 #[derive(Default)]
 pub struct Infer {
-    ready: Vec<(Key, ScriptSession)>,
+    ready: Ready<Key, ScriptSession>,
+}
+
+/// Why a model did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum InferError {
+    #[error(transparent)]
+    Run(#[from] ScriptError),
+    #[error("the plan cannot be used: {0}")]
+    Plan(String),
+}
+
+impl InferError {
+    pub fn gpu(&self) -> Option<&GpuError> {
+        match self {
+            Self::Run(ScriptError::Gpu(error)) => Some(error),
+            Self::Run(ScriptError::Stopped) | Self::Plan(_) => None,
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn unusable(reason: impl ToString) -> RunFailure {
+    InferError::Plan(reason.to_string()).into()
 }
 
 /// What has to be fetched before rows can run.
@@ -65,7 +88,7 @@ async fn fetch_plan(
         format!("{path}{joint}rows={batch}")
     };
     let bytes = http.get(&at("plan")).await?;
-    let package: Package = postcard::from_bytes(&bytes).map_err(|error| RunFailure::Plan(error.to_string()))?;
+    let package: Package = postcard::from_bytes(&bytes).map_err(unusable)?;
     let stored: Vec<([u8; 32], u64)> = package
         .constants
         .iter()
@@ -82,11 +105,10 @@ async fn fetch_plan(
     let mut constants = Vec::with_capacity(stored.len());
     for (hash, words) in stored {
         let len = usize::try_from(words).ok().and_then(|words| words.checked_mul(4));
-        let (own, after) = len
-            .and_then(|len| rest.split_at_checked(len))
-            .ok_or_else(|| RunFailure::Plan("its constants are cut short".to_owned()))?;
+        let (own, after) =
+            len.and_then(|len| rest.split_at_checked(len)).ok_or_else(|| unusable("its constants are cut short"))?;
         if *blake3::hash(own).as_bytes() != hash {
-            return Err(RunFailure::Plan("a constant is damaged".to_owned()));
+            return Err(unusable("a constant is damaged"));
         }
         let words: Vec<u32> = own.as_chunks::<4>().0.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect();
         constants.push((hash, words.into()));
@@ -99,9 +121,8 @@ impl Infer {
     pub fn wants(&self, device: &Device, task: &Task, shared: &[u8], [rows, tile_rows]: [u64; 2]) -> Option<Wanted> {
         let wanted = key(task, shared);
         let buffer_bytes_max = device.info().buffer_bytes_max;
-        let known = self.ready.iter().find(|(kept, _)| *kept == wanted);
-        let missing = match known {
-            Some((_, session)) => session.missing(rows, tile_rows, buffer_bytes_max),
+        let missing = match self.ready.get(&wanted) {
+            Some(session) => session.missing(rows, tile_rows, buffer_bytes_max),
             None => ScriptSession::default().missing(rows, tile_rows, buffer_bytes_max),
         };
         (!missing.batches.is_empty()).then_some(Wanted { missing, rows, tile_rows, buffer_bytes_max })
@@ -117,18 +138,13 @@ impl Infer {
     ) -> Result<(), RunFailure> {
         let gpu = device.gpu().ok_or(RunFailure::Evicted)?;
         let wanted = key(task, shared);
-        let known = self.ready.iter().position(|(kept, _)| *kept == wanted);
-        let place = known.unwrap_or_else(|| {
-            if self.ready.len() >= READY_MAX {
-                self.ready.remove(0);
-            }
-            self.ready.push((wanted, ScriptSession::default()));
-            self.ready.len() - 1
-        });
-        let (_, session) = &mut self.ready[place];
+        if self.ready.get(&wanted).is_none() {
+            self.ready.put(wanted.clone(), ScriptSession::default());
+        }
+        let session = self.ready.take_up(&wanted).ok_or(RunFailure::Evicted)?;
         for (rows, package, constants) in came.0 {
-            let added = session.add(gpu, rows, package, constants).await?;
-            added.map_err(|error| RunFailure::Plan(error.to_string()))?;
+            let added = session.add(gpu, rows, package, constants).await.map_err(InferError::from)?;
+            added.map_err(unusable)?;
         }
         Ok(())
     }
@@ -146,11 +162,7 @@ impl Infer {
             return Err(RunFailure::Evicted);
         };
         let shared = shared_part(task, input);
-        let wanted = key(task, shared);
-        let place = self.ready.iter().position(|(kept, _)| *kept == wanted).ok_or(RunFailure::Evicted)?;
-        let entry = self.ready.remove(place);
-        self.ready.push(entry);
-        let (_, session) = self.ready.last_mut().ok_or(RunFailure::Evicted)?;
+        let session = self.ready.take_up(&key(task, shared)).ok_or(RunFailure::Evicted)?;
         let expected = input_bytes(task, rows).unwrap_or(usize::MAX);
         let size = || RunFailure::Input { expected, found: input.len() };
         let count = usize::try_from(rows).unwrap_or(usize::MAX);
@@ -159,7 +171,11 @@ impl Infer {
         let words = split(values, count, &of_rows).ok_or_else(size)?.map_err(RunFailure::Value)?;
         let fed: Vec<(&[u32], usize)> =
             words.iter().zip(&of_rows).map(|(words, part)| (words.as_slice(), part.len)).collect();
-        let answers = session.run(gpu, rows, tile_rows, &fed, pace).await?.ok_or(RunFailure::Evicted)?;
+        let answers = session
+            .run(gpu, rows, tile_rows, &fed, pace)
+            .await
+            .map_err(InferError::from)?
+            .ok_or(RunFailure::Evicted)?;
         Ok(interleave(count, &parts(outputs.iter()), &answers))
     }
 }

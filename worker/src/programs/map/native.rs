@@ -1,0 +1,24 @@
+use std::time::Duration;
+
+use gpu_kernels::budget;
+use gpu_kernels::wgsl::GatedKernel;
+use gpu_kernels::wgsl::gate::{Contract, pass};
+use wire::Task;
+
+use crate::run::{RunFailure, Transfer};
+
+/// Budget of one submission.
+pub(super) const SUBMISSION: Duration = budget::NATIVE;
+
+/// The customer's own text through this device's own gate.
+pub(super) async fn gated(
+    http: &impl Transfer,
+    task: &Task,
+    path: impl Fn(&str) -> String,
+) -> Result<GatedKernel, RunFailure> {
+    let Task::Map { record_bytes, out_bytes, fuel, .. } = *task else { return Err(RunFailure::Evicted) };
+    let bytes = http.get(&path("code")).await?;
+    let text = String::from_utf8(bytes).map_err(|_binary| RunFailure::Kernel("it is not text".to_owned()))?;
+    let passed = pass(&text, Contract { record_bytes, out_bytes, fuel });
+    Ok(passed.map_err(|error| RunFailure::Kernel(error.to_string()))?.kernel)
+}
