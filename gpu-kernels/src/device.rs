@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(feature = "cpu")]
 pub use self::cpu::Cpu;
 use crate::error::GpuError;
 use crate::gpu::Gpu;
@@ -24,7 +24,7 @@ pub struct DeviceInfo {
 
 pub enum Device {
     Gpu(Box<Gpu>),
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(feature = "cpu")]
     Cpu(Cpu),
 }
 
@@ -32,7 +32,7 @@ impl Device {
     pub fn info(&self) -> &DeviceInfo {
         match self {
             Self::Gpu(gpu) => &gpu.info,
-            #[cfg(not(target_arch = "wasm32"))]
+            #[cfg(feature = "cpu")]
             Self::Cpu(cpu) => &cpu.info,
         }
     }
@@ -41,7 +41,7 @@ impl Device {
     pub fn gpu(&mut self) -> Option<&mut Gpu> {
         match self {
             Self::Gpu(gpu) => Some(gpu),
-            #[cfg(not(target_arch = "wasm32"))]
+            #[cfg(feature = "cpu")]
             Self::Cpu(cpu) => cpu.kernels.as_deref_mut(),
         }
     }
@@ -51,16 +51,18 @@ impl Device {
     pub async fn measure(&mut self, time: Duration, pause: impl AsyncFn()) -> Result<Measured, GpuError> {
         match self {
             Self::Gpu(gpu) => gpu.measure(time, pause).await,
-            #[cfg(not(target_arch = "wasm32"))]
+            #[cfg(feature = "cpu")]
             Self::Cpu(cpu) => Ok(cpu.measure(time, pause).await),
         }
     }
 }
 
-/// A tab's worker leaves these loops out: they would be a third of its download.
-#[cfg(not(target_arch = "wasm32"))]
+/// The worker of a tab that lends its GPU leaves these loops out: they would be a third of its download.
+#[cfg(feature = "cpu")]
 mod cpu {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
+
+    use web_time::Instant;
 
     use super::DeviceInfo;
     use crate::budget::Budget;
@@ -114,11 +116,18 @@ mod cpu {
     }
 
     /// The processor's name where the system tells it, and its threads.
+    #[cfg(not(target_arch = "wasm32"))]
     fn name() -> String {
         let told = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = told.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
         let model = model.map_or("CPU", |(_, model)| model.trim());
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         format!("{model}, {threads} threads")
+    }
+
+    /// A browser does not say which processor it runs on.
+    #[cfg(target_arch = "wasm32")]
+    fn name() -> String {
+        "CPU by WebAssembly, 1 thread".to_owned()
     }
 }

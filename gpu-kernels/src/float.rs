@@ -2,11 +2,13 @@
 //! them into vector code. Polynomials after Cephes (Moshier, netlib.org/cephes, single precision).
 
 /// The exponential, within two units in the last place.
+#[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     const MAGIC: f32 = 12_582_912.0;
     // Beyond these the result is infinity or 0; NaN passes the clamp as it is.
     let v = x.clamp(-104.0, 89.0);
-    let n = (v * std::f32::consts::LOG2_E + MAGIC) - MAGIC;
+    let shifted = v * std::f32::consts::LOG2_E + MAGIC;
+    let n = shifted - MAGIC;
     let r = (v - n * 0.693_359_4) + n * 2.121_944_4e-4;
     let mut y = 1.987_569_1e-4_f32;
     y = y * r + 1.398_2e-3;
@@ -16,23 +18,19 @@ pub(crate) fn exp(x: f32) -> f32 {
     y = y * r + 0.5;
     y = y * r * r + r + 1.0;
     // 2^n in two factors, since one would leave the range of an exponent.
-    let whole = to_int(n);
+    let whole = shifted.to_bits().wrapping_sub(MAGIC.to_bits()).cast_signed();
     let half = whole >> 1;
-    y * power_of_two(half) * power_of_two(whole - half)
+    y * power_of_two(half) * power_of_two(whole.wrapping_sub(half))
 }
 
-/// What lies beyond ±2^31 is never asked for.
-#[expect(clippy::cast_possible_truncation, clippy::as_conversions, reason = "a whole number below 2^9, or NaN for 0")]
-fn to_int(n: f32) -> i32 {
-    n as i32
-}
-
+#[inline(always)]
 fn power_of_two(n: i32) -> f32 {
-    f32::from_bits(((n + 127) << 23).cast_unsigned())
+    f32::from_bits(n.wrapping_add(127).cast_unsigned() << 23)
 }
 
 /// The error function: Cephes' polynomial below 1, and above it Chebyshev's fit to the complement
 /// (Numerical Recipes, 6.2).
+#[inline(always)]
 pub(crate) fn erf(x: f32) -> f32 {
     let z = x * x;
     let mut small = 7.853_861e-5_f32;
@@ -52,11 +50,13 @@ pub(crate) fn erf(x: f32) -> f32 {
     if x.is_nan() { x } else { value }
 }
 
+#[inline(always)]
 pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
 /// Eight sums at once, then together: faster than one, and nearer the truth.
+#[inline(always)]
 pub(crate) fn sum(x: &[f32], lift: impl Fn(f32) -> f32) -> f32 {
     let mut sums = [0.0f32; 8];
     let (chunks, rest) = x.as_chunks::<8>();
@@ -72,6 +72,7 @@ pub(crate) fn softplus(x: f32) -> f32 {
     if x.is_nan() { x } else { value }
 }
 
+#[inline(always)]
 pub(crate) fn tanh(x: f32) -> f32 {
     let z = x * x;
     let mut small = -5.704_988_7e-3_f32;

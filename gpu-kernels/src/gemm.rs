@@ -1,7 +1,7 @@
-//! Matrix products by the `gemm` crate: vector code chosen for the machine, and threads. A tab, which
-//! multiplies on its GPU, has plain loops for the few constants that it folds.
+//! Matrix products by the `gemm` crate: vector code chosen for the machine, and threads natively.
+//! Without feature `cpu` they are plain loops.
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(feature = "cpu")]
 use gemm_common::Parallelism;
 
 /// A matrix within a slice.
@@ -22,32 +22,46 @@ impl Matrix<'_> {
 }
 
 /// Products smaller than this are not worth a second thread.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
 const SHARED: usize = 1 << 20;
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
 fn parallelism(work: usize) -> Parallelism {
     if work < SHARED { Parallelism::None } else { Parallelism::Rayon(0) }
 }
 
-/// `out[m, n] = alpha · a[m, k] · b[k, n]`, contiguous.
+#[cfg(all(feature = "cpu", target_arch = "wasm32"))]
+fn parallelism(_work: usize) -> Parallelism {
+    Parallelism::None
+}
+
+/// `out[m, n] = alpha · a[m, k] · b[k, n]`; each row of `out` begins `row` values after the one before.
 ///
 /// # Panics
-/// When a matrix reaches beyond its slice.
-pub(crate) fn product([m, n, k]: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, alpha: f32, out: &mut [f32]) {
-    assert!(a.covers(m, k) && b.covers(k, n) && out.len() >= m * n, "a matrix reaches beyond its slice");
+/// When a matrix reaches beyond its slice, or rows of `out` overlap.
+pub(crate) fn product(
+    [m, n, k]: [usize; 3],
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    alpha: f32,
+    (out, row): (&mut [f32], usize),
+) {
     if m == 0 || n == 0 {
         return;
     }
-    out[..m * n].fill(0.0);
-    if k > 0 {
-        multiply([m, n, k], a, b, alpha, out);
+    assert!(a.covers(m, k) && b.covers(k, n), "a matrix reaches beyond its slice");
+    assert!(row >= n && out.len() >= (m - 1) * row + n, "the result reaches beyond its slice");
+    if k == 0 {
+        return out.chunks_mut(row).take(m).for_each(|out| out[..n].fill(0.0));
     }
+    multiply([m, n, k], a, b, alpha, out, row);
 }
 
-#[cfg(target_arch = "wasm32")]
-fn multiply([m, n, k]: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, alpha: f32, out: &mut [f32]) {
-    for (row, out) in out.chunks_exact_mut(n).take(m).enumerate() {
+#[cfg(not(feature = "cpu"))]
+fn multiply([m, n, k]: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, alpha: f32, out: &mut [f32], out_row: usize) {
+    for (row, out) in out.chunks_mut(out_row).take(m).enumerate() {
+        let out = &mut out[..n];
+        out.fill(0.0);
         for i in 0..k {
             let left = alpha * a.data[a.offset + row * a.row + i * a.col];
             for (col, out) in out.iter_mut().enumerate() {
@@ -57,9 +71,9 @@ fn multiply([m, n, k]: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, alpha: f32, out
     }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(feature = "cpu")]
 #[expect(unsafe_code, reason = "the crate takes pointers")]
-fn multiply([m, n, k]: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, alpha: f32, out: &mut [f32]) {
+fn multiply([m, n, k]: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, alpha: f32, out: &mut [f32], out_row: usize) {
     let signed = |stride: usize| isize::try_from(stride).expect("a stride should fit an address");
     let multiply = gemm_f32::gemm::f32::get_gemm_fn();
     // SAFETY: every element that the strides reach lies inside its slice, as `product` asserted; `out`
@@ -72,7 +86,7 @@ fn multiply([m, n, k]: [usize; 3], a: Matrix<'_>, b: Matrix<'_>, alpha: f32, out
             k,
             out.as_mut_ptr(),
             1,
-            signed(n),
+            signed(out_row),
             false,
             a.data[a.offset..].as_ptr(),
             signed(a.col),

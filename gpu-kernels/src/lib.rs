@@ -1,8 +1,8 @@
 //! Tessera's kernels and the ONNX graph executor over them.
 //!
-//! Without features only the CPU builds: that is what the edge re-checks results with. Feature
-//! `wgpu` adds devices: Vulkan, Metal and DirectX 12 natively, WebGPU in Wasm. Feature `gate` lets
-//! customers' own WGSL in.
+//! Feature `cpu` runs models on the processor at speed: that is what the edge re-checks results with.
+//! Feature `wgpu` adds devices: Vulkan, Metal and DirectX 12 natively, WebGPU in Wasm. Feature `gate`
+//! lets customers' own WGSL in.
 
 pub mod budget;
 #[cfg(feature = "wgpu")]
@@ -21,4 +21,5 @@ mod parallel;
 pub mod records;
 pub mod script;
 pub mod tolerance;
+mod vector;
 pub mod wgsl;

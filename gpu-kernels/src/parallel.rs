@@ -1,7 +1,7 @@
 //! Threads where there are any: rayon natively, one thread in a tab.
 
 /// Calls `work(first, chunk)` for every `share` values of `out`.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "cpu", not(target_arch = "wasm32")))]
 pub(crate) fn chunks(out: &mut [u32], share: usize, work: impl Fn(usize, &mut [u32]) + Sync) {
     use rayon::prelude::*;
 
@@ -11,7 +11,7 @@ pub(crate) fn chunks(out: &mut [u32], share: usize, work: impl Fn(usize, &mut [u
     out.par_chunks_mut(share).enumerate().for_each(|(index, chunk)| work(index * share, chunk));
 }
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(not(all(feature = "cpu", not(target_arch = "wasm32"))))]
 pub(crate) fn chunks(out: &mut [u32], share: usize, work: impl Fn(usize, &mut [u32]) + Sync) {
     for (index, chunk) in out.chunks_mut(share.max(1)).enumerate() {
         work(index * share, chunk);

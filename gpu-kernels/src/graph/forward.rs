@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use web_time::Instant;
 
-use super::{Feed, Graph, ModelError, Plan};
+use super::{Arena, Feed, Graph, ModelError, Plan};
 use crate::device::{Cpu, Device};
 use crate::error::GpuError;
 use crate::gpu::Gpu;
@@ -52,6 +52,7 @@ pub struct Session {
     weights: Weights,
     /// What the CPU runs, by batch size.
     plans: HashMap<usize, Plan>,
+    arena: Arena,
 }
 
 impl Session {
@@ -66,6 +67,7 @@ impl Session {
             prepared: HashMap::new(),
             weights: Weights::default(),
             plans: HashMap::new(),
+            arena: Arena::default(),
         })
     }
 
@@ -164,11 +166,14 @@ impl Session {
         inputs: &[&[u32]],
         pace: &impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<Vec<u32>>, RunError> {
+        let mut arena = std::mem::take(&mut self.arena);
         let plan = self.plan(rows)?;
         let begun = Instant::now();
-        let outputs = plan.run(inputs);
+        let outputs = plan.run_in(&mut arena, inputs);
         let busy = begun.elapsed();
         cpu.budget.learn(plan.flops(), busy);
+        arena.trim();
+        self.arena = arena;
         match pace(busy).await {
             ControlFlow::Continue(()) => Ok(outputs),
             ControlFlow::Break(()) => Err(RunError::Stopped),

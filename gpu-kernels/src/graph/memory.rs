@@ -11,6 +11,35 @@ pub struct Slots {
     pub sizes: Vec<usize>,
 }
 
+/// Memory for computed values, kept from run to run.
+#[derive(Debug, Default)]
+pub struct Arena(Vec<Vec<u32>>);
+
+/// Values that are kept; what a larger run took goes back to the system.
+const KEPT_MAX: usize = 64 << 20;
+
+impl Arena {
+    pub(super) fn with_room(&mut self, sizes: &[usize]) -> &mut [Vec<u32>] {
+        if self.0.len() < sizes.len() {
+            self.0.resize_with(sizes.len(), Vec::new);
+        }
+        for (slot, &size) in self.0.iter_mut().zip(sizes) {
+            if slot.len() < size {
+                // What it holds is not read again: no need to copy it.
+                *slot = vec![0; size];
+            }
+        }
+        &mut self.0
+    }
+
+    /// Lets go of memory beyond what is worth keeping.
+    pub fn trim(&mut self) {
+        if self.0.iter().map(Vec::len).sum::<usize>() > KEPT_MAX {
+            self.0.clear();
+        }
+    }
+}
+
 impl Plan {
     /// Assigns buffers in order of first use, each time the smallest free one that fits, else the
     /// largest free one, grown.

@@ -8,7 +8,7 @@
 
 pub mod error;
 mod external;
-#[cfg(all(feature = "wgpu", not(target_arch = "wasm32")))]
+#[cfg(all(feature = "cpu", feature = "wgpu"))]
 pub mod forward;
 mod fuse;
 mod lower;
@@ -28,7 +28,7 @@ use prost::Message;
 use crate::dtype::DType;
 pub use error::ModelError;
 pub use lower::{NOT_SUPPORTED, operators};
-pub use memory::Slots;
+pub use memory::{Arena, Slots};
 pub use plan::{Plan, Source, Step, Value, ValueId};
 use rows::Rows;
 pub use tensor::Tensor;

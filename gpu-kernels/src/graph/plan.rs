@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::tensor::Tensor;
-use super::{Feed, Graph, ModelError, error, lower};
+use super::{Arena, Feed, Graph, ModelError, error, lower};
 use crate::dtype::DType;
 use crate::kernels::map::{Map, Program};
 use crate::kernels::{Call, MAX_RANK};
@@ -189,22 +189,30 @@ impl Plan {
     /// # Panics
     /// When `inputs` do not hold exactly the plan's inputs.
     pub fn run(&self, inputs: &[&[u32]]) -> Vec<Vec<u32>> {
+        self.run_in(&mut Arena::default(), inputs)
+    }
+
+    /// The same in memory that an earlier run has left: fresh memory costs as much as many a step.
+    ///
+    /// # Panics
+    /// When `inputs` do not hold exactly the plan's inputs.
+    pub fn run_in(&self, arena: &mut Arena, inputs: &[&[u32]]) -> Vec<Vec<u32>> {
         for (&id, input) in self.inputs.iter().zip(inputs) {
             assert_eq!(input.len(), self.values[id].len(), "an input should fill the plan's input");
         }
         let slots = self.slots();
-        let mut arena: Vec<Vec<u32>> = slots.sizes.iter().map(|&size| vec![0; size]).collect();
+        let arena = arena.with_room(&slots.sizes);
         for step in &self.steps {
             let slot = slots.of_value[step.output].expect("a computed value should have a slot");
             let mut out = std::mem::take(&mut arena[slot]);
             {
                 let read: Vec<&[u32]> =
-                    step.inputs.iter().map(|&id| self.read(&slots.of_value, &arena, inputs, id)).collect();
+                    step.inputs.iter().map(|&id| self.read(&slots.of_value, arena, inputs, id)).collect();
                 step.call.run(&read, &mut out[..self.values[step.output].len()]);
             }
             arena[slot] = out;
         }
-        self.outputs.iter().map(|&id| self.read(&slots.of_value, &arena, inputs, id).to_vec()).collect()
+        self.outputs.iter().map(|&id| self.read(&slots.of_value, arena, inputs, id).to_vec()).collect()
     }
 
     fn read<'a>(

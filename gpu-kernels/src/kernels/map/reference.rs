@@ -7,6 +7,7 @@ use super::{Binary, Inst, Map, Unary, View, program};
 use crate::dtype::{DType, Repr};
 use crate::kernels::at;
 use crate::parallel;
+use crate::vector::{self, Vector};
 
 /// Elements that an instruction handles at once.
 const BLOCK: usize = 512;
@@ -129,10 +130,25 @@ impl Work<'_> {
     }
 }
 
-fn each(a: &[u32], out: &mut [u32], f: impl Fn(u32) -> u32) {
-    for (out, a) in out.iter_mut().zip(a) {
-        *out = f(*a);
+struct Each<'a, F> {
+    a: &'a [u32],
+    out: &'a mut [u32],
+    f: F,
+}
+
+impl<F: Fn(u32) -> u32> Vector for Each<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (out, a) in self.out.iter_mut().zip(self.a) {
+            *out = (self.f)(*a);
+        }
     }
+}
+
+fn each(a: &[u32], out: &mut [u32], f: impl Fn(u32) -> u32) {
+    vector::dispatch(Each { a, out, f });
 }
 
 fn each_float(a: &[u32], out: &mut [u32], f: impl Fn(f32) -> f32) {
@@ -219,10 +235,26 @@ fn function(op: Unary, a: &[u32], out: &mut [u32]) {
     }
 }
 
-fn pairs(a: &[u32], b: &[u32], out: &mut [u32], f: impl Fn(u32, u32) -> u32) {
-    for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
-        *out = f(*a, *b);
+struct Pairs<'a, F> {
+    a: &'a [u32],
+    b: &'a [u32],
+    out: &'a mut [u32],
+    f: F,
+}
+
+impl<F: Fn(u32, u32) -> u32> Vector for Pairs<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for ((out, a), b) in self.out.iter_mut().zip(self.a).zip(self.b) {
+            *out = (self.f)(*a, *b);
+        }
     }
+}
+
+fn pairs(a: &[u32], b: &[u32], out: &mut [u32], f: impl Fn(u32, u32) -> u32) {
+    vector::dispatch(Pairs { a, b, out, f });
 }
 
 fn binary(op: Binary, repr: Repr, a: &[u32], b: &[u32], out: &mut [u32]) {

@@ -3,6 +3,7 @@
 use super::{Params, reference};
 use crate::gemm::{self, Matrix};
 use crate::kernels::at;
+use crate::parallel;
 
 /// Below this many operations packing costs more than it saves.
 const SMALL: u64 = 4096;
@@ -13,17 +14,25 @@ pub fn run(p: &Params, [a, b, c]: [&[f32]; 3], out: &mut [f32]) {
     if p.flops() < SMALL * u64::from(p.batch) {
         return reference::run(p, [a, b, c], out);
     }
-    for batch in 0..p.batch {
-        let (a_base, b_base) = p.bases(batch);
+    let out = &mut out[..at(p.batch) * m * n];
+    parallel::float_chunks(out, m * n, |first, out| {
+        let (a_base, b_base) = p.bases(u32::try_from(first / (m * n)).unwrap_or(u32::MAX));
         let a = Matrix { data: a, offset: at(a_base), row: at(p.a_row), col: at(p.a_col) };
         let b = Matrix { data: b, offset: at(b_base), row: at(p.b_row), col: at(p.b_col) };
-        let first = at(batch) * m * n;
-        gemm::product([m, n, k], a, b, p.alpha, &mut out[first..first + m * n]);
-    }
-    if p.has_c != 0 {
-        for (i, value) in out[..at(p.batch) * m * n].iter_mut().enumerate() {
-            let (row, col) = (i / n % m, i % n);
-            *value += p.beta * c[row * at(p.c_row) + col * at(p.c_col)];
+        gemm::product([m, n, k], a, b, p.alpha, (&mut *out, n));
+        if p.has_c != 0 {
+            for (row, out) in out.chunks_exact_mut(n).enumerate() {
+                add_row(p, &c[row * at(p.c_row)..], out);
+            }
         }
+    });
+}
+
+/// Adds `beta · c` to a row.
+fn add_row(p: &Params, c: &[f32], out: &mut [f32]) {
+    match at(p.c_col) {
+        0 => out.iter_mut().for_each(|value| *value += p.beta * c[0]),
+        1 => out.iter_mut().zip(c).for_each(|(value, c)| *value += p.beta * c),
+        col => out.iter_mut().zip(c.iter().step_by(col)).for_each(|(value, c)| *value += p.beta * c),
     }
 }

@@ -1,6 +1,7 @@
 use super::Params;
 use crate::kernels::at;
 use crate::parallel;
+use crate::vector::{self, Vector};
 
 /// Values that one thread takes at once, at least.
 const SHARE: usize = 1 << 14;
@@ -31,6 +32,7 @@ pub fn run(p: &Params, x: &[f32], out: &mut [f32]) {
 }
 
 /// Eight at once; a NaN is handed on.
+#[inline(always)]
 fn largest(x: &[f32]) -> f32 {
     let mut tops = [f32::NEG_INFINITY; 8];
     let (chunks, rest) = x.as_chunks::<8>();
@@ -41,16 +43,33 @@ fn largest(x: &[f32]) -> f32 {
     tops.into_iter().chain(rest.iter().copied()).fold(f32::NEG_INFINITY, above)
 }
 
+/// One line's results.
+struct Line<'a> {
+    log: bool,
+    x: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl Vector for Line<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { log, x, out } = self;
+        let top = largest(x);
+        for (out, v) in out.iter_mut().zip(x) {
+            *out = crate::float::exp(v - top);
+        }
+        let total = crate::float::sum(out, |v| v);
+        if log {
+            let logarithm = total.ln();
+            out.iter_mut().zip(x).for_each(|(out, v)| *out = v - top - logarithm);
+        } else {
+            out.iter_mut().for_each(|value| *value /= total);
+        }
+    }
+}
+
 fn line(log: bool, x: &[f32], out: &mut [f32]) {
-    let top = largest(x);
-    for (out, v) in out.iter_mut().zip(x) {
-        *out = crate::float::exp(v - top);
-    }
-    let total = crate::float::sum(out, |v| v);
-    if log {
-        let logarithm = total.ln();
-        out.iter_mut().zip(x).for_each(|(out, v)| *out = v - top - logarithm);
-    } else {
-        out.iter_mut().for_each(|value| *value /= total);
-    }
+    vector::dispatch(Line { log, x, out });
 }
