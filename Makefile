@@ -42,6 +42,7 @@ check: setup
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 	cargo clippy --release --locked -p web --lib --features hydrate --target wasm32-unknown-unknown -- -D warnings
 	cargo clippy --release --locked -p worker --lib --target wasm32-unknown-unknown -- -D warnings
+	cargo clippy --release --locked -p worker --lib --no-default-features --target wasm32-unknown-unknown -- -D warnings
 
 bench: build
 	@$(if $(filter web,$(or $(BENCH),web)),bash e2e/setup.sh peers)

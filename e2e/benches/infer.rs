@@ -97,8 +97,7 @@ async fn network_in_chromium() {
     let browser = Browser::start(Adapter::Swiftshader).await;
 
     let begun = Instant::now();
-    browser.open(&format!("{}/lend", stack.url())).await;
-    browser.press("Start lending").await;
+    browser.lend(&stack.url(), "software").await;
     browser
         .text_where("[data-testid=tiles-verified]", Duration::from_secs(60), |tiles| tiles != "–" && tiles != "0")
         .await;

@@ -58,6 +58,13 @@ impl Browser {
         self.find("html[data-ready]").await;
     }
 
+    /// Lends on the lend page: by a `gpu`, by the `cpu`, or by a `software` GPU, which has to be asked for.
+    pub async fn lend(&self, url: &str, with: &str) {
+        self.open(&format!("{url}/lend")).await;
+        self.find(&format!("#with option[value={with}]")).await.click().await.expect("a choice");
+        self.press("Start lending").await;
+    }
+
     /// The first element, once it is there.
     pub async fn find(&self, css: &str) -> fantoccini::elements::Element {
         until(css, FIND_WITHIN, async || self.page.find(Locator::Css(css)).await.ok()).await

@@ -1,4 +1,5 @@
-//! The browser's Web Worker. Everything is in `link::browser`; elsewhere this does nothing.
+//! The Web Worker of a browser that lends its GPU. Everything is in `link::browser`; natively this does
+//! nothing.
 
 #[cfg(target_arch = "wasm32")]
 fn main() {

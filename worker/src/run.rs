@@ -106,7 +106,7 @@ impl Pace {
     /// Rests as the duty cycle asks; breaks off a run whose lease is gone.
     async fn rest(&self, busy: Duration) -> ControlFlow<()> {
         let rest = link::rest_after(busy, self.duty_percent.load(Ordering::Relaxed));
-        if !rest.is_zero() && !self.is_abandoned() {
+        if !self.is_abandoned() {
             device::sleep(rest).await;
         }
         if self.is_abandoned() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

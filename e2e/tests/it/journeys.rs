@@ -32,6 +32,7 @@ struct Words {
     jobs: &'static str,
     search_jobs: &'static str,
     lend: &'static str,
+    compute_with: &'static str,
     duty: &'static str,
     stop_after: &'static str,
     start: &'static str,
@@ -59,7 +60,8 @@ const ENGLISH: Words = Words {
     jobs: "Jobs",
     search_jobs: "Name or id",
     lend: "Lend your GPU",
-    duty: "How much of the GPU",
+    compute_with: "Compute with",
+    duty: "How much of the device",
     stop_after: "Stop after",
     start: "Start lending",
     stop: "Stop",
@@ -68,7 +70,7 @@ const ENGLISH: Words = Words {
     devices: "Devices",
     online: "Online",
     rerun: "Compute a tile again",
-    rerun_agrees: "It agrees: your GPU and the signed receipt say the same.",
+    rerun_agrees: "It agrees: your device and the signed receipt say the same.",
 };
 
 const CHINESE: Words = Words {
@@ -86,7 +88,8 @@ const CHINESE: Words = Words {
     jobs: "任务",
     search_jobs: "名称或 ID",
     lend: "出借 GPU",
-    duty: "GPU 占用上限",
+    compute_with: "计算方式",
+    duty: "设备占用上限",
     stop_after: "多久后停止",
     start: "开始出借",
     stop: "停止",
@@ -95,7 +98,7 @@ const CHINESE: Words = Words {
     devices: "设备",
     online: "在线",
     rerun: "复算一个分块",
-    rerun_agrees: "一致：您的 GPU 与已签名凭证的结果相同。",
+    rerun_agrees: "一致：您的设备与已签名凭证的结果相同。",
 };
 
 /// A link or a button that leads to another page, pressed by keyboard; waits for that page's script.
@@ -171,6 +174,9 @@ async fn a_lender_sets_the_rules_lends_reads_what_ran_and_stops() {
         let job = stack.submit_digits(&client, 1, Some(16)).await.unwrap();
 
         follow(&browser, t.lend).await;
+        browser.tab_to(t.compute_with).await;
+        // The last choice: the GPU that the processor plays.
+        browser.key("End", 35, "").await;
         browser.tab_to(t.duty).await;
         browser.key("Home", 36, "").await;
         browser.key("End", 35, "").await;

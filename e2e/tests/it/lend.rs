@@ -11,8 +11,7 @@ async fn a_visitor_in_a_fresh_profile_presses_start_finishes_the_job_alone_and_s
     let job = stack.submit_digits(&client, 1, None).await.unwrap();
     let browser = Browser::start(Gpu::Swiftshader).await;
 
-    browser.open(&format!("{}/lend", stack.url())).await;
-    browser.press("Start lending").await;
+    browser.lend(&stack.url(), "software").await;
     let ended = client.watch(job.id, |_| {}).await.unwrap();
     let earned = browser
         .text_where("[data-testid=earned]", Duration::from_secs(20), |earned| earned != "–" && earned != "0")
@@ -30,8 +29,10 @@ async fn a_visitor_in_a_fresh_profile_presses_start_finishes_the_job_alone_and_s
 }
 
 #[tokio::test]
-async fn without_webgpu_the_lend_page_says_what_is_missing_and_what_to_do() {
+async fn without_a_gpu_the_lend_page_says_what_to_do_and_the_processor_finishes_the_job() {
     let stack = Stack::start().await;
+    let (client, _) = stack.customer().await.unwrap();
+    let job = stack.submit_digits(&client, 1, None).await.unwrap();
     let browser = Browser::start(Gpu::None).await;
     browser.open(&format!("{}/lend", stack.url())).await;
 
@@ -39,11 +40,35 @@ async fn without_webgpu_the_lend_page_says_what_is_missing_and_what_to_do() {
     if browser.page.find(fantoccini::Locator::Css("[role=alert] h2")).await.is_err() {
         browser.press("Start lending").await;
     }
-    let said = browser.text_where("[role=alert]", Duration::from_secs(20), |text| text.contains("WebGPU")).await;
+    let said = browser.text_where("[role=alert]", Duration::from_secs(20), |text| text.contains("GPU")).await;
+    browser.press("Lend the processor instead").await;
+    let ended = client.watch(job.id, |_| {}).await.unwrap();
 
-    assert!(said.contains("This browser has no WebGPU"), "{said}");
+    assert!(said.contains("This browser has no GPU to lend"), "{said}");
+    assert!(said.contains("slower than a GPU"), "{said}");
     assert!(said.contains("hardware acceleration"), "{said}");
     assert!(said.contains("tessera-worker run --url"), "{said}");
+    assert_eq!((ended.state, ended.devices), (wire::JobState::Done, 1));
+    client.publish(job.id).await.unwrap();
+    let backends: Vec<_> = client.public_receipts().await.unwrap().rows.into_iter().map(|row| row.backend).collect();
+    assert!(!backends.is_empty() && backends.iter().all(|backend| backend == "cpu"), "{backends:?}");
+    stack.check_settled_once(&ended).await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_gpu_that_the_processor_plays_is_not_lent_before_somebody_asks_for_it() {
+    let stack = Stack::start().await;
+    let browser = Browser::start(Gpu::Swiftshader).await;
+    browser.lend(&stack.url(), "gpu").await;
+
+    let said = browser.text_where("[role=alert]", Duration::from_secs(20), |text| text.contains("GPU")).await;
+    assert!(said.contains("The only GPU here is one that the processor plays"), "{said}");
+    browser.press("Use the software GPU all the same").await;
+    browser.text_where("[data-testid=phase]", Duration::from_secs(20), |phase| phase == "Waiting for work").await;
+
+    let kept = browser.script("return JSON.parse(localStorage['tessera-wishes']).lent").await;
+    assert_eq!(kept, "software");
     browser.close().await;
 }
 
@@ -54,6 +79,7 @@ async fn the_lend_page_keeps_fifty_frames_a_second_at_the_default_duty_cycle() {
     let job = stack.submit_digits(&client, 40, None).await.unwrap();
     let browser = Browser::start(Gpu::Swiftshader).await;
     browser.open(&format!("{}/lend", stack.url())).await;
+    browser.find("#with option[value=software]").await.click().await.unwrap();
     // Each second's count, as the page shows it.
     let watch = "window.seconds = []; new MutationObserver(() => window.seconds.push(Number(document.querySelector('[data-testid=frames]').dataset.frames))).observe(document.querySelector('[data-testid=frames]'), { attributes: true, childList: true, subtree: true, characterData: true });";
     browser.script(watch).await;
@@ -85,8 +111,7 @@ async fn a_hidden_tab_gives_its_work_back_and_goes_on_when_it_is_seen_again() {
     let (client, _) = stack.customer().await.unwrap();
     let job = stack.submit_digits(&client, 40, None).await.unwrap();
     let browser = Browser::start(Gpu::Swiftshader).await;
-    browser.open(&format!("{}/lend", stack.url())).await;
-    browser.press("Start lending").await;
+    browser.lend(&stack.url(), "software").await;
     browser.text_where("[data-testid=phase]", Duration::from_secs(30), |phase| phase.starts_with("Computing")).await;
 
     let hide = "Object.defineProperty(document, 'visibilityState', { value: arguments[0], configurable: true }); document.dispatchEvent(new Event('visibilitychange'));";

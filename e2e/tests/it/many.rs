@@ -5,8 +5,7 @@ use e2e::stack::Stack;
 
 async fn lend(stack: &Stack) -> Browser {
     let browser = Browser::start(Gpu::Swiftshader).await;
-    browser.open(&format!("{}/lend", stack.url())).await;
-    browser.press("Start lending").await;
+    browser.lend(&stack.url(), "software").await;
     browser
         .text_where("[data-testid=phase]", Duration::from_secs(30), |phase| {
             phase == "Waiting for work" || phase == "Computing"

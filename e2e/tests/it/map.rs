@@ -198,8 +198,7 @@ async fn a_tab_runs_a_customers_kernel() {
     let (client, _) = stack.customer().await.unwrap();
     let job = submit(&stack, &client, SQUARE, 300, 50).await;
     let browser = Browser::start(Gpu::Swiftshader).await;
-    browser.open(&format!("{}/lend", stack.url())).await;
-    browser.press("Start lending").await;
+    browser.lend(&stack.url(), "software").await;
 
     let ended = client.watch(job.id, |_| {}).await.unwrap();
 

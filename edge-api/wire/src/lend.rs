@@ -9,10 +9,11 @@ use crate::{DType, DeviceId, ErrorCode, JobId, LeaseId};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToWorker {
-    /// `url` is the edge's origin.
+    /// `url` is the edge's origin; `software`, that a GPU which the processor plays will do.
     /// `code` links the device to the account that the page is signed in to.
     Start {
         url: String,
+        software: bool,
         duty_percent: u8,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<String>,
@@ -20,17 +21,20 @@ pub enum ToWorker {
     Stop,
     /// Measure this device for so long; no job is needed. Nothing else runs meanwhile.
     Benchmark {
+        software: bool,
         secs: u8,
     },
     /// Compute one tile of a published job again, drawn by the edge, and hold it against its signed
     /// receipt.
     Recompute {
         url: String,
+        software: bool,
         job: JobId,
     },
     /// Compute the first tile of an order that is not submitted yet. `grant` is what the edge answered.
     Try {
         url: String,
+        software: bool,
         grant: String,
     },
     /// The share of time that the GPU may be busy, 5 to 100.
@@ -74,6 +78,8 @@ pub enum FromWorker {
 #[serde(rename_all = "snake_case")]
 pub enum FailureCode {
     NoWebGpu,
+    /// The only GPU is one that the processor plays, and nobody asked for that.
+    SoftwareAdapter,
     DeviceLost,
     Refused(ErrorCode),
     Storage,

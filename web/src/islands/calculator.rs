@@ -1,8 +1,10 @@
+use std::rc::Rc;
+
 use leptos::prelude::*;
 use wire::PricePerCu;
 use wire::lend::{Benchmark, FromWorker, ToWorker};
 
-use super::worker::{Handle, has_webgpu};
+use super::worker::{ANY, Handle, compute};
 use crate::components::Fact;
 use crate::text::text;
 
@@ -64,38 +66,19 @@ pub fn CalculatorIsland(
     let duty = RwSignal::new(50.0);
     let watts = RwSignal::new(120.0);
     let electricity = RwSignal::new(0.30);
-    let end_later = move || set_timeout(move || worker.set_value(None), std::time::Duration::ZERO);
-    let heard = move |message| match message {
-        FromWorker::Loaded => worker.with_value(|worker| {
-            if let Some(worker) = worker {
-                worker.send(&ToWorker::Benchmark { secs: SECS });
-            }
-        }),
-        FromWorker::Benchmarked(benchmark) => {
-            running.set(false);
-            measured.set(Some(benchmark));
-            end_later();
-        }
-        FromWorker::Failed { message, .. } => {
-            running.set(false);
-            failure.set(Some(message));
-            end_later();
-        }
-        FromWorker::Status(_) | FromWorker::Recomputed(_) | FromWorker::Tried(_) => {}
-    };
     let start = move || {
         failure.set(None);
-        if !has_webgpu() {
-            failure.set(Some(t.no_webgpu.to_owned()));
-            return;
-        }
-        match Handle::start(heard) {
-            Some(handle) => {
-                running.set(true);
-                worker.set_value(Some(handle));
+        running.set(true);
+        let told = |software| ToWorker::Benchmark { software, secs: SECS };
+        let end = move |outcome| {
+            running.try_set(false);
+            match outcome {
+                Ok(FromWorker::Benchmarked(benchmark)) => drop(measured.try_set(Some(benchmark))),
+                Ok(_) => {}
+                Err(message) => drop(failure.try_set(Some(message))),
             }
-            None => failure.set(Some(t.no_worker.to_owned())),
-        }
+        };
+        compute(worker, ANY, Rc::new(told), Rc::new(end));
     };
     let profit = Signal::derive(move || {
         measured.get().map(|benchmark| {
@@ -151,7 +134,6 @@ fn Device(
             <Fact label=t.speed><span data-testid="measured">{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| format!("{:.1} GFLOP/s", benchmark.gflops))}</span></Fact>
             <Fact label=t.gpu><small>{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| benchmark.adapter)}</small></Fact>
         </dl>
-        {move || measured.get().filter(|benchmark| benchmark.software).map(|_| view! { <p class="notice">{t.software_adapter}</p> })}
     }
 }
 

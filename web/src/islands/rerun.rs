@@ -1,8 +1,10 @@
+use std::rc::Rc;
+
 use leptos::prelude::*;
 use wire::JobId;
 use wire::lend::{FromWorker, Recomputed, ToWorker};
 
-use super::worker::{Handle, has_webgpu, origin};
+use super::worker::{ANY, Handle, compute, origin};
 use crate::components::Fact;
 use crate::format;
 use crate::route::Page;
@@ -27,12 +29,16 @@ pub fn RerunIsland(
     let run = RwSignal::new(Run::Idle);
     let worker = StoredValue::new_local(None::<Handle>);
     let start = move |_| {
-        if !has_webgpu() {
-            run.set(Run::Failed(t.no_webgpu.to_owned()));
-            return;
-        }
         run.set(Run::Running);
-        compute(run, worker, ToWorker::Recompute { url: origin(), job });
+        let told = move |software| ToWorker::Recompute { url: origin(), software, job };
+        let end = move |outcome| {
+            run.try_set(match outcome {
+                Ok(FromWorker::Recomputed(outcome)) => Run::Done(outcome),
+                Ok(_) => Run::Idle,
+                Err(message) => Run::Failed(message),
+            });
+        };
+        compute(worker, ANY, Rc::new(told), Rc::new(end));
     };
     let busy = move || run.with(|run| *run == Run::Running);
     view! {
@@ -53,35 +59,6 @@ pub fn RerunIsland(
             }}
         </div>
     }
-}
-
-/// One worker a run: its GPU is free again afterwards.
-fn compute(run: RwSignal<Run>, worker: StoredValue<Option<Handle>, LocalStorage>, order: ToWorker) {
-    let heard = move |message| match message {
-        FromWorker::Loaded => worker.with_value(|worker| {
-            if let Some(worker) = worker {
-                worker.send(&order);
-            }
-        }),
-        FromWorker::Recomputed(outcome) => {
-            run.set(Run::Done(outcome));
-            end_later(worker);
-        }
-        FromWorker::Failed { message, .. } => {
-            run.set(Run::Failed(message));
-            end_later(worker);
-        }
-        FromWorker::Status(_) | FromWorker::Benchmarked(_) | FromWorker::Tried(_) => {}
-    };
-    match Handle::start(heard) {
-        Some(handle) => worker.set_value(Some(handle)),
-        None => run.set(Run::Failed(text().no_worker.to_owned())),
-    }
-}
-
-/// Not from within its own message.
-fn end_later(worker: StoredValue<Option<Handle>, LocalStorage>) {
-    set_timeout(move || worker.set_value(None), std::time::Duration::ZERO);
 }
 
 #[component]

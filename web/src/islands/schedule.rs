@@ -3,9 +3,37 @@
 use serde::{Deserialize, Serialize};
 use wire::lend::PauseReason;
 
+/// What computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lent {
+    /// A GPU in earnest.
+    #[default]
+    Gpu,
+    /// The processor's own vector code.
+    Cpu,
+    /// A GPU that the processor plays. It runs kernels; models run many times as fast by [`Lent::Cpu`].
+    Software,
+}
+
+impl Lent {
+    pub const ALL: [Self; 3] = [Self::Gpu, Self::Cpu, Self::Software];
+
+    /// As the choice's value.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gpu => "gpu",
+            Self::Cpu => "cpu",
+            Self::Software => "software",
+        }
+    }
+}
+
 /// What the person whose machine this is has set. Kept by the browser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Wishes {
+    #[serde(default)]
+    pub lent: Lent,
     pub duty_percent: u8,
     pub while_hidden: bool,
     pub on_battery: bool,
@@ -17,7 +45,14 @@ pub struct Wishes {
 
 impl Default for Wishes {
     fn default() -> Self {
-        Self { duty_percent: 50, while_hidden: false, on_battery: false, stop_after_minutes: 0, hours: None }
+        Self {
+            lent: Lent::default(),
+            duty_percent: 50,
+            while_hidden: false,
+            on_battery: false,
+            stop_after_minutes: 0,
+            hours: None,
+        }
     }
 }
 

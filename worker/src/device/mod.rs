@@ -3,7 +3,7 @@
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::{Held, MaybeSend, now, sleep};
 #[cfg(target_arch = "wasm32")]
-pub use tab::{Held, MaybeSend, now, sleep};
+pub use tab::{Held, MaybeSend, now, open, sleep};
 
 #[cfg(not(target_arch = "wasm32"))]
 mod native {
@@ -51,7 +51,26 @@ mod tab {
     use std::time::Duration;
 
     use futures::lock::Mutex;
+    use gpu_kernels::budget;
+    #[cfg(feature = "cpu")]
+    use gpu_kernels::device::Cpu;
+    use gpu_kernels::device::Device;
+    use gpu_kernels::error::GpuError;
+    #[cfg(not(feature = "cpu"))]
+    use gpu_kernels::gpu::Gpu;
     use wire::Micros;
+
+    /// This browser's GPU.
+    #[cfg(not(feature = "cpu"))]
+    pub async fn open() -> Result<Device, GpuError> {
+        Ok(Device::Gpu(Box::new(Gpu::open(budget::TAB).await?)))
+    }
+
+    /// This browser's processor. A Web Worker holds up no page, so a run may be as long as a native one.
+    #[cfg(feature = "cpu")]
+    pub async fn open() -> Result<Device, GpuError> {
+        Ok(Device::Cpu(Cpu::open(budget::NATIVE, None)))
+    }
 
     /// Futures here stay on their thread.
     pub trait MaybeSend {}
@@ -70,8 +89,11 @@ mod tab {
         }
     }
 
+    /// On the CPU no time at all still lets messages in: while it computes, nothing is heard.
     pub async fn sleep(time: Duration) {
-        gloo_timers::future::sleep(time).await;
+        if cfg!(feature = "cpu") || !time.is_zero() {
+            gloo_timers::future::sleep(time).await;
+        }
     }
 
     #[expect(

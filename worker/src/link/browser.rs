@@ -11,9 +11,6 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::channel::mpsc;
-use gpu_kernels::budget;
-use gpu_kernels::device::Device;
-use gpu_kernels::gpu::Gpu;
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -24,6 +21,7 @@ use wire::{ErrorCode, JobId, LeaseGrant, LeaseId, ToDevice};
 
 use super::{Credentials, DutyCycle, Out, hello, reconnect_wait};
 use crate::core::Core;
+use crate::device;
 use crate::identity::Identity;
 use crate::run::{Engine, Outcome, Pace, RunFailure, Transfer, TransferError};
 
@@ -80,14 +78,16 @@ fn push(sender: &RefCell<mpsc::Sender<Event>>, event: Event) {
 }
 
 async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
-    let order = loop {
+    let (order, software) = loop {
         match events.next().await {
-            Some(Event::Page(ToWorker::Start { url, duty_percent, code })) => {
-                break Order::Lend { url, duty_percent, code };
+            Some(Event::Page(ToWorker::Start { url, software, duty_percent, code })) => {
+                break (Order::Lend { url, duty_percent, code }, software);
             }
-            Some(Event::Page(ToWorker::Benchmark { secs })) => break Order::Benchmark { secs },
-            Some(Event::Page(ToWorker::Recompute { url, job })) => break Order::Recompute { url, job },
-            Some(Event::Page(ToWorker::Try { url, grant })) => break Order::Try { url, grant },
+            Some(Event::Page(ToWorker::Benchmark { software, secs })) => break (Order::Benchmark { secs }, software),
+            Some(Event::Page(ToWorker::Recompute { url, software, job })) => {
+                break (Order::Recompute { url, job }, software);
+            }
+            Some(Event::Page(ToWorker::Try { url, software, grant })) => break (Order::Try { url, grant }, software),
             Some(_) => {}
             None => return,
         }
@@ -96,10 +96,13 @@ async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
         Ok(identity) => identity,
         Err(error) => return fail(FailureCode::Storage, format!("the device key cannot be kept: {error}")),
     };
-    let device = match Gpu::open(budget::TAB).await {
-        Ok(gpu) => Device::Gpu(Box::new(gpu)),
+    let device = match device::open().await {
+        Ok(device) => device,
         Err(error) => return fail(FailureCode::NoWebGpu, error.to_string()),
     };
+    if !software && device.info().software {
+        return fail(FailureCode::SoftwareAdapter, device.info().name.clone());
+    }
     let engine = Engine::new(device, identity);
     let (url, duty_percent, code) = match order {
         Order::Lend { url, duty_percent, code } => (url, duty_percent, code),

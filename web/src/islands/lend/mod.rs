@@ -15,7 +15,7 @@ use self::log::DeviceLog;
 use self::native::NativeCard;
 use self::tab::Tab;
 use self::wishes::WishesForm;
-use super::schedule::Wishes;
+use super::schedule::{Lent, Wishes};
 use super::worker::{has_webgpu, origin};
 use crate::components::Fact;
 use crate::format;
@@ -62,24 +62,42 @@ pub fn LendIsland(
     let tab = Tab::new(lending, wishes, signed_in);
     Effect::new(move |_| supported.set(has_webgpu()));
     let is_on = Memo::new(move |_| lending.with(Lending::is_on));
-    let without_gpu = move || {
-        !supported.get() || lending.with(|lending| matches!(lending, Lending::Failed(FailureCode::NoWebGpu, _)))
+    let lent = Memo::new(move |_| wishes.with(|wishes| wishes.lent));
+    // What is missing: a GPU altogether, or one in earnest.
+    let missing = move || {
+        let found = lending.with(|lending| match lending {
+            Lending::Failed(code @ (FailureCode::NoWebGpu | FailureCode::SoftwareAdapter), _) => Some(*code),
+            _ => None,
+        });
+        if is_on.get() || lent.get() == Lent::Cpu {
+            None
+        } else if supported.get() {
+            found
+        } else {
+            Some(FailureCode::NoWebGpu)
+        }
     };
     let failure = move || {
         lending.with(|lending| match lending {
-            Lending::Failed(code, message) if *code != FailureCode::NoWebGpu => Some(message.clone()),
+            Lending::Failed(FailureCode::NoWebGpu | FailureCode::SoftwareAdapter, _) => None,
+            Lending::Failed(_, message) => Some(message.clone()),
             _ => None,
         })
     };
+    let lend_with = Callback::new(move |wanted| {
+        wishes.update(|wishes| wishes.lent = wanted);
+        tab.start();
+    });
+    let cannot_start = move || !supported.get() && lent.get() != Lent::Cpu;
     view! {
-        <Show when=without_gpu><NoWebGpu/></Show>
+        {move || missing().map(|missing| view! { <NoGpu missing lend_with/> })}
         {move || failure().map(|message| view! { <p class="notice bad" role="alert">{t.stopped_because} " " {message}</p> })}
         <div class="columns">
             <section class="card" aria-labelledby="now-title">
                 <h2 id="now-title">{t.now_title}</h2>
                 <div class="actions">
                     <Show when=move || is_on.get() fallback=move || view! {
-                        <button type="button" class="primary large" disabled=without_gpu on:click=move |_| tab.start()>{t.start}</button>
+                        <button type="button" class="primary large" disabled=cannot_start on:click=move |_| tab.start()>{t.start}</button>
                     }>
                         <button type="button" class="large" on:click=move |_| tab.stop()>{t.stop}</button>
                     </Show>
@@ -90,7 +108,7 @@ pub fn LendIsland(
             </section>
             <section class="card" aria-labelledby="rules-title">
                 <h2 id="rules-title">{t.rules_title}</h2>
-                <WishesForm wishes/>
+                <WishesForm wishes is_on/>
             </section>
         </div>
         <section class="card" aria-labelledby="log-title">
@@ -102,13 +120,26 @@ pub fn LendIsland(
     }
 }
 
-/// What is missing, and what to do.
+/// What is missing, and what can be lent instead.
 #[component]
-fn NoWebGpu() -> impl IntoView {
+fn NoGpu(
+    /// Why this browser's GPU is not lent.
+    missing: FailureCode,
+    /// Lends something else.
+    lend_with: Callback<Lent>,
+) -> impl IntoView {
     let t = text();
+    let is_software = missing == FailureCode::SoftwareAdapter;
     view! {
-        <div class="notice bad" role="alert">
-            <h2>{t.no_webgpu}</h2>
+        <div class="notice" role="alert">
+            <h2>{if is_software { t.only_software } else { t.no_webgpu }}</h2>
+            <p>{t.lend_cpu_help}</p>
+            <p class="actions">
+                <button type="button" class="primary" on:click=move |_| lend_with.run(Lent::Cpu)>{t.lend_cpu}</button>
+                {is_software.then(|| view! {
+                    <button type="button" on:click=move |_| lend_with.run(Lent::Software)>{t.lend_software}</button>
+                })}
+            </p>
             <p>{t.no_webgpu_help}</p>
             <code class="key">"tessera-worker run --url " {origin()}</code>
         </div>

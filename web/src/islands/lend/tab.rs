@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::lend::{FailureCode, FromWorker, PauseReason, ToWorker};
 
-use super::super::schedule::{Surroundings, Wishes};
+use super::super::schedule::{Lent, Surroundings, Wishes};
 use super::super::worker::{Handle, monotonic_millis, origin};
 use super::Lending;
 use crate::api;
@@ -63,7 +63,8 @@ impl Tab {
         self.end();
         self.lending.set(Lending::Starting);
         self.started.set_value(monotonic_millis());
-        match Handle::start(move |message| self.hear(message)) {
+        let on_cpu = self.wishes.with_untracked(|wishes| wishes.lent == Lent::Cpu);
+        match Handle::start(on_cpu, move |message| self.hear(message)) {
             Some(handle) => self.worker.set_value(Some(SendHandle::new(handle))),
             None => self.lending.set(Lending::Failed(FailureCode::Storage, text().no_worker.to_owned())),
         }
@@ -92,8 +93,9 @@ impl Tab {
     fn begin(self) {
         spawn_local(async move {
             let code = if self.signed_in { api::make_device_code().await.ok().map(|made| made.code) } else { None };
-            let duty_percent = self.wishes.with_untracked(|wishes| wishes.duty_percent);
-            self.send(&ToWorker::Start { url: origin(), duty_percent, code });
+            let (duty_percent, lent) = self.wishes.with_untracked(|wishes| (wishes.duty_percent, wishes.lent));
+            let software = lent == Lent::Software;
+            self.send(&ToWorker::Start { url: origin(), software, duty_percent, code });
             self.send(&pace(self.wishes.with_untracked(|wishes| wishes.pause(self.around.get_untracked()))));
         });
     }

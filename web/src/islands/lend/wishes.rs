@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 
-use super::super::schedule::{Wishes, parse_minute, show_minute};
+use super::super::schedule::{Lent, Wishes, parse_minute, show_minute};
 use crate::text::text;
 
 /// Choices of how long to lend, in minutes.
@@ -12,6 +12,8 @@ const NIGHT: (u16, u16) = (22 * 60, 7 * 60);
 pub fn WishesForm(
     /// What the person wants.
     wishes: RwSignal<Wishes>,
+    /// It is lending now.
+    is_on: Memo<bool>,
 ) -> impl IntoView {
     let t = text();
     let duty = move || wishes.with(|wishes| wishes.duty_percent);
@@ -45,6 +47,7 @@ pub fn WishesForm(
         minutes => format!("{} {}", minutes / 60, if minutes == 60 { t.hour } else { t.hours }),
     };
     view! {
+        <LentField wishes is_on/>
         <div class="field">
             <label for="duty">{t.duty} ": " <output for="duty">{duty} " %"</output></label>
             <input id="duty" type="range" min="5" max="100" step="5" prop:value=move || duty().to_string() on:input=on_duty/>
@@ -78,5 +81,37 @@ pub fn WishesForm(
             <label for="on-battery">{t.battery}<small>{t.battery_hint}</small></label>
         </div>
         <p class="hint">{t.rules_kept}</p>
+    }
+}
+
+/// What computes.
+#[component]
+fn LentField(
+    /// What the person wants.
+    wishes: RwSignal<Wishes>,
+    /// It is lending now: this is chosen before.
+    is_on: Memo<bool>,
+) -> impl IntoView {
+    let t = text();
+    let on_choice = move |event| {
+        let name = event_target_value(&event);
+        if let Some(lent) = Lent::ALL.into_iter().find(|lent| lent.name() == name) {
+            wishes.update(|wishes| wishes.lent = lent);
+        }
+    };
+    let label = move |lent| match lent {
+        Lent::Gpu => t.with_gpu,
+        Lent::Cpu => t.with_cpu,
+        Lent::Software => t.with_software,
+    };
+    view! {
+        <div class="field">
+            <label for="with">{t.compute_with}</label>
+            <select id="with" disabled=move || is_on.get() on:change=on_choice>
+                {Lent::ALL.map(|lent| view! {
+                    <option value=lent.name() prop:selected=move || wishes.with(|wishes| wishes.lent == lent)>{label(lent)}</option>
+                }).collect_view()}
+            </select>
+        </div>
     }
 }

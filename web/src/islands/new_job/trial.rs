@@ -1,5 +1,7 @@
 //! The order's first tile on the customer's own GPU, before anything is paid.
 
+use std::rc::Rc;
+
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::lend::{FromWorker, ToWorker, Tried};
@@ -9,7 +11,7 @@ use super::Order;
 use crate::api;
 use crate::components::Fact;
 use crate::format;
-use crate::islands::worker::{Handle, has_webgpu, origin};
+use crate::islands::worker::{ANY, Handle, KERNEL, compute, origin};
 use crate::text::text;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -32,16 +34,23 @@ pub(super) fn TrialCard(
     let t = text();
     let trial = RwSignal::new(Trial::Idle);
     let worker = StoredValue::new_local(None::<Handle>);
+    let tries = if order.own_kernel.get_untracked() { KERNEL } else { ANY };
     let start = move |_| {
-        if !has_webgpu() {
-            trial.set(Trial::Failed(t.no_webgpu.to_owned()));
-            return;
-        }
         trial.set(Trial::Running);
         let request = request.clone();
         spawn_local(async move {
             match api::trial(&request).await {
-                Ok(grant) => compute(trial, worker, ToWorker::Try { url: origin(), grant }),
+                Ok(grant) => {
+                    let told = move |software| ToWorker::Try { url: origin(), software, grant: grant.clone() };
+                    let end = move |outcome| {
+                        trial.try_set(match outcome {
+                            Ok(FromWorker::Tried(tried)) => Trial::Done(tried),
+                            Ok(_) => Trial::Idle,
+                            Err(message) => Trial::Failed(message),
+                        });
+                    };
+                    compute(worker, tries, Rc::new(told), Rc::new(end));
+                }
                 Err(failure) => trial.set(Trial::Failed(failure.message())),
             }
         });
@@ -61,29 +70,6 @@ pub(super) fn TrialCard(
                 Trial::Done(tried) => outcome(tried, rows, order.kernel.answers_floats()),
             }}
         </div>
-    }
-}
-
-/// One worker a trial: its GPU is free again afterwards.
-fn compute(trial: RwSignal<Trial>, worker: StoredValue<Option<Handle>, LocalStorage>, order: ToWorker) {
-    let end = move |outcome| {
-        // The page may have moved on meanwhile; not from within the worker's own message.
-        trial.try_set(outcome);
-        set_timeout(move || worker.try_set_value(None).map_or((), drop), std::time::Duration::ZERO);
-    };
-    let heard = move |message| match message {
-        FromWorker::Loaded => worker.with_value(|worker| {
-            if let Some(worker) = worker {
-                worker.send(&order);
-            }
-        }),
-        FromWorker::Tried(tried) => end(Trial::Done(tried)),
-        FromWorker::Failed { message, .. } => end(Trial::Failed(message)),
-        FromWorker::Status(_) | FromWorker::Benchmarked(_) | FromWorker::Recomputed(_) => {}
-    };
-    match Handle::start(heard) {
-        Some(handle) => worker.set_value(Some(handle)),
-        None => trial.set(Trial::Failed(text().no_worker.to_owned())),
     }
 }
 

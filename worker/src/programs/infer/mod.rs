@@ -1,18 +1,18 @@
 //! A model over rows. Models stay ready on the device while their job's leases come in.
 
-#[cfg(not(target_arch = "wasm32"))]
-mod native;
-#[cfg(target_arch = "wasm32")]
-mod tab;
+#[cfg(not(feature = "cpu"))]
+mod planned;
+#[cfg(feature = "cpu")]
+mod whole;
 
 use gpu_kernels::dtype::DType;
 use gpu_kernels::records::Part;
 use wire::{BlobHash, Field, Task};
 
-#[cfg(not(target_arch = "wasm32"))]
-pub use self::native::{Came, Infer, InferError, Wanted, fetch};
-#[cfg(target_arch = "wasm32")]
-pub use self::tab::{Came, Infer, InferError, Wanted, fetch};
+#[cfg(not(feature = "cpu"))]
+pub use self::planned::{Came, Infer, InferError, Wanted, fetch};
+#[cfg(feature = "cpu")]
+pub use self::whole::{Came, Infer, InferError, Wanted, fetch};
 
 /// The task, which names the model and the shapes, and the hash of what all rows share.
 type Key = (Task, BlobHash);

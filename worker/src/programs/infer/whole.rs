@@ -54,7 +54,7 @@ impl Infer {
     }
 
     /// Makes a model ready for rows of one shape.
-    #[expect(clippy::unused_async, reason = "a tab's waits for its device")]
+    #[expect(clippy::unused_async, reason = "a planned model waits for its device")]
     pub async fn prepare(
         &mut self,
         _device: &mut Device,
