@@ -4,7 +4,7 @@ export PATH := $(TOOLS)/bin:$(PATH)
 PORT ?= 8080
 ONCE ?=
 
-.PHONY: setup build site demo test check bench shots onnx
+.PHONY: setup build site lab demo test check bench shots onnx
 
 setup:
 	@bash e2e/setup.sh
@@ -26,16 +26,22 @@ shots: build
 test: build
 	cargo test --release --locked --workspace
 
+# The engine alone, for a page that runs it beside its peers.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+lab: setup
+	cargo build --locked --package lab --target wasm32-unknown-unknown --profile wasm-cpu
+	@wasm-bindgen --target web --out-dir $(TARGET)/lab $(TARGET)/wasm32-unknown-unknown/wasm-cpu/lab.wasm
+
 # ONNX's own backend cases, and models of each family with random weights beside onnxruntime, on
-# every backend of this machine.
-ONNX := $(or $(CARGO_TARGET_DIR),target)/onnx
-onnx: setup
+# every backend of this machine, natively and in Chromium.
+ONNX := $(TARGET)/onnx
+onnx: lab
 	@bash e2e/setup.sh onnx
 	cargo build --release --locked --package e2e --bin onnx
 	@rm -rf $(ONNX)
 	@$(TOOLS)/onnx/bin/python -W ignore e2e/onnx/cases.py $(ONNX)/cases
 	@$(TOOLS)/onnx/bin/python -W ignore e2e/onnx/models.py $(ONNX)/models
-	@$(or $(CARGO_TARGET_DIR),target)/release/onnx $(ONNX)/cases $(ONNX)/models
+	@$(TARGET)/release/onnx $(ONNX)/cases $(ONNX)/models
 
 check: setup
 	cargo fmt --all --check
@@ -44,7 +50,7 @@ check: setup
 	cargo clippy --release --locked -p worker --lib --target wasm32-unknown-unknown -- -D warnings
 	cargo clippy --release --locked -p worker --lib --no-default-features --target wasm32-unknown-unknown -- -D warnings
 
-bench: build
+bench: build $(if $(filter kernels,$(or $(BENCH),kernels)),lab)
 	@$(if $(filter web,$(or $(BENCH),web)),bash e2e/setup.sh peers)
-	@$(if $(filter kernels,$(or $(BENCH),kernels)),bash e2e/setup.sh onnx)
+	@$(if $(filter kernels,$(or $(BENCH),kernels)),bash e2e/setup.sh onnx && bash e2e/setup.sh kernels)
 	@cargo bench --locked --quiet --workspace $(foreach bench,$(or $(BENCH),infer kernels size web),--bench $(bench))

@@ -10,6 +10,8 @@ trunk_version=0.21.14
 bindgen_version=0.2.130
 onnx_version=1.23.2
 onnxruntime_version=1.32.0
+onnxruntime_web_version=1.30.0
+tfjs_version=4.22.0
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo "$@"; else say "needs root: $*"; exit 1; fi; }
@@ -17,8 +19,9 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; t
 packages=()
 need() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed' || packages+=("$1"); }
 for package in chromium chromium-driver mesa-vulkan-drivers libvulkan1 postgresql fonts-noto-cjk ca-certificates; do need "$package"; done
-# The pages that the explorer is compared with are built with npm; nothing else needs it.
-if [ "${1:-}" = peers ] && ! command -v npm >/dev/null; then packages+=(nodejs npm); fi
+# The pages that the explorer is compared with, and the engines that ours is compared with in a browser,
+# come by npm; nothing else needs it.
+if { [ "${1:-}" = peers ] || [ "${1:-}" = kernels ]; } && ! command -v npm >/dev/null; then packages+=(nodejs npm); fi
 if [ "${#packages[@]}" -gt 0 ]; then
   say "installing ${packages[*]}"
   as_root apt-get update -qq
@@ -31,6 +34,14 @@ if [ "${1:-}" = onnx ] && ! "$tools/onnx/bin/python" -c 'import onnx, onnxruntim
   dpkg-query -W -f='${Status}' python3-venv 2>/dev/null | grep -q 'ok installed' || as_root apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
   python3 -m venv "$tools/onnx"
   "$tools/onnx/bin/pip" install --quiet "onnx==$onnx_version" "onnxruntime==$onnxruntime_version" numpy
+fi
+
+if [ "${1:-}" = kernels ] && [ "$(cat "$tools/kernels/versions" 2>/dev/null)" != "$onnxruntime_web_version $tfjs_version" ]; then
+  say "installing onnxruntime-web $onnxruntime_web_version and TensorFlow.js $tfjs_version"
+  mkdir -p "$tools/kernels"
+  npm install --silent --no-audit --no-fund --prefix "$tools/kernels" "onnxruntime-web@$onnxruntime_web_version" \
+    "@tensorflow/tfjs-core@$tfjs_version" "@tensorflow/tfjs-backend-webgpu@$tfjs_version" >&2
+  echo "$onnxruntime_web_version $tfjs_version" >"$tools/kernels/versions"
 fi
 
 command -v rustup >/dev/null || { say "Rust is missing: install it with rustup, then run this again"; exit 1; }

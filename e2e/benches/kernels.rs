@@ -1,13 +1,17 @@
 //! How fast models run on this machine's CPU and GPU, beside onnxruntime on the same CPU in the same
-//! run. One JSON object a line; a ratio above 1 is ours.
+//! run; and in Chromium, beside onnxruntime-web and TensorFlow.js in the same page. One JSON object a
+//! line; a ratio above 1 is ours.
 
 #![expect(clippy::print_stdout, reason = "a benchmark's figures go to standard output")]
 
+use std::collections::HashMap;
+use std::io::Write;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use e2e::page::{LabPage, peers, tools};
 use gpu_kernels::budget;
 use gpu_kernels::device::{Cpu, Device};
 use gpu_kernels::gpu::Gpu;
@@ -18,6 +22,8 @@ use serde_json::{Value, json};
 
 /// Runs of which the fastest counts.
 const RUNS: usize = 12;
+/// The same in a page, which has three times as many engines to wait for.
+const PAGE_PATIENCE: Duration = Duration::from_secs(8);
 /// A slow device is given up on after so long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -25,19 +31,10 @@ fn figure(name: &str, value: f64, unit: &str) {
     println!("{}", json!({ "figure": name, "value": (value * 1000.0).round() / 1000.0, "unit": unit }));
 }
 
-/// Where `make setup` puts tools.
-fn python() -> Option<PathBuf> {
-    let tools = std::env::var_os("TESSERA_TOOLS").map(PathBuf::from).or_else(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))?;
-        Some(cache.join("tessera/tools"))
-    })?;
-    Some(tools.join("onnx/bin/python")).filter(|python| python.exists())
-}
-
 /// Writes the models into `folder` and times onnxruntime on them.
 fn onnxruntime(folder: &Path, threads: usize) -> Vec<(String, f64)> {
-    let Some(python) = python() else {
+    let python = tools().map(|tools| tools.join("onnx/bin/python")).filter(|python| python.exists());
+    let Some(python) = python else {
         eprintln!("SKIP kernels: onnxruntime is not installed: run bash e2e/setup.sh onnx");
         return Vec::new();
     };
@@ -50,12 +47,17 @@ fn onnxruntime(folder: &Path, threads: usize) -> Vec<(String, f64)> {
     lines.filter_map(|line| Some((line["model"].as_str()?.to_owned(), line["seconds"].as_f64()?))).collect()
 }
 
+fn read_input(folder: &Path) -> Tensor {
+    let bytes = std::fs::read(folder.join("test_data_set_0/input_0.pb")).expect("the input should be there");
+    let proto = onnx::Tensor::decode(&bytes[..]).expect("the input should decode");
+    Tensor::parse("input", &proto).expect("the input should parse")
+}
+
 /// The fastest run's seconds.
 fn fastest(device: &mut Device, folder: &Path) -> f64 {
-    let read = |name: &str| std::fs::read(folder.join(name)).expect("the model should be there");
-    let graph = Graph::parse(&read("model.onnx")).expect("the model should parse");
-    let proto = onnx::Tensor::decode(&read("test_data_set_0/input_0.pb")[..]).expect("the input should decode");
-    let input = Tensor::parse("input", &proto).expect("the input should parse");
+    let model = std::fs::read(folder.join("model.onnx")).expect("the model should be there");
+    let graph = Graph::parse(&model).expect("the model should parse");
+    let input = read_input(folder);
     let mut session =
         Session::new(graph, vec![Feed::Rows(input.shape[1..].to_vec())]).expect("the model should be ready");
     let mut best = Duration::MAX;
@@ -99,4 +101,96 @@ fn main() {
             }
         }
     }
+    let models: Vec<&str> = theirs.iter().map(|(model, _)| model.as_str()).collect();
+    if peers().is_none() {
+        eprintln!("SKIP kernels in Chromium: the peers are not installed: run bash e2e/setup.sh kernels");
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(in_chromium(folder.path(), &models));
+}
+
+/// What is fetched for an engine, from the peers' folder or from the site's.
+const DOWNLOADS: [(&str, &[&str]); 5] = [
+    ("tessera.wasm", &["browser-worker-cpu_bg.wasm", "browser-worker-cpu.js"]),
+    ("tessera.webgpu", &["browser-worker_bg.wasm", "browser-worker.js"]),
+    (
+        "onnxruntime-web.wasm",
+        &[
+            "onnxruntime-web/dist/ort.wasm.min.mjs",
+            "onnxruntime-web/dist/ort-wasm-simd-threaded.mjs",
+            "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm",
+        ],
+    ),
+    (
+        "onnxruntime-web.webgpu",
+        &[
+            "onnxruntime-web/dist/ort.webgpu.min.mjs",
+            "onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify.mjs",
+            "onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify.wasm",
+        ],
+    ),
+    (
+        "tfjs.webgpu",
+        &["@tensorflow/tfjs-core/dist/tf-core.min.js", "@tensorflow/tfjs-backend-webgpu/dist/tf-backend-webgpu.min.js"],
+    ),
+];
+
+/// Ours and theirs in one page, one thread each; then each in a page of its own, up to its first result.
+async fn in_chromium(folder: &Path, models: &[&str]) {
+    for model in models {
+        let at = folder.join(model);
+        let input = read_input(&at);
+        std::fs::write(at.join("input.json"), json!(input.shape).to_string()).expect("the input should be written");
+        let bytes: Vec<u8> = input.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        std::fs::write(at.join("input.f32"), bytes).expect("the input should be written");
+    }
+    let page = LabPage::start(folder).await;
+    for model in models {
+        let mut millis = HashMap::new();
+        for (engine, _) in DOWNLOADS {
+            let ask = format!("lab.fastest('{engine}', '{model}', {RUNS}, {})", PAGE_PATIENCE.as_millis());
+            match page.ask(&ask, Duration::from_secs(300)).await {
+                Ok(value) => {
+                    let value = value.as_f64().unwrap_or(f64::NAN);
+                    figure(&format!("kernels.{model}.chromium.{engine}"), value, "ms");
+                    millis.insert(engine, value);
+                }
+                Err(error) => eprintln!("SKIP kernels.{model}.chromium.{engine}: {error}"),
+            }
+        }
+        for (ours, theirs) in [
+            ("tessera.wasm", "onnxruntime-web.wasm"),
+            ("tessera.webgpu", "onnxruntime-web.webgpu"),
+            ("tessera.webgpu", "tfjs.webgpu"),
+        ] {
+            if let (Some(own), Some(other)) = (millis.get(ours), millis.get(theirs)) {
+                figure(&format!("kernels.{model}.chromium.{ours}_over_{theirs}"), other / own, "times as fast");
+            }
+        }
+    }
+    for (engine, files) in DOWNLOADS {
+        page.reload().await;
+        // TensorFlow.js reads no ONNX.
+        let model = if engine.starts_with("tfjs") { "matmul" } else { "mobilenet" };
+        match page.ask(&format!("lab.first('{engine}', '{model}')"), Duration::from_secs(300)).await {
+            Ok(value) => {
+                let value = value.as_f64().unwrap_or(f64::NAN);
+                figure(&format!("kernels.first_result.{model}.chromium.{engine}"), value, "ms");
+            }
+            Err(error) => eprintln!("SKIP kernels.first_result.{engine}: {error}"),
+        }
+        let kilobytes: f64 = files.iter().map(|file| brotli_kilobytes(file)).sum();
+        figure(&format!("kernels.download.{engine}"), kilobytes, "kB Brotli 9");
+    }
+    page.browser.close().await;
+}
+
+fn brotli_kilobytes(file: &str) -> f64 {
+    let site = e2e::folder().join("../target/site").join(file);
+    let peer = peers().unwrap_or_default().join(file);
+    let bytes = std::fs::read(if site.exists() { site } else { peer }).expect("a bundle should be there");
+    let mut compressed = brotli::CompressorWriter::new(Vec::new(), 1 << 16, 9, 24);
+    compressed.write_all(&bytes).expect("memory should take what is written");
+    f64::from(u32::try_from(compressed.into_inner().len()).unwrap_or(u32::MAX)) / 1000.0
 }

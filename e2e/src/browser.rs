@@ -33,6 +33,7 @@ pub struct Browser {
 
 impl Browser {
     pub async fn start(gpu: Gpu) -> Self {
+        client::install_tls();
         let port = free_port();
         let driver = Command::new("chromedriver")
             .arg(format!("--port={port}"))

@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod digits;
+pub mod page;
 pub mod postgres;
 pub mod scripted;
 pub mod stack;

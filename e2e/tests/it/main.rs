@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail")]
 
+#[path = "../../../gpu-kernels/tests/it/all_kernels.rs"]
+mod all_kernels;
 mod arrays;
 mod crash;
 mod editor;
@@ -12,6 +14,7 @@ mod many;
 mod map;
 mod pages;
 mod portal;
+mod shaders;
 mod submit;
 
 /// A journey that is made over SQLite and over PostgreSQL.

@@ -1,104 +1,18 @@
 //! Every shader parses and validates, on a machine without a GPU too.
 
-use gpu_kernels::dtype::{DType, Repr};
-use gpu_kernels::kernels::{Kernel, map, pool, reduce, scan, scatter};
-
-const REPRS: [Repr; 3] = [Repr::F32, Repr::I32, Repr::U32];
-
-#[track_caller]
-fn check(kernel: &Kernel) {
-    let text = kernel.shader();
-
-    let module = naga::front::wgsl::parse_str(&text)
-        .unwrap_or_else(|error| panic!("{kernel:?}: {}", error.emit_to_string(&text)));
-    let mut validator =
-        naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty());
-    let result = validator.validate(&module);
-
-    assert!(result.is_ok(), "{kernel:?}: {}", result.unwrap_err().emit_to_string(&text));
-}
+use crate::all_kernels::all_kernels;
 
 #[test]
 fn every_shader_is_valid_wgsl_with_the_default_capabilities() {
-    [Kernel::Softmax, Kernel::Norm, Kernel::Taps, Kernel::Gather].iter().for_each(check);
-    for repr in REPRS {
-        check(&Kernel::Matmul(repr));
-        check(&Kernel::Rank(repr));
-        [true, false].into_iter().for_each(|tiled| check(&Kernel::Conv { repr, tiled }));
-        [pool::Mode::Max, pool::Mode::MaxPlace].into_iter().for_each(|mode| check(&Kernel::Pool { repr, mode }));
-        [scan::Op::Sum, scan::Op::Prod].into_iter().for_each(|op| check(&Kernel::Scan { repr, op }));
-        let ops = [scatter::Op::Set, scatter::Op::Add, scatter::Op::Mul, scatter::Op::Max, scatter::Op::Min];
-        ops.into_iter().for_each(|op| check(&Kernel::Scatter { repr, op }));
-        for op in REDUCTIONS {
-            [true, false].into_iter().for_each(|wide| check(&Kernel::Reduce(reduce::Key { op, repr, wide })));
-        }
-    }
-    let averages = [pool::Mode::Average, pool::Mode::AveragePadded, pool::Mode::Sum];
-    averages.into_iter().for_each(|mode| check(&Kernel::Pool { repr: Repr::F32, mode }));
-}
+    for kernel in all_kernels() {
+        let text = kernel.shader();
 
-const REDUCTIONS: [reduce::Op; 10] = [
-    reduce::Op::Sum,
-    reduce::Op::Prod,
-    reduce::Op::Max,
-    reduce::Op::Min,
-    reduce::Op::SumSquare,
-    reduce::Op::SumAbs,
-    reduce::Op::ArgMax,
-    reduce::Op::ArgMin,
-    reduce::Op::ArgMaxLast,
-    reduce::Op::ArgMinLast,
-];
+        let module = naga::front::wgsl::parse_str(&text)
+            .unwrap_or_else(|error| panic!("{kernel:?}: {}", error.emit_to_string(&text)));
+        let mut validator =
+            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty());
+        let result = validator.validate(&module);
 
-/// A program with as many inputs as there may be, and everything that it may do to a representation.
-fn everything(repr: Repr) -> map::Program {
-    use map::{Binary, Unary};
-
-    let mut p = map::Program::default();
-    let first = p.load(repr);
-    let mut value = first;
-    let mut unary = vec![Unary::Neg, Unary::Abs, Unary::Sign];
-    let mut binary = vec![Binary::Add, Binary::Sub, Binary::Mul, Binary::Div, Binary::Pow, Binary::Mod, Binary::Rem];
-    binary.extend([Binary::Max, Binary::Min]);
-    match repr {
-        Repr::F32 => {
-            unary.extend([Unary::Ceil, Unary::Floor, Unary::Round, Unary::Trunc, Unary::Sqrt, Unary::Exp, Unary::Log]);
-            unary.extend([Unary::Sin, Unary::Cos, Unary::Tan, Unary::Asin, Unary::Acos, Unary::Atan, Unary::Sinh]);
-            unary.extend([Unary::Cosh, Unary::Tanh, Unary::Asinh, Unary::Acosh, Unary::Atanh, Unary::Erf]);
-            unary.extend([Unary::Sigmoid, Unary::Softplus, Unary::Wrap(DType::F16), Unary::Wrap(DType::BF16)]);
-            binary.push(Binary::DivExact);
-        }
-        Repr::I32 => unary.extend([Unary::Not, Unary::Wrap(DType::I8), Unary::Wrap(DType::I16)]),
-        Repr::U32 => {
-            unary.remove(0);
-            unary.extend([Unary::Not, Unary::Wrap(DType::U8), Unary::Wrap(DType::U16)]);
-        }
-    }
-    if repr != Repr::F32 {
-        binary.extend([Binary::And, Binary::Or, Binary::Xor, Binary::Shl, Binary::Shr]);
-    }
-    for op in unary {
-        value = p.un(op, value);
-    }
-    let others: Vec<_> = (1..map::INPUTS_MAX).map(|_| p.load(repr)).collect();
-    for (i, op) in binary.into_iter().enumerate() {
-        value = p.bin(op, value, others[i % others.len()]);
-    }
-    let tests = [Binary::Eq, Binary::Lt, Binary::Le].map(|op| p.bin(op, value, first));
-    let flag = tests.into_iter().reduce(|a, b| p.bin(Binary::Or, a, b)).unwrap();
-    let number = p.number(3, repr);
-    value = p.select(flag, value, number);
-    let [whole, unsigned] = [Unary::ToI32, Unary::ToU32].map(|op| p.un(op, value));
-    let [whole, unsigned] = [whole, unsigned].map(|a| p.un(Unary::ToF32, a));
-    p.bin(Binary::Add, whole, unsigned);
-    p
-}
-
-#[test]
-fn every_instruction_is_valid_wgsl_in_every_representation_and_rank() {
-    for repr in REPRS {
-        for rank in 1..=8 {
-            check(&Kernel::Map(map::Key { insts: everything(repr).insts, rank }));
-        }
+        assert!(result.is_ok(), "{kernel:?}: {}", result.unwrap_err().emit_to_string(&text));
     }
 }

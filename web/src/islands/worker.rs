@@ -119,7 +119,7 @@ pub fn compute(slot: Slot, tries: &'static [Try], told: Told, end: End) {
         let (told, end) = (Rc::clone(&told), Rc::clone(&end));
         // Not from within the worker's own message. The page may have moved on meanwhile.
         let later = move || {
-            drop(slot.try_set_value(None));
+            slot.try_update_value(|worker| *worker = None).unwrap_or_default();
             match outcome {
                 Err((true, _)) if !rest.is_empty() => compute(slot, rest, told, end),
                 outcome => end(outcome.map_err(|(_, message)| message)),

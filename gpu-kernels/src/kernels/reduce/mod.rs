@@ -118,15 +118,24 @@ pub fn shader(key: Key) -> String {
         _ => better(">"),
     };
     let last = matches!(key.op, Op::ArgMaxLast | Op::ArgMinLast);
-    let ties = format!("((a == b || ({} && {})) && (at_b {} at_a))", nan("a"), nan("b"), if last { ">" } else { "<" });
+    let ties = format!(
+        "((a == b || ({} && {})) && (second.place {} first.place))",
+        nan("a"),
+        nan("b"),
+        if last { ">" } else { "<" }
+    );
+    let merge = if key.op.is_place() {
+        format!("let a = first.value; let b = second.value; if ({wins} || {ties}) {{ return second; }} return first;")
+    } else {
+        format!("let a = first.value; let b = second.value; return Found({combine}, 0u);")
+    };
     format!(
-        "alias T = {t};\nconst LANES: u32 = {}u;\nalias Result = {};\n\
-         fn lift(v: T) -> T {{ return {lift}; }}\nfn combine(a: T, b: T) -> T {{ return {combine}; }}\n\
-         fn takes(a: T, at_a: u32, b: T, at_b: u32) -> bool {{ return {wins} || {ties}; }}\n\
-         fn result(v: T, at: u32) -> Result {{ return {}; }}\n{}",
-        if key.wide { 64 } else { 1 },
+        "alias T = {t};\nalias Result = {};\nfn lift(v: T) -> T {{ return {lift}; }}\n\
+         fn merge(first: Found, second: Found) -> Found {{ {merge} }}\n\
+         fn result(found: Found) -> Result {{ return {}; }}\n{}{}",
         if key.op.is_place() { "i32" } else { t },
-        if key.op.is_place() { "i32(at)" } else { "v" },
-        if key.op.is_place() { include_str!("place.wgsl") } else { include_str!("reduce.wgsl") },
+        if key.op.is_place() { "i32(found.place)" } else { "found.value" },
+        include_str!("reduce.wgsl"),
+        if key.wide { include_str!("wide.wgsl") } else { include_str!("narrow.wgsl") },
     )
 }

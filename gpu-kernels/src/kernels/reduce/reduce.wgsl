@@ -30,34 +30,7 @@ fn value_at(base: i32, index: u32) -> T {
   return x[at];
 }
 
-var<workgroup> partial: array<T, GROUP>;
+// A value with its place along the reduced axes, which only some operations ask for.
+struct Found { value: T, place: u32 }
 
-@compute @workgroup_size(GROUP)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let unit = unit_of(p.start, group, groups);
-  if (unit >= p.start + p.units) { return; }
-  if (LANES == 1u) {
-    let i = unit * GROUP + lane;
-    if (i >= p.len) { return; }
-    let base = base_of(i);
-    var total = lift(value_at(base, 0u));
-    for (var r = 1u; r < p.red_len; r++) { total = combine(total, lift(value_at(base, r))); }
-    out[i] = result(total, 0u);
-    return;
-  }
-  // A wide reduction has at least as many values as lanes.
-  let base = base_of(unit);
-  var total = lift(value_at(base, lane));
-  for (var r = lane + GROUP; r < p.red_len; r += GROUP) { total = combine(total, lift(value_at(base, r))); }
-  partial[lane] = total;
-  workgroupBarrier();
-  for (var half = GROUP / 2u; half > 0u; half /= 2u) {
-    if (lane < half) { partial[lane] = combine(partial[lane], partial[lane + half]); }
-    workgroupBarrier();
-  }
-  if (lane == 0u) { out[unit] = result(partial[0], 0u); }
-}
+fn found_at(base: i32, index: u32) -> Found { return Found(lift(value_at(base, index)), index); }
