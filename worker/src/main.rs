@@ -101,9 +101,7 @@ mod agent {
             .map_err(|_twice| anyhow::anyhow!("a TLS provider is installed already"))?;
         let identity = Identity::from_secret(&device_key(&key_file(arguments.device_key_file)?)?);
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async move {
-            // A checker runs customers' kernels, on a software adapter if need be.
-            let checks = arguments.checker && arguments.backend == Backend::Auto;
-            let device = open(if checks { Backend::Gpu } else { arguments.backend }).await?;
+            let device = open(arguments.backend).await?;
             let info = device.info();
             tracing::info!(name = info.name, backend = info.backend, software = info.software, "device");
             let engine = Arc::new(Engine::new(device, identity));

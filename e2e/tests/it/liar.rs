@@ -132,3 +132,35 @@ async fn a_model_larger_than_any_connected_device_is_refused() {
     assert!(refused.to_string().contains("the largest connected device allows 1024"), "{refused}");
     assert_eq!(client.account().await.unwrap().held.micros(), 0);
 }
+
+/// Rows whose work is more than the server's own processor redoes.
+const HEAVY_ROWS: u32 = 8000;
+
+#[tokio::test]
+async fn a_heavy_model_waits_for_the_operators_checker_which_finds_the_lie() {
+    let mut stack = Stack::start().await;
+    stack.add_checker().await;
+    stack.kill_workers();
+    let (client, _) = stack.customer().await.unwrap();
+    let job = stack.submit_digits(&client, 9, Some(HEAVY_ROWS)).await.unwrap();
+    let detail =
+        client.quote(&wire::QuoteRequest { program: job.program.clone(), privacy: job.privacy }).await.unwrap();
+    assert!(detail.flops / detail.tiles > 500_000_000, "{detail:?}");
+    assert_eq!(detail.checked_by, wire::CheckedBy::Checker);
+    let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
+    let grant = liar.lease().await.unwrap();
+    let mut output = liar.compute(&grant).await.unwrap();
+    output.iter_mut().for_each(|value| *value += 0.01);
+    let bytes = liar.upload(&grant, &output).await.unwrap();
+    liar.say(&liar.commit(&liar.receipt(&grant, &bytes).unwrap())).await.unwrap();
+    assert_eq!(client.progress(job.id).await.unwrap().job.verified_tiles, 0);
+
+    stack.start_worker("checker-0", &["--checker"]);
+    assert!(!liar.verdict(&grant).await.unwrap(), "the checker finds the lie");
+
+    stack.start_worker("honest", &["--backend", "cpu"]);
+    let ended = client.watch(job.id, |_| {}).await.unwrap();
+    assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
+    stack.check_settled_once(&ended).await;
+    stack.check_ledger().await;
+}

@@ -14,13 +14,12 @@ use crate::billing::{self, TileWork};
 use crate::blobs;
 use crate::error::{ApiError, Refusal, invalid};
 use crate::scheduling::core::Census;
+use crate::verification::{self, CHECKER_FLOPS_MAX, EDGE_FLOPS_MAX};
 
 /// Work of a tile that the edge chooses: a CPU redoes it well inside 50 ms.
 const TILE_FLOPS_AIM: u64 = 20_000_000;
 /// Tiles that a job is cut into where it has rows enough, so that many devices can share it.
 const TILES_AIM: u64 = 256;
-/// Most work that the edge's own checker redoes in one tile.
-const TILE_FLOPS_MAX: u64 = 20_000_000_000;
 /// Input and output of one tile together, in bytes.
 const TILE_BYTES_AIM: u64 = 4 << 20;
 const TILE_BYTES_MAX: u64 = 64 << 20;
@@ -55,6 +54,7 @@ pub struct Cut {
 
 impl JobSpec {
     pub async fn read(app: &App, caller: Caller, program: Program, privacy: Privacy) -> Result<Self, ApiError> {
+        let has_checkers = !app.config.checkers.is_empty();
         let (task, sources, check, cut) = match &program {
             Program::Infer { model, input, inputs: named, tile_rows } => {
                 let graph = load_model(app, caller, *model).await?;
@@ -62,7 +62,8 @@ impl JobSpec {
                 let (sources, wanted) = (fed.sources.clone(), *tile_rows);
                 let fields = fed.fields.clone();
                 // Shapes and costs of a large graph take a while; nothing else should wait for that.
-                let cutting = tokio::task::spawn_blocking(move || cut(&graph, &fed, wanted));
+                let most = if has_checkers { CHECKER_FLOPS_MAX } else { EDGE_FLOPS_MAX };
+                let cutting = tokio::task::spawn_blocking(move || cut(&graph, &fed, wanted, most));
                 let (cut, outputs) = cutting.await.map_err(anyhow::Error::from)??;
                 (Task::Infer { model: *model, inputs: fields, outputs }, sources, Check::Exact, cut)
             }
@@ -78,11 +79,8 @@ impl JobSpec {
         };
         let cost = billing::cost_of_tiles(&work, 0, work.tiles)
             .map_err(|error| invalid(ErrorCode::TooLarge, "input", error.to_string()))?;
-        let checked_by = match &task {
-            Task::Infer { .. } => CheckedBy::Edge,
-            Task::Map { .. } if app.config.checkers.is_empty() => CheckedBy::Quorum,
-            Task::Map { .. } => CheckedBy::Checker,
-        };
+        let tile_flops = work.tile_rows.saturating_mul(work.row_flops);
+        let checked_by = verification::checked_by(&task, tile_flops, has_checkers);
         Ok(Self {
             program,
             privacy,
@@ -123,7 +121,8 @@ async fn load_model(app: &App, caller: Caller, model: BlobHash) -> Result<Arc<Gr
     app.models.load(&app.blobs, blob.hash).await?.map_err(|error| refuse_model(&error))
 }
 
-fn cut(graph: &Graph, fed: &Inputs, wanted: Option<u32>) -> Result<(Cut, Vec<Field>), ApiError> {
+/// Tiles of at most `most` operations.
+fn cut(graph: &Graph, fed: &Inputs, wanted: Option<u32>, most: u64) -> Result<(Cut, Vec<Field>), ApiError> {
     let refuse = |error: ModelError| refuse_model(&error);
     let rows = fed.rows;
     let signature = graph.signature(&fed.feeds).map_err(refuse)?;
@@ -142,12 +141,12 @@ fn cut(graph: &Graph, fed: &Inputs, wanted: Option<u32>) -> Result<(Cut, Vec<Fie
     let tile_rows = tile_rows(rows, row_flops, row_bytes, wanted, "tile_rows")?;
     let tile_flops = tile_rows.saturating_mul(row_flops);
     let tile_bytes = tile_rows.saturating_mul(row_bytes).saturating_add(shared_bytes);
-    if tile_flops > TILE_FLOPS_MAX || tile_bytes > TILE_BYTES_MAX {
+    if tile_flops > most || tile_bytes > TILE_BYTES_MAX {
         let why = signature
             .mixed_by
             .map_or_else(String::new, |node| format!("node '{node}' mixes rows, so all of them are one tile, and "));
         let message = format!(
-            "{why}a tile of {tile_rows} rows takes {tile_flops} operations and {tile_bytes} bytes; at most {TILE_FLOPS_MAX} and {TILE_BYTES_MAX} can be checked: use fewer rows a tile, or a smaller model"
+            "{why}a tile of {tile_rows} rows takes {tile_flops} operations and {tile_bytes} bytes; at most {most} and {TILE_BYTES_MAX} can be checked: use fewer rows a tile, or a smaller model"
         );
         return Err(invalid(ErrorCode::RowTooHeavy, "model", message));
     }

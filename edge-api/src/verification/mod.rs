@@ -6,6 +6,8 @@ pub mod recompute;
 
 use std::collections::BTreeSet;
 
+use wire::{CheckedBy, Task};
+
 /// Accepted leases after which a device has shown that it computes what it is asked to.
 const LEASES_OF_STANDING: u64 = 64;
 /// Its age by then, in microseconds: a day.
@@ -14,6 +16,24 @@ const AGE_OF_STANDING: i64 = 24 * 3_600_000_000;
 const NEWCOMER_FLOPS: u64 = 1_000_000_000;
 /// One tile in so many is redone of a device with standing.
 const SAMPLE: u64 = 20;
+
+/// Work of a tile that this server's processor redoes within 50 ms.
+pub const EDGE_FLOPS: u64 = 500_000_000;
+/// Most work of a tile that it redoes where there is no checker.
+pub const EDGE_FLOPS_MAX: u64 = 20_000_000_000;
+/// Most work of a tile that a checker redoes: a few seconds of a GPU.
+pub const CHECKER_FLOPS_MAX: u64 = 2_000_000_000_000;
+
+/// Who redoes tiles of so much work. A kernel has no reference, so devices do; what this server does
+/// in a moment it does by itself.
+pub fn checked_by(task: &Task, tile_flops: u64, has_checkers: bool) -> CheckedBy {
+    match (task, has_checkers) {
+        (Task::Infer { .. }, true) if tile_flops > EDGE_FLOPS => CheckedBy::Checker,
+        (Task::Infer { .. }, _) => CheckedBy::Edge,
+        (Task::Map { .. }, true) => CheckedBy::Checker,
+        (Task::Map { .. }, false) => CheckedBy::Quorum,
+    }
+}
 
 /// What a device has behind it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +93,19 @@ mod tests {
         assert_eq!(draw(newcomer, 5, u64::MAX, [1; 32]).len(), 1);
         assert_eq!(draw(OLD, 100, 1_000_000, [1; 32]).len(), 5);
         assert_eq!(draw(OLD, 1, 1_000_000, [1; 32]), [0]);
+    }
+
+    #[test]
+    fn a_checker_redoes_kernels_and_what_would_hold_the_server_up() {
+        let hash = wire::BlobHash([0; 32]);
+        let model = Task::Infer { model: hash, inputs: Vec::new(), outputs: Vec::new() };
+        let kernel = Task::Map { kernel: hash, params: None, record_bytes: 4, out_bytes: 4, fuel: 1 };
+
+        assert_eq!(checked_by(&model, EDGE_FLOPS, true), CheckedBy::Edge);
+        assert_eq!(checked_by(&model, EDGE_FLOPS + 1, true), CheckedBy::Checker);
+        assert_eq!(checked_by(&model, EDGE_FLOPS_MAX, false), CheckedBy::Edge);
+        assert_eq!(checked_by(&kernel, 1, true), CheckedBy::Checker);
+        assert_eq!(checked_by(&kernel, 1, false), CheckedBy::Quorum);
     }
 
     #[test]

@@ -60,15 +60,9 @@ pub fn check_root(work: &Work, output: &Bytes, root: TileHash) -> Result<(), Mis
     if found == root { Ok(()) } else { Err(Mismatch::Root) }
 }
 
-/// Redoes one tile of a model on the CPU. `input` holds that tile's rows of each input, then what all
-/// rows share.
-pub fn check_tile(
-    graph: &Graph,
-    work: &Work,
-    tile: u32,
-    input: &[u8],
-    output: &Bytes,
-) -> anyhow::Result<Result<(), Mismatch>> {
+/// One tile of a model by the CPU: its outputs as a device would upload them. `input` holds that tile's
+/// rows of each input, then what all rows share.
+pub fn redo_tile(graph: &Graph, work: &Work, tile: u32, input: &[u8]) -> anyhow::Result<Vec<u8>> {
     let rows = work.tile(tile);
     let rows = usize::try_from(rows.end - rows.start)?;
     let Task::Infer { inputs, outputs, .. } = &work.task else { anyhow::bail!("only a model runs on the CPU") };
@@ -80,15 +74,19 @@ pub fn check_tile(
     let feeds = shared_feeds(inputs, shared_values)?;
     let plan = graph.plan(rows, &feeds)?;
     let fed: Vec<&[u32]> = row_words.iter().map(Vec::as_slice).collect();
-    // Through the file's types and back, so that a float16 is compared as one.
-    let answers = parts(outputs.iter());
-    let expected = deinterleave(&interleave(rows, &answers, &plan.run(&fed)), &answers);
-    let found = deinterleave(&output[work.output_range(tile)], &answers);
-    let (Some(Ok(expected)), Some(found)) = (expected, found) else { return Ok(Err(Mismatch::Size)) };
+    Ok(interleave(rows, &parts(outputs.iter()), &plan.run(&fed)))
+}
+
+/// Whether a tile of a model's output is what it should be. Both come as they are uploaded, so that a
+/// float16 is compared as one.
+pub fn same_values(task: &Task, found: &[u8], expected: &[u8]) -> Result<(), Mismatch> {
+    let answers = parts(task.outputs().iter());
+    let (found, expected) = (deinterleave(found, &answers), deinterleave(expected, &answers));
+    let (Some(Ok(expected)), Some(found)) = (expected, found) else { return Err(Mismatch::Size) };
     // An int64 that no device could have computed.
-    let Ok(found) = found else { return Ok(Err(Mismatch::Values)) };
+    let Ok(found) = found else { return Err(Mismatch::Values) };
     let same = answers.iter().zip(found.iter().zip(&expected)).all(|(part, (a, b))| agrees_as(part.dtype, a, b));
-    Ok(if same { Ok(()) } else { Err(Mismatch::Values) })
+    if same { Ok(()) } else { Err(Mismatch::Values) }
 }
 
 /// What the planner is told: rows of a shape, or a shared input's values, which `shared` holds one
