@@ -1,7 +1,9 @@
 //! A model of several inputs and outputs of several types, from the command to an `.npz`.
 
 use std::io::Read;
+use std::time::Duration;
 
+use e2e::browser::{Browser, Gpu};
 use e2e::stack::{Stack, program};
 use gpu_kernels::graph::onnx::{
     Dimension, FLOAT, Graph, INT64, Model, Node, OperatorSet, Shape, TensorType, Type, ValueInfo,
@@ -45,6 +47,19 @@ fn npy(descr: &str, shape: &str, values: &[u8]) -> Vec<u8> {
 }
 
 const ROWS: u16 = 50;
+const SOON: Duration = Duration::from_secs(30);
+
+/// The model and its inputs as files, each input's named after it.
+fn write_files(stack: &Stack) {
+    let write = |name: &str, bytes: Vec<u8>| std::fs::write(stack.folder().join(name), bytes).unwrap();
+    let a: Vec<u8> = (0..ROWS * 3).flat_map(|i| f32::from(i).to_le_bytes()).collect();
+    let ids: Vec<u8> = (0..ROWS * 2).flat_map(|i| (-i64::from(i)).to_le_bytes()).collect();
+    let bias: Vec<u8> = [0.5f32, 1.5, 2.5].iter().flat_map(|value| value.to_le_bytes()).collect();
+    write("model.onnx", model());
+    write("a.npy", npy("<f4", &format!("({ROWS}, 3)"), &a));
+    write("ids.npy", npy("<i8", &format!("({ROWS}, 2)"), &ids));
+    write("bias.npy", npy("<f4", "(3,)", &bias));
+}
 
 #[tokio::test]
 async fn a_model_of_three_inputs_and_two_outputs_gives_an_npz() {
@@ -53,13 +68,7 @@ async fn a_model_of_three_inputs_and_two_outputs_gives_an_npz() {
     stack.start_worker("cpu", &["--backend", "cpu"]);
     let (_, key) = stack.customer().await.unwrap();
     let at = |name: &str| stack.folder().join(name).display().to_string();
-    let a: Vec<u8> = (0..ROWS * 3).flat_map(|i| f32::from(i).to_le_bytes()).collect();
-    let ids: Vec<u8> = (0..ROWS * 2).flat_map(|i| (-i64::from(i)).to_le_bytes()).collect();
-    let bias: Vec<u8> = [0.5f32, 1.5, 2.5].iter().flat_map(|value| value.to_le_bytes()).collect();
-    std::fs::write(at("model.onnx"), model()).unwrap();
-    std::fs::write(at("a.npy"), npy("<f4", &format!("({ROWS}, 3)"), &a)).unwrap();
-    std::fs::write(at("ids.npy"), npy("<i8", &format!("({ROWS}, 2)"), &ids)).unwrap();
-    std::fs::write(at("bias.npy"), npy("<f4", "(3,)", &bias)).unwrap();
+    write_files(&stack);
 
     let output = tokio::process::Command::new(program("tessera"))
         .args(["--url", &stack.url(), "--key", &key, "infer", "--model", &at("model.onnx"), "--tile-rows", "7"])
@@ -85,4 +94,34 @@ async fn a_model_of_three_inputs_and_two_outputs_gives_an_npz() {
     assert!(head.contains("'<i8'") && head.contains("(50, 2,)"), "{head}");
     assert_eq!(twice, (0..ROWS * 2).flat_map(|i| (-2 * i64::from(i)).to_le_bytes()).collect::<Vec<u8>>());
     stack.check_ledger().await;
+}
+
+#[tokio::test]
+async fn the_portal_takes_a_file_for_each_input_of_a_model() {
+    let mut stack = Stack::start().await;
+    stack.start_worker("cpu", &["--backend", "cpu"]);
+    write_files(&stack);
+    let (client, key) = stack.customer().await.unwrap();
+    let browser = Browser::start(Gpu::None).await;
+    browser.open(&stack.url()).await;
+    browser.sign_in(&stack.url(), &stack.session(&key).await.unwrap()).await;
+    browser.open(&format!("{}/jobs/new", stack.url())).await;
+    let at = |name: &str| stack.folder().join(name);
+
+    browser.choose("#model", &at("model.onnx")).await;
+    let several = ["a.npy", "ids.npy"].map(|name| at(name).display().to_string()).join("\n");
+    browser.choose("#input", several.as_ref()).await;
+    let refused = browser.text_where(".quote", SOON, |text| text.contains("bias")).await;
+    assert!(!refused.contains("credits"), "{refused}");
+    let several = ["a.npy", "ids.npy", "bias.npy"].map(|name| at(name).display().to_string()).join("\n");
+    browser.choose("#input", several.as_ref()).await;
+    browser.text_where("#input-state", SOON, |text| text.contains("bias ← bias.npy")).await;
+    browser.text_where("[data-testid=quote]", SOON, |quote| quote.contains("int64 [2]")).await;
+    browser.press("Submit").await;
+    browser.text_where("[data-testid=state]", SOON, |state| state == "Done").await;
+
+    let jobs = client.jobs(None).await.unwrap();
+    let wire::Program::Infer { input: None, inputs, .. } = &jobs.jobs[0].program else { panic!("{jobs:?}") };
+    assert_eq!(inputs.keys().collect::<Vec<_>>(), ["a", "bias", "ids"]);
+    browser.close().await;
 }

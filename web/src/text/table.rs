@@ -44,7 +44,7 @@ texts! {
     model: "Model", "模型";
     model_hint: "ONNX, operator set 7 to 28; or a .zip of it with its data files.", "ONNX，算子集 7 至 28；或含其数据文件的 .zip。";
     input: "Input", "输入";
-    input_hint: "A .npy file whose first dimension counts rows; for several inputs one .npz with their names.", ".npy 文件，第一维为行数；多输入时使用按名称保存的 .npz。";
+    input_hint: "A .npy file whose first dimension counts rows. For several inputs, several files named after them, or one .npz.", ".npy 文件，第一维为行数。多输入时选择以输入命名的多个文件，或一个 .npz。";
     name: "Name", "名称";
     name_hint: "Optional. Shown if you publish the job.", "可选。发布任务后公开显示。";
     privacy: "Who may see the data", "谁可以看到数据";
@@ -121,7 +121,7 @@ texts! {
     earned: "Earned", "已赚取";
     now_doing: "Now", "当前";
     in_hand: "tiles in hand", "个分块处理中";
-    gpu: "GPU", "GPU";
+    gpu: "Hardware", "硬件";
     speed: "Speed", "速度";
     refused: "Leases refused", "被拒绝的租约";
     device: "Device", "设备";

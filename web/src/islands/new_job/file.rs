@@ -25,25 +25,34 @@ pub(super) fn FileField(
 ) -> impl IntoView {
     let t = text();
     let over = RwSignal::new(false);
-    let refusal = move || match part.get() {
-        Part::Refused { message, .. } => Some(message),
-        Part::Missing | Part::Chosen(_) | Part::Uploading(_) | Part::Stored { .. } => {
+    let several = id == "input" && !order.own_kernel.get_untracked();
+    let named = move || if several { order.named.get() } else { Vec::new() };
+    let refusal = move || {
+        let parts = named().into_iter().map(|(_, part)| part).chain([part]);
+        parts.map(|part| part.get()).find_map(Part::refusal).or_else(|| {
             order.check.with(|check| match check {
                 Check::Refused(failure) if failure.is_field(id) => Some(failure.message()),
                 _ => None,
             })
-        }
+        })
     };
-    let state = move || match part.get() {
-        Part::Missing | Part::Refused { chosen: None, .. } => t.no_file.to_owned(),
-        Part::Chosen(file) | Part::Refused { chosen: Some(file), .. } => file.name(),
-        Part::Uploading(file) => format!("{} · {}", file.name(), t.uploading),
-        Part::Stored { name, hash } => format!("{name} · {}", crate::components::short(&hash)),
+    // A line an input, where there are several.
+    let state = move || {
+        let named = named();
+        if named.is_empty() {
+            return state(&part.get());
+        }
+        named.iter().map(|(name, part)| format!("{name} ← {}\n", state(&part.get()))).collect()
     };
     let on_change = move |event: leptos::ev::Event| {
         let input = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
-        let files = input.and_then(|input| input.files());
-        if let Some(file) = files.and_then(|files| files.get(0)) {
+        let mut files = input.and_then(|input| input.files()).map(|files| listed(&files)).unwrap_or_default();
+        if several {
+            if files.len() == 1 {
+                order.named.set(Vec::new());
+            }
+            order.take(files, part);
+        } else if let Some(file) = files.pop() {
             part.set(taken(file));
         }
     };
@@ -63,12 +72,22 @@ pub(super) fn FileField(
             on:drop=on_drop>
             <label for=id>{label}</label>
             <p class="hint" id=format!("{id}-hint")>{hint} " " {t.or_drop}</p>
-            <input id=id type="file" accept=accept on:change=on_change
+            <input id=id type="file" accept=accept multiple=several on:change=on_change
                 aria-describedby=format!("{id}-hint {id}-state {id}-error")
                 aria-invalid=move || refusal().is_some().to_string()/>
             <p class="file" id=format!("{id}-state")>{state}</p>
             <p class="error" id=format!("{id}-error") role="alert">{refusal}</p>
         </div>
+    }
+}
+
+fn state(part: &Part) -> String {
+    let t = text();
+    match part {
+        Part::Missing | Part::Refused { chosen: None, .. } => t.no_file.to_owned(),
+        Part::Chosen(file) | Part::Refused { chosen: Some(file), .. } => file.name(),
+        Part::Uploading(file) => format!("{} · {}", file.name(), t.uploading),
+        Part::Stored { name, hash } => format!("{name} · {}", crate::components::short(hash)),
     }
 }
 

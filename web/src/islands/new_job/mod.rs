@@ -39,12 +39,22 @@ enum Part {
     },
 }
 
+/// A file for the input that it is named after.
+type Named = (String, RwSignal<Part>);
+
 /// A file stays on the browser's one thread; the server never has one.
 type Chosen = SendWrapper<File>;
 
 impl Part {
     fn is_uploading(&self, file: &File) -> bool {
         matches!(self, Self::Uploading(chosen) if js_sys::Object::is(chosen, file))
+    }
+
+    fn refusal(self) -> Option<String> {
+        match self {
+            Self::Refused { message, .. } => Some(message),
+            Self::Missing | Self::Chosen(_) | Self::Uploading(_) | Self::Stored { .. } => None,
+        }
     }
 
     fn hash(&self) -> Option<BlobHash> {
@@ -74,6 +84,8 @@ struct Order {
     model: RwSignal<Part>,
     kernel: KernelOrder,
     input: RwSignal<Part>,
+    /// A model's inputs by name, where several files were chosen in place of one.
+    named: RwSignal<Vec<Named>>,
     privacy: RwSignal<Privacy>,
     name: RwSignal<String>,
     check: RwSignal<Check>,
@@ -93,12 +105,19 @@ impl Order {
             Some(Program::Map { input, .. }) => (Part::Missing, stored(*input)),
             None => (Part::Missing, Part::Missing),
         };
+        let named = match program {
+            Some(Program::Infer { inputs, .. }) => {
+                inputs.iter().map(|(name, &hash)| (name.clone(), RwSignal::new(stored(hash)))).collect()
+            }
+            _ => Vec::new(),
+        };
         Self {
             account: RwSignal::new(account),
             own_kernel: RwSignal::new(matches!(program, Some(Program::Map { .. }))),
             kernel: KernelOrder::new(program, stored),
             model: RwSignal::new(model),
             input: RwSignal::new(input),
+            named: RwSignal::new(named),
             privacy: RwSignal::new(from.as_ref().map(|job| job.privacy).unwrap_or_default()),
             name: RwSignal::new(from.map(|job| job.name).unwrap_or_default()),
             check: RwSignal::new(Check::Open),
@@ -133,12 +152,19 @@ impl Order {
 
     /// What the order would run, once all of it is there.
     fn program(self) -> Option<Program> {
-        let input = self.input.with(Part::hash)?;
+        let input = self.input.with(Part::hash);
         if self.own_kernel.get() {
-            return self.kernel.program(input);
+            return self.kernel.program(input?);
         }
         let model = self.model.with(Part::hash)?;
-        Some(Program::Infer { model, input: Some(input), inputs: BTreeMap::new(), tile_rows: None })
+        let named = self.named.get();
+        let (input, inputs) = if named.is_empty() {
+            (Some(input?), BTreeMap::new())
+        } else {
+            let stored = named.into_iter().map(|(name, part)| Some((name, part.with(Part::hash)?)));
+            (None, stored.collect::<Option<_>>()?)
+        };
+        Some(Program::Infer { model, input, inputs, tile_rows: None })
     }
 
     /// Asks for a quote when everything is there, and whenever something changes.
@@ -169,16 +195,31 @@ impl Order {
         });
     }
 
-    /// Takes dropped files: each where its ending says, or where it was dropped.
+    /// Takes files: each where its ending says, or where it was dropped. Several arrays are a model's
+    /// inputs, each by its file's name.
     fn take(self, files: Vec<File>, onto: RwSignal<Part>) {
+        let mut arrays = Vec::new();
         for file in files {
             let name = file.name().to_ascii_lowercase();
-            let part = match name.rsplit_once('.').map(|(_, ending)| ending) {
-                Some("onnx" | "zip") => self.model,
-                Some("npy" | "npz") => self.input,
-                _ => onto,
-            };
-            part.set(taken(file));
+            match name.rsplit_once('.').map(|(_, ending)| ending) {
+                Some("onnx" | "zip") => self.model.set(taken(file)),
+                Some("npy" | "npz") => arrays.push(file),
+                _ => onto.set(taken(file)),
+            }
+        }
+        if arrays.len() > 1 && !self.own_kernel.get_untracked() {
+            self.input.set(Part::Missing);
+            let mut named: Vec<Named> = Vec::new();
+            for file in arrays {
+                let name = file.name();
+                let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
+                named.retain(|(known, _)| known != stem);
+                named.push((stem.to_owned(), RwSignal::new(taken(file))));
+            }
+            self.named.set(named);
+        } else if let Some(file) = arrays.pop() {
+            self.named.set(Vec::new());
+            self.input.set(taken(file));
         }
     }
 }
@@ -205,6 +246,7 @@ pub fn NewJobIsland(
     order.own_kernel.update(|own| *own |= own_kernel);
     Effect::new(move || order.upload(order.model));
     Effect::new(move || order.upload(order.input));
+    Effect::new(move || order.named.get().into_iter().for_each(|(_, part)| order.upload(part)));
     Effect::new(move || order.upload(order.kernel.code));
     Effect::new(move || order.upload(order.kernel.params));
     Effect::new(move || order.recheck());
