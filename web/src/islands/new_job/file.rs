@@ -42,7 +42,8 @@ pub(super) fn FileField(
         if named.is_empty() {
             return state(&part.get());
         }
-        named.iter().map(|(name, part)| format!("{name} ← {}\n", state(&part.get()))).collect()
+        let lines: Vec<String> = named.iter().map(|(name, part)| format!("{name} ← {}", state(&part.get()))).collect();
+        lines.join("\n")
     };
     let on_change = move |event: leptos::ev::Event| {
         let input = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
