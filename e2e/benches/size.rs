@@ -18,6 +18,7 @@ fn main() {
     let bundles = [
         ("size.portal", ["web_bg.wasm", "web.js"], 300),
         ("size.worker", ["browser-worker_bg.wasm", "browser-worker.js"], 200),
+        ("size.worker_cpu", ["browser-worker-cpu_bg.wasm", "browser-worker-cpu.js"], 450),
     ];
     for (figure, files, goal) in bundles {
         let bytes: usize = files.iter().map(|file| brotli_bytes(file)).sum();
