@@ -82,7 +82,7 @@ impl Plan {
     /// Bytes that a device needs at once for this plan: constants, inputs, computed values and the
     /// copies that are read back.
     pub fn device_bytes(&self) -> u64 {
-        let constants: usize = self.constants().map(|(_, words)| words.len()).sum();
+        let constants: usize = self.constant_words().sum();
         let computed: usize = self.slots().sizes.iter().sum();
         let ends: usize = self.inputs.iter().chain(&self.outputs).map(|&id| self.values[id].len()).sum();
         4 * u64::try_from(constants + computed + ends).unwrap_or(u64::MAX / 4)
@@ -91,18 +91,19 @@ impl Plan {
     /// The largest single buffer, in bytes.
     pub fn buffer_bytes_max(&self) -> u64 {
         let computed = self.slots().sizes.into_iter();
-        let constants = self.constants().map(|(_, words)| words.len());
+        let constants = self.constant_words();
         let ends = self.inputs.iter().chain(&self.outputs).map(|&id| self.values[id].len());
         4 * u64::try_from(computed.chain(constants).chain(ends).max().unwrap_or(0)).unwrap_or(u64::MAX / 4)
     }
 
-    /// The constants that some step reads.
-    fn constants(&self) -> impl Iterator<Item = (usize, &[u32])> {
+    /// Words of each constant that some step reads, as a GPU keeps it.
+    fn constant_words(&self) -> impl Iterator<Item = usize> {
+        let halved = self.halved();
         let mut used: Vec<usize> = self.steps.iter().flat_map(|step| step.inputs.iter().copied()).collect();
         used.sort_unstable();
         used.dedup();
-        used.into_iter().filter_map(|id| match &self.values[id].source {
-            Source::Constant(words) => Some((id, words.as_ref())),
+        used.into_iter().filter_map(move |id| match &self.values[id].source {
+            Source::Constant(words) => Some(halved.get(&id).unwrap_or(words).len()),
             Source::Input(_) | Source::Computed | Source::View { .. } => None,
         })
     }

@@ -11,6 +11,7 @@ mod external;
 #[cfg(all(feature = "cpu", feature = "wgpu"))]
 pub mod forward;
 mod fuse;
+mod halves;
 mod lower;
 mod memory;
 pub mod onnx;
@@ -22,11 +23,13 @@ mod tensor;
 mod window;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use prost::Message;
 
 use crate::dtype::DType;
 pub use error::ModelError;
+use halves::Halves;
 pub use lower::{NOT_SUPPORTED, operators};
 pub use memory::{Arena, Slots};
 pub use plan::{Plan, Source, Step, Value, ValueId};
@@ -47,6 +50,8 @@ pub struct Graph {
     pub inputs: Vec<Port>,
     outputs: Vec<String>,
     opset: i64,
+    /// Of the constants, those that half floats hold.
+    halves: Arc<Halves>,
 }
 
 #[derive(Debug)]
@@ -176,8 +181,9 @@ impl Graph {
         if let Some(missing) = outputs.iter().find(|output| !known.contains(*output)) {
             return Err(ModelError::MissingTensor { node: "output".to_owned(), tensor: missing.clone() });
         }
-        let mut graph = Self { nodes, constants, inputs, outputs, opset };
+        let mut graph = Self { nodes, constants, inputs, outputs, opset, halves: Arc::default() };
         graph.simplify();
+        graph.halves = Arc::new(Halves::find(graph.constants.values()));
         Ok(graph)
     }
 

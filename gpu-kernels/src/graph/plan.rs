@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::halves::Halves;
 use super::tensor::Tensor;
 use super::{Arena, Feed, Graph, ModelError, error, lower};
 use crate::dtype::DType;
@@ -30,6 +31,7 @@ pub struct Plan {
     pub outputs: Vec<ValueId>,
     /// For each of those, whether all rows share it.
     pub shared: Vec<bool>,
+    pub(super) halves: Arc<Halves>,
 }
 
 /// A tensor of the plan.
@@ -143,7 +145,7 @@ impl Graph {
             outputs.push(builder.dense(id)?);
         }
         let Builder { values, steps, .. } = builder;
-        let mut plan = Plan { values, steps, inputs, outputs, shared };
+        let mut plan = Plan { values, steps, inputs, outputs, shared, halves: Arc::clone(&self.halves) };
         plan.drop_unused();
         plan.fuse();
         Ok(plan)

@@ -11,7 +11,13 @@ impl Plan {
     /// The plan for a device that knows no kernels, with its constants in the order of their numbers.
     pub fn script(&self) -> (Script, Vec<Arc<[u32]>>) {
         let slots = self.slots();
-        let mut maker = Maker { plan: self, script: Script::default(), constants: Vec::new(), buffers: HashMap::new() };
+        let mut maker = Maker {
+            plan: self,
+            halved: self.halved(),
+            script: Script::default(),
+            constants: Vec::new(),
+            buffers: HashMap::new(),
+        };
         let room = |len: usize| Buffer::Room(u64::try_from(len).unwrap_or(u64::MAX));
         for &size in &slots.sizes {
             maker.script.buffers.push(room(size));
@@ -22,7 +28,10 @@ impl Plan {
         }
         let mut shaders: HashMap<Kernel, u32> = HashMap::new();
         for step in &self.steps {
-            let kernel = step.call.kernel();
+            let mut kernel = step.call.kernel();
+            if step.inputs.get(1).is_some_and(|id| maker.halved.contains_key(id)) {
+                kernel = kernel.with_half_weights();
+            }
             let shader = *shaders.entry(kernel.clone()).or_insert_with(|| {
                 maker.script.shaders.push(Shader { label: kernel.label().to_owned(), wgsl: kernel.shader() });
                 number(maker.script.shaders.len() - 1)
@@ -45,6 +54,7 @@ impl Plan {
 
 struct Maker<'a> {
     plan: &'a Plan,
+    halved: HashMap<ValueId, Arc<[u32]>>,
     script: Script,
     constants: Vec<Arc<[u32]>>,
     /// Constants that have a buffer by now.
@@ -66,7 +76,7 @@ impl Maker<'_> {
                 if let Some(&known) = self.buffers.get(&root) {
                     return known;
                 }
-                self.constants.push(Arc::clone(words));
+                self.constants.push(Arc::clone(self.halved.get(&root).unwrap_or(words)));
                 let buffer = self.push(Buffer::Constant(number(self.constants.len() - 1)));
                 self.buffers.insert(root, buffer);
                 buffer

@@ -45,17 +45,35 @@ pub enum Call {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Kernel {
     Map(map::Key),
-    Matmul(Repr),
-    Conv { repr: Repr, tiled: bool },
-    Pool { repr: Repr, mode: pool::Mode },
+    /// `half`: B is kept as half floats, two a word.
+    Matmul {
+        repr: Repr,
+        half: bool,
+    },
+    /// `half`: the weights are.
+    Conv {
+        repr: Repr,
+        tiled: bool,
+        half: bool,
+    },
+    Pool {
+        repr: Repr,
+        mode: pool::Mode,
+    },
     Reduce(reduce::Key),
     Softmax,
     Norm,
-    Scan { repr: Repr, op: scan::Op },
+    Scan {
+        repr: Repr,
+        op: scan::Op,
+    },
     Taps,
     Rank(Repr),
     Gather,
-    Scatter { repr: Repr, op: scatter::Op },
+    Scatter {
+        repr: Repr,
+        op: scatter::Op,
+    },
 }
 
 /// Elements of one buffer that an iteration touches: `offset + Σ coordinate · stride`, and anything
@@ -109,7 +127,7 @@ impl Kernel {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Map(_) => "map",
-            Self::Matmul(_) => "matmul",
+            Self::Matmul { .. } => "matmul",
             Self::Conv { .. } => "conv",
             Self::Pool { .. } => "pool",
             Self::Reduce(_) => "reduce",
@@ -123,12 +141,20 @@ impl Kernel {
         }
     }
 
+    /// The same with its weights as half floats; others have none.
+    pub(crate) fn with_half_weights(mut self) -> Self {
+        if let Self::Matmul { half, .. } | Self::Conv { half, .. } = &mut self {
+            *half = true;
+        }
+        self
+    }
+
     /// The whole WGSL text, with the values it shares with Rust written in.
     pub fn shader(&self) -> String {
         let body = match self {
             Self::Map(key) => map::shader(key),
-            Self::Matmul(repr) => matmul::shader(*repr),
-            Self::Conv { repr, tiled } => conv::shader(*repr, *tiled),
+            Self::Matmul { repr, half } => matmul::shader(*repr, *half),
+            Self::Conv { repr, tiled, half } => conv::shader(*repr, *tiled, *half),
             Self::Pool { repr, mode } => pool::shader(*repr, *mode),
             Self::Reduce(key) => reduce::shader(*key),
             Self::Softmax => include_str!("softmax/softmax.wgsl").to_owned(),
@@ -172,8 +198,8 @@ impl Call {
     pub fn kernel(&self) -> Kernel {
         match self {
             Self::Map(call) => Kernel::Map(map::Key::of(call)),
-            Self::Matmul(call) => Kernel::Matmul(call.repr),
-            Self::Conv(call) => Kernel::Conv { repr: call.repr, tiled: call.params.is_tiled() },
+            Self::Matmul(call) => Kernel::Matmul { repr: call.repr, half: false },
+            Self::Conv(call) => Kernel::Conv { repr: call.repr, tiled: call.params.is_tiled(), half: false },
             Self::Pool(call) => Kernel::Pool { repr: call.repr, mode: call.mode },
             Self::Reduce(call) => Kernel::Reduce(call.key()),
             Self::Softmax(_) => Kernel::Softmax,
@@ -286,6 +312,20 @@ fn at(index: u32) -> usize {
 /// A shader over values of one representation, called `T` in it.
 fn typed(repr: Repr, body: &str) -> String {
     format!("alias T = {};\n{body}", repr.wgsl())
+}
+
+/// The binding of weights called `name`, and `{name}_at`, which reads one of them.
+fn weights(binding: u32, name: &str, half: bool) -> String {
+    if half {
+        format!(
+            "@group(0) @binding({binding}) var<storage, read> {name}: array<u32>;\nfn {name}_at(i: u32) -> f32 {{\n  \
+             let pair = unpack2x16float({name}[i >> 1u]);\n  return select(pair.x, pair.y, (i & 1u) == 1u);\n}}"
+        )
+    } else {
+        format!(
+            "@group(0) @binding({binding}) var<storage, read> {name}: array<T>;\nfn {name}_at(i: u32) -> T {{ return {name}[i]; }}"
+        )
+    }
 }
 
 /// A length as strides count it.

@@ -8,8 +8,8 @@ const REPRS: [Repr; 3] = [Repr::F32, Repr::I32, Repr::U32];
 pub(crate) fn all_kernels() -> Vec<Kernel> {
     let mut all = vec![Kernel::Softmax, Kernel::Norm, Kernel::Taps, Kernel::Gather];
     for repr in REPRS {
-        all.extend([Kernel::Matmul(repr), Kernel::Rank(repr)]);
-        all.extend([true, false].map(|tiled| Kernel::Conv { repr, tiled }));
+        all.extend([Kernel::Matmul { repr, half: false }, Kernel::Rank(repr)]);
+        all.extend([true, false].map(|tiled| Kernel::Conv { repr, tiled, half: false }));
         all.extend([pool::Mode::Max, pool::Mode::MaxPlace].map(|mode| Kernel::Pool { repr, mode }));
         all.extend([scan::Op::Sum, scan::Op::Prod].map(|op| Kernel::Scan { repr, op }));
         let ops = [scatter::Op::Set, scatter::Op::Add, scatter::Op::Mul, scatter::Op::Max, scatter::Op::Min];
@@ -19,6 +19,8 @@ pub(crate) fn all_kernels() -> Vec<Kernel> {
         }
         all.extend((1..=8).map(|rank| Kernel::Map(map::Key { insts: everything(repr).insts, rank })));
     }
+    all.push(Kernel::Matmul { repr: Repr::F32, half: true });
+    all.extend([true, false].map(|tiled| Kernel::Conv { repr: Repr::F32, tiled, half: true }));
     let averages = [pool::Mode::Average, pool::Mode::AveragePadded, pool::Mode::Sum];
     all.extend(averages.map(|mode| Kernel::Pool { repr: Repr::F32, mode }));
     all

@@ -170,3 +170,35 @@ fn a_chain_of_nodes_runs_in_fewer_steps_and_gives_what_each_gives_apart() {
     assert_close("apart", &floats(&plan.run(&[&bits(&input)])[0]), &floats(&apart.1), 1e-6, 1e-5);
     check("the chain", &whole, rows, &row, &input);
 }
+
+/// Values that a half float holds exactly.
+fn halves(count: usize) -> Vec<f32> {
+    noise(count).into_iter().map(|value| (value * 64.0).round() / 64.0).collect()
+}
+
+#[test]
+fn weights_that_half_floats_hold_are_kept_as_such_on_a_gpu_and_give_the_same_results() {
+    let product = vec![stored("w", &[33, 65], halves(33 * 65))];
+    let product = model(vec![node("MatMul", &["x", "w"], "y", vec![])], product);
+    check("half weights of a product", &product, 5, &[33], &noise(5 * 33));
+    let attributes = vec![ints("pads", &[1, 1, 1, 1])];
+    let filters = vec![stored("w", &[16, 9, 3, 3], halves(16 * 81))];
+    let filters = model(vec![node("Conv", &["x", "w"], "y", attributes)], filters);
+    check("half weights of a convolution", &filters, 3, &[9, 7, 7], &noise(3 * 9 * 49));
+    let attributes = vec![ints("pads", &[1, 1, 1, 1]), int("group", 128)];
+    let depthwise = vec![stored("w", &[128, 1, 3, 3], halves(128 * 9))];
+    let depthwise = model(vec![node("Conv", &["x", "w"], "y", attributes)], depthwise);
+    check("half weights of a depthwise convolution", &depthwise, 2, &[128, 5, 5], &noise(2 * 128 * 25));
+
+    let words = |model: &Model, row: &[usize]| {
+        let plan = parse(model).unwrap().plan(1, &[Feed::Rows(row.to_vec())]).unwrap();
+        plan.script().1.iter().map(|constant| constant.len()).max().unwrap()
+    };
+    assert_eq!(words(&product, &[33]), (33 * 65usize).div_ceil(2));
+    assert_eq!(words(&filters, &[9, 7, 7]), 16 * 81 / 2);
+    assert_eq!(words(&depthwise, &[128, 5, 5]), 128 * 9 / 2);
+    let read_twice = vec![stored("w", &[33, 33], halves(33 * 33))];
+    let nodes = vec![node("MatMul", &["x", "w"], "a", vec![]), node("MatMul", &["w", "w"], "b", vec![])];
+    let nodes = nodes.into_iter().chain([node("MatMul", &["a", "b"], "y", vec![])]).collect();
+    assert_eq!(words(&model(nodes, read_twice), &[33]), 33 * 33, "what is read otherwise stays whole");
+}

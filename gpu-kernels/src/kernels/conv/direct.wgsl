@@ -29,7 +29,7 @@ fn main(
         for (var kx = 0u; kx < p.kernel[2]; kx++) {
           let ix = ox * p.stride[2] + kx * p.dilation[2] - p.pad[2];
           if (iz < p.size[0] && iy < p.size[1] && ix < p.size[2]) {
-            sum += x[x_base + (iz * p.size[1] + iy) * p.size[2] + ix] * weight[w_base + tap];
+            sum += x[x_base + (iz * p.size[1] + iy) * p.size[2] + ix] * weight_at(w_base + tap);
           }
           tap += 1u;
         }

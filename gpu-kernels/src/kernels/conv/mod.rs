@@ -110,7 +110,8 @@ impl Params {
     }
 }
 
-pub fn shader(repr: Repr, tiled: bool) -> String {
+/// `half`: the weights are kept as half floats.
+pub fn shader(repr: Repr, tiled: bool, half: bool) -> String {
     let main = if tiled { include_str!("tiled.wgsl") } else { include_str!("direct.wgsl") };
     let bound = match repr {
         Repr::F32 => {
@@ -121,8 +122,9 @@ pub fn shader(repr: Repr, tiled: bool) -> String {
         Repr::I32 | Repr::U32 => "fn bound(v: T) -> T { return v; }",
     };
     let body = format!(
-        "const TILE: u32 = {TILE}u;\nconst DEPTH: u32 = {DEPTH}u;\nconst TILE_AREA: u32 = {}u;\n{}\n{bound}\n{main}",
+        "const TILE: u32 = {TILE}u;\nconst DEPTH: u32 = {DEPTH}u;\nconst TILE_AREA: u32 = {}u;\n{}\n{}\n{bound}\n{main}",
         TILE * DEPTH,
+        super::weights(2, "weight", half),
         include_str!("conv.wgsl")
     );
     typed(repr, &body)

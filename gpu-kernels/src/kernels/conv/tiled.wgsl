@@ -47,7 +47,7 @@ fn main(
       let row = row0 + i / DEPTH;
       let ka = k0 + i % DEPTH;
       var left = T(0);
-      if (row < p.filters && ka < depth_all) { left = weight[w_base + row * depth_all + ka]; }
+      if (row < p.filters && ka < depth_all) { left = weight_at(w_base + row * depth_all + ka); }
       tile_a[(i % DEPTH) * TILE + i / DEPTH] = left;
       let kb = k0 + i / TILE;
       var right = T(0);

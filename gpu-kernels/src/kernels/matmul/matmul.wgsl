@@ -10,7 +10,6 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<T>;
-@group(0) @binding(2) var<storage, read> b: array<T>;
 @group(0) @binding(3) var<storage, read> c: array<T>;
 @group(0) @binding(4) var<storage, read_write> out: array<T>;
 
@@ -45,7 +44,7 @@ fn main(
       if (row < p.m && ka < p.k) { tile_a[i] = a[a_base + row * p.a_row + ka * p.a_col]; }
       let col = col0 + i % TILE;
       tile_b[i] = T(0);
-      if (col < p.n && ka < p.k) { tile_b[i] = b[b_base + ka * p.b_row + col * p.b_col]; }
+      if (col < p.n && ka < p.k) { tile_b[i] = b_at(b_base + ka * p.b_row + col * p.b_col); }
     }
     workgroupBarrier();
     let depth = min(DEPTH, p.k - k0);

@@ -108,10 +108,11 @@ impl Params {
 
 /// The whole text, for whoever runs this kernel and no other.
 pub fn whole_shader(repr: Repr) -> String {
-    super::whole(&shader(repr))
+    super::whole(&shader(repr, false))
 }
 
-pub fn shader(repr: Repr) -> String {
+/// `half`: B is kept as half floats.
+pub fn shader(repr: Repr, half: bool) -> String {
     let last = match repr {
         Repr::F32 => {
             "fn finish(sum: T, row: u32, col: u32) -> T {\n  var value = p.alpha * sum;\n  \
@@ -124,8 +125,9 @@ pub fn shader(repr: Repr) -> String {
         }
     };
     let body = format!(
-        "const TILE: u32 = {TILE}u;\nconst DEPTH: u32 = {DEPTH}u;\nconst TILE_AREA: u32 = {}u;\n{}\n{last}",
+        "const TILE: u32 = {TILE}u;\nconst DEPTH: u32 = {DEPTH}u;\nconst TILE_AREA: u32 = {}u;\n{}\n{}\n{last}",
         TILE * DEPTH,
+        super::weights(2, "b", half),
         include_str!("matmul.wgsl")
     );
     typed(repr, &body)
