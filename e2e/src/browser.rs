@@ -90,9 +90,11 @@ impl Browser {
         .await
     }
 
-    /// Chooses a file in a file field.
+    /// Chooses a file in a file field, in place of what was chosen before.
     pub async fn choose(&self, css: &str, file: &Path) {
         let field = self.find(css).await;
+        // WebDriver would add to it where several may be chosen.
+        self.script(&format!("document.querySelector('{css}').value = '';")).await;
         field.send_keys(&file.display().to_string()).await.expect("the field should take a file");
     }
 

@@ -16,9 +16,16 @@ const LEAST: usize = 1024;
 /// The smallest half float that no device flushes to zero.
 const NORMAL: f32 = 6.103_515_6e-5;
 
-/// Constants by the address of their words, which are kept alive beside the packed ones.
+/// Constants by the address of their words.
 #[derive(Debug, Default)]
-pub(super) struct Halves(HashMap<usize, (Arc<[u32]>, Arc<[u32]>)>);
+pub(super) struct Halves(HashMap<usize, Half>);
+
+#[derive(Debug)]
+struct Half {
+    /// Kept alive, so that the address stays theirs.
+    _words: Arc<[u32]>,
+    packed: Arc<[u32]>,
+}
 
 fn address(words: &Arc<[u32]>) -> usize {
     words.as_ptr().addr()
@@ -29,13 +36,13 @@ impl Halves {
         let large = constants.filter(|tensor| tensor.dtype.is_float() && tensor.words.len() >= LEAST);
         let packed = large.filter_map(|tensor| {
             let words = &tensor.words;
-            Some((address(words), (Arc::clone(words), pack(words)?)))
+            Some((address(words), Half { _words: Arc::clone(words), packed: pack(words)? }))
         });
         Self(packed.collect())
     }
 
     fn get(&self, words: &Arc<[u32]>) -> Option<&Arc<[u32]>> {
-        self.0.get(&address(words)).map(|(_, packed)| packed)
+        self.0.get(&address(words)).map(|half| &half.packed)
     }
 }
 
