@@ -188,8 +188,8 @@ async fn in_chromium(folder: &Path, models: &[&str]) {
 
 fn brotli_kilobytes(file: &str) -> f64 {
     let site = e2e::folder().join("../target/site").join(file);
-    let peer = peers().unwrap_or_default().join(file);
-    let bytes = std::fs::read(if site.exists() { site } else { peer }).expect("a bundle should be there");
+    let at = if site.exists() { site } else { peers().expect("the peers should be installed").join(file) };
+    let bytes = std::fs::read(at).expect("a bundle should be there");
     let mut compressed = brotli::CompressorWriter::new(Vec::new(), 1 << 16, 9, 24);
     compressed.write_all(&bytes).expect("memory should take what is written");
     f64::from(u32::try_from(compressed.into_inner().len()).unwrap_or(u32::MAX)) / 1000.0

@@ -41,12 +41,14 @@ impl LabPage {
     /// Serves the bundle, the peers and `files`, and opens the page.
     pub async fn start(files: &Path) -> Self {
         let page = crate::folder().join("lab/page");
-        let router = Router::new()
+        let mut router = Router::new()
             .nest_service("/pkg", ServeDir::new(bundle()))
             .nest_service("/files", ServeDir::new(files))
-            .nest_service("/peers", ServeDir::new(peers().unwrap_or_default()))
             .route_service("/lab.js", ServeFile::new(page.join("lab.js")))
             .fallback_service(ServeFile::new(page.join("index.html")));
+        if let Some(peers) = peers() {
+            router = router.nest_service("/peers", ServeDir::new(peers));
+        }
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port should be free");
         let url = format!("http://{}", listener.local_addr().expect("a listener has an address"));
         tokio::spawn(async move { axum::serve(listener, router).await });

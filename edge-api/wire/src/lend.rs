@@ -112,8 +112,6 @@ pub struct Status {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Benchmark {
     pub adapter: String,
-    /// The adapter is a CPU's.
-    pub software: bool,
     /// Floating-point operations a second in matrix products, in thousands of millions.
     pub gflops: f64,
     pub secs: f64,

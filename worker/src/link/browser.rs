@@ -134,7 +134,6 @@ async fn benchmark(engine: &Engine, secs: u8) {
     match engine.measure(Duration::from_secs(secs.into())).await {
         Ok(measured) => post(&FromWorker::Benchmarked(Benchmark {
             adapter: engine.info.name.clone(),
-            software: engine.info.software,
             gflops: measured.gflops(),
             secs: measured.busy.as_secs_f64(),
         })),

@@ -1,7 +1,7 @@
 //! The convolution on the CPU: as a matrix product over columns of the image, a block of output places
 //! at a time, or plane by plane where a group has too few filters for that.
 
-use super::{HIGH, LOW, Params, reference};
+use super::{Params, bound, reference};
 use crate::gemm::{self, Matrix};
 use crate::kernels::at;
 use crate::parallel;
@@ -134,7 +134,7 @@ impl Vector for Finish<'_> {
         if self.bias.is_empty() && self.p.bounded == 0 {
             return;
         }
-        let bounds = bounds(self.p);
+        let bounds = self.p.bounds();
         for (f, out) in self.out.chunks_mut(self.row).enumerate() {
             let bias = self.bias.get(f).copied().unwrap_or(0.0);
             for value in &mut out[..self.taken] {
@@ -142,20 +142,6 @@ impl Vector for Finish<'_> {
             }
         }
     }
-}
-
-/// What results are brought up to, and down to.
-fn bounds(p: &Params) -> [f32; 2] {
-    let low = if p.bounded & LOW == 0 { f32::NEG_INFINITY } else { p.low };
-    let high = if p.bounded & HIGH == 0 { f32::INFINITY } else { p.high };
-    [low, high]
-}
-
-/// NaN is in any bounds.
-#[inline(always)]
-fn bound([low, high]: [f32; 2], value: f32) -> f32 {
-    let value = if value < low { low } else { value };
-    if value > high { high } else { value }
 }
 
 /// Most results of a row that are summed at once.
@@ -264,7 +250,7 @@ impl<const N: usize> Vector for Blocks<'_, N> {
     fn run(self) {
         let Planes { p, taps, padded, weights, bias, out } = self.0;
         let down = at(p.stride[1]) * taps.row;
-        let bounds = bounds(p);
+        let bounds = p.bounds();
         for (y, row) in out.chunks_exact_mut(at(p.out[2]).max(1)).enumerate() {
             for (block, out) in row.chunks_mut(N).enumerate() {
                 let source = &padded[y * down + block * N..];

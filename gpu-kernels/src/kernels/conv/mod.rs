@@ -82,14 +82,11 @@ impl Params {
         Some(self)
     }
 
-    /// Brings results within the bounds; NaN is in any.
-    fn bound(&self, out: &mut [f32]) {
-        if self.bounded & LOW != 0 {
-            out.iter_mut().for_each(|v| *v = if *v < self.low { self.low } else { *v });
-        }
-        if self.bounded & HIGH != 0 {
-            out.iter_mut().for_each(|v| *v = if *v > self.high { self.high } else { *v });
-        }
+    /// What results are brought up to, and down to.
+    fn bounds(&self) -> [f32; 2] {
+        let low = if self.bounded & LOW == 0 { f32::NEG_INFINITY } else { self.low };
+        let high = if self.bounded & HIGH == 0 { f32::INFINITY } else { self.high };
+        [low, high]
     }
 
     pub fn flops(&self) -> u64 {
@@ -108,6 +105,13 @@ impl Params {
             output: over(result),
         }
     }
+}
+
+/// NaN is in any bounds.
+#[inline(always)]
+fn bound([low, high]: [f32; 2], value: f32) -> f32 {
+    let value = if value < low { low } else { value };
+    if value > high { high } else { value }
 }
 
 /// `half`: the weights are kept as half floats.

@@ -1,4 +1,4 @@
-use super::Params;
+use super::{Params, bound};
 use crate::kernels::at;
 
 /// The whole convolution in floats; `start` and `units` are ignored.
@@ -24,7 +24,8 @@ pub(super) fn filter(p: &Params, i: usize, x: &[f32], weight: &[f32], bias: &[f3
             row.iter_mut().zip(x[source.first..].iter().step_by(source.step)).for_each(|(value, x)| *value += w * x);
         }
     });
-    p.bound(out);
+    let bounds = p.bounds();
+    out.iter_mut().for_each(|value| *value = bound(bounds, *value));
 }
 
 /// Where the values under a stretch of an output row lie.

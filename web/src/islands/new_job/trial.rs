@@ -1,4 +1,4 @@
-//! The order's first tile on the customer's own GPU, before anything is paid.
+//! The order's first tile on the customer's own device, before anything is paid.
 
 use std::rc::Rc;
 
