@@ -48,6 +48,8 @@ pub enum ModelError {
     TooLarge { node: String },
     #[error("node '{node}' needs {steps} kernel calls; at most {max} are run at once: use a shorter sequence", max = super::plan::STEPS_MAX)]
     TooLong { node: String, steps: usize },
+    #[error("node '{node}' turns more often than a plan can hold ({max} nodes unrolled); use a shorter sequence", max = super::body::UNROLLED_MAX)]
+    Unrolled { node: String },
     #[error(
         "node '{node}' mixes the rows of a batch, so rows cannot be computed apart; keep the batch in the first dimension throughout"
     )]

@@ -4,12 +4,15 @@
 //! the nodes into kernel calls; a [`Plan`] runs on a device (`forward`, with feature `wgpu`) or on
 //! the CPU ([`Plan::run`]), which is how the edge re-checks a tile.
 //!
-//! Left out: control flow, sequences, strings, and operators whose output's shape depends on values.
+//! Control flow is decided and unrolled while the plan is made. Left out: decisions that only values
+//! tell, strings, and operators whose output's shape depends on values.
 
+mod body;
 pub mod error;
 mod external;
 #[cfg(all(feature = "cpu", feature = "wgpu"))]
 pub mod forward;
+mod functions;
 mod fuse;
 mod halves;
 mod lower;
@@ -22,12 +25,13 @@ mod simplify;
 mod tensor;
 mod window;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use prost::Message;
 
 use crate::dtype::DType;
+use body::{Body, Scope};
 pub use error::ModelError;
 use halves::Halves;
 pub use lower::{NOT_SUPPORTED, operators};
@@ -63,6 +67,15 @@ struct Node {
     inputs: Vec<String>,
     /// Empty where an output is not wanted.
     outputs: Vec<String>,
+    /// The graphs inside it, by the attribute that holds them.
+    bodies: Vec<(String, Body)>,
+}
+
+impl Node {
+    /// Every name that it reads, those that its bodies use among them.
+    fn reads(&self) -> impl Iterator<Item = &String> {
+        self.inputs.iter().chain(self.bodies.iter().flat_map(|(_, body)| body.reads()))
+    }
 }
 
 /// An input as the model declares it.
@@ -139,6 +152,7 @@ impl Graph {
         if !(OPSET_MIN..=OPSET_MAX).contains(&opset) {
             return Err(ModelError::Opset { found: opset });
         }
+        functions::inline(&mut graph, &model.functions)?;
         Self::from_proto(graph, opset)
     }
 
@@ -152,33 +166,18 @@ impl Graph {
         }
         let fed = graph.input.iter().filter(|input| !constants.contains_key(&input.name));
         let inputs: Vec<Port> = fed.map(port).collect::<Result<_, _>>()?;
+        graph.output.iter().try_for_each(check_output)?;
         let outputs: Vec<String> = graph.output.into_iter().map(|output| output.name).collect();
         if outputs.is_empty() {
             return Err(ModelError::NoOutput);
         }
 
-        let mut known: HashSet<String> = constants.keys().cloned().collect();
-        for input in &inputs {
-            if !known.insert(input.name.clone()) {
-                return Err(ModelError::DuplicateName { tensor: input.name.clone() });
-            }
+        let mut scope = Scope::default();
+        for name in constants.keys().chain(inputs.iter().map(|input| &input.name)) {
+            scope.define(name)?;
         }
-        let mut nodes = Vec::with_capacity(graph.node.len());
-        for (index, node) in graph.node.into_iter().enumerate() {
-            let node = parse_node(index, node)?;
-            for tensor in node.inputs.iter().filter(|tensor| !tensor.is_empty()) {
-                if !known.contains(tensor) {
-                    return Err(ModelError::MissingTensor { node: node.name, tensor: tensor.clone() });
-                }
-            }
-            for output in node.outputs.iter().filter(|output| !output.is_empty()) {
-                if !known.insert(output.clone()) {
-                    return Err(ModelError::DuplicateName { tensor: output.clone() });
-                }
-            }
-            nodes.push(node);
-        }
-        if let Some(missing) = outputs.iter().find(|output| !known.contains(*output)) {
+        let nodes = scope.nodes(graph.node)?;
+        if let Some(missing) = outputs.iter().find(|output| !scope.knows(output)) {
             return Err(ModelError::MissingTensor { node: "output".to_owned(), tensor: missing.clone() });
         }
         let mut graph = Self { nodes, constants, inputs, outputs, opset, halves: Arc::default() };
@@ -261,17 +260,14 @@ fn batch_in_constants(two: &Plan, three: &Plan) -> Option<usize> {
     None
 }
 
-fn parse_node(index: usize, node: onnx::Node) -> Result<Node, ModelError> {
-    let name = if node.name.is_empty() { format!("{}_{index}", node.op_type) } else { node.name };
-    let own = matches!(node.domain.as_str(), "" | "ai.onnx");
-    let op = if own { node.op_type } else { format!("{}.{}", node.domain, node.op_type) };
-    if !lower::has(&op) {
-        return Err(ModelError::UnsupportedOperator { node: name, operator: op });
+/// Refuses an output that is no tensor; what the tensor holds is found out by the plan.
+fn check_output(output: &onnx::ValueInfo) -> Result<(), ModelError> {
+    match &output.r#type {
+        Some(onnx::Type { tensor_type: None }) => {
+            Err(ModelError::DataType { tensor: output.name.clone(), found: "a sequence, map or optional" })
+        }
+        Some(_) | None => Ok(()),
     }
-    if node.output.iter().all(String::is_empty) {
-        return Err(ModelError::NotOnnx { reason: format!("node '{name}' has no output") });
-    }
-    Ok(Node { name, op, attributes: node.attribute, inputs: node.input, outputs: node.output })
 }
 
 fn port(input: &onnx::ValueInfo) -> Result<Port, ModelError> {

@@ -17,6 +17,8 @@ pub type ValueId = usize;
 pub(super) const VALUES_MAX: usize = 1 << 31;
 /// Most kernel calls of a plan.
 pub(super) const STEPS_MAX: usize = 20_000;
+/// Most tensors of a list.
+const LIST_MAX: usize = 1024;
 /// Values that one plan may compute while it is made: constants of constants.
 pub(super) const FOLD_MAX: usize = 1 << 26;
 /// And operations.
@@ -112,6 +114,8 @@ impl Graph {
             values: Vec::new(),
             steps: Vec::new(),
             names: HashMap::new(),
+            lists: HashMap::new(),
+            unrolled: 0,
             folded: (0, 0),
         };
         let mut inputs = Vec::new();
@@ -131,17 +135,18 @@ impl Graph {
         }
         for (index, node) in self.nodes.iter().enumerate() {
             builder.node = index;
-            let outputs = lower::lower(&mut builder, node, self.opset)?;
+            let outputs = lower::lower(&mut builder, node)?;
             for (name, id) in node.outputs.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
                 builder.names.insert(name, id);
             }
-            if builder.steps.len() > STEPS_MAX {
-                return Err(ModelError::TooLong { node: node.name.clone(), steps: builder.steps.len() });
-            }
+            builder.check_length(&node.name)?;
         }
         let mut outputs = Vec::new();
         for name in &self.outputs {
             let id = builder.tensor("output", name)?;
+            if builder.lists.contains_key(&id) {
+                return Err(ModelError::DataType { tensor: name.clone(), found: "a sequence, map or optional" });
+            }
             outputs.push(builder.dense(id)?);
         }
         let Builder { values, steps, .. } = builder;
@@ -248,7 +253,11 @@ pub(super) struct Builder<'a> {
     node: usize,
     values: Vec<Value>,
     steps: Vec<Step>,
-    names: HashMap<&'a str, ValueId>,
+    pub(super) names: HashMap<&'a str, ValueId>,
+    /// Values that are lists of others.
+    lists: HashMap<ValueId, Vec<ValueId>>,
+    /// Nodes of bodies so far.
+    pub(super) unrolled: usize,
     /// Values and operations spent on constants.
     folded: (usize, u64),
 }
@@ -270,6 +279,30 @@ impl<'a> Builder<'a> {
     pub(super) fn constant(&mut self, tensor: &Tensor) -> Result<ValueId, ModelError> {
         let source = Source::Constant(Arc::clone(&tensor.words));
         self.value("constant", tensor.dtype, tensor.shape.clone(), source)
+    }
+
+    /// A list of tensors, as a value that nothing else may read.
+    pub(super) fn list(&mut self, tensors: Vec<ValueId>) -> Result<ValueId, ModelError> {
+        if tensors.len() > LIST_MAX {
+            return Err(ModelError::TooLarge { node: self.node_name() });
+        }
+        let id = self.value("list", DType::F32, vec![0], Source::Constant(Arc::new([])))?;
+        self.lists.insert(id, tensors);
+        Ok(id)
+    }
+
+    pub(super) fn listed(&self, id: ValueId) -> Option<&[ValueId]> {
+        self.lists.get(&id).map(Vec::as_slice)
+    }
+
+    pub(super) fn opset(&self) -> i64 {
+        self.graph.opset
+    }
+
+    /// Refuses to go on once there are too many steps.
+    pub(super) fn check_length(&self, node: &str) -> Result<(), ModelError> {
+        let steps = self.steps.len();
+        if steps > STEPS_MAX { Err(ModelError::TooLong { node: node.to_owned(), steps }) } else { Ok(()) }
     }
 
     pub(super) fn node_name(&self) -> String {

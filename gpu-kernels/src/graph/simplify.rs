@@ -10,7 +10,7 @@ use crate::dtype::DType;
 impl Graph {
     pub(super) fn simplify(&mut self) {
         let mut uses: HashMap<String, usize> = HashMap::new();
-        for name in self.nodes.iter().flat_map(|node| &node.inputs).chain(&self.outputs) {
+        for name in self.nodes.iter().flat_map(Node::reads).chain(&self.outputs) {
             *uses.entry(name.clone()).or_default() += 1;
         }
         let makers: HashMap<String, usize> = self

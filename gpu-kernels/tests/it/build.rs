@@ -20,7 +20,7 @@ pub(crate) fn node(op: &str, inputs: &[&str], output: &str, attribute: Vec<Attri
         name: format!("{op}_of_{output}"),
         op_type: op.to_owned(),
         attribute,
-        domain: String::new(),
+        ..Default::default()
     }
 }
 
@@ -51,6 +51,7 @@ pub(crate) fn model(nodes: Vec<Node>, initializer: Vec<Tensor>) -> Model {
             output: vec![value("y", FLOAT, &[])],
         }),
         opset_import: vec![OperatorSet { domain: String::new(), version: 17 }],
+        functions: vec![],
     }
 }
 

@@ -6,6 +6,7 @@ mod all_kernels;
 mod build;
 mod cases;
 mod conformance;
+mod control;
 mod external;
 mod gate;
 mod refusals;

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 
 use super::super::Node;
+use super::super::body::Body;
 use super::super::error::{ModelError, show};
 use super::super::onnx;
 use super::super::plan::{Builder, ValueId};
@@ -20,7 +21,8 @@ pub(super) struct At<'a, 'b> {
 }
 
 impl<'a, 'b> At<'a, 'b> {
-    pub(super) fn new(b: &'b mut Builder<'a>, node: &'a Node, opset: i64) -> Self {
+    pub(super) fn new(b: &'b mut Builder<'a>, node: &'a Node) -> Self {
+        let opset = b.opset();
         Self { b, node, opset, asked: Cell::new(0) }
     }
 
@@ -89,7 +91,38 @@ impl<'a, 'b> At<'a, 'b> {
     }
 
     pub(super) fn optional(&mut self, i: usize) -> Result<Option<ValueId>, ModelError> {
-        self.name(i).map(|name| self.b.tensor(&self.node.name, name)).transpose()
+        let Some(name) = self.name(i) else { return Ok(None) };
+        let id = self.b.tensor(&self.node.name, name)?;
+        if self.b.listed(id).is_some() {
+            return Err(ModelError::DataType { tensor: name.to_owned(), found: "a sequence, map or optional" });
+        }
+        Ok(Some(id))
+    }
+
+    /// An input that may be a list.
+    pub(super) fn any(&mut self, i: usize) -> Result<ValueId, ModelError> {
+        match self.name(i) {
+            Some(name) => self.b.tensor(&self.node.name, name),
+            None => self.input(i),
+        }
+    }
+
+    /// The tensors of an input that is a list.
+    pub(super) fn tensors(&mut self, i: usize) -> Result<Vec<ValueId>, ModelError> {
+        let id = self.any(i)?;
+        self.b.listed(id).map(<[ValueId]>::to_vec).ok_or_else(|| self.wrong_type(self.dtype(id)))
+    }
+
+    /// The graph that an attribute holds.
+    pub(super) fn body(&self, name: &str) -> Result<&'a Body, ModelError> {
+        let _asked = self.attribute(name);
+        let found = self.node.bodies.iter().find(|(attribute, _)| attribute == name);
+        found.map(|(_, body)| body).ok_or_else(|| self.unsupported(name, "it must hold a graph"))
+    }
+
+    /// The outputs of such a graph that is given `inputs`.
+    pub(super) fn unroll(&mut self, body: &'a Body, inputs: &[ValueId]) -> Result<Vec<ValueId>, ModelError> {
+        self.b.unroll(&self.node.name, body, inputs)
     }
 
     pub(super) fn input(&mut self, i: usize) -> Result<ValueId, ModelError> {

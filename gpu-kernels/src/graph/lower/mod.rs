@@ -3,9 +3,11 @@
 
 mod at;
 mod attention;
+mod control;
 mod elementwise;
 mod image;
 mod index;
+mod list;
 mod movement;
 mod norm;
 mod product;
@@ -52,6 +54,7 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("CenterCropPad", movement::center_crop_pad),
     ("Clip", elementwise::clip),
     ("Concat", movement::concat),
+    ("ConcatFromSequence", list::concat),
     ("Constant", shapes::constant),
     ("ConstantOfShape", shapes::constant_of_shape),
     ("Conv", image::conv),
@@ -91,6 +94,7 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("HardSwish", elementwise::unary),
     ("Hardmax", reduce::hardmax),
     ("Identity", movement::identity),
+    ("If", control::branch),
     ("InstanceNormalization", norm::instance),
     ("IsInf", elementwise::unary),
     ("IsNaN", elementwise::unary),
@@ -102,6 +106,7 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("LessOrEqual", elementwise::compare),
     ("Log", elementwise::unary),
     ("LogSoftmax", reduce::softmax),
+    ("Loop", control::repeat),
     ("LpNormalization", norm::lp),
     ("LpPool", image::pool),
     ("MatMul", product::matmul),
@@ -144,10 +149,17 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("ReverseSequence", index::reverse_sequence),
     ("RotaryEmbedding", attention::rotary),
     ("Round", elementwise::unary),
+    ("Scan", control::scan),
     ("Scatter", index::scatter_elements),
     ("ScatterElements", index::scatter_elements),
     ("ScatterND", index::scatter_nd),
     ("Selu", elementwise::unary),
+    ("SequenceAt", list::element),
+    ("SequenceConstruct", list::construct),
+    ("SequenceEmpty", list::empty),
+    ("SequenceErase", list::erase),
+    ("SequenceInsert", list::insert),
+    ("SequenceLength", list::length),
     ("Shape", shapes::shape),
     ("Shrink", elementwise::unary),
     ("Sigmoid", elementwise::unary),
@@ -161,6 +173,7 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("Softsign", elementwise::unary),
     ("SpaceToDepth", movement::space_to_depth),
     ("Split", movement::split),
+    ("SplitToSequence", list::split),
     ("Sqrt", elementwise::unary),
     ("Squeeze", movement::squeeze),
     ("Sub", elementwise::arithmetic),
@@ -194,10 +207,8 @@ pub const NOT_SUPPORTED: &[(&str, &str)] = &[
     ("GridSample", ""),
     ("HammingWindow", SIGNAL),
     ("HannWindow", SIGNAL),
-    ("If", CONTROL),
     ("ImageDecoder", "it reads files"),
     ("LinearAttention", ""),
-    ("Loop", CONTROL),
     ("MaxUnpool", ""),
     ("MelWeightMatrix", SIGNAL),
     ("NegativeLogLikelihoodLoss", TRAINING),
@@ -212,13 +223,8 @@ pub const NOT_SUPPORTED: &[(&str, &str)] = &[
     ("RegexFullMatch", TEXT),
     ("RoiAlign", ""),
     ("STFT", SIGNAL),
-    ("Scan", CONTROL),
-    ("SequenceEmpty", SEQUENCE),
-    ("SequenceInsert", SEQUENCE),
-    ("SequenceLength", SEQUENCE),
     ("SequenceMap", SEQUENCE),
     ("SoftmaxCrossEntropyLoss", TRAINING),
-    ("SplitToSequence", SEQUENCE),
     ("StringConcat", TEXT),
     ("StringNormalizer", TEXT),
     ("StringSplit", TEXT),
@@ -229,7 +235,6 @@ pub const NOT_SUPPORTED: &[(&str, &str)] = &[
 ];
 
 const VALUES: &str = "the shape of its output depends on values, and memory is planned before the run";
-const CONTROL: &str = "control flow has no fixed cost, and the price is told before the run";
 const SEQUENCE: &str = "tensors are all that is kept on a device";
 const TEXT: &str = "strings have no place on a device";
 const RANDOM: &str = "a tile must give the same answer wherever it is computed";
@@ -258,10 +263,10 @@ pub(super) fn why_not(op: &str) -> String {
 }
 
 /// Appends the calls of `node` and returns its outputs.
-pub(super) fn lower<'a>(b: &mut Builder<'a>, node: &'a Node, opset: i64) -> Result<Vec<ValueId>, ModelError> {
+pub(super) fn lower<'a>(b: &mut Builder<'a>, node: &'a Node) -> Result<Vec<ValueId>, ModelError> {
     let lower = find(&node.op)
         .ok_or_else(|| ModelError::UnsupportedOperator { node: node.name.clone(), operator: node.op.clone() })?;
-    let mut at = At::new(b, node, opset);
+    let mut at = At::new(b, node);
     let outputs = lower(&mut at)?;
     at.finish()?;
     Ok(outputs)

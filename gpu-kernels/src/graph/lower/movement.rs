@@ -10,7 +10,7 @@ use crate::dtype::DType;
 use crate::kernels::map::Program;
 
 pub(super) fn identity(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    Ok(vec![at.input(0)?])
+    Ok(vec![at.any(0)?])
 }
 
 /// Outside training nothing is dropped.

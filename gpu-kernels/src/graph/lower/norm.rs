@@ -18,11 +18,8 @@ fn beside(at: &mut At<'_, '_>, x: ValueId, rank: usize) -> Result<ValueId, Model
 }
 
 pub(super) fn batch(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    at.ignore(&["momentum", "spatial"]);
-    if at.flag("training_mode") {
-        return Err(at.unsupported("training_mode", "export the model for inference"));
-    }
-    let epsilon = at.float("epsilon", 1e-5);
+    at.ignore(&["spatial"]);
+    let (epsilon, momentum) = (at.float("epsilon", 1e-5), at.float("momentum", 0.9));
     let x = at.input(0)?;
     let (shape, dtype) = (at.shape(x), at.dtype(x));
     let channels =
@@ -35,6 +32,20 @@ pub(super) fn batch(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
         }
         stats.push(id);
     }
+    // What is normalized by its own mean is mostly a weight, and gone before the run.
+    let mut running = Vec::new();
+    if at.flag("training_mode") {
+        let axes: Vec<usize> = (0..shape.len()).filter(|&axis| axis != 1).collect();
+        let (mean, variance) = moments(at, x, &axes)?;
+        for (own, fresh) in [(2, mean), (3, variance)] {
+            running.push(at.map(&[stats[own], fresh], DType::F32, |p, r| {
+                let (kept, taken) = (p.f(momentum), p.f(1.0 - momentum));
+                let (kept, taken) = (p.bin(Binary::Mul, r[0], kept), p.bin(Binary::Mul, r[1], taken));
+                p.bin(Binary::Add, kept, taken)
+            })?);
+            stats[own] = fresh;
+        }
+    }
     // Four values a channel are brought to two, once where they are stored.
     let factor = at.map(&[stats[0], stats[3]], DType::F32, |p, r| {
         let epsilon = p.f(epsilon);
@@ -46,7 +57,23 @@ pub(super) fn batch(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
         let moved = p.bin(Binary::Mul, r[1], r[2]);
         p.bin(Binary::Sub, r[0], moved)
     })?;
-    Ok(vec![scaled(at, x, Some(factor), Some(shift), dtype)?])
+    let mut outputs = vec![scaled(at, x, Some(factor), Some(shift), dtype)?];
+    outputs.append(&mut running);
+    Ok(outputs)
+}
+
+/// Mean and variance over `axes`.
+fn moments(at: &mut At<'_, '_>, x: ValueId, axes: &[usize]) -> Result<(ValueId, ValueId), ModelError> {
+    let mean = reduce::mean(at, x, axes, true)?;
+    let off = at.map(&[x, mean], DType::F32, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
+    let square = reduce::over(at, reduction::Op::SumSquare, off, axes, false)?;
+    let count = reduce::float(reduce::count(at, x, axes));
+    let variance = at.map(&[square], DType::F32, |p, r| {
+        let count = p.f(count);
+        p.bin(Binary::Div, r[0], count)
+    })?;
+    let shape = at.shape(variance);
+    Ok((at.b.reshaped(mean, shape)?, variance))
 }
 
 /// x · scale + shift, by channel.
