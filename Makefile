@@ -32,8 +32,8 @@ lab: setup
 	cargo build --locked --package lab --target wasm32-unknown-unknown --profile wasm-cpu
 	@wasm-bindgen --target web --out-dir $(TARGET)/lab $(TARGET)/wasm32-unknown-unknown/wasm-cpu/lab.wasm
 
-# ONNX's own backend cases, and models of each family with random weights beside onnxruntime, on
-# every backend of this machine, natively and in Chromium.
+# ONNX's own backend cases, models of each family with random weights and the operators of other domains
+# beside onnxruntime, on every backend of this machine, natively and in Chromium.
 ONNX := $(TARGET)/onnx
 onnx: lab
 	@bash e2e/setup.sh onnx
@@ -41,7 +41,8 @@ onnx: lab
 	@rm -rf $(ONNX)
 	@$(TOOLS)/onnx/bin/python -W ignore e2e/onnx/cases.py $(ONNX)/cases
 	@$(TOOLS)/onnx/bin/python -W ignore e2e/onnx/models.py $(ONNX)/models
-	@$(TARGET)/release/onnx $(ONNX)/cases $(ONNX)/models
+	@$(TOOLS)/onnx/bin/python -W ignore e2e/onnx/domains.py $(ONNX)/domains
+	@$(TARGET)/release/onnx $(ONNX)/cases $(ONNX)/models $(ONNX)/domains
 
 check: setup
 	cargo fmt --all --check

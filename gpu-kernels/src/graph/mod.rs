@@ -19,6 +19,7 @@ mod lower;
 mod memory;
 pub mod onnx;
 mod plan;
+mod rewrite;
 mod rows;
 mod script;
 mod simplify;
@@ -153,6 +154,7 @@ impl Graph {
             return Err(ModelError::Opset { found: opset });
         }
         functions::inline(&mut graph, &model.functions)?;
+        rewrite::rewrite(&mut graph)?;
         Self::from_proto(graph, opset)
     }
 

@@ -27,7 +27,9 @@ def i(*values):
 
 
 def case(name, nodes, x, consts=None, opset=17, declared=None):
-    nodes = [helper.make_node(op, ins, outs, name=f"{op}_{k}", **attrs) for k, (op, ins, outs, attrs) in enumerate(nodes)]
+    domains = sorted({op.rpartition(".")[0] for op, *_ in nodes} - {""})
+    split = lambda op: dict(op_type=op.rpartition(".")[2], domain=op.rpartition(".")[0] or None)
+    nodes = [helper.make_node(inputs=ins, outputs=outs, name=f"{op}_{k}", **split(op), **attrs) for k, (op, ins, outs, attrs) in enumerate(nodes)]
     declared = declared or ["batch", *x.shape[1:]]
     graph = helper.make_graph(
         nodes, name,
@@ -35,7 +37,7 @@ def case(name, nodes, x, consts=None, opset=17, declared=None):
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(v, k) for k, v in (consts or {}).items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset), *(helper.make_opsetid(domain, 1) for domain in domains)], ir_version=8)
     data = model.SerializeToString()
     y = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
     (HERE / f"{name}.onnx").write_bytes(data)
@@ -110,3 +112,13 @@ case("attention", [
     ("MatMul", ["qt", "kt"], ["s"], {}), ("Mul", ["s", "scale"], ["ss"], {}), ("Softmax", ["ss"], ["p"], {}), ("MatMul", ["p", "vt"], ["o"], {}),
     ("Transpose", ["o"], ["ot"], {"perm": [0, 2, 1, 3]}), ("Reshape", ["ot", "back"], ["or"], {}), ("Add", ["or", "x"], ["y"], {})],
     f(3, 10, 16), {"wq": f(16, 16), "wk": f(16, 16), "wv": f(16, 16), "h": i(0, 0, 4, 4), "back": i(0, 0, 16), "scale": np.float32(0.5).reshape(())})
+ms = "com.microsoft."
+case("fused_matmul", [(ms + "FusedMatMul", ["x", "w"], ["y"], {"transB": 1, "alpha": 0.5})], f(3, 4, 8), {"w": f(6, 8)})
+case("packed_weights", [(ms + "MatMulNBits", ["x", "w", "s", "z"], ["y"], {"K": 40, "N": 6, "bits": 4, "block_size": 16})], f(3, 4, 40),
+     {"w": rng.integers(0, 256, (6, 3, 8)).astype(np.uint8), "s": np.abs(f(18)), "z": rng.integers(0, 256, 12).astype(np.uint8)})
+case("fused_attention", [(ms + "Attention", ["x", "w", "b"], ["a"], {"num_heads": 2, "unidirectional": 1}),
+     (ms + "SkipLayerNormalization", ["a", "x", "g", "h"], ["n"], {"epsilon": 1e-5}), (ms + "BiasGelu", ["n", "h"], ["y"], {})],
+     f(3, 5, 8), {"w": f(8, 24), "b": f(24), "g": f(8), "h": f(8)})
+case("quantized_sum", [("QuantizeLinear", ["x", "s", "z"], ["q"], {}), (ms + "QLinearAdd", ["q", "s", "z", "c", "s", "z", "t", "z"], ["r"], {}), ("DequantizeLinear", ["r", "t", "z"], ["y"], {})],
+     f(3, 7), {"s": np.float32(0.03), "t": np.float32(0.05), "z": np.uint8(120), "c": rng.integers(0, 256, 7).astype(np.uint8)})
+case("classical_scaler", [("ai.onnx.ml.Scaler", ["x"], ["y"], {"offset": [0.5, 1.0, 0.0], "scale": [2.0, 0.5, 3.0]})], f(5, 3))

@@ -99,7 +99,7 @@ impl Attention {
     }
 }
 
-fn capped(at: &mut At<'_, '_>, x: ValueId) -> Result<ValueId, ModelError> {
+pub(super) fn capped(at: &mut At<'_, '_>, x: ValueId) -> Result<ValueId, ModelError> {
     let softcap = at.float("softcap", 0.0);
     if softcap == 0.0 {
         return Ok(x);
@@ -142,7 +142,7 @@ pub(super) fn attention(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError>
 }
 
 /// A row with nothing to look at gives nothing.
-fn without_nan(at: &mut At<'_, '_>, x: ValueId) -> Result<ValueId, ModelError> {
+pub(super) fn without_nan(at: &mut At<'_, '_>, x: ValueId) -> Result<ValueId, ModelError> {
     at.map(&[x], DType::F32, |p, r| {
         let (odd, zero) = (p.un(Unary::IsNan, r[0]), p.f(0.0));
         p.select(odd, zero, r[0])
@@ -150,7 +150,7 @@ fn without_nan(at: &mut At<'_, '_>, x: ValueId) -> Result<ValueId, ModelError> {
 }
 
 /// Key heads that several query heads share, repeated.
-fn shared(at: &mut At<'_, '_>, x: ValueId, count: usize) -> Result<ValueId, ModelError> {
+pub(super) fn shared(at: &mut At<'_, '_>, x: ValueId, count: usize) -> Result<ValueId, ModelError> {
     let [batch, own, length, size] = at.shape(x)[..] else {
         return Err(at.wrong("attention needs four axes", show(&at.shape(x))));
     };
@@ -263,7 +263,7 @@ pub(super) fn rotary(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (mut cos, mut sin) = (at.input(1)?, at.input(2)?);
     let positions = at.optional(3)?;
     let interleaved = at.flag("interleaved");
-    let dtype = at.float_type(x)?;
+    at.float_type(x)?;
     let shape = at.shape(x);
     // Heads second to last, as a flat input has them.
     let split = match shape[..] {
@@ -286,13 +286,29 @@ pub(super) fn rotary(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     if turned_size > size || turned_size % 2 != 0 {
         return Err(at.unsupported("rotary_embedding_dim", "it must be even and no more than a head's size"));
     }
-    let half = turned_size / 2;
     if let Some(positions) = positions {
         (cos, sin) = (take(at, cos, positions, 0)?, take(at, sin, positions, 0)?);
     }
+    let result = turned(at, split, [cos, sin], turned_size, interleaved)?;
+    if shape.len() == 4 {
+        return Ok(vec![permuted(at, result, &[0, 2, 1, 3])?]);
+    }
+    Ok(vec![at.b.reshaped(result, shape)?])
+}
+
+/// The first `turned_size` values of each head turned by the angles of its place:
+/// `x` `[batch, length, heads, size]`, the tables `[batch, length, half]` or wider.
+pub(super) fn turned(
+    at: &mut At<'_, '_>,
+    x: ValueId,
+    [cos, sin]: [ValueId; 2],
+    turned_size: usize,
+    interleaved: bool,
+) -> Result<ValueId, ModelError> {
+    let (dtype, size, half) = (at.dtype(x), at.shape(x)[3], turned_size / 2);
     let (cos, sin) = (narrow(at, cos, half)?, narrow(at, sin, half)?);
-    let moving = part(at, split, 3, 0, turned_size)?;
-    let (batch, length, count) = (at.shape(split)[0], at.shape(split)[1], at.shape(split)[2]);
+    let moving = part(at, x, 3, 0, turned_size)?;
+    let (batch, length, count) = (at.shape(x)[0], at.shape(x)[1], at.shape(x)[2]);
     let (real, imaginary) = if interleaved {
         let pairs = at.b.reshaped(moving, vec![batch, length, count, half, 2])?;
         let (a, b) = (part(at, pairs, 4, 0, 1)?, part(at, pairs, 4, 1, 1)?);
@@ -315,14 +331,9 @@ pub(super) fn rotary(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     } else {
         join(at, &[new_real, new_imaginary], 3)?
     };
-    let result = if turned_size < size {
-        let rest = part(at, split, 3, turned_size, size - turned_size)?;
-        join(at, &[moved, rest], 3)?
-    } else {
-        moved
-    };
-    if shape.len() == 4 {
-        return Ok(vec![permuted(at, result, &[0, 2, 1, 3])?]);
+    if turned_size == size {
+        return Ok(moved);
     }
-    Ok(vec![at.b.reshaped(result, shape)?])
+    let rest = part(at, x, 3, turned_size, size - turned_size)?;
+    join(at, &[moved, rest], 3)
 }

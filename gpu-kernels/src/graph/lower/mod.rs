@@ -5,6 +5,7 @@ mod at;
 mod attention;
 mod control;
 mod elementwise;
+mod fused;
 mod image;
 mod index;
 mod list;
@@ -190,6 +191,10 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("Upsample", resize::upsample),
     ("Where", elementwise::choose),
     ("Xor", elementwise::arithmetic),
+    ("com.microsoft.Attention", fused::attention),
+    ("com.microsoft.GroupQueryAttention", fused::grouped),
+    ("com.microsoft.MultiHeadAttention", fused::multi_head),
+    ("com.microsoft.RotaryEmbedding", fused::rotary),
 ];
 
 /// Operators that are left out, and why.

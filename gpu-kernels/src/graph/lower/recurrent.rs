@@ -264,7 +264,8 @@ impl Network {
             let state = join(at, &states, 0)?;
             outputs.push(if self.batch_first { permuted(at, state, &[1, 0, 2])? } else { state });
         }
-        Ok(outputs)
+        let dtype = at.dtype(self.x);
+        outputs.into_iter().map(|output| at.cast(output, dtype)).collect()
     }
 
     /// What goes into the gates at a step: the inputs' part and the state's.
