@@ -35,7 +35,9 @@ def main():
         at = folder / case.name
         at.mkdir(parents=True, exist_ok=True)
         (at / "model.onnx").write_bytes(case.model.SerializeToString())
-        (at / "tolerance").write_text(f"{case.rtol} {case.atol}")
+        # What ought to be zero after a transform is as large as the rounding of whoever transformed it.
+        atol = max(case.atol, 1e-6) if "_dft" in case.name else case.atol
+        (at / "tolerance").write_text(f"{case.rtol} {atol}")
         for index, (inputs, outputs) in enumerate(case.data_sets):
             data = at / f"test_data_set_{index}"
             data.mkdir(exist_ok=True)

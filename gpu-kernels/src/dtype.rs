@@ -112,10 +112,10 @@ impl DType {
         Self::ALL.into_iter().find(|dtype| dtype.name() == name)
     }
 
-    /// From ONNX's `TensorProto.DataType`.
+    /// From ONNX's `TensorProto.DataType`. Inside a model float64 is computed as float32.
     pub fn from_onnx(number: i32) -> Option<Self> {
         Some(match number {
-            1 => Self::F32,
+            1 | 11 => Self::F32,
             2 => Self::U8,
             3 => Self::I8,
             4 => Self::U16,

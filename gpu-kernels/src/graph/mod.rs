@@ -46,6 +46,9 @@ pub const OPSET_MIN: i64 = 7;
 /// Newest operator set whose definitions of our operators were read.
 pub const OPSET_MAX: i64 = 28;
 
+/// What a model of other domains alone is read by.
+const OPSET_USUAL: i64 = 17;
+
 /// A checked model.
 #[derive(Debug)]
 pub struct Graph {
@@ -149,7 +152,12 @@ impl Graph {
             external::resolve(&mut graph, files)?;
         }
         let opset = model.opset_import.iter().find(|set| matches!(set.domain.as_str(), "" | "ai.onnx"));
-        let opset = opset.ok_or_else(|| not_onnx("it names no operator set"))?.version;
+        let opset = match opset {
+            Some(opset) => opset.version,
+            // Operators of other domains are said in these.
+            None if !model.opset_import.is_empty() => OPSET_USUAL,
+            None => return Err(not_onnx("it names no operator set")),
+        };
         if !(OPSET_MIN..=OPSET_MAX).contains(&opset) {
             return Err(ModelError::Opset { found: opset });
         }
@@ -280,8 +288,10 @@ fn port(input: &onnx::ValueInfo) -> Result<Port, ModelError> {
         return Err(ModelError::DataType { tensor: input.name.clone(), found: "a sequence, map or optional" });
     };
     let found = onnx::data_type_name(tensor.elem_type);
+    // What is fed comes in the type that it is computed in.
+    let fed = Some(tensor.elem_type).filter(|&number| number != onnx::DOUBLE);
     let dtype =
-        DType::from_onnx(tensor.elem_type).ok_or_else(|| ModelError::DataType { tensor: input.name.clone(), found })?;
+        fed.and_then(DType::from_onnx).ok_or_else(|| ModelError::DataType { tensor: input.name.clone(), found })?;
     // A size of zero or less is how some exporters write "unknown".
     let size = |dim: &onnx::Dimension| dim.value.and_then(|v| usize::try_from(v).ok()).filter(|&v| v > 0);
     let shape = tensor.shape.as_ref().map(|shape| shape.dim.iter().map(size).collect());

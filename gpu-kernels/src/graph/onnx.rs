@@ -116,6 +116,8 @@ pub struct Tensor {
     pub name: String,
     #[prost(bytes = "vec", tag = "9")]
     pub raw_data: Vec<u8>,
+    #[prost(double, repeated, tag = "10")]
+    pub double_data: Vec<f64>,
     #[prost(uint64, repeated, tag = "11")]
     pub uint64_data: Vec<u64>,
     #[prost(message, repeated, tag = "13")]
@@ -136,6 +138,7 @@ pub struct Entry {
 pub const FLOAT: i32 = 1;
 pub const UINT8: i32 = 2;
 pub const INT32: i32 = 6;
+pub const DOUBLE: i32 = 11;
 pub const INT64: i32 = 7;
 
 #[derive(Clone, PartialEq, Message)]

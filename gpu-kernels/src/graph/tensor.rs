@@ -31,7 +31,13 @@ impl Tensor {
             expected = u64::try_from(dim).ok().and_then(|dim| expected.checked_mul(dim)).ok_or_else(damaged)?;
             shape.push(dim);
         }
-        let words = if tensor.raw_data.is_empty() { typed(name, dtype, tensor)? } else { raw(name, dtype, tensor)? };
+        let words = if tensor.data_type == onnx::DOUBLE {
+            doubles(tensor)
+        } else if tensor.raw_data.is_empty() {
+            typed(name, dtype, tensor)?
+        } else {
+            raw(name, dtype, tensor)?
+        };
         match u64::try_from(words.len()) {
             Ok(found) if found == expected => Ok(Self { dtype, shape, words: words.into() }),
             _ => {
@@ -50,6 +56,18 @@ impl Tensor {
     pub fn floats(shape: Vec<usize>, values: &[f32]) -> Self {
         Self { dtype: DType::F32, shape, words: values.iter().map(|value| value.to_bits()).collect() }
     }
+}
+
+/// Wide floats narrowed; what lies beyond the largest stays finite.
+fn doubles(tensor: &onnx::Tensor) -> Vec<u32> {
+    let raw = tensor.raw_data.as_chunks().0.iter().map(|chunk| f64::from_le_bytes(*chunk));
+    let narrow = |value: f64| {
+        let value = if value.is_finite() { value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) } else { value };
+        #[expect(clippy::cast_possible_truncation, clippy::as_conversions, reason = "brought into range")]
+        let value = value as f32;
+        value.to_bits()
+    };
+    tensor.double_data.iter().copied().chain(raw).map(narrow).collect()
 }
 
 fn raw(name: &str, dtype: DType, tensor: &onnx::Tensor) -> Result<Vec<u32>, ModelError> {

@@ -1,7 +1,7 @@
 //! Operators on single values.
 
-use super::super::ModelError;
 use super::super::plan::ValueId;
+use super::super::{ModelError, onnx};
 use super::at::{At, convert};
 use crate::dtype::{DType, Repr};
 use crate::kernels::map::{Binary, Program, Reg, Unary};
@@ -352,6 +352,25 @@ pub(super) fn choose(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
         return Err(at.wrong_type(at.dtype(no)));
     }
     Ok(vec![at.map(&[condition, yes, no], dtype, |p, r| p.select(r[0], r[1], r[2]))?])
+}
+
+/// The same bits as another type's.
+pub(super) fn bit_cast(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let to = i32::try_from(at.int("to", 0)).unwrap_or(0);
+    let from = at.dtype(x);
+    // Of what is narrower than a word the device holds the value and not the bits.
+    let whole = |dtype: DType| matches!(dtype, DType::F32 | DType::I32 | DType::U32);
+    let narrow = |dtype: DType| matches!(dtype, DType::I8 | DType::U8 | DType::I16 | DType::U16);
+    match DType::from_onnx(to) {
+        Some(dtype) if to != onnx::DOUBLE && whole(from) && whole(dtype) => {
+            let place = at.b.place(x);
+            let shape = at.shape(x);
+            Ok(vec![at.b.view(dtype, shape, place)?])
+        }
+        Some(dtype) if narrow(from) && narrow(dtype) && from.bytes() == dtype.bytes() => Ok(vec![at.cast(x, dtype)?]),
+        _ => Err(at.unsupported("to", "both types must be of 32 bits, or whole numbers of one width")),
+    }
 }
 
 pub(super) fn cast(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {

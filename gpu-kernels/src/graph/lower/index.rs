@@ -196,6 +196,28 @@ pub(super) fn gather_nd(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError>
     Ok(vec![result])
 }
 
+/// `[a, b, size]` at the indices `[a, count]` along its last axis: `[a, b, count]`.
+pub(super) fn along_last(at: &mut At<'_, '_>, data: ValueId, indices: ValueId) -> Result<ValueId, ModelError> {
+    let (shape, own_shape) = (at.shape(data), at.shape(indices));
+    let ([a, b, size], [lines, count]) = (&shape[..], &own_shape[..]) else {
+        return Err(at.wrong("the indices do not fit the data", format!("{} of {}", show(&own_shape), show(&shape))));
+    };
+    if a != lines {
+        return Err(at.wrong("the indices do not fit the data", format!("{} of {}", show(&own_shape), show(&shape))));
+    }
+    let (root, offset, own) = at.b.place(data);
+    let (index_root, index_offset, index_own) = at.b.place(indices);
+    let chosen = Chosen { sizes: vec![*size], steps: vec![own[2]] };
+    read(
+        at,
+        &[*a, *b, *count],
+        (root, (offset, vec![own[0], own[1], 0])),
+        (index_root, (index_offset, vec![index_own[0], 0, index_own[1]]), 0),
+        &chosen,
+        at.dtype(data),
+    )
+}
+
 fn reduction(at: &At<'_, '_>) -> Result<scatter::Op, ModelError> {
     Ok(match at.text("reduction", "none") {
         "none" => scatter::Op::Set,

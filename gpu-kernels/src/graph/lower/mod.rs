@@ -16,7 +16,9 @@ mod quantized;
 mod recurrent;
 mod reduce;
 mod resize;
+mod sample;
 mod shapes;
+mod signal;
 mod transposed;
 
 use super::Node;
@@ -33,6 +35,7 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("Acos", elementwise::unary),
     ("Acosh", elementwise::unary),
     ("Add", elementwise::arithmetic),
+    ("AffineGrid", sample::affine),
     ("And", elementwise::arithmetic),
     ("ArgMax", reduce::place),
     ("ArgMin", reduce::place),
@@ -43,17 +46,20 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("Attention", attention::attention),
     ("AveragePool", image::pool),
     ("BatchNormalization", norm::batch),
+    ("BitCast", elementwise::bit_cast),
     ("BitShift", elementwise::arithmetic),
     ("BitwiseAnd", elementwise::arithmetic),
     ("BitwiseNot", elementwise::unary),
     ("BitwiseOr", elementwise::arithmetic),
     ("BitwiseXor", elementwise::arithmetic),
+    ("BlackmanWindow", signal::window),
     ("Cast", elementwise::cast),
     ("CastLike", elementwise::cast),
     ("Ceil", elementwise::unary),
     ("Celu", elementwise::unary),
     ("CenterCropPad", movement::center_crop_pad),
     ("Clip", elementwise::clip),
+    ("Col2Im", transposed::columns),
     ("Concat", movement::concat),
     ("ConcatFromSequence", list::concat),
     ("Constant", shapes::constant),
@@ -65,6 +71,7 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("Cosh", elementwise::unary),
     ("CumProd", reduce::running),
     ("CumSum", reduce::running),
+    ("DFT", signal::fourier),
     ("DepthToSpace", movement::depth_to_space),
     ("DequantizeLinear", quantized::dequantize),
     ("Div", elementwise::arithmetic),
@@ -90,7 +97,10 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("GlobalMaxPool", image::global_pool),
     ("Greater", elementwise::compare),
     ("GreaterOrEqual", elementwise::compare),
+    ("GridSample", sample::grid),
     ("GroupNormalization", norm::group),
+    ("HammingWindow", signal::window),
+    ("HannWindow", signal::window),
     ("HardSigmoid", elementwise::unary),
     ("HardSwish", elementwise::unary),
     ("Hardmax", reduce::hardmax),
@@ -116,6 +126,7 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("MaxPool", image::pool),
     ("Mean", elementwise::variadic),
     ("MeanVarianceNormalization", norm::mean_variance),
+    ("MelWeightMatrix", signal::mel_weights),
     ("Min", elementwise::variadic),
     ("Mish", elementwise::unary),
     ("Mod", elementwise::arithmetic),
@@ -150,6 +161,7 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("ReverseSequence", index::reverse_sequence),
     ("RotaryEmbedding", attention::rotary),
     ("Round", elementwise::unary),
+    ("STFT", signal::short_time),
     ("Scan", control::scan),
     ("Scatter", index::scatter_elements),
     ("ScatterElements", index::scatter_elements),
@@ -199,23 +211,14 @@ const OPERATORS: &[(&str, Lower)] = &[
 
 /// Operators that are left out, and why.
 pub const NOT_SUPPORTED: &[(&str, &str)] = &[
-    ("AffineGrid", ""),
     ("Bernoulli", RANDOM),
-    ("BitCast", ""),
-    ("BlackmanWindow", SIGNAL),
-    ("CausalConvWithState", ""),
-    ("Col2Im", ""),
+    ("CausalConvWithState", NEW),
     ("Compress", VALUES),
-    ("DFT", SIGNAL),
-    ("DeformConv", ""),
-    ("Det", ""),
-    ("GridSample", ""),
-    ("HammingWindow", SIGNAL),
-    ("HannWindow", SIGNAL),
+    ("DeformConv", RARE),
+    ("Det", RARE),
     ("ImageDecoder", "it reads files"),
-    ("LinearAttention", ""),
-    ("MaxUnpool", ""),
-    ("MelWeightMatrix", SIGNAL),
+    ("LinearAttention", NEW),
+    ("MaxUnpool", RARE),
     ("NegativeLogLikelihoodLoss", TRAINING),
     ("NonMaxSuppression", VALUES),
     ("NonZero", VALUES),
@@ -226,25 +229,32 @@ pub const NOT_SUPPORTED: &[(&str, &str)] = &[
     ("RandomUniform", RANDOM),
     ("RandomUniformLike", RANDOM),
     ("RegexFullMatch", TEXT),
-    ("RoiAlign", ""),
-    ("STFT", SIGNAL),
+    ("RoiAlign", "detectors choose what it reads by NonMaxSuppression"),
     ("SequenceMap", SEQUENCE),
     ("SoftmaxCrossEntropyLoss", TRAINING),
     ("StringConcat", TEXT),
     ("StringNormalizer", TEXT),
     ("StringSplit", TEXT),
-    ("SwiGLU", ""),
-    ("TensorScatter", ""),
+    ("SwiGLU", NEW),
+    ("TensorScatter", NEW),
     ("TfIdfVectorizer", TEXT),
     ("Unique", VALUES),
+    ("ai.onnx.ml.TreeEnsemble", TREES),
+    ("ai.onnx.ml.TreeEnsembleClassifier", TREES),
+    ("ai.onnx.ml.TreeEnsembleRegressor", TREES),
+    ("ai.onnx.preview.FlexAttention", NEW),
+    ("com.microsoft.DynamicQuantizeLSTM", "leave LSTM out of the operators that are quantized"),
 ];
+
+const NEW: &str = "no exporter writes it yet";
+const RARE: &str = "none of the common families uses it";
+const TREES: &str = "trees branch on values";
 
 const VALUES: &str = "the shape of its output depends on values, and memory is planned before the run";
 const SEQUENCE: &str = "tensors are all that is kept on a device";
 const TEXT: &str = "strings have no place on a device";
 const RANDOM: &str = "a tile must give the same answer wherever it is computed";
 const TRAINING: &str = "models are run here, not trained";
-const SIGNAL: &str = "signal processing is not done here yet";
 
 fn find(op: &str) -> Option<Lower> {
     OPERATORS.binary_search_by(|(name, _)| name.as_bytes().cmp(op.as_bytes())).ok().map(|index| OPERATORS[index].1)

@@ -270,9 +270,8 @@ fn weighted(
     coordinates: Coordinates,
     filter: &Filter,
 ) -> Result<ValueId, ModelError> {
-    if at.dtype(x) != DType::F32 {
-        return Err(at.wrong_type(at.dtype(x)));
-    }
+    let dtype = at.dtype(x);
+    x = at.cast(x, DType::F32)?;
     for axis in axes.iter().filter(|axis| moves(axis, coordinates)) {
         let (mut places, mut weights) = (Vec::new(), Vec::new());
         let taps = filter.weights(0.0, axis.scale).1.len();
@@ -297,7 +296,7 @@ fn weighted(
         }
         x = filtered(at, x, axis.number, axis.to, &places, &weights)?;
     }
-    Ok(x)
+    at.cast(x, dtype)
 }
 
 /// What lies outside the region's axis is one value.

@@ -7,7 +7,7 @@ use super::super::plan::{ValueId, long};
 use super::super::window::{AutoPad, Window};
 use super::at::At;
 use super::image::convolve;
-use super::movement::{spaced, zero};
+use super::movement::{spaced, spread, zero};
 
 pub(super) fn conv_transpose(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (x, w) = (at.input(0)?, at.input(1)?);
@@ -16,7 +16,7 @@ pub(super) fn conv_transpose(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelE
     let groups = at.groups()?;
     let (shape_x, shape_w) = (at.shape(x), at.shape(w));
     let (_, channels, spatial) = at.spatial(&shape_x)?;
-    let (rows, per_group, kernel) = at.spatial(&shape_w)?;
+    let (rows, _, kernel) = at.spatial(&shape_w)?;
     let rank = spatial.len();
     let found = format!("{} with weights {}", show(&shape_x), show(&shape_w));
     if rows != channels || channels % groups != 0 || kernel.len() != rank {
@@ -48,7 +48,6 @@ pub(super) fn conv_transpose(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelE
         }
         (None, AutoPad::Explicit | AutoPad::Valid) => None,
     };
-    let (mut before, mut after) = (vec![0, 0], vec![0, 0]);
     for i in 0..rank {
         let reach = dilations[i] * (long(kernel[i]) - 1);
         if let Some(wanted) = wanted.as_ref().and_then(|wanted| wanted.get(i)) {
@@ -58,15 +57,94 @@ pub(super) fn conv_transpose(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelE
             let upper = total < 0 || window.auto_pad == AutoPad::SameUpper;
             (pads[i], pads[rank + i]) = if upper { (small, large) } else { (large, small) };
         }
-        before.push(reach - pads[i]);
-        after.push(reach - pads[rank + i] + extra[i]);
     }
-    let turned = turned(at, w, groups, rows / groups, per_group, &kernel)?;
-    let zero = zero(at, at.dtype(x))?;
-    let spacing: Vec<i64> = [1, 1].into_iter().chain(strides).collect();
-    let wide = spaced(at, x, &before, &after, &spacing, zero)?;
-    let plain = Window { dilations, ..Window::default() };
-    Ok(vec![convolve(at, wide, turned, bias, &plain, groups)?])
+    let walk = Walk { strides, dilations, pads, extra };
+    Ok(vec![walk.spread(at, x, w, bias, groups)?])
+}
+
+/// Blocks of an image laid over each other where they were cut from.
+pub(super) fn columns(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let (image, block) = (at.known_ints(1)?.unwrap_or_default(), at.known_ints(2)?.unwrap_or_default());
+    let sizes = |at: &At<'_, '_>, list: &[i64]| list.iter().map(|&size| at.size(size)).collect::<Result<Vec<_>, _>>();
+    let (image, block) = (sizes(at, &image)?, sizes(at, &block)?);
+    let rank = image.len();
+    let list = |at: &At<'_, '_>, name: &str, default: i64, len: usize| match at.ints(name) {
+        None => Ok(vec![default; len]),
+        Some(list) if list.len() == len && list.iter().all(|value| (default..1 << 24).contains(value)) => Ok(list),
+        Some(_) => Err(at.unsupported(name, "it must have an entry a spatial axis")),
+    };
+    let (strides, dilations) = (list(at, "strides", 1, rank)?, list(at, "dilations", 1, rank)?);
+    let pads = list(at, "pads", 0, 2 * rank)?;
+    let shape = at.shape(x);
+    let count = block.iter().try_fold(1usize, |count, &size| count.checked_mul(size)).filter(|&count| count > 0);
+    let found = || format!("{} as {} by {}", show(&shape), show(&image), show(&block));
+    let wrong = |at: &At<'_, '_>| at.wrong("the columns do not fit the image and its blocks", found());
+    let Some(count) = count.filter(|_| block.len() == rank && (1..=3).contains(&rank)) else { return Err(wrong(at)) };
+    let (mut target, mut extra) = (Vec::new(), Vec::new());
+    for i in 0..rank {
+        let room = long(image[i]) + pads[i] + pads[rank + i] - dilations[i] * (long(block[i]) - 1) - 1;
+        if room < 0 {
+            return Err(wrong(at));
+        }
+        extra.push(room % strides[i]);
+        target.push(at.size(room / strides[i] + 1)?);
+    }
+    let blocks: usize = target.iter().product();
+    let [batch, rows, lines] = shape[..] else { return Err(wrong(at)) };
+    if rows % count != 0 || lines != blocks {
+        return Err(wrong(at));
+    }
+    let channels = rows / count;
+    let mut wide = vec![batch, rows];
+    wide.extend(target);
+    let x = at.b.reshaped(x, wide)?;
+    // Each of a block's values goes to its own place in it.
+    at.check_table(count.checked_mul(count))?;
+    let ones: Vec<f32> = (0..count * count).map(|i| if i % (count + 1) == 0 { 1.0 } else { 0.0 }).collect();
+    let ones = at.constant_floats(vec![count, count], &ones)?;
+    let ones = at.cast(ones, at.dtype(x))?;
+    let all = spread(at, ones, vec![channels, count, count])?;
+    let mut kernel = vec![rows, 1];
+    kernel.extend(block);
+    let weights = at.b.reshaped(all, kernel)?;
+    let walk = Walk { strides, dilations, pads, extra };
+    Ok(vec![walk.spread(at, x, weights, None, channels)?])
+}
+
+/// How the windows of a transposed convolution lie.
+struct Walk {
+    strides: Vec<i64>,
+    dilations: Vec<i64>,
+    /// Before each axis, then after each.
+    pads: Vec<i64>,
+    /// What is put at the end of each axis.
+    extra: Vec<i64>,
+}
+
+impl Walk {
+    fn spread(
+        self,
+        at: &mut At<'_, '_>,
+        x: ValueId,
+        w: ValueId,
+        bias: Option<ValueId>,
+        groups: usize,
+    ) -> Result<ValueId, ModelError> {
+        let (rows, per_group, kernel) = at.spatial(&at.shape(w))?;
+        let (mut before, mut after) = (vec![0, 0], vec![0, 0]);
+        for (i, &size) in kernel.iter().enumerate() {
+            let reach = self.dilations[i] * (long(size) - 1);
+            before.push(reach - self.pads[i]);
+            after.push(reach - self.pads[kernel.len() + i] + self.extra[i]);
+        }
+        let turned = turned(at, w, groups, rows / groups, per_group, &kernel)?;
+        let zero = zero(at, at.dtype(x))?;
+        let spacing: Vec<i64> = [1, 1].into_iter().chain(self.strides).collect();
+        let wide = spaced(at, x, &before, &after, &spacing, zero)?;
+        let plain = Window { dilations: self.dilations, ..Window::default() };
+        convolve(at, wide, turned, bias, &plain, groups)
+    }
 }
 
 /// The weights `[in, out a group, …]` as a convolution's `[out, in a group, …]`, each window turned.
