@@ -38,6 +38,7 @@ use halves::Halves;
 pub use lower::{NOT_SUPPORTED, operators};
 pub use memory::{Arena, Slots};
 pub use plan::{Plan, Source, Step, Value, ValueId};
+pub use rewrite::rewritten;
 use rows::Rows;
 pub use tensor::Tensor;
 

@@ -1,7 +1,7 @@
 //! Each thing a model can have wrong is a refusal of its own, which names the place.
 
-use gpu_kernels::graph::onnx::{Attribute, FLOAT, Model, OperatorSet, Tensor};
-use gpu_kernels::graph::{Feed, Graph, ModelError, operators};
+use gpu_kernels::graph::onnx::{self, Attribute, FLOAT, Model, Node, OperatorSet, Tensor};
+use gpu_kernels::graph::{Feed, Graph, ModelError, operators, rewritten};
 use proptest::prelude::*;
 use prost::Message;
 
@@ -204,6 +204,18 @@ fn odd_attributes() -> impl Strategy<Value = Vec<Attribute>> {
         "ends",
         "repeats",
         "scales",
+        "kv_num_heads",
+        "K",
+        "N",
+        "bits",
+        "do_rotary",
+        "unidirectional",
+        "qkv_hidden_sizes",
+        "num_scan_inputs",
+        "scan_input_axes",
+        "coefficients",
+        "intercepts",
+        "classlabels_ints",
     ];
     let number = || prop_oneof![-3i64..6, Just(i64::MIN), Just(i64::MAX), Just(1 << 33)];
     let list = proptest::collection::vec(number(), 0..5);
@@ -216,6 +228,39 @@ fn odd_attributes() -> impl Strategy<Value = Vec<Attribute>> {
         ..Default::default()
     });
     proptest::collection::vec(one, 0..4)
+}
+
+/// A body for whatever holds one: it reads what is outside, itself, or nothing.
+fn odd_body() -> impl Strategy<Value = onnx::Graph> {
+    let name = || proptest::sample::select(vec!["x", "a", "b", "i1", "flags", "f1", "out"]);
+    let op = proptest::sample::select(vec!["Identity", "Add", "Relu", "Shape", "SequenceInsert", "Loop"]);
+    let names = || proptest::collection::vec(name(), 0..4);
+    (op, names(), names(), names()).prop_map(|(op, read, taken, given)| {
+        let ports = |names: &[&str]| names.iter().map(|name| value(name, FLOAT, &[])).collect();
+        onnx::Graph {
+            node: vec![node(op, &read, "out", vec![])],
+            initializer: vec![],
+            input: ports(&taken),
+            output: ports(&given),
+        }
+    })
+}
+
+/// A node of any operator, also of those that are said in others.
+fn odd_node() -> impl Strategy<Value = Node> {
+    let own = operators().map(|op| (String::new(), op.to_owned()));
+    let others = rewritten().map(|(domain, op)| (domain.to_owned(), op.to_owned()));
+    let op = proptest::sample::select(own.chain(others).collect::<Vec<_>>());
+    let names = vec!["x", "x", "f0", "f1", "f3", "f4", "none", "i1", "i2", "far", "u8", "flags", ""];
+    let inputs = proptest::collection::vec(proptest::sample::select(names), 1..7);
+    (op, inputs, odd_attributes(), odd_body()).prop_map(|((domain, op), inputs, mut attributes, body)| {
+        for name in ["body", "then_branch", "else_branch"] {
+            if matches!(op.as_str(), "If" | "Loop" | "Scan") {
+                attributes.push(Attribute { name: name.to_owned(), g: Some(body.clone()), ..Default::default() });
+            }
+        }
+        Node { domain, ..node(&op, &inputs, "y", attributes) }
+    })
 }
 
 /// Constants of many kinds and shapes, by name.
@@ -248,19 +293,14 @@ fn odd_constants() -> Vec<Tensor> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6000, ..ProptestConfig::default() })]
 
     #[test]
     fn no_node_of_any_operator_makes_the_planner_panic(
-        op in proptest::sample::select(operators().collect::<Vec<_>>()),
-        inputs in proptest::collection::vec(
-            proptest::sample::select(vec!["x", "x", "f0", "f1", "f3", "f4", "none", "i1", "i2", "far", "u8", "flags", ""]),
-            1..7,
-        ),
-        attributes in odd_attributes(),
+        node in odd_node(),
         row in proptest::collection::vec(1usize..5, 0..4),
     ) {
-        let model = model(vec![node(op, &inputs, "y", attributes)], odd_constants());
+        let model = model(vec![node], odd_constants());
         if let Ok(graph) = parse(&model) {
             let feeds = [Feed::Rows(row.clone())];
             drop(graph.signature(&feeds));

@@ -6,18 +6,16 @@ use crate::graph::onnx;
 
 pub(super) const DOMAIN: &str = "ai.onnx.ml";
 
-pub(super) fn find(op: &str) -> Option<Write> {
-    Some(match op {
-        "ArrayFeatureExtractor" => choose_features,
-        "Binarizer" => binarize,
-        "Imputer" => impute,
-        "LinearClassifier" => classify,
-        "LinearRegressor" => regress,
-        "Normalizer" => normalize,
-        "Scaler" => scale,
-        _ => return None,
-    })
-}
+/// In order.
+pub(super) const OPERATORS: &[(&str, Write)] = &[
+    ("ArrayFeatureExtractor", choose_features),
+    ("Binarizer", binarize),
+    ("Imputer", impute),
+    ("LinearClassifier", classify),
+    ("LinearRegressor", regress),
+    ("Normalizer", normalize),
+    ("Scaler", scale),
+];
 
 /// A list of floats that an attribute holds.
 fn floats(w: &mut Writer<'_>, name: &str) -> String {

@@ -7,32 +7,39 @@ use crate::graph::onnx;
 
 pub(super) const DOMAIN: &str = "com.microsoft";
 
-pub(super) fn find(op: &str) -> Option<Write> {
-    Some(match op {
-        "BiasGelu" | "FastGelu" | "Gelu" => gelu,
-        "QuickGelu" => quick_gelu,
-        "FusedMatMul" | "TransposeMatMul" => fused_matmul,
-        "FusedGemm" => fused_gemm,
-        "FusedConv" => fused_conv,
-        "SimplifiedLayerNormalization" => root_mean_square,
-        "SkipLayerNormalization" | "SkipSimplifiedLayerNormalization" => skip_normalization,
-        "EmbedLayerNormalization" => embed_normalization,
-        "QuantizeLinear" | "DequantizeLinear" | "Trilu" | "GridSample" => standard,
-        "QLinearAdd" | "QLinearMul" => quantized_binary,
-        "QLinearSigmoid"
-        | "QLinearLeakyRelu"
-        | "QLinearSoftmax"
-        | "QLinearAveragePool"
-        | "QLinearGlobalAveragePool" => quantized_unary,
-        "QLinearConcat" => quantized_concat,
-        "QLinearWhere" => quantized_where,
-        "QGemm" => quantized_gemm,
-        "DynamicQuantizeMatMul" | "MatMulIntegerToFloat" => integer_matmul,
-        "MatMulNBits" => packed_matmul,
-        "GatherBlockQuantized" => packed_gather,
-        _ => return None,
-    })
-}
+/// In order.
+pub(super) const OPERATORS: &[(&str, Write)] = &[
+    ("BiasGelu", gelu),
+    ("DequantizeLinear", standard),
+    ("DynamicQuantizeMatMul", integer_matmul),
+    ("EmbedLayerNormalization", embed_normalization),
+    ("FastGelu", gelu),
+    ("FusedConv", fused_conv),
+    ("FusedGemm", fused_gemm),
+    ("FusedMatMul", fused_matmul),
+    ("GatherBlockQuantized", packed_gather),
+    ("Gelu", gelu),
+    ("GridSample", standard),
+    ("MatMulIntegerToFloat", integer_matmul),
+    ("MatMulNBits", packed_matmul),
+    ("QGemm", quantized_gemm),
+    ("QLinearAdd", quantized_binary),
+    ("QLinearAveragePool", quantized_unary),
+    ("QLinearConcat", quantized_concat),
+    ("QLinearGlobalAveragePool", quantized_unary),
+    ("QLinearLeakyRelu", quantized_unary),
+    ("QLinearMul", quantized_binary),
+    ("QLinearSigmoid", quantized_unary),
+    ("QLinearSoftmax", quantized_unary),
+    ("QLinearWhere", quantized_where),
+    ("QuantizeLinear", standard),
+    ("QuickGelu", quick_gelu),
+    ("SimplifiedLayerNormalization", root_mean_square),
+    ("SkipLayerNormalization", skip_normalization),
+    ("SkipSimplifiedLayerNormalization", skip_normalization),
+    ("TransposeMatMul", fused_matmul),
+    ("Trilu", standard),
+];
 
 impl Writer<'_> {
     /// The activation that was fused, by name and parameters, as the node's output.

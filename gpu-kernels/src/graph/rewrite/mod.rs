@@ -12,6 +12,23 @@ use super::{ModelError, onnx};
 /// Writes what a node stands for.
 type Write = fn(&mut Writer<'_>);
 
+/// Every operator that is said in others, by domain and name.
+pub fn rewritten() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of = |domain, list: &'static [(&'static str, Write)]| list.iter().map(move |(name, _)| (domain, *name));
+    of(microsoft::DOMAIN, microsoft::OPERATORS).chain(of(classical::DOMAIN, classical::OPERATORS))
+}
+
+fn find(domain: &str, op: &str) -> Option<Write> {
+    let list = match domain {
+        microsoft::DOMAIN => microsoft::OPERATORS,
+        classical::DOMAIN => classical::OPERATORS,
+        // onnxruntime writes this one without its domain.
+        _ if op == "SimplifiedLayerNormalization" => microsoft::OPERATORS,
+        _ => return None,
+    };
+    list.binary_search_by(|(name, _)| name.as_bytes().cmp(op.as_bytes())).ok().map(|index| list[index].1)
+}
+
 /// Replaces every operator that can be said in others; what is left, if known, is lowered as it is.
 pub(super) fn rewrite(graph: &mut onnx::Graph) -> Result<(), ModelError> {
     let types = graph.initializer.iter().map(|tensor| (tensor.name.clone(), tensor.data_type)).collect();
@@ -23,15 +40,8 @@ fn rewrite_in(graph: &mut onnx::Graph, types: &HashMap<String, i32>, uses: &mut 
         for body in node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut()) {
             rewrite_in(body, types, uses)?;
         }
-        let write = match node.domain.as_str() {
-            // Refused where nodes are read.
-            _ if node.output.is_empty() => None,
-            microsoft::DOMAIN => microsoft::find(&node.op_type),
-            classical::DOMAIN => classical::find(&node.op_type),
-            // onnxruntime writes this one without its domain.
-            _ if node.op_type == "SimplifiedLayerNormalization" => microsoft::find(&node.op_type),
-            _ => None,
-        };
+        // Without an output it is refused where nodes are read.
+        let write = if node.output.is_empty() { None } else { find(&node.domain, &node.op_type) };
         let Some(write) = write else {
             graph.node.push(node);
             continue;
@@ -185,4 +195,16 @@ fn ints(name: &str, values: &[i64]) -> onnx::Attribute {
 
 fn text(name: &str, value: &str) -> onnx::Attribute {
     onnx::Attribute { s: value.as_bytes().to_vec(), ..named(name) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operators_are_in_order() {
+        for list in [microsoft::OPERATORS, classical::OPERATORS] {
+            assert!(list.windows(2).all(|pair| pair[0].0.as_bytes() < pair[1].0.as_bytes()));
+        }
+    }
 }
