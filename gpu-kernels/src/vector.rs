@@ -10,7 +10,7 @@ pub(crate) trait Vector {
 /// Runs a loop with the widest vectors that this processor has.
 #[cfg(feature = "cpu")]
 pub(crate) fn dispatch<V: Vector>(work: V) -> V::Output {
-    use gemm_common::pulp::{Arch, Simd, WithSimd};
+    use pulp::{Arch, Simd, WithSimd};
 
     struct Inner<V>(V);
 

@@ -44,8 +44,16 @@ impl Plan {
     /// Assigns buffers in order of first use, each time the smallest free one that fits, else the
     /// largest free one, grown.
     pub fn slots(&self) -> Slots {
+        self.slots_by(&[])
+    }
+
+    /// The same where some steps run together with the next one: what they write needs no buffer, and what
+    /// they read is needed until then.
+    pub(super) fn slots_by(&self, joined: &[Option<usize>]) -> Slots {
+        let is_joined = |index: usize| joined.get(index).is_some_and(Option::is_some);
         let mut last_use = vec![0; self.values.len()];
         for (index, step) in self.steps.iter().enumerate() {
+            let index = index + usize::from(is_joined(index));
             last_use[step.output] = last_use[step.output].max(index);
             for &id in &step.inputs {
                 last_use[id] = index;
@@ -57,12 +65,14 @@ impl Plan {
 
         let mut slots = Slots { of_value: vec![None; self.values.len()], sizes: Vec::new() };
         let mut free: Vec<usize> = Vec::new();
-        for (index, step) in self.steps.iter().enumerate() {
+        for (index, step) in self.steps.iter().enumerate().filter(|(index, _)| !is_joined(*index)) {
             if slots.of_value[step.output].is_none() {
                 let slot = slots.take(&mut free, self.values[step.output].len());
                 slots.of_value[step.output] = Some(slot);
             }
-            let touched = step.inputs.iter().copied().chain([step.output]);
+            let before = index.checked_sub(1).filter(|&before| is_joined(before));
+            let joined = before.into_iter().flat_map(|before| self.steps[before].inputs.iter().copied());
+            let touched = step.inputs.iter().copied().chain([step.output]).chain(joined);
             let mut done: Vec<usize> = touched.filter(|&id| last_use[id] == index).collect();
             done.sort_unstable();
             done.dedup();

@@ -207,19 +207,51 @@ impl Plan {
         for (&id, input) in self.inputs.iter().zip(inputs) {
             assert_eq!(input.len(), self.values[id].len(), "an input should fill the plan's input");
         }
-        let slots = self.slots();
+        let joined = self.joined();
+        let slots = self.slots_by(&joined);
         let arena = arena.with_room(&slots.sizes);
-        for step in &self.steps {
+        for (index, step) in self.steps.iter().enumerate().filter(|(index, _)| joined[*index].is_none()) {
             let slot = slots.of_value[step.output].expect("a computed value should have a slot");
             let mut out = std::mem::take(&mut arena[slot]);
             {
-                let read: Vec<&[u32]> =
-                    step.inputs.iter().map(|&id| self.read(&slots.of_value, arena, inputs, id)).collect();
-                step.call.run(&read, &mut out[..self.values[step.output].len()]);
+                let read = |ids: &[ValueId]| -> Vec<&[u32]> {
+                    ids.iter().map(|&id| self.read(&slots.of_value, arena, inputs, id)).collect()
+                };
+                let whole = &mut out[..self.values[step.output].len()];
+                let before = index.checked_sub(1).map(|before| (&self.steps[before], joined[before]));
+                match before {
+                    Some((before, Some(taken))) => {
+                        let (read, own) = (read(&before.inputs), read(&step.inputs[1..]));
+                        before.call.run_together(&step.call, taken, &read, &own, whole);
+                    }
+                    _ => step.call.run(&read(&step.inputs), whole),
+                }
             }
             arena[slot] = out;
         }
         self.outputs.iter().map(|&id| self.read(&slots.of_value, arena, inputs, id).to_vec()).collect()
+    }
+
+    /// For each step, how many channels at a time the CPU takes it together with the next one; what it
+    /// writes is then nowhere whole.
+    fn joined(&self) -> Vec<Option<usize>> {
+        let mut uses = vec![0usize; self.values.len()];
+        for &id in self.steps.iter().flat_map(|step| &step.inputs) {
+            uses[id] += 1;
+        }
+        for &id in &self.outputs {
+            uses[self.root(id)] += 1;
+        }
+        let mut joined = vec![None; self.steps.len()];
+        for (index, pair) in self.steps.windows(2).enumerate() {
+            let [first, next] = pair else { continue };
+            let alone = next.inputs.first() == Some(&first.output) && uses[first.output] == 1;
+            let free = index == 0 || joined[index - 1].is_none();
+            if alone && free {
+                joined[index] = first.call.together(&next.call);
+            }
+        }
+        joined
     }
 
     fn read<'a>(

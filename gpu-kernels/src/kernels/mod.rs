@@ -266,6 +266,28 @@ impl Call {
         }
     }
 
+    /// How many channels at a time the CPU takes this call and the next one together, which alone reads
+    /// what it writes; `None` where they run one after the other.
+    pub fn together(&self, next: &Self) -> Option<usize> {
+        match (self, next) {
+            (Self::Conv(first), Self::Conv(second)) if [first.repr, second.repr] == [Repr::F32; 2] => {
+                conv::cpu::together(&first.params, &second.params)
+            }
+            _ => None,
+        }
+    }
+
+    /// Runs this call and the next one whole on the CPU, `taken` channels at a time. The next one's first
+    /// input is what this one would write.
+    pub fn run_together(&self, next: &Self, taken: usize, inputs: &[&[u32]], own: &[&[u32]], out: &mut [u32]) {
+        if let (Self::Conv(first), Self::Conv(second)) = (self, next) {
+            let inputs = [inputs[0], inputs[1], inputs[2]].map(bytemuck::cast_slice);
+            let own = [own[0], own[1]].map(bytemuck::cast_slice);
+            let params = (&first.params, &second.params);
+            conv::cpu::run_together(params, taken, inputs, own, bytemuck::cast_slice_mut(out));
+        }
+    }
+
     /// Runs the whole call on the CPU.
     pub fn run(&self, inputs: &[&[u32]], out: &mut [u32]) {
         let float = |i: usize| bytemuck::cast_slice::<u32, f32>(inputs[i]);

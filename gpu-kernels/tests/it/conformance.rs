@@ -3,10 +3,10 @@
 
 use gpu_kernels::graph::Feed;
 use gpu_kernels::graph::forward::Session;
-use gpu_kernels::graph::onnx::{Attribute, Model, Tensor};
+use gpu_kernels::graph::onnx::{Attribute, FLOAT, Model, Tensor};
 use gpu_kernels::kernels::{GROUP, matmul};
 
-use crate::build::{floats as stored, int, ints, model, node, noise, parse};
+use crate::build::{floats as stored, int, ints, model, node, noise, parse, value};
 use crate::{assert_close, bits, floats, gpu, no_pause};
 
 const SIZES: [u32; 6] = [1, GROUP - 1, GROUP, GROUP + 1, 3 * GROUP + 7, 66_000];
@@ -172,6 +172,37 @@ fn a_chain_of_nodes_runs_in_fewer_steps_and_gives_what_each_gives_apart() {
 }
 
 /// Values that a half float holds exactly.
+#[test]
+fn two_convolutions_taken_together_give_what_each_gives_apart() {
+    let noisy =
+        |name: &str, dims: &[i64]| stored(name, dims, noise(at(dims.iter().product::<i64>().try_into().unwrap())));
+    for (stride, channels) in [(1, 24), (2, 24), (1, 40)] {
+        let constants = vec![
+            noisy("w", &[channels, 5, 1, 1]),
+            noisy("b", &[channels]),
+            noisy("d", &[channels, 1, 3, 3]),
+            noisy("e", &[channels]),
+        ];
+        let window = vec![int("group", channels), ints("pads", &[1, 1, 1, 1]), ints("strides", &[stride, stride])];
+        let nodes = vec![
+            node("Conv", &["x", "w", "b"], "wide", vec![]),
+            node("Relu", &["wide"], "between", vec![]),
+            node("Conv", &["between", "d", "e"], "deep", window),
+            node("Relu", &["deep"], "y", vec![]),
+        ];
+        let together = model(nodes, constants);
+        let mut apart = together.clone();
+        // Who wants to see what lies between has each computed by itself.
+        apart.graph.as_mut().unwrap().output.push(value("between", FLOAT, &[]));
+        let run = |model: &Model| {
+            let plan = parse(model).unwrap().plan(3, &[Feed::Rows(vec![5, 13, 11])]).unwrap();
+            plan.run(&[&bits(&noise(3 * 5 * 13 * 11))]).swap_remove(0)
+        };
+
+        assert_close("pair", &floats(&run(&together)), &floats(&run(&apart)), 1e-6, 1e-5);
+    }
+}
+
 fn halves(count: usize) -> Vec<f32> {
     noise(count).into_iter().map(|value| (value * 64.0).round() / 64.0).collect()
 }

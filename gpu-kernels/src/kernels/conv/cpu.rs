@@ -1,6 +1,9 @@
 //! The convolution on the CPU: as a matrix product over columns of the image, a block of output places
 //! at a time, or plane by plane where a group has too few filters for that.
 
+use std::cell::Cell;
+
+use super::planes::Taps;
 use super::{Params, bound, reference};
 use crate::gemm::{self, Matrix};
 use crate::kernels::at;
@@ -13,8 +16,61 @@ const COLUMNS: usize = 1 << 16;
 const PLANES: usize = 16;
 /// Output places that are worth a product of their own.
 const TOGETHER: usize = 64;
-/// Values of the padded planes that one output plane is computed from.
-const PADDED_MAX: usize = 1 << 17;
+
+/// Values between the two convolutions of a pair that are computed at once: they should stay in the
+/// second cache, beside what they are computed from.
+const BETWEEN: usize = 1 << 17;
+
+/// How many channels at a time two convolutions take together, the second reading each channel of the
+/// first by itself; `None` where they are not such a pair.
+pub fn together(first: &Params, second: &Params) -> Option<usize> {
+    let depthwise = [second.channels, second.filters] == [1, 1] && second.groups == first.filters;
+    let fits = [second.n, first.groups] == [first.n, 1] && second.size == first.out;
+    if !depthwise || !fits || !first.is_tiled() || !first.is_pointwise() || Taps::new(second).is_none() {
+        return None;
+    }
+    let channels = at(first.filters);
+    let most = BETWEEN / at(Params::volume(&first.out)).max(1);
+    (8..=most.min(channels)).rev().find(|taken| channels.is_multiple_of(*taken))
+}
+
+/// Two convolutions, `taken` channels at a time, so that what lies between them is never far.
+pub fn run_together(
+    (first, second): (&Params, &Params),
+    taken: usize,
+    [x, weight, bias]: [&[f32]; 3],
+    [own_weight, own_bias]: [&[f32]; 2],
+    out: &mut [f32],
+) {
+    thread_local! {
+        static BLOCK: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    }
+    let Some(taps) = Taps::new(second) else { return };
+    let channels = at(first.filters);
+    let (depth, plane) = (at(first.channels), at(Params::volume(&first.out)));
+    let out_plane = at(Params::volume(&second.out));
+    let out = &mut out[..at(first.n) * channels * out_plane];
+    let part = Params { n: 1, groups: u32::try_from(taken).unwrap_or(0), ..*second };
+    parallel::float_chunks(out, taken * out_plane, |start, out| {
+        let (image, channel) = (start / out_plane / channels, start / out_plane % channels);
+        let image = &x[image * depth * plane..][..depth * plane];
+        let weights = Matrix { data: weight, offset: channel * depth, row: depth, col: 1 };
+        let bias = if first.has_bias == 0 { &[][..] } else { &bias[channel..][..taken] };
+        // Memory that an earlier block has left: fresh memory costs as much as the arithmetic.
+        let mut block = BLOCK.take();
+        block.resize(block.len().max(taken * plane + taps.plane), 0.0);
+        let (between, padded) = block.split_at_mut(taken * plane);
+        let padded = &mut padded[..taps.plane];
+        padded.fill(0.0);
+        by_places(first, image, weights, depth, (bias, &mut *between));
+        let own_weight = &own_weight[channel * taps.offsets.len()..];
+        let own_bias = if second.has_bias == 0 { &[][..] } else { &own_bias[channel..] };
+        for (i, out) in out.chunks_exact_mut(out_plane.max(1)).enumerate() {
+            taps.filter(&part, i, [&*between, own_weight, own_bias], padded, out);
+        }
+        BLOCK.set(block);
+    });
+}
 
 /// The whole convolution; `start` and `units` are ignored.
 pub fn run(p: &Params, [x, weight, bias]: [&[f32]; 3], out: &mut [f32]) {
@@ -42,7 +98,6 @@ pub fn run(p: &Params, [x, weight, bias]: [&[f32]; 3], out: &mut [f32]) {
         let weights = Matrix { data: weight, offset: 0, row: depth, col: 1 };
         return by_images(p, x, weights, depth, (bias, out));
     }
-    let pointwise = p.kernel == [1; 3] && p.stride == [1; 3] && p.pad == [0; 3] && p.size == p.out;
     // Each image and group by itself, so that threads share nothing they write.
     parallel::float_chunks(out, filters * plane, |first, out| {
         let part = first / (filters * plane);
@@ -50,7 +105,7 @@ pub fn run(p: &Params, [x, weight, bias]: [&[f32]; 3], out: &mut [f32]) {
         let group = part % at(p.groups);
         let weights = Matrix { data: weight, offset: group * filters * depth, row: depth, col: 1 };
         let bias = if p.has_bias == 0 { &[][..] } else { &bias[group * filters..][..filters] };
-        if pointwise {
+        if p.is_pointwise() {
             by_places(p, image, weights, depth, (bias, out));
         } else {
             by_columns(p, image, weights, depth, (bias, out));
@@ -61,7 +116,7 @@ pub fn run(p: &Params, [x, weight, bias]: [&[f32]; 3], out: &mut [f32]) {
 /// One image and group whose columns lie in the image as they are.
 fn by_places(p: &Params, image: &[f32], weights: Matrix<'_>, depth: usize, (bias, out): (&[f32], &mut [f32])) {
     let plane = at(Params::volume(&p.out));
-    let filters = at(p.filters);
+    let filters = out.len() / plane.max(1);
     // Wide enough for the product's own blocks, and no more than what is still near when it is finished.
     let wide = (COLUMNS / filters).next_multiple_of(64).clamp(256, plane.max(256));
     for first in (0..plane).step_by(wide) {
@@ -139,132 +194,6 @@ impl Vector for Finish<'_> {
             let bias = self.bias.get(f).copied().unwrap_or(0.0);
             for value in &mut out[..self.taken] {
                 *value = bound(bounds, *value + bias);
-            }
-        }
-    }
-}
-
-/// Most results of a row that are summed at once.
-const LANES: usize = 32;
-
-/// Where the taps of a two-dimensional window lie in the padded planes of a group's channels. In each
-/// row the values that follow each other in an output row lie side by side: a stride of 2 has the even
-/// ones first, then the odd ones.
-struct Taps {
-    /// Offset of each tap, channel by channel.
-    offsets: Vec<usize>,
-    /// Values of one phase of a padded row, of a padded row, of a padded plane.
-    phase: usize,
-    row: usize,
-    plane: usize,
-}
-
-impl Taps {
-    /// `None` where the planes would not stay in the cache.
-    fn new(p: &Params) -> Option<Self> {
-        let [_, kernel_height, kernel_width] = p.kernel.map(at);
-        let [_, stride_y, stride_x] = p.stride.map(at);
-        let [_, dilation_y, dilation_x] = p.dilation.map(at);
-        if [p.size[0], p.out[0], p.kernel[0]] != [1; 3] {
-            return None;
-        }
-        let phase = at(p.out[2]) + (kernel_width - 1) * dilation_x / stride_x + LANES;
-        let row = phase * stride_x;
-        let rows = (at(p.out[1]).max(1) - 1) * stride_y + (kernel_height - 1) * dilation_y + 1;
-        let plane = rows * row;
-        let offsets = (0..at(p.channels)).flat_map(|channel| {
-            (0..kernel_height).flat_map(move |ky| {
-                (0..kernel_width).map(move |kx| {
-                    let shift = kx * dilation_x;
-                    channel * plane + ky * dilation_y * row + shift % stride_x * phase + shift / stride_x
-                })
-            })
-        });
-        (plane * at(p.channels) <= PADDED_MAX).then(|| Self { offsets: offsets.collect(), phase, row, plane })
-    }
-
-    /// One output plane: of image `i / filters`, by filter `i % filters`. `padded` is zero wherever an
-    /// earlier plane has not written.
-    fn filter(&self, p: &Params, i: usize, [x, weight, bias]: [&[f32]; 3], padded: &mut [f32], out: &mut [f32]) {
-        let filters = at(p.groups * p.filters);
-        let (n, f) = (i / filters, i % filters);
-        let part = n * at(p.groups) + f / at(p.filters);
-        let volume = at(p.channels * Params::volume(&p.size));
-        let weights = &weight[f * self.offsets.len()..][..self.offsets.len()];
-        let bias = if p.has_bias == 0 { 0.0 } else { bias[f] };
-        self.pad(p, &x[part * volume..][..volume], padded);
-        let planes = Planes { p, taps: self, padded, weights, bias, out };
-        match p.out[2] {
-            0..=8 => vector::dispatch(Blocks::<8>(planes)),
-            9..=16 => vector::dispatch(Blocks::<16>(planes)),
-            _ => vector::dispatch(Blocks::<LANES>(planes)),
-        }
-    }
-
-    /// The channels' planes with their padding, each row phase by phase.
-    fn pad(&self, p: &Params, image: &[f32], padded: &mut [f32]) {
-        let [_, height, width] = p.size.map(at);
-        let [_, pad_y, pad_x] = p.pad.map(at);
-        let stride = at(p.stride[2]);
-        for (channel, plane) in padded.chunks_exact_mut(self.plane).enumerate() {
-            for (y, row) in plane.chunks_exact_mut(self.row).enumerate().skip(pad_y).take(height) {
-                let source = &image[(channel * height + y - pad_y) * width..][..width];
-                for (phase, row) in row.chunks_exact_mut(self.phase).enumerate() {
-                    // The first of this phase that is not padding.
-                    let skipped = pad_x.saturating_sub(phase).div_ceil(stride);
-                    let first = skipped * stride + phase - pad_x;
-                    let row = &mut row[skipped.min(self.phase)..];
-                    match source.get(first..) {
-                        Some(source) if stride == 1 => {
-                            let taken = source.len().min(row.len());
-                            row[..taken].copy_from_slice(&source[..taken]);
-                        }
-                        Some(source) => {
-                            row.iter_mut().zip(source.iter().step_by(stride)).for_each(|(to, from)| *to = *from);
-                        }
-                        None => {}
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// One output plane from its padded planes.
-struct Planes<'a> {
-    p: &'a Params,
-    taps: &'a Taps,
-    padded: &'a [f32],
-    weights: &'a [f32],
-    bias: f32,
-    out: &'a mut [f32],
-}
-
-/// In blocks of so many results of a row.
-struct Blocks<'a, const N: usize>(Planes<'a>);
-
-impl<const N: usize> Vector for Blocks<'_, N> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Planes { p, taps, padded, weights, bias, out } = self.0;
-        let down = at(p.stride[1]) * taps.row;
-        let bounds = p.bounds();
-        for (y, row) in out.chunks_exact_mut(at(p.out[2]).max(1)).enumerate() {
-            for (block, out) in row.chunks_mut(N).enumerate() {
-                let source = &padded[y * down + block * N..];
-                let mut sums = [bias; N];
-                for (&offset, &weight) in taps.offsets.iter().zip(weights) {
-                    let source = &source[offset..offset + N];
-                    // By value, so that the sums stay in registers.
-                    sums = std::array::from_fn(|i| sums[i] + weight * source[i]);
-                }
-                let sums: [f32; N] = std::array::from_fn(|i| bound(bounds, sums[i]));
-                match out.first_chunk_mut() {
-                    Some(out) => *out = sums,
-                    None => out.copy_from_slice(&sums[..out.len()]),
-                }
             }
         }
     }

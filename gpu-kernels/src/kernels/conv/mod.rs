@@ -6,6 +6,7 @@
 //! multiply-add, order of the sum).
 
 pub mod cpu;
+mod planes;
 pub mod reference;
 
 use super::matmul::{DEPTH, TILE};
@@ -53,6 +54,11 @@ pub struct Conv {
 const TILED: u32 = 8;
 
 impl Params {
+    /// Whether each output value is computed from the values of its own place alone.
+    pub(super) fn is_pointwise(&self) -> bool {
+        self.kernel == [1; 3] && self.stride == [1; 3] && self.pad == [0; 3] && self.size == self.out
+    }
+
     pub(super) fn volume(sizes: &[u32; 3]) -> u32 {
         sizes.iter().product()
     }
