@@ -113,7 +113,7 @@ fn cut(passed: &Passed, contract: Contract, rows: u64, wanted: Option<u32>) -> R
     let row_bytes = u64::from(contract.record_bytes) + u64::from(contract.out_bytes);
     let most = GROUPS_MAX * u64::from(passed.kernel.workgroup_size);
     let wanted = wanted.map(u64::from);
-    let tile_rows = tile_rows(rows, ops, row_bytes, wanted, "tile_records")?.min(wanted.unwrap_or(most));
+    let tile_rows = tile_rows(rows, (ops, row_bytes, u64::MAX), wanted, "tile_records")?.min(wanted.unwrap_or(most));
     if tile_rows > most {
         let message = format!("a tile may hold {most} records of this kernel: 65,535 workgroups");
         return Err(invalid(ErrorCode::InvalidTileRows, "tile_records", message));

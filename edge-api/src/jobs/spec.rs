@@ -138,7 +138,9 @@ fn cut(graph: &Graph, fed: &Inputs, wanted: Option<u32>, most: u64) -> Result<(C
     let row_bytes = bytes(&fed.fields, false).saturating_add(bytes(&outputs, false)).max(1);
     let shared_bytes = bytes(&fed.fields, true);
     let wanted = if signature.mixed_by.is_some() { Some(rows) } else { wanted.map(u64::from) };
-    let tile_rows = tile_rows(rows, row_flops, row_bytes, wanted, "tile_rows")?;
+    // Where rows run one by one their plan should not grow too long.
+    let at_once = u64::try_from(signature.rows_at_once).unwrap_or(u64::MAX);
+    let tile_rows = tile_rows(rows, (row_flops, row_bytes, at_once), wanted, "tile_rows")?;
     let tile_flops = tile_rows.saturating_mul(row_flops);
     let tile_bytes = tile_rows.saturating_mul(row_bytes).saturating_add(shared_bytes);
     if tile_flops > most || tile_bytes > TILE_BYTES_MAX {
@@ -157,11 +159,16 @@ fn cut(graph: &Graph, fed: &Inputs, wanted: Option<u32>, most: u64) -> Result<(C
 }
 
 /// Rows a tile: as many as are wanted, or a moment's work of them.
-pub fn tile_rows(rows: u64, row_flops: u64, row_bytes: u64, wanted: Option<u64>, field: &str) -> Result<u64, ApiError> {
+pub fn tile_rows(
+    rows: u64,
+    (row_flops, row_bytes, at_once): (u64, u64, u64),
+    wanted: Option<u64>,
+    field: &str,
+) -> Result<u64, ApiError> {
     let tile_rows = wanted.unwrap_or_else(|| {
         let by_work = TILE_FLOPS_AIM / row_flops.max(1);
         let by_bytes = TILE_BYTES_AIM / row_bytes.max(1);
-        by_work.min(by_bytes).min(rows.div_ceil(TILES_AIM)).max(rows.div_ceil(TILES_MAX)).max(1)
+        by_work.min(by_bytes).min(at_once).min(rows.div_ceil(TILES_AIM)).max(rows.div_ceil(TILES_MAX)).max(1)
     });
     if tile_rows == 0 || tile_rows > rows || rows.div_ceil(tile_rows) > TILES_MAX {
         let message = format!("a tile may hold {} to {rows} rows of this input", rows.div_ceil(TILES_MAX));

@@ -46,7 +46,7 @@ pub enum ModelError {
     Shape { node: String, reason: &'static str, found: String },
     #[error("node '{node}' would make a tensor of 2^31 values or more; use smaller shapes")]
     TooLarge { node: String },
-    #[error("node '{node}' needs {steps} kernel calls; at most {max} are run at once: use a shorter sequence", max = super::plan::STEPS_MAX)]
+    #[error("node '{node}' needs {steps} kernel calls; at most {max} are run at once: use a shorter sequence, or fewer rows a tile", max = super::plan::STEPS_MAX)]
     TooLong { node: String, steps: usize },
     #[error("node '{node}' turns more often than a plan can hold ({max} nodes unrolled); use a shorter sequence", max = super::body::UNROLLED_MAX)]
     Unrolled { node: String },
@@ -54,6 +54,10 @@ pub enum ModelError {
         "node '{node}' mixes the rows of a batch, so rows cannot be computed apart; keep the batch in the first dimension throughout"
     )]
     MixesRows { node: String },
+    #[error(
+        "the model fixes its batch at {batch}, and does not run with another: export it with a batch of 1, or a free one (dynamic_axes, dynamic_shapes). What failed: {error}"
+    )]
+    FixedBatch { batch: usize, error: Box<ModelError> },
     #[error("the model reads '{input}' of shape {expected} and was given {found}")]
     InputShape { input: String, expected: String, found: String },
 }

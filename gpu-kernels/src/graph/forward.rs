@@ -46,7 +46,9 @@ pub struct Session {
     feeds: Vec<Feed>,
     /// Rows must not be split over runs.
     mixed: bool,
-    /// How many there are.
+    /// Rows that a plan should hold.
+    rows_at_once: usize,
+    /// How many outputs there are.
     outputs: usize,
     prepared: HashMap<usize, Prepared>,
     weights: Weights,
@@ -63,6 +65,7 @@ impl Session {
             graph,
             feeds,
             mixed,
+            rows_at_once: signature.rows_at_once,
             outputs,
             prepared: HashMap::new(),
             weights: Weights::default(),
@@ -121,7 +124,7 @@ impl Session {
     }
 
     fn rows_at_once(&self, gpu: &Gpu, rows: usize) -> Result<usize, RunError> {
-        let mut at_once = rows;
+        let mut at_once = rows.min(self.rows_at_once);
         loop {
             if self.prepared.contains_key(&at_once) {
                 return Ok(at_once);
@@ -143,7 +146,7 @@ impl Session {
         let plan = self.plan(1)?;
         let (flops, bytes) = (plan.flops().max(1), plan.device_bytes().max(1));
         let fit = (cpu.budget.work() / flops).min(RUN_BYTES_MAX / bytes).max(1);
-        let fit = usize::try_from(fit).unwrap_or(rows).min(rows);
+        let fit = usize::try_from(fit).unwrap_or(rows).min(rows).min(self.rows_at_once);
         Ok(1 << fit.ilog2())
     }
 

@@ -19,6 +19,7 @@ mod lower;
 mod memory;
 pub mod onnx;
 mod plan;
+mod repeat;
 mod rewrite;
 mod rows;
 mod script;
@@ -27,7 +28,7 @@ mod tensor;
 mod window;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use prost::Message;
 
@@ -61,6 +62,8 @@ pub struct Graph {
     opset: i64,
     /// Of the constants, those that half floats hold.
     halves: Arc<Halves>,
+    /// Whether rows fed like this run one by one, as was found last.
+    repeated: Mutex<Option<(Vec<Feed>, bool)>>,
 }
 
 #[derive(Debug)]
@@ -124,6 +127,8 @@ pub struct Signature {
     pub outputs: Vec<Field>,
     /// The node that mixes rows, if one does: then all rows are one tile.
     pub mixed_by: Option<String>,
+    /// Rows that one plan should hold; more would make it too long.
+    pub rows_at_once: usize,
 }
 
 /// An output, a row at a time.
@@ -191,7 +196,8 @@ impl Graph {
         if let Some(missing) = outputs.iter().find(|output| !scope.knows(output)) {
             return Err(ModelError::MissingTensor { node: "output".to_owned(), tensor: missing.clone() });
         }
-        let mut graph = Self { nodes, constants, inputs, outputs, opset, halves: Arc::default() };
+        let mut graph =
+            Self { nodes, constants, inputs, outputs, opset, halves: Arc::default(), repeated: Mutex::default() };
         graph.simplify();
         graph.halves = Arc::new(Halves::find(graph.constants.values()));
         Ok(graph)
@@ -202,8 +208,19 @@ impl Graph {
     /// # Errors
     /// Whatever keeps the model from running on such rows, by node.
     pub fn signature(&self, feeds: &[Feed]) -> Result<Signature, ModelError> {
+        if self.is_repeated(feeds) {
+            return self.repeated_signature(feeds);
+        }
+        self.batched_signature(feeds).map_err(|error| match self.fixed_batch(feeds) {
+            Some(batch) if batch > 1 => ModelError::FixedBatch { batch, error: Box::new(error) },
+            _ => error,
+        })
+    }
+
+    /// The same where several rows go at once.
+    fn batched_signature(&self, feeds: &[Feed]) -> Result<Signature, ModelError> {
         // Two batch sizes tell a dimension that follows the batch from one that only equals it.
-        let (two, three) = (self.plan(2, feeds)?, self.plan(3, feeds)?);
+        let (two, three) = (self.plan_at_once(2, feeds)?, self.plan_at_once(3, feeds)?);
         let (rows_two, rows_three) = (rows::of_plan(&two, 2), rows::of_plan(&three, 3));
         let mut mixed = batch_in_constants(&two, &three);
         let mut outputs = Vec::new();
@@ -225,7 +242,7 @@ impl Graph {
             outputs.push(Field { name: name.clone(), dtype: two.values[a].dtype, shape: shape[1..].to_vec() });
         }
         let mixed_by = mixed.and_then(|node| self.nodes.get(node)).map(|node| node.name.clone());
-        Ok(Signature { outputs, mixed_by })
+        Ok(Signature { outputs, mixed_by, rows_at_once: usize::MAX })
     }
 
     fn check_feeds(&self, feeds: &[Feed]) -> Result<(), ModelError> {

@@ -107,6 +107,13 @@ pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
 impl Graph {
     /// Fixes the batch at `batch` rows of what is fed.
     pub fn plan(&self, batch: usize, feeds: &[Feed]) -> Result<Plan, ModelError> {
+        if batch > 1 && self.is_repeated(feeds) {
+            return self.plan_at_once(1, feeds)?.repeated(batch);
+        }
+        self.plan_at_once(batch, feeds)
+    }
+
+    pub(super) fn plan_at_once(&self, batch: usize, feeds: &[Feed]) -> Result<Plan, ModelError> {
         self.check_feeds(feeds)?;
         let mut builder = Builder {
             graph: self,

@@ -13,6 +13,8 @@ use crate::gpu::Gpu;
 const RUN_BYTES_MAX: u64 = 256 << 20;
 /// Tiles that go at once at most: more of them only make the next pace later.
 const TILES_AT_ONCE: u64 = 64;
+/// Steps that go at once: no more than the planner gives.
+const STEPS_MAX: u64 = 20_000;
 
 /// A model that was planned elsewhere.
 #[derive(Default)]
@@ -20,8 +22,8 @@ pub struct ScriptSession {
     prepared: HashMap<u64, Prepared>,
     weights: Weights,
     constants: HashMap<[u8; 32], Arc<[u32]>>,
-    /// What one tile takes, in bytes, and its largest buffer.
-    unit: Option<[u64; 2]>,
+    /// What one tile takes, in bytes, its largest buffer and its steps.
+    unit: Option<[u64; 3]>,
 }
 
 /// What has to be fetched before rows can run.
@@ -46,9 +48,16 @@ pub fn batches(rows: u64, unit: u64, most: u64) -> Vec<u64> {
     batches
 }
 
-/// Tiles that may go at once, where one takes so many bytes and has such a largest buffer.
-pub fn tiles_at_once([bytes, buffer_bytes]: [u64; 2], buffer_bytes_max: u64) -> u64 {
-    (RUN_BYTES_MAX / bytes.max(1)).min(buffer_bytes_max / buffer_bytes.max(1)).clamp(1, TILES_AT_ONCE)
+/// Tiles that may go at once, where one takes so many bytes, has such a largest buffer and so many steps: a
+/// model whose rows run one by one has as many more as there are tiles.
+pub fn tiles_at_once([bytes, buffer_bytes, steps]: [u64; 3], buffer_bytes_max: u64) -> u64 {
+    let by_bytes = (RUN_BYTES_MAX / bytes.max(1)).min(buffer_bytes_max / buffer_bytes.max(1));
+    by_bytes.min(STEPS_MAX / steps.max(1)).clamp(1, TILES_AT_ONCE)
+}
+
+/// What one tile takes.
+pub fn unit_of(package: &Package) -> [u64; 3] {
+    [package.bytes, package.buffer_bytes, u64::try_from(package.script.steps.len()).unwrap_or(u64::MAX)]
 }
 
 impl ScriptSession {
@@ -74,6 +83,7 @@ impl ScriptSession {
         stored: Vec<([u8; 32], Arc<[u32]>)>,
     ) -> Result<Result<(), Dangling>, ScriptError> {
         self.constants.extend(stored);
+        let unit = unit_of(&package);
         let mut constants = Vec::with_capacity(package.constants.len());
         for packed in package.constants {
             constants.push(match packed {
@@ -91,7 +101,7 @@ impl ScriptSession {
         let prepared = Prepared::new(gpu, package.script, &constants, &mut self.weights);
         gpu.close(scopes).await?;
         self.prepared.insert(rows, prepared?);
-        self.unit.get_or_insert([package.bytes, package.buffer_bytes]);
+        self.unit.get_or_insert(unit);
         Ok(Ok(()))
     }
 

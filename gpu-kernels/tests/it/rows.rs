@@ -5,8 +5,10 @@ use std::ops::ControlFlow;
 use gpu_kernels::budget::{self, Budget};
 use gpu_kernels::device::{Cpu, Device};
 use gpu_kernels::graph::forward::{RunError, Session};
-use gpu_kernels::graph::{Feed, Graph};
+use gpu_kernels::graph::onnx::FLOAT;
+use gpu_kernels::graph::{Feed, Graph, ModelError};
 
+use crate::build::{floats as stored, int, longs, model, node, noise, parse, value};
 use crate::{assert_close, floats, gpu, no_pause};
 
 fn digits() -> (Graph, Vec<u32>) {
@@ -36,6 +38,56 @@ fn a_row_computed_alone_is_the_row_of_a_batch() {
     let apart: Vec<u32> = input[..50 * 64].chunks(64).flat_map(|row| alone.run(&[row]).remove(0)).collect();
 
     assert_close("digits", &floats(&together), &floats(&apart), 1e-7, 1e-6);
+}
+
+/// A model that was exported with one row: its reshapes hold that one.
+fn exported_with(batch: i64) -> Graph {
+    let nodes = vec![
+        node("Reshape", &["x", "flat"], "f", vec![]),
+        node("MatMul", &["f", "w"], "h", vec![]),
+        node("Reshape", &["h", "back"], "b", vec![]),
+        node("ReduceSum", &["b", "axes"], "y", vec![int("keepdims", 0)]),
+    ];
+    let constants = vec![
+        longs("flat", &[4 * batch, 3]),
+        stored("w", &[3, 3], noise(9)),
+        longs("back", &[batch, 4, 3]),
+        longs("axes", &[2]),
+    ];
+    let mut model = model(nodes, constants);
+    model.graph.as_mut().unwrap().input = vec![value("x", FLOAT, &[Some(batch), Some(4), Some(3)])];
+    parse(&model).unwrap()
+}
+
+#[test]
+fn a_model_exported_with_one_row_runs_any_number_row_by_row() {
+    let (graph, feeds) = (exported_with(1), vec![Feed::Rows(vec![4, 3])]);
+    let signature = graph.signature(&feeds).unwrap();
+    assert_eq!((signature.mixed_by, &signature.outputs[0].shape), (None, &vec![4]));
+    let input: Vec<u32> = noise(5 * 12).iter().map(|value| value.to_bits()).collect();
+    let alone = graph.plan(1, &feeds).unwrap();
+    let apart: Vec<u32> = input.chunks(12).flat_map(|row| alone.run(&[row]).remove(0)).collect();
+
+    let plan = graph.plan(5, &feeds).unwrap();
+    assert_eq!(plan.run(&[&input]), [apart.clone()]);
+    assert!(plan.device_bytes() < 5 * alone.device_bytes(), "rows should use the same memory one after another");
+    let too_many = graph.plan(1_000_000, &feeds).expect_err("no plan holds so many");
+    assert!(matches!(too_many, ModelError::TooLong { .. }), "{too_many}");
+
+    let mut devices = vec![Device::Cpu(Cpu::open(std::time::Duration::from_secs(1), None))];
+    devices.extend(gpu());
+    for mut device in devices {
+        let mut session = Session::new(exported_with(1), feeds.clone()).unwrap();
+        let found = pollster::block_on(session.run(&mut device, 5, &[&input], no_pause)).unwrap().remove(0);
+        assert_close("row by row", &floats(&found), &floats(&apart), 1e-6, 1e-5);
+    }
+}
+
+#[test]
+fn a_model_exported_with_several_rows_is_refused_with_what_to_do() {
+    let error = exported_with(2).signature(&[Feed::Rows(vec![4, 3])]).expect_err("it takes two rows");
+    let text = error.to_string();
+    assert!(text.contains("fixes its batch at 2") && text.contains("a batch of 1, or a free one"), "{text}");
 }
 
 #[test]

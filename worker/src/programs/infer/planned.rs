@@ -9,7 +9,7 @@ use gpu_kernels::device::Device;
 use gpu_kernels::error::GpuError;
 use gpu_kernels::records::{interleave, split};
 use gpu_kernels::script::run::ScriptError;
-use gpu_kernels::script::session::{Missing, ScriptSession, batches, tiles_at_once};
+use gpu_kernels::script::session::{Missing, ScriptSession, batches, tiles_at_once, unit_of};
 use gpu_kernels::script::{Package, Packed};
 use wire::Task;
 
@@ -68,7 +68,7 @@ pub async fn fetch(http: &impl Transfer, wanted: Wanted, path: &impl Fn(&str) ->
         missing.known.extend(plan.2.iter().map(|(hash, _)| *hash));
         if plans.is_empty() && batch == tile_rows.min(rows) {
             // Only now is it known how many tiles fit at once.
-            let most = tiles_at_once([plan.1.bytes, plan.1.buffer_bytes], buffer_bytes_max);
+            let most = tiles_at_once(unit_of(&plan.1), buffer_bytes_max);
             missing.batches.extend(batches(rows, tile_rows, most).into_iter().filter(|other| *other != batch));
         }
         plans.push(plan);
