@@ -37,7 +37,7 @@ fn model() -> Vec<u8> {
             .collect(),
     };
     let opset_import = vec![OperatorSet { domain: String::new(), version: 17 }];
-    Model { graph: Some(graph), opset_import }.encode_to_vec()
+    Model { graph: Some(graph), opset_import, ..Default::default() }.encode_to_vec()
 }
 
 fn npy(descr: &str, shape: &str, values: &[u8]) -> Vec<u8> {

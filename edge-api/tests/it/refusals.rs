@@ -24,7 +24,7 @@ pub(crate) fn model(nodes: Vec<Node>, inputs: &[&str], initializer: Vec<Tensor>)
         output: vec![named("y")],
     };
     let opset_import = vec![OperatorSet { domain: String::new(), version: 17 }];
-    Model { graph: Some(graph), opset_import }.encode_to_vec()
+    Model { graph: Some(graph), opset_import, ..Default::default() }.encode_to_vec()
 }
 
 pub(crate) fn node(op: &str, inputs: &[&str]) -> Node {

@@ -543,6 +543,14 @@ impl<'a> Builder<'a> {
         may
     }
 
+    /// What a buffer holds that is known before the run.
+    pub(super) fn stored(&self, root: ValueId) -> Option<&[u32]> {
+        match &self.values[root].source {
+            Source::Constant(words) => Some(words),
+            Source::Input(_) | Source::Computed | Source::View { .. } => None,
+        }
+    }
+
     /// The values of a tensor that is known before the run, in order.
     pub(super) fn known(&self, id: ValueId) -> Option<Vec<u32>> {
         let (root, offset, strides) = self.place(id);

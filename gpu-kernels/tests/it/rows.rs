@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use gpu_kernels::budget::{self, Budget};
 use gpu_kernels::device::{Cpu, Device};
 use gpu_kernels::graph::forward::{RunError, Session};
-use gpu_kernels::graph::onnx::FLOAT;
+use gpu_kernels::graph::onnx::{self, FLOAT};
 use gpu_kernels::graph::{Feed, Graph, ModelError};
 
 use crate::build::{floats as stored, int, longs, model, node, noise, parse, value};
@@ -69,7 +69,7 @@ fn a_model_exported_with_one_row_runs_any_number_row_by_row() {
     let apart: Vec<u32> = input.chunks(12).flat_map(|row| alone.run(&[row]).remove(0)).collect();
 
     let plan = graph.plan(5, &feeds).unwrap();
-    assert_eq!(plan.run(&[&input]), [apart.clone()]);
+    assert_eq!(plan.run(&[&input])[0], apart);
     assert!(plan.device_bytes() < 5 * alone.device_bytes(), "rows should use the same memory one after another");
     let too_many = graph.plan(1_000_000, &feeds).expect_err("no plan holds so many");
     assert!(matches!(too_many, ModelError::TooLong { .. }), "{too_many}");
@@ -88,6 +88,53 @@ fn a_model_exported_with_several_rows_is_refused_with_what_to_do() {
     let error = exported_with(2).signature(&[Feed::Rows(vec![4, 3])]).expect_err("it takes two rows");
     let text = error.to_string();
     assert!(text.contains("fixes its batch at 2") && text.contains("a batch of 1, or a free one"), "{text}");
+}
+
+/// `y[row, i] = x[row or another, last − i]`, by indices that are counted out of the shape, as masks are.
+fn indexed(rows_from: &str) -> Graph {
+    let counted = |output: &str, by: [&str; 3], axis: &str| {
+        let (range, beside) = (format!("{output}_range"), format!("{output}_beside"));
+        vec![
+            node("Range", &by, &range, vec![]),
+            node("Unsqueeze", &[&range, axis], &beside, vec![]),
+            node("Expand", &[&beside, "shape"], &format!("{output}_wide"), vec![]),
+            node("Unsqueeze", &[&format!("{output}_wide"), "last"], output, vec![]),
+        ]
+    };
+    let mut nodes = vec![
+        node("Shape", &["x"], "shape", vec![]),
+        node("Gather", &["shape", "zero"], "rows", vec![]),
+        node("Sub", &["rows", "one"], "end", vec![]),
+    ];
+    let by = if rows_from == "own" { ["zero", "rows", "one"] } else { ["end", "minus", "minus"] };
+    nodes.extend(counted("a", by, "first_axis"));
+    nodes.extend(counted("b", ["three", "minus", "minus"], "zero_axis"));
+    nodes.push(node("Concat", &["a", "b"], "at", vec![int("axis", -1)]));
+    nodes.push(node("GatherND", &["x", "at"], "y", vec![]));
+    let one = |name: &str, value: i64| onnx::Tensor { dims: vec![], ..longs(name, &[value]) };
+    let constants = vec![
+        one("zero", 0),
+        one("one", 1),
+        one("three", 3),
+        one("minus", -1),
+        longs("first_axis", &[1]),
+        longs("zero_axis", &[0]),
+        longs("last", &[-1]),
+    ];
+    parse(&model(nodes, constants)).unwrap()
+}
+
+#[test]
+fn indices_that_count_the_rows_keep_them_apart() {
+    let feeds = [Feed::Rows(vec![4])];
+    let own = indexed("own");
+    assert_eq!(own.signature(&feeds).unwrap().mixed_by, None);
+    let input: Vec<u32> = noise(12).iter().map(|value| value.to_bits()).collect();
+    let turned: Vec<u32> = input.chunks(4).flat_map(|row| row.iter().rev().copied()).collect();
+    assert_eq!(own.plan(3, &feeds).unwrap().run(&[&input]), [turned]);
+
+    // The same from the last row on is another row's.
+    assert!(indexed("other").signature(&feeds).is_ok_and(|signature| signature.mixed_by.is_some()));
 }
 
 #[test]

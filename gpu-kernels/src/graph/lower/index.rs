@@ -55,14 +55,19 @@ fn read(
     chosen: &Chosen,
     dtype: DType,
 ) -> Result<ValueId, ModelError> {
-    let out = at.b.computed(dtype, shape.to_vec())?;
     if shape.contains(&0) {
+        let out = at.b.computed(dtype, shape.to_vec())?;
         at.b.emit(Vec::new(), out);
         return Ok(out);
     }
     if chosen.sizes.contains(&0) {
         return Err(at.wrong("there is nothing to choose from along an empty axis", show(shape)));
     }
+    if let Some((first, steps)) = even_steps(at, shape, (indices, &index_walk, index_stride), chosen) {
+        let walk = data_walk.1.iter().zip(steps).map(|(own, step)| own + step).collect();
+        return at.b.view(dtype, shape.to_vec(), (data, data_walk.0 + first, walk));
+    }
+    let out = at.b.computed(dtype, shape.to_vec())?;
     let (merged, walks) = map::merge(shape, &[data_walk, index_walk]);
     let params = || {
         Some(gather::Params {
@@ -86,6 +91,55 @@ fn read(
     let step = at.b.step(Call::Gather(Box::new(params)), vec![data, indices], out);
     at.b.emit(vec![step], out);
     Ok(out)
+}
+
+/// Indices that are walked to see whether they are even.
+const EVEN_MAX: usize = 1 << 22;
+
+/// Offset and strides of what known indices choose, where it lies evenly: masks are often built by indices
+/// that count the axes, rows among them, and a view keeps rows apart where a gather would seem to mix them.
+fn even_steps(
+    at: &At<'_, '_>,
+    shape: &[usize],
+    (indices, walk, stride): (ValueId, &Walk, i64),
+    chosen: &Chosen,
+) -> Option<(i64, Vec<i64>)> {
+    let words = at.b.stored(indices)?;
+    let place_of = |place: i64| -> Option<i64> {
+        let mut sum = 0;
+        for (d, (&size, &step)) in chosen.sizes.iter().zip(&chosen.steps).enumerate() {
+            let word = words.get(usize::try_from(place + long(d) * stride).ok()?)?;
+            let index = i64::from(word.cast_signed());
+            let index = if index < 0 { index + long(size) } else { index };
+            if !(0..long(size)).contains(&index) {
+                return None;
+            }
+            sum += index * step;
+        }
+        Some(sum)
+    };
+    let first = place_of(walk.0)?;
+    // Only these axes choose anything.
+    let axes: Vec<usize> = (0..shape.len()).filter(|&axis| shape[axis] > 1 && walk.1[axis] != 0).collect();
+    let mut steps = vec![0; shape.len()];
+    for &axis in &axes {
+        steps[axis] = place_of(walk.0 + walk.1[axis])? - first;
+    }
+    let count = axes.iter().try_fold(1usize, |count, &axis| count.checked_mul(shape[axis]))?;
+    if count > EVEN_MAX {
+        return None;
+    }
+    let even = (0..count).all(|mut i| {
+        let (mut place, mut expected) = (walk.0, first);
+        for &axis in axes.iter().rev() {
+            let along = long(i % shape[axis]);
+            place += along * walk.1[axis];
+            expected += along * steps[axis];
+            i /= shape[axis];
+        }
+        place_of(place) == Some(expected)
+    });
+    even.then_some((first, steps))
 }
 
 /// `data` with one axis replaced by the indices' axes.
