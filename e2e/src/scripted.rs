@@ -53,6 +53,7 @@ impl Scripted {
             buffer_bytes_max: 128 << 20,
             runs_kernels: true,
             checker: false,
+            only_job: None,
             key: None,
             code: None,
         }

@@ -62,6 +62,9 @@ mod agent {
         /// (`edge-api --checker ID`).
         #[arg(long, conflicts_with_all = ["key", "code"])]
         checker: bool,
+        /// Work for this job of your account alone.
+        #[arg(long, value_name = "JOB", conflicts_with = "checker")]
+        only_job: Option<wire::JobId>,
         /// Where the device's own key is kept; made on first use.
         #[arg(long, env = "TESSERA_DEVICE_KEY_FILE")]
         device_key_file: Option<PathBuf>,
@@ -107,7 +110,12 @@ mod agent {
             let engine = Arc::new(Engine::new(device, identity));
             let options = Options {
                 url: arguments.url,
-                account: Credentials { key: arguments.key, code: arguments.code, checker: arguments.checker },
+                account: Credentials {
+                    key: arguments.key,
+                    code: arguments.code,
+                    checker: arguments.checker,
+                    only_job: arguments.only_job,
+                },
                 duty_percent: arguments.duty,
             };
             let stop = async {

@@ -44,6 +44,33 @@ async fn a_customer_submits_the_digits_job_watches_it_fill_in_and_downloads_the_
 }
 
 #[tokio::test]
+async fn a_customer_begins_on_their_own_device_at_once_and_it_works_for_that_job_alone() {
+    let stack = Stack::start().await;
+    let (stranger, _) = stack.customer().await.unwrap();
+    let before = stack.submit_digits(&stranger, 1, None).await.unwrap();
+    let (client, key) = stack.customer().await.unwrap();
+    let browser = Browser::start(Gpu::Swiftshader).await;
+    browser.open(&stack.url()).await;
+    browser.sign_in(&stack.url(), &stack.session(&key).await.unwrap()).await;
+    browser.open(&format!("{}/jobs/new", stack.url())).await;
+    browser.choose("#model", &digits::file("digits.onnx")).await;
+    browser.choose("#input", &digits::file("digits.npy")).await;
+    browser.text_where("[data-testid=quote]", Duration::from_secs(20), |quote| quote.contains("1,797")).await;
+
+    browser.find("#begin-here").await.click().await.unwrap();
+    browser.press("Submit").await;
+    browser.text_where("[data-testid=state]", Duration::from_secs(60), |state| state == "Done").await;
+
+    let own = client.jobs(None).await.unwrap().jobs.remove(0);
+    assert_eq!((own.devices, own.verified_tiles), (1, own.tiles));
+    let stranger = stranger.job(before.id).await.unwrap();
+    assert_eq!((stranger.devices, stranger.verified_tiles), (0, 0), "the device was not lent to others");
+    stack.check_settled_once(&own).await;
+    stack.check_ledger().await;
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn a_machine_without_a_gpu_lends_its_cpu_and_its_receipts_say_so() {
     let mut stack = Stack::start().await;
     stack.start_worker("worker", &["--backend", "cpu"]);

@@ -50,6 +50,8 @@ pub struct Device {
     pub buffer_bytes_max: u64,
     /// It runs customers' kernels.
     pub runs_kernels: bool,
+    /// It works for this job of its own account, and for nothing else.
+    pub only_job: Option<JobId>,
     pub standing: Standing,
     pub suspended_until: Micros,
     /// It asked for so many leases more.
@@ -70,6 +72,7 @@ impl Device {
             verified,
             buffer_bytes_max,
             runs_kernels: false,
+            only_job: None,
             standing: Standing::default(),
             suspended_until: 0,
             wants: 0,
@@ -98,11 +101,14 @@ impl Device {
         if job.needs_kernels { self.kernel_rate } else { self.rate }
     }
 
-    fn fits(&self, job: &Job) -> bool {
+    /// Whether it may do the job, which has no `id` as long as it is not submitted.
+    fn fits(&self, id: Option<JobId>, job: &Job) -> bool {
+        let is_own = self.account == job.account;
         let allowed = match job.privacy {
+            _ if self.only_job.is_some() => is_own && self.only_job == id,
             Privacy::Open => true,
             Privacy::Known => self.verified,
-            Privacy::Own => self.account == job.account,
+            Privacy::Own => is_own,
         };
         allowed && self.buffer_bytes_max >= job.device_bytes && (self.runs_kernels || !job.needs_kernels)
     }
@@ -208,7 +214,10 @@ impl Core {
     /// for no lease more with it.
     pub fn take_peer(&mut self, job: &Job, not: &BTreeSet<AccountId>, now: Micros) -> Option<(DeviceId, AccountId)> {
         let (id, device) = self.devices.iter_mut().find(|(_, device)| {
-            device.wants > 0 && device.suspended_until <= now && device.fits(job) && !not.contains(&device.account)
+            device.wants > 0
+                && device.suspended_until <= now
+                && device.fits(None, job)
+                && !not.contains(&device.account)
         })?;
         device.wants -= 1;
         Some((*id, device.account))
@@ -355,7 +364,7 @@ impl Core {
     }
 
     pub fn census(&self, job: &Job) -> Census {
-        let fitting: Vec<&Device> = self.devices.values().filter(|device| device.fits(job)).collect();
+        let fitting: Vec<&Device> = self.devices.values().filter(|device| device.fits(None, job)).collect();
         Census {
             fitting: crate::db::uncount(crate::db::count(fitting.len())),
             connected: crate::db::uncount(crate::db::count(self.devices.len())),
@@ -418,7 +427,6 @@ impl Core {
     }
 
     /// Lends free tiles to devices that asked, job by job in turn, until nothing fits.
-    /// Lends free tiles to the devices that wait for some.
     pub fn assign(&mut self, link: &mut impl Link, now: Micros) {
         let waiting: Vec<DeviceId> = self
             .devices
@@ -443,7 +451,7 @@ impl Core {
         for turn in 0..self.turns.len() {
             let job_id = self.turns[turn];
             let job = &self.jobs[&job_id];
-            if !device.fits(job) {
+            if !device.fits(Some(job_id), job) {
                 continue;
             }
             let size = self.lease_tiles(device, job_id, job);
@@ -512,7 +520,7 @@ impl Core {
             .filter(|slice| slice.job == job_id)
             .map(|slice| slice.tiles - slice.taken.count_ones())
             .sum();
-        let fitting = self.devices.values().filter(|device| device.fits(job)).count();
+        let fitting = self.devices.values().filter(|device| device.fits(Some(job_id), job)).count();
         let by_share = free.div_ceil(2 * crate::db::uncount(crate::db::count(fitting)).max(1));
         by_rate.min(by_standing).min(by_bytes).min(by_share).max(1)
     }

@@ -230,3 +230,25 @@ fn a_settlement_is_stale_once_the_slice_is_lost() {
 
     assert_eq!(world.core.settlement(lease.id), None);
 }
+
+#[test]
+fn a_device_of_one_job_does_nothing_else_and_no_strangers_job() {
+    let mut world = World::new(100, 1_000_000);
+    let own = Job { account: account(1), privacy: Privacy::Own, ..open_job() };
+    world.claim(2, 100, own.clone());
+    let only = |job| {
+        let mut device = Device::new(account(1), DeviceClass::Tab, false, 1 << 20);
+        device.only_job = Some(job);
+        device
+    };
+
+    world.core.on_device_joined(ADA, only(job_id(2)));
+    world.core.on_device_joined(BOB, only(job_id(1)));
+
+    let leases: Vec<_> = (0..3).filter_map(|_| world.ready(ADA)).collect();
+    assert!(!leases.is_empty() && leases.iter().all(|lease| lease.job == job_id(2)), "{leases:?}");
+    assert_eq!(world.ready(BOB), None, "the job is another account's");
+    // Neither counts for an order to come, nor is asked for its word on what others computed.
+    assert_eq!(world.core.census(&own).fitting, 0);
+    assert_eq!(world.core.take_peer(&own, &BTreeSet::new(), world.now), None);
+}

@@ -168,6 +168,7 @@ async fn admit(app: &App, hello: &Hello, number: u64) -> anyhow::Result<Result<m
     device.suspended_until = record.suspended_until;
     device.remember_speed(record.flops_per_sec);
     device.runs_kernels = hello.runs_kernels;
+    device.only_job = hello.only_job;
     let mut state = app.scheduler.lock();
     // An older socket of the same device ends: its leases go to others.
     state.drive(|core, link| core.on_device_left(link, now, hello.device));

@@ -31,6 +31,7 @@ fn hello(device: u8) -> Hello {
         buffer_bytes_max: 1 << 30,
         runs_kernels: true,
         checker: false,
+        only_job: None,
         key: None,
         code: None,
     }

@@ -33,6 +33,9 @@ pub struct Hello {
     /// It would recompute what others did, unpaid, and is one of those that the server trusts to.
     #[serde(default)]
     pub checker: bool,
+    /// It works for this job of its own account, and for nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only_job: Option<JobId>,
     /// An account's key, to earn for that account and run its `own` jobs; else the device is a guest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,

@@ -10,13 +10,16 @@ use crate::{DType, DeviceId, ErrorCode, JobId, LeaseId};
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToWorker {
     /// `url` is the edge's origin; `software`, that a GPU which the processor plays will do.
-    /// `code` links the device to the account that the page is signed in to.
+    /// `code` links the device to the account that the page is signed in to; `only_job`, a job of that
+    /// account, is all that it works for.
     Start {
         url: String,
         software: bool,
         duty_percent: u8,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        only_job: Option<JobId>,
     },
     Stop,
     /// Measure this device for so long; no job is needed. Nothing else runs meanwhile.

@@ -9,6 +9,7 @@ mod conformance;
 mod control;
 mod external;
 mod gate;
+mod generated;
 mod refusals;
 mod rows;
 mod shaders;

@@ -4,6 +4,7 @@ use wire::{Job, JobDetail, JobEvent, JobFault, JobProgress, JobState, Micros, Pr
 
 use super::account::Doors;
 use super::dialog::Confirm;
+use super::here::HereCard;
 use super::toast::toast;
 use super::watch::{Connection, watch};
 use super::worker::origin;
@@ -39,13 +40,15 @@ pub fn LiveJobIsland(
     let t = text();
     let idle =
         move || progress.with(|progress| progress.job.state == JobState::Running && progress.devices_at_work == 0);
+    let is_running = Memo::new(move |_| job.with(|job| job.state == JobState::Running));
+    let is_kernel = job.with_untracked(|job| matches!(job.program, Program::Map { .. }));
     let name = job
         .with_untracked(|job| if job.name.is_empty() { format!("{} {}", t.job, short(&id)) } else { job.name.clone() });
     view! {
         <h1>{name} " " {move || view! { <JobBadge state=job.with(|job| job.state)/> }}</h1>
         <p class="mono soft">{id.to_string()}</p>
         <ConnectionNotice connection/>
-        <Show when=idle><p class="notice">{t.waiting_for_devices} " " <a href=href(Page::Lend)>{t.lend}</a></p></Show>
+        <Show when=idle><p class="notice">{t.waiting_for_devices}</p></Show>
         {move || job.with(|job| job.fault).map(|fault| view! { <FaultNotice fault/> })}
         <section class="card">
             <Mosaic cells=Signal::derive(move || progress.with(|progress| progress.mosaic.clone()))/>
@@ -53,6 +56,7 @@ pub fn LiveJobIsland(
             <JobFacts progress detail/>
         </section>
         <Actions job progress/>
+        <Show when=move || is_running.get()><HereCard id is_kernel/></Show>
         <section class="card">
             <h2>{t.throughput}</h2>
             <Bars label=t.tiles_per_step steps=Signal::derive(move || steps(job, detail)) show=|value| format!("{} {}", format::count(whole(value)), text().tiles)/>

@@ -3,6 +3,7 @@
 mod account;
 mod calculator;
 mod dialog;
+mod here;
 mod job_table;
 mod lend;
 mod live_job;
@@ -10,6 +11,7 @@ mod live_overview;
 mod new_job;
 mod rerun;
 mod schedule;
+mod tab;
 mod toast;
 mod watch;
 mod worker;

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use wire::lend::PauseReason;
 
+use super::worker::Try;
+
 /// What computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -17,6 +19,15 @@ pub enum Lent {
 }
 
 impl Lent {
+    /// What is started: on the processor, and whether a GPU that the processor plays will do.
+    pub fn tries(self) -> &'static [Try] {
+        match self {
+            Self::Gpu => &[(false, false)],
+            Self::Cpu => &[(true, false)],
+            Self::Software => &[(false, true)],
+        }
+    }
+
     pub const ALL: [Self; 3] = [Self::Gpu, Self::Cpu, Self::Software];
 
     /// As the choice's value.

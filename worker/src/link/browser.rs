@@ -80,8 +80,8 @@ fn push(sender: &RefCell<mpsc::Sender<Event>>, event: Event) {
 async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
     let (order, software) = loop {
         match events.next().await {
-            Some(Event::Page(ToWorker::Start { url, software, duty_percent, code })) => {
-                break (Order::Lend { url, duty_percent, code }, software);
+            Some(Event::Page(ToWorker::Start { url, software, duty_percent, code, only_job })) => {
+                break (Order::Lend { url, duty_percent, code, only_job }, software);
             }
             Some(Event::Page(ToWorker::Benchmark { software, secs })) => break (Order::Benchmark { secs }, software),
             Some(Event::Page(ToWorker::Recompute { url, software, job })) => {
@@ -104,13 +104,15 @@ async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
         return fail(FailureCode::SoftwareAdapter, device.info().name.clone());
     }
     let engine = Engine::new(device, identity);
-    let (url, duty_percent, code) = match order {
-        Order::Lend { url, duty_percent, code } => (url, duty_percent, code),
+    let (url, duty_percent, account) = match order {
+        Order::Lend { url, duty_percent, code, only_job } => {
+            (url, duty_percent, Credentials { code, only_job, ..Credentials::default() })
+        }
         Order::Benchmark { secs } => return benchmark(&engine, secs).await,
         Order::Recompute { url, job } => return recompute(&engine, url, job).await,
         Order::Try { url, grant } => return try_tile(&engine, url, &grant).await,
     };
-    let mut session = Session::new(Rc::new(engine), sender, url, duty_percent, code);
+    let mut session = Session::new(Rc::new(engine), sender, url, duty_percent, account);
     session.connect();
     session.report();
     while let Some(event) = events.next().await {
@@ -124,7 +126,7 @@ async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
 
 /// What the page wants of this worker: one thing in its life.
 enum Order {
-    Lend { url: String, duty_percent: u8, code: Option<String> },
+    Lend { url: String, duty_percent: u8, code: Option<String>, only_job: Option<JobId> },
     Benchmark { secs: u8 },
     Recompute { url: String, job: JobId },
     Try { url: String, grant: String },
@@ -195,8 +197,8 @@ struct Session {
     /// Number of the latest socket; events of older ones are stale.
     number: u32,
     attempt: u32,
-    /// A device code not yet used up.
-    code: Option<String>,
+    /// With a device code as long as that is not used up.
+    account: Credentials,
     program: Option<String>,
     duty_cycle: DutyCycle,
     gflops: f64,
@@ -226,7 +228,7 @@ impl Session {
         sender: mpsc::Sender<Event>,
         url: String,
         duty_percent: u8,
-        code: Option<String>,
+        account: Credentials,
     ) -> Self {
         Self {
             engine,
@@ -239,7 +241,7 @@ impl Session {
             socket: None,
             number: 0,
             attempt: 0,
-            code,
+            account,
             program: None,
             duty_cycle: DutyCycle::default(),
             gflops: 0.0,
@@ -323,19 +325,18 @@ impl Session {
             .map_err(|error| (FailureCode::Refused(ErrorCode::MalformedFrame), error.to_string()))?;
         match &frame {
             ToDevice::Challenge { nonce, .. } => {
-                let account = Credentials { key: None, code: self.code.clone(), checker: false };
-                self.out.frames.push(hello(&self.engine, *nonce, DeviceClass::Tab, account));
+                self.out.frames.push(hello(&self.engine, *nonce, DeviceClass::Tab, self.account.clone()));
             }
             ToDevice::Close { code: ErrorCode::Internal | ErrorCode::RateLimited, .. } => self.reconnect(),
             // It was used up by a connection that broke off: the device is linked by now, or a guest.
             ToDevice::Close { code: ErrorCode::UnknownCode, .. } => {
-                self.code = None;
+                self.account.code = None;
                 self.reconnect();
             }
             ToDevice::Close { code, message } => return Err((FailureCode::Refused(*code), message.clone())),
             ToDevice::Welcome(_) => {
                 self.attempt = 0;
-                self.code = None;
+                self.account.code = None;
             }
             ToDevice::Lease(_)
             | ToDevice::Revoke { .. }

@@ -8,7 +8,7 @@ pub mod native;
 use std::time::Duration;
 
 use wire::device::{DeviceClass, PROTOCOL};
-use wire::{FromDevice, Hello, LeaseGrant, Nonce};
+use wire::{FromDevice, Hello, JobId, LeaseGrant, Nonce};
 
 use crate::core::Link;
 use crate::run::Engine;
@@ -83,6 +83,8 @@ pub struct Credentials {
     pub code: Option<String>,
     /// It earns for nobody: it recomputes for the operator.
     pub checker: bool,
+    /// A job of the account, where the device works for nothing else.
+    pub only_job: Option<JobId>,
 }
 
 /// What a device says first.
@@ -99,6 +101,7 @@ pub fn hello(engine: &Engine, nonce: Nonce, class: DeviceClass, account: Credent
         buffer_bytes_max: info.buffer_bytes_max,
         runs_kernels: info.kernels.is_some(),
         checker: account.checker,
+        only_job: account.only_job,
         key: account.key,
         code: account.code,
     }))

@@ -3,50 +3,22 @@
 mod frames;
 mod log;
 mod native;
-mod tab;
 mod wishes;
 
 use leptos::prelude::*;
 use wire::Account;
-use wire::lend::{FailureCode, Phase, Status};
+use wire::lend::{FailureCode, Status};
 
 use self::frames::Frames;
 use self::log::DeviceLog;
 use self::native::NativeCard;
-use self::tab::Tab;
 use self::wishes::WishesForm;
 use super::schedule::{Lent, Wishes};
+use super::tab::{For, Lending, Tab};
 use super::worker::{has_webgpu, origin};
 use crate::components::Fact;
 use crate::format;
 use crate::text::text;
-
-/// What the page knows of its Web Worker.
-#[derive(Clone, Debug, PartialEq, Default)]
-enum Lending {
-    #[default]
-    Idle,
-    Starting,
-    Working(Status),
-    Failed(FailureCode, String),
-}
-
-impl Lending {
-    fn is_on(&self) -> bool {
-        match self {
-            Self::Starting => true,
-            Self::Working(status) => status.phase != Phase::Stopped,
-            Self::Idle | Self::Failed(..) => false,
-        }
-    }
-
-    fn status(&self) -> Option<&Status> {
-        match self {
-            Self::Working(status) => Some(status),
-            Self::Idle | Self::Starting | Self::Failed(..) => None,
-        }
-    }
-}
 
 /// One button to lend this browser's GPU.
 #[island]
@@ -59,7 +31,7 @@ pub fn LendIsland(
     let supported = RwSignal::new(true);
     let wishes = RwSignal::new(Wishes::default());
     let signed_in = account.is_some();
-    let tab = Tab::new(lending, wishes, signed_in);
+    let tab = Tab::new(lending, wishes, For::Anybody { signed_in });
     Effect::new(move |_| supported.set(has_webgpu()));
     let is_on = Memo::new(move |_| lending.with(Lending::is_on));
     let lent = Memo::new(move |_| wishes.with(|wishes| wishes.lent));

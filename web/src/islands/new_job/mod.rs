@@ -15,6 +15,7 @@ use self::file::FileField;
 use self::kernel::{KernelFields, KernelOrder};
 use self::quote::QuoteCard;
 use super::account::{Balance, Doors};
+use super::here::BEGIN;
 use crate::api::{self, Failure};
 use crate::route::Page;
 use crate::text::text;
@@ -282,6 +283,7 @@ fn OrderForm(
 ) -> impl IntoView {
     let t = text();
     let submitting = RwSignal::new(false);
+    let begin_here = RwSignal::new(false);
     let failure = RwSignal::new(None::<Failure>);
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
@@ -296,7 +298,10 @@ fn OrderForm(
         submitting.set(true);
         spawn_local(async move {
             match api::submit(&request, &order.idempotency_key.get_value()).await {
-                Ok(job) => window().location().set_href(&href(Page::Job(job.id))).unwrap_or_default(),
+                Ok(job) => {
+                    let begin = if begin_here.get_untracked() { BEGIN } else { "" };
+                    window().location().set_href(&(href(Page::Job(job.id)) + begin)).unwrap_or_default();
+                }
                 Err(error) => {
                     if error.is_unauthorized() {
                         order.account.set(None);
@@ -335,6 +340,10 @@ fn OrderForm(
                 <p class="error" id="name-error" role="alert">{name_refusal}</p>
             </div>
             <PrivacyField privacy=order.privacy/>
+            <div class="choice">
+                <input type="checkbox" id="begin-here" bind:checked=begin_here/>
+                <label for="begin-here">{t.begin_here}<small>{t.begin_here_hint}</small></label>
+            </div>
             <p class="error" role="alert">{other_refusal}</p>
             <div class="actions">
                 <button type="submit" class="primary" disabled=move || !ready()>

@@ -2,11 +2,11 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::lend::{FailureCode, FromWorker, PauseReason, ToWorker};
+use wire::JobId;
+use wire::lend::{FailureCode, FromWorker, PauseReason, Phase, Status, ToWorker};
 
-use super::super::schedule::{Lent, Surroundings, Wishes};
-use super::super::worker::{Handle, monotonic_millis, origin};
-use super::Lending;
+use super::schedule::{Surroundings, Wishes};
+use super::worker::{Handle, Try, monotonic_millis, origin};
 use crate::api;
 use crate::text::text;
 
@@ -14,12 +14,49 @@ use crate::text::text;
 const LOOK: std::time::Duration = std::time::Duration::from_secs(5);
 const KEPT_AS: &str = "tessera-wishes";
 
+/// What the page knows of its Web Worker.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub enum Lending {
+    #[default]
+    Idle,
+    Starting,
+    Working(Status),
+    Failed(FailureCode, String),
+}
+
+impl Lending {
+    pub fn is_on(&self) -> bool {
+        match self {
+            Self::Starting => true,
+            Self::Working(status) => status.phase != Phase::Stopped,
+            Self::Idle | Self::Failed(..) => false,
+        }
+    }
+
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Working(status) => Some(status),
+            Self::Idle | Self::Starting | Self::Failed(..) => None,
+        }
+    }
+}
+
+/// Whom a tab works for.
+#[derive(Clone, Copy, Debug)]
+pub enum For {
+    /// Anybody, as its person chose, who may have an account to link the device to.
+    Anybody { signed_in: bool },
+    /// A job of the account that the page is signed in to, on the first of these that is there.
+    Job(JobId, &'static [Try]),
+}
+
 #[derive(Clone, Copy)]
 pub struct Tab {
     lending: RwSignal<Lending>,
     wishes: RwSignal<Wishes>,
-    /// Whether an account is there to link the device to.
-    signed_in: bool,
+    works_for: For,
+    /// What is tried next where this one is not there.
+    tries: StoredValue<&'static [Try]>,
     worker: StoredValue<Option<SendHandle>>,
     around: RwSignal<Surroundings>,
     /// When lending was started, on a clock that never jumps.
@@ -29,11 +66,12 @@ pub struct Tab {
 type SendHandle = send_wrapper::SendWrapper<Handle>;
 
 impl Tab {
-    pub fn new(lending: RwSignal<Lending>, wishes: RwSignal<Wishes>, signed_in: bool) -> Self {
+    pub fn new(lending: RwSignal<Lending>, wishes: RwSignal<Wishes>, works_for: For) -> Self {
         let tab = Self {
             lending,
             wishes,
-            signed_in,
+            works_for,
+            tries: StoredValue::new(&[]),
             worker: StoredValue::new(None),
             around: RwSignal::new(Surroundings::default()),
             started: StoredValue::new(0.0),
@@ -63,8 +101,17 @@ impl Tab {
         self.end();
         self.lending.set(Lending::Starting);
         self.started.set_value(monotonic_millis());
-        let on_cpu = self.wishes.with_untracked(|wishes| wishes.lent == Lent::Cpu);
-        match Handle::start(on_cpu, move |message| self.hear(message)) {
+        self.tries.set_value(match self.works_for {
+            For::Anybody { .. } => self.wishes.with_untracked(|wishes| wishes.lent.tries()),
+            For::Job(_, tries) => tries,
+        });
+        self.try_next();
+    }
+
+    fn try_next(self) {
+        let Some((&(on_cpu, software), rest)) = self.tries.get_value().split_first() else { return };
+        self.tries.set_value(rest);
+        match Handle::start(on_cpu, move |message| self.hear(message, software)) {
             Some(handle) => self.worker.set_value(Some(SendHandle::new(handle))),
             None => self.lending.set(Lending::Failed(FailureCode::Storage, text().no_worker.to_owned())),
         }
@@ -74,15 +121,20 @@ impl Tab {
         self.send(&ToWorker::Stop);
     }
 
-    fn hear(self, message: FromWorker) {
+    fn hear(self, message: FromWorker, software: bool) {
         match message {
-            FromWorker::Loaded => self.begin(),
+            FromWorker::Loaded => self.begin(software),
             FromWorker::Status(status) => {
                 self.lending.try_set(Lending::Working(status));
             }
+            FromWorker::Failed { code: FailureCode::NoWebGpu | FailureCode::SoftwareAdapter, .. }
+                if !self.tries.get_value().is_empty() =>
+            {
+                // Not from within its own message.
+                set_timeout(move || self.try_next(), std::time::Duration::ZERO);
+            }
             FromWorker::Failed { code, message } => {
                 self.lending.try_set(Lending::Failed(code, message));
-                // Not from within its own message.
                 set_timeout(move || self.end(), std::time::Duration::ZERO);
             }
             FromWorker::Benchmarked(_) | FromWorker::Recomputed(_) | FromWorker::Tried(_) => {}
@@ -90,12 +142,15 @@ impl Tab {
     }
 
     /// Links the device to the account where there is one, and lets it work.
-    fn begin(self) {
+    fn begin(self, software: bool) {
+        let (signed_in, only_job) = match self.works_for {
+            For::Anybody { signed_in } => (signed_in, None),
+            For::Job(id, _) => (true, Some(id)),
+        };
         spawn_local(async move {
-            let code = if self.signed_in { api::make_device_code().await.ok().map(|made| made.code) } else { None };
-            let (duty_percent, lent) = self.wishes.with_untracked(|wishes| (wishes.duty_percent, wishes.lent));
-            let software = lent == Lent::Software;
-            self.send(&ToWorker::Start { url: origin(), software, duty_percent, code });
+            let code = if signed_in { api::make_device_code().await.ok().map(|made| made.code) } else { None };
+            let duty_percent = self.wishes.with_untracked(|wishes| wishes.duty_percent);
+            self.send(&ToWorker::Start { url: origin(), software, duty_percent, code, only_job });
             self.send(&pace(self.wishes.with_untracked(|wishes| wishes.pause(self.around.get_untracked()))));
         });
     }

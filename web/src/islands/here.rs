@@ -1,0 +1,58 @@
+//! A job's page computes along: the customer's own device, for this job alone.
+
+use leptos::prelude::*;
+use wire::JobId;
+
+use super::schedule::Wishes;
+use super::tab::{For, Lending, Tab};
+use super::worker::{ANY, KERNEL};
+use crate::format;
+use crate::text::text;
+
+/// The end of a job's address that has its page begin at once.
+pub const BEGIN: &str = "#here";
+
+/// One button to compute the job on this device too. It ends with the page's part that holds it.
+#[component]
+pub fn HereCard(
+    /// The job.
+    id: JobId,
+    /// It is a kernel, which only a GPU runs.
+    is_kernel: bool,
+) -> impl IntoView {
+    let t = text();
+    let lending = RwSignal::new(Lending::Idle);
+    let tries = if is_kernel { KERNEL } else { ANY };
+    let tab = Tab::new(lending, RwSignal::new(Wishes::default()), For::Job(id, tries));
+    Effect::new(move |_| {
+        if window().location().hash().is_ok_and(|end| end == BEGIN) {
+            tab.start();
+        }
+    });
+    let is_on = Memo::new(move |_| lending.with(Lending::is_on));
+    let doing = move || {
+        lending.with(|lending| match lending {
+            Lending::Idle => String::new(),
+            Lending::Starting => t.connecting.to_owned(),
+            Lending::Working(status) => {
+                let verified = format::count(status.tiles_verified);
+                format!("{} · {verified} {} · {}", t.phase(status.phase), t.verified_here, status.adapter)
+            }
+            Lending::Failed(_, message) => format!("{} {message}", t.stopped_because),
+        })
+    };
+    view! {
+        <section class="card" aria-labelledby="here-title">
+            <h2 id="here-title">{t.here_title}</h2>
+            <p class="hint">{t.here_hint}</p>
+            <div class="actions">
+                <Show when=move || is_on.get() fallback=move || view! {
+                    <button type="button" on:click=move |_| tab.start()>{t.here_start}</button>
+                }>
+                    <button type="button" on:click=move |_| tab.stop()>{t.stop}</button>
+                </Show>
+                <span aria-live="polite" data-testid="here">{doing}</span>
+            </div>
+        </section>
+    }
+}
