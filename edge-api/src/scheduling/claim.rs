@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wire::{Micros, SliceId};
+use wire::{JobId, Micros, SliceId};
 
 use super::bitmap::Bitmap;
 use super::core::{Lease, Slice};
 use super::settle;
 use super::store::{self, ClaimedSlice};
 use crate::app::App;
+use crate::db::{DbConnection, count};
 use crate::receipts;
 use crate::receipts::store::StoredReceipt;
 use crate::verification::checkers;
@@ -22,6 +23,7 @@ const DEAD_AFTER: Micros = 5_000_000;
 /// How often unclaimed slices are looked for while devices wait.
 const LOOK: Duration = Duration::from_millis(500);
 const CLAIMED_AT_ONCE: i64 = 16;
+const JOBS_LOOKED_AT: i64 = 64;
 
 /// Claims, expires and lets go until the server stops.
 pub async fn run(app: App) {
@@ -55,7 +57,7 @@ async fn tick(app: &App) -> anyhow::Result<()> {
         app.checkers.expire(now);
         checkers::hand_out(app, &mut state, now);
         state.drive(|core, link| core.on_tick(link, now));
-        let mut idle = if state.core.has_devices() { BTreeSet::new() } else { state.core.idle_slices() };
+        let mut idle = state.core.idle_slices(now);
         idle.extend(&state.orphans);
         (state.core.is_hungry(), idle)
     };
@@ -83,7 +85,10 @@ async fn let_go(app: &App, slices: &BTreeSet<SliceId>) -> anyhow::Result<()> {
 async fn claim(app: &App) -> anyhow::Result<()> {
     let mut tx = app.db.begin_write().await?;
     let now = app.clock.now();
-    let claimed = store::claim_slices(&mut tx, app.db.dialect, &app.replica, now - DEAD_AFTER, CLAIMED_AT_ONCE).await?;
+    let alive_since = now - DEAD_AFTER;
+    let jobs = list_doable(app, &mut tx, alive_since, now).await?;
+    let claimed =
+        store::claim_slices(&mut tx, app.db.dialect, &app.replica, alive_since, &jobs, CLAIMED_AT_ONCE).await?;
     let mut loaded = Vec::with_capacity(claimed.len());
     for slice in claimed {
         let waiting = receipts::store::list_pending_receipts(&mut tx, slice.slice).await?;
@@ -96,6 +101,32 @@ async fn claim(app: &App) -> anyhow::Result<()> {
         take(app, &slice, record, waiting, now);
     }
     Ok(())
+}
+
+/// Jobs that wait for an owner and that a device here, which waits for work, can do.
+async fn list_doable(
+    app: &App,
+    conn: &mut DbConnection,
+    alive_since: Micros,
+    now: Micros,
+) -> anyhow::Result<Vec<JobId>> {
+    let mut jobs = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store::list_unclaimed_jobs(conn, &app.replica, alive_since, after, JOBS_LOOKED_AT).await?;
+        let is_last = count(page.len()) < JOBS_LOOKED_AT;
+        after = page.last().map(|record| record.facts.id);
+        let state = app.scheduler.lock();
+        jobs.extend(
+            page.iter()
+                .map(|record| (record.facts.id, &record.job))
+                .filter_map(|(id, job)| state.core.is_wanted(id, job, now).then_some(id)),
+        );
+        drop(state);
+        if is_last || count(jobs.len()) >= CLAIMED_AT_ONCE {
+            return Ok(jobs);
+        }
+    }
 }
 
 /// Puts a claimed slice into the core and goes on with the checks that were under way.

@@ -389,19 +389,32 @@ impl Core {
         crate::db::uncount(crate::db::count(devices.len()))
     }
 
-    pub fn has_devices(&self) -> bool {
-        !self.devices.is_empty()
-    }
-
     /// Some device asked for a lease and has none: no free tile here was one that it could do.
     pub fn is_hungry(&self) -> bool {
         self.devices.values().any(|device| device.wants > 0)
     }
 
-    /// Slices without a lease on them.
-    pub fn idle_slices(&self) -> BTreeSet<SliceId> {
+    /// Whether a device here, which waits for work, can do the job.
+    pub fn is_wanted(&self, id: JobId, job: &Job, now: Micros) -> bool {
+        self.devices
+            .values()
+            .any(|device| device.wants > 0 && device.suspended_until <= now && device.fits(Some(id), job))
+    }
+
+    /// Slices that no device here works on or will: another replica may have one that can.
+    pub fn idle_slices(&self, now: Micros) -> BTreeSet<SliceId> {
         let busy: BTreeSet<SliceId> = self.leases.values().map(|lease| lease.slice).collect();
-        self.slices.keys().filter(|id| !busy.contains(id)).copied().collect()
+        let at_work: BTreeSet<DeviceId> = self.leases.values().map(|lease| lease.device).collect();
+        let is_served = |id: &JobId| {
+            let job = &self.jobs[id];
+            self.devices.iter().any(|(device_id, device)| {
+                let is_awake = device.wants > 0 || at_work.contains(device_id);
+                is_awake && device.suspended_until <= now && device.fits(Some(*id), job)
+            })
+        };
+        let served: BTreeSet<JobId> = self.jobs.keys().filter(|id| is_served(id)).copied().collect();
+        let idle = self.slices.iter().filter(|(id, slice)| !busy.contains(id) && !served.contains(&slice.job));
+        idle.map(|(id, _)| *id).collect()
     }
 
     pub fn owns(&self, slice: SliceId) -> bool {

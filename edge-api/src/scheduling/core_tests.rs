@@ -252,3 +252,24 @@ fn a_device_of_one_job_does_nothing_else_and_no_strangers_job() {
     assert_eq!(world.core.census(&own).fitting, 0);
     assert_eq!(world.core.take_peer(&own, &BTreeSet::new(), world.now), None);
 }
+
+#[test]
+fn slices_that_no_device_here_can_do_are_let_go_for_other_replicas() {
+    let mut world = World::new(100, 1_000_000);
+    world.claim(2, 100, Job { needs_kernels: true, ..open_job() });
+    let idle = |world: &World| world.core.idle_slices(world.now);
+    assert_eq!(idle(&world), [slice_id(1), slice_id(2)].into(), "nobody is here");
+
+    world.join(ADA, 1);
+    assert_eq!(idle(&world), [slice_id(1), slice_id(2)].into(), "a device that rests does nothing");
+    let lease = world.ready(ADA).unwrap();
+    assert_eq!(idle(&world), [slice_id(2)].into(), "a kernel is nothing for this one");
+    world.settle(lease);
+    world.core.note_ready(ADA);
+    assert_eq!(idle(&world), [slice_id(2)].into());
+
+    world.core.on_device_suspended(&mut world.link, world.now, ADA, world.now + 1);
+    assert_eq!(idle(&world), [slice_id(1), slice_id(2)].into());
+    assert!(!world.core.is_wanted(job_id(1), &open_job(), world.now));
+    assert!(world.core.is_wanted(job_id(1), &open_job(), world.now + 1));
+}

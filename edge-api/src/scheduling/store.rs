@@ -71,7 +71,7 @@ pub async fn insert_slice(
 }
 
 macro_rules! claim_slices_sql {
-    ($lock:literal) => {
+    ($jobs:literal, $lock:literal) => {
         concat!(
             "update slice
             set owner = $1, fence = fence + 1
@@ -83,8 +83,20 @@ macro_rules! claim_slices_sql {
                   and job.state = 'running'
                   and slice.owner <> $1
                   and not exists (select 1 from replica where replica.replica_id = slice.owner and replica.heartbeat_at >= $2)
+                  and (
+                    slice.job_id in (",
+            $jobs,
+            ")
+                    or exists (
+                      select 1
+                      from receipt
+                      where receipt.job_id = slice.job_id
+                        and receipt.state = 'pending'
+                        and receipt.slice_id = slice.slice_id
+                    )
+                  )
                 order by slice.slice_id
-                limit $3",
+                limit $4",
             $lock,
             ")
             returning slice_id, job_id, first_tile, tiles, settled, fence, version"
@@ -92,21 +104,59 @@ macro_rules! claim_slices_sql {
     };
 }
 
-/// Takes up to `most` unfinished slices that no living replica owns.
+/// Takes up to `most` unfinished slices that no living replica owns: of these jobs, or with a receipt
+/// that waits for its check.
 pub async fn claim_slices(
     conn: &mut DbConnection,
     dialect: Dialect,
     replica: &str,
     alive_since: Micros,
+    jobs: &[JobId],
     most: i64,
 ) -> sqlx::Result<Vec<ClaimedSlice>> {
     let statement = match dialect {
-        Dialect::Sqlite => claim_slices_sql!(" "),
-        Dialect::Postgres => claim_slices_sql!(" for update of slice skip locked "),
+        Dialect::Sqlite => claim_slices_sql!("select value from json_each($3)", " "),
+        Dialect::Postgres => {
+            claim_slices_sql!("select jsonb_array_elements_text($3::jsonb)", " for update of slice skip locked ")
+        }
     };
+    let jobs = serde_json::to_string(jobs).map_err(|error| sqlx::Error::Encode(error.into()))?;
     let rows: Vec<SliceRow> =
-        sqlx::query_as(statement).bind(replica).bind(alive_since).bind(most).fetch_all(conn).await?;
+        sqlx::query_as(statement).bind(replica).bind(alive_since).bind(jobs).bind(most).fetch_all(conn).await?;
     Ok(rows.into_iter().map(ClaimedSlice::from).collect())
+}
+
+/// Running jobs after `after` with slices that no living replica owns, in the order of their ids.
+pub async fn list_unclaimed_jobs(
+    conn: &mut DbConnection,
+    replica: &str,
+    alive_since: Micros,
+    after: Option<JobId>,
+    most: i64,
+) -> sqlx::Result<Vec<JobRecord>> {
+    let rows: Vec<FactsRow> = sqlx::query_as(
+        "select job_id, account_id, privacy, task, sources, check_rule, row_count, tile_rows, tiles, row_flops, price, device_bytes
+        from job
+        where state = 'running'
+          and job_id > $3
+          and exists (
+            select 1
+            from slice
+            where slice.job_id = job.job_id
+              and slice.remaining > 0
+              and slice.owner <> $1
+              and not exists (select 1 from replica where replica.replica_id = slice.owner and replica.heartbeat_at >= $2)
+          )
+        order by job_id
+        limit $4",
+    )
+    .bind(replica)
+    .bind(alive_since)
+    .bind(after.map(|job| job.to_string()).unwrap_or_default())
+    .bind(most)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(JobRecord::from).collect())
 }
 
 impl From<SliceRow> for ClaimedSlice {

@@ -37,8 +37,8 @@ fn hello(device: u8) -> Hello {
     }
 }
 
-/// A device of the customer's that has settled one lease of their job.
-async fn settled(app: &TestApp, owner: &Customer<'_>, job: &str, device: u8, lease: u8) {
+/// A device of the customer's that has committed one lease of their job.
+pub(crate) async fn committed(app: &TestApp, owner: &Customer<'_>, job: &str, device: u8, lease: u8) {
     let now = app.app.clock.now();
     let account = owner.get("/v1/account").await.json()["id"].as_str().unwrap().parse().unwrap();
     let job: JobId = job.parse().unwrap();
@@ -59,12 +59,19 @@ async fn settled(app: &TestApp, owner: &Customer<'_>, job: &str, device: u8, lea
     upsert_device(&mut tx, &hello(device), account, now).await.unwrap();
     mark_present(&mut tx, &app.app.replica, DeviceId([device; 32]), now).await.unwrap();
     insert_pending_receipt(&mut tx, &receipt, Signature([7; 64]), slice, DeviceId([device; 32]), now).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// And settled it.
+async fn settled(app: &TestApp, owner: &Customer<'_>, job: &str, device: u8, lease: u8) {
+    committed(app, owner, job, device, lease).await;
+    let mut tx = app.app.db.begin_write().await.unwrap();
     let earned = Credits::from_micros(0);
     let done = Done { tiles: 3, kflop: 2000 * u64::from(lease / 2), earned, flops_per_sec: 5_000_000_000 };
     let sequence = devices::store::count_passed(&mut tx, DeviceId([device; 32]), done).await.unwrap();
     let acceptance = Acceptance { kflop: done.kflop, cost: earned, fee: earned, recomputed: 2, sequence };
-    assert!(accept_receipt(&mut tx, receipt.lease, acceptance).await.unwrap());
-    mature_receipts_of_job(&mut tx, job).await.unwrap();
+    assert!(accept_receipt(&mut tx, LeaseId([lease; 16]), acceptance).await.unwrap());
+    mature_receipts_of_job(&mut tx, job.parse().unwrap()).await.unwrap();
     tx.commit().await.unwrap();
 }
 

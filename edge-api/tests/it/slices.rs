@@ -4,13 +4,18 @@ use edge_api::scheduling::bitmap::Bitmap;
 use edge_api::scheduling::core::Settlement;
 use edge_api::scheduling::store::{self, ClaimedSlice};
 
-use crate::app::TestApp;
+use wire::JobId;
+
+use crate::app::{Answer, TestApp};
 use crate::db_test;
+use crate::explorer::committed;
 
 async fn claim(app: &TestApp, replica: &str, now: i64) -> Vec<ClaimedSlice> {
     let mut tx = app.app.db.begin_write().await.unwrap();
     store::heartbeat(&mut tx, replica, now).await.unwrap();
-    let claimed = store::claim_slices(&mut tx, app.app.db.dialect, replica, now - 5, 100).await.unwrap();
+    let jobs = store::list_unclaimed_jobs(&mut tx, replica, now - 5, None, 100).await.unwrap();
+    let jobs: Vec<_> = jobs.into_iter().map(|record| record.facts.id).collect();
+    let claimed = store::claim_slices(&mut tx, app.app.db.dialect, replica, now - 5, &jobs, 100).await.unwrap();
     tx.commit().await.unwrap();
     claimed
 }
@@ -80,5 +85,44 @@ db_test! {
 
         let taken = claim(&app, "two", 101).await;
         assert_eq!(taken.iter().map(|slice| slice.slice).collect::<Vec<_>>(), [first[1].slice]);
+    }
+}
+
+db_test! {
+    async fn only_slices_of_the_jobs_that_a_replica_can_do_are_claimed(app: TestApp) {
+        let ada = app.customer("Ada").await;
+        let model = ada.digits().await;
+        let id = |answer: &Answer| answer.json()["id"].as_str().unwrap().parse::<JobId>().unwrap();
+        let mut jobs = [id(&ada.submit(&model, "a").await), id(&ada.submit(&model, "b").await)];
+        jobs.sort();
+        let [first, second] = jobs;
+        let mut tx = app.app.db.begin_write().await.unwrap();
+        let dialect = app.app.db.dialect;
+
+        let page = store::list_unclaimed_jobs(&mut tx, "one", 0, None, 1).await.unwrap();
+        let rest = store::list_unclaimed_jobs(&mut tx, "one", 0, Some(page[0].facts.id), 9).await.unwrap();
+        let none = store::claim_slices(&mut tx, dialect, "one", 0, &[], 100).await.unwrap();
+        let claimed = store::claim_slices(&mut tx, dialect, "one", 0, &[second], 100).await.unwrap();
+        store::heartbeat(&mut tx, "one", 0).await.unwrap();
+        let left = store::list_unclaimed_jobs(&mut tx, "two", 0, None, 9).await.unwrap();
+
+        assert_eq!([page[0].facts.id, rest[0].facts.id], [first, second]);
+        assert_eq!((page.len(), rest.len(), none.len()), (1, 1, 0));
+        assert_eq!((claimed.len(), claimed.iter().all(|slice| slice.job == second)), (4, true));
+        assert_eq!(left.iter().map(|record| record.facts.id).collect::<Vec<_>>(), [first]);
+    }
+}
+
+db_test! {
+    async fn a_receipt_that_waits_for_its_check_is_taken_up_whatever_the_devices_can_do(app: TestApp) {
+        let ada = app.customer("Ada").await;
+        let job = ada.submit(&ada.digits().await, "a").await.json()["id"].as_str().unwrap().to_owned();
+        committed(&app, &ada, &job, 1, 10).await;
+        let slice = app.first_slice(job.parse().unwrap()).await;
+
+        let mut tx = app.app.db.begin_write().await.unwrap();
+        let claimed = store::claim_slices(&mut tx, app.app.db.dialect, "one", 0, &[], 100).await.unwrap();
+
+        assert_eq!(claimed.iter().map(|slice| slice.slice).collect::<Vec<_>>(), [slice]);
     }
 }
