@@ -221,10 +221,79 @@ def classical(c):
               classlabels_ints=[4, 5, 9], post_transform=after, **about)
 
 
+    kinds = c.rng.integers(0, 5, (7, 2))
+    c.add("one_hot", "OneHotEncoder", [kinds], cats_int64s=[0, 2, 3], zeros=1, **about)
+    c.add("one_hot_of_floats", "OneHotEncoder", [kinds.astype(np.float32)], cats_int64s=[1, 4], zeros=1, **about)
+    c.add("joined", "FeatureVectorizer", [x, kinds.astype(np.float32)], inputdimensions=[4, 2], **about)
+    c.add("labels", "LabelEncoder", [kinds], keys_int64s=[4, 0, 2], values_int64s=[7, 8, 9], default_int64=-3, **about)
+    c.add("labels_as_floats", "LabelEncoder", [kinds], keys_int64s=[1, 3], values_floats=[0.5, 2.5], default_float=9.0, **about)
+    c.add("labels_of_floats", "LabelEncoder", [kinds.astype(np.float32)], keys_floats=[1.0, 3.0], values_int64s=[5, 6], **about)
+
+
+class Forest:
+    """Trees made up at random, as attributes of the older operators: `modes` to branch by, leaves that answer for `targets`."""
+
+    def __init__(self, c, trees, depth, modes, targets, missing=False, positive=False):
+        self.c, self.modes, self.targets, self.missing, self.positive = c, modes, targets, missing, positive
+        names = "treeids nodeids featureids modes values truenodeids falsenodeids missing_value_tracks_true".split()
+        self.nodes = {name: [] for name in names}
+        self.leaves = {name: [] for name in "treeids nodeids ids weights".split()}
+        for self.tree in range(trees):
+            self.first = len(self.nodes["nodeids"])
+            self.grow(depth)
+
+    def grow(self, depth):
+        rng, place = self.c.rng, len(self.nodes["nodeids"])
+        node = place - self.first
+        is_leaf = depth == 0 or node > 0 and rng.random() < 0.2
+        mode = "LEAF" if is_leaf else self.modes[rng.integers(len(self.modes))]
+        value = 0.0 if is_leaf else round(float(rng.standard_normal()), 1)
+        missing = int(self.missing and rng.random() < 0.5)
+        for name, entry in zip(self.nodes, [self.tree, node, int(rng.integers(4)), mode, value, 0, 0, missing]):
+            self.nodes[name].append(entry)
+        if is_leaf:
+            for target in self.targets:
+                weight = float(self.c.floats(1)[0])
+                for name, entry in zip(self.leaves, [self.tree, node, target, abs(weight) if self.positive else weight]):
+                    self.leaves[name].append(entry)
+        else:
+            self.nodes["truenodeids"][place] = self.grow(depth - 1)
+            self.nodes["falsenodeids"][place] = self.grow(depth - 1)
+        return node
+
+    def attributes(self, of):
+        nodes = {f"nodes_{name}": entries for name, entries in self.nodes.items()}
+        return {**nodes, **{f"{of}_{name}": entries for name, entries in self.leaves.items()}, "domain": "ai.onnx.ml"}
+
+
+def trees(c):
+    # Values that thresholds hit, and some that are missing.
+    x = np.round(c.floats(40, 4), 1)
+    holes = np.where(c.rng.random(x.shape) < 0.2, np.float32(np.nan), x)
+    below = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT"]
+    for name, modes in (("leq", below[:1]), ("ordered", below), ("equal", ["BRANCH_EQ", "BRANCH_NEQ", "BRANCH_LEQ"])):
+        c.add(f"trees_{name}", "TreeEnsembleRegressor", [x], n_targets=1, **Forest(c, 7, 5, modes, [0]).attributes("target"))
+    missing = Forest(c, 7, 5, below[:1], [0], missing=True)
+    c.add("trees_missing", "TreeEnsembleRegressor", [holes], n_targets=1, **missing.attributes("target"))
+    for how in ("SUM", "AVERAGE", "MIN", "MAX"):
+        forest = Forest(c, 6, 4, below[:1], [0, 1, 2]).attributes("target")
+        c.add(f"trees_{how}", "TreeEnsembleRegressor", [x], n_targets=3, aggregate_function=how, base_values=[0.5, 0.25, 2.0],
+              **forest)
+    for after in ("NONE", "LOGISTIC", "SOFTMAX"):
+        c.add(f"trees_targets_{after}", "TreeEnsembleRegressor", [x], n_targets=3, post_transform=after,
+              **Forest(c, 5, 3, below[:1], [0, 1, 2]).attributes("target"))
+        c.add(f"trees_classes_{after}", "TreeEnsembleClassifier", [x], outputs=2, classlabels_int64s=[4, 5, 9],
+              post_transform=after, base_values=[0.1, 0.2, 0.3], **Forest(c, 9, 4, below[1:2], [0, 1, 2]).attributes("class"))
+        for kind, positive in (("scores", False), ("chances", True)):
+            c.add(f"trees_two_{kind}_{after}", "TreeEnsembleClassifier", [x], outputs=2, classlabels_int64s=[3, 8],
+                  post_transform=after, **({} if positive else {"base_values": [0.3]}),
+                  **Forest(c, 1 if positive else 6, 4, below[:1], [0], positive=positive).attributes("class"))
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 7
-    for family in (fused, quantized, attention, classical):
+    for family in (fused, quantized, attention, classical, trees):
         family(Cases(folder, seed))
 
 

@@ -140,6 +140,7 @@ pub const UINT8: i32 = 2;
 pub const INT32: i32 = 6;
 pub const DOUBLE: i32 = 11;
 pub const INT64: i32 = 7;
+pub const BOOL: i32 = 9;
 
 #[derive(Clone, PartialEq, Message)]
 pub struct ValueInfo {

@@ -1,6 +1,5 @@
 //! Kernels made up at random: what the gate writes into them changes no answer.
 
-use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
@@ -46,6 +45,11 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn choose(&mut self, of: usize) -> usize {
         self.choices.next().map_or(0, |&choice| usize::from(choice) % of)
+    }
+
+    fn say(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
     }
 
     fn name(&mut self) -> String {
@@ -129,37 +133,36 @@ impl Writer<'_> {
             0 | 1 => {
                 let (place, value) = (self.place(), self.word(2));
                 let op = ["=", "+=", "^=", "-=", "*="][self.choose(5)];
-                let _ = writeln!(self.text, "{place} {op} {value};");
+                self.say(&format!("{place} {op} {value};"));
             }
             2 => {
                 let (name, value) = (self.name(), self.word(2));
-                let _ = writeln!(self.text, "let {name} = {value}; x ^= {name};");
+                self.say(&format!("let {name} = {value}; x ^= {name};"));
             }
             3 => {
                 let (name, index, value) = (self.name(), self.word(1), self.word(1));
-                let _ = writeln!(self.text, "let {name} = &local[{index} % 7u]; *{name} += {value};");
+                self.say(&format!("let {name} = &local[{index} % 7u]; *{name} += {value};"));
             }
             4 => {
                 let place = self.place();
-                let _ = writeln!(self.text, "{place}++;");
+                self.say(&format!("{place}++;"));
             }
             5 => {
                 let truth = self.truth(1);
                 let way = match (self.choose(3), self.in_loop, self.in_switch) {
-                    (0, true, _) => "break;",
+                    (0, true, _) | (0, _, true) => "break;",
                     (1, true, _) => "continue;",
-                    (0, _, true) => "break;",
                     _ => "result[id.x].w = x; return;",
                 };
-                let _ = writeln!(self.text, "if {truth} {{ {way} }}");
+                self.say(&format!("if {truth} {{ {way} }}"));
             }
             6 => {
                 let (a, b) = (self.word(1), self.word(1));
-                let _ = writeln!(self.text, "pair = pair_of({a}); v = v.wzyx + vec4u({b});");
+                self.say(&format!("pair = pair_of({a}); v = v.wzyx + vec4u({b});"));
             }
             7 => {
                 let truth = self.truth(1);
-                let _ = writeln!(self.text, "if {truth} {{");
+                self.say(&format!("if {truth} {{"));
                 self.block(depth - 1);
                 self.text.push_str("} else {\n");
                 self.block(depth - 1);
@@ -167,7 +170,7 @@ impl Writer<'_> {
             }
             8 => {
                 let selector = self.word(1);
-                let _ = writeln!(self.text, "switch {selector} % 4u {{ case 0u, 2u: {{");
+                self.say(&format!("switch {selector} % 4u {{ case 0u, 2u: {{"));
                 let before = std::mem::replace(&mut self.in_switch, true);
                 self.block(depth - 1);
                 self.text.push_str("} default: {\n");
@@ -205,9 +208,9 @@ impl Writer<'_> {
                     .replace(&format!("{name}_now_"), "y"),
             ),
         };
-        let _ = writeln!(self.text, "{open}");
+        self.say(&open);
         self.block(depth);
-        let _ = writeln!(self.text, "{close}");
+        self.say(&close);
         (self.in_loop, self.in_switch) = before;
     }
 }

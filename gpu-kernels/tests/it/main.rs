@@ -13,6 +13,7 @@ mod generated;
 mod refusals;
 mod rows;
 mod shaders;
+mod trees;
 
 use gpu_kernels::device::Device;
 

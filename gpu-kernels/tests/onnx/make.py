@@ -122,3 +122,12 @@ case("fused_attention", [(ms + "Attention", ["x", "w", "b"], ["a"], {"num_heads"
 case("quantized_sum", [("QuantizeLinear", ["x", "s", "z"], ["q"], {}), (ms + "QLinearAdd", ["q", "s", "z", "c", "s", "z", "t", "z"], ["r"], {}), ("DequantizeLinear", ["r", "t", "z"], ["y"], {})],
      f(3, 7), {"s": np.float32(0.03), "t": np.float32(0.05), "z": np.uint8(120), "c": rng.integers(0, 256, 7).astype(np.uint8)})
 case("classical_scaler", [("ai.onnx.ml.Scaler", ["x"], ["y"], {"offset": [0.5, 1.0, 0.0], "scale": [2.0, 0.5, 3.0]})], f(5, 3))
+# Two trees: `x1 <= 0.25 ? (x0 > -0.5 ? a : b) : c` and `x2 < 0.125 ? d : e`, for two targets.
+case("trees", [("ai.onnx.ml.TreeEnsembleRegressor", ["x"], ["y"], {
+    "n_targets": 2, "base_values": [0.5, -1.0], "nodes_treeids": [0] * 5 + [1] * 3, "nodes_nodeids": [0, 1, 2, 3, 4, 0, 1, 2],
+    "nodes_featureids": [1, 0, 0, 0, 0, 2, 0, 0], "nodes_values": [0.25, -0.5, 0, 0, 0, 0.125, 0, 0],
+    "nodes_modes": ["BRANCH_LEQ", "BRANCH_GT", "LEAF", "LEAF", "LEAF", "BRANCH_LT", "LEAF", "LEAF"],
+    "nodes_truenodeids": [1, 3, 0, 0, 0, 1, 0, 0], "nodes_falsenodeids": [2, 4, 0, 0, 0, 2, 0, 0],
+    "target_treeids": [0, 0, 0, 0, 1, 1, 1, 1], "target_nodeids": [2, 3, 3, 4, 1, 1, 2, 2],
+    "target_ids": [0, 0, 1, 1, 0, 1, 0, 1], "target_weights": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]})],
+    f(40, 3))

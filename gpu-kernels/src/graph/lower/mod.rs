@@ -239,16 +239,12 @@ pub const NOT_SUPPORTED: &[(&str, &str)] = &[
     ("TensorScatter", NEW),
     ("TfIdfVectorizer", TEXT),
     ("Unique", VALUES),
-    ("ai.onnx.ml.TreeEnsemble", TREES),
-    ("ai.onnx.ml.TreeEnsembleClassifier", TREES),
-    ("ai.onnx.ml.TreeEnsembleRegressor", TREES),
     ("ai.onnx.preview.FlexAttention", NEW),
     ("com.microsoft.DynamicQuantizeLSTM", "leave LSTM out of the operators that are quantized"),
 ];
 
 const NEW: &str = "no exporter writes it yet";
 const RARE: &str = "none of the common families uses it";
-const TREES: &str = "trees branch on values";
 
 const VALUES: &str = "the shape of its output depends on values, and memory is planned before the run";
 const SEQUENCE: &str = "tensors are all that is kept on a device";

@@ -1,7 +1,7 @@
 //! What classical models begin and end with, in ONNX's domain for them: scaling, choosing features, linear
 //! models. Definitions: <https://onnx.ai/onnx/operators/#ai-onnx-ml>
 
-use super::{Write, Writer, int, ints, named};
+use super::{Write, Writer, int, ints, trees};
 use crate::graph::onnx;
 
 pub(super) const DOMAIN: &str = "ai.onnx.ml";
@@ -10,17 +10,24 @@ pub(super) const DOMAIN: &str = "ai.onnx.ml";
 pub(super) const OPERATORS: &[(&str, Write)] = &[
     ("ArrayFeatureExtractor", choose_features),
     ("Binarizer", binarize),
+    ("FeatureVectorizer", join_features),
     ("Imputer", impute),
+    ("LabelEncoder", encode_labels),
     ("LinearClassifier", classify),
     ("LinearRegressor", regress),
     ("Normalizer", normalize),
+    ("OneHotEncoder", encode_one_hot),
     ("Scaler", scale),
+    ("TreeEnsemble", trees::ensemble),
+    ("TreeEnsembleClassifier", trees::classify),
+    ("TreeEnsembleRegressor", trees::regress),
+    ("ZipMap", keep_table),
 ];
 
 /// A list of floats that an attribute holds.
 fn floats(w: &mut Writer<'_>, name: &str) -> String {
     let floats = w.attribute(name).map(|attribute| attribute.floats.clone()).unwrap_or_default();
-    w.op_with("Constant", &[], vec![onnx::Attribute { floats, ..named("value_floats") }])
+    w.floats(floats)
 }
 
 fn choose_features(w: &mut Writer<'_>) {
@@ -32,6 +39,68 @@ fn choose_features(w: &mut Writer<'_>) {
     let rows = w.op_with("Shape", &[&places], vec![]);
     let shape = w.op_with("Concat", &[&list, &rows], vec![int("axis", 0)]);
     w.give("Reshape", &[&chosen, &shape], vec![]);
+}
+
+fn join_features(w: &mut Writer<'_>) {
+    // Their widths are those of the inputs.
+    w.passed(&["inputdimensions"]);
+    let inputs: Vec<String> = (0..w.node.input.len()).map(|i| w.input(i)).collect();
+    let inputs: Vec<String> = inputs.iter().map(|input| w.float32(input)).collect();
+    let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    w.give("Concat", &inputs, vec![int("axis", 1)]);
+}
+
+/// Which of the listed keys each value is, as a last axis of truths.
+fn compare(w: &mut Writer<'_>, keys: &str) -> String {
+    let (x, last) = (w.input(0), w.ints(&[-1]));
+    let x = w.op("Unsqueeze", &[&x, &last]);
+    let keys = w.op("CastLike", &[keys, &x]);
+    w.op("Equal", &[&x, &keys])
+}
+
+fn encode_one_hot(w: &mut Writer<'_>) {
+    let kinds = w.attribute("cats_int64s").map(|attribute| attribute.ints.clone()).unwrap_or_default();
+    if kinds.is_empty() {
+        return w.refuse("cats_strings", "strings have no place on a device");
+    }
+    if w.int("zeros", 1) == 0 {
+        return w.refuse("zeros", "an unknown kind ends no run: it must be 1");
+    }
+    let kinds = w.ints(&kinds);
+    let same = compare(w, &kinds);
+    w.give("Cast", &[&same], vec![int("to", i64::from(onnx::FLOAT))]);
+}
+
+fn encode_labels(w: &mut Writer<'_>) {
+    let list = |w: &mut Writer<'_>, of: &str| -> Option<String> {
+        let whole = w.attribute(&format!("{of}_int64s")).map(|attribute| attribute.ints.clone());
+        if let Some(whole) = whole.filter(|whole| !whole.is_empty()) {
+            return Some(w.ints(&whole));
+        }
+        w.attribute(&format!("{of}_floats")).map(|attribute| attribute.floats.clone()).map(|list| w.floats(list))
+    };
+    let (Some(keys), Some(values)) = (list(w, "keys"), list(w, "values")) else {
+        return w.refuse("keys_strings", "strings have no place on a device: keys and values must be numbers");
+    };
+    let (whole, real) = (w.int("default_int64", -1), w.float("default_float", -0.0));
+    let whole = w.ints(&[whole]);
+    let real = w.scalar(real);
+    let otherwise = if w.attribute("values_int64s").is_some() { whole } else { real };
+    let same = compare(w, &keys);
+    let places = w.op_with("Cast", &[&same], vec![int("to", i64::from(onnx::INT32))]);
+    let place = w.op_with("ArgMax", &[&places], vec![int("axis", -1), int("keepdims", 0)]);
+    let found = w.op("Gather", &[&values, &place]);
+    let last = w.ints(&[-1]);
+    let known = w.op_with("ReduceMax", &[&places, &last], vec![int("keepdims", 0)]);
+    let known = w.op_with("Cast", &[&known], vec![int("to", i64::from(onnx::BOOL))]);
+    w.give("Where", &[&known, &found, &otherwise], vec![]);
+}
+
+/// A column a class; their names stay in the model.
+fn keep_table(w: &mut Writer<'_>) {
+    w.passed(&["classlabels_int64s", "classlabels_strings"]);
+    let x = w.input(0);
+    w.give("Identity", &[&x], vec![]);
 }
 
 fn binarize(w: &mut Writer<'_>) {
@@ -92,8 +161,12 @@ fn linear(w: &mut Writer<'_>, rows: i64) -> String {
     w.op("Add", &[&product, &shift])
 }
 
-fn transform(w: &mut Writer<'_>, x: &str, output: String) {
+pub(super) fn transform(w: &mut Writer<'_>, x: &str, output: String) {
     let kind = w.attribute("post_transform").map_or("NONE", |attribute| str::from_utf8(&attribute.s).unwrap_or("?"));
+    transform_by(w, x, kind, output);
+}
+
+pub(super) fn transform_by(w: &mut Writer<'_>, x: &str, kind: &str, output: String) {
     let (op, attributes) = match kind {
         "NONE" => ("Identity", vec![]),
         "LOGISTIC" => ("Sigmoid", vec![]),

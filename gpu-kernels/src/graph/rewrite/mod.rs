@@ -3,6 +3,7 @@
 
 mod classical;
 mod microsoft;
+mod trees;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -158,6 +159,10 @@ impl<'a> Writer<'a> {
 
     fn ints(&mut self, values: &[i64]) -> String {
         self.op_with("Constant", &[], vec![ints("value_ints", values)])
+    }
+
+    fn floats(&mut self, floats: Vec<f32>) -> String {
+        self.op_with("Constant", &[], vec![onnx::Attribute { floats, ..named("value_floats") }])
     }
 
     fn scalar(&mut self, value: f32) -> String {
