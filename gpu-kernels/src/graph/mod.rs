@@ -232,8 +232,11 @@ impl Graph {
             }
             let follows = shape.first() == Some(&2) && other.first() == Some(&3) && shape[1..] == other[1..];
             let kept = [rows_two[two.root(a)], rows_three[three.root(b)]];
+            // The batch comes first, and all that follows it is a row's.
+            let apart = [(&two.values[a], 2), (&three.values[b], 3)]
+                .map(|(value, batch)| Rows::Apart { inner: i64::try_from(value.len() / batch).unwrap_or(i64::MAX) });
             let by = kept.iter().find_map(|rows| if let Rows::Mixed(node) = rows { Some(*node) } else { None });
-            if !follows || (by.is_none() && kept != [Rows::Apart; 2]) {
+            if !follows || (by.is_none() && kept != apart) {
                 let last = by.or_else(|| self.nodes.len().checked_sub(1)).and_then(|node| self.nodes.get(node));
                 let node = last.map_or_else(|| name.clone(), |node| node.name.clone());
                 return Err(ModelError::MixesRows { node });

@@ -1,10 +1,13 @@
 //! Which tensors can be computed row by row.
 //!
-//! A tensor holds *rows* when its data is one equal, contiguous chunk a batch row, and each chunk
-//! depends on that row alone. Whether a kernel call keeps to that is read off the strides by which
-//! it walks its operands ([`Reach`]), so no operator needs a rule of its own.
+//! A tensor holds *rows* when every `inner` values in a row belong to one batch row, the next ones to the next,
+//! and so on round and round: where the batch comes first `inner` is all that a row has, further in it is
+//! what follows the batch. Whether a kernel call keeps to that is read off the strides by which it walks
+//! its operands ([`Reach`]), so no operator needs a rule of its own.
 
-use super::plan::{Plan, Source, Value};
+use std::collections::HashMap;
+
+use super::plan::{Plan, Source, Step, Value};
 use crate::kernels::{Access, Reach};
 
 /// How a tensor relates to the batch.
@@ -12,94 +15,167 @@ use crate::kernels::{Access, Reach};
 pub(super) enum Rows {
     /// The same for every batch.
     Same,
-    Apart,
+    /// Value `i` depends on row `i / inner % batch` alone.
+    Apart { inner: i64 },
     /// Some value depends on more than one row, first at this node.
     Mixed(usize),
 }
 
 /// The rows of every value of a plan for `batch` rows. Two rows at least, or nothing can be told.
 pub(super) fn of_plan(plan: &Plan, batch: usize) -> Vec<Rows> {
+    let whole = |value: &Value| Rows::Apart { inner: long(value.len() / batch) };
     let mut rows: Vec<Rows> = plan
         .values
         .iter()
         .map(|value| match value.source {
-            Source::Input(index) if !plan.shared[index] => Rows::Apart,
+            Source::Input(index) if !plan.shared[index] => whole(value),
             _ => Rows::Same,
         })
         .collect();
+    // Parts of a value that are the same for all rows, as long as no part tells how its rows lie.
+    let mut unplaced: HashMap<usize, Vec<&Step>> = HashMap::new();
     for step in &plan.steps {
-        let reach = step.call.reach();
-        let apart = step.inputs.iter().any(|&id| rows[id] == Rows::Apart);
-        let mut found = Rows::Same;
-        for (&id, access) in step.inputs.iter().zip(&reach.inputs) {
-            let kept = match rows[id] {
-                Rows::Apart if !keeps(&reach, access, plan.values[id].len(), batch) => Rows::Mixed(step.node),
-                // A tensor that is no row's own may still differ along the rows it is put against.
-                Rows::Same if apart && !is_uniform(&plan.values[id], &reach, access, batch) => Rows::Mixed(step.node),
-                kept => kept,
-            };
-            found = join(found, kept);
+        let before = rows[step.output];
+        let found = Walk { plan, batch: long(batch), step, reach: step.call.reach() }.rows(&rows);
+        rows[step.output] = join(before, found, step.node);
+        match (rows[step.output], found) {
+            (Rows::Same, _) => unplaced.entry(step.output).or_default().push(step),
+            (placed @ Rows::Apart { .. }, _) => {
+                let here = (found == Rows::Same).then_some(step);
+                for part in unplaced.remove(&step.output).unwrap_or_default().into_iter().chain(here) {
+                    let walk = Walk { plan, batch: long(batch), step: part, reach: part.call.reach() };
+                    if !walk.is_uniform_over(placed) {
+                        rows[step.output] = Rows::Mixed(part.node);
+                    }
+                }
+            }
+            (Rows::Mixed(_), _) => {}
         }
-        // What is the same for all rows may be written anywhere; rows must stay in their chunk.
-        if found == Rows::Apart && !keeps(&reach, &reach.output, plan.values[step.output].len(), batch) {
-            found = Rows::Mixed(step.node);
-        }
-        rows[step.output] = join(rows[step.output], found);
     }
     rows
 }
 
-fn join(a: Rows, b: Rows) -> Rows {
+fn join(a: Rows, b: Rows, node: usize) -> Rows {
     match (a, b) {
         (Rows::Mixed(node), _) | (_, Rows::Mixed(node)) => Rows::Mixed(node),
-        (Rows::Apart, _) | (_, Rows::Apart) => Rows::Apart,
-        (Rows::Same, Rows::Same) => Rows::Same,
+        (Rows::Same, other) | (other, Rows::Same) => other,
+        (a, b) if a == b => a,
+        _ => Rows::Mixed(node),
     }
 }
 
-/// The axis along which the iteration goes from row to row, with the iterations of one row.
-fn leading(reach: &Reach, batch: usize) -> Option<(usize, i64)> {
-    let axis = reach.shape.iter().position(|&size| size > 1)?;
-    let size = reach.shape[axis];
-    size.is_multiple_of(batch).then(|| (axis, i64::try_from(size / batch).unwrap_or(i64::MAX)))
+fn long(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// Whether the iterations of one row touch that row's chunk alone.
-fn keeps(reach: &Reach, access: &Access, len: usize, batch: usize) -> bool {
-    if !len.is_multiple_of(batch) {
-        return false;
-    }
-    let chunk = i64::try_from(len / batch).unwrap_or(i64::MAX);
-    let Some((axis, share)) = leading(reach, batch) else { return false };
-    let along = access.strides[axis];
-    if along.saturating_mul(share) != chunk {
-        return false;
-    }
-    let mut low = access.offset + access.low + (along * (share - 1)).min(0);
-    let mut high = access.offset + access.high + (along * (share - 1)).max(0);
-    for (i, (&size, &stride)) in reach.shape.iter().zip(&access.strides).enumerate() {
-        if i != axis {
-            let span = i64::try_from(size).unwrap_or(i64::MAX).saturating_sub(1).saturating_mul(stride);
-            low += span.min(0);
-            high += span.max(0);
+/// The axis along which an iteration goes from row to row, every `share` steps.
+#[derive(Clone, Copy)]
+struct Pace {
+    axis: usize,
+    share: i64,
+}
+
+/// The ways in which an iteration may go from row to row of a tensor that lies so.
+fn paces(access: &Access, inner: i64) -> impl Iterator<Item = Pace> {
+    let steps = access.strides.iter().enumerate().filter(move |(_, stride)| **stride > 0 && inner % **stride == 0);
+    steps.map(move |(axis, stride)| Pace { axis, share: inner / stride })
+}
+
+/// A call on its way over the rows.
+struct Walk<'a> {
+    plan: &'a Plan,
+    batch: i64,
+    step: &'a Step,
+    reach: Reach,
+}
+
+impl Walk<'_> {
+    /// How the call's output lies, where its inputs lie so.
+    fn rows(&self, rows: &[Rows]) -> Rows {
+        let mut apart = None;
+        for (&id, access) in self.step.inputs.iter().zip(&self.reach.inputs) {
+            match rows[id] {
+                Rows::Mixed(node) => return Rows::Mixed(node),
+                Rows::Apart { inner } => apart = apart.or(Some((access, inner))),
+                Rows::Same => {}
+            }
         }
+        let Some((access, inner)) = apart else { return Rows::Same };
+        paces(access, inner)
+            .find_map(|pace| self.output_at(pace, rows))
+            .map_or(Rows::Mixed(self.step.node), |inner| Rows::Apart { inner })
     }
-    low >= 0 && high < chunk
-}
 
-/// Whether a tensor that no row made gives every row the same: it does not move with the rows, or
-/// holds the same chunk for each.
-fn is_uniform(value: &Value, reach: &Reach, access: &Access, batch: usize) -> bool {
-    let Some((axis, _)) = leading(reach, batch) else { return true };
-    if access.strides[axis] == 0 {
-        return true;
+    /// How the output lies at this pace, if every operand keeps it.
+    fn output_at(&self, pace: Pace, rows: &[Rows]) -> Option<i64> {
+        for (&id, access) in self.step.inputs.iter().zip(&self.reach.inputs) {
+            let value = &self.plan.values[id];
+            let keeps = match rows[id] {
+                Rows::Apart { inner } => self.keeps(access, long(value.len()), pace) == Some(inner),
+                Rows::Same => self.is_uniform(value, access, pace),
+                Rows::Mixed(_) => false,
+            };
+            if !keeps {
+                return None;
+            }
+        }
+        self.keeps(&self.reach.output, long(self.plan.values[self.step.output].len()), pace)
     }
-    let Source::Constant(words) = &value.source else {
-        return false;
-    };
-    if !keeps(reach, access, words.len(), batch) {
-        return false;
+
+    /// How a tensor of `len` values lies whose iterations of one row touch that row's values alone.
+    fn keeps(&self, access: &Access, len: i64, Pace { axis, share }: Pace) -> Option<i64> {
+        let along = access.strides[axis];
+        let inner = along.checked_mul(share).filter(|inner| *inner > 0)?;
+        let period = inner.checked_mul(self.batch)?;
+        let turns = share.checked_mul(self.batch)?;
+        if len % period != 0 || long(self.reach.shape[axis]) % turns != 0 {
+            return None;
+        }
+        let mut low = access.offset.rem_euclid(period);
+        let mut high = low + along * (share - 1);
+        let others = self.reach.shape.iter().zip(&access.strides).enumerate().filter(|(other, _)| *other != axis);
+        let others = others.map(|(_, (&size, &stride))| (long(size), stride));
+        let spreads = access.spreads.iter().map(|&(count, stride)| (i64::try_from(count).unwrap_or(i64::MAX), stride));
+        for (size, stride) in others.chain(spreads) {
+            // A whole number of rounds leads to the same row.
+            if stride % period != 0 {
+                let span = size.saturating_sub(1).saturating_mul(stride);
+                low = low.saturating_add(span.min(0));
+                high = high.saturating_add(span.max(0));
+            }
+        }
+        (low >= 0 && high < inner).then_some(inner)
     }
-    let chunk = words.len() / batch;
-    chunk == 0 || words.chunks(chunk).all(|row| row == &words[..chunk])
+
+    /// Whether a tensor that no row made gives every row the same: it does not move with the rows, or
+    /// holds the same values for each.
+    fn is_uniform(&self, value: &Value, access: &Access, pace: Pace) -> bool {
+        if access.strides[pace.axis] == 0 {
+            return true;
+        }
+        let Source::Constant(words) = &value.source else { return false };
+        let Some(inner) = self.keeps(access, long(words.len()), pace).and_then(|inner| usize::try_from(inner).ok())
+        else {
+            return false;
+        };
+        let batch = usize::try_from(self.batch).unwrap_or(usize::MAX);
+        words.chunks(inner * batch).all(|round| round.chunks(inner).all(|row| row == &round[..inner]))
+    }
+
+    /// Whether a call whose inputs no row made writes the same for every row of an output that lies so.
+    fn is_uniform_over(&self, output: Rows) -> bool {
+        let Rows::Apart { inner } = output else { return false };
+        let access = &self.reach.output;
+        let len = long(self.plan.values[self.step.output].len());
+        let is_same = |pace: Pace| {
+            self.keeps(access, len, pace) == Some(inner)
+                && self
+                    .step
+                    .inputs
+                    .iter()
+                    .zip(&self.reach.inputs)
+                    .all(|(&id, access)| self.is_uniform(&self.plan.values[id], access, pace))
+        };
+        paces(access, inner).any(is_same)
+    }
 }

@@ -76,14 +76,14 @@ pub enum Kernel {
     },
 }
 
-/// Elements of one buffer that an iteration touches: `offset + Σ coordinate · stride`, and anything
-/// from `low` below to `high` above that.
+/// Elements of one buffer that an iteration touches: `offset + Σ coordinate · stride`, and from there
+/// whatever the spreads lead to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Access {
     pub offset: i64,
     pub strides: Vec<i64>,
-    pub low: i64,
-    pub high: i64,
+    /// So many places, so far apart.
+    pub spreads: Vec<(u64, i64)>,
 }
 
 /// Which elements a call reads and writes, by an iteration over `shape`.
@@ -101,24 +101,28 @@ impl Access {
         for axis in (1..shape.len()).rev() {
             strides[axis - 1] = strides[axis] * i64::try_from(shape[axis]).unwrap_or(i64::MAX);
         }
-        Self { offset: 0, strides, low: 0, high: 0 }
+        Self::strided(strides)
     }
 
     fn strided(strides: Vec<i64>) -> Self {
-        Self { offset: 0, strides, low: 0, high: 0 }
+        Self { offset: 0, strides, spreads: Vec::new() }
+    }
+
+    /// As a view goes.
+    fn viewed(view: &map::View, rank: usize) -> Self {
+        let strides = view.strides[..rank].iter().map(|&stride| i64::from(stride)).collect();
+        Self { offset: i64::from(view.offset), ..Self::strided(strides) }
     }
 
     /// Everything in a buffer of `len` values, wherever the iteration is.
     fn all(rank: usize, len: usize) -> Self {
-        let high = i64::try_from(len).unwrap_or(i64::MAX).saturating_sub(1).max(0);
-        Self { offset: 0, strides: vec![0; rank], low: 0, high }
+        let len = u64::try_from(len).unwrap_or(u64::MAX);
+        Self { spreads: vec![(len, 1)], ..Self::strided(vec![0; rank]) }
     }
 
     /// The same with `count` more places `stride` apart at each.
     fn spread(mut self, count: u32, stride: i64) -> Self {
-        let reach = i64::from(count.saturating_sub(1)) * stride;
-        self.low += reach.min(0);
-        self.high += reach.max(0);
+        self.spreads.push((count.into(), stride));
         self
     }
 }

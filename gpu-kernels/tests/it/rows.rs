@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use gpu_kernels::budget::{self, Budget};
 use gpu_kernels::device::{Cpu, Device};
 use gpu_kernels::graph::forward::{RunError, Session};
-use gpu_kernels::graph::onnx::{self, FLOAT};
+use gpu_kernels::graph::onnx::{self, FLOAT, Node, Tensor};
 use gpu_kernels::graph::{Feed, Graph, ModelError};
 
-use crate::build::{floats as stored, int, longs, model, node, noise, parse, value};
+use crate::build::{floats as stored, int, ints, longs, model, node, noise, parse, value};
 use crate::{assert_close, floats, gpu, no_pause};
 
 fn digits() -> (Graph, Vec<u32>) {
@@ -214,4 +214,29 @@ fn the_cpu_as_a_device_asks_its_pace_and_stops_when_told() {
     assert_eq!((stopped, runs.get()), (Err(RunError::Stopped), 2));
     assert_close("digits", &floats(&output[0]), &floats(&expected[0]), 1e-7, 1e-6);
     assert_eq!(cpu.info().backend, "cpu");
+}
+
+#[test]
+fn rows_that_meet_where_the_batch_is_not_the_first_axis_are_said_to() {
+    let swap = |from: &str, to: &str| node("Transpose", &[from], to, vec![ints("perm", &[1, 0])]);
+    let within = |nodes: Vec<Node>, constants: Vec<Tensor>| {
+        let nodes = [vec![swap("x", "a")], nodes, vec![swap("b", "y")]].concat();
+        parse(&model(nodes, constants)).unwrap().signature(&[Feed::Rows(vec![4])]).unwrap().mixed_by
+    };
+    let softmax = |axis| vec![node("Softmax", &["a"], "b", vec![int("axis", axis)])];
+    assert_eq!(within(softmax(0), vec![]), None);
+    assert_eq!(within(softmax(1), vec![]).as_deref(), Some("Softmax_of_b"));
+
+    let sum = |axis| (vec![node("CumSum", &["a", "axis"], "b", vec![])], vec![longs("axis", &[axis])]);
+    let (down, along) = (sum(0), sum(1));
+    assert_eq!(within(down.0, down.1), None);
+    assert_eq!(within(along.0, along.1).as_deref(), Some("CumSum_of_b"));
+
+    let back = |axis| {
+        let places = vec![longs("from", &[-1]), longs("to", &[i64::MIN]), longs("axes", &[axis]), longs("by", &[-1])];
+        (vec![node("Slice", &["a", "from", "to", "axes", "by"], "r", vec![]), node("Neg", &["r"], "b", vec![])], places)
+    };
+    let (down, along) = (back(0), back(1));
+    assert_eq!(within(down.0, down.1), None);
+    assert!(within(along.0, along.1).is_some(), "the last row first");
 }

@@ -131,3 +131,12 @@ case("trees", [("ai.onnx.ml.TreeEnsembleRegressor", ["x"], ["y"], {
     "target_treeids": [0, 0, 0, 0, 1, 1, 1, 1], "target_nodeids": [2, 3, 3, 4, 1, 1, 2, 2],
     "target_ids": [0, 0, 1, 1, 0, 1, 0, 1], "target_weights": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]})],
     f(40, 3))
+# The batch is not the first axis of what lies between.
+case("lstm_batch_inside", [
+    ("Transpose", ["x"], ["t"], {"perm": [1, 0, 2]}), ("LSTM", ["t", "w", "r", "b"], ["l"], {"hidden_size": 6, "direction": "bidirectional"}),
+    ("Transpose", ["l"], ["u"], {"perm": [2, 0, 1, 3]}), ("Reshape", ["u", "s"], ["y"], {})], f(3, 5, 4),
+    {"w": f(2, 24, 4), "r": f(2, 24, 6), "b": f(2, 48), "s": i(0, 0, 12)})
+case("mean_of_models", [
+    ("MatMul", ["x", "v"], ["a"], {}), ("MatMul", ["x", "w"], ["b"], {}), ("Unsqueeze", ["a", "zero"], ["c"], {}), ("Unsqueeze", ["b", "zero"], ["d"], {}),
+    ("Concat", ["c", "d"], ["e"], {"axis": 0}), ("Softmax", ["e"], ["g"], {"axis": 0}), ("ReduceMean", ["g"], ["y"], {"axes": [0], "keepdims": 0})],
+    f(5, 4), {"v": f(4, 3), "w": f(4, 3), "zero": i(0)})

@@ -101,12 +101,7 @@ impl Map {
     pub(super) fn reach(&self) -> Reach {
         let p = &self.params;
         let rank = super::at(p.rank);
-        let access = |view: &View| super::Access {
-            offset: i64::from(view.offset),
-            strides: view.strides[..rank].iter().map(|&stride| i64::from(stride)).collect(),
-            low: 0,
-            high: 0,
-        };
+        let access = |view: &View| super::Access::viewed(view, rank);
         Reach {
             shape: p.shape[..rank].iter().map(|&size| super::at(size)).collect(),
             inputs: p.inputs[..self.program.loads()].iter().map(access).collect(),

@@ -87,12 +87,7 @@ impl Params {
     pub(super) fn reach(&self) -> Reach {
         let rank = at(self.rank);
         let shape: Vec<usize> = self.shape[..rank].iter().map(|&size| at(size)).collect();
-        let mut input = Access {
-            offset: i64::from(self.view.offset),
-            strides: self.view.strides[..rank].iter().map(|&stride| i64::from(stride)).collect(),
-            low: 0,
-            high: 0,
-        };
+        let mut input = Access::viewed(&self.view, rank);
         for (&size, &stride) in self.red_shape.iter().zip(&self.red_strides).take(at(self.red_rank)) {
             input = input.spread(size, i64::from(stride));
         }

@@ -56,12 +56,7 @@ impl Params {
     pub(super) fn reach(&self) -> Reach {
         let rank = at(self.rank);
         let shape: Vec<usize> = self.shape[..rank].iter().map(|&size| at(size)).collect();
-        let access = |view: &View| Access {
-            offset: i64::from(view.offset),
-            strides: view.strides[..rank].iter().map(|&stride| i64::from(stride)).collect(),
-            low: 0,
-            high: 0,
-        };
+        let access = |view: &View| Access::viewed(view, rank);
         let updates = access(&self.updates).spread(self.serial, i64::from(self.update_step));
         let indices = access(&self.indices)
             .spread(self.serial, i64::from(self.index_step))
