@@ -1,6 +1,6 @@
 //! Ensembles of trees: what is wrong with one is refused by its attribute.
 
-use gpu_kernels::graph::onnx::{Attribute, Model, Node, Tensor, UINT8};
+use gpu_kernels::graph::onnx::{Attribute, Model, Node, Tensor, Type, UINT8};
 use gpu_kernels::graph::{Feed, ModelError};
 
 use proptest::prelude::*;
@@ -99,6 +99,7 @@ fn a_table_of_classes_by_name_is_given_as_the_table() {
     graph.node[0].output = vec!["label".to_owned(), "table".to_owned()];
     let zip = node("ZipMap", &["table"], "y", vec![words("classlabels_strings", &["no", "yes"])]);
     graph.node.push(Node { domain: "ai.onnx.ml".to_owned(), ..zip });
+    graph.output[0].r#type = Some(Type { tensor_type: None });
     let graph = parse(&classifier).unwrap();
     let signature = graph.signature(&[Feed::Rows(vec![1])]).unwrap();
     let plan = graph.plan(2, &[Feed::Rows(vec![1])]).unwrap();

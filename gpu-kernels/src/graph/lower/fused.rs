@@ -208,18 +208,31 @@ pub(super) fn attention(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError>
         heads.k = grown(at, Some(halves[0]), heads.k)?;
         heads.v = grown(at, Some(halves[1]), heads.v)?;
     }
-    let mut scores = scores(at, &heads)?;
-    if one_way {
-        scores = causal(at, scores, before, filter)?;
-    }
-    scores = masked(at, scores, mask, filter)?;
-    scores = biased(at, scores, extra)?;
-    let y = chosen(at, &heads, scores)?;
+    let y = attended(at, &heads, one_way.then_some(before), mask, extra, filter)?;
     if !at.wants(1) {
         return Ok(vec![y]);
     }
     let (k, v) = (with(at, heads.k, &[0])?, with(at, heads.v, &[0])?);
     Ok(vec![y, join(at, &[k, v], 0)?])
+}
+
+/// What the heads choose: after so many earlier keys where each sees none that comes later, with what is
+/// masked put down to `filter` and something added to the scores.
+fn attended(
+    at: &mut At<'_, '_>,
+    heads: &Heads,
+    one_way: Option<usize>,
+    mask: Option<ValueId>,
+    extra: Option<ValueId>,
+    filter: f32,
+) -> Result<ValueId, ModelError> {
+    let mut scores = scores(at, heads)?;
+    if let Some(before) = one_way {
+        scores = causal(at, scores, before, filter)?;
+    }
+    scores = masked(at, scores, mask, filter)?;
+    scores = biased(at, scores, extra)?;
+    chosen(at, heads, scores)
 }
 
 pub(super) fn multi_head(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
@@ -262,13 +275,7 @@ pub(super) fn multi_head(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError
     };
     let before = ids[6].and_then(|past| at.shape(past).get(2).copied()).unwrap_or(0);
     let heads = Heads { k: grown(at, ids[6], heads.k)?, v: grown(at, ids[7], heads.v)?, ..heads };
-    let mut scores = scores(at, &heads)?;
-    if one_way {
-        scores = causal(at, scores, before, filter)?;
-    }
-    scores = masked(at, scores, mask, filter)?;
-    scores = biased(at, scores, extra)?;
-    let y = chosen(at, &heads, scores)?;
+    let y = attended(at, &heads, one_way.then_some(before), mask, extra, filter)?;
     Ok(vec![y, heads.k, heads.v])
 }
 

@@ -185,6 +185,9 @@ fn regress(w: &mut Writer<'_>) {
 fn classify(w: &mut Writer<'_>) {
     w.passed(&["multi_class"]);
     let labels = w.attribute("classlabels_ints").map(|attribute| attribute.ints.clone()).unwrap_or_default();
+    if w.attribute("classlabels_strings").is_some() {
+        return w.refuse("classlabels_strings", trees::WHOLE_CLASSES);
+    }
     let lines = w.attribute("intercepts").map_or(0, |attribute| attribute.floats.len());
     if labels.is_empty() || lines != labels.len() {
         return w.refuse("classlabels_ints", "a class is a whole number, with its own line of coefficients");

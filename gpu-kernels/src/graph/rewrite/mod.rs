@@ -58,6 +58,11 @@ fn rewrite_in(graph: &mut onnx::Graph, types: &HashMap<String, i32>, uses: &mut 
             refused: None,
         };
         write(&mut writer);
+        if (node.domain.as_str(), node.op_type.as_str()) == (classical::DOMAIN, "ZipMap") {
+            // It is declared as a list of tables, and given as one tensor.
+            let given = graph.output.iter_mut().filter(|output| node.output.contains(&output.name));
+            given.for_each(|output| output.r#type = None);
+        }
         graph.node.append(&mut writer.finish()?);
     }
     Ok(())

@@ -11,6 +11,8 @@ const DEPTH_MAX: usize = 128;
 /// Values of the table of what leaves answer: every node's for each target.
 const ANSWERS_MAX: usize = 1 << 23;
 
+pub(super) const WHOLE_CLASSES: &str = "strings have no place on a device; train with whole numbers as classes";
+
 /// A node of a tree. A leaf leads to itself.
 struct Node {
     feature: i64,
@@ -428,8 +430,7 @@ fn with_base(w: &mut Writer<'_>, said: String) -> String {
 pub(super) fn classify(w: &mut Writer<'_>) {
     let labels = ints(w, "classlabels_int64s");
     if labels.is_empty() {
-        return w
-            .refuse("classlabels_strings", "strings have no place on a device; train with whole numbers as classes");
+        return w.refuse("classlabels_strings", WHOLE_CLASSES);
     }
     let weights = floats(w, "class_weights");
     let one_line = labels.len() == 2;
