@@ -5,7 +5,7 @@ use gpu_kernels::wgsl::gate::{self, Contract, FUEL_MAX, GateError, Passed, SOURC
 use wire::{Blob, BlobHash, Check, ErrorCode, Place, Program, Task, Tolerance};
 
 use super::inputs::Source;
-use super::spec::{Cut, tile_rows, unknown_blob};
+use super::spec::{Cut, TILE_BYTES_AIM, TILE_FLOPS_AIM, tile_rows, unknown_blob};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::blobs;
@@ -113,7 +113,12 @@ fn cut(passed: &Passed, contract: Contract, rows: u64, wanted: Option<u32>) -> R
     let row_bytes = u64::from(contract.record_bytes) + u64::from(contract.out_bytes);
     let most = GROUPS_MAX * u64::from(passed.kernel.workgroup_size);
     let wanted = wanted.map(u64::from);
-    let tile_rows = tile_rows(rows, (ops, row_bytes, u64::MAX), wanted, "tile_records")?.min(wanted.unwrap_or(most));
+    let group = u64::from(passed.kernel.workgroup_size);
+    let cut = tile_rows(rows, (ops, row_bytes, u64::MAX), wanted, "tile_records")?.min(wanted.unwrap_or(most));
+    // Whole workgroups, where they are a moment's work: a part of one takes as long.
+    let whole = cut.next_multiple_of(group).min(rows);
+    let is_light = whole.saturating_mul(ops) <= TILE_FLOPS_AIM && whole.saturating_mul(row_bytes) <= TILE_BYTES_AIM;
+    let tile_rows = if wanted.is_none() && is_light { whole } else { cut };
     if tile_rows > most {
         let message = format!("a tile may hold {most} records of this kernel: 65,535 workgroups");
         return Err(invalid(ErrorCode::InvalidTileRows, "tile_records", message));

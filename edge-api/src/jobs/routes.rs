@@ -100,7 +100,7 @@ pub async fn try_job(
         device_bytes: spec.device_bytes,
     };
     let lease = wire::LeaseId(random::bytes());
-    Ok(Json(facts.grant_tile(&app.secret, lease, 0, now, now + TRIAL)))
+    Ok(Json(facts.grant_tiles(&app.secret, lease, 0..1, now, now + TRIAL)))
 }
 
 /// Connected devices and those of them that may run the job; refuses one that none of those connected could.

@@ -17,11 +17,11 @@ use crate::scheduling::core::Census;
 use crate::verification::{self, CHECKER_FLOPS_MAX, EDGE_FLOPS_MAX};
 
 /// Work of a tile that the edge chooses: a CPU redoes it well inside 50 ms.
-const TILE_FLOPS_AIM: u64 = 20_000_000;
+pub const TILE_FLOPS_AIM: u64 = 20_000_000;
 /// Tiles that a job is cut into where it has rows enough, so that many devices can share it.
 const TILES_AIM: u64 = 256;
 /// Input and output of one tile together, in bytes.
-const TILE_BYTES_AIM: u64 = 4 << 20;
+pub const TILE_BYTES_AIM: u64 = 4 << 20;
 const TILE_BYTES_MAX: u64 = 64 << 20;
 const TILES_MAX: u64 = 1 << 20;
 

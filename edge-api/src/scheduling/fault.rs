@@ -48,7 +48,7 @@ async fn judge_fault(app: &App, facts: &Arc<JobFacts>, lease: &Lease, fault: Job
     let confirmed = if provider == facts.customer {
         fault
     } else {
-        match checkers::ask(app, facts, tile, BTreeSet::from([provider])).await?.answer {
+        match checkers::ask(app, facts, tile..tile + 1, BTreeSet::from([provider])).await?.answer {
             Answer::Fault(confirmed) => confirmed,
             Answer::Output(_) => {
                 let now = app.clock.now();

@@ -101,15 +101,22 @@ impl JobFacts {
         }
     }
 
-    /// One tile for a device that only checks.
-    pub fn grant_tile(&self, secret: &[u8; 32], id: LeaseId, tile: u64, now: Micros, until: Micros) -> LeaseGrant {
+    /// Tiles for a device that only checks.
+    pub fn grant_tiles(
+        &self,
+        secret: &[u8; 32],
+        id: LeaseId,
+        tiles: Range<u64>,
+        now: Micros,
+        until: Micros,
+    ) -> LeaseGrant {
         let lease = Lease {
             id,
             device: DeviceId([0; 32]),
             job: self.id,
             slice: SliceId::from_parts(0, [0; 10]),
-            first_tile: tile,
-            tiles: 1,
+            first_tile: tiles.start,
+            tiles: tiles.end - tiles.start,
             granted_at: now,
             deadline: until,
             state: LeaseState::Out,

@@ -3,6 +3,7 @@
 //! to the next one when a device is lost.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
@@ -11,10 +12,15 @@ use wire::{AccountId, BlobHash, DeviceId, JobFault, LeaseId, Micros, ToDevice};
 
 use crate::app::App;
 use crate::random;
+use crate::scheduling::core::Job;
 use crate::scheduling::{JobFacts, State};
 
-/// Time for one tile, in microseconds; then somebody else is asked.
+/// Time for a question, in microseconds; then somebody else is asked.
 const PATIENCE: Micros = 120_000_000;
+/// Tiles, operations, and bytes in and out of one question, unless one tile has more.
+const TILES_MAX: u64 = 64;
+const FLOPS_MAX: u64 = 2_000_000_000_000;
+const BYTES_MAX: u64 = 32 << 20;
 /// Devices that may give a question back before it is given up.
 const TRIES_MAX: u32 = 8;
 
@@ -27,14 +33,15 @@ pub struct Answered {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The tile's records, stored.
+    /// The tiles' outputs, stored.
     Output(BlobHash),
     Fault(JobFault),
 }
 
 struct Question {
     facts: Arc<JobFacts>,
-    tile: u64,
+    /// Counted over the job.
+    tiles: Range<u64>,
     /// Whose devices may not answer: they are party to it.
     not: BTreeSet<AccountId>,
     tries: u32,
@@ -101,11 +108,12 @@ impl Checkers {
         self.lock().give_back_one(lease);
     }
 
-    /// What the tile of a question should come to, in bytes.
+    /// What the tiles of a question should come to, in bytes.
     pub fn expected_bytes(&self, lease: LeaseId) -> Option<u64> {
         let pool = self.lock();
         let question = &pool.asked.get(&lease)?.question;
-        let rows = question.facts.rows_of(question.tile, 1);
+        let tiles = &question.tiles;
+        let rows = question.facts.rows_of(tiles.start, tiles.end - tiles.start);
         Some((rows.end - rows.start) * question.facts.task.out_bytes())
     }
 
@@ -164,20 +172,69 @@ pub fn hand_out(app: &App, state: &mut State, now: Micros) {
             continue;
         };
         let (lease, until) = (LeaseId(random::bytes()), now + PATIENCE);
-        let grant = question.facts.grant_tile(&app.secret, lease, question.tile, now, until);
+        let grant = question.facts.grant_tiles(&app.secret, lease, question.tiles.clone(), now, until);
         state.send(device, ToDevice::Lease(grant));
         pool.asked.insert(lease, Asked { device, account, until, question });
     }
     pool.waiting = still;
 }
 
-/// Has a tile recomputed by somebody whose account is not among `not`; waits for as long as it takes.
-pub async fn ask(app: &App, facts: &Arc<JobFacts>, tile: u64, not: BTreeSet<AccountId>) -> anyhow::Result<Answered> {
+/// Tiles as questions: those side by side go together, as far as one question may hold them.
+pub fn questions(job: &Job, tiles: &[u32]) -> Vec<Range<u32>> {
+    let most = TILES_MAX.min(FLOPS_MAX / job.tile_flops.max(1)).min(BYTES_MAX / job.tile_bytes.max(1)).max(1);
+    let mut questions: Vec<Range<u32>> = Vec::new();
+    for &tile in tiles {
+        match questions.last_mut() {
+            Some(last) if last.end == tile && u64::from(last.end - last.start) < most => last.end += 1,
+            _ => questions.push(tile..tile + 1),
+        }
+    }
+    questions
+}
+
+/// Has tiles recomputed by somebody whose account is not among `not`; waits for as long as it takes.
+pub async fn ask(
+    app: &App,
+    facts: &Arc<JobFacts>,
+    tiles: Range<u64>,
+    not: BTreeSet<AccountId>,
+) -> anyhow::Result<Answered> {
     let (answer, answered) = oneshot::channel();
-    app.checkers.lock().waiting.push_back(Question { facts: Arc::clone(facts), tile, not, tries: 0, answer });
+    app.checkers.lock().waiting.push_back(Question { facts: Arc::clone(facts), tiles, not, tries: 0, answer });
     hand_out(app, &mut app.scheduler.lock(), app.clock.now());
     tokio::select! {
         () = app.stop.cancelled() => anyhow::bail!("the server is stopping"),
-        answered = answered => answered.context("no device could recompute the tile"),
+        answered = answered => answered.context("no device could recompute the tiles"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::Privacy;
+
+    use super::*;
+
+    #[test]
+    fn tiles_side_by_side_are_one_question_as_far_as_it_holds_them() {
+        let job = |tile_flops, tile_bytes| Job {
+            account: AccountId::platform(0),
+            privacy: Privacy::Open,
+            device_bytes: 0,
+            tile_flops,
+            needs_kernels: true,
+            tile_bytes,
+        };
+        let all: Vec<u32> = (0..70).collect();
+
+        assert_eq!(questions(&job(1, 1), &[0, 1, 2, 5, 7, 8]), [0..3, 5..6, 7..9]);
+        assert_eq!(questions(&job(1, 1), &all), [0..64, 64..70]);
+        assert_eq!(questions(&job(FLOPS_MAX / 40, 1), &all), [0..40, 40..70]);
+        assert_eq!(questions(&job(1, BYTES_MAX / 40), &all), [0..40, 40..70]);
+        assert_eq!(
+            questions(&job(FLOPS_MAX * 2, BYTES_MAX * 2), &[3, 4]),
+            [3..4, 4..5],
+            "one tile goes whatever it has"
+        );
+        assert_eq!(questions(&job(0, 0), &[]), []);
     }
 }

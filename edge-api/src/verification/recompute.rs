@@ -35,11 +35,10 @@ impl Work {
         first..(first + self.tile_rows).min(self.rows)
     }
 
-    /// Where a tile lies in the lease's output, in bytes.
-    pub fn output_range(&self, tile: u32) -> std::ops::Range<usize> {
-        let rows = self.tile(tile);
+    /// Where tiles lie in the lease's output, in bytes.
+    pub fn output_range(&self, tiles: std::ops::Range<u32>) -> std::ops::Range<usize> {
         let at = |row: u64| usize::try_from(row * self.task.out_bytes()).unwrap_or(usize::MAX);
-        at(rows.start)..at(rows.end)
+        at(self.tile(tiles.start).start)..at(self.tile(tiles.end.saturating_sub(1)).end)
     }
 
     pub fn output_bytes(&self) -> u64 {
@@ -53,7 +52,7 @@ pub fn check_root(work: &Work, output: &Bytes, root: TileHash) -> Result<(), Mis
         return Err(Mismatch::Size);
     }
     let leaves = (0..work.tiles).map(|tile| {
-        let bytes = merkle::leaf_bytes(work.lease, &output[work.output_range(tile)]);
+        let bytes = merkle::leaf_bytes(work.lease, &output[work.output_range(tile..tile + 1)]);
         TileHash(*blake3::hash(&bytes).as_bytes())
     });
     let found = merkle::root(leaves, |bytes| *blake3::hash(bytes).as_bytes());

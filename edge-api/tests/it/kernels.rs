@@ -54,6 +54,10 @@ async fn a_map_job_is_quoted_by_its_fuel_and_refused_by_field() {
 
     assert_eq!((small["rows"].clone(), small["checked_by"].clone()), (json!(1000), json!("quorum")), "{small}");
     assert!(large["flops"].as_u64() > Some(100 * small["flops"].as_u64().unwrap()), "{large}");
+    let few = quote(with(json!({ "fuel": 100, "tile_records": 10 }))).await;
+    let heavy = quote(with(json!({ "fuel": 10_000_000 }))).await;
+    let tiles = [&small, &few, &heavy].map(|quote| quote["tiles"].as_u64().unwrap());
+    assert_eq!(tiles, [16, 100, 1000], "whole workgroups of 64, as few as are wanted, or a moment's work");
     let cases = [
         ("invalid_kernel kernel", with(json!({ "kernel": blob(b"fn main() {").await }))),
         ("invalid_kernel kernel", with(json!({ "kernel": blob(&[0xff, 0xfe]).await }))),
