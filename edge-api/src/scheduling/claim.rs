@@ -85,10 +85,9 @@ async fn let_go(app: &App, slices: &BTreeSet<SliceId>) -> anyhow::Result<()> {
 async fn claim(app: &App) -> anyhow::Result<()> {
     let mut tx = app.db.begin_write().await?;
     let now = app.clock.now();
-    let alive_since = now - DEAD_AFTER;
-    let jobs = list_doable(app, &mut tx, alive_since, now).await?;
-    let claimed =
-        store::claim_slices(&mut tx, app.db.dialect, &app.replica, alive_since, &jobs, CLAIMED_AT_ONCE).await?;
+    let owners = store::list_lost_owners(&mut tx, &app.replica, now - DEAD_AFTER).await?;
+    let jobs = list_doable(app, &mut tx, &owners, now).await?;
+    let claimed = store::claim_slices(&mut tx, app.db.dialect, &app.replica, &owners, &jobs, CLAIMED_AT_ONCE).await?;
     let mut loaded = Vec::with_capacity(claimed.len());
     for slice in claimed {
         let waiting = receipts::store::list_pending_receipts(&mut tx, slice.slice).await?;
@@ -103,17 +102,12 @@ async fn claim(app: &App) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Jobs that wait for an owner and that a device here, which waits for work, can do.
-async fn list_doable(
-    app: &App,
-    conn: &mut DbConnection,
-    alive_since: Micros,
-    now: Micros,
-) -> anyhow::Result<Vec<JobId>> {
+/// Jobs with slices of these owners that a device here, which waits for work, can do.
+async fn list_doable(app: &App, conn: &mut DbConnection, owners: &[String], now: Micros) -> anyhow::Result<Vec<JobId>> {
     let mut jobs = Vec::new();
     let mut after = None;
     loop {
-        let page = store::list_unclaimed_jobs(conn, &app.replica, alive_since, after, JOBS_LOOKED_AT).await?;
+        let page = store::list_unclaimed_jobs(conn, app.db.dialect, owners, after, JOBS_LOOKED_AT).await?;
         let is_last = count(page.len()) < JOBS_LOOKED_AT;
         after = page.last().map(|record| record.facts.id);
         let state = app.scheduler.lock();

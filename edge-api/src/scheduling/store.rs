@@ -70,8 +70,25 @@ pub async fn insert_slice(
     Ok(())
 }
 
+/// A list that is bound as JSON, row by row.
+macro_rules! sqlite_list {
+    ($place:literal) => {
+        concat!("select value from json_each(", $place, ")")
+    };
+}
+
+macro_rules! postgres_list {
+    ($place:literal) => {
+        concat!("select jsonb_array_elements_text(", $place, "::jsonb)")
+    };
+}
+
+fn list(entries: &impl serde::Serialize) -> sqlx::Result<String> {
+    serde_json::to_string(entries).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
 macro_rules! claim_slices_sql {
-    ($jobs:literal, $lock:literal) => {
+    ($list:ident, $lock:literal) => {
         concat!(
             "update slice
             set owner = $1, fence = fence + 1
@@ -81,11 +98,12 @@ macro_rules! claim_slices_sql {
                 join job on job.job_id = slice.job_id
                 where slice.remaining > 0
                   and job.state = 'running'
-                  and slice.owner <> $1
-                  and not exists (select 1 from replica where replica.replica_id = slice.owner and replica.heartbeat_at >= $2)
+                  and slice.owner in (",
+            $list!("$2"),
+            ")
                   and (
                     slice.job_id in (",
-            $jobs,
+            $list!("$3"),
             ")
                     or exists (
                       select 1
@@ -104,58 +122,83 @@ macro_rules! claim_slices_sql {
     };
 }
 
-/// Takes up to `most` unfinished slices that no living replica owns: of these jobs, or with a receipt
-/// that waits for its check.
+/// Owners of unfinished slices that are no living replica: nobody, and those that are gone. A claim names
+/// them, so that of two replicas that claim at once one finds another owner there than it looked for.
+pub async fn list_lost_owners(
+    conn: &mut DbConnection,
+    replica: &str,
+    alive_since: Micros,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select distinct owner
+        from slice
+        where remaining > 0
+          and owner <> $1
+          and not exists (select 1 from replica where replica.replica_id = slice.owner and replica.heartbeat_at >= $2)",
+    )
+    .bind(replica)
+    .bind(alive_since)
+    .fetch_all(conn)
+    .await
+}
+
+/// Takes up to `most` unfinished slices of these owners: of these jobs, or with a receipt that waits for
+/// its check.
 pub async fn claim_slices(
     conn: &mut DbConnection,
     dialect: Dialect,
     replica: &str,
-    alive_since: Micros,
+    owners: &[String],
     jobs: &[JobId],
     most: i64,
 ) -> sqlx::Result<Vec<ClaimedSlice>> {
     let statement = match dialect {
-        Dialect::Sqlite => claim_slices_sql!("select value from json_each($3)", " "),
-        Dialect::Postgres => {
-            claim_slices_sql!("select jsonb_array_elements_text($3::jsonb)", " for update of slice skip locked ")
-        }
+        Dialect::Sqlite => claim_slices_sql!(sqlite_list, " "),
+        Dialect::Postgres => claim_slices_sql!(postgres_list, " for update of slice skip locked "),
     };
-    let jobs = serde_json::to_string(jobs).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let (owners, jobs) = (list(&owners)?, list(&jobs)?);
     let rows: Vec<SliceRow> =
-        sqlx::query_as(statement).bind(replica).bind(alive_since).bind(jobs).bind(most).fetch_all(conn).await?;
+        sqlx::query_as(statement).bind(replica).bind(owners).bind(jobs).bind(most).fetch_all(conn).await?;
     Ok(rows.into_iter().map(ClaimedSlice::from).collect())
 }
 
-/// Running jobs after `after` with slices that no living replica owns, in the order of their ids.
+macro_rules! unclaimed_jobs_sql {
+    ($list:ident) => {
+        concat!(
+            "select job_id, account_id, privacy, task, sources, check_rule, row_count, tile_rows, tiles, row_flops, price, device_bytes
+            from job
+            where state = 'running'
+              and job_id > $2
+              and exists (
+                select 1
+                from slice
+                where slice.job_id = job.job_id
+                  and slice.remaining > 0
+                  and slice.owner in (",
+            $list!("$1"),
+            ")
+              )
+            order by job_id
+            limit $3"
+        )
+    };
+}
+
+/// Running jobs after `after` with unfinished slices of these owners, in the order of their ids.
 pub async fn list_unclaimed_jobs(
     conn: &mut DbConnection,
-    replica: &str,
-    alive_since: Micros,
+    dialect: Dialect,
+    owners: &[String],
     after: Option<JobId>,
     most: i64,
 ) -> sqlx::Result<Vec<JobRecord>> {
-    let rows: Vec<FactsRow> = sqlx::query_as(
-        "select job_id, account_id, privacy, task, sources, check_rule, row_count, tile_rows, tiles, row_flops, price, device_bytes
-        from job
-        where state = 'running'
-          and job_id > $3
-          and exists (
-            select 1
-            from slice
-            where slice.job_id = job.job_id
-              and slice.remaining > 0
-              and slice.owner <> $1
-              and not exists (select 1 from replica where replica.replica_id = slice.owner and replica.heartbeat_at >= $2)
-          )
-        order by job_id
-        limit $4",
-    )
-    .bind(replica)
-    .bind(alive_since)
-    .bind(after.map(|job| job.to_string()).unwrap_or_default())
-    .bind(most)
-    .fetch_all(conn)
-    .await?;
+    let statement = match dialect {
+        Dialect::Sqlite => unclaimed_jobs_sql!(sqlite_list),
+        Dialect::Postgres => unclaimed_jobs_sql!(postgres_list),
+    };
+    let after = after.map(|job| job.to_string()).unwrap_or_default();
+    let rows: Vec<FactsRow> =
+        sqlx::query_as(statement).bind(list(&owners)?).bind(after).bind(most).fetch_all(conn).await?;
     Ok(rows.into_iter().map(JobRecord::from).collect())
 }
 

@@ -11,11 +11,13 @@ use crate::db_test;
 use crate::explorer::committed;
 
 async fn claim(app: &TestApp, replica: &str, now: i64) -> Vec<ClaimedSlice> {
+    let dialect = app.app.db.dialect;
     let mut tx = app.app.db.begin_write().await.unwrap();
     store::heartbeat(&mut tx, replica, now).await.unwrap();
-    let jobs = store::list_unclaimed_jobs(&mut tx, replica, now - 5, None, 100).await.unwrap();
+    let owners = store::list_lost_owners(&mut tx, replica, now - 5).await.unwrap();
+    let jobs = store::list_unclaimed_jobs(&mut tx, dialect, &owners, None, 100).await.unwrap();
     let jobs: Vec<_> = jobs.into_iter().map(|record| record.facts.id).collect();
-    let claimed = store::claim_slices(&mut tx, app.app.db.dialect, replica, now - 5, &jobs, 100).await.unwrap();
+    let claimed = store::claim_slices(&mut tx, dialect, replica, &owners, &jobs, 100).await.unwrap();
     tx.commit().await.unwrap();
     claimed
 }
@@ -98,13 +100,15 @@ db_test! {
         let [first, second] = jobs;
         let mut tx = app.app.db.begin_write().await.unwrap();
         let dialect = app.app.db.dialect;
+        let nobody = [String::new()];
 
-        let page = store::list_unclaimed_jobs(&mut tx, "one", 0, None, 1).await.unwrap();
-        let rest = store::list_unclaimed_jobs(&mut tx, "one", 0, Some(page[0].facts.id), 9).await.unwrap();
-        let none = store::claim_slices(&mut tx, dialect, "one", 0, &[], 100).await.unwrap();
-        let claimed = store::claim_slices(&mut tx, dialect, "one", 0, &[second], 100).await.unwrap();
+        let page = store::list_unclaimed_jobs(&mut tx, dialect, &nobody, None, 1).await.unwrap();
+        let rest = store::list_unclaimed_jobs(&mut tx, dialect, &nobody, Some(page[0].facts.id), 9).await.unwrap();
+        let none = store::claim_slices(&mut tx, dialect, "one", &nobody, &[], 100).await.unwrap();
+        let claimed = store::claim_slices(&mut tx, dialect, "one", &nobody, &[second], 100).await.unwrap();
         store::heartbeat(&mut tx, "one", 0).await.unwrap();
-        let left = store::list_unclaimed_jobs(&mut tx, "two", 0, None, 9).await.unwrap();
+        let lost = store::list_lost_owners(&mut tx, "two", 0).await.unwrap();
+        let left = store::list_unclaimed_jobs(&mut tx, dialect, &lost, None, 9).await.unwrap();
 
         assert_eq!([page[0].facts.id, rest[0].facts.id], [first, second]);
         assert_eq!((page.len(), rest.len(), none.len()), (1, 1, 0));
@@ -121,8 +125,25 @@ db_test! {
         let slice = app.first_slice(job.parse().unwrap()).await;
 
         let mut tx = app.app.db.begin_write().await.unwrap();
-        let claimed = store::claim_slices(&mut tx, app.app.db.dialect, "one", 0, &[], 100).await.unwrap();
+        let claimed = store::claim_slices(&mut tx, app.app.db.dialect, "one", &[String::new()], &[], 100).await.unwrap();
 
         assert_eq!(claimed.iter().map(|slice| slice.slice).collect::<Vec<_>>(), [slice]);
+    }
+}
+
+db_test! {
+    async fn a_slice_that_another_took_after_one_looked_is_not_taken_again(app: TestApp) {
+        let ada = app.customer("Ada").await;
+        let job = ada.submit(&ada.digits().await, "a").await.json()["id"].as_str().unwrap().parse().unwrap();
+        let dialect = app.app.db.dialect;
+        let mut tx = app.app.db.begin_write().await.unwrap();
+        let seen = store::list_lost_owners(&mut tx, "two", 0).await.unwrap();
+        // It has not even said that it lives.
+        let first = store::claim_slices(&mut tx, dialect, "one", &seen, &[job], 100).await.unwrap();
+        let second = store::claim_slices(&mut tx, dialect, "two", &seen, &[job], 100).await.unwrap();
+        let lost = store::list_lost_owners(&mut tx, "two", 0).await.unwrap();
+
+        assert_eq!((seen, first.len(), second.len()), (vec![String::new()], 4, 0));
+        assert_eq!(lost, ["one"]);
     }
 }

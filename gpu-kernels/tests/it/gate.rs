@@ -54,9 +54,10 @@ fn what_is_outside_the_contract_is_named() {
     check_refusal(&kernel("@group(0) @binding(4) var<storage> more: array<u32>;", ""), 4, "'more' is none of");
     check_refusal(&kernel("@group(1) @binding(0) var<uniform> more: u32;", ""), 4, "'more' is none of");
     check_refusal(&kernel("@group(0) @binding(5) var picture: texture_2d<f32>;", ""), 4, "'picture' is none of");
-    check_refusal(&kernel("override size: u32 = 3;", ""), 1, "'size' is an override");
+    check_refusal(&kernel("override size: u32 = 3;", ""), 4, "'size' is an override");
     check_refusal(&kernel("var<workgroup> count: atomic<u32>;", ""), 4, "'count' is atomic");
-    check_refusal(&kernel("var<workgroup> many: array<u32, 5000>;", ""), 1, "workgroup variables take 20000 bytes");
+    check_refusal(&kernel("var<workgroup> many: array<u32, 5000>;", ""), 4, "workgroup variables take 20000 bytes");
+    check_refusal(&kernel("\nvar<private> many: array<u32, 5000>;", ""), 5, "private variables take 20000 bytes");
     check_refusal(
         &kernel("", "var many: array<u32, 3000>; result[id.x] = many[id.x];"),
         7,

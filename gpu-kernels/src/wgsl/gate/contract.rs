@@ -44,9 +44,10 @@ pub(super) fn check(source: &str, module: &Module, info: &ModuleInfo, contract: 
         );
         return refuse(at_main, message);
     }
-    if let Some((_, constant)) = module.overrides.iter().next() {
+    if let Some((handle, constant)) = module.overrides.iter().next() {
         let name = constant.name.as_deref().unwrap_or_default();
-        return refuse(Span::UNDEFINED, format!("'{name}' is an override; use a const, or a parameter at binding 2"));
+        let span = module.overrides.get_span(handle);
+        return refuse(span, format!("'{name}' is an override; use a const, or a parameter at binding 2"));
     }
     for bytes in [contract.record_bytes, contract.out_bytes] {
         if bytes == 0 || !bytes.is_multiple_of(4) || bytes > RECORD_BYTES_MAX {
@@ -76,7 +77,7 @@ pub(super) fn check(source: &str, module: &Module, info: &ModuleInfo, contract: 
 }
 
 /// Where a function's name stands in the text; naga keeps no place for entry points.
-fn entry_span(source: &str, name: &str) -> Span {
+pub(super) fn entry_span(source: &str, name: &str) -> Span {
     let place = source.find(&format!("fn {name}")).and_then(|at| u32::try_from(at).ok());
     place.map_or(Span::UNDEFINED, |at| Span::new(at, at + 3 + u32::try_from(name.len()).unwrap_or(0)))
 }
@@ -89,7 +90,8 @@ struct Globals {
 impl Globals {
     fn check(source: &str, module: &Module, contract: Contract) -> Result<Self, GateError> {
         let (mut params_bytes, mut output) = (None, None);
-        let (mut shared, mut private) = (0u32, 0u32);
+        // Bytes of all of a kind, and where the last of them stands.
+        let (mut shared, mut private) = ((0u32, Span::UNDEFINED), (0u32, Span::UNDEFINED));
         for (handle, global) in module.global_variables.iter() {
             let span = module.global_variables.get_span(handle);
             let refuse = |message: String| Err(GateError::at(source, span, message));
@@ -110,8 +112,8 @@ impl Globals {
                     }
                     params_bytes = Some(size);
                 }
-                (AddressSpace::WorkGroup, None) => shared = shared.saturating_add(size),
-                (AddressSpace::Private, None) => private = private.saturating_add(size),
+                (AddressSpace::WorkGroup, None) => shared = (shared.0.saturating_add(size), span),
+                (AddressSpace::Private, None) => private = (private.0.saturating_add(size), span),
                 _ => {
                     return refuse(format!(
                         "'{name}' is none of what a kernel may have: binding 0 `var<storage, read>`, binding 1 `var<storage, read_write>`, binding 2 `var<uniform>`, all in group 0, and `private` and `workgroup` variables"
@@ -124,15 +126,11 @@ impl Globals {
                 ));
             }
         }
-        for (bytes, most, what) in
+        for ((bytes, span), most, what) in
             [(shared, WORKGROUP_BYTES_MAX, "workgroup variables"), (private, LOCAL_BYTES_MAX, "private variables")]
         {
             if bytes > most {
-                return Err(GateError::at(
-                    source,
-                    Span::UNDEFINED,
-                    format!("the {what} take {bytes} bytes; at most {most}"),
-                ));
+                return Err(GateError::at(source, span, format!("the {what} take {bytes} bytes; at most {most}")));
             }
         }
         let Some((element, words)) = output else {
@@ -231,11 +229,8 @@ fn check_function(source: &str, module: &Module, function: &Function) -> Result<
         if let Some(naga::Binding::BuiltIn(built_in)) = &argument.binding
             && !is_known(*built_in)
         {
-            return Err(GateError::at(
-                source,
-                Span::UNDEFINED,
-                format!("{built_in:?} is not a builtin that a kernel may read"),
-            ));
+            let message = format!("{built_in:?} is not a builtin that a kernel may read");
+            return Err(GateError::at(source, entry_span(source, "main"), message));
         }
     }
     for (handle, expression) in function.expressions.iter() {

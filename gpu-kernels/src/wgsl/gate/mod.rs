@@ -74,7 +74,7 @@ fn inspect(source: &str, contract: Contract) -> Result<Passed, GateError> {
     let straight = costs.entry.straight;
     if straight > STRAIGHT_OPS_MAX {
         let message = format!("a record takes {straight} operations outside loops; at most {STRAIGHT_OPS_MAX}");
-        return Err(GateError::at(source, Span::UNDEFINED, message));
+        return Err(GateError::at(source, contract::entry_span(source, "main"), message));
     }
     let loops = cost::has_loops(&module);
     let (module, loop_spans) = rewrite::rewrite(source, module, &info, &costs, &facts, contract.fuel)?;
