@@ -16,6 +16,7 @@ use crate::until::until;
 
 const START_WITHIN: Duration = Duration::from_secs(30);
 const FIND_WITHIN: Duration = Duration::from_secs(20);
+const DOWNLOADED_WITHIN: Duration = Duration::from_secs(20);
 
 /// What the browser can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,9 +99,20 @@ impl Browser {
         field.send_keys(&file.display().to_string()).await.expect("the field should take a file");
     }
 
-    /// Where downloads go.
-    pub fn downloads(&self) -> std::path::PathBuf {
-        self.profile.path().join("downloads")
+    /// The download whose name ends so, once it is whole: Chromium puts an empty file in its place first.
+    pub async fn downloaded(&self, ending: &str) -> Vec<u8> {
+        let folder = self.profile.path().join("downloads");
+        until("the download", DOWNLOADED_WITHIN, async || {
+            let paths: Vec<_> =
+                std::fs::read_dir(&folder).ok()?.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+            let is = |path: &Path, ending: &str| path.extension().is_some_and(|found| found == ending);
+            if paths.iter().any(|path| is(path, "crdownload")) {
+                return None;
+            }
+            let found = paths.iter().find(|path| is(path, ending))?;
+            std::fs::read(found).ok().filter(|bytes| !bytes.is_empty())
+        })
+        .await
     }
 
     /// A command of the `DevTools` protocol, for what `WebDriver` has no word for.

@@ -52,17 +52,9 @@ async fn a_customer_writes_a_kernel_mends_it_where_the_editor_points_and_gets_th
     browser.press("Submit").await;
     browser.text_where("[data-testid=state]", Duration::from_secs(60), |state| state == "Done").await;
     browser.press("Download result").await;
-    let file = e2e::until::until("the download", SOON, async || {
-        let entries = std::fs::read_dir(browser.downloads()).ok()?;
-        entries
-            .filter_map(Result::ok)
-            .map(|entry| entry.path())
-            .find(|path| path.extension().is_some_and(|e| e == "bin"))
-    })
-    .await;
+    let file = browser.downloaded("bin").await;
 
-    let found: Vec<u32> =
-        std::fs::read(file).unwrap().as_chunks::<4>().0.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect();
+    let found: Vec<u32> = file.as_chunks::<4>().0.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect();
     assert_eq!(found, (0..500u32).map(|i| (i + 1) * i).collect::<Vec<_>>());
     stack.check_ledger().await;
     browser.close().await;

@@ -222,11 +222,8 @@ async fn a_job_is_run_again_with_changes_and_downloaded_as_text() {
     browser.open(&format!("{}/jobs/{}", stack.url(), job.id)).await;
 
     browser.press("CSV").await;
-    let file = until("the download", SOON, async || {
-        let path = browser.downloads().join(format!("{}.csv", job.id));
-        std::fs::read_to_string(path).ok().filter(|text| text.lines().count() == 1798)
-    })
-    .await;
+    let file = String::from_utf8(browser.downloaded("csv").await).unwrap();
+    assert_eq!(file.lines().count(), 1798);
     browser.press("Run again with changes").await;
     browser.text_where("[data-testid=quote]", SOON, |quote| quote.contains("1,797")).await;
     browser.find("#privacy-own").await.click().await.unwrap();

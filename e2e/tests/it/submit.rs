@@ -3,7 +3,6 @@ use std::time::Duration;
 use e2e::browser::{Browser, Gpu};
 use e2e::digits;
 use e2e::stack::Stack;
-use e2e::until::until;
 
 #[tokio::test]
 async fn a_customer_submits_the_digits_job_watches_it_fill_in_and_downloads_the_right_result() {
@@ -24,16 +23,9 @@ async fn a_customer_submits_the_digits_job_watches_it_fill_in_and_downloads_the_
     let missing = browser.page.find_all(fantoccini::Locator::Css(".mosaic .level-9[d^='M']")).await.unwrap();
     assert_eq!(missing.len(), 1, "the mosaic should be full");
     browser.press("Download result").await;
-    let file = until("the download", Duration::from_secs(20), async || {
-        let entries = std::fs::read_dir(browser.downloads()).ok()?;
-        entries
-            .filter_map(Result::ok)
-            .map(|entry| entry.path())
-            .find(|path| path.extension().is_some_and(|ext| ext == "npy"))
-    })
-    .await;
+    let file = browser.downloaded("npy").await;
 
-    let found = digits::floats(&std::fs::read(file).unwrap());
+    let found = digits::floats(&file);
     let expected = digits::expected();
     assert_eq!(found.len(), expected.len());
     for (a, b) in found.iter().zip(&expected) {
