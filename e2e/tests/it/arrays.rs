@@ -6,7 +6,7 @@ use std::time::Duration;
 use e2e::browser::{Browser, Gpu};
 use e2e::stack::{Stack, program};
 use gpu_kernels::graph::onnx::{
-    Dimension, FLOAT, Graph, INT64, Model, Node, OperatorSet, Shape, TensorType, Type, ValueInfo,
+    Attribute, Dimension, FLOAT, Graph, INT64, Model, Node, OperatorSet, Shape, TensorType, Type, ValueInfo,
 };
 use prost::Message;
 
@@ -94,6 +94,90 @@ async fn a_model_of_three_inputs_and_two_outputs_gives_an_npz() {
     assert!(head.contains("'<i8'") && head.contains("(50, 2,)"), "{head}");
     assert_eq!(twice, (0..ROWS * 2).flat_map(|i| (-2 * i64::from(i)).to_le_bytes()).collect::<Vec<u8>>());
     stack.check_ledger().await;
+}
+
+/// Two pictures against three texts: `scores = pictures · textsᵀ`, and the sum of all scores.
+fn towers() -> Vec<u8> {
+    let one = |op: &str, input: &str, output: &str| {
+        let (input, output) = (vec![input.to_owned()], vec![output.to_owned()]);
+        Node { input, output, op_type: op.to_owned(), ..Node::default() }
+    };
+    let free = |name: &str, shape: &[Option<i64>]| declared(name, FLOAT, shape);
+    let graph = Graph {
+        node: vec![
+            one("Transpose", "texts", "turned"),
+            node("MatMul", ["pictures", "turned"], "scores"),
+            Node { attribute: vec![keepdims_off()], ..one("ReduceSum", "scores", "sum") },
+        ],
+        initializer: Vec::new(),
+        input: vec![free("pictures", &[None, Some(4)]), free("texts", &[None, Some(4)])],
+        output: ["scores", "sum"].map(|name| ValueInfo { name: name.to_owned(), r#type: None }).to_vec(),
+    };
+    let opset_import = vec![OperatorSet { domain: String::new(), version: 17 }];
+    Model { graph: Some(graph), opset_import, ..Default::default() }.encode_to_vec()
+}
+
+fn keepdims_off() -> Attribute {
+    Attribute { name: "keepdims".to_owned(), ..Attribute::default() }
+}
+
+/// Sends the towers' job by the command, and looks at what it downloads.
+async fn match_pictures_to_texts(stack: &Stack, key: &str) {
+    let at = |name: &str| stack.folder().join(name).display().to_string();
+    let write = |name: &str, bytes: Vec<u8>| std::fs::write(at(name), bytes).unwrap();
+    let whole =
+        |values: &[u16]| -> Vec<u8> { values.iter().flat_map(|&value| f32::from(value).to_le_bytes()).collect() };
+    write("towers.onnx", towers());
+    write("pictures.npy", npy("<f4", "(2, 4)", &whole(&[1, 2, 3, 4, 5, 6, 7, 8])));
+    write("texts.npy", npy("<f4", "(3, 4)", &whole(&[1, 0, 0, 0, 0, 1, 0, 0, 1, 1, 1, 1])));
+
+    let output = tokio::process::Command::new(program("tessera"))
+        .args(["--url", &stack.url(), "--key", key, "infer", "--model", &at("towers.onnx")])
+        .args([
+            "--input",
+            &format!("pictures={}", at("pictures.npy")),
+            "--input",
+            &format!("texts={}", at("texts.npy")),
+        ])
+        .args(["--output", &at("scores.npz")])
+        .output()
+        .await
+        .unwrap();
+
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(at("scores.npz")).unwrap()).unwrap();
+    let expected = [("scores.npy", "(2, 3,)", whole(&[1, 2, 10, 5, 6, 26])), ("sum.npy", "()", whole(&[50]))];
+    for (name, shape, values) in expected {
+        let mut bytes = Vec::new();
+        archive.by_name(name).unwrap().read_to_end(&mut bytes).unwrap();
+        let head = String::from_utf8_lossy(&bytes[10..128]).into_owned();
+        assert!(head.contains(&format!("'shape': {shape}")), "{name}: {head}");
+        assert_eq!(bytes[128..], values, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn arrays_without_rows_are_computed_as_they_are_by_machines() {
+    for arguments in [&[] as &[&str], &["--backend", "cpu"]] {
+        let mut stack = Stack::start().await;
+        stack.start_worker("only", arguments);
+        let (_, key) = stack.customer().await.unwrap();
+        match_pictures_to_texts(&stack, &key).await;
+        stack.check_ledger().await;
+    }
+}
+
+#[tokio::test]
+async fn arrays_without_rows_are_computed_as_they_are_by_tabs() {
+    for (gpu, with) in [(Gpu::Swiftshader, "software"), (Gpu::None, "cpu")] {
+        let stack = Stack::start().await;
+        let (_, key) = stack.customer().await.unwrap();
+        let browser = Browser::start(gpu).await;
+        browser.lend(&stack.url(), with).await;
+        match_pictures_to_texts(&stack, &key).await;
+        stack.check_ledger().await;
+        browser.close().await;
+    }
 }
 
 #[tokio::test]

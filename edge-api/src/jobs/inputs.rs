@@ -20,6 +20,8 @@ use crate::error::{ApiError, invalid};
 /// What all rows share travels with every lease, so it is bounded, in bytes.
 const SHARED_BYTES_MAX: u64 = 4 << 20;
 const INPUTS_MAX: usize = 16;
+/// Values of an array that may say sizes.
+const SIZES_MAX: u64 = 64;
 
 /// Where an input's values begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +40,7 @@ pub struct Inputs {
 }
 
 /// An array as it was sent: under a name, or as the only one.
-struct Sent {
+pub struct Sent {
     name: Option<String>,
     /// The request's field that sent it.
     field: String,
@@ -46,13 +48,14 @@ struct Sent {
     array: npy::Array,
 }
 
-pub async fn read(
+/// Finds the arrays, in the model's order.
+pub async fn receive(
     app: &App,
     caller: Caller,
     graph: &Graph,
     input: Option<BlobHash>,
     named: &BTreeMap<String, BlobHash>,
-) -> Result<Inputs, ApiError> {
+) -> Result<Vec<Sent>, ApiError> {
     let sent = match (input, named.is_empty()) {
         (Some(hash), true) => {
             let blob = find(app, caller, hash, "input").await?;
@@ -76,14 +79,18 @@ pub async fn read(
         }
         (None, true) => return Err(invalid(ErrorCode::InvalidInput, "input", "send the rows as 'input' or 'inputs'")),
     };
-    let matched = match_names(graph, sent)?;
-    let rows = count_rows(graph, &matched)?;
+    match_names(graph, sent)
+}
+
+/// The arrays as rows, and what all rows share.
+pub async fn by_rows(app: &App, graph: &Graph, sent: &[Sent]) -> Result<Inputs, ApiError> {
+    let rows = count_rows(graph, sent)?;
     let mut inputs = Inputs { rows, fields: Vec::new(), sources: Vec::new(), feeds: Vec::new() };
     let mut shared_bytes = 0u64;
-    for (port, sent) in graph.inputs.iter().zip(matched) {
+    for (port, sent) in graph.inputs.iter().zip(sent) {
         let shared = !is_rows(port, &sent.array.shape, rows, graph.inputs.len());
         let shape = if shared { sent.array.shape.clone() } else { sent.array.shape[1..].to_vec() };
-        let field = Field { name: port.name.clone(), dtype: sent.array.dtype, shape, shared };
+        let field = Field { name: port.name.clone(), dtype: sent.array.dtype, shape, shared, whole: false };
         if field.shape.contains(&0) {
             let message = format!("'{}' has shape {:?}: no values in a row", port.name, sent.array.shape);
             return Err(invalid(ErrorCode::InvalidInput, &sent.field, message));
@@ -98,11 +105,41 @@ pub async fn read(
                 return Err(invalid(ErrorCode::TooLarge, &sent.field, message));
             }
         }
-        inputs.feeds.push(feed(app, &field, &sent, rows).await?);
-        inputs.fields.push(field);
-        inputs.sources.push(sent.source);
+        inputs.push(field, sent, app).await?;
     }
     Ok(inputs)
+}
+
+/// The arrays as they are: one row, which one device computes at once. For models whose arrays have no
+/// rows, or whose rows belong together.
+pub async fn as_whole(app: &App, graph: &Graph, sent: &[Sent]) -> Result<Inputs, ApiError> {
+    let mut inputs = Inputs { rows: 1, fields: Vec::new(), sources: Vec::new(), feeds: Vec::new() };
+    // Shapes may depend on a few integers, which must be known to the planner.
+    let is_sizes = |sent: &Sent| {
+        let npy::Array { dtype, shape, .. } = &sent.array;
+        !dtype.is_float() && shape.len() < 2 && shape.iter().all(|&size| size <= SIZES_MAX)
+    };
+    let runs_on_sizes = sent.iter().all(is_sizes);
+    for (port, sent) in graph.inputs.iter().zip(sent) {
+        let shared = !runs_on_sizes && is_sizes(sent);
+        let (name, array, shape) = (port.name.clone(), &sent.array, sent.array.shape.clone());
+        if shape.contains(&0) {
+            let message = format!("'{name}' has shape {shape:?}: no values");
+            return Err(invalid(ErrorCode::InvalidInput, &sent.field, message));
+        }
+        let field = Field { name, dtype: array.dtype, shape, shared, whole: !shared };
+        inputs.push(field, sent, app).await?;
+    }
+    Ok(inputs)
+}
+
+impl Inputs {
+    async fn push(&mut self, field: Field, sent: &Sent, app: &App) -> Result<(), ApiError> {
+        self.feeds.push(feed(app, &field, sent, self.rows).await?);
+        self.fields.push(field);
+        self.sources.push(sent.source);
+        Ok(())
+    }
 }
 
 async fn find(app: &App, caller: Caller, hash: BlobHash, field: &str) -> Result<Blob, ApiError> {
@@ -257,7 +294,7 @@ async fn feed(app: &App, field: &Field, sent: &Sent, rows: u64) -> Result<Feed, 
             return Err(out_of_range(place, value));
         }
     }
-    Ok(Feed::Rows(shape))
+    Ok(if field.whole { Feed::Whole(shape) } else { Feed::Rows(shape) })
 }
 
 /// The first int64 in a range that 32 bits do not hold.

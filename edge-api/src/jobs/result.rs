@@ -115,7 +115,8 @@ impl Column {
     }
 
     fn shape(&self) -> Vec<u64> {
-        std::iter::once(self.rows).chain(self.field.shape.iter().copied()).collect()
+        let rows = (!self.field.whole).then_some(self.rows);
+        rows.into_iter().chain(self.field.shape.iter().copied()).collect()
     }
 
     fn head(&self) -> Vec<u8> {

@@ -58,14 +58,18 @@ impl JobSpec {
         let (task, sources, check, cut) = match &program {
             Program::Infer { model, input, inputs: named, tile_rows } => {
                 let graph = load_model(app, caller, *model).await?;
-                let fed = inputs::read(app, caller, &graph, *input, named).await?;
-                let (sources, wanted) = (fed.sources.clone(), *tile_rows);
-                let fields = fed.fields.clone();
-                // Shapes and costs of a large graph take a while; nothing else should wait for that.
-                let most = if has_checkers { CHECKER_FLOPS_MAX } else { EDGE_FLOPS_MAX };
-                let cutting = tokio::task::spawn_blocking(move || cut(&graph, &fed, wanted, most));
-                let (cut, outputs) = cutting.await.map_err(anyhow::Error::from)??;
-                (Task::Infer { model: *model, inputs: fields, outputs }, sources, Check::Exact, cut)
+                let sent = inputs::receive(app, caller, &graph, *input, named).await?;
+                let limits = (*tile_rows, if has_checkers { CHECKER_FLOPS_MAX } else { EDGE_FLOPS_MAX });
+                let (fed, cut, outputs) = match try_cut(&graph, inputs::by_rows(app, &graph, &sent).await, limits).await
+                {
+                    Err(ApiError::Refused(refusal)) if tile_rows.is_none() && is_about_rows(&refusal) => {
+                        let whole = try_cut(&graph, inputs::as_whole(app, &graph, &sent).await, limits).await;
+                        // Most models have rows, so the advice is for those.
+                        whole.map_err(|_whole| ApiError::Refused(refusal))?
+                    }
+                    other => other?,
+                };
+                (Task::Infer { model: *model, inputs: fed.fields, outputs }, fed.sources, Check::Exact, cut)
             }
             Program::Map { .. } => kernel::read(app, caller, &program).await?,
         };
@@ -115,10 +119,29 @@ impl JobSpec {
     }
 }
 
+/// Whether arrays that were refused as rows may do as they are.
+fn is_about_rows(refusal: &Refusal) -> bool {
+    matches!(refusal.body.code, ErrorCode::InvalidModel | ErrorCode::InputMismatch | ErrorCode::InvalidInput)
+}
+
 async fn load_model(app: &App, caller: Caller, model: BlobHash) -> Result<Arc<Graph>, ApiError> {
     let owned = blobs::store::find_owned_blob(&mut *app.db.read().await?, caller.account, model).await?;
     let blob = owned.ok_or_else(|| unknown_blob("model"))?;
     app.models.load(&app.blobs, blob.hash).await?.map_err(|error| refuse_model(&error))
+}
+
+/// Shapes and costs of a large graph take a while; nothing else should wait for that.
+async fn try_cut(
+    graph: &Arc<Graph>,
+    fed: Result<Inputs, ApiError>,
+    (wanted, most): (Option<u32>, u64),
+) -> Result<(Inputs, Cut, Vec<Field>), ApiError> {
+    let (graph, fed) = (Arc::clone(graph), fed?);
+    let cutting = tokio::task::spawn_blocking(move || {
+        let (cut, outputs) = cut(&graph, &fed, wanted, most)?;
+        Ok((fed, cut, outputs))
+    });
+    cutting.await.map_err(anyhow::Error::from)?
 }
 
 /// Tiles of at most `most` operations.
@@ -126,12 +149,13 @@ fn cut(graph: &Graph, fed: &Inputs, wanted: Option<u32>, most: u64) -> Result<(C
     let refuse = |error: ModelError| refuse_model(&error);
     let rows = fed.rows;
     let signature = graph.signature(&fed.feeds).map_err(refuse)?;
-    let outputs = outputs(&signature)?;
+    let outputs = outputs(&signature, fed.fields.iter().any(|field| field.whole))?;
     // Where rows are mixed the work may grow faster than their number.
-    let batch = if signature.mixed_by.is_some() { rows } else { 1 };
+    let turn = u64::try_from(signature.turn).unwrap_or(u64::MAX);
+    let batch = if signature.mixed_by.is_some() { rows } else { turn };
     let too_many = || invalid(ErrorCode::TooLarge, "input", format!("{rows} rows are too many"));
     let plan = graph.plan(usize::try_from(batch).map_err(|_too_large| too_many())?, &fed.feeds).map_err(refuse)?;
-    let row_flops = plan.flops().div_ceil(batch).max(1);
+    let flops = plan.flops();
     let bytes = |fields: &[Field], shared| {
         fields.iter().filter(|field| field.shared == shared).fold(0u64, |sum, field| sum.saturating_add(field.bytes()))
     };
@@ -140,7 +164,13 @@ fn cut(graph: &Graph, fed: &Inputs, wanted: Option<u32>, most: u64) -> Result<(C
     let wanted = if signature.mixed_by.is_some() { Some(rows) } else { wanted.map(u64::from) };
     // Where rows run one by one their plan should not grow too long.
     let at_once = u64::try_from(signature.rows_at_once).unwrap_or(u64::MAX);
-    let tile_rows = tile_rows(rows, (row_flops, row_bytes, at_once), wanted, "tile_rows")?;
+    let costs = (flops.div_ceil(batch), row_bytes, at_once);
+    let tile_rows = match wanted {
+        Some(_) => tile_rows(rows, costs, wanted, "tile_rows")?,
+        None => tile_rows(rows, costs, None, "tile_rows")?.next_multiple_of(turn).min(rows),
+    };
+    // A turn that is not full costs as much as one that is.
+    let row_flops = flops.saturating_mul(tile_rows.div_ceil(batch)).div_ceil(tile_rows).max(1);
     let tile_flops = tile_rows.saturating_mul(row_flops);
     let tile_bytes = tile_rows.saturating_mul(row_bytes).saturating_add(shared_bytes);
     if tile_flops > most || tile_bytes > TILE_BYTES_MAX {
@@ -177,14 +207,14 @@ pub fn tile_rows(
     Ok(tile_rows)
 }
 
-fn outputs(signature: &Signature) -> Result<Vec<Field>, ApiError> {
+fn outputs(signature: &Signature, whole: bool) -> Result<Vec<Field>, ApiError> {
     let field = |output: &gpu_kernels::graph::Field| {
         let dtype = DType::ALL.into_iter().find(|dtype| dtype.name() == output.dtype.name()).ok_or_else(|| {
             let message = format!("the output '{}' is {}, which no .npy holds", output.name, output.dtype.name());
             invalid(ErrorCode::InvalidModel, "model", message)
         })?;
         let shape = output.shape.iter().map(|&size| u64::try_from(size).unwrap_or(u64::MAX)).collect();
-        Ok(Field { name: output.name.clone(), dtype, shape, shared: false })
+        Ok(Field { name: output.name.clone(), dtype, shape, shared: false, whole })
     };
     signature.outputs.iter().map(field).collect()
 }

@@ -97,7 +97,7 @@ pub fn shared_feeds(inputs: &[Field], shared: &[u8]) -> anyhow::Result<Vec<Feed>
     let feed = |field: &Field| -> anyhow::Result<Feed> {
         let shape = field.shape.iter().map(|&size| usize::try_from(size)).collect::<Result<Vec<_>, _>>()?;
         if !field.shared {
-            return Ok(Feed::Rows(shape));
+            return Ok(if field.whole { Feed::Whole(shape) } else { Feed::Rows(shape) });
         }
         Ok(Feed::Known(Tensor { dtype: dtype(field), shape, words: words.next().unwrap_or_default().into() }))
     };

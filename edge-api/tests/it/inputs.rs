@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use gpu_kernels::graph::onnx::{Dimension, FLOAT, INT64, Shape, TensorType, Type, ValueInfo};
+use gpu_kernels::graph::onnx::{Dimension, FLOAT, INT64, Node, Shape, Tensor, TensorType, Type, ValueInfo};
 use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 
@@ -43,6 +43,30 @@ async fn add(ada: &Customer<'_>, b: ValueInfo) -> wire::BlobHash {
     graph.input = vec![declared("a", FLOAT, &[None, Some(3)]), b];
     bytes = prost::Message::encode_to_vec(&proto);
     ada.blob(bytes).await
+}
+
+/// Exported for four rows at once, which it keeps apart.
+fn of_four_rows() -> Vec<u8> {
+    let named = |output: &str, node: Node| Node { output: vec![output.to_owned()], ..node };
+    let nodes = vec![
+        named("flat", node("Reshape", &["x", "long"])),
+        named("twice", node("MatMul", &["flat", "two"])),
+        node("Reshape", &["twice", "back"]),
+    ];
+    let shape = |name: &str, sizes: [i64; 2]| Tensor {
+        dims: vec![2],
+        data_type: INT64,
+        int64_data: sizes.to_vec(),
+        name: name.to_owned(),
+        ..Tensor::default()
+    };
+    let (dims, float_data, name) = (vec![1, 1], vec![2.0], "two".to_owned());
+    let two = Tensor { dims, data_type: FLOAT, float_data, name, ..Tensor::default() };
+    let constants = vec![shape("long", [12, 1]), two, shape("back", [4, 3])];
+    let mut proto: gpu_kernels::graph::onnx::Model =
+        prost::Message::decode(model(nodes, &["x"], constants).as_slice()).unwrap();
+    proto.graph.as_mut().unwrap().input = vec![declared("x", FLOAT, &[Some(4), Some(3)])];
+    prost::Message::encode_to_vec(&proto)
 }
 
 fn rows(count: usize) -> Vec<u8> {
@@ -86,6 +110,39 @@ async fn an_input_whose_size_the_model_fixes_is_shared_by_all_rows() {
     let shared: Vec<Option<bool>> =
         quote["inputs"].as_array().unwrap().iter().map(|field| field["shared"].as_bool()).collect();
     assert_eq!(shared, [None, Some(true)], "{quote}");
+}
+
+#[tokio::test]
+async fn arrays_whose_rows_belong_together_are_one_row_as_they_are() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+    let wider = add(&ada, declared("b", FLOAT, &[None, None, Some(3)])).await;
+    let (a, b) = (ada.blob(rows(4)).await, ada.blob(npy("<f4", "(2, 1, 3)", &[0; 24])).await);
+    let program = json!({ "kind": "infer", "model": wider, "inputs": { "a": a, "b": b } });
+
+    let found = quote(&ada, program).await;
+
+    assert_eq!((found["rows"].as_u64(), found["tiles"].as_u64()), (Some(1), Some(1)), "{found}");
+    let output = &found["outputs"][0];
+    assert_eq!((&output["shape"], &output["whole"]), (&json!([2, 4, 3]), &json!(true)), "{found}");
+}
+
+#[tokio::test]
+async fn a_model_of_a_fixed_batch_charges_for_the_rows_that_fill_its_last_turn() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+    let model = ada.blob(of_four_rows()).await;
+    let work = async |count: usize| {
+        let input = ada.blob(rows(count)).await;
+        let found = quote(&ada, json!({ "kind": "infer", "model": model, "input": input })).await;
+        assert_eq!((found["rows"].as_u64(), found["outputs"][0]["shape"].clone()), (Some(count as u64), json!([3])));
+        found["flops"].as_u64().unwrap()
+    };
+
+    let four = work(4).await;
+
+    assert_eq!(work(8).await, 2 * four);
+    assert_eq!(work(1).await, four, "a turn that is not full costs as much");
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ async fn each_bad_input_is_refused_by_name_and_field() {
         ("422 invalid_model model", b"hello".to_vec(), rows(), None),
         ("422 unsupported_operator model", model(vec![node("NonZero", &["x"])], &["x"], vec![]), rows(), None),
         ("422 input_mismatch input", model(vec![node("Add", &["x", "z"])], &["x", "z"], vec![]), rows(), None),
-        ("422 invalid_model model", mixing(), two_rows(), None),
+        ("422 invalid_model model", mixing(), two_rows(), Some(1)),
         ("422 invalid_model model", heavy(), npy("<f4", "False", "(1, 60000)", 60_000), None),
         ("422 invalid_input input", digits(), b"not an array".to_vec(), None),
         ("422 invalid_input input", digits(), npy(">f4", "False", "(2, 1, 8, 8)", 128), None),

@@ -38,6 +38,10 @@ impl DType {
         Self::Bool,
     ];
 
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::Float32 | Self::Float16)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Float32 => "float32",
@@ -90,6 +94,9 @@ pub struct Field {
     /// The same for all rows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shared: bool,
+    /// The job has one row, and this array is it: no dimension before `shape` counts rows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
 }
 
 impl Field {
@@ -182,7 +189,7 @@ impl Task {
 }
 
 fn records(name: &str, bytes: u32) -> Field {
-    Field { name: name.to_owned(), dtype: DType::Uint8, shape: vec![u64::from(bytes)], shared: false }
+    Field { name: name.to_owned(), dtype: DType::Uint8, shape: vec![u64::from(bytes)], shared: false, whole: false }
 }
 
 fn sum<'a>(fields: impl Iterator<Item = &'a Field>) -> u64 {

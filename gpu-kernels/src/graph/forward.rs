@@ -46,6 +46,8 @@ pub struct Session {
     feeds: Vec<Feed>,
     /// Rows must not be split over runs.
     mixed: bool,
+    /// Rows that the model takes at a time.
+    turn: usize,
     /// Rows that a plan should hold.
     rows_at_once: usize,
     /// How many outputs there are.
@@ -65,6 +67,7 @@ impl Session {
             graph,
             feeds,
             mixed,
+            turn: signature.turn,
             rows_at_once: signature.rows_at_once,
             outputs,
             prepared: HashMap::new(),
@@ -131,23 +134,24 @@ impl Session {
             }
             let plan = self.graph.plan(at_once, &self.feeds)?;
             let fits = plan.buffer_bytes_max() <= gpu.info.buffer_bytes_max && plan.device_bytes() <= RUN_BYTES_MAX;
-            if fits || at_once == 1 || self.mixed {
+            if fits || at_once <= self.turn || self.mixed {
                 return Ok(at_once);
             }
-            at_once = at_once.div_ceil(2);
+            at_once = at_once.div_ceil(2).next_multiple_of(self.turn);
         }
     }
 
-    /// Rows whose run on the CPU should keep to its budget: a power of two, so that few plans serve.
+    /// Rows whose run on the CPU should keep to its budget: a power of two of turns, so that few plans serve.
     fn rows_in_budget(&mut self, cpu: &Cpu, rows: usize) -> Result<usize, RunError> {
         if self.mixed {
             return Ok(rows);
         }
-        let plan = self.plan(1)?;
+        let turn = self.turn;
+        let plan = self.plan(turn)?;
         let (flops, bytes) = (plan.flops().max(1), plan.device_bytes().max(1));
         let fit = (cpu.budget.work() / flops).min(RUN_BYTES_MAX / bytes).max(1);
-        let fit = usize::try_from(fit).unwrap_or(rows).min(rows).min(self.rows_at_once);
-        Ok(1 << fit.ilog2())
+        let turns = usize::try_from(fit).unwrap_or(rows).min(rows.min(self.rows_at_once) / turn).max(1);
+        Ok(turn << turns.ilog2())
     }
 
     /// The plan for a batch, kept with a few others.

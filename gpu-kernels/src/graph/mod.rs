@@ -62,8 +62,8 @@ pub struct Graph {
     opset: i64,
     /// Of the constants, those that half floats hold.
     halves: Arc<Halves>,
-    /// Whether rows fed like this run one by one, as was found last.
-    repeated: Mutex<Option<(Vec<Feed>, bool)>>,
+    /// The turns in which rows fed like this run, as was found last.
+    turns: Mutex<Option<(Vec<Feed>, Option<usize>)>>,
 }
 
 #[derive(Debug)]
@@ -100,7 +100,8 @@ pub struct Port {
 pub enum Feed {
     /// A row at a time, of this shape.
     Rows(Vec<usize>),
-    /// One tensor of this shape, the same for all rows.
+    /// One tensor of this shape, the same for all rows. Where no input has rows, the outputs have none
+    /// either, and a plan is for one.
     Whole(Vec<usize>),
     /// The same for all rows, and known before the run: shapes may depend on it.
     Known(Tensor),
@@ -127,6 +128,8 @@ pub struct Signature {
     pub outputs: Vec<Field>,
     /// The node that mixes rows, if one does: then all rows are one tile.
     pub mixed_by: Option<String>,
+    /// Rows that the model takes at a time: fewer cost as much. One, unless it fixes its batch.
+    pub turn: usize,
     /// Rows that one plan should hold; more would make it too long.
     pub rows_at_once: usize,
 }
@@ -197,7 +200,7 @@ impl Graph {
             return Err(ModelError::MissingTensor { node: "output".to_owned(), tensor: missing.clone() });
         }
         let mut graph =
-            Self { nodes, constants, inputs, outputs, opset, halves: Arc::default(), repeated: Mutex::default() };
+            Self { nodes, constants, inputs, outputs, opset, halves: Arc::default(), turns: Mutex::default() };
         graph.simplify();
         graph.halves = Arc::new(Halves::find(graph.constants.values()));
         Ok(graph)
@@ -208,13 +211,28 @@ impl Graph {
     /// # Errors
     /// Whatever keeps the model from running on such rows, by node.
     pub fn signature(&self, feeds: &[Feed]) -> Result<Signature, ModelError> {
-        if self.is_repeated(feeds) {
-            return self.repeated_signature(feeds);
+        if !feeds.iter().any(Feed::is_rows) {
+            return self.whole_signature(feeds);
         }
-        self.batched_signature(feeds).map_err(|error| match self.fixed_batch(feeds) {
-            Some(batch) if batch > 1 => ModelError::FixedBatch { batch, error: Box::new(error) },
-            _ => error,
-        })
+        match self.turn(feeds) {
+            Some(batch) => self.signature_by_turns(batch, feeds),
+            None => self.batched_signature(feeds).map_err(|error| self.why_not_by_turns(error, feeds)),
+        }
+    }
+
+    /// What it does to arrays that are no rows: one row's work, whose outputs are whole too.
+    fn whole_signature(&self, feeds: &[Feed]) -> Result<Signature, ModelError> {
+        let plan = self.plan_at_once(1, feeds)?;
+        let fields = self.outputs.iter().zip(&plan.outputs).map(|(name, &id)| {
+            let Value { dtype, shape, .. } = &plan.values[id];
+            Field { name: name.clone(), dtype: *dtype, shape: shape.clone() }
+        });
+        let outputs: Vec<Field> = fields.collect();
+        if let Some(Field { name, shape, .. }) = outputs.iter().find(|field| field.shape.contains(&0)) {
+            let (node, found) = (name.clone(), error::show(shape));
+            return Err(ModelError::Shape { node, reason: "the output holds no value", found });
+        }
+        Ok(Signature { outputs, mixed_by: None, turn: 1, rows_at_once: 1 })
     }
 
     /// The same where several rows go at once.
@@ -245,7 +263,7 @@ impl Graph {
             outputs.push(Field { name: name.clone(), dtype: two.values[a].dtype, shape: shape[1..].to_vec() });
         }
         let mixed_by = mixed.and_then(|node| self.nodes.get(node)).map(|node| node.name.clone());
-        Ok(Signature { outputs, mixed_by, rows_at_once: usize::MAX })
+        Ok(Signature { outputs, mixed_by, turn: 1, rows_at_once: usize::MAX })
     }
 
     fn check_feeds(&self, feeds: &[Feed]) -> Result<(), ModelError> {

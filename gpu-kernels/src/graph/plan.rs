@@ -107,10 +107,11 @@ pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
 impl Graph {
     /// Fixes the batch at `batch` rows of what is fed.
     pub fn plan(&self, batch: usize, feeds: &[Feed]) -> Result<Plan, ModelError> {
-        if batch > 1 && self.is_repeated(feeds) {
-            return self.plan_at_once(1, feeds)?.repeated(batch);
+        let is_declared = self.fixed_batch(feeds).is_none_or(|fixed| fixed == batch);
+        match if is_declared { None } else { self.turn(feeds) } {
+            Some(turn) => self.plan_by_turns(turn, batch, feeds),
+            None => self.plan_at_once(batch, feeds),
         }
-        self.plan_at_once(batch, feeds)
     }
 
     pub(super) fn plan_at_once(&self, batch: usize, feeds: &[Feed]) -> Result<Plan, ModelError> {

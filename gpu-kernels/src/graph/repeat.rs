@@ -1,7 +1,9 @@
-//! Models whose batch was fixed at one when they were exported, as exporters do unless told otherwise:
-//! reshapes in them hold that one. Such a model runs row by row, in one plan as often as there are rows.
+//! Models whose batch was fixed when they were exported, as exporters do unless told otherwise: reshapes
+//! in them hold the one, or the four. Such a model runs in *turns* of that many rows, in one plan as many
+//! as the rows need; the last turn is filled up with its last row.
 
 use super::plan::{STEPS_MAX, Step, VALUES_MAX, long, strides};
+use super::rows::{self, Rows};
 use super::{Feed, Graph, ModelError, Plan, Signature, Source, Value, ValueId};
 use crate::kernels::Call;
 use crate::kernels::map::{Map, Program};
@@ -18,28 +20,48 @@ impl Graph {
         declared.all(|batch| batch == first).then_some(first)
     }
 
-    /// Whether rows run one by one: where the model says one, and more at once would not do.
-    pub(super) fn is_repeated(&self, feeds: &[Feed]) -> bool {
-        if self.fixed_batch(feeds) != Some(1) {
-            return false;
-        }
-        let mut known = self.repeated.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((for_feeds, repeated)) = &*known
+    /// The rows of a turn, where the model fixes its batch and another number at once would not do.
+    pub(super) fn turn(&self, feeds: &[Feed]) -> Option<usize> {
+        let batch = self.fixed_batch(feeds)?;
+        let mut known = self.turns.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((for_feeds, turn)) = &*known
             && for_feeds == feeds
         {
-            return *repeated;
+            return *turn;
         }
-        let repeated = !self.batched_signature(feeds).is_ok_and(|signature| signature.mixed_by.is_none());
-        *known = Some((feeds.to_vec(), repeated));
-        repeated
+        let turn = match self.batched_signature(feeds) {
+            Ok(signature) if batch > 1 || signature.mixed_by.is_none() => None,
+            _ if batch == 1 => Some(1),
+            _ => self.plan_of_turn(batch, feeds).is_ok().then_some(batch),
+        };
+        *known = Some((feeds.to_vec(), turn));
+        turn
+    }
+
+    /// The plan for one turn, whose rows are computed apart.
+    fn plan_of_turn(&self, batch: usize, feeds: &[Feed]) -> Result<Plan, ModelError> {
+        let plan = self.plan_at_once(batch, feeds)?;
+        if batch == 1 {
+            return Ok(plan);
+        }
+        let rows = rows::of_plan(&plan, batch);
+        for &id in &plan.outputs {
+            let (value, found) = (&plan.values[id], rows[plan.root(id)]);
+            if value.shape.first() != Some(&batch) || found != (Rows::Apart { inner: long(value.len() / batch) }) {
+                let by = if let Rows::Mixed(node) = found { Some(node) } else { self.nodes.len().checked_sub(1) };
+                let node = by.and_then(|node| self.nodes.get(node)).map_or_else(String::new, |node| node.name.clone());
+                return Err(ModelError::FixedBatch { batch, error: Box::new(ModelError::MixesRows { node }) });
+            }
+        }
+        Ok(plan)
     }
 
     /// What such a model does to a row.
-    pub(super) fn repeated_signature(&self, feeds: &[Feed]) -> Result<Signature, ModelError> {
-        let plan = self.plan_at_once(1, feeds)?;
+    pub(super) fn signature_by_turns(&self, batch: usize, feeds: &[Feed]) -> Result<Signature, ModelError> {
+        let plan = self.plan_of_turn(batch, feeds)?;
         let field = |(name, &id): (&String, &ValueId)| {
             let Value { dtype, shape, .. } = &plan.values[id];
-            let row = shape.strip_prefix(&[1]).unwrap_or(shape).to_vec();
+            let row = plan.row_of_turn(id, batch).to_vec();
             if row.contains(&0) {
                 let (node, found) = (name.clone(), super::error::show(shape));
                 return Err(ModelError::Shape { node, reason: "a row of the output holds no value", found });
@@ -47,31 +69,52 @@ impl Graph {
             Ok(super::Field { name: name.clone(), dtype: *dtype, shape: row })
         };
         let outputs = self.outputs.iter().zip(&plan.outputs).map(field).collect::<Result<_, _>>()?;
-        Ok(Signature { outputs, mixed_by: None, rows_at_once: (STEPS_AIM / plan.repeated_steps()).max(1) })
+        let rows_at_once = (STEPS_AIM / plan.steps_of_turn()).max(1) * batch;
+        Ok(Signature { outputs, mixed_by: None, turn: batch, rows_at_once })
+    }
+
+    /// Why a model that runs with no free batch, and not in turns, does not run.
+    pub(super) fn why_not_by_turns(&self, error: ModelError, feeds: &[Feed]) -> ModelError {
+        match self.fixed_batch(feeds) {
+            Some(batch) if batch > 1 => self.plan_of_turn(batch, feeds).err().unwrap_or(error),
+            _ => error,
+        }
+    }
+
+    /// `rows` rows by turns of `batch`.
+    pub(super) fn plan_by_turns(&self, batch: usize, rows: usize, feeds: &[Feed]) -> Result<Plan, ModelError> {
+        self.plan_at_once(batch, feeds)?.repeated(batch, rows)
     }
 }
 
 impl Plan {
-    /// Kernel calls that a row takes in a plan of several.
-    fn repeated_steps(&self) -> usize {
+    /// Kernel calls that a turn takes in a plan of several, its rows' filling aside.
+    fn steps_of_turn(&self) -> usize {
         self.steps.len() + self.inputs.len() + self.outputs.len()
     }
 
-    /// A plan for one row as one for `rows` of them, one after another.
-    pub(super) fn repeated(&self, rows: usize) -> Result<Self, ModelError> {
+    /// What a row of a value is, in a plan for `batch` rows.
+    fn row_of_turn(&self, id: ValueId, batch: usize) -> &[usize] {
+        let shape = &self.values[id].shape;
+        shape.strip_prefix(&[batch]).unwrap_or(shape)
+    }
+
+    /// A plan for one turn as one for `rows` rows, turn after turn.
+    fn repeated(&self, batch: usize, rows: usize) -> Result<Self, ModelError> {
         let too_long = |steps| ModelError::TooLong { node: "output".to_owned(), steps };
-        let steps = self.repeated_steps().saturating_mul(rows);
+        let turns = rows.div_ceil(batch);
+        let steps = self.steps_of_turn().saturating_mul(turns);
         if steps > STEPS_MAX {
             return Err(too_long(steps));
         }
-        let mut of = Repeated { one: self, rows, values: Vec::new(), steps: Vec::with_capacity(steps) };
+        let mut of = Repeated { turn: self, batch, rows, values: Vec::new(), steps: Vec::with_capacity(steps) };
         let kept: Vec<Option<ValueId>> = self.values.iter().map(|value| of.kept(value)).collect();
         let fed: Vec<Option<ValueId>> =
             self.inputs.iter().zip(&self.shared).map(|(&id, &shared)| of.all(id, shared)).collect::<Result<_, _>>()?;
         let outputs: Vec<ValueId> =
             self.outputs.iter().map(|&id| of.whole(id, Source::Computed)).collect::<Result<_, _>>()?;
-        for row in 0..rows {
-            of.row(row, kept.clone(), &fed, &outputs)?;
+        for first in (0..rows).step_by(batch) {
+            of.run(first, kept.clone(), &fed, &outputs)?;
         }
         let inputs = self.inputs.iter().zip(&fed).map(|(&id, all)| all.or(kept[id]).unwrap_or(id)).collect();
         let Repeated { values, steps, .. } = of;
@@ -79,9 +122,12 @@ impl Plan {
     }
 }
 
-/// A plan that is being written out row by row.
+/// A plan that is being written out turn by turn.
 struct Repeated<'a> {
-    one: &'a Plan,
+    turn: &'a Plan,
+    /// Rows of a turn.
+    batch: usize,
+    /// Rows of all turns.
     rows: usize,
     values: Vec<Value>,
     steps: Vec<Step>,
@@ -97,20 +143,20 @@ impl Repeated<'_> {
     fn kept(&mut self, value: &Value) -> Option<ValueId> {
         match value.source {
             Source::Constant(_) => Some(self.push(value.clone())),
-            Source::Input(index) if self.one.shared[index] => Some(self.push(value.clone())),
+            Source::Input(index) if self.turn.shared[index] => Some(self.push(value.clone())),
             Source::Input(_) | Source::Computed | Source::View { .. } => None,
         }
     }
 
-    /// The input that holds all rows of what `id` holds one.
+    /// The input that holds all rows of what `id` holds a turn's.
     fn all(&mut self, id: ValueId, shared: bool) -> Result<Option<ValueId>, ModelError> {
-        if shared { Ok(None) } else { self.whole(id, self.one.values[id].source.clone()).map(Some) }
+        if shared { Ok(None) } else { self.whole(id, self.turn.values[id].source.clone()).map(Some) }
     }
 
-    /// All rows of a value that is one row's.
+    /// All rows of a value that is a turn's.
     fn whole(&mut self, id: ValueId, source: Source) -> Result<ValueId, ModelError> {
-        let Value { dtype, shape, .. } = &self.one.values[id];
-        let row = shape.strip_prefix(&[1]).unwrap_or(shape);
+        let dtype = &self.turn.values[id].dtype;
+        let row = self.turn.row_of_turn(id, self.batch);
         let shape: Vec<usize> = std::iter::once(self.rows).chain(row.iter().copied()).collect();
         let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size.max(1)));
         if len.is_none_or(|len| len >= VALUES_MAX) {
@@ -119,46 +165,58 @@ impl Repeated<'_> {
         Ok(self.push(Value { dtype: *dtype, shape, source }))
     }
 
-    /// A copy of `len` values, from a place in one buffer to one in another.
-    fn copy(&mut self, len: usize, from: (ValueId, usize), to: (ValueId, usize)) -> Result<(), ModelError> {
+    /// A copy of `len` values, from a place in one buffer to one in another, `times` times on end.
+    fn copy(
+        &mut self,
+        (times, len): (usize, usize),
+        from: (ValueId, usize),
+        to: (ValueId, usize),
+    ) -> Result<(), ModelError> {
         let mut program = Program::default();
         program.load(self.values[to.0].dtype.repr());
-        let walk = |place: usize| (long(place), strides(&[len]));
+        let shape = [times, len];
+        let there = strides(&shape);
+        let walks = [(long(from.1), vec![0, there[1]]), (long(to.1), there)];
         let too_large = || ModelError::TooLarge { node: "output".to_owned() };
-        let map = Map::new(program, &[len], &[walk(from.1), walk(to.1)]).ok_or_else(too_large)?;
+        let map = Map::new(program, &shape, &walks).ok_or_else(too_large)?;
         self.steps.push(Step { call: Call::Map(Box::new(map)), inputs: vec![from.0], output: to.0, node: 0 });
         Ok(())
     }
 
-    fn row(
+    /// Writes out the turn that begins with the row `first`.
+    fn run(
         &mut self,
-        row: usize,
+        first: usize,
         mut ids: Vec<Option<ValueId>>,
         fed: &[Option<ValueId>],
         outputs: &[ValueId],
     ) -> Result<(), ModelError> {
-        for (&id, all) in self.one.inputs.iter().zip(fed) {
+        let taken = self.batch.min(self.rows - first);
+        for (&id, all) in self.turn.inputs.iter().zip(fed) {
             if let Some(all) = *all {
-                let own = self.push(Value { source: Source::Computed, ..self.one.values[id].clone() });
-                let len = self.one.values[id].len();
-                self.copy(len, (all, row * len), (own, 0))?;
+                let own = self.push(Value { source: Source::Computed, ..self.turn.values[id].clone() });
+                let len = self.turn.values[id].len() / self.batch;
+                self.copy((1, taken * len), (all, first * len), (own, 0))?;
+                if taken < self.batch {
+                    self.copy((self.batch - taken, len), (all, (self.rows - 1) * len), (own, taken * len))?;
+                }
                 ids[id] = Some(own);
             }
         }
-        for step in &self.one.steps {
+        for step in &self.turn.steps {
             let mut own = |id: ValueId| match ids[id] {
                 Some(own) => own,
-                None => *ids[id].insert(self.push(self.one.values[id].clone())),
+                None => *ids[id].insert(self.push(self.turn.values[id].clone())),
             };
             let inputs = step.inputs.iter().map(|&id| own(id)).collect();
             let output = own(step.output);
             self.steps.push(Step { call: step.call.clone(), inputs, output, node: step.node });
         }
-        for (&id, &all) in self.one.outputs.iter().zip(outputs) {
-            let (root, len) = (self.one.root(id), self.one.values[id].len());
+        for (&id, &all) in self.turn.outputs.iter().zip(outputs) {
+            let (root, len) = (self.turn.root(id), self.turn.values[id].len() / self.batch);
             let made = ids[root]
                 .ok_or_else(|| ModelError::MissingTensor { node: "output".to_owned(), tensor: format!("{root}") })?;
-            self.copy(len, (made, 0), (all, row * len))?;
+            self.copy((1, taken * len), (made, 0), (all, first * len))?;
         }
         Ok(())
     }

@@ -68,9 +68,10 @@ impl Writer<'_> {
             0 => a,
             1 => format!("({a} + {b})"),
             2 => format!("({a} * {b})"),
-            3 => format!("({a} / {b})"),
+            // What the compiler knows must not be zero, nor lose bits; what it cannot know may.
+            3 => format!("({a} / ({b} ^ (lane & 0u)))"),
             4 => format!("({a} % ({b} | 1u))"),
-            5 => format!("({a} << ({b} % 32u))"),
+            5 => format!("({a} << (({b} ^ (lane & 0u)) % 32u))"),
             6 => format!("bitcast<u32>(bitcast<i32>({a}) >> ({b} & 31u))"),
             7 => format!("local[{a} % 7u]"),
             8 => format!("kept[{a} % 6u]"),

@@ -84,10 +84,45 @@ fn a_model_exported_with_one_row_runs_any_number_row_by_row() {
 }
 
 #[test]
-fn a_model_exported_with_several_rows_is_refused_with_what_to_do() {
-    let error = exported_with(2).signature(&[Feed::Rows(vec![4, 3])]).expect_err("it takes two rows");
+fn a_model_exported_with_several_rows_runs_any_number_in_turns_and_fills_the_last() {
+    let feeds = vec![Feed::Rows(vec![4, 3])];
+    let input: Vec<u32> = noise(7 * 12).iter().map(|value| value.to_bits()).collect();
+    let alone = exported_with(1).plan(1, &feeds).unwrap();
+    let apart: Vec<u32> = input.chunks(12).flat_map(|row| alone.run(&[row]).remove(0)).collect();
+
+    for batch in [2, 3, 8] {
+        let signature = exported_with(batch).signature(&feeds).unwrap();
+        assert_eq!((signature.mixed_by, &signature.outputs[0].shape), (None, &vec![4]));
+        assert_eq!(i64::try_from(signature.turn), Ok(batch));
+        for rows in 1..=7 {
+            let found = exported_with(batch).plan(rows, &feeds).unwrap().run(&[&input[..rows * 12]]).remove(0);
+            assert_close("in turns", &floats(&found), &floats(&apart[..rows * 4]), 1e-6, 1e-5);
+        }
+        let mut devices = vec![Device::Cpu(Cpu::open(std::time::Duration::from_micros(1), None))];
+        devices.extend(gpu());
+        for mut device in devices {
+            let mut session = Session::new(exported_with(batch), feeds.clone()).unwrap();
+            let found = pollster::block_on(session.run(&mut device, 7, &[&input], no_pause)).unwrap().remove(0);
+            assert_close("in turns", &floats(&found), &floats(&apart), 1e-6, 1e-5);
+        }
+    }
+}
+
+#[test]
+fn a_model_exported_with_several_rows_that_it_mixes_is_refused_with_what_to_do() {
+    let nodes = vec![
+        node("Reshape", &["x", "flat"], "f", vec![]),
+        node("ReduceSum", &["f", "axes"], "all", vec![int("keepdims", 1)]),
+        node("Add", &["x", "all"], "y", vec![]),
+    ];
+    let mut model = model(nodes, vec![longs("flat", &[2, 3]), longs("axes", &[0])]);
+    model.graph.as_mut().unwrap().input = vec![value("x", FLOAT, &[Some(2), Some(3)])];
+
+    let error = parse(&model).unwrap().signature(&[Feed::Rows(vec![3])]).expect_err("it mixes its two rows");
+
     let text = error.to_string();
     assert!(text.contains("fixes its batch at 2") && text.contains("a batch of 1, or a free one"), "{text}");
+    assert!(text.contains("'ReduceSum_of_all' mixes the rows"), "{text}");
 }
 
 /// `y[row, i] = x[row or another, last − i]`, by indices that are counted out of the shape, as masks are.

@@ -63,6 +63,8 @@ texts! {
     cost_at_most: "Costs at most", "最高费用";
     credits: "credits", "积分";
     output_shape: "Output row", "输出行形状";
+    output: "Output", "输出";
+    runs_whole: "This model cannot be cut into rows, so one device computes the arrays as they are.", "该模型无法按行拆分，因此由一台设备整体计算这些数组。";
     devices_now: "Devices that can run it now", "当前可用设备";
     no_devices_yet: "No device is connected yet; the job will wait for one.", "目前没有设备在线；任务会等待。";
     submit: "Submit", "提交";

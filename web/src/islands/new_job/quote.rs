@@ -64,6 +64,7 @@ fn QuoteFacts(
     quote: Quote,
 ) -> impl IntoView {
     let t = text();
+    let whole = quote.outputs.iter().any(|output| output.whole);
     view! {
         <dl class="facts" data-testid="quote">
             <Fact label=t.cost_at_most>{format::credits(quote.cost)} " " <small>{t.credits}</small></Fact>
@@ -71,11 +72,12 @@ fn QuoteFacts(
             <Fact label=t.rows>{format::count(quote.rows)}</Fact>
             <Fact label=t.tiles>{format::count(quote.tiles)}</Fact>
             <Fact label=t.work>{format::flops(quote.flops)}</Fact>
-            <Fact label=t.output_shape>{quote.outputs.iter().map(shown).collect::<Vec<_>>().join("; ")}</Fact>
+            <Fact label=if whole { t.output } else { t.output_shape }>{quote.outputs.iter().map(shown).collect::<Vec<_>>().join("; ")}</Fact>
             <Fact label=t.peak_memory>{format::bytes(quote.peak_bytes)}</Fact>
             <Fact label=t.checked_by_label>{t.checked_by(quote.checked_by)}</Fact>
             <Fact label=t.devices_now>{format::count(quote.devices)}</Fact>
         </dl>
+        {whole.then(|| view! { <p class="hint">{t.runs_whole}</p> })}
         {(quote.devices == 0).then(|| view! { <p class="hint">{t.no_devices_yet}</p> })}
         <p class="hint">{t.quote_hint}</p>
     }

@@ -106,7 +106,7 @@ fn feeds(inputs: &[Field], shared: &[u8]) -> Result<Vec<Feed>, RunFailure> {
             let words = words.next().unwrap_or_default().into();
             return Feed::Known(Tensor { dtype: dtype(field), shape, words });
         }
-        Feed::Rows(shape)
+        if field.whole { Feed::Whole(shape) } else { Feed::Rows(shape) }
     };
     Ok(inputs.iter().map(feed).collect())
 }
