@@ -92,16 +92,21 @@ impl Stack {
 
     /// Has the edge trust a checker, and starts that one.
     pub async fn add_checker(&mut self) {
-        self.kill_edge();
         let name = format!("checker-{}", self.checkers.len());
         let id = Command::new(program("tessera-worker"))
             .args(["id", "--device-key-file"])
             .arg(self.folder.path().join(format!("{name}.key")))
             .output()
             .expect("a worker should tell its id");
-        self.checkers.push(String::from_utf8_lossy(&id.stdout).trim().to_owned());
+        self.trust(String::from_utf8_lossy(&id.stdout).trim().to_owned()).await;
+        self.start_worker(&name, &["--checker", "--backend", "auto"]);
+    }
+
+    /// Has the edge trust a device as its checker.
+    pub async fn trust(&mut self, id: String) {
+        self.kill_edge();
+        self.checkers.push(id);
         self.start_edge().await;
-        self.start_worker(&name, &["--checker"]);
     }
 
     pub fn url(&self) -> String {

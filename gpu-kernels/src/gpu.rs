@@ -166,6 +166,13 @@ impl Gpu {
         }
     }
 
+    /// Lets go of what was written to buffers that are dropped by now: writes wait for a submission.
+    pub(crate) fn forget_writes(&self) {
+        self.queue.submit([]);
+        // The next wait frees what this one could not.
+        self.device.poll(wgpu::PollType::Poll).map(drop).unwrap_or_default();
+    }
+
     /// Submits and waits until the device is done. Returns how long that took.
     pub(crate) async fn submit(&self, encoder: wgpu::CommandEncoder) -> Result<Duration, GpuError> {
         let begun = Instant::now();

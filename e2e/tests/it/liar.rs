@@ -1,7 +1,9 @@
+use client::Client;
 use e2e::scripted::{Scripted, identity};
 use e2e::stack::Stack;
+use futures::FutureExt;
 use wire::device::PROTOCOL;
-use wire::{ErrorCode, FromDevice, ToDevice};
+use wire::{ErrorCode, FromDevice, Hello, ToDevice};
 
 use crate::engine_test;
 
@@ -135,6 +137,61 @@ async fn a_model_larger_than_any_connected_device_is_refused() {
 
 /// Rows whose work is more than the server's own processor redoes.
 const HEAVY_ROWS: u32 = 8000;
+
+/// A scripted checker with buffers of so many bytes, and a heavy job that an honest device does.
+async fn checker_and_heavy_job(stack: &mut Stack, buffer_bytes_max: u64) -> (Scripted, Client, wire::Job) {
+    let identity = identity();
+    stack.trust(identity.device().to_string()).await;
+    let (mut checker, nonce) = Scripted::open(&stack.url(), identity).await.unwrap();
+    let hello = Hello { checker: true, buffer_bytes_max, ..checker.hello(nonce) };
+    checker.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();
+    assert!(matches!(checker.hear().await.unwrap(), ToDevice::Welcome(_)));
+    checker.say(&FromDevice::Ready).await.unwrap();
+    let (client, _) = stack.customer().await.unwrap();
+    let job = stack.submit_digits(&client, 9, Some(HEAVY_ROWS)).await.unwrap();
+    let program = job.program.clone();
+    let quote = client.quote(&wire::QuoteRequest { program, privacy: job.privacy }).await.unwrap();
+    assert_eq!(quote.checked_by, wire::CheckedBy::Checker);
+    stack.start_worker("honest", &["--backend", "cpu"]);
+    (checker, client, job)
+}
+
+#[tokio::test]
+async fn a_model_too_large_for_every_checker_is_checked_by_the_server() {
+    let mut stack = Stack::start().await;
+    let (mut checker, client, job) = checker_and_heavy_job(&mut stack, 1024).await;
+
+    let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+    assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
+    assert!(checker.hear().now_or_never().is_none(), "it should be asked nothing");
+    stack.check_ledger().await;
+}
+
+#[tokio::test]
+async fn what_a_checker_gives_back_is_checked_by_the_server() {
+    let mut stack = Stack::start().await;
+    let (mut checker, client, job) = checker_and_heavy_job(&mut stack, u64::MAX >> 1).await;
+
+    let mut asked = 0;
+    let give_back = async {
+        loop {
+            let ToDevice::Lease(grant) = checker.hear().await.unwrap() else { continue };
+            asked += 1;
+            checker.say(&FromDevice::Return { lease: grant.lease }).await.unwrap();
+            checker.say(&FromDevice::Ready).await.unwrap();
+        }
+    };
+    let ended = tokio::select! {
+        ended = client.watch(job.id, |_| {}) => ended.unwrap(),
+        () = give_back => unreachable!("it gives back for as long as it is asked"),
+    };
+
+    assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
+    // Each tile at its lease, and at the job's final draw.
+    assert!((1..=2 * ended.tiles).contains(&asked), "each question should go to it once: {asked}");
+    stack.check_ledger().await;
+}
 
 #[tokio::test]
 async fn a_heavy_model_waits_for_the_operators_checker_which_finds_the_lie() {

@@ -84,11 +84,11 @@ pub async fn receive(
 
 /// The arrays as rows, and what all rows share.
 pub async fn by_rows(app: &App, graph: &Graph, sent: &[Sent]) -> Result<Inputs, ApiError> {
-    let rows = count_rows(graph, sent)?;
+    let (rows, lead) = count_rows(graph, sent)?;
     let mut inputs = Inputs { rows, fields: Vec::new(), sources: Vec::new(), feeds: Vec::new() };
     let mut shared_bytes = 0u64;
     for (port, sent) in graph.inputs.iter().zip(sent) {
-        let shared = !is_rows(port, &sent.array.shape, rows, graph.inputs.len());
+        let shared = !is_rows(port, &sent.array.shape, rows, lead);
         let shape = if shared { sent.array.shape.clone() } else { sent.array.shape[1..].to_vec() };
         let field = Field { name: port.name.clone(), dtype: sent.array.dtype, shape, shared, whole: false };
         if field.shape.contains(&0) {
@@ -228,8 +228,8 @@ fn declared_first(port: &Port) -> Option<usize> {
     port.shape.as_ref().and_then(|shape| shape.first().copied().flatten())
 }
 
-/// Rows of the job: as many as each input has that has rows.
-fn count_rows(graph: &Graph, matched: &[Sent]) -> Result<u64, ApiError> {
+/// Rows of the job, as many as each input has that has rows; and the input that tells.
+fn count_rows<'a>(graph: &'a Graph, matched: &[Sent]) -> Result<(u64, &'a Port), ApiError> {
     let first = |sent: &Sent| sent.array.shape.first().copied();
     let arrays: Vec<(&Port, &Sent)> =
         graph.inputs.iter().zip(matched).filter(|(_, sent)| !sent.array.shape.is_empty()).collect();
@@ -254,18 +254,19 @@ fn count_rows(graph: &Graph, matched: &[Sent]) -> Result<u64, ApiError> {
             return Err(invalid(ErrorCode::InputMismatch, &sent.field, message));
         }
     }
-    Ok(rows)
+    Ok((rows, port))
 }
 
 /// Whether an array is fed row by row. A first size that the model leaves free counts rows; one that
-/// it fixes belongs to the array, unless exporters fixed it without need.
-fn is_rows(port: &Port, shape: &[u64], rows: u64, inputs: usize) -> bool {
+/// it fixes belongs to the array, unless it is the batch, which exporters fix without need: one, or
+/// what the input that leads has as well.
+fn is_rows(port: &Port, shape: &[u64], rows: u64, lead: &Port) -> bool {
     let Some(&first) = shape.first() else { return false };
     match declared_first(port) {
         _ if port.shape.as_ref().is_some_and(Vec::is_empty) => false,
         None => true,
         Some(1) => first == rows,
-        Some(_) => inputs == 1 && first == rows,
+        fixed @ Some(_) => fixed == declared_first(lead) && first == rows,
     }
 }
 

@@ -9,7 +9,7 @@ use wire::{
     ErrorCode, Job, JobDetail, JobEventKind, JobId, JobPage, JobState, QuoteRequest, SliceId, SubmitJob, TileHash,
 };
 
-use super::spec::{JobSpec, check_devices};
+use super::spec::{JobSpec, check_checkers, check_devices};
 use super::store::{self, NewJob};
 use crate::app::App;
 use crate::auth::Caller;
@@ -115,6 +115,7 @@ fn census(app: &App, caller: Caller, spec: &JobSpec) -> Result<Census, ApiError>
     };
     let census = app.scheduler.lock().core.census(&job);
     check_devices(spec, census)?;
+    check_checkers(spec, &app.checkers)?;
     Ok(census)
 }
 

@@ -14,6 +14,7 @@ use crate::billing::{self, TileWork};
 use crate::blobs;
 use crate::error::{ApiError, Refusal, invalid};
 use crate::scheduling::core::Census;
+use crate::verification::checkers::Checkers;
 use crate::verification::{self, CHECKER_FLOPS_MAX, EDGE_FLOPS_MAX};
 
 /// Work of a tile that the edge chooses: a CPU redoes it well inside 50 ms.
@@ -121,7 +122,8 @@ impl JobSpec {
 
 /// Whether arrays that were refused as rows may do as they are.
 fn is_about_rows(refusal: &Refusal) -> bool {
-    matches!(refusal.body.code, ErrorCode::InvalidModel | ErrorCode::InputMismatch | ErrorCode::InvalidInput)
+    use ErrorCode::{InputMismatch, InvalidInput, InvalidModel, TooLarge};
+    matches!(refusal.body.code, InvalidModel | InputMismatch | InvalidInput | TooLarge)
 }
 
 async fn load_model(app: &App, caller: Caller, model: BlobHash) -> Result<Arc<Graph>, ApiError> {
@@ -238,6 +240,24 @@ pub fn check_devices(spec: &JobSpec, census: Census) -> Result<(), ApiError> {
         let message = format!(
             "the model needs a buffer of {} bytes and the largest connected device allows {}; use fewer rows a tile, or a smaller model",
             spec.device_bytes, census.buffer_bytes_max
+        );
+        return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::NoDeviceFits, message)
+            .field("model")
+            .into());
+    }
+    Ok(())
+}
+
+/// Refuses a job that neither this server nor a connected checker could check, while some are connected.
+pub fn check_checkers(spec: &JobSpec, checkers: &Checkers) -> Result<(), ApiError> {
+    let tile_flops = spec.work.tile_rows.saturating_mul(spec.work.row_flops);
+    if spec.checked_by == CheckedBy::Checker
+        && tile_flops > EDGE_FLOPS_MAX
+        && checkers.fit(spec.device_bytes) == Some(false)
+    {
+        let message = format!(
+            "the model needs a buffer of {} bytes, which no connected checker has, and a tile takes {tile_flops} operations, of which the server itself redoes at most {EDGE_FLOPS_MAX}; use fewer rows a tile, or a smaller model",
+            spec.device_bytes
         );
         return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::NoDeviceFits, message)
             .field("model")

@@ -192,8 +192,8 @@ fn admit_checker(app: &App, hello: &Hello, number: u64) -> anyhow::Result<Result
     sender.try_send(ToDevice::Welcome(Earnings::default()))?;
     let mut state = app.scheduler.lock();
     state.sockets.senders.insert(hello.device, (number, sender));
-    app.checkers.left(hello.device);
-    app.checkers.joined(hello.device);
+    app.checkers.left(hello.device, app.clock.now());
+    app.checkers.joined(hello.device, hello.buffer_bytes_max);
     tracing::info!(device = %hello.device, name = hello.name, "a checker connected");
     Ok(Ok(frames))
 }
@@ -224,7 +224,7 @@ async fn leave(app: &App, device: DeviceId, number: u64) {
         }
         state.sockets.senders.remove(&device);
         let is_checker = app.checkers.is_checker(device);
-        app.checkers.left(device);
+        app.checkers.left(device, now);
         checkers::hand_out(app, &mut state, now);
         if is_checker {
             return;
@@ -298,7 +298,7 @@ async fn hear(app: &App, socket: &mut WebSocket, device: DeviceId, frame: FromDe
         }
         FromDevice::Return { lease } if app.checkers.knows(device, lease) => {
             let mut state = app.scheduler.lock();
-            app.checkers.given_back(lease);
+            app.checkers.given_back(lease, now);
             checkers::hand_out(app, &mut state, now);
         }
         FromDevice::Return { lease } => {
@@ -319,7 +319,7 @@ async fn hear(app: &App, socket: &mut WebSocket, device: DeviceId, frame: FromDe
             if matches!(size, Ok(found) if found.is_some() && found == app.checkers.expected_bytes(lease)) {
                 app.checkers.answered(lease, Answer::Output(receipt.output));
             } else {
-                app.checkers.given_back(lease);
+                app.checkers.given_back(lease, now);
             }
             send(socket, &ToDevice::Checked { lease }).await.ok();
         }

@@ -14,9 +14,9 @@ use super::core::Lease;
 use super::settle::work_of;
 use crate::app::App;
 use crate::devices;
-use crate::verification::checked_by;
-use crate::verification::checkers::{self, Answer};
+use crate::verification::checkers::{self, Answer, Nobody};
 use crate::verification::recompute::{Mismatch, Work, check_root, redo_tile, same_records, same_values};
+use crate::verification::{EDGE_FLOPS_MAX, checked_by};
 
 /// The output against the receipt, and the drawn tiles against what they should be.
 pub async fn verify(
@@ -38,12 +38,16 @@ pub async fn verify(
         Task::Infer { model, .. } if by == CheckedBy::Edge => {
             verify_model(app, facts, lease, &work, model, &output, tiles).await
         }
-        Task::Infer { .. } => verify_heavy_model(app, facts, lease, &work, &output, tiles).await,
+        Task::Infer { model, .. } => match verify_heavy_model(app, facts, lease, &work, &output, tiles).await? {
+            Err(Nobody) => verify_model(app, facts, lease, &work, model, &output, tiles).await,
+            Ok(verdict) => Ok(verdict),
+        },
         Task::Map { .. } => verify_kernel(app, facts, lease, &work, &output, tiles).await,
     }
 }
 
-/// By the operator's checkers: it would hold this server's processor up.
+/// By the operator's checkers: it would hold this server's processor up. Where none that is connected
+/// can, and this server could, it says so.
 async fn verify_heavy_model(
     app: &App,
     facts: &Arc<JobFacts>,
@@ -51,9 +55,18 @@ async fn verify_heavy_model(
     work: &Work,
     output: &Bytes,
     tiles: &[u32],
-) -> anyhow::Result<Result<(), Mismatch>> {
-    for tiles in checkers::questions(&facts.needs(), tiles) {
-        let answered = checkers::ask(app, facts, of_job(lease, &tiles), BTreeSet::new()).await?;
+) -> anyhow::Result<Result<Result<(), Mismatch>, Nobody>> {
+    let needs = facts.needs();
+    for tiles in checkers::questions(&needs, tiles) {
+        let asked = of_job(lease, &tiles);
+        let answered = if needs.tile_flops > EDGE_FLOPS_MAX {
+            checkers::ask(app, facts, asked, BTreeSet::new()).await?
+        } else {
+            match checkers::ask_checkers(app, facts, asked).await? {
+                Ok(answered) => answered,
+                Err(nobody) => return Ok(Err(nobody)),
+            }
+        };
         let Answer::Output(hash) = answered.answer else { anyhow::bail!("a model has no fuel to run out of") };
         let answer = app.blobs.read(hash).await?;
         let first = work.output_range(tiles.clone()).start;
@@ -63,11 +76,11 @@ async fn verify_heavy_model(
             let verdict =
                 same_values(&facts.task, &output[range.clone()], &answer[range.start - first..range.end - first]);
             if verdict.is_err() {
-                return Ok(verdict);
+                return Ok(Ok(verdict));
             }
         }
     }
-    Ok(Ok(()))
+    Ok(Ok(Ok(())))
 }
 
 /// By the references, on this server's processor.

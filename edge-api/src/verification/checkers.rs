@@ -1,6 +1,6 @@
 //! Tiles that this server's processor cannot redo, put to devices: to the operator's checkers where
 //! there are any, else to a device of another account. Questions wait for a device, unpaid, and go
-//! to the next one when a device is lost.
+//! to the next one when a device is lost, or gives one back.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
@@ -17,6 +17,8 @@ use crate::scheduling::{JobFacts, State};
 
 /// Time for a question, in microseconds; then somebody else is asked.
 const PATIENCE: Micros = 120_000_000;
+/// Before a checker is asked again what it gave back, in microseconds.
+const PAUSE: Micros = 30_000_000;
 /// Tiles, operations, and bytes in and out of one question, unless one tile has more.
 const TILES_MAX: u64 = 64;
 const FLOPS_MAX: u64 = 2_000_000_000_000;
@@ -38,6 +40,11 @@ pub enum Answer {
     Fault(JobFault),
 }
 
+/// No checker that is connected can do it: it is too large for them, or they gave it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no connected checker could recompute the tiles")]
+pub struct Nobody;
+
 struct Question {
     facts: Arc<JobFacts>,
     /// Counted over the job.
@@ -45,7 +52,11 @@ struct Question {
     /// Whose devices may not answer: they are party to it.
     not: BTreeSet<AccountId>,
     tries: u32,
-    answer: oneshot::Sender<Answered>,
+    /// Checkers that could not do it, and when they may be asked again.
+    returned_by: HashMap<DeviceId, Micros>,
+    /// Whoever asks can do it as well: no use in waiting for another checker.
+    is_urgent: bool,
+    answer: oneshot::Sender<Result<Answered, Nobody>>,
 }
 
 struct Asked {
@@ -55,10 +66,16 @@ struct Asked {
     question: Question,
 }
 
+struct Checker {
+    buffer_bytes_max: u64,
+    /// Questions that it would take.
+    wants: usize,
+}
+
 #[derive(Default)]
 struct Pool {
-    /// Connected checkers, with the tiles that each would take.
-    checkers: HashMap<DeviceId, usize>,
+    /// Those connected.
+    checkers: HashMap<DeviceId, Checker>,
     waiting: VecDeque<Question>,
     asked: HashMap<LeaseId, Asked>,
 }
@@ -72,8 +89,21 @@ impl Checkers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn joined(&self, device: DeviceId) {
-        self.lock().checkers.insert(device, 0);
+    pub fn joined(&self, device: DeviceId, buffer_bytes_max: u64) {
+        let mut pool = self.lock();
+        pool.checkers.insert(device, Checker { buffer_bytes_max, wants: 0 });
+        // It may have been started anew, with another backend.
+        pool.waiting.iter_mut().for_each(|question| {
+            question.returned_by.remove(&device);
+        });
+    }
+
+    /// Whether some connected checker has buffers of so many bytes; `None` while none is connected.
+    pub fn fit(&self, buffer_bytes: u64) -> Option<bool> {
+        let pool = self.lock();
+        let mut connected = pool.checkers.values().peekable();
+        connected.peek()?;
+        Some(connected.any(|checker| checker.buffer_bytes_max >= buffer_bytes))
     }
 
     pub fn is_checker(&self, device: DeviceId) -> bool {
@@ -81,22 +111,22 @@ impl Checkers {
     }
 
     pub fn ready(&self, device: DeviceId) {
-        if let Some(wants) = self.lock().checkers.get_mut(&device) {
-            *wants = (*wants + 1).min(2);
+        if let Some(checker) = self.lock().checkers.get_mut(&device) {
+            checker.wants = (checker.wants + 1).min(2);
         }
     }
 
     pub fn rests(&self, device: DeviceId) {
-        if let Some(wants) = self.lock().checkers.get_mut(&device) {
-            *wants = 0;
+        if let Some(checker) = self.lock().checkers.get_mut(&device) {
+            checker.wants = 0;
         }
     }
 
     /// The device is gone: its questions go to others.
-    pub fn left(&self, device: DeviceId) {
+    pub fn left(&self, device: DeviceId, now: Micros) {
         let mut pool = self.lock();
         pool.checkers.remove(&device);
-        pool.give_back(|asked| asked.device == device);
+        pool.give_back(|asked| asked.device == device, now);
     }
 
     /// Whether the lease is a question put to this device.
@@ -104,8 +134,8 @@ impl Checkers {
         self.lock().asked.get(&lease).is_some_and(|asked| asked.device == device)
     }
 
-    pub fn given_back(&self, lease: LeaseId) {
-        self.lock().give_back_one(lease);
+    pub fn given_back(&self, lease: LeaseId, now: Micros) {
+        self.lock().give_back_one(lease, now);
     }
 
     /// What the tiles of a question should come to, in bytes.
@@ -121,31 +151,61 @@ impl Checkers {
         let asked = self.lock().asked.remove(&lease);
         if let Some(asked) = asked {
             // Whoever asked may have stopped waiting: the job ended.
-            asked.question.answer.send(Answered { account: asked.account, answer }).unwrap_or_default();
+            asked.question.answer.send(Ok(Answered { account: asked.account, answer })).unwrap_or_default();
         }
     }
 
     /// Takes questions back from devices that sit on them.
     pub fn expire(&self, now: Micros) {
         let mut pool = self.lock();
-        pool.give_back(|asked| asked.until <= now);
+        pool.give_back(|asked| asked.until <= now, now);
         let gone = |question: &Question| question.answer.is_closed();
         pool.waiting.retain(|question| !gone(question));
     }
 }
 
 impl Pool {
-    fn give_back(&mut self, which: impl Fn(&Asked) -> bool) {
+    fn give_back(&mut self, which: impl Fn(&Asked) -> bool, now: Micros) {
         let leases: Vec<LeaseId> = self.asked.iter().filter(|(_, asked)| which(asked)).map(|(id, _)| *id).collect();
-        leases.into_iter().for_each(|lease| self.give_back_one(lease));
+        leases.into_iter().for_each(|lease| self.give_back_one(lease, now));
     }
 
-    fn give_back_one(&mut self, lease: LeaseId) {
-        let Some(Asked { mut question, .. }) = self.asked.remove(&lease) else { return };
+    fn give_back_one(&mut self, lease: LeaseId, now: Micros) {
+        let Some(Asked { device, mut question, .. }) = self.asked.remove(&lease) else { return };
+        if self.checkers.contains_key(&device) {
+            tracing::warn!(job = %question.facts.id, %device, "a checker could not recompute a tile");
+            question.returned_by.insert(device, now + PAUSE);
+            self.waiting.push_front(question);
+            return;
+        }
         question.tries += 1;
         if question.tries < TRIES_MAX {
             self.waiting.push_front(question);
         }
+    }
+
+    /// A checker that takes this question now.
+    fn take_checker(&mut self, question: &Question, now: Micros) -> Option<DeviceId> {
+        let may = |(id, checker): &(&DeviceId, &mut Checker)| {
+            let again = question.returned_by.get(*id).is_none_or(|again| *again <= now);
+            checker.wants > 0 && again && question.fits(checker)
+        };
+        let (id, checker) = self.checkers.iter_mut().find(may)?;
+        checker.wants -= 1;
+        Some(*id)
+    }
+
+    /// Whether no connected checker can take this question, though some are connected.
+    fn is_hopeless(&self, question: &Question) -> bool {
+        let can =
+            |(id, checker): (&DeviceId, &Checker)| question.fits(checker) && !question.returned_by.contains_key(id);
+        !self.checkers.is_empty() && !self.checkers.iter().any(can)
+    }
+}
+
+impl Question {
+    fn fits(&self, checker: &Checker) -> bool {
+        checker.buffer_bytes_max >= self.facts.device_bytes
     }
 }
 
@@ -160,12 +220,12 @@ pub fn hand_out(app: &App, state: &mut State, now: Micros) {
         let chosen = if app.config.checkers.is_empty() {
             state.core.take_peer(&question.facts.needs(), &question.not, now)
         } else {
-            let free = pool.checkers.iter_mut().find(|(_, wants)| **wants > 0);
-            free.map(|(device, wants)| {
-                *wants -= 1;
-                // Nobody's in particular: the operator's.
-                (*device, AccountId::platform(0))
-            })
+            if question.is_urgent && pool.is_hopeless(&question) {
+                question.answer.send(Err(Nobody)).unwrap_or_default();
+                continue;
+            }
+            // Nobody's in particular: the operator's.
+            pool.take_checker(&question, now).map(|device| (device, AccountId::platform(0)))
         };
         let Some((device, account)) = chosen else {
             still.push_back(question);
@@ -199,8 +259,28 @@ pub async fn ask(
     tiles: Range<u64>,
     not: BTreeSet<AccountId>,
 ) -> anyhow::Result<Answered> {
+    Ok(put(app, facts, tiles, not, false).await??)
+}
+
+/// Has tiles recomputed by a checker, or hears that none of those connected can.
+pub async fn ask_checkers(
+    app: &App,
+    facts: &Arc<JobFacts>,
+    tiles: Range<u64>,
+) -> anyhow::Result<Result<Answered, Nobody>> {
+    put(app, facts, tiles, BTreeSet::new(), true).await
+}
+
+async fn put(
+    app: &App,
+    facts: &Arc<JobFacts>,
+    tiles: Range<u64>,
+    not: BTreeSet<AccountId>,
+    is_urgent: bool,
+) -> anyhow::Result<Result<Answered, Nobody>> {
     let (answer, answered) = oneshot::channel();
-    app.checkers.lock().waiting.push_back(Question { facts: Arc::clone(facts), tiles, not, tries: 0, answer });
+    let (facts, returned_by) = (Arc::clone(facts), HashMap::new());
+    app.checkers.lock().waiting.push_back(Question { facts, tiles, not, tries: 0, returned_by, is_urgent, answer });
     hand_out(app, &mut app.scheduler.lock(), app.clock.now());
     tokio::select! {
         () = app.stop.cancelled() => anyhow::bail!("the server is stopping"),

@@ -36,11 +36,15 @@ fn npz(arrays: &[(&str, Vec<u8>)]) -> Vec<u8> {
 
 /// `y = a + b` over rows of three, where `b` counts rows too, unless it is fixed.
 async fn add(ada: &Customer<'_>, b: ValueInfo) -> wire::BlobHash {
+    add_of(ada, [declared("a", FLOAT, &[None, Some(3)]), b]).await
+}
+
+async fn add_of(ada: &Customer<'_>, inputs: [ValueInfo; 2]) -> wire::BlobHash {
     let mut bytes = model(vec![node("Add", &["a", "b"])], &[], vec![]);
     // The helper declares no types; here they matter.
     let mut proto: gpu_kernels::graph::onnx::Model = prost::Message::decode(bytes.as_slice()).unwrap();
     let graph = proto.graph.as_mut().unwrap();
-    graph.input = vec![declared("a", FLOAT, &[None, Some(3)]), b];
+    graph.input = inputs.to_vec();
     bytes = prost::Message::encode_to_vec(&proto);
     ada.blob(bytes).await
 }
@@ -110,6 +114,24 @@ async fn an_input_whose_size_the_model_fixes_is_shared_by_all_rows() {
     let shared: Vec<Option<bool>> =
         quote["inputs"].as_array().unwrap().iter().map(|field| field["shared"].as_bool()).collect();
     assert_eq!(shared, [None, Some(true)], "{quote}");
+}
+
+#[tokio::test]
+async fn inputs_that_fix_the_same_batch_have_rows_and_one_that_fixes_another_size_has_none() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+    let four = |name: &str| declared(name, FLOAT, &[Some(4), Some(3)]);
+    let (same, other) =
+        (add_of(&ada, [four("a"), four("b")]).await, add_of(&ada, [four("a"), declared("b", FLOAT, &[Some(3)])]).await);
+    let (eight, three) = (ada.blob(rows(8)).await, ada.blob(npy("<f4", "(3,)", &[0; 12])).await);
+
+    let both = quote(&ada, json!({ "kind": "infer", "model": same, "inputs": { "a": eight, "b": eight } })).await;
+    let one = quote(&ada, json!({ "kind": "infer", "model": other, "inputs": { "a": eight, "b": three } })).await;
+
+    for (found, shared) in [(both, false), (one, true)] {
+        assert_eq!((&found["rows"], &found["outputs"][0]["shape"]), (&json!(8), &json!([3])), "{found}");
+        assert_eq!(found["inputs"][1]["shared"].as_bool().unwrap_or_default(), shared, "{found}");
+    }
 }
 
 #[tokio::test]

@@ -201,6 +201,7 @@ impl Session {
             // What was built under an error may be broken: the next run builds it anew.
             self.prepared.clear();
             self.weights.clear();
+            gpu.forget_writes();
         }
         closed?;
         result

@@ -58,16 +58,21 @@ impl Prepared {
         weights: &mut Weights,
     ) -> Result<Self, GpuError> {
         let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-        let mut buffers = Vec::with_capacity(script.buffers.len());
+        // All before any, so that a model which is too large uploads nothing.
         for buffer in &script.buffers {
-            buffers.push(match buffer {
-                Buffer::Room(words) => {
-                    gpu.check_size("a tensor of this model", bytes_of(*words))?;
-                    gpu.buffer("room", bytes_of(*words), storage)
-                }
-                Buffer::Constant(number) => weights.upload(gpu, &constants[at(*number)], storage)?,
-            });
+            match buffer {
+                Buffer::Room(words) => gpu.check_size("a tensor of this model", bytes_of(*words))?,
+                Buffer::Constant(number) => Weights::check(gpu, &constants[at(*number)])?,
+            }
         }
+        let buffers: Vec<wgpu::Buffer> = script
+            .buffers
+            .iter()
+            .map(|buffer| match buffer {
+                Buffer::Room(words) => gpu.buffer("room", bytes_of(*words), storage),
+                Buffer::Constant(number) => weights.upload(gpu, &constants[at(*number)], storage),
+            })
+            .collect();
         let pipelines: Vec<wgpu::ComputePipeline> =
             script.shaders.iter().map(|shader| gpu.pipeline(&shader.label, &shader.wgsl)).collect();
         let read_back = script.outputs.iter().map(|output| bytes_of(output.words)).sum();
@@ -150,16 +155,22 @@ impl Prepared {
 }
 
 impl Weights {
-    fn upload(&mut self, gpu: &Gpu, words: &Arc<[u32]>, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer, GpuError> {
+    fn check(gpu: &Gpu, words: &[u32]) -> Result<(), GpuError> {
+        gpu.check_size("a constant of this model", Self::bytes(words))
+    }
+
+    fn bytes(words: &[u32]) -> u64 {
+        bytes_of(u64::try_from(words.len()).unwrap_or(u64::MAX / 4))
+    }
+
+    fn upload(&mut self, gpu: &Gpu, words: &Arc<[u32]>, usage: wgpu::BufferUsages) -> wgpu::Buffer {
         if let Some((_, buffer)) = self.0.get(&words.as_ptr().addr()) {
-            return Ok(buffer.clone());
+            return buffer.clone();
         }
-        let bytes = bytes_of(u64::try_from(words.len()).unwrap_or(u64::MAX / 4));
-        gpu.check_size("a constant of this model", bytes)?;
-        let buffer = gpu.buffer("weights", bytes, usage);
+        let buffer = gpu.buffer("weights", Self::bytes(words), usage);
         gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(words));
         self.0.insert(words.as_ptr().addr(), (Arc::clone(words), buffer.clone()));
-        Ok(buffer)
+        buffer
     }
 
     pub fn clear(&mut self) {
