@@ -51,6 +51,9 @@ pub fn install_tls() {
     rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
 }
 
+/// Read from a file at a time: each reading is a trip to another thread.
+const READ_BYTES: usize = 1 << 20;
+
 impl Client {
     /// `url` is the server's origin, `key` an account's key.
     pub fn new(url: &str, key: &str) -> Result<Self, ClientError> {
@@ -106,7 +109,7 @@ impl Client {
         let send = || async {
             let file = tokio::fs::File::open(path).await.map_err(failed)?;
             let size = file.metadata().await.map_err(failed)?.len();
-            let body = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::new(file));
+            let body = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::with_capacity(file, READ_BYTES));
             let request =
                 self.http.post(self.at("/v1/blobs")).bearer_auth(&self.key).header("content-length", size).body(body);
             read(request.send().await?).await
