@@ -36,7 +36,7 @@ pub struct Config {
     #[arg(long, env = "TESSERA_FEE_BPS", default_value = "1000", value_parser = clap::value_parser!(i64).range(0..=10_000))]
     pub fee_bps: i64,
     /// Largest upload, in bytes.
-    #[arg(long, env = "TESSERA_BLOB_BYTES_MAX", default_value = "268435456")]
+    #[arg(long, env = "TESSERA_BLOB_BYTES_MAX", default_value = "1073741824")]
     pub blob_bytes_max: u64,
     /// Ids of the operator's own devices that recompute what this server's processor cannot
     /// (`tessera-worker id` prints one). Without any, devices of other accounts must agree.

@@ -8,14 +8,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::stream::BoxStream;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt};
 use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncWriteExt;
 use wire::{Blob, BlobHash};
+
+/// Sent at a time, in bytes.
+const PIECE: u64 = 1 << 20;
 
 #[derive(Clone, Debug)]
 pub struct Blobs {
@@ -112,16 +115,29 @@ impl Blobs {
         hash: BlobHash,
         range: Range<u64>,
     ) -> Result<BoxStream<'static, std::io::Result<Bytes>>, object_store::Error> {
-        let options = GetOptions { range: Some(range.into()), ..GetOptions::default() };
-        let stream = self.store.get_opts(&Self::key(hash), options).await?.into_stream();
-        Ok(stream.map_err(std::io::Error::other).boxed())
+        // So that a blob which is not there is an answer, not a stream that breaks off.
+        self.store.head(&Self::key(hash)).await?;
+        Ok(self.pieces(hash, range))
     }
 
     pub async fn stream(
         &self,
         hash: BlobHash,
     ) -> Result<BoxStream<'static, std::io::Result<Bytes>>, object_store::Error> {
-        let stream = self.store.get(&Self::key(hash)).await?.into_stream();
-        Ok(stream.map_err(std::io::Error::other).boxed())
+        let size = self.store.head(&Self::key(hash)).await?.size;
+        Ok(self.pieces(hash, 0..size))
+    }
+
+    /// The next piece is read while one is sent. The store's own stream has pieces of 8 KiB, each a trip to
+    /// another thread.
+    fn pieces(&self, hash: BlobHash, range: Range<u64>) -> BoxStream<'static, std::io::Result<Bytes>> {
+        let (store, key) = (Arc::clone(&self.store), Self::key(hash));
+        let starts = std::iter::successors(Some(range.start), |start| start.checked_add(PIECE));
+        let pieces = starts.take_while(move |start| *start < range.end).map(move |start| {
+            let (store, key) = (Arc::clone(&store), key.clone());
+            let piece = start..range.end.min(start.saturating_add(PIECE));
+            async move { store.get_range(&key, piece).await.map_err(std::io::Error::other) }
+        });
+        stream::iter(pieces).buffered(2).boxed()
     }
 }

@@ -37,7 +37,9 @@ impl From<UploadError> for ApiError {
     fn from(error: UploadError) -> Self {
         match error {
             UploadError::TooLarge { limit } => {
-                let message = format!("the upload is larger than {limit} bytes; split the input over several jobs");
+                let message = format!(
+                    "the upload is larger than {limit} bytes, the most that this server takes; split rows over several jobs, or store a model's weights as float16"
+                );
                 Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge, message).into()
             }
             UploadError::Broken(_) => Refusal::new(

@@ -130,6 +130,7 @@ impl ScriptSession {
             if closed.is_err() || ran.as_ref().is_err_and(|error| *error != ScriptError::Stopped) {
                 // What was built under an error may be broken: it is fetched anew.
                 *self = Self::default();
+                gpu.forget_writes();
             }
             closed?;
             let found = ran?;

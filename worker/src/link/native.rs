@@ -19,6 +19,9 @@ use crate::run::{Engine, Outcome, Pace, RunFailure, Transfer, TransferError};
 
 type Socket = tokio_tungstenite::WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
+/// Room made at once for what comes, however long it says that it is.
+const BODY_BYTES_AIM: u64 = 1 << 30;
+
 /// Where to work, and for whom.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -57,7 +60,8 @@ pub async fn run(engine: Arc<Engine>, options: Options, stop: impl Future<Output
         _ => return Err(AgentError::Url { url: options.url }),
     };
     let http = Http {
-        client: reqwest::Client::builder().timeout(Duration::from_mins(2)).build()?,
+        // A large model may come slowly, as long as it comes.
+        client: reqwest::Client::builder().read_timeout(Duration::from_mins(2)).build()?,
         url: options.url.trim_end_matches('/').to_owned(),
     };
     let duty = Arc::new(AtomicU8::new(options.duty_percent));
@@ -258,8 +262,13 @@ fn checked(response: reqwest::Response) -> Result<reqwest::Response, TransferErr
 impl Transfer for Http {
     async fn get(&self, path: &str) -> Result<Vec<u8>, TransferError> {
         let response = self.client.get(format!("{}{path}", self.url)).send().await.map_err(|error| network(&error))?;
-        let bytes = checked(response)?.bytes().await.map_err(|error| network(&error))?;
-        Ok(bytes.to_vec())
+        let mut response = checked(response)?;
+        let size = response.content_length().unwrap_or(0).min(BODY_BYTES_AIM);
+        let mut body = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+        while let Some(chunk) = response.chunk().await.map_err(|error| network(&error))? {
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
     }
 
     async fn put(&self, path: &str, body: Vec<u8>) -> Result<(), TransferError> {

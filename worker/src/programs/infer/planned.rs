@@ -139,7 +139,8 @@ impl Infer {
         let gpu = device.gpu().ok_or(RunFailure::Evicted)?;
         let wanted = key(task, shared);
         if self.ready.get(&wanted).is_none() {
-            self.ready.put(wanted.clone(), ScriptSession::default());
+            // Its weights lie on the GPU.
+            self.ready.put(wanted.clone(), ScriptSession::default(), 0);
         }
         let session = self.ready.take_up(&wanted).ok_or(RunFailure::Evicted)?;
         for (rows, package, constants) in came.0 {

@@ -64,11 +64,12 @@ impl Infer {
     ) -> Result<(), RunFailure> {
         let Came(model) = came;
         let Task::Infer { inputs, .. } = task else { return Err(RunFailure::Evicted) };
+        let bytes = model.len();
         let session = {
             let graph = Graph::parse(&model).map_err(InferError::from)?;
             Session::new(graph, feeds(inputs, shared)?).map_err(InferError::from)?
         };
-        self.ready.put(key(task, shared), session);
+        self.ready.put(key(task, shared), session, bytes);
         Ok(())
     }
 

@@ -54,7 +54,7 @@ impl Map {
     pub async fn prepare(&mut self, device: &mut Device, task: &Task, code: Code) -> Result<(), RunFailure> {
         let gpu = device.gpu().ok_or_else(no_gpu)?;
         let session = MapSession::new(gpu, code.kernel, &code.params, SUBMISSION).await?;
-        self.ready.put(task.clone(), session);
+        self.ready.put(task.clone(), session, 0);
         Ok(())
     }
 
