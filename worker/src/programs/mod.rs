@@ -22,6 +22,9 @@ pub struct Bench {
     map: Map,
 }
 
+/// Bytes of what stands ready together, whatever one alone takes. A tab's memory ends at four gigabytes.
+const READY_BYTES_MAX: usize = if cfg!(target_arch = "wasm32") { 256 << 20 } else { 2 << 30 };
+
 /// What of a task has to be fetched before it can run.
 pub enum Wanted {
     Nothing,

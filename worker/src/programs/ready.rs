@@ -1,9 +1,9 @@
 //! What stands ready on a device while its jobs' leases come in.
 
+use super::READY_BYTES_MAX;
+
 /// Kept at once; the one used longest ago goes first.
 const READY_MAX: usize = 4;
-/// Likewise, in bytes, whatever one alone takes. A tab's memory ends at four gigabytes.
-const READY_BYTES_MAX: usize = if cfg!(target_arch = "wasm32") { 256 << 20 } else { 2 << 30 };
 
 #[derive(Debug)]
 pub(crate) struct Ready<K, V>(Vec<Kept<K, V>>);
