@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use client::Client;
 use tempfile::TempDir;
-use wire::{BlobHash, NewAccount, Program, SubmitJob};
+use wire::{BlobHash, Infer, NewAccount, Program, SubmitJob};
 
 use crate::digits;
 use crate::until::until;
@@ -203,7 +203,7 @@ impl Stack {
     ) -> anyhow::Result<wire::Job> {
         let (model, input) = self.upload_digits(client, times).await?;
         let request = SubmitJob {
-            program: Program::Infer { model, input: Some(input), inputs: BTreeMap::new(), tile_rows },
+            program: Program::Infer(Infer { model, input: Some(input), inputs: BTreeMap::new(), tile_rows }),
             privacy: wire::Privacy::Open,
             name: "Digits".to_owned(),
             limit: None,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use wire::device::Earnings;
 use wire::lend::{PauseReason, Phase};
-use wire::{FromDevice, LeaseGrant, LeaseId, Receipt, Signature, ToDevice};
+use wire::{FromDevice, InferTask, LeaseGrant, LeaseId, Receipt, Signature, ToDevice};
 
 /// Leases in hand at once: the next one's input comes down while the first is computed.
 const LEASES_MAX: usize = 2;
@@ -211,7 +211,7 @@ mod tests {
             tiles: 3,
             rows: 3,
             tile_rows: 1,
-            task: Task::Infer { model: BlobHash([0; 32]), inputs: Vec::new(), outputs: Vec::new() },
+            task: Task::Infer(InferTask { model: BlobHash([0; 32]), inputs: Vec::new(), outputs: Vec::new() }),
             flops: 3,
             deadline_millis: 1000,
             pass: String::new(),

@@ -15,7 +15,7 @@ use gpu_kernels::wgsl::Fault;
 use gpu_kernels::wgsl::run::MapError;
 use wire::explorer::Sample;
 use wire::lend::{Recomputed, Tried};
-use wire::{BlobHash, DType, JobId, LeaseGrant, Receipt, Signature, Task, TileHash, merkle};
+use wire::{BlobHash, DType, InferTask, JobId, LeaseGrant, Receipt, Signature, Task, TileHash, merkle};
 
 use crate::identity::Identity;
 use crate::programs::infer::{InferError, parts};
@@ -228,8 +228,8 @@ impl Engine {
             .map(|tile| TileHash(*blake3::hash(&merkle::leaf_bytes(grant.lease, tile)).as_bytes()));
         let root = merkle::root(leaves, |bytes| *blake3::hash(bytes).as_bytes());
         let backend = match grant.task {
-            Task::Infer { .. } => self.info.backend,
-            Task::Map { .. } => self.info.kernels.unwrap_or(self.info.backend),
+            Task::Infer(_) => self.info.backend,
+            Task::Map(_) => self.info.kernels.unwrap_or(self.info.backend),
         };
         Receipt {
             lease: grant.lease,
@@ -248,7 +248,7 @@ impl Engine {
 /// The first values of a lease's first output, as words, with their type where it is known.
 fn first_words(task: &Task, output: &[u8]) -> (Vec<u32>, Option<DType>) {
     const SHOWN: usize = 16;
-    let Task::Infer { outputs, .. } = task else {
+    let Task::Infer(InferTask { outputs, .. }) = task else {
         let words = output.as_chunks::<4>().0.iter().take(SHOWN).map(|chunk| u32::from_le_bytes(*chunk));
         return (words.collect(), None);
     };

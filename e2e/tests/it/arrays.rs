@@ -205,7 +205,9 @@ async fn the_portal_takes_a_file_for_each_input_of_a_model() {
     browser.text_where("[data-testid=state]", SOON, |state| state == "Done").await;
 
     let jobs = client.jobs(None).await.unwrap();
-    let wire::Program::Infer { input: None, inputs, .. } = &jobs.jobs[0].program else { panic!("{jobs:?}") };
+    let wire::Program::Infer(wire::Infer { input: None, inputs, .. }) = &jobs.jobs[0].program else {
+        panic!("{jobs:?}")
+    };
     assert_eq!(inputs.keys().collect::<Vec<_>>(), ["a", "bias", "ids"]);
     browser.close().await;
 }

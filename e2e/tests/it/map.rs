@@ -8,7 +8,7 @@ use e2e::browser::{Browser, Gpu};
 use e2e::scripted::{Scripted, identity};
 use e2e::stack::{Stack, program};
 use sha2::{Digest, Sha256};
-use wire::{FromDevice, JobFault, JobState, Privacy, Program, SubmitJob, ToDevice};
+use wire::{FromDevice, JobFault, JobState, Map, Privacy, Program, SubmitJob, ToDevice};
 
 use crate::engine_test;
 
@@ -37,7 +37,7 @@ async fn submit(stack: &Stack, client: &Client, kernel: &str, records: u32, tile
     std::fs::write(&code, kernel).unwrap();
     std::fs::write(&input, (0..records).flat_map(u32::to_le_bytes).collect::<Vec<u8>>()).unwrap();
     let request = SubmitJob {
-        program: Program::Map {
+        program: Program::Map(Map {
             kernel: client.upload(&code).await.unwrap().hash,
             input: client.upload(&input).await.unwrap().hash,
             record_bytes: 4,
@@ -46,7 +46,7 @@ async fn submit(stack: &Stack, client: &Client, kernel: &str, records: u32, tile
             fuel: None,
             check: None,
             tile_records: Some(tile),
-        },
+        }),
         privacy: Privacy::Open,
         name: "Squares".to_owned(),
         limit: None,

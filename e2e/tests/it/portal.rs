@@ -8,7 +8,7 @@ use e2e::digits;
 use e2e::scripted::{Scripted, identity};
 use e2e::stack::Stack;
 use e2e::until::until;
-use wire::{Privacy, Program, SubmitJob};
+use wire::{Infer, Privacy, Program, SubmitJob};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -122,12 +122,12 @@ async fn a_job_of_a_million_tiles_is_drawn_within_a_frame() {
     let input = stack.folder().join("million.npy");
     std::fs::write(&input, digits::column(1_000_000)).unwrap();
     let order = SubmitJob {
-        program: Program::Infer {
+        program: Program::Infer(Infer {
             model: client.upload(&digits::relu()).await.unwrap().hash,
             input: Some(client.upload(&input).await.unwrap().hash),
             inputs: BTreeMap::new(),
             tile_rows: Some(1),
-        },
+        }),
         privacy: Privacy::Open,
         name: "A million".to_owned(),
         limit: None,

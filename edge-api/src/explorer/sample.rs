@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
 use wire::explorer::{Sample, SignedReceipt};
-use wire::{AccountId, ErrorCode, GatedKernel, JobId, PricePerCu, Privacy, Task, TileHash, merkle};
+use wire::{AccountId, ErrorCode, GatedKernel, JobId, MapTask, PricePerCu, Privacy, Task, TileHash, merkle};
 
 use super::store;
 use crate::app::App;
@@ -186,7 +186,7 @@ pub async fn sample_params(
 ) -> ApiResult<Response> {
     app.limits.check_sample(from.ip())?;
     let facts = find_facts(&mut *app.db.read().await?, job).await?;
-    let Task::Map { params: Some(params), .. } = facts.task else { return Err(not_found("parameters")) };
+    let Task::Map(MapTask { params: Some(params), .. }) = facts.task else { return Err(not_found("parameters")) };
     Ok((BINARY, app.blobs.read(params).await?).into_response())
 }
 

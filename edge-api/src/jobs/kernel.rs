@@ -2,7 +2,7 @@
 
 use gpu_kernels::wgsl::GROUPS_MAX;
 use gpu_kernels::wgsl::gate::{self, Contract, FUEL_MAX, GateError, Passed, SOURCE_BYTES_MAX};
-use wire::{Blob, BlobHash, Check, ErrorCode, Place, Program, Task, Tolerance};
+use wire::{Blob, BlobHash, Check, ErrorCode, Map, MapTask, Place, Program, Task, Tolerance};
 
 use super::inputs::Source;
 use super::spec::{Cut, TILE_BYTES_AIM, TILE_FLOPS_AIM, tile_rows, unknown_blob};
@@ -20,7 +20,8 @@ const TILE_BYTES_MAX: u64 = 16 << 20;
 type Parts = (Task, Vec<Source>, Check, Cut);
 
 pub async fn read(app: &App, caller: Caller, program: &Program) -> Result<Parts, ApiError> {
-    let Program::Map { kernel, input, record_bytes, out_bytes, params, fuel, check, tile_records } = program else {
+    let Program::Map(Map { kernel, input, record_bytes, out_bytes, params, fuel, check, tile_records }) = program
+    else {
         return Err(invalid(ErrorCode::MalformedRequest, "program", "this is no map job"));
     };
     let (code, records, given) = {
@@ -45,13 +46,13 @@ pub async fn read(app: &App, caller: Caller, program: &Program) -> Result<Parts,
     let rows = count_records(&records, contract)?;
     let cut = cut(&passed, contract, rows, *tile_records)?;
     let check = choose_check(&passed, *check)?;
-    let task = Task::Map {
+    let task = Task::Map(MapTask {
         kernel: *kernel,
         record_bytes: *record_bytes,
         out_bytes: *out_bytes,
         fuel: contract.fuel,
         params: *params,
-    };
+    });
     Ok((task, vec![Source { blob: *input, offset: 0 }], check, cut))
 }
 

@@ -43,7 +43,7 @@ pub async fn job_result(
         let message = format!("this job is {}; only a done job has a result", job.state.name());
         return Err(conflict(ErrorCode::JobNotDone, message));
     }
-    let is_map = matches!(job.program, Program::Map { .. });
+    let is_map = matches!(job.program, Program::Map(_));
     let usual = match (is_map, job.outputs.len(), &params.output) {
         (true, ..) => "bin",
         (false, 1, _) | (false, _, Some(_)) => "npy",

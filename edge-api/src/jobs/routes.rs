@@ -109,7 +109,7 @@ fn census(app: &App, caller: Caller, spec: &JobSpec) -> Result<Census, ApiError>
         account: caller.account,
         privacy: spec.privacy,
         device_bytes: spec.device_bytes,
-        needs_kernels: matches!(spec.task, wire::Task::Map { .. }),
+        needs_kernels: matches!(spec.task, wire::Task::Map(_)),
         tile_flops: 0,
         tile_bytes: 0,
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use gpu_kernels::graph::{Graph, ModelError, Signature};
-use wire::{BlobHash, Check, CheckedBy, Credits, DType, ErrorCode, Field, Privacy, Program, Task};
+use wire::{BlobHash, Check, CheckedBy, Credits, DType, ErrorCode, Field, Infer, InferTask, Privacy, Program, Task};
 
 use super::inputs::{self, Inputs, Source};
 use super::kernel;
@@ -57,7 +57,7 @@ impl JobSpec {
     pub async fn read(app: &App, caller: Caller, program: Program, privacy: Privacy) -> Result<Self, ApiError> {
         let has_checkers = !app.config.checkers.is_empty();
         let (task, sources, check, cut) = match &program {
-            Program::Infer { model, input, inputs: named, tile_rows } => {
+            Program::Infer(Infer { model, input, inputs: named, tile_rows }) => {
                 let graph = load_model(app, caller, *model).await?;
                 let sent = inputs::receive(app, caller, &graph, *input, named).await?;
                 let limits = (*tile_rows, if has_checkers { CHECKER_FLOPS_MAX } else { EDGE_FLOPS_MAX });
@@ -70,9 +70,9 @@ impl JobSpec {
                     }
                     other => other?,
                 };
-                (Task::Infer { model: *model, inputs: fed.fields, outputs }, fed.sources, Check::Exact, cut)
+                (Task::Infer(InferTask { model: *model, inputs: fed.fields, outputs }), fed.sources, Check::Exact, cut)
             }
-            Program::Map { .. } => kernel::read(app, caller, &program).await?,
+            Program::Map(_) => kernel::read(app, caller, &program).await?,
         };
         let price = app.config.price();
         let work = TileWork {

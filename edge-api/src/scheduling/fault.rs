@@ -25,7 +25,7 @@ pub fn report_fault(app: &App, device: DeviceId, lease: LeaseId, fault: JobFault
         let facts = held.and_then(|lease| state.jobs.get(&lease.job).cloned());
         let (Some(held), Some(facts)) = (held, facts) else { return };
         let of_lease = (held.first_tile..held.first_tile + held.tiles).contains(&tile);
-        let of_kernel = matches!(facts.task, Task::Map { .. });
+        let of_kernel = matches!(facts.task, Task::Map(_));
         // From here on no deadline counts.
         if !of_lease || !of_kernel || state.core.on_commit(now, device, held.id).is_err() {
             state.drive(|core, link| core.on_refused(link, now, held.id));

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use gpu_kernels::wgsl::gate::Contract;
 use serde::{Deserialize, Serialize};
-use wire::{BlobHash, ErrorCode, GatedKernel, LeaseId, Micros, Task};
+use wire::{BlobHash, ErrorCode, GatedKernel, InferTask, LeaseId, MapTask, Micros, Task};
 
 use super::JobFacts;
 use super::core::Lease;
@@ -105,7 +105,7 @@ pub async fn lease_kernel(State(app): State<App>, Path(pass): Path<String>) -> A
 
 /// A task's kernel through the gate.
 pub async fn gated(app: &App, task: &Task) -> Result<GatedKernel, ApiError> {
-    let Task::Map { kernel: code, record_bytes, out_bytes, fuel, .. } = *task else {
+    let Task::Map(MapTask { kernel: code, record_bytes, out_bytes, fuel, .. }) = *task else {
         return Err(not_found("kernel"));
     };
     let text = String::from_utf8(app.blobs.read(code).await?.to_vec()).map_err(anyhow::Error::from)?;
@@ -154,7 +154,7 @@ async fn pack(app: &App, from: SocketAddr, pass: &str, params: &PlanParams) -> A
 /// Fetch the parameters of a lease's kernel
 pub async fn lease_params(State(app): State<App>, Path(pass): Path<String>) -> ApiResult<Response> {
     let pass = open(&app, &pass)?;
-    let Task::Map { params: Some(params), .. } = pass.task else { return Err(not_found("parameters")) };
+    let Task::Map(MapTask { params: Some(params), .. }) = pass.task else { return Err(not_found("parameters")) };
     Ok((BINARY, app.blobs.read(params).await?).into_response())
 }
 
@@ -207,7 +207,7 @@ mod tests {
     fn pass() -> Pass {
         Pass {
             lease: LeaseId([3; 16]),
-            task: Task::Infer { model: BlobHash([1; 32]), inputs: Vec::new(), outputs: Vec::new() },
+            task: Task::Infer(InferTask { model: BlobHash([1; 32]), inputs: Vec::new(), outputs: Vec::new() }),
             rows: 7,
             input: vec![(BlobHash([2; 32]), 128..256)],
             deadline: 1000,

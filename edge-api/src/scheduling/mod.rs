@@ -95,7 +95,7 @@ impl JobFacts {
             account: self.customer,
             privacy: self.privacy,
             device_bytes: self.device_bytes,
-            needs_kernels: matches!(self.task, Task::Map { .. }),
+            needs_kernels: matches!(self.task, Task::Map(_)),
             tile_flops: self.work.row_flops.saturating_mul(self.work.tile_rows),
             tile_bytes: row_bytes.saturating_mul(self.work.tile_rows),
         }

@@ -7,7 +7,7 @@ use futures::stream::{self, Stream};
 use gpu_kernels::graph::ModelError;
 use gpu_kernels::script::Package;
 use serde::Deserialize;
-use wire::{BlobHash, ErrorCode, Task};
+use wire::{BlobHash, ErrorCode, InferTask, Task};
 
 use crate::app::App;
 use crate::error::{ApiError, invalid, not_found};
@@ -36,7 +36,7 @@ pub async fn pack(
     rows: u64,
     most: u64,
 ) -> Result<Packed, ApiError> {
-    let Task::Infer { model, inputs, .. } = task else { return Err(not_found("plan")) };
+    let Task::Infer(InferTask { model, inputs, .. }) = task else { return Err(not_found("plan")) };
     if rows == 0 || rows > most {
         return Err(invalid(ErrorCode::MalformedRequest, "rows", format!("plan 1 to {most} rows")));
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use bytes::Bytes;
 use gpu_kernels::wgsl::gate::{self, Contract};
-use wire::{AccountId, BlobHash, Check, CheckedBy, DeviceId, Receipt, Task};
+use wire::{AccountId, BlobHash, Check, CheckedBy, DeviceId, InferTask, MapTask, Receipt, Task};
 
 use super::JobFacts;
 use super::core::Lease;
@@ -35,14 +35,16 @@ pub async fn verify(
     }
     let by = checked_by(&facts.task, facts.needs().tile_flops, !app.config.checkers.is_empty());
     match facts.task {
-        Task::Infer { model, .. } if by == CheckedBy::Edge => {
+        Task::Infer(InferTask { model, .. }) if by == CheckedBy::Edge => {
             verify_model(app, facts, lease, &work, model, &output, tiles).await
         }
-        Task::Infer { model, .. } => match verify_heavy_model(app, facts, lease, &work, &output, tiles).await? {
-            Err(Nobody) => verify_model(app, facts, lease, &work, model, &output, tiles).await,
-            Ok(verdict) => Ok(verdict),
-        },
-        Task::Map { .. } => verify_kernel(app, facts, lease, &work, &output, tiles).await,
+        Task::Infer(InferTask { model, .. }) => {
+            match verify_heavy_model(app, facts, lease, &work, &output, tiles).await? {
+                Err(Nobody) => verify_model(app, facts, lease, &work, model, &output, tiles).await,
+                Ok(verdict) => Ok(verdict),
+            }
+        }
+        Task::Map(_) => verify_kernel(app, facts, lease, &work, &output, tiles).await,
     }
 }
 
@@ -164,7 +166,7 @@ pub async fn account_of(app: &App, device: DeviceId) -> anyhow::Result<AccountId
 
 /// Which words of a kernel's output record are floats.
 async fn float_words(app: &App, facts: &JobFacts) -> anyhow::Result<Vec<bool>> {
-    let Task::Map { kernel, record_bytes, out_bytes, fuel, .. } = facts.task else { return Ok(Vec::new()) };
+    let Task::Map(MapTask { kernel, record_bytes, out_bytes, fuel, .. }) = facts.task else { return Ok(Vec::new()) };
     if facts.check == Check::Exact {
         return Ok(Vec::new());
     }

@@ -6,7 +6,7 @@ pub mod recompute;
 
 use std::collections::BTreeSet;
 
-use wire::{CheckedBy, Task};
+use wire::{CheckedBy, InferTask, MapTask, Task};
 
 /// Accepted leases after which a device has shown that it computes what it is asked to.
 const LEASES_OF_STANDING: u64 = 64;
@@ -28,10 +28,10 @@ pub const CHECKER_FLOPS_MAX: u64 = 2_000_000_000_000;
 /// in a moment it does by itself.
 pub fn checked_by(task: &Task, tile_flops: u64, has_checkers: bool) -> CheckedBy {
     match (task, has_checkers) {
-        (Task::Infer { .. }, true) if tile_flops > EDGE_FLOPS => CheckedBy::Checker,
-        (Task::Infer { .. }, _) => CheckedBy::Edge,
-        (Task::Map { .. }, true) => CheckedBy::Checker,
-        (Task::Map { .. }, false) => CheckedBy::Quorum,
+        (Task::Infer(_), true) if tile_flops > EDGE_FLOPS => CheckedBy::Checker,
+        (Task::Infer(_), _) => CheckedBy::Edge,
+        (Task::Map(_), true) => CheckedBy::Checker,
+        (Task::Map(_), false) => CheckedBy::Quorum,
     }
 }
 
@@ -98,8 +98,8 @@ mod tests {
     #[test]
     fn a_checker_redoes_kernels_and_what_would_hold_the_server_up() {
         let hash = wire::BlobHash([0; 32]);
-        let model = Task::Infer { model: hash, inputs: Vec::new(), outputs: Vec::new() };
-        let kernel = Task::Map { kernel: hash, params: None, record_bytes: 4, out_bytes: 4, fuel: 1 };
+        let model = Task::Infer(InferTask { model: hash, inputs: Vec::new(), outputs: Vec::new() });
+        let kernel = Task::Map(MapTask { kernel: hash, params: None, record_bytes: 4, out_bytes: 4, fuel: 1 });
 
         assert_eq!(checked_by(&model, EDGE_FLOPS, true), CheckedBy::Edge);
         assert_eq!(checked_by(&model, EDGE_FLOPS + 1, true), CheckedBy::Checker);

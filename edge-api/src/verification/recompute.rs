@@ -5,7 +5,7 @@ use gpu_kernels::dtype::DType;
 use gpu_kernels::graph::{Feed, Graph, Tensor};
 use gpu_kernels::records::{Part, deinterleave, interleave, split};
 use gpu_kernels::tolerance::{agrees_as, within};
-use wire::{Check, Field, LeaseId, Task, TileHash, merkle};
+use wire::{Check, Field, InferTask, LeaseId, Task, TileHash, merkle};
 
 /// The rows of one lease, as far as a check needs to know them.
 #[derive(Clone, Debug)]
@@ -64,7 +64,9 @@ pub fn check_root(work: &Work, output: &Bytes, root: TileHash) -> Result<(), Mis
 pub fn redo_tile(graph: &Graph, work: &Work, tile: u32, input: &[u8]) -> anyhow::Result<Vec<u8>> {
     let rows = work.tile(tile);
     let rows = usize::try_from(rows.end - rows.start)?;
-    let Task::Infer { inputs, outputs, .. } = &work.task else { anyhow::bail!("only a model runs on the CPU") };
+    let Task::Infer(InferTask { inputs, outputs, .. }) = &work.task else {
+        anyhow::bail!("only a model runs on the CPU")
+    };
     let of_rows = parts(inputs.iter().filter(|field| !field.shared));
     let row_bytes = rows * of_rows.iter().map(Part::bytes).sum::<usize>();
     anyhow::ensure!(row_bytes <= input.len(), "a tile's input is cut short");

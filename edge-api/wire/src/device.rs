@@ -6,10 +6,6 @@ use crate::{BlobHash, Credits, DeviceId, ErrorCode, JobId, LeaseId, Micros, Nonc
 
 /// Version of the frames and of the receipt's bytes. The edge refuses others by this number.
 pub const PROTOCOL: u16 = 2;
-/// Version of the `infer` program and its kernels, named in receipts.
-pub const INFER: &str = "infer/1";
-/// Version of the `map` program, its contract and its gate.
-pub const MAP: &str = "map/1";
 
 /// What a device opens with, in answer to the edge's challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

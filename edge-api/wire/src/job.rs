@@ -1,9 +1,7 @@
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::explorer::{PublicReceipt, Share};
-use crate::{BlobHash, Credits, DeviceId, Field, JobId, Micros, PricePerCu};
+use crate::{BlobHash, Credits, DeviceId, Field, JobId, Micros, PricePerCu, Program};
 
 /// A stored blob of the account's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,92 +35,6 @@ impl Privacy {
         }
     }
 }
-
-/// What a job runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Program {
-    /// A model over the rows of arrays.
-    Infer {
-        /// ONNX.
-        model: BlobHash,
-        /// `.npy` for a model of one input, or `.npz` whose arrays have the inputs' names.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        input: Option<BlobHash>,
-        /// `.npy` by input, in place of `input`.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        inputs: BTreeMap<String, BlobHash>,
-        /// Rows a tile; left out, the edge chooses.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        tile_rows: Option<u32>,
-    },
-    /// A kernel of the customer's own over the records of a file.
-    Map {
-        /// WGSL: `main`, one invocation a record.
-        kernel: BlobHash,
-        /// Records, one after another.
-        input: BlobHash,
-        /// Of an input record: a multiple of 4.
-        record_bytes: u32,
-        /// Of an output record: a multiple of 4.
-        out_bytes: u32,
-        /// What `@binding(2)` holds.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        params: Option<BlobHash>,
-        /// Operations that the loops of one record may take; left out, 65,536.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        fuel: Option<u32>,
-        /// When two outputs are the same; left out, `exact` for integers and 1e-4, 1e-6 for floats.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        check: Option<Check>,
-        /// Records a tile; left out, the edge chooses.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        tile_records: Option<u32>,
-    },
-}
-
-/// When two devices' outputs are the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Check {
-    /// Every byte.
-    Exact,
-    /// |a − b| ≤ `atol` + `rtol`·|b| for floats, and every other byte.
-    Tolerance { rtol: Tolerance, atol: Tolerance },
-}
-
-/// A finite number that is not negative.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(try_from = "f32", into = "f32")]
-pub struct Tolerance(f32);
-
-impl Tolerance {
-    pub fn get(self) -> f32 {
-        self.0
-    }
-}
-
-impl TryFrom<f32> for Tolerance {
-    type Error = &'static str;
-
-    fn try_from(value: f32) -> Result<Self, Self::Error> {
-        if value.is_finite() && value >= 0.0 { Ok(Self(value)) } else { Err("a tolerance is finite and not negative") }
-    }
-}
-
-impl From<Tolerance> for f32 {
-    fn from(tolerance: Tolerance) -> Self {
-        tolerance.0
-    }
-}
-
-impl PartialEq for Tolerance {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.to_bits() == other.0.to_bits()
-    }
-}
-
-impl Eq for Tolerance {}
 
 /// Who recomputes a job's tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -41,7 +41,7 @@ pub fn LiveJobIsland(
     let idle =
         move || progress.with(|progress| progress.job.state == JobState::Running && progress.devices_at_work == 0);
     let is_running = Memo::new(move |_| job.with(|job| job.state == JobState::Running));
-    let is_kernel = job.with_untracked(|job| matches!(job.program, Program::Map { .. }));
+    let is_kernel = job.with_untracked(|job| matches!(job.program, Program::Map(_)));
     let name = job
         .with_untracked(|job| if job.name.is_empty() { format!("{} {}", t.job, short(&id)) } else { job.name.clone() });
     view! {
@@ -245,9 +245,9 @@ fn Actions(
     let either = move |yes: &'static str, no: &'static str| Signal::derive(move || if published() { yes } else { no });
     // Records have no columns, and several outputs no one table.
     let usual = job.with_untracked(|job| match (&job.program, job.outputs.len()) {
-        (Program::Map { .. }, _) => "bin",
-        (Program::Infer { .. }, 1) => "npy",
-        (Program::Infer { .. }, _) => "npz",
+        (Program::Map(_), _) => "bin",
+        (Program::Infer(_), 1) => "npy",
+        (Program::Infer(_), _) => "npz",
     });
     let download = move |format: &'static str, label: &'static str, class: &'static str| {
         view! { <a class=class href=api::result_path(id, format) download=format!("{id}.{format}")>{label}</a> }

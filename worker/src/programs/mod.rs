@@ -47,11 +47,9 @@ impl Bench {
     /// What is missing for so many rows, in tiles of so many.
     pub fn wants(&self, task: &Task, shared: &[u8], rows: [u64; 2]) -> Wanted {
         match task {
-            Task::Infer { .. } => {
-                self.infer.wants(&self.device, task, shared, rows).map_or(Wanted::Nothing, Wanted::Model)
-            }
-            Task::Map { .. } if self.map.has(task) => Wanted::Nothing,
-            Task::Map { .. } => Wanted::Kernel,
+            Task::Infer(_) => self.infer.wants(&self.device, task, shared, rows).map_or(Wanted::Nothing, Wanted::Model),
+            Task::Map(_) if self.map.has(task) => Wanted::Nothing,
+            Task::Map(_) => Wanted::Kernel,
         }
     }
 
@@ -72,8 +70,8 @@ impl Bench {
             Came::Kernel(code) => self.map.prepare(&mut self.device, task, *code).await?,
         }
         match task {
-            Task::Infer { .. } => self.infer.run(&mut self.device, task, rows, input, pace).await,
-            Task::Map { .. } => self.map.run(&mut self.device, task, rows, input, pace).await,
+            Task::Infer(_) => self.infer.run(&mut self.device, task, rows, input, pace).await,
+            Task::Map(_) => self.map.run(&mut self.device, task, rows, input, pace).await,
         }
     }
 }

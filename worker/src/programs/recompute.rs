@@ -9,7 +9,7 @@ use gpu_kernels::records::{Part, deinterleave};
 use gpu_kernels::tolerance::{agrees_as, within};
 use wire::explorer::Sample;
 use wire::lend::Recomputed;
-use wire::{Check, Task, TileHash, merkle};
+use wire::{Check, InferTask, MapTask, Task, TileHash, merkle};
 
 use super::infer::parts;
 use super::{Bench, Came};
@@ -62,9 +62,9 @@ struct Compared {
 
 fn compare(task: &Task, check: Check, there: &[u8], here: &[u8]) -> Compared {
     let fields = match task {
-        Task::Infer { outputs, .. } => parts(outputs.iter()),
+        Task::Infer(InferTask { outputs, .. }) => parts(outputs.iter()),
         // Records are words, and floats where a tolerance was stated.
-        Task::Map { out_bytes, .. } => {
+        Task::Map(MapTask { out_bytes, .. }) => {
             let dtype = if check == Check::Exact { DType::U32 } else { DType::F32 };
             vec![Part { dtype, len: usize::try_from(out_bytes / 4).unwrap_or(usize::MAX) }]
         }
@@ -83,13 +83,11 @@ fn compare(task: &Task, check: Check, there: &[u8], here: &[u8]) -> Compared {
     let (ours_shown, theirs_shown) = (numbers(&ours), numbers(&theirs));
     let differences = ours_shown.iter().zip(&theirs_shown).map(|(a, b)| f64::from((a - b).abs()));
     let agrees = match (task, check) {
-        (Task::Infer { .. }, _) => {
+        (Task::Infer(_), _) => {
             fields.iter().zip(theirs.iter().zip(&ours)).all(|(part, (a, b))| agrees_as(part.dtype, a, b))
         }
-        (Task::Map { .. }, Check::Exact) => there == here,
-        (Task::Map { .. }, Check::Tolerance { rtol, atol }) => {
-            within(&theirs_shown, &ours_shown, rtol.get(), atol.get())
-        }
+        (Task::Map(_), Check::Exact) => there == here,
+        (Task::Map(_), Check::Tolerance { rtol, atol }) => within(&theirs_shown, &ours_shown, rtol.get(), atol.get()),
     };
     Compared {
         max_difference: differences.filter(|difference| !difference.is_nan()).fold(0.0, f64::max),

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use send_wrapper::SendWrapper;
 use web_sys::{File, HtmlTextAreaElement};
-use wire::{BlobHash, KernelReport, Place, Program, Tolerance};
+use wire::{BlobHash, KernelReport, Map, Place, Program, Tolerance};
 
 use super::file::FileField;
 use super::{Check, Order, Part};
@@ -57,7 +57,7 @@ impl KernelOrder {
     pub(super) fn new(from: Option<&Program>, stored: impl Fn(BlobHash) -> Part) -> Self {
         let mut numbers = [4, 4, 65_536];
         let (mut code, mut params, mut tolerance) = (None, Part::Missing, ["1e-4".to_owned(), "1e-6".to_owned()]);
-        if let Some(Program::Map { kernel, record_bytes, out_bytes, fuel, params: given, check, .. }) = from {
+        if let Some(Program::Map(Map { kernel, record_bytes, out_bytes, fuel, params: given, check, .. })) = from {
             numbers = [*record_bytes, *out_bytes, fuel.unwrap_or(numbers[2])];
             code = Some(*kernel);
             params = given.map_or(Part::Missing, stored);
@@ -100,7 +100,7 @@ impl KernelOrder {
         } else {
             None
         };
-        Some(Program::Map {
+        Some(Program::Map(Map {
             kernel: self.code.with(Part::hash)?,
             input,
             record_bytes: number(self.record_bytes)?,
@@ -109,7 +109,7 @@ impl KernelOrder {
             fuel: Some(number(self.fuel)?),
             check,
             tile_records: None,
-        })
+        }))
     }
 
     /// Whether its results are to be read as floats.

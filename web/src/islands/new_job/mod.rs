@@ -9,7 +9,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use send_wrapper::SendWrapper;
 use web_sys::File;
-use wire::{Account, BlobHash, Job, Privacy, Program, Quote, QuoteRequest, SubmitJob};
+use wire::{Account, BlobHash, Infer, Job, Map, Privacy, Program, Quote, QuoteRequest, SubmitJob};
 
 use self::file::FileField;
 use self::kernel::{KernelFields, KernelOrder};
@@ -102,19 +102,19 @@ impl Order {
         let stored = |hash: BlobHash| Part::Stored { name: t.from_earlier_job.to_owned(), hash };
         let program = from.as_ref().map(|job| &job.program);
         let (model, input) = match program {
-            Some(Program::Infer { model, input, .. }) => (stored(*model), input.map_or(Part::Missing, stored)),
-            Some(Program::Map { input, .. }) => (Part::Missing, stored(*input)),
+            Some(Program::Infer(Infer { model, input, .. })) => (stored(*model), input.map_or(Part::Missing, stored)),
+            Some(Program::Map(Map { input, .. })) => (Part::Missing, stored(*input)),
             None => (Part::Missing, Part::Missing),
         };
         let named = match program {
-            Some(Program::Infer { inputs, .. }) => {
+            Some(Program::Infer(Infer { inputs, .. })) => {
                 inputs.iter().map(|(name, &hash)| (name.clone(), RwSignal::new(stored(hash)))).collect()
             }
             _ => Vec::new(),
         };
         Self {
             account: RwSignal::new(account),
-            own_kernel: RwSignal::new(matches!(program, Some(Program::Map { .. }))),
+            own_kernel: RwSignal::new(matches!(program, Some(Program::Map(_)))),
             kernel: KernelOrder::new(program, stored),
             model: RwSignal::new(model),
             input: RwSignal::new(input),
@@ -165,7 +165,7 @@ impl Order {
             let stored = named.into_iter().map(|(name, part)| Some((name, part.with(Part::hash)?)));
             (None, stored.collect::<Option<_>>()?)
         };
-        Some(Program::Infer { model, input, inputs, tile_rows: None })
+        Some(Program::Infer(Infer { model, input, inputs, tile_rows: None }))
     }
 
     /// Asks for a quote when everything is there, and whenever something changes.

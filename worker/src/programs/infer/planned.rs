@@ -11,7 +11,7 @@ use gpu_kernels::records::{interleave, split};
 use gpu_kernels::script::run::ScriptError;
 use gpu_kernels::script::session::{Missing, ScriptSession, batches, tiles_at_once, unit_of};
 use gpu_kernels::script::{Package, Packed};
-use wire::Task;
+use wire::{InferTask, Task};
 
 use super::{Key, key, parts};
 use crate::programs::ready::Ready;
@@ -159,7 +159,7 @@ impl Infer {
         input: &[u8],
         pace: impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<u8>, RunFailure> {
-        let (Task::Infer { inputs, outputs, .. }, Some(gpu)) = (task, device.gpu()) else {
+        let (Task::Infer(InferTask { inputs, outputs, .. }), Some(gpu)) = (task, device.gpu()) else {
             return Err(RunFailure::Evicted);
         };
         let shared = shared_part(task, input);

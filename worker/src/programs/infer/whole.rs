@@ -8,7 +8,7 @@ use gpu_kernels::error::GpuError;
 use gpu_kernels::graph::forward::{RunError, Session};
 use gpu_kernels::graph::{Feed, Graph, ModelError, Tensor};
 use gpu_kernels::records::{Part, interleave, split};
-use wire::{Field, Task};
+use wire::{Field, InferTask, Task};
 
 use super::{Key, dtype, key, parts};
 use crate::programs::ready::Ready;
@@ -63,7 +63,7 @@ impl Infer {
         came: Came,
     ) -> Result<(), RunFailure> {
         let Came(model) = came;
-        let Task::Infer { inputs, .. } = task else { return Err(RunFailure::Evicted) };
+        let Task::Infer(InferTask { inputs, .. }) = task else { return Err(RunFailure::Evicted) };
         let bytes = model.len();
         let session = {
             let graph = Graph::parse(&model).map_err(InferError::from)?;
@@ -82,7 +82,7 @@ impl Infer {
         input: &[u8],
         pace: impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<u8>, RunFailure> {
-        let Task::Infer { inputs, outputs, .. } = task else { return Err(RunFailure::Evicted) };
+        let Task::Infer(InferTask { inputs, outputs, .. }) = task else { return Err(RunFailure::Evicted) };
         let shared = shared_part(task, input);
         let session = self.ready.take_up(&key(task, shared)).ok_or(RunFailure::Evicted)?;
         let expected = input_bytes(task, rows).unwrap_or(usize::MAX);

@@ -13,7 +13,7 @@ use std::time::Duration;
 use gpu_kernels::device::Device;
 use gpu_kernels::wgsl::GatedKernel;
 use gpu_kernels::wgsl::run::{MapSession, Records};
-use wire::Task;
+use wire::{MapTask, Task};
 
 #[cfg(not(target_arch = "wasm32"))]
 use self::native::{SUBMISSION, gated};
@@ -35,7 +35,7 @@ pub struct Code {
 
 /// Fetches a kernel and its parameters.
 pub async fn fetch(http: &impl Transfer, task: &Task, path: impl Fn(&str) -> String) -> Result<Code, RunFailure> {
-    let Task::Map { params, .. } = task else { return Err(RunFailure::Evicted) };
+    let Task::Map(MapTask { params, .. }) = task else { return Err(RunFailure::Evicted) };
     let params = if params.is_some() { http.get(&path("params")).await? } else { Vec::new() };
     let kernel = gated(http, task, path).await?;
     Ok(Code { kernel, params })
@@ -66,7 +66,7 @@ impl Map {
         input: &[u8],
         pace: impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<u8>, RunFailure> {
-        let (Some(gpu), Task::Map { record_bytes, out_bytes, .. }) = (device.gpu(), task) else {
+        let (Some(gpu), Task::Map(MapTask { record_bytes, out_bytes, .. })) = (device.gpu(), task) else {
             return Err(no_gpu());
         };
         let session = self.ready.take_up(task).ok_or(RunFailure::Evicted)?;

@@ -3,7 +3,7 @@ use std::time::Duration;
 use gpu_kernels::budget;
 use gpu_kernels::wgsl::GatedKernel;
 use gpu_kernels::wgsl::gate::{Contract, pass};
-use wire::Task;
+use wire::{MapTask, Task};
 
 use crate::run::{RunFailure, Transfer};
 
@@ -16,7 +16,7 @@ pub(super) async fn gated(
     task: &Task,
     path: impl Fn(&str) -> String,
 ) -> Result<GatedKernel, RunFailure> {
-    let Task::Map { record_bytes, out_bytes, fuel, .. } = *task else { return Err(RunFailure::Evicted) };
+    let Task::Map(MapTask { record_bytes, out_bytes, fuel, .. }) = *task else { return Err(RunFailure::Evicted) };
     let bytes = http.get(&path("code")).await?;
     let text = String::from_utf8(bytes).map_err(|_binary| RunFailure::Kernel("it is not text".to_owned()))?;
     let passed = pass(&text, Contract { record_bytes, out_bytes, fuel });

@@ -1,0 +1,93 @@
+//! `map`: a customer's WGSL kernel over the records of a file.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{BlobHash, Check, DType, Field};
+
+/// Program and kernel version, as receipts name them.
+pub const VERSION: &str = "map/1";
+
+/// What a customer asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Map {
+    /// WGSL: `main`, one invocation a record.
+    pub kernel: BlobHash,
+    /// Records, one after another.
+    pub input: BlobHash,
+    /// Of an input record: a multiple of 4.
+    pub record_bytes: u32,
+    /// Of an output record: a multiple of 4.
+    pub out_bytes: u32,
+    /// What `@binding(2)` holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<BlobHash>,
+    /// Operations that the loops of one record may take; left out, 65,536.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuel: Option<u32>,
+    /// When two outputs are the same; left out, `exact` for integers and 1e-4, 1e-6 for floats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<Check>,
+    /// Records a tile; left out, the edge chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tile_records: Option<u32>,
+}
+
+/// What a device does with a lease's records: a row is a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapTask {
+    /// WGSL, as the customer wrote it.
+    pub kernel: BlobHash,
+    pub record_bytes: u32,
+    pub out_bytes: u32,
+    /// Operations that the loops of one record may take.
+    pub fuel: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<BlobHash>,
+}
+
+impl MapTask {
+    /// Records are bytes.
+    pub fn input(&self) -> Field {
+        records("records", self.record_bytes)
+    }
+
+    pub fn output(&self) -> Field {
+        records("results", self.out_bytes)
+    }
+}
+
+fn records(name: &str, bytes: u32) -> Field {
+    Field { name: name.to_owned(), dtype: DType::Uint8, shape: vec![u64::from(bytes)], shared: false, whole: false }
+}
+
+/// A kernel as the server's gate emits it, for devices that have no gate of their own: a tab takes
+/// its programs from the server anyway, and its browser checks each shader again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatedKernel {
+    pub wgsl: String,
+    /// Invocations a workgroup.
+    pub workgroup_size: u32,
+    /// Of `@binding(2)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params_bytes: Option<u32>,
+    /// Line of each loop in the customer's text, counted from one.
+    pub loop_lines: Vec<u32>,
+    /// The most operations that a record can take.
+    pub ops: u64,
+}
+
+/// What the gate says of a kernel that it lets through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelReport {
+    /// Invocations a workgroup.
+    pub workgroup_size: u32,
+    /// Of `@binding(2)`; none where the kernel takes no parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params_bytes: Option<u32>,
+    /// The most operations that a record can take, its fuel included.
+    pub ops: u64,
+    /// Line of each loop, counted from one.
+    pub loops: Vec<u32>,
+    /// It computes with floats, so its job states a tolerance.
+    pub floats: bool,
+}
