@@ -89,7 +89,7 @@ impl Scripted {
     }
 
     async fn fetch(&self, grant: &LeaseGrant, part: &str) -> anyhow::Result<Vec<u8>> {
-        let response = self.http.get(format!("{}/v1/leases/{}/{part}", self.url, grant.pass)).send().await?;
+        let response = self.http.get(format!("{}/v1/leases/{}/{part}", self.url, grant.token)).send().await?;
         Ok(response.error_for_status()?.bytes().await?.to_vec())
     }
 
@@ -107,7 +107,7 @@ impl Scripted {
     /// Uploads an output and returns its bytes.
     pub async fn upload(&self, grant: &LeaseGrant, output: &[f32]) -> anyhow::Result<Vec<u8>> {
         let bytes: Vec<u8> = output.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let put = self.http.put(format!("{}/v1/leases/{}/output", self.url, grant.pass)).body(bytes.clone());
+        let put = self.http.put(format!("{}/v1/leases/{}/output", self.url, grant.token)).body(bytes.clone());
         put.send().await?.error_for_status()?;
         Ok(bytes)
     }

@@ -38,7 +38,7 @@ pub struct Parts {
     /// Checks that may run at once: one a core.
     pub checks: Semaphore,
     pub replica: String,
-    /// Seals the passes of leases; the same in all replicas.
+    /// Seals the tokens of leases; the same in all replicas.
     pub secret: [u8; 32],
     pub faucet: AccountId,
     pub fees: AccountId,
@@ -63,7 +63,7 @@ impl App {
         let mut tx = db.begin_write().await?;
         crate::accounts::store::ensure_platform_account(&mut tx, FAUCET, "faucet", now).await?;
         crate::accounts::store::ensure_platform_account(&mut tx, FEES, "fees", now).await?;
-        let TileHash(secret) = store::find_or_insert_secret(&mut tx, "lease pass", TileHash(random::bytes())).await?;
+        let TileHash(secret) = store::find_or_insert_secret(&mut tx, "lease token", TileHash(random::bytes())).await?;
         if db.dialect == Dialect::Sqlite {
             // An embedded database has one process: whoever owned slices before is gone.
             store::delete_replicas(&mut tx, wire::Micros::MAX).await?;

@@ -214,7 +214,7 @@ mod tests {
             task: Task::Infer(InferTask { model: BlobHash([0; 32]), inputs: Vec::new(), outputs: Vec::new() }),
             flops: 3,
             deadline_millis: 1000,
-            pass: String::new(),
+            token: String::new(),
         })
     }
 

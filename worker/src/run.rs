@@ -140,7 +140,7 @@ impl Engine {
             return Err(RunFailure::Abandoned);
         }
         let receipt = self.receipt(grant, &output);
-        http.put(&format!("/v1/leases/{}/output", grant.pass), output).await?;
+        http.put(&format!("/v1/leases/{}/output", grant.token), output).await?;
         let signature = self.identity.sign_receipt(&receipt);
         Ok(Outcome { receipt, signature, busy })
     }
@@ -152,7 +152,7 @@ impl Engine {
         grant: &LeaseGrant,
         pace: &Pace,
     ) -> Result<(Vec<u8>, Duration), RunFailure> {
-        let path = |part: &str| format!("/v1/leases/{}/{part}", grant.pass);
+        let path = |part: &str| format!("/v1/leases/{}/{part}", grant.token);
         // The input comes down while another lease may still hold the GPU.
         let input = http.get(&path("input")).await?;
         let expected = input_bytes(&grant.task, grant.rows).unwrap_or(usize::MAX);

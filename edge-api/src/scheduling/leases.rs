@@ -1,6 +1,6 @@
 //! A lease's blobs over HTTP: program and input down, output up.
 //!
-//! A device shows the pass that came with its lease. The pass is sealed with a key that all
+//! A device shows the token that came with its lease. The token is sealed with a key that all
 //! replicas share, so any of them can serve it, and it ends with the lease's deadline.
 
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ use crate::json::Params;
 
 /// What a lease opens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pass {
+pub struct LeaseToken {
     pub lease: LeaseId,
     task: Task,
     rows: u64,
@@ -37,7 +37,7 @@ pub struct Pass {
     deadline: Micros,
 }
 
-impl Pass {
+impl LeaseToken {
     pub fn new(job: &JobFacts, lease: &Lease) -> Self {
         let rows = job.rows_of(lease.first_tile, lease.tiles);
         Self {
@@ -60,7 +60,7 @@ impl Pass {
     }
 
     pub fn seal(&self, secret: &[u8; 32]) -> String {
-        let body = serde_json::to_vec(self).expect("a pass should serialise");
+        let body = serde_json::to_vec(self).expect("a lease token should serialise");
         let mac = blake3::keyed_hash(secret, &body);
         format!("{}.{}", URL_SAFE_NO_PAD.encode(&body), URL_SAFE_NO_PAD.encode(mac.as_bytes()))
     }
@@ -74,13 +74,13 @@ impl Pass {
         if blake3::keyed_hash(secret, &body) != blake3::Hash::from_bytes(mac) {
             return None;
         }
-        let pass: Self = serde_json::from_slice(&body).ok()?;
-        (now <= pass.deadline).then_some(pass)
+        let token: Self = serde_json::from_slice(&body).ok()?;
+        (now <= token.deadline).then_some(token)
     }
 }
 
-fn open(app: &App, text: &str) -> Result<Pass, ApiError> {
-    Pass::open(text, &app.secret, app.clock.now()).ok_or_else(|| {
+fn open(app: &App, text: &str) -> Result<LeaseToken, ApiError> {
+    LeaseToken::open(text, &app.secret, app.clock.now()).ok_or_else(|| {
         let message = "there is no such lease, or it is over; ask for another";
         Refusal::new(StatusCode::NOT_FOUND, ErrorCode::UnknownLease, message).into()
     })
@@ -92,15 +92,15 @@ const BINARY: [(&str, &str); 2] =
 /// Fetch the program of a lease
 ///
 /// A model as ONNX, a kernel as WGSL, as the customer sent it.
-pub async fn lease_code(State(app): State<App>, Path(pass): Path<String>) -> ApiResult<Response> {
-    let pass = open(&app, &pass)?;
-    Ok((BINARY, Body::from_stream(app.blobs.stream(pass.task.code()).await?)).into_response())
+pub async fn lease_code(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Response> {
+    let token = open(&app, &token)?;
+    Ok((BINARY, Body::from_stream(app.blobs.stream(token.task.code()).await?)).into_response())
 }
 
 /// Fetch the kernel of a lease as the gate emits it
-pub async fn lease_kernel(State(app): State<App>, Path(pass): Path<String>) -> ApiResult<Json<GatedKernel>> {
-    let pass = open(&app, &pass)?;
-    Ok(Json(gated(&app, &pass.task).await?))
+pub async fn lease_kernel(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Json<GatedKernel>> {
+    let token = open(&app, &token)?;
+    Ok(Json(gated(&app, &token.task).await?))
 }
 
 /// A task's kernel through the gate.
@@ -126,10 +126,10 @@ pub async fn gated(app: &App, task: &Task) -> Result<GatedKernel, ApiError> {
 pub async fn lease_plan(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    Path(pass): Path<String>,
+    Path(token): Path<String>,
     Params(params): Params<PlanParams>,
 ) -> ApiResult<Response> {
-    Ok((BINARY, pack(&app, from, &pass, &params).await?.plan()?).into_response())
+    Ok((BINARY, pack(&app, from, &token, &params).await?.plan()?).into_response())
 }
 
 /// Fetch the constants of a lease's plan
@@ -138,32 +138,32 @@ pub async fn lease_plan(
 pub async fn lease_weights(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    Path(pass): Path<String>,
+    Path(token): Path<String>,
     Params(params): Params<PlanParams>,
 ) -> ApiResult<Response> {
-    Ok((BINARY, Body::from_stream(pack(&app, from, &pass, &params).await?.weights())).into_response())
+    Ok((BINARY, Body::from_stream(pack(&app, from, &token, &params).await?.weights())).into_response())
 }
 
-async fn pack(app: &App, from: SocketAddr, pass: &str, params: &PlanParams) -> ApiResult<plans::Packed> {
-    let pass = open(app, pass)?;
+async fn pack(app: &App, from: SocketAddr, token: &str, params: &PlanParams) -> ApiResult<plans::Packed> {
+    let token = open(app, token)?;
     // Planning a stranger's model takes a while of a core.
     app.limits.check_plan(from.ip())?;
-    plans::pack(app, &pass.task, pass.shared(), params.rows, pass.rows).await
+    plans::pack(app, &token.task, token.shared(), params.rows, token.rows).await
 }
 
 /// Fetch the parameters of a lease's kernel
-pub async fn lease_params(State(app): State<App>, Path(pass): Path<String>) -> ApiResult<Response> {
-    let pass = open(&app, &pass)?;
-    let Task::Map(MapTask { params: Some(params), .. }) = pass.task else { return Err(not_found("parameters")) };
+pub async fn lease_params(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Response> {
+    let token = open(&app, &token)?;
+    let Task::Map(MapTask { params: Some(params), .. }) = token.task else { return Err(not_found("parameters")) };
     Ok((BINARY, app.blobs.read(params).await?).into_response())
 }
 
 /// Fetch the input of a lease
 ///
 /// The rows of each input after one another, then each shared input whole; little-endian, without heads.
-pub async fn lease_input(State(app): State<App>, Path(pass): Path<String>) -> ApiResult<Response> {
-    let pass = open(&app, &pass)?;
-    Ok((BINARY, Body::from_stream(stream_parts(&app, pass.input))).into_response())
+pub async fn lease_input(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Response> {
+    let token = open(&app, &token)?;
+    Ok((BINARY, Body::from_stream(stream_parts(&app, token.input))).into_response())
 }
 
 /// Ranges of blobs, one after another.
@@ -183,15 +183,15 @@ pub fn stream_parts(
 /// Upload the output rows of a lease
 pub async fn lease_output(
     State(app): State<App>,
-    Path(pass): Path<String>,
+    Path(token): Path<String>,
     body: Body,
 ) -> ApiResult<(StatusCode, axum::Json<wire::Blob>)> {
-    let pass = open(&app, &pass)?;
+    let token = open(&app, &token)?;
     let wrong = || {
-        let message = format!("the output of this lease has {} bytes", pass.output_bytes());
+        let message = format!("the output of this lease has {} bytes", token.output_bytes());
         Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::OutputSize, message)
     };
-    let limit = usize::try_from(pass.output_bytes()).unwrap_or(usize::MAX);
+    let limit = usize::try_from(token.output_bytes()).unwrap_or(usize::MAX);
     let bytes = axum::body::to_bytes(body, limit).await.map_err(|_too_long_or_broken| wrong())?;
     if bytes.len() != limit {
         return Err(wrong().into());
@@ -204,8 +204,8 @@ pub async fn lease_output(
 mod tests {
     use super::*;
 
-    fn pass() -> Pass {
-        Pass {
+    fn token() -> LeaseToken {
+        LeaseToken {
             lease: LeaseId([3; 16]),
             task: Task::Infer(InferTask { model: BlobHash([1; 32]), inputs: Vec::new(), outputs: Vec::new() }),
             rows: 7,
@@ -215,23 +215,23 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_opens_until_its_deadline_and_not_with_another_key() {
-        let sealed = pass().seal(&[7; 32]);
+    fn a_token_opens_until_its_deadline_and_not_with_another_key() {
+        let sealed = token().seal(&[7; 32]);
 
-        assert_eq!(Pass::open(&sealed, &[7; 32], 1000), Some(pass()));
-        assert_eq!(Pass::open(&sealed, &[7; 32], 1001), None);
-        assert_eq!(Pass::open(&sealed, &[8; 32], 0), None);
+        assert_eq!(LeaseToken::open(&sealed, &[7; 32], 1000), Some(token()));
+        assert_eq!(LeaseToken::open(&sealed, &[7; 32], 1001), None);
+        assert_eq!(LeaseToken::open(&sealed, &[8; 32], 0), None);
     }
 
     #[test]
-    fn a_pass_that_was_altered_does_not_open() {
-        let sealed = pass().seal(&[7; 32]);
-        let wider = Pass { input: vec![(BlobHash([2; 32]), 0..1 << 20)], ..pass() }.seal(&[9; 32]);
+    fn a_token_that_was_altered_does_not_open() {
+        let sealed = token().seal(&[7; 32]);
+        let wider = LeaseToken { input: vec![(BlobHash([2; 32]), 0..1 << 20)], ..token() }.seal(&[9; 32]);
         let (_, mac) = sealed.split_once('.').unwrap();
         let (body, _) = wider.split_once('.').unwrap();
 
         for text in [format!("{body}.{mac}"), String::new(), ".".into(), sealed.replace('.', "")] {
-            assert_eq!(Pass::open(&text, &[7; 32], 0), None, "{text}");
+            assert_eq!(LeaseToken::open(&text, &[7; 32], 0), None, "{text}");
         }
     }
 }

@@ -136,7 +136,7 @@ impl JobFacts {
             task: self.task.clone(),
             flops: self.work.row_flops.saturating_mul(rows.end - rows.start),
             deadline_millis: u64::try_from((lease.deadline - now) / 1000).unwrap_or(0),
-            pass: leases::Pass::new(self, lease).seal(secret),
+            token: leases::LeaseToken::new(self, lease).seal(secret),
         }
     }
 }
@@ -198,7 +198,7 @@ impl Sockets {
 }
 
 impl Scheduler {
-    /// `secret` seals the passes of leases; all replicas share it.
+    /// `secret` seals the tokens of leases; all replicas share it.
     pub fn new(secret: [u8; 32]) -> Self {
         let state = State { sockets: Sockets { secret, ..Sockets::default() }, ..State::default() };
         Self { state: Mutex::new(state), wake: Notify::new(), changes: broadcast::Sender::new(CHANGES_WAITING_MAX) }

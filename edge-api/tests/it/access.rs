@@ -50,13 +50,13 @@ const ACCESS: [(&str, &str, [u16; 3]); 51] = [
     ("GET", "/v1/public/receipts/{id}", [404, 404, 404]),
     ("GET", "/v1/public/search", [422, 422, 422]),
     ("GET", "/v1/devices/socket", [400, 400, 400]),
-    ("GET", "/v1/leases/{pass}/code", [404, 404, 404]),
-    ("GET", "/v1/leases/{pass}/kernel", [404, 404, 404]),
-    ("GET", "/v1/leases/{pass}/params", [404, 404, 404]),
-    ("GET", "/v1/leases/{pass}/plan", [404, 404, 404]),
-    ("GET", "/v1/leases/{pass}/weights", [404, 404, 404]),
-    ("GET", "/v1/leases/{pass}/input", [404, 404, 404]),
-    ("PUT", "/v1/leases/{pass}/output", [404, 404, 404]),
+    ("GET", "/v1/leases/{token}/code", [404, 404, 404]),
+    ("GET", "/v1/leases/{token}/kernel", [404, 404, 404]),
+    ("GET", "/v1/leases/{token}/params", [404, 404, 404]),
+    ("GET", "/v1/leases/{token}/plan", [404, 404, 404]),
+    ("GET", "/v1/leases/{token}/weights", [404, 404, 404]),
+    ("GET", "/v1/leases/{token}/input", [404, 404, 404]),
+    ("PUT", "/v1/leases/{token}/output", [404, 404, 404]),
     ("GET", "/v1/openapi.json", [200, 200, 200]),
     ("GET", "/v1/health", [200, 200, 200]),
 ];
@@ -71,7 +71,7 @@ async fn every_route_lets_in_whom_its_row_says() {
 
     for (method, path, expected) in ACCESS {
         let mut target = path.replace("{hash}", &hash.to_string()).replace("{id}", &job);
-        target = target.replace("{pass}", "forged.pass");
+        target = target.replace("{token}", "forged.token");
         if path.ends_with("/plan") || path.ends_with("/weights") {
             target.push_str("?rows=1");
         }

@@ -163,7 +163,7 @@ db_test! {
         let grant = ada.post("/v1/trials", &json!({ "program": program })).await.json();
 
         assert_eq!((grant["tiles"].as_u64(), grant["first_tile"].as_u64()), (Some(1), Some(0)), "{grant}");
-        let at = |part: &str| format!("/v1/leases/{}/{part}", grant["pass"].as_str().unwrap());
+        let at = |part: &str| format!("/v1/leases/{}/{part}", grant["token"].as_str().unwrap());
         let (rows, input) = (grant["rows"].as_u64().unwrap(), app.get(&at("input")).await);
         assert_eq!(u64::try_from(input.bytes.len()).unwrap(), rows * 64 * 4);
         assert_eq!((ada.held().await, ada.get("/v1/jobs").await.json()["jobs"].as_array().unwrap().len()), (0, 0));

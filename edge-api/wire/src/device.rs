@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{BlobHash, Credits, DeviceId, ErrorCode, JobId, LeaseId, Micros, Nonce, Signature, Task, TileHash};
 
 /// Version of the frames and of the receipt's bytes. The edge refuses others by this number.
-pub const PROTOCOL: u16 = 2;
+pub const PROTOCOL: u16 = 3;
 
 /// What a device opens with, in answer to the edge's challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,8 +151,8 @@ pub struct LeaseGrant {
     pub flops: u64,
     /// Time until the lease goes to somebody else.
     pub deadline_millis: u64,
-    /// Opens the lease's blobs at `/v1/leases/{pass}/…`, on any replica, until the deadline.
-    pub pass: String,
+    /// Opens the lease's blobs at `/v1/leases/{token}/…`, on any replica, until the deadline.
+    pub token: String,
 }
 
 /// A device's signed statement.
