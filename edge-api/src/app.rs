@@ -12,12 +12,12 @@ use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Db, Dialect};
+use crate::fleet::scheduler::Scheduler;
+use crate::fleet::store;
 use crate::limits::Limits;
 use crate::pages::{RenderedPages, rendered_pages};
+use crate::programs::infer::models::Models;
 use crate::random;
-use crate::scheduling::{Scheduler, store};
-use crate::verification::checkers::Checkers;
-use crate::verification::models::Models;
 
 /// The platform's own accounts have ids that no random one can be.
 const FAUCET: AccountId = AccountId::platform(1);
@@ -33,7 +33,6 @@ pub struct Parts {
     pub config: Config,
     pub scheduler: Scheduler,
     pub models: Models,
-    pub checkers: Checkers,
     pub limits: Limits,
     /// Checks that may run at once: one a core.
     pub checks: Semaphore,
@@ -72,9 +71,8 @@ impl App {
         tx.commit().await?;
         let app = Self(Arc::new(Parts {
             blobs: Blobs::in_folder(&config.blobs)?,
-            scheduler: Scheduler::new(secret),
+            scheduler: Scheduler::new(secret, !config.checkers.is_empty()),
             models: Models::default(),
-            checkers: Checkers::default(),
             limits: Limits::default(),
             checks: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
             replica: Nonce(random::bytes()).to_string(),

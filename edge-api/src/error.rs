@@ -3,7 +3,10 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use wire::{ErrorBody, ErrorCode, Place};
+use rules::admission::AdmitError;
+use wire::{ErrorBody, ErrorCode};
+
+use crate::programs::failure::AdmitFailure;
 
 pub type ApiResult<T> = Result<T, ApiError>;
 
@@ -47,15 +50,79 @@ pub fn invalid(code: ErrorCode, field: &str, message: impl Into<String>) -> ApiE
     Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, code, message).field(field).into()
 }
 
-/// A text of the customer's that is wrong at one place.
-pub fn invalid_at(code: ErrorCode, field: &str, place: Place, message: impl Into<String>) -> ApiError {
-    let mut refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, code, message).field(field);
-    refusal.body.place = Some(place);
-    refusal.into()
-}
-
 pub fn conflict(code: ErrorCode, message: impl Into<String>) -> ApiError {
     Refusal::new(StatusCode::CONFLICT, code, message).into()
+}
+
+impl From<AdmitFailure> for ApiError {
+    fn from(failure: AdmitFailure) -> Self {
+        match failure {
+            AdmitFailure::Refused(error) => error.into(),
+            AdmitFailure::Internal(error) => Self::Internal(error),
+        }
+    }
+}
+
+impl From<AdmitError> for ApiError {
+    fn from(error: AdmitError) -> Self {
+        let status = match error {
+            AdmitError::OverLimit { .. } => StatusCode::CONFLICT,
+            AdmitError::InsufficientFunds { .. } => StatusCode::PAYMENT_REQUIRED,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        let (code, field) = code_and_field(&error);
+        let mut refusal = Refusal::new(status, code, error.to_string());
+        refusal.body.field = field.map(str::to_owned);
+        if let AdmitError::InvalidKernel { place, .. } = error {
+            refusal.body.place = Some(place);
+        }
+        refusal.into()
+    }
+}
+
+/// What a refused order is called, and the request's field that is at fault.
+fn code_and_field(error: &AdmitError) -> (ErrorCode, Option<&str>) {
+    let (code, field) = match error {
+        AdmitError::InvalidName => (ErrorCode::MalformedRequest, "name"),
+        AdmitError::UnknownBlob { field } => (ErrorCode::UnknownBlob, field.as_str()),
+        AdmitError::UnsupportedOperator { .. } => (ErrorCode::UnsupportedOperator, "model"),
+        AdmitError::InvalidModel { .. } | AdmitError::OutputType { .. } => (ErrorCode::InvalidModel, "model"),
+        AdmitError::ModelInput { .. } => (ErrorCode::InputMismatch, "input"),
+        AdmitError::KernelTooLong { .. } | AdmitError::KernelNotText | AdmitError::InvalidKernel { .. } => {
+            (ErrorCode::InvalidKernel, "kernel")
+        }
+        AdmitError::FloatsToIntegers | AdmitError::NeedsTolerance | AdmitError::NothingToTolerate => {
+            (ErrorCode::InvalidKernel, "check")
+        }
+        AdmitError::TooMuchFuel { .. } => (ErrorCode::RowTooHeavy, "fuel"),
+        AdmitError::KernelParams { .. } => (ErrorCode::InvalidParams, "params"),
+        AdmitError::TooManyInputs { .. } | AdmitError::InputTwice => (ErrorCode::InvalidInput, "inputs"),
+        AdmitError::NoInput | AdmitError::PartialRecord { .. } => (ErrorCode::InvalidInput, "input"),
+        AdmitError::NoRecords => (ErrorCode::NoRows, "input"),
+        AdmitError::UnreadableArray { field, .. }
+        | AdmitError::OnlySingleValues { field }
+        | AdmitError::EmptyRow { field, .. }
+        | AdmitError::EmptyArray { field, .. }
+        | AdmitError::ArrayTooLarge { field, .. }
+        | AdmitError::IntegerTooWide { field, .. } => (ErrorCode::InvalidInput, field.as_str()),
+        AdmitError::ModelWithoutInput { field }
+        | AdmitError::UnnamedArray { field, .. }
+        | AdmitError::UnknownInput { field, .. }
+        | AdmitError::MissingInput { field, .. }
+        | AdmitError::InputType { field, .. }
+        | AdmitError::RowsDiffer { field, .. } => (ErrorCode::InputMismatch, field.as_str()),
+        AdmitError::NoRows { field, .. } => (ErrorCode::NoRows, field.as_str()),
+        AdmitError::SharedTooLarge { field, .. } => (ErrorCode::TooLarge, field.as_str()),
+        AdmitError::TooManyRows { .. } | AdmitError::CostTooLarge => (ErrorCode::TooLarge, "input"),
+        AdmitError::TileRows { field, .. } => (ErrorCode::InvalidTileRows, *field),
+        AdmitError::TileRecords { .. } => (ErrorCode::InvalidTileRows, "tile_records"),
+        AdmitError::TileTooHeavy { .. } => (ErrorCode::RowTooHeavy, "model"),
+        AdmitError::RecordsTooHeavy { .. } => (ErrorCode::RowTooHeavy, "kernel"),
+        AdmitError::NoDeviceFits { .. } | AdmitError::NoCheckerFits { .. } => (ErrorCode::NoDeviceFits, "model"),
+        AdmitError::OverLimit { .. } => (ErrorCode::OverLimit, "limit"),
+        AdmitError::InsufficientFunds { .. } => return (ErrorCode::InsufficientFunds, None),
+    };
+    (code, Some(field))
 }
 
 impl From<Refusal> for ApiError {

@@ -1,12 +1,12 @@
 //! The edge: accounts, blobs, jobs, scheduling, verification, ledger.
 //!
 //! In reading order: a request comes in through [`routes`], is decided by its domain's module and
-//! written by its `store`; devices come in through `scheduling::link`.
+//! written by its `store`; devices come in through `fleet::connection`.
 
 pub mod accounts;
 pub mod app;
+pub mod arrays;
 pub mod auth;
-pub mod billing;
 pub mod blobs;
 pub mod clock;
 pub mod config;
@@ -14,14 +14,15 @@ pub mod db;
 pub mod devices;
 pub mod error;
 pub mod explorer;
+pub mod fleet;
 pub mod jobs;
 pub mod json;
+pub mod ledger;
 pub mod limits;
 pub mod pages;
+pub mod programs;
 pub mod random;
 pub mod receipts;
 pub mod routes;
-pub mod scheduling;
 pub mod server;
 pub mod tasks;
-pub mod verification;

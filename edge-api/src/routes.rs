@@ -12,8 +12,8 @@ use tower_http::trace::TraceLayer;
 use crate::app::App;
 use crate::error::not_found;
 use crate::explorer::sample;
+use crate::fleet::{connection, leases};
 use crate::jobs::{events, result};
-use crate::scheduling::{leases, link};
 use crate::{accounts, blobs, devices, explorer, jobs};
 
 /// Largest JSON body, in bytes.
@@ -72,7 +72,7 @@ pub fn routes() -> Vec<Route> {
         route("GET", "/v1/public/receipts", get(explorer::routes::list_public_receipts)),
         route("GET", "/v1/public/receipts/{id}", get(explorer::routes::show_public_receipt)),
         route("GET", "/v1/public/search", get(explorer::routes::search)),
-        route("GET", "/v1/devices/socket", any(link::connect_device)),
+        route("GET", "/v1/devices/socket", any(connection::connect_device)),
         route("GET", "/v1/leases/{token}/code", get(leases::lease_code)),
         route("GET", "/v1/leases/{token}/kernel", get(leases::lease_kernel)),
         route("GET", "/v1/leases/{token}/params", get(leases::lease_params)),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use wire::device::Earnings;
 use wire::lend::{PauseReason, Phase};
-use wire::{FromDevice, InferTask, LeaseGrant, LeaseId, Receipt, Signature, ToDevice};
+use wire::{FromDevice, LeaseGrant, LeaseId, Receipt, Signature, ToDevice};
 
 /// Leases in hand at once: the next one's input comes down while the first is computed.
 const LEASES_MAX: usize = 2;
@@ -175,7 +175,7 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
-    use wire::{BlobHash, JobId, Task, TileHash};
+    use wire::{BlobHash, InferTask, JobId, Task, TileHash};
 
     use super::*;
 

@@ -5,6 +5,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use rules::billing::transfer;
 use serde::Deserialize;
 use wire::explorer::Page;
 use wire::{
@@ -14,11 +15,10 @@ use wire::{
 use super::store;
 use crate::app::App;
 use crate::auth::{Caller, ended_cookie, hash_secret, new_key, new_session, session_cookie, session_token};
-use crate::billing;
 use crate::db::{DbConnection, count};
 use crate::error::{ApiError, ApiResult, Refusal, conflict, invalid, not_found, unauthorized};
 use crate::json::{At, Body, Params};
-use crate::random;
+use crate::{ledger, random};
 
 const NAME_MAX: usize = 64;
 const KEYS_MAX: i64 = 50;
@@ -46,14 +46,14 @@ pub async fn open_account(
     let name = if request.name.is_empty() { "New account" } else { &request.name };
     let key = new_key();
     let (token, expires_at) = new_session(now);
-    let transfer = billing::faucet(app.faucet, account, FAUCET, now).map_err(anyhow::Error::from)?;
+    let transfer = transfer::faucet(app.faucet, account, FAUCET, now).map_err(anyhow::Error::from)?;
 
     let mut tx = app.db.begin_write().await?;
     store::insert_account(&mut tx, account, "customer", name, now).await?;
     insert_key(&mut tx, account, &key, "First key", now).await?;
     store::insert_session(&mut tx, account, &hash_secret(&token), expires_at).await?;
     store::delete_expired_sessions(&mut tx, now).await?;
-    billing::store::post(&mut tx, &transfer).await?;
+    ledger::store::post(&mut tx, &transfer).await?;
     let opened = store::find_account(&mut tx, account, true).await?.ok_or_else(unauthorized)?;
     tx.commit().await?;
 
@@ -134,7 +134,7 @@ pub async fn list_entries(
     Params(params): Params<EntryParams>,
 ) -> ApiResult<Json<Page<LedgerEntry>>> {
     let limit = params.limit.unwrap_or(50).clamp(1, ENTRIES_MAX);
-    let after = params.after.as_deref().map(billing::store::EntryCursor::parse);
+    let after = params.after.as_deref().map(ledger::store::EntryCursor::parse);
     let after = match after {
         Some(None) => {
             let message = "pass what 'next' of the page before said, unchanged";
@@ -143,7 +143,7 @@ pub async fn list_entries(
         Some(Some(cursor)) => Some(cursor),
         None => None,
     };
-    Ok(Json(billing::store::list_entries(&mut *app.db.read().await?, caller.account, after, limit).await?))
+    Ok(Json(ledger::store::list_entries(&mut *app.db.read().await?, caller.account, after, limit).await?))
 }
 
 /// Show the caller's account

@@ -320,29 +320,6 @@ pub async fn find_statement_of_tile(
     Ok(row.map(SignedReceipt::from))
 }
 
-/// Where the tiles of a published job come from.
-#[derive(Clone, Debug, FromRow)]
-pub struct JobSource {
-    pub task: String,
-    pub sources: String,
-    pub check_rule: String,
-    pub row_count: i64,
-    pub tile_rows: i64,
-    pub tiles: i64,
-    pub row_flops: i64,
-}
-
-pub async fn find_job_source(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Option<JobSource>> {
-    sqlx::query_as(
-        "select task, sources, check_rule, row_count, tile_rows, tiles, row_flops
-        from public_job_source
-        where job_id = $1",
-    )
-    .bind(job.to_string())
-    .fetch_optional(conn)
-    .await
-}
-
 #[derive(FromRow)]
 struct PublicJobRecord {
     job_id: String,

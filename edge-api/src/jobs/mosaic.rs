@@ -1,6 +1,6 @@
 //! A job's tiles as a picture of at most 1,024 cells, however many tiles it has.
 
-use crate::scheduling::bitmap::Bitmap;
+use rules::scheduling::bitmap::Bitmap;
 
 const CELLS_MAX: u64 = 1024;
 

@@ -6,15 +6,17 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use serde::Deserialize;
-use wire::{BlobHash, ErrorCode, Field, Job, JobId, JobState, Program};
+use wire::{BlobHash, ErrorCode, Field, Job, JobId, JobState};
 
-use super::npz::NpzWriter;
-use super::rows::{Format, RowWriter};
-use super::{npy, store};
+use super::store;
 use crate::app::App;
+use crate::arrays::npy;
+use crate::arrays::npz::NpzWriter;
+use crate::arrays::rows::{Format, RowWriter};
 use crate::auth::Caller;
 use crate::error::{ApiError, ApiResult, conflict, invalid, not_found};
 use crate::json::{At, Params};
+use crate::programs;
 
 #[derive(Debug, Deserialize)]
 pub struct ResultParams {
@@ -43,12 +45,8 @@ pub async fn job_result(
         let message = format!("this job is {}; only a done job has a result", job.state.name());
         return Err(conflict(ErrorCode::JobNotDone, message));
     }
-    let is_map = matches!(job.program, Program::Map(_));
-    let usual = match (is_map, job.outputs.len(), &params.output) {
-        (true, ..) => "bin",
-        (false, 1, _) | (false, _, Some(_)) => "npy",
-        (false, ..) => "npz",
-    };
+    let arrays = if params.output.is_some() { 1 } else { job.outputs.len() };
+    let usual = programs::result_format(&job.program, arrays);
     let blobs = || stream_blobs(&app, outputs.clone());
     let one = || Column::find(&job, params.output.as_deref());
     match params.format.as_deref().unwrap_or(usual) {

@@ -4,34 +4,33 @@ use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use gpu_kernels::wgsl::gate::Contract;
+use rules::admission::{self, AdmitError};
+use rules::program::map::FUEL;
+use rules::scheduling::bitmap::Bitmap;
+use rules::scheduling::link::Grant;
+use rules::scheduling::slices;
 use serde::Deserialize;
 use wire::{
     ErrorCode, Job, JobDetail, JobEventKind, JobId, JobPage, JobState, QuoteRequest, SliceId, SubmitJob, TileHash,
 };
 
-use super::spec::{JobSpec, check_checkers, check_devices};
-use super::store::{self, NewJob};
+use super::order;
+use super::store::{self, Submission};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::billing;
 use crate::db::{DbConnection, count};
-use crate::error::{ApiError, ApiResult, Refusal, conflict, invalid, not_found};
+use crate::error::{ApiError, ApiResult, conflict, invalid, not_found};
+use crate::fleet::scheduler::lease_grant;
 use crate::json::{At, Body, Params};
-use crate::random;
-use crate::scheduling;
-use crate::scheduling::bitmap::Bitmap;
-use crate::scheduling::core::Census;
+use crate::programs::map;
+use crate::{fleet, ledger, random};
 
-const NAME_MAX: usize = 128;
+const SEARCH_CHARS_MAX: usize = 128;
 const PAGE_MAX: i64 = 100;
 const EVENTS_MAX: i64 = 200;
 const RECEIPTS_MAX: i64 = 100;
 /// How long a trial's lease opens its blobs.
 const TRIAL: wire::Micros = 600_000_000;
-/// Slices of a job: enough for several replicas, few enough that a job is a handful of rows.
-const SLICES_AIM: u64 = 8;
-const SLICE_TILES_MIN: u64 = 64;
-const SLICE_TILES_MAX: u64 = 8192;
 
 #[derive(Debug, Deserialize)]
 pub struct KernelToCheck {
@@ -53,15 +52,8 @@ pub async fn check_kernel(
 ) -> ApiResult<Json<wire::KernelReport>> {
     app.limits.check_kernel(from.ip())?;
     let KernelToCheck { kernel, record_bytes, out_bytes, fuel } = request;
-    let contract = Contract { record_bytes, out_bytes, fuel: fuel.unwrap_or(super::kernel::FUEL) };
-    let passed = super::kernel::pass(&kernel, contract).await?;
-    Ok(Json(wire::KernelReport {
-        workgroup_size: passed.kernel.workgroup_size,
-        params_bytes: passed.kernel.params_bytes,
-        ops: passed.kernel.ops,
-        loops: passed.kernel.loop_lines,
-        floats: passed.floats,
-    }))
+    let contract = Contract { record_bytes, out_bytes, fuel: fuel.unwrap_or(FUEL) };
+    Ok(Json(map::report(kernel, contract).await?))
 }
 
 /// Quote a job
@@ -70,9 +62,9 @@ pub async fn quote_job(
     State(app): State<App>,
     Body(request): Body<QuoteRequest>,
 ) -> ApiResult<Json<wire::Quote>> {
-    let spec = JobSpec::read(&app, caller, request.program, request.privacy).await?;
-    let census = census(&app, caller, &spec)?;
-    Ok(Json(spec.quote(census)))
+    let job = order::admit(&app, caller, request.program, request.privacy).await?;
+    let census = order::take_census(&app, &job)?;
+    Ok(Json(order::quote(&app, &job, census)?))
 }
 
 /// Try a job's first tile on a device of one's own
@@ -86,37 +78,10 @@ pub async fn try_job(
     Body(request): Body<QuoteRequest>,
 ) -> ApiResult<Json<wire::LeaseGrant>> {
     app.limits.check_trial(from.ip())?;
-    let spec = JobSpec::read(&app, caller, request.program, request.privacy).await?;
+    let job = order::admit(&app, caller, request.program, request.privacy).await?;
     let now = app.clock.now();
-    let (millis, bytes) = random::id_parts(now);
-    let facts = scheduling::JobFacts {
-        id: JobId::from_parts(millis, bytes),
-        customer: caller.account,
-        privacy: spec.privacy,
-        task: spec.task,
-        sources: spec.sources,
-        check: spec.check,
-        work: spec.work,
-        device_bytes: spec.device_bytes,
-    };
-    let lease = wire::LeaseId(random::bytes());
-    Ok(Json(facts.grant_tiles(&app.secret, lease, 0..1, now, now + TRIAL)))
-}
-
-/// Connected devices and those of them that may run the job; refuses one that none of those connected could.
-fn census(app: &App, caller: Caller, spec: &JobSpec) -> Result<Census, ApiError> {
-    let job = scheduling::core::Job {
-        account: caller.account,
-        privacy: spec.privacy,
-        device_bytes: spec.device_bytes,
-        needs_kernels: matches!(spec.task, wire::Task::Map(_)),
-        tile_flops: 0,
-        tile_bytes: 0,
-    };
-    let census = app.scheduler.lock().core.census(&job);
-    check_devices(spec, census)?;
-    check_checkers(spec, &app.checkers)?;
-    Ok(census)
+    let grant = Grant { lease: wire::LeaseId(random::bytes()), tiles: 0..1, deadline: now + TRIAL };
+    Ok(Json(lease_grant(&app.secret, &job, &grant, now)))
 }
 
 /// Submit a job
@@ -128,71 +93,50 @@ pub async fn submit_job(
     headers: HeaderMap,
     Body(request): Body<SubmitJob>,
 ) -> ApiResult<(StatusCode, Json<Job>)> {
-    if request.name.chars().count() > NAME_MAX || request.name.chars().any(char::is_control) {
-        return Err(invalid(
-            ErrorCode::MalformedRequest,
-            "name",
-            "a name has at most 128 characters and no control characters",
-        ));
-    }
+    admission::check_name(&request.name)?;
     let key = idempotency_key(&headers)?;
     let request_hash = TileHash(*blake3::hash(&serde_json::to_vec(&request).map_err(anyhow::Error::from)?).as_bytes());
     if let Some(job) = find_repeated(&mut *app.db.read().await?, caller, &key, request_hash).await? {
         return Ok((StatusCode::OK, Json(job)));
     }
-    let spec = JobSpec::read(&app, caller, request.program, request.privacy).await?;
-    census(&app, caller, &spec)?;
-    if let Some(limit) = request.limit.filter(|limit| spec.cost > *limit) {
-        let message = format!(
-            "the job costs up to {} credits and the limit is {limit}; raise the limit or send fewer rows",
-            spec.cost
-        );
-        return Err(Refusal::new(StatusCode::CONFLICT, ErrorCode::OverLimit, message).field("limit").into());
-    }
+    let job = order::admit(&app, caller, request.program.clone(), request.privacy).await?;
+    order::take_census(&app, &job)?;
+    let cost = admission::cost(&job)?;
+    admission::check_limit(cost, request.limit)?;
 
     let now = app.clock.now();
-    let (millis, bytes) = random::id_parts(now);
-    let id = JobId::from_parts(millis, bytes);
-    let job = NewJob {
-        id,
-        account: caller.account,
+    let submission = Submission {
         idempotency_key: &key,
         request_hash,
         name: &request.name,
-        spec: &spec,
+        program: &request.program,
+        hold: cost,
         now,
     };
     let mut tx = app.db.begin_write().await?;
-    if !store::insert_job(&mut tx, &job).await? {
+    if !store::insert_job(&mut tx, &job, &submission).await? {
         // The same request came in twice at once, and the other was first.
         let first = find_repeated(&mut tx, caller, &key, request_hash).await?.ok_or_else(|| not_found("job"))?;
         return Ok((StatusCode::OK, Json(first)));
     }
-    if !billing::store::hold(&mut tx, id, caller.account, spec.cost).await? {
-        let message = format!(
-            "the job costs up to {} credits, and this account has less; add credits or send fewer rows",
-            spec.cost
-        );
-        return Err(Refusal::new(StatusCode::PAYMENT_REQUIRED, ErrorCode::InsufficientFunds, message).into());
+    if !ledger::store::hold(&mut tx, job.id, caller.account, cost).await? {
+        return Err(AdmitError::InsufficientFunds { cost }.into());
     }
-    insert_slices(&mut tx, id, spec.work.tiles, now).await?;
-    store::insert_event(&mut tx, id, JobEventKind::Submitted, None, now).await?;
-    let job = store::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
+    insert_slices(&mut tx, &job, now).await?;
+    store::insert_event(&mut tx, job.id, JobEventKind::Submitted, None, now).await?;
+    let job = store::find_job(&mut tx, caller.account, job.id).await?.ok_or_else(|| not_found("job"))?;
     tx.commit().await?;
 
     app.scheduler.wake.notify_one();
     Ok((StatusCode::CREATED, Json(job)))
 }
 
-async fn insert_slices(conn: &mut DbConnection, job: JobId, tiles: u64, now: wire::Micros) -> sqlx::Result<()> {
-    let size = tiles.div_ceil(SLICES_AIM).clamp(SLICE_TILES_MIN, SLICE_TILES_MAX);
-    let mut first = 0;
-    while first < tiles {
+async fn insert_slices(conn: &mut DbConnection, job: &rules::Job, now: wire::Micros) -> sqlx::Result<()> {
+    for tiles in slices(job.tile_count()) {
         let (millis, bytes) = random::id_parts(now);
-        let len = size.min(tiles - first);
+        let (id, len) = (SliceId::from_parts(millis, bytes), tiles.end - tiles.start);
         let empty = Bitmap::new(len).to_bytes();
-        scheduling::store::insert_slice(conn, SliceId::from_parts(millis, bytes), job, first, len, empty).await?;
-        first += len;
+        fleet::store::insert_slice(conn, id, job.id, tiles.start, len, empty).await?;
     }
     Ok(())
 }
@@ -250,7 +194,7 @@ pub async fn list_jobs(
         })?),
     };
     let search = params.q.as_deref().map(str::trim).filter(|text| !text.is_empty());
-    if search.is_some_and(|text| text.chars().count() > NAME_MAX) {
+    if search.is_some_and(|text| text.chars().count() > SEARCH_CHARS_MAX) {
         return Err(invalid(ErrorCode::MalformedRequest, "q", "search for at most 128 characters"));
     }
     let filter = store::JobFilter { state, search };
@@ -293,10 +237,10 @@ pub async fn cancel_job(caller: Caller, State(app): State<App>, At(id): At<JobId
         return Ok(Json(job));
     }
     let now = app.clock.now();
-    if !scheduling::store::end_job(&mut tx, id, JobState::Cancelled, now).await? {
+    if !fleet::store::end_job(&mut tx, id, JobState::Cancelled, now).await? {
         return Err(conflict(ErrorCode::JobEnded, "this job has ended; there is nothing to cancel"));
     }
-    billing::store::release(&mut tx, id).await?;
+    ledger::store::release(&mut tx, id).await?;
     store::insert_event(&mut tx, id, JobEventKind::Cancelled, None, now).await?;
     let job = store::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     tx.commit().await?;

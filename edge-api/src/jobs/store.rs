@@ -1,3 +1,6 @@
+use rules::Source;
+use rules::scheduling::bitmap::Bitmap;
+use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use wire::explorer::{PublicReceipt, Share};
 use wire::{
@@ -6,10 +9,8 @@ use wire::{
 };
 
 use super::mosaic::Part;
-use super::spec::JobSpec;
 use crate::db::{DbConnection, count, flag, id, uncount};
 use crate::random;
-use crate::scheduling::bitmap::Bitmap;
 
 /// What a job stores as one text.
 pub fn json(value: &impl serde::Serialize) -> String {
@@ -29,52 +30,69 @@ pub fn state(text: &str) -> JobState {
     *JobState::ALL.iter().find(|state| state.name() == text).expect("a stored state should be known")
 }
 
-/// A job to be written.
-pub struct NewJob<'a> {
-    pub id: JobId,
-    pub account: AccountId,
+/// Where an input's values begin, as a job stores it.
+#[derive(Deserialize, Serialize)]
+pub struct StoredSource {
+    blob: BlobHash,
+    offset: u64,
+}
+
+impl From<Source> for StoredSource {
+    fn from(Source { blob, offset }: Source) -> Self {
+        Self { blob, offset }
+    }
+}
+
+impl From<StoredSource> for Source {
+    fn from(StoredSource { blob, offset }: StoredSource) -> Self {
+        Self { blob, offset }
+    }
+}
+
+/// What a job is written down with besides itself.
+pub struct Submission<'a> {
     pub idempotency_key: &'a str,
     pub request_hash: TileHash,
     pub name: &'a str,
-    pub spec: &'a JobSpec,
+    /// As the customer asked for it.
+    pub program: &'a Program,
+    /// The most that the job can cost.
+    pub hold: Credits,
     pub now: Micros,
 }
 
 /// `false` when the account has used the idempotency key before: nothing was written.
-pub async fn insert_job(conn: &mut DbConnection, job: &NewJob<'_>) -> sqlx::Result<bool> {
-    let (spec, work) = (job.spec, &job.spec.work);
-    let first = spec.sources.first();
+pub async fn insert_job(conn: &mut DbConnection, job: &rules::Job, submission: &Submission<'_>) -> sqlx::Result<bool> {
+    let sources: Vec<StoredSource> = job.sources.iter().copied().map(StoredSource::from).collect();
     let inserted = sqlx::query(
         "insert into job (job_id, account_id, idempotency_key, request_hash, name, state, privacy, published, program, model_hash,
                           input_hash, input_offset, row_count, row_shape, output_row_shape, tile_rows, tiles, row_flops, price,
                           device_bytes, hold, cost, remaining_tiles, recomputed_tiles, created_at, ended_at, task, sources,
                           check_rule, peak_bytes)
-        values ($1, $2, $3, $4, $5, 'running', $6, 0, $7, $8, $9, $10, $11, '', '', $12, $13, $14, $15, $16, $17, 0, $13, 0, $18, 0,
-                $19, $20, $21, $22)
+        values ($1, $2, $3, $4, $5, 'running', $6, 0, $7, $8, '', 0, $9, '', '', $10, $11, $12, $13, $14, $15, 0, $11, 0, $16, 0,
+                $17, $18, $19, $20)
         on conflict (account_id, idempotency_key) do nothing",
     )
     .bind(job.id.to_string())
-    .bind(job.account.to_string())
-    .bind(job.idempotency_key)
-    .bind(job.request_hash.to_string())
-    .bind(job.name)
-    .bind(spec.privacy.name())
-    .bind(json(&spec.program))
-    .bind(spec.task.code().to_string())
-    .bind(first.map_or_else(String::new, |source| source.blob.to_string()))
-    .bind(first.map_or(0, |source| count(source.offset)))
-    .bind(count(work.rows))
-    .bind(count(work.tile_rows))
-    .bind(count(work.tiles))
-    .bind(count(work.row_flops))
-    .bind(work.price.0)
-    .bind(count(spec.device_bytes))
-    .bind(spec.cost.micros())
-    .bind(job.now)
-    .bind(json(&spec.task))
-    .bind(json(&spec.sources))
-    .bind(json(&spec.check))
-    .bind(count(spec.peak_bytes))
+    .bind(job.customer.to_string())
+    .bind(submission.idempotency_key)
+    .bind(submission.request_hash.to_string())
+    .bind(submission.name)
+    .bind(job.privacy.name())
+    .bind(json(submission.program))
+    .bind(job.task.code().to_string())
+    .bind(count(job.rows))
+    .bind(count(job.tile_rows))
+    .bind(count(job.tile_count()))
+    .bind(count(job.row_flops))
+    .bind(job.price.0)
+    .bind(count(job.device_bytes))
+    .bind(submission.hold.micros())
+    .bind(submission.now)
+    .bind(json(&job.task))
+    .bind(json(&sources))
+    .bind(json(&job.check))
+    .bind(count(job.peak_bytes))
     .execute(conn)
     .await?;
     Ok(inserted.rows_affected() == 1)

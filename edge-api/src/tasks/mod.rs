@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::devices::presence;
-use crate::scheduling::{claim, settle, store};
+use crate::fleet::{claim, close, store};
 
 const CLOSE_EVERY: Duration = Duration::from_secs(2);
 const CLOSED_AT_ONCE: i64 = 16;
@@ -37,7 +37,7 @@ async fn close_once(app: &App) -> anyhow::Result<()> {
         // A final draw may have to wait for a checker, and no other job should wait with it.
         let task = app.clone();
         app.tasks.spawn(async move {
-            if let Err(error) = settle::close_job(&task, job).await {
+            if let Err(error) = close::close_job(&task, job).await {
                 tracing::error!(error = format!("{error:#}"), %job, "an ended job could not be closed");
             }
         });

@@ -1,9 +1,8 @@
 //! Who owns a slice, and what an owner of yesterday may still do: nothing.
 
-use edge_api::scheduling::bitmap::Bitmap;
-use edge_api::scheduling::core::Settlement;
-use edge_api::scheduling::store::{self, ClaimedSlice};
-
+use edge_api::fleet::store::{self, ClaimedSlice};
+use rules::scheduling::bitmap::Bitmap;
+use rules::scheduling::lease::Settlement;
 use wire::JobId;
 
 use crate::app::{Answer, TestApp};
@@ -16,7 +15,7 @@ async fn claim(app: &TestApp, replica: &str, now: i64) -> Vec<ClaimedSlice> {
     store::heartbeat(&mut tx, replica, now).await.unwrap();
     let owners = store::list_lost_owners(&mut tx, replica, now - 5).await.unwrap();
     let jobs = store::list_unclaimed_jobs(&mut tx, dialect, &owners, None, 100).await.unwrap();
-    let jobs: Vec<_> = jobs.into_iter().map(|record| record.facts.id).collect();
+    let jobs: Vec<_> = jobs.into_iter().map(|job| job.id).collect();
     let claimed = store::claim_slices(&mut tx, dialect, replica, &owners, &jobs, 100).await.unwrap();
     tx.commit().await.unwrap();
     claimed
@@ -103,17 +102,17 @@ db_test! {
         let nobody = [String::new()];
 
         let page = store::list_unclaimed_jobs(&mut tx, dialect, &nobody, None, 1).await.unwrap();
-        let rest = store::list_unclaimed_jobs(&mut tx, dialect, &nobody, Some(page[0].facts.id), 9).await.unwrap();
+        let rest = store::list_unclaimed_jobs(&mut tx, dialect, &nobody, Some(page[0].id), 9).await.unwrap();
         let none = store::claim_slices(&mut tx, dialect, "one", &nobody, &[], 100).await.unwrap();
         let claimed = store::claim_slices(&mut tx, dialect, "one", &nobody, &[second], 100).await.unwrap();
         store::heartbeat(&mut tx, "one", 0).await.unwrap();
         let lost = store::list_lost_owners(&mut tx, "two", 0).await.unwrap();
         let left = store::list_unclaimed_jobs(&mut tx, dialect, &lost, None, 9).await.unwrap();
 
-        assert_eq!([page[0].facts.id, rest[0].facts.id], [first, second]);
+        assert_eq!([page[0].id, rest[0].id], [first, second]);
         assert_eq!((page.len(), rest.len(), none.len()), (1, 1, 0));
         assert_eq!((claimed.len(), claimed.iter().all(|slice| slice.job == second)), (4, true));
-        assert_eq!(left.iter().map(|record| record.facts.id).collect::<Vec<_>>(), [first]);
+        assert_eq!(left.iter().map(|job| job.id).collect::<Vec<_>>(), [first]);
     }
 }
 

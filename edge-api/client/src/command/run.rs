@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use client::Client;
 use indicatif::{ProgressBar, ProgressStyle};
-use wire::{Check, Credits, Infer, Job, JobState, Map, Privacy, Program, SubmitJob, Tolerance};
+use wire::{Check, Credits, Job, JobState, Privacy, Program, SubmitJob, Tolerance};
 
 use super::show;
 use crate::Failure;
@@ -118,7 +118,7 @@ pub(crate) async fn infer(client: &Client, infer: &Infer, json: bool) -> Result<
     for (name, path) in &named {
         inputs.insert(name.clone(), client.upload(path).await?.hash);
     }
-    let program = Program::Infer(Infer { model: model.hash, input, inputs, tile_rows: infer.tile_rows });
+    let program = Program::Infer(wire::Infer { model: model.hash, input, inputs, tile_rows: infer.tile_rows });
     finish(client, program, &infer.order, &infer.model, &infer.output, json).await
 }
 
@@ -129,7 +129,7 @@ pub(crate) async fn map(client: &Client, map: &Map, json: bool) -> Result<(), Fa
         None => None,
     };
     let input = client.upload(&map.input).await?;
-    let program = Program::Map(Map {
+    let program = Program::Map(wire::Map {
         kernel: kernel.hash,
         input: input.hash,
         record_bytes: map.record_bytes,

@@ -1,0 +1,151 @@
+//! `map`: whether a kernel and its records go together, how many records a tile holds, and when two devices'
+//! answers are the same.
+
+use wire::{Check, CheckedBy, MapTask, Tolerance};
+
+use super::{RowCost, TILE_BYTES_AIM, TILE_FLOPS_AIM, TaskRules, tile_rows};
+use crate::admission::AdmitError;
+
+/// Operations that a record's loops may take where the customer says nothing.
+pub const FUEL: u32 = 65_536;
+/// Most operations of a tile: one dispatch of it must not hold a desktop up.
+const TILE_OPS_MAX: u64 = 200_000_000;
+const TILE_BYTES_MAX: u64 = 16 << 20;
+const RTOL: f32 = 1e-4;
+const ATOL: f32 = 1e-6;
+
+impl TaskRules for MapTask {
+    /// A kernel has no reference on this server, so devices recompute it.
+    fn checked_by(&self, _tile_flops: u64, has_checkers: bool) -> CheckedBy {
+        if has_checkers { CheckedBy::Checker } else { CheckedBy::Quorum }
+    }
+
+    fn needs_kernels(&self) -> bool {
+        true
+    }
+}
+
+/// What the gate says of a kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelFacts {
+    /// Most operations of a record.
+    pub ops: u64,
+    pub workgroup_size: u32,
+    pub groups_max: u64,
+    /// Of `@binding(2)`.
+    pub params_bytes: Option<u64>,
+    /// It computes with floats.
+    pub floats: bool,
+    /// Some word of its output is a float.
+    pub answers_floats: bool,
+}
+
+/// How a job's records are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordTiling {
+    pub tile_rows: u64,
+    pub row_flops: u64,
+    pub device_bytes: u64,
+    pub peak_bytes: u64,
+}
+
+pub fn check_params(kernel: &KernelFacts, found: Option<u64>) -> Result<(), AdmitError> {
+    let expected = kernel.params_bytes;
+    if expected == found { Ok(()) } else { Err(AdmitError::KernelParams { expected, found }) }
+}
+
+pub fn count_records(bytes: u64, record_bytes: u32) -> Result<u64, AdmitError> {
+    let record_bytes = u64::from(record_bytes);
+    if bytes == 0 {
+        return Err(AdmitError::NoRecords);
+    }
+    if !bytes.is_multiple_of(record_bytes) {
+        return Err(AdmitError::PartialRecord { bytes, record_bytes });
+    }
+    Ok(bytes / record_bytes)
+}
+
+pub fn cut(
+    kernel: &KernelFacts,
+    (record_bytes, out_bytes): (u32, u32),
+    rows: u64,
+    wanted: Option<u32>,
+) -> Result<RecordTiling, AdmitError> {
+    let ops = kernel.ops.max(1);
+    let row_bytes = u64::from(record_bytes) + u64::from(out_bytes);
+    let group = u64::from(kernel.workgroup_size);
+    let most = kernel.groups_max * group;
+    let wanted = wanted.map(u64::from);
+    let row = RowCost { flops: ops, bytes: row_bytes, rows_max: u64::MAX };
+    let cut = tile_rows(rows, row, wanted, "tile_records")?.min(wanted.unwrap_or(most));
+    // Whole workgroups, where they are a moment's work: a part of one takes as long.
+    let whole = cut.next_multiple_of(group).min(rows);
+    let is_light = whole.saturating_mul(ops) <= TILE_FLOPS_AIM && whole.saturating_mul(row_bytes) <= TILE_BYTES_AIM;
+    let tile_rows = if wanted.is_none() && is_light { whole } else { cut };
+    if tile_rows > most {
+        return Err(AdmitError::TileRecords { most });
+    }
+    let (tile_ops, tile_bytes) = (tile_rows.saturating_mul(ops), tile_rows.saturating_mul(row_bytes));
+    if tile_ops > TILE_OPS_MAX || tile_bytes > TILE_BYTES_MAX {
+        let (ops_max, bytes_max) = (TILE_OPS_MAX, TILE_BYTES_MAX);
+        return Err(AdmitError::RecordsTooHeavy { tile_rows, tile_ops, tile_bytes, ops_max, bytes_max });
+    }
+    let largest = tile_rows * u64::from(record_bytes.max(out_bytes));
+    Ok(RecordTiling { tile_rows, row_flops: ops, device_bytes: largest, peak_bytes: 2 * tile_bytes })
+}
+
+/// Integers must be the same to the bit; floats differ between devices, so their customer says how far.
+pub fn choose_check(kernel: &KernelFacts, wanted: Option<Check>) -> Result<Check, AdmitError> {
+    if kernel.floats && !kernel.answers_floats {
+        return Err(AdmitError::FloatsToIntegers);
+    }
+    let tolerance = |value: f32| Tolerance::try_from(value).expect("a constant tolerance should be finite");
+    match wanted {
+        Some(Check::Exact) if kernel.floats => Err(AdmitError::NeedsTolerance),
+        Some(Check::Tolerance { .. }) if !kernel.answers_floats => Err(AdmitError::NothingToTolerate),
+        Some(check) => Ok(check),
+        None if kernel.floats => Ok(Check::Tolerance { rtol: tolerance(RTOL), atol: tolerance(ATOL) }),
+        None => Ok(Check::Exact),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KERNEL: KernelFacts = KernelFacts {
+        ops: 10,
+        workgroup_size: 64,
+        groups_max: 65_535,
+        params_bytes: None,
+        floats: false,
+        answers_floats: false,
+    };
+
+    #[test]
+    fn tiles_are_whole_workgroups_where_those_are_light() {
+        let tile_rows = |ops, rows| cut(&KernelFacts { ops, ..KERNEL }, (4, 4), rows, None).map(|cut| cut.tile_rows);
+
+        assert_eq!(tile_rows(10, 1000), Ok(64));
+        assert_eq!(tile_rows(10, 10), Ok(10));
+        assert_eq!(tile_rows(10_000_000, 1000), Ok(2));
+    }
+
+    #[test]
+    fn a_part_of_a_record_is_refused() {
+        assert_eq!(count_records(12, 4), Ok(3));
+        assert_eq!(count_records(13, 4), Err(AdmitError::PartialRecord { bytes: 13, record_bytes: 4 }));
+        assert_eq!(count_records(0, 4), Err(AdmitError::NoRecords));
+    }
+
+    #[test]
+    fn floats_need_a_tolerance_and_integers_none() {
+        let floats = KernelFacts { floats: true, answers_floats: true, ..KERNEL };
+        let to_integers = KernelFacts { floats: true, ..KERNEL };
+
+        assert_eq!(choose_check(&KERNEL, None), Ok(Check::Exact));
+        assert!(matches!(choose_check(&floats, None), Ok(Check::Tolerance { .. })));
+        assert_eq!(choose_check(&floats, Some(Check::Exact)), Err(AdmitError::NeedsTolerance));
+        assert_eq!(choose_check(&to_integers, None), Err(AdmitError::FloatsToIntegers));
+    }
+}

@@ -1,0 +1,102 @@
+//! A slice's tiles, a bit each.
+
+use wire::number::to;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bitmap {
+    len: u64,
+    words: Vec<u64>,
+}
+
+impl Bitmap {
+    pub fn new(len: u64) -> Self {
+        Self { len, words: vec![0; to(len.div_ceil(64))] }
+    }
+
+    /// Reads what [`Bitmap::to_bytes`] wrote. `None` when the length differs.
+    pub fn from_bytes(len: u64, bytes: &[u8]) -> Option<Self> {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let fits = rest.is_empty() && u64::try_from(words.len()).ok() == Some(len.div_ceil(64));
+        fits.then_some(Self { len, words })
+    }
+
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    pub fn get(&self, i: u64) -> bool {
+        self.words[to::<usize>(i / 64)] >> (i % 64) & 1 == 1
+    }
+
+    pub fn set(&mut self, first: u64, count: u64) {
+        self.change(first, count, |word, mask| *word |= mask);
+    }
+
+    pub fn clear(&mut self, first: u64, count: u64) {
+        self.change(first, count, |word, mask| *word &= !mask);
+    }
+
+    fn change(&mut self, first: u64, count: u64, apply: impl Fn(&mut u64, u64)) {
+        assert!(first + count <= self.len, "a range should lie inside its slice");
+        for i in first..first + count {
+            apply(&mut self.words[to::<usize>(i / 64)], 1 << (i % 64));
+        }
+    }
+
+    pub fn is_clear(&self, first: u64, count: u64) -> bool {
+        (first..first + count).all(|i| !self.get(i))
+    }
+
+    pub fn count_ones(&self) -> u64 {
+        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
+    /// The first run of clear bits at or after `from`, at most `most` long.
+    pub fn clear_run(&self, from: u64, most: u64) -> Option<(u64, u64)> {
+        let mut first = from;
+        while first < self.len && self.get(first) {
+            // A full word is skipped at once.
+            let word = to::<usize>(first / 64);
+            first = if first.is_multiple_of(64) && self.words[word] == u64::MAX { first + 64 } else { first + 1 };
+        }
+        if first >= self.len || most == 0 {
+            return None;
+        }
+        let end = (first + most).min(self.len);
+        let count = (first..end).take_while(|&i| !self.get(i)).count();
+        Some((first, to(count)))
+    }
+
+    pub fn ones(&self) -> impl Iterator<Item = u64> + '_ {
+        (0..self.len).filter(|&i| self.get(i))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_clear_bits_are_found_between_set_ones() {
+        let mut bits = Bitmap::new(200);
+        bits.set(0, 130);
+        bits.set(140, 5);
+
+        assert_eq!(bits.clear_run(0, 100), Some((130, 10)));
+        assert_eq!(bits.clear_run(135, 3), Some((135, 3)));
+        assert_eq!(bits.clear_run(140, 100), Some((145, 55)));
+        bits.set(130, 10);
+        bits.set(145, 55);
+        assert_eq!(bits.clear_run(0, 1), None);
+        assert_eq!(bits.count_ones(), 200);
+    }
+
+    #[test]
+    fn bytes_of_another_length_are_not_a_bitmap() {
+        let bits = Bitmap::new(65);
+
+        assert_eq!(Bitmap::from_bytes(65, &bits.to_bytes()), Some(bits.clone()));
+        assert_eq!(Bitmap::from_bytes(64, &bits.to_bytes()), None);
+    }
+}

@@ -1,0 +1,66 @@
+//! Slices that this replica owns, and the leases in them.
+
+use wire::{DeviceId, JobId, LeaseId, Micros, SliceId};
+
+use super::bitmap::Bitmap;
+
+/// A slice that this replica owns under `fence`.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    pub job: JobId,
+    pub first_tile: u64,
+    pub tiles: u64,
+    pub fence: i64,
+    pub version: i64,
+    pub settled: Bitmap,
+    /// Settled, lent out, or waiting for a check.
+    pub taken: Bitmap,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub id: LeaseId,
+    pub device: DeviceId,
+    pub job: JobId,
+    pub slice: SliceId,
+    /// Counted over the job.
+    pub first_tile: u64,
+    pub tiles: u64,
+    pub granted_at: Micros,
+    pub deadline: Micros,
+    pub state: LeaseState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseState {
+    Out,
+    /// The device has committed; the check decides.
+    Committed,
+}
+
+impl Lease {
+    /// Counted over the job.
+    pub fn tile_range(&self) -> std::ops::Range<u64> {
+        self.first_tile..self.first_tile + self.tiles
+    }
+}
+
+/// Why a commit is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    #[error("this lease is not this device's, or has ended")]
+    Unknown,
+    #[error("this lease is committed already")]
+    Twice,
+}
+
+/// A settlement as the database must see it: nothing moved in between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    pub slice: SliceId,
+    pub fence: i64,
+    pub version: i64,
+    /// The slice's settled tiles afterwards.
+    pub settled: Bitmap,
+    pub tiles: u64,
+}

@@ -1,0 +1,28 @@
+//! What the core tells the world.
+
+use std::ops::Range;
+
+use wire::{DeviceId, JobId, LeaseId, Micros};
+
+use super::recheck::{Answered, RecheckError, RecheckId};
+use crate::job::Job;
+
+/// Tiles lent to a device until a deadline, be it to be paid for them or to check others' work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub lease: LeaseId,
+    /// Counted over the job.
+    pub tiles: Range<u64>,
+    pub deadline: Micros,
+}
+
+pub trait Link {
+    /// A fresh, unguessable name for a lease.
+    fn lease_id(&mut self) -> LeaseId;
+    fn grant(&mut self, device: DeviceId, job: &Job, grant: Grant, now: Micros);
+    fn revoke(&mut self, device: DeviceId, lease: LeaseId);
+    /// A re-check has ended; it is told once.
+    fn end_recheck(&mut self, id: RecheckId, outcome: Result<Answered, RecheckError>);
+    /// An operator's checker did not do what it was asked to: the operator should know.
+    fn report_checker_failure(&mut self, checker: DeviceId, job: JobId);
+}

@@ -1,0 +1,25 @@
+//! Who works on what. `core` takes events and says through a [`link::Link`] what leaves; time and ids are
+//! arguments.
+
+mod assign;
+pub mod bitmap;
+pub mod core;
+pub mod device;
+pub mod lease;
+pub mod link;
+pub mod recheck;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::ops::Range;
+
+/// Slices of a job: enough for several replicas, few enough that a job is a handful of rows.
+const SLICES_AIM: u64 = 8;
+const SLICE_TILES_MIN: u64 = 64;
+const SLICE_TILES_MAX: u64 = 8192;
+
+/// How a job's tiles are cut into slices.
+pub fn slices(tiles: u64) -> impl Iterator<Item = Range<u64>> {
+    let size = tiles.div_ceil(SLICES_AIM).clamp(SLICE_TILES_MIN, SLICE_TILES_MAX);
+    (0..tiles.div_ceil(size)).map(move |slice| slice * size..((slice + 1) * size).min(tiles))
+}

@@ -1,0 +1,303 @@
+//! Tiles that this server's processor cannot recompute, put to devices: to the operator's checkers where
+//! there are any, else to a device of another account. A request waits for a device, unpaid, and goes to
+//! the next one when a device is lost, or gives it back.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+
+use wire::{AccountId, BlobHash, DeviceId, JobFault, LeaseId, Micros};
+
+use super::link::{Grant, Link};
+use crate::job::{Job, Needs};
+
+/// Time for a request, in microseconds; then it is put to somebody else.
+const ANSWER_WITHIN: Micros = 120_000_000;
+/// Before a checker is asked again what it gave back, in microseconds.
+const RETRY_AFTER: Micros = 30_000_000;
+/// Tiles, operations, and bytes in and out of one request, unless one tile has more.
+const TILES_MAX: u64 = 64;
+const FLOPS_MAX: u64 = 2_000_000_000_000;
+const BYTES_MAX: u64 = 32 << 20;
+/// Devices that may be lost over a request before it is given up.
+const TRIES_MAX: u32 = 8;
+/// Requests that a checker may hold.
+const READY_CREDITS_MAX: usize = 2;
+
+/// Names a request; the caller counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecheckId(pub u64);
+
+#[derive(Clone, Debug)]
+pub struct RecheckRequest {
+    pub job: Arc<Job>,
+    /// Counted over the job.
+    pub tiles: Range<u64>,
+    /// Party to the question: their devices may not answer.
+    pub excluded_accounts: BTreeSet<AccountId>,
+    /// The server can recompute the tiles itself, so the request ends at once when no checker can.
+    pub has_fallback: bool,
+}
+
+/// Who recomputes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answerer {
+    /// An operator's: nobody's in particular.
+    Checker,
+    /// A device of this account.
+    Peer(AccountId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The tiles' outputs, stored.
+    Output(BlobHash),
+    Fault(JobFault),
+}
+
+/// Who answered, and what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    pub by: Answerer,
+    pub answer: Answer,
+}
+
+/// Why a request ended without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecheckError {
+    /// It is too large for those connected, or they gave it back.
+    #[error("no connected checker could recompute the tiles")]
+    NoChecker,
+    #[error("no device could recompute the tiles")]
+    GivenUp,
+}
+
+/// Tiles as ranges for one request each: those side by side go together, as far as one request may hold them.
+pub fn group_tiles(needs: &Needs, tiles: &[u32]) -> Vec<Range<u32>> {
+    let most = TILES_MAX.min(FLOPS_MAX / needs.tile_flops.max(1)).min(BYTES_MAX / needs.tile_bytes.max(1)).max(1);
+    let mut groups: Vec<Range<u32>> = Vec::new();
+    for &tile in tiles {
+        match groups.last_mut() {
+            Some(last) if last.end == tile && u64::from(last.end - last.start) < most => last.end += 1,
+            _ => groups.push(tile..tile + 1),
+        }
+    }
+    groups
+}
+
+#[derive(Debug)]
+struct Recheck {
+    id: RecheckId,
+    request: RecheckRequest,
+    needs: Needs,
+    /// Nobody waits for it any more.
+    is_cancelled: bool,
+    tries: u32,
+    /// Checkers that could not do it, and when they may be asked again.
+    returned_by: BTreeMap<DeviceId, Micros>,
+}
+
+#[derive(Debug)]
+struct Assigned {
+    device: DeviceId,
+    by: Answerer,
+    until: Micros,
+    recheck: Recheck,
+}
+
+#[derive(Debug)]
+struct Checker {
+    buffer_bytes_max: u64,
+    ready_credits: usize,
+}
+
+impl Checker {
+    fn fits(&self, recheck: &Recheck) -> bool {
+        self.buffer_bytes_max >= recheck.needs.device_bytes
+    }
+}
+
+/// Requests that wait or are with a device, and the operator's checkers.
+#[derive(Debug, Default)]
+pub(super) struct Rechecks {
+    /// Those connected.
+    checkers: BTreeMap<DeviceId, Checker>,
+    waiting: VecDeque<Recheck>,
+    assigned: BTreeMap<LeaseId, Assigned>,
+}
+
+impl Rechecks {
+    pub(super) fn add_checker(&mut self, device: DeviceId, buffer_bytes_max: u64) {
+        self.checkers.insert(device, Checker { buffer_bytes_max, ready_credits: 0 });
+        // It may have been started anew, with another backend.
+        self.waiting.iter_mut().for_each(|recheck| {
+            recheck.returned_by.remove(&device);
+        });
+    }
+
+    pub(super) fn is_checker(&self, device: DeviceId) -> bool {
+        self.checkers.contains_key(&device)
+    }
+
+    /// Whether some connected checker has buffers of so many bytes; `None` while none is connected.
+    pub(super) fn has_fitting_checker(&self, device_bytes: u64) -> Option<bool> {
+        let mut connected = self.checkers.values().peekable();
+        connected.peek()?;
+        Some(connected.any(|checker| checker.buffer_bytes_max >= device_bytes))
+    }
+
+    pub(super) fn add_ready_credit(&mut self, checker: DeviceId) {
+        if let Some(checker) = self.checkers.get_mut(&checker) {
+            checker.ready_credits = (checker.ready_credits + 1).min(READY_CREDITS_MAX);
+        }
+    }
+
+    pub(super) fn rest(&mut self, checker: DeviceId) {
+        if let Some(checker) = self.checkers.get_mut(&checker) {
+            checker.ready_credits = 0;
+        }
+    }
+
+    pub(super) fn push(&mut self, id: RecheckId, request: RecheckRequest) {
+        let needs = request.job.needs();
+        let returned_by = BTreeMap::new();
+        self.waiting.push_back(Recheck { id, request, needs, is_cancelled: false, tries: 0, returned_by });
+    }
+
+    pub(super) fn cancel(&mut self, id: RecheckId) {
+        self.waiting.retain(|recheck| recheck.id != id);
+        // A device that has it may still answer; nobody listens.
+        let assigned = self.assigned.values_mut().filter(|assigned| assigned.recheck.id == id);
+        assigned.for_each(|assigned| assigned.recheck.is_cancelled = true);
+    }
+
+    /// Whether the lease is a request put to this device.
+    pub(super) fn is_assigned(&self, device: DeviceId, lease: LeaseId) -> bool {
+        self.assigned.get(&lease).is_some_and(|assigned| assigned.device == device)
+    }
+
+    /// The size of the answer to a request.
+    pub(super) fn output_bytes(&self, lease: LeaseId) -> Option<u64> {
+        let request = &self.assigned.get(&lease)?.recheck.request;
+        Some(request.job.tiles(request.tiles.clone()).output_bytes())
+    }
+
+    pub(super) fn answer(&mut self, link: &mut impl Link, lease: LeaseId, answer: Answer) {
+        let Some(Assigned { by, recheck, .. }) = self.assigned.remove(&lease) else { return };
+        if !recheck.is_cancelled {
+            link.end_recheck(recheck.id, Ok(Answered { by, answer }));
+        }
+    }
+
+    /// The device is gone: its requests go to others.
+    pub(super) fn remove_device(&mut self, link: &mut impl Link, now: Micros, device: DeviceId) {
+        self.checkers.remove(&device);
+        self.take_back(link, now, |assigned| assigned.device == device);
+    }
+
+    /// Takes requests back from devices that sit on them.
+    pub(super) fn expire(&mut self, link: &mut impl Link, now: Micros) {
+        self.take_back(link, now, |assigned| assigned.until <= now);
+    }
+
+    fn take_back(&mut self, link: &mut impl Link, now: Micros, which: impl Fn(&Assigned) -> bool) {
+        let leases: Vec<LeaseId> =
+            self.assigned.iter().filter(|(_, assigned)| which(assigned)).map(|(id, _)| *id).collect();
+        leases.into_iter().for_each(|lease| self.take_back_one(link, now, lease));
+    }
+
+    pub(super) fn take_back_one(&mut self, link: &mut impl Link, now: Micros, lease: LeaseId) {
+        let Some(Assigned { device, mut recheck, .. }) = self.assigned.remove(&lease) else { return };
+        if recheck.is_cancelled {
+            return;
+        }
+        if self.is_checker(device) {
+            link.report_checker_failure(device, recheck.request.job.id);
+            recheck.returned_by.insert(device, now + RETRY_AFTER);
+            self.waiting.push_front(recheck);
+            return;
+        }
+        recheck.tries += 1;
+        if recheck.tries < TRIES_MAX {
+            self.waiting.push_front(recheck);
+        } else {
+            link.end_recheck(recheck.id, Err(RecheckError::GivenUp));
+        }
+    }
+
+    /// Puts waiting requests to the operator's checkers.
+    pub(super) fn assign_to_checkers(&mut self, link: &mut impl Link, now: Micros) {
+        for recheck in std::mem::take(&mut self.waiting) {
+            if recheck.request.has_fallback && self.is_hopeless(&recheck) {
+                link.end_recheck(recheck.id, Err(RecheckError::NoChecker));
+                continue;
+            }
+            match self.take_checker(&recheck, now) {
+                Some(device) => self.assign(link, now, device, Answerer::Checker, recheck),
+                None => self.waiting.push_back(recheck),
+            }
+        }
+    }
+
+    /// Puts waiting requests to devices that `take_peer` finds.
+    pub(super) fn assign_to_peers(
+        &mut self,
+        link: &mut impl Link,
+        now: Micros,
+        mut take_peer: impl FnMut(&Needs, &BTreeSet<AccountId>) -> Option<(DeviceId, AccountId)>,
+    ) {
+        for recheck in std::mem::take(&mut self.waiting) {
+            match take_peer(&recheck.needs, &recheck.request.excluded_accounts) {
+                Some((device, account)) => self.assign(link, now, device, Answerer::Peer(account), recheck),
+                None => self.waiting.push_back(recheck),
+            }
+        }
+    }
+
+    fn assign(&mut self, link: &mut impl Link, now: Micros, device: DeviceId, by: Answerer, recheck: Recheck) {
+        let (lease, until) = (link.lease_id(), now + ANSWER_WITHIN);
+        let grant = Grant { lease, tiles: recheck.request.tiles.clone(), deadline: until };
+        link.grant(device, &recheck.request.job, grant, now);
+        self.assigned.insert(lease, Assigned { device, by, until, recheck });
+    }
+
+    /// A checker that takes this request now.
+    fn take_checker(&mut self, recheck: &Recheck, now: Micros) -> Option<DeviceId> {
+        let takes = |(id, checker): &(&DeviceId, &mut Checker)| {
+            let may_again = recheck.returned_by.get(*id).is_none_or(|again| *again <= now);
+            checker.ready_credits > 0 && may_again && checker.fits(recheck)
+        };
+        let (id, checker) = self.checkers.iter_mut().find(takes)?;
+        checker.ready_credits -= 1;
+        Some(*id)
+    }
+
+    /// Whether no connected checker can take this request, though some are connected.
+    fn is_hopeless(&self, recheck: &Recheck) -> bool {
+        let can = |(id, checker): (&DeviceId, &Checker)| checker.fits(recheck) && !recheck.returned_by.contains_key(id);
+        !self.checkers.is_empty() && !self.checkers.iter().any(can)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduling::tests::open_job;
+
+    #[test]
+    fn tiles_side_by_side_are_one_request_as_far_as_it_holds_them() {
+        let needs = |tile_flops, tile_bytes| Needs { tile_flops, tile_bytes, ..open_job().needs() };
+        let all: Vec<u32> = (0..70).collect();
+
+        assert_eq!(group_tiles(&needs(1, 1), &[0, 1, 2, 5, 7, 8]), [0..3, 5..6, 7..9]);
+        assert_eq!(group_tiles(&needs(1, 1), &all), [0..64, 64..70]);
+        assert_eq!(group_tiles(&needs(FLOPS_MAX / 40, 1), &all), [0..40, 40..70]);
+        assert_eq!(group_tiles(&needs(1, BYTES_MAX / 40), &all), [0..40, 40..70]);
+        assert_eq!(
+            group_tiles(&needs(FLOPS_MAX * 2, BYTES_MAX * 2), &[3, 4]),
+            [3..4, 4..5],
+            "one tile goes whatever it has"
+        );
+        assert_eq!(group_tiles(&needs(0, 0), &[]), []);
+    }
+}

@@ -1,0 +1,460 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use wire::device::DeviceClass;
+use wire::{
+    AccountId, BlobHash, Check, DType, DeviceId, Field, InferTask, JobId, LeaseId, MapTask, Micros, PricePerCu,
+    Privacy, SliceId, Task,
+};
+
+use super::bitmap::Bitmap;
+use super::core::{Core, take_peer};
+use super::device::Device;
+use super::lease::{CommitError, Lease, Slice};
+use super::link::{Grant, Link};
+use super::recheck::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest};
+use crate::job::Job;
+
+/// Writes down what the core says.
+#[derive(Default)]
+struct Record {
+    next: u8,
+    granted: Vec<(DeviceId, Grant)>,
+    revoked: Vec<LeaseId>,
+    rechecked: Vec<(RecheckId, Result<Answered, RecheckError>)>,
+    failures: Vec<DeviceId>,
+}
+
+impl Link for Record {
+    fn lease_id(&mut self) -> LeaseId {
+        self.next += 1;
+        LeaseId([self.next; 16])
+    }
+
+    fn grant(&mut self, device: DeviceId, _job: &Job, grant: Grant, _now: Micros) {
+        self.granted.push((device, grant));
+    }
+
+    fn revoke(&mut self, _device: DeviceId, lease: LeaseId) {
+        self.revoked.push(lease);
+    }
+
+    fn end_recheck(&mut self, id: RecheckId, outcome: Result<Answered, RecheckError>) {
+        self.rechecked.push((id, outcome));
+    }
+
+    fn report_checker_failure(&mut self, checker: DeviceId, _job: JobId) {
+        self.failures.push(checker);
+    }
+}
+
+fn account(n: u64) -> AccountId {
+    AccountId::from_parts(n, [0; 10])
+}
+
+const ADA: DeviceId = DeviceId([1; 32]);
+const BOB: DeviceId = DeviceId([2; 32]);
+
+fn slice_id(n: u64) -> SliceId {
+    SliceId::from_parts(n, [0; 10])
+}
+
+fn job_id(n: u64) -> JobId {
+    JobId::from_parts(n, [0; 10])
+}
+
+struct World {
+    core: Core,
+    link: Record,
+    now: Micros,
+}
+
+impl World {
+    /// A job of `tiles` tiles that take `tile_flops` each, in one slice.
+    fn new(tiles: u64, tile_flops: u64) -> Self {
+        let mut world = Self { core: Core::default(), link: Record::default(), now: 1_000_000 };
+        world.claim(1, tiles, Job { row_flops: tile_flops, ..open_job() });
+        world
+    }
+
+    fn claim(&mut self, n: u64, tiles: u64, job: Job) {
+        let slice = Slice {
+            job: job_id(n),
+            first_tile: 0,
+            tiles,
+            fence: 1,
+            version: 0,
+            settled: Bitmap::new(tiles),
+            taken: Bitmap::new(tiles),
+        };
+        self.core.on_slice_claimed(&mut self.link, self.now, slice_id(n), slice, Arc::new(job), Vec::new());
+        self.core.sanity_check();
+    }
+
+    fn join(&mut self, id: DeviceId, n: u64) {
+        self.core.on_device_joined(id, Device::new(account(n), DeviceClass::Native, false, 1 << 20));
+    }
+
+    fn ready(&mut self, id: DeviceId) -> Option<Lease> {
+        let before = self.link.granted.len();
+        self.core.on_device_ready(&mut self.link, self.now, id);
+        self.core.sanity_check();
+        let (_, grant) = self.link.granted.get(before)?;
+        self.core.lease(grant.lease).copied()
+    }
+
+    fn settle(&mut self, lease: Lease) {
+        self.core.on_commit(self.now, lease.device, lease.id).unwrap();
+        let settlement = self.core.settlement(lease.id).unwrap();
+        self.core.on_settled(lease.id, &settlement);
+        self.core.sanity_check();
+    }
+}
+
+/// A job of one row a tile, which anybody may do.
+pub(crate) fn open_job() -> Job {
+    let field = |name: &str| Field {
+        name: name.to_owned(),
+        dtype: DType::Uint8,
+        shape: vec![512],
+        shared: false,
+        whole: false,
+    };
+    let task = InferTask { model: BlobHash([0; 32]), inputs: vec![field("x")], outputs: vec![field("y")] };
+    Job {
+        id: job_id(1),
+        customer: account(9),
+        privacy: Privacy::Open,
+        task: Task::Infer(task),
+        sources: Vec::new(),
+        check: Check::Exact,
+        rows: 1,
+        tile_rows: 1,
+        row_flops: 1_000_000,
+        price: PricePerCu(20),
+        device_bytes: 1 << 10,
+        peak_bytes: 1 << 10,
+    }
+}
+
+fn kernel() -> Task {
+    Task::Map(MapTask { kernel: BlobHash([0; 32]), record_bytes: 512, out_bytes: 512, fuel: 1, params: None })
+}
+
+#[test]
+fn every_tile_is_lent_once_until_the_job_is_settled() {
+    let mut world = World::new(225, 1_000_000);
+    world.join(ADA, 1);
+    world.join(BOB, 2);
+
+    let mut tiles = 0;
+    let mut leases = 0;
+    while let Some(lease) = world.ready(if leases % 2 == 0 { ADA } else { BOB }) {
+        tiles += lease.tiles;
+        leases += 1;
+        world.settle(lease);
+    }
+
+    assert_eq!(tiles, 225);
+    assert!(leases >= 50, "newcomers take small leases: {leases}");
+    assert!(world.core.slices.is_empty() && world.core.jobs.is_empty());
+}
+
+#[test]
+fn a_lost_device_gives_its_lease_back_to_another() {
+    let mut world = World::new(4, 1_000_000);
+    world.join(ADA, 1);
+    world.join(BOB, 2);
+    let first = world.ready(ADA).unwrap();
+
+    world.core.on_device_left(&mut world.link, world.now, ADA);
+    world.core.sanity_check();
+    let second = world.ready(BOB).unwrap();
+
+    assert_eq!((first.first_tile, second.first_tile), (0, 0));
+    assert_eq!(world.core.on_commit(world.now, ADA, first.id), Err(CommitError::Unknown));
+}
+
+#[test]
+fn a_lease_past_its_deadline_is_revoked_and_lent_anew() {
+    let mut world = World::new(1, 1_000_000);
+    world.join(ADA, 1);
+    let lease = world.ready(ADA).unwrap();
+
+    world.now = lease.deadline;
+    world.core.on_tick(&mut world.link, world.now);
+    world.core.sanity_check();
+
+    assert_eq!(world.link.revoked, [lease.id]);
+    assert_eq!(world.core.on_commit(world.now, ADA, lease.id), Err(CommitError::Unknown));
+    assert_eq!(world.ready(ADA).unwrap().first_tile, 0);
+}
+
+#[test]
+fn a_committed_lease_has_no_deadline_and_outlives_its_device() {
+    let mut world = World::new(1, 1_000_000);
+    world.join(ADA, 1);
+    let lease = world.ready(ADA).unwrap();
+    world.core.on_commit(world.now, ADA, lease.id).unwrap();
+
+    world.now = lease.deadline + 1;
+    world.core.on_tick(&mut world.link, world.now);
+    world.core.on_device_left(&mut world.link, world.now, ADA);
+
+    assert!(world.core.settlement(lease.id).is_some());
+    assert!(world.link.revoked.is_empty());
+}
+
+#[test]
+fn a_second_commit_of_one_lease_is_refused() {
+    let mut world = World::new(1, 1_000_000);
+    world.join(ADA, 1);
+    let lease = world.ready(ADA).unwrap();
+
+    assert!(world.core.on_commit(world.now, ADA, lease.id).is_ok());
+    assert_eq!(world.core.on_commit(world.now, ADA, lease.id), Err(CommitError::Twice));
+    assert_eq!(world.core.on_commit(world.now, BOB, lease.id), Err(CommitError::Unknown));
+}
+
+#[test]
+fn a_refused_lease_is_done_again_by_another() {
+    let mut world = World::new(1, 1_000_000);
+    world.join(ADA, 1);
+    let lease = world.ready(ADA).unwrap();
+    world.core.on_commit(world.now, ADA, lease.id).unwrap();
+
+    world.core.on_refused(&mut world.link, world.now, lease.id);
+    world.core.on_device_suspended(&mut world.link, world.now, ADA, world.now + 60_000_000);
+    world.core.sanity_check();
+
+    assert_eq!(world.ready(ADA), None, "a suspended device gets nothing");
+    world.join(BOB, 2);
+    assert_eq!(world.ready(BOB).unwrap().first_tile, 0);
+}
+
+#[test]
+fn a_private_job_goes_only_to_devices_that_may_see_it() {
+    let mut world = World::new(1, 1_000_000);
+    world.core.on_job_ended(&mut world.link, world.now, job_id(1));
+    world.join(ADA, 1);
+    world.claim(2, 1, Job { privacy: Privacy::Own, ..open_job() });
+    world.claim(3, 1, Job { privacy: Privacy::Known, ..open_job() });
+    world.claim(4, 1, Job { device_bytes: 1 << 30, ..open_job() });
+
+    assert_eq!(world.ready(ADA), None);
+    world.join(BOB, 9);
+    assert_eq!(world.ready(BOB).unwrap().job, job_id(2));
+}
+
+#[test]
+fn jobs_take_turns() {
+    let mut world = World::new(100, 100_000_000);
+    world.claim(2, 100, Job { row_flops: 100_000_000, ..open_job() });
+    world.join(ADA, 1);
+
+    let jobs: Vec<JobId> = (0..4)
+        .map(|_| {
+            let lease = world.ready(ADA).unwrap();
+            world.settle(lease);
+            lease.job
+        })
+        .collect();
+
+    assert_eq!(jobs, [job_id(1), job_id(2), job_id(1), job_id(2)]);
+}
+
+#[test]
+fn a_settlement_is_stale_once_the_slice_is_lost() {
+    let mut world = World::new(8, 1_000_000);
+    world.join(ADA, 1);
+    let lease = world.ready(ADA).unwrap();
+    world.core.on_commit(world.now, ADA, lease.id).unwrap();
+
+    world.core.on_slices_lost(&mut world.link, &BTreeSet::from([slice_id(1)]));
+    world.core.sanity_check();
+
+    assert_eq!(world.core.settlement(lease.id), None);
+}
+
+#[test]
+fn a_device_of_one_job_does_nothing_else_and_no_strangers_job() {
+    let mut world = World::new(100, 1_000_000);
+    let own = Job { customer: account(1), privacy: Privacy::Own, ..open_job() };
+    world.claim(2, 100, own.clone());
+    let only = |job| {
+        let mut device = Device::new(account(1), DeviceClass::Tab, false, 1 << 20);
+        device.only_job = Some(job);
+        device
+    };
+
+    world.core.on_device_joined(ADA, only(job_id(2)));
+    world.core.on_device_joined(BOB, only(job_id(1)));
+
+    let leases: Vec<_> = (0..3).filter_map(|_| world.ready(ADA)).collect();
+    assert!(!leases.is_empty() && leases.iter().all(|lease| lease.job == job_id(2)), "{leases:?}");
+    assert_eq!(world.ready(BOB), None, "the job is another account's");
+    // Neither counts for an order to come, nor is asked for its word on what others computed.
+    assert_eq!(world.core.census(&own.needs()).fitting, 0);
+    assert_eq!(take_peer(&mut world.core.devices, &own.needs(), &BTreeSet::new(), world.now), None);
+}
+
+#[test]
+fn slices_that_no_device_here_can_do_are_let_go_for_other_replicas() {
+    let mut world = World::new(100, 1_000_000);
+    world.claim(2, 100, Job { task: kernel(), ..open_job() });
+    let idle = |world: &World| world.core.idle_slices(world.now);
+    assert_eq!(idle(&world), [slice_id(1), slice_id(2)].into(), "nobody is here");
+
+    world.join(ADA, 1);
+    assert_eq!(idle(&world), [slice_id(1), slice_id(2)].into(), "a device that rests does nothing");
+    let lease = world.ready(ADA).unwrap();
+    assert_eq!(idle(&world), [slice_id(2)].into(), "a kernel is nothing for this one");
+    world.settle(lease);
+    world.core.note_ready(ADA);
+    assert_eq!(idle(&world), [slice_id(2)].into());
+
+    world.core.on_device_suspended(&mut world.link, world.now, ADA, world.now + 1);
+    assert_eq!(idle(&world), [slice_id(1), slice_id(2)].into());
+    assert!(!world.core.is_wanted(job_id(1), &open_job().needs(), world.now));
+    assert!(world.core.is_wanted(job_id(1), &open_job().needs(), world.now + 1));
+}
+
+const CHECKER: DeviceId = DeviceId([3; 32]);
+
+impl World {
+    /// No tiles to lend: what is granted are requests to recompute.
+    fn of_rechecks(has_checkers: bool) -> Self {
+        Self { core: Core::new(has_checkers), link: Record::default(), now: 1_000_000 }
+    }
+
+    fn ask(&mut self, id: u64, excluded: &[u64], has_fallback: bool) {
+        let request = RecheckRequest {
+            job: Arc::new(open_job()),
+            tiles: 0..1,
+            excluded_accounts: excluded.iter().map(|n| account(*n)).collect(),
+            has_fallback,
+        };
+        self.core.on_recheck_requested(&mut self.link, self.now, RecheckId(id), request);
+    }
+
+    fn checker(&mut self, id: DeviceId, buffer_bytes_max: u64) {
+        self.core.on_checker_joined(&mut self.link, self.now, id, buffer_bytes_max);
+    }
+
+    /// Whom requests were put to so far.
+    fn asked(&self) -> Vec<DeviceId> {
+        self.link.granted.iter().map(|(device, _)| *device).collect()
+    }
+
+    fn last_lease(&self) -> LeaseId {
+        self.link.granted.last().unwrap().1.lease
+    }
+}
+
+#[test]
+fn a_request_waits_for_a_checker_and_ends_with_its_answer() {
+    let mut world = World::of_rechecks(true);
+    world.join(ADA, 1);
+    world.ready(ADA);
+    world.ask(7, &[], false);
+    assert!(world.asked().is_empty(), "a stranger's device is not the operator's checker");
+
+    world.checker(CHECKER, 1 << 20);
+    assert!(world.asked().is_empty(), "it has not said that it is ready");
+    world.ready(CHECKER);
+    assert_eq!(world.asked(), [CHECKER]);
+    let lease = world.last_lease();
+    assert!(world.core.is_recheck(CHECKER, lease) && !world.core.is_recheck(ADA, lease));
+    assert_eq!(world.core.recheck_output_bytes(lease), Some(512));
+
+    let answer = Answer::Output(BlobHash([5; 32]));
+    world.core.on_recheck_answered(&mut world.link, lease, answer);
+    world.core.on_recheck_answered(&mut world.link, lease, answer);
+    assert_eq!(world.link.rechecked, [(RecheckId(7), Ok(Answered { by: Answerer::Checker, answer }))]);
+}
+
+#[test]
+fn a_request_goes_to_another_checker_when_one_gives_it_back_is_lost_or_sits_on_it() {
+    let mut world = World::of_rechecks(true);
+    for checker in [ADA, BOB, CHECKER] {
+        world.checker(checker, 1 << 20);
+        world.ready(checker);
+    }
+    world.ask(1, &[], false);
+    let first = world.last_lease();
+
+    world.core.on_recheck_returned(&mut world.link, world.now, first);
+    assert_eq!(world.asked(), [ADA, BOB], "not to the one that gave it back");
+    world.core.on_device_left(&mut world.link, world.now, BOB);
+    assert_eq!(world.asked(), [ADA, BOB, CHECKER]);
+    world.ready(ADA);
+    world.now += 121_000_000;
+    world.core.on_tick(&mut world.link, world.now);
+
+    assert_eq!(world.asked(), [ADA, BOB, CHECKER, ADA], "half a minute later it may be asked again");
+    assert_eq!(world.link.failures, [ADA, CHECKER]);
+    assert!(world.link.rechecked.is_empty());
+}
+
+#[test]
+fn whoever_can_do_it_alone_hears_at_once_that_no_checker_can() {
+    let mut world = World::of_rechecks(true);
+    world.ask(1, &[], true);
+    assert!(world.link.rechecked.is_empty(), "one may still connect");
+
+    world.checker(CHECKER, 1 << 9);
+    world.ready(CHECKER);
+
+    assert_eq!(world.core.has_fitting_checker(1 << 10), Some(false));
+    assert_eq!(world.link.rechecked, [(RecheckId(1), Err(RecheckError::NoChecker))]);
+}
+
+#[test]
+fn peers_recompute_where_there_are_no_checkers_and_never_a_party_to_it() {
+    let mut world = World::of_rechecks(false);
+    world.join(ADA, 1);
+    world.join(BOB, 2);
+    world.ready(ADA);
+    world.ask(1, &[1], false);
+    assert!(world.asked().is_empty());
+
+    world.ready(BOB);
+    let lease = world.last_lease();
+    world.core.on_recheck_answered(&mut world.link, lease, Answer::Output(BlobHash([5; 32])));
+
+    assert_eq!(world.asked(), [BOB]);
+    assert!(matches!(world.link.rechecked[..], [(_, Ok(Answered { by: Answerer::Peer(by), .. }))] if by == account(2)));
+}
+
+#[test]
+fn a_request_is_given_up_after_eight_lost_devices_and_not_before() {
+    let mut world = World::of_rechecks(false);
+    world.ask(1, &[], false);
+
+    for lost in 1..=8 {
+        assert!(world.link.rechecked.is_empty(), "after {lost} devices");
+        world.join(ADA, 1);
+        world.ready(ADA);
+        world.core.on_device_left(&mut world.link, world.now, ADA);
+    }
+
+    assert_eq!(world.link.rechecked, [(RecheckId(1), Err(RecheckError::GivenUp))]);
+}
+
+#[test]
+fn a_cancelled_request_is_put_to_nobody_and_its_answer_is_nobodys() {
+    let mut world = World::of_rechecks(true);
+    world.ask(1, &[], false);
+    world.core.on_recheck_cancelled(RecheckId(1));
+    world.checker(CHECKER, 1 << 20);
+    world.ready(CHECKER);
+    assert!(world.asked().is_empty());
+
+    world.ask(2, &[], false);
+    let lease = world.last_lease();
+    world.core.on_recheck_cancelled(RecheckId(2));
+    assert!(world.core.is_recheck(CHECKER, lease), "the device still hears that its answer came");
+    world.core.on_recheck_answered(&mut world.link, lease, Answer::Output(BlobHash([5; 32])));
+
+    assert!(world.link.rechecked.is_empty());
+}

@@ -1,0 +1,16 @@
+//! What of a receipt is checked, and whose word counts.
+
+pub mod draw;
+pub mod quorum;
+pub mod standing;
+
+/// Why an output is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Mismatch {
+    #[error("the output has another size than the lease's rows")]
+    Size,
+    #[error("the output is not what the receipt was signed for")]
+    Root,
+    #[error("a recomputed tile differs from the output")]
+    Values,
+}

@@ -1,0 +1,148 @@
+//! A device's coming and going: put on record and into the core, and taken out again.
+
+use rules::billing::transfer;
+use rules::scheduling::device::Device;
+use rules::verification::standing::Standing;
+use tokio::sync::mpsc;
+use wire::device::Earnings;
+use wire::{AccountId, AccountKind, DeviceId, ErrorCode, Hello, Micros, ToDevice};
+
+use super::scheduler::FRAMES_WAITING_MAX;
+use crate::app::App;
+use crate::auth::hash_secret;
+use crate::db::DbConnection;
+use crate::devices::presence::{self, Stay};
+use crate::devices::routes::normal_code;
+use crate::{devices, ledger, random, receipts};
+
+/// Why a socket is closed; the device is told.
+#[derive(Debug)]
+pub struct Closing {
+    pub code: ErrorCode,
+    pub message: String,
+}
+
+pub fn closing(code: ErrorCode, message: impl Into<String>) -> Closing {
+    Closing { code, message: message.into() }
+}
+
+/// Puts the device on record and into the core. Frames for it come out of the channel.
+pub async fn admit(app: &App, hello: &Hello, number: u64) -> anyhow::Result<Result<mpsc::Receiver<ToDevice>, Closing>> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin_write().await?;
+    let known = devices::store::find_device(&mut tx, hello.device).await?;
+    let account = match (&hello.key, &known) {
+        (Some(key), _) => {
+            let account = crate::accounts::store::find_account_by_key(&mut tx, &hash_secret(key)).await?;
+            match account {
+                Some(account) => account,
+                None => return Ok(Err(closing(ErrorCode::Unauthorized, "no account has this key"))),
+            }
+        }
+        (None, _) if hello.code.is_some() => {
+            let code = hash_secret(&normal_code(hello.code.as_deref().unwrap_or_default()));
+            let Some(account) = devices::store::take_device_code(&mut tx, &code, now).await? else {
+                let message =
+                    "this device code is unknown, used or older than fifteen minutes; make another on the lend page";
+                return Ok(Err(closing(ErrorCode::UnknownCode, message)));
+            };
+            account
+        }
+        (None, Some(known)) => known.account,
+        (None, None) => {
+            let (millis, bytes) = random::id_parts(now);
+            let guest = AccountId::from_parts(millis, bytes);
+            crate::accounts::store::insert_account(&mut tx, guest, "guest", "Guest", now).await?;
+            guest
+        }
+    };
+    devices::store::upsert_device(&mut tx, hello, account, now).await?;
+    if let Some(known) = known.filter(|known| known.account != account) {
+        claim_guest(&mut tx, hello.device, known.account, account, now).await?;
+    }
+    devices::store::mark_present(&mut tx, &app.replica, hello.device, now).await?;
+    let record = devices::store::find_device(&mut tx, hello.device).await?;
+    let balance = crate::accounts::store::find_account(&mut tx, account, app.config.development).await?;
+    tx.commit().await?;
+
+    let (sender, frames) = mpsc::channel(FRAMES_WAITING_MAX);
+    let earnings =
+        balance.map(|account| Earnings { available: account.available, pending: account.pending }).unwrap_or_default();
+    sender.try_send(ToDevice::Welcome(earnings))?;
+    let record = record.ok_or_else(|| anyhow::anyhow!("a device just written should be on record"))?;
+    let mut device = Device::new(account, hello.class, record.verified, hello.buffer_bytes_max);
+    device.standing = Standing { passed: record.passed, age: now - record.created_at };
+    device.suspended_until = record.suspended_until;
+    device.remember_speed(record.flops_per_sec);
+    device.runs_kernels = hello.runs_kernels;
+    device.only_job = hello.only_job;
+    let mut state = app.scheduler.lock();
+    // An older socket of the same device ends: its leases go to others.
+    state.drive(|core, link| core.on_device_left(link, now, hello.device));
+    state.open_socket(hello.device, number, sender);
+    state.core.on_device_joined(hello.device, device);
+    state.accounted.entry(hello.device).or_insert(now);
+    Ok(Ok(frames))
+}
+
+/// A device of the operator's: known by its key, paid nothing, and on no list of devices.
+pub fn admit_checker(
+    app: &App,
+    hello: &Hello,
+    number: u64,
+) -> anyhow::Result<Result<mpsc::Receiver<ToDevice>, Closing>> {
+    if !app.config.checkers.contains(&hello.device) {
+        let message = format!("this server does not know the checker {}; start it with --checker {0}", hello.device);
+        return Ok(Err(closing(ErrorCode::Unauthorized, message)));
+    }
+    if !hello.runs_kernels {
+        let message = "a checker runs kernels, so it needs a GPU or a software adapter: start it with --backend gpu";
+        return Ok(Err(closing(ErrorCode::MalformedFrame, message)));
+    }
+    let (sender, frames) = mpsc::channel(FRAMES_WAITING_MAX);
+    sender.try_send(ToDevice::Welcome(Earnings::default()))?;
+    let mut state = app.scheduler.lock();
+    state.open_socket(hello.device, number, sender);
+    let (now, bytes) = (app.clock.now(), hello.buffer_bytes_max);
+    state.drive(|core, link| core.on_checker_joined(link, now, hello.device, bytes));
+    tracing::info!(device = %hello.device, name = hello.name, "a checker connected");
+    Ok(Ok(frames))
+}
+
+/// What a device earned as a guest goes with it to the account that it is linked to. The device's
+/// row is locked by now, so no settlement comes in between.
+async fn claim_guest(
+    conn: &mut DbConnection,
+    device: DeviceId,
+    from: AccountId,
+    to: AccountId,
+    now: Micros,
+) -> anyhow::Result<()> {
+    let guest = crate::accounts::store::find_account(conn, from, false).await?;
+    let Some(guest) = guest.filter(|account| account.kind == AccountKind::Guest) else { return Ok(()) };
+    receipts::store::reassign_receipts(conn, device, to).await?;
+    let transfer = transfer::claim(from, to, device, guest.available, guest.pending, now)?;
+    ledger::store::post(conn, &transfer).await?;
+    Ok(())
+}
+
+pub async fn leave(app: &App, device: DeviceId, number: u64) {
+    let now = app.clock.now();
+    let stay = {
+        let mut state = app.scheduler.lock();
+        if !state.close_socket(device, number) {
+            return;
+        }
+        let is_checker = state.core.is_checker(device);
+        let speed = state.core.flops_per_sec(device);
+        state.drive(|core, link| core.on_device_left(link, now, device));
+        if is_checker {
+            return;
+        }
+        let since = state.accounted.remove(&device).unwrap_or(now);
+        Stay { device, speed, since }
+    };
+    if let Err(error) = presence::write_left(app, stay, now).await {
+        tracing::error!(%error, %device, "a device's leaving could not be written");
+    }
+}

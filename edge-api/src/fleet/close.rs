@@ -1,0 +1,61 @@
+//! A job's end: the final draw over what is not mature, then everything matures and the rest of the hold is
+//! released.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use rules::verification::draw::draw_one;
+use wire::{JobEventKind, JobId, JobState};
+
+use super::check::check_lease;
+use super::lease_output::committed_lease;
+use super::mature::pay_matured;
+use super::reject::reject;
+use super::store;
+use crate::app::App;
+use crate::{jobs, ledger, random, receipts};
+
+/// The end of a job whose tiles are all settled, or that ended otherwise: the final draw over what
+/// is not mature, then everything matures and the rest of the hold is released.
+pub async fn close_job(app: &App, job: JobId) -> anyhow::Result<()> {
+    if !app.scheduler.lock().closing.insert(job) {
+        // Its final draw is under way, and may have to wait for a checker.
+        return Ok(());
+    }
+    let closed = draw_and_close(app, job).await;
+    app.scheduler.lock().closing.remove(&job);
+    closed
+}
+
+async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
+    let (found, accepted) = {
+        let mut conn = app.db.read().await?;
+        (store::load_job(&mut conn, job).await?, receipts::store::list_accepted_receipts(&mut conn, job).await?)
+    };
+    let found = Arc::new(found.context("a job to close should be on record")?);
+    for stored in &accepted {
+        let tile = draw_one(stored.receipt.tiles, random::bytes());
+        let lease = committed_lease(stored, app.clock.now());
+        if let Err(mismatch) = check_lease(app, &found, &lease, &stored.receipt, &[tile]).await? {
+            return reject(app, stored.device, job, stored.receipt.lease, mismatch).await;
+        }
+    }
+    let now = app.clock.now();
+    let mut tx = app.db.begin_write().await?;
+    let done = store::end_job(&mut tx, job, JobState::Done, now).await?;
+    let state = crate::jobs::store::find_job_state(&mut tx, job).await?;
+    if !done && state == Some(JobState::Running) {
+        // Tiles came back while the draw was going on.
+        return Ok(());
+    }
+    if done {
+        jobs::store::insert_event(&mut tx, job, JobEventKind::Done, None, now).await?;
+    }
+    let matured = receipts::store::mature_receipts_of_job(&mut tx, job).await?;
+    pay_matured(&mut tx, app, matured).await?;
+    ledger::store::release(&mut tx, job).await?;
+    tx.commit().await?;
+    app.scheduler.end_job(now, job);
+    app.scheduler.job_changed(job);
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! A device's WebSocket: it shows its key, says what it is, and then takes leases and commits.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, State};
+use axum::response::Response;
+use ed25519_dalek::VerifyingKey;
+use futures::SinkExt;
+use rules::scheduling::recheck::Answer;
+use tokio::sync::mpsc;
+use wire::device::{PROTOCOL, hello_bytes};
+use wire::{BlobHash, DeviceId, ErrorCode, FromDevice, Hello, JobFault, LeaseId, Nonce, ToDevice};
+
+use super::admit::{Closing, admit, admit_checker, closing, leave};
+use super::{fault, settle};
+use crate::app::App;
+use crate::error::ApiResult;
+use crate::random;
+
+/// A frame is a few hundred bytes.
+const FRAME_BYTES_MAX: usize = 16 << 10;
+/// Time for a device to answer the challenge.
+const HELLO_WITHIN: Duration = Duration::from_secs(15);
+/// A silent socket is asked this often whether it lives, and closed if it does not answer twice.
+const PING_EVERY: Duration = Duration::from_secs(15);
+const NAME_MAX: usize = 128;
+
+/// Sockets are numbered, so that an old one's end does not take a new one with it.
+static SOCKETS: AtomicU64 = AtomicU64::new(0);
+
+/// Connect a device
+pub async fn connect_device(
+    upgrade: WebSocketUpgrade,
+    State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+) -> ApiResult<Response> {
+    app.limits.check_socket(from.ip())?;
+    let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX).read_buffer_size(4 << 10);
+    Ok(upgrade.on_upgrade(move |socket| serve(app, socket)))
+}
+
+async fn serve(app: App, mut socket: WebSocket) {
+    let nonce = Nonce(random::bytes());
+    if send(&mut socket, &ToDevice::Challenge { protocol: PROTOCOL, nonce }).await.is_err() {
+        return;
+    }
+    let hello = match tokio::time::timeout(HELLO_WITHIN, read_hello(&mut socket, nonce)).await {
+        Ok(Ok(hello)) => hello,
+        Ok(Err(None)) => return,
+        Ok(Err(Some(reason))) => return close(&mut socket, reason).await,
+        Err(_elapsed) => {
+            return close(&mut socket, closing(ErrorCode::MalformedFrame, "say hello within 15 seconds")).await;
+        }
+    };
+    let device = hello.device;
+    let number = SOCKETS.fetch_add(1, Ordering::Relaxed);
+    let admitted = if hello.checker { admit_checker(&app, &hello, number) } else { admit(&app, &hello, number).await };
+    let mut frames = match admitted {
+        Ok(Ok(frames)) => frames,
+        Ok(Err(reason)) => return close(&mut socket, reason).await,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), %device, "a device could not be admitted");
+            return close(&mut socket, closing(ErrorCode::Internal, "something went wrong on the server; try again"))
+                .await;
+        }
+    };
+    if let Some(reason) = run_connection(&app, &mut socket, device, &mut frames).await {
+        close(&mut socket, reason).await;
+    }
+    leave(&app, device, number).await;
+}
+
+/// `Err(None)`: the device went away.
+async fn read_hello(socket: &mut WebSocket, nonce: Nonce) -> Result<Hello, Option<Closing>> {
+    let text = loop {
+        match socket.recv().await {
+            Some(Ok(Message::Text(text))) => break text,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Binary(_))) => return Err(Some(closing(ErrorCode::MalformedFrame, "frames are text"))),
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(None),
+        }
+    };
+    let Ok(FromDevice::Hello(hello)) = serde_json::from_str(&text) else {
+        return Err(Some(closing(ErrorCode::MalformedFrame, "the first frame must be a hello")));
+    };
+    if hello.protocol != PROTOCOL {
+        let message = format!(
+            "this server speaks version {PROTOCOL} of the protocol and the device {}: update it",
+            hello.protocol
+        );
+        return Err(Some(closing(ErrorCode::ProtocolVersion, message)));
+    }
+    if hello.name.chars().count() > NAME_MAX || hello.backend.len() > 32 {
+        return Err(Some(closing(ErrorCode::MalformedFrame, "the device's name or backend is too long")));
+    }
+    let forged = || Some(closing(ErrorCode::InvalidSignature, "the hello is not signed by the device's key"));
+    let key = VerifyingKey::from_bytes(&hello.device.0).map_err(|_no_key| forged())?;
+    let signature = ed25519_dalek::Signature::from_bytes(&hello.signature.0);
+    key.verify_strict(&hello_bytes(nonce, hello.device), &signature).map_err(|_forged| forged())?;
+    Ok(*hello)
+}
+
+/// Frames both ways until one side ends. The reason, where it is ours to say.
+async fn run_connection(
+    app: &App,
+    socket: &mut WebSocket,
+    device: DeviceId,
+    frames: &mut mpsc::Receiver<ToDevice>,
+) -> Option<Closing> {
+    let mut ping = tokio::time::interval(PING_EVERY);
+    let mut unanswered = 0u8;
+    loop {
+        tokio::select! {
+            () = app.stop.cancelled() => return Some(closing(ErrorCode::Internal, "the server is stopping; connect again")),
+            frame = frames.recv() => match frame {
+                Some(frame) => send(socket, &frame).await.ok()?,
+                None => return Some(closing(ErrorCode::ReplayedFrame, "this device has connected elsewhere")),
+            },
+            _ = ping.tick() => {
+                if unanswered >= 2 {
+                    return None;
+                }
+                unanswered += 1;
+                socket.send(Message::Ping(Vec::new().into())).await.ok()?;
+            }
+            message = socket.recv() => {
+                unanswered = 0;
+                match message {
+                    Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
+                        Ok(frame) => if let Some(reason) = on_frame(app, socket, device, frame).await { return Some(reason) },
+                        Err(error) => return Some(closing(ErrorCode::MalformedFrame, format!("not a frame: {error}"))),
+                    },
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(Message::Binary(_))) => return Some(closing(ErrorCode::MalformedFrame, "frames are text")),
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                }
+            }
+        }
+    }
+}
+
+async fn on_frame(app: &App, socket: &mut WebSocket, device: DeviceId, frame: FromDevice) -> Option<Closing> {
+    let now = app.clock.now();
+    match frame {
+        FromDevice::Hello(_) => return Some(closing(ErrorCode::ReplayedFrame, "a second hello")),
+        FromDevice::Ready => {
+            app.scheduler.lock().drive(|core, link| core.on_device_ready(link, now, device));
+            app.scheduler.wake.notify_one();
+        }
+        FromDevice::Rest => app.scheduler.lock().core.on_device_rest(device),
+        FromDevice::Return { lease } => {
+            app.scheduler.lock().drive(|core, link| {
+                if core.is_recheck(device, lease) {
+                    core.on_recheck_returned(link, now, lease);
+                } else {
+                    core.on_lease_returned(link, now, device, lease);
+                }
+            });
+        }
+        FromDevice::Fault { lease, tile, line, turns } => {
+            let fault = JobFault::OutOfFuel { line, turns, tile };
+            if is_recheck(app, device, lease) {
+                let answer = Answer::Fault(fault);
+                app.scheduler.lock().drive(|core, link| core.on_recheck_answered(link, lease, answer));
+                send(socket, &ToDevice::Checked { lease }).await.ok();
+            } else {
+                fault::report_fault(app, device, lease, fault);
+            }
+        }
+        FromDevice::Commit { receipt, .. } if is_recheck(app, device, receipt.lease) => {
+            on_recheck_commit(app, receipt.lease, receipt.output).await;
+            send(socket, &ToDevice::Checked { lease: receipt.lease }).await.ok();
+        }
+        FromDevice::Commit { receipt, signature } => {
+            let lease = receipt.lease;
+            match settle::commit(app, device, receipt, signature).await {
+                Ok(Ok(())) => {}
+                Ok(Err(refusal)) => {
+                    let frame = ToDevice::Refused { lease, code: refusal.code, message: refusal.message };
+                    if send(socket, &frame).await.is_err() {
+                        return Some(closing(ErrorCode::Internal, "the socket is gone"));
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), %device, "a commit failed");
+                    return Some(closing(ErrorCode::Internal, "something went wrong on the server; connect again"));
+                }
+            }
+        }
+    }
+    None
+}
+
+fn is_recheck(app: &App, device: DeviceId, lease: LeaseId) -> bool {
+    app.scheduler.lock().core.is_recheck(device, lease)
+}
+
+/// A device has recomputed tiles. An output that is not stored whole is no answer.
+async fn on_recheck_commit(app: &App, lease: LeaseId, output: BlobHash) {
+    let size = app.blobs.size(output).await;
+    let now = app.clock.now();
+    app.scheduler.lock().drive(|core, link| {
+        if matches!(size, Ok(found) if found.is_some() && found == core.recheck_output_bytes(lease)) {
+            core.on_recheck_answered(link, lease, Answer::Output(output));
+        } else {
+            core.on_recheck_returned(link, now, lease);
+        }
+    });
+}
+
+async fn send(socket: &mut WebSocket, frame: &ToDevice) -> Result<(), axum::Error> {
+    let text = serde_json::to_string(frame).map_err(axum::Error::new)?;
+    socket.send(Message::Text(text.into())).await
+}
+
+async fn close(socket: &mut WebSocket, reason: Closing) {
+    let frame = ToDevice::Close { code: reason.code, message: reason.message };
+    // The socket may be gone already; then there is nobody to tell.
+    if send(socket, &frame).await.is_ok() {
+        SinkExt::close(socket).await.unwrap_or_default();
+    }
+}

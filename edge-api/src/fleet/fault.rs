@@ -1,0 +1,79 @@
+//! A kernel that ran out of fuel: said by one device, confirmed by another, and then the job's end.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rules::Job;
+use rules::scheduling::lease::Lease;
+use rules::scheduling::recheck::Answer;
+use wire::{DeviceId, ErrorCode, JobEventKind, JobFault, LeaseId, ToDevice};
+
+use super::owner::account_of;
+use super::recheck::recompute_elsewhere;
+use super::reject::suspend;
+use super::store;
+use crate::app::App;
+use crate::{jobs, ledger};
+
+/// A device says that a record of its lease ran out of fuel. Where another confirms it, the job ends;
+/// where none does, the device is at fault.
+pub fn report_fault(app: &App, device: DeviceId, lease: LeaseId, fault: JobFault) {
+    let JobFault::OutOfFuel { tile, .. } = fault;
+    let now = app.clock.now();
+    let (lease, job) = {
+        let mut state = app.scheduler.lock();
+        let held = state.core.lease(lease).filter(|lease| lease.device == device).copied();
+        let job = held.and_then(|lease| state.core.job(lease.job));
+        let (Some(held), Some(job)) = (held, job) else { return };
+        let of_lease = held.tile_range().contains(&tile);
+        let of_kernel = job.needs().kernels;
+        // From here on no deadline counts.
+        if !of_lease || !of_kernel || state.core.on_commit(now, device, held.id).is_err() {
+            state.drive(|core, link| core.on_refused(link, now, held.id));
+            return;
+        }
+        (held, job)
+    };
+    let task = app.clone();
+    app.tasks.spawn(async move {
+        if let Err(error) = judge_fault(&task, &job, &lease, fault).await {
+            tracing::error!(error = format!("{error:#}"), lease = %lease.id, "a fault could not be judged");
+            task.scheduler.forget_slice(lease.slice);
+        }
+    });
+}
+
+async fn judge_fault(app: &App, job: &Arc<Job>, lease: &Lease, fault: JobFault) -> anyhow::Result<()> {
+    let JobFault::OutOfFuel { tile, .. } = fault;
+    let provider = account_of(app, lease.device).await?;
+    let confirmed = if provider == job.customer {
+        fault
+    } else {
+        match recompute_elsewhere(app, job, tile..tile + 1, BTreeSet::from([provider])).await?.answer {
+            Answer::Fault(confirmed) => confirmed,
+            Answer::Output(_) => {
+                let now = app.clock.now();
+                let until = suspend(app, lease.device).await?;
+                let mut state = app.scheduler.lock();
+                state.drive(|core, link| {
+                    core.on_refused(link, now, lease.id);
+                    core.on_device_suspended(link, now, lease.device, until);
+                });
+                let message = "another device finished the tile".to_owned();
+                let frame = ToDevice::Refused { lease: lease.id, code: ErrorCode::CheckFailed, message };
+                state.send(lease.device, frame);
+                return Ok(());
+            }
+        }
+    };
+    let now = app.clock.now();
+    let mut tx = app.db.begin_write().await?;
+    if store::fail_job(&mut tx, lease.job, confirmed, now).await? {
+        ledger::store::release(&mut tx, lease.job).await?;
+        jobs::store::insert_event(&mut tx, lease.job, JobEventKind::Failed, None, now).await?;
+        tx.commit().await?;
+    }
+    app.scheduler.end_job(now, lease.job);
+    app.scheduler.job_changed(lease.job);
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! A lease's files over HTTP: program and input down, output up. A device shows the token that came with
+//! its lease.
+
+use std::net::SocketAddr;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use wire::{ErrorCode, GatedKernel};
+
+use super::task_files::TaskFiles;
+use super::token::LeaseToken;
+use crate::app::App;
+use crate::error::{ApiError, ApiResult, Refusal};
+use crate::json::Params;
+
+#[derive(Debug, Deserialize)]
+pub struct PlanParams {
+    /// Rows at once.
+    rows: u64,
+}
+
+fn open(app: &App, text: &str) -> Result<LeaseToken, ApiError> {
+    LeaseToken::open(text, &app.secret, app.clock.now()).ok_or_else(|| {
+        let message = "there is no such lease, or it is over; ask for another";
+        Refusal::new(StatusCode::NOT_FOUND, ErrorCode::UnknownLease, message).into()
+    })
+}
+
+fn files<'a>(app: &'a App, token: &'a LeaseToken) -> TaskFiles<'a> {
+    let cache_control = "private, no-store";
+    TaskFiles { app, task: &token.task, rows: token.rows, input: token.input.clone(), cache_control }
+}
+
+/// Fetch the program of a lease
+///
+/// A model as ONNX, a kernel as WGSL, as the customer sent it.
+pub async fn lease_code(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Response> {
+    files(&app, &open(&app, &token)?).code().await
+}
+
+/// Fetch the kernel of a lease as the gate emits it
+pub async fn lease_kernel(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Json<GatedKernel>> {
+    files(&app, &open(&app, &token)?).kernel().await
+}
+
+/// Fetch the plan of a lease's model for so many rows
+///
+/// For tabs: what to run over which buffers, in postcard's format.
+pub async fn lease_plan(
+    State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Path(token): Path<String>,
+    Params(params): Params<PlanParams>,
+) -> ApiResult<Response> {
+    let token = open(&app, &token)?;
+    // Planning a stranger's model takes a while of a core.
+    app.limits.check_plan(from.ip())?;
+    files(&app, &token).plan(params.rows).await
+}
+
+/// Fetch the constants of a lease's plan
+///
+/// Those that the plan names by hash, one after another, as 32-bit words.
+pub async fn lease_weights(
+    State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Path(token): Path<String>,
+    Params(params): Params<PlanParams>,
+) -> ApiResult<Response> {
+    let token = open(&app, &token)?;
+    app.limits.check_plan(from.ip())?;
+    files(&app, &token).weights(params.rows).await
+}
+
+/// Fetch the parameters of a lease's kernel
+pub async fn lease_params(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Response> {
+    files(&app, &open(&app, &token)?).params().await
+}
+
+/// Fetch the input of a lease
+///
+/// The rows of each input after one another, then each shared input whole; little-endian, without heads.
+pub async fn lease_input(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Response> {
+    Ok(files(&app, &open(&app, &token)?).input())
+}
+
+/// Upload the output rows of a lease
+pub async fn lease_output(
+    State(app): State<App>,
+    Path(token): Path<String>,
+    body: Body,
+) -> ApiResult<(StatusCode, axum::Json<wire::Blob>)> {
+    let token = open(&app, &token)?;
+    let wrong = || {
+        let message = format!("the output of this lease has {} bytes", token.output_bytes());
+        Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::OutputSize, message)
+    };
+    let limit = wire::number::to(token.output_bytes());
+    let bytes = axum::body::to_bytes(body, limit).await.map_err(|_too_long_or_broken| wrong())?;
+    if bytes.len() != limit {
+        return Err(wrong().into());
+    }
+    // It is on disk before anything is settled.
+    Ok((StatusCode::CREATED, axum::Json(app.blobs.put(bytes).await?)))
+}

@@ -1,0 +1,111 @@
+//! A check failed: the device's unmatured work is taken back, and done again by others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context;
+use rules::billing::transfer::Payment;
+use rules::scheduling::bitmap::Bitmap;
+use rules::verification::Mismatch;
+use rules::verification::standing::{ACCOUNTS_IN_DISPUTE, suspension};
+use wire::{DeviceId, ErrorCode, JobEventKind, JobId, JobState, LeaseId, Micros, SliceId, ToDevice};
+
+use super::store;
+use crate::app::App;
+use crate::db::{DbConnection, uncount};
+use crate::receipts::store::StoredReceipt;
+use crate::{devices, jobs, ledger, receipts};
+
+/// Suspends a device that was caught, for twice as long each time; returns until when.
+pub async fn suspend(app: &App, device: DeviceId) -> anyhow::Result<Micros> {
+    let mut tx = app.db.begin_write().await?;
+    let until = suspend_in(&mut tx, device, app.clock.now()).await?;
+    tx.commit().await?;
+    Ok(until)
+}
+
+async fn suspend_in(conn: &mut DbConnection, device: DeviceId, now: Micros) -> anyhow::Result<Micros> {
+    let failed = devices::store::count_failed(conn, device).await?;
+    let until = now + suspension(uncount(failed));
+    devices::store::suspend_device(conn, device, until).await?;
+    Ok(until)
+}
+
+/// A check failed: the lease is done again by another, and so is everything of the device's that
+/// was not yet mature.
+pub async fn reject(app: &App, device: DeviceId, job: JobId, lease: LeaseId, mismatch: Mismatch) -> anyhow::Result<()> {
+    tracing::warn!(%device, %lease, %mismatch, "a check failed");
+    let now = app.clock.now();
+    let mut tx = app.db.begin_write().await?;
+    let voided = receipts::store::void_accepted_receipts(&mut tx, device).await?;
+    if !receipts::store::reject_receipt(&mut tx, lease).await? {
+        return Ok(());
+    }
+    let slices = take_back(&mut tx, app, &voided).await?;
+    let until = suspend_in(&mut tx, device, now).await?;
+    jobs::store::insert_event(&mut tx, job, JobEventKind::CheckFailed, Some(device), now).await?;
+    let in_dispute = devices::store::count_accounts_rejected(&mut tx, job).await? >= ACCOUNTS_IN_DISPUTE;
+    let ended = in_dispute && store::end_job(&mut tx, job, JobState::Nondeterministic, now).await?;
+    if ended {
+        ledger::store::release(&mut tx, job).await?;
+        devices::store::forgive_devices_of(&mut tx, job).await?;
+        jobs::store::insert_event(&mut tx, job, JobEventKind::Nondeterministic, None, now).await?;
+    }
+    tx.commit().await?;
+
+    let mut state = app.scheduler.lock();
+    state.drive(|core, link| {
+        core.on_refused(link, now, lease);
+        core.on_device_suspended(link, now, device, until);
+        core.on_slices_lost(link, &slices);
+        if ended {
+            core.on_job_ended(link, now, job);
+        }
+    });
+    state.send(device, ToDevice::Refused { lease, code: ErrorCode::CheckFailed, message: mismatch.to_string() });
+    drop(state);
+    app.scheduler.wake.notify_one();
+    app.scheduler.job_changed(job);
+    for stored in voided {
+        app.scheduler.job_changed(stored.receipt.job);
+    }
+    Ok(())
+}
+
+/// Undoes settlements: tiles clear, tiles owed again, money back. Returns the slices touched, which
+/// nobody owns now.
+async fn take_back(conn: &mut DbConnection, app: &App, voided: &[StoredReceipt]) -> anyhow::Result<BTreeSet<SliceId>> {
+    let mut by_slice: BTreeMap<SliceId, Vec<&StoredReceipt>> = BTreeMap::new();
+    for stored in voided {
+        by_slice.entry(stored.slice).or_default().push(stored);
+    }
+    for (&id, receipts) in &by_slice {
+        let slice = store::seize_slice(conn, id).await?;
+        let mut settled = Bitmap::from_bytes(slice.tiles, &slice.settled).context("a slice's bitmap is damaged")?;
+        let mut back = 0;
+        for stored in receipts {
+            settled.clear(stored.receipt.first_tile - slice.first_tile, u64::from(stored.receipt.tiles));
+            back += u64::from(stored.receipt.tiles);
+        }
+        store::write_seized_slice(conn, id, settled.to_bytes(), back).await?;
+    }
+    for stored in voided {
+        let job = stored.receipt.job;
+        store::return_tiles(conn, job, u64::from(stored.receipt.tiles), stored.cost).await?;
+        ledger::store::refill_hold(conn, job, stored.cost).await?;
+        let customer = store::load_job(conn, job).await?.context("a receipt's job should be on record")?.customer;
+        let payment = Payment {
+            job,
+            device: stored.device,
+            customer,
+            provider: stored.provider,
+            fees: app.fees,
+            cost: stored.cost,
+            fee: stored.fee,
+        };
+        ledger::store::post(conn, &payment.void(app.clock.now())?).await?;
+        let earned = stored.cost.checked_sub(stored.fee)?;
+        let tiles = u64::from(stored.receipt.tiles);
+        devices::store::uncount_lease(conn, stored.device, tiles, stored.kflop, earned).await?;
+    }
+    Ok(by_slice.into_keys().collect())
+}

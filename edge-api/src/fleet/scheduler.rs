@@ -1,0 +1,209 @@
+//! The rules' core with what it needs of this process: sockets, secrets, and who waits for an answer.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rules::Job;
+use rules::scheduling::core::Core;
+use rules::scheduling::link::{Grant, Link};
+use rules::scheduling::recheck::{Answered, RecheckError, RecheckId, RecheckRequest};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use wire::{DeviceId, JobId, LeaseGrant, LeaseId, Micros, SliceId, ToDevice};
+
+use super::token::LeaseToken;
+use crate::random;
+
+/// Frames that wait for one device's socket.
+pub const FRAMES_WAITING_MAX: usize = 64;
+/// Job changes that wait for a slow watcher before it has to look for itself.
+const CHANGES_WAITING_MAX: usize = 1024;
+
+/// The running state of one replica.
+pub struct Scheduler {
+    state: Mutex<State>,
+    /// Claim slices now.
+    pub wake: Notify,
+    pub changes: broadcast::Sender<JobId>,
+}
+
+pub struct State {
+    pub core: Core,
+    /// Up to when each connected device's time online is written down.
+    pub accounted: HashMap<DeviceId, Micros>,
+    outbox: Outbox,
+    /// Slices whose state here is not to be trusted: let go, and claimed anew from the database.
+    pub orphans: BTreeSet<SliceId>,
+    settling: HashMap<SliceId, Arc<tokio::sync::Mutex<()>>>,
+    /// Jobs whose end is under way here.
+    pub closing: BTreeSet<JobId>,
+    rechecks_asked: u64,
+}
+
+type RecheckOutcome = Result<Answered, RecheckError>;
+
+/// What leaves the core: frames to sockets, outcomes to those who wait for them.
+pub struct Outbox {
+    secret: [u8; 32],
+    sockets: HashMap<DeviceId, Socket>,
+    rechecks: HashMap<RecheckId, oneshot::Sender<RecheckOutcome>>,
+}
+
+/// A device's socket; its number tells it from an older one of the same device.
+struct Socket {
+    number: u64,
+    frames: mpsc::Sender<ToDevice>,
+}
+
+/// What a device is told of tiles that it may compute.
+pub fn lease_grant(secret: &[u8; 32], job: &Job, grant: &Grant, now: Micros) -> LeaseGrant {
+    let tiles = job.tiles(grant.tiles.clone());
+    LeaseGrant {
+        lease: grant.lease,
+        job: job.id,
+        first_tile: grant.tiles.start,
+        tiles: wire::number::to(tiles.count()),
+        rows: tiles.rows(),
+        tile_rows: job.tile_rows,
+        task: job.task.clone(),
+        flops: tiles.flops(),
+        deadline_millis: u64::try_from((grant.deadline - now) / 1000).unwrap_or(0),
+        token: LeaseToken::new(job, grant).seal(secret),
+    }
+}
+
+impl Link for Outbox {
+    fn lease_id(&mut self) -> LeaseId {
+        LeaseId(random::bytes())
+    }
+
+    fn grant(&mut self, device: DeviceId, job: &Job, grant: Grant, now: Micros) {
+        self.send(device, ToDevice::Lease(lease_grant(&self.secret, job, &grant, now)));
+    }
+
+    fn revoke(&mut self, device: DeviceId, lease: LeaseId) {
+        self.send(device, ToDevice::Revoke { lease });
+    }
+
+    fn end_recheck(&mut self, id: RecheckId, outcome: RecheckOutcome) {
+        if let Some(asker) = self.rechecks.remove(&id) {
+            // Whoever asked may be stopping with the server.
+            asker.send(outcome).unwrap_or_default();
+        }
+    }
+
+    fn report_checker_failure(&mut self, checker: DeviceId, job: JobId) {
+        tracing::warn!(%job, device = %checker, "a checker could not recompute a tile");
+    }
+}
+
+impl Outbox {
+    /// A device that does not read its frames loses them; its leases end by deadline.
+    fn send(&self, device: DeviceId, frame: ToDevice) {
+        if let Some(socket) = self.sockets.get(&device)
+            && let Err(error) = socket.frames.try_send(frame)
+        {
+            tracing::debug!(%device, %error, "a frame was not delivered");
+        }
+    }
+}
+
+impl Scheduler {
+    /// `secret` seals the tokens of leases; all replicas share it. `has_checkers`: the operator named some.
+    pub fn new(secret: [u8; 32], has_checkers: bool) -> Self {
+        let state = State {
+            core: Core::new(has_checkers),
+            accounted: HashMap::new(),
+            outbox: Outbox { secret, sockets: HashMap::new(), rechecks: HashMap::new() },
+            orphans: BTreeSet::new(),
+            settling: HashMap::new(),
+            closing: BTreeSet::new(),
+            rechecks_asked: 0,
+        };
+        Self { state: Mutex::new(state), wake: Notify::new(), changes: broadcast::Sender::new(CHANGES_WAITING_MAX) }
+    }
+
+    /// Short, and never held across an await.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The job ended outside the scheduler: its leases are revoked.
+    pub fn end_job(&self, now: Micros, job: JobId) {
+        self.lock().drive(|core, link| core.on_job_ended(link, now, job));
+    }
+
+    /// What the database says of this slice is not known: it is claimed anew, with its pending receipts.
+    pub fn forget_slice(&self, slice: SliceId) {
+        let mut state = self.lock();
+        state.drive(|core, link| core.on_slices_lost(link, &BTreeSet::from([slice])));
+        state.orphans.insert(slice);
+    }
+
+    pub fn job_changed(&self, job: JobId) {
+        // Nobody watching is no error.
+        self.changes.send(job).unwrap_or_default();
+    }
+
+    /// Has tiles recomputed. The outcome comes by the receiver; dropping the guard withdraws the request.
+    pub fn request_recheck(
+        &self,
+        now: Micros,
+        request: RecheckRequest,
+    ) -> (PendingRecheck<'_>, oneshot::Receiver<RecheckOutcome>) {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.lock();
+        state.rechecks_asked += 1;
+        let id = RecheckId(state.rechecks_asked);
+        state.outbox.rechecks.insert(id, sender);
+        state.drive(|core, link| core.on_recheck_requested(link, now, id, request));
+        drop(state);
+        (PendingRecheck { scheduler: self, id }, receiver)
+    }
+}
+
+/// Withdraws its request when it is dropped.
+pub struct PendingRecheck<'a> {
+    scheduler: &'a Scheduler,
+    id: RecheckId,
+}
+
+impl Drop for PendingRecheck<'_> {
+    fn drop(&mut self) {
+        let mut state = self.scheduler.lock();
+        if state.outbox.rechecks.remove(&self.id).is_some() {
+            state.core.on_recheck_cancelled(self.id);
+        }
+    }
+}
+
+impl State {
+    /// Sends a frame to a device's socket, if it has one here.
+    pub fn send(&self, device: DeviceId, frame: ToDevice) {
+        self.outbox.send(device, frame);
+    }
+
+    pub fn open_socket(&mut self, device: DeviceId, number: u64, frames: mpsc::Sender<ToDevice>) {
+        self.outbox.sockets.insert(device, Socket { number, frames });
+    }
+
+    /// `false` when a newer socket of the device has taken this one's place.
+    pub fn close_socket(&mut self, device: DeviceId, number: u64) -> bool {
+        let is_current = self.outbox.sockets.get(&device).is_some_and(|socket| socket.number == number);
+        if is_current {
+            self.outbox.sockets.remove(&device);
+        }
+        is_current
+    }
+
+    /// Runs one event of the core with this process as its link.
+    pub fn drive<T>(&mut self, event: impl FnOnce(&mut Core, &mut Outbox) -> T) -> T {
+        event(&mut self.core, &mut self.outbox)
+    }
+
+    /// One settlement of a slice at a time: each must see the version that the last one left.
+    pub fn settling(&mut self, slice: SliceId) -> Arc<tokio::sync::Mutex<()>> {
+        let core = &self.core;
+        self.settling.retain(|id, _| core.owns(*id));
+        Arc::clone(self.settling.entry(slice).or_default())
+    }
+}

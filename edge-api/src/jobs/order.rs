@@ -1,0 +1,60 @@
+//! From a request to a job that can run.
+
+use rules::Job;
+use rules::admission::{self, Order};
+use rules::scheduling::device::Census;
+use wire::{JobId, Privacy, Program, Quote};
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::programs;
+use crate::programs::failure::AdmitFailure;
+use crate::random;
+
+/// Reads what the caller asks for, at the present price.
+pub async fn admit(app: &App, caller: Caller, program: Program, privacy: Privacy) -> Result<Job, AdmitFailure> {
+    let (millis, bytes) = random::id_parts(app.clock.now());
+    let order = Order {
+        id: JobId::from_parts(millis, bytes),
+        customer: caller.account,
+        privacy,
+        program,
+        price: app.config.price(),
+        has_checkers: has_checkers(app),
+    };
+    programs::admit(app, &order).await
+}
+
+/// Connected devices and those of them that may run the job; refuses one that none of those connected could
+/// run, or check.
+pub fn take_census(app: &App, job: &Job) -> Result<Census, AdmitFailure> {
+    let needs = job.needs();
+    let state = app.scheduler.lock();
+    let census = state.core.census(&needs);
+    admission::check_devices(&needs, census)?;
+    admission::check_checkers(job, has_checkers(app), state.core.has_fitting_checker(job.device_bytes))?;
+    Ok(census)
+}
+
+fn has_checkers(app: &App) -> bool {
+    !app.config.checkers.is_empty()
+}
+
+pub fn quote(app: &App, job: &Job, census: Census) -> Result<Quote, AdmitFailure> {
+    let flops = job.flops();
+    Ok(Quote {
+        rows: job.rows,
+        inputs: job.task.inputs(),
+        outputs: job.task.outputs(),
+        tile_rows: job.tile_rows,
+        tiles: job.tile_count(),
+        flops,
+        price: job.price,
+        cost: admission::cost(job)?,
+        device_bytes: job.device_bytes,
+        peak_bytes: job.peak_bytes,
+        checked_by: rules::program::checked_by(job, has_checkers(app)),
+        devices: census.fitting,
+        seconds: (census.fitting > 0).then(|| flops.div_ceil(census.flops_per_sec.max(1))),
+    })
+}

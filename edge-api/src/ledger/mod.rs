@@ -1,0 +1,3 @@
+//! What the database remembers of money: accounts, holds and every movement.
+
+pub mod store;

@@ -1,0 +1,183 @@
+//! `map`: a customer's kernel over records. It has no reference on this server, so its tiles are recomputed
+//! by checkers, or by devices of other accounts.
+
+mod compare;
+
+use gpu_kernels::wgsl::GROUPS_MAX;
+use gpu_kernels::wgsl::gate::{self, Contract, FUEL_MAX, GateError, Passed, SOURCE_BYTES_MAX};
+use rules::admission::{AdmitError, Order, owned};
+use rules::program::map::{self as map_rules, FUEL, KernelFacts};
+use rules::scheduling::recheck::{Answer, group_tiles};
+use rules::verification::Mismatch;
+use rules::verification::quorum::Quorum;
+use rules::{Job, Source};
+use wire::number::to;
+use wire::{Blob, BlobHash, Check, GatedKernel, KernelReport, MapTask, Place};
+
+use self::compare::same_records;
+use super::Program;
+use super::failure::AdmitFailure;
+use crate::app::App;
+use crate::blobs;
+use crate::fleet::lease_output::LeaseOutput;
+use crate::fleet::{owner, recheck};
+
+pub struct Map;
+
+impl Program for Map {
+    type Order = wire::Map;
+    type Task = MapTask;
+
+    async fn admit(app: &App, order: &Order, wanted: &wire::Map) -> Result<Job, AdmitFailure> {
+        let wire::Map { record_bytes, out_bytes, params, .. } = *wanted;
+        let (code, records, found) = find_blobs(app, order, wanted).await?;
+        let contract = Contract { record_bytes, out_bytes, fuel: wanted.fuel.unwrap_or(FUEL) };
+        if contract.fuel > FUEL_MAX {
+            return Err(AdmitError::TooMuchFuel { most: FUEL_MAX }.into());
+        }
+        let kernel = facts(&through_gate(read_text(app, &code).await?, contract).await?);
+        map_rules::check_params(&kernel, found.map(|blob| blob.size))?;
+        let rows = map_rules::count_records(records.size, record_bytes)?;
+        let tiling = map_rules::cut(&kernel, (record_bytes, out_bytes), rows, wanted.tile_records)?;
+        let check = map_rules::choose_check(&kernel, wanted.check)?;
+        let task = MapTask { kernel: wanted.kernel, record_bytes, out_bytes, fuel: contract.fuel, params };
+        Ok(Job {
+            id: order.id,
+            customer: order.customer,
+            privacy: order.privacy,
+            task: wire::Task::Map(task),
+            sources: vec![Source { blob: wanted.input, offset: 0 }],
+            check,
+            rows,
+            tile_rows: tiling.tile_rows,
+            row_flops: tiling.row_flops,
+            price: order.price,
+            device_bytes: tiling.device_bytes,
+            peak_bytes: tiling.peak_bytes,
+        })
+    }
+
+    async fn check(
+        app: &App,
+        output: &LeaseOutput,
+        task: &MapTask,
+        tiles: &[u32],
+    ) -> anyhow::Result<Result<(), Mismatch>> {
+        let provider = owner::account_of(app, output.lease.device).await?;
+        if app.config.checkers.is_empty() && provider == output.job.customer {
+            // The customer's own device at the customer's own cost: there is nobody to deceive.
+            return Ok(Ok(()));
+        }
+        let float_words = float_words(app, task, output.job.check).await?;
+        for tiles in group_tiles(&output.job.needs(), tiles) {
+            let found = output.tile_bytes(tiles.clone());
+            let mut quorum = Quorum::new(provider);
+            let verdict = loop {
+                let of_job = output.tiles_of_job(&tiles);
+                let answered =
+                    recheck::recompute_elsewhere(app, &output.job, of_job, quorum.excluded_accounts()).await?;
+                let agrees = match answered.answer {
+                    Answer::Output(hash) => {
+                        same_records(output.job.check, &float_words, found, &app.blobs.read(hash).await?)
+                    }
+                    Answer::Fault(_) => false,
+                };
+                if let Some(verdict) = quorum.on_answer(answered.by, agrees) {
+                    break verdict;
+                }
+            };
+            if verdict.is_err() {
+                return Ok(verdict);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn result_format(_arrays: usize) -> &'static str {
+        "bin"
+    }
+}
+
+/// The kernel, its records, and its parameters where it has some.
+async fn find_blobs(app: &App, order: &Order, wanted: &wire::Map) -> Result<(Blob, Blob, Option<Blob>), AdmitFailure> {
+    let mut conn = app.db.read().await?;
+    let mut find = async |hash: BlobHash, field: &str| -> Result<Blob, AdmitFailure> {
+        Ok(owned(blobs::store::find_owned_blob(&mut conn, order.customer, hash).await?, field)?)
+    };
+    let params = match wanted.params {
+        Some(hash) => Some(find(hash, "params").await?),
+        None => None,
+    };
+    Ok((find(wanted.kernel, "kernel").await?, find(wanted.input, "input").await?, params))
+}
+
+async fn read_text(app: &App, blob: &Blob) -> Result<String, AdmitFailure> {
+    let most = to(SOURCE_BYTES_MAX);
+    if blob.size > most {
+        return Err(AdmitError::KernelTooLong { bytes: blob.size, most }.into());
+    }
+    let bytes = app.blobs.read(blob.hash).await?;
+    Ok(String::from_utf8(bytes.to_vec()).map_err(|_binary| AdmitError::KernelNotText)?)
+}
+
+/// The gate, on a thread that may block.
+async fn through_gate(source: String, contract: Contract) -> Result<Passed, AdmitFailure> {
+    let passed = tokio::task::spawn_blocking(move || gate::pass(&source, contract));
+    Ok(passed.await.map_err(anyhow::Error::from)?.map_err(|error| refuse(&error))?)
+}
+
+fn refuse(error: &GateError) -> AdmitError {
+    let place = Place { line: error.line, column: error.column };
+    AdmitError::InvalidKernel { place, reason: error.to_string() }
+}
+
+fn facts(passed: &Passed) -> KernelFacts {
+    KernelFacts {
+        ops: passed.kernel.ops,
+        workgroup_size: passed.kernel.workgroup_size,
+        groups_max: GROUPS_MAX,
+        params_bytes: passed.kernel.params_bytes.map(u64::from),
+        floats: passed.floats,
+        answers_floats: passed.float_words.contains(&true),
+    }
+}
+
+/// What the gate says of a text that nobody has ordered yet.
+pub async fn report(source: String, contract: Contract) -> Result<KernelReport, AdmitFailure> {
+    let passed = through_gate(source, contract).await?;
+    Ok(KernelReport {
+        workgroup_size: passed.kernel.workgroup_size,
+        params_bytes: passed.kernel.params_bytes,
+        ops: passed.kernel.ops,
+        loops: passed.kernel.loop_lines,
+        floats: passed.floats,
+    })
+}
+
+/// A stored task's kernel, which has been through the gate before.
+async fn stored_kernel(app: &App, task: &MapTask) -> anyhow::Result<Passed> {
+    let MapTask { kernel, record_bytes, out_bytes, fuel, .. } = *task;
+    let source = String::from_utf8(app.blobs.read(kernel).await?.to_vec())?;
+    let contract = Contract { record_bytes, out_bytes, fuel };
+    Ok(tokio::task::spawn_blocking(move || gate::pass(&source, contract)).await??)
+}
+
+/// A task's kernel as the gate emits it.
+pub async fn gated_kernel(app: &App, task: &MapTask) -> anyhow::Result<GatedKernel> {
+    let kernel = stored_kernel(app, task).await?.kernel;
+    Ok(GatedKernel {
+        wgsl: kernel.wgsl,
+        workgroup_size: kernel.workgroup_size,
+        params_bytes: kernel.params_bytes,
+        loop_lines: kernel.loop_lines,
+        ops: kernel.ops,
+    })
+}
+
+/// Which words of a kernel's output record are floats.
+async fn float_words(app: &App, task: &MapTask, check: Check) -> anyhow::Result<Vec<bool>> {
+    match check {
+        Check::Exact => Ok(Vec::new()),
+        Check::Tolerance { .. } => Ok(stored_kernel(app, task).await?.float_words),
+    }
+}
