@@ -19,6 +19,7 @@ pub mod jobs;
 pub mod json;
 pub mod ledger;
 pub mod limits;
+pub mod openapi;
 pub mod pages;
 pub mod programs;
 pub mod random;

@@ -1,20 +1,22 @@
-//! Every route of the API, in one table: the router, the access tests and the `OpenAPI` check read it.
+//! Every route of the API, in one table: the router, the access tests and the API's description read it.
+
+use std::sync::LazyLock;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
-use axum::routing::{MethodRouter, any, delete, get, post, put};
+use axum::routing::{MethodFilter, MethodRouter, any, on};
+use bytes::Bytes;
 use tower::ServiceBuilder;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
+use utoipa::OpenApi;
 
 use crate::app::App;
-use crate::error::not_found;
-use crate::explorer::sample;
-use crate::fleet::{connection, leases};
-use crate::jobs::{events, result};
-use crate::{accounts, blobs, devices, explorer, jobs};
+use crate::error::{ApiResult, not_found};
+use crate::openapi::answers::Refusals;
+use crate::{accounts, blobs, devices, explorer, fleet, jobs, openapi};
 
 /// Largest JSON body, in bytes.
 const BODY_BYTES_MAX: usize = 256 << 10;
@@ -22,68 +24,109 @@ const BODY_BYTES_MAX: usize = 256 << 10;
 pub struct Route {
     pub method: &'static str,
     pub path: &'static str,
+    /// The handler's name, which the description calls the operation by.
+    pub operation: &'static str,
     handler: MethodRouter<App>,
 }
 
-fn route(method: &'static str, path: &'static str, handler: MethodRouter<App>) -> Route {
-    Route { method, path, handler }
+/// A row of the table: `METHOD "/path" => handler of module;`. The same rows name the operations that
+/// the description is derived from, so that a handler without one does not compile.
+macro_rules! routes {
+    ($($method:ident $path:literal => $handler:ident of $($module:ident)::+;)+) => {
+        pub fn routes() -> Vec<Route> {
+            vec![$(Route {
+                method: stringify!($method),
+                path: $path,
+                operation: stringify!($handler),
+                handler: on(MethodFilter::$method, $($module)::+::$handler),
+            }),+]
+        }
+
+        #[derive(OpenApi)]
+        #[openapi(
+            info(title = "Tessera", version = "1", license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
+            paths($($($module)::+::$handler),+),
+            components(schemas(wire::ErrorBody, wire::FromDevice, wire::ToDevice)),
+            tags(
+                (name = "account", description = "Accounts, keys and browser sessions"),
+                (name = "blobs", description = "Files: models, kernels, arrays, records"),
+                (name = "jobs", description = "Quotes, jobs, their progress and their results"),
+                (name = "devices", description = "Devices that compute, and the socket they connect to"),
+                (name = "leases", description = "What a device fetches and uploads for a lease"),
+                (name = "explorer", description = "What everyone may read"),
+                (name = "server", description = "The server itself"),
+            ),
+        )]
+        struct Derived;
+    };
 }
 
-pub fn routes() -> Vec<Route> {
-    vec![
-        route("POST", "/v1/accounts", post(accounts::routes::open_account)),
-        route("GET", "/v1/account", get(accounts::routes::show_account)),
-        route("POST", "/v1/sessions", post(accounts::routes::open_session)),
-        route("DELETE", "/v1/sessions", delete(accounts::routes::end_session)),
-        route("GET", "/v1/account/entries", get(accounts::routes::list_entries)),
-        route("GET", "/v1/account/keys", get(accounts::routes::list_keys)),
-        route("POST", "/v1/account/keys", post(accounts::routes::make_key)),
-        route("DELETE", "/v1/account/keys/{id}", delete(accounts::routes::revoke_key)),
-        route("GET", "/v1/devices", get(devices::routes::list_devices)),
-        route("POST", "/v1/device-codes", post(devices::routes::make_device_code)),
-        route("POST", "/v1/blobs", post(blobs::routes::upload_blob).layer(DefaultBodyLimit::disable())),
-        route("GET", "/v1/blobs/{hash}", get(blobs::routes::download_blob)),
-        route("POST", "/v1/kernels/check", post(jobs::routes::check_kernel)),
-        route("POST", "/v1/quotes", post(jobs::routes::quote_job)),
-        route("POST", "/v1/trials", post(jobs::routes::try_job)),
-        route("POST", "/v1/jobs", post(jobs::routes::submit_job)),
-        route("GET", "/v1/jobs", get(jobs::routes::list_jobs)),
-        route("GET", "/v1/jobs/{id}", get(jobs::routes::show_job)),
-        route("GET", "/v1/jobs/{id}/progress", get(events::job_progress)),
-        route("GET", "/v1/jobs/{id}/detail", get(jobs::routes::show_job_detail)),
-        route("GET", "/v1/jobs/{id}/events", get(events::job_events)),
-        route("GET", "/v1/jobs/{id}/result", get(result::job_result)),
-        route("POST", "/v1/jobs/{id}/cancel", post(jobs::routes::cancel_job)),
-        route("POST", "/v1/jobs/{id}/publish", post(jobs::routes::publish_job)),
-        route("POST", "/v1/jobs/{id}/unpublish", post(jobs::routes::unpublish_job)),
-        route("GET", "/v1/public/overview", get(explorer::routes::show_overview)),
-        route("GET", "/v1/public/devices", get(explorer::routes::list_public_devices)),
-        route("GET", "/v1/public/devices/{id}", get(explorer::routes::show_public_device)),
-        route("GET", "/v1/public/jobs", get(explorer::routes::list_public_jobs)),
-        route("GET", "/v1/public/jobs/{id}", get(explorer::routes::show_public_job)),
-        route("GET", "/v1/public/jobs/{id}/sample", get(sample::show_sample)),
-        route("GET", "/v1/public/jobs/{id}/sample/code", get(sample::sample_code)),
-        route("GET", "/v1/public/jobs/{id}/sample/kernel", get(sample::sample_kernel)),
-        route("GET", "/v1/public/jobs/{id}/sample/params", get(sample::sample_params)),
-        route("GET", "/v1/public/jobs/{id}/sample/plan", get(sample::sample_plan)),
-        route("GET", "/v1/public/jobs/{id}/sample/weights", get(sample::sample_weights)),
-        route("GET", "/v1/public/jobs/{id}/sample/input", get(sample::sample_input)),
-        route("GET", "/v1/public/jobs/{id}/sample/output", get(sample::sample_output)),
-        route("GET", "/v1/public/receipts", get(explorer::routes::list_public_receipts)),
-        route("GET", "/v1/public/receipts/{id}", get(explorer::routes::show_public_receipt)),
-        route("GET", "/v1/public/search", get(explorer::routes::search)),
-        route("GET", "/v1/devices/socket", any(connection::connect_device)),
-        route("GET", "/v1/leases/{token}/code", get(leases::lease_code)),
-        route("GET", "/v1/leases/{token}/kernel", get(leases::lease_kernel)),
-        route("GET", "/v1/leases/{token}/params", get(leases::lease_params)),
-        route("GET", "/v1/leases/{token}/plan", get(leases::lease_plan)),
-        route("GET", "/v1/leases/{token}/weights", get(leases::lease_weights)),
-        route("GET", "/v1/leases/{token}/input", get(leases::lease_input)),
-        route("PUT", "/v1/leases/{token}/output", put(leases::lease_output).layer(DefaultBodyLimit::disable())),
-        route("GET", "/v1/openapi.json", get(openapi)),
-        route("GET", "/v1/health", get(health)),
-    ]
+routes! {
+    POST "/v1/accounts" => open_account of accounts::routes;
+    GET "/v1/account" => show_account of accounts::routes;
+    POST "/v1/sessions" => open_session of accounts::routes;
+    DELETE "/v1/sessions" => end_session of accounts::routes;
+    GET "/v1/account/entries" => list_entries of accounts::routes;
+    GET "/v1/account/keys" => list_keys of accounts::routes;
+    POST "/v1/account/keys" => make_key of accounts::routes;
+    DELETE "/v1/account/keys/{id}" => revoke_key of accounts::routes;
+    GET "/v1/devices" => list_devices of devices::routes;
+    POST "/v1/device-codes" => make_device_code of devices::routes;
+    POST "/v1/blobs" => upload_blob of blobs::routes;
+    GET "/v1/blobs/{hash}" => download_blob of blobs::routes;
+    POST "/v1/kernels/check" => check_kernel of jobs::routes;
+    POST "/v1/quotes" => quote_job of jobs::routes;
+    POST "/v1/trials" => try_job of jobs::routes;
+    POST "/v1/jobs" => submit_job of jobs::routes;
+    GET "/v1/jobs" => list_jobs of jobs::routes;
+    GET "/v1/jobs/{id}" => show_job of jobs::routes;
+    GET "/v1/jobs/{id}/progress" => job_progress of jobs::events;
+    GET "/v1/jobs/{id}/detail" => show_job_detail of jobs::routes;
+    GET "/v1/jobs/{id}/events" => job_events of jobs::events;
+    GET "/v1/jobs/{id}/result" => job_result of jobs::result;
+    POST "/v1/jobs/{id}/cancel" => cancel_job of jobs::routes;
+    POST "/v1/jobs/{id}/publish" => publish_job of jobs::routes;
+    POST "/v1/jobs/{id}/unpublish" => unpublish_job of jobs::routes;
+    GET "/v1/public/overview" => show_overview of explorer::routes;
+    GET "/v1/public/devices" => list_public_devices of explorer::routes;
+    GET "/v1/public/devices/{id}" => show_public_device of explorer::routes;
+    GET "/v1/public/jobs" => list_public_jobs of explorer::routes;
+    GET "/v1/public/jobs/{id}" => show_public_job of explorer::routes;
+    GET "/v1/public/jobs/{id}/sample" => show_sample of explorer::sample;
+    GET "/v1/public/jobs/{id}/sample/code" => sample_code of explorer::sample;
+    GET "/v1/public/jobs/{id}/sample/kernel" => sample_kernel of explorer::sample;
+    GET "/v1/public/jobs/{id}/sample/params" => sample_params of explorer::sample;
+    GET "/v1/public/jobs/{id}/sample/plan" => sample_plan of explorer::sample;
+    GET "/v1/public/jobs/{id}/sample/weights" => sample_weights of explorer::sample;
+    GET "/v1/public/jobs/{id}/sample/input" => sample_input of explorer::sample;
+    GET "/v1/public/jobs/{id}/sample/output" => sample_output of explorer::sample;
+    GET "/v1/public/receipts" => list_public_receipts of explorer::routes;
+    GET "/v1/public/receipts/{id}" => show_public_receipt of explorer::routes;
+    GET "/v1/public/search" => search of explorer::routes;
+    GET "/v1/devices/socket" => connect_device of fleet::connection;
+    GET "/v1/leases/{token}/code" => lease_code of fleet::leases;
+    GET "/v1/leases/{token}/kernel" => lease_kernel of fleet::leases;
+    GET "/v1/leases/{token}/params" => lease_params of fleet::leases;
+    GET "/v1/leases/{token}/plan" => lease_plan of fleet::leases;
+    GET "/v1/leases/{token}/weights" => lease_weights of fleet::leases;
+    GET "/v1/leases/{token}/input" => lease_input of fleet::leases;
+    PUT "/v1/leases/{token}/output" => lease_output of fleet::leases;
+    GET "/v1/openapi.json" => describe of self;
+    GET "/v1/health" => health of self;
 }
+
+/// What the description says of the API as a whole.
+const INTRODUCTION: &str = "Rent compute: upload a model and an array, submit a job, download the result. Money is in \
+    whole micro-credits, time in microseconds since 1970-01-01 UTC. A refusal has one shape, `Error`, whose `code` is \
+    stable.";
+
+/// The API's description, as JSON.
+pub static DESCRIPTION: LazyLock<Bytes> = LazyLock::new(|| {
+    let mut derived = Derived::openapi();
+    derived.info.description = Some(INTRODUCTION.to_owned());
+    let document = openapi::complete(&derived);
+    serde_json::to_vec_pretty(&document).expect("a description should serialise").into()
+});
 
 /// The API as a router.
 pub fn api(app: App) -> Router {
@@ -104,12 +147,29 @@ pub fn api(app: App) -> Router {
 }
 
 /// Describe the API
-async fn openapi() -> ([(&'static str, &'static str); 2], &'static str) {
-    ([("content-type", "application/json"), ("cache-control", "public, max-age=300")], include_str!("openapi.json"))
+#[utoipa::path(
+    get,
+    path = "/v1/openapi.json",
+    tag = "server",
+    responses(
+        (status = 200, description = "This document", body = serde_json::Value, example = json!({ "openapi": "3.1.0" }))
+    )
+)]
+pub async fn describe() -> ([(&'static str, &'static str); 2], Bytes) {
+    ([("content-type", "application/json"), ("cache-control", "public, max-age=300")], DESCRIPTION.clone())
 }
 
 /// Say whether the server can reach its database
-async fn health(axum::extract::State(app): axum::extract::State<App>) -> crate::error::ApiResult<&'static str> {
+#[utoipa::path(
+    get,
+    path = "/v1/health",
+    tag = "server",
+    responses(
+        (status = 200, description = "It can", body = String, content_type = "text/plain", example = "ok\n"),
+        Refusals<()>
+    )
+)]
+pub async fn health(State(app): State<App>) -> ApiResult<&'static str> {
     blobs::store::ping(&mut *app.db.read().await?).await?;
     Ok("ok\n")
 }

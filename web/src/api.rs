@@ -6,7 +6,7 @@ use wire::explorer::{
 };
 use wire::{
     Account, AccountKey, BlobHash, DeviceCode, DeviceId, ErrorBody, ErrorCode, Job, JobDetail, JobId, JobPage,
-    JobProgress, KernelReport, LeaseId, LedgerEntry, MadeKey, NewAccount, NewKey, OpenedAccount, Place, PublicJob,
+    JobProgress, KernelReport, KernelToCheck, LeaseId, LedgerEntry, MadeKey, NewAccount, NewKey, OpenedAccount, Place, PublicJob,
     Quote, QuoteRequest, SubmitJob,
 };
 
@@ -170,15 +170,6 @@ pub async fn revoke_key(id: &str) -> Result<(), Failure> {
 
 pub async fn sign_out() -> Result<(), Failure> {
     delete("/v1/sessions").await
-}
-
-/// A kernel as it is being written.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct KernelToCheck {
-    pub kernel: String,
-    pub record_bytes: u32,
-    pub out_bytes: u32,
-    pub fuel: Option<u32>,
 }
 
 pub async fn check_kernel(request: &KernelToCheck) -> Result<KernelReport, Failure> {

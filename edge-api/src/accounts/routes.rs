@@ -18,6 +18,9 @@ use crate::auth::{Caller, ended_cookie, hash_secret, new_key, new_session, sessi
 use crate::db::{DbConnection, count};
 use crate::error::{ApiError, ApiResult, Refusal, conflict, invalid, not_found, unauthorized};
 use crate::json::{At, Body, Params};
+use crate::openapi::answers::{
+    ForeignOrigin, LastKey, NotInDevelopment, OutOfBounds, RateLimited, Refusals, TooManyKeys,
+};
 use crate::{ledger, random};
 
 const NAME_MAX: usize = 64;
@@ -28,7 +31,17 @@ const FAUCET: Credits = Credits::from_micros(100_000_000);
 
 /// Open an account
 ///
-/// In development mode only: anyone may, and gets faucet credits that are worth nothing.
+/// In development mode only: anyone may, and gets faucet credits that are worth nothing. Sets a browser session.
+#[utoipa::path(
+    post,
+    path = "/v1/accounts",
+    tag = "account",
+    request_body = NewAccount,
+    responses(
+        (status = 201, description = "The account, and its key, which is shown this once", body = OpenedAccount),
+        Refusals<(NotInDevelopment, RateLimited, Body<NewAccount>)>
+    )
+)]
 pub async fn open_account(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -81,11 +94,27 @@ fn check_name(name: &str) -> Result<(), ApiError> {
 }
 
 /// List the account's keys
+#[utoipa::path(
+    get,
+    path = "/v1/account/keys",
+    tag = "account",
+    responses((status = 200, description = "Without their secrets", body = Vec<AccountKey>), Refusals<Caller>)
+)]
 pub async fn list_keys(caller: Caller, State(app): State<App>) -> ApiResult<Json<Vec<AccountKey>>> {
     Ok(Json(store::list_keys(&mut *app.db.read().await?, caller.account).await?))
 }
 
 /// Make another key
+#[utoipa::path(
+    post,
+    path = "/v1/account/keys",
+    tag = "account",
+    request_body = NewKey,
+    responses(
+        (status = 201, description = "The key with its secret, which is shown this once", body = MadeKey),
+        Refusals<(Caller, ForeignOrigin, Body<NewKey>, TooManyKeys)>
+    )
+)]
 pub async fn make_key(
     caller: Caller,
     State(app): State<App>,
@@ -109,6 +138,16 @@ pub async fn make_key(
 /// Revoke a key
 ///
 /// The last one stays: without it nobody could sign in again.
+#[utoipa::path(
+    delete,
+    path = "/v1/account/keys/{id}",
+    tag = "account",
+    params(("id" = String, Path, description = "The key's id", example = "9f6ac1d04e8b7723")),
+    responses(
+        (status = 204, description = "The key opens nothing any more"),
+        Refusals<(Caller, ForeignOrigin, At<String>, LastKey)>
+    )
+)]
 pub async fn revoke_key(caller: Caller, State(app): State<App>, At(key): At<String>) -> ApiResult<StatusCode> {
     let mut tx = app.db.begin_write().await?;
     if !store::delete_key(&mut tx, caller.account, &key).await? {
@@ -121,13 +160,27 @@ pub async fn revoke_key(caller: Caller, State(app): State<App>, At(key): At<Stri
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct EntryParams {
+    /// What `next` of the page before said.
     after: Option<String>,
+    /// Rows a page.
+    #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<i64>,
 }
 
 /// List the account's movements of money, newest first
+#[utoipa::path(
+    get,
+    path = "/v1/account/entries",
+    tag = "account",
+    params(EntryParams),
+    responses(
+        (status = 200, description = "One page", body = Page<LedgerEntry>),
+        Refusals<(Caller, Params<EntryParams>, OutOfBounds)>
+    )
+)]
 pub async fn list_entries(
     caller: Caller,
     State(app): State<App>,
@@ -147,12 +200,29 @@ pub async fn list_entries(
 }
 
 /// Show the caller's account
+#[utoipa::path(
+    get,
+    path = "/v1/account",
+    tag = "account",
+    responses((status = 200, description = "The account", body = wire::Account), Refusals<Caller>)
+)]
 pub async fn show_account(caller: Caller, State(app): State<App>) -> ApiResult<Json<wire::Account>> {
     let account = store::find_account(&mut *app.db.read().await?, caller.account, app.config.development).await?;
     Ok(Json(account.ok_or_else(unauthorized)?))
 }
 
-/// Sign in: a browser session for the key's account
+/// Sign in
+///
+/// A browser session for the key's account, in a cookie.
+#[utoipa::path(
+    post,
+    path = "/v1/sessions",
+    tag = "account",
+    responses(
+        (status = 201, description = "The account that is signed in", body = wire::Account),
+        Refusals<(Caller, ForeignOrigin)>
+    )
+)]
 pub async fn open_session(caller: Caller, State(app): State<App>) -> ApiResult<Response> {
     let now = app.clock.now();
     let (token, expires_at) = new_session(now);
@@ -165,7 +235,15 @@ pub async fn open_session(caller: Caller, State(app): State<App>) -> ApiResult<R
     Ok((StatusCode::CREATED, [(SET_COOKIE, cookie)], Json(account)).into_response())
 }
 
-/// Sign out: this browser's session ends
+/// Sign out
+///
+/// This browser's session ends; keys stay.
+#[utoipa::path(
+    delete,
+    path = "/v1/sessions",
+    tag = "account",
+    responses((status = 204, description = "The session has ended"), Refusals<(Caller, ForeignOrigin)>)
+)]
 pub async fn end_session(_caller: Caller, State(app): State<App>, headers: HeaderMap) -> ApiResult<Response> {
     if let Some(token) = session_token(&headers) {
         let mut tx = app.db.begin_write().await?;

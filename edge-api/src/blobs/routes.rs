@@ -10,8 +10,21 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{ApiError, ApiResult, Refusal, not_found};
 use crate::json::At;
+use crate::openapi::answers::{Binary, ForeignOrigin, Refusals, UploadFailed};
 
 /// Upload a blob
+///
+/// The body is the file. Its address is its hash, so what is there already is stored once.
+#[utoipa::path(
+    post,
+    path = "/v1/blobs",
+    tag = "blobs",
+    request_body(content = Binary, content_type = "application/octet-stream", description = "The file"),
+    responses(
+        (status = 201, description = "The blob", body = wire::Blob),
+        Refusals<(Caller, ForeignOrigin, UploadFailed)>
+    )
+)]
 pub async fn upload_blob(
     caller: Caller,
     State(app): State<App>,
@@ -25,7 +38,17 @@ pub async fn upload_blob(
     Ok((StatusCode::CREATED, Json(blob)))
 }
 
-/// Download a blob
+/// Download a blob of the caller's own
+#[utoipa::path(
+    get,
+    path = "/v1/blobs/{hash}",
+    tag = "blobs",
+    params(("hash" = BlobHash, Path, description = "The blob's hash")),
+    responses(
+        (status = 200, description = "The file", body = Binary, content_type = "application/octet-stream"),
+        Refusals<(Caller, At<BlobHash>)>
+    )
+)]
 pub async fn download_blob(caller: Caller, State(app): State<App>, At(hash): At<BlobHash>) -> ApiResult<Response> {
     let blob = store::find_owned_blob(&mut *app.db.read().await?, caller.account, hash).await?;
     let blob = blob.ok_or_else(|| not_found("blob"))?;

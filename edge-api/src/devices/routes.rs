@@ -10,6 +10,7 @@ use super::store;
 use crate::app::App;
 use crate::auth::{Caller, hash_secret};
 use crate::error::ApiResult;
+use crate::openapi::answers::{ForeignOrigin, RateLimited, Refusals};
 use crate::{explorer, random};
 
 const DEVICES_MAX: i64 = 200;
@@ -18,6 +19,15 @@ const CODE_LASTS: wire::Micros = 15 * 60 * 1_000_000;
 const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
 /// List the caller's devices
+#[utoipa::path(
+    get,
+    path = "/v1/devices",
+    tag = "devices",
+    responses(
+        (status = 200, description = "Those seen last first; 200 at most", body = Vec<PublicDevice>),
+        Refusals<Caller>
+    )
+)]
 pub async fn list_devices(caller: Caller, State(app): State<App>) -> ApiResult<Json<Vec<PublicDevice>>> {
     let now = app.clock.now();
     let mut conn = app.db.read().await?;
@@ -31,6 +41,15 @@ pub async fn list_devices(caller: Caller, State(app): State<App>) -> ApiResult<J
 /// Make a code that links one device to the caller's account
 ///
 /// `tessera-worker run --code CODE`. It works once, for fifteen minutes.
+#[utoipa::path(
+    post,
+    path = "/v1/device-codes",
+    tag = "devices",
+    responses(
+        (status = 201, description = "The code", body = DeviceCode),
+        Refusals<(Caller, ForeignOrigin, RateLimited)>
+    )
+)]
 pub async fn make_device_code(
     caller: Caller,
     State(app): State<App>,

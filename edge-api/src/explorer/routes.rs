@@ -11,6 +11,7 @@ use super::store;
 use crate::app::App;
 use crate::error::{ApiResult, invalid, not_found};
 use crate::json::{At, Params};
+use crate::openapi::answers::{OutOfBounds, Refusals};
 
 const DAY: Micros = 86_400_000_000;
 const PAGE_MAX: i64 = 500;
@@ -29,6 +30,12 @@ fn public<T>(body: T) -> Public<T> {
 }
 
 /// Show the network now and lately
+#[utoipa::path(
+    get,
+    path = "/v1/public/overview",
+    tag = "explorer",
+    responses((status = 200, description = "Supply, work and price", body = Overview), Refusals<()>)
+)]
 pub async fn show_overview(State(app): State<App>) -> ApiResult<Public<Overview>> {
     let now = app.clock.now();
     let mut conn = app.db.read().await?;
@@ -59,15 +66,38 @@ pub async fn show_overview(State(app): State<App>) -> ApiResult<Public<Overview>
     }))
 }
 
-#[derive(Debug, Deserialize)]
-pub struct ListParams {
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageParams {
+    /// What `next` of the page before said.
     after: Option<String>,
+    /// Rows a page.
+    #[param(minimum = 1, maximum = 500, default = 100)]
     limit: Option<i64>,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DeviceParams {
+    /// What `next` of the page before said.
+    after: Option<String>,
+    /// Rows a page.
+    #[param(minimum = 1, maximum = 500, default = 100)]
+    limit: Option<i64>,
+    /// Devices of this class alone.
+    #[param(value_type = Option<DeviceClass>)]
     class: Option<String>,
+    /// `1` for those online alone.
     online: Option<String>,
 }
 
-impl ListParams {
+impl DeviceParams {
+    fn page(&self) -> PageParams {
+        PageParams { after: self.after.clone(), limit: self.limit }
+    }
+}
+
+impl PageParams {
     fn limit(&self) -> i64 {
         self.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX)
     }
@@ -83,9 +113,19 @@ impl ListParams {
 }
 
 /// List devices by verified work
+#[utoipa::path(
+    get,
+    path = "/v1/public/devices",
+    tag = "explorer",
+    params(DeviceParams),
+    responses(
+        (status = 200, description = "One page", body = Page<PublicDevice>),
+        Refusals<(Params<DeviceParams>, OutOfBounds)>
+    )
+)]
 pub async fn list_public_devices(
     State(app): State<App>,
-    Params(params): Params<ListParams>,
+    Params(params): Params<DeviceParams>,
 ) -> ApiResult<Public<Page<PublicDevice>>> {
     let class =
         match params.class.as_deref() {
@@ -94,17 +134,30 @@ pub async fn list_public_devices(
                 invalid(ErrorCode::MalformedRequest, "class", "a device's class is 'native' or 'tab'")
             })?),
         };
+    let page = params.page();
     let filter = store::DeviceFilter { class, online: params.online.as_deref() == Some("1") };
     let mut conn = app.db.read().await?;
     let now = app.clock.now();
-    Ok(public(store::list_public_devices(&mut conn, filter, params.after()?, params.limit(), now).await?))
+    Ok(public(store::list_public_devices(&mut conn, filter, page.after()?, page.limit(), now).await?))
 }
 
 /// Show a device
+///
+/// With its last 30 days and a page of its receipts.
+#[utoipa::path(
+    get,
+    path = "/v1/public/devices/{id}",
+    tag = "explorer",
+    params(("id" = DeviceId, Path, description = "The device"), PageParams),
+    responses(
+        (status = 200, description = "The device", body = PublicDevicePage),
+        Refusals<(At<DeviceId>, Params<PageParams>, OutOfBounds)>
+    )
+)]
 pub async fn show_public_device(
     State(app): State<App>,
     At(id): At<DeviceId>,
-    Params(params): Params<ListParams>,
+    Params(params): Params<PageParams>,
 ) -> ApiResult<Public<PublicDevicePage>> {
     let now = app.clock.now();
     let mut conn = app.db.read().await?;
@@ -119,10 +172,20 @@ pub async fn show_public_device(
     }))
 }
 
-/// List published jobs
+/// List published jobs, newest first
+#[utoipa::path(
+    get,
+    path = "/v1/public/jobs",
+    tag = "explorer",
+    params(PageParams),
+    responses(
+        (status = 200, description = "One page", body = Page<PublicJobRow>),
+        Refusals<(Params<PageParams>, OutOfBounds)>
+    )
+)]
 pub async fn list_public_jobs(
     State(app): State<App>,
-    Params(params): Params<ListParams>,
+    Params(params): Params<PageParams>,
 ) -> ApiResult<Public<Page<PublicJobRow>>> {
     let malformed = |_malformed| invalid(ErrorCode::MalformedRequest, "after", "not a job's id");
     let after = params.after.as_deref().map(|text| text.parse().map_err(malformed)).transpose()?;
@@ -130,15 +193,32 @@ pub async fn list_public_jobs(
 }
 
 /// Show a published job to anyone
+#[utoipa::path(
+    get,
+    path = "/v1/public/jobs/{id}",
+    tag = "explorer",
+    params(("id" = JobId, Path, description = "The job")),
+    responses((status = 200, description = "The job", body = PublicJob), Refusals<At<JobId>>)
+)]
 pub async fn show_public_job(State(app): State<App>, At(id): At<JobId>) -> ApiResult<Public<PublicJob>> {
     let job = store::find_public_job(&mut *app.db.read().await?, id).await?;
     Ok(public(job.ok_or_else(|| not_found("published job"))?))
 }
 
 /// List receipts, newest first
+#[utoipa::path(
+    get,
+    path = "/v1/public/receipts",
+    tag = "explorer",
+    params(PageParams),
+    responses(
+        (status = 200, description = "One page", body = Page<PublicReceipt>),
+        Refusals<(Params<PageParams>, OutOfBounds)>
+    )
+)]
 pub async fn list_public_receipts(
     State(app): State<App>,
-    Params(params): Params<ListParams>,
+    Params(params): Params<PageParams>,
 ) -> ApiResult<Public<Page<PublicReceipt>>> {
     Ok(public(store::list_receipts(&mut *app.db.read().await?, params.after()?, params.limit()).await?))
 }
@@ -146,19 +226,39 @@ pub async fn list_public_receipts(
 /// Show a receipt
 ///
 /// What was signed is there when its job is published.
+#[utoipa::path(
+    get,
+    path = "/v1/public/receipts/{id}",
+    tag = "explorer",
+    params(("id" = LeaseId, Path, description = "The receipt's lease")),
+    responses((status = 200, description = "The receipt", body = PublicReceiptPage), Refusals<At<LeaseId>>)
+)]
 pub async fn show_public_receipt(State(app): State<App>, At(id): At<LeaseId>) -> ApiResult<Public<PublicReceiptPage>> {
     let mut conn = app.db.read().await?;
     let receipt = store::find_receipt(&mut conn, id).await?.ok_or_else(|| not_found("receipt"))?;
     Ok(public(PublicReceiptPage { receipt, statement: store::find_statement(&mut conn, id).await? }))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct SearchParams {
+    /// Four characters of an id or more: digits, the letters a to f, hyphens.
+    #[param(example = "019aa966")]
     #[serde(default)]
     q: String,
 }
 
 /// Find devices, published jobs and receipts by the beginning of their ids
+#[utoipa::path(
+    get,
+    path = "/v1/public/search",
+    tag = "explorer",
+    params(SearchParams),
+    responses(
+        (status = 200, description = "What was found; 20 at most", body = Vec<Hit>),
+        Refusals<(Params<SearchParams>, OutOfBounds)>
+    )
+)]
 pub async fn search(State(app): State<App>, Params(params): Params<SearchParams>) -> ApiResult<Public<Vec<Hit>>> {
     let prefix = params.q.trim().to_ascii_lowercase();
     let is_id = prefix.chars().all(|c| c.is_ascii_hexdigit() || c == '-');

@@ -20,18 +20,25 @@ use crate::fleet;
 use crate::fleet::lease_output::{blake3_hash, tile_hashes};
 use crate::fleet::task_files::TaskFiles;
 use crate::json::{At, Params};
+use crate::openapi::answers::{Binary, OutOfBounds, RateLimited, Refusals};
 use crate::random;
 
 const CACHE_CONTROL: &str = "public, max-age=60";
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct TileParams {
+    /// Counted from 0; left out, one is drawn.
     tile: Option<u64>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct SamplePlanParams {
+    /// Counted from 0; left out, one is drawn.
     tile: Option<u64>,
+    /// Rows at once.
+    #[param(minimum = 1, example = 40)]
     rows: u64,
 }
 
@@ -84,7 +91,17 @@ fn files<'a>(app: &'a App, job: &'a Job, rows: u64, input: Vec<(BlobHash, Range<
 
 /// Show one tile of a published job with its signed receipt
 ///
-/// `tile` counts from 0; left out, one is drawn.
+/// With what it takes to compute the tile again, and the way from its output's hash to the signed root.
+#[utoipa::path(
+    get,
+    path = "/v1/public/jobs/{id}/sample",
+    tag = "explorer",
+    params(("id" = JobId, Path, description = "The job"), TileParams),
+    responses(
+        (status = 200, description = "The tile", body = Sample),
+        Refusals<(RateLimited, At<JobId>, Params<TileParams>, OutOfBounds)>
+    )
+)]
 pub async fn show_sample(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -110,6 +127,18 @@ pub async fn show_sample(
 }
 
 /// Fetch the program of a published job
+///
+/// A model as ONNX, a kernel as WGSL, as the customer sent it.
+#[utoipa::path(
+    get,
+    path = "/v1/public/jobs/{id}/sample/code",
+    tag = "explorer",
+    params(("id" = JobId, Path, description = "The job")),
+    responses(
+        (status = 200, description = "The model or the kernel", body = Binary, content_type = "application/octet-stream"),
+        Refusals<(RateLimited, At<JobId>)>
+    )
+)]
 pub async fn sample_code(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -120,6 +149,16 @@ pub async fn sample_code(
 }
 
 /// Fetch the kernel of a published job as the gate emits it
+#[utoipa::path(
+    get,
+    path = "/v1/public/jobs/{id}/sample/kernel",
+    tag = "explorer",
+    params(("id" = JobId, Path, description = "The job")),
+    responses(
+        (status = 200, description = "The kernel with its checks", body = GatedKernel),
+        Refusals<(RateLimited, At<JobId>)>
+    )
+)]
 pub async fn sample_kernel(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -130,6 +169,18 @@ pub async fn sample_kernel(
 }
 
 /// Fetch the plan of one tile of a published job
+///
+/// For tabs: what to run over which buffers, in postcard's format.
+#[utoipa::path(
+    get,
+    path = "/v1/public/jobs/{id}/sample/plan",
+    tag = "explorer",
+    params(("id" = JobId, Path, description = "The job"), SamplePlanParams),
+    responses(
+        (status = 200, description = "The plan", body = Binary, content_type = "application/octet-stream"),
+        Refusals<(RateLimited, At<JobId>, Params<SamplePlanParams>, OutOfBounds)>
+    )
+)]
 pub async fn sample_plan(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -141,6 +192,18 @@ pub async fn sample_plan(
 }
 
 /// Fetch the constants of the plan of one tile of a published job
+///
+/// Those that the plan names by hash, one after another, as 32-bit words.
+#[utoipa::path(
+    get,
+    path = "/v1/public/jobs/{id}/sample/weights",
+    tag = "explorer",
+    params(("id" = JobId, Path, description = "The job"), SamplePlanParams),
+    responses(
+        (status = 200, description = "The constants", body = Binary, content_type = "application/octet-stream"),
+        Refusals<(RateLimited, At<JobId>, Params<SamplePlanParams>, OutOfBounds)>
+    )
+)]
 pub async fn sample_weights(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -152,6 +215,16 @@ pub async fn sample_weights(
 }
 
 /// Fetch the parameters of a published job's kernel
+#[utoipa::path(
+    get,
+    path = "/v1/public/jobs/{id}/sample/params",
+    tag = "explorer",
+    params(("id" = JobId, Path, description = "The job")),
+    responses(
+        (status = 200, description = "What the kernel's binding 2 holds", body = Binary, content_type = "application/octet-stream"),
+        Refusals<(RateLimited, At<JobId>)>
+    )
+)]
 pub async fn sample_params(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -162,6 +235,16 @@ pub async fn sample_params(
 }
 
 /// Fetch the input rows of one tile of a published job
+#[utoipa::path(
+    get,
+    path = "/v1/public/jobs/{id}/sample/input",
+    tag = "explorer",
+    params(("id" = JobId, Path, description = "The job"), TileParams),
+    responses(
+        (status = 200, description = "The rows of each input after one another, then each shared input whole", body = Binary, content_type = "application/octet-stream"),
+        Refusals<(RateLimited, At<JobId>, Params<TileParams>, OutOfBounds)>
+    )
+)]
 pub async fn sample_input(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -173,6 +256,16 @@ pub async fn sample_input(
 }
 
 /// Fetch what a device answered for one tile of a published job
+#[utoipa::path(
+    get,
+    path = "/v1/public/jobs/{id}/sample/output",
+    tag = "explorer",
+    params(("id" = JobId, Path, description = "The job"), TileParams),
+    responses(
+        (status = 200, description = "Row after row, and in each row the outputs in order", body = Binary, content_type = "application/octet-stream"),
+        Refusals<(RateLimited, At<JobId>, Params<TileParams>, OutOfBounds)>
+    )
+)]
 pub async fn sample_output(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,

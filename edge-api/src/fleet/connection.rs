@@ -18,6 +18,7 @@ use super::admit::{Closing, admit, admit_checker, closing, leave};
 use super::{fault, settle};
 use crate::app::App;
 use crate::error::ApiResult;
+use crate::openapi::answers::{RateLimited, Refusals};
 use crate::random;
 
 /// A frame is a few hundred bytes.
@@ -32,6 +33,19 @@ const NAME_MAX: usize = 128;
 static SOCKETS: AtomicU64 = AtomicU64::new(0);
 
 /// Connect a device
+///
+/// A WebSocket. Frames are JSON text: `ToDevice` from the edge, which opens with a challenge; `FromDevice`
+/// from the device, which answers with a hello that its Ed25519 key has signed.
+#[utoipa::path(
+    get,
+    path = "/v1/devices/socket",
+    tag = "devices",
+    responses(
+        (status = 101, description = "The socket is open"),
+        (status = 400, description = "Not the request that opens a WebSocket", body = String, content_type = "text/plain", example = "Connection header did not include 'upgrade'"),
+        Refusals<RateLimited>
+    )
+)]
 pub async fn connect_device(
     upgrade: WebSocketUpgrade,
     State(app): State<App>,

@@ -16,10 +16,13 @@ use super::token::LeaseToken;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, Refusal};
 use crate::json::Params;
+use crate::openapi::answers::{Binary, OutOfBounds, OutputSize, PartMissing, RateLimited, Refusals, UnknownLease};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct PlanParams {
     /// Rows at once.
+    #[param(minimum = 1, example = 40)]
     rows: u64,
 }
 
@@ -38,11 +41,31 @@ fn files<'a>(app: &'a App, token: &'a LeaseToken) -> TaskFiles<'a> {
 /// Fetch the program of a lease
 ///
 /// A model as ONNX, a kernel as WGSL, as the customer sent it.
+#[utoipa::path(
+    get,
+    path = "/v1/leases/{token}/code",
+    tag = "leases",
+    params(("token" = String, Path, description = "The token that came with the lease", example = "eyJsZWFzZSI6IjAzIn0.c2VhbA")),
+    responses(
+        (status = 200, description = "The model or the kernel", body = Binary, content_type = "application/octet-stream"),
+        Refusals<UnknownLease>
+    )
+)]
 pub async fn lease_code(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Response> {
     files(&app, &open(&app, &token)?).code().await
 }
 
 /// Fetch the kernel of a lease as the gate emits it
+#[utoipa::path(
+    get,
+    path = "/v1/leases/{token}/kernel",
+    tag = "leases",
+    params(("token" = String, Path, description = "The token that came with the lease", example = "eyJsZWFzZSI6IjAzIn0.c2VhbA")),
+    responses(
+        (status = 200, description = "The kernel with its checks", body = GatedKernel),
+        Refusals<(UnknownLease, PartMissing)>
+    )
+)]
 pub async fn lease_kernel(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Json<GatedKernel>> {
     files(&app, &open(&app, &token)?).kernel().await
 }
@@ -50,6 +73,16 @@ pub async fn lease_kernel(State(app): State<App>, Path(token): Path<String>) -> 
 /// Fetch the plan of a lease's model for so many rows
 ///
 /// For tabs: what to run over which buffers, in postcard's format.
+#[utoipa::path(
+    get,
+    path = "/v1/leases/{token}/plan",
+    tag = "leases",
+    params(("token" = String, Path, description = "The token that came with the lease", example = "eyJsZWFzZSI6IjAzIn0.c2VhbA"), PlanParams),
+    responses(
+        (status = 200, description = "The plan", body = Binary, content_type = "application/octet-stream"),
+        Refusals<(UnknownLease, PartMissing, Params<PlanParams>, RateLimited, OutOfBounds)>
+    )
+)]
 pub async fn lease_plan(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -65,6 +98,16 @@ pub async fn lease_plan(
 /// Fetch the constants of a lease's plan
 ///
 /// Those that the plan names by hash, one after another, as 32-bit words.
+#[utoipa::path(
+    get,
+    path = "/v1/leases/{token}/weights",
+    tag = "leases",
+    params(("token" = String, Path, description = "The token that came with the lease", example = "eyJsZWFzZSI6IjAzIn0.c2VhbA"), PlanParams),
+    responses(
+        (status = 200, description = "The constants", body = Binary, content_type = "application/octet-stream"),
+        Refusals<(UnknownLease, PartMissing, Params<PlanParams>, RateLimited, OutOfBounds)>
+    )
+)]
 pub async fn lease_weights(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -77,6 +120,16 @@ pub async fn lease_weights(
 }
 
 /// Fetch the parameters of a lease's kernel
+#[utoipa::path(
+    get,
+    path = "/v1/leases/{token}/params",
+    tag = "leases",
+    params(("token" = String, Path, description = "The token that came with the lease", example = "eyJsZWFzZSI6IjAzIn0.c2VhbA")),
+    responses(
+        (status = 200, description = "What the kernel's binding 2 holds", body = Binary, content_type = "application/octet-stream"),
+        Refusals<(UnknownLease, PartMissing)>
+    )
+)]
 pub async fn lease_params(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Response> {
     files(&app, &open(&app, &token)?).params().await
 }
@@ -84,11 +137,31 @@ pub async fn lease_params(State(app): State<App>, Path(token): Path<String>) -> 
 /// Fetch the input of a lease
 ///
 /// The rows of each input after one another, then each shared input whole; little-endian, without heads.
+#[utoipa::path(
+    get,
+    path = "/v1/leases/{token}/input",
+    tag = "leases",
+    params(("token" = String, Path, description = "The token that came with the lease", example = "eyJsZWFzZSI6IjAzIn0.c2VhbA")),
+    responses(
+        (status = 200, description = "The input", body = Binary, content_type = "application/octet-stream"),
+        Refusals<UnknownLease>
+    )
+)]
 pub async fn lease_input(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Response> {
     Ok(files(&app, &open(&app, &token)?).input())
 }
 
 /// Upload the output rows of a lease
+///
+/// Row after row, and in each row the outputs in order. The receipt that the device signs names the blob.
+#[utoipa::path(
+    put,
+    path = "/v1/leases/{token}/output",
+    tag = "leases",
+    params(("token" = String, Path, description = "The token that came with the lease", example = "eyJsZWFzZSI6IjAzIn0.c2VhbA")),
+    request_body(content = Binary, content_type = "application/octet-stream", description = "The rows"),
+    responses((status = 201, description = "The blob", body = wire::Blob), Refusals<(UnknownLease, OutputSize)>)
+)]
 pub async fn lease_output(
     State(app): State<App>,
     Path(token): Path<String>,

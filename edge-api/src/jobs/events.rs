@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{ApiResult, not_found};
 use crate::json::At;
+use crate::openapi::answers::Refusals;
 
 /// Changes of another replica are seen by looking this often.
 const LOOK: Duration = Duration::from_secs(1);
@@ -22,6 +23,16 @@ const LOOK: Duration = Duration::from_secs(1);
 const SPACING: Duration = Duration::from_millis(100);
 
 /// Show a job's progress once
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}/progress",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job")),
+    responses(
+        (status = 200, description = "The job, and how far it is", body = JobProgress),
+        Refusals<(Caller, At<JobId>)>
+    )
+)]
 pub async fn job_progress(
     caller: Caller,
     State(app): State<App>,
@@ -32,6 +43,18 @@ pub async fn job_progress(
 }
 
 /// Watch a job
+///
+/// Server-sent events called `progress`: one at once, one after each change, none after the job's end.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}/events",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job")),
+    responses(
+        (status = 200, description = "The data of each event", body = JobProgress, content_type = "text/event-stream"),
+        Refusals<(Caller, At<JobId>)>
+    )
+)]
 pub async fn job_events(
     caller: Caller,
     State(app): State<App>,

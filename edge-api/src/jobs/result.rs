@@ -16,10 +16,13 @@ use crate::arrays::rows::{Format, RowWriter};
 use crate::auth::Caller;
 use crate::error::{ApiError, ApiResult, conflict, invalid, not_found};
 use crate::json::{At, Params};
+use crate::openapi::answers::{Binary, JobNotDone, OutOfBounds, Refusals};
 use crate::programs;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ResultParams {
+    /// `npy`, `npz`, `csv`, `json` or `bin`.
     format: Option<String>,
     /// Which output, where there are several.
     output: Option<String>,
@@ -30,6 +33,16 @@ pub struct ResultParams {
 /// `format` is `npy` (one array), `npz` (all of them), `csv` (a row a line), `json` (`shape` and
 /// `rows`) or `bin` (row after row, without a head). Left out: `npy`, or `npz` where there are several
 /// outputs, or `bin` for a map's records. `output` names one of several.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}/result",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job"), ResultParams),
+    responses(
+        (status = 200, description = "The file; as CSV or JSON where that is asked for", body = Binary, content_type = "application/octet-stream"),
+        Refusals<(Caller, At<JobId>, Params<ResultParams>, OutOfBounds, JobNotDone)>
+    )
+)]
 pub async fn job_result(
     caller: Caller,
     State(app): State<App>,

@@ -11,7 +11,8 @@ use rules::scheduling::link::Grant;
 use rules::scheduling::slices;
 use serde::Deserialize;
 use wire::{
-    ErrorCode, Job, JobDetail, JobEventKind, JobId, JobPage, JobState, QuoteRequest, SliceId, SubmitJob, TileHash,
+    ErrorCode, Job, JobDetail, JobEventKind, JobId, JobPage, JobState, KernelToCheck, QuoteRequest, SliceId, SubmitJob,
+    TileHash,
 };
 
 use super::order;
@@ -22,6 +23,10 @@ use crate::db::{DbConnection, count};
 use crate::error::{ApiError, ApiResult, conflict, invalid, not_found};
 use crate::fleet::scheduler::lease_grant;
 use crate::json::{At, Body, Params};
+use crate::openapi::answers::{
+    ForeignOrigin, IdempotencyConflict, InvalidKernel, InvalidOrder, JobEnded, NoDeviceFits, NotPayable, OutOfBounds,
+    RateLimited, Refusals,
+};
 use crate::programs::map;
 use crate::{fleet, ledger, random};
 
@@ -32,19 +37,19 @@ const RECEIPTS_MAX: i64 = 100;
 /// How long a trial's lease opens its blobs.
 const TRIAL: wire::Micros = 600_000_000;
 
-#[derive(Debug, Deserialize)]
-pub struct KernelToCheck {
-    /// WGSL.
-    kernel: String,
-    record_bytes: u32,
-    out_bytes: u32,
-    #[serde(default)]
-    fuel: Option<u32>,
-}
-
 /// Check a kernel without running it
 ///
 /// Refuses with the line and column of what is wrong.
+#[utoipa::path(
+    post,
+    path = "/v1/kernels/check",
+    tag = "jobs",
+    request_body = KernelToCheck,
+    responses(
+        (status = 200, description = "What the gate says of the kernel", body = wire::KernelReport),
+        Refusals<(RateLimited, Body<KernelToCheck>, InvalidKernel)>
+    )
+)]
 pub async fn check_kernel(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -57,6 +62,18 @@ pub async fn check_kernel(
 }
 
 /// Quote a job
+///
+/// Reads the program and its data, and says what the job would be and cost. Nothing is held.
+#[utoipa::path(
+    post,
+    path = "/v1/quotes",
+    tag = "jobs",
+    request_body = QuoteRequest,
+    responses(
+        (status = 200, description = "The quote, at the present price", body = wire::Quote),
+        Refusals<(Caller, ForeignOrigin, Body<QuoteRequest>, InvalidOrder, NoDeviceFits)>
+    )
+)]
 pub async fn quote_job(
     caller: Caller,
     State(app): State<App>,
@@ -71,6 +88,16 @@ pub async fn quote_job(
 ///
 /// Answers with a lease of that tile, for ten minutes and for nothing: no job is made, nothing is held,
 /// and what is computed stays with the caller.
+#[utoipa::path(
+    post,
+    path = "/v1/trials",
+    tag = "jobs",
+    request_body = QuoteRequest,
+    responses(
+        (status = 200, description = "The lease", body = wire::LeaseGrant),
+        Refusals<(Caller, ForeignOrigin, RateLimited, Body<QuoteRequest>, InvalidOrder)>
+    )
+)]
 pub async fn try_job(
     caller: Caller,
     State(app): State<App>,
@@ -86,7 +113,20 @@ pub async fn try_job(
 
 /// Submit a job
 ///
-/// A retry with the same `Idempotency-Key` gets the first answer.
+/// Holds the quoted cost. A retry with the same `Idempotency-Key` gets the first answer, with 200 instead
+/// of 201.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs",
+    tag = "jobs",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Names the order, in 1 to 128 visible characters", max_length = 128, example = "november-photos-1")),
+    request_body = SubmitJob,
+    responses(
+        (status = 201, description = "The job", body = Job),
+        (status = 200, description = "The job that this idempotency key made before", body = Job),
+        Refusals<(Caller, ForeignOrigin, Body<SubmitJob>, OutOfBounds, InvalidOrder, NoDeviceFits, NotPayable, IdempotencyConflict)>
+    )
+)]
 pub async fn submit_job(
     caller: Caller,
     State(app): State<App>,
@@ -168,16 +208,33 @@ async fn find_repeated(
     Ok(store::find_job(conn, caller.account, job).await?)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ListParams {
+    /// What `next` of the page before said.
+    #[param(value_type = Option<JobId>)]
     before: Option<String>,
+    /// Jobs a page.
+    #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<i64>,
+    /// Jobs in this state alone.
+    #[param(value_type = Option<JobState>)]
     state: Option<String>,
     /// A part of the name, or the beginning of the id.
     q: Option<String>,
 }
 
-/// List the caller's jobs
+/// List the caller's jobs, newest first
+#[utoipa::path(
+    get,
+    path = "/v1/jobs",
+    tag = "jobs",
+    params(ListParams),
+    responses(
+        (status = 200, description = "One page", body = JobPage),
+        Refusals<(Caller, Params<ListParams>, OutOfBounds)>
+    )
+)]
 pub async fn list_jobs(
     caller: Caller,
     State(app): State<App>,
@@ -208,12 +265,29 @@ pub async fn list_jobs(
 }
 
 /// Show a job
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job")),
+    responses((status = 200, description = "The job", body = Job), Refusals<(Caller, At<JobId>)>)
+)]
 pub async fn show_job(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Json<Job>> {
     let job = store::find_job(&mut *app.db.read().await?, caller.account, id).await?;
     Ok(Json(job.ok_or_else(|| not_found("job"))?))
 }
 
 /// Show who computed a job, how fast, and what happened
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}/detail",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job")),
+    responses(
+        (status = 200, description = "Devices, throughput, events and the latest receipts", body = JobDetail),
+        Refusals<(Caller, At<JobId>)>
+    )
+)]
 pub async fn show_job_detail(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Json<JobDetail>> {
     let mut conn = app.db.read().await?;
     let job = store::find_job(&mut conn, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
@@ -230,6 +304,16 @@ pub async fn show_job_detail(caller: Caller, State(app): State<App>, At(id): At<
 /// Cancel a job
 ///
 /// What is verified is paid and the rest of the hold is free again. Cancelling twice is once.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{id}/cancel",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job")),
+    responses(
+        (status = 200, description = "The cancelled job", body = Job),
+        Refusals<(Caller, ForeignOrigin, At<JobId>, JobEnded)>
+    )
+)]
 pub async fn cancel_job(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Json<Job>> {
     let mut tx = app.db.begin_write().await?;
     let job = store::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
@@ -250,11 +334,27 @@ pub async fn cancel_job(caller: Caller, State(app): State<App>, At(id): At<JobId
 }
 
 /// Publish a job on the explorer
+///
+/// Its name, its program, its rows and its devices are everyone's to read.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{id}/publish",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job")),
+    responses((status = 200, description = "The job", body = Job), Refusals<(Caller, ForeignOrigin, At<JobId>)>)
+)]
 pub async fn publish_job(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Json<Job>> {
     set_published(&app, caller, id, true).await
 }
 
 /// Take a job off the explorer
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{id}/unpublish",
+    tag = "jobs",
+    params(("id" = JobId, Path, description = "The job")),
+    responses((status = 200, description = "The job", body = Job), Refusals<(Caller, ForeignOrigin, At<JobId>)>)
+)]
 pub async fn unpublish_job(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Json<Job>> {
     set_published(&app, caller, id, false).await
 }

@@ -109,9 +109,13 @@ impl TestApp {
 
     pub(crate) async fn send_to(&self, router: Router, mut request: Request<Body>) -> Answer {
         request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 4000))));
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let response = router.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 64 << 20).await.unwrap().to_vec();
+        if parts.status.as_u16() >= 400 {
+            crate::openapi::check_refusal(&method, &path, parts.status.as_u16(), &bytes);
+        }
         Answer { status: parts.status, headers: parts.headers, bytes }
     }
 

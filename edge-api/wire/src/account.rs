@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::{AccountId, Credits, DeviceId, JobId, Micros};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::new_account))]
 pub struct NewAccount {
     /// What to call it; 64 characters at most.
     #[serde(default)]
@@ -11,12 +12,14 @@ pub struct NewAccount {
 
 /// A fresh account with its key, which is shown this once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::opened_account))]
 pub struct OpenedAccount {
     pub account: Account,
     pub key: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AccountKind {
     /// Opened with a key.
@@ -26,6 +29,7 @@ pub enum AccountKind {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::account))]
 pub struct Account {
     pub id: AccountId,
     pub name: String,
@@ -45,6 +49,7 @@ pub struct Account {
 
 /// A key of an account, without the secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::account_key))]
 pub struct AccountKey {
     /// Names the key when it is to be revoked.
     pub id: String,
@@ -56,6 +61,7 @@ pub struct AccountKey {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::new_key))]
 pub struct NewKey {
     /// What to call it; 64 characters at most.
     #[serde(default)]
@@ -64,6 +70,7 @@ pub struct NewKey {
 
 /// A fresh key, which is shown this once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::made_key))]
 pub struct MadeKey {
     pub key: AccountKey,
     pub secret: String,
@@ -71,6 +78,7 @@ pub struct MadeKey {
 
 /// One movement of an account's money, summed over ten seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::ledger_entry))]
 pub struct LedgerEntry {
     pub at: Micros,
     /// `faucet`, `settle`, `mature`, `void` or `claim`.
@@ -86,6 +94,7 @@ pub struct LedgerEntry {
 
 /// Links one device to the account that asked for it, once, within fifteen minutes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::device_code))]
 pub struct DeviceCode {
     /// Eight letters and digits in two groups.
     pub code: String,

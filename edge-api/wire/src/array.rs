@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The type of an array's values, by numpy's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum DType {
     Float32,
@@ -80,6 +81,7 @@ impl DType {
 
 /// An input or an output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Field {
     pub name: String,
     pub dtype: DType,

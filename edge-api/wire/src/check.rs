@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// When two devices' outputs are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Check {
     /// Every byte.
@@ -14,6 +15,7 @@ pub enum Check {
 
 /// A finite number that is not negative.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = 0.0001))]
 #[serde(try_from = "f32", into = "f32")]
 pub struct Tolerance(f32);
 

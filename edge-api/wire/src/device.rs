@@ -9,6 +9,7 @@ pub const PROTOCOL: u16 = 3;
 
 /// What a device opens with, in answer to the edge's challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Hello {
     pub protocol: u16,
     pub device: DeviceId,
@@ -42,6 +43,7 @@ pub struct Hello {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceClass {
     Native,
@@ -61,6 +63,7 @@ impl DeviceClass {
 
 /// From a device to the edge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::from_device))]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[allow(clippy::allow_attributes, clippy::large_enum_variant, reason = "large on 64 bits alone; frames are few")]
 pub enum FromDevice {
@@ -92,6 +95,7 @@ pub enum FromDevice {
 
 /// From the edge to a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::to_device))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToDevice {
     Challenge {
@@ -129,6 +133,7 @@ pub enum ToDevice {
 
 /// What the device's account has earned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Earnings {
     /// Mature: free to spend.
     pub available: Credits,
@@ -138,6 +143,7 @@ pub struct Earnings {
 
 /// A range of tiles lent to a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::lease_grant))]
 pub struct LeaseGrant {
     pub lease: LeaseId,
     pub job: JobId,
@@ -157,6 +163,7 @@ pub struct LeaseGrant {
 
 /// A device's signed statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Receipt {
     pub lease: LeaseId,
     pub job: JobId,

@@ -10,6 +10,7 @@ use crate::{
 
 /// The network now and lately.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::overview))]
 pub struct Overview {
     /// When this was read, by the server's clock.
     pub at: Micros,
@@ -45,6 +46,7 @@ impl Overview {
 
 /// Devices of one kind that are online.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SupplyGroup {
     pub class: DeviceClass,
     pub backend: String,
@@ -57,6 +59,7 @@ pub struct SupplyGroup {
 
 /// Settled work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Work {
     pub receipts: u64,
     pub tiles: u64,
@@ -67,6 +70,7 @@ pub struct Work {
 
 /// Ten minutes of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Period {
     pub start: Micros,
     pub work: Work,
@@ -78,6 +82,7 @@ pub struct Period {
 
 /// A device as the explorer shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::public_device))]
 pub struct PublicDevice {
     pub id: DeviceId,
     pub class: DeviceClass,
@@ -104,6 +109,7 @@ pub struct PublicDevice {
 
 /// A device with its last 30 days.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::public_device_page))]
 pub struct PublicDevicePage {
     pub device: PublicDevice,
     /// Microseconds online on each of the last 30 days (UTC), today last.
@@ -115,6 +121,7 @@ pub struct PublicDevicePage {
 
 /// One page of a table, and where the next begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Page<T> {
     pub rows: Vec<T>,
     /// Pass as `after` for the next page.
@@ -123,6 +130,7 @@ pub struct Page<T> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReceiptState {
     /// Waits for its check.
@@ -153,6 +161,7 @@ impl ReceiptState {
 
 /// A receipt. What it says of its job is there only when the job is published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::public_receipt))]
 pub struct PublicReceipt {
     pub lease: LeaseId,
     pub device: DeviceId,
@@ -170,6 +179,7 @@ pub struct PublicReceipt {
 
 /// A receipt of a published job, whole: what was signed, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::public_receipt_page))]
 pub struct PublicReceiptPage {
     pub receipt: PublicReceipt,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -178,6 +188,7 @@ pub struct PublicReceiptPage {
 
 /// A device's statement with its signature over [`Receipt::signing_bytes`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignedReceipt {
     pub receipt: Receipt,
     pub device: DeviceId,
@@ -187,6 +198,7 @@ pub struct SignedReceipt {
 
 /// A published job in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::public_job_row))]
 pub struct PublicJobRow {
     pub id: JobId,
     pub name: String,
@@ -202,6 +214,7 @@ pub struct PublicJobRow {
 
 /// What everyone may read of a published job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::public_job))]
 pub struct PublicJob {
     pub id: JobId,
     pub name: String,
@@ -227,6 +240,7 @@ pub struct PublicJob {
 
 /// One device's part of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Share {
     pub device: DeviceId,
     pub backend: String,
@@ -238,6 +252,7 @@ pub struct Share {
 /// One tile of a published job with everything needed to compute it again and to hold the outcome
 /// against what its device signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::sample))]
 pub struct Sample {
     pub tile: u64,
     pub statement: SignedReceipt,
@@ -251,6 +266,7 @@ pub struct Sample {
 
 /// A sibling on the way up, and on which side it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "side", content = "hash", rename_all = "snake_case")]
 pub enum ProofStep {
     Left(TileHash),
@@ -259,6 +275,7 @@ pub enum ProofStep {
 
 /// Something that an id or its beginning names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::hit))]
 #[serde(tag = "kind", content = "id", rename_all = "snake_case")]
 pub enum Hit {
     Device(DeviceId),

@@ -17,6 +17,9 @@ macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
+        #[cfg_attr(feature = "openapi", schema(example = "019aa966-9c00-7123-8a5b-2f6c1d0e9b47"))]
         #[serde(transparent)]
         pub struct $name(Uuid);
 
@@ -64,9 +67,21 @@ uuid_id!(
     SliceId
 );
 
+/// The schema of `bytes` bytes in hex.
+#[cfg(feature = "openapi")]
+fn hex_schema(bytes: usize, description: &str) -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    let example = "9fc4e90e".repeat(bytes / 4);
+    utoipa::openapi::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .pattern(Some(format!("^[0-9a-f]{{{}}}$", 2 * bytes)))
+        .description(Some(description))
+        .examples([example])
+        .into()
+}
+
 macro_rules! bytes_id {
-    ($(#[$doc:meta])* $name:ident, $len:literal, $expected:literal) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])+ $name:ident, $len:literal, $expected:literal) => {
+        $(#[doc = $doc])+
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(pub [u8; $len]);
@@ -106,6 +121,16 @@ macro_rules! bytes_id {
                 id.to_string()
             }
         }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                hex_schema($len, concat!($($doc),+).trim_ascii_start())
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $name {}
     };
 }
 

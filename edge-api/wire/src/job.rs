@@ -5,6 +5,7 @@ use crate::{BlobHash, Credits, DeviceId, Field, JobId, Micros, PricePerCu, Progr
 
 /// A stored blob of the account's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::blob))]
 pub struct Blob {
     pub hash: BlobHash,
     /// In bytes.
@@ -13,6 +14,7 @@ pub struct Blob {
 
 /// Who may see a job's inputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Privacy {
     /// Any device, strangers' tabs among them.
@@ -38,6 +40,7 @@ impl Privacy {
 
 /// Who recomputes a job's tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CheckedBy {
     /// The server's own processor.
@@ -49,6 +52,7 @@ pub enum CheckedBy {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::quote_request))]
 pub struct QuoteRequest {
     pub program: Program,
     #[serde(default)]
@@ -57,6 +61,7 @@ pub struct QuoteRequest {
 
 /// What a job would be and cost at the present price.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::quote))]
 pub struct Quote {
     pub rows: u64,
     pub inputs: Vec<Field>,
@@ -81,6 +86,7 @@ pub struct Quote {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::submit_job))]
 pub struct SubmitJob {
     pub program: Program,
     #[serde(default)]
@@ -94,6 +100,7 @@ pub struct SubmitJob {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     Running,
@@ -124,6 +131,7 @@ impl JobState {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::job))]
 pub struct Job {
     pub id: JobId,
     pub name: String,
@@ -159,6 +167,7 @@ pub struct Job {
 
 /// Why a job's program cannot finish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum JobFault {
     /// A record's loop ran out of fuel, or turned too often where `turns` is set.
@@ -172,6 +181,7 @@ pub enum JobFault {
 
 /// One page of an account's jobs, newest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::job_page))]
 pub struct JobPage {
     pub jobs: Vec<Job>,
     /// Pass as `before` for the next page.
@@ -181,6 +191,7 @@ pub struct JobPage {
 
 /// One live event of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::job_progress))]
 pub struct JobProgress {
     pub job: Job,
     /// The job's tiles in order, in at most 1,024 cells: each digit says how many ninths of its
@@ -192,6 +203,7 @@ pub struct JobProgress {
 
 /// What else a job's owner may see of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::job_detail))]
 pub struct JobDetail {
     /// When this was read, by the server's clock.
     pub at: Micros,
@@ -206,6 +218,7 @@ pub struct JobDetail {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Throughput {
     /// Length of a step, in microseconds.
     pub step: Micros,
@@ -213,6 +226,7 @@ pub struct Throughput {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobEvent {
     pub at: Micros,
     pub kind: JobEventKind,
@@ -221,6 +235,7 @@ pub struct JobEvent {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum JobEventKind {
     Submitted,

@@ -6,6 +6,8 @@ pub mod array;
 pub mod check;
 pub mod device;
 pub mod error;
+#[cfg(feature = "openapi")]
+pub mod example;
 pub mod explorer;
 pub mod id;
 pub mod job;
@@ -30,7 +32,7 @@ pub use job::{
 };
 pub use money::{Credits, CreditsOverflow, PricePerCu};
 pub use program::infer::{Infer, InferTask};
-pub use program::map::{GatedKernel, KernelReport, Map, MapTask};
+pub use program::map::{GatedKernel, KernelReport, KernelToCheck, Map, MapTask};
 pub use program::{Program, Task};
 
 /// Microseconds since 1970-01-01 UTC.

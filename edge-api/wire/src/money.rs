@@ -8,6 +8,7 @@ pub const MICROS_PER_CREDIT: i64 = 1_000_000;
 
 /// An amount, in micro-credits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = 330))]
 #[serde(transparent)]
 pub struct Credits(i64);
 
@@ -56,6 +57,7 @@ impl fmt::Display for Credits {
 
 /// Price of one CU (10¹² floating-point operations), in micro-credits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = 55))]
 #[serde(transparent)]
 pub struct PricePerCu(pub i64);
 

@@ -11,6 +11,7 @@ pub const VERSION: &str = "infer/1";
 
 /// What a customer asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Infer {
     /// ONNX.
     pub model: BlobHash,
@@ -27,6 +28,7 @@ pub struct Infer {
 
 /// What a device does with a lease's rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InferTask {
     /// ONNX.
     pub model: BlobHash,

@@ -9,6 +9,7 @@ pub const VERSION: &str = "map/1";
 
 /// What a customer asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Map {
     /// WGSL: `main`, one invocation a record.
     pub kernel: BlobHash,
@@ -34,6 +35,7 @@ pub struct Map {
 
 /// What a device does with a lease's records: a row is a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MapTask {
     /// WGSL, as the customer wrote it.
     pub kernel: BlobHash,
@@ -63,6 +65,7 @@ fn records(name: &str, bytes: u32) -> Field {
 /// A kernel as the server's gate emits it, for devices that have no gate of their own: a tab takes
 /// its programs from the server anyway, and its browser checks each shader again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::gated_kernel))]
 pub struct GatedKernel {
     pub wgsl: String,
     /// Invocations a workgroup.
@@ -76,8 +79,24 @@ pub struct GatedKernel {
     pub ops: u64,
 }
 
+/// A kernel to be passed through the gate without running it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::kernel_to_check))]
+pub struct KernelToCheck {
+    /// WGSL.
+    pub kernel: String,
+    /// Of an input record: a multiple of 4.
+    pub record_bytes: u32,
+    /// Of an output record: a multiple of 4.
+    pub out_bytes: u32,
+    /// Operations that the loops of one record may take; left out, 65,536.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuel: Option<u32>,
+}
+
 /// What the gate says of a kernel that it lets through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::kernel_report))]
 pub struct KernelReport {
     /// Invocations a workgroup.
     pub workgroup_size: u32,

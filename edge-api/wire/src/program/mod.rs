@@ -15,6 +15,7 @@ use crate::{BlobHash, Field};
 
 /// What a customer asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Program {
     /// A model over the rows of arrays.
@@ -25,6 +26,7 @@ pub enum Program {
 
 /// What a device does with the rows of a lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Task {
     /// A model over rows.

@@ -6,11 +6,11 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use send_wrapper::SendWrapper;
 use web_sys::{File, HtmlTextAreaElement};
-use wire::{BlobHash, KernelReport, Map, Place, Program, Tolerance};
+use wire::{BlobHash, KernelReport, KernelToCheck, Map, Place, Program, Tolerance};
 
 use super::file::FileField;
 use super::{Check, Order, Part};
-use crate::api::{self, Failure, KernelToCheck};
+use crate::api::{self, Failure};
 use crate::format;
 use crate::text::text;
 

@@ -1,0 +1,431 @@
+//! One of each answer and request, for the API's description: an account, a published job of two
+//! hundred and fifty tiles, and what its devices said. A field that is missing here does not compile.
+
+use crate::device::{DeviceClass, Earnings};
+use crate::explorer::{
+    Hit, Overview, Page, Period, ProofStep, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt,
+    PublicReceiptPage, ReceiptState, Sample, Share, SignedReceipt, SupplyGroup, Work,
+};
+use crate::{
+    Account, AccountId, AccountKey, AccountKind, Blob, BlobHash, Check, CheckedBy, Credits, DType, DeviceCode,
+    DeviceId, ErrorBody, ErrorCode, Field, FromDevice, GatedKernel, Infer, InferTask, Job, JobDetail, JobEvent,
+    JobEventKind, JobId, JobPage, JobProgress, JobState, KernelReport, KernelToCheck, LeaseGrant, LeaseId, LedgerEntry,
+    MadeKey, Micros, NewAccount, NewKey, OpenedAccount, PricePerCu, Privacy, Program, PublicJob, Quote, QuoteRequest,
+    Receipt, Signature, SubmitJob, Task, Throughput, TileHash, ToDevice,
+};
+
+/// Noon of 22 November 2026, UTC.
+const NOON: Micros = 1_795_348_800_000_000;
+const SECOND: Micros = 1_000_000;
+const DAY: Micros = 86_400 * SECOND;
+const ROWS: u64 = 10_000;
+const TILE_ROWS: u64 = 40;
+const TILES: u64 = 250;
+const ROW_FLOPS: u64 = 600_000_000;
+const FLOPS: u64 = ROWS * ROW_FLOPS;
+const PRICE: PricePerCu = PricePerCu(55);
+/// Six CU at that price.
+const COST: Credits = Credits::from_micros(330);
+const NAME: &str = "Photos of November";
+const KERNEL: &str = "@group(0) @binding(0) var<storage, read> records: array<u32>;\n\
+    @group(0) @binding(1) var<storage, read_write> results: array<u32>;\n\n\
+    @compute @workgroup_size(64)\n\
+    fn main(@builtin(global_invocation_id) id: vec3<u32>) {\n    \
+        results[id.x] = records[id.x] * 2u;\n\
+    }\n";
+
+/// Bytes that look like a hash.
+fn bytes<const N: usize>(seed: u8) -> [u8; N] {
+    let mut next = seed;
+    [0; N].map(|_: u8| {
+        next = next.wrapping_mul(109).wrapping_add(89);
+        next
+    })
+}
+
+fn job_id() -> JobId {
+    JobId::from_parts(NOON.unsigned_abs() / 1000, bytes(1))
+}
+
+fn device_id() -> DeviceId {
+    DeviceId(bytes(2))
+}
+
+fn lease_id() -> LeaseId {
+    LeaseId(bytes(3))
+}
+
+fn model() -> BlobHash {
+    BlobHash(bytes(4))
+}
+
+fn field(name: &str, shape: &[u64]) -> Field {
+    Field { name: name.to_owned(), dtype: DType::Float32, shape: shape.to_vec(), shared: false, whole: false }
+}
+
+fn inputs() -> Vec<Field> {
+    vec![field("images", &[3, 224, 224])]
+}
+
+fn outputs() -> Vec<Field> {
+    vec![field("logits", &[1000])]
+}
+
+fn task() -> Task {
+    Task::Infer(InferTask { model: model(), inputs: inputs(), outputs: outputs() })
+}
+
+fn program() -> Program {
+    Program::Infer(Infer {
+        model: model(),
+        input: Some(BlobHash(bytes(5))),
+        inputs: std::collections::BTreeMap::new(),
+        tile_rows: None,
+    })
+}
+
+pub fn new_account() -> NewAccount {
+    NewAccount { name: "Ada".to_owned() }
+}
+
+pub fn account() -> Account {
+    Account {
+        id: AccountId::from_parts(NOON.unsigned_abs() / 1000, bytes(6)),
+        name: "Ada".to_owned(),
+        kind: AccountKind::Customer,
+        verified: false,
+        available: Credits::from_micros(99_999_670),
+        held: Credits::ZERO,
+        pending: Credits::ZERO,
+        created_at: NOON,
+        development: true,
+    }
+}
+
+pub fn opened_account() -> OpenedAccount {
+    OpenedAccount { account: account(), key: format!("tsk_{}", TileHash(bytes(7))) }
+}
+
+pub fn account_key() -> AccountKey {
+    AccountKey {
+        id: "9f6ac1d04e8b7723".to_owned(),
+        name: "Nightly runs".to_owned(),
+        hint: "4c1d".to_owned(),
+        created_at: NOON,
+    }
+}
+
+pub fn new_key() -> NewKey {
+    NewKey { name: "Nightly runs".to_owned() }
+}
+
+pub fn made_key() -> MadeKey {
+    MadeKey { key: account_key(), secret: format!("tsk_{}", TileHash(bytes(8))) }
+}
+
+pub fn ledger_entry() -> LedgerEntry {
+    LedgerEntry {
+        at: NOON + 40 * SECOND,
+        kind: "settle".to_owned(),
+        purse: "posted".to_owned(),
+        amount: Credits::from_micros(-330),
+        job: Some(job_id()),
+        device: None,
+    }
+}
+
+pub fn device_code() -> DeviceCode {
+    DeviceCode { code: "A9AJ-FGH9".to_owned(), expires_at: NOON + 900 * SECOND }
+}
+
+pub fn error_body() -> ErrorBody {
+    ErrorBody {
+        code: ErrorCode::UnknownBlob,
+        message: "this account has no such blob; upload it with POST /v1/blobs first".to_owned(),
+        field: Some("model".to_owned()),
+        place: None,
+    }
+}
+
+pub fn blob() -> Blob {
+    Blob { hash: model(), size: 13_964_571 }
+}
+
+pub fn kernel_to_check() -> KernelToCheck {
+    KernelToCheck { kernel: KERNEL.to_owned(), record_bytes: 4, out_bytes: 4, fuel: Some(65_536) }
+}
+
+pub fn kernel_report() -> KernelReport {
+    KernelReport { workgroup_size: 64, params_bytes: None, ops: 6, loops: Vec::new(), floats: false }
+}
+
+pub fn gated_kernel() -> GatedKernel {
+    GatedKernel { wgsl: KERNEL.to_owned(), workgroup_size: 64, params_bytes: None, loop_lines: Vec::new(), ops: 6 }
+}
+
+pub fn quote_request() -> QuoteRequest {
+    QuoteRequest { program: program(), privacy: Privacy::Open }
+}
+
+pub fn quote() -> Quote {
+    Quote {
+        rows: ROWS,
+        inputs: inputs(),
+        outputs: outputs(),
+        tile_rows: TILE_ROWS,
+        tiles: TILES,
+        flops: FLOPS,
+        price: PRICE,
+        cost: COST,
+        device_bytes: 24_084_480,
+        peak_bytes: 96_337_920,
+        checked_by: CheckedBy::Edge,
+        devices: 12,
+        seconds: Some(9),
+    }
+}
+
+pub fn submit_job() -> SubmitJob {
+    SubmitJob {
+        program: program(),
+        privacy: Privacy::Open,
+        name: NAME.to_owned(),
+        limit: Some(Credits::from_micros(1_000_000)),
+    }
+}
+
+pub fn job() -> Job {
+    Job {
+        id: job_id(),
+        name: NAME.to_owned(),
+        state: JobState::Running,
+        privacy: Privacy::Open,
+        published: false,
+        program: program(),
+        rows: ROWS,
+        inputs: inputs(),
+        outputs: outputs(),
+        tile_rows: TILE_ROWS,
+        tiles: TILES,
+        verified_tiles: 150,
+        recomputed_tiles: 9,
+        devices: 3,
+        flops: FLOPS,
+        price: PRICE,
+        hold: COST,
+        cost: Credits::from_micros(198),
+        created_at: NOON,
+        ended_at: None,
+        fault: None,
+    }
+}
+
+pub fn job_page() -> JobPage {
+    JobPage { jobs: vec![job()], next: Some(job_id()) }
+}
+
+pub fn job_progress() -> JobProgress {
+    JobProgress { job: job(), mosaic: "9999999999995000".to_owned(), devices_at_work: 3 }
+}
+
+fn share() -> Share {
+    Share { device: device_id(), backend: "vulkan".to_owned(), tiles: 96, receipts: 12, recomputed_tiles: 5 }
+}
+
+pub fn job_detail() -> JobDetail {
+    JobDetail {
+        at: NOON + 30 * SECOND,
+        devices: vec![share()],
+        throughput: Throughput { step: 10 * SECOND, tiles: vec![24, 61, 65] },
+        events: vec![
+            JobEvent { at: NOON, kind: JobEventKind::Submitted, device: None },
+            JobEvent { at: NOON + 2 * SECOND, kind: JobEventKind::Started, device: Some(device_id()) },
+        ],
+        receipts: vec![public_receipt()],
+    }
+}
+
+fn work() -> Work {
+    Work { receipts: 31, tiles: TILES, kflop: FLOPS / 1000, cost: COST }
+}
+
+pub fn overview() -> Overview {
+    Overview {
+        at: NOON,
+        price: PRICE,
+        fee_bps: 1000,
+        supply: vec![SupplyGroup {
+            class: DeviceClass::Native,
+            backend: "vulkan".to_owned(),
+            software: false,
+            devices: 12,
+            flops_per_sec: 4_100_000_000_000,
+        }],
+        today: work(),
+        utilisation_bps: Some(412),
+        jobs_running: 1,
+        jobs_done: 57,
+        periods: vec![Period {
+            start: NOON - 600 * SECOND,
+            work: work(),
+            device_micros: 7_200_000_000,
+            capacity_kflop: 2_460_000_000_000,
+        }],
+        latest_leases: vec![8, 8, 8, 2],
+    }
+}
+
+pub fn public_device() -> PublicDevice {
+    PublicDevice {
+        id: device_id(),
+        class: DeviceClass::Native,
+        name: "NVIDIA GeForce RTX 3060".to_owned(),
+        backend: "vulkan".to_owned(),
+        software: false,
+        online: true,
+        flops_per_sec: 1_400_000_000_000,
+        tiles: 4_210,
+        kflop: 101_040_000_000,
+        checks_passed: 398,
+        checks_failed: 0,
+        suspended_until: None,
+        earned: Credits::from_micros(5_001),
+        first_seen_at: NOON - 3 * DAY,
+        seen_at: NOON,
+    }
+}
+
+pub fn public_device_page() -> PublicDevicePage {
+    let mut uptime = vec![0; 30];
+    uptime[27..].copy_from_slice(&[31_000_000_000, 86_400_000_000, 43_200_000_000]);
+    PublicDevicePage {
+        device: public_device(),
+        uptime,
+        uptime_from: NOON - NOON.rem_euclid(DAY) - 29 * DAY,
+        receipts: Page { rows: vec![public_receipt()], next: None },
+    }
+}
+
+pub fn public_receipt() -> PublicReceipt {
+    PublicReceipt {
+        lease: lease_id(),
+        device: device_id(),
+        backend: "vulkan".to_owned(),
+        program: "infer/1".to_owned(),
+        tiles: 8,
+        kflop: 192_000_000,
+        state: ReceiptState::Matured,
+        recomputed_tiles: 1,
+        received_at: NOON + 12 * SECOND,
+        job: Some(job_id()),
+    }
+}
+
+fn receipt() -> Receipt {
+    Receipt {
+        lease: lease_id(),
+        job: job_id(),
+        first_tile: 40,
+        tiles: 8,
+        root: TileHash(bytes(9)),
+        output: BlobHash(bytes(10)),
+        program: "infer/1".to_owned(),
+        backend: "vulkan".to_owned(),
+        time: NOON + 12 * SECOND,
+    }
+}
+
+fn signed_receipt() -> SignedReceipt {
+    SignedReceipt {
+        receipt: receipt(),
+        device: device_id(),
+        signature: Signature(bytes(11)),
+        cost: Credits::from_micros(11),
+    }
+}
+
+pub fn public_receipt_page() -> PublicReceiptPage {
+    PublicReceiptPage { receipt: public_receipt(), statement: Some(signed_receipt()) }
+}
+
+pub fn public_job_row() -> PublicJobRow {
+    PublicJobRow {
+        id: job_id(),
+        name: NAME.to_owned(),
+        state: JobState::Done,
+        rows: ROWS,
+        tiles: TILES,
+        verified_tiles: TILES,
+        cost: COST,
+        created_at: NOON,
+        ended_at: Some(NOON + 40 * SECOND),
+    }
+}
+
+pub fn public_job() -> PublicJob {
+    PublicJob {
+        id: job_id(),
+        name: NAME.to_owned(),
+        state: JobState::Done,
+        code: model(),
+        rows: ROWS,
+        tiles: TILES,
+        verified_tiles: TILES,
+        recomputed_tiles: 15,
+        flops: FLOPS,
+        price: PRICE,
+        cost: COST,
+        created_at: NOON,
+        ended_at: Some(NOON + 40 * SECOND),
+        mosaic: "9".repeat(16),
+        devices: vec![share()],
+        has_sample: true,
+    }
+}
+
+pub fn sample() -> Sample {
+    Sample {
+        tile: 41,
+        statement: signed_receipt(),
+        proof: vec![
+            ProofStep::Left(TileHash(bytes(12))),
+            ProofStep::Right(TileHash(bytes(13))),
+            ProofStep::Right(TileHash(bytes(14))),
+        ],
+        rows: TILE_ROWS,
+        task: task(),
+        check: Check::Exact,
+        flops: TILE_ROWS * ROW_FLOPS,
+    }
+}
+
+pub fn hit() -> Hit {
+    Hit::Job(job_id())
+}
+
+pub fn lease_grant() -> LeaseGrant {
+    LeaseGrant {
+        lease: lease_id(),
+        job: job_id(),
+        first_tile: 40,
+        tiles: 8,
+        rows: 8 * TILE_ROWS,
+        tile_rows: TILE_ROWS,
+        task: task(),
+        flops: 8 * TILE_ROWS * ROW_FLOPS,
+        deadline_millis: 30_000,
+        token: "eyJsZWFzZSI6IjAzLi4uIn0.dGhlIGVkZ2UncyBzZWFs".to_owned(),
+    }
+}
+
+pub fn from_device() -> FromDevice {
+    FromDevice::Commit { receipt: receipt(), signature: Signature(bytes(11)) }
+}
+
+pub fn to_device() -> ToDevice {
+    ToDevice::Settled {
+        lease: lease_id(),
+        tiles: 8,
+        earnings: Earnings { available: Credits::from_micros(4_960), pending: Credits::from_micros(41) },
+    }
+}
