@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use wire::{AccountId, BlobHash, Check, Credits, CreditsOverflow, JobId, PricePerCu, Privacy, Task};
+use wire::{AccountId, BlobHash, Check, CheckedBy, Credits, CreditsOverflow, JobId, PricePerCu, Privacy, Task};
 
 use crate::{billing, program};
 
@@ -72,6 +72,11 @@ impl Job {
             tile_flops: self.tile_flops(),
             tile_bytes: row_bytes.saturating_mul(self.tile_rows),
         }
+    }
+
+    /// Who recomputes its tiles.
+    pub fn checked_by(&self, has_checkers: bool) -> CheckedBy {
+        program::rules_of(&self.task).checked_by(self.tile_flops(), has_checkers)
     }
 
     /// A part of the job, counted in tiles from its first.

@@ -9,7 +9,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
 use ed25519_dalek::VerifyingKey;
 use futures::SinkExt;
-use rules::scheduling::recheck::Answer;
+use rules::scheduling::recheck_request::Answer;
 use tokio::sync::mpsc;
 use wire::device::{PROTOCOL, hello_bytes};
 use wire::{BlobHash, DeviceId, ErrorCode, FromDevice, Hello, JobFault, LeaseId, Nonce, ToDevice};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rules::Job;
 use rules::scheduling::lease::Lease;
-use rules::scheduling::recheck::Answer;
+use rules::scheduling::recheck_request::Answer;
 use wire::{DeviceId, ErrorCode, JobEventKind, JobFault, LeaseId, ToDevice};
 
 use super::owner::account_of;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use rules::Job;
-use rules::scheduling::recheck::{Answered, RecheckError, RecheckRequest};
+use rules::scheduling::recheck_request::{Answered, RecheckError, RecheckRequest};
 use wire::AccountId;
 
 use crate::app::App;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rules::Job;
 use rules::scheduling::core::Core;
 use rules::scheduling::link::{Grant, Link};
-use rules::scheduling::recheck::{Answered, RecheckError, RecheckId, RecheckRequest};
+use rules::scheduling::recheck_request::{Answered, RecheckError, RecheckId, RecheckRequest};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use wire::{DeviceId, JobId, LeaseGrant, LeaseId, Micros, SliceId, ToDevice};
 

@@ -118,7 +118,7 @@ async fn read(app: &App, account: AccountId, id: JobId) -> anyhow::Result<Option
     let Some(job) = store::find_job(&mut conn, account, id).await? else {
         return Ok(None);
     };
-    let parts = store::list_parts(&mut conn, id).await?;
+    let slices = store::list_settled_slices(&mut conn, id).await?;
     let devices_at_work = app.scheduler.lock().core.devices_at_work(id);
-    Ok(Some(JobProgress { mosaic: mosaic::draw(job.tiles, &parts), devices_at_work, job }))
+    Ok(Some(JobProgress { mosaic: mosaic::draw(job.tiles, &slices), devices_at_work, job }))
 }

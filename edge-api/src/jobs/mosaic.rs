@@ -5,20 +5,20 @@ use rules::scheduling::bitmap::Bitmap;
 const CELLS_MAX: u64 = 1024;
 
 /// One slice's settled tiles.
-pub struct Part {
+pub struct SettledSlice {
     pub first_tile: u64,
     pub settled: Bitmap,
 }
 
 /// A digit a cell, from 0 (none settled) to 9 (all).
-pub fn draw(tiles: u64, parts: &[Part]) -> String {
+pub fn draw(tiles: u64, slices: &[SettledSlice]) -> String {
     let cells = tiles.clamp(1, CELLS_MAX);
     let mut settled = vec![0u64; usize::try_from(cells).unwrap_or(0)];
     let cell_of =
         |tile: u64| usize::try_from(u128::from(tile) * u128::from(cells) / u128::from(tiles.max(1))).unwrap_or(0);
-    for part in parts {
-        for tile in part.settled.ones() {
-            settled[cell_of(part.first_tile + tile)] += 1;
+    for slice in slices {
+        for tile in slice.settled.ones() {
+            settled[cell_of(slice.first_tile + tile)] += 1;
         }
     }
     let first_of = |cell: u64| (u128::from(cell) * u128::from(tiles)).div_ceil(u128::from(cells));
@@ -47,7 +47,7 @@ mod tests {
         settled.set(0, 4);
         settled.set(4, 1);
 
-        let picture = draw(4096, &[Part { first_tile: 0, settled }]);
+        let picture = draw(4096, &[SettledSlice { first_tile: 0, settled }]);
 
         assert_eq!(picture.len(), 1024);
         assert_eq!(&picture[..3], "920");
@@ -58,6 +58,6 @@ mod tests {
         let mut settled = Bitmap::new(3);
         settled.set(1, 1);
 
-        assert_eq!(draw(5, &[Part { first_tile: 2, settled }]), "00090");
+        assert_eq!(draw(5, &[SettledSlice { first_tile: 2, settled }]), "00090");
     }
 }

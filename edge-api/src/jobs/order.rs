@@ -53,7 +53,7 @@ pub fn quote(app: &App, job: &Job, census: Census) -> Result<Quote, AdmitFailure
         cost: admission::cost(job)?,
         device_bytes: job.device_bytes,
         peak_bytes: job.peak_bytes,
-        checked_by: rules::program::checked_by(job, has_checkers(app)),
+        checked_by: job.checked_by(has_checkers(app)),
         devices: census.fitting,
         seconds: (census.fitting > 0).then(|| flops.div_ceil(census.flops_per_sec.max(1))),
     })

@@ -8,7 +8,7 @@ use wire::{
     Program, Task, Throughput, TileHash,
 };
 
-use super::mosaic::Part;
+use super::mosaic::SettledSlice;
 use crate::db::{DbConnection, count, flag, id, uncount};
 use crate::random;
 
@@ -369,18 +369,18 @@ pub async fn list_latest_receipts(conn: &mut DbConnection, job: JobId, most: i64
 }
 
 /// The settled tiles of a job, slice by slice.
-pub async fn list_parts(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<Part>> {
+pub async fn list_settled_slices(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<SettledSlice>> {
     let rows: Vec<(i64, i64, Vec<u8>)> =
         sqlx::query_as("select first_tile, tiles, settled from slice where job_id = $1 order by first_tile")
             .bind(job.to_string())
             .fetch_all(conn)
             .await?;
-    Ok(rows.into_iter().filter_map(part).collect())
+    Ok(rows.into_iter().filter_map(settled_slice).collect())
 }
 
 /// A slice row as the mosaic needs it.
-pub fn part((first_tile, tiles, settled): (i64, i64, Vec<u8>)) -> Option<Part> {
-    Some(Part { first_tile: uncount(first_tile), settled: Bitmap::from_bytes(uncount(tiles), &settled)? })
+pub fn settled_slice((first_tile, tiles, settled): (i64, i64, Vec<u8>)) -> Option<SettledSlice> {
+    Some(SettledSlice { first_tile: uncount(first_tile), settled: Bitmap::from_bytes(uncount(tiles), &settled)? })
 }
 
 /// The outputs of a finished job, in order.

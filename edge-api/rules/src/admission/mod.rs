@@ -1,12 +1,14 @@
 //! From an order to a job: what a customer asks for, and why it cannot be had.
 
-use wire::{AccountId, Credits, JobId, Place, PricePerCu, Privacy, Program};
+pub mod error;
 
+use wire::{AccountId, CheckedBy, Credits, JobId, PricePerCu, Privacy, Program};
+
+pub use self::error::AdmitError;
+use self::error::NAME_CHARS_MAX;
 use crate::job::{Job, Needs};
-use crate::program::EDGE_FLOPS_MAX;
+use crate::program::limits::EDGE_FLOPS_MAX;
 use crate::scheduling::device::Census;
-
-const NAME_CHARS_MAX: usize = 128;
 
 /// What a customer asks for, at the present price.
 #[derive(Clone, Debug)]
@@ -18,143 +20,6 @@ pub struct Order {
     pub price: PricePerCu,
     /// The operator has named checkers: tiles may be heavier than this server recomputes by itself.
     pub has_checkers: bool,
-}
-
-/// Why an order cannot become a job. Each is something that the customer can mend, and `Display` says how.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AdmitError {
-    #[error("a name has at most {NAME_CHARS_MAX} characters and no control characters")]
-    InvalidName,
-    #[error("this account has no such blob; upload it with POST /v1/blobs first")]
-    UnknownBlob { field: String },
-
-    // The program's code.
-    #[error("{reason}")]
-    UnsupportedOperator { reason: String },
-    #[error("{reason}")]
-    InvalidModel { reason: String },
-    /// The model was planned for these arrays, and they are not what it reads.
-    #[error("{reason}")]
-    ModelInput { reason: String },
-    #[error("the output '{output}' is {dtype}, which no .npy holds")]
-    OutputType { output: String, dtype: &'static str },
-    #[error("the kernel has {bytes} bytes; at most {most} are taken")]
-    KernelTooLong { bytes: u64, most: u64 },
-    #[error("the kernel is not text in UTF-8")]
-    KernelNotText,
-    #[error("{reason}")]
-    InvalidKernel { place: Place, reason: String },
-    #[error("at most {most} operations; give each record less to do")]
-    TooMuchFuel { most: u32 },
-    #[error("{}", params_message(*.expected, *.found))]
-    KernelParams { expected: Option<u64>, found: Option<u64> },
-    #[error(
-        "the kernel computes with floats and answers in integers, so a last bit can tip an answer over: compute in integers, or answer in floats"
-    )]
-    FloatsToIntegers,
-    #[error("the kernel computes with floats, whose last bits differ between devices: state a tolerance")]
-    NeedsTolerance,
-    #[error("the output holds no floats, so there is nothing to tolerate: leave the tolerance out")]
-    NothingToTolerate,
-
-    // Its inputs. `field` is the request's.
-    #[error("at most {most} inputs can be sent")]
-    TooManyInputs { most: usize },
-    #[error("send 'input' or 'inputs', not both")]
-    InputTwice,
-    #[error("send the rows as 'input' or 'inputs'")]
-    NoInput,
-    #[error("{reason}")]
-    UnreadableArray { field: String, reason: String },
-    #[error("the model has no input, so there is nothing to run it on")]
-    ModelWithoutInput { field: String },
-    #[error("the model has the inputs {names}; send each by name, or one .npz")]
-    UnnamedArray { field: String, names: String },
-    #[error("the model has no input '{name}'; its inputs are {names}")]
-    UnknownInput { field: String, name: String, names: String },
-    #[error("the model's input '{name}' is missing; its inputs are {names}")]
-    MissingInput { field: String, name: String, names: String },
-    #[error(
-        "the model reads '{name}' as {expected} and the array holds {found}; save it with array.astype('{expected}')"
-    )]
-    InputType { field: String, name: String, expected: &'static str, found: &'static str },
-    #[error("every input is a single value; expected an array whose first dimension counts rows")]
-    OnlySingleValues { field: String },
-    #[error("'{name}' has no rows; send at least one")]
-    NoRows { field: String, name: String },
-    #[error("'{name}' has {found} rows and '{other}' has {rows}; rows that belong together need the same number")]
-    RowsDiffer { field: String, name: String, found: u64, other: String, rows: u64 },
-    #[error("'{name}' has shape {shape:?}: no values in a row")]
-    EmptyRow { field: String, name: String, shape: Vec<u64> },
-    #[error("'{name}' has shape {shape:?}: no values")]
-    EmptyArray { field: String, name: String, shape: Vec<u64> },
-    #[error("the inputs that all rows share take more than {most} bytes; store '{name}' in the model")]
-    SharedTooLarge { field: String, name: String, most: u64 },
-    #[error("'{name}' is too large")]
-    ArrayTooLarge { field: String, name: String },
-    #[error("'{name}' holds {value} at place {place}; int64 values must fit 32 bits here")]
-    IntegerTooWide { field: String, name: String, place: u64, value: i64 },
-    #[error("the input has no records")]
-    NoRecords,
-    #[error(
-        "the input has {bytes} bytes, which is no whole number of records of {record_bytes} bytes; it is cut short or padded"
-    )]
-    PartialRecord { bytes: u64, record_bytes: u64 },
-
-    // How it is cut.
-    #[error("{rows} rows are too many")]
-    TooManyRows { rows: u64 },
-    #[error("a tile may hold {least} to {most} rows of this input")]
-    TileRows { field: &'static str, least: u64, most: u64 },
-    #[error("a tile may hold {most} records of this kernel: 65,535 workgroups")]
-    TileRecords { most: u64 },
-    #[error(
-        "{}a tile of {tile_rows} rows takes {tile_flops} operations and {tile_bytes} bytes; at most {flops_max} and {bytes_max} can be checked: use fewer rows a tile, or a smaller model",
-        mixed_message(.mixed_by.as_deref())
-    )]
-    TileTooHeavy {
-        /// The model's node because of which all rows are one tile.
-        mixed_by: Option<String>,
-        tile_rows: u64,
-        tile_flops: u64,
-        tile_bytes: u64,
-        flops_max: u64,
-        bytes_max: u64,
-    },
-    #[error(
-        "a tile of {tile_rows} records may take {tile_ops} operations and {tile_bytes} bytes; at most {ops_max} and {bytes_max}: use fewer records a tile, or smaller ones"
-    )]
-    RecordsTooHeavy { tile_rows: u64, tile_ops: u64, tile_bytes: u64, ops_max: u64, bytes_max: u64 },
-
-    // Who could run and check it, and what it costs.
-    #[error(
-        "the model needs a buffer of {device_bytes} bytes and the largest connected device allows {largest}; use fewer rows a tile, or a smaller model"
-    )]
-    NoDeviceFits { device_bytes: u64, largest: u64 },
-    #[error(
-        "the model needs a buffer of {device_bytes} bytes, which no connected checker has, and a tile takes {tile_flops} operations, of which the server itself redoes at most {EDGE_FLOPS_MAX}; use fewer rows a tile, or a smaller model"
-    )]
-    NoCheckerFits { device_bytes: u64, tile_flops: u64 },
-    #[error("the amount is too large")]
-    CostTooLarge,
-    #[error("the job costs up to {cost} credits and the limit is {limit}; raise the limit or send fewer rows")]
-    OverLimit { cost: Credits, limit: Credits },
-    #[error("the job costs up to {cost} credits, and this account has less; add credits or send fewer rows")]
-    InsufficientFunds { cost: Credits },
-}
-
-fn params_message(expected: Option<u64>, found: Option<u64>) -> String {
-    match (expected, found) {
-        (Some(expected), Some(found)) => {
-            format!("the kernel's binding 2 has {expected} bytes and the parameters {found}")
-        }
-        (Some(expected), None) => format!("the kernel's binding 2 wants parameters of {expected} bytes"),
-        (None, _) => "the kernel has no binding 2 for parameters".to_owned(),
-    }
-}
-
-fn mixed_message(mixed_by: Option<&str>) -> String {
-    mixed_by.map_or_else(String::new, |node| format!("node '{node}' mixes rows, so all of them are one tile, and "))
 }
 
 /// Refuses what is no name for a job.
@@ -183,7 +48,7 @@ pub fn check_devices(needs: &Needs, census: Census) -> Result<(), AdmitError> {
 /// `has_fitting_checker` is what the scheduler says of the job's buffers.
 pub fn check_checkers(job: &Job, has_checkers: bool, has_fitting_checker: Option<bool>) -> Result<(), AdmitError> {
     let tile_flops = job.tile_flops();
-    let by_checker = crate::program::checked_by(job, has_checkers) == wire::CheckedBy::Checker;
+    let by_checker = job.checked_by(has_checkers) == CheckedBy::Checker;
     if by_checker && tile_flops > EDGE_FLOPS_MAX && has_fitting_checker == Some(false) {
         return Err(AdmitError::NoCheckerFits { device_bytes: job.device_bytes, tile_flops });
     }

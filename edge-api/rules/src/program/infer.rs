@@ -3,8 +3,10 @@
 
 use wire::{CheckedBy, DType, Field, InferTask};
 
-use super::{EDGE_FLOPS, RowCost, TaskRules, tile_rows};
-use crate::admission::AdmitError;
+use super::limits::EDGE_FLOPS;
+use super::task_rules::TaskRules;
+use super::tiling::{RowCost, tile_rows};
+use crate::admission::error::AdmitError;
 use crate::job::Source;
 
 /// What all rows share travels with every lease, so it is bounded, in bytes.

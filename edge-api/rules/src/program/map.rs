@@ -3,8 +3,10 @@
 
 use wire::{Check, CheckedBy, MapTask, Tolerance};
 
-use super::{RowCost, TILE_BYTES_AIM, TILE_FLOPS_AIM, TaskRules, tile_rows};
-use crate::admission::AdmitError;
+use super::limits::{TILE_BYTES_AIM, TILE_FLOPS_AIM};
+use super::task_rules::TaskRules;
+use super::tiling::{RowCost, tile_rows};
+use crate::admission::error::AdmitError;
 
 /// Operations that a record's loops may take where the customer says nothing.
 pub const FUEL: u32 = 65_536;

@@ -13,7 +13,8 @@ use wire::{AccountId, DeviceId, JobId, LeaseId, Micros, SliceId};
 use super::device::{Census, Device};
 use super::lease::{CommitError, Lease, LeaseState, Settlement, Slice};
 use super::link::Link;
-use super::recheck::{Answer, RecheckId, RecheckRequest, Rechecks};
+use super::recheck::Rechecks;
+use super::recheck_request::{Answer, RecheckId, RecheckRequest};
 use crate::job::{Job, Needs};
 
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use wire::{DeviceId, JobId, LeaseId, Micros};
 
-use super::recheck::{Answered, RecheckError, RecheckId};
+use super::recheck_request::{Answered, RecheckError, RecheckId};
 use crate::job::Job;
 
 /// Tiles lent to a device until a deadline, be it to be paid for them or to check others' work.

@@ -8,6 +8,7 @@ pub mod device;
 pub mod lease;
 pub mod link;
 pub mod recheck;
+pub mod recheck_request;
 #[cfg(test)]
 pub(crate) mod tests;
 

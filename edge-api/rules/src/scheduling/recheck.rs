@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
-use std::sync::Arc;
 
-use wire::{AccountId, BlobHash, DeviceId, JobFault, LeaseId, Micros};
+use wire::{AccountId, DeviceId, LeaseId, Micros};
 
 use super::link::{Grant, Link};
-use crate::job::{Job, Needs};
+use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest};
+use crate::job::Needs;
 
 /// Time for a request, in microseconds; then it is put to somebody else.
 const ANSWER_WITHIN: Micros = 120_000_000;
@@ -23,54 +23,6 @@ const BYTES_MAX: u64 = 32 << 20;
 const TRIES_MAX: u32 = 8;
 /// Requests that a checker may hold.
 const READY_CREDITS_MAX: usize = 2;
-
-/// Names a request; the caller counts them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RecheckId(pub u64);
-
-#[derive(Clone, Debug)]
-pub struct RecheckRequest {
-    pub job: Arc<Job>,
-    /// Counted over the job.
-    pub tiles: Range<u64>,
-    /// Party to the question: their devices may not answer.
-    pub excluded_accounts: BTreeSet<AccountId>,
-    /// The server can recompute the tiles itself, so the request ends at once when no checker can.
-    pub has_fallback: bool,
-}
-
-/// Who recomputes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answerer {
-    /// An operator's: nobody's in particular.
-    Checker,
-    /// A device of this account.
-    Peer(AccountId),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The tiles' outputs, stored.
-    Output(BlobHash),
-    Fault(JobFault),
-}
-
-/// Who answered, and what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answered {
-    pub by: Answerer,
-    pub answer: Answer,
-}
-
-/// Why a request ended without an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RecheckError {
-    /// It is too large for those connected, or they gave it back.
-    #[error("no connected checker could recompute the tiles")]
-    NoChecker,
-    #[error("no device could recompute the tiles")]
-    GivenUp,
-}
 
 /// Tiles as ranges for one request each: those side by side go together, as far as one request may hold them.
 pub fn group_tiles(needs: &Needs, tiles: &[u32]) -> Vec<Range<u32>> {

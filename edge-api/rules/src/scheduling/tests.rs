@@ -12,7 +12,7 @@ use super::core::{Core, take_peer};
 use super::device::Device;
 use super::lease::{CommitError, Lease, Slice};
 use super::link::{Grant, Link};
-use super::recheck::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest};
+use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest};
 use crate::job::Job;
 
 /// Writes down what the core says.

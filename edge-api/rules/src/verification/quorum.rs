@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use wire::AccountId;
 
 use super::Mismatch;
-use crate::scheduling::recheck::Answerer;
+use crate::scheduling::recheck_request::Answerer;
 
 /// Peers that must disagree with an output before it falls: two against one.
 const PEERS_AGAINST: u32 = 2;

@@ -14,15 +14,17 @@ use gpu_kernels::graph::{Feed, Graph, ModelError, Signature};
 use rules::Job;
 use rules::admission::{AdmitError, Order};
 use rules::program::infer::{self as infer_rules, Layout, ModelCost, Port};
-use rules::program::{self, CHECKER_FLOPS_MAX, EDGE_FLOPS_MAX};
-use rules::scheduling::recheck::{Answer, group_tiles};
+use rules::program::limits::{CHECKER_FLOPS_MAX, EDGE_FLOPS_MAX};
+use rules::scheduling::recheck::group_tiles;
+use rules::scheduling::recheck_request::Answer;
 use rules::verification::Mismatch;
 use wire::number::to;
 use wire::{AccountId, BlobHash, Check, CheckedBy, DType, Field, InferTask};
 
+use self::models::LoadError;
 use self::recompute::{recompute_tile, same_values};
-use super::Program;
 use super::failure::AdmitFailure;
+use super::program::Program;
 use crate::app::App;
 use crate::blobs;
 use crate::fleet::lease_output::LeaseOutput;
@@ -71,7 +73,7 @@ impl Program for Infer {
         task: &InferTask,
         tiles: &[u32],
     ) -> anyhow::Result<Result<(), Mismatch>> {
-        match program::checked_by(&output.job, !app.config.checkers.is_empty()) {
+        match output.job.checked_by(!app.config.checkers.is_empty()) {
             CheckedBy::Checker => match check_by_checker(app, output, task, tiles).await? {
                 Some(verdict) => Ok(verdict),
                 None => check_here(app, output, task, tiles).await,
@@ -88,7 +90,10 @@ impl Program for Infer {
 async fn load_model(app: &App, customer: AccountId, model: BlobHash) -> Result<Arc<Graph>, AdmitFailure> {
     let owned = blobs::store::find_owned_blob(&mut *app.db.read().await?, customer, model).await?;
     let blob = rules::admission::owned(owned, "model")?;
-    app.models.load(&app.blobs, blob.hash).await?.map_err(|error| refuse_model(&error).into())
+    app.models.load(&app.blobs, blob.hash).await.map_err(|error| match &*error {
+        LoadError::Model(error) => refuse_model(error).into(),
+        LoadError::Store(_) => AdmitFailure::Internal(error.into()),
+    })
 }
 
 fn ports(graph: &Graph) -> Vec<Port> {
@@ -214,7 +219,7 @@ async fn check_here(
     tiles: &[u32],
 ) -> anyhow::Result<Result<(), Mismatch>> {
     let _permit = app.checks.acquire().await.context("the server is stopping")?;
-    let graph = app.models.load(&app.blobs, task.model).await??;
+    let graph = app.models.load(&app.blobs, task.model).await?;
     for &tile in tiles {
         let of_job = output.job.tiles(output.tiles_of_job(&(tile..tile + 1)));
         let rows = of_job.rows();

@@ -1,76 +1,76 @@
 //! Parsed models, kept while they are in use.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::Context;
 use gpu_kernels::graph::{Graph, ModelError};
+use moka::future::Cache;
+use moka::policy::EvictionPolicy;
 use tokio::sync::Semaphore;
 use wire::BlobHash;
 
 use crate::blobs::Blobs;
 
-/// Models kept, and their files' bytes together, whatever one alone takes; the one used longest ago goes
-/// first.
-const KEPT: usize = 64;
-const KEPT_BYTES: u64 = 2 << 30;
-/// Files being parsed at once, in units of a megabyte: parsing takes a few times their size.
+/// Models kept, and their files together in KiB; the one used longest ago goes first.
+const KEPT: u32 = 64;
+const KEPT_KIB: u32 = 2 << 20;
+/// Files being parsed at once, in MiB: parsing takes a few times their size.
 const PARSED_AT_ONCE: u32 = 1024;
 
 #[derive(Debug)]
 pub struct Models {
-    recent: Mutex<Vec<Kept>>,
+    kept: Cache<BlobHash, Kept>,
     parsing: Semaphore,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kept {
-    hash: BlobHash,
     graph: Arc<Graph>,
-    bytes: u64,
+    file_bytes: u64,
+}
+
+/// Why a stored model is not at hand.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("the model could not be read")]
+    Store(#[source] anyhow::Error),
+    #[error("{0}")]
+    Model(ModelError),
 }
 
 impl Default for Models {
     fn default() -> Self {
-        Self { recent: Mutex::default(), parsing: Semaphore::new(PARSED_AT_ONCE as usize) }
+        let kept = Cache::builder()
+            .weigher(|_hash, kept: &Kept| weight(kept.file_bytes))
+            .max_capacity(u64::from(KEPT_KIB))
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
+        Self { kept, parsing: Semaphore::new(PARSED_AT_ONCE as usize) }
     }
 }
 
+/// In KiB, and never so little that more than [`KEPT`] models would be kept.
+fn weight(file_bytes: u64) -> u32 {
+    u32::try_from(file_bytes >> 10).unwrap_or(u32::MAX).clamp(KEPT_KIB / KEPT, KEPT_KIB)
+}
+
 impl Models {
-    /// The model at `hash`, parsed. The outer error is the store's, the inner the model's.
-    pub async fn load(&self, blobs: &Blobs, hash: BlobHash) -> anyhow::Result<Result<Arc<Graph>, ModelError>> {
-        if let Some(graph) = self.recall(hash) {
-            return Ok(Ok(graph));
-        }
-        let bytes = blobs.size(hash).await?.context("a model should be stored")?;
-        let turn = u32::try_from(bytes >> 20).unwrap_or(u32::MAX).saturating_add(1).min(PARSED_AT_ONCE);
-        let _turn = self.parsing.acquire_many(turn).await.context("models are no longer parsed")?;
-        // Somebody may have parsed it meanwhile.
-        if let Some(graph) = self.recall(hash) {
-            return Ok(Ok(graph));
-        }
-        let file = blobs.read(hash).await?;
-        let parsed = tokio::task::spawn_blocking(move || Graph::parse(&file)).await?;
-        Ok(parsed.map(|graph| self.keep(hash, Arc::new(graph), bytes)))
+    /// The model at `hash`, parsed. Whoever asks for it at the same time waits for the same parse.
+    pub async fn load(&self, blobs: &Blobs, hash: BlobHash) -> Result<Arc<Graph>, Arc<LoadError>> {
+        let kept = self.kept.try_get_with(hash, self.parse(blobs, hash)).await?;
+        Ok(kept.graph)
     }
 
-    fn recall(&self, hash: BlobHash) -> Option<Arc<Graph>> {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = recent.iter().position(|kept| kept.hash == hash)?;
-        let entry = recent.remove(place);
-        let graph = Arc::clone(&entry.graph);
-        recent.push(entry);
-        Some(graph)
-    }
-
-    fn keep(&self, hash: BlobHash, graph: Arc<Graph>, bytes: u64) -> Arc<Graph> {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.retain(|kept| kept.hash != hash);
-        recent.push(Kept { hash, graph: Arc::clone(&graph), bytes });
-        while recent.len() > KEPT
-            || (recent.len() > 1 && recent.iter().map(|kept| kept.bytes).sum::<u64>() > KEPT_BYTES)
-        {
-            recent.remove(0);
-        }
-        graph
+    async fn parse(&self, blobs: &Blobs, hash: BlobHash) -> Result<Kept, LoadError> {
+        let parsed = async {
+            let file_bytes = blobs.size(hash).await?.context("a model should be stored")?;
+            let share = u32::try_from(file_bytes >> 20).unwrap_or(u32::MAX).saturating_add(1).min(PARSED_AT_ONCE);
+            let _permit = self.parsing.acquire_many(share).await.context("models are no longer parsed")?;
+            let file = blobs.read(hash).await?;
+            let parsed = tokio::task::spawn_blocking(move || Graph::parse(&file)).await?;
+            Ok((parsed, file_bytes))
+        };
+        let (parsed, file_bytes) = parsed.await.map_err(LoadError::Store)?;
+        Ok(Kept { graph: Arc::new(parsed.map_err(LoadError::Model)?), file_bytes })
     }
 }

@@ -32,7 +32,7 @@ pub async fn pack(
     if rows == 0 || rows > most {
         return Err(invalid(ErrorCode::MalformedRequest, "rows", format!("plan 1 to {most} rows")));
     }
-    let graph = app.models.load(&app.blobs, task.model).await?.map_err(anyhow::Error::from)?;
+    let graph = app.models.load(&app.blobs, task.model).await.map_err(anyhow::Error::from)?;
     let mut values = Vec::new();
     for (blob, range) in shared {
         values.extend_from_slice(&app.blobs.read_range(blob, range).await?);

@@ -1,0 +1,57 @@
+//! A request to recompute tiles, and what comes of it.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use wire::{AccountId, BlobHash, JobFault};
+
+use crate::job::Job;
+
+/// Names a request; the caller counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecheckId(pub u64);
+
+#[derive(Clone, Debug)]
+pub struct RecheckRequest {
+    pub job: Arc<Job>,
+    /// Counted over the job.
+    pub tiles: Range<u64>,
+    /// Party to the question: their devices may not answer.
+    pub excluded_accounts: BTreeSet<AccountId>,
+    /// The server can recompute the tiles itself, so the request ends at once when no checker can.
+    pub has_fallback: bool,
+}
+
+/// Who recomputes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answerer {
+    /// An operator's: nobody's in particular.
+    Checker,
+    /// A device of this account.
+    Peer(AccountId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The tiles' outputs, stored.
+    Output(BlobHash),
+    Fault(JobFault),
+}
+
+/// Who answered, and what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    pub by: Answerer,
+    pub answer: Answer,
+}
+
+/// Why a request ended without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecheckError {
+    /// It is too large for those connected, or they gave it back.
+    #[error("no connected checker could recompute the tiles")]
+    NoChecker,
+    #[error("no device could recompute the tiles")]
+    GivenUp,
+}
