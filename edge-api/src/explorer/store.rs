@@ -386,7 +386,7 @@ pub async fn find_public_job(conn: &mut DbConnection, job: JobId) -> sqlx::Resul
             .bind(job.to_string())
             .fetch_all(&mut *conn)
             .await?;
-    let parts: Vec<_> = parts.into_iter().filter_map(jobs::part).collect();
+    let parts: Vec<_> = parts.into_iter().filter_map(jobs::settled_slice).collect();
     let devices: Vec<ShareRow> = sqlx::query_as(
         "select device_id, backend, cast(sum(tiles) as bigint) as tiles, cast(count(*) as bigint) as receipts,
                 cast(sum(recomputed) as bigint) as recomputed
