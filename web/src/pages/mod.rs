@@ -1,20 +1,8 @@
 //! Each page: what it reads, and how it looks. Loaded on the server, whole before it is sent.
 
-mod account;
-mod device;
-mod devices;
 mod explorer;
-mod job;
-mod jobs;
-mod landing;
-mod lend;
-mod new_job;
-mod not_found;
-mod public_job;
-mod public_jobs;
-mod receipt;
-mod receipts;
-mod search;
+mod portal;
+mod public;
 
 use leptos::prelude::*;
 
@@ -29,29 +17,29 @@ use crate::visit::Visit;
 pub async fn load(visit: &Visit, api: &Api) -> Document {
     let t = visit.lang.text();
     let loaded = match visit.page {
-        None => return not_found::document(t),
-        Some(Page::Landing) => landing::load(t, api).await,
-        Some(Page::Jobs) => jobs::load(t, visit, api).await,
-        Some(Page::NewJob) => new_job::load(t, visit, api).await,
-        Some(Page::Job(id)) => job::load(t, id, api).await,
-        Some(Page::Lend) => lend::load(t, api).await,
-        Some(Page::Account) => account::load(t, visit, api).await,
-        Some(Page::Calculator) => landing::load_calculator(t, api).await,
-        Some(Page::Explorer) => explorer::load(t, api).await,
-        Some(Page::Devices) => devices::load(t, visit, api).await,
-        Some(Page::Device(id)) => device::load(t, id, visit, api).await,
-        Some(Page::PublicJobs) => public_jobs::load(t, visit, api).await,
-        Some(Page::PublicJob(id)) => public_job::load(t, id, api).await,
-        Some(Page::Receipts) => receipts::load(t, visit, api).await,
-        Some(Page::Receipt(id)) => receipt::load(t, id, api).await,
-        Some(Page::Search) => search::load(t, visit, api).await,
+        None => return public::not_found::document(t),
+        Some(Page::Landing) => public::landing::load(t, api).await,
+        Some(Page::Jobs) => portal::jobs::load(t, visit, api).await,
+        Some(Page::NewJob) => portal::new_job::load(t, visit, api).await,
+        Some(Page::Job(id)) => portal::job::load(t, id, api).await,
+        Some(Page::Lend) => portal::lend::load(t, api).await,
+        Some(Page::Account) => portal::account::load(t, visit, api).await,
+        Some(Page::Calculator) => public::calculator::load(t, api).await,
+        Some(Page::Explorer) => explorer::overview::load(t, api).await,
+        Some(Page::Devices) => explorer::devices::load(t, visit, api).await,
+        Some(Page::Device(id)) => explorer::device::load(t, id, visit, api).await,
+        Some(Page::PublicJobs) => explorer::jobs::load(t, visit, api).await,
+        Some(Page::PublicJob(id)) => explorer::job::load(t, id, api).await,
+        Some(Page::Receipts) => explorer::receipts::load(t, visit, api).await,
+        Some(Page::Receipt(id)) => explorer::receipt::load(t, id, api).await,
+        Some(Page::Search) => explorer::search::load(t, visit, api).await,
     };
     loaded.unwrap_or_else(|failure| failed(t, failure))
 }
 
 fn failed(t: &'static Text, failure: Failure) -> Document {
     match &failure {
-        Failure::Refused { status: 404, .. } => not_found::document(t),
+        Failure::Refused { status: 404, .. } => public::not_found::document(t),
         Failure::Refused { status: 401, .. } => signed_out(t),
         Failure::Refused { status: 400 | 422, .. } => {
             Document::new(t.bad_address, move || view! { <h1>{t.bad_address}</h1><Failed failure/> }.into_any())

@@ -12,7 +12,7 @@ use crate::text::{Lang, Text, text};
 use crate::visit::{Visit, href};
 
 /// What an account has: credits, devices, keys, settings.
-pub(super) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
+pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
     let account = api.account().await?;
     let entries = api.entries(&visit.pass_on(&["after"])).await?;
     let devices = api.devices().await?;

@@ -8,7 +8,7 @@ use crate::text::Text;
 use crate::visit::Visit;
 
 /// Every signed statement, newest first.
-pub(super) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
+pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
     let page = api.receipts(&visit.pass_on(&["after", "limit"])).await?;
     let body = move || {
         view! {

@@ -11,7 +11,7 @@ use crate::text::{Text, text};
 use crate::visit::Visit;
 
 /// One device: what it is, what it did, how it was checked.
-pub(super) async fn load(t: &'static Text, id: DeviceId, visit: &Visit, api: &Api) -> Result<Document, Failure> {
+pub(crate) async fn load(t: &'static Text, id: DeviceId, visit: &Visit, api: &Api) -> Result<Document, Failure> {
     let page = api.public_device(id, &visit.pass_on(&["after", "limit"])).await?;
     let title = format!("{} {}", t.device, short(&id));
     let description = format!(

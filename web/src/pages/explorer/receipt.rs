@@ -11,7 +11,7 @@ use crate::text::{Text, text};
 use crate::visit::href;
 
 /// What a device signed, what was checked, and how.
-pub(super) async fn load(t: &'static Text, id: LeaseId, api: &Api) -> Result<Document, Failure> {
+pub(crate) async fn load(t: &'static Text, id: LeaseId, api: &Api) -> Result<Document, Failure> {
     let page = api.receipt(id).await?;
     let title = format!("{} {}", t.receipt, short(&id));
     let description = format!(

@@ -9,7 +9,7 @@ use crate::route::Page;
 use crate::text::Text;
 
 /// One job of the caller's.
-pub(super) async fn load(t: &'static Text, id: JobId, api: &Api) -> Result<Document, Failure> {
+pub(crate) async fn load(t: &'static Text, id: JobId, api: &Api) -> Result<Document, Failure> {
     let progress = api.job_progress(id).await?;
     let detail = api.job_detail(id).await?;
     let title =

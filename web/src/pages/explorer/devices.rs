@@ -9,7 +9,7 @@ use crate::text::Text;
 use crate::visit::{Visit, href};
 
 /// Devices by verified work.
-pub(super) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
+pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
     let page = api.public_devices(&visit.pass_on(&["after", "limit", "class", "online"])).await?;
     let chosen = visit.parameter("class").unwrap_or_default().to_owned();
     let online = visit.parameter("online") == Some("1");

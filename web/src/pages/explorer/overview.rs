@@ -14,7 +14,7 @@ const PERIOD: i64 = 600_000_000;
 const PERIODS: i64 = 144;
 
 /// Supply, speed, use, and what was done lately.
-pub(super) async fn load(t: &'static Text, api: &Api) -> Result<Document, Failure> {
+pub(crate) async fn load(t: &'static Text, api: &Api) -> Result<Document, Failure> {
     let overview = api.overview().await?;
     let jobs = api.public_jobs("?limit=5").await?;
     let receipts = api.receipts("?limit=10").await?;

@@ -7,7 +7,7 @@ use crate::text::Text;
 use crate::visit::href;
 
 /// What an address without a page shows, with a true 404.
-pub(super) fn document(t: &'static Text) -> Document {
+pub(crate) fn document(t: &'static Text) -> Document {
     let body = move || {
         view! {
             <h1>{t.not_found}</h1>

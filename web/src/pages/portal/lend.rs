@@ -8,7 +8,7 @@ use crate::text::Text;
 use crate::visit::href;
 
 /// Lend this browser's GPU, or a whole machine.
-pub(super) async fn load(t: &'static Text, api: &Api) -> Result<Document, Failure> {
+pub(crate) async fn load(t: &'static Text, api: &Api) -> Result<Document, Failure> {
     let account = match api.account().await {
         Ok(account) => Some(account),
         Err(failure) if failure.is_unauthorized() => None,

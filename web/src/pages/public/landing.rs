@@ -4,13 +4,13 @@ use wire::explorer::Overview;
 use crate::api::{Api, Failure};
 use crate::document::Document;
 use crate::format;
-use crate::islands::{CalculatorIsland, LiveOverviewIsland};
+use crate::islands::LiveOverviewIsland;
 use crate::route::Page;
 use crate::text::Text;
 use crate::visit::href;
 
 /// What this is, in ten seconds.
-pub(super) async fn load(t: &'static Text, api: &Api) -> Result<Document, Failure> {
+pub(crate) async fn load(t: &'static Text, api: &Api) -> Result<Document, Failure> {
     let overview = api.overview().await?;
     let body = move || {
         view! {
@@ -115,18 +115,4 @@ fn Prices(
             <p class="hint">{t.prices_hint}</p>
         </section>
     }
-}
-
-/// What lending would bring.
-pub(super) async fn load_calculator(t: &'static Text, api: &Api) -> Result<Document, Failure> {
-    let overview = api.overview().await?;
-    let body = move || {
-        view! {
-            <h1>{t.calculator}</h1>
-            <p class="lead">{t.calculator_lead}</p>
-            <CalculatorIsland price=overview.price fee_bps=overview.fee_bps utilisation_bps=overview.utilisation_bps/>
-        }
-        .into_any()
-    };
-    Ok(Document::new(t.calculator, body).described(t.calculator_lead))
 }

@@ -9,7 +9,7 @@ use crate::text::Text;
 use crate::visit::{Visit, href};
 
 /// What begins with the letters typed. A search of ours never fails: bad input is a page that says so.
-pub(super) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
+pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
     let asked = visit.parameter("q").is_some();
     let (hits, refusal) = if asked {
         match api.search(&visit.pass_on(&["q"])).await {

@@ -10,7 +10,7 @@ use crate::text::Text;
 use crate::visit::{Visit, href};
 
 /// An account's jobs: filtered, searched, a page at a time.
-pub(super) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
+pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
     let query = visit.pass_on(&["state", "q", "before"]);
     let page = api.jobs(&query).await?;
     let filtered = visit.parameter("state").or(visit.parameter("q")).is_some();

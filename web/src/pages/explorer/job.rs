@@ -10,7 +10,7 @@ use crate::route::Page;
 use crate::text::{Text, text};
 
 /// A published job, for anyone with its link.
-pub(super) async fn load(t: &'static Text, id: JobId, api: &Api) -> Result<Document, Failure> {
+pub(crate) async fn load(t: &'static Text, id: JobId, api: &Api) -> Result<Document, Failure> {
     let job = api.public_job(id).await?;
     let title = if job.name.is_empty() { format!("{} {}", t.job, short(&id)) } else { job.name.clone() };
     let description = format!(

@@ -7,7 +7,7 @@ use crate::text::Text;
 use crate::visit::Visit;
 
 /// The order form. Anybody may fill it in; an account is needed for the quote.
-pub(super) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
+pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
     let account = match api.account().await {
         Ok(account) => Some(account),
         Err(failure) if failure.is_unauthorized() => None,

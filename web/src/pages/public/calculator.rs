@@ -1,0 +1,20 @@
+use leptos::prelude::*;
+
+use crate::api::{Api, Failure};
+use crate::document::Document;
+use crate::islands::CalculatorIsland;
+use crate::text::Text;
+
+/// What lending would bring.
+pub(crate) async fn load(t: &'static Text, api: &Api) -> Result<Document, Failure> {
+    let overview = api.overview().await?;
+    let body = move || {
+        view! {
+            <h1>{t.calculator}</h1>
+            <p class="lead">{t.calculator_lead}</p>
+            <CalculatorIsland price=overview.price fee_bps=overview.fee_bps utilisation_bps=overview.utilisation_bps/>
+        }
+        .into_any()
+    };
+    Ok(Document::new(t.calculator, body).described(t.calculator_lead))
+}

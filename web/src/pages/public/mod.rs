@@ -1,0 +1,5 @@
+//! Pages for whoever comes in from outside.
+
+pub(super) mod calculator;
+pub(super) mod landing;
+pub(super) mod not_found;
