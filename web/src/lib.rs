@@ -9,6 +9,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "a component owns its props")]
 
 pub mod api;
+mod browser;
 pub mod components;
 #[cfg(feature = "ssr")]
 pub mod document;

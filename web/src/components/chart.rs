@@ -1,7 +1,7 @@
 use leptos::prelude::*;
 use wire::Micros;
 
-use super::Moment;
+use super::facts::Moment;
 use crate::format;
 
 /// One bar: when, and how much.

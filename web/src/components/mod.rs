@@ -1,3 +1,4 @@
+mod balance;
 mod chart;
 mod facts;
 mod icon;
@@ -5,6 +6,7 @@ mod mosaic;
 mod notice;
 mod tables;
 
+pub use balance::Balance;
 pub use chart::{Bars, Step, UptimeStrip};
 pub use facts::{Fact, JobBadge, Moment, ReceiptBadge};
 pub use icon::Icon;

@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use wire::device::DeviceClass;
 use wire::explorer::{PublicDevice, PublicJobRow, PublicReceipt, Share};
 
-use super::{JobBadge, Moment, ReceiptBadge};
+use super::facts::{JobBadge, Moment, ReceiptBadge};
 use crate::format;
 use crate::route::Page;
 use crate::text::text;

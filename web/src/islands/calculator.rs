@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use wire::PricePerCu;
 use wire::lend::{Benchmark, FromWorker, ToWorker};
 
-use super::worker::{ANY, Handle, compute};
+use crate::browser::web_worker::{ANY, Handle, compute};
 use crate::components::Fact;
 use crate::text::text;
 

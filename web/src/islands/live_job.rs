@@ -2,13 +2,13 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::{Job, JobDetail, JobEvent, JobFault, JobProgress, JobState, Micros, Program};
 
-use super::account::Doors;
+use super::compute_here::HereCard;
 use super::dialog::Confirm;
-use super::here::HereCard;
+use super::job_events::{Connection, watch};
+use super::sign_in::Doors;
 use super::toast::toast;
-use super::watch::{Connection, watch};
-use super::worker::origin;
 use crate::api::{self, Api, Failure};
+use crate::browser::origin;
 use crate::components::{Bars, Fact, JobBadge, Moment, Mosaic, ReceiptTable, ShareTable, Step, short};
 use crate::format;
 use crate::route::Page;

@@ -1,26 +1,26 @@
 //! What the browser wakes up: parts of pages that change without a reload.
 
-mod account;
 mod calculator;
+mod compute_here;
 mod dialog;
-mod here;
+mod fresh_key;
+mod job_events;
 mod job_table;
+mod keys;
 mod lend;
 mod live_job;
 mod live_overview;
 mod new_job;
 mod rerun;
-mod schedule;
-mod tab;
+mod sign_in;
 mod toast;
-mod watch;
-mod worker;
 
-pub use account::{KeysIsland, KeysIslandProps, SignInIsland, SignOutIsland};
 pub use calculator::{CalculatorIsland, CalculatorIslandProps};
 pub use job_table::{JobTableIsland, JobTableIslandProps};
+pub use keys::{KeysIsland, KeysIslandProps};
 pub use lend::{LendIsland, LendIslandProps};
 pub use live_job::{LiveJobIsland, LiveJobIslandProps};
 pub use live_overview::{LiveOverviewIsland, LiveOverviewIslandProps};
 pub use new_job::{NewJobIsland, NewJobIslandProps};
 pub use rerun::{RerunIsland, RerunIslandProps};
+pub use sign_in::{SignInIsland, SignOutIsland};

@@ -4,7 +4,8 @@ use leptos::prelude::*;
 use wire::JobId;
 use wire::lend::{FromWorker, Recomputed, ToWorker};
 
-use super::worker::{ANY, Handle, compute, origin};
+use crate::browser::origin;
+use crate::browser::web_worker::{ANY, Handle, compute};
 use crate::components::Fact;
 use crate::format;
 use crate::route::Page;

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use crate::browser::monotonic_millis;
 use crate::text::text;
 
 /// Frames of one second.
@@ -73,7 +74,7 @@ fn step(second: RwSignal<Option<Second>>, is_on: Memo<bool>, meter: StoredValue<
         if is_on.try_get_untracked() != Some(true) {
             return;
         }
-        let now = super::super::worker::monotonic_millis();
+        let now = monotonic_millis();
         if let Some(over) = meter.try_update_value(|meter| meter.frame(now)).flatten() {
             second.try_set(Some(over));
         }

@@ -3,7 +3,9 @@
 mod frames;
 mod log;
 mod native;
-mod wishes;
+pub(super) mod session;
+pub(super) mod settings;
+mod settings_form;
 
 use leptos::prelude::*;
 use wire::Account;
@@ -12,10 +14,10 @@ use wire::lend::{FailureCode, Status};
 use self::frames::Frames;
 use self::log::DeviceLog;
 use self::native::NativeCard;
-use self::wishes::WishesForm;
-use super::schedule::{Lent, Wishes};
-use super::tab::{For, Lending, Tab};
-use super::worker::{has_webgpu, origin};
+use self::session::{For, Lending, Tab};
+use self::settings::{Lent, Wishes};
+use self::settings_form::WishesForm;
+use crate::browser::{has_webgpu, origin};
 use crate::components::Fact;
 use crate::format;
 use crate::text::text;

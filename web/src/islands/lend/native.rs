@@ -2,8 +2,8 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::DeviceCode;
 
-use super::super::worker::origin;
 use crate::api::{self, Failure};
+use crate::browser::origin;
 use crate::route::Page;
 use crate::text::text;
 use crate::visit::href;

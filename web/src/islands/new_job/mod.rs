@@ -14,9 +14,10 @@ use wire::{Account, BlobHash, Infer, Job, Map, Privacy, Program, Quote, QuoteReq
 use self::file::FileField;
 use self::kernel::{KernelFields, KernelOrder};
 use self::quote::QuoteCard;
-use super::account::{Balance, Doors};
-use super::here::BEGIN;
+use super::compute_here::BEGIN;
+use super::sign_in::Doors;
 use crate::api::{self, Failure};
+use crate::components::Balance;
 use crate::route::Page;
 use crate::text::text;
 use crate::visit::href;

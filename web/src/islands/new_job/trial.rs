@@ -9,9 +9,10 @@ use wire::{DType, QuoteRequest};
 
 use super::Order;
 use crate::api;
+use crate::browser::origin;
+use crate::browser::web_worker::{ANY, Handle, KERNEL, compute};
 use crate::components::Fact;
 use crate::format;
-use crate::islands::worker::{ANY, Handle, KERNEL, compute, origin};
 use crate::text::text;
 
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,7 @@ use wire::LedgerEntry;
 use wire::explorer::{Page as TablePage, PublicDevice};
 
 use crate::api::{Api, Failure};
-use crate::components::{DeviceTable, Empty, Moment, Pager, short};
+use crate::components::{Balance, DeviceTable, Empty, Moment, Pager, short};
 use crate::document::Document;
 use crate::format;
 use crate::islands::{KeysIsland, SignOutIsland};
@@ -25,12 +25,7 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
             <p class="mono soft">{account.id.to_string()}</p>
             <section class="card" aria-labelledby="credits">
                 <h2 id="credits">{t.credits_title}</h2>
-                <dl class="facts big">
-                    <crate::components::Fact label=t.available>{format::credits(account.available)} " " <small>{t.credits}</small></crate::components::Fact>
-                    <crate::components::Fact label=t.held>{format::credits(account.held)}</crate::components::Fact>
-                    <crate::components::Fact label=t.pending>{format::credits(account.pending)}</crate::components::Fact>
-                </dl>
-                {account.development.then(|| view! { <p class="hint">{t.development}</p> })}
+                <Balance account=account.clone() class="facts big"/>
                 <Entries entries/>
             </section>
             <section class="card" aria-labelledby="devices">

@@ -3,9 +3,9 @@
 use leptos::prelude::*;
 use wire::JobId;
 
-use super::schedule::Wishes;
-use super::tab::{For, Lending, Tab};
-use super::worker::{ANY, KERNEL};
+use super::lend::session::{For, Lending, Tab};
+use super::lend::settings::Wishes;
+use crate::browser::web_worker::{ANY, KERNEL};
 use crate::format;
 use crate::text::text;
 

@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 
-use super::super::schedule::{Lent, Wishes, parse_minute, show_minute};
+use super::settings::{Lent, Wishes, parse_minute, show_minute};
 use crate::text::text;
 
 /// Choices of how long to lend, in minutes.

@@ -5,9 +5,11 @@ use leptos::task::spawn_local;
 use wire::JobId;
 use wire::lend::{FailureCode, FromWorker, PauseReason, Phase, Status, ToWorker};
 
-use super::schedule::{Surroundings, Wishes};
-use super::worker::{Handle, Try, monotonic_millis, origin};
+use super::settings::Wishes;
 use crate::api;
+use crate::browser::conditions::{self, Surroundings};
+use crate::browser::web_worker::{Handle, Try};
+use crate::browser::{monotonic_millis, origin};
 use crate::text::text;
 
 /// How often hours of the day and the time given are looked at.
@@ -181,7 +183,7 @@ impl Tab {
         if let Ok(interval) = set_interval_with_handle(look, LOOK) {
             on_cleanup(move || interval.clear());
         }
-        browser::watch(self.around, move |frozen| {
+        conditions::watch(self.around, move |frozen| {
             // A frozen tab runs no code, so it gives back before.
             let reason = if frozen {
                 Some(PauseReason::Hidden)
@@ -216,72 +218,5 @@ fn keep(wishes: &Wishes) {
     if let (Some(storage), Ok(text)) = (storage(), serde_json::to_string(wishes)) {
         // A browser that keeps nothing asks again next time.
         storage.set_item(KEPT_AS, &text).unwrap_or_default();
-    }
-}
-
-#[cfg(feature = "ssr")]
-mod browser {
-    use leptos::prelude::RwSignal;
-
-    use super::Surroundings;
-
-    pub(super) fn watch(_around: RwSignal<Surroundings>, _on_frozen: impl Fn(bool) + Copy + 'static) {}
-}
-
-#[cfg(not(feature = "ssr"))]
-mod browser {
-    use js_sys::{Function, Reflect};
-    use leptos::prelude::*;
-    use leptos::task::spawn_local;
-    use wasm_bindgen::{JsCast, JsValue, closure::Closure};
-    use web_sys::VisibilityState;
-
-    use super::Surroundings;
-
-    /// Visibility, freezing and battery.
-    pub(super) fn watch(around: RwSignal<Surroundings>, on_frozen: impl Fn(bool) + Copy + 'static) {
-        let is_hidden = || document().visibility_state() == VisibilityState::Hidden;
-        around.update(|around| around.hidden = is_hidden());
-        let changed = Closure::<dyn Fn()>::new(move || around.update(|around| around.hidden = is_hidden()));
-        let frozen = Closure::<dyn Fn()>::new(move || on_frozen(true));
-        let resumed = Closure::<dyn Fn()>::new(move || on_frozen(false));
-        let callbacks =
-            send_wrapper::SendWrapper::new([("visibilitychange", changed), ("freeze", frozen), ("resume", resumed)]);
-        for (name, callback) in callbacks.iter() {
-            document().add_event_listener_with_callback(name, callback.as_ref().unchecked_ref()).unwrap_or_default();
-        }
-        on_cleanup(move || {
-            for (name, callback) in callbacks.iter() {
-                document()
-                    .remove_event_listener_with_callback(name, callback.as_ref().unchecked_ref())
-                    .unwrap_or_default();
-            }
-        });
-        spawn_local(async move {
-            // Browsers without the battery interface say nothing, and nothing is assumed.
-            watch_battery(around).await.unwrap_or_default();
-        });
-    }
-
-    async fn watch_battery(around: RwSignal<Surroundings>) -> Result<(), JsValue> {
-        let navigator = window().navigator();
-        let get: Function = Reflect::get(&navigator, &JsValue::from_str("getBattery"))?.dyn_into()?;
-        let promise: js_sys::Promise = get.call0(&navigator)?.dyn_into()?;
-        let battery = wasm_bindgen_futures::JsFuture::from(promise).await?;
-        let charging = JsValue::from_str("charging");
-        let read = {
-            let battery = battery.clone();
-            move || {
-                let charging = Reflect::get(&battery, &charging).ok().and_then(|charging| charging.as_bool());
-                around.try_update(|around| around.on_battery = charging == Some(false)).unwrap_or_default();
-            }
-        };
-        read();
-        let changed = Closure::<dyn Fn()>::new(read);
-        let target: &web_sys::EventTarget = battery.unchecked_ref();
-        target.add_event_listener_with_callback("chargingchange", changed.as_ref().unchecked_ref())?;
-        // The battery outlives the page's parts.
-        changed.forget();
-        Ok(())
     }
 }

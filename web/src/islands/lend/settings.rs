@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use wire::lend::PauseReason;
 
-use super::worker::Try;
+use crate::browser::conditions::Surroundings;
+use crate::browser::web_worker::Try;
 
 /// What computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,15 +66,6 @@ impl Default for Wishes {
             hours: None,
         }
     }
-}
-
-/// What the machine is doing besides.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Surroundings {
-    pub hidden: bool,
-    pub on_battery: bool,
-    /// Minutes since midnight where the person is.
-    pub minute_of_day: u16,
 }
 
 impl Wishes {

@@ -1,0 +1,63 @@
+//! What the browser says of its tab and of its machine's power.
+
+use js_sys::{Function, Reflect};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use web_sys::VisibilityState;
+
+/// What the machine is doing besides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    pub hidden: bool,
+    pub on_battery: bool,
+    /// Minutes since midnight where the person is.
+    pub minute_of_day: u16,
+}
+
+/// Visibility, freezing and battery.
+pub fn watch(around: RwSignal<Surroundings>, on_frozen: impl Fn(bool) + Copy + 'static) {
+    let is_hidden = || document().visibility_state() == VisibilityState::Hidden;
+    around.update(|around| around.hidden = is_hidden());
+    let changed = Closure::<dyn Fn()>::new(move || around.update(|around| around.hidden = is_hidden()));
+    let frozen = Closure::<dyn Fn()>::new(move || on_frozen(true));
+    let resumed = Closure::<dyn Fn()>::new(move || on_frozen(false));
+    let callbacks =
+        send_wrapper::SendWrapper::new([("visibilitychange", changed), ("freeze", frozen), ("resume", resumed)]);
+    for (name, callback) in callbacks.iter() {
+        document().add_event_listener_with_callback(name, callback.as_ref().unchecked_ref()).unwrap_or_default();
+    }
+    on_cleanup(move || {
+        for (name, callback) in callbacks.iter() {
+            document()
+                .remove_event_listener_with_callback(name, callback.as_ref().unchecked_ref())
+                .unwrap_or_default();
+        }
+    });
+    spawn_local(async move {
+        // Browsers without the battery interface say nothing, and nothing is assumed.
+        watch_battery(around).await.unwrap_or_default();
+    });
+}
+
+async fn watch_battery(around: RwSignal<Surroundings>) -> Result<(), JsValue> {
+    let navigator = window().navigator();
+    let get: Function = Reflect::get(&navigator, &JsValue::from_str("getBattery"))?.dyn_into()?;
+    let promise: js_sys::Promise = get.call0(&navigator)?.dyn_into()?;
+    let battery = wasm_bindgen_futures::JsFuture::from(promise).await?;
+    let charging = JsValue::from_str("charging");
+    let read = {
+        let battery = battery.clone();
+        move || {
+            let charging = Reflect::get(&battery, &charging).ok().and_then(|charging| charging.as_bool());
+            around.try_update(|around| around.on_battery = charging == Some(false)).unwrap_or_default();
+        }
+    };
+    read();
+    let changed = Closure::<dyn Fn()>::new(read);
+    let target: &web_sys::EventTarget = battery.unchecked_ref();
+    target.add_event_listener_with_callback("chargingchange", changed.as_ref().unchecked_ref())?;
+    // The battery outlives the page's parts.
+    changed.forget();
+    Ok(())
+}

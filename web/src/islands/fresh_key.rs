@@ -1,0 +1,21 @@
+use leptos::prelude::*;
+
+use crate::text::text;
+
+/// A key that is shown this once.
+#[component]
+pub fn FreshKey(
+    /// The key.
+    secret: String,
+) -> impl IntoView {
+    let t = text();
+    view! {
+        <div class="notice" role="status">
+            <p>{t.account_opened}</p>
+            <div class="joined">
+                <code class="key" id="fresh-key" data-testid="key">{secret}</code>
+                <button type="button" data-copy="fresh-key">{t.copy}</button>
+            </div>
+        </div>
+    }
+}

@@ -1,0 +1,88 @@
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::{AccountKey, MadeKey, NewKey};
+
+use super::dialog::Confirm;
+use super::fresh_key::FreshKey;
+use super::toast::toast;
+use crate::api::{self, Api, Failure};
+use crate::components::Moment;
+use crate::text::text;
+
+/// An account's keys: make one, revoke one.
+#[island]
+pub fn KeysIsland(
+    /// As they were when the page was made.
+    keys: Vec<AccountKey>,
+) -> impl IntoView {
+    let t = text();
+    let keys = RwSignal::new(keys);
+    let made = RwSignal::new(None::<MadeKey>);
+    let failure = RwSignal::new(None::<Failure>);
+    let name = RwSignal::new(String::new());
+    let read = move || {
+        spawn_local(async move {
+            match Api::default().keys().await {
+                Ok(found) => keys.set(found),
+                Err(error) => failure.set(Some(error)),
+            }
+        });
+    };
+    let make = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        spawn_local(async move {
+            match api::make_key(&NewKey { name: name.get_untracked() }).await {
+                Ok(key) => {
+                    failure.set(None);
+                    name.set(String::new());
+                    made.set(Some(key));
+                    read();
+                }
+                Err(error) => failure.set(Some(error)),
+            }
+        });
+    };
+    let revoke = move |id: StoredValue<String>| {
+        spawn_local(async move {
+            match api::revoke_key(&id.get_value()).await {
+                Ok(()) => {
+                    failure.set(None);
+                    toast(t.key_revoked);
+                    read();
+                }
+                Err(error) => failure.set(Some(error)),
+            }
+        });
+    };
+    let row = move |key: AccountKey| {
+        let id = StoredValue::new(key.id);
+        let constant = |text: &'static str| Signal::stored(text);
+        view! {
+            <tr>
+                <td>{key.name}</td>
+                <td class="mono">"…"{key.hint}</td>
+                <td><Moment at=key.created_at/></td>
+                <td class="number">
+                    <Confirm label=constant(t.revoke) class="small" title=constant(t.revoke_title) explanation=constant(t.revoke_explanation) on_yes=move || revoke(id)/>
+                </td>
+            </tr>
+        }
+    };
+    view! {
+        <div class="scroll" tabindex="0" role="group" aria-label=t.keys>
+            <table>
+                <thead><tr><th scope="col">{t.name}</th><th scope="col">{t.key}</th><th scope="col">{t.made}</th><th scope="col"><span class="unseen">{t.revoke}</span></th></tr></thead>
+                <tbody><For each=move || keys.get() key=|key| key.id.clone() children=row/></tbody>
+            </table>
+        </div>
+        {move || made.get().map(|made| view! { <FreshKey secret=made.secret/> })}
+        <form class="field" on:submit=make>
+            <label for="key-name">{t.new_key_name}</label>
+            <div class="joined">
+                <input id="key-name" type="text" maxlength="64" bind:value=name/>
+                <button type="submit">{t.make_key}</button>
+            </div>
+            <p class="error" role="alert">{move || failure.get().map(|failure| failure.message())}</p>
+        </form>
+    }
+}
