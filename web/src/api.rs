@@ -48,7 +48,7 @@ impl Failure {
     pub fn message(&self) -> String {
         match self {
             Self::Refused { body, .. } => crate::text::refusal(body),
-            Self::Unreachable => crate::text::text().server_failed.to_owned(),
+            Self::Unreachable => crate::text::text().site.server_failed.to_owned(),
         }
     }
 }

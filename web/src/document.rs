@@ -49,8 +49,8 @@ pub fn render(document: Document, visit: Visit) -> String {
 fn shell(document: Document, visit: &Visit) -> impl IntoView + use<> {
     let t = text();
     let Document { status, title, description, indexed, body } = document;
-    let full_title = if title.is_empty() { format!("Tessera: {}", t.tagline) } else { format!("{title} · Tessera") };
-    let description = if description.is_empty() { t.site_description.to_owned() } else { description };
+    let full_title = if title.is_empty() { format!("Tessera: {}", t.site.tagline) } else { format!("{title} · Tessera") };
+    let description = if description.is_empty() { t.site.site_description.to_owned() } else { description };
     let page = visit.page.filter(|_| status == 200);
     let assets = visit.assets.clone();
     view! {
@@ -72,7 +72,7 @@ fn shell(document: Document, visit: &Visit) -> impl IntoView + use<> {
                     data-web=assets.web_script.to_string() data-wasm=assets.web_wasm.to_string()></script>
             </head>
             <body>
-                <a class="skip" href="#content">{t.skip}</a>
+                <a class="skip" href="#content">{t.site.skip}</a>
                 <Top visit=visit.clone()/>
                 <main id="content" tabindex="-1">{body()}</main>
                 <Foot/>
@@ -130,16 +130,16 @@ fn Top(
     let in_jobs = matches!(here, Some(Page::Jobs | Page::Job(_)));
     view! {
         <header class="top">
-            <nav aria-label=t.nav>
+            <nav aria-label=t.site.nav>
                 <a class="brand" href=href(Page::Landing)><Icon name="brand"/>"Tessera"</a>
-                {link(Page::NewJob, t.run_a_job, here == Some(Page::NewJob))}
-                {link(Page::Jobs, t.jobs, in_jobs)}
-                {link(Page::Lend, t.lend, here == Some(Page::Lend))}
-                {link(Page::Explorer, t.explorer, in_explorer)}
-                {link(Page::Account, t.account, here == Some(Page::Account))}
+                {link(Page::NewJob, t.site.run_a_job, here == Some(Page::NewJob))}
+                {link(Page::Jobs, t.site.jobs, in_jobs)}
+                {link(Page::Lend, t.site.lend, here == Some(Page::Lend))}
+                {link(Page::Explorer, t.site.explorer, in_explorer)}
+                {link(Page::Account, t.site.account, here == Some(Page::Account))}
                 <span class="tools">
                     <a href=other_href lang=other_tag hreflang=other_tag data-lang-link=other_lang>{other}</a>
-                    <button type="button" class="quiet" data-theme-button aria-label=t.theme title=t.theme><Icon name="theme"/></button>
+                    <button type="button" class="quiet" data-theme-button aria-label=t.site.theme title=t.site.theme><Icon name="theme"/></button>
                 </span>
             </nav>
         </header>
@@ -151,11 +151,11 @@ fn Foot() -> impl IntoView {
     let t = text();
     view! {
         <footer>
-            <p>{t.footer}</p>
-            <nav aria-label=t.more>
-                <a href=href(Page::Calculator)>{t.calculator}</a>
-                <a href=href(Page::Devices)>{t.devices}</a>
-                <a href=href(Page::Receipts)>{t.receipts}</a>
+            <p>{t.site.footer}</p>
+            <nav aria-label=t.site.more>
+                <a href=href(Page::Calculator)>{t.site.calculator}</a>
+                <a href=href(Page::Devices)>{t.site.devices}</a>
+                <a href=href(Page::Receipts)>{t.site.receipts}</a>
                 <a href="/v1/openapi.json">"API"</a>
             </nav>
         </footer>

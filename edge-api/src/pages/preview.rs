@@ -72,12 +72,12 @@ async fn compose(api: &Api, page: Page, t: &'static Text) -> Result<Option<Pictu
         Page::PublicJob(id) => {
             let job = api.public_job(id).await?;
             Picture {
-                kind: format!("{} · {}", t.job, t.job_state(job.state)),
+                kind: format!("{} · {}", t.site.job, t.jobs.job_state(job.state)),
                 title: if job.name.is_empty() { short(&id) } else { job.name },
                 figures: vec![
-                    (t.verified, format!("{} / {}", format::count(job.verified_tiles), format::count(job.tiles))),
-                    (t.devices, format::count(u64::try_from(job.devices.len()).unwrap_or(0))),
-                    (t.cost, format!("{} {}", format::credits(job.cost), t.credits)),
+                    (t.site.verified, format!("{} / {}", format::count(job.verified_tiles), format::count(job.tiles))),
+                    (t.site.devices, format::count(u64::try_from(job.devices.len()).unwrap_or(0))),
+                    (t.site.cost, format!("{} {}", format::credits(job.cost), t.site.credits)),
                 ],
                 mosaic: job.mosaic,
             }
@@ -86,12 +86,12 @@ async fn compose(api: &Api, page: Page, t: &'static Text) -> Result<Option<Pictu
             let page = api.public_device(id, "?limit=1").await?;
             let device = page.device;
             Picture {
-                kind: format!("{} {}", t.device, short(&id)),
+                kind: format!("{} {}", t.site.device, short(&id)),
                 title: device.name,
                 figures: vec![
-                    (t.speed, format::speed(device.flops_per_sec)),
-                    (t.tiles_verified, format::count(device.tiles)),
-                    (t.checks, format!("{} / {}", device.checks_passed, device.checks_failed)),
+                    (t.site.speed, format::speed(device.flops_per_sec)),
+                    (t.site.tiles_verified, format::count(device.tiles)),
+                    (t.explorer.checks, format!("{} / {}", device.checks_passed, device.checks_failed)),
                 ],
                 mosaic: page.uptime.iter().map(|online| digit(*online, 86_400_000_000)).collect(),
             }
@@ -99,12 +99,12 @@ async fn compose(api: &Api, page: Page, t: &'static Text) -> Result<Option<Pictu
         Page::Receipt(id) => {
             let receipt = api.receipt(id).await?.receipt;
             Picture {
-                kind: format!("{} {}", t.receipt, short(&id)),
-                title: t.receipt_state(receipt.state).to_owned(),
+                kind: format!("{} {}", t.explorer.receipt, short(&id)),
+                title: t.explorer.receipt_state(receipt.state).to_owned(),
                 figures: vec![
-                    (t.tiles, format::count(receipt.tiles)),
-                    (t.recomputed_short, format::count(receipt.recomputed_tiles)),
-                    (t.device, short(&receipt.device)),
+                    (t.site.tiles, format::count(receipt.tiles)),
+                    (t.explorer.recomputed_short, format::count(receipt.recomputed_tiles)),
+                    (t.site.device, short(&receipt.device)),
                 ],
                 mosaic: "9".repeat(usize::try_from(receipt.tiles.min(512)).unwrap_or(1)),
             }
@@ -120,25 +120,25 @@ async fn compose(api: &Api, page: Page, t: &'static Text) -> Result<Option<Pictu
 async fn network(api: &Api, page: Page, t: &'static Text) -> Result<Picture, Failure> {
     let overview = api.overview().await?;
     let title = match page {
-        Page::Landing => t.hero,
-        Page::Devices => t.devices,
-        Page::PublicJobs => t.published_jobs,
-        Page::Receipts => t.receipts,
-        Page::Calculator => t.calculator,
-        _ => t.explorer,
+        Page::Landing => t.landing.hero,
+        Page::Devices => t.site.devices,
+        Page::PublicJobs => t.explorer.published_jobs,
+        Page::Receipts => t.site.receipts,
+        Page::Calculator => t.site.calculator,
+        _ => t.site.explorer,
     };
     let mut mosaic: String = overview.latest_leases.iter().map(|tiles| digit(*tiles, 16)).collect();
     while mosaic.len() < 240 {
         mosaic.push('0');
     }
     Ok(Picture {
-        kind: t.tagline.to_owned(),
+        kind: t.site.tagline.to_owned(),
         title: title.to_owned(),
         figures: vec![
-            (t.devices_online, format::count(overview.devices_online())),
-            (t.measured_speed, format::speed(overview.flops_per_sec())),
-            (t.tiles_today, format::count(overview.today.tiles)),
-            (t.price, format::credits(Credits::from_micros(overview.price.0))),
+            (t.explorer.devices_online, format::count(overview.devices_online())),
+            (t.explorer.measured_speed, format::speed(overview.flops_per_sec())),
+            (t.explorer.tiles_today, format::count(overview.today.tiles)),
+            (t.site.price, format::credits(Credits::from_micros(overview.price.0))),
         ],
         mosaic,
     })

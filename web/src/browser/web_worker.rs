@@ -104,6 +104,6 @@ pub fn compute(slot: Slot, tries: &'static [Try], told: Told, end: End) {
     };
     match Handle::start(on_cpu, heard) {
         Some(handle) => slot.set_value(Some(handle)),
-        None => unheard(Err(text().no_worker.to_owned())),
+        None => unheard(Err(text().lend.no_worker.to_owned())),
     }
 }

@@ -17,10 +17,10 @@ pub fn Balance(
     let t = text();
     view! {
         <dl class=class>
-            <Fact label=t.available>{format::credits(account.available)} " " <small>{t.credits}</small></Fact>
-            <Fact label=t.held>{format::credits(account.held)}</Fact>
-            <Fact label=t.pending>{format::credits(account.pending)}</Fact>
+            <Fact label=t.account.available>{format::credits(account.available)} " " <small>{t.site.credits}</small></Fact>
+            <Fact label=t.account.held>{format::credits(account.held)}</Fact>
+            <Fact label=t.site.pending>{format::credits(account.pending)}</Fact>
         </dl>
-        {account.development.then(|| view! { <p class="hint">{t.development}</p> })}
+        {account.development.then(|| view! { <p class="hint">{t.account.development}</p> })}
     }
 }

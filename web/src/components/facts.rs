@@ -33,7 +33,7 @@ pub fn JobBadge(
         JobState::Cancelled => "badge",
         JobState::Nondeterministic | JobState::Failed => "badge poor",
     };
-    view! { <span class=class data-testid="state">{text().job_state(state)}</span> }
+    view! { <span class=class data-testid="state">{text().jobs.job_state(state)}</span> }
 }
 
 /// What became of a receipt, coloured.
@@ -48,7 +48,7 @@ pub fn ReceiptBadge(
         ReceiptState::Void => "badge",
         ReceiptState::Rejected => "badge poor",
     };
-    view! { <span class=class>{text().receipt_state(state)}</span> }
+    view! { <span class=class>{text().explorer.receipt_state(state)}</span> }
 }
 
 /// A moment: in UTC as the server sends it, in the reader's own zone once `page.js` has run, with

@@ -12,7 +12,7 @@ pub fn Mosaic(
     let size = Memo::new(move |_| columns_and_rows(cells.with(String::len)));
     let label = move || {
         let (full, all) = cells.with(|cells| (cells.bytes().filter(|cell| *cell == b'9').count(), cells.len()));
-        format!("{}: {full} / {all}", text().mosaic)
+        format!("{}: {full} / {all}", text().jobs.mosaic)
     };
     let shade = move |level: u8| {
         let path = move || {

@@ -12,7 +12,7 @@ pub fn Crumbs(
     above: Vec<(&'static str, Page)>,
 ) -> impl IntoView {
     let link = |(label, page): (&'static str, Page)| view! { <li><a href=href(page)>{label}</a></li> };
-    view! { <nav class="crumbs" aria-label=text().above><ol>{above.into_iter().map(link).collect_view()}</ol></nav> }
+    view! { <nav class="crumbs" aria-label=text().site.above><ol>{above.into_iter().map(link).collect_view()}</ol></nav> }
 }
 
 /// What stands where there is nothing to show, and what to do about it.
@@ -42,7 +42,7 @@ pub fn Failed(
     view! {
         <div class="notice bad" role="alert">
             <p>{failure.message()}</p>
-            <p><a href="">{t.try_again}</a></p>
+            <p><a href="">{t.site.try_again}</a></p>
         </div>
     }
 }
@@ -62,11 +62,11 @@ pub fn Pager(
     let first = visit
         .as_ref()
         .filter(|visit| visit.parameter(cursor).is_some())
-        .map(|visit| view! { <a class="button" href=visit.with(keep, cursor, "")>{t.first_page}</a> });
+        .map(|visit| view! { <a class="button" href=visit.with(keep, cursor, "")>{t.site.first_page}</a> });
     let next = visit.as_ref().zip(next).map(
-        |(visit, next)| view! { <a class="button" rel="next" href=visit.with(keep, cursor, &next)>{t.next_page}</a> },
+        |(visit, next)| view! { <a class="button" rel="next" href=visit.with(keep, cursor, &next)>{t.site.next_page}</a> },
     );
-    (first.is_some() || next.is_some()).then(|| view! { <nav class="pager" aria-label=t.pages>{first}{next}</nav> })
+    (first.is_some() || next.is_some()).then(|| view! { <nav class="pager" aria-label=t.site.pages>{first}{next}</nav> })
 }
 
 /// The explorer's parts.
@@ -80,12 +80,12 @@ pub fn ExplorerTabs() -> impl IntoView {
     };
     view! {
         <div class="explorer-bar">
-            <nav class="tabs" aria-label=t.explorer>
+            <nav class="tabs" aria-label=t.site.explorer>
                 <ul>
-                    {tab(Page::Explorer, t.overview)}
-                    {tab(Page::Devices, t.devices)}
-                    {tab(Page::PublicJobs, t.jobs)}
-                    {tab(Page::Receipts, t.receipts)}
+                    {tab(Page::Explorer, t.explorer.overview)}
+                    {tab(Page::Devices, t.site.devices)}
+                    {tab(Page::PublicJobs, t.site.jobs)}
+                    {tab(Page::Receipts, t.site.receipts)}
                 </ul>
             </nav>
             <SearchBox/>
@@ -102,10 +102,10 @@ pub fn SearchBox() -> impl IntoView {
     let lang = visit.filter(|visit| visit.lang_chosen).map(|visit| visit.lang.code());
     view! {
         <form class="search" role="search" action=Page::Search.path() method="get">
-            <label class="unseen" for="search">{t.search_ids}</label>
-            <input id="search" type="search" name="q" value=typed maxlength="64" placeholder=t.search_ids autocomplete="off" spellcheck="false"/>
+            <label class="unseen" for="search">{t.explorer.search_ids}</label>
+            <input id="search" type="search" name="q" value=typed maxlength="64" placeholder=t.explorer.search_ids autocomplete="off" spellcheck="false"/>
             {lang.map(|lang| view! { <input type="hidden" name="lang" value=lang/> })}
-            <button type="submit">{t.search}</button>
+            <button type="submit">{t.site.search}</button>
         </form>
     }
 }

@@ -16,8 +16,8 @@ pub fn short(id: &impl ToString) -> String {
 pub fn class_name(class: DeviceClass) -> &'static str {
     let t = text();
     match class {
-        DeviceClass::Native => t.native,
-        DeviceClass::Tab => t.tab,
+        DeviceClass::Native => t.explorer.native,
+        DeviceClass::Tab => t.explorer.tab,
     }
 }
 
@@ -49,10 +49,10 @@ pub fn DeviceTable(
                 <td class="mono"><a href=href(Page::Device(device.id))>{short(&device.id)}</a></td>
                 <td>
                     <span class=if device.online { "dot on" } else { "dot" } aria-hidden="true"></span>
-                    {if device.online { t.online } else { t.offline }}
+                    {if device.online { t.explorer.online } else { t.explorer.offline }}
                 </td>
                 <td>{class_name(device.class)}</td>
-                <td class="name">{device.name}{device.software.then(|| view! { <small>" "{t.software}</small> })}</td>
+                <td class="name">{device.name}{device.software.then(|| view! { <small>" "{t.explorer.software}</small> })}</td>
                 <td>{device.backend}</td>
                 <td class="number">{format::speed(device.flops_per_sec)}</td>
                 <td class="number">{format::count(device.tiles)}</td>
@@ -63,20 +63,20 @@ pub fn DeviceTable(
         }
     };
     view! {
-        <div class="scroll" tabindex="0" role="group" aria-label=t.devices>
+        <div class="scroll" tabindex="0" role="group" aria-label=t.site.devices>
             <table>
                 <thead>
                     <tr>
-                        <th scope="col">{t.device}</th>
-                        <th scope="col">{t.state}</th>
-                        <th scope="col">{t.class}</th>
-                        <th scope="col">{t.gpu}</th>
-                        <th scope="col">{t.backend}</th>
-                        <th scope="col" class="number">{t.speed}</th>
-                        <th scope="col" class="number">{t.tiles}</th>
-                        <th scope="col" class="number">{t.work}</th>
-                        <th scope="col" class="number">{t.checks}</th>
-                        <th scope="col" class="number">{t.earned}</th>
+                        <th scope="col">{t.site.device}</th>
+                        <th scope="col">{t.site.state}</th>
+                        <th scope="col">{t.explorer.class}</th>
+                        <th scope="col">{t.site.gpu}</th>
+                        <th scope="col">{t.explorer.backend}</th>
+                        <th scope="col" class="number">{t.site.speed}</th>
+                        <th scope="col" class="number">{t.site.tiles}</th>
+                        <th scope="col" class="number">{t.site.work}</th>
+                        <th scope="col" class="number">{t.explorer.checks}</th>
+                        <th scope="col" class="number">{t.site.earned}</th>
                     </tr>
                 </thead>
                 <tbody>{devices.into_iter().map(row).collect_view()}</tbody>
@@ -107,7 +107,7 @@ pub fn ReceiptTable(
                     <td class="mono">
                         {match receipt.job {
                             Some(job) => view! { <a href=href(Page::PublicJob(job))>{short(&job)}</a> }.into_any(),
-                            None => view! { <span class="soft">{t.private}</span> }.into_any(),
+                            None => view! { <span class="soft">{t.explorer.private}</span> }.into_any(),
                         }}
                     </td>
                 })}
@@ -120,19 +120,19 @@ pub fn ReceiptTable(
         }
     };
     view! {
-        <div class="scroll" tabindex="0" role="group" aria-label=t.receipts>
+        <div class="scroll" tabindex="0" role="group" aria-label=t.site.receipts>
             <table>
                 <thead>
                     <tr>
-                        <th scope="col">{t.receipt}</th>
-                        <th scope="col">{t.received}</th>
-                        {with_device.then(|| view! { <th scope="col">{t.device}</th> })}
-                        {with_job.then(|| view! { <th scope="col">{t.job}</th> })}
-                        <th scope="col">{t.program}</th>
-                        <th scope="col" class="number">{t.tiles}</th>
-                        <th scope="col" class="number">{t.recomputed_short}</th>
-                        <th scope="col" class="number">{t.work}</th>
-                        <th scope="col">{t.state}</th>
+                        <th scope="col">{t.explorer.receipt}</th>
+                        <th scope="col">{t.explorer.received}</th>
+                        {with_device.then(|| view! { <th scope="col">{t.site.device}</th> })}
+                        {with_job.then(|| view! { <th scope="col">{t.site.job}</th> })}
+                        <th scope="col">{t.site.program}</th>
+                        <th scope="col" class="number">{t.site.tiles}</th>
+                        <th scope="col" class="number">{t.explorer.recomputed_short}</th>
+                        <th scope="col" class="number">{t.site.work}</th>
+                        <th scope="col">{t.site.state}</th>
                     </tr>
                 </thead>
                 <tbody>{receipts.into_iter().map(row).collect_view()}</tbody>
@@ -161,16 +161,16 @@ pub fn PublicJobTable(
         }
     };
     view! {
-        <div class="scroll" tabindex="0" role="group" aria-label=t.jobs>
+        <div class="scroll" tabindex="0" role="group" aria-label=t.site.jobs>
             <table>
                 <thead>
                     <tr>
-                        <th scope="col">{t.name}</th>
-                        <th scope="col">{t.state}</th>
-                        <th scope="col" class="number">{t.rows}</th>
-                        <th scope="col" class="number">{t.verified}</th>
-                        <th scope="col" class="number">{t.cost_in_credits}</th>
-                        <th scope="col">{t.started}</th>
+                        <th scope="col">{t.site.name}</th>
+                        <th scope="col">{t.site.state}</th>
+                        <th scope="col" class="number">{t.site.rows}</th>
+                        <th scope="col" class="number">{t.site.verified}</th>
+                        <th scope="col" class="number">{t.site.cost_in_credits}</th>
+                        <th scope="col">{t.site.started}</th>
                     </tr>
                 </thead>
                 <tbody>{jobs.into_iter().map(row).collect_view()}</tbody>
@@ -197,15 +197,15 @@ pub fn ShareTable(
         }
     };
     view! {
-        <div class="scroll" tabindex="0" role="group" aria-label=t.share_devices>
+        <div class="scroll" tabindex="0" role="group" aria-label=t.explorer.share_devices>
             <table>
                 <thead>
                     <tr>
-                        <th scope="col">{t.device}</th>
-                        <th scope="col">{t.backend}</th>
-                        <th scope="col" class="number">{t.tiles}</th>
-                        <th scope="col" class="number">{t.recomputed_short}</th>
-                        <th scope="col" class="number">{t.receipts}</th>
+                        <th scope="col">{t.site.device}</th>
+                        <th scope="col">{t.explorer.backend}</th>
+                        <th scope="col" class="number">{t.site.tiles}</th>
+                        <th scope="col" class="number">{t.explorer.recomputed_short}</th>
+                        <th scope="col" class="number">{t.site.receipts}</th>
                     </tr>
                 </thead>
                 <tbody>{shares.into_iter().map(row).collect_view()}</tbody>

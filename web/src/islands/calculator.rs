@@ -99,10 +99,10 @@ pub fn CalculatorIsland(
         <div class="columns">
             <section class="card">
                 <Device measured running failure on_start=start/>
-                <Amount id="hours" label=t.hours_a_day value=hours most=24.0/>
-                <Amount id="duty-share" label=t.duty_share value=duty most=100.0/>
-                <Amount id="watts" label=t.watts value=watts most=2000.0/>
-                <Amount id="electricity" label=t.electricity value=electricity most=10.0/>
+                <Amount id="hours" label=t.lend.hours_a_day value=hours most=24.0/>
+                <Amount id="duty-share" label=t.lend.duty_share value=duty most=100.0/>
+                <Amount id="watts" label=t.lend.watts value=watts most=2000.0/>
+                <Amount id="electricity" label=t.lend.electricity value=electricity most=10.0/>
             </section>
             <Month profit price fee_bps utilisation_bps/>
         </div>
@@ -123,16 +123,16 @@ fn Device(
 ) -> impl IntoView {
     let t = text();
     view! {
-        <h2>{t.your_gpu}</h2>
+        <h2>{t.lend.your_gpu}</h2>
         <p class="actions">
             <button type="button" class="primary" disabled=move || running.get() on:click=move |_| on_start()>
-                {move || if running.get() { t.measuring } else { t.measure }}
+                {move || if running.get() { t.lend.measuring } else { t.lend.measure }}
             </button>
         </p>
         <p class="error" role="alert">{move || failure.get()}</p>
         <dl class="facts" aria-live="polite">
-            <Fact label=t.speed><span data-testid="measured">{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| format!("{:.1} GFLOP/s", benchmark.gflops))}</span></Fact>
-            <Fact label=t.gpu><small>{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| benchmark.adapter)}</small></Fact>
+            <Fact label=t.site.speed><span data-testid="measured">{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| format!("{:.1} GFLOP/s", benchmark.gflops))}</span></Fact>
+            <Fact label=t.site.gpu><small>{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| benchmark.adapter)}</small></Fact>
         </dl>
     }
 }
@@ -156,19 +156,19 @@ fn Month(
     };
     view! {
         <section class="card" aria-live="polite">
-            <h2>{t.a_month}</h2>
+            <h2>{t.lend.a_month}</h2>
             <dl class="facts">
-                <Fact label=t.would_earn><span data-testid="would-earn">{figure(|profit| profit.earned)}</span> " " <small>{t.credits}</small></Fact>
-                <Fact label=t.would_cost>{figure(|profit| profit.power)}</Fact>
-                <Fact label=t.would_keep>{figure(|profit| profit.earned - profit.power)}</Fact>
+                <Fact label=t.lend.would_earn><span data-testid="would-earn">{figure(|profit| profit.earned)}</span> " " <small>{t.site.credits}</small></Fact>
+                <Fact label=t.lend.would_cost>{figure(|profit| profit.power)}</Fact>
+                <Fact label=t.lend.would_keep>{figure(|profit| profit.earned - profit.power)}</Fact>
             </dl>
-            <h3>{t.assumptions}</h3>
+            <h3>{t.lend.assumptions}</h3>
             <ul>
-                <li>{t.assume_price} " " <b>{crate::format::credits(wire::Credits::from_micros(price.0))}</b></li>
-                <li>{t.assume_fee} " " <b>{crate::format::percent(u64::try_from(fee_bps).unwrap_or(0))}</b></li>
-                <li>{t.assume_utilisation} " " <b>{utilisation_bps.map_or_else(|| t.unknown.to_owned(), crate::format::percent)}</b></li>
-                <li>{t.assume_cu}</li>
-                <li>{t.assume_month}</li>
+                <li>{t.lend.assume_price} " " <b>{crate::format::credits(wire::Credits::from_micros(price.0))}</b></li>
+                <li>{t.lend.assume_fee} " " <b>{crate::format::percent(u64::try_from(fee_bps).unwrap_or(0))}</b></li>
+                <li>{t.lend.assume_utilisation} " " <b>{utilisation_bps.map_or_else(|| t.lend.unknown.to_owned(), crate::format::percent)}</b></li>
+                <li>{t.lend.assume_cu}</li>
+                <li>{t.lend.assume_month}</li>
             </ul>
         </section>
     }

@@ -33,23 +33,23 @@ pub fn HereCard(
     let doing = move || {
         lending.with(|lending| match lending {
             Lending::Idle => String::new(),
-            Lending::Starting => t.connecting.to_owned(),
+            Lending::Starting => t.lend.connecting.to_owned(),
             Lending::Working(status) => {
                 let verified = format::count(status.tiles_verified);
-                format!("{} · {verified} {} · {}", t.phase(status.phase), t.verified_here, status.adapter)
+                format!("{} · {verified} {} · {}", t.lend.phase(status.phase), t.jobs.verified_here, status.adapter)
             }
-            Lending::Failed(_, message) => format!("{} {message}", t.stopped_because),
+            Lending::Failed(_, message) => format!("{} {message}", t.lend.stopped_because),
         })
     };
     view! {
         <section class="card" aria-labelledby="here-title">
-            <h2 id="here-title">{t.here_title}</h2>
-            <p class="hint">{t.here_hint}</p>
+            <h2 id="here-title">{t.jobs.here_title}</h2>
+            <p class="hint">{t.jobs.here_hint}</p>
             <div class="actions">
                 <Show when=move || is_on.get() fallback=move || view! {
-                    <button type="button" on:click=move |_| tab.start()>{t.here_start}</button>
+                    <button type="button" on:click=move |_| tab.start()>{t.jobs.here_start}</button>
                 }>
-                    <button type="button" on:click=move |_| tab.stop()>{t.stop}</button>
+                    <button type="button" on:click=move |_| tab.stop()>{t.lend.stop}</button>
                 </Show>
                 <span aria-live="polite" data-testid="here">{doing}</span>
             </div>

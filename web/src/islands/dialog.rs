@@ -39,7 +39,7 @@ pub fn Confirm(
             <p>{move || explanation.get()}</p>
             <div class="actions">
                 <button type="button" class="primary" on:click=move |_| { close(); on_yes(); }>{move || label.get()}</button>
-                <button type="button" on:click=move |_| close()>{t.keep}</button>
+                <button type="button" on:click=move |_| close()>{t.site.keep}</button>
             </div>
         </dialog>
     }

@@ -11,10 +11,10 @@ pub fn FreshKey(
     let t = text();
     view! {
         <div class="notice" role="status">
-            <p>{t.account_opened}</p>
+            <p>{t.account.account_opened}</p>
             <div class="joined">
                 <code class="key" id="fresh-key" data-testid="key">{secret}</code>
-                <button type="button" data-copy="fresh-key">{t.copy}</button>
+                <button type="button" data-copy="fresh-key">{t.site.copy}</button>
             </div>
         </div>
     }

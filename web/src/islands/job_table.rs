@@ -49,28 +49,28 @@ pub fn JobTableIsland(
                 <td class="name"><a href=href(Page::Job(job.id))>{name}</a></td>
                 <td><JobBadge state=job.state/></td>
                 <td>
-                    <progress class="slim" aria-label=text().verified max=job.tiles.to_string() value=job.verified_tiles.to_string()></progress>
+                    <progress class="slim" aria-label=text().site.verified max=job.tiles.to_string() value=job.verified_tiles.to_string()></progress>
                 </td>
                 <td class="number">{format::count(job.verified_tiles)} " / " {format::count(job.tiles)}</td>
                 <td class="number">{format::credits(job.cost)}</td>
-                <td>{text().privacy_class(job.privacy).0}</td>
+                <td>{text().jobs.privacy_class(job.privacy).0}</td>
                 <td><Moment at=job.created_at/></td>
             </tr>
         }
     };
     view! {
-        <Show when=move || stale.get()><p class="notice" role="status">{t.reconnecting}</p></Show>
-        <div class="scroll" tabindex="0" role="group" aria-label=t.jobs>
+        <Show when=move || stale.get()><p class="notice" role="status">{t.jobs.reconnecting}</p></Show>
+        <div class="scroll" tabindex="0" role="group" aria-label=t.site.jobs>
             <table data-testid="jobs">
                 <thead>
                     <tr>
-                        <th scope="col">{t.name}</th>
-                        <th scope="col">{t.state}</th>
-                        <th scope="col">{t.progress}</th>
-                        <th scope="col" class="number">{t.verified}</th>
-                        <th scope="col" class="number">{t.cost_in_credits}</th>
-                        <th scope="col">{t.privacy_short}</th>
-                        <th scope="col">{t.started}</th>
+                        <th scope="col">{t.site.name}</th>
+                        <th scope="col">{t.site.state}</th>
+                        <th scope="col">{t.jobs.progress}</th>
+                        <th scope="col" class="number">{t.site.verified}</th>
+                        <th scope="col" class="number">{t.site.cost_in_credits}</th>
+                        <th scope="col">{t.jobs.privacy_short}</th>
+                        <th scope="col">{t.site.started}</th>
                     </tr>
                 </thead>
                 <tbody>

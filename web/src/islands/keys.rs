@@ -47,7 +47,7 @@ pub fn KeysIsland(
             match api::revoke_key(&id.get_value()).await {
                 Ok(()) => {
                     failure.set(None);
-                    toast(t.key_revoked);
+                    toast(t.account.key_revoked);
                     read();
                 }
                 Err(error) => failure.set(Some(error)),
@@ -63,24 +63,24 @@ pub fn KeysIsland(
                 <td class="mono">"…"{key.hint}</td>
                 <td><Moment at=key.created_at/></td>
                 <td class="number">
-                    <Confirm label=constant(t.revoke) class="small" title=constant(t.revoke_title) explanation=constant(t.revoke_explanation) on_yes=move || revoke(id)/>
+                    <Confirm label=constant(t.account.revoke) class="small" title=constant(t.account.revoke_title) explanation=constant(t.account.revoke_explanation) on_yes=move || revoke(id)/>
                 </td>
             </tr>
         }
     };
     view! {
-        <div class="scroll" tabindex="0" role="group" aria-label=t.keys>
+        <div class="scroll" tabindex="0" role="group" aria-label=t.account.keys>
             <table>
-                <thead><tr><th scope="col">{t.name}</th><th scope="col">{t.key}</th><th scope="col">{t.made}</th><th scope="col"><span class="unseen">{t.revoke}</span></th></tr></thead>
+                <thead><tr><th scope="col">{t.site.name}</th><th scope="col">{t.account.key}</th><th scope="col">{t.account.made}</th><th scope="col"><span class="unseen">{t.account.revoke}</span></th></tr></thead>
                 <tbody><For each=move || keys.get() key=|key| key.id.clone() children=row/></tbody>
             </table>
         </div>
         {move || made.get().map(|made| view! { <FreshKey secret=made.secret/> })}
         <form class="field" on:submit=make>
-            <label for="key-name">{t.new_key_name}</label>
+            <label for="key-name">{t.account.new_key_name}</label>
             <div class="joined">
                 <input id="key-name" type="text" maxlength="64" bind:value=name/>
-                <button type="submit">{t.make_key}</button>
+                <button type="submit">{t.account.make_key}</button>
             </div>
             <p class="error" role="alert">{move || failure.get().map(|failure| failure.message())}</p>
         </form>

@@ -43,35 +43,35 @@ pub fn LiveJobIsland(
     let is_running = Memo::new(move |_| job.with(|job| job.state == JobState::Running));
     let is_kernel = job.with_untracked(|job| matches!(job.program, Program::Map(_)));
     let name = job
-        .with_untracked(|job| if job.name.is_empty() { format!("{} {}", t.job, short(&id)) } else { job.name.clone() });
+        .with_untracked(|job| if job.name.is_empty() { format!("{} {}", t.site.job, short(&id)) } else { job.name.clone() });
     view! {
         <h1>{name} " " {move || view! { <JobBadge state=job.with(|job| job.state)/> }}</h1>
         <p class="mono soft">{id.to_string()}</p>
         <ConnectionNotice connection/>
-        <Show when=idle><p class="notice">{t.waiting_for_devices}</p></Show>
+        <Show when=idle><p class="notice">{t.jobs.waiting_for_devices}</p></Show>
         {move || job.with(|job| job.fault).map(|fault| view! { <FaultNotice fault/> })}
         <section class="card">
             <Mosaic cells=Signal::derive(move || progress.with(|progress| progress.mosaic.clone()))/>
-            <progress aria-label=t.verified max=move || job.with(|job| job.tiles.to_string()) value=move || job.with(|job| job.verified_tiles.to_string())></progress>
+            <progress aria-label=t.site.verified max=move || job.with(|job| job.tiles.to_string()) value=move || job.with(|job| job.verified_tiles.to_string())></progress>
             <JobFacts progress detail/>
         </section>
         <Actions job progress/>
         <Show when=move || is_running.get()><HereCard id is_kernel/></Show>
         <section class="card">
-            <h2>{t.throughput}</h2>
-            <Bars label=t.tiles_per_step steps=Signal::derive(move || steps(job, detail)) show=|value| format!("{} {}", format::count(whole(value)), text().tiles)/>
+            <h2>{t.jobs.throughput}</h2>
+            <Bars label=t.jobs.tiles_per_step steps=Signal::derive(move || steps(job, detail)) show=|value| format!("{} {}", format::count(whole(value)), text().site.tiles)/>
         </section>
         <div class="columns">
             <section class="card">
-                <h2>{t.share_devices}</h2>
+                <h2>{t.explorer.share_devices}</h2>
                 {move || detail.with(|detail| if detail.devices.is_empty() {
-                    view! { <p class="soft">{t.no_devices_worked}</p> }.into_any()
+                    view! { <p class="soft">{t.site.no_devices_worked}</p> }.into_any()
                 } else {
                     view! { <ShareTable shares=detail.devices.clone()/> }.into_any()
                 })}
             </section>
             <section class="card">
-                <h2>{t.timeline}</h2>
+                <h2>{t.jobs.timeline}</h2>
                 <ol class="timeline">
                     <For each=move || detail.with(|detail| detail.events.clone()) key=|event| (event.at, event.kind.name(), event.device) let:event>
                         <Event event/>
@@ -80,9 +80,9 @@ pub fn LiveJobIsland(
             </section>
         </div>
         <section class="card">
-            <h2>{t.log}</h2>
+            <h2>{t.jobs.log}</h2>
             {move || detail.with(|detail| if detail.receipts.is_empty() {
-                view! { <p class="soft">{t.no_receipts}</p> }.into_any()
+                view! { <p class="soft">{t.explorer.no_receipts}</p> }.into_any()
             } else {
                 view! { <ReceiptTable receipts=detail.receipts.clone() with_job=false/> }.into_any()
             })}
@@ -98,10 +98,10 @@ fn FaultNotice(
 ) -> impl IntoView {
     let t = text();
     let JobFault::OutOfFuel { line, turns, tile } = fault;
-    let said = if turns { t.too_many_turns } else { t.out_of_fuel };
+    let said = if turns { t.jobs.too_many_turns } else { t.jobs.out_of_fuel };
     view! {
         <p class="notice bad" role="alert" data-testid="fault">
-            {said} " " {line} " (" {t.tile} " " {format::count(tile)} "). " {t.out_of_fuel_help}
+            {said} " " {line} " (" {t.site.tile} " " {format::count(tile)} "). " {t.jobs.out_of_fuel_help}
         </p>
     }
 }
@@ -154,10 +154,10 @@ fn ConnectionNotice(
     let t = text();
     move || match connection.get() {
         Connection::Open => ().into_any(),
-        Connection::Lost => view! { <p class="notice" role="status">{t.reconnecting}</p> }.into_any(),
+        Connection::Lost => view! { <p class="notice" role="status">{t.jobs.reconnecting}</p> }.into_any(),
         Connection::SignedOut => view! {
             <div class="notice" role="alert">
-                <p>{t.session_ended}</p>
+                <p>{t.account.session_ended}</p>
                 <Doors on_account=|_account| window().location().reload().unwrap_or_default()/>
             </div>
         }
@@ -174,7 +174,7 @@ fn Event(
     view! {
         <li>
             <Moment at=event.at/>
-            <span>{t.job_event(event.kind)}</span>
+            <span>{t.jobs.job_event(event.kind)}</span>
             {event.device.map(|device| view! { <a class="mono" href=href(Page::Device(device))>{short(&device)}</a> })}
         </li>
     }
@@ -198,17 +198,17 @@ fn JobFacts(
     };
     view! {
         <dl class="facts">
-            <Fact label=t.verified><span data-testid="verified">{figure(|p| format::count(p.job.verified_tiles))}</span> " / " {figure(|p| format::count(p.job.tiles))}</Fact>
-            <Fact label=t.recomputed>{figure(|p| format::count(p.job.recomputed_tiles))}</Fact>
-            <Fact label=t.at_work>{figure(|p| format::count(p.devices_at_work))}</Fact>
-            <Fact label=t.cost><span data-testid="cost">{figure(|p| format::credits(p.job.cost))}</span> " " <small>{t.of_held} " " {figure(|p| format::credits(p.job.hold))}</small></Fact>
-            <Fact label=t.rows>{figure(|p| format::count(p.job.rows))}</Fact>
-            <Fact label=t.work>{figure(|p| format::flops(p.job.flops))}</Fact>
-            <Fact label=t.privacy>{move || progress.with(|p| t.privacy_class(p.job.privacy).0)}</Fact>
-            <Fact label=t.started><small><Moment at=progress.with_untracked(|p| p.job.created_at)/></small></Fact>
-            {move || left().map(|left| view! { <Fact label=t.time_left>{left}</Fact> })}
+            <Fact label=t.site.verified><span data-testid="verified">{figure(|p| format::count(p.job.verified_tiles))}</span> " / " {figure(|p| format::count(p.job.tiles))}</Fact>
+            <Fact label=t.site.recomputed>{figure(|p| format::count(p.job.recomputed_tiles))}</Fact>
+            <Fact label=t.jobs.at_work>{figure(|p| format::count(p.devices_at_work))}</Fact>
+            <Fact label=t.site.cost><span data-testid="cost">{figure(|p| format::credits(p.job.cost))}</span> " " <small>{t.jobs.of_held} " " {figure(|p| format::credits(p.job.hold))}</small></Fact>
+            <Fact label=t.site.rows>{figure(|p| format::count(p.job.rows))}</Fact>
+            <Fact label=t.site.work>{figure(|p| format::flops(p.job.flops))}</Fact>
+            <Fact label=t.jobs.privacy>{move || progress.with(|p| t.jobs.privacy_class(p.job.privacy).0)}</Fact>
+            <Fact label=t.site.started><small><Moment at=progress.with_untracked(|p| p.job.created_at)/></small></Fact>
+            {move || left().map(|left| view! { <Fact label=t.jobs.time_left>{left}</Fact> })}
             {move || progress.with(|p| p.job.ended_at.map(|ended| (p.job.created_at, ended))).map(|(created, ended)| view! {
-                <Fact label=t.took>{format::seconds(created, ended)}</Fact>
+                <Fact label=t.site.took>{format::seconds(created, ended)}</Fact>
             })}
         </dl>
     }
@@ -232,11 +232,11 @@ fn Actions(
         }
         Err(error) => failure.set(Some(error)),
     };
-    let cancel = move || spawn_local(async move { take(api::cancel(id).await, t.job_cancelled) });
+    let cancel = move || spawn_local(async move { take(api::cancel(id).await, t.jobs.job_cancelled) });
     let published = move || job.with(|job| job.published);
     let publish = move || {
         let published = !job.with_untracked(|job| job.published);
-        let said = if published { t.job_published } else { t.job_unpublished };
+        let said = if published { t.jobs.job_published } else { t.jobs.job_unpublished };
         spawn_local(async move { take(api::set_published(id, published).await, said) });
     };
     let state = move || job.with(|job| job.state);
@@ -256,27 +256,27 @@ fn Actions(
         <div class="actions">
             <Show when=move || state() == JobState::Done>
                 {match usual {
-                    "bin" => download("bin", t.download, "button primary").into_any(),
-                    "npz" => download("npz", t.download, "button primary").into_any(),
+                    "bin" => download("bin", t.jobs.download, "button primary").into_any(),
+                    "npz" => download("npz", t.jobs.download, "button primary").into_any(),
                     _ => view! {
-                        {download("npy", t.download, "button primary")}
+                        {download("npy", t.jobs.download, "button primary")}
                         {download("csv", "CSV", "button")}
                         {download("json", "JSON", "button")}
                     }.into_any(),
                 }}
             </Show>
-            <a class="button" href=format!("{}?from={id}", Page::NewJob.path())>{t.run_again}</a>
-            <Confirm label=either(t.unpublish, t.publish) title=either(t.unpublish_title, t.publish_title)
-                explanation=either(t.unpublish_explanation, t.publish_explanation) on_yes=publish/>
+            <a class="button" href=format!("{}?from={id}", Page::NewJob.path())>{t.jobs.run_again}</a>
+            <Confirm label=either(t.jobs.unpublish, t.jobs.publish) title=either(t.jobs.unpublish_title, t.jobs.publish_title)
+                explanation=either(t.jobs.unpublish_explanation, t.jobs.publish_explanation) on_yes=publish/>
             <Show when=move || state() == JobState::Running>
-                <Confirm label=Signal::stored(t.cancel) title=Signal::stored(t.cancel_title) explanation=Signal::stored(t.cancel_explanation) on_yes=cancel/>
+                <Confirm label=Signal::stored(t.jobs.cancel) title=Signal::stored(t.jobs.cancel_title) explanation=Signal::stored(t.jobs.cancel_explanation) on_yes=cancel/>
             </Show>
         </div>
         <Show when=published>
-            <p>{t.published_at} " " <a href=href(Page::PublicJob(id))>{t.public_page}</a></p>
+            <p>{t.jobs.published_at} " " <a href=href(Page::PublicJob(id))>{t.jobs.public_page}</a></p>
             <div class="joined">
                 <code class="key" id="public-address">{move || here.get()}{Page::PublicJob(id).path()}</code>
-                <button type="button" data-copy="public-address">{t.copy_link}</button>
+                <button type="button" data-copy="public-address">{t.jobs.copy_link}</button>
             </div>
         </Show>
         <p class="error" role="alert">{move || failure.get().map(|failure| failure.message())}</p>

@@ -41,10 +41,10 @@ pub fn LiveOverviewIsland(
         <div class="live">
             <LeaseMosaic latest=Signal::derive(move || overview.with(|overview| overview.latest_leases.clone()))/>
             <dl class="facts big">
-                <Fact label=t.devices_online><span data-testid="devices-online">{figure(|o| format::count(o.devices_online()))}</span></Fact>
-                <Fact label=t.measured_speed>{figure(|o| format::speed(o.flops_per_sec()))}</Fact>
-                <Fact label=t.tiles_today>{figure(|o| format::count(o.today.tiles))}</Fact>
-                <Fact label=t.price>{figure(|o| format::credits(wire::Credits::from_micros(o.price.0)))} " " <small>{t.credits}</small></Fact>
+                <Fact label=t.explorer.devices_online><span data-testid="devices-online">{figure(|o| format::count(o.devices_online()))}</span></Fact>
+                <Fact label=t.explorer.measured_speed>{figure(|o| format::speed(o.flops_per_sec()))}</Fact>
+                <Fact label=t.explorer.tiles_today>{figure(|o| format::count(o.today.tiles))}</Fact>
+                <Fact label=t.site.price>{figure(|o| format::credits(wire::Credits::from_micros(o.price.0)))} " " <small>{t.site.credits}</small></Fact>
             </dl>
         </div>
     }
@@ -61,13 +61,13 @@ fn LeaseMosaic(
         let path = move || latest.with(|latest| path_of(latest, level));
         view! { <path class=format!("shade-{level}") d=path/> }
     };
-    let label = move || format!("{}: {}", t.lease_mosaic, latest.with(Vec::len));
+    let label = move || format!("{}: {}", t.landing.lease_mosaic, latest.with(Vec::len));
     view! {
         <figure class="lease-mosaic">
             <svg role="img" aria-label=label viewBox=format!("0 0 {COLUMNS} {}", CELLS / COLUMNS)>
                 {(0..=4).map(shade).collect_view()}
             </svg>
-            <figcaption>{move || if latest.with(Vec::is_empty) { t.no_leases_yet } else { t.lease_mosaic }}</figcaption>
+            <figcaption>{move || if latest.with(Vec::is_empty) { t.landing.no_leases_yet } else { t.landing.lease_mosaic }}</figcaption>
         </figure>
     }
 }

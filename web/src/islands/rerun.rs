@@ -46,9 +46,9 @@ pub fn RerunIsland(
         <p class="actions">
             <button type="button" class="primary" disabled=busy on:click=start>
                 {move || match run.get() {
-                    Run::Running => t.rerunning,
-                    Run::Done(_) => t.rerun_another,
-                    Run::Idle | Run::Failed(_) => t.rerun,
+                    Run::Running => t.explorer.rerunning,
+                    Run::Done(_) => t.explorer.rerun_another,
+                    Run::Idle | Run::Failed(_) => t.explorer.rerun,
                 }}
             </button>
         </p>
@@ -72,9 +72,9 @@ fn Outcome(
     let verdict = outcome.agrees && outcome.under_root && outcome.signature_holds;
     let said = |yes: bool| {
         if yes {
-            view! { <span class="badge good">{t.yes}</span> }
+            view! { <span class="badge good">{t.explorer.yes}</span> }
         } else {
-            view! { <span class="badge poor">{t.no}</span> }
+            view! { <span class="badge poor">{t.explorer.no}</span> }
         }
     };
     let rows = outcome.here.iter().zip(&outcome.there).take(16).enumerate().map(|(i, (here, there))| {
@@ -83,22 +83,22 @@ fn Outcome(
     let rows: Vec<_> = rows.collect();
     view! {
         <p class=if verdict { "notice good" } else { "notice bad" } data-testid="verdict">
-            {if verdict { t.rerun_agrees } else { t.rerun_differs }}
+            {if verdict { t.explorer.rerun_agrees } else { t.explorer.rerun_differs }}
         </p>
         <dl class="facts">
-            <Fact label=t.tile>{format::count(outcome.tile)}</Fact>
-            <Fact label=t.values_agree>{said(outcome.agrees)}</Fact>
-            <Fact label=t.under_root>{said(outcome.under_root)}</Fact>
-            <Fact label=t.signature_holds>{said(outcome.signature_holds)}</Fact>
-            <Fact label=t.largest_difference>{format!("{:.2e}", outcome.max_difference)}</Fact>
-            <Fact label=t.took>{format!("{:.0} ms", outcome.millis)}</Fact>
-            <Fact label=t.gpu><small>{outcome.adapter}</small></Fact>
-            <Fact label=t.receipt><small class="mono"><a href=href(Page::Receipt(lease))>{crate::components::short(&lease)}</a></small></Fact>
+            <Fact label=t.site.tile>{format::count(outcome.tile)}</Fact>
+            <Fact label=t.explorer.values_agree>{said(outcome.agrees)}</Fact>
+            <Fact label=t.explorer.under_root>{said(outcome.under_root)}</Fact>
+            <Fact label=t.explorer.signature_holds>{said(outcome.signature_holds)}</Fact>
+            <Fact label=t.explorer.largest_difference>{format!("{:.2e}", outcome.max_difference)}</Fact>
+            <Fact label=t.site.took>{format!("{:.0} ms", outcome.millis)}</Fact>
+            <Fact label=t.site.gpu><small>{outcome.adapter}</small></Fact>
+            <Fact label=t.explorer.receipt><small class="mono"><a href=href(Page::Receipt(lease))>{crate::components::short(&lease)}</a></small></Fact>
         </dl>
-        <div class="scroll" tabindex="0" role="group" aria-label=t.first_values>
+        <div class="scroll" tabindex="0" role="group" aria-label=t.explorer.first_values>
             <table>
-                <caption>{t.first_values} " " <small>{format::count(outcome.values)}</small></caption>
-                <thead><tr><th scope="col" class="number">"#"</th><th scope="col" class="number">{t.computed_here}</th><th scope="col" class="number">{t.signed_there}</th></tr></thead>
+                <caption>{t.explorer.first_values} " " <small>{format::count(outcome.values)}</small></caption>
+                <thead><tr><th scope="col" class="number">"#"</th><th scope="col" class="number">{t.explorer.computed_here}</th><th scope="col" class="number">{t.explorer.signed_there}</th></tr></thead>
                 <tbody>{rows}</tbody>
             </table>
         </div>

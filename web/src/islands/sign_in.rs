@@ -43,13 +43,13 @@ pub fn Doors(
     };
     view! {
         <Show when=move || key.with(Option::is_none)>
-            <p class="actions"><button type="button" class="primary" on:click=open>{t.open_account}</button></p>
+            <p class="actions"><button type="button" class="primary" on:click=open>{t.account.open_account}</button></p>
             <form on:submit=sign_in class="field">
-                <label for="key">{t.key_label}</label>
+                <label for="key">{t.account.key_label}</label>
                 <div class="joined">
                     <input id="key" type="password" autocomplete="current-password" spellcheck="false" bind:value=typed
                         aria-describedby="key-error" aria-invalid=move || failure.with(Option::is_some).to_string()/>
-                    <button type="submit">{t.sign_in_button}</button>
+                    <button type="submit">{t.site.sign_in_button}</button>
                 </div>
             </form>
         </Show>
@@ -73,11 +73,11 @@ pub fn SignInIsland() -> impl IntoView {
     };
     view! {
         <section class="card" aria-labelledby="sign-in-title">
-            <h2 id="sign-in-title">{t.sign_in_title}</h2>
-            <p>{t.not_signed_in}</p>
+            <h2 id="sign-in-title">{t.account.sign_in_title}</h2>
+            <p>{t.account.not_signed_in}</p>
             <Doors on_account/>
             <Show when=move || signed_in.get()>
-                <p class="actions"><a class="button primary" href="">{t.go_on}</a></p>
+                <p class="actions"><a class="button primary" href="">{t.account.go_on}</a></p>
             </Show>
         </section>
     }
@@ -102,5 +102,5 @@ pub fn SignOutIsland() -> impl IntoView {
             }
         });
     };
-    view! { <button type="button" on:click=out>{t.sign_out}</button> }
+    view! { <button type="button" on:click=out>{t.account.sign_out}</button> }
 }

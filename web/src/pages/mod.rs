@@ -42,11 +42,11 @@ fn failed(t: &'static Text, failure: Failure) -> Document {
         Failure::Refused { status: 404, .. } => public::not_found::document(t),
         Failure::Refused { status: 401, .. } => signed_out(t),
         Failure::Refused { status: 400 | 422, .. } => {
-            Document::new(t.bad_address, move || view! { <h1>{t.bad_address}</h1><Failed failure/> }.into_any())
+            Document::new(t.site.bad_address, move || view! { <h1>{t.site.bad_address}</h1><Failed failure/> }.into_any())
                 .with_status(400)
         }
         Failure::Refused { .. } | Failure::Unreachable => {
-            Document::new(t.went_wrong, move || view! { <h1>{t.went_wrong}</h1><Failed failure/> }.into_any())
+            Document::new(t.site.went_wrong, move || view! { <h1>{t.site.went_wrong}</h1><Failed failure/> }.into_any())
                 .with_status(502)
         }
     }
@@ -54,6 +54,6 @@ fn failed(t: &'static Text, failure: Failure) -> Document {
 
 /// A page that belongs to an account, for somebody without a session.
 fn signed_out(t: &'static Text) -> Document {
-    let body = move || view! { <h1>{t.sign_in_title}</h1><crate::islands::SignInIsland/> }.into_any();
-    Document::new(t.sign_in_title, body).with_status(401)
+    let body = move || view! { <h1>{t.account.sign_in_title}</h1><crate::islands::SignInIsland/> }.into_any();
+    Document::new(t.account.sign_in_title, body).with_status(401)
 }

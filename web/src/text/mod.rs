@@ -1,15 +1,70 @@
 //! Every word on the screen, in both languages.
 
+/// A subject's words, both languages side by side: a text that one of them lacks does not compile.
+macro_rules! texts {
+    ($subject:ident { $($name:ident: $en:literal, $zh:literal;)* }) => {
+        pub struct $subject { $(pub $name: &'static str,)* }
+        impl $subject {
+            pub(super) const EN: Self = Self { $($name: $en,)* };
+            pub(super) const ZH: Self = Self { $($name: $zh,)* };
+        }
+    };
+}
+
+mod account;
+mod explorer;
+mod infer;
+mod jobs;
+mod landing;
+mod lend;
+mod map;
 mod refusals;
-mod table;
+mod site;
 
 use leptos::prelude::*;
-use wire::explorer::ReceiptState;
-use wire::lend::{PauseReason, Phase};
-use wire::{CheckedBy, ErrorBody, JobEventKind, JobState, Privacy};
+use wire::ErrorBody;
 
-pub use self::table::Text;
-use self::table::{EN, ZH};
+use self::account::AccountText;
+use self::explorer::ExplorerText;
+use self::infer::InferText;
+use self::jobs::JobsText;
+use self::landing::LandingText;
+use self::lend::LendText;
+use self::map::MapText;
+use self::site::SiteText;
+
+/// Every word, by subject.
+pub struct Text {
+    pub site: SiteText,
+    pub landing: LandingText,
+    pub jobs: JobsText,
+    pub infer: InferText,
+    pub map: MapText,
+    pub lend: LendText,
+    pub explorer: ExplorerText,
+    pub account: AccountText,
+}
+
+static EN: Text = Text {
+    site: SiteText::EN,
+    landing: LandingText::EN,
+    jobs: JobsText::EN,
+    infer: InferText::EN,
+    map: MapText::EN,
+    lend: LendText::EN,
+    explorer: ExplorerText::EN,
+    account: AccountText::EN,
+};
+static ZH: Text = Text {
+    site: SiteText::ZH,
+    landing: LandingText::ZH,
+    jobs: JobsText::ZH,
+    infer: InferText::ZH,
+    map: MapText::ZH,
+    lend: LendText::ZH,
+    explorer: ExplorerText::ZH,
+    account: AccountText::ZH,
+};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lang {
@@ -86,84 +141,6 @@ pub fn refusal(body: &ErrorBody) -> String {
         return format!("{}（{}）", refusals::chinese(body.code), body.message);
     }
     body.message.clone()
-}
-
-impl Text {
-    pub fn job_state(&self, state: JobState) -> &'static str {
-        match state {
-            JobState::Running => self.running,
-            JobState::Done => self.done,
-            JobState::Cancelled => self.cancelled,
-            JobState::Nondeterministic => self.nondeterministic,
-            JobState::Failed => self.failed,
-        }
-    }
-
-    /// A privacy class and what it means.
-    pub fn privacy_class(&self, privacy: Privacy) -> (&'static str, &'static str) {
-        match privacy {
-            Privacy::Open => (self.open, self.open_hint),
-            Privacy::Known => (self.known, self.known_hint),
-            Privacy::Own => (self.own, self.own_hint),
-        }
-    }
-
-    /// Who recomputes a job's tiles.
-    pub fn checked_by(&self, checked_by: CheckedBy) -> &'static str {
-        match checked_by {
-            CheckedBy::Edge => self.by_edge,
-            CheckedBy::Checker => self.by_checker,
-            CheckedBy::Quorum => self.by_quorum,
-        }
-    }
-
-    pub fn receipt_state(&self, state: ReceiptState) -> &'static str {
-        match state {
-            ReceiptState::Pending => self.rs_pending,
-            ReceiptState::Accepted => self.rs_accepted,
-            ReceiptState::Matured => self.rs_matured,
-            ReceiptState::Void => self.rs_void,
-            ReceiptState::Rejected => self.rs_rejected,
-        }
-    }
-
-    pub fn job_event(&self, kind: JobEventKind) -> &'static str {
-        match kind {
-            JobEventKind::Submitted => self.ev_submitted,
-            JobEventKind::Started => self.ev_started,
-            JobEventKind::CheckFailed => self.ev_check_failed,
-            JobEventKind::Published => self.ev_published,
-            JobEventKind::Unpublished => self.ev_unpublished,
-            JobEventKind::Done => self.ev_done,
-            JobEventKind::Cancelled => self.ev_cancelled,
-            JobEventKind::Nondeterministic => self.ev_nondeterministic,
-            JobEventKind::Failed => self.ev_failed,
-        }
-    }
-
-    /// A movement of money, by the word that the ledger has for it.
-    pub fn ledger_kind(&self, kind: &str) -> &'static str {
-        match kind {
-            "faucet" => self.lk_faucet,
-            "settle" => self.lk_settle,
-            "mature" => self.lk_mature,
-            "void" => self.lk_void,
-            "claim" => self.lk_claim,
-            _ => self.unknown,
-        }
-    }
-
-    pub fn phase(&self, phase: Phase) -> &'static str {
-        match phase {
-            Phase::Connecting => self.connecting,
-            Phase::Waiting => self.waiting,
-            Phase::Computing => self.computing,
-            Phase::Paused(PauseReason::Hidden) => self.paused_hidden,
-            Phase::Paused(PauseReason::Battery) => self.paused_battery,
-            Phase::Paused(PauseReason::Schedule) => self.paused_schedule,
-            Phase::Stopped => self.stopped,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -45,11 +45,11 @@ pub fn DeviceLog(
         }
     });
     view! {
-        <p class="soft">{t.device_log_hint}
-            {move || device.get().map(|id| view! { " " <a href=href(Page::Device(id))>{t.device_page}</a> })}
+        <p class="soft">{t.lend.device_log_hint}
+            {move || device.get().map(|id| view! { " " <a href=href(Page::Device(id))>{t.lend.device_page}</a> })}
         </p>
         {move || receipts.with(|receipts| if receipts.is_empty() {
-            view! { <p class="soft">{t.nothing_ran}</p> }.into_any()
+            view! { <p class="soft">{t.lend.nothing_ran}</p> }.into_any()
         } else {
             view! { <ReceiptTable receipts=receipts.clone() with_device=false/> }.into_any()
         })}

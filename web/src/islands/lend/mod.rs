@@ -65,28 +65,28 @@ pub fn LendIsland(
     let cannot_start = move || !supported.get() && lent.get() != Lent::Cpu;
     view! {
         {move || missing().map(|missing| view! { <NoGpu missing lend_with/> })}
-        {move || failure().map(|message| view! { <p class="notice bad" role="alert">{t.stopped_because} " " {message}</p> })}
+        {move || failure().map(|message| view! { <p class="notice bad" role="alert">{t.lend.stopped_because} " " {message}</p> })}
         <div class="columns">
             <section class="card" aria-labelledby="now-title">
-                <h2 id="now-title">{t.now_title}</h2>
+                <h2 id="now-title">{t.lend.now_title}</h2>
                 <div class="actions">
                     <Show when=move || is_on.get() fallback=move || view! {
-                        <button type="button" class="primary large" disabled=cannot_start on:click=move |_| tab.start()>{t.start}</button>
+                        <button type="button" class="primary large" disabled=cannot_start on:click=move |_| tab.start()>{t.lend.start}</button>
                     }>
-                        <button type="button" class="large" on:click=move |_| tab.stop()>{t.stop}</button>
+                        <button type="button" class="large" on:click=move |_| tab.stop()>{t.lend.stop}</button>
                     </Show>
                 </div>
                 <Figures lending/>
                 <Frames is_on/>
-                <p class="hint">{if signed_in { t.earns_for_account } else { t.guest_note }}</p>
+                <p class="hint">{if signed_in { t.lend.earns_for_account } else { t.lend.guest_note }}</p>
             </section>
             <section class="card" aria-labelledby="rules-title">
-                <h2 id="rules-title">{t.rules_title}</h2>
+                <h2 id="rules-title">{t.lend.rules_title}</h2>
                 <WishesForm wishes is_on/>
             </section>
         </div>
         <section class="card" aria-labelledby="log-title">
-            <h2 id="log-title">{t.device_log}</h2>
+            <h2 id="log-title">{t.lend.device_log}</h2>
             <DeviceLog device=Memo::new(move |_| lending.with(|lending| lending.status().map(|status| status.device)))
                 done=Memo::new(move |_| lending.with(|lending| lending.status().map_or(0, |status| status.tiles_verified)))/>
         </section>
@@ -106,15 +106,15 @@ fn NoGpu(
     let is_software = missing == FailureCode::SoftwareAdapter;
     view! {
         <div class="notice" role="alert">
-            <h2>{if is_software { t.only_software } else { t.no_webgpu }}</h2>
-            <p>{t.lend_cpu_help}</p>
+            <h2>{if is_software { t.lend.only_software } else { t.lend.no_webgpu }}</h2>
+            <p>{t.lend.lend_cpu_help}</p>
             <p class="actions">
-                <button type="button" class="primary" on:click=move |_| lend_with.run(Lent::Cpu)>{t.lend_cpu}</button>
+                <button type="button" class="primary" on:click=move |_| lend_with.run(Lent::Cpu)>{t.lend.lend_cpu}</button>
                 {is_software.then(|| view! {
-                    <button type="button" on:click=move |_| lend_with.run(Lent::Software)>{t.lend_software}</button>
+                    <button type="button" on:click=move |_| lend_with.run(Lent::Software)>{t.lend.lend_software}</button>
                 })}
             </p>
-            <p>{t.no_webgpu_help}</p>
+            <p>{t.lend.no_webgpu_help}</p>
             <code class="key">"tessera-worker run --url " {origin()}</code>
         </div>
     }
@@ -128,9 +128,9 @@ fn Figures(
     let t = text();
     let status = Memo::new(move |_| lending.with(|lending| lending.status().cloned()));
     let phase = move || match status.with(|status| status.as_ref().map(|status| status.phase)) {
-        Some(phase) => t.phase(phase),
-        None if lending.with(|lending| *lending == Lending::Starting) => t.connecting,
-        None => t.idle,
+        Some(phase) => t.lend.phase(phase),
+        None if lending.with(|lending| *lending == Lending::Starting) => t.lend.connecting,
+        None => t.lend.idle,
     };
     let figure = move |read: fn(&Status) -> String| {
         move || status.with(|status| status.as_ref().map_or_else(|| "–".to_owned(), read))
@@ -139,19 +139,19 @@ fn Figures(
         move || status.with(|status| status.as_ref().map(|status| status.tiles_in_hand).filter(|tiles| *tiles > 0));
     view! {
         <dl class="facts" aria-live="polite">
-            <Fact label=t.now_doing>
+            <Fact label=t.lend.now_doing>
                 <span data-testid="phase">{phase}</span>
-                {move || in_hand().map(|tiles| view! { <small>" · " {tiles} " " {t.in_hand}</small> })}
+                {move || in_hand().map(|tiles| view! { <small>" · " {tiles} " " {t.lend.in_hand}</small> })}
             </Fact>
-            <Fact label=t.program>{figure(|status| status.program.clone().unwrap_or_else(|| "–".to_owned()))}</Fact>
-            <Fact label=t.tiles_verified><span data-testid="tiles-verified">{figure(|status| format::count(status.tiles_verified))}</span></Fact>
-            <Fact label=t.speed>{figure(|status| format!("{:.2} GFLOP/s", status.gflops))}</Fact>
-            <Fact label=t.busy>{figure(|status| format!("{} %", status.busy_percent))}</Fact>
-            <Fact label=t.earned><span data-testid="earned">{figure(|status| format::credits(status.earnings.available))}</span> " " <small>{t.credits}</small></Fact>
-            <Fact label=t.pending><span data-testid="pending">{figure(|status| format::credits(status.earnings.pending))}</span></Fact>
-            <Fact label=t.refused>{figure(|status| format::count(status.leases_refused))}</Fact>
-            <Fact label=t.gpu><small>{figure(|status| status.adapter.clone())}</small></Fact>
-            <Fact label=t.device><small class="mono" data-testid="device">{figure(|status| status.device.to_string().chars().take(16).collect())}</small></Fact>
+            <Fact label=t.site.program>{figure(|status| status.program.clone().unwrap_or_else(|| "–".to_owned()))}</Fact>
+            <Fact label=t.site.tiles_verified><span data-testid="tiles-verified">{figure(|status| format::count(status.tiles_verified))}</span></Fact>
+            <Fact label=t.site.speed>{figure(|status| format!("{:.2} GFLOP/s", status.gflops))}</Fact>
+            <Fact label=t.lend.busy>{figure(|status| format!("{} %", status.busy_percent))}</Fact>
+            <Fact label=t.site.earned><span data-testid="earned">{figure(|status| format::credits(status.earnings.available))}</span> " " <small>{t.site.credits}</small></Fact>
+            <Fact label=t.site.pending><span data-testid="pending">{figure(|status| format::credits(status.earnings.pending))}</span></Fact>
+            <Fact label=t.lend.refused>{figure(|status| format::count(status.leases_refused))}</Fact>
+            <Fact label=t.site.gpu><small>{figure(|status| status.adapter.clone())}</small></Fact>
+            <Fact label=t.site.device><small class="mono" data-testid="device">{figure(|status| status.device.to_string().chars().take(16).collect())}</small></Fact>
         </dl>
     }
 }

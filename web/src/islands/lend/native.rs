@@ -36,19 +36,19 @@ pub fn NativeCard(
     };
     view! {
         <section class="card" aria-labelledby="native-title">
-            <h2 id="native-title">{t.native_title}</h2>
-            <p>{t.native_lead}</p>
+            <h2 id="native-title">{t.lend.native_title}</h2>
+            <p>{t.lend.native_lead}</p>
             <div class="joined">
                 <code class="key" id="native-command" data-testid="native-command">{command}</code>
-                <button type="button" data-copy="native-command">{t.copy}</button>
+                <button type="button" data-copy="native-command">{t.site.copy}</button>
             </div>
             {if signed_in {
                 view! {
-                    <p class="actions"><button type="button" on:click=make>{t.make_code}</button></p>
-                    <p class="hint">{t.code_hint}</p>
+                    <p class="actions"><button type="button" on:click=make>{t.lend.make_code}</button></p>
+                    <p class="hint">{t.lend.code_hint}</p>
                 }.into_any()
             } else {
-                view! { <p class="hint">{t.code_needs_account} " " <a href=href(Page::Account)>{t.sign_in_button}</a></p> }.into_any()
+                view! { <p class="hint">{t.lend.code_needs_account} " " <a href=href(Page::Account)>{t.site.sign_in_button}</a></p> }.into_any()
             }}
             <p class="error" role="alert">{move || failure.get().map(|failure| failure.message())}</p>
         </section>

@@ -115,7 +115,7 @@ impl Tab {
         self.tries.set_value(rest);
         match Handle::start(on_cpu, move |message| self.hear(message, software)) {
             Some(handle) => self.worker.set_value(Some(SendHandle::new(handle))),
-            None => self.lending.set(Lending::Failed(FailureCode::Storage, text().no_worker.to_owned())),
+            None => self.lending.set(Lending::Failed(FailureCode::Storage, text().lend.no_worker.to_owned())),
         }
     }
 

@@ -42,18 +42,18 @@ pub fn WishesForm(
         }
     };
     let stop_label = move |minutes: u32| match minutes {
-        0 => t.never.to_owned(),
-        30 => format!("30 {}", t.minutes),
-        minutes => format!("{} {}", minutes / 60, if minutes == 60 { t.hour } else { t.hours }),
+        0 => t.lend.never.to_owned(),
+        30 => format!("30 {}", t.lend.minutes),
+        minutes => format!("{} {}", minutes / 60, if minutes == 60 { t.lend.hour } else { t.lend.hours }),
     };
     view! {
         <LentField wishes is_on/>
         <div class="field">
-            <label for="duty">{t.duty} ": " <output for="duty">{duty} " %"</output></label>
+            <label for="duty">{t.lend.duty} ": " <output for="duty">{duty} " %"</output></label>
             <input id="duty" type="range" min="5" max="100" step="5" prop:value=move || duty().to_string() on:input=on_duty/>
         </div>
         <div class="field">
-            <label for="stop-after">{t.stop_after}</label>
+            <label for="stop-after">{t.lend.stop_after}</label>
             <select id="stop-after" on:change=on_stop>
                 {STOPS.map(|minutes| view! {
                     <option value=minutes.to_string() prop:selected=move || wishes.with(|wishes| wishes.stop_after_minutes == minutes)>{stop_label(minutes)}</option>
@@ -62,25 +62,25 @@ pub fn WishesForm(
         </div>
         <div class="choice">
             <input id="only-hours" type="checkbox" prop:checked=move || hours().is_some() on:change=on_hours/>
-            <label for="only-hours">{t.only_hours}</label>
+            <label for="only-hours">{t.lend.only_hours}</label>
         </div>
         <div class="field hours" hidden=move || hours().is_none()>
-            <label for="hours-from">{t.from}</label>
+            <label for="hours-from">{t.lend.from}</label>
             <input id="hours-from" type="time" prop:value=move || hours().map(|hours| show_minute(hours.0)) on:change=move |event| set_hour(event, |hours, minute| hours.0 = minute)/>
-            <label for="hours-to">{t.to}</label>
+            <label for="hours-to">{t.lend.to}</label>
             <input id="hours-to" type="time" prop:value=move || hours().map(|hours| show_minute(hours.1)) on:change=move |event| set_hour(event, |hours, minute| hours.1 = minute)/>
         </div>
         <div class="choice">
             <input id="while-hidden" type="checkbox" prop:checked=move || wishes.with(|wishes| wishes.while_hidden)
                 on:change=move |event| { let on = event_target_checked(&event); wishes.update(|wishes| wishes.while_hidden = on); }/>
-            <label for="while-hidden">{t.stay_hidden}<small>{t.stay_hidden_hint}</small></label>
+            <label for="while-hidden">{t.lend.stay_hidden}<small>{t.lend.stay_hidden_hint}</small></label>
         </div>
         <div class="choice">
             <input id="on-battery" type="checkbox" prop:checked=move || wishes.with(|wishes| wishes.on_battery)
                 on:change=move |event| { let on = event_target_checked(&event); wishes.update(|wishes| wishes.on_battery = on); }/>
-            <label for="on-battery">{t.battery}<small>{t.battery_hint}</small></label>
+            <label for="on-battery">{t.lend.battery}<small>{t.lend.battery_hint}</small></label>
         </div>
-        <p class="hint">{t.rules_kept}</p>
+        <p class="hint">{t.lend.rules_kept}</p>
     }
 }
 
@@ -100,13 +100,13 @@ fn LentField(
         }
     };
     let label = move |lent| match lent {
-        Lent::Gpu => t.with_gpu,
-        Lent::Cpu => t.with_cpu,
-        Lent::Software => t.with_software,
+        Lent::Gpu => t.lend.with_gpu,
+        Lent::Cpu => t.lend.with_cpu,
+        Lent::Software => t.lend.with_software,
     };
     view! {
         <div class="field">
-            <label for="with">{t.compute_with}</label>
+            <label for="with">{t.lend.compute_with}</label>
             <select id="with" disabled=move || is_on.get() on:change=on_choice>
                 {Lent::ALL.map(|lent| view! {
                     <option value=lent.name() prop:selected=move || wishes.with(|wishes| wishes.lent == lent)>{label(lent)}</option>

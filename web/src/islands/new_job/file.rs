@@ -72,7 +72,7 @@ pub(super) fn FileField(
             on:dragleave=move |_| over.set(false)
             on:drop=on_drop>
             <label for=id>{label}</label>
-            <p class="hint" id=format!("{id}-hint")>{hint} " " {t.or_drop}</p>
+            <p class="hint" id=format!("{id}-hint")>{hint} " " {t.jobs.or_drop}</p>
             <input id=id type="file" accept=accept multiple=several on:change=on_change
                 aria-describedby=format!("{id}-hint {id}-state {id}-error")
                 aria-invalid=move || refusal().is_some().to_string()/>
@@ -85,9 +85,9 @@ pub(super) fn FileField(
 fn state(part: &Part) -> String {
     let t = text();
     match part {
-        Part::Missing | Part::Refused { chosen: None, .. } => t.no_file.to_owned(),
+        Part::Missing | Part::Refused { chosen: None, .. } => t.jobs.no_file.to_owned(),
         Part::Chosen(file) | Part::Refused { chosen: Some(file), .. } => file.name(),
-        Part::Uploading(file) => format!("{} · {}", file.name(), t.uploading),
+        Part::Uploading(file) => format!("{} · {}", file.name(), t.jobs.uploading),
         Part::Stored { name, hash } => format!("{name} · {}", crate::components::short(hash)),
     }
 }
@@ -102,9 +102,9 @@ fn dropped(data: &DataTransfer) -> Result<Vec<File>, String> {
     for i in 0..items.length() {
         let entry = items.get(i).and_then(|item| item.webkit_get_as_entry().ok().flatten());
         if let Some(entry) = entry.filter(web_sys::FileSystemEntry::is_directory) {
-            return Err(format!("{}: {}", entry.name(), text().folder_dropped));
+            return Err(format!("{}: {}", entry.name(), text().jobs.folder_dropped));
         }
     }
     let files = data.files().map(|files| listed(&files)).unwrap_or_default();
-    if files.is_empty() { Err(text().nothing_dropped.to_owned()) } else { Ok(files) }
+    if files.is_empty() { Err(text().jobs.nothing_dropped.to_owned()) } else { Ok(files) }
 }

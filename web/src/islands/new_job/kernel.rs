@@ -195,21 +195,21 @@ pub(super) fn KernelFields(
     view! {
         <Editor order/>
         <div class="numbers">
-            <Number id="record_bytes" label=t.record_bytes value=kernel.record_bytes/>
-            <Number id="out_bytes" label=t.out_bytes value=kernel.out_bytes/>
-            <Number id="fuel" label=t.fuel value=kernel.fuel/>
+            <Number id="record_bytes" label=t.map.record_bytes value=kernel.record_bytes/>
+            <Number id="out_bytes" label=t.map.out_bytes value=kernel.out_bytes/>
+            <Number id="fuel" label=t.map.fuel value=kernel.fuel/>
             <Show when=move || floats.get()>
-                <Number id="rtol" label=t.rtol value=kernel.rtol/>
-                <Number id="atol" label=t.atol value=kernel.atol/>
+                <Number id="rtol" label=t.map.rtol value=kernel.rtol/>
+                <Number id="atol" label=t.map.atol value=kernel.atol/>
             </Show>
         </div>
-        <p class="hint">{t.fuel_hint}</p>
+        <p class="hint">{t.map.fuel_hint}</p>
         <p class="error" role="alert">{move || order.check.with(|check| match check {
             Check::Refused(failure) if failure.is_field("fuel") || failure.is_field("check") => Some(failure.message()),
             _ => None,
         })}</p>
         <Show when=move || takes_params.get()>
-            <FileField id="params" label=t.params hint=t.params_hint accept="" order part=kernel.params/>
+            <FileField id="params" label=t.map.params hint=t.map.params_hint accept="" order part=kernel.params/>
         </Show>
     }
 }
@@ -267,8 +267,8 @@ fn Editor(
     };
     view! {
         <div class="field">
-            <label for="kernel">{t.kernel}</label>
-            <p class="hint" id="kernel-hint">{t.kernel_hint}</p>
+            <label for="kernel">{t.map.kernel}</label>
+            <p class="hint" id="kernel-hint">{t.map.kernel_hint}</p>
             <div class="editor">
                 <ol aria-hidden="true">{move || (1..=lines.get()).map(number).collect_view()}</ol>
                 <textarea id="kernel" node_ref=area wrap="off" spellcheck="false" autocomplete="off"
@@ -278,7 +278,7 @@ fn Editor(
             </div>
             <p class="error" id="kernel-error" role="alert">{move || refusal().map(|failure| failure.message())}</p>
             <Show when=move || place().is_some()>
-                <button type="button" on:click=go_there>{t.go_there}</button>
+                <button type="button" on:click=go_there>{t.map.go_there}</button>
             </Show>
             <p class="hint" id="kernel-report" data-testid="kernel-report">{report}</p>
         </div>
@@ -287,13 +287,13 @@ fn Editor(
 
 fn describe(report: &KernelReport) -> String {
     let t = text();
-    let mut said = format!("{} {} {}", t.kernel_passed, format::count(report.ops), t.ops_a_record);
+    let mut said = format!("{} {} {}", t.map.kernel_passed, format::count(report.ops), t.map.ops_a_record);
     if !report.loops.is_empty() {
         let lines: Vec<String> = report.loops.iter().map(ToString::to_string).collect();
-        said = format!("{said}; {} {}", t.loops_in_lines, lines.join(", "));
+        said = format!("{said}; {} {}", t.map.loops_in_lines, lines.join(", "));
     }
     if let Some(bytes) = report.params_bytes {
-        said = format!("{said}; {} {}", t.params, format::bytes(bytes.into()));
+        said = format!("{said}; {} {}", t.map.params, format::bytes(bytes.into()));
     }
     said
 }

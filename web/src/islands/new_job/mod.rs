@@ -100,7 +100,7 @@ struct Order {
 impl Order {
     fn new(account: Option<Account>, from: Option<Job>) -> Self {
         let t = text();
-        let stored = |hash: BlobHash| Part::Stored { name: t.from_earlier_job.to_owned(), hash };
+        let stored = |hash: BlobHash| Part::Stored { name: t.jobs.from_earlier_job.to_owned(), hash };
         let program = from.as_ref().map(|job| &job.program);
         let (model, input) = match program {
             Some(Program::Infer(Infer { model, input, .. })) => (stored(*model), input.map_or(Part::Missing, stored)),
@@ -228,7 +228,7 @@ impl Order {
 
 fn taken(file: File) -> Part {
     if file.size() == 0.0 {
-        return Part::Refused { chosen: None, message: format!("{}: {}", file.name(), text().empty_file) };
+        return Part::Refused { chosen: None, message: format!("{}: {}", file.name(), text().jobs.empty_file) };
     }
     Part::Chosen(SendWrapper::new(file))
 }
@@ -258,10 +258,10 @@ pub fn NewJobIsland(
             <div>
                 <QuoteCard order/>
                 <section class="card" aria-labelledby="account-title">
-                    <h2 id="account-title">{t.account}</h2>
+                    <h2 id="account-title">{t.site.account}</h2>
                     {move || match order.account.get() {
                         Some(account) => view! { <Balance account/> }.into_any(),
-                        None => view! { <p>{t.no_account}</p> }.into_any(),
+                        None => view! { <p>{t.jobs.no_account}</p> }.into_any(),
                     }}
                     // It stays while there is an account: a fresh key is shown in it.
                     <div class:unseen=move || order.account.with(Option::is_some) && document_has_no_fresh_key()>
@@ -324,31 +324,31 @@ fn OrderForm(
             {move || if order.own_kernel.get() {
                 view! {
                     <KernelFields order/>
-                    <FileField id="input" label=t.records hint=t.records_hint accept="" order part=order.input/>
+                    <FileField id="input" label=t.map.records hint=t.map.records_hint accept="" order part=order.input/>
                 }
                 .into_any()
             } else {
                 view! {
-                    <FileField id="model" label=t.model hint=t.model_hint accept=".onnx,.zip" order part=order.model/>
-                    <FileField id="input" label=t.input hint=t.input_hint accept=".npy,.npz" order part=order.input/>
+                    <FileField id="model" label=t.infer.model hint=t.infer.model_hint accept=".onnx,.zip" order part=order.model/>
+                    <FileField id="input" label=t.infer.input hint=t.infer.input_hint accept=".npy,.npz" order part=order.input/>
                 }
                 .into_any()
             }}
             <div class="field">
-                <label for="name">{t.name}</label>
-                <p class="hint" id="name-hint">{t.name_hint}</p>
+                <label for="name">{t.site.name}</label>
+                <p class="hint" id="name-hint">{t.jobs.name_hint}</p>
                 <input id="name" type="text" maxlength="128" aria-describedby="name-hint name-error" bind:value=order.name/>
                 <p class="error" id="name-error" role="alert">{name_refusal}</p>
             </div>
             <PrivacyField privacy=order.privacy/>
             <div class="choice">
                 <input type="checkbox" id="begin-here" bind:checked=begin_here/>
-                <label for="begin-here">{t.begin_here}<small>{t.begin_here_hint}</small></label>
+                <label for="begin-here">{t.jobs.begin_here}<small>{t.jobs.begin_here_hint}</small></label>
             </div>
             <p class="error" role="alert">{other_refusal}</p>
             <div class="actions">
                 <button type="submit" class="primary" disabled=move || !ready()>
-                    {move || if submitting.get() { t.submitting } else { t.submit }}
+                    {move || if submitting.get() { t.jobs.submitting } else { t.jobs.submit }}
                 </button>
             </div>
         </form>
@@ -373,9 +373,9 @@ fn ProgramField(
     };
     view! {
         <fieldset class="field">
-            <legend>{t.what_to_run}</legend>
-            {choice(false, "program-infer", t.run_model, t.run_model_hint)}
-            {choice(true, "program-map", t.run_kernel, t.run_kernel_hint)}
+            <legend>{t.jobs.what_to_run}</legend>
+            {choice(false, "program-infer", t.infer.run_model, t.infer.run_model_hint)}
+            {choice(true, "program-map", t.map.run_kernel, t.map.run_kernel_hint)}
         </fieldset>
     }
 }
@@ -387,7 +387,7 @@ fn PrivacyField(
 ) -> impl IntoView {
     let t = text();
     let choice = move |class: Privacy| {
-        let (label, hint) = t.privacy_class(class);
+        let (label, hint) = t.jobs.privacy_class(class);
         let id = format!("privacy-{}", class.name());
         view! {
             <div class="choice">
@@ -399,7 +399,7 @@ fn PrivacyField(
     };
     view! {
         <fieldset class="field">
-            <legend>{t.privacy}</legend>
+            <legend>{t.jobs.privacy}</legend>
             {Privacy::ALL.into_iter().map(choice).collect_view()}
         </fieldset>
     }

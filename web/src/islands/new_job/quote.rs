@@ -19,18 +19,18 @@ pub(super) fn QuoteCard(
 ) -> impl IntoView {
     let t = text();
     let body = move || match order.check.get() {
-        Check::Open => view! { <p class="soft">{t.quote_wait}</p> }.into_any(),
-        Check::Checking => view! { <p class="soft">{t.checking}</p> }.into_any(),
+        Check::Open => view! { <p class="soft">{t.jobs.quote_wait}</p> }.into_any(),
+        Check::Checking => view! { <p class="soft">{t.jobs.checking}</p> }.into_any(),
         // A field's refusal stands at the field.
         Check::Refused(failure) if AT_FIELDS.iter().any(|field| failure.is_field(field)) => {
-            view! { <p class="soft">{t.quote_refused}</p> }.into_any()
+            view! { <p class="soft">{t.jobs.quote_refused}</p> }.into_any()
         }
         Check::Refused(failure) if failure.code() == Some(ErrorCode::Unauthorized) => {
-            view! { <p class="error">{t.session_ended}</p> }.into_any()
+            view! { <p class="error">{t.account.session_ended}</p> }.into_any()
         }
         Check::Refused(failure) => view! {
             <p class="error" role="alert">{failure.message()}</p>
-            <button type="button" on:click=move |_| order.recheck()>{t.try_again}</button>
+            <button type="button" on:click=move |_| order.recheck()>{t.site.try_again}</button>
         }
         .into_any(),
         Check::Quoted(quoted) => {
@@ -46,7 +46,7 @@ pub(super) fn QuoteCard(
     };
     view! {
         <section class="card quote" aria-labelledby="quote-title" aria-live="polite">
-            <h2 id="quote-title">{t.quote}</h2>
+            <h2 id="quote-title">{t.jobs.quote}</h2>
             {body}
         </section>
     }
@@ -67,18 +67,18 @@ fn QuoteFacts(
     let whole = quote.outputs.iter().any(|output| output.whole);
     view! {
         <dl class="facts" data-testid="quote">
-            <Fact label=t.cost_at_most>{format::credits(quote.cost)} " " <small>{t.credits}</small></Fact>
-            <Fact label=t.takes_about>{quote.seconds.map_or_else(|| "–".to_owned(), |secs| format::duration(secs.max(1)))}</Fact>
-            <Fact label=t.rows>{format::count(quote.rows)}</Fact>
-            <Fact label=t.tiles>{format::count(quote.tiles)}</Fact>
-            <Fact label=t.work>{format::flops(quote.flops)}</Fact>
-            <Fact label=if whole { t.output } else { t.output_shape }>{quote.outputs.iter().map(shown).collect::<Vec<_>>().join("; ")}</Fact>
-            <Fact label=t.peak_memory>{format::bytes(quote.peak_bytes)}</Fact>
-            <Fact label=t.checked_by_label>{t.checked_by(quote.checked_by)}</Fact>
-            <Fact label=t.devices_now>{format::count(quote.devices)}</Fact>
+            <Fact label=t.jobs.cost_at_most>{format::credits(quote.cost)} " " <small>{t.site.credits}</small></Fact>
+            <Fact label=t.jobs.takes_about>{quote.seconds.map_or_else(|| "–".to_owned(), |secs| format::duration(secs.max(1)))}</Fact>
+            <Fact label=t.site.rows>{format::count(quote.rows)}</Fact>
+            <Fact label=t.site.tiles>{format::count(quote.tiles)}</Fact>
+            <Fact label=t.site.work>{format::flops(quote.flops)}</Fact>
+            <Fact label=if whole { t.jobs.output } else { t.jobs.output_shape }>{quote.outputs.iter().map(shown).collect::<Vec<_>>().join("; ")}</Fact>
+            <Fact label=t.jobs.peak_memory>{format::bytes(quote.peak_bytes)}</Fact>
+            <Fact label=t.jobs.checked_by_label>{t.jobs.checked_by(quote.checked_by)}</Fact>
+            <Fact label=t.jobs.devices_now>{format::count(quote.devices)}</Fact>
         </dl>
-        {whole.then(|| view! { <p class="hint">{t.runs_whole}</p> })}
-        {(quote.devices == 0).then(|| view! { <p class="hint">{t.no_devices_yet}</p> })}
-        <p class="hint">{t.quote_hint}</p>
+        {whole.then(|| view! { <p class="hint">{t.jobs.runs_whole}</p> })}
+        {(quote.devices == 0).then(|| view! { <p class="hint">{t.jobs.no_devices_yet}</p> })}
+        <p class="hint">{t.jobs.quote_hint}</p>
     }
 }

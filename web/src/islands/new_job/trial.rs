@@ -60,10 +60,10 @@ pub(super) fn TrialCard(
     view! {
         <p class="actions">
             <button type="button" disabled=busy on:click=start>
-                {move || if busy() { t.trying } else { t.try_tile }}
+                {move || if busy() { t.jobs.trying } else { t.jobs.try_tile }}
             </button>
         </p>
-        <p class="hint">{t.try_tile_hint}</p>
+        <p class="hint">{t.jobs.try_tile_hint}</p>
         <div aria-live="polite" data-testid="trial">
             {move || match trial.get() {
                 Trial::Idle | Trial::Running => ().into_any(),
@@ -77,18 +77,18 @@ pub(super) fn TrialCard(
 fn outcome(tried: Tried, rows: u64, floats: bool) -> AnyView {
     let t = text();
     if let Some(line) = tried.out_of_fuel {
-        return view! { <p class="error" role="alert">{t.out_of_fuel} " " {line}</p> }.into_any();
+        return view! { <p class="error" role="alert">{t.jobs.out_of_fuel} " " {line}</p> }.into_any();
     }
     let shown: Vec<String> = tried.words.iter().map(|&word| number(word, tried.dtype, floats)).collect();
     let alone = u128::from(tried.micros) * u128::from(rows) / u128::from(tried.rows.max(1)) / 1_000_000;
     let alone = format::duration(u64::try_from(alone).unwrap_or(u64::MAX).max(1));
     view! {
         <dl class="facts">
-            <Fact label=t.took>{tried.micros / 1000} "." {tried.micros % 1000 / 100} " ms"</Fact>
-            <Fact label=t.rows>{format::count(tried.rows)}</Fact>
-            <Fact label=t.alone_here>{alone}</Fact>
+            <Fact label=t.site.took>{tried.micros / 1000} "." {tried.micros % 1000 / 100} " ms"</Fact>
+            <Fact label=t.site.rows>{format::count(tried.rows)}</Fact>
+            <Fact label=t.jobs.alone_here>{alone}</Fact>
         </dl>
-        <p class="soft">{tried.adapter} {tried.software.then(|| format!(" {}", t.software))}</p>
+        <p class="soft">{tried.adapter} {tried.software.then(|| format!(" {}", t.explorer.software))}</p>
         <p class="mono">{shown.join(" ")}</p>
     }
     .into_any()

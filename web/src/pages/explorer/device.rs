@@ -13,14 +13,14 @@ use crate::visit::Visit;
 /// One device: what it is, what it did, how it was checked.
 pub(crate) async fn load(t: &'static Text, id: DeviceId, visit: &Visit, api: &Api) -> Result<Document, Failure> {
     let page = api.public_device(id, &visit.pass_on(&["after", "limit"])).await?;
-    let title = format!("{} {}", t.device, short(&id));
+    let title = format!("{} {}", t.site.device, short(&id));
     let description = format!(
         "{} · {} · {} {} · {} {} / {}",
         page.device.name,
         format::speed(page.device.flops_per_sec),
         format::count(page.device.tiles),
-        t.tiles_verified_of,
-        t.checks,
+        t.explorer.tiles_verified_of,
+        t.explorer.checks,
         page.device.checks_passed,
         page.device.checks_failed
     );
@@ -28,20 +28,20 @@ pub(crate) async fn load(t: &'static Text, id: DeviceId, visit: &Visit, api: &Ap
     let body = move || {
         let PublicDevicePage { device, uptime, uptime_from, receipts } = page;
         view! {
-            <Crumbs above=vec![(t.explorer, Page::Explorer), (t.devices, Page::Devices)]/>
-            <h1>{heading} " " <span class=if device.online { "badge good" } else { "badge" }>{if device.online { t.online } else { t.offline }}</span></h1>
+            <Crumbs above=vec![(t.site.explorer, Page::Explorer), (t.site.devices, Page::Devices)]/>
+            <h1>{heading} " " <span class=if device.online { "badge good" } else { "badge" }>{if device.online { t.explorer.online } else { t.explorer.offline }}</span></h1>
             <p class="mono soft">{id.to_string()}</p>
             <section class="card">
                 <DeviceFacts device/>
             </section>
             <section class="card" aria-labelledby="uptime">
-                <h2 id="uptime">{t.uptime}</h2>
-                <UptimeStrip label=t.uptime days=uptime from=uptime_from/>
+                <h2 id="uptime">{t.explorer.uptime}</h2>
+                <UptimeStrip label=t.explorer.uptime days=uptime from=uptime_from/>
             </section>
             <section class="card" aria-labelledby="receipts">
-                <h2 id="receipts">{t.receipts}</h2>
+                <h2 id="receipts">{t.site.receipts}</h2>
                 {if receipts.rows.is_empty() {
-                    view! { <p class="soft">{t.no_receipts}</p> }.into_any()
+                    view! { <p class="soft">{t.explorer.no_receipts}</p> }.into_any()
                 } else {
                     view! { <ReceiptTable receipts=receipts.rows with_device=false/> }.into_any()
                 }}
@@ -62,18 +62,18 @@ fn DeviceFacts(
     let t = text();
     view! {
         <dl class="facts">
-            <Fact label=t.gpu><small>{device.name} {device.software.then(|| format!(" {}", t.software))}</small></Fact>
-            <Fact label=t.class>{class_name(device.class)}</Fact>
-            <Fact label=t.backend>{device.backend}</Fact>
-            <Fact label=t.speed>{format::speed(device.flops_per_sec)}</Fact>
-            <Fact label=t.tiles_verified>{format::count(device.tiles)}</Fact>
-            <Fact label=t.work>{format::kflop(device.kflop)}</Fact>
-            <Fact label=t.checks_passed>{format::count(device.checks_passed)}</Fact>
-            <Fact label=t.checks_failed>{format::count(device.checks_failed)}</Fact>
-            <Fact label=t.earned>{format::credits(device.earned)} " " <small>{t.credits}</small></Fact>
-            <Fact label=t.first_seen><small><Moment at=device.first_seen_at/></small></Fact>
-            <Fact label=t.last_seen><small><Moment at=device.seen_at/></small></Fact>
-            {device.suspended_until.map(|until| view! { <Fact label=t.suspended_until><small><Moment at=until/></small></Fact> })}
+            <Fact label=t.site.gpu><small>{device.name} {device.software.then(|| format!(" {}", t.explorer.software))}</small></Fact>
+            <Fact label=t.explorer.class>{class_name(device.class)}</Fact>
+            <Fact label=t.explorer.backend>{device.backend}</Fact>
+            <Fact label=t.site.speed>{format::speed(device.flops_per_sec)}</Fact>
+            <Fact label=t.site.tiles_verified>{format::count(device.tiles)}</Fact>
+            <Fact label=t.site.work>{format::kflop(device.kflop)}</Fact>
+            <Fact label=t.explorer.checks_passed>{format::count(device.checks_passed)}</Fact>
+            <Fact label=t.explorer.checks_failed>{format::count(device.checks_failed)}</Fact>
+            <Fact label=t.site.earned>{format::credits(device.earned)} " " <small>{t.site.credits}</small></Fact>
+            <Fact label=t.explorer.first_seen><small><Moment at=device.first_seen_at/></small></Fact>
+            <Fact label=t.explorer.last_seen><small><Moment at=device.seen_at/></small></Fact>
+            {device.suspended_until.map(|until| view! { <Fact label=t.explorer.suspended_until><small><Moment at=until/></small></Fact> })}
         </dl>
     }
 }

@@ -19,25 +19,25 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
             view! { <option value=class.name() selected=chosen == class.name()>{class_name(class)}</option> }
         };
         view! {
-            <h1>{t.devices}</h1>
+            <h1>{t.site.devices}</h1>
             <ExplorerTabs/>
             <form class="toolbar" method="get">
                 <div>
-                    <label for="class">{t.class}</label>
+                    <label for="class">{t.explorer.class}</label>
                     <select id="class" name="class" data-submits>
-                        <option value="">{t.all}</option>
+                        <option value="">{t.site.all}</option>
                         {DeviceClass::ALL.map(option).collect_view()}
                     </select>
                 </div>
                 <div class="choice">
                     <input id="online" type="checkbox" name="online" value="1" checked=online data-submits/>
-                    <label for="online">{t.online_only}</label>
+                    <label for="online">{t.explorer.online_only}</label>
                 </div>
                 {lang.map(|lang| view! { <input type="hidden" name="lang" value=lang/> })}
-                <noscript><button type="submit">{t.search}</button></noscript>
+                <noscript><button type="submit">{t.site.search}</button></noscript>
             </form>
             {if page.rows.is_empty() {
-                view! { <Empty title=t.no_devices><p class="actions"><a class="button" href=href(Page::Lend)>{t.lend}</a></p></Empty> }.into_any()
+                view! { <Empty title=t.explorer.no_devices><p class="actions"><a class="button" href=href(Page::Lend)>{t.site.lend}</a></p></Empty> }.into_any()
             } else {
                 view! { <DeviceTable devices=page.rows/> }.into_any()
             }}
@@ -46,5 +46,5 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
         }
         .into_any()
     };
-    Ok(Document::new(t.devices, body).described(t.devices_description))
+    Ok(Document::new(t.site.devices, body).described(t.explorer.devices_description))
 }

@@ -12,13 +12,13 @@ use crate::text::{Text, text};
 /// A published job, for anyone with its link.
 pub(crate) async fn load(t: &'static Text, id: JobId, api: &Api) -> Result<Document, Failure> {
     let job = api.public_job(id).await?;
-    let title = if job.name.is_empty() { format!("{} {}", t.job, short(&id)) } else { job.name.clone() };
+    let title = if job.name.is_empty() { format!("{} {}", t.site.job, short(&id)) } else { job.name.clone() };
     let description = format!(
         "{} / {} {}. {}",
         format::count(job.verified_tiles),
         format::count(job.tiles),
-        t.tiles_verified_of,
-        t.public_description
+        t.explorer.tiles_verified_of,
+        t.explorer.public_description
     );
     let heading = title.clone();
     let body = move || {
@@ -26,26 +26,26 @@ pub(crate) async fn load(t: &'static Text, id: JobId, api: &Api) -> Result<Docum
         let devices = job.devices.clone();
         let has_sample = job.has_sample;
         view! {
-            <Crumbs above=vec![(t.explorer, Page::Explorer), (t.jobs, Page::PublicJobs)]/>
+            <Crumbs above=vec![(t.site.explorer, Page::Explorer), (t.site.jobs, Page::PublicJobs)]/>
             <h1>{heading} " " <JobBadge state/></h1>
             <p class="mono soft">{id.to_string()}</p>
             <section class="card">
                 <Mosaic cells=Signal::stored(job.mosaic.clone())/>
-                <p class="soft">{t.public_description}</p>
+                <p class="soft">{t.explorer.public_description}</p>
                 <PublicFacts job/>
             </section>
             {has_sample.then(|| view! {
                 <section class="card" aria-labelledby="rerun">
-                    <h2 id="rerun">{t.rerun_title}</h2>
-                    <p>{t.rerun_lead}</p>
+                    <h2 id="rerun">{t.explorer.rerun_title}</h2>
+                    <p>{t.explorer.rerun_lead}</p>
                     <RerunIsland job=id/>
-                    <noscript><p class="soft">{t.rerun_needs_script}</p></noscript>
+                    <noscript><p class="soft">{t.explorer.rerun_needs_script}</p></noscript>
                 </section>
             })}
             <section class="card" aria-labelledby="shares">
-                <h2 id="shares">{t.share_devices}</h2>
+                <h2 id="shares">{t.explorer.share_devices}</h2>
                 {if devices.is_empty() {
-                    view! { <p class="soft">{t.no_devices_worked}</p> }.into_any()
+                    view! { <p class="soft">{t.site.no_devices_worked}</p> }.into_any()
                 } else {
                     view! { <ShareTable shares=devices/> }.into_any()
                 }}
@@ -65,15 +65,15 @@ fn PublicFacts(
     let t = text();
     view! {
         <dl class="facts">
-            <Fact label=t.verified>{format::count(job.verified_tiles)} " / " {format::count(job.tiles)}</Fact>
-            <Fact label=t.recomputed>{format::count(job.recomputed_tiles)}</Fact>
-            <Fact label=t.rows>{format::count(job.rows)}</Fact>
-            <Fact label=t.work>{format::flops(job.flops)}</Fact>
-            <Fact label=t.cost>{format::credits(job.cost)} " " <small>{t.credits}</small></Fact>
-            <Fact label=t.price>{format::credits(wire::Credits::from_micros(job.price.0))}</Fact>
-            <Fact label=t.started><small><Moment at=job.created_at/></small></Fact>
-            {job.ended_at.map(|ended| view! { <Fact label=t.took>{format::seconds(job.created_at, ended)}</Fact> })}
-            <Fact label=t.model_hash><small class="mono">{job.code.to_string()}</small></Fact>
+            <Fact label=t.site.verified>{format::count(job.verified_tiles)} " / " {format::count(job.tiles)}</Fact>
+            <Fact label=t.site.recomputed>{format::count(job.recomputed_tiles)}</Fact>
+            <Fact label=t.site.rows>{format::count(job.rows)}</Fact>
+            <Fact label=t.site.work>{format::flops(job.flops)}</Fact>
+            <Fact label=t.site.cost>{format::credits(job.cost)} " " <small>{t.site.credits}</small></Fact>
+            <Fact label=t.site.price>{format::credits(wire::Credits::from_micros(job.price.0))}</Fact>
+            <Fact label=t.site.started><small><Moment at=job.created_at/></small></Fact>
+            {job.ended_at.map(|ended| view! { <Fact label=t.site.took>{format::seconds(job.created_at, ended)}</Fact> })}
+            <Fact label=t.explorer.model_hash><small class="mono">{job.code.to_string()}</small></Fact>
         </dl>
     }
 }

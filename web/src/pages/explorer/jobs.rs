@@ -12,11 +12,11 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
     let page = api.public_jobs(&visit.pass_on(&["after", "limit"])).await?;
     let body = move || {
         view! {
-            <h1>{t.published_jobs}</h1>
+            <h1>{t.explorer.published_jobs}</h1>
             <ExplorerTabs/>
-            <p class="soft">{t.private_jobs_hint}</p>
+            <p class="soft">{t.explorer.private_jobs_hint}</p>
             {if page.rows.is_empty() {
-                view! { <Empty title=t.no_published_jobs><p>{t.publish_help}</p></Empty> }.into_any()
+                view! { <Empty title=t.explorer.no_published_jobs><p>{t.jobs.publish_help}</p></Empty> }.into_any()
             } else {
                 view! { <PublicJobTable jobs=page.rows/> }.into_any()
             }}
@@ -25,5 +25,5 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
         }
         .into_any()
     };
-    Ok(Document::new(t.published_jobs, body).described(t.private_jobs_hint))
+    Ok(Document::new(t.explorer.published_jobs, body).described(t.explorer.private_jobs_hint))
 }

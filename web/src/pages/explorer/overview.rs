@@ -21,19 +21,19 @@ pub(crate) async fn load(t: &'static Text, api: &Api) -> Result<Document, Failur
     let description = format!(
         "{} {} · {} · {} {}",
         format::count(overview.devices_online()),
-        t.devices_online,
+        t.explorer.devices_online,
         format::speed(overview.flops_per_sec()),
         format::count(overview.today.tiles),
-        t.tiles_today
+        t.explorer.tiles_today
     );
     let body = move || {
         view! {
-            <h1>{t.explorer}</h1>
+            <h1>{t.site.explorer}</h1>
             <ExplorerTabs/>
             <section class="card"><Figures overview=overview.clone()/></section>
             <Charts overview=overview.clone()/>
             <section class="card" aria-labelledby="supply">
-                <h2 id="supply">{t.supply}</h2>
+                <h2 id="supply">{t.explorer.supply}</h2>
                 <Supply groups=overview.supply.clone()/>
             </section>
             <Latest jobs receipts/>
@@ -41,7 +41,7 @@ pub(crate) async fn load(t: &'static Text, api: &Api) -> Result<Document, Failur
         }
         .into_any()
     };
-    Ok(Document::new(t.explorer, body).described(description))
+    Ok(Document::new(t.site.explorer, body).described(description))
 }
 
 #[component]
@@ -51,15 +51,15 @@ fn Figures(
 ) -> impl IntoView {
     let t = text();
     let figures = [
-        (t.devices_online, format::count(overview.devices_online())),
-        (t.measured_speed, format::speed(overview.flops_per_sec())),
-        (t.utilisation, overview.utilisation_bps.map_or_else(|| "–".to_owned(), format::percent)),
-        (t.tiles_today, format::count(overview.today.tiles)),
-        (t.work_today, format::kflop(overview.today.kflop)),
-        (t.credits_today, format::credits(overview.today.cost)),
-        (t.jobs_running, format::count(overview.jobs_running)),
-        (t.jobs_done, format::count(overview.jobs_done)),
-        (t.price, format!("{} {}", format::credits(wire::Credits::from_micros(overview.price.0)), t.credits)),
+        (t.explorer.devices_online, format::count(overview.devices_online())),
+        (t.explorer.measured_speed, format::speed(overview.flops_per_sec())),
+        (t.explorer.utilisation, overview.utilisation_bps.map_or_else(|| "–".to_owned(), format::percent)),
+        (t.explorer.tiles_today, format::count(overview.today.tiles)),
+        (t.explorer.work_today, format::kflop(overview.today.kflop)),
+        (t.explorer.credits_today, format::credits(overview.today.cost)),
+        (t.explorer.jobs_running, format::count(overview.jobs_running)),
+        (t.explorer.jobs_done, format::count(overview.jobs_done)),
+        (t.site.price, format!("{} {}", format::credits(wire::Credits::from_micros(overview.price.0)), t.site.credits)),
     ];
     let figure = |(label, value): (&'static str, String)| view! { <Fact label>{value}</Fact> };
     view! { <dl class="facts big">{figures.map(figure).collect_view()}</dl> }
@@ -112,10 +112,10 @@ fn Charts(
     };
     view! {
         <div class="columns even">
-            {chart(t.chart_tiles, tiles, |value| format!("{value:.0}"))}
-            {chart(t.chart_credits, credits, |value| format!("{value:.6}"))}
-            {chart(t.chart_devices, devices, |value| format!("{value:.1}"))}
-            {chart(t.chart_use, use_of_capacity, |value| format!("{value:.1} %"))}
+            {chart(t.explorer.chart_tiles, tiles, |value| format!("{value:.0}"))}
+            {chart(t.explorer.chart_credits, credits, |value| format!("{value:.6}"))}
+            {chart(t.explorer.chart_devices, devices, |value| format!("{value:.1}"))}
+            {chart(t.explorer.chart_use, use_of_capacity, |value| format!("{value:.1} %"))}
         </div>
     }
 }
@@ -128,8 +128,8 @@ fn Supply(
     let t = text();
     if groups.is_empty() {
         return view! {
-            <Empty title=t.nobody_online>
-                <p class="actions"><a class="button" href=href(Page::Lend)>{t.lend}</a></p>
+            <Empty title=t.explorer.nobody_online>
+                <p class="actions"><a class="button" href=href(Page::Lend)>{t.site.lend}</a></p>
             </Empty>
         }
         .into_any();
@@ -138,16 +138,16 @@ fn Supply(
         view! {
             <tr>
                 <td>{class_name(group.class)}</td>
-                <td>{group.backend}{group.software.then(|| view! { <small>" "{t.software}</small> })}</td>
+                <td>{group.backend}{group.software.then(|| view! { <small>" "{t.explorer.software}</small> })}</td>
                 <td class="number">{format::count(group.devices)}</td>
                 <td class="number">{format::speed(group.flops_per_sec)}</td>
             </tr>
         }
     };
     view! {
-        <div class="scroll" tabindex="0" role="group" aria-label=t.supply>
+        <div class="scroll" tabindex="0" role="group" aria-label=t.explorer.supply>
             <table>
-                <thead><tr><th scope="col">{t.class}</th><th scope="col">{t.backend}</th><th scope="col" class="number">{t.devices_online}</th><th scope="col" class="number">{t.speed}</th></tr></thead>
+                <thead><tr><th scope="col">{t.explorer.class}</th><th scope="col">{t.explorer.backend}</th><th scope="col" class="number">{t.explorer.devices_online}</th><th scope="col" class="number">{t.site.speed}</th></tr></thead>
                 <tbody>{groups.into_iter().map(row).collect_view()}</tbody>
             </table>
         </div>
@@ -165,17 +165,17 @@ fn Latest(
     let t = text();
     view! {
         <section class="card" aria-labelledby="latest-jobs">
-            <h2 id="latest-jobs"><a href=href(Page::PublicJobs)>{t.latest_jobs}</a></h2>
+            <h2 id="latest-jobs"><a href=href(Page::PublicJobs)>{t.explorer.latest_jobs}</a></h2>
             {if jobs.rows.is_empty() {
-                view! { <p class="soft">{t.no_published_jobs}</p> }.into_any()
+                view! { <p class="soft">{t.explorer.no_published_jobs}</p> }.into_any()
             } else {
                 view! { <PublicJobTable jobs=jobs.rows/> }.into_any()
             }}
         </section>
         <section class="card" aria-labelledby="latest-receipts">
-            <h2 id="latest-receipts"><a href=href(Page::Receipts)>{t.latest_receipts}</a></h2>
+            <h2 id="latest-receipts"><a href=href(Page::Receipts)>{t.explorer.latest_receipts}</a></h2>
             {if receipts.rows.is_empty() {
-                view! { <p class="soft">{t.no_receipts}</p> }.into_any()
+                view! { <p class="soft">{t.explorer.no_receipts}</p> }.into_any()
             } else {
                 view! { <ReceiptTable receipts=receipts.rows/> }.into_any()
             }}

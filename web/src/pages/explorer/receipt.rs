@@ -13,35 +13,35 @@ use crate::visit::href;
 /// What a device signed, what was checked, and how.
 pub(crate) async fn load(t: &'static Text, id: LeaseId, api: &Api) -> Result<Document, Failure> {
     let page = api.receipt(id).await?;
-    let title = format!("{} {}", t.receipt, short(&id));
+    let title = format!("{} {}", t.explorer.receipt, short(&id));
     let description = format!(
         "{} {} · {} {} · {}",
         format::count(page.receipt.tiles),
-        t.tiles,
+        t.site.tiles,
         format::count(page.receipt.recomputed_tiles),
-        t.recomputed_short,
-        t.receipt_state(page.receipt.state)
+        t.explorer.recomputed_short,
+        t.explorer.receipt_state(page.receipt.state)
     );
     let heading = title.clone();
     let body = move || {
         let state = page.receipt.state;
         view! {
-            <Crumbs above=vec![(t.explorer, Page::Explorer), (t.receipts, Page::Receipts)]/>
+            <Crumbs above=vec![(t.site.explorer, Page::Explorer), (t.site.receipts, Page::Receipts)]/>
             <h1>{heading} " " <ReceiptBadge state/></h1>
             <p class="mono soft">{id.to_string()}</p>
             <section class="card">
                 <Figures receipt=page.receipt.clone()/>
             </section>
             <section class="card" aria-labelledby="check">
-                <h2 id="check">{t.how_checked}</h2>
+                <h2 id="check">{t.explorer.how_checked}</h2>
                 <p>{how_checked(t, &page.receipt)}</p>
-                <p class="soft">{t.check_rule}</p>
+                <p class="soft">{t.explorer.check_rule}</p>
             </section>
             <section class="card" aria-labelledby="statement">
-                <h2 id="statement">{t.statement}</h2>
+                <h2 id="statement">{t.explorer.statement}</h2>
                 {match page.statement {
                     Some(statement) => view! { <Statement statement/> }.into_any(),
-                    None => view! { <p class="soft">{t.statement_private}</p> }.into_any(),
+                    None => view! { <p class="soft">{t.explorer.statement_private}</p> }.into_any(),
                 }}
             </section>
             <Downloads page=Page::Receipt(id)/>
@@ -53,15 +53,15 @@ pub(crate) async fn load(t: &'static Text, id: LeaseId, api: &Api) -> Result<Doc
 
 fn how_checked(t: &'static Text, receipt: &PublicReceipt) -> String {
     match receipt.state {
-        ReceiptState::Pending => t.checked_pending.to_owned(),
-        ReceiptState::Rejected => t.checked_rejected.to_owned(),
-        ReceiptState::Void => t.checked_void.to_owned(),
+        ReceiptState::Pending => t.explorer.checked_pending.to_owned(),
+        ReceiptState::Rejected => t.explorer.checked_rejected.to_owned(),
+        ReceiptState::Void => t.explorer.checked_void.to_owned(),
         ReceiptState::Accepted | ReceiptState::Matured => format!(
             "{} {} / {} {}",
-            t.checked_recomputed,
+            t.explorer.checked_recomputed,
             format::count(receipt.recomputed_tiles),
             format::count(receipt.tiles),
-            t.tiles
+            t.site.tiles
         ),
     }
 }
@@ -74,18 +74,18 @@ fn Figures(
     let t = text();
     view! {
         <dl class="facts">
-            <Fact label=t.tiles>{format::count(receipt.tiles)}</Fact>
-            <Fact label=t.recomputed>{format::count(receipt.recomputed_tiles)}</Fact>
-            <Fact label=t.work>{format::kflop(receipt.kflop)}</Fact>
-            <Fact label=t.program>{receipt.program}</Fact>
-            <Fact label=t.backend>{receipt.backend}</Fact>
-            <Fact label=t.received><small><Moment at=receipt.received_at/></small></Fact>
-            <Fact label=t.device><small class="mono"><a href=href(Page::Device(receipt.device))>{short(&receipt.device)}</a></small></Fact>
-            <Fact label=t.job>
+            <Fact label=t.site.tiles>{format::count(receipt.tiles)}</Fact>
+            <Fact label=t.site.recomputed>{format::count(receipt.recomputed_tiles)}</Fact>
+            <Fact label=t.site.work>{format::kflop(receipt.kflop)}</Fact>
+            <Fact label=t.site.program>{receipt.program}</Fact>
+            <Fact label=t.explorer.backend>{receipt.backend}</Fact>
+            <Fact label=t.explorer.received><small><Moment at=receipt.received_at/></small></Fact>
+            <Fact label=t.site.device><small class="mono"><a href=href(Page::Device(receipt.device))>{short(&receipt.device)}</a></small></Fact>
+            <Fact label=t.site.job>
                 <small class="mono">
                     {match receipt.job {
                         Some(job) => view! { <a href=href(Page::PublicJob(job))>{short(&job)}</a> }.into_any(),
-                        None => view! { {t.private} }.into_any(),
+                        None => view! { {t.explorer.private} }.into_any(),
                     }}
                 </small>
             </Fact>
@@ -108,26 +108,26 @@ fn Statement(
     let SignedReceipt { receipt, device, signature, cost } = statement;
     let row = |label: &'static str, value: String| view! { <tr><th scope="row">{label}</th><td class="mono">{value}</td></tr> };
     view! {
-        <p>{t.statement_lead}</p>
-        <div class="scroll" tabindex="0" role="group" aria-label=t.statement>
+        <p>{t.explorer.statement_lead}</p>
+        <div class="scroll" tabindex="0" role="group" aria-label=t.explorer.statement>
             <table class="statement">
                 <tbody>
-                    {row(t.lease, receipt.lease.to_string())}
-                    {row(t.job, receipt.job.to_string())}
-                    {row(t.tiles, format!("{} – {}", receipt.first_tile, receipt.first_tile + u64::from(receipt.tiles) - 1))}
-                    {row(t.merkle_root, receipt.root.to_string())}
-                    {row(t.output_hash, receipt.output.to_string())}
-                    {row(t.program, receipt.program)}
-                    {row(t.backend, receipt.backend)}
-                    {row(t.device_time, format::utc(receipt.time))}
-                    {row(t.signer, device.to_string())}
-                    {row(t.signature, signature.to_string())}
-                    {row(t.paid, format!("{} {}", format::credits(cost), t.credits))}
+                    {row(t.explorer.lease, receipt.lease.to_string())}
+                    {row(t.site.job, receipt.job.to_string())}
+                    {row(t.site.tiles, format!("{} – {}", receipt.first_tile, receipt.first_tile + u64::from(receipt.tiles) - 1))}
+                    {row(t.explorer.merkle_root, receipt.root.to_string())}
+                    {row(t.explorer.output_hash, receipt.output.to_string())}
+                    {row(t.site.program, receipt.program)}
+                    {row(t.explorer.backend, receipt.backend)}
+                    {row(t.explorer.device_time, format::utc(receipt.time))}
+                    {row(t.explorer.signer, device.to_string())}
+                    {row(t.explorer.signature, signature.to_string())}
+                    {row(t.explorer.paid, format!("{} {}", format::credits(cost), t.site.credits))}
                 </tbody>
             </table>
         </div>
         <details>
-            <summary>{t.signed_bytes}</summary>
+            <summary>{t.explorer.signed_bytes}</summary>
             <p class="mono wrap">{bytes}</p>
         </details>
     }

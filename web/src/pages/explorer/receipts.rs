@@ -12,11 +12,11 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
     let page = api.receipts(&visit.pass_on(&["after", "limit"])).await?;
     let body = move || {
         view! {
-            <h1>{t.receipts}</h1>
+            <h1>{t.site.receipts}</h1>
             <ExplorerTabs/>
-            <p class="soft">{t.receipts_description}</p>
+            <p class="soft">{t.explorer.receipts_description}</p>
             {if page.rows.is_empty() {
-                view! { <Empty title=t.no_receipts><p>{t.no_receipts_help}</p></Empty> }.into_any()
+                view! { <Empty title=t.explorer.no_receipts><p>{t.explorer.no_receipts_help}</p></Empty> }.into_any()
             } else {
                 view! { <ReceiptTable receipts=page.rows/> }.into_any()
             }}
@@ -25,5 +25,5 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
         }
         .into_any()
     };
-    Ok(Document::new(t.receipts, body).described(t.receipts_description))
+    Ok(Document::new(t.site.receipts, body).described(t.explorer.receipts_description))
 }

@@ -23,25 +23,25 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
     let body = move || {
         let row = |hit: &Hit| {
             let (kind, id) = match hit {
-                Hit::Device(id) => (t.device, id.to_string()),
-                Hit::Job(id) => (t.job, id.to_string()),
-                Hit::Receipt(id) => (t.receipt, id.to_string()),
+                Hit::Device(id) => (t.site.device, id.to_string()),
+                Hit::Job(id) => (t.site.job, id.to_string()),
+                Hit::Receipt(id) => (t.explorer.receipt, id.to_string()),
             };
             view! { <li><span class="badge">{kind}</span> " " <a class="mono" href=href(Page::of(hit))>{id}</a></li> }
         };
         view! {
-            <h1>{t.search}</h1>
+            <h1>{t.site.search}</h1>
             <ExplorerTabs/>
             {match refusal {
                 Some(body) => view! { <p class="notice bad" role="alert">{crate::text::refusal(&body)}</p> }.into_any(),
-                None if asked && hits.is_empty() => view! { <Empty title=t.nothing_found><p>{t.search_help}</p></Empty> }.into_any(),
-                None if !asked => view! { <p class="soft">{t.search_help}</p> }.into_any(),
+                None if asked && hits.is_empty() => view! { <Empty title=t.explorer.nothing_found><p>{t.explorer.search_help}</p></Empty> }.into_any(),
+                None if !asked => view! { <p class="soft">{t.explorer.search_help}</p> }.into_any(),
                 None => view! { <ul class="hits">{hits.iter().map(row).collect_view()}</ul> }.into_any(),
             }}
         }
         .into_any()
     };
-    let mut document = Document::new(t.search, body);
+    let mut document = Document::new(t.site.search, body);
     document.indexed = false;
     Ok(document)
 }

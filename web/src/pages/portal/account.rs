@@ -24,24 +24,24 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
             <div class="title-row"><h1>{name}</h1><SignOutIsland/></div>
             <p class="mono soft">{account.id.to_string()}</p>
             <section class="card" aria-labelledby="credits">
-                <h2 id="credits">{t.credits_title}</h2>
+                <h2 id="credits">{t.account.credits_title}</h2>
                 <Balance account=account.clone() class="facts big"/>
                 <Entries entries/>
             </section>
             <section class="card" aria-labelledby="devices">
-                <h2 id="devices">{t.devices_i_lend}</h2>
+                <h2 id="devices">{t.account.devices_i_lend}</h2>
                 <Devices devices/>
             </section>
             <section class="card" aria-labelledby="keys">
-                <h2 id="keys">{t.keys}</h2>
-                <p class="soft">{t.keys_hint}</p>
+                <h2 id="keys">{t.account.keys}</h2>
+                <p class="soft">{t.account.keys_hint}</p>
                 <KeysIsland keys/>
             </section>
             <Settings lang/>
         }
         .into_any()
     };
-    Ok(Document::new(t.account, body))
+    Ok(Document::new(t.site.account, body))
 }
 
 #[component]
@@ -55,8 +55,8 @@ fn Entries(
         view! {
             <tr>
                 <td><Moment at=entry.at/></td>
-                <td>{t.ledger_kind(&entry.kind)}</td>
-                <td>{if entry.purse == "pending" { t.pending } else { t.available }}</td>
+                <td>{t.account.ledger_kind(&entry.kind)}</td>
+                <td>{if entry.purse == "pending" { t.site.pending } else { t.account.available }}</td>
                 <td class="mono">{entry.job.map(|job| short(&job))}</td>
                 <td class="mono">{entry.device.map(|device| view! { <a href=href(Page::Device(device))>{short(&device)}</a> })}</td>
                 <td class=class>{format::credits(entry.amount)}</td>
@@ -64,17 +64,17 @@ fn Entries(
         }
     };
     view! {
-        <div class="scroll" tabindex="0" role="group" aria-label=t.movements>
+        <div class="scroll" tabindex="0" role="group" aria-label=t.account.movements>
             <table>
-                <caption>{t.movements}</caption>
+                <caption>{t.account.movements}</caption>
                 <thead>
                     <tr>
-                        <th scope="col">{t.when}</th>
-                        <th scope="col">{t.what}</th>
-                        <th scope="col">{t.purse}</th>
-                        <th scope="col">{t.job}</th>
-                        <th scope="col">{t.device}</th>
-                        <th scope="col" class="number">{t.credits}</th>
+                        <th scope="col">{t.account.when}</th>
+                        <th scope="col">{t.account.what}</th>
+                        <th scope="col">{t.account.purse}</th>
+                        <th scope="col">{t.site.job}</th>
+                        <th scope="col">{t.site.device}</th>
+                        <th scope="col" class="number">{t.site.credits}</th>
                     </tr>
                 </thead>
                 <tbody>{entries.rows.into_iter().map(row).collect_view()}</tbody>
@@ -92,9 +92,9 @@ fn Devices(
     let t = text();
     if devices.is_empty() {
         return view! {
-            <Empty title=t.no_devices_lent>
-                <p>{t.no_devices_lent_help}</p>
-                <p class="actions"><a class="button" href=href(Page::Lend)>{t.lend}</a></p>
+            <Empty title=t.account.no_devices_lent>
+                <p>{t.account.no_devices_lent_help}</p>
+                <p class="actions"><a class="button" href=href(Page::Lend)>{t.site.lend}</a></p>
             </Empty>
         }
         .into_any();
@@ -111,21 +111,21 @@ fn Settings(
     let t = text();
     view! {
         <section class="card" aria-labelledby="settings">
-            <h2 id="settings">{t.settings}</h2>
+            <h2 id="settings">{t.account.settings}</h2>
             <div class="toolbar">
                 <div>
-                    <label for="language">{t.language}</label>
+                    <label for="language">{t.account.language}</label>
                     <select id="language" data-lang-field>
                         <option value="en" lang="en" selected=lang == Lang::En>"English"</option>
                         <option value="zh" lang="zh-CN" selected=lang == Lang::Zh>"简体中文"</option>
                     </select>
                 </div>
                 <div>
-                    <label for="theme">{t.theme}</label>
+                    <label for="theme">{t.site.theme}</label>
                     <select id="theme" data-theme-field>
-                        <option value="">{t.theme_system}</option>
-                        <option value="light">{t.theme_light}</option>
-                        <option value="dark">{t.theme_dark}</option>
+                        <option value="">{t.account.theme_system}</option>
+                        <option value="light">{t.account.theme_light}</option>
+                        <option value="dark">{t.account.theme_dark}</option>
                     </select>
                 </div>
             </div>

@@ -13,10 +13,10 @@ pub(crate) async fn load(t: &'static Text, id: JobId, api: &Api) -> Result<Docum
     let progress = api.job_progress(id).await?;
     let detail = api.job_detail(id).await?;
     let title =
-        if progress.job.name.is_empty() { format!("{} {}", t.job, short(&id)) } else { progress.job.name.clone() };
+        if progress.job.name.is_empty() { format!("{} {}", t.site.job, short(&id)) } else { progress.job.name.clone() };
     let body = move || {
         view! {
-            <Crumbs above=vec![(t.jobs, Page::Jobs)]/>
+            <Crumbs above=vec![(t.site.jobs, Page::Jobs)]/>
             <LiveJobIsland progress=progress detail=detail/>
         }
         .into_any()

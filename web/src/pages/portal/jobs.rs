@@ -19,34 +19,34 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
     let body = move || {
         let next = page.next.map(|id| id.to_string());
         let option = |state: JobState| {
-            view! { <option value=state.name() selected=chosen == state.name()>{t.job_state(state)}</option> }
+            view! { <option value=state.name() selected=chosen == state.name()>{t.jobs.job_state(state)}</option> }
         };
         view! {
             <div class="title-row">
-                <h1>{t.jobs}</h1>
-                <a class="button primary" href=href(Page::NewJob)>{t.new_job}</a>
+                <h1>{t.site.jobs}</h1>
+                <a class="button primary" href=href(Page::NewJob)>{t.jobs.new_job}</a>
             </div>
             <form class="toolbar" method="get" role="search">
                 <div>
-                    <label for="q">{t.search_jobs}</label>
+                    <label for="q">{t.jobs.search_jobs}</label>
                     <input id="q" type="search" name="q" maxlength="128" value=typed/>
                 </div>
                 <div>
-                    <label for="state">{t.state}</label>
+                    <label for="state">{t.site.state}</label>
                     <select id="state" name="state" data-submits>
-                        <option value="">{t.all}</option>
+                        <option value="">{t.site.all}</option>
                         {JobState::ALL.map(option).collect_view()}
                     </select>
                 </div>
-                <button type="submit">{t.search}</button>
+                <button type="submit">{t.site.search}</button>
             </form>
             {if page.jobs.is_empty() && filtered {
-                view! { <Empty title=t.no_jobs_match><p><a href=href(Page::Jobs)>{t.show_all}</a></p></Empty> }.into_any()
+                view! { <Empty title=t.jobs.no_jobs_match><p><a href=href(Page::Jobs)>{t.jobs.show_all}</a></p></Empty> }.into_any()
             } else if page.jobs.is_empty() {
                 view! {
-                    <Empty title=t.no_jobs>
-                        <p>{t.no_jobs_help}</p>
-                        <p class="actions"><a class="button primary" href=href(Page::NewJob)>{t.run_a_job}</a></p>
+                    <Empty title=t.jobs.no_jobs>
+                        <p>{t.jobs.no_jobs_help}</p>
+                        <p class="actions"><a class="button primary" href=href(Page::NewJob)>{t.site.run_a_job}</a></p>
                     </Empty>
                 }.into_any()
             } else {
@@ -56,5 +56,5 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
         }
         .into_any()
     };
-    Ok(Document::new(t.jobs, body))
+    Ok(Document::new(t.site.jobs, body))
 }

@@ -21,11 +21,11 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
     let own_kernel = visit.parameter("program") == Some("map");
     let body = move || {
         view! {
-            <h1>{t.new_job}</h1>
-            <p class="lead">{t.new_job_lead}</p>
+            <h1>{t.jobs.new_job}</h1>
+            <p class="lead">{t.jobs.new_job_lead}</p>
             <NewJobIsland account=account from=from own_kernel=own_kernel/>
         }
         .into_any()
     };
-    Ok(Document::new(t.new_job, body))
+    Ok(Document::new(t.jobs.new_job, body))
 }

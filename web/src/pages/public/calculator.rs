@@ -10,11 +10,11 @@ pub(crate) async fn load(t: &'static Text, api: &Api) -> Result<Document, Failur
     let overview = api.overview().await?;
     let body = move || {
         view! {
-            <h1>{t.calculator}</h1>
-            <p class="lead">{t.calculator_lead}</p>
+            <h1>{t.site.calculator}</h1>
+            <p class="lead">{t.lend.calculator_lead}</p>
             <CalculatorIsland price=overview.price fee_bps=overview.fee_bps utilisation_bps=overview.utilisation_bps/>
         }
         .into_any()
     };
-    Ok(Document::new(t.calculator, body).described(t.calculator_lead))
+    Ok(Document::new(t.site.calculator, body).described(t.lend.calculator_lead))
 }

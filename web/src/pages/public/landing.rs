@@ -16,35 +16,35 @@ pub(crate) async fn load(t: &'static Text, api: &Api) -> Result<Document, Failur
         view! {
             <section class="hero">
                 <div>
-                    <h1>{t.hero}</h1>
-                    <p class="lead">{t.hero_lead}</p>
+                    <h1>{t.landing.hero}</h1>
+                    <p class="lead">{t.landing.hero_lead}</p>
                     <p class="actions">
-                        <a class="button primary large" href=href(Page::NewJob)>{t.run_a_job}</a>
-                        <a class="button large" href=href(Page::Lend)>{t.lend}</a>
+                        <a class="button primary large" href=href(Page::NewJob)>{t.site.run_a_job}</a>
+                        <a class="button large" href=href(Page::Lend)>{t.site.lend}</a>
                     </p>
                 </div>
                 <LiveOverviewIsland overview=overview.clone()/>
             </section>
             <section aria-labelledby="how">
-                <h2 id="how" class="section">{t.how_title}</h2>
+                <h2 id="how" class="section">{t.landing.how_title}</h2>
                 <ol class="steps">
-                    <Step number=1 title=t.how_cut text=t.how_cut_text/>
-                    <Step number=2 title=t.how_lend text=t.how_lend_text/>
-                    <Step number=3 title=t.how_check text=t.how_check_text/>
-                    <Step number=4 title=t.how_pay text=t.how_pay_text/>
+                    <Step number=1 title=t.landing.how_cut text=t.landing.how_cut_text/>
+                    <Step number=2 title=t.landing.how_lend text=t.landing.how_lend_text/>
+                    <Step number=3 title=t.landing.how_check text=t.landing.how_check_text/>
+                    <Step number=4 title=t.landing.how_pay text=t.landing.how_pay_text/>
                 </ol>
             </section>
             <div class="columns even">
                 <Prices overview=overview.clone()/>
                 <section class="card" aria-labelledby="promises">
-                    <h2 id="promises">{t.promises}</h2>
+                    <h2 id="promises">{t.landing.promises}</h2>
                     <ul class="checked">
-                        <li>{t.promise_verified}</li>
-                        <li>{t.promise_refund}</li>
-                        <li>{t.promise_guest}</li>
-                        <li>{t.promise_public}</li>
+                        <li>{t.landing.promise_verified}</li>
+                        <li>{t.landing.promise_refund}</li>
+                        <li>{t.landing.promise_guest}</li>
+                        <li>{t.landing.promise_public}</li>
                     </ul>
-                    <p class="actions"><a class="button" href=href(Page::Explorer)>{t.see_network}</a></p>
+                    <p class="actions"><a class="button" href=href(Page::Explorer)>{t.landing.see_network}</a></p>
                 </section>
             </div>
         }
@@ -107,12 +107,12 @@ fn Prices(
     };
     view! {
         <section class="card" aria-labelledby="prices">
-            <h2 id="prices">{t.prices}</h2>
+            <h2 id="prices">{t.landing.prices}</h2>
             <table>
-                <thead><tr><th scope="col">{t.a_million_rows}</th><th scope="col" class="number">{t.cost_in_credits}</th></tr></thead>
+                <thead><tr><th scope="col">{t.landing.a_million_rows}</th><th scope="col" class="number">{t.site.cost_in_credits}</th></tr></thead>
                 <tbody>{models.map(row).collect_view()}</tbody>
             </table>
-            <p class="hint">{t.prices_hint}</p>
+            <p class="hint">{t.landing.prices_hint}</p>
         </section>
     }
 }

@@ -10,14 +10,14 @@ use crate::visit::href;
 pub(crate) fn document(t: &'static Text) -> Document {
     let body = move || {
         view! {
-            <h1>{t.not_found}</h1>
-            <Empty title=t.not_found_lead>
-                <p>{t.not_found_help}</p>
+            <h1>{t.site.not_found}</h1>
+            <Empty title=t.site.not_found_lead>
+                <p>{t.site.not_found_help}</p>
                 <SearchBox/>
-                <p class="actions"><a class="button" href=href(Page::Explorer)>{t.explorer}</a></p>
+                <p class="actions"><a class="button" href=href(Page::Explorer)>{t.site.explorer}</a></p>
             </Empty>
         }
         .into_any()
     };
-    Document::new(t.not_found, body).with_status(404)
+    Document::new(t.site.not_found, body).with_status(404)
 }

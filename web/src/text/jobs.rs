@@ -1,0 +1,150 @@
+//! Words of ordering a job and watching it, whatever its program.
+
+use wire::{CheckedBy, JobEventKind, JobState, Privacy};
+
+texts! { JobsText {
+    new_job: "New job", "新建任务";
+    new_job_lead: "A model or a kernel of your own, over your data. You pay for verified tiles only.", "用模型或自己的内核处理您的数据。只为通过验证的分块付费。";
+    what_to_run: "What to run", "运行内容";
+    try_tile: "Run one tile here, free", "在本机免费运行一块";
+    trying: "Running one tile…", "正在运行一块…";
+    try_tile_hint: "Your own device computes the first tile in this page: its output and its time, before you pay anything.", "在付费前，由您自己的设备在本页计算第一块：查看输出和耗时。";
+    alone_here: "The whole job, here alone", "仅本机完成全部任务";
+    name_hint: "Optional. Shown if you publish the job.", "可选。发布任务后公开显示。";
+    privacy: "Who may see the data", "谁可以看到数据";
+    open: "Open", "公开";
+    open_hint: "Any device computes it, strangers' browser tabs among them: they can see your model and your input.", "任何设备都可计算，包括陌生人的浏览器标签页：他们能看到您的模型和输入。";
+    known: "Known", "已认证";
+    known_hint: "Devices of accounts that the operator has verified.", "仅限运营方已认证账户的设备。";
+    own: "Own", "自有";
+    own_hint: "Only devices of this account.", "仅限本账户的设备。";
+    quote: "Quote", "报价";
+    quote_wait: "Choose what to run and its input: the quote comes at once.", "选择运行内容和输入后立即报价。";
+    checking: "Uploading and checking…", "正在上传并检查…";
+    cost_at_most: "Costs at most", "最高费用";
+    output_shape: "Output row", "输出行形状";
+    output: "Output", "输出";
+    runs_whole: "This model cannot be cut into rows, so one device computes the arrays as they are.", "该模型无法按行拆分，因此由一台设备整体计算这些数组。";
+    devices_now: "Devices that can run it now", "当前可用设备";
+    no_devices_yet: "No device is connected yet; the job will wait for one.", "目前没有设备在线；任务会等待。";
+    submit: "Submit", "提交";
+    submitting: "Submitting…", "正在提交…";
+    no_account: "You need an account to run a job.", "运行任务需要账户。";
+    mosaic: "Tiles of this job", "本任务的分块";
+    at_work: "Devices at work", "工作中的设备";
+    of_held: "of held", "／冻结";
+    waiting_for_devices: "No device is at work yet. Compute here too, or wait for others.", "尚无设备在工作。可让本机参与计算，或等待其他设备。";
+    here_title: "This device", "本机";
+    here_hint: "This browser computes along, for this job alone and within your limits of the lend page. What it computes is paid back to you, less the fee.", "本浏览器参与计算，仅限此任务，并遵守您在出借页设定的限制。其计算所得返还给您，扣除平台费。";
+    here_start: "Compute here too", "本机也参与计算";
+    verified_here: "tiles verified here", "块已在本机验证";
+    begin_here: "Begin on this device at once", "立即在本机开始";
+    begin_here_hint: "This browser computes along while others join.", "其他设备加入期间，本浏览器参与计算。";
+    download: "Download result", "下载结果";
+    cancel: "Cancel job", "取消任务";
+    publish: "Publish", "发布";
+    unpublish: "Unpublish", "取消发布";
+    published_at: "Published: anyone can read", "已发布，任何人可查看：";
+    public_page: "its public page", "公开页面";
+    reconnecting: "The connection was lost; trying again. The job goes on.", "连接中断，正在重试。任务仍在继续。";
+    running: "Running", "运行中";
+    done: "Done", "已完成";
+    cancelled: "Cancelled", "已取消";
+    nondeterministic: "Ended: devices disagree", "已结束：设备结果不一致";
+    failed: "Failed", "失败";
+    out_of_fuel: "The kernel ran out of fuel: the loop in line", "内核耗尽燃料：循环位于第";
+    too_many_turns: "The kernel's loop turned more than 65,000 times: line", "内核循环超过 65,000 次：第";
+    out_of_fuel_help: "Give the records more fuel, or less to do, and run it again. What was verified is paid; the rest is free again.", "请增加每条记录的燃料或减少工作量后重新运行。已验证部分已付费，其余已释放。";
+    peak_memory: "Memory a device needs", "设备所需内存";
+    checked_by_label: "Checked by", "验证方式";
+    by_edge: "the server's processor", "服务器处理器";
+    by_checker: "an operator's device", "运营方设备";
+    by_quorum: "devices of other accounts", "其他账户的设备";
+    search_jobs: "Name or id", "名称或 ID";
+    progress: "Progress", "进度";
+    privacy_short: "Privacy", "隐私";
+    copy_link: "Copy link", "复制链接";
+    no_jobs: "No jobs yet", "还没有任务";
+    no_jobs_help: "A job is a model and an array. The first one takes a minute.", "任务由模型和数组组成。提交第一个只需一分钟。";
+    no_jobs_match: "No job matches", "没有匹配的任务";
+    show_all: "Show all jobs", "显示全部任务";
+    throughput: "Throughput", "吞吐量";
+    tiles_per_step: "Tiles settled over time", "随时间结算的分块";
+    timeline: "Timeline", "时间线";
+    log: "Log", "日志";
+    time_left: "Time left", "剩余时间";
+    run_again: "Run again with changes", "修改后重新运行";
+    job_cancelled: "The job is cancelled; the rest of its hold is free.", "任务已取消，剩余冻结金额已释放。";
+    job_published: "The job is published.", "任务已发布。";
+    job_unpublished: "The job is private again.", "任务已恢复为私有。";
+    cancel_title: "Cancel this job?", "取消此任务？";
+    cancel_explanation: "Tiles verified so far stay paid; the rest of the hold is free again. A cancelled job has no result to download.", "已验证的分块仍需付费，其余冻结金额释放。已取消的任务没有可下载的结果。";
+    publish_title: "Publish this job?", "发布此任务？";
+    publish_explanation: "Anyone can then read its name, figures, devices and receipts, download its model, and compute any of its tiles again with that tile's input and output. You can take it back; what was copied stays copied.", "任何人都可查看其名称、数据、设备和凭证，下载模型，并用任一分块的输入输出复算。可以撤回，但已被复制的内容无法收回。";
+    unpublish_title: "Take this job off the explorer?", "从浏览器撤下此任务？";
+    unpublish_explanation: "Its page, model and tiles are no longer readable by others. Its receipts stay, without naming the job.", "他人将无法再查看其页面、模型和分块。凭证保留，但不再显示任务。";
+    from_earlier_job: "From the earlier job", "来自先前任务";
+    uploading: "uploading…", "上传中…";
+    no_file: "No file chosen", "未选择文件";
+    or_drop: "Choose it, or drop it here.", "点击选择，或拖放到此处。";
+    empty_file: "the file is empty. Choose another.", "文件为空，请重新选择。";
+    folder_dropped: "this is a folder. Drop the file itself.", "这是文件夹，请拖放文件本身。";
+    nothing_dropped: "That was no file. Drop a file from your disk.", "这不是文件，请拖放磁盘上的文件。";
+    quote_refused: "One of the files was not taken; see beside it what to do.", "有文件未被接受，请查看文件旁的说明。";
+    takes_about: "Takes about", "预计耗时";
+    quote_hint: "Held when you submit; only verified tiles are paid from it.", "提交时冻结，只从中支付已验证的分块。";
+    publish_help: "The owner of a job publishes it from the job's page.", "任务所有者可在任务页面发布。";
+    event_submitted: "Submitted; the cost is held", "已提交，费用已冻结";
+    event_started: "First tiles verified", "首批分块通过验证";
+    event_check_failed: "A check failed: its tiles are done again", "验证失败：分块将重新计算";
+    event_published: "Published", "已发布";
+    event_unpublished: "Taken off the explorer", "已从浏览器撤下";
+    event_done: "Done: every tile verified", "已完成：全部分块通过验证";
+    event_cancelled: "Cancelled", "已取消";
+    event_failed: "Failed: the kernel ran out of fuel", "失败：内核耗尽燃料";
+    event_nondeterministic: "Ended: devices disagree", "已结束：设备结果不一致";
+} }
+
+impl JobsText {
+    pub fn job_state(&self, state: JobState) -> &'static str {
+        match state {
+            JobState::Running => self.running,
+            JobState::Done => self.done,
+            JobState::Cancelled => self.cancelled,
+            JobState::Nondeterministic => self.nondeterministic,
+            JobState::Failed => self.failed,
+        }
+    }
+
+    /// A privacy class and what it means.
+    pub fn privacy_class(&self, privacy: Privacy) -> (&'static str, &'static str) {
+        match privacy {
+            Privacy::Open => (self.open, self.open_hint),
+            Privacy::Known => (self.known, self.known_hint),
+            Privacy::Own => (self.own, self.own_hint),
+        }
+    }
+
+    /// Who recomputes a job's tiles.
+    pub fn checked_by(&self, checked_by: CheckedBy) -> &'static str {
+        match checked_by {
+            CheckedBy::Edge => self.by_edge,
+            CheckedBy::Checker => self.by_checker,
+            CheckedBy::Quorum => self.by_quorum,
+        }
+    }
+
+    pub fn job_event(&self, kind: JobEventKind) -> &'static str {
+        match kind {
+            JobEventKind::Submitted => self.event_submitted,
+            JobEventKind::Started => self.event_started,
+            JobEventKind::CheckFailed => self.event_check_failed,
+            JobEventKind::Published => self.event_published,
+            JobEventKind::Unpublished => self.event_unpublished,
+            JobEventKind::Done => self.event_done,
+            JobEventKind::Cancelled => self.event_cancelled,
+            JobEventKind::Nondeterministic => self.event_nondeterministic,
+            JobEventKind::Failed => self.event_failed,
+        }
+    }
+}

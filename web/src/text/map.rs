@@ -1,0 +1,22 @@
+//! Words of the program `map`.
+
+texts! { MapText {
+    run_kernel: "A kernel of your own", "自己的内核";
+    run_kernel_hint: "WGSL over the records of a file: one invocation a record.", "对文件各记录运行 WGSL：每条记录一次调用。";
+    kernel: "Kernel (WGSL)", "内核（WGSL）";
+    kernel_hint: "Entry point main. Binding 0 holds the input records, 1 the output records, 2 parameters. Loops have fuel, and indices stay in bounds.", "入口 main。绑定 0 为输入记录，1 为输出记录，2 为参数。循环有燃料限制，索引不会越界。";
+    kernel_passed: "Checked. At most", "已检查。每条记录最多";
+    ops_a_record: "operations a record", "次运算";
+    loops_in_lines: "loops in lines", "循环所在行";
+    go_there: "Show the place", "定位";
+    record_bytes: "Bytes of a record", "每条记录字节数";
+    out_bytes: "Bytes of a result", "每条结果字节数";
+    fuel: "Fuel of a record", "每条记录燃料";
+    fuel_hint: "Operations that a record's loops may take; you pay for them. A record that runs out ends the job with the loop's line.", "每条记录的循环可用的运算次数，按此计费。耗尽时任务结束并指出循环所在行。";
+    rtol: "Relative tolerance", "相对容差";
+    atol: "Absolute tolerance", "绝对容差";
+    params: "Parameters", "参数";
+    params_hint: "What binding 2 holds, byte for byte.", "绑定 2 的内容，逐字节。";
+    records: "Records", "记录";
+    records_hint: "The input records, one after another.", "输入记录，依次排列。";
+} }

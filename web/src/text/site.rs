@@ -1,0 +1,58 @@
+//! Words of the frame around every page, of its failures, and labels that several subjects share.
+
+texts! { SiteText {
+    skip: "Skip to content", "跳到正文";
+    nav: "Main", "主导航";
+    run_a_job: "Run a job", "运行任务";
+    lend: "Lend your GPU", "出借 GPU";
+    footer: "Tessera: open compute. Every tile is checked before it is paid.", "Tessera：开放算力。每个分块先验证，后付款。";
+    name: "Name", "名称";
+    rows: "Rows", "行数";
+    tiles: "Tiles", "分块";
+    work: "Work", "计算量";
+    credits: "credits", "积分";
+    account: "Account", "账户";
+    pending: "Pending", "待结算";
+    sign_in_button: "Sign in", "登录";
+    job: "Job", "任务";
+    verified: "Verified", "已验证";
+    recomputed: "Recomputed by a checker", "经复算";
+    devices: "Devices", "设备";
+    cost: "Cost", "费用";
+    took: "Took", "耗时";
+    started: "Started", "开始时间";
+    not_found: "There is nothing here", "这里什么都没有";
+    not_found_lead: "The address is wrong, or what it names is not published.", "地址有误，或内容尚未发布。";
+    tiles_verified: "Tiles verified", "已验证分块";
+    earned: "Earned", "已赚取";
+    gpu: "Hardware", "硬件";
+    speed: "Speed", "速度";
+    device: "Device", "设备";
+    explorer: "Explorer", "浏览器";
+    receipts: "Receipts", "凭证";
+    price: "Price of a CU", "每 CU 价格";
+    server_failed: "The server could not be reached. Nothing you entered is lost; try again.", "无法连接服务器。您输入的内容不会丢失，请重试。";
+    tagline: "open compute, checked tile by tile", "逐块验证的开放算力";
+    site_description: "Rent GPUs by the verified tile, or lend yours from a browser tab. Every result is checked before it is paid, and every receipt is public.", "按已验证分块租用 GPU，或在浏览器标签页中出借 GPU。每个结果先验证后付款，每张凭证公开可查。";
+    more: "More", "更多";
+    jobs: "Jobs", "任务";
+    above: "Where you are", "当前位置";
+    try_again: "Try again", "重试";
+    first_page: "First page", "首页";
+    next_page: "Next page", "下一页";
+    pages: "Pages", "分页";
+    search: "Search", "搜索";
+    state: "State", "状态";
+    program: "Program", "程序";
+    cost_in_credits: "Cost (credits)", "费用（积分）";
+    copy: "Copy", "复制";
+    keep: "Back", "返回";
+    calculator: "Profit calculator", "收益计算器";
+    all: "All", "全部";
+    no_devices_worked: "No device has settled a tile yet.", "尚无设备结算分块。";
+    theme: "Theme", "主题";
+    tile: "Tile", "分块";
+    bad_address: "This address asks for something that cannot be", "此地址的请求无效";
+    went_wrong: "This page could not be made", "页面无法生成";
+    not_found_help: "Look for it by its id, or begin at the explorer.", "请按 ID 搜索，或从浏览器首页开始。";
+} }
