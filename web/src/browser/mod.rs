@@ -1,6 +1,7 @@
 //! What only a browser has: a Web Worker, a clock that never jumps, a battery, kept settings. While the
 //! server renders, each of them is simply not there.
 
+pub mod backend;
 pub mod conditions;
 pub mod web_worker;
 

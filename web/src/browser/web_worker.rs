@@ -7,10 +7,11 @@ use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{MessageEvent, Worker, WorkerOptions, WorkerType};
 use wire::lend::{FailureCode, FromWorker, ToWorker};
 
+use super::backend::Backend;
 use crate::text::text;
 
-const GPU: &str = "/pkg/browser-worker_loader.js";
-const CPU: &str = "/pkg/browser-worker-cpu_loader.js";
+const GPU_SCRIPT: &str = "/pkg/browser-worker_loader.js";
+const CPU_SCRIPT: &str = "/pkg/browser-worker-cpu_loader.js";
 
 /// A running worker. Dropping it ends it. The server never has one.
 pub struct Handle {
@@ -19,15 +20,16 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// The worker for the GPU, or the one for the processor, which is only then downloaded. `None`
+    /// The worker for WebGPU, or the one for the processor, which is only then downloaded. `None`
     /// where the browser lets no worker start.
-    pub fn start(on_cpu: bool, on_message: impl Fn(FromWorker) + 'static) -> Option<Self> {
+    pub fn start(backend: Backend, on_message: impl Fn(FromWorker) + 'static) -> Option<Self> {
         if cfg!(feature = "ssr") {
             return None;
         }
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
-        let worker = Worker::new_with_options(if on_cpu { CPU } else { GPU }, &options).ok()?;
+        let script = if backend == Backend::Cpu { CPU_SCRIPT } else { GPU_SCRIPT };
+        let worker = Worker::new_with_options(script, &options).ok()?;
         let heard = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
             if let Some(message) = event.data().as_string().and_then(|text| serde_json::from_str(&text).ok()) {
                 on_message(message);
@@ -55,24 +57,16 @@ impl Drop for Handle {
 /// Where a page keeps the worker that does one thing for it.
 pub type Slot = StoredValue<Option<Handle>, LocalStorage>;
 
-/// What a worker is told, by whether a GPU that the processor plays will do.
-pub type Told = Rc<dyn Fn(bool) -> ToWorker>;
+/// What a worker is told, by the backend that it computes on.
+pub type Told = Rc<dyn Fn(Backend) -> ToWorker>;
 
 /// What a page does with what came.
 pub type End = Rc<dyn Fn(Result<FromWorker, String>)>;
 
-/// One try: on the processor, and whether a GPU that the processor plays will do.
-pub type Try = (bool, bool);
-
-/// A GPU in earnest, else the processor's own vector code, else what there is.
-pub const ANY: &[Try] = &[(false, false), (true, false), (false, true)];
-/// Kernels run on a GPU alone, whatever it is.
-pub const KERNEL: &[Try] = &[(false, true)];
-
-/// Has a worker of its own do one thing, and ends it: the first of `tries` that can.
-pub fn compute(slot: Slot, tries: &'static [Try], told: Told, end: End) {
-    let Some((&(on_cpu, software), rest)) = tries.split_first() else { return };
-    let order = told(software);
+/// Has a worker of its own do one thing, and ends it: on the first of `backends` that is there.
+pub fn compute(slot: Slot, backends: &'static [Backend], told: Told, end: End) {
+    let Some((&backend, rest)) = backends.split_first() else { return };
+    let order = told(backend);
     let unheard = Rc::clone(&end);
     let heard = move |message| {
         let outcome = match message {
@@ -87,7 +81,7 @@ pub fn compute(slot: Slot, tries: &'static [Try], told: Told, end: End) {
             FromWorker::Status(_) => return,
             FromWorker::Failed { code, message } => {
                 let missing = matches!(code, FailureCode::NoWebGpu | FailureCode::SoftwareAdapter);
-                Err((missing || on_cpu, message))
+                Err((missing || backend == Backend::Cpu, message))
             }
             FromWorker::Benchmarked(_) | FromWorker::Recomputed(_) | FromWorker::Tried(_) => Ok(message),
         };
@@ -102,7 +96,7 @@ pub fn compute(slot: Slot, tries: &'static [Try], told: Told, end: End) {
         };
         set_timeout(later, std::time::Duration::ZERO);
     };
-    match Handle::start(on_cpu, heard) {
+    match Handle::start(backend, heard) {
         Some(handle) => slot.set_value(Some(handle)),
         None => unheard(Err(text().lend.no_worker.to_owned())),
     }

@@ -4,7 +4,8 @@ use leptos::prelude::*;
 use wire::PricePerCu;
 use wire::lend::{Benchmark, FromWorker, ToWorker};
 
-use crate::browser::web_worker::{ANY, Handle, compute};
+use crate::browser::backend::{ANY_BACKEND, Backend};
+use crate::browser::web_worker::{Handle, compute};
 use crate::components::Fact;
 use crate::text::text;
 
@@ -69,7 +70,7 @@ pub fn CalculatorIsland(
     let start = move || {
         failure.set(None);
         running.set(true);
-        let told = |software| ToWorker::Benchmark { software, secs: SECS };
+        let told = |backend: Backend| ToWorker::Benchmark { software: backend.allows_software(), secs: SECS };
         let end = move |outcome| {
             running.try_set(false);
             match outcome {
@@ -78,7 +79,7 @@ pub fn CalculatorIsland(
                 Err(message) => drop(failure.try_set(Some(message))),
             }
         };
-        compute(worker, ANY, Rc::new(told), Rc::new(end));
+        compute(worker, ANY_BACKEND, Rc::new(told), Rc::new(end));
     };
     let profit = Signal::derive(move || {
         measured.get().map(|benchmark| {

@@ -5,7 +5,7 @@ use wire::JobId;
 
 use super::lend::session::{For, Lending, Tab};
 use super::lend::settings::Wishes;
-use crate::browser::web_worker::{ANY, KERNEL};
+use crate::browser::backend::{ANY_BACKEND, ANY_WEBGPU};
 use crate::format;
 use crate::text::text;
 
@@ -22,8 +22,8 @@ pub fn HereCard(
 ) -> impl IntoView {
     let t = text();
     let lending = RwSignal::new(Lending::Idle);
-    let tries = if is_kernel { KERNEL } else { ANY };
-    let tab = Tab::new(lending, RwSignal::new(Wishes::default()), For::Job(id, tries));
+    let backends = if is_kernel { ANY_WEBGPU } else { ANY_BACKEND };
+    let tab = Tab::new(lending, RwSignal::new(Wishes::default()), For::Job(id, backends));
     Effect::new(move |_| {
         if window().location().hash().is_ok_and(|end| end == BEGIN) {
             tab.start();

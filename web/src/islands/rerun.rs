@@ -4,8 +4,9 @@ use leptos::prelude::*;
 use wire::JobId;
 use wire::lend::{FromWorker, Recomputed, ToWorker};
 
+use crate::browser::backend::{ANY_BACKEND, Backend};
 use crate::browser::origin;
-use crate::browser::web_worker::{ANY, Handle, compute};
+use crate::browser::web_worker::{Handle, compute};
 use crate::components::Fact;
 use crate::format;
 use crate::route::Page;
@@ -31,7 +32,7 @@ pub fn RerunIsland(
     let worker = StoredValue::new_local(None::<Handle>);
     let start = move |_| {
         run.set(Run::Running);
-        let told = move |software| ToWorker::Recompute { url: origin(), software, job };
+        let told = move |backend: Backend| ToWorker::Recompute { url: origin(), software: backend.allows_software(), job };
         let end = move |outcome| {
             run.try_set(match outcome {
                 Ok(FromWorker::Recomputed(outcome)) => Run::Done(outcome),
@@ -39,7 +40,7 @@ pub fn RerunIsland(
                 Err(message) => Run::Failed(message),
             });
         };
-        compute(worker, ANY, Rc::new(told), Rc::new(end));
+        compute(worker, ANY_BACKEND, Rc::new(told), Rc::new(end));
     };
     let busy = move || run.with(|run| *run == Run::Running);
     view! {

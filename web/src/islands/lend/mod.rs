@@ -15,8 +15,9 @@ use self::frames::Frames;
 use self::log::DeviceLog;
 use self::native::NativeCard;
 use self::session::{For, Lending, Tab};
-use self::settings::{Lent, Wishes};
+use self::settings::Wishes;
 use self::settings_form::WishesForm;
+use crate::browser::backend::Backend;
 use crate::browser::{has_webgpu, origin};
 use crate::components::Fact;
 use crate::format;
@@ -36,14 +37,14 @@ pub fn LendIsland(
     let tab = Tab::new(lending, wishes, For::Anybody { signed_in });
     Effect::new(move |_| supported.set(has_webgpu()));
     let is_on = Memo::new(move |_| lending.with(Lending::is_on));
-    let lent = Memo::new(move |_| wishes.with(|wishes| wishes.lent));
+    let backend = Memo::new(move |_| wishes.with(|wishes| wishes.backend));
     // What is missing: a GPU altogether, or one in earnest.
     let missing = move || {
         let found = lending.with(|lending| match lending {
             Lending::Failed(code @ (FailureCode::NoWebGpu | FailureCode::SoftwareAdapter), _) => Some(*code),
             _ => None,
         });
-        if is_on.get() || lent.get() == Lent::Cpu {
+        if is_on.get() || backend.get() == Backend::Cpu {
             None
         } else if supported.get() {
             found
@@ -58,11 +59,11 @@ pub fn LendIsland(
             _ => None,
         })
     };
-    let lend_with = Callback::new(move |wanted| {
-        wishes.update(|wishes| wishes.lent = wanted);
+    let lend_with = Callback::new(move |backend| {
+        wishes.update(|wishes| wishes.backend = backend);
         tab.start();
     });
-    let cannot_start = move || !supported.get() && lent.get() != Lent::Cpu;
+    let cannot_start = move || !supported.get() && backend.get() != Backend::Cpu;
     view! {
         {move || missing().map(|missing| view! { <NoGpu missing lend_with/> })}
         {move || failure().map(|message| view! { <p class="notice bad" role="alert">{t.lend.stopped_because} " " {message}</p> })}
@@ -100,7 +101,7 @@ fn NoGpu(
     /// Why this browser's GPU is not lent.
     missing: FailureCode,
     /// Lends something else.
-    lend_with: Callback<Lent>,
+    lend_with: Callback<Backend>,
 ) -> impl IntoView {
     let t = text();
     let is_software = missing == FailureCode::SoftwareAdapter;
@@ -109,9 +110,9 @@ fn NoGpu(
             <h2>{if is_software { t.lend.only_software } else { t.lend.no_webgpu }}</h2>
             <p>{t.lend.lend_cpu_help}</p>
             <p class="actions">
-                <button type="button" class="primary" on:click=move |_| lend_with.run(Lent::Cpu)>{t.lend.lend_cpu}</button>
+                <button type="button" class="primary" on:click=move |_| lend_with.run(Backend::Cpu)>{t.lend.lend_cpu}</button>
                 {is_software.then(|| view! {
-                    <button type="button" on:click=move |_| lend_with.run(Lent::Software)>{t.lend.lend_software}</button>
+                    <button type="button" on:click=move |_| lend_with.run(Backend::Software)>{t.lend.lend_software}</button>
                 })}
             </p>
             <p>{t.lend.no_webgpu_help}</p>

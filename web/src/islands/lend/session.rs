@@ -7,8 +7,9 @@ use wire::lend::{FailureCode, FromWorker, PauseReason, Phase, Status, ToWorker};
 
 use super::settings::Wishes;
 use crate::api;
+use crate::browser::backend::Backend;
 use crate::browser::conditions::{self, Surroundings};
-use crate::browser::web_worker::{Handle, Try};
+use crate::browser::web_worker::Handle;
 use crate::browser::{monotonic_millis, origin};
 use crate::text::text;
 
@@ -49,7 +50,7 @@ pub enum For {
     /// Anybody, as its person chose, who may have an account to link the device to.
     Anybody { signed_in: bool },
     /// A job of the account that the page is signed in to, on the first of these that is there.
-    Job(JobId, &'static [Try]),
+    Job(JobId, &'static [Backend]),
 }
 
 #[derive(Clone, Copy)]
@@ -57,8 +58,8 @@ pub struct Tab {
     lending: RwSignal<Lending>,
     wishes: RwSignal<Wishes>,
     works_for: For,
-    /// What is tried next where this one is not there.
-    tries: StoredValue<&'static [Try]>,
+    /// What is started next where the last one is not there, best first.
+    backends_left: StoredValue<&'static [Backend]>,
     worker: StoredValue<Option<SendHandle>>,
     around: RwSignal<Surroundings>,
     /// When lending was started, on a clock that never jumps.
@@ -73,7 +74,7 @@ impl Tab {
             lending,
             wishes,
             works_for,
-            tries: StoredValue::new(&[]),
+            backends_left: StoredValue::new(&[]),
             worker: StoredValue::new(None),
             around: RwSignal::new(Surroundings::default()),
             started: StoredValue::new(0.0),
@@ -103,17 +104,17 @@ impl Tab {
         self.end();
         self.lending.set(Lending::Starting);
         self.started.set_value(monotonic_millis());
-        self.tries.set_value(match self.works_for {
-            For::Anybody { .. } => self.wishes.with_untracked(|wishes| wishes.lent.tries()),
-            For::Job(_, tries) => tries,
+        self.backends_left.set_value(match self.works_for {
+            For::Anybody { .. } => self.wishes.with_untracked(|wishes| wishes.backend.alone()),
+            For::Job(_, backends) => backends,
         });
-        self.try_next();
+        self.start_next();
     }
 
-    fn try_next(self) {
-        let Some((&(on_cpu, software), rest)) = self.tries.get_value().split_first() else { return };
-        self.tries.set_value(rest);
-        match Handle::start(on_cpu, move |message| self.hear(message, software)) {
+    fn start_next(self) {
+        let Some((&backend, rest)) = self.backends_left.get_value().split_first() else { return };
+        self.backends_left.set_value(rest);
+        match Handle::start(backend, move |message| self.hear(message, backend)) {
             Some(handle) => self.worker.set_value(Some(SendHandle::new(handle))),
             None => self.lending.set(Lending::Failed(FailureCode::Storage, text().lend.no_worker.to_owned())),
         }
@@ -123,17 +124,17 @@ impl Tab {
         self.send(&ToWorker::Stop);
     }
 
-    fn hear(self, message: FromWorker, software: bool) {
+    fn hear(self, message: FromWorker, backend: Backend) {
         match message {
-            FromWorker::Loaded => self.begin(software),
+            FromWorker::Loaded => self.begin(backend),
             FromWorker::Status(status) => {
                 self.lending.try_set(Lending::Working(status));
             }
             FromWorker::Failed { code: FailureCode::NoWebGpu | FailureCode::SoftwareAdapter, .. }
-                if !self.tries.get_value().is_empty() =>
+                if !self.backends_left.get_value().is_empty() =>
             {
                 // Not from within its own message.
-                set_timeout(move || self.try_next(), std::time::Duration::ZERO);
+                set_timeout(move || self.start_next(), std::time::Duration::ZERO);
             }
             FromWorker::Failed { code, message } => {
                 self.lending.try_set(Lending::Failed(code, message));
@@ -144,7 +145,7 @@ impl Tab {
     }
 
     /// Links the device to the account where there is one, and lets it work.
-    fn begin(self, software: bool) {
+    fn begin(self, backend: Backend) {
         let (signed_in, only_job) = match self.works_for {
             For::Anybody { signed_in } => (signed_in, None),
             For::Job(id, _) => (true, Some(id)),
@@ -152,6 +153,7 @@ impl Tab {
         spawn_local(async move {
             let code = if signed_in { api::make_device_code().await.ok().map(|made| made.code) } else { None };
             let duty_percent = self.wishes.with_untracked(|wishes| wishes.duty_percent);
+            let software = backend.allows_software();
             self.send(&ToWorker::Start { url: origin(), software, duty_percent, code, only_job });
             self.send(&pace(self.wishes.with_untracked(|wishes| wishes.pause(self.around.get_untracked()))));
         });

@@ -3,49 +3,14 @@
 use serde::{Deserialize, Serialize};
 use wire::lend::PauseReason;
 
+use crate::browser::backend::Backend;
 use crate::browser::conditions::Surroundings;
-use crate::browser::web_worker::Try;
-
-/// What computes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Lent {
-    /// A GPU in earnest.
-    #[default]
-    Gpu,
-    /// The processor's own vector code.
-    Cpu,
-    /// A GPU that the processor plays. It runs kernels; models run many times as fast by [`Lent::Cpu`].
-    Software,
-}
-
-impl Lent {
-    /// What is started: on the processor, and whether a GPU that the processor plays will do.
-    pub fn tries(self) -> &'static [Try] {
-        match self {
-            Self::Gpu => &[(false, false)],
-            Self::Cpu => &[(true, false)],
-            Self::Software => &[(false, true)],
-        }
-    }
-
-    pub const ALL: [Self; 3] = [Self::Gpu, Self::Cpu, Self::Software];
-
-    /// As the choice's value.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Gpu => "gpu",
-            Self::Cpu => "cpu",
-            Self::Software => "software",
-        }
-    }
-}
 
 /// What the person whose machine this is has set. Kept by the browser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Wishes {
     #[serde(default)]
-    pub lent: Lent,
+    pub backend: Backend,
     pub duty_percent: u8,
     pub while_hidden: bool,
     pub on_battery: bool,
@@ -58,7 +23,7 @@ pub struct Wishes {
 impl Default for Wishes {
     fn default() -> Self {
         Self {
-            lent: Lent::default(),
+            backend: Backend::default(),
             duty_percent: 50,
             while_hidden: false,
             on_battery: false,

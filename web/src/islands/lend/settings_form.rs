@@ -1,6 +1,7 @@
 use leptos::prelude::*;
 
-use super::settings::{Lent, Wishes, parse_minute, show_minute};
+use super::settings::{Wishes, parse_minute, show_minute};
+use crate::browser::backend::Backend;
 use crate::text::text;
 
 /// Choices of how long to lend, in minutes.
@@ -47,7 +48,7 @@ pub fn WishesForm(
         minutes => format!("{} {}", minutes / 60, if minutes == 60 { t.lend.hour } else { t.lend.hours }),
     };
     view! {
-        <LentField wishes is_on/>
+        <BackendField wishes is_on/>
         <div class="field">
             <label for="duty">{t.lend.duty} ": " <output for="duty">{duty} " %"</output></label>
             <input id="duty" type="range" min="5" max="100" step="5" prop:value=move || duty().to_string() on:input=on_duty/>
@@ -86,7 +87,7 @@ pub fn WishesForm(
 
 /// What computes.
 #[component]
-fn LentField(
+fn BackendField(
     /// What the person wants.
     wishes: RwSignal<Wishes>,
     /// It is lending now: this is chosen before.
@@ -95,21 +96,21 @@ fn LentField(
     let t = text();
     let on_choice = move |event| {
         let name = event_target_value(&event);
-        if let Some(lent) = Lent::ALL.into_iter().find(|lent| lent.name() == name) {
-            wishes.update(|wishes| wishes.lent = lent);
+        if let Some(backend) = Backend::ALL.into_iter().find(|backend| backend.name() == name) {
+            wishes.update(|wishes| wishes.backend = backend);
         }
     };
-    let label = move |lent| match lent {
-        Lent::Gpu => t.lend.with_gpu,
-        Lent::Cpu => t.lend.with_cpu,
-        Lent::Software => t.lend.with_software,
+    let label = move |backend| match backend {
+        Backend::Gpu => t.lend.with_gpu,
+        Backend::Cpu => t.lend.with_cpu,
+        Backend::Software => t.lend.with_software,
     };
     view! {
         <div class="field">
             <label for="with">{t.lend.compute_with}</label>
             <select id="with" disabled=move || is_on.get() on:change=on_choice>
-                {Lent::ALL.map(|lent| view! {
-                    <option value=lent.name() prop:selected=move || wishes.with(|wishes| wishes.lent == lent)>{label(lent)}</option>
+                {Backend::ALL.map(|backend| view! {
+                    <option value=backend.name() prop:selected=move || wishes.with(|wishes| wishes.backend == backend)>{label(backend)}</option>
                 }).collect_view()}
             </select>
         </div>

@@ -9,8 +9,9 @@ use wire::{DType, QuoteRequest};
 
 use super::Order;
 use crate::api;
+use crate::browser::backend::{ANY_BACKEND, ANY_WEBGPU, Backend};
 use crate::browser::origin;
-use crate::browser::web_worker::{ANY, Handle, KERNEL, compute};
+use crate::browser::web_worker::{Handle, compute};
 use crate::components::Fact;
 use crate::format;
 use crate::text::text;
@@ -35,14 +36,18 @@ pub(super) fn TrialCard(
     let t = text();
     let trial = RwSignal::new(Trial::Idle);
     let worker = StoredValue::new_local(None::<Handle>);
-    let tries = if order.own_kernel.get_untracked() { KERNEL } else { ANY };
+    let backends = if order.own_kernel.get_untracked() { ANY_WEBGPU } else { ANY_BACKEND };
     let start = move |_| {
         trial.set(Trial::Running);
         let request = request.clone();
         spawn_local(async move {
             match api::trial(&request).await {
                 Ok(grant) => {
-                    let told = move |software| ToWorker::Try { url: origin(), software, grant: grant.clone() };
+                    let told = move |backend: Backend| ToWorker::Try {
+                        url: origin(),
+                        software: backend.allows_software(),
+                        grant: grant.clone(),
+                    };
                     let end = move |outcome| {
                         trial.try_set(match outcome {
                             Ok(FromWorker::Tried(tried)) => Trial::Done(tried),
@@ -50,7 +55,7 @@ pub(super) fn TrialCard(
                             Err(message) => Trial::Failed(message),
                         });
                     };
-                    compute(worker, tries, Rc::new(told), Rc::new(end));
+                    compute(worker, backends, Rc::new(told), Rc::new(end));
                 }
                 Err(failure) => trial.set(Trial::Failed(failure.message())),
             }
