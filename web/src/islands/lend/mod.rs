@@ -14,7 +14,7 @@ use wire::lend::{FailureCode, Status};
 use self::frames::Frames;
 use self::log::DeviceLog;
 use self::native::NativeCard;
-use self::session::{For, Lending, Tab};
+use self::session::{LendTarget, Lending, Tab};
 use self::settings::Wishes;
 use self::settings_form::WishesForm;
 use crate::browser::backend::Backend;
@@ -34,7 +34,7 @@ pub fn LendIsland(
     let supported = RwSignal::new(true);
     let wishes = RwSignal::new(Wishes::default());
     let signed_in = account.is_some();
-    let tab = Tab::new(lending, wishes, For::Anybody { signed_in });
+    let tab = Tab::new(lending, wishes, LendTarget::Anybody { signed_in });
     Effect::new(move |_| supported.set(has_webgpu()));
     let is_on = Memo::new(move |_| lending.with(Lending::is_on));
     let backend = Memo::new(move |_| wishes.with(|wishes| wishes.backend));

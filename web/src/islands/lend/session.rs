@@ -44,9 +44,9 @@ impl Lending {
     }
 }
 
-/// Whom a tab works for.
+/// Whose tiles a tab computes.
 #[derive(Clone, Copy, Debug)]
-pub enum For {
+pub enum LendTarget {
     /// Anybody, as its person chose, who may have an account to link the device to.
     Anybody { signed_in: bool },
     /// A job of the account that the page is signed in to, on the first of these that is there.
@@ -57,7 +57,7 @@ pub enum For {
 pub struct Tab {
     lending: RwSignal<Lending>,
     wishes: RwSignal<Wishes>,
-    works_for: For,
+    target: LendTarget,
     /// What is started next where the last one is not there, best first.
     backends_left: StoredValue<&'static [Backend]>,
     worker: StoredValue<Option<SendHandle>>,
@@ -69,11 +69,11 @@ pub struct Tab {
 type SendHandle = send_wrapper::SendWrapper<Handle>;
 
 impl Tab {
-    pub fn new(lending: RwSignal<Lending>, wishes: RwSignal<Wishes>, works_for: For) -> Self {
+    pub fn new(lending: RwSignal<Lending>, wishes: RwSignal<Wishes>, target: LendTarget) -> Self {
         let tab = Self {
             lending,
             wishes,
-            works_for,
+            target,
             backends_left: StoredValue::new(&[]),
             worker: StoredValue::new(None),
             around: RwSignal::new(Surroundings::default()),
@@ -104,9 +104,9 @@ impl Tab {
         self.end();
         self.lending.set(Lending::Starting);
         self.started.set_value(monotonic_millis());
-        self.backends_left.set_value(match self.works_for {
-            For::Anybody { .. } => self.wishes.with_untracked(|wishes| wishes.backend.alone()),
-            For::Job(_, backends) => backends,
+        self.backends_left.set_value(match self.target {
+            LendTarget::Anybody { .. } => self.wishes.with_untracked(|wishes| wishes.backend.alone()),
+            LendTarget::Job(_, backends) => backends,
         });
         self.start_next();
     }
@@ -146,9 +146,9 @@ impl Tab {
 
     /// Links the device to the account where there is one, and lets it work.
     fn begin(self, backend: Backend) {
-        let (signed_in, only_job) = match self.works_for {
-            For::Anybody { signed_in } => (signed_in, None),
-            For::Job(id, _) => (true, Some(id)),
+        let (signed_in, only_job) = match self.target {
+            LendTarget::Anybody { signed_in } => (signed_in, None),
+            LendTarget::Job(id, _) => (true, Some(id)),
         };
         spawn_local(async move {
             let code = if signed_in { api::make_device_code().await.ok().map(|made| made.code) } else { None };
