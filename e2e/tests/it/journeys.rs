@@ -193,7 +193,7 @@ async fn a_lender_sets_the_rules_lends_reads_what_ran_and_stops() {
         browser.text_where("[data-testid=phase]", SOON, |phase| phase == t.stopped).await;
 
         assert_eq!(ended.state, wire::JobState::Done);
-        let duty = browser.script("return JSON.parse(localStorage['tessera-wishes']).duty_percent").await;
+        let duty = browser.script("return JSON.parse(localStorage['tessera-lend-settings']).duty_percent").await;
         assert_eq!(duty, json!(100), "rules should be kept");
     }
     stack.check_ledger().await;

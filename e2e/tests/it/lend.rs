@@ -67,7 +67,7 @@ async fn a_gpu_that_the_processor_plays_is_not_lent_before_somebody_asks_for_it(
     browser.press("Use the software GPU all the same").await;
     browser.text_where("[data-testid=phase]", Duration::from_secs(20), |phase| phase == "Waiting for work").await;
 
-    let kept = browser.script("return JSON.parse(localStorage['tessera-wishes']).backend").await;
+    let kept = browser.script("return JSON.parse(localStorage['tessera-lend-settings']).backend").await;
     assert_eq!(kept, "software");
     browser.close().await;
 }

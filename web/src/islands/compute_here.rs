@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use wire::JobId;
 
 use super::lend::session::{LendTarget, Lending, Tab};
-use super::lend::settings::Wishes;
+use super::lend::settings::LendSettings;
 use crate::browser::backend::{ANY_BACKEND, ANY_WEBGPU};
 use crate::format;
 use crate::text::text;
@@ -23,7 +23,7 @@ pub fn HereCard(
     let t = text();
     let lending = RwSignal::new(Lending::Idle);
     let backends = if is_kernel { ANY_WEBGPU } else { ANY_BACKEND };
-    let tab = Tab::new(lending, RwSignal::new(Wishes::default()), LendTarget::Job(id, backends));
+    let tab = Tab::new(lending, RwSignal::new(LendSettings::default()), LendTarget::Job(id, backends));
     Effect::new(move |_| {
         if window().location().hash().is_ok_and(|end| end == BEGIN) {
             tab.start();

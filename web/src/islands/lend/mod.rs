@@ -15,8 +15,8 @@ use self::frames::Frames;
 use self::log::DeviceLog;
 use self::native::NativeCard;
 use self::session::{LendTarget, Lending, Tab};
-use self::settings::Wishes;
-use self::settings_form::WishesForm;
+use self::settings::LendSettings;
+use self::settings_form::LendSettingsForm;
 use crate::browser::backend::Backend;
 use crate::browser::{has_webgpu, origin};
 use crate::components::Fact;
@@ -32,12 +32,12 @@ pub fn LendIsland(
     let t = text();
     let lending = RwSignal::new(Lending::Idle);
     let supported = RwSignal::new(true);
-    let wishes = RwSignal::new(Wishes::default());
+    let settings = RwSignal::new(LendSettings::default());
     let signed_in = account.is_some();
-    let tab = Tab::new(lending, wishes, LendTarget::Anybody { signed_in });
+    let tab = Tab::new(lending, settings, LendTarget::Anybody { signed_in });
     Effect::new(move |_| supported.set(has_webgpu()));
     let is_on = Memo::new(move |_| lending.with(Lending::is_on));
-    let backend = Memo::new(move |_| wishes.with(|wishes| wishes.backend));
+    let backend = Memo::new(move |_| settings.with(|settings| settings.backend));
     // What is missing: a GPU altogether, or one in earnest.
     let missing = move || {
         let found = lending.with(|lending| match lending {
@@ -60,7 +60,7 @@ pub fn LendIsland(
         })
     };
     let lend_with = Callback::new(move |backend| {
-        wishes.update(|wishes| wishes.backend = backend);
+        settings.update(|settings| settings.backend = backend);
         tab.start();
     });
     let cannot_start = move || !supported.get() && backend.get() != Backend::Cpu;
@@ -83,7 +83,7 @@ pub fn LendIsland(
             </section>
             <section class="card" aria-labelledby="rules-title">
                 <h2 id="rules-title">{t.lend.rules_title}</h2>
-                <WishesForm wishes is_on/>
+                <LendSettingsForm settings is_on/>
             </section>
         </div>
         <section class="card" aria-labelledby="log-title">

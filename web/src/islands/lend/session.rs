@@ -5,7 +5,7 @@ use leptos::task::spawn_local;
 use wire::JobId;
 use wire::lend::{FailureCode, FromWorker, PauseReason, Phase, Status, ToWorker};
 
-use super::settings::Wishes;
+use super::settings::LendSettings;
 use crate::api;
 use crate::browser::backend::Backend;
 use crate::browser::conditions::{self, Surroundings};
@@ -15,7 +15,7 @@ use crate::text::text;
 
 /// How often hours of the day and the time given are looked at.
 const LOOK: std::time::Duration = std::time::Duration::from_secs(5);
-const KEPT_AS: &str = "tessera-wishes";
+const STORAGE_KEY: &str = "tessera-lend-settings";
 
 /// What the page knows of its Web Worker.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -56,7 +56,7 @@ pub enum LendTarget {
 #[derive(Clone, Copy)]
 pub struct Tab {
     lending: RwSignal<Lending>,
-    wishes: RwSignal<Wishes>,
+    settings: RwSignal<LendSettings>,
     target: LendTarget,
     /// What is started next where the last one is not there, best first.
     backends_left: StoredValue<&'static [Backend]>,
@@ -69,10 +69,10 @@ pub struct Tab {
 type SendHandle = send_wrapper::SendWrapper<Handle>;
 
 impl Tab {
-    pub fn new(lending: RwSignal<Lending>, wishes: RwSignal<Wishes>, target: LendTarget) -> Self {
+    pub fn new(lending: RwSignal<Lending>, settings: RwSignal<LendSettings>, target: LendTarget) -> Self {
         let tab = Self {
             lending,
-            wishes,
+            settings,
             target,
             backends_left: StoredValue::new(&[]),
             worker: StoredValue::new(None),
@@ -81,16 +81,16 @@ impl Tab {
         };
         Effect::new(move |_| {
             if let Some(kept) = read_kept() {
-                wishes.set(kept);
+                settings.set(kept);
             }
             tab.watch_page();
         });
-        let duty = Memo::new(move |_| wishes.with(|wishes| wishes.duty_percent));
+        let duty = Memo::new(move |_| settings.with(|settings| settings.duty_percent));
         Effect::new(move |_| tab.send(&ToWorker::Duty { percent: duty.get() }));
-        let pause = Memo::new(move |_| wishes.with(|wishes| wishes.pause(tab.around.get())));
+        let pause = Memo::new(move |_| settings.with(|settings| settings.pause(tab.around.get())));
         Effect::new(move |_| tab.send(&pace(pause.get())));
         Effect::new(move |before: Option<()>| {
-            let now = wishes.get();
+            let now = settings.get();
             // The first run only knows what is kept already.
             if before.is_some() {
                 keep(&now);
@@ -105,7 +105,7 @@ impl Tab {
         self.lending.set(Lending::Starting);
         self.started.set_value(monotonic_millis());
         self.backends_left.set_value(match self.target {
-            LendTarget::Anybody { .. } => self.wishes.with_untracked(|wishes| wishes.backend.alone()),
+            LendTarget::Anybody { .. } => self.settings.with_untracked(|settings| settings.backend.alone()),
             LendTarget::Job(_, backends) => backends,
         });
         self.start_next();
@@ -152,10 +152,10 @@ impl Tab {
         };
         spawn_local(async move {
             let code = if signed_in { api::make_device_code().await.ok().map(|made| made.code) } else { None };
-            let duty_percent = self.wishes.with_untracked(|wishes| wishes.duty_percent);
+            let duty_percent = self.settings.with_untracked(|settings| settings.duty_percent);
             let software = backend.allows_software();
             self.send(&ToWorker::Start { url: origin(), software, duty_percent, code, only_job });
-            self.send(&pace(self.wishes.with_untracked(|wishes| wishes.pause(self.around.get_untracked()))));
+            self.send(&pace(self.settings.with_untracked(|settings| settings.pause(self.around.get_untracked()))));
         });
     }
 
@@ -176,7 +176,7 @@ impl Tab {
         let look = move || {
             self.around.update(|around| around.minute_of_day = minute_of_day());
             let lent = monotonic_millis() - self.started.get_value();
-            if self.lending.with_untracked(Lending::is_on) && self.wishes.with_untracked(|wishes| wishes.is_over(lent))
+            if self.lending.with_untracked(Lending::is_on) && self.settings.with_untracked(|settings| settings.is_over(lent))
             {
                 self.stop();
             }
@@ -190,7 +190,7 @@ impl Tab {
             let reason = if frozen {
                 Some(PauseReason::Hidden)
             } else {
-                self.wishes.with_untracked(|wishes| wishes.pause(self.around.get_untracked()))
+                self.settings.with_untracked(|settings| settings.pause(self.around.get_untracked()))
             };
             self.send(&pace(reason));
         });
@@ -211,14 +211,14 @@ fn storage() -> Option<web_sys::Storage> {
     window().local_storage().ok().flatten()
 }
 
-fn read_kept() -> Option<Wishes> {
-    let text = storage()?.get_item(KEPT_AS).ok()??;
+fn read_kept() -> Option<LendSettings> {
+    let text = storage()?.get_item(STORAGE_KEY).ok()??;
     serde_json::from_str(&text).ok()
 }
 
-fn keep(wishes: &Wishes) {
-    if let (Some(storage), Ok(text)) = (storage(), serde_json::to_string(wishes)) {
+fn keep(settings: &LendSettings) {
+    if let (Some(storage), Ok(text)) = (storage(), serde_json::to_string(settings)) {
         // A browser that keeps nothing asks again next time.
-        storage.set_item(KEPT_AS, &text).unwrap_or_default();
+        storage.set_item(STORAGE_KEY, &text).unwrap_or_default();
     }
 }

@@ -8,7 +8,7 @@ use crate::browser::conditions::Surroundings;
 
 /// What the person whose machine this is has set. Kept by the browser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Wishes {
+pub struct LendSettings {
     #[serde(default)]
     pub backend: Backend,
     pub duty_percent: u8,
@@ -20,7 +20,7 @@ pub struct Wishes {
     pub hours: Option<(u16, u16)>,
 }
 
-impl Default for Wishes {
+impl Default for LendSettings {
     fn default() -> Self {
         Self {
             backend: Backend::default(),
@@ -33,7 +33,7 @@ impl Default for Wishes {
     }
 }
 
-impl Wishes {
+impl LendSettings {
     /// Why the device should rest now, if it should.
     pub fn pause(&self, now: Surroundings) -> Option<PauseReason> {
         if now.hidden && !self.while_hidden {
@@ -76,17 +76,17 @@ mod tests {
 
     #[test]
     fn a_guest_rests_when_hidden_or_on_battery_unless_told_otherwise() {
-        let wishes = Wishes::default();
+        let settings = LendSettings::default();
 
-        assert_eq!(wishes.pause(AWAY), Some(PauseReason::Hidden));
-        assert_eq!(wishes.pause(Surroundings { hidden: false, ..AWAY }), Some(PauseReason::Battery));
-        let eager = Wishes { while_hidden: true, on_battery: true, ..wishes };
+        assert_eq!(settings.pause(AWAY), Some(PauseReason::Hidden));
+        assert_eq!(settings.pause(Surroundings { hidden: false, ..AWAY }), Some(PauseReason::Battery));
+        let eager = LendSettings { while_hidden: true, on_battery: true, ..settings };
         assert_eq!(eager.pause(AWAY), None);
     }
 
     #[test]
     fn hours_may_go_across_midnight() {
-        let night = Wishes { hours: Some((22 * 60, 7 * 60)), ..Wishes::default() };
+        let night = LendSettings { hours: Some((22 * 60, 7 * 60)), ..LendSettings::default() };
         let at = |minute_of_day| night.pause(Surroundings { minute_of_day, ..Surroundings::default() });
 
         assert_eq!([at(23 * 60), at(0), at(7 * 60 - 1)], [None; 3]);
@@ -95,11 +95,11 @@ mod tests {
 
     #[test]
     fn two_hours_and_then_stop() {
-        let wishes = Wishes { stop_after_minutes: 120, ..Wishes::default() };
+        let settings = LendSettings { stop_after_minutes: 120, ..LendSettings::default() };
 
-        assert!(!wishes.is_over(7_199_999.0));
-        assert!(wishes.is_over(7_200_000.0));
-        assert!(!Wishes::default().is_over(1e12));
+        assert!(!settings.is_over(7_199_999.0));
+        assert!(settings.is_over(7_200_000.0));
+        assert!(!LendSettings::default().is_over(1e12));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 
-use super::settings::{Wishes, parse_minute, show_minute};
+use super::settings::{LendSettings, parse_minute, show_minute};
 use crate::browser::backend::Backend;
 use crate::text::text;
 
@@ -10,33 +10,33 @@ const NIGHT: (u16, u16) = (22 * 60, 7 * 60);
 
 /// How much of the GPU, when, and for how long.
 #[component]
-pub fn WishesForm(
-    /// What the person wants.
-    wishes: RwSignal<Wishes>,
+pub fn LendSettingsForm(
+    /// What the person has set.
+    settings: RwSignal<LendSettings>,
     /// It is lending now.
     is_on: Memo<bool>,
 ) -> impl IntoView {
     let t = text();
-    let duty = move || wishes.with(|wishes| wishes.duty_percent);
+    let duty = move || settings.with(|settings| settings.duty_percent);
     let on_duty = move |event| {
         if let Ok(percent) = event_target_value(&event).parse() {
-            wishes.update(|wishes| wishes.duty_percent = percent);
+            settings.update(|settings| settings.duty_percent = percent);
         }
     };
     let on_stop = move |event| {
         if let Ok(minutes) = event_target_value(&event).parse() {
-            wishes.update(|wishes| wishes.stop_after_minutes = minutes);
+            settings.update(|settings| settings.stop_after_minutes = minutes);
         }
     };
-    let hours = move || wishes.with(|wishes| wishes.hours);
+    let hours = move || settings.with(|settings| settings.hours);
     let on_hours = move |event| {
         let on = event_target_checked(&event);
-        wishes.update(|wishes| wishes.hours = on.then_some(NIGHT));
+        settings.update(|settings| settings.hours = on.then_some(NIGHT));
     };
     let set_hour = move |event, set: fn(&mut (u16, u16), u16)| {
         if let Some(minute) = parse_minute(&event_target_value(&event)) {
-            wishes.update(|wishes| {
-                if let Some(hours) = &mut wishes.hours {
+            settings.update(|settings| {
+                if let Some(hours) = &mut settings.hours {
                     set(hours, minute);
                 }
             });
@@ -48,7 +48,7 @@ pub fn WishesForm(
         minutes => format!("{} {}", minutes / 60, if minutes == 60 { t.lend.hour } else { t.lend.hours }),
     };
     view! {
-        <BackendField wishes is_on/>
+        <BackendField settings is_on/>
         <div class="field">
             <label for="duty">{t.lend.duty} ": " <output for="duty">{duty} " %"</output></label>
             <input id="duty" type="range" min="5" max="100" step="5" prop:value=move || duty().to_string() on:input=on_duty/>
@@ -57,7 +57,7 @@ pub fn WishesForm(
             <label for="stop-after">{t.lend.stop_after}</label>
             <select id="stop-after" on:change=on_stop>
                 {STOPS.map(|minutes| view! {
-                    <option value=minutes.to_string() prop:selected=move || wishes.with(|wishes| wishes.stop_after_minutes == minutes)>{stop_label(minutes)}</option>
+                    <option value=minutes.to_string() prop:selected=move || settings.with(|settings| settings.stop_after_minutes == minutes)>{stop_label(minutes)}</option>
                 }).collect_view()}
             </select>
         </div>
@@ -72,13 +72,13 @@ pub fn WishesForm(
             <input id="hours-to" type="time" prop:value=move || hours().map(|hours| show_minute(hours.1)) on:change=move |event| set_hour(event, |hours, minute| hours.1 = minute)/>
         </div>
         <div class="choice">
-            <input id="while-hidden" type="checkbox" prop:checked=move || wishes.with(|wishes| wishes.while_hidden)
-                on:change=move |event| { let on = event_target_checked(&event); wishes.update(|wishes| wishes.while_hidden = on); }/>
+            <input id="while-hidden" type="checkbox" prop:checked=move || settings.with(|settings| settings.while_hidden)
+                on:change=move |event| { let on = event_target_checked(&event); settings.update(|settings| settings.while_hidden = on); }/>
             <label for="while-hidden">{t.lend.stay_hidden}<small>{t.lend.stay_hidden_hint}</small></label>
         </div>
         <div class="choice">
-            <input id="on-battery" type="checkbox" prop:checked=move || wishes.with(|wishes| wishes.on_battery)
-                on:change=move |event| { let on = event_target_checked(&event); wishes.update(|wishes| wishes.on_battery = on); }/>
+            <input id="on-battery" type="checkbox" prop:checked=move || settings.with(|settings| settings.on_battery)
+                on:change=move |event| { let on = event_target_checked(&event); settings.update(|settings| settings.on_battery = on); }/>
             <label for="on-battery">{t.lend.battery}<small>{t.lend.battery_hint}</small></label>
         </div>
         <p class="hint">{t.lend.rules_kept}</p>
@@ -88,8 +88,8 @@ pub fn WishesForm(
 /// What computes.
 #[component]
 fn BackendField(
-    /// What the person wants.
-    wishes: RwSignal<Wishes>,
+    /// What the person has set.
+    settings: RwSignal<LendSettings>,
     /// It is lending now: this is chosen before.
     is_on: Memo<bool>,
 ) -> impl IntoView {
@@ -97,7 +97,7 @@ fn BackendField(
     let on_choice = move |event| {
         let name = event_target_value(&event);
         if let Some(backend) = Backend::ALL.into_iter().find(|backend| backend.name() == name) {
-            wishes.update(|wishes| wishes.backend = backend);
+            settings.update(|settings| settings.backend = backend);
         }
     };
     let label = move |backend| match backend {
@@ -110,7 +110,7 @@ fn BackendField(
             <label for="with">{t.lend.compute_with}</label>
             <select id="with" disabled=move || is_on.get() on:change=on_choice>
                 {Backend::ALL.map(|backend| view! {
-                    <option value=backend.name() prop:selected=move || wishes.with(|wishes| wishes.backend == backend)>{label(backend)}</option>
+                    <option value=backend.name() prop:selected=move || settings.with(|settings| settings.backend == backend)>{label(backend)}</option>
                 }).collect_view()}
             </select>
         </div>
