@@ -57,23 +57,23 @@ impl Drop for Handle {
 /// Where a page keeps the worker that does one thing for it.
 pub type Slot = StoredValue<Option<Handle>, LocalStorage>;
 
-/// What a worker is told, by the backend that it computes on.
-pub type Told = Rc<dyn Fn(Backend) -> ToWorker>;
+/// What a worker is asked to do, on the backend that it was started for.
+pub type MakeRequest = Rc<dyn Fn(Backend) -> ToWorker>;
 
-/// What a page does with what came.
-pub type End = Rc<dyn Fn(Result<FromWorker, String>)>;
+/// Takes the worker's answer, or what a person is told in place of one.
+pub type OnFinish = Rc<dyn Fn(Result<FromWorker, String>)>;
 
 /// Has a worker of its own do one thing, and ends it: on the first of `backends` that is there.
-pub fn compute(slot: Slot, backends: &'static [Backend], told: Told, end: End) {
+pub fn run_request(slot: Slot, backends: &'static [Backend], make_request: MakeRequest, on_finish: OnFinish) {
     let Some((&backend, rest)) = backends.split_first() else { return };
-    let order = told(backend);
-    let unheard = Rc::clone(&end);
-    let heard = move |message| {
+    let request = make_request(backend);
+    let on_no_worker = Rc::clone(&on_finish);
+    let on_message = move |message| {
         let outcome = match message {
             FromWorker::Loaded => {
                 slot.with_value(|worker| {
                     if let Some(worker) = worker {
-                        worker.send(&order);
+                        worker.send(&request);
                     }
                 });
                 return;
@@ -85,19 +85,19 @@ pub fn compute(slot: Slot, backends: &'static [Backend], told: Told, end: End) {
             }
             FromWorker::Benchmarked(_) | FromWorker::Recomputed(_) | FromWorker::Tried(_) => Ok(message),
         };
-        let (told, end) = (Rc::clone(&told), Rc::clone(&end));
-        // Not from within the worker's own message. The page may have moved on meanwhile.
+        let (make_request, on_finish) = (Rc::clone(&make_request), Rc::clone(&on_finish));
+        // A worker must not be dropped from within its own message. The page may have moved on meanwhile.
         let later = move || {
             slot.try_update_value(|worker| *worker = None).unwrap_or_default();
             match outcome {
-                Err((true, _)) if !rest.is_empty() => compute(slot, rest, told, end),
-                outcome => end(outcome.map_err(|(_, message)| message)),
+                Err((true, _)) if !rest.is_empty() => run_request(slot, rest, make_request, on_finish),
+                outcome => on_finish(outcome.map_err(|(_, message)| message)),
             }
         };
         set_timeout(later, std::time::Duration::ZERO);
     };
-    match Handle::start(backend, heard) {
+    match Handle::start(backend, on_message) {
         Some(handle) => slot.set_value(Some(handle)),
-        None => unheard(Err(text().lend.no_worker.to_owned())),
+        None => on_no_worker(Err(text().lend.no_worker.to_owned())),
     }
 }

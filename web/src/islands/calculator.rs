@@ -5,7 +5,7 @@ use wire::PricePerCu;
 use wire::lend::{Benchmark, FromWorker, ToWorker};
 
 use crate::browser::backend::{ANY_BACKEND, Backend};
-use crate::browser::web_worker::{Handle, compute};
+use crate::browser::web_worker::{Handle, run_request};
 use crate::components::Fact;
 use crate::text::text;
 
@@ -70,8 +70,8 @@ pub fn CalculatorIsland(
     let start = move || {
         failure.set(None);
         running.set(true);
-        let told = |backend: Backend| ToWorker::Benchmark { software: backend.allows_software(), secs: SECS };
-        let end = move |outcome| {
+        let make_request = |backend: Backend| ToWorker::Benchmark { software: backend.allows_software(), secs: SECS };
+        let on_finish = move |outcome| {
             running.try_set(false);
             match outcome {
                 Ok(FromWorker::Benchmarked(benchmark)) => drop(measured.try_set(Some(benchmark))),
@@ -79,7 +79,7 @@ pub fn CalculatorIsland(
                 Err(message) => drop(failure.try_set(Some(message))),
             }
         };
-        compute(worker, ANY_BACKEND, Rc::new(told), Rc::new(end));
+        run_request(worker, ANY_BACKEND, Rc::new(make_request), Rc::new(on_finish));
     };
     let profit = Signal::derive(move || {
         measured.get().map(|benchmark| {

@@ -6,7 +6,7 @@ use wire::lend::{FromWorker, Recomputed, ToWorker};
 
 use crate::browser::backend::{ANY_BACKEND, Backend};
 use crate::browser::origin;
-use crate::browser::web_worker::{Handle, compute};
+use crate::browser::web_worker::{Handle, run_request};
 use crate::components::Fact;
 use crate::format;
 use crate::route::Page;
@@ -32,15 +32,15 @@ pub fn RerunIsland(
     let worker = StoredValue::new_local(None::<Handle>);
     let start = move |_| {
         run.set(Run::Running);
-        let told = move |backend: Backend| ToWorker::Recompute { url: origin(), software: backend.allows_software(), job };
-        let end = move |outcome| {
+        let make_request = move |backend: Backend| ToWorker::Recompute { url: origin(), software: backend.allows_software(), job };
+        let on_finish = move |outcome| {
             run.try_set(match outcome {
                 Ok(FromWorker::Recomputed(outcome)) => Run::Done(outcome),
                 Ok(_) => Run::Idle,
                 Err(message) => Run::Failed(message),
             });
         };
-        compute(worker, ANY_BACKEND, Rc::new(told), Rc::new(end));
+        run_request(worker, ANY_BACKEND, Rc::new(make_request), Rc::new(on_finish));
     };
     let busy = move || run.with(|run| *run == Run::Running);
     view! {

@@ -11,7 +11,7 @@ use super::Order;
 use crate::api;
 use crate::browser::backend::{ANY_BACKEND, ANY_WEBGPU, Backend};
 use crate::browser::origin;
-use crate::browser::web_worker::{Handle, compute};
+use crate::browser::web_worker::{Handle, run_request};
 use crate::components::Fact;
 use crate::format;
 use crate::text::text;
@@ -43,19 +43,19 @@ pub(super) fn TrialCard(
         spawn_local(async move {
             match api::trial(&request).await {
                 Ok(grant) => {
-                    let told = move |backend: Backend| ToWorker::Try {
+                    let make_request = move |backend: Backend| ToWorker::Try {
                         url: origin(),
                         software: backend.allows_software(),
                         grant: grant.clone(),
                     };
-                    let end = move |outcome| {
+                    let on_finish = move |outcome| {
                         trial.try_set(match outcome {
                             Ok(FromWorker::Tried(tried)) => Trial::Done(tried),
                             Ok(_) => Trial::Idle,
                             Err(message) => Trial::Failed(message),
                         });
                     };
-                    compute(worker, backends, Rc::new(told), Rc::new(end));
+                    run_request(worker, backends, Rc::new(make_request), Rc::new(on_finish));
                 }
                 Err(failure) => trial.set(Trial::Failed(failure.message())),
             }
