@@ -14,12 +14,12 @@ const GPU_SCRIPT: &str = "/pkg/browser-worker_loader.js";
 const CPU_SCRIPT: &str = "/pkg/browser-worker-cpu_loader.js";
 
 /// A running worker. Dropping it ends it. The server never has one.
-pub struct Handle {
+pub struct WebWorker {
     worker: Worker,
-    _on_message: Closure<dyn Fn(MessageEvent)>,
+    _callback: Closure<dyn Fn(MessageEvent)>,
 }
 
-impl Handle {
+impl WebWorker {
     /// The worker for WebGPU, or the one for the processor, which is only then downloaded. `None`
     /// where the browser lets no worker start.
     pub fn start(backend: Backend, on_message: impl Fn(FromWorker) + 'static) -> Option<Self> {
@@ -30,13 +30,13 @@ impl Handle {
         options.set_type(WorkerType::Module);
         let script = if backend == Backend::Cpu { CPU_SCRIPT } else { GPU_SCRIPT };
         let worker = Worker::new_with_options(script, &options).ok()?;
-        let heard = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
+        let callback = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
             if let Some(message) = event.data().as_string().and_then(|text| serde_json::from_str(&text).ok()) {
                 on_message(message);
             }
         });
-        worker.set_onmessage(Some(heard.as_ref().unchecked_ref()));
-        Some(Self { worker, _on_message: heard })
+        worker.set_onmessage(Some(callback.as_ref().unchecked_ref()));
+        Some(Self { worker, _callback: callback })
     }
 
     pub fn send(&self, message: &ToWorker) {
@@ -47,7 +47,7 @@ impl Handle {
     }
 }
 
-impl Drop for Handle {
+impl Drop for WebWorker {
     fn drop(&mut self) {
         self.worker.set_onmessage(None);
         self.worker.terminate();
@@ -55,7 +55,7 @@ impl Drop for Handle {
 }
 
 /// Where a page keeps the worker that does one thing for it.
-pub type Slot = StoredValue<Option<Handle>, LocalStorage>;
+pub type WorkerSlot = StoredValue<Option<WebWorker>, LocalStorage>;
 
 /// What a worker is asked to do, on the backend that it was started for.
 pub type MakeRequest = Rc<dyn Fn(Backend) -> ToWorker>;
@@ -64,7 +64,7 @@ pub type MakeRequest = Rc<dyn Fn(Backend) -> ToWorker>;
 pub type OnFinish = Rc<dyn Fn(Result<FromWorker, String>)>;
 
 /// Has a worker of its own do one thing, and ends it: on the first of `backends` that is there.
-pub fn run_request(slot: Slot, backends: &'static [Backend], make_request: MakeRequest, on_finish: OnFinish) {
+pub fn run_request(slot: WorkerSlot, backends: &'static [Backend], make_request: MakeRequest, on_finish: OnFinish) {
     let Some((&backend, rest)) = backends.split_first() else { return };
     let request = make_request(backend);
     let on_no_worker = Rc::clone(&on_finish);
@@ -96,8 +96,8 @@ pub fn run_request(slot: Slot, backends: &'static [Backend], make_request: MakeR
         };
         set_timeout(later, std::time::Duration::ZERO);
     };
-    match Handle::start(backend, on_message) {
-        Some(handle) => slot.set_value(Some(handle)),
+    match WebWorker::start(backend, on_message) {
+        Some(worker) => slot.set_value(Some(worker)),
         None => on_no_worker(Err(text().lend.no_worker.to_owned())),
     }
 }

@@ -5,7 +5,7 @@ use wire::PricePerCu;
 use wire::lend::{Benchmark, FromWorker, ToWorker};
 
 use crate::browser::backend::{ANY_BACKEND, Backend};
-use crate::browser::web_worker::{Handle, run_request};
+use crate::browser::web_worker::{WebWorker, run_request};
 use crate::components::Fact;
 use crate::text::text;
 
@@ -62,7 +62,7 @@ pub fn CalculatorIsland(
     let measured = RwSignal::new(None::<Benchmark>);
     let running = RwSignal::new(false);
     let failure = RwSignal::new(None::<String>);
-    let worker = StoredValue::new_local(None::<Handle>);
+    let worker = StoredValue::new_local(None::<WebWorker>);
     let hours = RwSignal::new(8.0);
     let duty = RwSignal::new(50.0);
     let watts = RwSignal::new(120.0);

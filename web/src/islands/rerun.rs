@@ -6,7 +6,7 @@ use wire::lend::{FromWorker, Recomputed, ToWorker};
 
 use crate::browser::backend::{ANY_BACKEND, Backend};
 use crate::browser::origin;
-use crate::browser::web_worker::{Handle, run_request};
+use crate::browser::web_worker::{WebWorker, run_request};
 use crate::components::Fact;
 use crate::format;
 use crate::route::Page;
@@ -29,7 +29,7 @@ pub fn RerunIsland(
 ) -> impl IntoView {
     let t = text();
     let run = RwSignal::new(Run::Idle);
-    let worker = StoredValue::new_local(None::<Handle>);
+    let worker = StoredValue::new_local(None::<WebWorker>);
     let start = move |_| {
         run.set(Run::Running);
         let make_request = move |backend: Backend| ToWorker::Recompute { url: origin(), software: backend.allows_software(), job };

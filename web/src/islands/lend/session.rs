@@ -9,7 +9,7 @@ use super::settings::LendSettings;
 use crate::api;
 use crate::browser::backend::Backend;
 use crate::browser::conditions::{self, Surroundings};
-use crate::browser::web_worker::Handle;
+use crate::browser::web_worker::WebWorker;
 use crate::browser::{monotonic_millis, origin};
 use crate::text::text;
 
@@ -60,13 +60,13 @@ pub struct Tab {
     target: LendTarget,
     /// What is started next where the last one is not there, best first.
     backends_left: StoredValue<&'static [Backend]>,
-    worker: StoredValue<Option<SendHandle>>,
+    worker: StoredValue<Option<SendWebWorker>>,
     around: RwSignal<Surroundings>,
     /// When lending was started, on a clock that never jumps.
     started: StoredValue<f64>,
 }
 
-type SendHandle = send_wrapper::SendWrapper<Handle>;
+type SendWebWorker = send_wrapper::SendWrapper<WebWorker>;
 
 impl Tab {
     pub fn new(lending: RwSignal<Lending>, settings: RwSignal<LendSettings>, target: LendTarget) -> Self {
@@ -114,8 +114,8 @@ impl Tab {
     fn start_next(self) {
         let Some((&backend, rest)) = self.backends_left.get_value().split_first() else { return };
         self.backends_left.set_value(rest);
-        match Handle::start(backend, move |message| self.hear(message, backend)) {
-            Some(handle) => self.worker.set_value(Some(SendHandle::new(handle))),
+        match WebWorker::start(backend, move |message| self.hear(message, backend)) {
+            Some(worker) => self.worker.set_value(Some(SendWebWorker::new(worker))),
             None => self.lending.set(Lending::Failed(FailureCode::Storage, text().lend.no_worker.to_owned())),
         }
     }

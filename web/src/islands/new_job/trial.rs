@@ -11,7 +11,7 @@ use super::Order;
 use crate::api;
 use crate::browser::backend::{ANY_BACKEND, ANY_WEBGPU, Backend};
 use crate::browser::origin;
-use crate::browser::web_worker::{Handle, run_request};
+use crate::browser::web_worker::{WebWorker, run_request};
 use crate::components::Fact;
 use crate::format;
 use crate::text::text;
@@ -35,7 +35,7 @@ pub(super) fn TrialCard(
 ) -> impl IntoView {
     let t = text();
     let trial = RwSignal::new(Trial::Idle);
-    let worker = StoredValue::new_local(None::<Handle>);
+    let worker = StoredValue::new_local(None::<WebWorker>);
     let backends = if order.own_kernel.get_untracked() { ANY_WEBGPU } else { ANY_BACKEND };
     let start = move |_| {
         trial.set(Trial::Running);
