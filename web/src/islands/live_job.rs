@@ -5,7 +5,7 @@ use wire::{Job, JobDetail, JobEvent, JobFault, JobProgress, JobState, Micros, Pr
 use super::compute_here::HereCard;
 use super::dialog::Confirm;
 use super::job_events::{Connection, watch};
-use super::sign_in::Doors;
+use super::sign_in::SignIn;
 use super::toast::toast;
 use crate::api::{self, Api, Failure};
 use crate::browser::origin;
@@ -158,7 +158,7 @@ fn ConnectionNotice(
         Connection::SignedOut => view! {
             <div class="notice" role="alert">
                 <p>{t.account.session_ended}</p>
-                <Doors on_account=|_account| window().location().reload().unwrap_or_default()/>
+                <SignIn on_account=|_account| window().location().reload().unwrap_or_default()/>
             </div>
         }
         .into_any(),

@@ -7,10 +7,10 @@ use super::toast::toast;
 use crate::api::{self, Failure};
 use crate::text::text;
 
-/// The two ways to an account: open one, or sign in.
+/// Opens an account, or signs in to one.
 #[component]
-pub fn Doors(
-    /// There is a session now.
+pub fn SignIn(
+    /// Called once there is a session.
     on_account: impl Fn(Account) + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
     let t = text();
@@ -75,7 +75,7 @@ pub fn SignInIsland() -> impl IntoView {
         <section class="card" aria-labelledby="sign-in-title">
             <h2 id="sign-in-title">{t.account.sign_in_title}</h2>
             <p>{t.account.not_signed_in}</p>
-            <Doors on_account/>
+            <SignIn on_account/>
             <Show when=move || signed_in.get()>
                 <p class="actions"><a class="button primary" href="">{t.account.go_on}</a></p>
             </Show>

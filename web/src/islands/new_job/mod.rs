@@ -15,7 +15,7 @@ use self::file::FileField;
 use self::kernel::{KernelFields, KernelOrder};
 use self::quote::QuoteCard;
 use super::compute_here::BEGIN;
-use super::sign_in::Doors;
+use super::sign_in::SignIn;
 use crate::api::{self, Failure};
 use crate::components::Balance;
 use crate::route::Page;
@@ -265,7 +265,7 @@ pub fn NewJobIsland(
                     }}
                     // It stays while there is an account: a fresh key is shown in it.
                     <div class:unseen=move || order.account.with(Option::is_some) && document_has_no_fresh_key()>
-                        <Doors on_account=move |account| order.account.set(Some(account))/>
+                        <SignIn on_account=move |account| order.account.set(Some(account))/>
                     </div>
                 </section>
             </div>
