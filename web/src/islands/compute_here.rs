@@ -1,4 +1,4 @@
-//! A job's page computes along: the customer's own device, for this job alone.
+//! A job's page lets the customer's own device compute tiles of this job alone.
 
 use leptos::prelude::*;
 use wire::JobId;
@@ -9,15 +9,15 @@ use crate::browser::backend::{ANY_BACKEND, ANY_WEBGPU};
 use crate::format;
 use crate::text::text;
 
-/// The end of a job's address that has its page begin at once.
-pub const BEGIN: &str = "#here";
+/// At the end of a job's address it has the page start computing at once.
+pub const START_HASH: &str = "#here";
 
-/// One button to compute the job on this device too. It ends with the page's part that holds it.
+/// One button to compute the job on this device too. It stops when the card leaves the page.
 #[component]
-pub fn HereCard(
+pub fn ComputeHereCard(
     /// The job.
     id: JobId,
-    /// It is a kernel, which only a GPU runs.
+    /// Whether it is a kernel, which needs WebGPU.
     is_kernel: bool,
 ) -> impl IntoView {
     let t = text();
@@ -25,7 +25,7 @@ pub fn HereCard(
     let backends = if is_kernel { ANY_WEBGPU } else { ANY_BACKEND };
     let tab = Tab::new(lending, RwSignal::new(LendSettings::default()), LendTarget::Job(id, backends));
     Effect::new(move |_| {
-        if window().location().hash().is_ok_and(|end| end == BEGIN) {
+        if window().location().hash().is_ok_and(|hash| hash == START_HASH) {
             tab.start();
         }
     });
@@ -43,11 +43,11 @@ pub fn HereCard(
     };
     view! {
         <section class="card" aria-labelledby="here-title">
-            <h2 id="here-title">{t.jobs.here_title}</h2>
-            <p class="hint">{t.jobs.here_hint}</p>
+            <h2 id="here-title">{t.jobs.compute_here_title}</h2>
+            <p class="hint">{t.jobs.compute_here_hint}</p>
             <div class="actions">
                 <Show when=move || is_on.get() fallback=move || view! {
-                    <button type="button" on:click=move |_| tab.start()>{t.jobs.here_start}</button>
+                    <button type="button" on:click=move |_| tab.start()>{t.jobs.compute_here}</button>
                 }>
                     <button type="button" on:click=move |_| tab.stop()>{t.lend.stop}</button>
                 </Show>

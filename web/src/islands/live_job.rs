@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::{Job, JobDetail, JobEvent, JobFault, JobProgress, JobState, Micros, Program};
 
-use super::compute_here::HereCard;
+use super::compute_here::ComputeHereCard;
 use super::dialog::Confirm;
 use super::job_events::{Connection, watch};
 use super::sign_in::SignIn;
@@ -56,7 +56,7 @@ pub fn LiveJobIsland(
             <JobFacts progress detail/>
         </section>
         <Actions job progress/>
-        <Show when=move || is_running.get()><HereCard id is_kernel/></Show>
+        <Show when=move || is_running.get()><ComputeHereCard id is_kernel/></Show>
         <section class="card">
             <h2>{t.jobs.throughput}</h2>
             <Bars label=t.jobs.tiles_per_step steps=Signal::derive(move || steps(job, detail)) show=|value| format!("{} {}", format::count(whole(value)), text().site.tiles)/>

@@ -34,12 +34,12 @@ texts! { JobsText {
     at_work: "Devices at work", "工作中的设备";
     of_held: "of held", "／冻结";
     waiting_for_devices: "No device is at work yet. Compute here too, or wait for others.", "尚无设备在工作。可让本机参与计算，或等待其他设备。";
-    here_title: "This device", "本机";
-    here_hint: "This browser computes along, for this job alone and within your limits of the lend page. What it computes is paid back to you, less the fee.", "本浏览器参与计算，仅限此任务，并遵守您在出借页设定的限制。其计算所得返还给您，扣除平台费。";
-    here_start: "Compute here too", "本机也参与计算";
+    compute_here_title: "This device", "本机";
+    compute_here_hint: "This browser computes along, for this job alone and within your limits of the lend page. What it computes is paid back to you, less the fee.", "本浏览器参与计算，仅限此任务，并遵守您在出借页设定的限制。其计算所得返还给您，扣除平台费。";
+    compute_here: "Compute here too", "本机也参与计算";
     verified_here: "tiles verified here", "块已在本机验证";
-    begin_here: "Begin on this device at once", "立即在本机开始";
-    begin_here_hint: "This browser computes along while others join.", "其他设备加入期间，本浏览器参与计算。";
+    start_here: "Begin on this device at once", "立即在本机开始";
+    start_here_hint: "This browser computes along while others join.", "其他设备加入期间，本浏览器参与计算。";
     download: "Download result", "下载结果";
     cancel: "Cancel job", "取消任务";
     publish: "Publish", "发布";

@@ -14,7 +14,7 @@ use wire::{Account, BlobHash, Infer, Job, Map, Privacy, Program, Quote, QuoteReq
 use self::file::FileField;
 use self::kernel::{KernelFields, KernelOrder};
 use self::quote::QuoteCard;
-use super::compute_here::BEGIN;
+use super::compute_here::START_HASH;
 use super::sign_in::SignIn;
 use crate::api::{self, Failure};
 use crate::components::Balance;
@@ -284,7 +284,7 @@ fn OrderForm(
 ) -> impl IntoView {
     let t = text();
     let submitting = RwSignal::new(false);
-    let begin_here = RwSignal::new(false);
+    let start_here = RwSignal::new(false);
     let failure = RwSignal::new(None::<Failure>);
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
@@ -300,8 +300,8 @@ fn OrderForm(
         spawn_local(async move {
             match api::submit(&request, &order.idempotency_key.get_value()).await {
                 Ok(job) => {
-                    let begin = if begin_here.get_untracked() { BEGIN } else { "" };
-                    window().location().set_href(&(href(Page::Job(job.id)) + begin)).unwrap_or_default();
+                    let hash = if start_here.get_untracked() { START_HASH } else { "" };
+                    window().location().set_href(&(href(Page::Job(job.id)) + hash)).unwrap_or_default();
                 }
                 Err(error) => {
                     if error.is_unauthorized() {
@@ -342,8 +342,8 @@ fn OrderForm(
             </div>
             <PrivacyField privacy=order.privacy/>
             <div class="choice">
-                <input type="checkbox" id="begin-here" bind:checked=begin_here/>
-                <label for="begin-here">{t.jobs.begin_here}<small>{t.jobs.begin_here_hint}</small></label>
+                <input type="checkbox" id="begin-here" bind:checked=start_here/>
+                <label for="begin-here">{t.jobs.start_here}<small>{t.jobs.start_here_hint}</small></label>
             </div>
             <p class="error" role="alert">{other_refusal}</p>
             <div class="actions">
