@@ -6,9 +6,9 @@ use leptos::task::spawn_local;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::VisibilityState;
 
-/// What the machine is doing besides.
+/// What decides whether a polite tab may compute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Surroundings {
+pub struct Conditions {
     pub hidden: bool,
     pub on_battery: bool,
     /// Minutes since midnight where the person is.
@@ -16,10 +16,10 @@ pub struct Surroundings {
 }
 
 /// Visibility, freezing and battery.
-pub fn watch(around: RwSignal<Surroundings>, on_frozen: impl Fn(bool) + Copy + 'static) {
+pub fn watch(conditions: RwSignal<Conditions>, on_frozen: impl Fn(bool) + Copy + 'static) {
     let is_hidden = || document().visibility_state() == VisibilityState::Hidden;
-    around.update(|around| around.hidden = is_hidden());
-    let changed = Closure::<dyn Fn()>::new(move || around.update(|around| around.hidden = is_hidden()));
+    conditions.update(|conditions| conditions.hidden = is_hidden());
+    let changed = Closure::<dyn Fn()>::new(move || conditions.update(|conditions| conditions.hidden = is_hidden()));
     let frozen = Closure::<dyn Fn()>::new(move || on_frozen(true));
     let resumed = Closure::<dyn Fn()>::new(move || on_frozen(false));
     let callbacks =
@@ -36,11 +36,11 @@ pub fn watch(around: RwSignal<Surroundings>, on_frozen: impl Fn(bool) + Copy + '
     });
     spawn_local(async move {
         // Browsers without the battery interface say nothing, and nothing is assumed.
-        watch_battery(around).await.unwrap_or_default();
+        watch_battery(conditions).await.unwrap_or_default();
     });
 }
 
-async fn watch_battery(around: RwSignal<Surroundings>) -> Result<(), JsValue> {
+async fn watch_battery(conditions: RwSignal<Conditions>) -> Result<(), JsValue> {
     let navigator = window().navigator();
     let get: Function = Reflect::get(&navigator, &JsValue::from_str("getBattery"))?.dyn_into()?;
     let promise: js_sys::Promise = get.call0(&navigator)?.dyn_into()?;
@@ -50,7 +50,7 @@ async fn watch_battery(around: RwSignal<Surroundings>) -> Result<(), JsValue> {
         let battery = battery.clone();
         move || {
             let charging = Reflect::get(&battery, &charging).ok().and_then(|charging| charging.as_bool());
-            around.try_update(|around| around.on_battery = charging == Some(false)).unwrap_or_default();
+            conditions.try_update(|conditions| conditions.on_battery = charging == Some(false)).unwrap_or_default();
         }
     };
     read();

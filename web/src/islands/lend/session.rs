@@ -8,7 +8,7 @@ use wire::lend::{FailureCode, FromWorker, PauseReason, Phase, Status, ToWorker};
 use super::settings::LendSettings;
 use crate::api;
 use crate::browser::backend::Backend;
-use crate::browser::conditions::{self, Surroundings};
+use crate::browser::conditions::{self, Conditions};
 use crate::browser::web_worker::WebWorker;
 use crate::browser::{monotonic_millis, origin};
 use crate::text::text;
@@ -61,7 +61,7 @@ pub struct Tab {
     /// What is started next where the last one is not there, best first.
     backends_left: StoredValue<&'static [Backend]>,
     worker: StoredValue<Option<SendWebWorker>>,
-    around: RwSignal<Surroundings>,
+    conditions: RwSignal<Conditions>,
     /// When lending was started, on a clock that never jumps.
     started: StoredValue<f64>,
 }
@@ -76,7 +76,7 @@ impl Tab {
             target,
             backends_left: StoredValue::new(&[]),
             worker: StoredValue::new(None),
-            around: RwSignal::new(Surroundings::default()),
+            conditions: RwSignal::new(Conditions::default()),
             started: StoredValue::new(0.0),
         };
         Effect::new(move |_| {
@@ -87,7 +87,7 @@ impl Tab {
         });
         let duty = Memo::new(move |_| settings.with(|settings| settings.duty_percent));
         Effect::new(move |_| tab.send(&ToWorker::Duty { percent: duty.get() }));
-        let pause = Memo::new(move |_| settings.with(|settings| settings.pause(tab.around.get())));
+        let pause = Memo::new(move |_| settings.with(|settings| settings.pause(tab.conditions.get())));
         Effect::new(move |_| tab.send(&pace(pause.get())));
         Effect::new(move |before: Option<()>| {
             let now = settings.get();
@@ -155,7 +155,7 @@ impl Tab {
             let duty_percent = self.settings.with_untracked(|settings| settings.duty_percent);
             let software = backend.allows_software();
             self.send(&ToWorker::Start { url: origin(), software, duty_percent, code, only_job });
-            self.send(&pace(self.settings.with_untracked(|settings| settings.pause(self.around.get_untracked()))));
+            self.send(&pace(self.settings.with_untracked(|settings| settings.pause(self.conditions.get_untracked()))));
         });
     }
 
@@ -174,7 +174,7 @@ impl Tab {
     /// The hours and the time given, and what the browser says of the tab and its power.
     fn watch_page(self) {
         let look = move || {
-            self.around.update(|around| around.minute_of_day = minute_of_day());
+            self.conditions.update(|conditions| conditions.minute_of_day = minute_of_day());
             let lent = monotonic_millis() - self.started.get_value();
             if self.lending.with_untracked(Lending::is_on) && self.settings.with_untracked(|settings| settings.is_over(lent))
             {
@@ -185,12 +185,12 @@ impl Tab {
         if let Ok(interval) = set_interval_with_handle(look, LOOK) {
             on_cleanup(move || interval.clear());
         }
-        conditions::watch(self.around, move |frozen| {
+        conditions::watch(self.conditions, move |frozen| {
             // A frozen tab runs no code, so it gives back before.
             let reason = if frozen {
                 Some(PauseReason::Hidden)
             } else {
-                self.settings.with_untracked(|settings| settings.pause(self.around.get_untracked()))
+                self.settings.with_untracked(|settings| settings.pause(self.conditions.get_untracked()))
             };
             self.send(&pace(reason));
         });

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use wire::lend::PauseReason;
 
 use crate::browser::backend::Backend;
-use crate::browser::conditions::Surroundings;
+use crate::browser::conditions::Conditions;
 
 /// What the person whose machine this is has set. Kept by the browser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ impl Default for LendSettings {
 
 impl LendSettings {
     /// Why the device should rest now, if it should.
-    pub fn pause(&self, now: Surroundings) -> Option<PauseReason> {
+    pub fn pause(&self, now: Conditions) -> Option<PauseReason> {
         if now.hidden && !self.while_hidden {
             Some(PauseReason::Hidden)
         } else if now.on_battery && !self.on_battery {
@@ -72,14 +72,14 @@ pub fn show_minute(minute: u16) -> String {
 mod tests {
     use super::*;
 
-    const AWAY: Surroundings = Surroundings { hidden: true, on_battery: true, minute_of_day: 600 };
+    const AWAY: Conditions = Conditions { hidden: true, on_battery: true, minute_of_day: 600 };
 
     #[test]
     fn a_guest_rests_when_hidden_or_on_battery_unless_told_otherwise() {
         let settings = LendSettings::default();
 
         assert_eq!(settings.pause(AWAY), Some(PauseReason::Hidden));
-        assert_eq!(settings.pause(Surroundings { hidden: false, ..AWAY }), Some(PauseReason::Battery));
+        assert_eq!(settings.pause(Conditions { hidden: false, ..AWAY }), Some(PauseReason::Battery));
         let eager = LendSettings { while_hidden: true, on_battery: true, ..settings };
         assert_eq!(eager.pause(AWAY), None);
     }
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn hours_may_go_across_midnight() {
         let night = LendSettings { hours: Some((22 * 60, 7 * 60)), ..LendSettings::default() };
-        let at = |minute_of_day| night.pause(Surroundings { minute_of_day, ..Surroundings::default() });
+        let at = |minute_of_day| night.pause(Conditions { minute_of_day, ..Conditions::default() });
 
         assert_eq!([at(23 * 60), at(0), at(7 * 60 - 1)], [None; 3]);
         assert_eq!([at(7 * 60), at(12 * 60)], [Some(PauseReason::Schedule); 2]);
