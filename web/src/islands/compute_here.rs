@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use wire::JobId;
 
-use super::lend::session::{LendTarget, Lending, Tab};
+use super::lend::session::{LendSession, LendState, LendTarget};
 use super::lend::settings::LendSettings;
 use crate::browser::backend::{ANY_BACKEND, ANY_WEBGPU};
 use crate::format;
@@ -21,24 +21,24 @@ pub fn ComputeHereCard(
     is_kernel: bool,
 ) -> impl IntoView {
     let t = text();
-    let lending = RwSignal::new(Lending::Idle);
+    let state = RwSignal::new(LendState::Idle);
     let backends = if is_kernel { ANY_WEBGPU } else { ANY_BACKEND };
-    let tab = Tab::new(lending, RwSignal::new(LendSettings::default()), LendTarget::Job(id, backends));
+    let session = LendSession::new(state, RwSignal::new(LendSettings::default()), LendTarget::Job(id, backends));
     Effect::new(move |_| {
         if window().location().hash().is_ok_and(|hash| hash == START_HASH) {
-            tab.start();
+            session.start();
         }
     });
-    let is_on = Memo::new(move |_| lending.with(Lending::is_on));
+    let is_on = Memo::new(move |_| state.with(LendState::is_on));
     let doing = move || {
-        lending.with(|lending| match lending {
-            Lending::Idle => String::new(),
-            Lending::Starting => t.lend.connecting.to_owned(),
-            Lending::Working(status) => {
+        state.with(|state| match state {
+            LendState::Idle => String::new(),
+            LendState::Starting => t.lend.connecting.to_owned(),
+            LendState::Working(status) => {
                 let verified = format::count(status.tiles_verified);
                 format!("{} · {verified} {} · {}", t.lend.phase(status.phase), t.jobs.verified_here, status.adapter)
             }
-            Lending::Failed(_, message) => format!("{} {message}", t.lend.stopped_because),
+            LendState::Failed(_, message) => format!("{} {message}", t.lend.stopped_because),
         })
     };
     view! {
@@ -47,9 +47,9 @@ pub fn ComputeHereCard(
             <p class="hint">{t.jobs.compute_here_hint}</p>
             <div class="actions">
                 <Show when=move || is_on.get() fallback=move || view! {
-                    <button type="button" on:click=move |_| tab.start()>{t.jobs.compute_here}</button>
+                    <button type="button" on:click=move |_| session.start()>{t.jobs.compute_here}</button>
                 }>
-                    <button type="button" on:click=move |_| tab.stop()>{t.lend.stop}</button>
+                    <button type="button" on:click=move |_| session.stop()>{t.lend.stop}</button>
                 </Show>
                 <span aria-live="polite" data-testid="here">{doing}</span>
             </div>

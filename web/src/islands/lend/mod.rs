@@ -14,7 +14,7 @@ use wire::lend::{FailureCode, Status};
 use self::frames::Frames;
 use self::log::DeviceLog;
 use self::native::NativeCard;
-use self::session::{LendTarget, Lending, Tab};
+use self::session::{LendSession, LendState, LendTarget};
 use self::settings::LendSettings;
 use self::settings_form::LendSettingsForm;
 use crate::browser::backend::Backend;
@@ -30,18 +30,18 @@ pub fn LendIsland(
     account: Option<Account>,
 ) -> impl IntoView {
     let t = text();
-    let lending = RwSignal::new(Lending::Idle);
+    let state = RwSignal::new(LendState::Idle);
     let supported = RwSignal::new(true);
     let settings = RwSignal::new(LendSettings::default());
     let signed_in = account.is_some();
-    let tab = Tab::new(lending, settings, LendTarget::Anybody { signed_in });
+    let session = LendSession::new(state, settings, LendTarget::Anybody { signed_in });
     Effect::new(move |_| supported.set(has_webgpu()));
-    let is_on = Memo::new(move |_| lending.with(Lending::is_on));
+    let is_on = Memo::new(move |_| state.with(LendState::is_on));
     let backend = Memo::new(move |_| settings.with(|settings| settings.backend));
     // What is missing: a GPU altogether, or one in earnest.
     let missing = move || {
-        let found = lending.with(|lending| match lending {
-            Lending::Failed(code @ (FailureCode::NoWebGpu | FailureCode::SoftwareAdapter), _) => Some(*code),
+        let found = state.with(|state| match state {
+            LendState::Failed(code @ (FailureCode::NoWebGpu | FailureCode::SoftwareAdapter), _) => Some(*code),
             _ => None,
         });
         if is_on.get() || backend.get() == Backend::Cpu {
@@ -53,15 +53,15 @@ pub fn LendIsland(
         }
     };
     let failure = move || {
-        lending.with(|lending| match lending {
-            Lending::Failed(FailureCode::NoWebGpu | FailureCode::SoftwareAdapter, _) => None,
-            Lending::Failed(_, message) => Some(message.clone()),
+        state.with(|state| match state {
+            LendState::Failed(FailureCode::NoWebGpu | FailureCode::SoftwareAdapter, _) => None,
+            LendState::Failed(_, message) => Some(message.clone()),
             _ => None,
         })
     };
     let lend_with = Callback::new(move |backend| {
         settings.update(|settings| settings.backend = backend);
-        tab.start();
+        session.start();
     });
     let cannot_start = move || !supported.get() && backend.get() != Backend::Cpu;
     view! {
@@ -72,12 +72,12 @@ pub fn LendIsland(
                 <h2 id="now-title">{t.lend.now_title}</h2>
                 <div class="actions">
                     <Show when=move || is_on.get() fallback=move || view! {
-                        <button type="button" class="primary large" disabled=cannot_start on:click=move |_| tab.start()>{t.lend.start}</button>
+                        <button type="button" class="primary large" disabled=cannot_start on:click=move |_| session.start()>{t.lend.start}</button>
                     }>
-                        <button type="button" class="large" on:click=move |_| tab.stop()>{t.lend.stop}</button>
+                        <button type="button" class="large" on:click=move |_| session.stop()>{t.lend.stop}</button>
                     </Show>
                 </div>
-                <Figures lending/>
+                <Figures state/>
                 <Frames is_on/>
                 <p class="hint">{if signed_in { t.lend.earns_for_account } else { t.lend.guest_note }}</p>
             </section>
@@ -88,8 +88,8 @@ pub fn LendIsland(
         </div>
         <section class="card" aria-labelledby="log-title">
             <h2 id="log-title">{t.lend.device_log}</h2>
-            <DeviceLog device=Memo::new(move |_| lending.with(|lending| lending.status().map(|status| status.device)))
-                done=Memo::new(move |_| lending.with(|lending| lending.status().map_or(0, |status| status.tiles_verified)))/>
+            <DeviceLog device=Memo::new(move |_| state.with(|state| state.status().map(|status| status.device)))
+                done=Memo::new(move |_| state.with(|state| state.status().map_or(0, |status| status.tiles_verified)))/>
         </section>
         <NativeCard signed_in/>
     }
@@ -124,13 +124,13 @@ fn NoGpu(
 #[component]
 fn Figures(
     /// What the worker last said.
-    lending: RwSignal<Lending>,
+    state: RwSignal<LendState>,
 ) -> impl IntoView {
     let t = text();
-    let status = Memo::new(move |_| lending.with(|lending| lending.status().cloned()));
+    let status = Memo::new(move |_| state.with(|state| state.status().cloned()));
     let phase = move || match status.with(|status| status.as_ref().map(|status| status.phase)) {
         Some(phase) => t.lend.phase(phase),
-        None if lending.with(|lending| *lending == Lending::Starting) => t.lend.connecting,
+        None if state.with(|state| *state == LendState::Starting) => t.lend.connecting,
         None => t.lend.idle,
     };
     let figure = move |read: fn(&Status) -> String| {

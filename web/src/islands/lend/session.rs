@@ -1,7 +1,9 @@
-//! The tab around the worker: who starts it, what it hears, when it must rest.
+//! A page's lending, from start to stop: it starts the Web Worker, follows what it reports, and pauses it by
+//! the person's settings. It shows nothing.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use send_wrapper::SendWrapper;
 use wire::JobId;
 use wire::lend::{FailureCode, FromWorker, PauseReason, Phase, Status, ToWorker};
 
@@ -13,13 +15,13 @@ use crate::browser::web_worker::WebWorker;
 use crate::browser::{monotonic_millis, origin};
 use crate::text::text;
 
-/// How often hours of the day and the time given are looked at.
-const LOOK: std::time::Duration = std::time::Duration::from_secs(5);
+/// How often the time of day and the time lent are compared with the settings.
+const CLOCK_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
 const STORAGE_KEY: &str = "tessera-lend-settings";
 
 /// What the page knows of its Web Worker.
 #[derive(Clone, Debug, PartialEq, Default)]
-pub enum Lending {
+pub enum LendState {
     #[default]
     Idle,
     Starting,
@@ -27,7 +29,7 @@ pub enum Lending {
     Failed(FailureCode, String),
 }
 
-impl Lending {
+impl LendState {
     pub fn is_on(&self) -> bool {
         match self {
             Self::Starting => true,
@@ -44,122 +46,128 @@ impl Lending {
     }
 }
 
-/// Whose tiles a tab computes.
+/// Whose tiles a session computes.
 #[derive(Clone, Copy, Debug)]
 pub enum LendTarget {
-    /// Anybody, as its person chose, who may have an account to link the device to.
+    /// Anybody's, on the backend that the settings name. A signed-in person's account gets the earnings.
     Anybody { signed_in: bool },
-    /// A job of the account that the page is signed in to, on the first of these that is there.
+    /// A job of the account that the page is signed in to, on the first of these backends that is there.
     Job(JobId, &'static [Backend]),
 }
 
+/// Copies are handles of the same session.
 #[derive(Clone, Copy)]
-pub struct Tab {
-    lending: RwSignal<Lending>,
+pub struct LendSession {
+    state: RwSignal<LendState>,
     settings: RwSignal<LendSettings>,
     target: LendTarget,
     /// What is started next where the last one is not there, best first.
     backends_left: StoredValue<&'static [Backend]>,
-    worker: StoredValue<Option<SendWebWorker>>,
+    worker: StoredValue<Option<SendWrapper<WebWorker>>>,
     conditions: RwSignal<Conditions>,
-    /// When lending was started, on a clock that never jumps.
-    started: StoredValue<f64>,
+    /// On [`monotonic_millis`].
+    started_millis: StoredValue<f64>,
 }
 
-type SendWebWorker = send_wrapper::SendWrapper<WebWorker>;
-
-impl Tab {
-    pub fn new(lending: RwSignal<Lending>, settings: RwSignal<LendSettings>, target: LendTarget) -> Self {
-        let tab = Self {
-            lending,
+impl LendSession {
+    /// A session that is not started. It ends with the part of the page that made it.
+    pub fn new(state: RwSignal<LendState>, settings: RwSignal<LendSettings>, target: LendTarget) -> Self {
+        let session = Self {
+            state,
             settings,
             target,
             backends_left: StoredValue::new(&[]),
             worker: StoredValue::new(None),
             conditions: RwSignal::new(Conditions::default()),
-            started: StoredValue::new(0.0),
+            started_millis: StoredValue::new(0.0),
         };
         Effect::new(move |_| {
-            if let Some(kept) = read_kept() {
-                settings.set(kept);
+            if let Some(stored) = read_stored() {
+                settings.set(stored);
             }
-            tab.watch_page();
+            session.watch_page();
         });
         let duty = Memo::new(move |_| settings.with(|settings| settings.duty_percent));
-        Effect::new(move |_| tab.send(&ToWorker::Duty { percent: duty.get() }));
-        let pause = Memo::new(move |_| settings.with(|settings| settings.pause(tab.conditions.get())));
-        Effect::new(move |_| tab.send(&pace(pause.get())));
+        Effect::new(move |_| session.send(&ToWorker::Duty { percent: duty.get() }));
+        let pause = Memo::new(move |_| settings.with(|settings| settings.pause(session.conditions.get())));
+        Effect::new(move |_| session.send(&pause_or_resume(pause.get())));
         Effect::new(move |before: Option<()>| {
-            let now = settings.get();
-            // The first run only knows what is kept already.
+            let changed = settings.get();
+            // The first run sees what was read from storage, or defaults.
             if before.is_some() {
-                keep(&now);
+                store(&changed);
             }
         });
-        on_cleanup(move || tab.end());
-        tab
+        on_cleanup(move || session.drop_worker());
+        session
     }
 
     pub fn start(self) {
-        self.end();
-        self.lending.set(Lending::Starting);
-        self.started.set_value(monotonic_millis());
+        self.drop_worker();
+        self.state.set(LendState::Starting);
+        self.started_millis.set_value(monotonic_millis());
         self.backends_left.set_value(match self.target {
             LendTarget::Anybody { .. } => self.settings.with_untracked(|settings| settings.backend.alone()),
             LendTarget::Job(_, backends) => backends,
         });
-        self.start_next();
+        self.start_next_backend();
     }
 
-    fn start_next(self) {
-        let Some((&backend, rest)) = self.backends_left.get_value().split_first() else { return };
-        self.backends_left.set_value(rest);
-        match WebWorker::start(backend, move |message| self.hear(message, backend)) {
-            Some(worker) => self.worker.set_value(Some(SendWebWorker::new(worker))),
-            None => self.lending.set(Lending::Failed(FailureCode::Storage, text().lend.no_worker.to_owned())),
-        }
-    }
-
+    /// Asks the worker to give its work back. It reports when it has stopped.
     pub fn stop(self) {
         self.send(&ToWorker::Stop);
     }
 
-    fn hear(self, message: FromWorker, backend: Backend) {
+    fn start_next_backend(self) {
+        let Some((&backend, rest)) = self.backends_left.get_value().split_first() else { return };
+        self.backends_left.set_value(rest);
+        match WebWorker::start(backend, move |message| self.on_message(message, backend)) {
+            Some(worker) => self.worker.set_value(Some(SendWrapper::new(worker))),
+            None => self.state.set(LendState::Failed(FailureCode::Storage, text().lend.no_worker.to_owned())),
+        }
+    }
+
+    fn on_message(self, message: FromWorker, backend: Backend) {
         match message {
-            FromWorker::Loaded => self.begin(backend),
+            FromWorker::Loaded => self.on_loaded(backend),
             FromWorker::Status(status) => {
-                self.lending.try_set(Lending::Working(status));
+                self.state.try_set(LendState::Working(status));
             }
             FromWorker::Failed { code: FailureCode::NoWebGpu | FailureCode::SoftwareAdapter, .. }
                 if !self.backends_left.get_value().is_empty() =>
             {
-                // Not from within its own message.
-                set_timeout(move || self.start_next(), std::time::Duration::ZERO);
+                // Starting another drops this worker, which must not happen within its own message.
+                set_timeout(move || self.start_next_backend(), std::time::Duration::ZERO);
             }
             FromWorker::Failed { code, message } => {
-                self.lending.try_set(Lending::Failed(code, message));
-                set_timeout(move || self.end(), std::time::Duration::ZERO);
+                self.state.try_set(LendState::Failed(code, message));
+                set_timeout(move || self.drop_worker(), std::time::Duration::ZERO);
             }
             FromWorker::Benchmarked(_) | FromWorker::Recomputed(_) | FromWorker::Tried(_) => {}
         }
     }
 
     /// Links the device to the account where there is one, and lets it work.
-    fn begin(self, backend: Backend) {
+    fn on_loaded(self, backend: Backend) {
         let (signed_in, only_job) = match self.target {
             LendTarget::Anybody { signed_in } => (signed_in, None),
             LendTarget::Job(id, _) => (true, Some(id)),
         };
         spawn_local(async move {
+            // Without a code the device works all the same, as a guest.
             let code = if signed_in { api::make_device_code().await.ok().map(|made| made.code) } else { None };
             let duty_percent = self.settings.with_untracked(|settings| settings.duty_percent);
             let software = backend.allows_software();
             self.send(&ToWorker::Start { url: origin(), software, duty_percent, code, only_job });
-            self.send(&pace(self.settings.with_untracked(|settings| settings.pause(self.conditions.get_untracked()))));
+            self.send(&pause_or_resume(self.pause_reason()));
         });
     }
 
-    fn end(self) {
+    fn pause_reason(self) -> Option<PauseReason> {
+        self.settings.with_untracked(|settings| settings.pause(self.conditions.get_untracked()))
+    }
+
+    fn drop_worker(self) {
         self.worker.try_update_value(|worker| *worker = None).unwrap_or_default();
     }
 
@@ -171,33 +179,33 @@ impl Tab {
         });
     }
 
-    /// The hours and the time given, and what the browser says of the tab and its power.
+    fn is_time_over(self) -> bool {
+        let lent_millis = monotonic_millis() - self.started_millis.get_value();
+        self.state.with_untracked(LendState::is_on)
+            && self.settings.with_untracked(|settings| settings.is_over(lent_millis))
+    }
+
+    /// The time of day and the time lent, and what the browser says of the tab and its power.
     fn watch_page(self) {
-        let look = move || {
+        let on_clock = move || {
             self.conditions.update(|conditions| conditions.minute_of_day = minute_of_day());
-            let lent = monotonic_millis() - self.started.get_value();
-            if self.lending.with_untracked(Lending::is_on) && self.settings.with_untracked(|settings| settings.is_over(lent))
-            {
+            if self.is_time_over() {
                 self.stop();
             }
         };
-        look();
-        if let Ok(interval) = set_interval_with_handle(look, LOOK) {
+        on_clock();
+        if let Ok(interval) = set_interval_with_handle(on_clock, CLOCK_EVERY) {
             on_cleanup(move || interval.clear());
         }
         conditions::watch(self.conditions, move |frozen| {
-            // A frozen tab runs no code, so it gives back before.
-            let reason = if frozen {
-                Some(PauseReason::Hidden)
-            } else {
-                self.settings.with_untracked(|settings| settings.pause(self.conditions.get_untracked()))
-            };
-            self.send(&pace(reason));
+            // A frozen tab runs no code, so it gives its work back before that, whatever the settings say.
+            let reason = if frozen { Some(PauseReason::Hidden) } else { self.pause_reason() };
+            self.send(&pause_or_resume(reason));
         });
     }
 }
 
-fn pace(pause: Option<PauseReason>) -> ToWorker {
+fn pause_or_resume(pause: Option<PauseReason>) -> ToWorker {
     pause.map_or(ToWorker::Resume, |reason| ToWorker::Pause { reason })
 }
 
@@ -211,12 +219,12 @@ fn storage() -> Option<web_sys::Storage> {
     window().local_storage().ok().flatten()
 }
 
-fn read_kept() -> Option<LendSettings> {
+fn read_stored() -> Option<LendSettings> {
     let text = storage()?.get_item(STORAGE_KEY).ok()??;
     serde_json::from_str(&text).ok()
 }
 
-fn keep(settings: &LendSettings) {
+fn store(settings: &LendSettings) {
     if let (Some(storage), Ok(text)) = (storage(), serde_json::to_string(settings)) {
         // A browser that keeps nothing asks again next time.
         storage.set_item(STORAGE_KEY, &text).unwrap_or_default();
