@@ -49,7 +49,8 @@ pub fn render(document: Document, visit: Visit) -> String {
 fn shell(document: Document, visit: &Visit) -> impl IntoView + use<> {
     let t = text();
     let Document { status, title, description, indexed, body } = document;
-    let full_title = if title.is_empty() { format!("Tessera: {}", t.site.tagline) } else { format!("{title} · Tessera") };
+    let full_title =
+        if title.is_empty() { format!("Tessera: {}", t.site.tagline) } else { format!("{title} · Tessera") };
     let description = if description.is_empty() { t.site.site_description.to_owned() } else { description };
     let page = visit.page.filter(|_| status == 200);
     let assets = visit.assets.clone();

@@ -17,6 +17,7 @@ pub mod format;
 pub mod islands;
 #[cfg(feature = "ssr")]
 pub mod pages;
+mod programs;
 pub mod route;
 pub mod text;
 pub mod visit;

@@ -29,9 +29,7 @@ pub fn watch(conditions: RwSignal<Conditions>, on_frozen: impl Fn(bool) + Copy +
     }
     on_cleanup(move || {
         for (name, callback) in callbacks.iter() {
-            document()
-                .remove_event_listener_with_callback(name, callback.as_ref().unchecked_ref())
-                .unwrap_or_default();
+            document().remove_event_listener_with_callback(name, callback.as_ref().unchecked_ref()).unwrap_or_default();
         }
     });
     spawn_local(async move {

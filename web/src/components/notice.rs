@@ -66,7 +66,8 @@ pub fn Pager(
     let next = visit.as_ref().zip(next).map(
         |(visit, next)| view! { <a class="button" rel="next" href=visit.with(keep, cursor, &next)>{t.site.next_page}</a> },
     );
-    (first.is_some() || next.is_some()).then(|| view! { <nav class="pager" aria-label=t.site.pages>{first}{next}</nav> })
+    (first.is_some() || next.is_some())
+        .then(|| view! { <nav class="pager" aria-label=t.site.pages>{first}{next}</nav> })
 }
 
 /// The explorer's parts.

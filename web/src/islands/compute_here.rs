@@ -5,7 +5,7 @@ use wire::JobId;
 
 use super::lend::session::{LendSession, LendState, LendTarget};
 use super::lend::settings::LendSettings;
-use crate::browser::backend::{ANY_BACKEND, ANY_WEBGPU};
+use crate::browser::backend::Backend;
 use crate::format;
 use crate::text::text;
 
@@ -17,12 +17,11 @@ pub const START_HASH: &str = "#here";
 pub fn ComputeHereCard(
     /// The job.
     id: JobId,
-    /// Whether it is a kernel, which needs WebGPU.
-    is_kernel: bool,
+    /// What the job's program can be computed with, best first.
+    backends: &'static [Backend],
 ) -> impl IntoView {
     let t = text();
     let state = RwSignal::new(LendState::Idle);
-    let backends = if is_kernel { ANY_WEBGPU } else { ANY_BACKEND };
     let session = LendSession::new(state, RwSignal::new(LendSettings::default()), LendTarget::Job(id, backends));
     Effect::new(move |_| {
         if window().location().hash().is_ok_and(|hash| hash == START_HASH) {

@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::{Job, JobDetail, JobEvent, JobFault, JobProgress, JobState, Micros, Program};
+use wire::{Job, JobDetail, JobEvent, JobFault, JobProgress, JobState, Micros};
 
 use super::compute_here::ComputeHereCard;
 use super::dialog::Confirm;
@@ -11,6 +11,7 @@ use crate::api::{self, Api, Failure};
 use crate::browser::origin;
 use crate::components::{Bars, Fact, JobBadge, Moment, Mosaic, ReceiptTable, ShareTable, Step, short};
 use crate::format;
+use crate::programs::program_of;
 use crate::route::Page;
 use crate::text::text;
 use crate::visit::href;
@@ -41,9 +42,10 @@ pub fn LiveJobIsland(
     let idle =
         move || progress.with(|progress| progress.job.state == JobState::Running && progress.devices_at_work == 0);
     let is_running = Memo::new(move |_| job.with(|job| job.state == JobState::Running));
-    let is_kernel = job.with_untracked(|job| matches!(job.program, Program::Map(_)));
-    let name = job
-        .with_untracked(|job| if job.name.is_empty() { format!("{} {}", t.site.job, short(&id)) } else { job.name.clone() });
+    let backends = job.with_untracked(|job| program_of(&job.program).backends());
+    let name = job.with_untracked(|job| {
+        if job.name.is_empty() { format!("{} {}", t.site.job, short(&id)) } else { job.name.clone() }
+    });
     view! {
         <h1>{name} " " {move || view! { <JobBadge state=job.with(|job| job.state)/> }}</h1>
         <p class="mono soft">{id.to_string()}</p>
@@ -56,7 +58,7 @@ pub fn LiveJobIsland(
             <JobFacts progress detail/>
         </section>
         <Actions job progress/>
-        <Show when=move || is_running.get()><ComputeHereCard id is_kernel/></Show>
+        <Show when=move || is_running.get()><ComputeHereCard id backends/></Show>
         <section class="card">
             <h2>{t.jobs.throughput}</h2>
             <Bars label=t.jobs.tiles_per_step steps=Signal::derive(move || steps(job, detail)) show=|value| format!("{} {}", format::count(whole(value)), text().site.tiles)/>
@@ -243,27 +245,10 @@ fn Actions(
     let here = RwSignal::new(String::new());
     Effect::new(move |_| here.set(origin()));
     let either = move |yes: &'static str, no: &'static str| Signal::derive(move || if published() { yes } else { no });
-    // Records have no columns, and several outputs no one table.
-    let usual = job.with_untracked(|job| match (&job.program, job.outputs.len()) {
-        (Program::Map(_), _) => "bin",
-        (Program::Infer(_), 1) => "npy",
-        (Program::Infer(_), _) => "npz",
-    });
-    let download = move |format: &'static str, label: &'static str, class: &'static str| {
-        view! { <a class=class href=api::result_path(id, format) download=format!("{id}.{format}")>{label}</a> }
-    };
     view! {
         <div class="actions">
             <Show when=move || state() == JobState::Done>
-                {match usual {
-                    "bin" => download("bin", t.jobs.download, "button primary").into_any(),
-                    "npz" => download("npz", t.jobs.download, "button primary").into_any(),
-                    _ => view! {
-                        {download("npy", t.jobs.download, "button primary")}
-                        {download("csv", "CSV", "button")}
-                        {download("json", "JSON", "button")}
-                    }.into_any(),
-                }}
+                {job.with_untracked(|job| program_of(&job.program).result(job))}
             </Show>
             <a class="button" href=format!("{}?from={id}", Page::NewJob.path())>{t.jobs.run_again}</a>
             <Confirm label=either(t.jobs.unpublish, t.jobs.publish) title=either(t.jobs.unpublish_title, t.jobs.publish_title)

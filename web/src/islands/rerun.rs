@@ -32,7 +32,8 @@ pub fn RerunIsland(
     let worker = StoredValue::new_local(None::<WebWorker>);
     let start = move |_| {
         run.set(Run::Running);
-        let make_request = move |backend: Backend| ToWorker::Recompute { url: origin(), software: backend.allows_software(), job };
+        let make_request =
+            move |backend: Backend| ToWorker::Recompute { url: origin(), software: backend.allows_software(), job };
         let on_finish = move |outcome| {
             run.try_set(match outcome {
                 Ok(FromWorker::Recomputed(outcome)) => Run::Done(outcome),

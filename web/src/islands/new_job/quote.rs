@@ -1,45 +1,44 @@
-//! What the order would cost.
+//! What the job would cost.
 
 use leptos::prelude::*;
 use wire::{ErrorCode, Quote, QuoteRequest};
 
+use super::job_form::JobForm;
 use super::trial::TrialCard;
-use super::{Check, Order};
 use crate::components::Fact;
 use crate::format;
+use crate::programs::draft::QuoteState;
 use crate::text::text;
-
-/// Fields of the form that show their own refusals.
-const AT_FIELDS: [&str; 6] = ["model", "input", "kernel", "params", "fuel", "check"];
 
 #[component]
 pub(super) fn QuoteCard(
-    /// The order.
-    order: Order,
+    /// The form's state.
+    form: JobForm,
 ) -> impl IntoView {
     let t = text();
-    let body = move || match order.check.get() {
-        Check::Open => view! { <p class="soft">{t.jobs.quote_wait}</p> }.into_any(),
-        Check::Checking => view! { <p class="soft">{t.jobs.checking}</p> }.into_any(),
+    let draft = form.draft;
+    let body = move || match draft.quote.get() {
+        QuoteState::Incomplete => view! { <p class="soft">{t.jobs.quote_wait}</p> }.into_any(),
+        QuoteState::Asking => view! { <p class="soft">{t.jobs.checking}</p> }.into_any(),
         // A field's refusal stands at the field.
-        Check::Refused(failure) if AT_FIELDS.iter().any(|field| failure.is_field(field)) => {
+        QuoteState::Refused(failure) if form.shows_beside_field(&failure) => {
             view! { <p class="soft">{t.jobs.quote_refused}</p> }.into_any()
         }
-        Check::Refused(failure) if failure.code() == Some(ErrorCode::Unauthorized) => {
+        QuoteState::Refused(failure) if failure.code() == Some(ErrorCode::Unauthorized) => {
             view! { <p class="error">{t.account.session_ended}</p> }.into_any()
         }
-        Check::Refused(failure) => view! {
+        QuoteState::Refused(failure) => view! {
             <p class="error" role="alert">{failure.message()}</p>
-            <button type="button" on:click=move |_| order.recheck()>{t.site.try_again}</button>
+            <button type="button" on:click=move |_| form.ask_quote()>{t.site.try_again}</button>
         }
         .into_any(),
-        Check::Quoted(quoted) => {
+        QuoteState::Quoted(quoted) => {
             let (program, quote) = *quoted;
-            let request = QuoteRequest { program, privacy: order.privacy.get_untracked() };
+            let request = QuoteRequest { program, privacy: draft.privacy.get_untracked() };
             let rows = quote.rows;
             view! {
                 <QuoteFacts quote/>
-                <TrialCard order request rows/>
+                <TrialCard form request rows/>
             }
             .into_any()
         }

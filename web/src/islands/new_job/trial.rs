@@ -1,4 +1,4 @@
-//! The order's first tile on the customer's own device, before anything is paid.
+//! The job's first tile on the customer's own device, before anything is paid.
 
 use std::rc::Rc;
 
@@ -7,9 +7,9 @@ use leptos::task::spawn_local;
 use wire::lend::{FromWorker, ToWorker, Tried};
 use wire::{DType, QuoteRequest};
 
-use super::Order;
+use super::job_form::JobForm;
 use crate::api;
-use crate::browser::backend::{ANY_BACKEND, ANY_WEBGPU, Backend};
+use crate::browser::backend::Backend;
 use crate::browser::origin;
 use crate::browser::web_worker::{WebWorker, run_request};
 use crate::components::Fact;
@@ -26,8 +26,8 @@ enum Trial {
 
 #[component]
 pub(super) fn TrialCard(
-    /// The order.
-    order: Order,
+    /// The form's state.
+    form: JobForm,
     /// What would be tried.
     request: QuoteRequest,
     /// Rows of the whole job.
@@ -36,7 +36,7 @@ pub(super) fn TrialCard(
     let t = text();
     let trial = RwSignal::new(Trial::Idle);
     let worker = StoredValue::new_local(None::<WebWorker>);
-    let backends = if order.own_kernel.get_untracked() { ANY_WEBGPU } else { ANY_BACKEND };
+    let backends = untrack(|| form.program()).backends();
     let start = move |_| {
         trial.set(Trial::Running);
         let request = request.clone();
@@ -73,7 +73,7 @@ pub(super) fn TrialCard(
             {move || match trial.get() {
                 Trial::Idle | Trial::Running => ().into_any(),
                 Trial::Failed(message) => view! { <p class="error" role="alert">{message}</p> }.into_any(),
-                Trial::Done(tried) => outcome(tried, rows, order.kernel.answers_floats()),
+                Trial::Done(tried) => outcome(tried, rows, untrack(|| form.form()).has_float_outputs()),
             }}
         </div>
     }

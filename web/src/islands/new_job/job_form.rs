@@ -1,0 +1,98 @@
+//! The form's state: what all programs share, a form each program, and the quote that follows from both.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::{Account, Job, QuoteRequest};
+
+use crate::api::{self, Failure};
+use crate::programs::draft::{JobDraft, QuoteState};
+use crate::programs::file_slot::upload;
+use crate::programs::{PROGRAMS, Program, ProgramForm, program_of};
+
+#[derive(Clone, Copy)]
+pub(super) struct JobForm {
+    pub(super) draft: JobDraft,
+    /// Which of [`PROGRAMS`] is shown and would run.
+    pub(super) chosen: RwSignal<usize>,
+    /// One for each of [`PROGRAMS`].
+    forms: StoredValue<Vec<Arc<dyn ProgramForm>>>,
+    /// Counts quotes, so that an old answer does not overwrite a new one.
+    quote_number: StoredValue<u32>,
+    /// One key a quote: pressing twice, or a lost answer, submits once.
+    pub(super) idempotency_key: StoredValue<String>,
+}
+
+impl JobForm {
+    /// An empty form, or one that begins as an earlier job was. A program's name chooses that program.
+    pub(super) fn new(account: Option<Account>, earlier: Option<Job>, program: Option<&str>) -> Self {
+        let draft = JobDraft::new(account, earlier.as_ref());
+        let earlier = earlier.map(|job| job.program);
+        let position = |name: &str| PROGRAMS.iter().position(|program| program.name() == name);
+        let of_earlier = || earlier.as_ref().and_then(|program| position(program_of(program).name()));
+        let chosen = program.and_then(position).or_else(of_earlier).unwrap_or_default();
+        let forms = PROGRAMS.iter().map(|program| program.form(draft, earlier.as_ref())).collect();
+        Self {
+            draft,
+            chosen: RwSignal::new(chosen),
+            forms: StoredValue::new(forms),
+            quote_number: StoredValue::new(0),
+            idempotency_key: StoredValue::new(String::new()),
+        }
+    }
+
+    pub(super) fn program(self) -> &'static dyn Program {
+        PROGRAMS[self.chosen.get()]
+    }
+
+    /// The chosen program's.
+    pub(super) fn form(self) -> Arc<dyn ProgramForm> {
+        let chosen = self.chosen.get();
+        self.forms.with_value(|forms| Arc::clone(&forms[chosen]))
+    }
+
+    /// Whether the chosen program's form says it in place.
+    pub(super) fn shows_beside_field(self, failure: &Failure) -> bool {
+        untrack(|| self.form()).refusable_fields().iter().any(|field| failure.is_field(field))
+    }
+
+    /// Keeps files on their way to the server, and the quote up to date.
+    pub(super) fn follow(self) {
+        let account = self.draft.account;
+        Effect::new(move || upload(self.draft.input, account));
+        for form in self.forms.get_value() {
+            Effect::new(move || form.files().into_iter().for_each(|slot| upload(slot, account)));
+        }
+        Effect::new(move || self.ask_quote());
+    }
+
+    /// Asks for a quote when everything is there, and whenever something changes.
+    pub(super) fn ask_quote(self) {
+        let Self { draft, quote_number, .. } = self;
+        let (Some(program), true) = (self.form().program(), draft.account.with(Option::is_some)) else {
+            draft.quote.set(QuoteState::Incomplete);
+            return;
+        };
+        let request = QuoteRequest { program, privacy: draft.privacy.get() };
+        quote_number.update_value(|number| *number += 1);
+        let number = quote_number.get_value();
+        self.idempotency_key.set_value(format!("{number}-{}-{}", js_sys::Math::random(), js_sys::Math::random()));
+        draft.quote.set(QuoteState::Asking);
+        spawn_local(async move {
+            let answer = api::quote(&request).await;
+            if quote_number.get_value() != number {
+                return;
+            }
+            draft.quote.set(match answer {
+                Ok(quote) => QuoteState::Quoted(Box::new((request.program, quote))),
+                Err(failure) => {
+                    if failure.is_unauthorized() {
+                        draft.account.set(None);
+                    }
+                    QuoteState::Refused(failure)
+                }
+            });
+        });
+    }
+}

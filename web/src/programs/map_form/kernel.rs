@@ -1,0 +1,177 @@
+//! A kernel that is being written: its text, its numbers, and what the server last said of them.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use web_sys::File;
+use wire::{BlobHash, KernelReport, KernelToCheck, Tolerance};
+
+use crate::api::{self, Failure};
+use crate::programs::file_slot::FileSlot;
+
+/// After the last key, before the text is checked.
+const PAUSE: Duration = Duration::from_millis(400);
+const TEMPLATE: &str = "// One invocation a record: reads record id.x, writes result id.x.
+@group(0) @binding(0) var<storage, read> records: array<u32>;
+@group(0) @binding(1) var<storage, read_write> results: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    results[id.x] = records[id.x] * records[id.x];
+}
+";
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum CheckState {
+    /// The text has changed, and its check has not come back.
+    Unchecked,
+    Passed(KernelReport),
+    Refused(Failure),
+}
+
+/// Numbers are kept as they were typed.
+#[derive(Clone, Copy)]
+pub(super) struct KernelDraft {
+    pub(super) text: RwSignal<String>,
+    /// The text as a blob, once it has passed.
+    pub(super) code: RwSignal<FileSlot>,
+    pub(super) params: RwSignal<FileSlot>,
+    pub(super) record_bytes: RwSignal<String>,
+    pub(super) out_bytes: RwSignal<String>,
+    pub(super) fuel: RwSignal<String>,
+    pub(super) rtol: RwSignal<String>,
+    pub(super) atol: RwSignal<String>,
+    pub(super) check: RwSignal<CheckState>,
+    /// Counts checks, so that an old answer does not overwrite a new one.
+    check_number: StoredValue<u32>,
+    /// An earlier job's kernel, still to be fetched.
+    earlier_code: StoredValue<Option<BlobHash>>,
+}
+
+impl KernelDraft {
+    pub(super) fn new(earlier: Option<&wire::Program>) -> Self {
+        let mut numbers = [4, 4, 65_536];
+        let mut tolerance = ["1e-4".to_owned(), "1e-6".to_owned()];
+        let (mut code, mut params) = (None, FileSlot::Missing);
+        if let Some(wire::Program::Map(earlier)) = earlier {
+            let wire::Map { kernel, record_bytes, out_bytes, fuel, params: given, check, .. } = earlier;
+            numbers = [*record_bytes, *out_bytes, fuel.unwrap_or(numbers[2])];
+            code = Some(*kernel);
+            params = given.map_or(FileSlot::Missing, FileSlot::from_earlier_job);
+            if let Some(wire::Check::Tolerance { rtol, atol }) = check {
+                tolerance = [rtol.get().to_string(), atol.get().to_string()];
+            }
+        }
+        let [record_bytes, out_bytes, fuel] = numbers.map(|number| RwSignal::new(number.to_string()));
+        let [rtol, atol] = tolerance.map(RwSignal::new);
+        Self {
+            text: RwSignal::new(if code.is_some() { String::new() } else { TEMPLATE.to_owned() }),
+            code: RwSignal::new(FileSlot::Missing),
+            params: RwSignal::new(params),
+            record_bytes,
+            out_bytes,
+            fuel,
+            rtol,
+            atol,
+            check: RwSignal::new(CheckState::Unchecked),
+            check_number: StoredValue::new(0),
+            earlier_code: StoredValue::new(code),
+        }
+    }
+
+    /// What it would run over `input`, once all of it is there and has passed.
+    pub(super) fn program(self, input: BlobHash) -> Option<wire::Program> {
+        let CheckState::Passed(report) = self.check.get() else { return None };
+        let number = |typed: RwSignal<String>| typed.get().trim().parse::<u32>().ok();
+        // Read as the calculator reads: a second reader of decimals would be kilobytes.
+        let tolerance = |typed: RwSignal<String>| {
+            let value: f64 = typed.get().trim().parse().ok()?;
+            Tolerance::try_from(to_f32(value)).ok()
+        };
+        let params = match report.params_bytes {
+            Some(_) => Some(self.params.with(FileSlot::hash)?),
+            None => None,
+        };
+        let check = if report.floats {
+            Some(wire::Check::Tolerance { rtol: tolerance(self.rtol)?, atol: tolerance(self.atol)? })
+        } else {
+            None
+        };
+        Some(wire::Program::Map(wire::Map {
+            kernel: self.code.with(FileSlot::hash)?,
+            input,
+            record_bytes: number(self.record_bytes)?,
+            out_bytes: number(self.out_bytes)?,
+            params,
+            fuel: Some(number(self.fuel)?),
+            check,
+            tile_records: None,
+        }))
+    }
+
+    /// Has the server check the text a moment after the last change.
+    pub(super) fn check_soon(self) {
+        let number = |typed: RwSignal<String>| typed.get().trim().parse::<u32>().unwrap_or(0);
+        let request = KernelToCheck {
+            kernel: self.text.get(),
+            record_bytes: number(self.record_bytes),
+            out_bytes: number(self.out_bytes),
+            fuel: Some(number(self.fuel)),
+        };
+        self.check_number.update_value(|number| *number += 1);
+        let check_number = self.check_number.get_value();
+        self.code.set(FileSlot::Missing);
+        self.check.set(CheckState::Unchecked);
+        let is_current = move || self.check_number.try_get_value() == Some(check_number);
+        let check = move || {
+            if !is_current() || request.kernel.trim().is_empty() {
+                return;
+            }
+            spawn_local(async move {
+                let answer = api::check_kernel(&request).await;
+                if !is_current() {
+                    return;
+                }
+                match answer {
+                    Ok(report) => {
+                        self.check.set(CheckState::Passed(report));
+                        if let Some(file) = as_file(&request.kernel) {
+                            self.code.set(FileSlot::chosen(file));
+                        }
+                    }
+                    Err(failure) => self.check.set(CheckState::Refused(failure)),
+                }
+            });
+        };
+        set_timeout(check, PAUSE);
+    }
+
+    /// Takes the text of the job that the draft begins with.
+    pub(super) fn fetch_earlier(self) {
+        let Some(hash) = self.earlier_code.try_update_value(Option::take).flatten() else { return };
+        spawn_local(async move {
+            match api::blob_text(hash).await {
+                Ok(text) => self.text.set(text),
+                Err(failure) => self.check.set(CheckState::Refused(failure)),
+            }
+        });
+    }
+
+    pub(super) fn report(self) -> Option<KernelReport> {
+        match self.check.get() {
+            CheckState::Passed(report) => Some(report),
+            CheckState::Unchecked | CheckState::Refused(_) => None,
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "what float32 does not hold is refused as infinite")]
+fn to_f32(value: f64) -> f32 {
+    value as f32
+}
+
+fn as_file(text: &str) -> Option<File> {
+    let parts = js_sys::Array::of1(&text.into());
+    File::new_with_str_sequence(&parts, "kernel.wgsl").ok()
+}

@@ -1,0 +1,45 @@
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use wire::Job;
+
+use super::draft::JobDraft;
+use super::file_slot::FileSlot;
+use crate::browser::backend::Backend;
+use crate::text::Text;
+
+/// A program as the portal shows it.
+pub trait Program: Sync {
+    /// In addresses (`/jobs/new?program=map`) and in the form's ids.
+    fn name(&self) -> &'static str;
+
+    /// What the form calls it, and a hint.
+    fn label(&self, t: &'static Text) -> (&'static str, &'static str);
+
+    /// What a browser can compute its tiles with, best first.
+    fn backends(&self) -> &'static [Backend];
+
+    /// A form of its own over what all forms share. It begins with an earlier job's files and numbers if
+    /// that job ran this program.
+    fn form(&self, draft: JobDraft, earlier: Option<&wire::Program>) -> Arc<dyn ProgramForm>;
+
+    /// The links that download a done job's result.
+    fn result(&self, job: &Job) -> AnyView;
+}
+
+/// What a customer has chosen and typed for one program. It stays while the form shows another program.
+pub trait ProgramForm: Send + Sync {
+    fn fields(&self) -> AnyView;
+
+    /// What would run, once all of it is there.
+    fn program(&self) -> Option<wire::Program>;
+
+    /// What has to be uploaded before it can run, besides the draft's input.
+    fn files(&self) -> Vec<RwSignal<FileSlot>>;
+
+    /// Fields whose refusals the form shows beside them, by their names in the API.
+    fn refusable_fields(&self) -> &'static [&'static str];
+
+    /// Whether its output words are floats, where the output itself does not name a type.
+    fn has_float_outputs(&self) -> bool;
+}
