@@ -4,33 +4,33 @@ use wire::Micros;
 use super::facts::Moment;
 use crate::format;
 
-/// One bar: when, and how much.
+/// When, and how much.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Step {
-    pub at: Micros,
+pub struct Bar {
+    pub time: Micros,
     pub value: f64,
 }
 
 /// Values over time, oldest first, as bars that share one path, however many there are.
 #[component]
-pub fn Bars(
+pub fn BarChart(
     /// What the values are, for those who cannot see them.
     label: &'static str,
     /// The values.
     #[prop(into)]
-    steps: Signal<Vec<Step>>,
+    bars: Signal<Vec<Bar>>,
     /// A value with its unit.
     show: fn(f64) -> String,
 ) -> impl IntoView {
-    let most = move || steps.with(|steps| steps.iter().map(|step| step.value).fold(0.0, f64::max));
-    let ends = move || steps.with(|steps| steps.first().zip(steps.last()).map(|(first, last)| (first.at, last.at)));
-    let count = move || steps.with(|steps| steps.len().max(1));
+    let most = move || bars.with(|bars| bars.iter().map(|bar| bar.value).fold(0.0, f64::max));
+    let ends = move || bars.with(|bars| bars.first().zip(bars.last()).map(|(first, last)| (first.time, last.time)));
+    let count = move || bars.with(|bars| bars.len().max(1));
     let summary = move || format!("{label}. {}", show(most()));
     view! {
         <figure class="chart">
             <figcaption><span>{label}</span><span class="most">{move || show(most())}</span></figcaption>
             <svg role="img" aria-label=summary viewBox=move || format!("0 0 {} 100", count()) preserveAspectRatio="none">
-                <path d=move || steps.with(|steps| path_of(steps))/>
+                <path d=move || bars.with(|bars| path_of(bars))/>
             </svg>
             <div class="axis">
                 {move || ends().map(|(first, last)| view! { <Moment at=first/><Moment at=last/> })}
@@ -40,14 +40,14 @@ pub fn Bars(
 }
 
 #[expect(clippy::format_collect, reason = "a few hundred short texts at most")]
-fn path_of(steps: &[Step]) -> String {
-    let most = steps.iter().map(|step| step.value).fold(0.0, f64::max);
+fn path_of(bars: &[Bar]) -> String {
+    let most = bars.iter().map(|bar| bar.value).fold(0.0, f64::max);
     if most <= 0.0 {
         return String::new();
     }
-    let bars = steps.iter().enumerate().filter(|(_, step)| step.value > 0.0);
+    let bars = bars.iter().enumerate().filter(|(_, bar)| bar.value > 0.0);
     // What is there at all is seen: one in a hundred of the height at least.
-    bars.map(|(i, step)| format!("M{i}.1 100v-{:.1}h.8V100z", (step.value / most * 100.0).max(1.0))).collect()
+    bars.map(|(i, bar)| format!("M{i}.1 100v-{:.1}h.8V100z", (bar.value / most * 100.0).max(1.0))).collect()
 }
 
 /// A cell a day, darker the longer the device was online.
@@ -77,9 +77,9 @@ mod tests {
 
     #[test]
     fn a_bar_is_as_high_as_its_value_and_nothing_has_none() {
-        let steps = [4.0, 0.0, 1.0, 0.001].map(|value| Step { at: 0, value });
+        let bars = [4.0, 0.0, 1.0, 0.001].map(|value| Bar { time: 0, value });
 
-        assert_eq!(path_of(&steps), "M0.1 100v-100.0h.8V100zM2.1 100v-25.0h.8V100zM3.1 100v-1.0h.8V100z");
+        assert_eq!(path_of(&bars), "M0.1 100v-100.0h.8V100zM2.1 100v-25.0h.8V100zM3.1 100v-1.0h.8V100z");
         assert_eq!(path_of(&[]), "");
     }
 }

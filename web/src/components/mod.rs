@@ -7,7 +7,7 @@ mod notice;
 mod tables;
 
 pub use balance::Balance;
-pub use chart::{Bars, Step, UptimeStrip};
+pub use chart::{Bar, BarChart, UptimeStrip};
 pub use facts::{Fact, JobBadge, Moment, ReceiptBadge};
 pub use icon::Icon;
 pub use mosaic::Mosaic;

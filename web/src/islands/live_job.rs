@@ -9,7 +9,7 @@ use super::sign_in::SignIn;
 use super::toast::toast;
 use crate::api::{self, Api, Failure};
 use crate::browser::origin;
-use crate::components::{Bars, Fact, JobBadge, Moment, Mosaic, ReceiptTable, ShareTable, Step, short};
+use crate::components::{Bar, BarChart, Fact, JobBadge, Moment, Mosaic, ReceiptTable, ShareTable, short};
 use crate::format;
 use crate::programs::program_of;
 use crate::route::Page;
@@ -61,7 +61,7 @@ pub fn LiveJobIsland(
         <Show when=move || is_running.get()><ComputeHereCard id backends/></Show>
         <section class="card">
             <h2>{t.jobs.throughput}</h2>
-            <Bars label=t.jobs.tiles_per_step steps=Signal::derive(move || steps(job, detail)) show=|value| format!("{} {}", format::count(whole(value)), text().site.tiles)/>
+            <BarChart label=t.jobs.tiles_per_step bars=Signal::derive(move || bars(job, detail)) show=|value| format!("{} {}", format::count(whole(value)), text().site.tiles)/>
         </section>
         <div class="columns">
             <section class="card">
@@ -114,12 +114,12 @@ fn whole(value: f64) -> u64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "drawn, not counted")]
-fn steps(job: Memo<Job>, detail: RwSignal<JobDetail>) -> Vec<Step> {
+fn bars(job: Memo<Job>, detail: RwSignal<JobDetail>) -> Vec<Bar> {
     let start = job.with(|job| job.created_at);
     detail.with(|detail| {
         let step = detail.throughput.step;
-        let at = |i: usize| start + Micros::try_from(i).unwrap_or(0) * step;
-        detail.throughput.tiles.iter().enumerate().map(|(i, tiles)| Step { at: at(i), value: *tiles as f64 }).collect()
+        let time = |i: usize| start + Micros::try_from(i).unwrap_or(0) * step;
+        detail.throughput.tiles.iter().enumerate().map(|(i, tiles)| Bar { time: time(i), value: *tiles as f64 }).collect()
     })
 }
 

@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use wire::explorer::{Overview, Page as TablePage, Period, PublicJobRow, PublicReceipt, SupplyGroup};
 
 use crate::api::{Api, Failure};
-use crate::components::{Bars, Downloads, Empty, ExplorerTabs, Fact, PublicJobTable, ReceiptTable, Step, class_name};
+use crate::components::{Bar, BarChart, Downloads, Empty, ExplorerTabs, Fact, PublicJobTable, ReceiptTable, class_name};
 use crate::document::Document;
 use crate::format;
 use crate::route::Page;
@@ -66,13 +66,13 @@ fn Figures(
 }
 
 /// Every period of the last day, those without anything among them.
-fn steps(overview: &Overview, value: fn(&Period) -> f64) -> Vec<Step> {
+fn bars(overview: &Overview, value: fn(&Period) -> f64) -> Vec<Bar> {
     let last = overview.at - overview.at.rem_euclid(PERIOD);
     let starts = (0..PERIODS).map(|i| last - (PERIODS - 1 - i) * PERIOD);
     starts
-        .map(|at| {
-            let period = overview.periods.iter().find(|period| period.start == at);
-            Step { at, value: period.map_or(0.0, value) }
+        .map(|time| {
+            let period = overview.periods.iter().find(|period| period.start == time);
+            Bar { time, value: period.map_or(0.0, value) }
         })
         .collect()
 }
@@ -108,7 +108,7 @@ fn Charts(
 ) -> impl IntoView {
     let t = text();
     let chart = |label: &'static str, value: fn(&Period) -> f64, show: fn(f64) -> String| {
-        view! { <section class="card"><Bars label steps=Signal::stored(steps(&overview, value)) show/></section> }
+        view! { <section class="card"><BarChart label bars=Signal::stored(bars(&overview, value)) show/></section> }
     };
     view! {
         <div class="columns even">
