@@ -80,7 +80,7 @@ pub fn utc(time: Micros) -> String {
 }
 
 /// `2026-11-22T18:40:07Z`.
-pub fn machine(time: Micros) -> String {
+pub fn iso8601(time: Micros) -> String {
     utc(time).replacen(' ', "T", 1).replace(" UTC", "Z")
 }
 
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(utc(0), "1970-01-01 00:00:00 UTC");
         assert_eq!(utc(951_827_696_000_000), "2000-02-29 12:34:56 UTC");
         assert_eq!(utc(1_795_372_807_000_000), "2026-11-22 18:40:07 UTC");
-        assert_eq!(machine(1_795_372_807_000_000), "2026-11-22T18:40:07Z");
+        assert_eq!(iso8601(1_795_372_807_000_000), "2026-11-22T18:40:07Z");
         assert_eq!(seconds(1_000_000, 3_450_000), "2.4 s");
         assert_eq!(
             [4, 60, 65, 700, 7_200, 11_100].map(duration),

@@ -101,8 +101,8 @@ impl Row for PublicDevice {
             self.checks_passed.to_string(),
             self.checks_failed.to_string(),
             self.earned.to_string(),
-            format::machine(self.first_seen_at),
-            format::machine(self.seen_at),
+            format::iso8601(self.first_seen_at),
+            format::iso8601(self.seen_at),
         ]
     }
 }
@@ -122,7 +122,7 @@ impl Row for PublicReceipt {
             self.recomputed_tiles.to_string(),
             self.kflop.to_string(),
             self.state.name().to_owned(),
-            format::machine(self.received_at),
+            format::iso8601(self.received_at),
         ]
     }
 }
@@ -140,8 +140,8 @@ impl Row for PublicJobRow {
             self.tiles.to_string(),
             self.verified_tiles.to_string(),
             self.cost.to_string(),
-            format::machine(self.created_at),
-            self.ended_at.map(format::machine).unwrap_or_default(),
+            format::iso8601(self.created_at),
+            self.ended_at.map(format::iso8601).unwrap_or_default(),
         ]
     }
 }
@@ -166,7 +166,7 @@ impl Row for wire::explorer::Period {
 
     fn fields(&self) -> Vec<String> {
         vec![
-            format::machine(self.start),
+            format::iso8601(self.start),
             self.work.receipts.to_string(),
             self.work.tiles.to_string(),
             self.work.kflop.to_string(),

@@ -33,7 +33,7 @@ pub fn BarChart(
                 <path d=move || bars.with(|bars| path_of(bars))/>
             </svg>
             <div class="axis">
-                {move || ends().map(|(first, last)| view! { <Moment at=first/><Moment at=last/> })}
+                {move || ends().map(|(first, last)| view! { <Moment time=first/><Moment time=last/> })}
             </div>
         </figure>
     }

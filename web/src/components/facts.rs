@@ -56,7 +56,7 @@ pub fn ReceiptBadge(
 #[component]
 pub fn Moment(
     /// The moment.
-    at: Micros,
+    time: Micros,
 ) -> impl IntoView {
-    view! { <time datetime=format::machine(at)>{format::utc(at)}</time> }
+    view! { <time datetime=format::iso8601(time)>{format::utc(time)}</time> }
 }

@@ -101,7 +101,7 @@ pub fn ReceiptTable(
         view! {
             <tr>
                 <td class="mono"><a href=href(Page::Receipt(receipt.lease))>{short(&receipt.lease)}</a></td>
-                <td><Moment at=receipt.received_at/></td>
+                <td><Moment time=receipt.received_at/></td>
                 {with_device.then(|| view! { <td class="mono"><a href=href(Page::Device(receipt.device))>{short(&receipt.device)}</a></td> })}
                 {with_job.then(|| view! {
                     <td class="mono">
@@ -156,7 +156,7 @@ pub fn PublicJobTable(
                 <td class="number">{format::count(job.rows)}</td>
                 <td class="number">{format::count(job.verified_tiles)}" / "{format::count(job.tiles)}</td>
                 <td class="number">{format::credits(job.cost)}</td>
-                <td><Moment at=job.created_at/></td>
+                <td><Moment time=job.created_at/></td>
             </tr>
         }
     };

@@ -54,7 +54,7 @@ pub fn JobTableIsland(
                 <td class="number">{format::count(job.verified_tiles)} " / " {format::count(job.tiles)}</td>
                 <td class="number">{format::credits(job.cost)}</td>
                 <td>{text().jobs.privacy_class(job.privacy).0}</td>
-                <td><Moment at=job.created_at/></td>
+                <td><Moment time=job.created_at/></td>
             </tr>
         }
     };

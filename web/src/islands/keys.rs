@@ -61,7 +61,7 @@ pub fn KeysIsland(
             <tr>
                 <td>{key.name}</td>
                 <td class="mono">"…"{key.hint}</td>
-                <td><Moment at=key.created_at/></td>
+                <td><Moment time=key.created_at/></td>
                 <td class="number">
                     <Confirm label=constant(t.account.revoke) class="small" title=constant(t.account.revoke_title) explanation=constant(t.account.revoke_explanation) on_yes=move || revoke(id)/>
                 </td>

@@ -175,7 +175,7 @@ fn Event(
     let t = text();
     view! {
         <li>
-            <Moment at=event.at/>
+            <Moment time=event.at/>
             <span>{t.jobs.job_event(event.kind)}</span>
             {event.device.map(|device| view! { <a class="mono" href=href(Page::Device(device))>{short(&device)}</a> })}
         </li>
@@ -207,7 +207,7 @@ fn JobFacts(
             <Fact label=t.site.rows>{figure(|p| format::count(p.job.rows))}</Fact>
             <Fact label=t.site.work>{figure(|p| format::flops(p.job.flops))}</Fact>
             <Fact label=t.jobs.privacy>{move || progress.with(|p| t.jobs.privacy_class(p.job.privacy).0)}</Fact>
-            <Fact label=t.site.started><small><Moment at=progress.with_untracked(|p| p.job.created_at)/></small></Fact>
+            <Fact label=t.site.started><small><Moment time=progress.with_untracked(|p| p.job.created_at)/></small></Fact>
             {move || left().map(|left| view! { <Fact label=t.jobs.time_left>{left}</Fact> })}
             {move || progress.with(|p| p.job.ended_at.map(|ended| (p.job.created_at, ended))).map(|(created, ended)| view! {
                 <Fact label=t.site.took>{format::seconds(created, ended)}</Fact>

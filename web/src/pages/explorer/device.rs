@@ -71,9 +71,9 @@ fn DeviceFacts(
             <Fact label=t.explorer.checks_passed>{format::count(device.checks_passed)}</Fact>
             <Fact label=t.explorer.checks_failed>{format::count(device.checks_failed)}</Fact>
             <Fact label=t.site.earned>{format::credits(device.earned)} " " <small>{t.site.credits}</small></Fact>
-            <Fact label=t.explorer.first_seen><small><Moment at=device.first_seen_at/></small></Fact>
-            <Fact label=t.explorer.last_seen><small><Moment at=device.seen_at/></small></Fact>
-            {device.suspended_until.map(|until| view! { <Fact label=t.explorer.suspended_until><small><Moment at=until/></small></Fact> })}
+            <Fact label=t.explorer.first_seen><small><Moment time=device.first_seen_at/></small></Fact>
+            <Fact label=t.explorer.last_seen><small><Moment time=device.seen_at/></small></Fact>
+            {device.suspended_until.map(|until| view! { <Fact label=t.explorer.suspended_until><small><Moment time=until/></small></Fact> })}
         </dl>
     }
 }

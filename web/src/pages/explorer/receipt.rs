@@ -79,7 +79,7 @@ fn Figures(
             <Fact label=t.site.work>{format::kflop(receipt.kflop)}</Fact>
             <Fact label=t.site.program>{receipt.program}</Fact>
             <Fact label=t.explorer.backend>{receipt.backend}</Fact>
-            <Fact label=t.explorer.received><small><Moment at=receipt.received_at/></small></Fact>
+            <Fact label=t.explorer.received><small><Moment time=receipt.received_at/></small></Fact>
             <Fact label=t.site.device><small class="mono"><a href=href(Page::Device(receipt.device))>{short(&receipt.device)}</a></small></Fact>
             <Fact label=t.site.job>
                 <small class="mono">

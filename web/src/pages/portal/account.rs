@@ -54,7 +54,7 @@ fn Entries(
         let class = if entry.amount.micros() < 0 { "number minus" } else { "number plus" };
         view! {
             <tr>
-                <td><Moment at=entry.at/></td>
+                <td><Moment time=entry.at/></td>
                 <td>{t.account.ledger_kind(&entry.kind)}</td>
                 <td>{if entry.purse == "pending" { t.site.pending } else { t.account.available }}</td>
                 <td class="mono">{entry.job.map(|job| short(&job))}</td>
