@@ -122,7 +122,7 @@ fn Top(
     };
     let keep: Vec<String> = visit.query.iter().map(|(key, _)| key.clone()).collect();
     let keep: Vec<&str> = keep.iter().map(String::as_str).collect();
-    let other_href = visit.with(&keep, "lang", other_lang);
+    let other_href = visit.link_with(&keep, "lang", other_lang);
     let here = visit.page;
     let link = |page: Page, label: &'static str, is_here: bool| {
         view! { <a href=href(page) aria-current=is_here.then_some("page")>{label}</a> }

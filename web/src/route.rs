@@ -88,8 +88,8 @@ impl Page {
         self.is_public() && self != Self::Search
     }
 
-    /// Where what a search found is shown.
-    pub fn of(hit: &Hit) -> Self {
+    /// The page of what a search found.
+    pub fn of_hit(hit: &Hit) -> Self {
         match hit {
             Hit::Device(id) => Self::Device(*id),
             Hit::Job(id) => Self::PublicJob(*id),

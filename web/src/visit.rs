@@ -34,7 +34,7 @@ pub struct Assets {
 
 impl Visit {
     /// The visit of the page being rendered.
-    pub fn here() -> Option<Self> {
+    pub fn current() -> Option<Self> {
         use_context()
     }
 
@@ -46,14 +46,15 @@ impl Visit {
             .filter(|value| !value.is_empty())
     }
 
-    /// Of the parameters, those named, encoded again: `?after=…&class=tab`, or nothing.
-    pub fn pass_on(&self, names: &[&str]) -> String {
+    /// The query of an API call or a link: the named parameters as they came, encoded (`?after=…&class=tab`), or
+    /// nothing.
+    pub fn forward_query(&self, names: &[&str]) -> String {
         let kept = self.query.iter().filter(|(key, value)| names.contains(&key.as_str()) && !value.is_empty());
         encode(kept.map(|(key, value)| (key.as_str(), value.as_str())))
     }
 
-    /// This page with one parameter set and the others named kept.
-    pub fn with(&self, keep: &[&str], name: &str, value: &str) -> String {
+    /// A link to this page with one parameter set, and `keep` and the language as they are.
+    pub fn link_with(&self, keep: &[&str], name: &str, value: &str) -> String {
         let kept = self
             .query
             .iter()
@@ -88,7 +89,7 @@ fn encode<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
 /// A link to a page, in the language that this visit chose.
 pub fn href(page: Page) -> String {
     let path = page.path();
-    match Visit::here() {
+    match Visit::current() {
         Some(Visit { lang_chosen: true, lang, .. }) => format!("{path}?lang={}", lang.code()),
         Some(_) => path,
         None => crate::text::chosen_in_browser().map_or(path.clone(), |lang| format!("{path}?lang={}", lang.code())),
@@ -114,9 +115,9 @@ mod tests {
     fn parameters_are_passed_on_by_name_and_encoded() {
         let visit = visit(&[("class", "tab"), ("evil", "&x=1"), ("after", "1&limit=9"), ("lang", "zh")]);
 
-        assert_eq!(visit.pass_on(&["class", "after"]), "?class=tab&after=1%26limit%3D9");
-        assert_eq!(visit.with(&["class"], "after", "7"), "/explorer/devices?class=tab&lang=zh&after=7");
-        assert_eq!(visit.with(&[], "class", ""), "/explorer/devices?lang=zh");
+        assert_eq!(visit.forward_query(&["class", "after"]), "?class=tab&after=1%26limit%3D9");
+        assert_eq!(visit.link_with(&["class"], "after", "7"), "/explorer/devices?class=tab&lang=zh&after=7");
+        assert_eq!(visit.link_with(&[], "class", ""), "/explorer/devices?lang=zh");
     }
 
     #[test]

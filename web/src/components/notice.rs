@@ -58,13 +58,13 @@ pub fn Pager(
     next: Option<String>,
 ) -> impl IntoView {
     let t = text();
-    let visit = Visit::here();
+    let visit = Visit::current();
     let first = visit
         .as_ref()
         .filter(|visit| visit.parameter(cursor).is_some())
-        .map(|visit| view! { <a class="button" href=visit.with(keep, cursor, "")>{t.site.first_page}</a> });
+        .map(|visit| view! { <a class="button" href=visit.link_with(keep, cursor, "")>{t.site.first_page}</a> });
     let next = visit.as_ref().zip(next).map(
-        |(visit, next)| view! { <a class="button" rel="next" href=visit.with(keep, cursor, &next)>{t.site.next_page}</a> },
+        |(visit, next)| view! { <a class="button" rel="next" href=visit.link_with(keep, cursor, &next)>{t.site.next_page}</a> },
     );
     (first.is_some() || next.is_some())
         .then(|| view! { <nav class="pager" aria-label=t.site.pages>{first}{next}</nav> })
@@ -74,7 +74,7 @@ pub fn Pager(
 #[component]
 pub fn ExplorerTabs() -> impl IntoView {
     let t = text();
-    let here = Visit::here().and_then(|visit| visit.page);
+    let here = Visit::current().and_then(|visit| visit.page);
     let tab = |page: Page, label: &'static str| {
         let class = if here == Some(page) { Some("page") } else { None };
         view! { <li><a href=href(page) aria-current=class>{label}</a></li> }
@@ -98,7 +98,7 @@ pub fn ExplorerTabs() -> impl IntoView {
 #[component]
 pub fn SearchBox() -> impl IntoView {
     let t = text();
-    let visit = Visit::here();
+    let visit = Visit::current();
     let typed = visit.as_ref().and_then(|visit| visit.parameter("q")).unwrap_or_default().to_owned();
     let lang = visit.filter(|visit| visit.lang_chosen).map(|visit| visit.lang.code());
     view! {

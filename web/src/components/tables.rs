@@ -27,7 +27,7 @@ pub fn Downloads(
     /// The page whose table it is.
     page: Page,
 ) -> impl IntoView {
-    let query = Visit::here().map(|visit| visit.pass_on(&["class", "online", "q"])).unwrap_or_default();
+    let query = Visit::current().map(|visit| visit.forward_query(&["class", "online", "q"])).unwrap_or_default();
     let path = page.path();
     view! {
         <p class="downloads">

@@ -119,7 +119,13 @@ fn bars(job: Memo<Job>, detail: RwSignal<JobDetail>) -> Vec<Bar> {
     detail.with(|detail| {
         let step = detail.throughput.step;
         let time = |i: usize| start + Micros::try_from(i).unwrap_or(0) * step;
-        detail.throughput.tiles.iter().enumerate().map(|(i, tiles)| Bar { time: time(i), value: *tiles as f64 }).collect()
+        detail
+            .throughput
+            .tiles
+            .iter()
+            .enumerate()
+            .map(|(i, tiles)| Bar { time: time(i), value: *tiles as f64 })
+            .collect()
     })
 }
 

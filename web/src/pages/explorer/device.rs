@@ -12,7 +12,7 @@ use crate::visit::Visit;
 
 /// One device: what it is, what it did, how it was checked.
 pub(crate) async fn load(t: &'static Text, id: DeviceId, visit: &Visit, api: &Api) -> Result<Document, Failure> {
-    let page = api.public_device(id, &visit.pass_on(&["after", "limit"])).await?;
+    let page = api.public_device(id, &visit.forward_query(&["after", "limit"])).await?;
     let title = format!("{} {}", t.site.device, short(&id));
     let description = format!(
         "{} · {} · {} {} · {} {} / {}",

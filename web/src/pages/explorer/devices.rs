@@ -10,7 +10,7 @@ use crate::visit::{Visit, href};
 
 /// Devices by verified work.
 pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
-    let page = api.public_devices(&visit.pass_on(&["after", "limit", "class", "online"])).await?;
+    let page = api.public_devices(&visit.forward_query(&["after", "limit", "class", "online"])).await?;
     let chosen = visit.parameter("class").unwrap_or_default().to_owned();
     let online = visit.parameter("online") == Some("1");
     let lang = visit.lang_chosen.then(|| visit.lang.code());

@@ -9,7 +9,7 @@ use crate::visit::Visit;
 
 /// Published jobs, newest first.
 pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
-    let page = api.public_jobs(&visit.pass_on(&["after", "limit"])).await?;
+    let page = api.public_jobs(&visit.forward_query(&["after", "limit"])).await?;
     let body = move || {
         view! {
             <h1>{t.explorer.published_jobs}</h1>

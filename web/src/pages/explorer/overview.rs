@@ -2,7 +2,9 @@ use leptos::prelude::*;
 use wire::explorer::{Overview, Page as TablePage, Period, PublicJobRow, PublicReceipt, SupplyGroup};
 
 use crate::api::{Api, Failure};
-use crate::components::{Bar, BarChart, Downloads, Empty, ExplorerTabs, Fact, PublicJobTable, ReceiptTable, class_name};
+use crate::components::{
+    Bar, BarChart, Downloads, Empty, ExplorerTabs, Fact, PublicJobTable, ReceiptTable, class_name,
+};
 use crate::document::Document;
 use crate::format;
 use crate::route::Page;

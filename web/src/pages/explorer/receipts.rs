@@ -9,7 +9,7 @@ use crate::visit::Visit;
 
 /// Every signed statement, newest first.
 pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
-    let page = api.receipts(&visit.pass_on(&["after", "limit"])).await?;
+    let page = api.receipts(&visit.forward_query(&["after", "limit"])).await?;
     let body = move || {
         view! {
             <h1>{t.site.receipts}</h1>

@@ -12,7 +12,7 @@ use crate::visit::{Visit, href};
 pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
     let asked = visit.parameter("q").is_some();
     let (hits, refusal) = if asked {
-        match api.search(&visit.pass_on(&["q"])).await {
+        match api.search(&visit.forward_query(&["q"])).await {
             Ok(hits) => (hits, None),
             Err(Failure::Refused { status: 422, body }) => (Vec::new(), Some(body)),
             Err(failure) => return Err(failure),
@@ -27,7 +27,7 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
                 Hit::Job(id) => (t.site.job, id.to_string()),
                 Hit::Receipt(id) => (t.explorer.receipt, id.to_string()),
             };
-            view! { <li><span class="badge">{kind}</span> " " <a class="mono" href=href(Page::of(hit))>{id}</a></li> }
+            view! { <li><span class="badge">{kind}</span> " " <a class="mono" href=href(Page::of_hit(hit))>{id}</a></li> }
         };
         view! {
             <h1>{t.site.search}</h1>

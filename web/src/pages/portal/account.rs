@@ -14,7 +14,7 @@ use crate::visit::{Visit, href};
 /// What an account has: credits, devices, keys, settings.
 pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
     let account = api.account().await?;
-    let entries = api.entries(&visit.pass_on(&["after"])).await?;
+    let entries = api.entries(&visit.forward_query(&["after"])).await?;
     let devices = api.devices().await?;
     let keys = api.keys().await?;
     let lang = visit.lang;

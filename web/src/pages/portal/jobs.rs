@@ -11,7 +11,7 @@ use crate::visit::{Visit, href};
 
 /// An account's jobs: filtered, searched, a page at a time.
 pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
-    let query = visit.pass_on(&["state", "q", "before"]);
+    let query = visit.forward_query(&["state", "q", "before"]);
     let page = api.jobs(&query).await?;
     let filtered = visit.parameter("state").or(visit.parameter("q")).is_some();
     let chosen = visit.parameter("state").unwrap_or_default().to_owned();
