@@ -11,5 +11,5 @@ pub use chart::{Bar, BarChart, UptimeStrip};
 pub use facts::{Fact, JobBadge, Moment, ReceiptBadge};
 pub use icon::Icon;
 pub use mosaic::Mosaic;
-pub use notice::{Crumbs, Empty, ExplorerTabs, Failed, Pager, SearchBox};
+pub use notice::{Breadcrumbs, EmptyState, ExplorerTabs, FailureNotice, Pager, SearchBox};
 pub use tables::{DeviceTable, Downloads, PublicJobTable, ReceiptTable, ShareTable, class_name, short};

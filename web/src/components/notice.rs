@@ -5,19 +5,19 @@ use crate::route::Page;
 use crate::text::text;
 use crate::visit::{Visit, href};
 
-/// Where this page hangs.
+/// Links to the pages above this one.
 #[component]
-pub fn Crumbs(
+pub fn Breadcrumbs(
     /// The pages above, outermost first.
-    above: Vec<(&'static str, Page)>,
+    parents: Vec<(&'static str, Page)>,
 ) -> impl IntoView {
     let link = |(label, page): (&'static str, Page)| view! { <li><a href=href(page)>{label}</a></li> };
-    view! { <nav class="crumbs" aria-label=text().site.above><ol>{above.into_iter().map(link).collect_view()}</ol></nav> }
+    view! { <nav class="crumbs" aria-label=text().site.breadcrumbs><ol>{parents.into_iter().map(link).collect_view()}</ol></nav> }
 }
 
-/// What stands where there is nothing to show, and what to do about it.
+/// In place of a list without entries: what is missing, and what to do about it.
 #[component]
-pub fn Empty(
+pub fn EmptyState(
     /// What is missing.
     title: &'static str,
     /// What to do.
@@ -32,9 +32,9 @@ pub fn Empty(
     }
 }
 
-/// A page or part whose data did not come.
+/// In place of a page whose data could not be read.
 #[component]
-pub fn Failed(
+pub fn FailureNotice(
     /// Why.
     failure: Failure,
 ) -> impl IntoView {

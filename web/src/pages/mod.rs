@@ -7,7 +7,7 @@ mod public;
 use leptos::prelude::*;
 
 use crate::api::{Api, Failure};
-use crate::components::Failed;
+use crate::components::FailureNotice;
 use crate::document::Document;
 use crate::route::Page;
 use crate::text::Text;
@@ -42,13 +42,13 @@ fn failed(t: &'static Text, failure: Failure) -> Document {
         Failure::Refused { status: 404, .. } => public::not_found::document(t),
         Failure::Refused { status: 401, .. } => signed_out(t),
         Failure::Refused { status: 400 | 422, .. } => Document::new(t.site.bad_address, move || {
-            view! { <h1>{t.site.bad_address}</h1><Failed failure/> }.into_any()
+            view! { <h1>{t.site.bad_address}</h1><FailureNotice failure/> }.into_any()
         })
         .with_status(400),
-        Failure::Refused { .. } | Failure::Unreachable => {
-            Document::new(t.site.went_wrong, move || view! { <h1>{t.site.went_wrong}</h1><Failed failure/> }.into_any())
-                .with_status(502)
-        }
+        Failure::Refused { .. } | Failure::Unreachable => Document::new(t.site.went_wrong, move || {
+            view! { <h1>{t.site.went_wrong}</h1><FailureNotice failure/> }.into_any()
+        })
+        .with_status(502),
     }
 }
 

@@ -36,7 +36,7 @@ texts! { SiteText {
     site_description: "Rent GPUs by the verified tile, or lend yours from a browser tab. Every result is checked before it is paid, and every receipt is public.", "按已验证分块租用 GPU，或在浏览器标签页中出借 GPU。每个结果先验证后付款，每张凭证公开可查。";
     more: "More", "更多";
     jobs: "Jobs", "任务";
-    above: "Where you are", "当前位置";
+    breadcrumbs: "Where you are", "当前位置";
     try_again: "Try again", "重试";
     first_page: "First page", "首页";
     next_page: "Next page", "下一页";

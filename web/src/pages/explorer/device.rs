@@ -3,7 +3,7 @@ use wire::DeviceId;
 use wire::explorer::{PublicDevice, PublicDevicePage};
 
 use crate::api::{Api, Failure};
-use crate::components::{Crumbs, Downloads, Fact, Moment, Pager, ReceiptTable, UptimeStrip, class_name, short};
+use crate::components::{Breadcrumbs, Downloads, Fact, Moment, Pager, ReceiptTable, UptimeStrip, class_name, short};
 use crate::document::Document;
 use crate::format;
 use crate::route::Page;
@@ -28,7 +28,7 @@ pub(crate) async fn load(t: &'static Text, id: DeviceId, visit: &Visit, api: &Ap
     let body = move || {
         let PublicDevicePage { device, uptime, uptime_from, receipts } = page;
         view! {
-            <Crumbs above=vec![(t.site.explorer, Page::Explorer), (t.site.devices, Page::Devices)]/>
+            <Breadcrumbs parents=vec![(t.site.explorer, Page::Explorer), (t.site.devices, Page::Devices)]/>
             <h1>{heading} " " <span class=if device.online { "badge good" } else { "badge" }>{if device.online { t.explorer.online } else { t.explorer.offline }}</span></h1>
             <p class="mono soft">{id.to_string()}</p>
             <section class="card">

@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use wire::device::DeviceClass;
 
 use crate::api::{Api, Failure};
-use crate::components::{DeviceTable, Downloads, Empty, ExplorerTabs, Pager, class_name};
+use crate::components::{DeviceTable, Downloads, EmptyState, ExplorerTabs, Pager, class_name};
 use crate::document::Document;
 use crate::route::Page;
 use crate::text::Text;
@@ -37,7 +37,7 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
                 <noscript><button type="submit">{t.site.search}</button></noscript>
             </form>
             {if page.rows.is_empty() {
-                view! { <Empty title=t.explorer.no_devices><p class="actions"><a class="button" href=href(Page::Lend)>{t.site.lend}</a></p></Empty> }.into_any()
+                view! { <EmptyState title=t.explorer.no_devices><p class="actions"><a class="button" href=href(Page::Lend)>{t.site.lend}</a></p></EmptyState> }.into_any()
             } else {
                 view! { <DeviceTable devices=page.rows/> }.into_any()
             }}

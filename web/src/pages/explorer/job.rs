@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use wire::{JobId, PublicJob};
 
 use crate::api::{Api, Failure};
-use crate::components::{Crumbs, Downloads, Fact, JobBadge, Moment, Mosaic, ShareTable, short};
+use crate::components::{Breadcrumbs, Downloads, Fact, JobBadge, Moment, Mosaic, ShareTable, short};
 use crate::document::Document;
 use crate::format;
 use crate::islands::RerunIsland;
@@ -26,7 +26,7 @@ pub(crate) async fn load(t: &'static Text, id: JobId, api: &Api) -> Result<Docum
         let devices = job.devices.clone();
         let has_sample = job.has_sample;
         view! {
-            <Crumbs above=vec![(t.site.explorer, Page::Explorer), (t.site.jobs, Page::PublicJobs)]/>
+            <Breadcrumbs parents=vec![(t.site.explorer, Page::Explorer), (t.site.jobs, Page::PublicJobs)]/>
             <h1>{heading} " " <JobBadge state/></h1>
             <p class="mono soft">{id.to_string()}</p>
             <section class="card">

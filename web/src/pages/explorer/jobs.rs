@@ -1,7 +1,7 @@
 use leptos::prelude::*;
 
 use crate::api::{Api, Failure};
-use crate::components::{Downloads, Empty, ExplorerTabs, Pager, PublicJobTable};
+use crate::components::{Downloads, EmptyState, ExplorerTabs, Pager, PublicJobTable};
 use crate::document::Document;
 use crate::route::Page;
 use crate::text::Text;
@@ -16,7 +16,7 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
             <ExplorerTabs/>
             <p class="soft">{t.explorer.private_jobs_hint}</p>
             {if page.rows.is_empty() {
-                view! { <Empty title=t.explorer.no_published_jobs><p>{t.jobs.publish_help}</p></Empty> }.into_any()
+                view! { <EmptyState title=t.explorer.no_published_jobs><p>{t.jobs.publish_help}</p></EmptyState> }.into_any()
             } else {
                 view! { <PublicJobTable jobs=page.rows/> }.into_any()
             }}

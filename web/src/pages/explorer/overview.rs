@@ -3,7 +3,7 @@ use wire::explorer::{Overview, Page as TablePage, Period, PublicJobRow, PublicRe
 
 use crate::api::{Api, Failure};
 use crate::components::{
-    Bar, BarChart, Downloads, Empty, ExplorerTabs, Fact, PublicJobTable, ReceiptTable, class_name,
+    Bar, BarChart, Downloads, EmptyState, ExplorerTabs, Fact, PublicJobTable, ReceiptTable, class_name,
 };
 use crate::document::Document;
 use crate::format;
@@ -130,9 +130,9 @@ fn Supply(
     let t = text();
     if groups.is_empty() {
         return view! {
-            <Empty title=t.explorer.nobody_online>
+            <EmptyState title=t.explorer.nobody_online>
                 <p class="actions"><a class="button" href=href(Page::Lend)>{t.site.lend}</a></p>
-            </Empty>
+            </EmptyState>
         }
         .into_any();
     }

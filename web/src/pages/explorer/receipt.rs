@@ -3,7 +3,7 @@ use wire::LeaseId;
 use wire::explorer::{PublicReceipt, ReceiptState, SignedReceipt};
 
 use crate::api::{Api, Failure};
-use crate::components::{Crumbs, Downloads, Fact, Moment, ReceiptBadge, short};
+use crate::components::{Breadcrumbs, Downloads, Fact, Moment, ReceiptBadge, short};
 use crate::document::Document;
 use crate::format;
 use crate::route::Page;
@@ -26,7 +26,7 @@ pub(crate) async fn load(t: &'static Text, id: LeaseId, api: &Api) -> Result<Doc
     let body = move || {
         let state = page.receipt.state;
         view! {
-            <Crumbs above=vec![(t.site.explorer, Page::Explorer), (t.site.receipts, Page::Receipts)]/>
+            <Breadcrumbs parents=vec![(t.site.explorer, Page::Explorer), (t.site.receipts, Page::Receipts)]/>
             <h1>{heading} " " <ReceiptBadge state/></h1>
             <p class="mono soft">{id.to_string()}</p>
             <section class="card">

@@ -1,7 +1,7 @@
 use leptos::prelude::*;
 
 use crate::api::{Api, Failure};
-use crate::components::{Downloads, Empty, ExplorerTabs, Pager, ReceiptTable};
+use crate::components::{Downloads, EmptyState, ExplorerTabs, Pager, ReceiptTable};
 use crate::document::Document;
 use crate::route::Page;
 use crate::text::Text;
@@ -16,7 +16,7 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
             <ExplorerTabs/>
             <p class="soft">{t.explorer.receipts_description}</p>
             {if page.rows.is_empty() {
-                view! { <Empty title=t.explorer.no_receipts><p>{t.explorer.no_receipts_help}</p></Empty> }.into_any()
+                view! { <EmptyState title=t.explorer.no_receipts><p>{t.explorer.no_receipts_help}</p></EmptyState> }.into_any()
             } else {
                 view! { <ReceiptTable receipts=page.rows/> }.into_any()
             }}

@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use wire::explorer::Hit;
 
 use crate::api::{Api, Failure};
-use crate::components::{Empty, ExplorerTabs};
+use crate::components::{EmptyState, ExplorerTabs};
 use crate::document::Document;
 use crate::route::Page;
 use crate::text::Text;
@@ -34,7 +34,7 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
             <ExplorerTabs/>
             {match refusal {
                 Some(body) => view! { <p class="notice bad" role="alert">{crate::text::refusal(&body)}</p> }.into_any(),
-                None if asked && hits.is_empty() => view! { <Empty title=t.explorer.nothing_found><p>{t.explorer.search_help}</p></Empty> }.into_any(),
+                None if asked && hits.is_empty() => view! { <EmptyState title=t.explorer.nothing_found><p>{t.explorer.search_help}</p></EmptyState> }.into_any(),
                 None if !asked => view! { <p class="soft">{t.explorer.search_help}</p> }.into_any(),
                 None => view! { <ul class="hits">{hits.iter().map(row).collect_view()}</ul> }.into_any(),
             }}

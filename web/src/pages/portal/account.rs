@@ -3,7 +3,7 @@ use wire::LedgerEntry;
 use wire::explorer::{Page as TablePage, PublicDevice};
 
 use crate::api::{Api, Failure};
-use crate::components::{Balance, DeviceTable, Empty, Moment, Pager, short};
+use crate::components::{Balance, DeviceTable, EmptyState, Moment, Pager, short};
 use crate::document::Document;
 use crate::format;
 use crate::islands::{KeysIsland, SignOutIsland};
@@ -92,10 +92,10 @@ fn Devices(
     let t = text();
     if devices.is_empty() {
         return view! {
-            <Empty title=t.account.no_devices_lent>
+            <EmptyState title=t.account.no_devices_lent>
                 <p>{t.account.no_devices_lent_help}</p>
                 <p class="actions"><a class="button" href=href(Page::Lend)>{t.site.lend}</a></p>
-            </Empty>
+            </EmptyState>
         }
         .into_any();
     }

@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use wire::JobId;
 
 use crate::api::{Api, Failure};
-use crate::components::{Crumbs, short};
+use crate::components::{Breadcrumbs, short};
 use crate::document::Document;
 use crate::islands::LiveJobIsland;
 use crate::route::Page;
@@ -16,7 +16,7 @@ pub(crate) async fn load(t: &'static Text, id: JobId, api: &Api) -> Result<Docum
         if progress.job.name.is_empty() { format!("{} {}", t.site.job, short(&id)) } else { progress.job.name.clone() };
     let body = move || {
         view! {
-            <Crumbs above=vec![(t.site.jobs, Page::Jobs)]/>
+            <Breadcrumbs parents=vec![(t.site.jobs, Page::Jobs)]/>
             <LiveJobIsland progress=progress detail=detail/>
         }
         .into_any()

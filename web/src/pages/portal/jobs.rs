@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use wire::JobState;
 
 use crate::api::{Api, Failure};
-use crate::components::{Empty, Pager};
+use crate::components::{EmptyState, Pager};
 use crate::document::Document;
 use crate::islands::JobTableIsland;
 use crate::route::Page;
@@ -41,13 +41,13 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
                 <button type="submit">{t.site.search}</button>
             </form>
             {if page.jobs.is_empty() && filtered {
-                view! { <Empty title=t.jobs.no_jobs_match><p><a href=href(Page::Jobs)>{t.jobs.show_all}</a></p></Empty> }.into_any()
+                view! { <EmptyState title=t.jobs.no_jobs_match><p><a href=href(Page::Jobs)>{t.jobs.show_all}</a></p></EmptyState> }.into_any()
             } else if page.jobs.is_empty() {
                 view! {
-                    <Empty title=t.jobs.no_jobs>
+                    <EmptyState title=t.jobs.no_jobs>
                         <p>{t.jobs.no_jobs_help}</p>
                         <p class="actions"><a class="button primary" href=href(Page::NewJob)>{t.site.run_a_job}</a></p>
-                    </Empty>
+                    </EmptyState>
                 }.into_any()
             } else {
                 view! { <JobTableIsland page=page query=query/> }.into_any()

@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 
-use crate::components::{Empty, SearchBox};
+use crate::components::{EmptyState, SearchBox};
 use crate::document::Document;
 use crate::route::Page;
 use crate::text::Text;
@@ -11,11 +11,11 @@ pub(crate) fn document(t: &'static Text) -> Document {
     let body = move || {
         view! {
             <h1>{t.site.not_found}</h1>
-            <Empty title=t.site.not_found_lead>
+            <EmptyState title=t.site.not_found_lead>
                 <p>{t.site.not_found_help}</p>
                 <SearchBox/>
                 <p class="actions"><a class="button" href=href(Page::Explorer)>{t.site.explorer}</a></p>
-            </Empty>
+            </EmptyState>
         }
         .into_any()
     };
