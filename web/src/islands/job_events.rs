@@ -1,4 +1,4 @@
-//! A job's events, followed until its end: lost connections are taken up again.
+//! A job's server-sent events, followed until the job ends: a lost connection is opened again.
 
 use std::pin::pin;
 
@@ -14,43 +14,42 @@ use wire::{JobId, JobProgress};
 
 use crate::api::{Api, events_path};
 
-/// Longer than a connection takes to open.
-const LOOK_MILLIS: u32 = 2_000;
-const WAIT_FIRST_MILLIS: u32 = 500;
-const WAIT_MAX_MILLIS: u32 = 15_000;
+/// How often the connection's state is looked at: longer than one takes to open.
+const STATE_CHECK_MILLIS: u32 = 2_000;
+const RETRY_FIRST_MILLIS: u32 = 500;
+const RETRY_MAX_MILLIS: u32 = 15_000;
 
-/// How the connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Connection {
     Open,
-    /// It broke off; another is tried.
+    /// It broke, and another is being opened.
     Lost,
-    /// The session has ended: nothing more comes before signing in.
+    /// The session has ended: nothing more is read before the person signs in.
     SignedOut,
 }
 
-/// Follows until the job ends or the page's part goes.
-pub fn watch(id: JobId, progress: RwSignal<JobProgress>, connection: RwSignal<Connection>) {
+/// Writes each event into `progress` until the job ends or the part of the page that called is gone.
+pub fn follow_job(id: JobId, progress: RwSignal<JobProgress>, connection: RwSignal<Connection>) {
     let (stop, stopped) = oneshot::channel::<()>();
     on_cleanup(move || drop(stop));
     spawn_local(async move {
-        select(pin!(follow(id, progress, connection)), stopped).await;
+        select(pin!(reconnect_until_ended(id, progress, connection)), stopped).await;
     });
 }
 
-async fn follow(id: JobId, progress: RwSignal<JobProgress>, connection: RwSignal<Connection>) {
-    let mut wait = WAIT_FIRST_MILLIS;
+async fn reconnect_until_ended(id: JobId, progress: RwSignal<JobProgress>, connection: RwSignal<Connection>) {
+    let mut retry_millis = RETRY_FIRST_MILLIS;
     loop {
-        let heard = listen(id, progress, connection).await;
+        let received = read_events(id, progress, connection).await;
         if progress.try_with_untracked(|progress| progress.job.state.has_ended()) != Some(false) {
             return;
         }
         connection.try_set(Connection::Lost);
-        if heard {
-            wait = WAIT_FIRST_MILLIS;
+        if received {
+            retry_millis = RETRY_FIRST_MILLIS;
         }
-        TimeoutFuture::new(wait).await;
-        wait = (wait * 2).min(WAIT_MAX_MILLIS);
+        TimeoutFuture::new(retry_millis).await;
+        retry_millis = (retry_millis * 2).min(RETRY_MAX_MILLIS);
         match Api::default().job_progress(id).await {
             Ok(read) => {
                 progress.try_set(read);
@@ -64,21 +63,21 @@ async fn follow(id: JobId, progress: RwSignal<JobProgress>, connection: RwSignal
     }
 }
 
-/// One connection's life. Whether anything came.
-async fn listen(id: JobId, progress: RwSignal<JobProgress>, connection: RwSignal<Connection>) -> bool {
+/// Reads one connection until it breaks or the job ends. Returns whether any event came.
+async fn read_events(id: JobId, progress: RwSignal<JobProgress>, connection: RwSignal<Connection>) -> bool {
     let Ok(mut source) = EventSource::new(&events_path(id)) else { return false };
     let Ok(mut events) = source.subscribe("progress") else { return false };
-    let mut heard = false;
+    let mut received = false;
     loop {
-        // The browser says nothing of a connection that it is trying to take up again: we look.
-        let message = match select(events.next(), TimeoutFuture::new(LOOK_MILLIS)).await {
+        // The browser reports nothing while it reopens a connection by itself, so its state is polled.
+        let message = match select(events.next(), TimeoutFuture::new(STATE_CHECK_MILLIS)).await {
             Either::Left((Some(Ok((_, message))), _)) => message,
             Either::Right(_) if source.state() == State::Open => continue,
             Either::Left(_) | Either::Right(_) => break,
         };
         let read = message.data().as_string().and_then(|text| serde_json::from_str::<JobProgress>(&text).ok());
         let Some(read) = read else { continue };
-        heard = true;
+        received = true;
         connection.try_set(Connection::Open);
         let ended = read.job.state.has_ended();
         progress.try_set(read);
@@ -88,5 +87,5 @@ async fn listen(id: JobId, progress: RwSignal<JobProgress>, connection: RwSignal
     }
     // Dropping the source closes it, so that the browser's own retry does not run beside ours.
     source.close();
-    heard
+    received
 }

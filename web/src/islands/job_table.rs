@@ -9,7 +9,7 @@ use crate::route::Page;
 use crate::text::text;
 use crate::visit::href;
 
-const LOOK: std::time::Duration = std::time::Duration::from_secs(2);
+const REFRESH_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// An account's jobs; while one of them runs, the table follows.
 #[island]
@@ -24,7 +24,7 @@ pub fn JobTableIsland(
     let stale = RwSignal::new(false);
     Effect::new(move |_| {
         let query = query.clone();
-        let look = move || {
+        let refresh = move || {
             let running = jobs.with_untracked(|jobs| jobs.iter().any(|job| job.state == JobState::Running));
             if !running || document().hidden() {
                 return;
@@ -38,7 +38,7 @@ pub fn JobTableIsland(
                 }
             });
         };
-        if let Ok(interval) = set_interval_with_handle(look, LOOK) {
+        if let Ok(interval) = set_interval_with_handle(refresh, REFRESH_EVERY) {
             on_cleanup(move || interval.clear());
         }
     });

@@ -4,7 +4,7 @@ use wire::{Job, JobDetail, JobEvent, JobFault, JobProgress, JobState, Micros};
 
 use super::compute_here::ComputeHereCard;
 use super::dialog::Confirm;
-use super::job_events::{Connection, watch};
+use super::job_events::{Connection, follow_job};
 use super::sign_in::SignIn;
 use super::toast::toast;
 use crate::api::{self, Api, Failure};
@@ -19,12 +19,12 @@ use crate::visit::href;
 /// The detail is read at most this often.
 const DETAIL_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// One job of the caller's, live.
+/// One job of the caller's, followed until it ends.
 #[island]
 pub fn LiveJobIsland(
     /// The job as it was when the page was made.
     progress: JobProgress,
-    /// And what else there is to know.
+    /// Its devices, events and receipts.
     detail: JobDetail,
 ) -> impl IntoView {
     let id = progress.job.id;
@@ -33,7 +33,7 @@ pub fn LiveJobIsland(
     let connection = RwSignal::new(Connection::Open);
     Effect::new(move |_| {
         if !progress.with_untracked(|progress| progress.job.state.has_ended()) {
-            watch(id, progress, connection);
+            follow_job(id, progress, connection);
             follow_detail(progress, detail);
         }
     });
@@ -92,7 +92,7 @@ pub fn LiveJobIsland(
     }
 }
 
-/// Why the job's program could not finish, and what to do.
+/// Why the job's program failed, and what to do.
 #[component]
 fn FaultNotice(
     /// What happened.
@@ -100,10 +100,10 @@ fn FaultNotice(
 ) -> impl IntoView {
     let t = text();
     let JobFault::OutOfFuel { line, turns, tile } = fault;
-    let said = if turns { t.jobs.too_many_turns } else { t.jobs.out_of_fuel };
+    let cause = if turns { t.jobs.too_many_turns } else { t.jobs.out_of_fuel };
     view! {
         <p class="notice bad" role="alert" data-testid="fault">
-            {said} " " {line} " (" {t.site.tile} " " {format::count(tile)} "). " {t.jobs.out_of_fuel_help}
+            {cause} " " {line} " (" {t.site.tile} " " {format::count(tile)} "). " {t.jobs.out_of_fuel_help}
         </p>
     }
 }
@@ -133,7 +133,7 @@ fn bars(job: Memo<Job>, detail: RwSignal<JobDetail>) -> Vec<Bar> {
 fn follow_detail(progress: RwSignal<JobProgress>, detail: RwSignal<JobDetail>) {
     let id = progress.with_untracked(|progress| progress.job.id);
     let seen = StoredValue::new(None::<(u64, JobState)>);
-    let look = move || {
+    let refresh = move || {
         let now = progress.with_untracked(|progress| (progress.job.verified_tiles, progress.job.state));
         if seen.get_value() == Some(now) {
             return;
@@ -144,19 +144,19 @@ fn follow_detail(progress: RwSignal<JobProgress>, detail: RwSignal<JobDetail>) {
                 Ok(read) => {
                     detail.try_set(read);
                 }
-                // The next look tries again.
+                // The next refresh tries again.
                 Err(_failure) => seen.try_update_value(|seen| *seen = None).unwrap_or_default(),
             }
         });
     };
-    if let Ok(interval) = set_interval_with_handle(look, DETAIL_EVERY) {
+    if let Ok(interval) = set_interval_with_handle(refresh, DETAIL_EVERY) {
         on_cleanup(move || interval.clear());
     }
 }
 
 #[component]
 fn ConnectionNotice(
-    /// How it stands.
+    /// Its state.
     connection: RwSignal<Connection>,
 ) -> impl IntoView {
     let t = text();
@@ -192,12 +192,12 @@ fn Event(
 fn JobFacts(
     /// The job.
     progress: RwSignal<JobProgress>,
-    /// What the server's clock said last.
+    /// For the server's clock.
     detail: RwSignal<JobDetail>,
 ) -> impl IntoView {
     let t = text();
     let figure = move |read: fn(&JobProgress) -> String| move || progress.with(read);
-    // Time left by what was done so far, on the server's clock: this computer's may be wrong.
+    // Time left at the mean speed so far. The server's clock, since this computer's may be wrong.
     let left = move || {
         let (job, now) = (progress.with(|progress| progress.job.clone()), detail.with(|detail| detail.at));
         let spent = u64::try_from((now - job.created_at) / 1_000_000).unwrap_or(0);
@@ -226,13 +226,13 @@ fn JobFacts(
 fn Actions(
     /// The job.
     job: Memo<Job>,
-    /// Takes what an action changed.
+    /// Updated by what an action changes.
     progress: RwSignal<JobProgress>,
 ) -> impl IntoView {
     let t = text();
     let failure = RwSignal::new(None::<Failure>);
     let id = job.with_untracked(|job| job.id);
-    let take = move |answer: Result<Job, Failure>, done: &'static str| match answer {
+    let on_answer = move |answer: Result<Job, Failure>, done: &'static str| match answer {
         Ok(changed) => {
             failure.set(None);
             progress.update(|progress| progress.job = changed);
@@ -240,16 +240,16 @@ fn Actions(
         }
         Err(error) => failure.set(Some(error)),
     };
-    let cancel = move || spawn_local(async move { take(api::cancel(id).await, t.jobs.job_cancelled) });
+    let cancel = move || spawn_local(async move { on_answer(api::cancel(id).await, t.jobs.job_cancelled) });
     let published = move || job.with(|job| job.published);
     let publish = move || {
         let published = !job.with_untracked(|job| job.published);
-        let said = if published { t.jobs.job_published } else { t.jobs.job_unpublished };
-        spawn_local(async move { take(api::set_published(id, published).await, said) });
+        let done = if published { t.jobs.job_published } else { t.jobs.job_unpublished };
+        spawn_local(async move { on_answer(api::set_published(id, published).await, done) });
     };
     let state = move || job.with(|job| job.state);
-    let here = RwSignal::new(String::new());
-    Effect::new(move |_| here.set(origin()));
+    let site = RwSignal::new(String::new());
+    Effect::new(move |_| site.set(origin()));
     let either = move |yes: &'static str, no: &'static str| Signal::derive(move || if published() { yes } else { no });
     view! {
         <div class="actions">
@@ -266,7 +266,7 @@ fn Actions(
         <Show when=published>
             <p>{t.jobs.published_at} " " <a href=href(Page::PublicJob(id))>{t.jobs.public_page}</a></p>
             <div class="joined">
-                <code class="key" id="public-address">{move || here.get()}{Page::PublicJob(id).path()}</code>
+                <code class="key" id="public-address">{move || site.get()}{Page::PublicJob(id).path()}</code>
                 <button type="button" data-copy="public-address">{t.jobs.copy_link}</button>
             </div>
         </Show>

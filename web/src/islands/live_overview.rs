@@ -7,7 +7,7 @@ use crate::components::Fact;
 use crate::format;
 use crate::text::text;
 
-const LOOK: std::time::Duration = std::time::Duration::from_secs(3);
+const REFRESH_EVERY: std::time::Duration = std::time::Duration::from_secs(3);
 /// Cells of the picture: what the server sends at most.
 const CELLS: usize = 240;
 const COLUMNS: usize = 24;
@@ -20,7 +20,7 @@ pub fn LiveOverviewIsland(
 ) -> impl IntoView {
     let overview = RwSignal::new(overview);
     Effect::new(move |_| {
-        let look = move || {
+        let refresh = move || {
             if document().hidden() {
                 return;
             }
@@ -31,7 +31,7 @@ pub fn LiveOverviewIsland(
                 }
             });
         };
-        if let Ok(interval) = set_interval_with_handle(look, LOOK) {
+        if let Ok(interval) = set_interval_with_handle(refresh, REFRESH_EVERY) {
             on_cleanup(move || interval.clear());
         }
     });

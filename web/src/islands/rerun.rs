@@ -14,7 +14,7 @@ use crate::text::text;
 use crate::visit::href;
 
 #[derive(Clone, Debug, PartialEq)]
-enum Run {
+enum RerunState {
     Idle,
     Running,
     Done(Recomputed),
@@ -28,37 +28,37 @@ pub fn RerunIsland(
     job: JobId,
 ) -> impl IntoView {
     let t = text();
-    let run = RwSignal::new(Run::Idle);
+    let state = RwSignal::new(RerunState::Idle);
     let worker = StoredValue::new_local(None::<WebWorker>);
     let start = move |_| {
-        run.set(Run::Running);
+        state.set(RerunState::Running);
         let make_request =
             move |backend: Backend| ToWorker::Recompute { url: origin(), software: backend.allows_software(), job };
         let on_finish = move |outcome| {
-            run.try_set(match outcome {
-                Ok(FromWorker::Recomputed(outcome)) => Run::Done(outcome),
-                Ok(_) => Run::Idle,
-                Err(message) => Run::Failed(message),
+            state.try_set(match outcome {
+                Ok(FromWorker::Recomputed(outcome)) => RerunState::Done(outcome),
+                Ok(_) => RerunState::Idle,
+                Err(message) => RerunState::Failed(message),
             });
         };
         run_request(worker, ANY_BACKEND, Rc::new(make_request), Rc::new(on_finish));
     };
-    let busy = move || run.with(|run| *run == Run::Running);
+    let busy = move || state.with(|state| *state == RerunState::Running);
     view! {
         <p class="actions">
             <button type="button" class="primary" disabled=busy on:click=start>
-                {move || match run.get() {
-                    Run::Running => t.explorer.rerunning,
-                    Run::Done(_) => t.explorer.rerun_another,
-                    Run::Idle | Run::Failed(_) => t.explorer.rerun,
+                {move || match state.get() {
+                    RerunState::Running => t.explorer.rerunning,
+                    RerunState::Done(_) => t.explorer.rerun_another,
+                    RerunState::Idle | RerunState::Failed(_) => t.explorer.rerun,
                 }}
             </button>
         </p>
         <div aria-live="polite">
-            {move || match run.get() {
-                Run::Idle | Run::Running => ().into_any(),
-                Run::Failed(message) => view! { <p class="error" role="alert">{message}</p> }.into_any(),
-                Run::Done(outcome) => view! { <Outcome outcome/> }.into_any(),
+            {move || match state.get() {
+                RerunState::Idle | RerunState::Running => ().into_any(),
+                RerunState::Failed(message) => view! { <p class="error" role="alert">{message}</p> }.into_any(),
+                RerunState::Done(outcome) => view! { <Outcome outcome/> }.into_any(),
             }}
         </div>
     }
@@ -66,13 +66,13 @@ pub fn RerunIsland(
 
 #[component]
 fn Outcome(
-    /// What came out.
+    /// The tile beside what was signed.
     outcome: Recomputed,
 ) -> impl IntoView {
     let t = text();
     let lease = outcome.lease;
     let verdict = outcome.agrees && outcome.under_root && outcome.signature_holds;
-    let said = |yes: bool| {
+    let badge = |yes: bool| {
         if yes {
             view! { <span class="badge good">{t.explorer.yes}</span> }
         } else {
@@ -89,9 +89,9 @@ fn Outcome(
         </p>
         <dl class="facts">
             <Fact label=t.site.tile>{format::count(outcome.tile)}</Fact>
-            <Fact label=t.explorer.values_agree>{said(outcome.agrees)}</Fact>
-            <Fact label=t.explorer.under_root>{said(outcome.under_root)}</Fact>
-            <Fact label=t.explorer.signature_holds>{said(outcome.signature_holds)}</Fact>
+            <Fact label=t.explorer.values_agree>{badge(outcome.agrees)}</Fact>
+            <Fact label=t.explorer.under_root>{badge(outcome.under_root)}</Fact>
+            <Fact label=t.explorer.signature_holds>{badge(outcome.signature_holds)}</Fact>
             <Fact label=t.explorer.largest_difference>{format!("{:.2e}", outcome.max_difference)}</Fact>
             <Fact label=t.site.took>{format!("{:.0} ms", outcome.millis)}</Fact>
             <Fact label=t.site.gpu><small>{outcome.adapter}</small></Fact>

@@ -9,7 +9,7 @@ use crate::route::Page;
 use crate::text::text;
 use crate::visit::href;
 
-const LOOK: std::time::Duration = std::time::Duration::from_secs(3);
+const REFRESH_EVERY: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Everything that ran on this device lately, from the same public record that everyone reads.
 #[component]
@@ -23,7 +23,7 @@ pub fn DeviceLog(
     let receipts = RwSignal::new(Vec::<PublicReceipt>::new());
     let seen = StoredValue::new(None::<(DeviceId, u64)>);
     Effect::new(move |_| {
-        let look = move || {
+        let refresh = move || {
             let Some(id) = device.get_untracked() else { return };
             let now = (id, done.get_untracked());
             if seen.get_value() == Some(now) {
@@ -31,7 +31,7 @@ pub fn DeviceLog(
             }
             seen.set_value(Some(now));
             spawn_local(async move {
-                // A device that has done nothing yet has no page; the next look tries again.
+                // A device that has done nothing yet has no page; the next refresh tries again.
                 match Api::default().public_device(id, "?limit=50").await {
                     Ok(page) => {
                         receipts.try_set(page.receipts.rows);
@@ -40,7 +40,7 @@ pub fn DeviceLog(
                 }
             });
         };
-        if let Ok(interval) = set_interval_with_handle(look, LOOK) {
+        if let Ok(interval) = set_interval_with_handle(refresh, REFRESH_EVERY) {
             on_cleanup(move || interval.clear());
         }
     });

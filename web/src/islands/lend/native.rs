@@ -17,9 +17,9 @@ pub fn NativeCard(
     let t = text();
     let code = RwSignal::new(None::<DeviceCode>);
     let failure = RwSignal::new(None::<Failure>);
-    let here = RwSignal::new(String::new());
-    Effect::new(move |_| here.set(origin()));
-    let make = move |_| {
+    let site = RwSignal::new(String::new());
+    Effect::new(move |_| site.set(origin()));
+    let make_code = move |_| {
         spawn_local(async move {
             match api::make_device_code().await {
                 Ok(made) => {
@@ -32,7 +32,7 @@ pub fn NativeCard(
     };
     let command = move || {
         let code = code.get().map_or_else(String::new, |made| format!(" -s -- --code {}", made.code));
-        format!("curl -fsSL {}/install.sh | sh{code}", here.get())
+        format!("curl -fsSL {}/install.sh | sh{code}", site.get())
     };
     view! {
         <section class="card" aria-labelledby="native-title">
@@ -44,7 +44,7 @@ pub fn NativeCard(
             </div>
             {if signed_in {
                 view! {
-                    <p class="actions"><button type="button" on:click=make>{t.lend.make_code}</button></p>
+                    <p class="actions"><button type="button" on:click=make_code>{t.lend.make_code}</button></p>
                     <p class="hint">{t.lend.code_hint}</p>
                 }.into_any()
             } else {

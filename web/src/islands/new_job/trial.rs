@@ -17,7 +17,7 @@ use crate::format;
 use crate::text::text;
 
 #[derive(Clone, Debug, PartialEq)]
-enum Trial {
+enum TrialState {
     Idle,
     Running,
     Done(Tried),
@@ -28,17 +28,17 @@ enum Trial {
 pub(super) fn TrialCard(
     /// The form's state.
     form: JobForm,
-    /// What would be tried.
+    /// The job whose first tile is computed.
     request: QuoteRequest,
     /// Rows of the whole job.
     rows: u64,
 ) -> impl IntoView {
     let t = text();
-    let trial = RwSignal::new(Trial::Idle);
+    let state = RwSignal::new(TrialState::Idle);
     let worker = StoredValue::new_local(None::<WebWorker>);
     let backends = untrack(|| form.program()).backends();
     let start = move |_| {
-        trial.set(Trial::Running);
+        state.set(TrialState::Running);
         let request = request.clone();
         spawn_local(async move {
             match api::trial(&request).await {
@@ -49,19 +49,19 @@ pub(super) fn TrialCard(
                         grant: grant.clone(),
                     };
                     let on_finish = move |outcome| {
-                        trial.try_set(match outcome {
-                            Ok(FromWorker::Tried(tried)) => Trial::Done(tried),
-                            Ok(_) => Trial::Idle,
-                            Err(message) => Trial::Failed(message),
+                        state.try_set(match outcome {
+                            Ok(FromWorker::Tried(tried)) => TrialState::Done(tried),
+                            Ok(_) => TrialState::Idle,
+                            Err(message) => TrialState::Failed(message),
                         });
                     };
                     run_request(worker, backends, Rc::new(make_request), Rc::new(on_finish));
                 }
-                Err(failure) => trial.set(Trial::Failed(failure.message())),
+                Err(failure) => state.set(TrialState::Failed(failure.message())),
             }
         });
     };
-    let busy = move || trial.with(|trial| *trial == Trial::Running);
+    let busy = move || state.with(|state| *state == TrialState::Running);
     view! {
         <p class="actions">
             <button type="button" disabled=busy on:click=start>
@@ -70,10 +70,10 @@ pub(super) fn TrialCard(
         </p>
         <p class="hint">{t.jobs.try_tile_hint}</p>
         <div aria-live="polite" data-testid="trial">
-            {move || match trial.get() {
-                Trial::Idle | Trial::Running => ().into_any(),
-                Trial::Failed(message) => view! { <p class="error" role="alert">{message}</p> }.into_any(),
-                Trial::Done(tried) => outcome(tried, rows, untrack(|| form.form()).has_float_outputs()),
+            {move || match state.get() {
+                TrialState::Idle | TrialState::Running => ().into_any(),
+                TrialState::Failed(message) => view! { <p class="error" role="alert">{message}</p> }.into_any(),
+                TrialState::Done(tried) => outcome(tried, rows, untrack(|| form.form()).has_float_outputs()),
             }}
         </div>
     }
@@ -85,8 +85,8 @@ fn outcome(tried: Tried, rows: u64, floats: bool) -> AnyView {
         return view! { <p class="error" role="alert">{t.jobs.out_of_fuel} " " {line}</p> }.into_any();
     }
     let shown: Vec<String> = tried.words.iter().map(|&word| number(word, tried.dtype, floats)).collect();
-    let alone = u128::from(tried.micros) * u128::from(rows) / u128::from(tried.rows.max(1)) / 1_000_000;
-    let alone = format::duration(u64::try_from(alone).unwrap_or(u64::MAX).max(1));
+    let alone_secs = u128::from(tried.micros) * u128::from(rows) / u128::from(tried.rows.max(1)) / 1_000_000;
+    let alone = format::duration(u64::try_from(alone_secs).unwrap_or(u64::MAX).max(1));
     view! {
         <dl class="facts">
             <Fact label=t.site.took>{tried.micros / 1000} "." {tried.micros % 1000 / 100} " ms"</Fact>
@@ -99,7 +99,7 @@ fn outcome(tried: Tried, rows: u64, floats: bool) -> AnyView {
     .into_any()
 }
 
-/// A word as its output means it.
+/// An output's 32-bit word, by the output's type.
 fn number(word: u32, dtype: Option<DType>, floats: bool) -> String {
     let is_float = dtype.map_or(floats, |dtype| matches!(dtype, DType::Float32 | DType::Float16));
     let is_signed = matches!(dtype, Some(DType::Int64 | DType::Int32 | DType::Int16 | DType::Int8));
