@@ -1,7 +1,7 @@
 // What every page does without Wasm: theme, times in the reader's zone, copying, forms that send
 // themselves. Then it wakes the page's islands, if there are any.
 const root = document.documentElement;
-const here = document.getElementById("page-script").dataset;
+const assets = document.getElementById("page-script").dataset;
 
 function setTheme(theme) {
   if (theme) root.dataset.theme = theme;
@@ -90,8 +90,8 @@ document.addEventListener("change", (event) => {
 
 const islands = document.querySelectorAll("leptos-island");
 if (islands.length > 0) {
-  const web = await import(here.web);
-  await web.default({ module_or_path: here.wasm });
+  const web = await import(assets.web);
+  await web.default({ module_or_path: assets.wasm });
   web.hydrate();
   for (const island of islands) web[island.dataset.component](island);
 }

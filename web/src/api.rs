@@ -10,12 +10,12 @@ use wire::{
     Quote, QuoteRequest, SubmitJob,
 };
 
-/// Why a page has no answer.
+/// Why a call of the API gave no result.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Failure {
     /// The server said no, and why.
     Refused { status: u16, body: ErrorBody },
-    /// No answer came, or not ours.
+    /// No answer, or one that is not the API's.
     Unreachable,
 }
 
@@ -31,7 +31,7 @@ impl Failure {
         matches!(self, Self::Refused { body, .. } if body.field.as_deref() == Some(field))
     }
 
-    /// Where in a text of the customer's it lies.
+    /// Where in a kernel's text the error lies.
     pub fn place(&self) -> Option<Place> {
         match self {
             Self::Refused { body, .. } => body.place,
@@ -128,7 +128,7 @@ impl Api {
 }
 
 fn parse<T: DeserializeOwned>(status: u16, body: &[u8]) -> Result<T, Failure> {
-    // As text, like an island's properties: one parser in the bundle, not two.
+    // As text, like an island's properties: reading bytes would put a second JSON parser into the bundle.
     let text = std::str::from_utf8(if status == 204 { b"null" } else { body }).unwrap_or_default();
     if (200..300).contains(&status) {
         return serde_json::from_str(text).map_err(|_not_ours| Failure::Unreachable);
@@ -176,7 +176,7 @@ pub async fn check_kernel(request: &KernelToCheck) -> Result<KernelReport, Failu
     post("/v1/kernels/check", request).await
 }
 
-/// A lease of an order's first tile, as the worker takes it.
+/// A lease of a draft's first tile, in the form that the worker takes.
 pub async fn trial(request: &QuoteRequest) -> Result<String, Failure> {
     post_for_text("/v1/trials", request).await
 }
@@ -223,7 +223,7 @@ mod transport {
         }
     }
 
-    // The server renders; what changes something comes from the browser.
+    // The server only renders: whatever changes something runs in the browser.
 
     pub(super) async fn post<T>(_path: &str, _body: &impl Serialize) -> Result<T, Failure> {
         std::future::ready(Err(Failure::Unreachable)).await

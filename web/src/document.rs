@@ -12,7 +12,7 @@ pub struct Document {
     pub status: u16,
     pub title: String,
     pub description: String,
-    /// Search engines may list it.
+    /// Whether search engines may list it.
     pub indexed: bool,
     pub body: Box<dyn FnOnce() -> AnyView + Send>,
 }
@@ -61,7 +61,7 @@ fn shell(document: Document, visit: &Visit) -> impl IntoView + use<> {
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
                 <meta name="color-scheme" content="light dark"/>
-                // As it is: between texts Leptos sets marks, which a title would show.
+                // Not as a child: Leptos writes comment nodes between texts, which a title would show as they are.
                 <title inner_html=html_escape::encode_text(&full_title).into_owned()></title>
                 <meta name="description" content=description.clone()/>
                 {(!indexed || page.is_none_or(|page| !page.is_public())).then(|| view! { <meta name="robots" content="noindex"/> })}
@@ -74,16 +74,16 @@ fn shell(document: Document, visit: &Visit) -> impl IntoView + use<> {
             </head>
             <body>
                 <a class="skip" href="#content">{t.site.skip}</a>
-                <Top visit=visit.clone()/>
+                <Header visit=visit.clone()/>
                 <main id="content" tabindex="-1">{body()}</main>
-                <Foot/>
+                <Footer/>
                 <div id="toasts" role="status" aria-live="polite"></div>
             </body>
         </html>
     }
 }
 
-/// What a public page tells those who link to it.
+/// Open Graph and canonical-address tags of a public page.
 fn preview_tags(page: Page, visit: &Visit, title: &str, description: &str) -> impl IntoView + use<> {
     let url = visit.canonical(page);
     let picture = page.has_preview().then(|| {
@@ -111,8 +111,8 @@ fn preview_tags(page: Page, visit: &Visit, title: &str, description: &str) -> im
 }
 
 #[component]
-fn Top(
-    /// Who asked for what.
+fn Header(
+    /// The request.
     visit: Visit,
 ) -> impl IntoView {
     let t = text();
@@ -123,21 +123,21 @@ fn Top(
     let keep: Vec<String> = visit.query.iter().map(|(key, _)| key.clone()).collect();
     let keep: Vec<&str> = keep.iter().map(String::as_str).collect();
     let other_href = visit.link_with(&keep, "lang", other_lang);
-    let here = visit.page;
-    let link = |page: Page, label: &'static str, is_here: bool| {
-        view! { <a href=href(page) aria-current=is_here.then_some("page")>{label}</a> }
+    let current = visit.page;
+    let link = |page: Page, label: &'static str, is_current: bool| {
+        view! { <a href=href(page) aria-current=is_current.then_some("page")>{label}</a> }
     };
-    let in_explorer = here.is_some_and(|page| page.path().starts_with("/explorer"));
-    let in_jobs = matches!(here, Some(Page::Jobs | Page::Job(_)));
+    let in_explorer = current.is_some_and(|page| page.path().starts_with("/explorer"));
+    let in_jobs = matches!(current, Some(Page::Jobs | Page::Job(_)));
     view! {
         <header class="top">
             <nav aria-label=t.site.nav>
                 <a class="brand" href=href(Page::Landing)><Icon name="brand"/>"Tessera"</a>
-                {link(Page::NewJob, t.site.run_a_job, here == Some(Page::NewJob))}
+                {link(Page::NewJob, t.site.run_a_job, current == Some(Page::NewJob))}
                 {link(Page::Jobs, t.site.jobs, in_jobs)}
-                {link(Page::Lend, t.site.lend, here == Some(Page::Lend))}
+                {link(Page::Lend, t.site.lend, current == Some(Page::Lend))}
                 {link(Page::Explorer, t.site.explorer, in_explorer)}
-                {link(Page::Account, t.site.account, here == Some(Page::Account))}
+                {link(Page::Account, t.site.account, current == Some(Page::Account))}
                 <span class="tools">
                     <a href=other_href lang=other_tag hreflang=other_tag data-lang-link=other_lang>{other}</a>
                     <button type="button" class="quiet" data-theme-button aria-label=t.site.theme title=t.site.theme><Icon name="theme"/></button>
@@ -148,7 +148,7 @@ fn Top(
 }
 
 #[component]
-fn Foot() -> impl IntoView {
+fn Footer() -> impl IntoView {
     let t = text();
     view! {
         <footer>

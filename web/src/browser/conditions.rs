@@ -1,4 +1,4 @@
-//! What the browser says of its tab and of its machine's power.
+//! The tab's visibility and the machine's power, as the browser reports them.
 
 use js_sys::{Function, Reflect};
 use leptos::prelude::*;
@@ -6,16 +6,17 @@ use leptos::task::spawn_local;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::VisibilityState;
 
-/// What decides whether a polite tab may compute.
+/// What the settings may pause for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Conditions {
     pub hidden: bool,
     pub on_battery: bool,
-    /// Minutes since midnight where the person is.
+    /// Minutes since midnight, local time.
     pub minute_of_day: u16,
 }
 
-/// Visibility, freezing and battery.
+/// Writes visibility and battery into `conditions` as they change, and reports when the tab is frozen or
+/// thawed.
 pub fn watch(conditions: RwSignal<Conditions>, on_frozen: impl Fn(bool) + Copy + 'static) {
     let is_hidden = || document().visibility_state() == VisibilityState::Hidden;
     conditions.update(|conditions| conditions.hidden = is_hidden());
@@ -33,7 +34,7 @@ pub fn watch(conditions: RwSignal<Conditions>, on_frozen: impl Fn(bool) + Copy +
         }
     });
     spawn_local(async move {
-        // Browsers without the battery interface say nothing, and nothing is assumed.
+        // A browser without the battery interface counts as plugged in.
         watch_battery(conditions).await.unwrap_or_default();
     });
 }
@@ -55,7 +56,7 @@ async fn watch_battery(conditions: RwSignal<Conditions>) -> Result<(), JsValue> 
     let changed = Closure::<dyn Fn()>::new(read);
     let target: &web_sys::EventTarget = battery.unchecked_ref();
     target.add_event_listener_with_callback("chargingchange", changed.as_ref().unchecked_ref())?;
-    // The battery outlives the page's parts.
+    // The browser keeps one battery object for as long as the page lives.
     changed.forget();
     Ok(())
 }

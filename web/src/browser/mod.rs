@@ -1,5 +1,5 @@
-//! What only a browser has: a Web Worker, a clock that never jumps, a battery, kept settings. While the
-//! server renders, each of them is simply not there.
+//! What only a browser has: its Web Worker, its tab's visibility, its battery, a monotonic clock. It compiles
+//! for the server too, where a worker never starts and effects, which call the rest, never run.
 
 pub mod backend;
 pub mod conditions;
@@ -8,7 +8,7 @@ pub mod web_worker;
 use leptos::prelude::window;
 use wasm_bindgen::JsValue;
 
-/// Whether this browser has the interface at all; whether there is an adapter, the worker finds out.
+/// Whether this browser has WebGPU's interface. Whether there is an adapter, only a worker finds out.
 pub fn has_webgpu() -> bool {
     if cfg!(feature = "ssr") {
         return true;
@@ -16,7 +16,7 @@ pub fn has_webgpu() -> bool {
     js_sys::Reflect::get(&window().navigator(), &JsValue::from_str("gpu")).is_ok_and(|gpu| !gpu.is_undefined())
 }
 
-/// Where this page came from.
+/// The site's address, as `https://host`.
 pub fn origin() -> String {
     if cfg!(feature = "ssr") {
         return String::new();
@@ -24,7 +24,7 @@ pub fn origin() -> String {
     window().location().origin().unwrap_or_default()
 }
 
-/// Milliseconds since the page was opened: they go on when the wall clock jumps.
+/// Milliseconds since the page was opened, whatever is done to the wall clock.
 pub fn monotonic_millis() -> f64 {
     if cfg!(feature = "ssr") {
         return 0.0;

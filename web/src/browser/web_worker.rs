@@ -1,4 +1,4 @@
-//! The page's end of the Web Worker that computes.
+//! The page's side of the Web Worker that computes.
 
 use std::rc::Rc;
 
@@ -41,7 +41,7 @@ impl WebWorker {
 
     pub fn send(&self, message: &ToWorker) {
         if let Ok(text) = serde_json::to_string(message) {
-            // A worker that has ended hears nothing.
+            // A worker that has ended takes no message.
             self.worker.post_message(&JsValue::from_str(&text)).unwrap_or_default();
         }
     }

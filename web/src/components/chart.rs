@@ -4,17 +4,17 @@ use wire::Micros;
 use super::facts::Moment;
 use crate::format;
 
-/// When, and how much.
+/// One value of a [`BarChart`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bar {
     pub time: Micros,
     pub value: f64,
 }
 
-/// Values over time, oldest first, as bars that share one path, however many there are.
+/// Values over time, oldest first. All bars are one path: a node each would be slow.
 #[component]
 pub fn BarChart(
-    /// What the values are, for those who cannot see them.
+    /// What the values are.
     label: &'static str,
     /// The values.
     #[prop(into)]
@@ -46,7 +46,7 @@ fn path_of(bars: &[Bar]) -> String {
         return String::new();
     }
     let bars = bars.iter().enumerate().filter(|(_, bar)| bar.value > 0.0);
-    // What is there at all is seen: one in a hundred of the height at least.
+    // A value that is not 0 is drawn at least one hundredth high, so that it can be seen.
     bars.map(|(i, bar)| format!("M{i}.1 100v-{:.1}h.8V100z", (bar.value / most * 100.0).max(1.0))).collect()
 }
 

@@ -36,7 +36,7 @@ pub fn JobBadge(
     view! { <span class=class data-testid="state">{text().jobs.job_state(state)}</span> }
 }
 
-/// What became of a receipt, coloured.
+/// A receipt's state, coloured.
 #[component]
 pub fn ReceiptBadge(
     /// The state.

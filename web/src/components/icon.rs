@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 
-/// A drawing that says nothing to a screen reader: its neighbour does.
+/// A drawing, hidden from screen readers: the text beside it says what it means.
 #[component]
 pub fn Icon(
     /// `brand` or `theme`.

@@ -94,7 +94,7 @@ pub fn ExplorerTabs() -> impl IntoView {
     }
 }
 
-/// Finds any id by its beginning.
+/// Searches devices, published jobs and receipts by the beginning of an id.
 #[component]
 pub fn SearchBox() -> impl IntoView {
     let t = text();

@@ -2,7 +2,7 @@ use leptos::prelude::*;
 
 use crate::text::text;
 
-/// A key that is shown this once.
+/// A key that the server shows only once.
 #[component]
 pub fn FreshKey(
     /// The key.

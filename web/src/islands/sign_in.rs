@@ -58,8 +58,8 @@ pub fn SignIn(
     }
 }
 
-/// Stands where a page needs an account and there is none. Once there is one, the page comes anew,
-/// but a fresh key stays to be read.
+/// In place of a page that needs an account. Once there is one, the page is loaded again, unless a new
+/// account's key has to be read first.
 #[island]
 pub fn SignInIsland() -> impl IntoView {
     let t = text();

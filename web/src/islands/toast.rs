@@ -2,7 +2,7 @@ use leptos::prelude::*;
 
 const SHOWN: std::time::Duration = std::time::Duration::from_secs(6);
 
-/// Says something in the corner for a few seconds; screen readers read it out.
+/// Shows a message in the corner for a few seconds; screen readers read it out.
 pub fn toast(message: &str) {
     let Some(corner) = document().get_element_by_id("toasts") else { return };
     let Ok(note) = document().create_element("p") else { return };

@@ -91,7 +91,7 @@ impl Lang {
         })
     }
 
-    /// How addresses name it.
+    /// In addresses: `?lang=zh`.
     pub fn code(self) -> &'static str {
         match self {
             Self::En => "en",

@@ -1,4 +1,4 @@
-//! How smoothly this page is drawn while its GPU works: the person sees what lending costs them.
+//! Measures how smoothly this page is drawn while its GPU computes, so that the person sees what lending costs.
 
 use leptos::prelude::*;
 
@@ -23,7 +23,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// A frame at `now` (milliseconds). A second that is over.
+    /// Counts a frame at `now` (milliseconds). Returns a second once it is full.
     pub fn frame(&mut self, now: f64) -> Option<Second> {
         let begun = *self.begun.get_or_insert(now);
         if begun < now {

@@ -14,10 +14,10 @@ const REFRESH_EVERY: std::time::Duration = std::time::Duration::from_secs(3);
 /// Everything that ran on this device lately, from the same public record that everyone reads.
 #[component]
 pub fn DeviceLog(
-    /// Which device, once it has said who it is.
+    /// Which device, once the worker has reported its key.
     device: Memo<Option<DeviceId>>,
-    /// Changes when there is more to read.
-    done: Memo<u64>,
+    /// The log is read again when this grows.
+    tiles_verified: Memo<u64>,
 ) -> impl IntoView {
     let t = text();
     let receipts = RwSignal::new(Vec::<PublicReceipt>::new());
@@ -25,7 +25,7 @@ pub fn DeviceLog(
     Effect::new(move |_| {
         let refresh = move || {
             let Some(id) = device.get_untracked() else { return };
-            let now = (id, done.get_untracked());
+            let now = (id, tiles_verified.get_untracked());
             if seen.get_value() == Some(now) {
                 return;
             }

@@ -1,4 +1,4 @@
-//! The lend page: one button, what the GPU does, what its person allows, what it has earned.
+//! The lend page: the button that starts, what the device does and has earned, and the person's settings.
 
 mod frames;
 mod log;
@@ -38,7 +38,7 @@ pub fn LendIsland(
     Effect::new(move |_| supported.set(has_webgpu()));
     let is_on = Memo::new(move |_| state.with(LendState::is_on));
     let backend = Memo::new(move |_| settings.with(|settings| settings.backend));
-    // What is missing: a GPU altogether, or one in earnest.
+    // Why WebGPU cannot be used: there is none, or its only adapter is a software one.
     let missing = move || {
         let found = state.with(|state| match state {
             LendState::Failed(code @ (FailureCode::NoWebGpu | FailureCode::SoftwareAdapter), _) => Some(*code),
@@ -59,13 +59,13 @@ pub fn LendIsland(
             _ => None,
         })
     };
-    let lend_with = Callback::new(move |backend| {
+    let on_choice = Callback::new(move |backend| {
         settings.update(|settings| settings.backend = backend);
         session.start();
     });
     let cannot_start = move || !supported.get() && backend.get() != Backend::Cpu;
     view! {
-        {move || missing().map(|missing| view! { <NoGpu missing lend_with/> })}
+        {move || missing().map(|missing| view! { <NoGpu missing on_choice/> })}
         {move || failure().map(|message| view! { <p class="notice bad" role="alert">{t.lend.stopped_because} " " {message}</p> })}
         <div class="columns">
             <section class="card" aria-labelledby="now-title">
@@ -89,19 +89,19 @@ pub fn LendIsland(
         <section class="card" aria-labelledby="log-title">
             <h2 id="log-title">{t.lend.device_log}</h2>
             <DeviceLog device=Memo::new(move |_| state.with(|state| state.status().map(|status| status.device)))
-                done=Memo::new(move |_| state.with(|state| state.status().map_or(0, |status| status.tiles_verified)))/>
+                tiles_verified=Memo::new(move |_| state.with(|state| state.status().map_or(0, |status| status.tiles_verified)))/>
         </section>
         <NativeCard signed_in/>
     }
 }
 
-/// What is missing, and what can be lent instead.
+/// Why this browser's GPU cannot be lent, and what can be lent instead.
 #[component]
 fn NoGpu(
-    /// Why this browser's GPU is not lent.
+    /// What is missing.
     missing: FailureCode,
-    /// Lends something else.
-    lend_with: Callback<Backend>,
+    /// Starts lending on another backend.
+    on_choice: Callback<Backend>,
 ) -> impl IntoView {
     let t = text();
     let is_software = missing == FailureCode::SoftwareAdapter;
@@ -110,9 +110,9 @@ fn NoGpu(
             <h2>{if is_software { t.lend.only_software } else { t.lend.no_webgpu }}</h2>
             <p>{t.lend.lend_cpu_help}</p>
             <p class="actions">
-                <button type="button" class="primary" on:click=move |_| lend_with.run(Backend::Cpu)>{t.lend.lend_cpu}</button>
+                <button type="button" class="primary" on:click=move |_| on_choice.run(Backend::Cpu)>{t.lend.lend_cpu}</button>
                 {is_software.then(|| view! {
-                    <button type="button" on:click=move |_| lend_with.run(Backend::Software)>{t.lend.lend_software}</button>
+                    <button type="button" on:click=move |_| on_choice.run(Backend::Software)>{t.lend.lend_software}</button>
                 })}
             </p>
             <p>{t.lend.no_webgpu_help}</p>
@@ -123,7 +123,7 @@ fn NoGpu(
 
 #[component]
 fn Figures(
-    /// What the worker last said.
+    /// What the worker last reported.
     state: RwSignal<LendState>,
 ) -> impl IntoView {
     let t = text();

@@ -1,4 +1,4 @@
-//! When a person lends: hours of the day, and for how long. Plain rules; clocks are passed in.
+//! What a person allows: how much of the device, at which hours, for how long. Plain rules; clocks are passed in.
 
 use serde::{Deserialize, Serialize};
 use wire::lend::PauseReason;
@@ -6,7 +6,7 @@ use wire::lend::PauseReason;
 use crate::browser::backend::Backend;
 use crate::browser::conditions::Conditions;
 
-/// What the person whose machine this is has set. Kept by the browser.
+/// Set by the person whose device it is, and stored by the browser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LendSettings {
     #[serde(default)]
@@ -14,9 +14,9 @@ pub struct LendSettings {
     pub duty_percent: u8,
     pub while_hidden: bool,
     pub on_battery: bool,
-    /// Stop so many minutes after the start; 0 for never.
+    /// Minutes after the start; 0 for never.
     pub stop_after_minutes: u32,
-    /// Work between these minutes of the day alone; across midnight where the first is the later.
+    /// Compute only from the first to the second minute of the day; past midnight where the first is later.
     pub hours: Option<(u16, u16)>,
 }
 
@@ -34,7 +34,7 @@ impl Default for LendSettings {
 }
 
 impl LendSettings {
-    /// Why the device should rest now, if it should.
+    /// Why the device should pause, if it should.
     pub fn pause(&self, now: Conditions) -> Option<PauseReason> {
         if now.hidden && !self.while_hidden {
             Some(PauseReason::Hidden)
@@ -47,7 +47,7 @@ impl LendSettings {
         }
     }
 
-    /// Whether the time that the person gave is over, after so long on a clock that never jumps.
+    /// Whether to stop after lending for this long.
     pub fn is_over(&self, lent_millis: f64) -> bool {
         self.stop_after_minutes > 0 && lent_millis >= f64::from(self.stop_after_minutes) * 60_000.0
     }

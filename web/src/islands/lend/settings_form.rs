@@ -4,7 +4,7 @@ use super::settings::{LendSettings, parse_minute, show_minute};
 use crate::browser::backend::Backend;
 use crate::text::text;
 
-/// Choices of how long to lend, in minutes.
+/// How long to lend, in minutes; 0 for until stopped.
 const STOPS: [u32; 6] = [0, 30, 60, 120, 240, 480];
 const NIGHT: (u16, u16) = (22 * 60, 7 * 60);
 
@@ -13,7 +13,7 @@ const NIGHT: (u16, u16) = (22 * 60, 7 * 60);
 pub fn LendSettingsForm(
     /// What the person has set.
     settings: RwSignal<LendSettings>,
-    /// It is lending now.
+    /// Whether the page lends now.
     is_on: Memo<bool>,
 ) -> impl IntoView {
     let t = text();
@@ -85,12 +85,12 @@ pub fn LendSettingsForm(
     }
 }
 
-/// What computes.
+/// The backend that computes.
 #[component]
 fn BackendField(
     /// What the person has set.
     settings: RwSignal<LendSettings>,
-    /// It is lending now: this is chosen before.
+    /// Whether the page lends now: a running worker keeps its backend.
     is_on: Memo<bool>,
 ) -> impl IntoView {
     let t = text();

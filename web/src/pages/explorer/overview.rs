@@ -15,7 +15,7 @@ const PERIOD: i64 = 600_000_000;
 /// Ten-minute periods of a day.
 const PERIODS: i64 = 144;
 
-/// Supply, speed, use, and what was done lately.
+/// Supply, speed, utilisation, and the latest jobs and receipts.
 pub(crate) async fn load(t: &'static Text, api: &Api) -> Result<Document, Failure> {
     let overview = api.overview().await?;
     let jobs = api.public_jobs("?limit=5").await?;
@@ -67,7 +67,7 @@ fn Figures(
     view! { <dl class="facts big">{figures.map(figure).collect_view()}</dl> }
 }
 
-/// Every period of the last day, those without anything among them.
+/// Every period of the last day, empty ones included.
 fn bars(overview: &Overview, value: fn(&Period) -> f64) -> Vec<Bar> {
     let last = overview.at - overview.at.rem_euclid(PERIOD);
     let starts = (0..PERIODS).map(|i| last - (PERIODS - 1 - i) * PERIOD);

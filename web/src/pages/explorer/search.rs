@@ -8,7 +8,7 @@ use crate::route::Page;
 use crate::text::Text;
 use crate::visit::{Visit, href};
 
-/// What begins with the letters typed. A search of ours never fails: bad input is a page that says so.
+/// What begins with the typed characters. Bad input is a page that says so, not an error.
 pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
     let asked = visit.parameter("q").is_some();
     let (hits, refusal) = if asked {

@@ -9,7 +9,7 @@ use crate::route::Page;
 use crate::text::Text;
 use crate::visit::href;
 
-/// What this is, in ten seconds.
+/// What the network is, in a sentence, live figures and four steps.
 pub(crate) async fn load(t: &'static Text, api: &Api) -> Result<Document, Failure> {
     let overview = api.overview().await?;
     let body = move || {

@@ -84,7 +84,7 @@ impl KernelDraft {
     pub(super) fn program(self, input: BlobHash) -> Option<wire::Program> {
         let CheckState::Passed(report) = self.check.get() else { return None };
         let number = |typed: RwSignal<String>| typed.get().trim().parse::<u32>().ok();
-        // Read as the calculator reads: a second reader of decimals would be kilobytes.
+        // Parsed as f64, like the calculator's numbers: a second decimal parser would add kilobytes to the bundle.
         let tolerance = |typed: RwSignal<String>| {
             let value: f64 = typed.get().trim().parse().ok()?;
             Tolerance::try_from(to_f32(value)).ok()
