@@ -1,9 +1,4 @@
-//! Landing page, portal, lend page and explorer.
-//!
-//! The server loads a page's data, then renders the whole document (feature `ssr`). What moves is an
-//! island: a component that the browser wakes up in place (feature `hydrate`). A page without
-//! islands needs no Wasm, and no page needs JavaScript to be read.
-
+#![doc = include_str!("../README.md")]
 #![recursion_limit = "256"]
 #![expect(unreachable_pub, reason = "a component's macro makes its function as visible as its props")]
 #![expect(clippy::needless_pass_by_value, reason = "a component owns its props")]
