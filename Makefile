@@ -1,4 +1,4 @@
-# setup installs what is missing; demo, test, check and bench call it.
+# build installs what is missing, builds what a command needs, and says how long that takes.
 TOOLS := $(or $(TESSERA_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tessera/tools)
 export PATH := $(TOOLS)/bin:$(PATH)
 PORT ?= 8080
@@ -9,12 +9,12 @@ ONCE ?=
 setup:
 	@bash e2e/setup.sh
 
+build:
+	@bash e2e/build.sh
+
+# The pages alone, after a change to them.
 site: setup
 	@trunk --log warn build --config trunk.toml
-
-build: site
-	cargo build --release --locked --workspace --exclude web --bins
-	@$(or $(CARGO_TARGET_DIR),target)/release/edge-api --site target/site prepare-site
 
 demo: build
 	@$(or $(CARGO_TARGET_DIR),target)/release/demo --port $(PORT) $(if $(ONCE),--once)
@@ -44,12 +44,15 @@ onnx: lab
 	@$(TOOLS)/onnx/bin/python -W ignore e2e/onnx/domains.py $(ONNX)/domains
 	@$(TARGET)/release/onnx $(ONNX)/cases $(ONNX)/models $(ONNX)/domains
 
-check: setup
+check:
+	@bash e2e/setup.sh check
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 	cargo clippy --release --locked -p web --lib --features hydrate --target wasm32-unknown-unknown -- -D warnings
 	cargo clippy --release --locked -p worker --lib --target wasm32-unknown-unknown -- -D warnings
 	cargo clippy --release --locked -p worker --lib --no-default-features --target wasm32-unknown-unknown -- -D warnings
+	@bash e2e/deny.sh
+	cargo test --release --locked --workspace --test tidy
 
 bench: build $(if $(filter kernels,$(or $(BENCH),kernels)),lab)
 	@$(if $(filter web,$(or $(BENCH),web)),bash e2e/setup.sh peers)
