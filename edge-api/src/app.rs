@@ -70,7 +70,7 @@ impl App {
         }
         tx.commit().await?;
         let app = Self(Arc::new(Parts {
-            blobs: Blobs::in_folder(&config.blobs)?,
+            blobs: Blobs::open(&config.blobs)?,
             scheduler: Scheduler::new(secret, !config.checkers.is_empty()),
             models: Models::default(),
             limits: Limits::default(),

@@ -13,9 +13,10 @@ pub struct Config {
     /// `sqlite://FILE?mode=rwc` or `postgres://…`.
     #[arg(long, env = "TESSERA_DATABASE_URL", default_value = "sqlite://tessera.db?mode=rwc", hide_env_values = true)]
     pub database_url: String,
-    /// Folder for blobs.
+    /// Where blobs are kept: a folder, or `s3://BUCKET/PREFIX`, whose endpoint, region and keys come from
+    /// the usual `AWS_…` variables.
     #[arg(long, env = "TESSERA_BLOBS", default_value = "tessera-blobs")]
-    pub blobs: PathBuf,
+    pub blobs: String,
     /// Folder with the built pages.
     #[arg(long, env = "TESSERA_SITE", default_value = "target/site")]
     pub site: PathBuf,

@@ -7,14 +7,17 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
+use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncWriteExt;
+use url::Url;
 use wire::{Blob, BlobHash};
 
 /// Sent at a time, in bytes.
@@ -39,10 +42,26 @@ pub enum UploadError {
 }
 
 impl Blobs {
-    /// Blobs in a folder. A write is on disk when it returns.
-    pub fn in_folder(folder: &Path) -> anyhow::Result<Self> {
+    /// Blobs in a folder or, where `place` is an `s3:` address, in a bucket. A write is durable when it returns.
+    pub fn open(place: &str) -> anyhow::Result<Self> {
+        match place.parse::<Url>() {
+            Ok(url) if url.scheme() == "s3" => Self::in_bucket(&url),
+            _ => Self::in_folder(Path::new(place)),
+        }
+        .with_context(|| format!("blobs cannot be kept in '{place}'"))
+    }
+
+    fn in_folder(folder: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
         Ok(Self { store: Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true)) })
+    }
+
+    /// Endpoint, region and keys come from the variables that other programs use for S3.
+    fn in_bucket(url: &Url) -> anyhow::Result<Self> {
+        // A second installation changes nothing.
+        rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
+        let (bucket, prefix) = object_store::parse_url_opts(url, std::env::vars())?;
+        Ok(Self { store: Arc::new(PrefixStore::new(bucket, prefix)) })
     }
 
     fn key(hash: BlobHash) -> Key {

@@ -71,7 +71,7 @@ impl TestApp {
         let mut config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
             database_url,
-            blobs: folder.path().join("blobs"),
+            blobs: folder.path().join("blobs").display().to_string(),
             site: folder.path().join("site"),
             downloads: None,
             public_url: "http://tessera.test".to_owned(),
