@@ -14,6 +14,7 @@ mod many;
 mod map;
 mod pages;
 mod portal;
+mod reference;
 mod shaders;
 mod submit;
 
