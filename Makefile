@@ -52,7 +52,7 @@ check:
 	cargo clippy --release --locked -p worker --lib --target wasm32-unknown-unknown -- -D warnings
 	cargo clippy --release --locked -p worker --lib --no-default-features --target wasm32-unknown-unknown -- -D warnings
 	@bash e2e/deny.sh
-	cargo test --release --locked --workspace --test tidy
+	cargo test --release --locked -p tidy
 
 bench: build $(if $(filter kernels,$(or $(BENCH),kernels)),lab)
 	@$(if $(filter web,$(or $(BENCH),web)),bash e2e/setup.sh peers)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use crate::root;
+use tidy::root;
 
 /// Pages by their path below `edge-api/docs`.
 fn pages() -> BTreeMap<PathBuf, String> {

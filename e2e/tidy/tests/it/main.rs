@@ -2,18 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail")]
 
-mod circles;
 mod docs;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use tidy::circles::{Circle, circles};
+use tidy::{code, crates, dependencies, manifest, root, sources};
 
 const LINES_MAX: usize = 600;
 const FORBIDDEN_MODULES: [&str; 10] =
     ["manager", "service", "repository", "dto", "utils", "util", "helpers", "common", "types", "prelude"];
 
 /// Which crates of this workspace each may depend on.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("edge-api/wire", &[]),
     ("edge-api/rules", &["wire"]),
     ("edge-api/store", &["wire", "rules"]),
@@ -26,6 +28,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("worker", &["wire", "gpu-kernels", "onnx", "gate"]),
     ("web", &["wire", "rules"]),
     ("e2e", &["client", "wire", "gpu-kernels", "onnx", "worker", "lab", "engine"]),
+    ("e2e/tidy", &[]),
     ("e2e/lab", &["gpu-kernels", "onnx"]),
     ("e2e/engine", &["gpu-kernels", "onnx"]),
 ];
@@ -40,61 +43,6 @@ const FOREIGN: [(&str, &[&str]); 3] = [
 ];
 /// Crates whose files still use each other in circles. None may join them.
 const CRATES_WITH_CIRCLES: [&str; 6] = ["edge-api", "edge-api/client", "edge-api/wire", "gpu-kernels", "web", "worker"];
-
-fn root() -> PathBuf {
-    e2e::folder().parent().unwrap().to_owned()
-}
-
-/// The folders of the workspace's crates.
-fn crates() -> Vec<String> {
-    let workspace = manifest(".");
-    workspace["workspace"]["members"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|member| member.as_str().unwrap().to_owned())
-        .collect()
-}
-
-fn manifest(folder: &str) -> toml::Table {
-    std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap().parse().unwrap()
-}
-
-/// Every dependency of a crate, for every target, without those of its tests.
-fn dependencies(folder: &str) -> Vec<String> {
-    let manifest = manifest(folder);
-    let targets =
-        manifest.get("target").and_then(|targets| targets.as_table()).into_iter().flat_map(|targets| targets.values());
-    let tables = targets.filter_map(|target| target.get("dependencies")).chain(manifest.get("dependencies"));
-    tables.filter_map(|table| table.as_table()).flat_map(|table| table.keys().cloned()).collect()
-}
-
-/// Rust sources with their paths from the root.
-fn sources() -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    for folder in crates() {
-        collect(&root().join(&folder), &folder, &mut found);
-    }
-    found
-}
-
-fn collect(folder: &Path, name: &str, found: &mut BTreeMap<String, String>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap();
-        let file_name = entry.file_name().into_string().unwrap();
-        let name = format!("{name}/{file_name}");
-        if entry.file_type().unwrap().is_dir() {
-            collect(&entry.path(), &name, found);
-        } else if name.ends_with(".rs") {
-            found.insert(name, std::fs::read_to_string(entry.path()).unwrap());
-        }
-    }
-}
-
-/// The part of a file before its inline tests.
-fn code(text: &str) -> &str {
-    text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text)
-}
 
 #[test]
 fn dependencies_follow_the_arrows() {
@@ -132,11 +80,11 @@ fn no_files_use_each_other_in_a_circle() {
     let mut with_circles = Vec::new();
     let mut said = String::new();
     for folder in crates() {
-        let circles: Vec<circles::Circle> = roots(&folder).iter().flat_map(|root| circles::circles(root)).collect();
-        for circle in &circles {
+        let found: Vec<Circle> = roots(&folder).iter().flat_map(|root| circles(root)).collect();
+        for circle in &found {
             said += &format!("{folder}:\n{circle}\n");
         }
-        if !circles.is_empty() {
+        if !found.is_empty() {
             with_circles.push(folder);
         }
     }
@@ -206,7 +154,7 @@ fn files_are_short_enough_to_read() {
 
 #[test]
 fn nothing_is_left_for_later_without_an_issue() {
-    for (name, text) in sources().iter().filter(|(name, _)| !name.starts_with("e2e/tests/tidy/")) {
+    for (name, text) in sources().iter().filter(|(name, _)| !name.starts_with("e2e/tidy/")) {
         for mark in ["FIXME", "TODO:", "TODO "] {
             assert!(!text.contains(mark), "{name}: {mark}");
         }
@@ -215,8 +163,7 @@ fn nothing_is_left_for_later_without_an_issue() {
 
 #[test]
 fn tests_wait_for_conditions_and_never_sleep() {
-    for (name, text) in
-        sources().iter().filter(|(name, _)| name.contains("/tests/") && !name.starts_with("e2e/tests/tidy/"))
+    for (name, text) in sources().iter().filter(|(name, _)| name.contains("/tests/") && !name.starts_with("e2e/tidy/"))
     {
         assert!(!text.contains("sleep("), "{name}");
         assert!(!text.contains("#[ignore") && !text.contains("#[should_panic"), "{name}");

@@ -17,7 +17,7 @@ const ROOT: usize = 0;
 const FOLLOWED_MAX: usize = 16;
 
 /// Files that all use each other.
-pub(crate) struct Circle(Vec<Use>);
+pub struct Circle(Vec<Use>);
 
 struct Use {
     user: PathBuf,
@@ -34,7 +34,7 @@ impl std::fmt::Display for Circle {
 }
 
 /// The circles among the files that a `lib.rs` or `main.rs` declares.
-pub(crate) fn circles(root: &Path) -> Vec<Circle> {
+pub fn circles(root: &Path) -> Vec<Circle> {
     let mut tree = Tree::default();
     tree.read(root, root.parent().expect("a file should have a folder"), None);
     let paths = tree.paths();
@@ -348,78 +348,84 @@ impl<'ast> Visit<'ast> for Walk<'_> {
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
 }
 
-/// Writes a crate's files and compares the files of its circles with those expected.
-#[track_caller]
-fn check(files: &[(&str, &str)], expected: &[&[&str]]) {
-    let folder = tempfile::tempdir().expect("a temporary folder should be made");
-    for (name, text) in files {
-        let path = folder.path().join(name);
-        std::fs::create_dir_all(path.parent().expect("a file should have a folder")).expect("a folder should be made");
-        std::fs::write(path, text).expect("a file should be written");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes a crate's files and compares the files of its circles with those expected.
+    #[track_caller]
+    fn check(files: &[(&str, &str)], expected: &[&[&str]]) {
+        let folder = tempfile::tempdir().expect("a temporary folder should be made");
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a file should have a folder"))
+                .expect("a folder should be made");
+            std::fs::write(path, text).expect("a file should be written");
+        }
+        let found: Vec<BTreeSet<String>> = circles(&folder.path().join("lib.rs"))
+            .iter()
+            .map(|circle| {
+                let path = |path: &PathBuf| path.strip_prefix(folder.path()).map(|path| path.display().to_string());
+                circle.0.iter().filter_map(|edge| path(&edge.user).ok()).collect()
+            })
+            .collect();
+        let expected: Vec<BTreeSet<String>> =
+            expected.iter().map(|circle| circle.iter().map(|name| (*name).to_owned()).collect()).collect();
+        assert_eq!(found, expected);
     }
-    let found: Vec<BTreeSet<String>> = circles(&folder.path().join("lib.rs"))
-        .iter()
-        .map(|circle| {
-            let path = |path: &PathBuf| path.strip_prefix(folder.path()).map(|path| path.display().to_string());
-            circle.0.iter().filter_map(|edge| path(&edge.user).ok()).collect()
-        })
-        .collect();
-    let expected: Vec<BTreeSet<String>> =
-        expected.iter().map(|circle| circle.iter().map(|name| (*name).to_owned()).collect()).collect();
-    assert_eq!(found, expected);
-}
 
-#[test]
-fn files_that_use_each_other_are_a_circle() {
-    check(
-        &[
-            ("lib.rs", "mod a; mod b;"),
-            ("a.rs", "use crate::b::B; pub struct A(B);"),
-            ("b.rs", "pub struct B; fn f(_: super::a::A) {}"),
-        ],
-        &[&["a.rs", "b.rs"]],
-    );
-    check(
-        &[
-            ("lib.rs", "mod a; mod b; mod c;"),
-            ("a.rs", "use crate::b; fn f() { b::f() }"),
-            ("b.rs", "pub fn f() { assert!(crate::c::f(&[1])) }"),
-            ("c.rs", "use super::a::*; pub fn f(_: &[i32]) -> bool { true }"),
-        ],
-        &[&["a.rs", "b.rs", "c.rs"]],
-    );
-}
+    #[test]
+    fn files_that_use_each_other_are_a_circle() {
+        check(
+            &[
+                ("lib.rs", "mod a; mod b;"),
+                ("a.rs", "use crate::b::B; pub struct A(B);"),
+                ("b.rs", "pub struct B; fn f(_: super::a::A) {}"),
+            ],
+            &[&["a.rs", "b.rs"]],
+        );
+        check(
+            &[
+                ("lib.rs", "mod a; mod b; mod c;"),
+                ("a.rs", "use crate::b; fn f() { b::f() }"),
+                ("b.rs", "pub fn f() { assert!(crate::c::f(&[1])) }"),
+                ("c.rs", "use super::a::*; pub fn f(_: &[i32]) -> bool { true }"),
+            ],
+            &[&["a.rs", "b.rs", "c.rs"]],
+        );
+    }
 
-#[test]
-fn one_way_is_no_circle() {
-    check(
-        &[
-            ("lib.rs", "mod a; mod b; use a::A; pub type B = A;"),
-            ("a.rs", "pub struct A;"),
-            ("b.rs", "use crate::a::A; fn f(_: A, _: crate::B) {}"),
-        ],
-        &[],
-    );
-}
+    #[test]
+    fn one_way_is_no_circle() {
+        check(
+            &[
+                ("lib.rs", "mod a; mod b; use a::A; pub type B = A;"),
+                ("a.rs", "pub struct A;"),
+                ("b.rs", "use crate::a::A; fn f(_: A, _: crate::B) {}"),
+            ],
+            &[],
+        );
+    }
 
-#[test]
-fn a_parent_and_its_child_may_use_each_other_one_way_only() {
-    let parent = "mod child; pub use child::C; pub struct P;";
-    check(&[("lib.rs", "mod p;"), ("p/mod.rs", parent), ("p/child.rs", "pub struct C;")], &[]);
-    let child = "pub struct C(super::P);";
-    check(&[("lib.rs", "mod p;"), ("p/mod.rs", parent), ("p/child.rs", child)], &[&["p/child.rs", "p/mod.rs"]]);
-}
+    #[test]
+    fn a_parent_and_its_child_may_use_each_other_one_way_only() {
+        let parent = "mod child; pub use child::C; pub struct P;";
+        check(&[("lib.rs", "mod p;"), ("p/mod.rs", parent), ("p/child.rs", "pub struct C;")], &[]);
+        let child = "pub struct C(super::P);";
+        check(&[("lib.rs", "mod p;"), ("p/mod.rs", parent), ("p/child.rs", child)], &[&["p/child.rs", "p/mod.rs"]]);
+    }
 
-#[test]
-fn the_face_of_a_crate_is_looked_through() {
-    let face = "mod a; mod b; pub use a::A; pub use b::B; pub type Micros = i64;";
-    check(&[("lib.rs", face), ("a.rs", "pub struct A(crate::B);"), ("b.rs", "pub struct B(crate::Micros);")], &[]);
-    let back = "pub struct B(crate::A);";
-    check(&[("lib.rs", face), ("a.rs", "pub struct A(crate::B);"), ("b.rs", back)], &[&["a.rs", "b.rs"]]);
-}
+    #[test]
+    fn the_face_of_a_crate_is_looked_through() {
+        let face = "mod a; mod b; pub use a::A; pub use b::B; pub type Micros = i64;";
+        check(&[("lib.rs", face), ("a.rs", "pub struct A(crate::B);"), ("b.rs", "pub struct B(crate::Micros);")], &[]);
+        let back = "pub struct B(crate::A);";
+        check(&[("lib.rs", face), ("a.rs", "pub struct A(crate::B);"), ("b.rs", back)], &[&["a.rs", "b.rs"]]);
+    }
 
-#[test]
-fn what_only_a_test_needs_is_left_out() {
-    let tested = "pub struct A; #[cfg(test)] mod tests { use crate::b::B; }";
-    check(&[("lib.rs", "mod a; mod b;"), ("a.rs", tested), ("b.rs", "pub struct B(crate::a::A);")], &[]);
+    #[test]
+    fn what_only_a_test_needs_is_left_out() {
+        let tested = "pub struct A; #[cfg(test)] mod tests { use crate::b::B; }";
+        check(&[("lib.rs", "mod a; mod b;"), ("a.rs", tested), ("b.rs", "pub struct B(crate::a::A);")], &[]);
+    }
 }
