@@ -17,6 +17,7 @@ pub mod graph;
 pub mod kernels;
 #[cfg(feature = "wgpu")]
 pub mod measure;
+pub mod number;
 mod parallel;
 pub mod records;
 pub mod script;
