@@ -7,7 +7,7 @@ use super::{Source, ValueId};
 use crate::dtype::Repr;
 use crate::kernels::Call;
 use crate::kernels::conv::Conv;
-use crate::kernels::map::{Binary, CONSTS_MAX, INPUTS_MAX, Inst, Map, Program, Reg, View};
+use crate::kernels::elementwise::{Binary, CONSTS_MAX, Elementwise, INPUTS_MAX, Inst, Program, Reg, View};
 
 /// Offset and strides over an iteration.
 type Walk = (i64, Vec<i64>);
@@ -41,7 +41,7 @@ impl Plan {
     /// Step `index` with one of its inputs' steps in it, and which step that was.
     fn taken_in(&self, index: usize, uses: &[usize], writers: &[Vec<usize>]) -> Option<(usize, Step)> {
         let step = &self.steps[index];
-        let Call::Map(_) = step.call else { return None };
+        let Call::Elementwise(_) = step.call else { return None };
         step.inputs.iter().find_map(|&id| {
             let &[from] = &writers[id][..] else { return None };
             let alone = uses[id] == 1 && matches!(self.values[id].source, Source::Computed);
@@ -58,9 +58,9 @@ fn walk(view: &View, rank: usize) -> Walk {
     (i64::from(view.offset), view.strides[..rank].iter().map(|&stride| i64::from(stride)).collect())
 }
 
-fn shape_of(map: &Map) -> Vec<usize> {
-    let rank = usize::try_from(map.params.rank).unwrap_or(0);
-    map.params.shape[..rank].iter().map(|&size| usize::try_from(size).unwrap_or(usize::MAX)).collect()
+fn shape_of(call: &Elementwise) -> Vec<usize> {
+    let rank = usize::try_from(call.params.rank).unwrap_or(0);
+    call.params.shape[..rank].iter().map(|&size| usize::try_from(size).unwrap_or(usize::MAX)).collect()
 }
 
 /// Whether a walk over `shape` goes from 0 to its end in order.
@@ -70,11 +70,11 @@ fn in_order(shape: &[usize], (offset, walked): &Walk) -> bool {
 
 /// Both steps as one, where the second reads all that the first writes, in order.
 fn together(first: &Step, second: &Step, value: ValueId, len: usize) -> Option<Step> {
-    let Call::Map(b) = &second.call else { return None };
+    let Call::Elementwise(b) = &second.call else { return None };
     if let Call::Conv(conv) = &first.call {
         return bounded(conv, first, b, second, len);
     }
-    let Call::Map(a) = &first.call else { return None };
+    let Call::Elementwise(a) = &first.call else { return None };
     let (shape_a, shape_b) = (shape_of(a), shape_of(b));
     if shape_a.iter().product::<usize>() != len || shape_b.iter().product::<usize>() != len {
         return None;
@@ -96,19 +96,19 @@ fn together(first: &Step, second: &Step, value: ValueId, len: usize) -> Option<S
     }
     let (ids, mut views): (Vec<ValueId>, Vec<Walk>) = inputs.into_iter().unzip();
     views.push(split(&walk(&b.params.out, rank_b), &shape_b, &shape)?);
-    let map = Map::new(program, &shape, &views)?;
-    Some(Step { call: Call::Map(Box::new(map)), inputs: ids, output: second.output, node: second.node })
+    let call = Elementwise::new(program, &shape, &views)?;
+    Some(Step { call: Call::Elementwise(Box::new(call)), inputs: ids, output: second.output, node: second.node })
 }
 
 /// A convolution whose results are only brought within bounds, as one step.
-fn bounded(conv: &Conv, first: &Step, map: &Map, second: &Step, len: usize) -> Option<Step> {
-    let shape = shape_of(map);
+fn bounded(conv: &Conv, first: &Step, call: &Elementwise, second: &Step, len: usize) -> Option<Step> {
+    let shape = shape_of(call);
     let rank = shape.len();
     let whole = shape.iter().product::<usize>() == len
-        && in_order(&shape, &walk(&map.params.inputs[0], rank))
-        && in_order(&shape, &walk(&map.params.out, rank));
-    let constant = |slot: usize| f32::from_bits(map.program.consts[slot]);
-    let (low, high) = match map.program.insts[..] {
+        && in_order(&shape, &walk(&call.params.inputs[0], rank))
+        && in_order(&shape, &walk(&call.params.out, rank));
+    let constant = |slot: usize| f32::from_bits(call.program.consts[slot]);
+    let (low, high) = match call.program.insts[..] {
         [Inst::Load(0, Repr::F32), Inst::Const(low, _), Inst::Binary(Binary::Max, 0, 1)] => (Some(constant(low)), None),
         [Inst::Load(0, Repr::F32), Inst::Const(high, _), Inst::Binary(Binary::Min, 0, 1)] => {
             (None, Some(constant(high)))
@@ -136,29 +136,29 @@ struct Join {
 }
 
 impl Join {
-    /// Adds a map's instructions; loads of `known.0` become its register. Returns the result's.
+    /// Adds a call's instructions; loads of `known.0` become its register. Returns the result's.
     fn append(
         &mut self,
-        map: &Map,
+        call: &Elementwise,
         from: &[usize],
         ids: &[ValueId],
         shape: &[usize],
         known: Option<(ValueId, Reg)>,
     ) -> Option<Reg> {
-        let mut registers: Vec<Reg> = Vec::with_capacity(map.program.insts.len());
-        for inst in &map.program.insts {
+        let mut registers: Vec<Reg> = Vec::with_capacity(call.program.insts.len());
+        for inst in &call.program.insts {
             registers.push(match *inst {
                 Inst::Load(input, repr) => {
                     let id = *ids.get(input)?;
                     match known {
                         Some((value, register)) if value == id => register,
-                        _ => self.load(id, split(&walk(&map.params.inputs[input], from.len()), from, shape)?, repr),
+                        _ => self.load(id, split(&walk(&call.params.inputs[input], from.len()), from, shape)?, repr),
                     }
                 }
                 Inst::Const(slot, repr) => match repr {
-                    Repr::F32 => self.program.f(f32::from_bits(map.program.consts[slot])),
-                    Repr::I32 => self.program.i(map.program.consts[slot].cast_signed()),
-                    Repr::U32 => self.program.u(map.program.consts[slot]),
+                    Repr::F32 => self.program.f(f32::from_bits(call.program.consts[slot])),
+                    Repr::I32 => self.program.i(call.program.consts[slot].cast_signed()),
+                    Repr::U32 => self.program.u(call.program.consts[slot]),
                 },
                 Inst::Unary(op, a) => self.program.un(op, registers[a]),
                 Inst::Binary(op, a, b) => self.program.bin(op, registers[a], registers[b]),
@@ -166,7 +166,7 @@ impl Join {
             });
         }
         let last = registers.last().copied()?;
-        // The last instruction is the result: a mere copy of the first map's needs none.
+        // The last instruction is the result: a mere copy of the first call's needs none.
         (last + 1 == self.program.insts.len()).then_some(last)
     }
 

@@ -7,7 +7,7 @@ use super::halves::Halves;
 use super::tensor::Tensor;
 use super::{Arena, Feed, Graph, ModelError, error, lower};
 use crate::dtype::DType;
-use crate::kernels::map::{Map, Program};
+use crate::kernels::elementwise::{Elementwise, Program};
 use crate::kernels::{Call, MAX_RANK};
 
 /// Index of a [`Value`] in [`Plan::values`].
@@ -500,12 +500,12 @@ impl<'a> Builder<'a> {
             views.push((place.1, place.2));
         }
         views.push((out.1, out.2));
-        let map = Map::new(program, shape, &views).ok_or_else(|| ModelError::Shape {
+        let call = Elementwise::new(program, shape, &views).ok_or_else(|| ModelError::Shape {
             node,
             reason: "an operator works on at most 8 axes that cannot be merged",
             found: format!("{} ({MAX_RANK} at most)", error::show(shape)),
         })?;
-        Ok(Some(Step { call: Call::Map(Box::new(map)), inputs: roots, output: out.0, node: self.node }))
+        Ok(Some(Step { call: Call::Elementwise(Box::new(call)), inputs: roots, output: out.0, node: self.node }))
     }
 
     pub(super) fn step(&self, call: Call, inputs: Vec<ValueId>, output: ValueId) -> Step {

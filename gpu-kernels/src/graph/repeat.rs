@@ -6,7 +6,7 @@ use super::plan::{STEPS_MAX, Step, VALUES_MAX, long, strides};
 use super::rows::{self, Rows};
 use super::{Feed, Graph, ModelError, Plan, Signature, Source, Value, ValueId};
 use crate::kernels::Call;
-use crate::kernels::map::{Map, Program};
+use crate::kernels::elementwise::{Elementwise, Program};
 
 /// Kernel calls that a plan should have: its text travels, and each call costs a moment.
 const STEPS_AIM: usize = 4096;
@@ -178,8 +178,8 @@ impl Repeated<'_> {
         let there = strides(&shape);
         let walks = [(long(from.1), vec![0, there[1]]), (long(to.1), there)];
         let too_large = || ModelError::TooLarge { node: "output".to_owned() };
-        let map = Map::new(program, &shape, &walks).ok_or_else(too_large)?;
-        self.steps.push(Step { call: Call::Map(Box::new(map)), inputs: vec![from.0], output: to.0, node: 0 });
+        let call = Elementwise::new(program, &shape, &walks).ok_or_else(too_large)?;
+        self.steps.push(Step { call: Call::Elementwise(Box::new(call)), inputs: vec![from.0], output: to.0, node: 0 });
         Ok(())
     }
 

@@ -5,8 +5,8 @@
 //! All data are words of 32 bits; see [`crate::dtype`].
 
 pub mod conv;
+pub mod elementwise;
 pub mod gather;
-pub mod map;
 pub mod matmul;
 pub mod norm;
 pub mod pool;
@@ -27,7 +27,7 @@ pub const GROUP: u32 = 64;
 /// One kernel with its parameters.
 #[derive(Clone, Debug)]
 pub enum Call {
-    Map(Box<map::Map>),
+    Elementwise(Box<elementwise::Elementwise>),
     Matmul(matmul::Matmul),
     Conv(Box<conv::Conv>),
     Pool(Box<pool::Pool>),
@@ -44,7 +44,7 @@ pub enum Call {
 /// A kernel as far as its shader's text goes: what a compiled pipeline is kept under.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Kernel {
-    Map(map::Key),
+    Elementwise(elementwise::Key),
     /// `half`: B is kept as half floats, two a word.
     Matmul {
         repr: Repr,
@@ -109,7 +109,7 @@ impl Access {
     }
 
     /// As a view goes.
-    fn viewed(view: &map::View, rank: usize) -> Self {
+    fn viewed(view: &elementwise::View, rank: usize) -> Self {
         let strides = view.strides[..rank].iter().map(|&stride| i64::from(stride)).collect();
         Self { offset: i64::from(view.offset), ..Self::strided(strides) }
     }
@@ -130,7 +130,7 @@ impl Access {
 impl Kernel {
     pub fn label(&self) -> &'static str {
         match self {
-            Self::Map(_) => "map",
+            Self::Elementwise(_) => "elementwise",
             Self::Matmul { .. } => "matmul",
             Self::Conv { .. } => "conv",
             Self::Pool { .. } => "pool",
@@ -156,7 +156,7 @@ impl Kernel {
     /// The whole WGSL text, with the values it shares with Rust written in.
     pub fn shader(&self) -> String {
         let body = match self {
-            Self::Map(key) => map::shader(key),
+            Self::Elementwise(key) => elementwise::shader(key),
             Self::Matmul { repr, half } => matmul::shader(*repr, *half),
             Self::Conv { repr, tiled, half } => conv::shader(*repr, *tiled, *half),
             Self::Pool { repr, mode } => pool::shader(*repr, *mode),
@@ -182,7 +182,7 @@ fn whole(body: &str) -> String {
 macro_rules! params {
     ($call:expr, $bytes:path) => {
         match $call {
-            Call::Map(call) => $bytes(&call.params),
+            Call::Elementwise(call) => $bytes(&call.params),
             Call::Matmul(call) => $bytes(&call.params),
             Call::Conv(call) => $bytes(&call.params),
             Call::Pool(call) => $bytes(&call.params),
@@ -201,7 +201,7 @@ macro_rules! params {
 impl Call {
     pub fn kernel(&self) -> Kernel {
         match self {
-            Self::Map(call) => Kernel::Map(map::Key::of(call)),
+            Self::Elementwise(call) => Kernel::Elementwise(elementwise::Key::of(call)),
             Self::Matmul(call) => Kernel::Matmul { repr: call.repr, half: false },
             Self::Conv(call) => Kernel::Conv { repr: call.repr, tiled: call.params.is_tiled(), half: false },
             Self::Pool(call) => Kernel::Pool { repr: call.repr, mode: call.mode },
@@ -219,7 +219,7 @@ impl Call {
     /// Operations on values. Copies count none.
     pub fn flops(&self) -> u64 {
         match self {
-            Self::Map(call) => call.flops(),
+            Self::Elementwise(call) => call.flops(),
             Self::Matmul(call) => call.params.flops(),
             Self::Conv(call) => call.params.flops(),
             Self::Pool(call) => call.params.flops(),
@@ -255,7 +255,7 @@ impl Call {
     /// Which elements it touches.
     pub fn reach(&self) -> Reach {
         match self {
-            Self::Map(call) => call.reach(),
+            Self::Elementwise(call) => call.reach(),
             Self::Matmul(call) => call.params.reach(),
             Self::Conv(call) => call.params.reach(),
             Self::Pool(call) => call.params.reach(),
@@ -296,7 +296,7 @@ impl Call {
     pub fn run(&self, inputs: &[&[u32]], out: &mut [u32]) {
         let float = |i: usize| bytemuck::cast_slice::<u32, f32>(inputs[i]);
         match self {
-            Self::Map(call) => map::reference::run(call, inputs, out),
+            Self::Elementwise(call) => elementwise::reference::run(call, inputs, out),
             Self::Matmul(call) => match call.repr {
                 Repr::F32 => {
                     matmul::cpu::run(&call.params, [float(0), float(1), float(2)], bytemuck::cast_slice_mut(out));

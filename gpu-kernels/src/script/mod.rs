@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_script_that_names_what_it_lacks_is_not_run() {
         let step = ScriptStep { shader: 0, params: vec![0, 1], work: 1, inputs: vec![0], output: 1 };
-        let shader = Shader { label: "map".to_owned(), wgsl: String::new() };
+        let shader = Shader { label: "elementwise".to_owned(), wgsl: String::new() };
         let good = Script {
             shaders: vec![shader],
             buffers: vec![Buffer::Constant(0), Buffer::Room(4)],

@@ -1,7 +1,7 @@
 //! Every kernel with every text that its shader may have. The browser's tests read this too.
 
 use gpu_kernels::dtype::{DType, Repr};
-use gpu_kernels::kernels::{Kernel, map, pool, reduce, scan, scatter};
+use gpu_kernels::kernels::{Kernel, elementwise, pool, reduce, scan, scatter};
 
 const REPRS: [Repr; 3] = [Repr::F32, Repr::I32, Repr::U32];
 
@@ -17,7 +17,7 @@ pub(crate) fn all_kernels() -> Vec<Kernel> {
         for op in REDUCTIONS {
             all.extend([true, false].map(|wide| Kernel::Reduce(reduce::Key { op, repr, wide })));
         }
-        all.extend((1..=8).map(|rank| Kernel::Map(map::Key { insts: everything(repr).insts, rank })));
+        all.extend((1..=8).map(|rank| Kernel::Elementwise(elementwise::Key { insts: everything(repr).insts, rank })));
     }
     all.push(Kernel::Matmul { repr: Repr::F32, half: true });
     all.extend([true, false].map(|tiled| Kernel::Conv { repr: Repr::F32, tiled, half: true }));
@@ -40,10 +40,10 @@ const REDUCTIONS: [reduce::Op; 10] = [
 ];
 
 /// A program with as many inputs as there may be, and everything that it may do to a representation.
-fn everything(repr: Repr) -> map::Program {
-    use map::{Binary, Unary};
+fn everything(repr: Repr) -> elementwise::Program {
+    use elementwise::{Binary, Unary};
 
-    let mut p = map::Program::default();
+    let mut p = elementwise::Program::default();
     let first = p.load(repr);
     let mut value = first;
     let mut unary = vec![Unary::Neg, Unary::Abs, Unary::Sign];
@@ -69,7 +69,7 @@ fn everything(repr: Repr) -> map::Program {
     for op in unary {
         value = p.un(op, value);
     }
-    let others: Vec<_> = (1..map::INPUTS_MAX).map(|_| p.load(repr)).collect();
+    let others: Vec<_> = (1..elementwise::INPUTS_MAX).map(|_| p.load(repr)).collect();
     for (i, op) in binary.into_iter().enumerate() {
         value = p.bin(op, value, others[i % others.len()]);
     }

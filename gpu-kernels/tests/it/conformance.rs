@@ -155,7 +155,7 @@ fn a_chain_of_nodes_runs_in_fewer_steps_and_gives_what_each_gives_apart() {
 
     let plan = parse(&whole).unwrap().plan(rows, &[Feed::Rows(row.to_vec())]).unwrap();
     let labels: Vec<&str> = plan.steps.iter().map(|step| step.call.kernel().label()).collect();
-    assert_eq!(labels, ["conv", "map"]);
+    assert_eq!(labels, ["conv", "elementwise"]);
 
     let mut apart = (row.to_vec(), bits(&input));
     for mut node in nodes {

@@ -10,7 +10,7 @@ use super::super::onnx;
 use super::super::plan::{Builder, ValueId};
 use super::super::tensor::Tensor;
 use crate::dtype::{DType, Repr};
-use crate::kernels::map::{Program, Reg, Unary};
+use crate::kernels::elementwise::{Program, Reg, Unary};
 
 pub(super) struct At<'a, 'b> {
     pub(super) b: &'b mut Builder<'a>,

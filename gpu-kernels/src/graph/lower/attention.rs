@@ -9,7 +9,7 @@ use super::movement::{join, part, permuted, spread, with};
 use super::product::multiply;
 use super::reduce::softmax_lines;
 use crate::dtype::DType;
-use crate::kernels::map::{Binary, Unary};
+use crate::kernels::elementwise::{Binary, Unary};
 
 /// Heads apart: `[batch, heads, length, size]`.
 fn heads(at: &mut At<'_, '_>, x: ValueId, name: &str) -> Result<ValueId, ModelError> {

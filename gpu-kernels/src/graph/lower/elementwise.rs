@@ -4,7 +4,7 @@ use super::super::plan::ValueId;
 use super::super::{ModelError, onnx};
 use super::at::{At, convert};
 use crate::dtype::{DType, Repr};
-use crate::kernels::map::{Binary, Program, Reg, Unary};
+use crate::kernels::elementwise::{Binary, Program, Reg, Unary};
 
 pub(super) fn unary(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let x = at.input(0)?;

@@ -12,7 +12,7 @@ use super::product::multiply;
 use super::reduce::softmax_lines;
 use super::shapes::iota;
 use crate::dtype::DType;
-use crate::kernels::map::{Binary, Program, Reg};
+use crate::kernels::elementwise::{Binary, Program, Reg};
 
 /// Queries, keys and values, heads apart: `[batch, heads, length, size]`.
 struct Heads {

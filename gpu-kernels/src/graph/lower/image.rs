@@ -7,7 +7,7 @@ use super::super::window::{self, AutoPad, Axis, Window};
 use super::at::{At, wrapped};
 use super::u;
 use crate::dtype::DType;
-use crate::kernels::map::{Binary, Unary};
+use crate::kernels::elementwise::{Binary, Unary};
 use crate::kernels::{Call, conv as kernel, pool as pooling, units_for};
 
 impl At<'_, '_> {

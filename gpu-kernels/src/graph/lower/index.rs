@@ -6,8 +6,8 @@ use super::super::plan::{ValueId, long, strides};
 use super::at::At;
 use super::u;
 use crate::dtype::{DType, Repr};
-use crate::kernels::map::{Program, View};
-use crate::kernels::{Call, MAX_RANK, gather, map, scatter, units_for};
+use crate::kernels::elementwise::{Program, View};
+use crate::kernels::{Call, MAX_RANK, elementwise, gather, scatter, units_for};
 
 /// Offset and strides over an iteration.
 type Walk = (i64, Vec<i64>);
@@ -68,7 +68,7 @@ fn read(
         return at.b.view(dtype, shape.to_vec(), (data, data_walk.0 + first, walk));
     }
     let out = at.b.computed(dtype, shape.to_vec())?;
-    let (merged, walks) = map::merge(shape, &[data_walk, index_walk]);
+    let (merged, walks) = elementwise::merge(shape, &[data_walk, index_walk]);
     let params = || {
         Some(gather::Params {
             start: 0,
@@ -302,7 +302,7 @@ fn write(at: &mut At<'_, '_>, data: ValueId, op: scatter::Op, write: &Write) -> 
     let mut calls: Vec<_> = at.b.map_step(&[data], &target, (out, 0, strides(&target)), copy)?.into_iter().collect();
     if !write.shape.contains(&0) && write.serial > 0 && !calls.is_empty() {
         let walks = [write.updates.1.clone(), write.indices.1.clone(), write.out.clone()];
-        let (merged, walks) = map::merge(&write.shape, &walks);
+        let (merged, walks) = elementwise::merge(&write.shape, &walks);
         let len = write.shape.iter().product();
         let params = || {
             Some(scatter::Params {
@@ -410,7 +410,7 @@ pub(super) fn reversed(
     batch: usize,
     time: usize,
 ) -> Result<ValueId, ModelError> {
-    use crate::kernels::map::Binary;
+    use crate::kernels::elementwise::Binary;
 
     let shape = at.shape(x);
     let steps = super::shapes::iota(at, shape[time], time, shape.len())?;

@@ -7,7 +7,7 @@ use super::super::tensor::Tensor;
 use super::at::At;
 use super::index::take;
 use crate::dtype::DType;
-use crate::kernels::map::Program;
+use crate::kernels::elementwise::Program;
 
 pub(super) fn identity(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     Ok(vec![at.any(0)?])

@@ -7,7 +7,7 @@ use super::super::tensor::Tensor;
 use super::at::{At, wrapped};
 use super::{reduce, u};
 use crate::dtype::DType;
-use crate::kernels::map::{Binary, Unary};
+use crate::kernels::elementwise::{Binary, Unary};
 use crate::kernels::{Call, norm as kernel, reduce as reduction, taps, units_for};
 
 /// A value a channel, beside tensors whose second axis the channels are.

@@ -7,8 +7,8 @@ use super::at::{At, wrapped};
 use super::movement::{permuted, with, without};
 use super::{reduce, u};
 use crate::dtype::{DType, Repr};
-use crate::kernels::map::Binary;
-use crate::kernels::{Call, map, matmul as kernel, reduce as reduction};
+use crate::kernels::elementwise::Binary;
+use crate::kernels::{Call, elementwise, matmul as kernel, reduce as reduction};
 
 pub(super) fn matmul(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (a, b) = (at.input(0)?, at.input(1)?);
@@ -86,7 +86,8 @@ fn matrices(at: &mut At<'_, '_>, a: ValueId, b: ValueId) -> Result<ValueId, Mode
         let zero = super::movement::zero(at, dtype)?;
         return super::movement::spread(at, zero, target);
     }
-    let (merged, walks) = map::merge(&batch, &[(left.offset, left.batch.clone()), (right.offset, right.batch.clone())]);
+    let (merged, walks) =
+        elementwise::merge(&batch, &[(left.offset, left.batch.clone()), (right.offset, right.batch.clone())]);
     if merged.len() > 2 {
         // Batches that no two strides walk are copied out first.
         let (a, b) = (spread_dense(at, a, &batch)?, spread_dense(at, b, &batch)?);

@@ -10,7 +10,7 @@ use super::movement::{with, zero};
 use super::product::multiply;
 use super::reduce;
 use crate::dtype::{DType, Repr};
-use crate::kernels::map::{Binary, Program, Reg, Unary};
+use crate::kernels::elementwise::{Binary, Program, Reg, Unary};
 use crate::kernels::reduce as reduction;
 
 fn range(dtype: DType) -> Option<(i32, i32)> {

@@ -9,7 +9,7 @@ use super::index::reversed;
 use super::movement::{join, part, permuted, spread, with, without, zero};
 use super::product::multiply;
 use crate::dtype::DType;
-use crate::kernels::map::{Binary, Program, Reg, Unary};
+use crate::kernels::elementwise::{Binary, Program, Reg, Unary};
 
 /// Most time steps that are unrolled.
 const STEPS_MAX: usize = 2048;

@@ -8,8 +8,8 @@ use super::at::{At, wrapped};
 use super::index::elements;
 use super::u;
 use crate::dtype::{DType, Repr};
-use crate::kernels::map::{Binary, Unary, View};
-use crate::kernels::{Call, MAX_RANK, map, rank, reduce as kernel, scan, softmax as lines, units_for};
+use crate::kernels::elementwise::{Binary, Unary, View};
+use crate::kernels::{Call, MAX_RANK, elementwise, rank, reduce as kernel, scan, softmax as lines, units_for};
 
 pub(super) fn reduce(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let x = at.input(0)?;
@@ -167,8 +167,8 @@ fn call(
     (outer, outer_walk): (&[usize], Vec<i64>),
     (inner, inner_walk): (&[usize], Vec<i64>),
 ) -> Option<kernel::Reduce> {
-    let (outer, walks) = map::merge(outer, &[(offset, outer_walk)]);
-    let (inner, inner_walks) = map::merge(inner, &[(0, inner_walk)]);
+    let (outer, walks) = elementwise::merge(outer, &[(offset, outer_walk)]);
+    let (inner, inner_walks) = elementwise::merge(inner, &[(0, inner_walk)]);
     if outer.len() > MAX_RANK || inner.len() > MAX_RANK {
         return None;
     }

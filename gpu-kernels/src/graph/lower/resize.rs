@@ -7,7 +7,7 @@ use super::at::At;
 use super::index::take;
 use super::norm::filtered;
 use crate::dtype::DType;
-use crate::kernels::map::Binary;
+use crate::kernels::elementwise::Binary;
 
 /// One axis to resize.
 #[derive(Clone, Copy, Debug)]

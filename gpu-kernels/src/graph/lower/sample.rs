@@ -10,7 +10,7 @@ use super::product::multiply;
 use super::reduce::float;
 use super::shapes::iota;
 use crate::dtype::DType;
-use crate::kernels::map::{Binary, Program, Reg, Unary};
+use crate::kernels::elementwise::{Binary, Program, Reg, Unary};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Padding {

@@ -5,7 +5,7 @@ use super::super::plan::{ValueId, long};
 use super::super::tensor::Tensor;
 use super::at::{At, convert};
 use crate::dtype::DType;
-use crate::kernels::map::Binary;
+use crate::kernels::elementwise::Binary;
 
 /// Most values of a tensor that is made out of nothing.
 const MADE_MAX: i64 = 1 << 26;

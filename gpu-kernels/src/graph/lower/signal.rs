@@ -10,7 +10,7 @@ use super::index::take;
 use super::movement::{join, part, permuted, spread, with, without, zero};
 use super::product::multiply;
 use crate::dtype::DType;
-use crate::kernels::map::Binary;
+use crate::kernels::elementwise::Binary;
 
 #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a length is far below 2^52")]
 fn wide(value: usize) -> f64 {

@@ -4,7 +4,7 @@
 
 pub mod reference;
 
-use super::map::View;
+use super::elementwise::View;
 use super::{Access, MAX_RANK, Reach, at};
 
 /// `len` outputs of `shape`; each reads `depth` indices, `index_stride` apart.

@@ -4,7 +4,7 @@
 
 pub mod reference;
 
-use super::map::View;
+use super::elementwise::View;
 use super::{Access, MAX_RANK, Reach, at, units_for};
 use crate::dtype::Repr;
 

@@ -45,7 +45,7 @@ pub struct Params {
 
 /// A program over views.
 #[derive(Clone, Debug)]
-pub struct Map {
+pub struct Elementwise {
     pub program: Arc<Program>,
     pub params: Params,
 }
@@ -57,7 +57,7 @@ pub struct Key {
     pub rank: u32,
 }
 
-impl Map {
+impl Elementwise {
     /// `views` are the inputs' and, last, the output's, over `shape`. Axes that all views walk
     /// alike are merged.
     pub fn new(program: Program, shape: &[usize], views: &[(i64, Vec<i64>)]) -> Option<Self> {
@@ -111,8 +111,8 @@ impl Map {
 }
 
 impl Key {
-    pub fn of(map: &Map) -> Self {
-        Self { insts: map.program.insts.clone(), rank: map.params.rank }
+    pub fn of(call: &Elementwise) -> Self {
+        Self { insts: call.program.insts.clone(), rank: call.params.rank }
     }
 }
 
@@ -174,7 +174,7 @@ pub fn shader(key: &Key) -> String {
         "@group(0) @binding({}) var<storage, read_write> out: array<{}>;\n{}\n{}",
         loads + 1,
         result.wgsl(),
-        include_str!("map.wgsl"),
+        include_str!("elementwise.wgsl"),
         concat!(
             "@compute @workgroup_size(GROUP)\n",
             "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, ",

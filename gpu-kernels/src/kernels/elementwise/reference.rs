@@ -3,7 +3,7 @@
 
 use half::{bf16, f16};
 
-use super::{Binary, Inst, Map, Unary, View, program};
+use super::{Binary, Elementwise, Inst, Unary, View, program};
 use crate::dtype::{DType, Repr};
 use crate::kernels::at;
 use crate::parallel;
@@ -16,17 +16,17 @@ const SHARE: usize = 1 << 15;
 
 type Block = [u32; BLOCK];
 
-/// The whole map; `start` and `units` are ignored.
-pub fn run(map: &Map, inputs: &[&[u32]], out: &mut [u32]) {
-    let p = &map.params;
+/// The whole call; `start` and `units` are ignored.
+pub fn run(call: &Elementwise, inputs: &[&[u32]], out: &mut [u32]) {
+    let p = &call.params;
     let shape: Vec<usize> = p.shape[..at(p.rank)].iter().map(|&size| at(size)).collect();
-    let reprs = program::reprs(&map.program.insts);
-    let work = Work { map, shape: &shape, reprs: &reprs, inputs };
+    let reprs = program::reprs(&call.program.insts);
+    let work = Work { call, shape: &shape, reprs: &reprs, inputs };
     let contiguous = p.out.offset == 0 && is_contiguous(&shape, &p.out);
     if contiguous {
         let out = &mut out[..at(p.len)];
         parallel::chunks(out, SHARE, |first, chunk| {
-            let mut registers = vec![[0; BLOCK]; map.program.insts.len()];
+            let mut registers = vec![[0; BLOCK]; call.program.insts.len()];
             for (index, block) in chunk.chunks_mut(BLOCK).enumerate() {
                 work.block(&mut registers, first + index * BLOCK, block.len());
                 if let Some(result) = registers.last() {
@@ -36,7 +36,7 @@ pub fn run(map: &Map, inputs: &[&[u32]], out: &mut [u32]) {
         });
         return;
     }
-    let mut registers = vec![[0; BLOCK]; map.program.insts.len()];
+    let mut registers = vec![[0; BLOCK]; call.program.insts.len()];
     for first in (0..at(p.len)).step_by(BLOCK) {
         let count = BLOCK.min(at(p.len) - first);
         work.block(&mut registers, first, count);
@@ -88,7 +88,7 @@ fn runs(shape: &[usize], view: &View, first: usize, count: usize, mut each: impl
 }
 
 struct Work<'a> {
-    map: &'a Map,
+    call: &'a Elementwise,
     shape: &'a [usize],
     reprs: &'a [Repr],
     inputs: &'a [&'a [u32]],
@@ -97,12 +97,12 @@ struct Work<'a> {
 impl Work<'_> {
     /// Runs every instruction over `count` elements from `first`.
     fn block(&self, registers: &mut [Block], first: usize, count: usize) {
-        for (index, inst) in self.map.program.insts.iter().enumerate() {
+        for (index, inst) in self.call.program.insts.iter().enumerate() {
             let (before, rest) = registers.split_at_mut(index);
             let out = &mut rest[0][..count];
             match *inst {
                 Inst::Load(input, _) => self.load(input, out, first),
-                Inst::Const(slot, _) => out.fill(self.map.params.consts[slot]),
+                Inst::Const(slot, _) => out.fill(self.call.params.consts[slot]),
                 Inst::Unary(op, a) => unary(op, self.reprs[a], &before[a][..count], out),
                 Inst::Binary(op, a, b) => {
                     binary(op, self.reprs[a], &before[a][..count], &before[b][..count], out);
@@ -119,7 +119,7 @@ impl Work<'_> {
 
     fn load(&self, input: usize, out: &mut [u32], first: usize) {
         let data = self.inputs[input];
-        runs(self.shape, &self.map.params.inputs[input], first, out.len(), |done, run, place, stride| {
+        runs(self.shape, &self.call.params.inputs[input], first, out.len(), |done, run, place, stride| {
             let out = &mut out[done..done + run];
             match stride {
                 0 => out.fill(data[place]),

@@ -1,5 +1,5 @@
-//! The instructions of a map: typed by what they read, and written as WGSL here and run in Rust in
-//! `reference`.
+//! The instructions of an elementwise program: typed by what they read, written as WGSL here and run
+//! in Rust in `reference`.
 
 use crate::dtype::{DType, Repr};
 
