@@ -12,10 +12,10 @@ pub mod norm;
 pub mod pool;
 pub mod rank;
 pub mod reduce;
+pub mod resample;
 pub mod scan;
 pub mod scatter;
 pub mod softmax;
-pub mod taps;
 
 use crate::dtype::Repr;
 
@@ -35,7 +35,7 @@ pub enum Call {
     Softmax(softmax::Params),
     Norm(norm::Params),
     Scan(scan::Scan),
-    Taps(taps::Params),
+    Resample(resample::Params),
     Rank(rank::Rank),
     Gather(Box<gather::Params>),
     Scatter(Box<scatter::Scatter>),
@@ -67,7 +67,7 @@ pub enum Kernel {
         repr: Repr,
         op: scan::Op,
     },
-    Taps,
+    Resample,
     Rank(Repr),
     Gather,
     Scatter {
@@ -138,7 +138,7 @@ impl Kernel {
             Self::Softmax => "softmax",
             Self::Norm => "norm",
             Self::Scan { .. } => "scan",
-            Self::Taps => "taps",
+            Self::Resample => "resample",
             Self::Rank(_) => "rank",
             Self::Gather => "gather",
             Self::Scatter { .. } => "scatter",
@@ -164,7 +164,7 @@ impl Kernel {
             Self::Softmax => include_str!("softmax/softmax.wgsl").to_owned(),
             Self::Norm => include_str!("norm/norm.wgsl").to_owned(),
             Self::Scan { repr, op } => scan::shader(*repr, *op),
-            Self::Taps => include_str!("taps/taps.wgsl").to_owned(),
+            Self::Resample => include_str!("resample/resample.wgsl").to_owned(),
             Self::Rank(repr) => rank::shader(*repr),
             Self::Gather => include_str!("gather/gather.wgsl").to_owned(),
             Self::Scatter { repr, op } => scatter::shader(*repr, *op),
@@ -190,7 +190,7 @@ macro_rules! params {
             Call::Softmax(call) => $bytes(call),
             Call::Norm(call) => $bytes(call),
             Call::Scan(call) => $bytes(&call.params),
-            Call::Taps(call) => $bytes(call),
+            Call::Resample(call) => $bytes(call),
             Call::Rank(call) => $bytes(&call.params),
             Call::Gather(call) => $bytes(&**call),
             Call::Scatter(call) => $bytes(&call.params),
@@ -209,7 +209,7 @@ impl Call {
             Self::Softmax(_) => Kernel::Softmax,
             Self::Norm(_) => Kernel::Norm,
             Self::Scan(call) => Kernel::Scan { repr: call.repr, op: call.op },
-            Self::Taps(_) => Kernel::Taps,
+            Self::Resample(_) => Kernel::Resample,
             Self::Rank(call) => Kernel::Rank(call.repr),
             Self::Gather(_) => Kernel::Gather,
             Self::Scatter(call) => Kernel::Scatter { repr: call.repr, op: call.op },
@@ -227,7 +227,7 @@ impl Call {
             Self::Softmax(p) => p.flops(),
             Self::Norm(p) => p.flops(),
             Self::Scan(call) => call.params.flops(),
-            Self::Taps(p) => p.flops(),
+            Self::Resample(p) => p.flops(),
             Self::Rank(call) => call.params.flops(),
             Self::Gather(_) => 0,
             Self::Scatter(call) => call.flops(),
@@ -263,7 +263,7 @@ impl Call {
             Self::Softmax(p) => p.reach(),
             Self::Norm(p) => p.reach(),
             Self::Scan(call) => call.params.reach(),
-            Self::Taps(p) => p.reach(),
+            Self::Resample(p) => p.reach(),
             Self::Rank(call) => call.params.reach(),
             Self::Gather(p) => p.reach(),
             Self::Scatter(call) => call.params.reach(),
@@ -316,7 +316,9 @@ impl Call {
             Self::Softmax(p) => softmax::reference::run(p, float(0), bytemuck::cast_slice_mut(out)),
             Self::Norm(p) => norm::reference::run(p, float(0), bytemuck::cast_slice_mut(out)),
             Self::Scan(call) => scan::reference::run(call, inputs[0], out),
-            Self::Taps(p) => taps::reference::run(p, float(0), inputs[1], float(2), bytemuck::cast_slice_mut(out)),
+            Self::Resample(p) => {
+                resample::reference::run(p, float(0), inputs[1], float(2), bytemuck::cast_slice_mut(out))
+            }
             Self::Rank(call) => rank::reference::run(call, inputs[0], out),
             Self::Gather(p) => gather::reference::run(p, inputs[0], inputs[1], out),
             Self::Scatter(call) => scatter::reference::run(call, inputs[0], inputs[1], out),

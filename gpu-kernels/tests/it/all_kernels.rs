@@ -6,7 +6,7 @@ use gpu_kernels::kernels::{Kernel, elementwise, pool, reduce, scan, scatter};
 const REPRS: [Repr; 3] = [Repr::F32, Repr::I32, Repr::U32];
 
 pub(crate) fn all_kernels() -> Vec<Kernel> {
-    let mut all = vec![Kernel::Softmax, Kernel::Norm, Kernel::Taps, Kernel::Gather];
+    let mut all = vec![Kernel::Softmax, Kernel::Norm, Kernel::Resample, Kernel::Gather];
     for repr in REPRS {
         all.extend([Kernel::Matmul { repr, half: false }, Kernel::Rank(repr)]);
         all.extend([true, false].map(|tiled| Kernel::Conv { repr, tiled, half: false }));

@@ -8,7 +8,7 @@ use super::at::{At, wrapped};
 use super::{reduce, u};
 use crate::dtype::DType;
 use crate::kernels::elementwise::{Binary, Unary};
-use crate::kernels::{Call, norm as kernel, reduce as reduction, taps, units_for};
+use crate::kernels::{Call, norm as kernel, reduce as reduction, resample, units_for};
 
 /// A value a channel, beside tensors whose second axis the channels are.
 fn beside(at: &mut At<'_, '_>, x: ValueId, rank: usize) -> Result<ValueId, ModelError> {
@@ -292,7 +292,7 @@ pub(super) fn filtered(
     let mut steps = Vec::new();
     if !target.contains(&0) {
         let len = u(target.iter().product());
-        let params = taps::Params {
+        let params = resample::Params {
             start: 0,
             units: units_for(len),
             len,
@@ -301,7 +301,7 @@ pub(super) fn filtered(
             inner: u(shape[axis + 1..].iter().product()),
             taps: u(places.len() / out),
         };
-        steps.push(at.b.step(Call::Taps(params), vec![root, table, weights], result));
+        steps.push(at.b.step(Call::Resample(params), vec![root, table, weights], result));
     }
     at.b.emit(steps, result);
     Ok(result)
