@@ -10,12 +10,12 @@ pub mod gather;
 pub mod matmul;
 pub mod norm;
 pub mod pool;
-pub mod rank;
 pub mod reduce;
 pub mod resample;
 pub mod scan;
 pub mod scatter;
 pub mod softmax;
+pub mod top_k;
 
 use crate::dtype::Repr;
 
@@ -36,7 +36,7 @@ pub enum Call {
     Norm(norm::Params),
     Scan(scan::Scan),
     Resample(resample::Params),
-    Rank(rank::Rank),
+    TopK(top_k::TopK),
     Gather(Box<gather::Params>),
     Scatter(Box<scatter::Scatter>),
 }
@@ -68,7 +68,7 @@ pub enum Kernel {
         op: scan::Op,
     },
     Resample,
-    Rank(Repr),
+    TopK(Repr),
     Gather,
     Scatter {
         repr: Repr,
@@ -139,7 +139,7 @@ impl Kernel {
             Self::Norm => "norm",
             Self::Scan { .. } => "scan",
             Self::Resample => "resample",
-            Self::Rank(_) => "rank",
+            Self::TopK(_) => "top_k",
             Self::Gather => "gather",
             Self::Scatter { .. } => "scatter",
         }
@@ -165,7 +165,7 @@ impl Kernel {
             Self::Norm => include_str!("norm/norm.wgsl").to_owned(),
             Self::Scan { repr, op } => scan::shader(*repr, *op),
             Self::Resample => include_str!("resample/resample.wgsl").to_owned(),
-            Self::Rank(repr) => rank::shader(*repr),
+            Self::TopK(repr) => top_k::shader(*repr),
             Self::Gather => include_str!("gather/gather.wgsl").to_owned(),
             Self::Scatter { repr, op } => scatter::shader(*repr, *op),
         };
@@ -191,7 +191,7 @@ macro_rules! params {
             Call::Norm(call) => $bytes(call),
             Call::Scan(call) => $bytes(&call.params),
             Call::Resample(call) => $bytes(call),
-            Call::Rank(call) => $bytes(&call.params),
+            Call::TopK(call) => $bytes(&call.params),
             Call::Gather(call) => $bytes(&**call),
             Call::Scatter(call) => $bytes(&call.params),
         }
@@ -210,7 +210,7 @@ impl Call {
             Self::Norm(_) => Kernel::Norm,
             Self::Scan(call) => Kernel::Scan { repr: call.repr, op: call.op },
             Self::Resample(_) => Kernel::Resample,
-            Self::Rank(call) => Kernel::Rank(call.repr),
+            Self::TopK(call) => Kernel::TopK(call.repr),
             Self::Gather(_) => Kernel::Gather,
             Self::Scatter(call) => Kernel::Scatter { repr: call.repr, op: call.op },
         }
@@ -228,7 +228,7 @@ impl Call {
             Self::Norm(p) => p.flops(),
             Self::Scan(call) => call.params.flops(),
             Self::Resample(p) => p.flops(),
-            Self::Rank(call) => call.params.flops(),
+            Self::TopK(call) => call.params.flops(),
             Self::Gather(_) => 0,
             Self::Scatter(call) => call.flops(),
         }
@@ -264,7 +264,7 @@ impl Call {
             Self::Norm(p) => p.reach(),
             Self::Scan(call) => call.params.reach(),
             Self::Resample(p) => p.reach(),
-            Self::Rank(call) => call.params.reach(),
+            Self::TopK(call) => call.params.reach(),
             Self::Gather(p) => p.reach(),
             Self::Scatter(call) => call.params.reach(),
         }
@@ -319,7 +319,7 @@ impl Call {
             Self::Resample(p) => {
                 resample::reference::run(p, float(0), inputs[1], float(2), bytemuck::cast_slice_mut(out))
             }
-            Self::Rank(call) => rank::reference::run(call, inputs[0], out),
+            Self::TopK(call) => top_k::reference::run(call, inputs[0], out),
             Self::Gather(p) => gather::reference::run(p, inputs[0], inputs[1], out),
             Self::Scatter(call) => scatter::reference::run(call, inputs[0], inputs[1], out),
         }

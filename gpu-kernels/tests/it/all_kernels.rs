@@ -8,7 +8,7 @@ const REPRS: [Repr; 3] = [Repr::F32, Repr::I32, Repr::U32];
 pub(crate) fn all_kernels() -> Vec<Kernel> {
     let mut all = vec![Kernel::Softmax, Kernel::Norm, Kernel::Resample, Kernel::Gather];
     for repr in REPRS {
-        all.extend([Kernel::Matmul { repr, half: false }, Kernel::Rank(repr)]);
+        all.extend([Kernel::Matmul { repr, half: false }, Kernel::TopK(repr)]);
         all.extend([true, false].map(|tiled| Kernel::Conv { repr, tiled, half: false }));
         all.extend([pool::Mode::Max, pool::Mode::MaxPlace].map(|mode| Kernel::Pool { repr, mode }));
         all.extend([scan::Op::Sum, scan::Op::Prod].map(|op| Kernel::Scan { repr, op }));

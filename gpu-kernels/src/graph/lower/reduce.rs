@@ -9,7 +9,7 @@ use super::index::elements;
 use super::u;
 use crate::dtype::{DType, Repr};
 use crate::kernels::elementwise::{Binary, Unary, View};
-use crate::kernels::{Call, MAX_RANK, elementwise, rank, reduce as kernel, scan, softmax as lines, units_for};
+use crate::kernels::{Call, MAX_RANK, elementwise, reduce as kernel, scan, softmax as lines, top_k, units_for};
 
 pub(super) fn reduce(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let x = at.input(0)?;
@@ -315,7 +315,7 @@ pub(super) fn top(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let mut steps = Vec::new();
     if !target.contains(&0) {
         let len = u(shape.iter().product());
-        let params = rank::Params {
+        let params = top_k::Params {
             start: 0,
             units: units_for(len),
             len,
@@ -324,7 +324,7 @@ pub(super) fn top(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
             k: u(k),
             largest: u32::from(largest),
         };
-        steps.push(at.b.step(Call::Rank(rank::Rank { repr: at.repr(x), params }), vec![root], places));
+        steps.push(at.b.step(Call::TopK(top_k::TopK { repr: at.repr(x), params }), vec![root], places));
     }
     at.b.emit(steps, places);
     let values = elements(at, dense, places, axis)?;

@@ -1,11 +1,11 @@
 use std::cmp::Ordering;
 
-use super::Rank;
+use super::TopK;
 use crate::dtype::Repr;
 use crate::kernels::at;
 
 /// All lines; `start` and `units` are ignored.
-pub fn run(call: &Rank, x: &[u32], out: &mut [u32]) {
+pub fn run(call: &TopK, x: &[u32], out: &mut [u32]) {
     let p = &call.params;
     let (axis, inner, k) = (at(p.axis), at(p.inner), at(p.k));
     let mut places: Vec<u32> = Vec::with_capacity(axis);

@@ -22,7 +22,7 @@ pub struct Params {
 }
 
 #[derive(Clone, Debug)]
-pub struct Rank {
+pub struct TopK {
     pub repr: Repr,
     pub params: Params,
 }
@@ -42,5 +42,5 @@ impl Params {
 
 pub fn shader(repr: Repr) -> String {
     let nan = if repr == Repr::F32 { "is_nan(v)" } else { "false" };
-    typed(repr, &format!("fn odd(v: T) -> bool {{ return {nan}; }}\n{}", include_str!("rank.wgsl")))
+    typed(repr, &format!("fn odd(v: T) -> bool {{ return {nan}; }}\n{}", include_str!("top_k.wgsl")))
 }
