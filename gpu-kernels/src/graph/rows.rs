@@ -3,12 +3,12 @@
 //! A tensor holds *rows* when every `inner` values in a row belong to one batch row, the next ones to the next,
 //! and so on round and round: where the batch comes first `inner` is all that a row has, further in it is
 //! what follows the batch. Whether a kernel call keeps to that is read off the strides by which it walks
-//! its operands ([`Reach`]), so no operator needs a rule of its own.
+//! its operands ([`AccessFootprint`]), so no operator needs a rule of its own.
 
 use std::collections::HashMap;
 
 use super::plan::{Plan, Source, Step, Value};
-use crate::kernels::{Access, Reach};
+use crate::kernels::{Access, AccessFootprint};
 
 /// How a tensor relates to the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,14 +36,14 @@ pub(super) fn of_plan(plan: &Plan, batch: usize) -> Vec<Rows> {
     let mut unplaced: HashMap<usize, Vec<&Step>> = HashMap::new();
     for step in &plan.steps {
         let before = rows[step.output];
-        let found = Walk { plan, batch: long(batch), step, reach: step.call.reach() }.rows(&rows);
+        let found = Walk { plan, batch: long(batch), step, footprint: step.call.footprint() }.rows(&rows);
         rows[step.output] = join(before, found, step.node);
         match (rows[step.output], found) {
             (Rows::Same, _) => unplaced.entry(step.output).or_default().push(step),
             (placed @ Rows::Apart { .. }, _) => {
                 let here = (found == Rows::Same).then_some(step);
                 for part in unplaced.remove(&step.output).unwrap_or_default().into_iter().chain(here) {
-                    let walk = Walk { plan, batch: long(batch), step: part, reach: part.call.reach() };
+                    let walk = Walk { plan, batch: long(batch), step: part, footprint: part.call.footprint() };
                     if !walk.is_uniform_over(placed) {
                         rows[step.output] = Rows::Mixed(part.node);
                     }
@@ -86,14 +86,14 @@ struct Walk<'a> {
     plan: &'a Plan,
     batch: i64,
     step: &'a Step,
-    reach: Reach,
+    footprint: AccessFootprint,
 }
 
 impl Walk<'_> {
     /// How the call's output lies, where its inputs lie so.
     fn rows(&self, rows: &[Rows]) -> Rows {
         let mut apart = None;
-        for (&id, access) in self.step.inputs.iter().zip(&self.reach.inputs) {
+        for (&id, access) in self.step.inputs.iter().zip(&self.footprint.inputs) {
             match rows[id] {
                 Rows::Mixed(node) => return Rows::Mixed(node),
                 Rows::Apart { inner } => apart = apart.or(Some((access, inner))),
@@ -108,7 +108,7 @@ impl Walk<'_> {
 
     /// How the output lies at this pace, if every operand keeps it.
     fn output_at(&self, pace: Pace, rows: &[Rows]) -> Option<i64> {
-        for (&id, access) in self.step.inputs.iter().zip(&self.reach.inputs) {
+        for (&id, access) in self.step.inputs.iter().zip(&self.footprint.inputs) {
             let value = &self.plan.values[id];
             let keeps = match rows[id] {
                 Rows::Apart { inner } => self.keeps(access, long(value.len()), pace) == Some(inner),
@@ -119,7 +119,7 @@ impl Walk<'_> {
                 return None;
             }
         }
-        self.keeps(&self.reach.output, long(self.plan.values[self.step.output].len()), pace)
+        self.keeps(&self.footprint.output, long(self.plan.values[self.step.output].len()), pace)
     }
 
     /// How a tensor of `len` values lies whose iterations of one row touch that row's values alone.
@@ -128,12 +128,12 @@ impl Walk<'_> {
         let inner = along.checked_mul(share).filter(|inner| *inner > 0)?;
         let period = inner.checked_mul(self.batch)?;
         let turns = share.checked_mul(self.batch)?;
-        if len % period != 0 || long(self.reach.shape[axis]) % turns != 0 {
+        if len % period != 0 || long(self.footprint.shape[axis]) % turns != 0 {
             return None;
         }
         let mut low = access.offset.rem_euclid(period);
         let mut high = low + along * (share - 1);
-        let others = self.reach.shape.iter().zip(&access.strides).enumerate().filter(|(other, _)| *other != axis);
+        let others = self.footprint.shape.iter().zip(&access.strides).enumerate().filter(|(other, _)| *other != axis);
         let others = others.map(|(_, (&size, &stride))| (long(size), stride));
         let spreads = access.spreads.iter().map(|&(count, stride)| (i64::try_from(count).unwrap_or(i64::MAX), stride));
         for (size, stride) in others.chain(spreads) {
@@ -165,7 +165,7 @@ impl Walk<'_> {
     /// Whether a call whose inputs no row made writes the same for every row of an output that lies so.
     fn is_uniform_over(&self, output: Rows) -> bool {
         let Rows::Apart { inner } = output else { return false };
-        let access = &self.reach.output;
+        let access = &self.footprint.output;
         let len = long(self.plan.values[self.step.output].len());
         let is_same = |pace: Pace| {
             self.keeps(access, len, pace) == Some(inner)
@@ -173,7 +173,7 @@ impl Walk<'_> {
                     .step
                     .inputs
                     .iter()
-                    .zip(&self.reach.inputs)
+                    .zip(&self.footprint.inputs)
                     .all(|(&id, access)| self.is_uniform(&self.plan.values[id], access, pace))
         };
         paces(access, inner).any(is_same)

@@ -88,7 +88,7 @@ pub struct Access {
 
 /// Which elements a call reads and writes, by an iteration over `shape`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reach {
+pub struct AccessFootprint {
     pub shape: Vec<usize>,
     pub inputs: Vec<Access>,
     pub output: Access,
@@ -253,20 +253,20 @@ impl Call {
     }
 
     /// Which elements it touches.
-    pub fn reach(&self) -> Reach {
+    pub fn footprint(&self) -> AccessFootprint {
         match self {
-            Self::Elementwise(call) => call.reach(),
-            Self::Matmul(call) => call.params.reach(),
-            Self::Conv(call) => call.params.reach(),
-            Self::Pool(call) => call.params.reach(),
-            Self::Reduce(call) => call.params.reach(),
-            Self::Softmax(p) => p.reach(),
-            Self::Norm(p) => p.reach(),
-            Self::Scan(call) => call.params.reach(),
-            Self::Resample(p) => p.reach(),
-            Self::TopK(call) => call.params.reach(),
-            Self::Gather(p) => p.reach(),
-            Self::Scatter(call) => call.params.reach(),
+            Self::Elementwise(call) => call.footprint(),
+            Self::Matmul(call) => call.params.footprint(),
+            Self::Conv(call) => call.params.footprint(),
+            Self::Pool(call) => call.params.footprint(),
+            Self::Reduce(call) => call.params.footprint(),
+            Self::Softmax(p) => p.footprint(),
+            Self::Norm(p) => p.footprint(),
+            Self::Scan(call) => call.params.footprint(),
+            Self::Resample(p) => p.footprint(),
+            Self::TopK(call) => call.params.footprint(),
+            Self::Gather(p) => p.footprint(),
+            Self::Scatter(call) => call.params.footprint(),
         }
     }
 

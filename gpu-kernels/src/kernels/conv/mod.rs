@@ -10,7 +10,7 @@ mod planes;
 pub mod reference;
 
 use super::matmul::{DEPTH, TILE};
-use super::{Access, Reach, at, long, typed, units_for};
+use super::{Access, AccessFootprint, at, long, typed, units_for};
 use crate::dtype::Repr;
 
 /// Padding after is implied by the output's size.
@@ -100,12 +100,12 @@ impl Params {
         2 * outputs * u64::from(self.channels) * u64::from(Self::volume(&self.kernel))
     }
 
-    pub(super) fn reach(&self) -> Reach {
+    pub(super) fn footprint(&self) -> AccessFootprint {
         let image = self.groups * self.channels * Self::volume(&self.size);
         let result = self.groups * self.filters * Self::volume(&self.out);
         let weights = self.groups * self.filters * self.channels * Self::volume(&self.kernel);
         let over = |len: u32| Access::strided(vec![long(len)]).spread(len, 1);
-        Reach {
+        AccessFootprint {
             shape: vec![at(self.n)],
             inputs: vec![over(image), Access::all(1, at(weights)), Access::all(1, at(self.groups * self.filters))],
             output: over(result),

@@ -12,7 +12,7 @@ pub mod reference;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::{MAX_RANK, Reach, units_for};
+use super::{AccessFootprint, MAX_RANK, units_for};
 use crate::dtype::Repr;
 pub use program::{Binary, Inst, Program, Reg, Unary};
 
@@ -98,11 +98,11 @@ impl Elementwise {
         u64::from(self.params.len) * self.program.operations()
     }
 
-    pub(super) fn reach(&self) -> Reach {
+    pub(super) fn footprint(&self) -> AccessFootprint {
         let p = &self.params;
         let rank = super::at(p.rank);
         let access = |view: &View| super::Access::viewed(view, rank);
-        Reach {
+        AccessFootprint {
             shape: p.shape[..rank].iter().map(|&size| super::at(size)).collect(),
             inputs: p.inputs[..self.program.loads()].iter().map(access).collect(),
             output: access(&p.out),

@@ -5,7 +5,7 @@
 pub mod reference;
 
 use super::elementwise::View;
-use super::{Access, MAX_RANK, Reach, at};
+use super::{Access, AccessFootprint, MAX_RANK, at};
 
 /// `len` outputs of `shape`; each reads `depth` indices, `index_stride` apart.
 #[repr(C)]
@@ -26,7 +26,7 @@ pub struct Params {
 }
 
 impl Params {
-    pub(super) fn reach(&self) -> Reach {
+    pub(super) fn footprint(&self) -> AccessFootprint {
         let rank = at(self.rank);
         let shape: Vec<usize> = self.shape[..rank].iter().map(|&size| at(size)).collect();
         let access = |view: &View| Access::viewed(view, rank);
@@ -35,6 +35,6 @@ impl Params {
             data = data.spread(size, i64::from(step));
         }
         let indices = access(&self.indices).spread(self.depth, i64::from(self.index_stride));
-        Reach { output: Access::contiguous(&shape), shape, inputs: vec![data, indices] }
+        AccessFootprint { output: Access::contiguous(&shape), shape, inputs: vec![data, indices] }
     }
 }

@@ -7,7 +7,7 @@
 pub mod cpu;
 pub mod reference;
 
-use super::{Access, Reach, at, long, typed};
+use super::{Access, AccessFootprint, at, long, typed};
 use crate::dtype::Repr;
 
 /// Side of the square of outputs that one workgroup of 64 computes.
@@ -92,7 +92,7 @@ impl Params {
         2 * u64::from(self.batch) * u64::from(self.m) * u64::from(self.n) * u64::from(self.k)
     }
 
-    pub(super) fn reach(&self) -> Reach {
+    pub(super) fn footprint(&self) -> AccessFootprint {
         let shape = vec![at(self.batch / self.inner.max(1)), at(self.inner), at(self.m), at(self.n)];
         let a = vec![long(self.a_outer), long(self.a_batch), long(self.a_row), 0];
         let b = vec![long(self.b_outer), long(self.b_batch), 0, long(self.b_col)];
@@ -102,7 +102,7 @@ impl Params {
         let c = Access::strided(vec![0, 0, long(self.c_row), long(self.c_col)]);
         // Without a C another buffer is bound in its place, and not read.
         let inputs = if self.has_c == 0 { vec![a, b] } else { vec![a, b, c] };
-        Reach { output: Access::contiguous(&shape), shape, inputs }
+        AccessFootprint { output: Access::contiguous(&shape), shape, inputs }
     }
 }
 

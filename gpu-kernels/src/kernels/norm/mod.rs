@@ -4,7 +4,7 @@
 
 pub mod reference;
 
-use super::{Access, Reach, at, long};
+use super::{Access, AccessFootprint, at, long};
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
@@ -22,8 +22,8 @@ impl Params {
         6 * u64::from(self.units) * u64::from(self.axis)
     }
 
-    pub(super) fn reach(&self) -> Reach {
+    pub(super) fn footprint(&self) -> AccessFootprint {
         let line = || Access::strided(vec![long(self.axis)]).spread(self.axis, 1);
-        Reach { shape: vec![at(self.units)], inputs: vec![line()], output: line() }
+        AccessFootprint { shape: vec![at(self.units)], inputs: vec![line()], output: line() }
     }
 }

@@ -4,7 +4,7 @@
 
 pub mod reference;
 
-use super::{Access, Reach, at, long, typed};
+use super::{Access, AccessFootprint, at, long, typed};
 use crate::dtype::Repr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,14 +52,18 @@ impl Params {
         u64::from(self.len).saturating_mul(Self::volume(&self.kernel))
     }
 
-    pub(super) fn reach(&self) -> Reach {
+    pub(super) fn footprint(&self) -> AccessFootprint {
         let (plane, out) = (Self::volume(&self.size), Self::volume(&self.out));
         let planes = u64::from(self.len) / out.max(1);
         let over = |len: u64| {
             let len = u32::try_from(len).unwrap_or(u32::MAX);
             Access::strided(vec![long(len)]).spread(len, 1)
         };
-        Reach { shape: vec![at(u32::try_from(planes).unwrap_or(0))], inputs: vec![over(plane)], output: over(out) }
+        AccessFootprint {
+            shape: vec![at(u32::try_from(planes).unwrap_or(0))],
+            inputs: vec![over(plane)],
+            output: over(out),
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 pub mod reference;
 
 use super::elementwise::View;
-use super::{Access, MAX_RANK, Reach, at, units_for};
+use super::{Access, AccessFootprint, MAX_RANK, at, units_for};
 use crate::dtype::Repr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,14 +84,14 @@ impl Params {
         u64::from(self.len) * u64::from(self.red_len)
     }
 
-    pub(super) fn reach(&self) -> Reach {
+    pub(super) fn footprint(&self) -> AccessFootprint {
         let rank = at(self.rank);
         let shape: Vec<usize> = self.shape[..rank].iter().map(|&size| at(size)).collect();
         let mut input = Access::viewed(&self.view, rank);
         for (&size, &stride) in self.red_shape.iter().zip(&self.red_strides).take(at(self.red_rank)) {
             input = input.spread(size, i64::from(stride));
         }
-        Reach { output: Access::contiguous(&shape), shape, inputs: vec![input] }
+        AccessFootprint { output: Access::contiguous(&shape), shape, inputs: vec![input] }
     }
 }
 

@@ -4,7 +4,7 @@
 
 pub mod reference;
 
-use super::{Access, Reach, at, long};
+use super::{Access, AccessFootprint, at, long};
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
@@ -23,12 +23,12 @@ impl Params {
         2 * u64::from(self.len) * u64::from(self.taps)
     }
 
-    pub(super) fn reach(&self) -> Reach {
+    pub(super) fn footprint(&self) -> AccessFootprint {
         let outer = at(self.len / (self.axis_out * self.inner).max(1));
         let shape = vec![outer, at(self.axis_out), at(self.inner)];
         let x =
             Access::strided(vec![long(self.axis_in) * long(self.inner), 0, 1]).spread(self.axis_in, long(self.inner));
         let table = || Access::all(3, at(self.axis_out * self.taps));
-        Reach { output: Access::contiguous(&shape), shape, inputs: vec![x, table(), table()] }
+        AccessFootprint { output: Access::contiguous(&shape), shape, inputs: vec![x, table(), table()] }
     }
 }

@@ -2,7 +2,7 @@
 
 pub mod reference;
 
-use super::{Access, Reach, at, long};
+use super::{Access, AccessFootprint, at, long};
 use crate::dtype::Repr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,10 +37,10 @@ impl Params {
         u64::from(self.lines) * u64::from(self.axis)
     }
 
-    pub(super) fn reach(&self) -> Reach {
+    pub(super) fn footprint(&self) -> AccessFootprint {
         let shape = vec![at(self.lines / self.inner.max(1)), at(self.inner)];
         let line = || Access::strided(vec![long(self.axis) * long(self.inner), 1]).spread(self.axis, long(self.inner));
-        Reach { shape, inputs: vec![line()], output: line() }
+        AccessFootprint { shape, inputs: vec![line()], output: line() }
     }
 }
 

@@ -5,7 +5,7 @@
 pub mod reference;
 
 use super::elementwise::View;
-use super::{Access, MAX_RANK, Reach, at};
+use super::{Access, AccessFootprint, MAX_RANK, at};
 use crate::dtype::Repr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,7 +53,7 @@ impl Scatter {
 }
 
 impl Params {
-    pub(super) fn reach(&self) -> Reach {
+    pub(super) fn footprint(&self) -> AccessFootprint {
         let rank = at(self.rank);
         let shape: Vec<usize> = self.shape[..rank].iter().map(|&size| at(size)).collect();
         let access = |view: &View| Access::viewed(view, rank);
@@ -65,7 +65,7 @@ impl Params {
         for (&size, &step) in self.sizes.iter().zip(&self.steps).take(at(self.depth)) {
             output = output.spread(size, i64::from(step));
         }
-        Reach { shape, inputs: vec![updates, indices], output }
+        AccessFootprint { shape, inputs: vec![updates, indices], output }
     }
 }
 

@@ -4,7 +4,7 @@
 
 pub mod reference;
 
-use super::{Access, Reach, at, long};
+use super::{Access, AccessFootprint, at, long};
 
 /// `units` is `outer · inner`: one line each.
 #[repr(C)]
@@ -23,9 +23,9 @@ impl Params {
         5 * u64::from(self.units) * u64::from(self.axis)
     }
 
-    pub(super) fn reach(&self) -> Reach {
+    pub(super) fn footprint(&self) -> AccessFootprint {
         let shape = vec![at(self.units / self.inner.max(1)), at(self.inner)];
         let line = || Access::strided(vec![long(self.axis) * long(self.inner), 1]).spread(self.axis, long(self.inner));
-        Reach { shape, inputs: vec![line()], output: line() }
+        AccessFootprint { shape, inputs: vec![line()], output: line() }
     }
 }

@@ -4,7 +4,7 @@
 
 pub mod reference;
 
-use super::{Access, Reach, at, long, typed};
+use super::{Access, AccessFootprint, at, long, typed};
 use crate::dtype::Repr;
 
 #[repr(C)]
@@ -32,11 +32,11 @@ impl Params {
         u64::from(self.len) * u64::from(self.axis)
     }
 
-    pub(super) fn reach(&self) -> Reach {
+    pub(super) fn footprint(&self) -> AccessFootprint {
         let lines = at(self.len / (self.axis * self.inner).max(1));
         let line =
             |count: u32| Access::strided(vec![long(count) * long(self.inner), 1]).spread(count, long(self.inner));
-        Reach { shape: vec![lines, at(self.inner)], inputs: vec![line(self.axis)], output: line(self.k) }
+        AccessFootprint { shape: vec![lines, at(self.inner)], inputs: vec![line(self.axis)], output: line(self.k) }
     }
 }
 
