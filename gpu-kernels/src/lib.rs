@@ -13,6 +13,7 @@ mod float;
 mod gemm;
 #[cfg(feature = "wgpu")]
 pub mod gpu;
+pub mod gpu_program;
 pub mod graph;
 pub mod kernels;
 #[cfg(feature = "wgpu")]
@@ -20,7 +21,6 @@ pub mod measure;
 pub mod number;
 mod parallel;
 pub mod records;
-pub mod script;
 pub mod tolerance;
 mod vector;
 pub mod wgsl;

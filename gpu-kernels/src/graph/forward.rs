@@ -10,7 +10,7 @@ use super::{Arena, Feed, Graph, ModelError, Plan};
 use crate::device::{Cpu, Device};
 use crate::error::GpuError;
 use crate::gpu::Gpu;
-use crate::script::run::{Prepared, ScriptError, Weights};
+use crate::gpu_program::run::{GpuProgramError, Prepared, Weights};
 
 /// Batch sizes kept ready. A job has two: its tiles and its last tile.
 const PREPARED_MAX: usize = 4;
@@ -31,11 +31,11 @@ pub enum RunError {
     Stopped,
 }
 
-impl From<ScriptError> for RunError {
-    fn from(error: ScriptError) -> Self {
+impl From<GpuProgramError> for RunError {
+    fn from(error: GpuProgramError) -> Self {
         match error {
-            ScriptError::Gpu(error) => Self::Gpu(error),
-            ScriptError::Stopped => Self::Stopped,
+            GpuProgramError::Gpu(error) => Self::Gpu(error),
+            GpuProgramError::Stopped => Self::Stopped,
         }
     }
 }
@@ -219,8 +219,8 @@ impl Session {
                 self.prepared.clear();
                 self.weights.clear();
             }
-            let (script, constants) = self.graph.plan(rows, &self.feeds)?.script();
-            let prepared = Prepared::new(gpu, script, &constants, &mut self.weights)?;
+            let (program, constants) = self.graph.plan(rows, &self.feeds)?.gpu_program();
+            let prepared = Prepared::new(gpu, program, &constants, &mut self.weights)?;
             self.prepared.insert(rows, prepared);
         }
         Ok(self.prepared[&rows].run(gpu, inputs, pace).await?)
@@ -230,8 +230,8 @@ impl Session {
 /// Runs a plan once on a device: the outputs' words in order.
 pub async fn run_plan(gpu: &mut Gpu, plan: &Plan, inputs: &[&[u32]]) -> Result<Vec<Vec<u32>>, RunError> {
     let scopes = gpu.scopes();
-    let (script, constants) = plan.script();
-    let result = match Prepared::new(gpu, script, &constants, &mut Weights::default()) {
+    let (program, constants) = plan.gpu_program();
+    let result = match Prepared::new(gpu, program, &constants, &mut Weights::default()) {
         Ok(prepared) => {
             let ran = prepared.run(gpu, inputs, &async |_busy| ControlFlow::Continue(())).await;
             ran.map_err(RunError::from)

@@ -225,7 +225,7 @@ fn weights_that_half_floats_hold_are_kept_as_such_on_a_gpu_and_give_the_same_res
 
     let words = |model: &Model, row: &[usize]| {
         let plan = parse(model).unwrap().plan(1, &[Feed::Rows(row.to_vec())]).unwrap();
-        plan.script().1.iter().map(|constant| constant.len()).max().unwrap()
+        plan.gpu_program().1.iter().map(|constant| constant.len()).max().unwrap()
     };
     assert_eq!(words(&product, &[33]), (33 * 65usize).div_ceil(2));
     assert_eq!(words(&filters, &[9, 7, 7]), 16 * 81 / 2);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, Stream};
+use gpu_kernels::gpu_program::Package;
 use gpu_kernels::graph::ModelError;
-use gpu_kernels::script::Package;
 use wire::{BlobHash, ErrorCode, InferTask};
 
 use super::recompute::shared_feeds;
@@ -41,9 +41,9 @@ pub async fn pack(
     let packing = tokio::task::spawn_blocking(move || -> anyhow::Result<PackedPlan> {
         let feeds = shared_feeds(&inputs, &values)?;
         let plan = graph.plan(usize::try_from(rows)?, &feeds).map_err(|error: ModelError| error)?;
-        let (script, constants) = plan.script();
+        let (program, constants) = plan.gpu_program();
         let sizes = [plan.device_bytes(), plan.buffer_bytes_max()];
-        let package = Package::new(script, &constants, sizes, |bytes| *blake3::hash(bytes).as_bytes());
+        let package = Package::new(program, &constants, sizes, |bytes| *blake3::hash(bytes).as_bytes());
         let stored = constants.into_iter().filter(|words| Package::is_stored(words.len())).collect();
         Ok(PackedPlan { package, stored })
     });

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use gpu_kernels::device::Device;
 use gpu_kernels::error::GpuError;
+use gpu_kernels::gpu_program::run::GpuProgramError;
+use gpu_kernels::gpu_program::session::{GpuProgramSession, Missing, batches, tiles_at_once, unit_of};
+use gpu_kernels::gpu_program::{Package, Packed};
 use gpu_kernels::records::{interleave, split};
-use gpu_kernels::script::run::ScriptError;
-use gpu_kernels::script::session::{Missing, ScriptSession, batches, tiles_at_once, unit_of};
-use gpu_kernels::script::{Package, Packed};
 use wire::{InferTask, Task};
 
 use super::{Key, key, parts};
@@ -20,14 +20,14 @@ use crate::run::{RunFailure, Transfer};
 
 #[derive(Default)]
 pub struct Infer {
-    ready: Ready<Key, ScriptSession>,
+    ready: Ready<Key, GpuProgramSession>,
 }
 
 /// Why a model did not run.
 #[derive(Debug, thiserror::Error)]
 pub enum InferError {
     #[error(transparent)]
-    Run(#[from] ScriptError),
+    Run(#[from] GpuProgramError),
     #[error("the plan cannot be used: {0}")]
     Plan(String),
 }
@@ -35,8 +35,8 @@ pub enum InferError {
 impl InferError {
     pub fn gpu(&self) -> Option<&GpuError> {
         match self {
-            Self::Run(ScriptError::Gpu(error)) => Some(error),
-            Self::Run(ScriptError::Stopped) | Self::Plan(_) => None,
+            Self::Run(GpuProgramError::Gpu(error)) => Some(error),
+            Self::Run(GpuProgramError::Stopped) | Self::Plan(_) => None,
         }
     }
 }
@@ -123,7 +123,7 @@ impl Infer {
         let buffer_bytes_max = device.info().buffer_bytes_max;
         let missing = match self.ready.get(&wanted) {
             Some(session) => session.missing(rows, tile_rows, buffer_bytes_max),
-            None => ScriptSession::default().missing(rows, tile_rows, buffer_bytes_max),
+            None => GpuProgramSession::default().missing(rows, tile_rows, buffer_bytes_max),
         };
         (!missing.batches.is_empty()).then_some(Wanted { missing, rows, tile_rows, buffer_bytes_max })
     }
@@ -140,7 +140,7 @@ impl Infer {
         let wanted = key(task, shared);
         if self.ready.get(&wanted).is_none() {
             // Its weights lie on the GPU.
-            self.ready.put(wanted.clone(), ScriptSession::default(), 0);
+            self.ready.put(wanted.clone(), GpuProgramSession::default(), 0);
         }
         let session = self.ready.take_up(&wanted).ok_or(RunFailure::Evicted)?;
         for (rows, package, constants) in came.0 {

@@ -1,4 +1,4 @@
-//! A script on a GPU: buffers and bind groups made once, then encoded run by run in submissions that
+//! A GPU program on its device: buffers and bind groups made once, then encoded run by run in submissions that
 //! keep to the device's budget.
 
 use std::collections::HashMap;
@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Buffer, Script, ScriptStep};
+use super::{Buffer, GpuProgram, GpuStep};
 use crate::error::GpuError;
 use crate::gpu::Gpu;
 
@@ -14,7 +14,7 @@ use crate::gpu::Gpu;
 const GROUPS_MAX: u32 = 65_535;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ScriptError {
+pub enum GpuProgramError {
     #[error(transparent)]
     Gpu(#[from] GpuError),
     #[error("the run was stopped between two submissions")]
@@ -25,16 +25,16 @@ pub enum ScriptError {
 #[derive(Default)]
 pub struct Weights(HashMap<usize, (Arc<[u32]>, wgpu::Buffer)>);
 
-/// A script with everything it needs on the device.
+/// A program with everything it needs on the device.
 pub struct Prepared {
     inputs: Vec<wgpu::Buffer>,
     staging: wgpu::Buffer,
     outputs: Vec<(wgpu::Buffer, usize)>,
-    steps: Vec<Ready>,
+    steps: Vec<BoundStep>,
 }
 
-struct Ready {
-    step: ScriptStep,
+struct BoundStep {
+    step: GpuStep,
     pipeline: wgpu::ComputePipeline,
     bound: Vec<wgpu::Buffer>,
     group: wgpu::BindGroup,
@@ -50,34 +50,34 @@ fn at(number: u32) -> usize {
 }
 
 impl Prepared {
-    /// Makes a script ready that was checked against its constants.
+    /// Uploads and binds what a program needs, which was checked against its constants.
     pub fn new(
         gpu: &mut Gpu,
-        script: Script,
+        program: GpuProgram,
         constants: &[Arc<[u32]>],
         weights: &mut Weights,
     ) -> Result<Self, GpuError> {
         let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         // All before any, so that a model which is too large uploads nothing.
-        for buffer in &script.buffers {
+        for buffer in &program.buffers {
             match buffer {
-                Buffer::Room(words) => gpu.check_size("a tensor of this model", bytes_of(*words))?,
+                Buffer::Allocated(words) => gpu.check_size("a tensor of this model", bytes_of(*words))?,
                 Buffer::Constant(number) => Weights::check(gpu, &constants[at(*number)])?,
             }
         }
-        let buffers: Vec<wgpu::Buffer> = script
+        let buffers: Vec<wgpu::Buffer> = program
             .buffers
             .iter()
             .map(|buffer| match buffer {
-                Buffer::Room(words) => gpu.buffer("room", bytes_of(*words), storage),
+                Buffer::Allocated(words) => gpu.buffer("tensor", bytes_of(*words), storage),
                 Buffer::Constant(number) => weights.upload(gpu, &constants[at(*number)], storage),
             })
             .collect();
         let pipelines: Vec<wgpu::ComputePipeline> =
-            script.shaders.iter().map(|shader| gpu.pipeline(&shader.label, &shader.wgsl)).collect();
-        let read_back = script.outputs.iter().map(|output| bytes_of(output.words)).sum();
+            program.shaders.iter().map(|shader| gpu.pipeline(&shader.label, &shader.wgsl)).collect();
+        let read_back = program.outputs.iter().map(|output| bytes_of(output.words)).sum();
         let staging = gpu.buffer("staging", read_back, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
-        let steps = script
+        let steps = program
             .steps
             .into_iter()
             .map(|step| {
@@ -85,12 +85,12 @@ impl Prepared {
                 let bound: Vec<wgpu::Buffer> =
                     step.inputs.iter().chain([&step.output]).map(|&number| buffers[at(number)].clone()).collect();
                 let group = bind(gpu, &pipeline, &step.params, &bound);
-                Ready { step, pipeline, bound, group }
+                BoundStep { step, pipeline, bound, group }
             })
             .collect();
         Ok(Self {
-            inputs: script.inputs.iter().map(|&number| buffers[at(number)].clone()).collect(),
-            outputs: script
+            inputs: program.inputs.iter().map(|&number| buffers[at(number)].clone()).collect(),
+            outputs: program
                 .outputs
                 .iter()
                 .map(|output| (buffers[at(output.buffer)].clone(), usize::try_from(output.words).unwrap_or(usize::MAX)))
@@ -107,30 +107,30 @@ impl Prepared {
         gpu: &mut Gpu,
         inputs: &[&[u32]],
         pace: &impl AsyncFn(Duration) -> ControlFlow<()>,
-    ) -> Result<Vec<Vec<u32>>, ScriptError> {
+    ) -> Result<Vec<Vec<u32>>, GpuProgramError> {
         for (buffer, input) in self.inputs.iter().zip(inputs) {
             gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(input));
         }
         let mut submission = Submission::new(gpu);
-        for ready in &self.steps {
-            let (mut done, units) = (0, ready.step.params[1]);
+        for bound_step in &self.steps {
+            let (mut done, units) = (0, bound_step.step.params[1]);
             while done < units {
-                let room = gpu.budget.work().saturating_sub(submission.work);
-                if room == 0 {
+                let budget_left = gpu.budget.work().saturating_sub(submission.work);
+                if budget_left == 0 {
                     submission = submission.flush(gpu, pace).await?;
                     continue;
                 }
                 // At least one workgroup goes: less cannot be dispatched.
-                let fit = u128::from(units) * u128::from(room) / u128::from(ready.step.work.max(1));
+                let fit = u128::from(units) * u128::from(budget_left) / u128::from(bound_step.step.work.max(1));
                 let take = u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, units - done);
-                let work = ready.step.work / u64::from(units) * u64::from(take);
+                let work = bound_step.step.work / u64::from(units) * u64::from(take);
                 if take == units {
-                    submission.dispatch(&ready.pipeline, units, &ready.group, work);
+                    submission.dispatch(&bound_step.pipeline, units, &bound_step.group, work);
                 } else {
-                    let mut part = ready.step.params.clone();
+                    let mut part = bound_step.step.params.clone();
                     (part[0], part[1]) = (done, take);
-                    let group = bind(gpu, &ready.pipeline, &part, &ready.bound);
-                    submission.dispatch(&ready.pipeline, take, &group, work);
+                    let group = bind(gpu, &bound_step.pipeline, &part, &bound_step.bound);
+                    submission.dispatch(&bound_step.pipeline, take, &group, work);
                 }
                 done += take;
             }
@@ -208,12 +208,16 @@ impl Submission {
         self.work += work.max(1);
     }
 
-    async fn flush(self, gpu: &mut Gpu, pace: &impl AsyncFn(Duration) -> ControlFlow<()>) -> Result<Self, ScriptError> {
+    async fn flush(
+        self,
+        gpu: &mut Gpu,
+        pace: &impl AsyncFn(Duration) -> ControlFlow<()>,
+    ) -> Result<Self, GpuProgramError> {
         let busy = gpu.submit(self.encoder).await?;
         gpu.budget.learn(self.work, busy);
         match pace(busy).await {
             ControlFlow::Continue(()) => Ok(Self::new(gpu)),
-            ControlFlow::Break(()) => Err(ScriptError::Stopped),
+            ControlFlow::Break(()) => Err(GpuProgramError::Stopped),
         }
     }
 }

@@ -1,12 +1,12 @@
-//! Scripts for several batch sizes of one model, and rows cut into such batches.
+//! GPU programs for several batch sizes of one model, and rows cut into such batches.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::run::{Prepared, ScriptError, Weights};
-use super::{Dangling, Package, Packed};
+use super::run::{GpuProgramError, Prepared, Weights};
+use super::{DanglingReference, Package, Packed};
 use crate::gpu::Gpu;
 
 /// Device memory that one run may take, weights included.
@@ -18,7 +18,7 @@ const STEPS_MAX: u64 = 20_000;
 
 /// A model that was planned elsewhere.
 #[derive(Default)]
-pub struct ScriptSession {
+pub struct GpuProgramSession {
     prepared: HashMap<u64, Prepared>,
     weights: Weights,
     constants: HashMap<[u8; 32], Arc<[u32]>>,
@@ -29,7 +29,7 @@ pub struct ScriptSession {
 /// What has to be fetched before rows can run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Missing {
-    /// Batch sizes without a script.
+    /// Batch sizes without a program.
     pub batches: BTreeSet<u64>,
     /// Constants that are there.
     pub known: BTreeSet<[u8; 32]>,
@@ -57,11 +57,11 @@ pub fn tiles_at_once([bytes, buffer_bytes, steps]: [u64; 3], buffer_bytes_max: u
 
 /// What one tile takes.
 pub fn unit_of(package: &Package) -> [u64; 3] {
-    [package.bytes, package.buffer_bytes, u64::try_from(package.script.steps.len()).unwrap_or(u64::MAX)]
+    [package.bytes, package.buffer_bytes, u64::try_from(package.program.steps.len()).unwrap_or(u64::MAX)]
 }
 
-impl ScriptSession {
-    /// What is missing for `rows` rows of a job whose tiles have `tile_rows`. Until a tile's own script
+impl GpuProgramSession {
+    /// What is missing for `rows` rows of a job whose tiles have `tile_rows`. Until a tile's own program
     /// is there, nothing more is asked for.
     pub fn missing(&self, rows: u64, tile_rows: u64, buffer_bytes_max: u64) -> Missing {
         let known = self.constants.keys().copied().collect();
@@ -74,14 +74,14 @@ impl ScriptSession {
         Missing { batches, known }
     }
 
-    /// Makes a script ready for batches of `rows`. `stored` are constants that came beside it.
+    /// Prepares a program for batches of `rows`. `stored` are constants that were fetched separately.
     pub async fn add(
         &mut self,
         gpu: &mut Gpu,
         rows: u64,
         package: Package,
         stored: Vec<([u8; 32], Arc<[u32]>)>,
-    ) -> Result<Result<(), Dangling>, ScriptError> {
+    ) -> Result<Result<(), DanglingReference>, GpuProgramError> {
         self.constants.extend(stored);
         let unit = unit_of(&package);
         let mut constants = Vec::with_capacity(package.constants.len());
@@ -90,15 +90,15 @@ impl ScriptSession {
                 Packed::Words(words) => words.into(),
                 Packed::Stored { hash, .. } => match self.constants.get(&hash) {
                     Some(words) => Arc::clone(words),
-                    None => return Ok(Err(Dangling)),
+                    None => return Ok(Err(DanglingReference)),
                 },
             });
         }
-        if let Err(dangling) = package.script.check(constants.len()) {
-            return Ok(Err(dangling));
+        if let Err(error) = package.program.check(constants.len()) {
+            return Ok(Err(error));
         }
         let scopes = gpu.scopes();
-        let prepared = Prepared::new(gpu, package.script, &constants, &mut self.weights);
+        let prepared = Prepared::new(gpu, package.program, &constants, &mut self.weights);
         gpu.close(scopes).await?;
         self.prepared.insert(rows, prepared?);
         self.unit.get_or_insert(unit);
@@ -114,7 +114,7 @@ impl ScriptSession {
         tile_rows: u64,
         inputs: &[(&[u32], usize)],
         pace: impl AsyncFn(Duration) -> ControlFlow<()>,
-    ) -> Result<Option<Vec<Vec<u32>>>, ScriptError> {
+    ) -> Result<Option<Vec<Vec<u32>>>, GpuProgramError> {
         let Some(unit) = self.unit else { return Ok(None) };
         let most = tiles_at_once(unit, gpu.info.buffer_bytes_max);
         let mut outputs: Vec<Vec<u32>> = Vec::new();
@@ -127,7 +127,7 @@ impl ScriptSession {
             let scopes = gpu.scopes();
             let ran = prepared.run(gpu, &parts, &pace).await;
             let closed = gpu.close(scopes).await;
-            if closed.is_err() || ran.as_ref().is_err_and(|error| *error != ScriptError::Stopped) {
+            if closed.is_err() || ran.as_ref().is_err_and(|error| *error != GpuProgramError::Stopped) {
                 // What was built under an error may be broken: it is fetched anew.
                 *self = Self::default();
                 gpu.forget_writes();

@@ -1,77 +1,77 @@
-//! A plan turned into a script.
+//! A plan written out as a GPU program.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Plan, Source, ValueId};
+use crate::gpu_program::{Buffer, GpuProgram, GpuStep, Output, Shader};
 use crate::kernels::Kernel;
-use crate::script::{Buffer, Output, Script, ScriptStep, Shader};
 
 impl Plan {
     /// The plan for a device that knows no kernels, with its constants in the order of their numbers.
-    pub fn script(&self) -> (Script, Vec<Arc<[u32]>>) {
+    pub fn gpu_program(&self) -> (GpuProgram, Vec<Arc<[u32]>>) {
         let slots = self.slots();
-        let mut maker = Maker {
+        let mut builder = Builder {
             plan: self,
             halved: self.halved(),
-            script: Script::default(),
+            program: GpuProgram::default(),
             constants: Vec::new(),
             buffers: HashMap::new(),
         };
-        let room = |len: usize| Buffer::Room(u64::try_from(len).unwrap_or(u64::MAX));
+        let allocated = |len: usize| Buffer::Allocated(u64::try_from(len).unwrap_or(u64::MAX));
         for &size in &slots.sizes {
-            maker.script.buffers.push(room(size));
+            builder.program.buffers.push(allocated(size));
         }
         for &id in &self.inputs {
-            let number = maker.push(room(self.values[id].len()));
-            maker.script.inputs.push(number);
+            let number = builder.push(allocated(self.values[id].len()));
+            builder.program.inputs.push(number);
         }
         let mut shaders: HashMap<Kernel, u32> = HashMap::new();
         for step in &self.steps {
             let mut kernel = step.call.kernel();
-            if step.inputs.get(1).is_some_and(|id| maker.halved.contains_key(id)) {
+            if step.inputs.get(1).is_some_and(|id| builder.halved.contains_key(id)) {
                 kernel = kernel.with_half_weights();
             }
             let shader = *shaders.entry(kernel.clone()).or_insert_with(|| {
-                maker.script.shaders.push(Shader { label: kernel.label().to_owned(), wgsl: kernel.shader() });
-                number(maker.script.shaders.len() - 1)
+                builder.program.shaders.push(Shader { label: kernel.label().to_owned(), wgsl: kernel.shader() });
+                number(builder.program.shaders.len() - 1)
             });
             // Copies count no operations, so their bytes stand in.
             let moved = 4 * u64::try_from(self.values[step.output].len().max(1)).unwrap_or(u64::MAX / 4);
-            let inputs = step.inputs.iter().map(|&id| maker.buffer(id, &slots.of_value)).collect();
-            let output = maker.buffer(step.output, &slots.of_value);
+            let inputs = step.inputs.iter().map(|&id| builder.buffer(id, &slots.of_value)).collect();
+            let output = builder.buffer(step.output, &slots.of_value);
             let (params, work) = (bytemuck::cast_slice(step.call.bytes()).to_vec(), step.call.flops().max(moved));
-            maker.script.steps.push(ScriptStep { shader, params, work, inputs, output });
+            builder.program.steps.push(GpuStep { shader, params, work, inputs, output });
         }
         for &id in &self.outputs {
             let words = u64::try_from(self.values[id].len()).unwrap_or(u64::MAX);
-            let buffer = maker.buffer(id, &slots.of_value);
-            maker.script.outputs.push(Output { buffer, words });
+            let buffer = builder.buffer(id, &slots.of_value);
+            builder.program.outputs.push(Output { buffer, words });
         }
-        (maker.script, maker.constants)
+        (builder.program, builder.constants)
     }
 }
 
-struct Maker<'a> {
+struct Builder<'a> {
     plan: &'a Plan,
     halved: HashMap<ValueId, Arc<[u32]>>,
-    script: Script,
+    program: GpuProgram,
     constants: Vec<Arc<[u32]>>,
     /// Constants that have a buffer by now.
     buffers: HashMap<ValueId, u32>,
 }
 
-impl Maker<'_> {
+impl Builder<'_> {
     fn push(&mut self, buffer: Buffer) -> u32 {
-        self.script.buffers.push(buffer);
-        number(self.script.buffers.len() - 1)
+        self.program.buffers.push(buffer);
+        number(self.program.buffers.len() - 1)
     }
 
     /// The buffer of a value: its slot, its input, or its constant's own.
     fn buffer(&mut self, id: ValueId, slots: &[Option<usize>]) -> u32 {
         let root = self.plan.root(id);
         match &self.plan.values[root].source {
-            Source::Input(index) => self.script.inputs[*index],
+            Source::Input(index) => self.program.inputs[*index],
             Source::Constant(words) => {
                 if let Some(&known) = self.buffers.get(&root) {
                     return known;

@@ -11,18 +11,19 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Constants of so many words or fewer travel within the script.
+/// Constants of so many words or fewer are sent within the program.
 const INLINE_WORDS: usize = 256;
 
+/// Shaders, buffers and the order in which shaders run over buffers; everything is named by its index.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Script {
+pub struct GpuProgram {
     pub shaders: Vec<Shader>,
     pub buffers: Vec<Buffer>,
     /// Buffers that are fed, in order.
     pub inputs: Vec<u32>,
     /// What is read back, in order.
     pub outputs: Vec<Output>,
-    pub steps: Vec<ScriptStep>,
+    pub steps: Vec<GpuStep>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +34,8 @@ pub struct Shader {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Buffer {
-    /// Room for so many words.
-    Room(u64),
+    /// Memory for so many words, which a step or the caller fills.
+    Allocated(u64),
     /// A constant, by its number.
     Constant(u32),
 }
@@ -47,7 +48,7 @@ pub struct Output {
 
 /// One kernel call. Its parameters begin with the first workgroup and their number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScriptStep {
+pub struct GpuStep {
     pub shader: u32,
     pub params: Vec<u32>,
     /// Operations, or bytes moved where there are none.
@@ -56,10 +57,10 @@ pub struct ScriptStep {
     pub output: u32,
 }
 
-/// A script as it travels.
+/// A program as the server sends it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
-    pub script: Script,
+    pub program: GpuProgram,
     pub constants: Vec<Packed>,
     /// What a device needs at once, in bytes.
     pub bytes: u64,
@@ -67,11 +68,11 @@ pub struct Package {
     pub buffer_bytes: u64,
 }
 
-/// A constant as it travels.
+/// A constant as the server sends it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Packed {
     Words(Vec<u32>),
-    /// Kept beside, under the hash of its bytes.
+    /// Fetched separately, by the hash of its bytes.
     Stored {
         hash: [u8; 32],
         words: u64,
@@ -79,8 +80,13 @@ pub enum Packed {
 }
 
 impl Package {
-    /// Packs a script; `hash` is over little-endian bytes.
-    pub fn new(script: Script, constants: &[Arc<[u32]>], sizes: [u64; 2], hash: impl Fn(&[u8]) -> [u8; 32]) -> Self {
+    /// Packs a program; `hash` is over little-endian bytes.
+    pub fn new(
+        program: GpuProgram,
+        constants: &[Arc<[u32]>],
+        sizes: [u64; 2],
+        hash: impl Fn(&[u8]) -> [u8; 32],
+    ) -> Self {
         let pack = |words: &Arc<[u32]>| {
             if words.len() <= INLINE_WORDS {
                 return Packed::Words(words.to_vec());
@@ -89,23 +95,23 @@ impl Package {
             Packed::Stored { hash: hash(bytemuck::cast_slice(words)), words: count }
         };
         let [bytes, buffer_bytes] = sizes;
-        Self { script, constants: constants.iter().map(pack).collect(), bytes, buffer_bytes }
+        Self { program, constants: constants.iter().map(pack).collect(), bytes, buffer_bytes }
     }
 
-    /// Whether a constant of so many words travels beside the script.
+    /// Whether a constant of so many words is fetched separately.
     pub fn is_stored(words: usize) -> bool {
         words > INLINE_WORDS
     }
 }
 
-/// Why a script that came from elsewhere is not run.
+/// Why a program that came from elsewhere is not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the script names a buffer, shader or constant that it does not have")]
-pub struct Dangling;
+#[error("the program names a buffer, shader or constant that it does not have")]
+pub struct DanglingReference;
 
-impl Script {
-    /// Whether every number in the script is of something that is there.
-    pub fn check(&self, constants: usize) -> Result<(), Dangling> {
+impl GpuProgram {
+    /// Refuses a program one of whose numbers names nothing.
+    pub fn check(&self, constants: usize) -> Result<(), DanglingReference> {
         let has = |number: u32, len: usize| usize::try_from(number).is_ok_and(|number| number < len);
         let buffer = |number: &u32| has(*number, self.buffers.len());
         let steps = self.steps.iter().all(|step| {
@@ -116,10 +122,10 @@ impl Script {
         });
         let ends = self.inputs.iter().all(buffer) && self.outputs.iter().all(|output| buffer(&output.buffer));
         let known = self.buffers.iter().all(|buffer| match buffer {
-            Buffer::Room(_) => true,
+            Buffer::Allocated(_) => true,
             Buffer::Constant(number) => has(*number, constants),
         });
-        if steps && ends && known { Ok(()) } else { Err(Dangling) }
+        if steps && ends && known { Ok(()) } else { Err(DanglingReference) }
     }
 }
 
@@ -128,27 +134,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_that_names_what_it_lacks_is_not_run() {
-        let step = ScriptStep { shader: 0, params: vec![0, 1], work: 1, inputs: vec![0], output: 1 };
+    fn a_program_that_names_what_it_lacks_is_not_run() {
+        let step = GpuStep { shader: 0, params: vec![0, 1], work: 1, inputs: vec![0], output: 1 };
         let shader = Shader { label: "elementwise".to_owned(), wgsl: String::new() };
-        let good = Script {
+        let good = GpuProgram {
             shaders: vec![shader],
-            buffers: vec![Buffer::Constant(0), Buffer::Room(4)],
+            buffers: vec![Buffer::Constant(0), Buffer::Allocated(4)],
             inputs: vec![1],
             outputs: vec![Output { buffer: 1, words: 4 }],
             steps: vec![step],
         };
 
         assert_eq!(good.check(1), Ok(()));
-        assert_eq!(good.check(0), Err(Dangling));
-        let change = |change: fn(&mut Script)| {
-            let mut script = good.clone();
-            change(&mut script);
-            script.check(1)
+        assert_eq!(good.check(0), Err(DanglingReference));
+        let change = |change: fn(&mut GpuProgram)| {
+            let mut program = good.clone();
+            change(&mut program);
+            program.check(1)
         };
-        assert_eq!(change(|script| script.steps[0].shader = 1), Err(Dangling));
-        assert_eq!(change(|script| script.steps[0].output = 2), Err(Dangling));
-        assert_eq!(change(|script| script.steps[0].params.clear()), Err(Dangling));
-        assert_eq!(change(|script| script.inputs.push(9)), Err(Dangling));
+        assert_eq!(change(|program| program.steps[0].shader = 1), Err(DanglingReference));
+        assert_eq!(change(|program| program.steps[0].output = 2), Err(DanglingReference));
+        assert_eq!(change(|program| program.steps[0].params.clear()), Err(DanglingReference));
+        assert_eq!(change(|program| program.inputs.push(9)), Err(DanglingReference));
     }
 }
