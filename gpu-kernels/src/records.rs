@@ -4,13 +4,13 @@ use crate::dtype::{DType, OutOfRange};
 
 /// One array of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct Column {
     pub dtype: DType,
     /// Values of a row.
     pub len: usize,
 }
 
-impl Part {
+impl Column {
     /// Bytes of a row.
     pub fn bytes(&self) -> usize {
         self.dtype.bytes() * self.len
@@ -19,74 +19,77 @@ impl Part {
 
 /// Words of arrays that lie after one another, each with all its rows. `None`: the bytes are not those
 /// of so many rows.
-pub fn split(bytes: &[u8], rows: usize, parts: &[Part]) -> Option<Result<Vec<Vec<u32>>, OutOfRange>> {
+pub fn split(bytes: &[u8], rows: usize, columns: &[Column]) -> Option<Result<Vec<Vec<u32>>, OutOfRange>> {
     let mut rest = bytes;
-    let mut arrays = Vec::with_capacity(parts.len());
-    for part in parts {
-        let (own, after) = rest.split_at_checked(part.bytes().checked_mul(rows)?)?;
-        arrays.push(part.dtype.words(own));
+    let mut arrays = Vec::with_capacity(columns.len());
+    for column in columns {
+        let (own, after) = rest.split_at_checked(column.bytes().checked_mul(rows)?)?;
+        arrays.push(column.dtype.words(own));
         rest = after;
     }
     rest.is_empty().then(|| arrays.into_iter().collect())
 }
 
 /// Bytes of rows, each with its arrays in order.
-pub fn interleave(rows: usize, parts: &[Part], arrays: &[Vec<u32>]) -> Vec<u8> {
-    if let ([part], [array]) = (parts, arrays) {
-        return part.dtype.file_bytes(array);
+pub fn interleave(rows: usize, columns: &[Column], arrays: &[Vec<u32>]) -> Vec<u8> {
+    if let ([column], [array]) = (columns, arrays) {
+        return column.dtype.file_bytes(array);
     }
-    let mut bytes = Vec::with_capacity(rows * parts.iter().map(Part::bytes).sum::<usize>());
+    let mut bytes = Vec::with_capacity(rows * columns.iter().map(Column::bytes).sum::<usize>());
     for row in 0..rows {
-        for (part, array) in parts.iter().zip(arrays) {
-            bytes.extend(part.dtype.file_bytes(&array[row * part.len..(row + 1) * part.len]));
+        for (column, array) in columns.iter().zip(arrays) {
+            bytes.extend(column.dtype.file_bytes(&array[row * column.len..(row + 1) * column.len]));
         }
     }
     bytes
 }
 
 /// The arrays of interleaved rows. `None`: the bytes are not those of whole rows.
-pub fn deinterleave(bytes: &[u8], parts: &[Part]) -> Option<Result<Vec<Vec<u32>>, OutOfRange>> {
-    let row_bytes = parts.iter().map(Part::bytes).sum::<usize>();
+pub fn deinterleave(bytes: &[u8], columns: &[Column]) -> Option<Result<Vec<Vec<u32>>, OutOfRange>> {
+    let row_bytes = columns.iter().map(Column::bytes).sum::<usize>();
     if row_bytes == 0 || !bytes.len().is_multiple_of(row_bytes) {
         return None;
     }
-    let mut own: Vec<Vec<u8>> = vec![Vec::new(); parts.len()];
+    let mut own: Vec<Vec<u8>> = vec![Vec::new(); columns.len()];
     for row in bytes.chunks_exact(row_bytes) {
         let mut rest = row;
-        for (part, own) in parts.iter().zip(&mut own) {
-            let (values, after) = rest.split_at(part.bytes());
+        for (column, own) in columns.iter().zip(&mut own) {
+            let (values, after) = rest.split_at(column.bytes());
             own.extend_from_slice(values);
             rest = after;
         }
     }
-    Some(parts.iter().zip(own).map(|(part, bytes)| part.dtype.words(&bytes)).collect())
+    Some(columns.iter().zip(own).map(|(column, bytes)| column.dtype.words(&bytes)).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PARTS: [Part; 3] =
-        [Part { dtype: DType::I64, len: 1 }, Part { dtype: DType::U8, len: 3 }, Part { dtype: DType::F32, len: 2 }];
+    const COLUMNS: [Column; 3] = [
+        Column { dtype: DType::I64, len: 1 },
+        Column { dtype: DType::U8, len: 3 },
+        Column { dtype: DType::F32, len: 2 },
+    ];
 
     #[test]
     fn what_is_interleaved_comes_apart_again() {
         let arrays = vec![vec![7, 8], vec![1, 2, 3, 4, 5, 6], vec![0; 4]];
 
-        let bytes = interleave(2, &PARTS, &arrays);
+        let bytes = interleave(2, &COLUMNS, &arrays);
 
         assert_eq!(bytes.len(), 2 * (8 + 3 + 8));
-        assert_eq!(deinterleave(&bytes, &PARTS), Some(Ok(arrays)));
-        assert_eq!(deinterleave(&bytes[1..], &PARTS), None);
+        assert_eq!(deinterleave(&bytes, &COLUMNS), Some(Ok(arrays)));
+        assert_eq!(deinterleave(&bytes[1..], &COLUMNS), None);
     }
 
     #[test]
     fn arrays_after_one_another_are_split_or_refused_by_length() {
         let bytes: Vec<u8> = (0..2 * 19).collect();
 
-        assert_eq!(split(&bytes[..16], 2, &PARTS[..1]).unwrap().unwrap_err().place, 0);
-        assert_eq!(split(&bytes[16..22], 2, &PARTS[1..2]), Some(Ok(vec![vec![16, 17, 18, 19, 20, 21]])));
-        assert_eq!(split(&bytes, 3, &PARTS), None);
-        assert_eq!(split(&bytes, usize::MAX, &PARTS), None);
+        assert_eq!(split(&bytes[..16], 2, &COLUMNS[..1]).unwrap().unwrap_err().place, 0);
+        assert_eq!(split(&bytes[16..22], 2, &COLUMNS[1..2]), Some(Ok(vec![vec![16, 17, 18, 19, 20, 21]])));
+        assert_eq!(split(&bytes, 3, &COLUMNS), None);
+        assert_eq!(split(&bytes, usize::MAX, &COLUMNS), None);
     }
 }

@@ -18,7 +18,7 @@ use wire::lend::{Recomputed, Tried};
 use wire::{BlobHash, DType, InferTask, JobId, LeaseGrant, Receipt, Signature, Task, TileHash, merkle};
 
 use crate::identity::Identity;
-use crate::programs::infer::{InferError, parts};
+use crate::programs::infer::{InferError, columns};
 use crate::programs::recompute::{Drawn, recompute};
 use crate::programs::{Bench, Came, fetch, input_bytes, shared_part};
 use crate::{device, link};
@@ -252,8 +252,8 @@ fn first_words(task: &Task, output: &[u8]) -> (Vec<u32>, Option<DType>) {
         let words = output.as_chunks::<4>().0.iter().take(SHOWN).map(|chunk| u32::from_le_bytes(*chunk));
         return (words.collect(), None);
     };
-    let columns = deinterleave(output, &parts(outputs.iter())).and_then(Result::ok).unwrap_or_default();
-    let words = columns.into_iter().next().unwrap_or_default().into_iter().take(SHOWN).collect();
+    let answers = deinterleave(output, &columns(outputs.iter())).and_then(Result::ok).unwrap_or_default();
+    let words = answers.into_iter().next().unwrap_or_default().into_iter().take(SHOWN).collect();
     (words, outputs.first().map(|output| output.dtype))
 }
 

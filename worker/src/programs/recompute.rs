@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use ed25519_dalek::VerifyingKey;
 use gpu_kernels::dtype::DType;
-use gpu_kernels::records::{Part, deinterleave};
+use gpu_kernels::records::{Column, deinterleave};
 use gpu_kernels::tolerance::{agrees_as, within};
 use wire::explorer::Sample;
 use wire::lend::Recomputed;
 use wire::{Check, InferTask, MapTask, Task, TileHash, merkle};
 
-use super::infer::parts;
+use super::infer::columns;
 use super::{Bench, Came};
 use crate::run::RunFailure;
 
@@ -62,29 +62,29 @@ struct Compared {
 
 fn compare(task: &Task, check: Check, there: &[u8], here: &[u8]) -> Compared {
     let fields = match task {
-        Task::Infer(InferTask { outputs, .. }) => parts(outputs.iter()),
+        Task::Infer(InferTask { outputs, .. }) => columns(outputs.iter()),
         // Records are words, and floats where a tolerance was stated.
         Task::Map(MapTask { out_bytes, .. }) => {
             let dtype = if check == Check::Exact { DType::U32 } else { DType::F32 };
-            vec![Part { dtype, len: usize::try_from(out_bytes / 4).unwrap_or(usize::MAX) }]
+            vec![Column { dtype, len: usize::try_from(out_bytes / 4).unwrap_or(usize::MAX) }]
         }
     };
-    let columns = |bytes: &[u8]| deinterleave(bytes, &fields).and_then(Result::ok);
-    let (Some(theirs), Some(ours)) = (columns(there), columns(here)) else {
+    let read = |bytes: &[u8]| deinterleave(bytes, &fields).and_then(Result::ok);
+    let (Some(theirs), Some(ours)) = (read(there), read(here)) else {
         return Compared { here: Vec::new(), there: Vec::new(), max_difference: f64::INFINITY, agrees: false };
     };
     let numbers = |columns: &[Vec<u32>]| -> Vec<f32> {
         fields
             .iter()
             .zip(columns)
-            .flat_map(|(part, words)| words.iter().map(|&word| number(part.dtype, word)))
+            .flat_map(|(column, words)| words.iter().map(|&word| number(column.dtype, word)))
             .collect()
     };
     let (ours_shown, theirs_shown) = (numbers(&ours), numbers(&theirs));
     let differences = ours_shown.iter().zip(&theirs_shown).map(|(a, b)| f64::from((a - b).abs()));
     let agrees = match (task, check) {
         (Task::Infer(_), _) => {
-            fields.iter().zip(theirs.iter().zip(&ours)).all(|(part, (a, b))| agrees_as(part.dtype, a, b))
+            fields.iter().zip(theirs.iter().zip(&ours)).all(|(column, (a, b))| agrees_as(column.dtype, a, b))
         }
         (Task::Map(_), Check::Exact) => there == here,
         (Task::Map(_), Check::Tolerance { rtol, atol }) => within(&theirs_shown, &ours_shown, rtol.get(), atol.get()),

@@ -6,7 +6,7 @@ mod planned;
 mod whole;
 
 use gpu_kernels::dtype::DType;
-use gpu_kernels::records::Part;
+use gpu_kernels::records::Column;
 use wire::{BlobHash, Field, Task};
 
 #[cfg(not(feature = "cpu"))]
@@ -26,7 +26,7 @@ fn dtype(field: &Field) -> DType {
 }
 
 /// The arrays of a row.
-pub fn parts<'a>(fields: impl Iterator<Item = &'a Field>) -> Vec<Part> {
+pub fn columns<'a>(fields: impl Iterator<Item = &'a Field>) -> Vec<Column> {
     let len = |field: &Field| usize::try_from(field.bytes() / field.dtype.bytes()).unwrap_or(usize::MAX);
-    fields.map(|field| Part { dtype: dtype(field), len: len(field) }).collect()
+    fields.map(|field| Column { dtype: dtype(field), len: len(field) }).collect()
 }

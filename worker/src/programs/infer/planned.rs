@@ -13,7 +13,7 @@ use gpu_kernels::gpu_program::{Package, Packed};
 use gpu_kernels::records::{interleave, split};
 use wire::{InferTask, Task};
 
-use super::{Key, key, parts};
+use super::{Key, columns, key};
 use crate::programs::ready::Ready;
 use crate::programs::{input_bytes, shared_part};
 use crate::run::{RunFailure, Transfer};
@@ -167,16 +167,16 @@ impl Infer {
         let expected = input_bytes(task, rows).unwrap_or(usize::MAX);
         let size = || RunFailure::Input { expected, found: input.len() };
         let count = usize::try_from(rows).unwrap_or(usize::MAX);
-        let of_rows = parts(inputs.iter().filter(|field| !field.shared));
+        let of_rows = columns(inputs.iter().filter(|field| !field.shared));
         let values = &input[..input.len() - shared.len()];
         let words = split(values, count, &of_rows).ok_or_else(size)?.map_err(RunFailure::Value)?;
         let fed: Vec<(&[u32], usize)> =
-            words.iter().zip(&of_rows).map(|(words, part)| (words.as_slice(), part.len)).collect();
+            words.iter().zip(&of_rows).map(|(words, column)| (words.as_slice(), column.len)).collect();
         let answers = session
             .run(gpu, rows, tile_rows, &fed, pace)
             .await
             .map_err(InferError::from)?
             .ok_or(RunFailure::Evicted)?;
-        Ok(interleave(count, &parts(outputs.iter()), &answers))
+        Ok(interleave(count, &columns(outputs.iter()), &answers))
     }
 }

@@ -7,10 +7,10 @@ use gpu_kernels::device::Device;
 use gpu_kernels::error::GpuError;
 use gpu_kernels::graph::forward::{RunError, Session};
 use gpu_kernels::graph::{Feed, Graph, ModelError, Tensor};
-use gpu_kernels::records::{Part, interleave, split};
+use gpu_kernels::records::{Column, interleave, split};
 use wire::{Field, InferTask, Task};
 
-use super::{Key, dtype, key, parts};
+use super::{Key, columns, dtype, key};
 use crate::programs::ready::Ready;
 use crate::programs::{input_bytes, shared_part};
 use crate::run::{RunFailure, Transfer};
@@ -88,18 +88,18 @@ impl Infer {
         let expected = input_bytes(task, rows).unwrap_or(usize::MAX);
         let size = || RunFailure::Input { expected, found: input.len() };
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
-        let of_rows = parts(inputs.iter().filter(|field| !field.shared));
+        let of_rows = columns(inputs.iter().filter(|field| !field.shared));
         let values = &input[..input.len() - shared.len()];
         let words = split(values, rows, &of_rows).ok_or_else(size)?.map_err(RunFailure::Value)?;
         let fed: Vec<&[u32]> = words.iter().map(Vec::as_slice).collect();
         let answers = session.run(device, rows, &fed, pace).await.map_err(InferError::from)?;
-        Ok(interleave(rows, &parts(outputs.iter()), &answers))
+        Ok(interleave(rows, &columns(outputs.iter()), &answers))
     }
 }
 
 fn feeds(inputs: &[Field], shared: &[u8]) -> Result<Vec<Feed>, RunFailure> {
-    let whole = parts(inputs.iter().filter(|field| field.shared));
-    let size = || RunFailure::Input { expected: whole.iter().map(Part::bytes).sum(), found: shared.len() };
+    let whole = columns(inputs.iter().filter(|field| field.shared));
+    let size = || RunFailure::Input { expected: whole.iter().map(Column::bytes).sum(), found: shared.len() };
     let mut words = split(shared, 1, &whole).ok_or_else(size)?.map_err(RunFailure::Value)?.into_iter();
     let feed = |field: &Field| {
         let shape: Vec<usize> = field.shape.iter().map(|&size| usize::try_from(size).unwrap_or(usize::MAX)).collect();
