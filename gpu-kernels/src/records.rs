@@ -11,10 +11,26 @@ pub struct Column {
 }
 
 impl Column {
-    /// Bytes of a row.
+    /// Bytes of a row. Saturates, and bytes of that size are never there.
     pub fn bytes(&self) -> usize {
-        self.dtype.bytes() * self.len
+        self.dtype.bytes().saturating_mul(self.len)
     }
+}
+
+/// The columns of rows, from each array's type, by its name in ONNX and numpy, and its shape in a row.
+///
+/// # Panics
+/// When a type has another name than the eleven of [`DType`]: names are checked where they come in.
+pub fn columns<'a>(arrays: impl IntoIterator<Item = (&'a str, &'a [u64])>) -> Vec<Column> {
+    let column = |(dtype, shape): (&str, &[u64])| {
+        let values = shape.iter().fold(1u64, |values, &size| values.saturating_mul(size));
+        Column {
+            dtype: DType::from_name(dtype).expect("an array's type should have been checked where it came in"),
+            // A shape may come from a stranger: a length beyond memory is refused when bytes are split.
+            len: usize::try_from(values).unwrap_or(usize::MAX),
+        }
+    };
+    arrays.into_iter().map(column).collect()
 }
 
 /// Words of arrays that lie after one another, each with all its rows. `None`: the bytes are not those
@@ -71,6 +87,14 @@ mod tests {
         Column { dtype: DType::U8, len: 3 },
         Column { dtype: DType::F32, len: 2 },
     ];
+
+    #[test]
+    fn columns_are_told_by_names_and_shapes() {
+        let arrays: [(&str, &[u64]); 3] = [("int64", &[]), ("uint8", &[3]), ("float32", &[1, 2])];
+
+        assert_eq!(columns(arrays), COLUMNS);
+        assert_eq!(split(&[], 1, &columns([("float32", &[u64::MAX, 2][..])])), None);
+    }
 
     #[test]
     fn what_is_interleaved_comes_apart_again() {

@@ -10,15 +10,15 @@ use gpu_kernels::device::{Device, DeviceInfo};
 use gpu_kernels::dtype::OutOfRange;
 use gpu_kernels::error::GpuError;
 use gpu_kernels::measure::Measured;
-use gpu_kernels::records::deinterleave;
+use gpu_kernels::records::{columns, deinterleave};
 use gpu_kernels::wgsl::Fault;
 use gpu_kernels::wgsl::run::MapError;
 use wire::explorer::Sample;
 use wire::lend::{Recomputed, Tried};
-use wire::{BlobHash, DType, InferTask, JobId, LeaseGrant, Receipt, Signature, Task, TileHash, merkle};
+use wire::{BlobHash, DType, Field, InferTask, JobId, LeaseGrant, Receipt, Signature, Task, TileHash, merkle};
 
 use crate::identity::Identity;
-use crate::programs::infer::{InferError, columns};
+use crate::programs::infer::InferError;
 use crate::programs::recompute::{Drawn, recompute};
 use crate::programs::{Bench, Came, fetch, input_bytes, shared_part};
 use crate::{device, link};
@@ -252,7 +252,8 @@ fn first_words(task: &Task, output: &[u8]) -> (Vec<u32>, Option<DType>) {
         let words = output.as_chunks::<4>().0.iter().take(SHOWN).map(|chunk| u32::from_le_bytes(*chunk));
         return (words.collect(), None);
     };
-    let answers = deinterleave(output, &columns(outputs.iter())).and_then(Result::ok).unwrap_or_default();
+    let answers =
+        deinterleave(output, &columns(outputs.iter().map(Field::array))).and_then(Result::ok).unwrap_or_default();
     let words = answers.into_iter().next().unwrap_or_default().into_iter().take(SHOWN).collect();
     (words, outputs.first().map(|output| output.dtype))
 }

@@ -100,4 +100,9 @@ impl Field {
     pub fn bytes(&self) -> u64 {
         self.shape.iter().fold(self.dtype.bytes(), |bytes, &size| bytes.saturating_mul(size))
     }
+
+    /// The name of its type and its shape, by which the kernels know an array.
+    pub fn array(&self) -> (&str, &[u64]) {
+        (self.dtype.name(), &self.shape)
+    }
 }

@@ -10,6 +10,7 @@
 mod body;
 pub mod error;
 mod external;
+mod feeds;
 #[cfg(all(feature = "cpu", feature = "wgpu"))]
 pub mod forward;
 mod functions;
@@ -35,6 +36,7 @@ use prost::Message;
 use crate::dtype::DType;
 use body::{Body, Scope};
 pub use error::ModelError;
+pub use feeds::{FeedError, InputArray, feeds};
 use halves::Halves;
 pub use lower::{NOT_SUPPORTED, operators};
 pub use memory::{Arena, Slots};

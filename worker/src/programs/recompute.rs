@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use ed25519_dalek::VerifyingKey;
 use gpu_kernels::dtype::DType;
-use gpu_kernels::records::{Column, deinterleave};
+use gpu_kernels::records::{Column, columns, deinterleave};
 use gpu_kernels::tolerance::{agrees_as, within};
 use wire::explorer::Sample;
 use wire::lend::Recomputed;
-use wire::{Check, InferTask, MapTask, Task, TileHash, merkle};
+use wire::{Check, Field, InferTask, MapTask, Task, TileHash, merkle};
 
-use super::infer::columns;
 use super::{Bench, Came};
 use crate::run::RunFailure;
 
@@ -62,7 +61,7 @@ struct Compared {
 
 fn compare(task: &Task, check: Check, there: &[u8], here: &[u8]) -> Compared {
     let fields = match task {
-        Task::Infer(InferTask { outputs, .. }) => columns(outputs.iter()),
+        Task::Infer(InferTask { outputs, .. }) => columns(outputs.iter().map(Field::array)),
         // Records are words, and floats where a tolerance was stated.
         Task::Map(MapTask { out_bytes, .. }) => {
             let dtype = if check == Check::Exact { DType::U32 } else { DType::F32 };

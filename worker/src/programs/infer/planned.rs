@@ -10,10 +10,10 @@ use gpu_kernels::error::GpuError;
 use gpu_kernels::gpu_program::run::GpuProgramError;
 use gpu_kernels::gpu_program::session::{GpuProgramSession, Missing, batches, tiles_at_once, unit_of};
 use gpu_kernels::gpu_program::{Package, Packed};
-use gpu_kernels::records::{interleave, split};
-use wire::{InferTask, Task};
+use gpu_kernels::records::{columns, interleave, split};
+use wire::{Field, InferTask, Task};
 
-use super::{Key, columns, key};
+use super::{Key, key};
 use crate::programs::ready::Ready;
 use crate::programs::{input_bytes, shared_part};
 use crate::run::{RunFailure, Transfer};
@@ -167,7 +167,7 @@ impl Infer {
         let expected = input_bytes(task, rows).unwrap_or(usize::MAX);
         let size = || RunFailure::Input { expected, found: input.len() };
         let count = usize::try_from(rows).unwrap_or(usize::MAX);
-        let of_rows = columns(inputs.iter().filter(|field| !field.shared));
+        let of_rows = columns(inputs.iter().filter(|field| !field.shared).map(Field::array));
         let values = &input[..input.len() - shared.len()];
         let words = split(values, count, &of_rows).ok_or_else(size)?.map_err(RunFailure::Value)?;
         let fed: Vec<(&[u32], usize)> =
@@ -177,6 +177,6 @@ impl Infer {
             .await
             .map_err(InferError::from)?
             .ok_or(RunFailure::Evicted)?;
-        Ok(interleave(count, &columns(outputs.iter()), &answers))
+        Ok(interleave(count, &columns(outputs.iter().map(Field::array)), &answers))
     }
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use gpu_kernels::device::Device;
 use gpu_kernels::error::GpuError;
 use gpu_kernels::graph::forward::{RunError, Session};
-use gpu_kernels::graph::{Feed, Graph, ModelError, Tensor};
-use gpu_kernels::records::{Column, interleave, split};
+use gpu_kernels::graph::{self, Feed, FeedError, Graph, InputArray, ModelError};
+use gpu_kernels::records::{columns, interleave, split};
 use wire::{Field, InferTask, Task};
 
-use super::{Key, columns, dtype, key};
+use super::{Key, key};
 use crate::programs::ready::Ready;
 use crate::programs::{input_bytes, shared_part};
 use crate::run::{RunFailure, Transfer};
@@ -88,26 +88,23 @@ impl Infer {
         let expected = input_bytes(task, rows).unwrap_or(usize::MAX);
         let size = || RunFailure::Input { expected, found: input.len() };
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
-        let of_rows = columns(inputs.iter().filter(|field| !field.shared));
+        let of_rows = columns(inputs.iter().filter(|field| !field.shared).map(Field::array));
         let values = &input[..input.len() - shared.len()];
         let words = split(values, rows, &of_rows).ok_or_else(size)?.map_err(RunFailure::Value)?;
         let fed: Vec<&[u32]> = words.iter().map(Vec::as_slice).collect();
         let answers = session.run(device, rows, &fed, pace).await.map_err(InferError::from)?;
-        Ok(interleave(rows, &columns(outputs.iter()), &answers))
+        Ok(interleave(rows, &columns(outputs.iter().map(Field::array)), &answers))
     }
 }
 
+/// What the planner is told of each input.
 fn feeds(inputs: &[Field], shared: &[u8]) -> Result<Vec<Feed>, RunFailure> {
-    let whole = columns(inputs.iter().filter(|field| field.shared));
-    let size = || RunFailure::Input { expected: whole.iter().map(Column::bytes).sum(), found: shared.len() };
-    let mut words = split(shared, 1, &whole).ok_or_else(size)?.map_err(RunFailure::Value)?.into_iter();
-    let feed = |field: &Field| {
-        let shape: Vec<usize> = field.shape.iter().map(|&size| usize::try_from(size).unwrap_or(usize::MAX)).collect();
-        if field.shared {
-            let words = words.next().unwrap_or_default().into();
-            return Feed::Known(Tensor { dtype: dtype(field), shape, words });
-        }
-        if field.whole { Feed::Whole(shape) } else { Feed::Rows(shape) }
+    let input = |field: &Field| {
+        let (dtype, shape) = field.array();
+        InputArray { dtype, shape, shared: field.shared, whole: field.whole }
     };
-    Ok(inputs.iter().map(feed).collect())
+    graph::feeds(&inputs.iter().map(input).collect::<Vec<_>>(), shared).map_err(|error| match error {
+        FeedError::Size { expected, found } => RunFailure::Input { expected, found },
+        FeedError::Value(error) => RunFailure::Value(error),
+    })
 }
