@@ -4,7 +4,7 @@ export PATH := $(TOOLS)/bin:$(PATH)
 PORT ?= 8080
 ONCE ?=
 
-.PHONY: setup build site lab demo test check bench shots onnx
+.PHONY: setup build site engine demo test check bench shots onnx
 
 setup:
 	@bash e2e/setup.sh
@@ -28,14 +28,14 @@ test: build
 
 # The engine alone, for a page that runs it beside its peers.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-lab: setup
-	cargo build --locked --package lab --target wasm32-unknown-unknown --profile wasm-cpu
-	@wasm-bindgen --target web --out-dir $(TARGET)/lab $(TARGET)/wasm32-unknown-unknown/wasm-cpu/lab.wasm
+engine: setup
+	cargo build --locked --package engine --target wasm32-unknown-unknown --profile wasm-cpu
+	@wasm-bindgen --target web --out-dir $(TARGET)/engine $(TARGET)/wasm32-unknown-unknown/wasm-cpu/engine.wasm
 
 # ONNX's own backend cases, models of each family with random weights and the operators of other domains
 # beside onnxruntime, on every backend of this machine, natively and in Chromium.
 ONNX := $(TARGET)/onnx
-onnx: lab
+onnx: engine
 	@bash e2e/setup.sh onnx
 	cargo build --release --locked --package e2e --bin onnx
 	@rm -rf $(ONNX)
@@ -54,7 +54,7 @@ check:
 	@bash e2e/deny.sh
 	cargo test --release --locked -p tidy
 
-bench: build $(if $(filter kernels,$(or $(BENCH),kernels)),lab)
+bench: build $(if $(filter kernels,$(or $(BENCH),kernels)),engine)
 	@$(if $(filter web,$(or $(BENCH),web)),bash e2e/setup.sh peers)
 	@$(if $(filter kernels,$(or $(BENCH),kernels)),bash e2e/setup.sh onnx && bash e2e/setup.sh kernels)
 	@cargo bench --locked --quiet --workspace $(foreach bench,$(or $(BENCH),infer kernels size web),--bench $(bench))

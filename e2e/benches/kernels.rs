@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use e2e::page::{LabPage, peers, tools};
+use e2e::page::{EnginePage, peers, tools};
 use gpu_kernels::budget;
 use gpu_kernels::device::{Cpu, Device};
 use gpu_kernels::gpu::Gpu;
@@ -145,11 +145,11 @@ async fn in_chromium(folder: &Path, models: &[&str]) {
         let bytes: Vec<u8> = input.words.iter().flat_map(|word| word.to_le_bytes()).collect();
         std::fs::write(at.join("input.f32"), bytes).expect("the input should be written");
     }
-    let page = LabPage::start(folder).await;
+    let page = EnginePage::start(folder).await;
     for model in models {
         let mut millis = HashMap::new();
         for (engine, _) in DOWNLOADS {
-            let ask = format!("lab.fastest('{engine}', '{model}', {RUNS}, {})", PAGE_PATIENCE.as_millis());
+            let ask = format!("page.fastest('{engine}', '{model}', {RUNS}, {})", PAGE_PATIENCE.as_millis());
             match page.ask(&ask, Duration::from_secs(300)).await {
                 Ok(value) => {
                     let value = value.as_f64().unwrap_or(f64::NAN);
@@ -173,7 +173,7 @@ async fn in_chromium(folder: &Path, models: &[&str]) {
         page.reload().await;
         // TensorFlow.js reads no ONNX.
         let model = if engine.starts_with("tfjs") { "matmul" } else { "mobilenet" };
-        match page.ask(&format!("lab.first('{engine}', '{model}')"), Duration::from_secs(300)).await {
+        match page.ask(&format!("page.first('{engine}', '{model}')"), Duration::from_secs(300)).await {
             Ok(value) => {
                 let value = value.as_f64().unwrap_or(f64::NAN);
                 figure(&format!("kernels.first_result.{model}.chromium.{engine}"), value, "ms");

@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use e2e::page::{LabPage, bundle};
+use e2e::page::{EnginePage, bundle};
+use engine::case::{Case, Outcome};
 use gpu_kernels::budget;
 use gpu_kernels::gpu::Gpu;
 use gpu_kernels::graph::forward::run_plan;
 use gpu_kernels::graph::{Arena, Plan};
-use lab::case::{Case, Outcome};
 
 #[derive(clap::Parser)]
 struct Arguments {
@@ -113,20 +113,20 @@ async fn natively(
 }
 
 async fn in_chromium(engine: &str, folders: &[PathBuf]) -> anyhow::Result<bool> {
-    anyhow::ensure!(bundle().join("lab.js").exists(), "the page's bundle is missing: run make onnx");
+    anyhow::ensure!(bundle().join("engine.js").exists(), "the page's bundle is missing: run make onnx");
     let files = tempfile::tempdir()?;
     let mut known = BTreeMap::new();
     for folder in folders {
         pack(folder, &files.path().join(format!("{}.zip", name(folder))))?;
         known.insert(name(folder), folder);
     }
-    let page = LabPage::start(files.path()).await;
-    let asked = page.ask(&format!("lab.name('{engine}')"), BATCH_WITHIN).await.map_err(anyhow::Error::msg)?;
+    let page = EnginePage::start(files.path()).await;
+    let asked = page.ask(&format!("page.name('{engine}')"), BATCH_WITHIN).await.map_err(anyhow::Error::msg)?;
     let backend = format!("{engine} in Chromium on {}", asked.as_str().unwrap_or_default());
     let mut report = Report::default();
     let names: Vec<&String> = known.keys().collect();
     for batch in names.chunks(BATCH) {
-        let ask = format!("lab.check('{engine}', {})", serde_json::to_string(batch)?);
+        let ask = format!("page.check('{engine}', {})", serde_json::to_string(batch)?);
         let found = page.ask(&ask, BATCH_WITHIN).await.map_err(anyhow::Error::msg)?;
         let found: Vec<String> = serde_json::from_value(found)?;
         for (name, outcome) in batch.iter().zip(found) {

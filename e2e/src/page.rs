@@ -11,8 +11,8 @@ use tower_http::services::{ServeDir, ServeFile};
 use crate::browser::{Browser, Gpu};
 use crate::until::until;
 
-/// A page whose script is `lab/page/lab.js`.
-pub struct LabPage {
+/// A page whose script is `engine/page/engine.js`.
+pub struct EnginePage {
     pub browser: Browser,
     url: String,
 }
@@ -34,17 +34,17 @@ pub fn peers() -> Option<PathBuf> {
 /// The engine's bundle, as `make` built it.
 pub fn bundle() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    target.unwrap_or_else(|| crate::folder().join("../target")).join("lab")
+    target.unwrap_or_else(|| crate::folder().join("../target")).join("engine")
 }
 
-impl LabPage {
+impl EnginePage {
     /// Serves the bundle, the peers and `files`, and opens the page.
     pub async fn start(files: &Path) -> Self {
-        let page = crate::folder().join("lab/page");
+        let page = crate::folder().join("engine/page");
         let mut router = Router::new()
             .nest_service("/pkg", ServeDir::new(bundle()))
             .nest_service("/files", ServeDir::new(files))
-            .route_service("/lab.js", ServeFile::new(page.join("lab.js")))
+            .route_service("/engine.js", ServeFile::new(page.join("engine.js")))
             .fallback_service(ServeFile::new(page.join("index.html")));
         if let Some(peers) = peers() {
             router = router.nest_service("/peers", ServeDir::new(peers));
@@ -53,9 +53,9 @@ impl LabPage {
         let url = format!("http://{}", listener.local_addr().expect("a listener has an address"));
         tokio::spawn(async move { axum::serve(listener, router).await });
         let browser = Browser::start(Gpu::Swiftshader).await;
-        let lab = Self { browser, url };
-        lab.reload().await;
-        lab
+        let page = Self { browser, url };
+        page.reload().await;
+        page
     }
 
     /// The page anew, nothing in a cache.

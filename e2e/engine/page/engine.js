@@ -4,14 +4,14 @@
 const bytes = async (path) => new Uint8Array(await (await fetch(path)).arrayBuffer());
 
 async function ours(onCpu) {
-  const { default: init, Lab } = await import("/pkg/lab.js");
+  const { default: init, Engine } = await import("/pkg/engine.js");
   await init();
-  const lab = await Lab.open(onCpu);
+  const engine = await Engine.open(onCpu);
   return {
-    lab,
+    engine,
     load: async (model) =>
-      lab.load(await bytes(`/files/${model}/model.onnx`), await bytes(`/files/${model}/test_data_set_0/input_0.pb`)),
-    run: () => lab.run(),
+      engine.load(await bytes(`/files/${model}/model.onnx`), await bytes(`/files/${model}/test_data_set_0/input_0.pb`)),
+    run: () => engine.run(),
   };
 }
 
@@ -89,7 +89,7 @@ async function open(engine) {
   return opened.get(engine);
 }
 
-globalThis.lab = {
+globalThis.page = {
   // Milliseconds from the beginning of the page to a first result.
   async first(engine, model) {
     const ours = await open(engine);
@@ -114,14 +114,14 @@ globalThis.lab = {
   },
 
   async name(engine) {
-    return (await open(engine)).lab.name();
+    return (await open(engine)).engine.name();
   },
 
   // What came of ONNX's own cases, each a zip of its folder.
   async check(engine, cases) {
-    const { lab } = await open(engine);
+    const ours = await open(engine);
     const outcomes = [];
-    for (const name of cases) outcomes.push(await lab.check(await bytes(`/files/${name}.zip`)));
+    for (const name of cases) outcomes.push(await ours.engine.check(await bytes(`/files/${name}.zip`)));
     return outcomes;
   },
 };

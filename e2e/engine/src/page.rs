@@ -13,9 +13,9 @@ use wasm_bindgen::prelude::*;
 
 use crate::case::{Case, Outcome};
 
-/// A device, and the model that is ready on it.
+/// A device with at most one model loaded.
 #[wasm_bindgen]
-pub struct Lab {
+pub struct Engine {
     device: Device,
     arena: Arena,
     model: Option<Model>,
@@ -27,7 +27,7 @@ struct Model {
 }
 
 #[wasm_bindgen]
-impl Lab {
+impl Engine {
     /// The page's processor, or its GPU.
     pub async fn open(on_cpu: bool) -> Result<Self, String> {
         console_error_panic_hook::set_once();
@@ -43,7 +43,7 @@ impl Lab {
         self.device.info().name.clone()
     }
 
-    /// Makes a model ready for one input of the `TensorProto` format.
+    /// Loads a model, and one input in the `TensorProto` format.
     pub fn load(&mut self, model: &[u8], input: &[u8]) -> Result<(), String> {
         let graph = Graph::parse(model).map_err(|error| error.to_string())?;
         let proto = onnx::Tensor::decode(input).map_err(|error| error.to_string())?;
@@ -54,7 +54,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Runs it; the sum of its first output, so that nobody leaves the work out.
+    /// Runs the loaded model. The result is the sum of its first output, so that no compiler leaves the work out.
     pub async fn run(&mut self) -> Result<f32, String> {
         let Some(Model { session, input }) = &mut self.model else { return Err("no model is loaded".to_owned()) };
         let fed = [input.words.as_ref()];
