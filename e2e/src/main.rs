@@ -5,6 +5,7 @@
 use std::time::Instant;
 
 use anyhow::Context;
+use clap::Parser;
 use e2e::digits;
 use e2e::stack::Stack;
 use gpu_kernels::budget;
@@ -12,29 +13,20 @@ use gpu_kernels::gpu::Gpu;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-const USAGE: &str = "usage: demo [--port PORT] [--once]";
-
+/// Starts the whole network on this machine, and runs the sample job through it.
+#[derive(clap::Parser)]
 struct Arguments {
+    /// Where the portal is served.
+    #[arg(long, default_value_t = 8080)]
     port: u16,
+    /// End after the sample job.
+    #[arg(long)]
     once: bool,
-}
-
-fn arguments() -> anyhow::Result<Arguments> {
-    let mut parsed = Arguments { port: 8080, once: false };
-    let mut rest = std::env::args().skip(1);
-    while let Some(argument) = rest.next() {
-        match argument.as_str() {
-            "--once" => parsed.once = true,
-            "--port" => parsed.port = rest.next().context(USAGE)?.parse().context("a port is a number up to 65535")?,
-            _ => anyhow::bail!(USAGE),
-        }
-    }
-    Ok(parsed)
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let arguments = arguments()?;
+    let arguments = Arguments::parse();
     // Whichever ends first drops the stack, and with it whatever was started.
     tokio::select! {
         result = demo(arguments) => result,

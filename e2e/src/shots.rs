@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::Parser;
 use e2e::browser::{Browser, Gpu, Look};
 use e2e::stack::Stack;
 use wire::SubmitJob;
@@ -16,9 +17,17 @@ const LOOKS: [(&str, Look); 4] = [
     ("phone-dark", Look { width: 390, height: 844, dark: true }),
 ];
 
+/// Takes a picture of every page.
+#[derive(clap::Parser)]
+struct Arguments {
+    /// Where the pictures go.
+    #[arg(default_value = "target/shots")]
+    folder: PathBuf,
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let folder = std::env::args().nth(1).map_or_else(|| PathBuf::from("target/shots"), PathBuf::from);
+    let Arguments { folder } = Arguments::parse();
     std::fs::create_dir_all(&folder)?;
     let mut stack = Stack::start().await;
     stack.start_worker("worker", &[]);
