@@ -12,9 +12,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use e2e::page::{EnginePage, peers, tools};
-use gpu_kernels::budget;
-use gpu_kernels::device::{Cpu, Device};
-use gpu_kernels::gpu::Gpu;
+use gpu_kernels::device::{Cpu, Device, Gpu, budget};
 use gpu_kernels::graph::forward::Session;
 use gpu_kernels::graph::{Feed, Graph, Tensor, onnx};
 use prost::Message;

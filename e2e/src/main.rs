@@ -8,8 +8,7 @@ use anyhow::Context;
 use clap::Parser;
 use e2e::digits;
 use e2e::stack::Stack;
-use gpu_kernels::budget;
-use gpu_kernels::gpu::Gpu;
+use gpu_kernels::device::{Gpu, budget};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 

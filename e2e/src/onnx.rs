@@ -14,8 +14,7 @@ use anyhow::Context;
 use clap::Parser;
 use e2e::page::{EnginePage, bundle};
 use engine::case::{Case, Outcome};
-use gpu_kernels::budget;
-use gpu_kernels::gpu::Gpu;
+use gpu_kernels::device::{Gpu, budget};
 use gpu_kernels::graph::forward::run_plan;
 use gpu_kernels::graph::{Arena, Plan};
 

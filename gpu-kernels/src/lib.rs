@@ -4,20 +4,14 @@
 //! Feature `wgpu` adds devices: Vulkan, Metal and DirectX 12 natively, WebGPU in Wasm. Feature `gate`
 //! lets customers' own WGSL in.
 
-pub mod budget;
 #[cfg(feature = "wgpu")]
 pub mod device;
 pub mod dtype;
-pub mod error;
 mod float;
 mod gemm;
-#[cfg(feature = "wgpu")]
-pub mod gpu;
 pub mod gpu_program;
 pub mod graph;
 pub mod kernels;
-#[cfg(feature = "wgpu")]
-pub mod measure;
 pub mod number;
 mod parallel;
 pub mod records;

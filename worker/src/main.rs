@@ -17,10 +17,7 @@ mod agent {
 
     use anyhow::Context;
     use clap::Parser;
-    use gpu_kernels::budget;
-    use gpu_kernels::device::{Cpu, Device};
-    use gpu_kernels::error::GpuError;
-    use gpu_kernels::gpu::Gpu;
+    use gpu_kernels::device::{Cpu, Device, Gpu, GpuError, budget};
     use tracing_subscriber::EnvFilter;
     use worker::identity::Identity;
     use worker::link::Credentials;

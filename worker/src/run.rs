@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
-use gpu_kernels::device::{Device, DeviceInfo};
+use gpu_kernels::device::{Device, DeviceInfo, GpuError, Measured};
 use gpu_kernels::dtype::OutOfRange;
-use gpu_kernels::error::GpuError;
-use gpu_kernels::measure::Measured;
 use gpu_kernels::records::{columns, deinterleave};
 use gpu_kernels::wgsl::Fault;
 use gpu_kernels::wgsl::run::MapError;

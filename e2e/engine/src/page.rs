@@ -3,9 +3,7 @@
 use std::io::{Cursor, Read};
 use std::ops::ControlFlow;
 
-use gpu_kernels::budget;
-use gpu_kernels::device::{Cpu, Device};
-use gpu_kernels::gpu::Gpu;
+use gpu_kernels::device::{Cpu, Device, Gpu, budget};
 use gpu_kernels::graph::forward::{Session, run_plan};
 use gpu_kernels::graph::{Arena, Feed, Graph, Tensor, onnx};
 use prost::Message;

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Buffer, GpuProgram, GpuStep};
-use crate::error::GpuError;
-use crate::gpu::Gpu;
+use crate::device::{Gpu, GpuError};
 
 /// Most workgroups along one dimension of a dispatch.
 const GROUPS_MAX: u32 = 65_535;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::run::{GpuProgramError, Prepared, Weights};
 use super::{DanglingReference, Package, Packed};
-use crate::gpu::Gpu;
+use crate::device::Gpu;
 
 /// Device memory that one run may take, weights included.
 const RUN_BYTES_MAX: u64 = 256 << 20;

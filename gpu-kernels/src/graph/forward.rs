@@ -7,9 +7,7 @@ use std::time::Duration;
 use web_time::Instant;
 
 use super::{Arena, Feed, Graph, ModelError, Plan};
-use crate::device::{Cpu, Device};
-use crate::error::GpuError;
-use crate::gpu::Gpu;
+use crate::device::{Cpu, Device, Gpu, GpuError};
 use crate::gpu_program::run::{GpuProgramError, Prepared, Weights};
 
 /// Batch sizes kept ready. A job has two: its tiles and its last tile.

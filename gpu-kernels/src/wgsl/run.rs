@@ -4,9 +4,8 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::{Fault, GROUPS_MAX, GatedKernel, MapOutput, STATUS_FAULT, STATUS_RECORDS, STATUS_USED, STATUS_WORDS};
-use crate::budget::Budget;
-use crate::error::GpuError;
-use crate::gpu::Gpu;
+use crate::device::budget::Budget;
+use crate::device::{Gpu, GpuError};
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MapError {

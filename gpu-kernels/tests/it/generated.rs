@@ -238,7 +238,7 @@ fn run(kernel: GatedKernel, input: &[u32]) -> Option<Vec<u32>> {
     let Some(Device::Gpu(device)) = &*DEVICE else { return None };
     let records = Records { records: RECORDS, tile: RECORDS, record_bytes: 8, out_bytes: 16 };
     pollster::block_on(async {
-        let limit = gpu_kernels::budget::NATIVE;
+        let limit = gpu_kernels::device::budget::NATIVE;
         let mut session = MapSession::new(device, kernel, &[], limit).await.expect("a session");
         let ran = session.run(device, records, bytemuck::cast_slice(input), async |_| ControlFlow::Continue(())).await;
         Some(bytemuck::pod_collect_to_vec(&ran.expect("a run").records))

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use gpu_kernels::budget::{self, Budget};
+use gpu_kernels::device::budget::{self, Budget};
 use gpu_kernels::device::{Cpu, Device};
 use gpu_kernels::graph::forward::{RunError, Session};
 use gpu_kernels::graph::onnx::{self, FLOAT, Node, Tensor};

@@ -51,13 +51,11 @@ mod tab {
     use std::time::Duration;
 
     use futures::lock::Mutex;
-    use gpu_kernels::budget;
     #[cfg(feature = "cpu")]
     use gpu_kernels::device::Cpu;
-    use gpu_kernels::device::Device;
-    use gpu_kernels::error::GpuError;
     #[cfg(not(feature = "cpu"))]
-    use gpu_kernels::gpu::Gpu;
+    use gpu_kernels::device::Gpu;
+    use gpu_kernels::device::{Device, GpuError, budget};
     use wire::Micros;
 
     /// This browser's GPU.

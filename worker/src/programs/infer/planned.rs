@@ -5,8 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gpu_kernels::device::Device;
-use gpu_kernels::error::GpuError;
+use gpu_kernels::device::{Device, GpuError};
 use gpu_kernels::gpu_program::run::GpuProgramError;
 use gpu_kernels::gpu_program::session::{GpuProgramSession, Missing, batches, tiles_at_once, unit_of};
 use gpu_kernels::gpu_program::{Package, Packed};

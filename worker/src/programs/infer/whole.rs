@@ -3,8 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use gpu_kernels::device::Device;
-use gpu_kernels::error::GpuError;
+use gpu_kernels::device::{Device, GpuError};
 use gpu_kernels::graph::forward::{RunError, Session};
 use gpu_kernels::graph::{self, Feed, FeedError, Graph, InputArray, ModelError};
 use gpu_kernels::records::{columns, interleave, split};

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use gpu_kernels::budget;
+use gpu_kernels::device::budget;
 use gpu_kernels::wgsl::GatedKernel;
 use gpu_kernels::wgsl::gate::{Contract, pass};
 use wire::{MapTask, Task};

@@ -8,9 +8,9 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use web_time::Instant;
 
-use crate::budget::Budget;
-use crate::device::DeviceInfo;
-use crate::error::GpuError;
+use super::budget::Budget;
+use super::error::GpuError;
+use super::info::DeviceInfo;
 
 pub struct Gpu {
     pub(crate) device: wgpu::Device,

@@ -1,32 +1,17 @@
-//! How fast a device multiplies matrices: what a person is told before they lend it.
+//! How fast a GPU multiplies matrices: shown to a person before they lend it.
 
 use std::time::Duration;
 
 use web_time::Instant;
 
+use super::error::GpuError;
+use super::gpu::Gpu;
+use super::info::Measured;
 use crate::dtype::Repr;
-use crate::error::GpuError;
-use crate::gpu::Gpu;
 use crate::kernels::matmul;
 
 /// Side of the square matrices, in values.
 const SIDE: u32 = 1024;
-
-/// What came out.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Measured {
-    /// Floating-point operations done.
-    pub flops: u64,
-    /// Time that the device was busy with them.
-    pub busy: Duration,
-}
-
-impl Measured {
-    #[expect(clippy::cast_precision_loss, reason = "a speed, shown with one decimal")]
-    pub fn gflops(&self) -> f64 {
-        self.flops as f64 / self.busy.as_secs_f64().max(1e-9) / 1e9
-    }
-}
 
 impl Gpu {
     /// Multiplies 1024 × 1024 float32 matrices for `time`, in submissions that keep to the budget.

@@ -1,3 +1,5 @@
+//! What goes wrong on a device.
+
 /// Why a device could not finish a run. Whatever it is, no result was read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GpuError {

@@ -1,0 +1,52 @@
+//! What computes: a GPU, or the CPU where there is none.
+
+pub mod budget;
+#[cfg(feature = "cpu")]
+mod cpu;
+mod error;
+mod gpu;
+mod info;
+mod measure;
+
+use std::time::Duration;
+
+#[cfg(feature = "cpu")]
+pub use self::cpu::Cpu;
+pub use self::error::GpuError;
+pub use self::gpu::Gpu;
+pub use self::info::{DeviceInfo, Measured};
+
+pub enum Device {
+    Gpu(Box<Gpu>),
+    #[cfg(feature = "cpu")]
+    Cpu(Cpu),
+}
+
+impl Device {
+    pub fn info(&self) -> &DeviceInfo {
+        match self {
+            Self::Gpu(gpu) => &gpu.info,
+            #[cfg(feature = "cpu")]
+            Self::Cpu(cpu) => &cpu.info,
+        }
+    }
+
+    /// What runs WGSL: the GPU, or the software adapter beside a CPU.
+    pub fn gpu(&mut self) -> Option<&mut Gpu> {
+        match self {
+            Self::Gpu(gpu) => Some(gpu),
+            #[cfg(feature = "cpu")]
+            Self::Cpu(cpu) => cpu.kernels.as_deref_mut(),
+        }
+    }
+
+    /// Multiplies float32 matrices for `time`, in pieces that keep to the budget. `pause` is awaited
+    /// after each of them.
+    pub async fn measure(&mut self, time: Duration, pause: impl AsyncFn()) -> Result<Measured, GpuError> {
+        match self {
+            Self::Gpu(gpu) => gpu.measure(time, pause).await,
+            #[cfg(feature = "cpu")]
+            Self::Cpu(cpu) => Ok(cpu.measure(time, pause).await),
+        }
+    }
+}
