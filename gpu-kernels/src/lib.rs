@@ -4,17 +4,14 @@
 //! Feature `wgpu` adds devices: Vulkan, Metal and DirectX 12 natively, WebGPU in Wasm. Feature `gate`
 //! lets customers' own WGSL in.
 
+mod cpu;
 #[cfg(feature = "wgpu")]
 pub mod device;
 pub mod dtype;
-mod float;
-mod gemm;
 pub mod gpu_program;
 pub mod graph;
 pub mod kernels;
 pub mod number;
-mod parallel;
 pub mod records;
 pub mod tolerance;
-mod vector;
 pub mod wgsl;

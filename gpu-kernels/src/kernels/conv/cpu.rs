@@ -5,10 +5,10 @@ use std::cell::Cell;
 
 use super::planes::Taps;
 use super::{Params, bound, reference};
-use crate::gemm::{self, Matrix};
+use crate::cpu::gemm::{self, Matrix};
+use crate::cpu::simd::{self, Vector};
+use crate::cpu::threads;
 use crate::kernels::at;
-use crate::parallel;
-use crate::vector::{self, Vector};
 
 /// Values of a block of columns, and of a block of results: they should stay in the second cache.
 const COLUMNS: usize = 1 << 16;
@@ -51,7 +51,7 @@ pub fn run_together(
     let out_plane = at(Params::volume(&second.out));
     let out = &mut out[..at(first.n) * channels * out_plane];
     let part = Params { n: 1, groups: u32::try_from(taken).unwrap_or(0), ..*second };
-    parallel::float_chunks(out, taken * out_plane, |start, out| {
+    threads::float_chunks(out, taken * out_plane, |start, out| {
         let (image, channel) = (start / out_plane / channels, start / out_plane % channels);
         let image = &x[image * depth * plane..][..depth * plane];
         let weights = Matrix { data: weight, offset: channel * depth, row: depth, col: 1 };
@@ -80,7 +80,7 @@ pub fn run(p: &Params, [x, weight, bias]: [&[f32]; 3], out: &mut [f32]) {
     let out = &mut out[..images * filters * plane];
     if !p.is_tiled() {
         let taps = Taps::new(p);
-        parallel::float_chunks(out, plane.max(1) * PLANES, |first, out| {
+        threads::float_chunks(out, plane.max(1) * PLANES, |first, out| {
             let mut padded = vec![0.0; taps.as_ref().map_or(0, |taps| taps.plane * at(p.channels))];
             for (i, out) in out.chunks_exact_mut(plane.max(1)).enumerate() {
                 let i = first / plane + i;
@@ -99,7 +99,7 @@ pub fn run(p: &Params, [x, weight, bias]: [&[f32]; 3], out: &mut [f32]) {
         return by_images(p, x, weights, depth, (bias, out));
     }
     // Each image and group by itself, so that threads share nothing they write.
-    parallel::float_chunks(out, filters * plane, |first, out| {
+    threads::float_chunks(out, filters * plane, |first, out| {
         let part = first / (filters * plane);
         let image = &x[part * volume..(part + 1) * volume];
         let group = part % at(p.groups);
@@ -124,7 +124,7 @@ fn by_places(p: &Params, image: &[f32], weights: Matrix<'_>, depth: usize, (bias
         let columns = Matrix { data: image, offset: first, row: plane, col: 1 };
         let out = &mut out[first..];
         gemm::product([filters, taken, depth], weights, columns, 1.0, (&mut *out, plane));
-        vector::dispatch(Finish { p, bias, out, row: plane, taken });
+        simd::dispatch(Finish { p, bias, out, row: plane, taken });
     }
 }
 
@@ -144,7 +144,7 @@ fn by_images(p: &Params, x: &[f32], weights: Matrix<'_>, depth: usize, (bias, ou
         }
         let right = Matrix { data: &columns, offset: 0, row: wide, col: 1 };
         gemm::product([filters, wide, depth], weights, right, 1.0, (&mut block, wide));
-        vector::dispatch(Finish { p, bias, out: &mut block[..filters * wide], row: wide, taken: wide });
+        simd::dispatch(Finish { p, bias, out: &mut block[..filters * wide], row: wide, taken: wide });
         for (image, out) in out.chunks_exact_mut(filters * plane).enumerate() {
             for (out, block) in out.chunks_exact_mut(plane).zip(block.chunks_exact(wide)) {
                 out.copy_from_slice(&block[image * plane..][..plane]);
@@ -168,7 +168,7 @@ fn by_columns(p: &Params, image: &[f32], weights: Matrix<'_>, depth: usize, (bia
         let right = Matrix { data: &columns, offset: 0, row: wide, col: 1 };
         let out = &mut out[first * width..];
         gemm::product([filters, wide, depth], weights, right, 1.0, (&mut *out, plane));
-        vector::dispatch(Finish { p, bias, out, row: plane, taken: wide });
+        simd::dispatch(Finish { p, bias, out, row: plane, taken: wide });
     }
 }
 

@@ -4,10 +4,11 @@
 use half::{bf16, f16};
 
 use super::{Binary, Elementwise, Inst, Unary, View, program};
+use crate::cpu::functions;
+use crate::cpu::simd::{self, Vector};
+use crate::cpu::threads;
 use crate::dtype::{DType, Repr};
 use crate::kernels::at;
-use crate::parallel;
-use crate::vector::{self, Vector};
 
 /// Elements that an instruction handles at once.
 const BLOCK: usize = 512;
@@ -25,7 +26,7 @@ pub fn run(call: &Elementwise, inputs: &[&[u32]], out: &mut [u32]) {
     let contiguous = p.out.offset == 0 && is_contiguous(&shape, &p.out);
     if contiguous {
         let out = &mut out[..at(p.len)];
-        parallel::chunks(out, SHARE, |first, chunk| {
+        threads::chunks(out, SHARE, |first, chunk| {
             let mut registers = vec![[0; BLOCK]; call.program.insts.len()];
             for (index, block) in chunk.chunks_mut(BLOCK).enumerate() {
                 work.block(&mut registers, first + index * BLOCK, block.len());
@@ -148,7 +149,7 @@ impl<F: Fn(u32) -> u32> Vector for Each<'_, F> {
 }
 
 fn each(a: &[u32], out: &mut [u32], f: impl Fn(u32) -> u32) {
-    vector::dispatch(Each { a, out, f });
+    simd::dispatch(Each { a, out, f });
 }
 
 fn each_float(a: &[u32], out: &mut [u32], f: impl Fn(f32) -> f32) {
@@ -206,7 +207,7 @@ fn function(op: Unary, a: &[u32], out: &mut [u32]) {
         Unary::Round => each_float(a, out, f32::round_ties_even),
         Unary::Trunc => each_float(a, out, f32::trunc),
         Unary::Sqrt => each_float(a, out, f32::sqrt),
-        Unary::Exp => each_float(a, out, crate::float::exp),
+        Unary::Exp => each_float(a, out, functions::exp),
         Unary::Log => each_float(a, out, f32::ln),
         Unary::Sin => each_float(a, out, f32::sin),
         Unary::Cos => each_float(a, out, f32::cos),
@@ -216,13 +217,13 @@ fn function(op: Unary, a: &[u32], out: &mut [u32]) {
         Unary::Atan => each_float(a, out, f32::atan),
         Unary::Sinh => each_float(a, out, f32::sinh),
         Unary::Cosh => each_float(a, out, f32::cosh),
-        Unary::Tanh => each_float(a, out, crate::float::tanh),
+        Unary::Tanh => each_float(a, out, functions::tanh),
         Unary::Asinh => each_float(a, out, f32::asinh),
         Unary::Acosh => each_float(a, out, f32::acosh),
         Unary::Atanh => each_float(a, out, f32::atanh),
-        Unary::Erf => each_float(a, out, crate::float::erf),
-        Unary::Sigmoid => each_float(a, out, crate::float::sigmoid),
-        Unary::Softplus => each_float(a, out, crate::float::softplus),
+        Unary::Erf => each_float(a, out, functions::erf),
+        Unary::Sigmoid => each_float(a, out, functions::sigmoid),
+        Unary::Softplus => each_float(a, out, functions::softplus),
         Unary::Neg
         | Unary::Abs
         | Unary::Sign
@@ -254,7 +255,7 @@ impl<F: Fn(u32, u32) -> u32> Vector for Pairs<'_, F> {
 }
 
 fn pairs(a: &[u32], b: &[u32], out: &mut [u32], f: impl Fn(u32, u32) -> u32) {
-    vector::dispatch(Pairs { a, b, out, f });
+    simd::dispatch(Pairs { a, b, out, f });
 }
 
 fn binary(op: Binary, repr: Repr, a: &[u32], b: &[u32], out: &mut [u32]) {

@@ -1,6 +1,6 @@
 use super::Params;
+use crate::cpu::threads;
 use crate::kernels::{at, place, walk};
-use crate::parallel;
 
 const SHARE: usize = 1 << 14;
 
@@ -12,7 +12,7 @@ pub fn run(p: &Params, data: &[u32], indices: &[u32], out: &mut [u32]) {
     let last = outer.len();
     // Indices that do not change along the innermost axis are looked up once a line.
     let lines = p.indices.strides[last] == 0 && inner_size > 1;
-    parallel::chunks(&mut out[..at(p.len)], SHARE.next_multiple_of(inner_size.max(1)), |first, chunk| {
+    threads::chunks(&mut out[..at(p.len)], SHARE.next_multiple_of(inner_size.max(1)), |first, chunk| {
         if lines {
             for (line, out) in chunk.chunks_mut(inner_size).enumerate() {
                 let line = first / inner_size + line;

@@ -1,9 +1,9 @@
 //! The product on the CPU, by the `gemm` crate's kernels.
 
 use super::{Params, reference};
-use crate::gemm::{self, Matrix};
+use crate::cpu::gemm::{self, Matrix};
+use crate::cpu::threads;
 use crate::kernels::at;
-use crate::parallel;
 
 /// Below this many operations packing costs more than it saves.
 const SMALL: u64 = 4096;
@@ -15,7 +15,7 @@ pub fn run(p: &Params, [a, b, c]: [&[f32]; 3], out: &mut [f32]) {
         return reference::run(p, [a, b, c], out);
     }
     let out = &mut out[..at(p.batch) * m * n];
-    parallel::float_chunks(out, m * n, |first, out| {
+    threads::float_chunks(out, m * n, |first, out| {
         let (a_base, b_base) = p.bases(u32::try_from(first / (m * n)).unwrap_or(u32::MAX));
         let a = Matrix { data: a, offset: at(a_base), row: at(p.a_row), col: at(p.a_col) };
         let b = Matrix { data: b, offset: at(b_base), row: at(p.b_row), col: at(p.b_col) };

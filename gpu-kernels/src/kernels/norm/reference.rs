@@ -1,7 +1,8 @@
 use super::Params;
+use crate::cpu::functions;
+use crate::cpu::simd::{self, Vector};
+use crate::cpu::threads;
 use crate::kernels::at;
-use crate::parallel;
-use crate::vector::{self, Vector};
 
 /// Values that one thread takes at once, at least.
 const SHARE: usize = 1 << 14;
@@ -9,8 +10,8 @@ const SHARE: usize = 1 << 14;
 /// All lines; `start` is ignored.
 pub fn run(p: &Params, x: &[f32], out: &mut [f32]) {
     let axis = at(p.axis);
-    parallel::float_chunks(&mut out[..at(p.units) * axis], axis * SHARE.div_ceil(axis), |first, out| {
-        vector::dispatch(Lines { p, x: &x[first..], out });
+    threads::float_chunks(&mut out[..at(p.units) * axis], axis * SHARE.div_ceil(axis), |first, out| {
+        simd::dispatch(Lines { p, x: &x[first..], out });
     });
 }
 
@@ -29,8 +30,8 @@ impl Vector for Lines<'_> {
     fn run(self) {
         let (axis, count) = (at(self.p.axis), self.p.axis as f32);
         for (x, out) in self.x.chunks_exact(axis).zip(self.out.chunks_exact_mut(axis)) {
-            let mean = if self.p.centred == 0 { 0.0 } else { crate::float::sum(x, |v| v) / count };
-            let scale = 1.0 / (crate::float::sum(x, |v| (v - mean) * (v - mean)) / count + self.p.epsilon).sqrt();
+            let mean = if self.p.centred == 0 { 0.0 } else { functions::sum(x, |v| v) / count };
+            let scale = 1.0 / (functions::sum(x, |v| (v - mean) * (v - mean)) / count + self.p.epsilon).sqrt();
             out.iter_mut().zip(x).for_each(|(out, v)| *out = (v - mean) * scale);
         }
     }

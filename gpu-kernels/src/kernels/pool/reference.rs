@@ -1,7 +1,7 @@
 use super::{Mode, Params, Pool};
+use crate::cpu::threads;
 use crate::dtype::Repr;
 use crate::kernels::at;
-use crate::parallel;
 
 const SHARE: usize = 1 << 12;
 
@@ -12,14 +12,14 @@ pub fn run(call: &Pool, x: &[u32], out: &mut [u32]) {
     let out_plane: usize = p.out.iter().map(|&size| at(size)).product();
     if call.mode == Mode::Max && call.repr == Repr::F32 {
         let width = at(p.out[2]);
-        parallel::chunks(&mut out[..at(p.len)], SHARE.next_multiple_of(width), |first, chunk| {
+        threads::chunks(&mut out[..at(p.len)], SHARE.next_multiple_of(width), |first, chunk| {
             for (row, out) in chunk.chunks_exact_mut(width).enumerate() {
                 max_row(p, bytemuck::cast_slice(x), first / width + row, bytemuck::cast_slice_mut(out));
             }
         });
         return;
     }
-    parallel::chunks(&mut out[..at(p.len)], SHARE, |first, chunk| {
+    threads::chunks(&mut out[..at(p.len)], SHARE, |first, chunk| {
         for (i, out) in chunk.iter_mut().enumerate() {
             let i = first + i;
             let window = Window { call, base: i / out_plane * plane, place: i % out_plane };

@@ -1,7 +1,7 @@
 use super::{Op, Reduce};
+use crate::cpu::threads;
 use crate::dtype::Repr;
 use crate::kernels::{at, place, walk};
-use crate::parallel;
 
 /// Results that one thread takes at once, at least.
 const SHARE: usize = 256;
@@ -10,7 +10,7 @@ const SHARE: usize = 256;
 pub fn run(call: &Reduce, x: &[u32], out: &mut [u32]) {
     let p = &call.params;
     let share = SHARE.max((1 << 15) / at(p.red_len).max(1));
-    parallel::chunks(&mut out[..at(p.len)], share, |first, chunk| {
+    threads::chunks(&mut out[..at(p.len)], share, |first, chunk| {
         for (index, out) in chunk.iter_mut().enumerate() {
             let base = walk(first + index, &p.shape[..at(p.rank)], i64::from(p.view.offset), &p.view.strides);
             *out = one(call, x, base);

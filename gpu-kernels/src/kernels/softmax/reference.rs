@@ -1,7 +1,8 @@
 use super::Params;
+use crate::cpu::functions;
+use crate::cpu::simd::{self, Vector};
+use crate::cpu::threads;
 use crate::kernels::at;
-use crate::parallel;
-use crate::vector::{self, Vector};
 
 /// Values that one thread takes at once, at least.
 const SHARE: usize = 1 << 14;
@@ -10,7 +11,7 @@ const SHARE: usize = 1 << 14;
 pub fn run(p: &Params, x: &[f32], out: &mut [f32]) {
     if p.inner == 1 {
         let axis = at(p.axis);
-        parallel::float_chunks(&mut out[..at(p.units) * axis], axis * SHARE.div_ceil(axis), |first, chunk| {
+        threads::float_chunks(&mut out[..at(p.units) * axis], axis * SHARE.div_ceil(axis), |first, chunk| {
             for (x, out) in x[first..].chunks_exact(axis).zip(chunk.chunks_exact_mut(axis)) {
                 line(p.log != 0, x, out);
             }
@@ -58,9 +59,9 @@ impl Vector for Line<'_> {
         let Self { log, x, out } = self;
         let top = largest(x);
         for (out, v) in out.iter_mut().zip(x) {
-            *out = crate::float::exp(v - top);
+            *out = functions::exp(v - top);
         }
-        let total = crate::float::sum(out, |v| v);
+        let total = functions::sum(out, |v| v);
         if log {
             let logarithm = total.ln();
             out.iter_mut().zip(x).for_each(|(out, v)| *out = v - top - logarithm);
@@ -71,5 +72,5 @@ impl Vector for Line<'_> {
 }
 
 fn line(log: bool, x: &[f32], out: &mut [f32]) {
-    vector::dispatch(Line { log, x, out });
+    simd::dispatch(Line { log, x, out });
 }
