@@ -5,9 +5,9 @@
 use super::plan::{Plan, Step, long, strides};
 use super::{Source, ValueId};
 use crate::dtype::Repr;
-use crate::kernels::Call;
 use crate::kernels::conv::Conv;
-use crate::kernels::elementwise::{Binary, CONSTS_MAX, Elementwise, INPUTS_MAX, Inst, Program, Reg, View};
+use crate::kernels::elementwise::{Binary, CONSTS_MAX, Elementwise, INPUTS_MAX, Inst, Program, Reg};
+use crate::kernels::{Call, View};
 
 /// Offset and strides over an iteration.
 type Walk = (i64, Vec<i64>);

@@ -6,8 +6,8 @@ use super::super::plan::{ValueId, long, strides};
 use super::at::At;
 use super::u;
 use crate::dtype::{DType, Repr};
-use crate::kernels::elementwise::{Program, View};
-use crate::kernels::{Call, MAX_RANK, elementwise, gather, scatter, units_for};
+use crate::kernels::elementwise::Program;
+use crate::kernels::{Call, MAX_RANK, View, elementwise, gather, scatter, units_for};
 
 /// Offset and strides over an iteration.
 type Walk = (i64, Vec<i64>);

@@ -8,8 +8,8 @@ use super::at::{At, wrapped};
 use super::index::elements;
 use super::u;
 use crate::dtype::{DType, Repr};
-use crate::kernels::elementwise::{Binary, Unary, View};
-use crate::kernels::{Call, MAX_RANK, elementwise, reduce as kernel, scan, softmax as lines, top_k, units_for};
+use crate::kernels::elementwise::{Binary, Unary};
+use crate::kernels::{Call, MAX_RANK, View, elementwise, reduce as kernel, scan, softmax as lines, top_k, units_for};
 
 pub(super) fn reduce(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let x = at.input(0)?;

@@ -8,7 +8,7 @@ use super::{Params, bound, reference};
 use crate::cpu::gemm::{self, Matrix};
 use crate::cpu::simd::{self, Vector};
 use crate::cpu::threads;
-use crate::kernels::at;
+use crate::kernels::index::to_usize;
 
 /// Values of a block of columns, and of a block of results: they should stay in the second cache.
 const COLUMNS: usize = 1 << 16;
@@ -29,8 +29,8 @@ pub fn together(first: &Params, second: &Params) -> Option<usize> {
     if !depthwise || !fits || !first.is_tiled() || !first.is_pointwise() || Taps::new(second).is_none() {
         return None;
     }
-    let channels = at(first.filters);
-    let most = BETWEEN / at(Params::volume(&first.out)).max(1);
+    let channels = to_usize(first.filters);
+    let most = BETWEEN / to_usize(Params::volume(&first.out)).max(1);
     (8..=most.min(channels)).rev().find(|taken| channels.is_multiple_of(*taken))
 }
 
@@ -46,9 +46,9 @@ pub fn run_together(
         static BLOCK: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
     }
     let Some(taps) = Taps::new(second) else { return };
-    let channels = at(first.filters);
-    let (depth, plane) = (at(first.channels), at(Params::volume(&first.out)));
-    let out_plane = at(Params::volume(&second.out));
+    let channels = to_usize(first.filters);
+    let (depth, plane) = (to_usize(first.channels), to_usize(Params::volume(&first.out)));
+    let out_plane = to_usize(Params::volume(&second.out));
     let out = &mut out[..at(first.n) * channels * out_plane];
     let part = Params { n: 1, groups: u32::try_from(taken).unwrap_or(0), ..*second };
     threads::float_chunks(out, taken * out_plane, |start, out| {
@@ -74,14 +74,14 @@ pub fn run_together(
 
 /// The whole convolution; `start` and `units` are ignored.
 pub fn run(p: &Params, [x, weight, bias]: [&[f32]; 3], out: &mut [f32]) {
-    let plane = at(Params::volume(&p.out));
-    let images = at(p.n * p.groups);
-    let filters = at(p.filters);
+    let plane = to_usize(Params::volume(&p.out));
+    let images = to_usize(p.n * p.groups);
+    let filters = to_usize(p.filters);
     let out = &mut out[..images * filters * plane];
     if !p.is_tiled() {
         let taps = Taps::new(p);
         threads::float_chunks(out, plane.max(1) * PLANES, |first, out| {
-            let mut padded = vec![0.0; taps.as_ref().map_or(0, |taps| taps.plane * at(p.channels))];
+            let mut padded = vec![0.0; taps.as_ref().map_or(0, |taps| taps.plane * to_usize(p.channels))];
             for (i, out) in out.chunks_exact_mut(plane.max(1)).enumerate() {
                 let i = first / plane + i;
                 match &taps {
@@ -92,8 +92,8 @@ pub fn run(p: &Params, [x, weight, bias]: [&[f32]; 3], out: &mut [f32]) {
         });
         return;
     }
-    let depth = at(p.channels * Params::volume(&p.kernel));
-    let volume = at(p.channels * Params::volume(&p.size));
+    let depth = to_usize(p.channels * Params::volume(&p.kernel));
+    let volume = to_usize(p.channels * Params::volume(&p.size));
     if plane * 2 <= TOGETHER && p.n > 1 && p.groups == 1 {
         let weights = Matrix { data: weight, offset: 0, row: depth, col: 1 };
         return by_images(p, x, weights, depth, (bias, out));
@@ -102,7 +102,7 @@ pub fn run(p: &Params, [x, weight, bias]: [&[f32]; 3], out: &mut [f32]) {
     threads::float_chunks(out, filters * plane, |first, out| {
         let part = first / (filters * plane);
         let image = &x[part * volume..(part + 1) * volume];
-        let group = part % at(p.groups);
+        let group = part % to_usize(p.groups);
         let weights = Matrix { data: weight, offset: group * filters * depth, row: depth, col: 1 };
         let bias = if p.has_bias == 0 { &[][..] } else { &bias[group * filters..][..filters] };
         if p.is_pointwise() {
@@ -115,7 +115,7 @@ pub fn run(p: &Params, [x, weight, bias]: [&[f32]; 3], out: &mut [f32]) {
 
 /// One image and group whose columns lie in the image as they are.
 fn by_places(p: &Params, image: &[f32], weights: Matrix<'_>, depth: usize, (bias, out): (&[f32], &mut [f32])) {
-    let plane = at(Params::volume(&p.out));
+    let plane = to_usize(Params::volume(&p.out));
     let filters = out.len() / plane.max(1);
     // Wide enough for the product's own blocks, and no more than what is still near when it is finished.
     let wide = (COLUMNS / filters).next_multiple_of(64).clamp(256, plane.max(256));
@@ -130,9 +130,9 @@ fn by_places(p: &Params, image: &[f32], weights: Matrix<'_>, depth: usize, (bias
 
 /// Small images, several at once: the weights are the larger matrix then, and are read once for all.
 fn by_images(p: &Params, x: &[f32], weights: Matrix<'_>, depth: usize, (bias, out): (&[f32], &mut [f32])) {
-    let (plane, filters) = (at(Params::volume(&p.out)), at(p.filters));
-    let rows = at(p.out[0] * p.out[1]);
-    let volume = at(p.channels * Params::volume(&p.size));
+    let (plane, filters) = (to_usize(Params::volume(&p.out)), to_usize(p.filters));
+    let rows = to_usize(p.out[0] * p.out[1]);
+    let volume = to_usize(p.channels * Params::volume(&p.size));
     let at_once = (TOGETHER / plane.max(1)).max(1);
     let bias = if p.has_bias == 0 { &[][..] } else { bias };
     let mut columns = vec![0.0f32; depth * at_once * plane];
@@ -155,9 +155,9 @@ fn by_images(p: &Params, x: &[f32], weights: Matrix<'_>, depth: usize, (bias, ou
 
 /// One image and group, in blocks of whole output rows.
 fn by_columns(p: &Params, image: &[f32], weights: Matrix<'_>, depth: usize, (bias, out): (&[f32], &mut [f32])) {
-    let filters = at(p.filters);
-    let width = at(p.out[2]);
-    let rows = at(p.out[0] * p.out[1]);
+    let filters = to_usize(p.filters);
+    let width = to_usize(p.out[2]);
+    let rows = to_usize(p.out[0] * p.out[1]);
     let plane = rows * width;
     let block_rows = (COLUMNS / (depth * width).max(1)).clamp(1, rows.max(1));
     let mut columns = vec![0.0f32; depth * block_rows * width];
@@ -201,20 +201,20 @@ impl Vector for Finish<'_> {
 
 /// `columns[tap, place]` for the output rows `rows`; each tap begins `wide` values after the one before.
 fn fill_columns(p: &Params, image: &[f32], rows: std::ops::Range<usize>, (columns, wide): (&mut [f32], usize)) {
-    let [depth, height, width] = p.size.map(at);
-    let [_, kernel_height, kernel_width] = p.kernel.map(at);
-    let taps = at(Params::volume(&p.kernel));
-    let out_width = at(p.out[2]);
-    let (stride, pad) = (at(p.stride[2]), at(p.pad[2]));
-    for (k, line) in columns.chunks_mut(wide).enumerate().take(at(p.channels) * taps) {
+    let [depth, height, width] = p.size.map(to_usize);
+    let [_, kernel_height, kernel_width] = p.kernel.map(to_usize);
+    let taps = to_usize(Params::volume(&p.kernel));
+    let out_width = to_usize(p.out[2]);
+    let (stride, pad) = (to_usize(p.stride[2]), to_usize(p.pad[2]));
+    for (k, line) in columns.chunks_mut(wide).enumerate().take(to_usize(p.channels) * taps) {
         let (channel, tap) = (k / taps, k % taps);
         let kz = tap / (kernel_height * kernel_width);
         let (ky, kx) = (tap / kernel_width % kernel_height, tap % kernel_width);
-        let shift = kx * at(p.dilation[2]);
+        let shift = kx * to_usize(p.dilation[2]);
         let first = pad.saturating_sub(shift).div_ceil(stride).min(out_width);
         let last = (width + pad).saturating_sub(shift).div_ceil(stride).clamp(first, out_width);
         for (row, line) in rows.clone().zip(line.chunks_exact_mut(out_width)) {
-            let (oz, oy) = (row / at(p.out[1]), row % at(p.out[1]));
+            let (oz, oy) = (row / to_usize(p.out[1]), row % to_usize(p.out[1]));
             let (Some(iz), Some(iy)) = (reference::source(p, 0, oz, kz), reference::source(p, 1, oy, ky)) else {
                 line.fill(0.0);
                 continue;

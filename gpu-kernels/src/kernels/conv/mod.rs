@@ -9,8 +9,11 @@ pub mod cpu;
 mod planes;
 pub mod reference;
 
+use super::access::{Access, AccessFootprint};
+use super::index::to_usize;
 use super::matmul::{DEPTH, TILE};
-use super::{Access, AccessFootprint, at, long, typed, units_for};
+use super::shader::{typed, weights};
+use super::workgroup::units_for;
 use crate::dtype::Repr;
 
 /// Padding after is implied by the output's size.
@@ -104,10 +107,14 @@ impl Params {
         let image = self.groups * self.channels * Self::volume(&self.size);
         let result = self.groups * self.filters * Self::volume(&self.out);
         let weights = self.groups * self.filters * self.channels * Self::volume(&self.kernel);
-        let over = |len: u32| Access::strided(vec![long(len)]).spread(len, 1);
+        let over = |len: u32| Access::strided(vec![i64::from(len)]).spread(len, 1);
         AccessFootprint {
-            shape: vec![at(self.n)],
-            inputs: vec![over(image), Access::all(1, at(weights)), Access::all(1, at(self.groups * self.filters))],
+            shape: vec![to_usize(self.n)],
+            inputs: vec![
+                over(image),
+                Access::all(1, to_usize(weights)),
+                Access::all(1, to_usize(self.groups * self.filters)),
+            ],
             output: over(result),
         }
     }
@@ -134,7 +141,7 @@ pub fn shader(repr: Repr, tiled: bool, half: bool) -> String {
     let body = format!(
         "const TILE: u32 = {TILE}u;\nconst DEPTH: u32 = {DEPTH}u;\nconst TILE_AREA: u32 = {}u;\n{}\n{}\n{bound}\n{main}",
         TILE * DEPTH,
-        super::weights(2, "weight", half),
+        weights(2, "weight", half),
         include_str!("conv.wgsl")
     );
     typed(repr, &body)

@@ -2,7 +2,7 @@
 //! channels.
 
 use super::{Params, bound};
-use crate::kernels::at;
+use crate::kernels::index::to_usize;
 
 /// Values of the padded planes that one output plane is computed from.
 const PADDED_MAX: usize = 1 << 17;
@@ -24,15 +24,15 @@ pub(super) struct Taps {
 impl Taps {
     /// `None` where the planes would not stay in the cache.
     pub(super) fn new(p: &Params) -> Option<Self> {
-        let [_, kernel_height, kernel_width] = p.kernel.map(at);
-        let [_, stride_y, stride_x] = p.stride.map(at);
-        let [_, dilation_y, dilation_x] = p.dilation.map(at);
+        let [_, kernel_height, kernel_width] = p.kernel.map(to_usize);
+        let [_, stride_y, stride_x] = p.stride.map(to_usize);
+        let [_, dilation_y, dilation_x] = p.dilation.map(to_usize);
         if [p.size[0], p.out[0], p.kernel[0]] != [1; 3] {
             return None;
         }
-        let phase = at(p.out[2]) + (kernel_width - 1) * dilation_x / stride_x + LANES;
+        let phase = to_usize(p.out[2]) + (kernel_width - 1) * dilation_x / stride_x + LANES;
         let row = phase * stride_x;
-        let rows = (at(p.out[1]).max(1) - 1) * stride_y + (kernel_height - 1) * dilation_y + 1;
+        let rows = (to_usize(p.out[1]).max(1) - 1) * stride_y + (kernel_height - 1) * dilation_y + 1;
         let plane = rows * row;
         let offsets = (0..at(p.channels)).flat_map(|channel| {
             (0..kernel_height).flat_map(move |ky| {
@@ -42,7 +42,7 @@ impl Taps {
                 })
             })
         });
-        (plane * at(p.channels) <= PADDED_MAX).then(|| Self { offsets: offsets.collect(), phase, row, plane })
+        (plane * to_usize(p.channels) <= PADDED_MAX).then(|| Self { offsets: offsets.collect(), phase, row, plane })
     }
 
     /// One output plane: of image `i / filters`, by filter `i % filters`. `padded` is zero wherever an
@@ -55,10 +55,10 @@ impl Taps {
         padded: &mut [f32],
         out: &mut [f32],
     ) {
-        let filters = at(p.groups * p.filters);
+        let filters = to_usize(p.groups * p.filters);
         let (n, f) = (i / filters, i % filters);
-        let part = n * at(p.groups) + f / at(p.filters);
-        let volume = at(p.channels * Params::volume(&p.size));
+        let part = n * to_usize(p.groups) + f / to_usize(p.filters);
+        let volume = to_usize(p.channels * Params::volume(&p.size));
         let weights = &weight[f * self.offsets.len()..][..self.offsets.len()];
         let bias = if p.has_bias == 0 { 0.0 } else { bias[f] };
         self.pad(p, &x[part * volume..][..volume], padded);
@@ -68,9 +68,9 @@ impl Taps {
 
     /// The channels' planes with their padding, each row phase by phase.
     fn pad(&self, p: &Params, image: &[f32], padded: &mut [f32]) {
-        let [_, height, width] = p.size.map(at);
-        let [_, pad_y, pad_x] = p.pad.map(at);
-        let stride = at(p.stride[2]);
+        let [_, height, width] = p.size.map(to_usize);
+        let [_, pad_y, pad_x] = p.pad.map(to_usize);
+        let stride = to_usize(p.stride[2]);
         for (channel, plane) in padded.chunks_exact_mut(self.plane).enumerate() {
             for (y, row) in plane.chunks_exact_mut(self.row).enumerate().skip(pad_y).take(height) {
                 let source = &image[(channel * height + y - pad_y) * width..][..width];
@@ -130,9 +130,9 @@ impl Planes<'_> {
     #[inline(always)]
     fn blocks<const N: usize>(self) {
         let Planes { p, taps, padded, weights, bias, out } = self;
-        let down = at(p.stride[1]) * taps.row;
+        let down = to_usize(p.stride[1]) * taps.row;
         let bounds = p.bounds();
-        for (y, row) in out.chunks_exact_mut(at(p.out[2]).max(1)).enumerate() {
+        for (y, row) in out.chunks_exact_mut(to_usize(p.out[2]).max(1)).enumerate() {
             for (block, out) in row.chunks_mut(N).enumerate() {
                 let source = &padded[y * down + block * N..];
                 let mut sums = [bias; N];
@@ -174,11 +174,11 @@ impl Planes<'_> {
     #[inline(always)]
     fn vectors<S: pulp::Simd, const N: usize>(self, simd: S) {
         let Planes { p, taps, padded, weights, bias, out } = self;
-        let down = at(p.stride[1]) * taps.row;
+        let down = to_usize(p.stride[1]) * taps.row;
         let [low, high] = p.bounds().map(|bound| simd.splat_f32s(bound));
         let bias = simd.splat_f32s(bias);
         let wide = N * S::F32_LANES;
-        for (y, row) in out.chunks_exact_mut(at(p.out[2]).max(1)).enumerate() {
+        for (y, row) in out.chunks_exact_mut(to_usize(p.out[2]).max(1)).enumerate() {
             for (block, out) in row.chunks_mut(wide).enumerate() {
                 let source = &padded[y * down + block * wide..];
                 let mut sums = [bias; N];

@@ -1,20 +1,20 @@
 use super::{Params, bound};
-use crate::kernels::at;
+use crate::kernels::index::to_usize;
 
 /// The whole convolution in floats; `start` and `units` are ignored.
 ///
 /// Sums in the direct shader's order (channel, depth, row, column); the innermost loop runs along an
 /// output row, which a compiler turns into vector code.
 pub fn run(p: &Params, [x, weight, bias]: [&[f32]; 3], out: &mut [f32]) {
-    let plane = at(Params::volume(&p.out));
-    for (i, out) in out.chunks_exact_mut(plane.max(1)).enumerate().take(at(p.n * p.groups * p.filters)) {
+    let plane = to_usize(Params::volume(&p.out));
+    for (i, out) in out.chunks_exact_mut(plane.max(1)).enumerate().take(to_usize(p.n * p.groups * p.filters)) {
         filter(p, i, x, weight, bias, out);
     }
 }
 
 /// One output plane: of image `i / filters`, by filter `i % filters`.
 pub(super) fn filter(p: &Params, i: usize, x: &[f32], weight: &[f32], bias: &[f32], out: &mut [f32]) {
-    out.fill(if p.has_bias == 0 { 0.0 } else { bias[i % at(p.groups * p.filters)] });
+    out.fill(if p.has_bias == 0 { 0.0 } else { bias[i % to_usize(p.groups * p.filters)] });
     each_row(p, i, |source, w, row| {
         let w = weight[w];
         let row = &mut out[row];
@@ -37,25 +37,25 @@ struct Source {
 /// The outputs of a row of `outputs` whose place under tap `kx` lies inside a row of the image, and
 /// where the first one's lies.
 fn inside(p: &Params, kx: usize) -> Option<(std::ops::Range<usize>, usize)> {
-    let (shift, stride, pad) = (kx * at(p.dilation[2]), at(p.stride[2]), at(p.pad[2]));
+    let (shift, stride, pad) = (kx * to_usize(p.dilation[2]), to_usize(p.stride[2]), to_usize(p.pad[2]));
     let first = pad.saturating_sub(shift).div_ceil(stride);
-    let last = (at(p.size[2]) + pad).saturating_sub(shift).div_ceil(stride).min(at(p.out[2]));
+    let last = (to_usize(p.size[2]) + pad).saturating_sub(shift).div_ceil(stride).min(to_usize(p.out[2]));
     (first < last).then(|| (first..last, first * stride + shift - pad))
 }
 
 /// Calls `each(source, weight, outputs)` for every tap and every stretch of a row it covers.
 fn each_row(p: &Params, i: usize, mut each: impl FnMut(&Source, usize, std::ops::Range<usize>)) {
-    let filters = at(p.groups * p.filters);
+    let filters = to_usize(p.groups * p.filters);
     let (n, f) = (i / filters, i % filters);
-    let part = n * at(p.groups) + f / at(p.filters);
-    let [depth, height, width] = p.size.map(at);
-    let [out_depth, out_height, out_width] = p.out.map(at);
-    let [kernel_depth, kernel_height, kernel_width] = p.kernel.map(at);
+    let part = n * to_usize(p.groups) + f / to_usize(p.filters);
+    let [depth, height, width] = p.size.map(to_usize);
+    let [out_depth, out_height, out_width] = p.out.map(to_usize);
+    let [kernel_depth, kernel_height, kernel_width] = p.kernel.map(to_usize);
     let taps = kernel_depth * kernel_height * kernel_width;
     for channel in 0..at(p.channels) {
-        let plane = (part * at(p.channels) + channel) * depth;
+        let plane = (part * to_usize(p.channels) + channel) * depth;
         for tap in 0..taps {
-            let w = (f * at(p.channels) + channel) * taps + tap;
+            let w = (f * to_usize(p.channels) + channel) * taps + tap;
             let kz = tap / (kernel_height * kernel_width);
             let (ky, kx) = (tap / kernel_width % kernel_height, tap % kernel_width);
             let Some((outputs, from)) = inside(p, kx) else { continue };
@@ -65,7 +65,7 @@ fn each_row(p: &Params, i: usize, mut each: impl FnMut(&Source, usize, std::ops:
                     let Some(iy) = source(p, 1, oy, ky) else { continue };
                     let row = (oz * out_height + oy) * out_width;
                     let first = ((plane + iz) * height + iy) * width + from;
-                    let source = Source { first, step: at(p.stride[2]) };
+                    let source = Source { first, step: to_usize(p.stride[2]) };
                     each(&source, w, row + outputs.start..row + outputs.end);
                 }
             }
@@ -74,15 +74,15 @@ fn each_row(p: &Params, i: usize, mut each: impl FnMut(&Source, usize, std::ops:
 }
 
 pub(super) fn source(p: &Params, axis: usize, o: usize, k: usize) -> Option<usize> {
-    let padded = o * at(p.stride[axis]) + k * at(p.dilation[axis]);
-    padded.checked_sub(at(p.pad[axis])).filter(|&place| place < at(p.size[axis]))
+    let padded = o * to_usize(p.stride[axis]) + k * to_usize(p.dilation[axis]);
+    padded.checked_sub(to_usize(p.pad[axis])).filter(|&place| place < to_usize(p.size[axis]))
 }
 
 /// The whole convolution in whole numbers that wrap.
 pub fn run_ints(p: &Params, [x, weight, bias]: [&[u32]; 3], out: &mut [u32]) {
-    let plane = at(Params::volume(&p.out));
-    for (i, out) in out.chunks_exact_mut(plane.max(1)).enumerate().take(at(p.n * p.groups * p.filters)) {
-        out.fill(if p.has_bias == 0 { 0 } else { bias[i % at(p.groups * p.filters)] });
+    let plane = to_usize(Params::volume(&p.out));
+    for (i, out) in out.chunks_exact_mut(plane.max(1)).enumerate().take(to_usize(p.n * p.groups * p.filters)) {
+        out.fill(if p.has_bias == 0 { 0 } else { bias[i % to_usize(p.groups * p.filters)] });
         each_row(p, i, |source, w, row| {
             let taken = x[source.first..].iter().step_by(source.step);
             for (value, x) in out[row].iter_mut().zip(taken) {

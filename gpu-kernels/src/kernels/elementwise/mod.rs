@@ -12,7 +12,10 @@ pub mod reference;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::{AccessFootprint, MAX_RANK, units_for};
+use super::access::AccessFootprint;
+use super::index::to_usize;
+use super::view::{MAX_RANK, View};
+use super::workgroup::units_for;
 use crate::dtype::Repr;
 pub use program::{Binary, Inst, Program, Reg, Unary};
 
@@ -20,14 +23,6 @@ pub use program::{Binary, Inst, Program, Reg, Unary};
 pub const INPUTS_MAX: usize = 6;
 /// Most constants of a program.
 pub const CONSTS_MAX: usize = 16;
-
-/// Where the elements of an iteration lie in a buffer.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct View {
-    pub offset: i32,
-    pub strides: [i32; MAX_RANK],
-}
 
 /// `len` elements of `shape`.
 #[repr(C)]
@@ -100,10 +95,10 @@ impl Elementwise {
 
     pub(super) fn footprint(&self) -> AccessFootprint {
         let p = &self.params;
-        let rank = super::at(p.rank);
-        let access = |view: &View| super::Access::viewed(view, rank);
+        let rank = to_usize(p.rank);
+        let access = |view: &View| Access::viewed(view, rank);
         AccessFootprint {
-            shape: p.shape[..rank].iter().map(|&size| super::at(size)).collect(),
+            shape: p.shape[..rank].iter().map(|&size| to_usize(size)).collect(),
             inputs: p.inputs[..self.program.loads()].iter().map(access).collect(),
             output: access(&p.out),
         }

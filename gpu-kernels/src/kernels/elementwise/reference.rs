@@ -3,12 +3,13 @@
 
 use half::{bf16, f16};
 
-use super::{Binary, Elementwise, Inst, Unary, View, program};
+use super::{Binary, Elementwise, Inst, Unary, program};
 use crate::cpu::functions;
 use crate::cpu::simd::{self, Vector};
 use crate::cpu::threads;
 use crate::dtype::{DType, Repr};
-use crate::kernels::at;
+use crate::kernels::index::to_usize;
+use crate::kernels::view::View;
 
 /// Elements that an instruction handles at once.
 const BLOCK: usize = 512;
@@ -20,7 +21,7 @@ type Block = [u32; BLOCK];
 /// The whole call; `start` and `units` are ignored.
 pub fn run(call: &Elementwise, inputs: &[&[u32]], out: &mut [u32]) {
     let p = &call.params;
-    let shape: Vec<usize> = p.shape[..at(p.rank)].iter().map(|&size| at(size)).collect();
+    let shape: Vec<usize> = p.shape[..at(p.rank)].iter().map(|&size| to_usize(size)).collect();
     let reprs = program::reprs(&call.program.insts);
     let work = Work { call, shape: &shape, reprs: &reprs, inputs };
     let contiguous = p.out.offset == 0 && is_contiguous(&shape, &p.out);
@@ -39,7 +40,7 @@ pub fn run(call: &Elementwise, inputs: &[&[u32]], out: &mut [u32]) {
     }
     let mut registers = vec![[0; BLOCK]; call.program.insts.len()];
     for first in (0..at(p.len)).step_by(BLOCK) {
-        let count = BLOCK.min(at(p.len) - first);
+        let count = BLOCK.min(to_usize(p.len) - first);
         work.block(&mut registers, first, count);
         let Some(result) = registers.last() else { return };
         runs(&shape, &p.out, first, count, |done, run, place, stride| {

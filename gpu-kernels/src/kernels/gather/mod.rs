@@ -4,8 +4,9 @@
 
 pub mod reference;
 
-use super::elementwise::View;
-use super::{Access, AccessFootprint, MAX_RANK, at};
+use super::access::{Access, AccessFootprint};
+use super::index::to_usize;
+use super::view::{MAX_RANK, View};
 
 /// `len` outputs of `shape`; each reads `depth` indices, `index_stride` apart.
 #[repr(C)]
@@ -27,11 +28,11 @@ pub struct Params {
 
 impl Params {
     pub(super) fn footprint(&self) -> AccessFootprint {
-        let rank = at(self.rank);
-        let shape: Vec<usize> = self.shape[..rank].iter().map(|&size| at(size)).collect();
+        let rank = to_usize(self.rank);
+        let shape: Vec<usize> = self.shape[..rank].iter().map(|&size| to_usize(size)).collect();
         let access = |view: &View| Access::viewed(view, rank);
         let mut data = access(&self.data);
-        for (&size, &step) in self.sizes.iter().zip(&self.steps).take(at(self.depth)) {
+        for (&size, &step) in self.sizes.iter().zip(&self.steps).take(to_usize(self.depth)) {
             data = data.spread(size, i64::from(step));
         }
         let indices = access(&self.indices).spread(self.depth, i64::from(self.index_stride));

@@ -1,6 +1,6 @@
 use super::Params;
 use crate::cpu::threads;
-use crate::kernels::{at, place, walk};
+use crate::kernels::index::{strided_offset, to_index, to_usize};
 
 const SHARE: usize = 1 << 14;
 
@@ -8,7 +8,7 @@ const SHARE: usize = 1 << 14;
 pub fn run(p: &Params, data: &[u32], indices: &[u32], out: &mut [u32]) {
     let shape = &p.shape[..at(p.rank)];
     let (outer, inner) = shape.split_at(shape.len() - 1);
-    let inner_size = at(inner[0]);
+    let inner_size = to_usize(inner[0]);
     let last = outer.len();
     // Indices that do not change along the innermost axis are looked up once a line.
     let lines = p.indices.strides[last] == 0 && inner_size > 1;
@@ -16,24 +16,25 @@ pub fn run(p: &Params, data: &[u32], indices: &[u32], out: &mut [u32]) {
         if lines {
             for (line, out) in chunk.chunks_mut(inner_size).enumerate() {
                 let line = first / inner_size + line;
-                let index_at = walk(line, outer, i64::from(p.indices.offset), &p.indices.strides);
-                let from = walk(line, outer, i64::from(p.data.offset), &p.data.strides) + chosen(p, indices, index_at);
+                let index_at = strided_offset(line, outer, i64::from(p.indices.offset), &p.indices.strides);
+                let from = strided_offset(line, outer, i64::from(p.data.offset), &p.data.strides)
+                    + chosen(p, indices, index_at);
                 let stride = i64::from(p.data.strides[last]);
                 if stride == 1 {
-                    out.copy_from_slice(&data[place(from)..][..out.len()]);
+                    out.copy_from_slice(&data[to_index(from)..][..out.len()]);
                 } else {
                     let mut at = from;
                     for out in out {
-                        *out = data[place(at)];
+                        *out = data[to_index(at)];
                         at += stride;
                     }
                 }
             }
         } else {
             for (i, out) in chunk.iter_mut().enumerate() {
-                let index_at = walk(first + i, shape, i64::from(p.indices.offset), &p.indices.strides);
-                let from = walk(first + i, shape, i64::from(p.data.offset), &p.data.strides);
-                *out = data[place(from + chosen(p, indices, index_at))];
+                let index_at = strided_offset(first + i, shape, i64::from(p.indices.offset), &p.indices.strides);
+                let from = strided_offset(first + i, shape, i64::from(p.data.offset), &p.data.strides);
+                *out = data[to_index(from + chosen(p, indices, index_at))];
             }
         }
     });
@@ -41,10 +42,10 @@ pub fn run(p: &Params, data: &[u32], indices: &[u32], out: &mut [u32]) {
 
 /// How far the indices at `index_at` lead into the data.
 fn chosen(p: &Params, indices: &[u32], index_at: i64) -> i64 {
-    let axes = p.sizes.iter().zip(&p.steps).take(at(p.depth));
+    let axes = p.sizes.iter().zip(&p.steps).take(to_usize(p.depth));
     let mut moved = 0;
     for ((&size, &step), d) in axes.zip(0i64..) {
-        let index = i64::from(indices[place(index_at + d * i64::from(p.index_stride))].cast_signed());
+        let index = i64::from(indices[to_index(index_at + d * i64::from(p.index_stride))].cast_signed());
         let index = if index < 0 { index + i64::from(size) } else { index };
         moved += index.clamp(0, i64::from(size) - 1) * i64::from(step);
     }

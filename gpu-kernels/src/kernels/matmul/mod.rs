@@ -7,7 +7,9 @@
 pub mod cpu;
 pub mod reference;
 
-use super::{Access, AccessFootprint, at, long, typed};
+use super::access::{Access, AccessFootprint};
+use super::index::to_usize;
+use super::shader::{typed, whole};
 use crate::dtype::Repr;
 
 /// Side of the square of outputs that one workgroup of 64 computes.
@@ -93,13 +95,14 @@ impl Params {
     }
 
     pub(super) fn footprint(&self) -> AccessFootprint {
-        let shape = vec![at(self.batch / self.inner.max(1)), at(self.inner), at(self.m), at(self.n)];
-        let a = vec![long(self.a_outer), long(self.a_batch), long(self.a_row), 0];
-        let b = vec![long(self.b_outer), long(self.b_batch), 0, long(self.b_col)];
-        let mut a = Access::strided(a).spread(self.k, long(self.a_col));
-        let mut b = Access::strided(b).spread(self.k, long(self.b_row));
-        (a.offset, b.offset) = (long(self.a_offset), long(self.b_offset));
-        let c = Access::strided(vec![0, 0, long(self.c_row), long(self.c_col)]);
+        let shape =
+            vec![to_usize(self.batch / self.inner.max(1)), to_usize(self.inner), to_usize(self.m), to_usize(self.n)];
+        let a = vec![i64::from(self.a_outer), i64::from(self.a_batch), i64::from(self.a_row), 0];
+        let b = vec![i64::from(self.b_outer), i64::from(self.b_batch), 0, i64::from(self.b_col)];
+        let mut a = Access::strided(a).spread(self.k, i64::from(self.a_col));
+        let mut b = Access::strided(b).spread(self.k, i64::from(self.b_row));
+        (a.offset, b.offset) = (i64::from(self.a_offset), i64::from(self.b_offset));
+        let c = Access::strided(vec![0, 0, i64::from(self.c_row), i64::from(self.c_col)]);
         // Without a C another buffer is bound in its place, and not read.
         let inputs = if self.has_c == 0 { vec![a, b] } else { vec![a, b, c] };
         AccessFootprint { output: Access::contiguous(&shape), shape, inputs }
@@ -108,7 +111,7 @@ impl Params {
 
 /// The whole text, for whoever runs this kernel and no other.
 pub fn whole_shader(repr: Repr) -> String {
-    super::whole(&shader(repr, false))
+    whole(&shader(repr, false))
 }
 
 /// `half`: B is kept as half floats.
@@ -127,7 +130,7 @@ pub fn shader(repr: Repr, half: bool) -> String {
     let body = format!(
         "const TILE: u32 = {TILE}u;\nconst DEPTH: u32 = {DEPTH}u;\nconst TILE_AREA: u32 = {}u;\n{}\n{}\n{last}",
         TILE * DEPTH,
-        super::weights(2, "b", half),
+        weights(2, "b", half),
         include_str!("matmul.wgsl")
     );
     typed(repr, &body)

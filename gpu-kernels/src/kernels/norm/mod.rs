@@ -4,7 +4,8 @@
 
 pub mod reference;
 
-use super::{Access, AccessFootprint, at, long};
+use super::access::{Access, AccessFootprint};
+use super::index::to_usize;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
@@ -23,7 +24,7 @@ impl Params {
     }
 
     pub(super) fn footprint(&self) -> AccessFootprint {
-        let line = || Access::strided(vec![long(self.axis)]).spread(self.axis, 1);
-        AccessFootprint { shape: vec![at(self.units)], inputs: vec![line()], output: line() }
+        let line = || Access::strided(vec![i64::from(self.axis)]).spread(self.axis, 1);
+        AccessFootprint { shape: vec![to_usize(self.units)], inputs: vec![line()], output: line() }
     }
 }

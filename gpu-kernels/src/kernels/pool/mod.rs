@@ -4,7 +4,9 @@
 
 pub mod reference;
 
-use super::{Access, AccessFootprint, at, long, typed};
+use super::access::{Access, AccessFootprint};
+use super::index::to_usize;
+use super::shader::typed;
 use crate::dtype::Repr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,10 +59,10 @@ impl Params {
         let planes = u64::from(self.len) / out.max(1);
         let over = |len: u64| {
             let len = u32::try_from(len).unwrap_or(u32::MAX);
-            Access::strided(vec![long(len)]).spread(len, 1)
+            Access::strided(vec![i64::from(len)]).spread(len, 1)
         };
         AccessFootprint {
-            shape: vec![at(u32::try_from(planes).unwrap_or(0))],
+            shape: vec![to_usize(u32::try_from(planes).unwrap_or(0))],
             inputs: vec![over(plane)],
             output: over(out),
         }

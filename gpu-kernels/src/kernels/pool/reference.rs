@@ -1,17 +1,17 @@
 use super::{Mode, Params, Pool};
 use crate::cpu::threads;
 use crate::dtype::Repr;
-use crate::kernels::at;
+use crate::kernels::index::to_usize;
 
 const SHARE: usize = 1 << 12;
 
 /// The whole pooling; `start` and `units` are ignored.
 pub fn run(call: &Pool, x: &[u32], out: &mut [u32]) {
     let p = &call.params;
-    let plane: usize = p.size.iter().map(|&size| at(size)).product();
-    let out_plane: usize = p.out.iter().map(|&size| at(size)).product();
+    let plane: usize = p.size.iter().map(|&size| to_usize(size)).product();
+    let out_plane: usize = p.out.iter().map(|&size| to_usize(size)).product();
     if call.mode == Mode::Max && call.repr == Repr::F32 {
-        let width = at(p.out[2]);
+        let width = to_usize(p.out[2]);
         threads::chunks(&mut out[..at(p.len)], SHARE.next_multiple_of(width), |first, chunk| {
             for (row, out) in chunk.chunks_exact_mut(width).enumerate() {
                 max_row(p, bytemuck::cast_slice(x), first / width + row, bytemuck::cast_slice_mut(out));
@@ -34,10 +34,10 @@ pub fn run(call: &Pool, x: &[u32], out: &mut [u32]) {
 
 /// One row of outputs, a tap at a time, so that a compiler makes vector code of it.
 fn max_row(p: &Params, x: &[f32], row: usize, out: &mut [f32]) {
-    let [depth, height, width] = p.size.map(at);
-    let [out_depth, out_height, _] = p.out.map(at);
+    let [depth, height, width] = p.size.map(to_usize);
+    let [out_depth, out_height, _] = p.out.map(to_usize);
     let (plane, oz, oy) = (row / (out_depth * out_height), row / out_height % out_depth, row % out_height);
-    let (stride, pad) = (at(p.stride[2]), at(p.pad[2]));
+    let (stride, pad) = (to_usize(p.stride[2]), to_usize(p.pad[2]));
     let mut first_tap = true;
     out.fill(f32::NEG_INFINITY);
     for kz in 0..at(p.kernel[0]) {
@@ -46,7 +46,7 @@ fn max_row(p: &Params, x: &[f32], row: usize, out: &mut [f32]) {
             let Some(y) = inside(p, 1, oy, ky).0 else { continue };
             let source = &x[((plane * depth + z) * height + y) * width..][..width];
             for kx in 0..at(p.kernel[2]) {
-                let shift = kx * at(p.dilation[2]);
+                let shift = kx * to_usize(p.dilation[2]);
                 let first = pad.saturating_sub(shift).div_ceil(stride).min(out.len());
                 let last = (width + pad).saturating_sub(shift).div_ceil(stride).clamp(first, out.len());
                 if first < last {
@@ -76,9 +76,9 @@ impl Window<'_> {
     /// padded tensor has in the window.
     fn each(&self, mut each: impl FnMut(usize, usize)) -> u32 {
         let p = &self.call.params;
-        let [_, out_height, out_width] = p.out.map(at);
+        let [_, out_height, out_width] = p.out.map(to_usize);
         let o = [self.place / (out_height * out_width), self.place / out_width % out_height, self.place % out_width];
-        let [depth, height, width] = p.size.map(at);
+        let [depth, height, width] = p.size.map(to_usize);
         let mut padded = 0;
         for kz in 0..at(p.kernel[0]) {
             let (z, z_counts) = inside(p, 0, o[0], kz);
@@ -142,7 +142,7 @@ impl Window<'_> {
 
 /// Where tap `k` of output `o` reads along an axis, if inside; and whether the padded axis has it.
 fn inside(p: &Params, axis: usize, o: usize, k: usize) -> (Option<usize>, bool) {
-    let padded = o * at(p.stride[axis]) + k * at(p.dilation[axis]);
-    let place = padded.checked_sub(at(p.pad[axis])).filter(|&place| place < at(p.size[axis]));
-    (place, padded < at(p.size[axis] + p.pad[axis] + p.pad_after[axis]))
+    let padded = o * to_usize(p.stride[axis]) + k * to_usize(p.dilation[axis]);
+    let place = padded.checked_sub(to_usize(p.pad[axis])).filter(|&place| place < to_usize(p.size[axis]));
+    (place, padded < to_usize(p.size[axis] + p.pad[axis] + p.pad_after[axis]))
 }

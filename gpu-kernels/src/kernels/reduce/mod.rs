@@ -4,8 +4,10 @@
 
 pub mod reference;
 
-use super::elementwise::View;
-use super::{Access, AccessFootprint, MAX_RANK, at, units_for};
+use super::access::{Access, AccessFootprint};
+use super::index::to_usize;
+use super::view::{MAX_RANK, View};
+use super::workgroup::units_for;
 use crate::dtype::Repr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,10 +87,10 @@ impl Params {
     }
 
     pub(super) fn footprint(&self) -> AccessFootprint {
-        let rank = at(self.rank);
-        let shape: Vec<usize> = self.shape[..rank].iter().map(|&size| at(size)).collect();
+        let rank = to_usize(self.rank);
+        let shape: Vec<usize> = self.shape[..rank].iter().map(|&size| to_usize(size)).collect();
         let mut input = Access::viewed(&self.view, rank);
-        for (&size, &stride) in self.red_shape.iter().zip(&self.red_strides).take(at(self.red_rank)) {
+        for (&size, &stride) in self.red_shape.iter().zip(&self.red_strides).take(to_usize(self.red_rank)) {
             input = input.spread(size, i64::from(stride));
         }
         AccessFootprint { output: Access::contiguous(&shape), shape, inputs: vec![input] }

@@ -1,7 +1,7 @@
 use super::{Op, Reduce};
 use crate::cpu::threads;
 use crate::dtype::Repr;
-use crate::kernels::{at, place, walk};
+use crate::kernels::index::{strided_offset, to_index, to_usize};
 
 /// Results that one thread takes at once, at least.
 const SHARE: usize = 256;
@@ -9,10 +9,10 @@ const SHARE: usize = 256;
 /// All results; `start` and `units` are ignored.
 pub fn run(call: &Reduce, x: &[u32], out: &mut [u32]) {
     let p = &call.params;
-    let share = SHARE.max((1 << 15) / at(p.red_len).max(1));
+    let share = SHARE.max((1 << 15) / to_usize(p.red_len).max(1));
     threads::chunks(&mut out[..at(p.len)], share, |first, chunk| {
         for (index, out) in chunk.iter_mut().enumerate() {
-            let base = walk(first + index, &p.shape[..at(p.rank)], i64::from(p.view.offset), &p.view.strides);
+            let base = strided_offset(first + index, &p.shape[..at(p.rank)], i64::from(p.view.offset), &p.view.strides);
             *out = one(call, x, base);
         }
     });
@@ -37,17 +37,17 @@ struct Values<'a> {
 impl Values<'_> {
     fn each(&self, mut f: impl FnMut(u32)) {
         let p = &self.call.params;
-        let rank = at(p.red_rank);
+        let rank = to_usize(p.red_rank);
         let inner = p.red_shape[rank - 1];
         let stride = p.red_strides[rank - 1];
         for line in 0..at(p.red_len / inner.max(1)) {
-            let first = walk(line, &p.red_shape[..rank - 1], self.base, &p.red_strides);
+            let first = strided_offset(line, &p.red_shape[..rank - 1], self.base, &p.red_strides);
             if stride == 1 {
-                let first = place(first);
-                self.x[first..first + at(inner)].iter().for_each(|&value| f(value));
+                let first = to_index(first);
+                self.x[first..first + to_usize(inner)].iter().for_each(|&value| f(value));
             } else {
                 for i in 0..inner {
-                    f(self.x[place(first + i64::from(i) * i64::from(stride))]);
+                    f(self.x[to_index(first + i64::from(i) * i64::from(stride))]);
                 }
             }
         }

@@ -4,7 +4,8 @@
 
 pub mod reference;
 
-use super::{Access, AccessFootprint, at, long};
+use super::access::{Access, AccessFootprint};
+use super::index::to_usize;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
@@ -24,11 +25,11 @@ impl Params {
     }
 
     pub(super) fn footprint(&self) -> AccessFootprint {
-        let outer = at(self.len / (self.axis_out * self.inner).max(1));
-        let shape = vec![outer, at(self.axis_out), at(self.inner)];
-        let x =
-            Access::strided(vec![long(self.axis_in) * long(self.inner), 0, 1]).spread(self.axis_in, long(self.inner));
-        let table = || Access::all(3, at(self.axis_out * self.taps));
+        let outer = to_usize(self.len / (self.axis_out * self.inner).max(1));
+        let shape = vec![outer, to_usize(self.axis_out), to_usize(self.inner)];
+        let x = Access::strided(vec![i64::from(self.axis_in) * i64::from(self.inner), 0, 1])
+            .spread(self.axis_in, i64::from(self.inner));
+        let table = || Access::all(3, to_usize(self.axis_out * self.taps));
         AccessFootprint { output: Access::contiguous(&shape), shape, inputs: vec![x, table(), table()] }
     }
 }

@@ -1,16 +1,16 @@
 use super::Params;
-use crate::kernels::at;
+use crate::kernels::index::to_usize;
 
 /// All outputs; `start` and `units` are ignored.
 pub fn run(p: &Params, x: &[f32], places: &[u32], weights: &[f32], out: &mut [f32]) {
-    let (inner, axis_in, axis_out) = (at(p.inner), at(p.axis_in), at(p.axis_out));
+    let (inner, axis_in, axis_out) = (to_usize(p.inner), to_usize(p.axis_in), to_usize(p.axis_out));
     for (line, out) in out[..at(p.len)].chunks_exact_mut(inner).enumerate() {
         let (outer, along) = (line / axis_out, line % axis_out);
         out.fill(0.0);
-        for tap in along * at(p.taps)..(along + 1) * at(p.taps) {
+        for tap in along * to_usize(p.taps)..(along + 1) * to_usize(p.taps) {
             let weight = weights[tap];
             if weight != 0.0 {
-                let from = (outer * axis_in + at(places[tap]).min(axis_in - 1)) * inner;
+                let from = (outer * axis_in + to_usize(places[tap]).min(axis_in - 1)) * inner;
                 out.iter_mut().zip(&x[from..from + inner]).for_each(|(out, x)| *out += weight * x);
             }
         }

@@ -2,7 +2,9 @@
 
 pub mod reference;
 
-use super::{Access, AccessFootprint, at, long};
+use super::access::{Access, AccessFootprint};
+use super::index::to_usize;
+use super::shader::typed;
 use crate::dtype::Repr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,8 +40,11 @@ impl Params {
     }
 
     pub(super) fn footprint(&self) -> AccessFootprint {
-        let shape = vec![at(self.lines / self.inner.max(1)), at(self.inner)];
-        let line = || Access::strided(vec![long(self.axis) * long(self.inner), 1]).spread(self.axis, long(self.inner));
+        let shape = vec![to_usize(self.lines / self.inner.max(1)), to_usize(self.inner)];
+        let line = || {
+            Access::strided(vec![i64::from(self.axis) * i64::from(self.inner), 1])
+                .spread(self.axis, i64::from(self.inner))
+        };
         AccessFootprint { shape, inputs: vec![line()], output: line() }
     }
 }
@@ -53,5 +58,5 @@ pub fn shader(repr: Repr, op: Op) -> String {
         "const FIRST: T = T({first});\nfn combine(a: T, b: T) -> T {{ return a {sign} b; }}\n{}",
         include_str!("scan.wgsl")
     );
-    super::typed(repr, &body)
+    typed(repr, &body)
 }

@@ -1,19 +1,19 @@
 use super::{Op, Scan};
 use crate::dtype::Repr;
-use crate::kernels::at;
+use crate::kernels::index::to_usize;
 
 /// All lines; `start` and `units` are ignored.
 pub fn run(call: &Scan, x: &[u32], out: &mut [u32]) {
     let p = &call.params;
     for line in 0..at(p.lines) {
-        let base = line / at(p.inner) * at(p.axis * p.inner) + line % at(p.inner);
+        let base = line / to_usize(p.inner) * to_usize(p.axis * p.inner) + line % to_usize(p.inner);
         let mut total = match (call.op, call.repr) {
             (Op::Sum, _) => 0,
             (Op::Prod, Repr::F32) => 1.0f32.to_bits(),
             (Op::Prod, Repr::I32 | Repr::U32) => 1,
         };
         for i in 0..at(p.axis) {
-            let place = base + if p.reverse == 0 { i } else { at(p.axis) - 1 - i } * at(p.inner);
+            let place = base + if p.reverse == 0 { i } else { to_usize(p.axis) - 1 - i } * to_usize(p.inner);
             let before = total;
             total = combine(call, total, x[place]);
             out[place] = if p.exclusive == 0 { total } else { before };

@@ -4,8 +4,10 @@
 
 pub mod reference;
 
-use super::elementwise::View;
-use super::{Access, AccessFootprint, MAX_RANK, at};
+use super::access::{Access, AccessFootprint};
+use super::index::to_usize;
+use super::shader::typed;
+use super::view::{MAX_RANK, View};
 use crate::dtype::Repr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,15 +56,15 @@ impl Scatter {
 
 impl Params {
     pub(super) fn footprint(&self) -> AccessFootprint {
-        let rank = at(self.rank);
-        let shape: Vec<usize> = self.shape[..rank].iter().map(|&size| at(size)).collect();
+        let rank = to_usize(self.rank);
+        let shape: Vec<usize> = self.shape[..rank].iter().map(|&size| to_usize(size)).collect();
         let access = |view: &View| Access::viewed(view, rank);
         let updates = access(&self.updates).spread(self.serial, i64::from(self.update_step));
         let indices = access(&self.indices)
             .spread(self.serial, i64::from(self.index_step))
             .spread(self.depth, i64::from(self.index_stride));
         let mut output = access(&self.out);
-        for (&size, &step) in self.sizes.iter().zip(&self.steps).take(at(self.depth)) {
+        for (&size, &step) in self.sizes.iter().zip(&self.steps).take(to_usize(self.depth)) {
             output = output.spread(size, i64::from(step));
         }
         AccessFootprint { shape, inputs: vec![updates, indices], output }
@@ -78,5 +80,5 @@ pub fn shader(repr: Repr, op: Op) -> String {
         Op::Min => "min(a, b)",
     };
     let body = format!("fn combine(a: T, b: T) -> T {{ return {combine}; }}\n{}", include_str!("scatter.wgsl"));
-    super::typed(repr, &body)
+    typed(repr, &body)
 }

@@ -1,26 +1,26 @@
 use super::{Op, Scatter};
 use crate::dtype::Repr;
-use crate::kernels::{at, place, walk};
+use crate::kernels::index::{strided_offset, to_index, to_usize};
 
 /// All lines over what `out` holds; `start` and `units` are ignored.
 pub fn run(call: &Scatter, updates: &[u32], indices: &[u32], out: &mut [u32]) {
     let p = &call.params;
     let shape = &p.shape[..at(p.rank)];
     for line in 0..at(p.len) {
-        let mut update_at = walk(line, shape, i64::from(p.updates.offset), &p.updates.strides);
-        let mut index_at = walk(line, shape, i64::from(p.indices.offset), &p.indices.strides);
-        let base = walk(line, shape, i64::from(p.out.offset), &p.out.strides);
+        let mut update_at = strided_offset(line, shape, i64::from(p.updates.offset), &p.updates.strides);
+        let mut index_at = strided_offset(line, shape, i64::from(p.indices.offset), &p.indices.strides);
+        let base = strided_offset(line, shape, i64::from(p.out.offset), &p.out.strides);
         for _ in 0..p.serial {
             let mut target = Some(base);
-            for ((&size, &step), d) in p.sizes.iter().zip(&p.steps).take(at(p.depth)).zip(0i64..) {
-                let index = i64::from(indices[place(index_at + d * i64::from(p.index_stride))].cast_signed());
+            for ((&size, &step), d) in p.sizes.iter().zip(&p.steps).take(to_usize(p.depth)).zip(0i64..) {
+                let index = i64::from(indices[to_index(index_at + d * i64::from(p.index_stride))].cast_signed());
                 let index = if index < 0 { index + i64::from(size) } else { index };
                 let inside = (0..i64::from(size)).contains(&index);
                 target = target.filter(|_| inside).map(|target| target + index * i64::from(step));
             }
             if let Some(target) = target {
-                let target = &mut out[place(target)];
-                *target = combine(call, *target, updates[place(update_at)]);
+                let target = &mut out[to_index(target)];
+                *target = combine(call, *target, updates[to_index(update_at)]);
             }
             update_at += i64::from(p.update_step);
             index_at += i64::from(p.index_step);

@@ -4,7 +4,8 @@
 
 pub mod reference;
 
-use super::{Access, AccessFootprint, at, long};
+use super::access::{Access, AccessFootprint};
+use super::index::to_usize;
 
 /// `units` is `outer · inner`: one line each.
 #[repr(C)]
@@ -24,8 +25,11 @@ impl Params {
     }
 
     pub(super) fn footprint(&self) -> AccessFootprint {
-        let shape = vec![at(self.units / self.inner.max(1)), at(self.inner)];
-        let line = || Access::strided(vec![long(self.axis) * long(self.inner), 1]).spread(self.axis, long(self.inner));
+        let shape = vec![to_usize(self.units / self.inner.max(1)), to_usize(self.inner)];
+        let line = || {
+            Access::strided(vec![i64::from(self.axis) * i64::from(self.inner), 1])
+                .spread(self.axis, i64::from(self.inner))
+        };
         AccessFootprint { shape, inputs: vec![line()], output: line() }
     }
 }

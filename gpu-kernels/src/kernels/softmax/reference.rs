@@ -2,7 +2,7 @@ use super::Params;
 use crate::cpu::functions;
 use crate::cpu::simd::{self, Vector};
 use crate::cpu::threads;
-use crate::kernels::at;
+use crate::kernels::index::to_usize;
 
 /// Values that one thread takes at once, at least.
 const SHARE: usize = 1 << 14;
@@ -10,7 +10,7 @@ const SHARE: usize = 1 << 14;
 /// All lines; `start` is ignored.
 pub fn run(p: &Params, x: &[f32], out: &mut [f32]) {
     if p.inner == 1 {
-        let axis = at(p.axis);
+        let axis = to_usize(p.axis);
         threads::float_chunks(&mut out[..at(p.units) * axis], axis * SHARE.div_ceil(axis), |first, chunk| {
             for (x, out) in x[first..].chunks_exact(axis).zip(chunk.chunks_exact_mut(axis)) {
                 line(p.log != 0, x, out);
@@ -18,16 +18,16 @@ pub fn run(p: &Params, x: &[f32], out: &mut [f32]) {
         });
         return;
     }
-    let mut gathered = vec![0.0; at(p.axis)];
-    let mut result = vec![0.0; at(p.axis)];
+    let mut gathered = vec![0.0; to_usize(p.axis)];
+    let mut result = vec![0.0; to_usize(p.axis)];
     for row in 0..at(p.units) {
-        let base = row / at(p.inner) * at(p.axis * p.inner) + row % at(p.inner);
+        let base = row / to_usize(p.inner) * to_usize(p.axis * p.inner) + row % to_usize(p.inner);
         for (i, value) in gathered.iter_mut().enumerate() {
-            *value = x[base + i * at(p.inner)];
+            *value = x[base + i * to_usize(p.inner)];
         }
         line(p.log != 0, &gathered, &mut result);
         for (i, value) in result.iter().enumerate() {
-            out[base + i * at(p.inner)] = *value;
+            out[base + i * to_usize(p.inner)] = *value;
         }
     }
 }

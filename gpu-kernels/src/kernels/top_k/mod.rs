@@ -4,7 +4,9 @@
 
 pub mod reference;
 
-use super::{Access, AccessFootprint, at, long, typed};
+use super::access::{Access, AccessFootprint};
+use super::index::to_usize;
+use super::shader::typed;
 use crate::dtype::Repr;
 
 #[repr(C)]
@@ -33,10 +35,15 @@ impl Params {
     }
 
     pub(super) fn footprint(&self) -> AccessFootprint {
-        let lines = at(self.len / (self.axis * self.inner).max(1));
-        let line =
-            |count: u32| Access::strided(vec![long(count) * long(self.inner), 1]).spread(count, long(self.inner));
-        AccessFootprint { shape: vec![lines, at(self.inner)], inputs: vec![line(self.axis)], output: line(self.k) }
+        let lines = to_usize(self.len / (self.axis * self.inner).max(1));
+        let line = |count: u32| {
+            Access::strided(vec![i64::from(count) * i64::from(self.inner), 1]).spread(count, i64::from(self.inner))
+        };
+        AccessFootprint {
+            shape: vec![lines, to_usize(self.inner)],
+            inputs: vec![line(self.axis)],
+            output: line(self.k),
+        }
     }
 }
 

@@ -2,16 +2,16 @@ use std::cmp::Ordering;
 
 use super::TopK;
 use crate::dtype::Repr;
-use crate::kernels::at;
+use crate::kernels::index::to_usize;
 
 /// All lines; `start` and `units` are ignored.
 pub fn run(call: &TopK, x: &[u32], out: &mut [u32]) {
     let p = &call.params;
-    let (axis, inner, k) = (at(p.axis), at(p.inner), at(p.k));
+    let (axis, inner, k) = (to_usize(p.axis), to_usize(p.inner), to_usize(p.k));
     let mut places: Vec<u32> = Vec::with_capacity(axis);
     for line in 0..at(p.len) / axis.max(1) {
         let (outer, n) = (line / inner, line % inner);
-        let value = |place: u32| x[(outer * axis + at(place)) * inner + n];
+        let value = |place: u32| x[(outer * axis + to_usize(place)) * inner + n];
         places.clear();
         places.extend(0..p.axis);
         // Stable, so of equal values the first stays first.
