@@ -29,7 +29,7 @@ impl Gpu {
         self.check_size("a matrix", bytes)?;
         let [a, b, out] = ["a", "b", "out"].map(|label| self.buffer(label, bytes, storage));
         let params = matmul::Params::contiguous(1, SIDE, SIDE, SIDE);
-        let pipeline = self.pipeline("matmul", &matmul::whole_shader(Repr::F32));
+        let pipeline = self.pipeline("matmul", &matmul::shader(Repr::F32, false));
         let layout = pipeline.get_bind_group_layout(0);
         let mut measured = Measured { flops: 0, busy: Duration::ZERO };
         let begun = Instant::now();

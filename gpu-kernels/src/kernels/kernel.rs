@@ -1,6 +1,7 @@
 //! Which shader a call needs.
 
-use super::{conv, elementwise, matmul, pool, reduce, scan, scatter, shader, top_k};
+use super::layout::Struct;
+use super::{conv, elementwise, gather, matmul, norm, pool, reduce, resample, scan, scatter, softmax, top_k};
 use crate::dtype::Repr;
 
 /// A kernel as far as its shader's text goes: what a compiled pipeline is kept under.
@@ -66,20 +67,37 @@ impl Kernel {
 
     /// The whole WGSL text, with the values it shares with Rust written in.
     pub fn shader(&self) -> String {
-        let body = match self {
+        match self {
             Self::Elementwise(key) => elementwise::shader(key),
             Self::Matmul { repr, half } => matmul::shader(*repr, *half),
             Self::Conv { repr, tiled, half } => conv::shader(*repr, *tiled, *half),
             Self::Pool { repr, mode } => pool::shader(*repr, *mode),
             Self::Reduce(key) => reduce::shader(*key),
-            Self::Softmax => include_str!("softmax/softmax.wgsl").to_owned(),
-            Self::Norm => include_str!("norm/norm.wgsl").to_owned(),
+            Self::Softmax => softmax::shader(),
+            Self::Norm => norm::shader(),
             Self::Scan { repr, op } => scan::shader(*repr, *op),
-            Self::Resample => include_str!("resample/resample.wgsl").to_owned(),
+            Self::Resample => resample::shader(),
             Self::TopK(repr) => top_k::shader(*repr),
-            Self::Gather => include_str!("gather/gather.wgsl").to_owned(),
+            Self::Gather => gather::shader(),
             Self::Scatter { repr, op } => scatter::shader(*repr, *op),
-        };
-        shader::whole(&body)
+        }
+    }
+
+    /// The fields of the parameters, as the host fills them and the shader reads them.
+    pub fn params(&self) -> &'static Struct {
+        match self {
+            Self::Elementwise(_) => &elementwise::Params::LAYOUT,
+            Self::Matmul { .. } => &matmul::Params::LAYOUT,
+            Self::Conv { .. } => &conv::Params::LAYOUT,
+            Self::Pool { .. } => &pool::Params::LAYOUT,
+            Self::Reduce(_) => &reduce::Params::LAYOUT,
+            Self::Softmax => &softmax::Params::LAYOUT,
+            Self::Norm => &norm::Params::LAYOUT,
+            Self::Scan { .. } => &scan::Params::LAYOUT,
+            Self::Resample => &resample::Params::LAYOUT,
+            Self::TopK(_) => &top_k::Params::LAYOUT,
+            Self::Gather => &gather::Params::LAYOUT,
+            Self::Scatter { .. } => &scatter::Params::LAYOUT,
+        }
     }
 }

@@ -17,3 +17,27 @@ fn every_shader_is_valid_wgsl_with_the_default_capabilities() {
         assert!(result.is_ok(), "{kernel:?}: {}", result.unwrap_err().emit_to_string(&text));
     }
 }
+
+#[test]
+fn shaders_read_parameters_where_the_host_puts_them() {
+    for kernel in all_kernels() {
+        let module = naga::front::wgsl::parse_str(&kernel.shader()).unwrap();
+        let (_, params) = module.types.iter().find(|(_, found)| found.name.as_deref() == Some("Params")).unwrap();
+        let naga::TypeInner::Struct { members, span } = &params.inner else { panic!("{kernel:?}: no struct") };
+        let layout = kernel.params();
+
+        let found: Vec<_> = members.iter().map(|member| (member.name.as_deref().unwrap(), member.offset)).collect();
+        let mut words = 0;
+        let expected: Vec<_> = layout
+            .fields
+            .iter()
+            .map(|(name, field)| {
+                let offset = u32::try_from(4 * words).unwrap();
+                words += field.words();
+                (*name, offset)
+            })
+            .collect();
+        assert_eq!(found, expected, "{kernel:?}");
+        assert_eq!(usize::try_from(*span).unwrap(), 4 * layout.words(), "{kernel:?}");
+    }
+}

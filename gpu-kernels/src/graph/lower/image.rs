@@ -208,7 +208,7 @@ fn slide(
             start: 0,
             units: units_for(len),
             len,
-            column_major: u32::from(column_major),
+            by_columns: u32::from(column_major),
             size: three_sizes(&shape_x[2..]),
             out: three(axes, 1, |axis| axis.out),
             kernel: three(axes, 1, |axis| axis.kernel),

@@ -11,35 +11,37 @@ pub mod reference;
 
 use super::access::{Access, AccessFootprint};
 use super::index::to_usize;
+use super::interface::{Entry, Input, Interface};
+use super::layout::shader_struct;
 use super::matmul::{DEPTH, TILE};
-use super::shader::{typed, weights};
+use super::wgsl;
 use super::workgroup::units_for;
 use crate::dtype::Repr;
 
-/// Padding after is implied by the output's size.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Params {
-    pub start: u32,
-    pub units: u32,
-    pub n: u32,
-    pub groups: u32,
-    /// Input channels of a group.
-    pub channels: u32,
-    /// Output channels of a group.
-    pub filters: u32,
-    pub has_bias: u32,
-    pub size: [u32; 3],
-    pub out: [u32; 3],
-    pub kernel: [u32; 3],
-    pub stride: [u32; 3],
-    pub dilation: [u32; 3],
-    pub pad: [u32; 3],
-    /// What a result is brought up to, and down to, where `bounded` says so.
-    pub low: f32,
-    pub high: f32,
-    /// [`LOW`] and [`HIGH`].
-    pub bounded: u32,
+shader_struct! {
+    /// Padding after is implied by the output's size.
+    pub struct Params {
+        pub start: u32,
+        pub units: u32,
+        pub n: u32,
+        pub groups: u32,
+        /// Input channels of a group.
+        pub channels: u32,
+        /// Output channels of a group.
+        pub filters: u32,
+        pub has_bias: u32,
+        pub size: [u32; 3],
+        pub out: [u32; 3],
+        pub kernel: [u32; 3],
+        pub stride: [u32; 3],
+        pub dilation: [u32; 3],
+        pub pad: [u32; 3],
+        /// What a result is brought up to, and down to, where `bounded` says so.
+        pub low: f32,
+        pub high: f32,
+        /// [`LOW`] and [`HIGH`].
+        pub bounded: u32,
+    }
 }
 
 /// Results are brought up to `low`.
@@ -128,8 +130,8 @@ fn bound([low, high]: [f32; 2], value: f32) -> f32 {
 }
 
 /// `half`: the weights are kept as half floats.
-pub fn shader(repr: Repr, tiled: bool, half: bool) -> String {
-    let main = if tiled { include_str!("tiled.wgsl") } else { include_str!("direct.wgsl") };
+pub(super) fn shader(repr: Repr, tiled: bool, half: bool) -> String {
+    let main = if tiled { include_str!("tiled.wgsl") } else { include_str!("conv.wgsl") };
     let bound = match repr {
         Repr::F32 => {
             "fn bound(v: f32) -> f32 {\n  if (p.bounded == 0u || is_nan(v)) { return v; }\n  var value = v;\n  \
@@ -138,11 +140,12 @@ pub fn shader(repr: Repr, tiled: bool, half: bool) -> String {
         }
         Repr::I32 | Repr::U32 => "fn bound(v: T) -> T { return v; }",
     };
-    let body = format!(
-        "const TILE: u32 = {TILE}u;\nconst DEPTH: u32 = {DEPTH}u;\nconst TILE_AREA: u32 = {}u;\n{}\n{}\n{bound}\n{main}",
-        TILE * DEPTH,
-        weights(2, "weight", half),
-        include_str!("conv.wgsl")
-    );
-    typed(repr, &body)
+    let body = format!("{bound}\n{main}");
+    let interface = Interface {
+        constants: vec![("TILE", TILE), ("DEPTH", DEPTH), ("TILE_AREA", TILE * DEPTH)],
+        types: vec![("T", repr)],
+        inputs: vec![Input::words("x", repr), Input::weights("weight", repr, half), Input::words("bias", repr)],
+        ..Interface::new(&Params::LAYOUT, if tiled { Entry::Workgroup } else { Entry::Element }, repr)
+    };
+    wgsl::shader(&interface, &body)
 }

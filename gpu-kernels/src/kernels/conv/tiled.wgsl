@@ -15,14 +15,7 @@ fn under(base: u32, k: u32, oz: u32, oy: u32, ox: u32) -> T {
 var<workgroup> tile_a: array<T, TILE_AREA>;
 var<workgroup> tile_b: array<T, TILE_AREA>;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let unit = unit_of(p.start, group, groups);
-  if (unit >= p.start + p.units) { return; }
+fn run_workgroup(unit: u32, lane: u32) {
   let plane = p.out[0] * p.out[1] * p.out[2];
   let depth_all = p.channels * p.kernel[0] * p.kernel[1] * p.kernel[2];
   let tiles_n = (plane + TILE - 1u) / TILE;
@@ -43,7 +36,7 @@ fn main(
 
   var sums: array<vec4<T>, 4>;
   for (var k0 = 0u; k0 < depth_all; k0 += DEPTH) {
-    for (var i = lane; i < TILE_AREA; i += 64u) {
+    for (var i = lane; i < TILE_AREA; i += GROUP) {
       let row = row0 + i / DEPTH;
       let ka = k0 + i % DEPTH;
       var left = T(0);

@@ -14,7 +14,10 @@ use std::sync::Arc;
 
 use super::access::AccessFootprint;
 use super::index::to_usize;
+use super::interface::{Entry, Input, Interface, Views};
+use super::layout::shader_struct;
 use super::view::{MAX_RANK, View};
+use super::wgsl;
 use super::workgroup::units_for;
 use crate::dtype::Repr;
 pub use program::{Binary, Inst, Program, Reg, Unary};
@@ -24,18 +27,18 @@ pub const INPUTS_MAX: usize = 6;
 /// Most constants of a program.
 pub const CONSTS_MAX: usize = 16;
 
-/// `len` elements of `shape`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Params {
-    pub start: u32,
-    pub units: u32,
-    pub len: u32,
-    pub rank: u32,
-    pub shape: [u32; MAX_RANK],
-    pub consts: [u32; CONSTS_MAX],
-    pub out: View,
-    pub inputs: [View; INPUTS_MAX],
+shader_struct! {
+    /// `len` elements of `shape`.
+    pub struct Params {
+        pub start: u32,
+        pub units: u32,
+        pub len: u32,
+        pub rank: u32,
+        pub shape: [u32; MAX_RANK],
+        pub consts: [u32; CONSTS_MAX],
+        pub out: View,
+        pub inputs: [View; INPUTS_MAX],
+    }
 }
 
 /// A program over views.
@@ -142,61 +145,26 @@ pub(crate) fn merge(shape: &[usize], views: &[(i64, Vec<i64>)]) -> (Vec<usize>, 
     (merged, result)
 }
 
-/// The WGSL of one program over views of one rank.
-pub fn shader(key: &Key) -> String {
+/// The shader of one program over views of one rank.
+pub(super) fn shader(key: &Key) -> String {
     let reprs = program::reprs(&key.insts);
-    let mut text = String::from(concat!(
-        "struct View { offset: i32, strides: array<i32, MAX_RANK> }\n",
-        "struct Params { start: u32, units: u32, len: u32, rank: u32, shape: array<u32, MAX_RANK>, ",
-        "consts: array<u32, 16>, out: View, inputs: array<View, 6> }\n",
-        "@group(0) @binding(0) var<storage, read> p: Params;\n",
-    ));
-    let mut loads = 0;
-    for inst in &key.insts {
-        if let Inst::Load(input, repr) = inst {
-            let _infallible = writeln!(
-                text,
-                "@group(0) @binding({}) var<storage, read> in{input}: array<{}>;",
-                input + 1,
-                repr.wgsl()
-            );
-            loads = loads.max(input + 1);
-        }
-    }
-    let result = reprs.last().copied().unwrap_or(Repr::U32);
-    let _infallible = writeln!(
-        text,
-        "@group(0) @binding({}) var<storage, read_write> out: array<{}>;\n{}\n{}",
-        loads + 1,
-        result.wgsl(),
-        include_str!("elementwise.wgsl"),
-        concat!(
-            "@compute @workgroup_size(GROUP)\n",
-            "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, ",
-            "@builtin(local_invocation_index) lane: u32) {\n",
-            "  let unit = unit_of(p.start, group, groups);\n",
-            "  let i = unit * GROUP + lane;\n",
-            "  if (unit >= p.start + p.units || i >= p.len) { return; }",
-        )
-    );
-    let places: Vec<String> = (0..loads).map(|input| format!("inputs[{input}]")).collect();
-    for (name, view) in
-        places.iter().map(|view| (view.replace(['[', ']'], ""), view.as_str())).chain([("o".to_owned(), "out")])
-    {
-        let _infallible = writeln!(text, "  var {name} = p.{view}.offset;");
-    }
-    text.push_str("  var rest = i;\n");
-    for axis in (0..key.rank).rev() {
-        let coordinate = if axis == 0 { "rest".to_owned() } else { format!("rest % p.shape[{axis}]") };
-        let _infallible = writeln!(text, "  {{ let c = i32({coordinate});");
-        for input in 0..loads {
-            let _infallible = writeln!(text, "    inputs{input} += c * p.inputs[{input}].strides[{axis}];");
-        }
-        let _infallible = writeln!(text, "    o += c * p.out.strides[{axis}]; rest /= p.shape[{axis}]; }}");
-    }
+    let loads = key
+        .insts
+        .iter()
+        .filter_map(|inst| if let Inst::Load(input, repr) = inst { Some((*input, *repr)) } else { None });
+    let inputs: Vec<Input> = loads.map(|(input, repr)| Input::words(&format!("in{input}"), repr)).collect();
+    let views = (0..inputs.len()).map(|input| (format!("in{input}"), format!("inputs[{input}]")));
+    let views = views.chain([("out".to_owned(), "out".to_owned())]).collect();
+    let mut body = String::from(include_str!("elementwise.wgsl"));
+    body.push_str("fn run_element(i: u32) {\n  if (i >= p.len) { return; }\n  let at = offsets(i);\n");
     for (index, (inst, repr)) in key.insts.iter().zip(&reprs).enumerate() {
-        let _infallible = writeln!(text, "  let r{index}: {} = {};", repr.wgsl(), inst.wgsl(&reprs));
+        let _infallible = writeln!(body, "  let r{index}: {} = {};", repr.wgsl(), inst.wgsl(&reprs));
     }
-    let _infallible = writeln!(text, "  out[o] = r{};\n}}", key.insts.len().saturating_sub(1));
-    text
+    let _infallible = writeln!(body, "  out[at.out] = r{};\n}}", key.insts.len().saturating_sub(1));
+    let interface = Interface {
+        inputs,
+        views: Views { of: views, rank: Some(key.rank) },
+        ..Interface::new(&Params::LAYOUT, Entry::Element, reprs.last().copied().unwrap_or(Repr::U32))
+    };
+    wgsl::shader(&interface, &body)
 }

@@ -200,7 +200,7 @@ impl Inst {
     /// The value of this instruction as a WGSL expression over `r0`, `r1`, …
     pub(super) fn wgsl(&self, reprs: &[Repr]) -> String {
         match *self {
-            Self::Load(input, _) => format!("in{input}[inputs{input}]"),
+            Self::Load(input, _) => format!("in{input}[at.in{input}]"),
             Self::Const(slot, repr) => format!("bitcast<{}>(p.consts[{slot}])", repr.wgsl()),
             Self::Unary(op, a) => unary(op, a, reprs[a]),
             Self::Binary(op, a, b) => binary(op, a, b, reprs[a]),

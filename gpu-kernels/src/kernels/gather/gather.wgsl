@@ -1,38 +1,12 @@
-struct View { offset: i32, strides: array<i32, MAX_RANK> }
-struct Params {
-  start: u32, units: u32, len: u32, rank: u32, depth: u32, index_stride: i32,
-  shape: array<u32, MAX_RANK>, data: View, indices: View,
-  sizes: array<u32, MAX_RANK>, steps: array<i32, MAX_RANK>,
-}
-
-@group(0) @binding(0) var<storage, read> p: Params;
-@group(0) @binding(1) var<storage, read> data: array<u32>;
-@group(0) @binding(2) var<storage, read> indices: array<i32>;
-@group(0) @binding(3) var<storage, read_write> out: array<u32>;
-
-@compute @workgroup_size(GROUP)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let unit = unit_of(p.start, group, groups);
-  let i = unit * GROUP + lane;
-  if (unit >= p.start + p.units || i >= p.len) { return; }
-  var rest = i;
-  var at = p.data.offset;
-  var index_at = p.indices.offset;
-  for (var d = p.rank; d > 0u; d--) {
-    let c = i32(rest % p.shape[d - 1u]);
-    rest = rest / p.shape[d - 1u];
-    at += c * p.data.strides[d - 1u];
-    index_at += c * p.indices.strides[d - 1u];
-  }
+fn run_element(i: u32) {
+  if (i >= p.len) { return; }
+  let first = offsets(i);
+  var data_at = first.data;
   for (var d = 0u; d < p.depth; d++) {
     let size = i32(p.sizes[d]);
-    var index = indices[index_at + i32(d) * p.index_stride];
+    var index = indices[first.indices + i32(d) * p.index_stride];
     if (index < 0) { index += size; }
-    at += clamp(index, 0, size - 1) * p.steps[d];
+    data_at += clamp(index, 0, size - 1) * p.steps[d];
   }
-  out[i] = data[at];
+  out[i] = data[data_at];
 }

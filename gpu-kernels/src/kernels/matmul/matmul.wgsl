@@ -1,29 +1,7 @@
-struct Params {
-  start: u32, units: u32,
-  batch: u32, m: u32, n: u32, k: u32,
-  a_offset: u32, a_batch: u32, a_row: u32, a_col: u32,
-  b_offset: u32, b_batch: u32, b_row: u32, b_col: u32,
-  inner: u32, a_outer: u32, b_outer: u32,
-  c_row: u32, c_col: u32, has_c: u32,
-  alpha: f32, beta: f32,
-}
-
-@group(0) @binding(0) var<storage, read> p: Params;
-@group(0) @binding(1) var<storage, read> a: array<T>;
-@group(0) @binding(3) var<storage, read> c: array<T>;
-@group(0) @binding(4) var<storage, read_write> out: array<T>;
-
 var<workgroup> tile_a: array<T, TILE_AREA>;
 var<workgroup> tile_b: array<T, TILE_AREA>;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let unit = unit_of(p.start, group, groups);
-  if (unit >= p.start + p.units) { return; }
+fn run_workgroup(unit: u32, lane: u32) {
   let tiles_n = (p.n + TILE - 1u) / TILE;
   let tiles_m = (p.m + TILE - 1u) / TILE;
   let col0 = (unit % tiles_n) * TILE;
@@ -36,7 +14,7 @@ fn main(
 
   var sums: array<vec4<T>, 4>;
   for (var k0 = 0u; k0 < p.k; k0 += DEPTH) {
-    for (var i = lane; i < TILE_AREA; i += 64u) {
+    for (var i = lane; i < TILE_AREA; i += GROUP) {
       // A is kept transposed, so that the inner loop reads both tiles along a row.
       let row = row0 + i % TILE;
       let ka = k0 + i / TILE;

@@ -9,7 +9,9 @@ pub mod reference;
 
 use super::access::{Access, AccessFootprint};
 use super::index::to_usize;
-use super::shader::{typed, whole};
+use super::interface::{Entry, Input, Interface};
+use super::layout::shader_struct;
+use super::wgsl;
 use crate::dtype::Repr;
 
 /// Side of the square of outputs that one workgroup of 64 computes.
@@ -17,33 +19,33 @@ pub const TILE: u32 = 32;
 /// How much of `k` is staged in workgroup memory at a time.
 pub const DEPTH: u32 = 16;
 
-/// `out[batch, m, n]`, contiguous. Strides and offsets count elements; 0 broadcasts.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Params {
-    pub start: u32,
-    pub units: u32,
-    pub batch: u32,
-    pub m: u32,
-    pub n: u32,
-    pub k: u32,
-    pub a_offset: u32,
-    pub a_batch: u32,
-    pub a_row: u32,
-    pub a_col: u32,
-    pub b_offset: u32,
-    pub b_batch: u32,
-    pub b_row: u32,
-    pub b_col: u32,
-    /// Batches are counted as `outer · inner`, with a stride each.
-    pub inner: u32,
-    pub a_outer: u32,
-    pub b_outer: u32,
-    pub c_row: u32,
-    pub c_col: u32,
-    pub has_c: u32,
-    pub alpha: f32,
-    pub beta: f32,
+shader_struct! {
+    /// `out[batch, m, n]`, contiguous. Strides and offsets count elements; 0 broadcasts.
+    pub struct Params {
+        pub start: u32,
+        pub units: u32,
+        pub batch: u32,
+        pub m: u32,
+        pub n: u32,
+        pub k: u32,
+        pub a_offset: u32,
+        pub a_batch: u32,
+        pub a_row: u32,
+        pub a_col: u32,
+        pub b_offset: u32,
+        pub b_batch: u32,
+        pub b_row: u32,
+        pub b_col: u32,
+        /// Batches are counted as `outer · inner`, with a stride each.
+        pub inner: u32,
+        pub a_outer: u32,
+        pub b_outer: u32,
+        pub c_row: u32,
+        pub c_col: u32,
+        pub has_c: u32,
+        pub alpha: f32,
+        pub beta: f32,
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -109,13 +111,8 @@ impl Params {
     }
 }
 
-/// The whole text, for whoever runs this kernel and no other.
-pub fn whole_shader(repr: Repr) -> String {
-    whole(&shader(repr, false))
-}
-
 /// `half`: B is kept as half floats.
-pub fn shader(repr: Repr, half: bool) -> String {
+pub(crate) fn shader(repr: Repr, half: bool) -> String {
     let last = match repr {
         Repr::F32 => {
             "fn finish(sum: T, row: u32, col: u32) -> T {\n  var value = p.alpha * sum;\n  \
@@ -127,11 +124,12 @@ pub fn shader(repr: Repr, half: bool) -> String {
              if (p.has_c != 0u) { return sum + c[row * p.c_row + col * p.c_col]; }\n  return sum;\n}"
         }
     };
-    let body = format!(
-        "const TILE: u32 = {TILE}u;\nconst DEPTH: u32 = {DEPTH}u;\nconst TILE_AREA: u32 = {}u;\n{}\n{}\n{last}",
-        TILE * DEPTH,
-        weights(2, "b", half),
-        include_str!("matmul.wgsl")
-    );
-    typed(repr, &body)
+    let body = format!("{last}\n{}", include_str!("matmul.wgsl"));
+    let interface = Interface {
+        constants: vec![("TILE", TILE), ("DEPTH", DEPTH), ("TILE_AREA", TILE * DEPTH)],
+        types: vec![("T", repr)],
+        inputs: vec![Input::words("a", repr), Input::weights("b", repr, half), Input::words("c", repr)],
+        ..Interface::new(&Params::LAYOUT, Entry::Workgroup, repr)
+    };
+    wgsl::shader(&interface, &body)
 }

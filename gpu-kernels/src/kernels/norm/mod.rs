@@ -6,16 +6,20 @@ pub mod reference;
 
 use super::access::{Access, AccessFootprint};
 use super::index::to_usize;
+use super::interface::{Entry, Input, Interface};
+use super::layout::shader_struct;
+use super::wgsl;
+use crate::dtype::Repr;
 
-#[repr(C)]
-#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Params {
-    pub start: u32,
-    pub units: u32,
-    pub axis: u32,
-    /// 1: the mean is taken off.
-    pub centred: u32,
-    pub epsilon: f32,
+shader_struct! {
+    pub struct Params {
+        pub start: u32,
+        pub units: u32,
+        pub axis: u32,
+        /// 1: the mean is taken off.
+        pub centred: u32,
+        pub epsilon: f32,
+    }
 }
 
 impl Params {
@@ -27,4 +31,12 @@ impl Params {
         let line = || Access::strided(vec![i64::from(self.axis)]).spread(self.axis, 1);
         AccessFootprint { shape: vec![to_usize(self.units)], inputs: vec![line()], output: line() }
     }
+}
+
+pub(super) fn shader() -> String {
+    let interface = Interface {
+        inputs: vec![Input::words("x", Repr::F32)],
+        ..Interface::new(&Params::LAYOUT, Entry::Workgroup, Repr::F32)
+    };
+    wgsl::shader(&interface, include_str!("norm.wgsl"))
 }

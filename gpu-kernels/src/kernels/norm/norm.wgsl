@@ -1,9 +1,3 @@
-struct Params { start: u32, units: u32, axis: u32, centred: u32, epsilon: f32 }
-
-@group(0) @binding(0) var<storage, read> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
-
 var<workgroup> partial: array<f32, GROUP>;
 
 // The sum over all lanes.
@@ -19,14 +13,7 @@ fn together(lane: u32, own: f32) -> f32 {
   return total;
 }
 
-@compute @workgroup_size(GROUP)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let unit = unit_of(p.start, group, groups);
-  if (unit >= p.start + p.units) { return; }
+fn run_workgroup(unit: u32, lane: u32) {
   let base = unit * p.axis;
   let count = f32(p.axis);
 

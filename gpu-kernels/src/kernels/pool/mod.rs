@@ -6,7 +6,9 @@ pub mod reference;
 
 use super::access::{Access, AccessFootprint};
 use super::index::to_usize;
-use super::shader::typed;
+use super::interface::{Entry, Input, Interface};
+use super::layout::shader_struct;
+use super::wgsl;
 use crate::dtype::Repr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,22 +22,22 @@ pub enum Mode {
     Sum,
 }
 
-/// `len` outputs over any number of planes; three axes each, the unused ones of size 1.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Params {
-    pub start: u32,
-    pub units: u32,
-    pub len: u32,
-    /// 1: places are counted with the first spatial axis running fastest.
-    pub column_major: u32,
-    pub size: [u32; 3],
-    pub out: [u32; 3],
-    pub kernel: [u32; 3],
-    pub stride: [u32; 3],
-    pub dilation: [u32; 3],
-    pub pad: [u32; 3],
-    pub pad_after: [u32; 3],
+shader_struct! {
+    /// `len` outputs over any number of planes; three axes each, the unused ones of size 1.
+    pub struct Params {
+        pub start: u32,
+        pub units: u32,
+        pub len: u32,
+        /// 1: places are counted with the first spatial axis running fastest.
+        pub by_columns: u32,
+        pub size: [u32; 3],
+        pub out: [u32; 3],
+        pub kernel: [u32; 3],
+        pub stride: [u32; 3],
+        pub dilation: [u32; 3],
+        pub pad: [u32; 3],
+        pub pad_after: [u32; 3],
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -69,18 +71,21 @@ impl Params {
     }
 }
 
-pub fn shader(repr: Repr, mode: Mode) -> String {
+pub(super) fn shader(repr: Repr, mode: Mode) -> String {
     let nan = if repr == Repr::F32 { "is_nan(v)" } else { "false" };
-    let (result, value) = match mode {
-        Mode::Max => ("T", "best"),
-        Mode::MaxPlace => ("i32", "i32(place)"),
-        Mode::Average => ("T", "total / T(max(1u, seen))"),
-        Mode::AveragePadded => ("T", "total / T(max(1u, padded))"),
-        Mode::Sum => ("T", "total"),
+    let (output, value) = match mode {
+        Mode::Max => (repr, "best"),
+        Mode::MaxPlace => (Repr::I32, "i32(place)"),
+        Mode::Average => (repr, "total / T(max(1u, seen))"),
+        Mode::AveragePadded => (repr, "total / T(max(1u, padded))"),
+        Mode::Sum => (repr, "total"),
     };
-    let body = format!(
-        "alias Result = {result};\nfn odd(v: T) -> bool {{ return {nan}; }}\n{}",
-        include_str!("pool.wgsl").replace("RESULT", value)
-    );
-    typed(repr, &body)
+    let body =
+        format!("fn odd(v: T) -> bool {{ return {nan}; }}\n{}", include_str!("pool.wgsl").replace("RESULT", value));
+    let interface = Interface {
+        types: vec![("T", repr)],
+        inputs: vec![Input::words("x", repr)],
+        ..Interface::new(&Params::LAYOUT, Entry::Element, output)
+    };
+    wgsl::shader(&interface, &body)
 }

@@ -1,22 +1,5 @@
-struct Params {
-  start: u32, units: u32, len: u32, by_columns: u32,
-  size: array<u32, 3>, out: array<u32, 3>, kernel: array<u32, 3>, stride: array<u32, 3>,
-  dilation: array<u32, 3>, pad: array<u32, 3>, pad_after: array<u32, 3>,
-}
-
-@group(0) @binding(0) var<storage, read> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<T>;
-@group(0) @binding(2) var<storage, read_write> out: array<Result>;
-
-@compute @workgroup_size(GROUP)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let unit = unit_of(p.start, group, groups);
-  let i = unit * GROUP + lane;
-  if (unit >= p.start + p.units || i >= p.len) { return; }
+fn run_element(i: u32) {
+  if (i >= p.len) { return; }
   let ox = i % p.out[2];
   let oy = (i / p.out[2]) % p.out[1];
   let oz = (i / (p.out[2] * p.out[1])) % p.out[0];

@@ -103,7 +103,7 @@ impl Window<'_> {
             let value = f32::from_bits(x[at]);
             if seen == 0 || (!best.is_nan() && (value.is_nan() || value > best)) {
                 best = value;
-                place = if self.call.params.column_major == 0 { at } else { column };
+                place = if self.call.params.by_columns == 0 { at } else { column };
             }
             block += value;
             seen += 1;
@@ -132,7 +132,7 @@ impl Window<'_> {
         let mut best: Option<(u32, usize)> = None;
         self.each(|at, column| {
             if best.is_none_or(|(kept, _)| above(x[at], kept)) {
-                best = Some((x[at], if self.call.params.column_major == 0 { at } else { column }));
+                best = Some((x[at], if self.call.params.by_columns == 0 { at } else { column }));
             }
         });
         let (value, place) = best.unwrap_or_default();

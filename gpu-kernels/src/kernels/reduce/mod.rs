@@ -6,7 +6,10 @@ pub mod reference;
 
 use super::access::{Access, AccessFootprint};
 use super::index::to_usize;
+use super::interface::{Entry, Input, Interface, Views};
+use super::layout::shader_struct;
 use super::view::{MAX_RANK, View};
+use super::wgsl;
 use super::workgroup::units_for;
 use crate::dtype::Repr;
 
@@ -34,21 +37,21 @@ impl Op {
 /// From this length on a workgroup works on one result.
 const WIDE: u32 = 64;
 
-/// `len` results of `red_len` values each.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Params {
-    pub start: u32,
-    pub units: u32,
-    pub len: u32,
-    pub rank: u32,
-    pub red_rank: u32,
-    pub red_len: u32,
-    pub shape: [u32; MAX_RANK],
-    pub red_shape: [u32; MAX_RANK],
-    /// Where a result's values begin.
-    pub view: View,
-    pub red_strides: [i32; MAX_RANK],
+shader_struct! {
+    /// `len` results of `red_len` values each.
+    pub struct Params {
+        pub start: u32,
+        pub units: u32,
+        pub len: u32,
+        pub rank: u32,
+        pub red_rank: u32,
+        pub red_len: u32,
+        pub shape: [u32; MAX_RANK],
+        pub red_shape: [u32; MAX_RANK],
+        /// Where a result's values begin.
+        pub view: View,
+        pub red_strides: [i32; MAX_RANK],
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -97,9 +100,8 @@ impl Params {
     }
 }
 
-pub fn shader(key: Key) -> String {
-    let (t, float) = (key.repr.wgsl(), key.repr == Repr::F32);
-    let nan = |name: &str| if float { format!("is_nan({name})") } else { "false".to_owned() };
+pub(super) fn shader(key: Key) -> String {
+    let nan = |name: &str| if key.repr == Repr::F32 { format!("is_nan({name})") } else { "false".to_owned() };
     let better = |sign: &str| format!("(!{} && ({} || b {sign} a))", nan("a"), nan("b"));
     let (lift, combine) = match key.op {
         Op::Sum => ("v", "a + b".to_owned()),
@@ -126,13 +128,19 @@ pub fn shader(key: Key) -> String {
     } else {
         format!("let a = first.value; let b = second.value; return Found({combine}, 0u);")
     };
-    format!(
-        "alias T = {t};\nalias Result = {};\nfn lift(v: T) -> T {{ return {lift}; }}\n\
+    let (output, result) = if key.op.is_place() { (Repr::I32, "i32(found.place)") } else { (key.repr, "found.value") };
+    let body = format!(
+        "fn lift(v: T) -> T {{ return {lift}; }}\n\
          fn merge(first: Found, second: Found) -> Found {{ {merge} }}\n\
-         fn result(found: Found) -> Result {{ return {}; }}\n{}{}",
-        if key.op.is_place() { "i32" } else { t },
-        if key.op.is_place() { "i32(found.place)" } else { "found.value" },
+         fn result(found: Found) -> Result {{ return {result}; }}\n{}{}",
         include_str!("reduce.wgsl"),
         if key.wide { include_str!("wide.wgsl") } else { include_str!("narrow.wgsl") },
-    )
+    );
+    let interface = Interface {
+        types: vec![("T", key.repr), ("Result", output)],
+        inputs: vec![Input::words("x", key.repr)],
+        views: Views::named(&["view"]),
+        ..Interface::new(&Params::LAYOUT, if key.wide { Entry::Workgroup } else { Entry::Element }, output)
+    };
+    wgsl::shader(&interface, &body)
 }

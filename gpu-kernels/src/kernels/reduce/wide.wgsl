@@ -1,15 +1,8 @@
 // A workgroup a result. There are at least as many values as lanes.
 var<workgroup> partial: array<Found, GROUP>;
 
-@compute @workgroup_size(GROUP)
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let unit = unit_of(p.start, group, groups);
-  if (unit >= p.start + p.units) { return; }
-  let base = base_of(unit);
+fn run_workgroup(unit: u32, lane: u32) {
+  let base = offsets(unit).view;
   var best = found_at(base, lane);
   for (var r = lane + GROUP; r < p.red_len; r += GROUP) { best = merge(best, found_at(base, r)); }
   partial[lane] = best;

@@ -6,17 +6,21 @@ pub mod reference;
 
 use super::access::{Access, AccessFootprint};
 use super::index::to_usize;
+use super::interface::{Entry, Input, Interface};
+use super::layout::shader_struct;
+use super::wgsl;
+use crate::dtype::Repr;
 
-#[repr(C)]
-#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Params {
-    pub start: u32,
-    pub units: u32,
-    pub len: u32,
-    pub axis_in: u32,
-    pub axis_out: u32,
-    pub inner: u32,
-    pub taps: u32,
+shader_struct! {
+    pub struct Params {
+        pub start: u32,
+        pub units: u32,
+        pub len: u32,
+        pub axis_in: u32,
+        pub axis_out: u32,
+        pub inner: u32,
+        pub taps: u32,
+    }
 }
 
 impl Params {
@@ -32,4 +36,16 @@ impl Params {
         let table = || Access::all(3, to_usize(self.axis_out * self.taps));
         AccessFootprint { output: Access::contiguous(&shape), shape, inputs: vec![x, table(), table()] }
     }
+}
+
+pub(super) fn shader() -> String {
+    let interface = Interface {
+        inputs: vec![
+            Input::words("x", Repr::F32),
+            Input::words("places", Repr::U32),
+            Input::words("weights", Repr::F32),
+        ],
+        ..Interface::new(&Params::LAYOUT, Entry::Element, Repr::F32)
+    };
+    wgsl::shader(&interface, include_str!("resample.wgsl"))
 }

@@ -4,7 +4,9 @@ pub mod reference;
 
 use super::access::{Access, AccessFootprint};
 use super::index::to_usize;
-use super::shader::typed;
+use super::interface::{Entry, Input, Interface};
+use super::layout::shader_struct;
+use super::wgsl;
 use crate::dtype::Repr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,18 +15,18 @@ pub enum Op {
     Prod,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Params {
-    pub start: u32,
-    pub units: u32,
-    pub lines: u32,
-    pub axis: u32,
-    pub inner: u32,
-    /// 1: an element is left out of its own result.
-    pub exclusive: u32,
-    /// 1: from the end.
-    pub reverse: u32,
+shader_struct! {
+    pub struct Params {
+        pub start: u32,
+        pub units: u32,
+        pub lines: u32,
+        pub axis: u32,
+        pub inner: u32,
+        /// 1: an element is left out of its own result.
+        pub exclusive: u32,
+        /// 1: from the end.
+        pub reverse: u32,
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -49,7 +51,7 @@ impl Params {
     }
 }
 
-pub fn shader(repr: Repr, op: Op) -> String {
+pub(super) fn shader(repr: Repr, op: Op) -> String {
     let (first, sign) = match op {
         Op::Sum => (0, "+"),
         Op::Prod => (1, "*"),
@@ -58,5 +60,10 @@ pub fn shader(repr: Repr, op: Op) -> String {
         "const FIRST: T = T({first});\nfn combine(a: T, b: T) -> T {{ return a {sign} b; }}\n{}",
         include_str!("scan.wgsl")
     );
-    typed(repr, &body)
+    let interface = Interface {
+        types: vec![("T", repr)],
+        inputs: vec![Input::words("x", repr)],
+        ..Interface::new(&Params::LAYOUT, Entry::Element, repr)
+    };
+    wgsl::shader(&interface, &body)
 }

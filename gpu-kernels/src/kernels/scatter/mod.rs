@@ -6,8 +6,10 @@ pub mod reference;
 
 use super::access::{Access, AccessFootprint};
 use super::index::to_usize;
-use super::shader::typed;
+use super::interface::{Entry, Input, Interface, Views};
+use super::layout::shader_struct;
 use super::view::{MAX_RANK, View};
+use super::wgsl;
 use crate::dtype::Repr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,26 +21,26 @@ pub enum Op {
     Min,
 }
 
-/// `len` lines of `shape`, each of `serial` updates in order.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Params {
-    pub start: u32,
-    pub units: u32,
-    pub len: u32,
-    pub rank: u32,
-    pub serial: u32,
-    pub depth: u32,
-    pub index_stride: i32,
-    /// From one update of a line to the next.
-    pub update_step: i32,
-    pub index_step: i32,
-    pub shape: [u32; MAX_RANK],
-    pub updates: View,
-    pub indices: View,
-    pub out: View,
-    pub sizes: [u32; MAX_RANK],
-    pub steps: [i32; MAX_RANK],
+shader_struct! {
+    /// `len` lines of `shape`, each of `serial` updates in order.
+    pub struct Params {
+        pub start: u32,
+        pub units: u32,
+        pub len: u32,
+        pub rank: u32,
+        pub serial: u32,
+        pub depth: u32,
+        pub index_stride: i32,
+        /// From one update of a line to the next.
+        pub update_step: i32,
+        pub index_step: i32,
+        pub shape: [u32; MAX_RANK],
+        pub updates: View,
+        pub indices: View,
+        pub out: View,
+        pub sizes: [u32; MAX_RANK],
+        pub steps: [i32; MAX_RANK],
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -71,7 +73,7 @@ impl Params {
     }
 }
 
-pub fn shader(repr: Repr, op: Op) -> String {
+pub(super) fn shader(repr: Repr, op: Op) -> String {
     let combine = match op {
         Op::Set => "b",
         Op::Add => "a + b",
@@ -80,5 +82,11 @@ pub fn shader(repr: Repr, op: Op) -> String {
         Op::Min => "min(a, b)",
     };
     let body = format!("fn combine(a: T, b: T) -> T {{ return {combine}; }}\n{}", include_str!("scatter.wgsl"));
-    typed(repr, &body)
+    let interface = Interface {
+        types: vec![("T", repr)],
+        inputs: vec![Input::words("updates", repr), Input::words("indices", Repr::I32)],
+        views: Views::named(&["updates", "indices", "out"]),
+        ..Interface::new(&Params::LAYOUT, Entry::Element, repr)
+    };
+    wgsl::shader(&interface, &body)
 }

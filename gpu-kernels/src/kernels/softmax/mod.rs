@@ -6,17 +6,21 @@ pub mod reference;
 
 use super::access::{Access, AccessFootprint};
 use super::index::to_usize;
+use super::interface::{Entry, Input, Interface};
+use super::layout::shader_struct;
+use super::wgsl;
+use crate::dtype::Repr;
 
-/// `units` is `outer · inner`: one line each.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Params {
-    pub start: u32,
-    pub units: u32,
-    pub axis: u32,
-    pub inner: u32,
-    /// 1 for the logarithm.
-    pub log: u32,
+shader_struct! {
+    /// `units` is `outer · inner`: one line each.
+    pub struct Params {
+        pub start: u32,
+        pub units: u32,
+        pub axis: u32,
+        pub inner: u32,
+        /// 1 for the logarithm.
+        pub log: u32,
+    }
 }
 
 impl Params {
@@ -32,4 +36,12 @@ impl Params {
         };
         AccessFootprint { shape, inputs: vec![line()], output: line() }
     }
+}
+
+pub(super) fn shader() -> String {
+    let interface = Interface {
+        inputs: vec![Input::words("x", Repr::F32)],
+        ..Interface::new(&Params::LAYOUT, Entry::Workgroup, Repr::F32)
+    };
+    wgsl::shader(&interface, include_str!("softmax.wgsl"))
 }

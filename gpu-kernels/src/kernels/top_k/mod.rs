@@ -6,21 +6,23 @@ pub mod reference;
 
 use super::access::{Access, AccessFootprint};
 use super::index::to_usize;
-use super::shader::typed;
+use super::interface::{Entry, Input, Interface};
+use super::layout::shader_struct;
+use super::wgsl;
 use crate::dtype::Repr;
 
-#[repr(C)]
-#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct Params {
-    pub start: u32,
-    pub units: u32,
-    /// `outer · axis · inner`.
-    pub len: u32,
-    pub axis: u32,
-    pub inner: u32,
-    pub k: u32,
-    /// 1: the largest.
-    pub largest: u32,
+shader_struct! {
+    pub struct Params {
+        pub start: u32,
+        pub units: u32,
+        /// `outer · axis · inner`.
+        pub len: u32,
+        pub axis: u32,
+        pub inner: u32,
+        pub k: u32,
+        /// 1: the largest.
+        pub largest: u32,
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -47,7 +49,13 @@ impl Params {
     }
 }
 
-pub fn shader(repr: Repr) -> String {
+pub(super) fn shader(repr: Repr) -> String {
     let nan = if repr == Repr::F32 { "is_nan(v)" } else { "false" };
-    typed(repr, &format!("fn odd(v: T) -> bool {{ return {nan}; }}\n{}", include_str!("top_k.wgsl")))
+    let body = format!("fn odd(v: T) -> bool {{ return {nan}; }}\n{}", include_str!("top_k.wgsl"));
+    let interface = Interface {
+        types: vec![("T", repr)],
+        inputs: vec![Input::words("x", repr)],
+        ..Interface::new(&Params::LAYOUT, Entry::Element, Repr::I32)
+    };
+    wgsl::shader(&interface, &body)
 }
