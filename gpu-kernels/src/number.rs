@@ -4,9 +4,8 @@ use std::fmt::Debug;
 
 /// The same number as another integer type.
 ///
-/// For counts, strides and indices of tensors: whoever built the call or the program has bounded them,
-/// and every buffer holds fewer than 2^32 words. A number that a stranger sends is refused with
-/// `try_from` where it comes in, and never brought here.
+/// For counts, strides and indices of tensors and records: whoever built the call or the program has bounded
+/// them. A number that a stranger sends is refused with `try_from` where it comes in, and never brought here.
 ///
 /// # Panics
 /// When the number does not fit, which is an error in whatever should have bounded it.
@@ -17,7 +16,7 @@ where
     N: TryInto<T>,
     N::Error: Debug,
 {
-    number.try_into().expect("a tensor's counts should have been bounded when the call was built")
+    number.try_into().expect("a count should have been bounded where it came in")
 }
 
 #[cfg(test)]

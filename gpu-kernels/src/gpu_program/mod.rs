@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::number;
+
 /// Constants of so many words or fewer are sent within the program.
 const INLINE_WORDS: usize = 256;
 
@@ -91,8 +93,7 @@ impl Package {
             if words.len() <= INLINE_WORDS {
                 return Packed::Words(words.to_vec());
             }
-            let count = u64::try_from(words.len()).unwrap_or(u64::MAX);
-            Packed::Stored { hash: hash(bytemuck::cast_slice(words)), words: count }
+            Packed::Stored { hash: hash(bytemuck::cast_slice(words)), words: number::to(words.len()) }
         };
         let [bytes, buffer_bytes] = sizes;
         Self { program, constants: constants.iter().map(pack).collect(), bytes, buffer_bytes }

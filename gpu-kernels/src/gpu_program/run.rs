@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{Buffer, GpuProgram, GpuStep};
 use crate::device::{Gpu, GpuError};
+use crate::number;
 
 /// Most workgroups along one dimension of a dispatch.
 const GROUPS_MAX: u32 = 65_535;
@@ -44,8 +45,9 @@ fn bytes_of(words: u64) -> u64 {
     4 * words.max(1)
 }
 
-fn at(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
+/// Where a number of the program points.
+fn index(number: u32) -> usize {
+    number::to(number)
 }
 
 impl Prepared {
@@ -61,7 +63,7 @@ impl Prepared {
         for buffer in &program.buffers {
             match buffer {
                 Buffer::Allocated(words) => gpu.check_size("a tensor of this model", bytes_of(*words))?,
-                Buffer::Constant(number) => Weights::check(gpu, &constants[at(*number)])?,
+                Buffer::Constant(number) => Weights::check(gpu, &constants[index(*number)])?,
             }
         }
         let buffers: Vec<wgpu::Buffer> = program
@@ -69,7 +71,7 @@ impl Prepared {
             .iter()
             .map(|buffer| match buffer {
                 Buffer::Allocated(words) => gpu.buffer("tensor", bytes_of(*words), storage),
-                Buffer::Constant(number) => weights.upload(gpu, &constants[at(*number)], storage),
+                Buffer::Constant(number) => weights.upload(gpu, &constants[index(*number)], storage),
             })
             .collect();
         let pipelines: Vec<wgpu::ComputePipeline> =
@@ -80,19 +82,22 @@ impl Prepared {
             .steps
             .into_iter()
             .map(|step| {
-                let pipeline = pipelines[at(step.shader)].clone();
+                let pipeline = pipelines[index(step.shader)].clone();
                 let bound: Vec<wgpu::Buffer> =
-                    step.inputs.iter().chain([&step.output]).map(|&number| buffers[at(number)].clone()).collect();
+                    step.inputs.iter().chain([&step.output]).map(|&number| buffers[index(number)].clone()).collect();
                 let group = bind(gpu, &pipeline, &step.params, &bound);
                 BoundStep { step, pipeline, bound, group }
             })
             .collect();
         Ok(Self {
-            inputs: program.inputs.iter().map(|&number| buffers[at(number)].clone()).collect(),
+            inputs: program.inputs.iter().map(|&number| buffers[index(number)].clone()).collect(),
             outputs: program
                 .outputs
                 .iter()
-                .map(|output| (buffers[at(output.buffer)].clone(), usize::try_from(output.words).unwrap_or(usize::MAX)))
+                // A length beyond memory is refused with the rest of the program by the device.
+                .map(|output| {
+                    (buffers[index(output.buffer)].clone(), usize::try_from(output.words).unwrap_or(usize::MAX))
+                })
                 .collect(),
             staging,
             steps,
@@ -136,7 +141,7 @@ impl Prepared {
         }
         let mut offset = 0;
         for (buffer, words) in &self.outputs {
-            let size = bytes_of(u64::try_from(*words).unwrap_or(u64::MAX));
+            let size = bytes_of(number::to(*words));
             submission.encoder.copy_buffer_to_buffer(buffer, 0, &self.staging, offset, size);
             offset += size;
         }
@@ -159,7 +164,7 @@ impl Weights {
     }
 
     fn bytes(words: &[u32]) -> u64 {
-        bytes_of(u64::try_from(words.len()).unwrap_or(u64::MAX / 4))
+        bytes_of(number::to(words.len()))
     }
 
     fn upload(&mut self, gpu: &Gpu, words: &Arc<[u32]>, usage: wgpu::BufferUsages) -> wgpu::Buffer {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::run::{GpuProgramError, Prepared, Weights};
 use super::{DanglingReference, Package, Packed};
 use crate::device::Gpu;
+use crate::number;
 
 /// Device memory that one run may take, weights included.
 const RUN_BYTES_MAX: u64 = 256 << 20;
@@ -57,7 +58,7 @@ pub fn tiles_at_once([bytes, buffer_bytes, steps]: [u64; 3], buffer_bytes_max: u
 
 /// What one tile takes.
 pub fn unit_of(package: &Package) -> [u64; 3] {
-    [package.bytes, package.buffer_bytes, u64::try_from(package.program.steps.len()).unwrap_or(u64::MAX)]
+    [package.bytes, package.buffer_bytes, number::to(package.program.steps.len())]
 }
 
 impl GpuProgramSession {
@@ -121,7 +122,7 @@ impl GpuProgramSession {
         let mut first = 0;
         for batch in batches(rows, tile_rows, most) {
             let Some(prepared) = self.prepared.get(&batch) else { return Ok(None) };
-            let batch = usize::try_from(batch).unwrap_or(usize::MAX);
+            let batch = number::to::<usize, _>(batch);
             let parts: Vec<&[u32]> =
                 inputs.iter().map(|(words, len)| &words[first * len..(first + batch) * len]).collect();
             let scopes = gpu.scopes();

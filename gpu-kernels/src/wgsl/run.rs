@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Fault, GROUPS_MAX, GatedKernel, MapOutput, STATUS_FAULT, STATUS_RECORDS, STATUS_USED, STATUS_WORDS};
 use crate::device::budget::Budget;
 use crate::device::{Gpu, GpuError};
+use crate::number;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MapError {
@@ -118,7 +119,7 @@ impl MapSession {
         input: &[u8],
         output: &mut MapOutput,
     ) -> Result<Duration, MapError> {
-        let at = |record: u64, bytes: u64| usize::try_from(record * bytes).unwrap_or(usize::MAX);
+        let at = |record: u64, bytes: u64| number::to::<usize, _>(record * bytes);
         let rows = tiles.start * records.tile..(tiles.end * records.tile).min(records.records);
         let (count, status_bytes) = (rows.end - rows.start, 4 * STATUS_WORDS as u64);
         for bytes in [count * records.record_bytes, count * records.out_bytes] {
@@ -135,7 +136,7 @@ impl MapSession {
             .flat_map(|tile| {
                 let mut words = [0; STATUS_WORDS];
                 let here = records.tile.min(records.records - tile * records.tile);
-                words[STATUS_RECORDS] = u32::try_from(here).unwrap_or(u32::MAX);
+                words[STATUS_RECORDS] = number::to(here);
                 words
             })
             .collect();
@@ -163,7 +164,7 @@ impl MapSession {
                 pass.set_pipeline(&self.pipeline);
                 pass.set_bind_group(0, &buffers.group, &[]);
                 let groups = here.div_ceil(u64::from(self.kernel.workgroup_size));
-                pass.dispatch_workgroups(u32::try_from(groups).unwrap_or(u32::MAX), 1, 1);
+                pass.dispatch_workgroups(number::to(groups), 1, 1);
             }
             encoder.copy_buffer_to_buffer(&buffers.output, 0, &read, place * records.out_bytes, out_bytes);
             let status_at = count * records.out_bytes + index * status_bytes;
@@ -233,6 +234,6 @@ fn layout(gpu: &Gpu, params: bool) -> wgpu::PipelineLayout {
 }
 
 fn check_len(what: &'static str, expected: u64, bytes: &[u8]) -> Result<(), MapError> {
-    let found = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let found = number::to(bytes.len());
     if found == expected { Ok(()) } else { Err(MapError::Input { what, expected, found }) }
 }

@@ -9,6 +9,7 @@ use crate::cpu::gemm::{self, Matrix};
 use crate::cpu::simd::{self, Vector};
 use crate::cpu::threads;
 use crate::kernels::index::to_usize;
+use crate::number;
 
 /// Values of a block of columns, and of a block of results: they should stay in the second cache.
 const COLUMNS: usize = 1 << 16;
@@ -50,7 +51,7 @@ pub fn run_together(
     let (depth, plane) = (to_usize(first.channels), to_usize(Params::volume(&first.out)));
     let out_plane = to_usize(Params::volume(&second.out));
     let out = &mut out[..at(first.n) * channels * out_plane];
-    let part = Params { n: 1, groups: u32::try_from(taken).unwrap_or(0), ..*second };
+    let part = Params { n: 1, groups: number::to(taken), ..*second };
     threads::float_chunks(out, taken * out_plane, |start, out| {
         let (image, channel) = (start / out_plane / channels, start / out_plane % channels);
         let image = &x[image * depth * plane..][..depth * plane];

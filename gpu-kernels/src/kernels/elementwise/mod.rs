@@ -20,6 +20,7 @@ use super::view::{MAX_RANK, View};
 use super::wgsl;
 use super::workgroup::units_for;
 use crate::dtype::Repr;
+use crate::number;
 pub use program::{Binary, Inst, Program, Reg, Unary};
 
 /// Most inputs: a shader may see eight buffers, and two are the parameters and the output.
@@ -119,7 +120,7 @@ pub(crate) fn merge(shape: &[usize], views: &[(i64, Vec<i64>)]) -> (Vec<usize>, 
     let mut merged: Vec<usize> = Vec::new();
     let mut result: Vec<(i64, Vec<i64>)> = views.iter().map(|(offset, _)| (*offset, Vec::new())).collect();
     for (axis, &size) in shape.iter().enumerate().filter(|(_, size)| **size != 1) {
-        let long = i64::try_from(size).unwrap_or(i64::MAX);
+        let long = number::to::<i64, _>(size);
         let joins = !merged.is_empty()
             && result.iter().zip(views).all(|((_, walked), (_, strides))| {
                 walked.last().is_some_and(|&last| last == strides[axis].saturating_mul(long))

@@ -2,6 +2,7 @@
 //! in Rust in `reference`.
 
 use crate::dtype::{DType, Repr};
+use crate::number;
 
 /// An instruction's number.
 pub type Reg = usize;
@@ -169,7 +170,7 @@ impl Program {
             Inst::Load(..) | Inst::Const(..) | Inst::Unary(Unary::Wrap(_), _) => false,
             Inst::Unary(..) | Inst::Binary(..) | Inst::Select(..) => true,
         });
-        u64::try_from(counted.count()).unwrap_or(u64::MAX)
+        number::to(counted.count())
     }
 }
 

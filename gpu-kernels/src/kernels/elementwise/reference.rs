@@ -8,8 +8,9 @@ use crate::cpu::functions;
 use crate::cpu::simd::{self, Vector};
 use crate::cpu::threads;
 use crate::dtype::{DType, Repr};
-use crate::kernels::index::to_usize;
+use crate::kernels::index::{to_index, to_usize};
 use crate::kernels::view::View;
+use crate::number;
 
 /// Elements that an instruction handles at once.
 const BLOCK: usize = 512;
@@ -59,14 +60,13 @@ fn is_contiguous(shape: &[usize], view: &View) -> bool {
     let mut expected = 1;
     shape.iter().zip(&view.strides).rev().all(|(&size, &stride)| {
         let fits = size == 1 || i64::from(stride) == expected;
-        expected *= i64::try_from(size).unwrap_or(i64::MAX);
+        expected *= number::to::<i64, _>(size);
         fits
     })
 }
 
 fn step(place: usize, count: usize, stride: i32) -> usize {
-    let moved = i64::try_from(place).unwrap_or(i64::MAX) + i64::try_from(count).unwrap_or(i64::MAX) * i64::from(stride);
-    usize::try_from(moved).unwrap_or(usize::MAX)
+    to_index(number::to::<i64, _>(place) + number::to::<i64, _>(count) * i64::from(stride))
 }
 
 /// Calls `each(done, run, place, stride)` for the stretches of the innermost axis that `count`
@@ -78,13 +78,13 @@ fn runs(shape: &[usize], view: &View, first: usize, count: usize, mut each: impl
     while done < count {
         let index = first + done;
         let (mut rest, along) = (index / inner, index % inner);
-        let mut place = i64::from(view.offset) + i64::try_from(along).unwrap_or(0) * i64::from(stride);
+        let mut place = i64::from(view.offset) + number::to::<i64, _>(along) * i64::from(stride);
         for (&size, &stride) in shape.iter().zip(&view.strides).rev().skip(1) {
-            place += i64::try_from(rest % size).unwrap_or(0) * i64::from(stride);
+            place += number::to::<i64, _>(rest % size) * i64::from(stride);
             rest /= size;
         }
         let run = (inner - along).min(count - done);
-        each(done, run, usize::try_from(place).unwrap_or(usize::MAX), stride);
+        each(done, run, to_index(place), stride);
         done += run;
     }
 }

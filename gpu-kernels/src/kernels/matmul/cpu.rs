@@ -4,6 +4,7 @@ use super::{Params, reference};
 use crate::cpu::gemm::{self, Matrix};
 use crate::cpu::threads;
 use crate::kernels::index::to_usize;
+use crate::number;
 
 /// Below this many operations packing costs more than it saves.
 const SMALL: u64 = 4096;
@@ -16,7 +17,7 @@ pub fn run(p: &Params, [a, b, c]: [&[f32]; 3], out: &mut [f32]) {
     }
     let out = &mut out[..at(p.batch) * m * n];
     threads::float_chunks(out, m * n, |first, out| {
-        let (a_base, b_base) = p.bases(u32::try_from(first / (m * n)).unwrap_or(u32::MAX));
+        let (a_base, b_base) = p.bases(number::to(first / (m * n)));
         let a = Matrix { data: a, offset: to_usize(a_base), row: to_usize(p.a_row), col: to_usize(p.a_col) };
         let b = Matrix { data: b, offset: to_usize(b_base), row: to_usize(p.b_row), col: to_usize(p.b_col) };
         gemm::product([m, n, k], a, b, p.alpha, (&mut *out, n));

@@ -10,6 +10,7 @@ use super::interface::{Entry, Input, Interface};
 use super::layout::shader_struct;
 use super::wgsl;
 use crate::dtype::Repr;
+use crate::number;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -59,15 +60,12 @@ impl Params {
     pub(super) fn footprint(&self) -> AccessFootprint {
         let (plane, out) = (Self::volume(&self.size), Self::volume(&self.out));
         let planes = u64::from(self.len) / out.max(1);
+        // A tensor without values may have planes of any size.
         let over = |len: u64| {
             let len = u32::try_from(len).unwrap_or(u32::MAX);
             Access::strided(vec![i64::from(len)]).spread(len, 1)
         };
-        AccessFootprint {
-            shape: vec![to_usize(u32::try_from(planes).unwrap_or(0))],
-            inputs: vec![over(plane)],
-            output: over(out),
-        }
+        AccessFootprint { shape: vec![number::to(planes)], inputs: vec![over(plane)], output: over(out) }
     }
 }
 

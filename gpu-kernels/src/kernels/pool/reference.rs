@@ -2,6 +2,7 @@ use super::{Mode, Params, Pool};
 use crate::cpu::threads;
 use crate::dtype::Repr;
 use crate::kernels::index::to_usize;
+use crate::number;
 
 const SHARE: usize = 1 << 12;
 
@@ -120,7 +121,7 @@ impl Window<'_> {
         let over = |count: u32| ((sum + block) / count.max(1) as f32).to_bits();
         match self.call.mode {
             Mode::Max => best.to_bits(),
-            Mode::MaxPlace => u32::try_from(place).unwrap_or(u32::MAX),
+            Mode::MaxPlace => number::to(place),
             Mode::Average => over(seen),
             Mode::AveragePadded => over(padded),
             Mode::Sum => (sum + block).to_bits(),
@@ -136,7 +137,7 @@ impl Window<'_> {
             }
         });
         let (value, place) = best.unwrap_or_default();
-        if self.call.mode == Mode::MaxPlace { u32::try_from(place).unwrap_or(u32::MAX) } else { value }
+        if self.call.mode == Mode::MaxPlace { number::to(place) } else { value }
     }
 }
 
