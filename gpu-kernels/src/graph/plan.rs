@@ -230,7 +230,7 @@ impl Plan {
                 match before {
                     Some((before, Some(taken))) => {
                         let (read, own) = (read(&before.inputs), read(&step.inputs[1..]));
-                        before.call.run_together(&step.call, taken, &read, &own, whole);
+                        before.call.run_fused(&step.call, taken, &read, &own, whole);
                     }
                     _ => step.call.run(&read(&step.inputs), whole),
                 }
@@ -256,7 +256,7 @@ impl Plan {
             let alone = next.inputs.first() == Some(&first.output) && uses[first.output] == 1;
             let free = index == 0 || joined[index - 1].is_none();
             if alone && free {
-                joined[index] = first.call.together(&next.call);
+                joined[index] = first.call.fused_channels(&next.call);
             }
         }
         joined

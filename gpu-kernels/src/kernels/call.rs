@@ -1,4 +1,4 @@
-//! A kernel with its parameters: what a plan is a list of.
+//! A kernel call: a plan is a list of them.
 
 use super::access::AccessFootprint;
 use super::kernel::Kernel;
@@ -60,7 +60,7 @@ impl Call {
         }
     }
 
-    /// Operations on values. Copies count none.
+    /// Arithmetic operations; a copy has none.
     pub fn flops(&self) -> u64 {
         match self {
             Self::Elementwise(call) => call.flops(),
@@ -78,7 +78,7 @@ impl Call {
         }
     }
 
-    /// Workgroups of the call; each may run in a dispatch of its own.
+    /// Workgroups of the call. They are independent, so a call may be cut into several dispatches.
     pub fn units(&self) -> u32 {
         bytemuck::cast_slice::<u8, u32>(self.bytes())[1]
     }
@@ -88,7 +88,7 @@ impl Call {
         params!(self, bytemuck::bytes_of)
     }
 
-    /// The parameters of the same call cut to `units` workgroups from `start`.
+    /// The parameters of a dispatch of `units` workgroups from `start`.
     pub fn part(&self, start: u32, units: u32) -> Vec<u32> {
         let mut words: Vec<u32> = bytemuck::cast_slice(self.bytes()).to_vec();
         words[0] = start;
@@ -96,7 +96,7 @@ impl Call {
         words
     }
 
-    /// Which elements it touches.
+    /// Which elements the call reads and writes.
     pub fn footprint(&self) -> AccessFootprint {
         match self {
             Self::Elementwise(call) => call.footprint(),
@@ -114,25 +114,25 @@ impl Call {
         }
     }
 
-    /// How many channels at a time the CPU takes this call and the next one together, which alone reads
-    /// what it writes; `None` where they run one after the other.
-    pub fn together(&self, next: &Self) -> Option<usize> {
+    /// How many channels at a time the CPU computes with this call fused with the next one, which alone reads
+    /// its result; `None` where the two are not fused.
+    pub fn fused_channels(&self, next: &Self) -> Option<usize> {
         match (self, next) {
             (Self::Conv(first), Self::Conv(second)) if [first.repr, second.repr] == [Repr::F32; 2] => {
-                conv::cpu::together(&first.params, &second.params)
+                conv::cpu::fused_channels(&first.params, &second.params)
             }
             _ => None,
         }
     }
 
-    /// Runs this call and the next one whole on the CPU, `taken` channels at a time. The next one's first
-    /// input is what this one would write.
-    pub fn run_together(&self, next: &Self, taken: usize, inputs: &[&[u32]], own: &[&[u32]], out: &mut [u32]) {
+    /// Runs this call fused with the next one on the CPU, `channels` at a time. The next one's first input is
+    /// this one's result, which is never stored whole.
+    pub fn run_fused(&self, next: &Self, channels: usize, inputs: &[&[u32]], own: &[&[u32]], out: &mut [u32]) {
         if let (Self::Conv(first), Self::Conv(second)) = (self, next) {
             let inputs = [inputs[0], inputs[1], inputs[2]].map(bytemuck::cast_slice);
             let own = [own[0], own[1]].map(bytemuck::cast_slice);
             let params = (&first.params, &second.params);
-            conv::cpu::run_together(params, taken, inputs, own, bytemuck::cast_slice_mut(out));
+            conv::cpu::run_fused(params, channels, inputs, own, bytemuck::cast_slice_mut(out));
         }
     }
 

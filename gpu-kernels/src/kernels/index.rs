@@ -1,4 +1,4 @@
-//! Indices on the host: as the shaders compute them, and as Rust counts them.
+//! Index arithmetic on the host, as the shaders do it.
 
 use crate::number;
 
@@ -9,7 +9,7 @@ pub(super) fn to_usize(index: u32) -> usize {
     index as usize
 }
 
-/// The index that strides lead to, which the parameters keep inside the buffer.
+/// The index of an element that strides were followed to. The parameters keep it inside the buffer.
 #[inline(always)]
 pub(super) fn to_index(offset: i64) -> usize {
     number::to(offset)

@@ -196,7 +196,7 @@ fn two_convolutions_taken_together_give_what_each_gives_apart() {
         apart.graph.as_mut().unwrap().output.push(value("between", FLOAT, &[]));
         let run = |model: &Model| {
             let plan = parse(model).unwrap().plan(3, &[Feed::Rows(vec![9, 64, 61])]).unwrap();
-            let taken = plan.steps.windows(2).find_map(|pair| pair[0].call.together(&pair[1].call));
+            let taken = plan.steps.windows(2).find_map(|pair| pair[0].call.fused_channels(&pair[1].call));
             assert!(taken.is_some_and(|taken| i64::try_from(taken).unwrap() < channels), "{taken:?} of {channels}");
             plan.run(&[&bits(&noise(3 * 9 * 64 * 61))]).swap_remove(0)
         };

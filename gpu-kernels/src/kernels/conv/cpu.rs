@@ -1,5 +1,5 @@
-//! The convolution on the CPU: as a matrix product over columns of the image, a block of output places
-//! at a time, or plane by plane where a group has too few filters for that.
+//! The convolution on the CPU: as a matrix product over columns gathered from the image (im2col), one block of
+//! outputs at a time, or plane by plane where a group has too few filters for that.
 
 use std::cell::Cell;
 
@@ -11,32 +11,32 @@ use crate::cpu::threads;
 use crate::kernels::index::to_usize;
 use crate::number;
 
-/// Values of a block of columns, and of a block of results: they should stay in the second cache.
+/// Values of a block of columns, and of a block of results: both should fit the L2 cache.
 const COLUMNS: usize = 1 << 16;
 /// Output planes that a thread takes at once.
 const PLANES: usize = 16;
-/// Output places that are worth a product of their own.
-const TOGETHER: usize = 64;
+/// Outputs of a plane that are worth a matrix product of their own.
+const PRODUCT_OUTPUTS_MIN: usize = 64;
 
-/// Values between the two convolutions of a pair that are computed at once: they should stay in the
-/// second cache, beside what they are computed from.
-const BETWEEN: usize = 1 << 17;
+/// Values between two fused convolutions that are held at once: they should fit the L2 cache beside the
+/// inputs.
+const BETWEEN_MAX: usize = 1 << 17;
 
-/// How many channels at a time two convolutions take together, the second reading each channel of the
-/// first by itself; `None` where they are not such a pair.
-pub fn together(first: &Params, second: &Params) -> Option<usize> {
+/// How many channels at a time a pointwise convolution is computed with, fused with the depthwise one that
+/// reads it; `None` where the two are not such a pair.
+pub fn fused_channels(first: &Params, second: &Params) -> Option<usize> {
     let depthwise = [second.channels, second.filters] == [1, 1] && second.groups == first.filters;
     let fits = [second.n, first.groups] == [first.n, 1] && second.size == first.out;
     if !depthwise || !fits || !first.is_tiled() || !first.is_pointwise() || Taps::new(second).is_none() {
         return None;
     }
     let channels = to_usize(first.filters);
-    let most = BETWEEN / to_usize(Params::volume(&first.out)).max(1);
+    let most = BETWEEN_MAX / to_usize(Params::volume(&first.out)).max(1);
     (8..=most.min(channels)).rev().find(|taken| channels.is_multiple_of(*taken))
 }
 
-/// Two convolutions, `taken` channels at a time, so that what lies between them is never far.
-pub fn run_together(
+/// Two fused convolutions, `taken` channels at a time, so that the values between them stay in the cache.
+pub fn run_fused(
     (first, second): (&Params, &Params),
     taken: usize,
     [x, weight, bias]: [&[f32]; 3],
@@ -57,13 +57,13 @@ pub fn run_together(
         let image = &x[image * depth * plane..][..depth * plane];
         let weights = Matrix { data: weight, offset: channel * depth, row: depth, col: 1 };
         let bias = if first.has_bias == 0 { &[][..] } else { &bias[channel..][..taken] };
-        // Memory that an earlier block has left: fresh memory costs as much as the arithmetic.
+        // Memory of an earlier block is used again: fresh pages cost as much as the arithmetic.
         let mut block = BLOCK.take();
         block.resize(block.len().max(taken * plane + taps.plane), 0.0);
         let (between, padded) = block.split_at_mut(taken * plane);
         let padded = &mut padded[..taps.plane];
         padded.fill(0.0);
-        by_places(first, image, weights, depth, (bias, &mut *between));
+        pointwise(first, image, weights, depth, (bias, &mut *between));
         let own_weight = &own_weight[channel * taps.offsets.len()..];
         let own_bias = if second.has_bias == 0 { &[][..] } else { &own_bias[channel..] };
         for (i, out) in out.chunks_exact_mut(out_plane.max(1)).enumerate() {
@@ -95,11 +95,11 @@ pub fn run(p: &Params, [x, weight, bias]: [&[f32]; 3], out: &mut [f32]) {
     }
     let depth = to_usize(p.channels * Params::volume(&p.kernel));
     let volume = to_usize(p.channels * Params::volume(&p.size));
-    if plane * 2 <= TOGETHER && p.n > 1 && p.groups == 1 {
+    if plane * 2 <= PRODUCT_OUTPUTS_MIN && p.n > 1 && p.groups == 1 {
         let weights = Matrix { data: weight, offset: 0, row: depth, col: 1 };
         return by_images(p, x, weights, depth, (bias, out));
     }
-    // Each image and group by itself, so that threads share nothing they write.
+    // One image and group per chunk, so that threads write to separate memory.
     threads::float_chunks(out, filters * plane, |first, out| {
         let part = first / (filters * plane);
         let image = &x[part * volume..(part + 1) * volume];
@@ -107,18 +107,19 @@ pub fn run(p: &Params, [x, weight, bias]: [&[f32]; 3], out: &mut [f32]) {
         let weights = Matrix { data: weight, offset: group * filters * depth, row: depth, col: 1 };
         let bias = if p.has_bias == 0 { &[][..] } else { &bias[group * filters..][..filters] };
         if p.is_pointwise() {
-            by_places(p, image, weights, depth, (bias, out));
+            pointwise(p, image, weights, depth, (bias, out));
         } else {
             by_columns(p, image, weights, depth, (bias, out));
         }
     });
 }
 
-/// One image and group whose columns lie in the image as they are.
-fn by_places(p: &Params, image: &[f32], weights: Matrix<'_>, depth: usize, (bias, out): (&[f32], &mut [f32])) {
+/// One image and group of a pointwise convolution, whose columns are the image's own values.
+fn pointwise(p: &Params, image: &[f32], weights: Matrix<'_>, depth: usize, (bias, out): (&[f32], &mut [f32])) {
     let plane = to_usize(Params::volume(&p.out));
     let filters = out.len() / plane.max(1);
-    // Wide enough for the product's own blocks, and no more than what is still near when it is finished.
+    // Wide enough for the product's own blocks, and narrow enough that the results are still in the cache when
+    // the bias is added.
     let wide = (COLUMNS / filters).next_multiple_of(64).clamp(256, plane.max(256));
     for first in (0..plane).step_by(wide) {
         let taken = wide.min(plane - first);
@@ -129,12 +130,12 @@ fn by_places(p: &Params, image: &[f32], weights: Matrix<'_>, depth: usize, (bias
     }
 }
 
-/// Small images, several at once: the weights are the larger matrix then, and are read once for all.
+/// Small images, several at once: their weights are the larger matrix, and are read once for all of them.
 fn by_images(p: &Params, x: &[f32], weights: Matrix<'_>, depth: usize, (bias, out): (&[f32], &mut [f32])) {
     let (plane, filters) = (to_usize(Params::volume(&p.out)), to_usize(p.filters));
     let rows = to_usize(p.out[0] * p.out[1]);
     let volume = to_usize(p.channels * Params::volume(&p.size));
-    let at_once = (TOGETHER / plane.max(1)).max(1);
+    let at_once = (PRODUCT_OUTPUTS_MIN / plane.max(1)).max(1);
     let bias = if p.has_bias == 0 { &[][..] } else { bias };
     let mut columns = vec![0.0f32; depth * at_once * plane];
     let mut block = vec![0.0f32; filters * at_once * plane];
@@ -173,7 +174,7 @@ fn by_columns(p: &Params, image: &[f32], weights: Matrix<'_>, depth: usize, (bia
     }
 }
 
-/// Adds the bias to `taken` results of each filter, and bounds them.
+/// Adds the bias to `taken` results of each filter, and keeps them within bounds.
 struct Finish<'a> {
     p: &'a Params,
     bias: &'a [f32],

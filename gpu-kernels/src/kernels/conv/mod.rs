@@ -1,9 +1,9 @@
 //! Convolution over `[n, channels, depth, height, width]` with groups, strides, asymmetric padding
-//! and dilation, in floats or in whole numbers that wrap. Fewer axes come as size 1.
+//! and dilation, in floats or in wrapping integers. Missing axes have size 1.
 //!
-//! With channels enough it runs as a matrix product whose right side is read from the image as it
-//! goes; else one invocation an output. Floats are not bit-exact across backends (fused
-//! multiply-add, order of the sum).
+//! With enough channels it runs as a matrix product whose right side is gathered from the image on the
+//! fly (`tiled.wgsl`); else one invocation computes one output (`conv.wgsl`). Floats are not bit-exact
+//! across backends: fused multiply-add and the order of the sum differ.
 
 pub mod cpu;
 mod planes;
@@ -19,7 +19,7 @@ use super::workgroup::units_for;
 use crate::dtype::Repr;
 
 shader_struct! {
-    /// Padding after is implied by the output's size.
+    /// The padding at the end of each axis follows from the output's size.
     pub struct Params {
         pub start: u32,
         pub units: u32,
@@ -36,17 +36,17 @@ shader_struct! {
         pub stride: [u32; 3],
         pub dilation: [u32; 3],
         pub pad: [u32; 3],
-        /// What a result is brought up to, and down to, where `bounded` says so.
+        /// Bounds of a result, where `bounded` says that there are any.
         pub low: f32,
         pub high: f32,
-        /// [`LOW`] and [`HIGH`].
+        /// Bits: [`LOW`], [`HIGH`].
         pub bounded: u32,
     }
 }
 
-/// Results are brought up to `low`.
+/// Results are at least `low`.
 pub const LOW: u32 = 1;
-/// Results are brought down to `high`.
+/// Results are at most `high`.
 pub const HIGH: u32 = 2;
 
 #[derive(Clone, Debug)]
@@ -55,11 +55,11 @@ pub struct Conv {
     pub params: Params,
 }
 
-/// Channels from which on a matrix product pays.
+/// From so many filters, and as many values a window, a matrix product is faster.
 const TILED: u32 = 8;
 
 impl Params {
-    /// Whether each output value is computed from the values of its own place alone.
+    /// Whether each output is computed from the inputs at its own position alone.
     pub(super) fn is_pointwise(&self) -> bool {
         self.kernel == [1; 3] && self.stride == [1; 3] && self.pad == [0; 3] && self.size == self.out
     }
@@ -82,7 +82,7 @@ impl Params {
         self
     }
 
-    /// The same convolution with its results within bounds, if it has none yet.
+    /// The same convolution with bounded results; `None` if they are bounded already.
     pub fn within(mut self, low: Option<f32>, high: Option<f32>) -> Option<Self> {
         if self.bounded != 0 {
             return None;
@@ -93,7 +93,7 @@ impl Params {
         Some(self)
     }
 
-    /// What results are brought up to, and down to.
+    /// The least and the largest result.
     fn bounds(&self) -> [f32; 2] {
         let low = if self.bounded & LOW == 0 { f32::NEG_INFINITY } else { self.low };
         let high = if self.bounded & HIGH == 0 { f32::INFINITY } else { self.high };
@@ -122,14 +122,14 @@ impl Params {
     }
 }
 
-/// NaN is in any bounds.
+/// `value` within its bounds; NaN stays NaN.
 #[inline(always)]
 fn bound([low, high]: [f32; 2], value: f32) -> f32 {
     let value = if value < low { low } else { value };
     if value > high { high } else { value }
 }
 
-/// `half`: the weights are kept as half floats.
+/// `half`: the weights are half floats, two a word.
 pub(super) fn shader(repr: Repr, tiled: bool, half: bool) -> String {
     let main = if tiled { include_str!("tiled.wgsl") } else { include_str!("conv.wgsl") };
     let bound = match repr {

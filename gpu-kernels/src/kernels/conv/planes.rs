@@ -1,28 +1,28 @@
-//! Convolutions with one filter or few a group, output plane by output plane over padded planes of their
-//! channels.
+//! Convolutions with few filters per group, depthwise ones above all: one output plane after another, from
+//! padded copies of its input planes.
 
 use super::{Params, bound};
 use crate::kernels::index::to_usize;
 
 /// Values of the padded planes that one output plane is computed from.
 const PADDED_MAX: usize = 1 << 17;
-/// Most results of a row that are summed at once.
+/// Most outputs of a row that are summed at once.
 const LANES: usize = 32;
 
-/// Where the taps of a two-dimensional window lie in the padded planes of a group's channels. In each
-/// row the values that follow each other in an output row lie side by side: a stride of 2 has the even
-/// ones first, then the odd ones.
+/// Where the taps of a two-dimensional window lie in the padded planes of a group's channels. Padded rows are
+/// stored phase by phase, so that neighbouring outputs read neighbouring values: with a stride of 2 the even
+/// columns come first, then the odd ones.
 pub(super) struct Taps {
     /// Offset of each tap, channel by channel.
     pub(super) offsets: Vec<usize>,
-    /// Values of one phase of a padded row, of a padded row, of a padded plane.
+    /// Values of one phase of a padded row, of a padded row, and of a padded plane.
     phase: usize,
     row: usize,
     pub(super) plane: usize,
 }
 
 impl Taps {
-    /// `None` where the planes would not stay in the cache.
+    /// `None` for windows of three dimensions, and where the planes would not fit the cache.
     pub(super) fn new(p: &Params) -> Option<Self> {
         let [_, kernel_height, kernel_width] = p.kernel.map(to_usize);
         let [_, stride_y, stride_x] = p.stride.map(to_usize);
@@ -75,7 +75,7 @@ impl Taps {
             for (y, row) in plane.chunks_exact_mut(self.row).enumerate().skip(pad_y).take(height) {
                 let source = &image[(channel * height + y - pad_y) * width..][..width];
                 for (phase, row) in row.chunks_exact_mut(self.phase).enumerate() {
-                    // The first of this phase that is not padding.
+                    // The first column of this phase that is not padding.
                     let skipped = pad_x.saturating_sub(phase).div_ceil(stride);
                     let first = skipped * stride + phase - pad_x;
                     let row = &mut row[skipped.min(self.phase)..];
@@ -116,7 +116,7 @@ impl Planes<'_> {
         self.plain();
     }
 
-    /// As the compiler makes of it.
+    /// Plain loops, vectorized by the compiler.
     #[inline(always)]
     fn plain(self) {
         match self.p.out[2] {
@@ -126,7 +126,7 @@ impl Planes<'_> {
         }
     }
 
-    /// In blocks of so many results of a row.
+    /// In blocks of `N` outputs of a row.
     #[inline(always)]
     fn blocks<const N: usize>(self) {
         let Planes { p, taps, padded, weights, bias, out } = self;
@@ -151,8 +151,8 @@ impl Planes<'_> {
     }
 }
 
-/// Where vectors hold eight floats or more they are written out: in such a function the compiler takes
-/// the loop above apart.
+/// Vectors of eight floats are written out by hand: inside such a function the compiler splits the plain loop
+/// into scalars.
 #[cfg(feature = "cpu")]
 impl pulp::WithSimd for Planes<'_> {
     type Output = ();
@@ -170,7 +170,7 @@ impl pulp::WithSimd for Planes<'_> {
 
 #[cfg(feature = "cpu")]
 impl Planes<'_> {
-    /// In blocks of so many vectors of a row.
+    /// In blocks of `N` vectors of a row.
     #[inline(always)]
     fn vectors<S: pulp::Simd, const N: usize>(self, simd: S) {
         let Planes { p, taps, padded, weights, bias, out } = self;
@@ -190,7 +190,7 @@ impl Planes<'_> {
                         sums[i] = simd.mul_add_e_f32s(weight, source[i], sums[i]);
                     }
                 }
-                // What is not a number stays so: the second is taken where they do not compare.
+                // NaN stays NaN: where the two do not compare, these take the second.
                 for sum in &mut sums {
                     *sum = simd.min_f32s(high, simd.max_f32s(low, *sum));
                 }

@@ -3,7 +3,7 @@ use crate::kernels::index::to_usize;
 
 /// The whole convolution in floats; `start` and `units` are ignored.
 ///
-/// Sums in the direct shader's order (channel, depth, row, column); the innermost loop runs along an
+/// Sums in the order of `conv.wgsl` (channel, depth, row, column); the innermost loop runs along an
 /// output row, which a compiler turns into vector code.
 pub fn run(p: &Params, [x, weight, bias]: [&[f32]; 3], out: &mut [f32]) {
     let plane = to_usize(Params::volume(&p.out));
@@ -28,14 +28,14 @@ pub(super) fn filter(p: &Params, i: usize, x: &[f32], weight: &[f32], bias: &[f3
     out.iter_mut().for_each(|value| *value = bound(bounds, *value));
 }
 
-/// Where the values under a stretch of an output row lie.
-struct Source {
+/// The inputs that one tap reads for a stretch of an output row.
+struct InputRow {
     first: usize,
     step: usize,
 }
 
-/// The outputs of a row of `outputs` whose place under tap `kx` lies inside a row of the image, and
-/// where the first one's lies.
+/// The outputs of a row for which tap `kx` lies inside the image, and the column that it reads for the first
+/// of them.
 fn inside(p: &Params, kx: usize) -> Option<(std::ops::Range<usize>, usize)> {
     let (shift, stride, pad) = (kx * to_usize(p.dilation[2]), to_usize(p.stride[2]), to_usize(p.pad[2]));
     let first = pad.saturating_sub(shift).div_ceil(stride);
@@ -43,8 +43,8 @@ fn inside(p: &Params, kx: usize) -> Option<(std::ops::Range<usize>, usize)> {
     (first < last).then(|| (first..last, first * stride + shift - pad))
 }
 
-/// Calls `each(source, weight, outputs)` for every tap and every stretch of a row it covers.
-fn each_row(p: &Params, i: usize, mut each: impl FnMut(&Source, usize, std::ops::Range<usize>)) {
+/// Calls `each(inputs, weight, outputs)` for every tap and every stretch of an output row that it reaches.
+fn each_row(p: &Params, i: usize, mut each: impl FnMut(&InputRow, usize, std::ops::Range<usize>)) {
     let filters = to_usize(p.groups * p.filters);
     let (n, f) = (i / filters, i % filters);
     let part = n * to_usize(p.groups) + f / to_usize(p.filters);
@@ -65,7 +65,7 @@ fn each_row(p: &Params, i: usize, mut each: impl FnMut(&Source, usize, std::ops:
                     let Some(iy) = source(p, 1, oy, ky) else { continue };
                     let row = (oz * out_height + oy) * out_width;
                     let first = ((plane + iz) * height + iy) * width + from;
-                    let source = Source { first, step: to_usize(p.stride[2]) };
+                    let source = InputRow { first, step: to_usize(p.stride[2]) };
                     each(&source, w, row + outputs.start..row + outputs.end);
                 }
             }
@@ -78,7 +78,7 @@ pub(super) fn source(p: &Params, axis: usize, o: usize, k: usize) -> Option<usiz
     padded.checked_sub(to_usize(p.pad[axis])).filter(|&place| place < to_usize(p.size[axis]))
 }
 
-/// The whole convolution in whole numbers that wrap.
+/// The whole convolution in wrapping integers.
 pub fn run_ints(p: &Params, [x, weight, bias]: [&[u32]; 3], out: &mut [u32]) {
     let plane = to_usize(Params::volume(&p.out));
     for (i, out) in out.chunks_exact_mut(plane.max(1)).enumerate().take(to_usize(p.n * p.groups * p.filters)) {

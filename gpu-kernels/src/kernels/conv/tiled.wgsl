@@ -1,10 +1,10 @@
-// The image's value under tap `k` of a group's window at an output's place; 0 in the padding.
-fn under(base: u32, k: u32, oz: u32, oy: u32, ox: u32) -> T {
+// The image's value at tap `k` of the window of one output; 0 in the padding.
+fn value_at_tap(base: u32, k: u32, oz: u32, oy: u32, ox: u32) -> T {
   let kx = k % p.kernel[2];
   let ky = (k / p.kernel[2]) % p.kernel[1];
   let kz = (k / (p.kernel[2] * p.kernel[1])) % p.kernel[0];
   let channel = k / (p.kernel[2] * p.kernel[1] * p.kernel[0]);
-  // A place in the padding wraps to a huge number and fails the bound.
+  // A coordinate in the padding wraps to a huge number and fails the comparison.
   let iz = oz * p.stride[0] + kz * p.dilation[0] - p.pad[0];
   let iy = oy * p.stride[1] + ky * p.dilation[1] - p.pad[1];
   let ix = ox * p.stride[2] + kx * p.dilation[2] - p.pad[2];
@@ -22,7 +22,7 @@ fn run_workgroup(unit: u32, lane: u32) {
   let tiles_m = (p.filters + TILE - 1u) / TILE;
   let col0 = (unit % tiles_n) * TILE;
   let row0 = ((unit / tiles_n) % tiles_m) * TILE;
-  // An image and a group of it together.
+  // One group of one image.
   let part = unit / (tiles_n * tiles_m);
   let x_base = part * p.channels * p.size[0] * p.size[1] * p.size[2];
   let w_base = (part % p.groups) * p.filters * depth_all;
@@ -44,7 +44,7 @@ fn run_workgroup(unit: u32, lane: u32) {
       tile_a[(i % DEPTH) * TILE + i / DEPTH] = left;
       let kb = k0 + i / TILE;
       var right = T(0);
-      if (col < plane && kb < depth_all) { right = under(x_base, kb, oz, oy, ox); }
+      if (col < plane && kb < depth_all) { right = value_at_tap(x_base, kb, oz, oy, ox); }
       tile_b[i] = right;
     }
     workgroupBarrier();

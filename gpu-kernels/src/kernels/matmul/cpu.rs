@@ -1,4 +1,4 @@
-//! The product on the CPU, by the `gemm` crate's kernels.
+//! The matrix product on the CPU, by the `gemm` crate.
 
 use super::{Params, reference};
 use crate::cpu::gemm::{self, Matrix};
@@ -6,7 +6,7 @@ use crate::cpu::threads;
 use crate::kernels::index::to_usize;
 use crate::number;
 
-/// Below this many operations packing costs more than it saves.
+/// Below so many operations the crate's packing costs more than it saves.
 const SMALL: u64 = 4096;
 
 /// The whole product; `start` and `units` are ignored.

@@ -1,5 +1,5 @@
-//! Batched matrix product with ONNX `Gemm`'s extras: `out = alpha · A·B + beta · C`, in floats, or
-//! in whole numbers that wrap (without the extras).
+//! Batched matrix product with ONNX `Gemm`'s extras: `out = alpha · A·B + beta · C`, in floats, or in
+//! wrapping integers (without the factors).
 //!
 //! A, B and C are read through strides, so transposed and broadcast operands need no copy.
 //! Floats are not bit-exact across backends: a shader may fuse multiply and add.
@@ -14,9 +14,9 @@ use super::layout::shader_struct;
 use super::wgsl;
 use crate::dtype::Repr;
 
-/// Side of the square of outputs that one workgroup of 64 computes.
+/// Side of the square of outputs that one workgroup computes.
 pub const TILE: u32 = 32;
-/// How much of `k` is staged in workgroup memory at a time.
+/// Steps along `k` that are staged in workgroup memory at a time.
 pub const DEPTH: u32 = 16;
 
 shader_struct! {
@@ -105,20 +105,20 @@ impl Params {
         let mut b = Access::strided(b).spread(self.k, i64::from(self.b_row));
         (a.offset, b.offset) = (i64::from(self.a_offset), i64::from(self.b_offset));
         let c = Access::strided(vec![0, 0, i64::from(self.c_row), i64::from(self.c_col)]);
-        // Without a C another buffer is bound in its place, and not read.
+        // Without a C another buffer is bound for it, and not read.
         let inputs = if self.has_c == 0 { vec![a, b] } else { vec![a, b, c] };
         AccessFootprint { output: Access::contiguous(&shape), shape, inputs }
     }
 }
 
-/// `half`: B is kept as half floats.
+/// `half`: B holds half floats, two a word.
 pub(crate) fn shader(repr: Repr, half: bool) -> String {
     let last = match repr {
         Repr::F32 => {
             "fn finish(sum: T, row: u32, col: u32) -> T {\n  var value = p.alpha * sum;\n  \
              if (p.has_c != 0u) { value += p.beta * c[row * p.c_row + col * p.c_col]; }\n  return value;\n}"
         }
-        // C is bound all the same, and read so that the binding is not taken away.
+        // C is bound here too, and mentioned so that the compiler keeps its binding.
         Repr::I32 | Repr::U32 => {
             "fn finish(sum: T, row: u32, col: u32) -> T {\n  \
              if (p.has_c != 0u) { return sum + c[row * p.c_row + col * p.c_col]; }\n  return sum;\n}"

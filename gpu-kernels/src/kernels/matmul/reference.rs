@@ -28,7 +28,7 @@ pub(super) fn finish(p: &Params, sum: f32, c: &[f32], row: usize, col: usize) ->
     if p.has_c == 0 { value } else { value + p.beta * c[row * to_usize(p.c_row) + col * to_usize(p.c_col)] }
 }
 
-/// The whole product in whole numbers that wrap, signed or not: their bits are the same.
+/// The whole product in wrapping integers; signed and unsigned ones have the same bits.
 pub fn run_ints(p: &Params, a: &[u32], b: &[u32], out: &mut [u32]) {
     for batch in 0..p.batch {
         let (a_base, b_base) = p.bases(batch);

@@ -1,6 +1,6 @@
-//! Lines of `axis` values brought to mean 0 and variance 1, or, without the mean, to mean square 1:
-//! what layer, instance, group and RMS normalization do before their scale. A workgroup a line; the
-//! variance is taken around the mean, in a second pass, so that nothing cancels.
+//! Lines of `axis` values scaled to mean 0 and variance 1, or, without the mean, to mean square 1:
+//! what layer, instance, group and RMS normalization do before their scale. One workgroup per line. The
+//! variance is computed around the mean in a second pass, so that large values do not cancel.
 
 pub mod reference;
 
@@ -16,7 +16,7 @@ shader_struct! {
         pub start: u32,
         pub units: u32,
         pub axis: u32,
-        /// 1: the mean is taken off.
+        /// 1: the mean is subtracted.
         pub centred: u32,
         pub epsilon: f32,
     }

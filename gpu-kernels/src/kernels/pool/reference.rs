@@ -33,7 +33,7 @@ pub fn run(call: &Pool, x: &[u32], out: &mut [u32]) {
     });
 }
 
-/// One row of outputs, a tap at a time, so that a compiler makes vector code of it.
+/// One row of outputs, one tap after another, which a compiler turns into vector code.
 fn max_row(p: &Params, x: &[f32], row: usize, out: &mut [f32]) {
     let [depth, height, width] = p.size.map(to_usize);
     let [out_depth, out_height, _] = p.out.map(to_usize);
@@ -60,7 +60,7 @@ fn max_row(p: &Params, x: &[f32], row: usize, out: &mut [f32]) {
             }
         }
     }
-    // A window that lies in the padding alone gives 0, as the shader does.
+    // A window that lies wholly in the padding gives 0, as in the shader.
     if first_tap {
         out.fill(0.0);
     }
@@ -73,8 +73,8 @@ struct Window<'a> {
 }
 
 impl Window<'_> {
-    /// Calls `each(place, column_major_place)` for what lies inside; returns how many places the
-    /// padded tensor has in the window.
+    /// Calls `each(index, index_by_columns)` for each input in the window; returns how many elements of the
+    /// window lie in the tensor or its padding.
     fn each(&self, mut each: impl FnMut(usize, usize)) -> u32 {
         let p = &self.call.params;
         let [_, out_height, out_width] = p.out.map(to_usize);
@@ -128,7 +128,7 @@ impl Window<'_> {
         }
     }
 
-    /// Whole numbers are only asked for their largest.
+    /// Integers have no other pooling than that by the largest value.
     fn whole(&self, x: &[u32], above: impl Fn(u32, u32) -> bool) -> u32 {
         let mut best: Option<(u32, usize)> = None;
         self.each(|at, column| {
@@ -141,7 +141,8 @@ impl Window<'_> {
     }
 }
 
-/// Where tap `k` of output `o` reads along an axis, if inside; and whether the padded axis has it.
+/// The input that tap `k` of output `o` reads along an axis, if it is inside; and whether it is inside the
+/// padded axis.
 fn inside(p: &Params, axis: usize, o: usize, k: usize) -> (Option<usize>, bool) {
     let padded = o * to_usize(p.stride[axis]) + k * to_usize(p.dilation[axis]);
     let place = padded.checked_sub(to_usize(p.pad[axis])).filter(|&place| place < to_usize(p.size[axis]));

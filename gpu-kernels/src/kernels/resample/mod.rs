@@ -1,6 +1,6 @@
-//! Each place along one axis of `[outer, axis, inner]` as a weighted sum of a few others: resizing
-//! by any separable filter, and local response sums. Which places, with which weights, comes as two
-//! tables of `axis_out · taps`.
+//! Each output along one axis of `[outer, axis, inner]` as a weighted sum of a few inputs along it:
+//! resizing by any separable filter, and local response sums. Which inputs, with which weights, comes in
+//! two tables of `axis_out · taps`.
 
 pub mod reference;
 

@@ -6,7 +6,7 @@ fn run_element(i: u32) {
   var sum = 0.0;
   for (var t = along * p.taps; t < (along + 1u) * p.taps; t++) {
     let w = weights[t];
-    // A tap of weight 0 reads nothing, so that it hands no NaN on.
+    // A tap of weight 0 reads nothing, so that no NaN comes through.
     if (w != 0.0) { sum += w * x[base + min(places[t], p.axis_in - 1u) * p.inner]; }
   }
   out[i] = sum;

@@ -1,6 +1,6 @@
-//! Values written at places that other values name, over what the output held. Updates that may
-//! meet in one place are done in order by one invocation, so the last one wins everywhere; what
-//! names a place outside is left out.
+//! Values written where a tensor of indices says, over what the output held. Updates that may hit the
+//! same element are done in order by one invocation, so that the last one wins on every backend. An
+//! update outside the output is left out.
 
 pub mod reference;
 

@@ -2,7 +2,7 @@ use super::{Op, Scatter};
 use crate::dtype::Repr;
 use crate::kernels::index::{strided_offset, to_index, to_usize};
 
-/// All lines over what `out` holds; `start` and `units` are ignored.
+/// All updates, over what `out` holds; `start` and `units` are ignored.
 pub fn run(call: &Scatter, updates: &[u32], indices: &[u32], out: &mut [u32]) {
     let p = &call.params;
     let shape = &p.shape[..at(p.rank)];

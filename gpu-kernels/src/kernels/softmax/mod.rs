@@ -1,6 +1,6 @@
-//! Softmax and its logarithm along one axis of `[outer, axis, inner]`, a workgroup a line, shifted
-//! by the line's maximum so that nothing overflows. A NaN makes its line NaN. Not bit-exact
-//! (exponential, order of the sum).
+//! Softmax and its logarithm along one axis of `[outer, axis, inner]`, one workgroup per line, shifted
+//! by the line's maximum so that nothing overflows. A NaN makes its line NaN. Not bit-exact across
+//! backends: the exponential and the order of the sum differ.
 
 pub mod reference;
 
@@ -12,7 +12,7 @@ use super::wgsl;
 use crate::dtype::Repr;
 
 shader_struct! {
-    /// `units` is `outer · inner`: one line each.
+    /// `units` is `outer · inner`: one workgroup per line.
     pub struct Params {
         pub start: u32,
         pub units: u32,

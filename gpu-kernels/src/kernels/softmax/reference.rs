@@ -32,7 +32,7 @@ pub fn run(p: &Params, x: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Eight at once; a NaN is handed on.
+/// The largest value, or NaN if there is one. Eight partial results become vector code.
 #[inline(always)]
 fn largest(x: &[f32]) -> f32 {
     let mut tops = [f32::NEG_INFINITY; 8];

@@ -3,7 +3,7 @@ var<workgroup> partial: array<f32, GROUP>;
 fn run_workgroup(unit: u32, lane: u32) {
   let base = (unit / p.inner) * p.axis * p.inner + unit % p.inner;
 
-  // The first element stands for a lane that has none: it is in the line, so the maximum is unharmed.
+  // A lane without elements starts from the line's first one, which leaves the maximum as it is.
   var best = x[base];
   for (var i = lane; i < p.axis; i += GROUP) {
     let v = x[base + i * p.inner];
