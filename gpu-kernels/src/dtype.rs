@@ -1,7 +1,7 @@
-//! What a tensor's values are, and how they look on a device.
+//! Types of tensor values, and how a device keeps them.
 //!
-//! Every value takes one 32-bit word there, whatever its type: a shader can then write any value by
-//! itself. So `int64` holds what 32 bits hold: values beyond that are refused when they come in.
+//! On a device every value takes one 32-bit word, whatever its type, so that one invocation can write one
+//! value. An `int64` is therefore kept in 32 bits, and a larger value is refused where it comes in.
 
 use half::{bf16, f16};
 
@@ -24,7 +24,7 @@ pub enum DType {
     Bool,
 }
 
-/// What a word of a type holds.
+/// How a word is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Repr {
     F32,
@@ -45,9 +45,9 @@ impl Repr {
 
 /// A value that a word cannot hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("value {value} at place {place} does not fit 32 bits")]
+#[error("value {value} at index {index} does not fit 32 bits")]
 pub struct OutOfRange {
-    pub place: usize,
+    pub index: usize,
     pub value: i64,
 }
 
@@ -145,9 +145,9 @@ impl DType {
             Self::Bool => bytes.iter().map(|&byte| u32::from(byte != 0)).collect(),
             Self::I64 => {
                 let mut words = Vec::with_capacity(bytes.len() / 8);
-                for (place, chunk) in bytes.as_chunks().0.iter().enumerate() {
+                for (index, chunk) in bytes.as_chunks().0.iter().enumerate() {
                     let value = i64::from_le_bytes(*chunk);
-                    let word = i32::try_from(value).map_err(|_wide| OutOfRange { place, value })?;
+                    let word = i32::try_from(value).map_err(|_wide| OutOfRange { index, value })?;
                     words.push(word.cast_unsigned());
                 }
                 words
@@ -177,7 +177,7 @@ fn each(bytes: &[u8], read: impl Fn([u8; 2]) -> u32) -> Vec<u32> {
     bytes.as_chunks().0.iter().map(|chunk| read(*chunk)).collect()
 }
 
-/// The word of an int64 that a model stores. What lies far outside means "to the end" and is cut.
+/// The word of an int64 that a model stores. A value far outside means "to the end" and is clamped.
 pub(crate) fn stored_int(value: i64) -> Option<u32> {
     match i32::try_from(value) {
         Ok(word) => Some(word.cast_unsigned()),
@@ -205,10 +205,10 @@ mod tests {
     }
 
     #[test]
-    fn an_int64_beyond_32_bits_is_refused_with_its_place() {
+    fn an_int64_beyond_32_bits_is_refused_with_its_index() {
         let bytes: Vec<u8> = [1i64, 1 << 40].iter().flat_map(|v| v.to_le_bytes()).collect();
 
-        assert_eq!(DType::I64.words(&bytes), Err(OutOfRange { place: 1, value: 1 << 40 }));
+        assert_eq!(DType::I64.words(&bytes), Err(OutOfRange { index: 1, value: 1 << 40 }));
         assert_eq!(stored_int(i64::MAX), Some(i32::MAX.cast_unsigned()));
         assert_eq!(stored_int(1 << 40), None);
     }

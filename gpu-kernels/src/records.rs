@@ -11,7 +11,7 @@ pub struct Column {
 }
 
 impl Column {
-    /// Bytes of a row. Saturates, and bytes of that size are never there.
+    /// Bytes of a row. Saturates at a size that no input has.
     pub fn bytes(&self) -> usize {
         self.dtype.bytes().saturating_mul(self.len)
     }
@@ -33,8 +33,8 @@ pub fn columns<'a>(arrays: impl IntoIterator<Item = (&'a str, &'a [u64])>) -> Ve
     arrays.into_iter().map(column).collect()
 }
 
-/// Words of arrays that lie after one another, each with all its rows. `None`: the bytes are not those
-/// of so many rows.
+/// Words of arrays that follow one another, each with all its rows. `None` when the bytes have another
+/// length.
 pub fn split(bytes: &[u8], rows: usize, columns: &[Column]) -> Option<Result<Vec<Vec<u32>>, OutOfRange>> {
     let mut rest = bytes;
     let mut arrays = Vec::with_capacity(columns.len());
@@ -60,7 +60,7 @@ pub fn interleave(rows: usize, columns: &[Column], arrays: &[Vec<u32>]) -> Vec<u
     bytes
 }
 
-/// The arrays of interleaved rows. `None`: the bytes are not those of whole rows.
+/// The arrays of interleaved rows. `None` when the bytes are not whole rows.
 pub fn deinterleave(bytes: &[u8], columns: &[Column]) -> Option<Result<Vec<Vec<u32>>, OutOfRange>> {
     let row_bytes = columns.iter().map(Column::bytes).sum::<usize>();
     if row_bytes == 0 || !bytes.len().is_multiple_of(row_bytes) {
@@ -111,7 +111,7 @@ mod tests {
     fn arrays_after_one_another_are_split_or_refused_by_length() {
         let bytes: Vec<u8> = (0..2 * 19).collect();
 
-        assert_eq!(split(&bytes[..16], 2, &COLUMNS[..1]).unwrap().unwrap_err().place, 0);
+        assert_eq!(split(&bytes[..16], 2, &COLUMNS[..1]).unwrap().unwrap_err().index, 0);
         assert_eq!(split(&bytes[16..22], 2, &COLUMNS[1..2]), Some(Ok(vec![vec![16, 17, 18, 19, 20, 21]])));
         assert_eq!(split(&bytes, 3, &COLUMNS), None);
         assert_eq!(split(&bytes, usize::MAX, &COLUMNS), None);

@@ -1,4 +1,4 @@
-//! When two backends say the same.
+//! When the results of two backends count as the same.
 
 use crate::dtype::DType;
 
@@ -12,17 +12,16 @@ const ATOL_OF_TOP: f32 = 2e-5;
 
 /// Relative part for float16, which has eleven significant bits.
 const RTOL_HALF: f32 = 2e-3;
-/// Of a model's integers that hang on its floats (an index of the largest, a rounded value): one in
-/// so many may tip over.
-const TIPPED: usize = 100;
+/// Integers that follow from floats (the index of the largest, a rounded value) may differ: one in so many.
+const DIFFERING_INTEGERS: usize = 100;
 
-/// Whether every value is close enough to the reference's. NaN matches NaN, infinity its like.
+/// Whether every value is close enough to the reference's. NaN matches NaN, and an infinity one of its sign.
 pub fn agrees(found: &[f32], expected: &[f32]) -> bool {
     let top = expected.iter().filter(|value| value.is_finite()).fold(0.0f32, |top, value| top.max(value.abs()));
     within(found, expected, RTOL, ATOL_OF_TOP * top)
 }
 
-/// Whether |a − b| ≤ `atol` + `rtol`·|b| everywhere. NaN matches NaN, infinity its like.
+/// Whether |a − b| ≤ `atol` + `rtol`·|b| everywhere. NaN matches NaN, and an infinity one of its sign.
 pub fn within(found: &[f32], expected: &[f32], rtol: f32, atol: f32) -> bool {
     found.len() == expected.len()
         && found.iter().zip(expected).all(|(a, b)| {
@@ -35,7 +34,7 @@ pub fn within(found: &[f32], expected: &[f32], rtol: f32, atol: f32) -> bool {
 pub fn agrees_as(dtype: DType, found: &[u32], expected: &[u32]) -> bool {
     if !dtype.is_float() {
         let differing = found.iter().zip(expected).filter(|(a, b)| a != b).count();
-        return found.len() == expected.len() && differing <= found.len() / TIPPED;
+        return found.len() == expected.len() && differing <= found.len() / DIFFERING_INTEGERS;
     }
     let floats = |words: &[u32]| words.iter().map(|&word| f32::from_bits(word)).collect::<Vec<_>>();
     let (found, expected) = (floats(found), floats(expected));

@@ -1,5 +1,5 @@
-//! The float functions that models spend their time in, written so that a compiler turns a loop of
-//! them into vector code. Polynomials after Cephes (Moshier, netlib.org/cephes, single precision).
+//! The float functions that models spend their time in, written so that a compiler vectorizes loops over
+//! them. Polynomials after Cephes (Moshier, netlib.org/cephes, single precision).
 
 /// The exponential, within two units in the last place.
 #[inline(always)]
@@ -55,7 +55,7 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-/// Eight sums at once, then together: faster than one, and nearer the truth.
+/// Eight partial sums, added up in the end: faster than one sum, and with less rounding error.
 #[inline(always)]
 pub(crate) fn sum(x: &[f32], lift: impl Fn(f32) -> f32) -> f32 {
     let mut sums = [0.0f32; 8];

@@ -1,4 +1,4 @@
-//! Loops compiled once more for the wider vectors of a newer processor, chosen when they run.
+//! Loops compiled a second time for newer processors with wider vectors; which one runs is decided at run time.
 
 /// A loop that a compiler turns into vector code. `run` and all that it calls must be inlined.
 pub(crate) trait Vector {

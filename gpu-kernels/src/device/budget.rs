@@ -1,5 +1,5 @@
-//! How much work goes to the device at once. A submitted dispatch cannot be stopped, so the first
-//! ones are small and grow while they stay well inside the budget.
+//! How much work is submitted to a device at once. A submission cannot be stopped, so the first ones are
+//! small, and they grow while they take far less time than the limit.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub const NATIVE: Duration = Duration::from_millis(250);
 const FIRST: f64 = 4e6;
 const LEAST: f64 = 1e5;
 
-/// What one submission may hold, learned from how long earlier ones took.
+/// The work that one submission may hold, learned from the time that earlier ones took.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     limit: Duration,
@@ -31,7 +31,7 @@ impl Budget {
     }
 
     /// Learns from a submission of `work` that took `busy`. Grows at most fourfold at a time, and
-    /// aims at half the limit, since two submissions of one size seldom take one time.
+    /// aims at half the limit, since submissions of one size differ in time.
     pub fn learn(&mut self, work: u64, busy: Duration) {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let rate = work as f64 / busy.as_secs_f64().max(1e-5);

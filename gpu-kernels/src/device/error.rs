@@ -1,6 +1,6 @@
 //! What goes wrong on a device.
 
-/// Why a device could not finish a run. Whatever it is, no result was read.
+/// Why a device could not finish a run. No result was read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GpuError {
     #[error("no GPU adapter: install a Vulkan, Metal or DirectX 12 driver, or use a browser with WebGPU ({reason})")]

@@ -1,5 +1,5 @@
-//! One device: adapter, limits, compiled pipelines, and the rule that no result is believed before
-//! every error scope around it has been read.
+//! A GPU: adapter, limits and compiled pipelines. No result is used before every error scope around it was
+//! read.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -17,7 +17,7 @@ pub struct Gpu {
     pub(crate) queue: wgpu::Queue,
     pub info: DeviceInfo,
     pub(crate) budget: Budget,
-    /// By their shader's text.
+    /// Compiled shaders, by their text.
     pipelines: HashMap<String, wgpu::ComputePipeline>,
     lost: Arc<OnceLock<String>>,
 }
@@ -80,17 +80,17 @@ impl Gpu {
         Ok(Self { device, queue, info, budget: Budget::new(limit), pipelines: HashMap::new(), lost })
     }
 
-    /// Why the device is gone, if it is.
+    /// Why the device was lost, if it was.
     pub fn lost(&self) -> Option<GpuError> {
         self.lost.get().map(|reason| GpuError::Lost { reason: reason.clone() })
     }
 
-    /// Starts learning anew with another budget.
+    /// Replaces the budget, and with it what was learned about this device's speed.
     pub fn set_budget(&mut self, budget: Budget) {
         self.budget = budget;
     }
 
-    /// A shader compiled, once a text.
+    /// Compiles a shader, or finds it compiled.
     pub(crate) fn pipeline(&mut self, label: &str, wgsl: &str) -> wgpu::ComputePipeline {
         if let Some(known) = self.pipelines.get(wgsl) {
             return known.clone();
@@ -166,10 +166,10 @@ impl Gpu {
         }
     }
 
-    /// Lets go of what was written to buffers that are dropped by now: writes wait for a submission.
+    /// Frees pending writes to buffers that were dropped: they are kept until the next submission.
     pub(crate) fn forget_writes(&self) {
         self.queue.submit([]);
-        // The next wait frees what this one could not.
+        // What is still in use is freed by the next wait.
         self.device.poll(wgpu::PollType::Poll).map(drop).unwrap_or_default();
     }
 
@@ -179,7 +179,7 @@ impl Gpu {
         self.queue.submit([encoder.finish()]);
         let (sender, receiver) = oneshot::channel();
         self.queue.on_submitted_work_done(move || {
-            // The receiver is gone only when the run was dropped; nobody waits then.
+            // The receiver is gone only when the run was dropped, and then nobody waits.
             sender.send(()).unwrap_or_default();
         });
         self.wait(receiver).await?;

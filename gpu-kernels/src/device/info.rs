@@ -1,8 +1,8 @@
-//! What a device says of itself, and how fast it was found to be.
+//! What is known of a device: its description and its measured speed.
 
 use std::time::Duration;
 
-/// What a device says of itself.
+/// A device's description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceInfo {
     pub name: String,
@@ -16,7 +16,7 @@ pub struct DeviceInfo {
     pub buffer_bytes_max: u64,
 }
 
-/// How much a device computed in a while.
+/// Work that a device did, and the time it took.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measured {
     /// Floating-point operations done.

@@ -39,7 +39,7 @@ impl Gpu {
             let units = u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, params.units);
             let flops = params.flops() * u64::from(units) / u64::from(params.units);
             let part = self.filled("params", bytemuck::bytes_of(&matmul::Params { units, ..params }));
-            // There is no C: its place is taken by A, which the shader then does not read.
+            // There is no C, but its binding must be filled: A is bound a second time, and not read.
             let bound = [&part, &a, &b, &a, &out];
             let entries: Vec<wgpu::BindGroupEntry<'_>> = (0u32..)
                 .zip(bound)
@@ -59,7 +59,7 @@ impl Gpu {
             }
             let busy = self.submit(encoder).await?;
             self.budget.learn(flops, busy);
-            // The first one pays for compiling the shader.
+            // The first submission also compiles the shader, so it does not count.
             if !std::mem::take(&mut first) {
                 measured.flops += flops;
                 measured.busy += busy;

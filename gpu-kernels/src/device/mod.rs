@@ -1,4 +1,4 @@
-//! What computes: a GPU, or the CPU where there is none.
+//! The devices that compute: a GPU, or this machine's CPU.
 
 pub mod budget;
 #[cfg(feature = "cpu")]
@@ -31,7 +31,7 @@ impl Device {
         }
     }
 
-    /// What runs WGSL: the GPU, or the software adapter beside a CPU.
+    /// The adapter that runs WGSL: the GPU itself, or the software adapter beside a CPU.
     pub fn gpu(&mut self) -> Option<&mut Gpu> {
         match self {
             Self::Gpu(gpu) => Some(gpu),

@@ -1,6 +1,6 @@
-//! A plan for a device that knows no kernels: shaders as text, buffers by number, and which shader
-//! runs over which buffers. A native worker makes one from its own plan; a tab gets one from the
-//! server, and is spared the planner and every kernel that its job does not use.
+//! A model as a device runs it: shaders as text, buffers by number, and the order in which shaders run over
+//! buffers. Whoever runs a GPU program needs no kernels and no planner: a native worker makes one from its
+//! own plan, and a tab gets one from the server.
 
 #[cfg(feature = "wgpu")]
 pub mod run;
@@ -53,7 +53,7 @@ pub struct Output {
 pub struct GpuStep {
     pub shader: u32,
     pub params: Vec<u32>,
-    /// Operations, or bytes moved where there are none.
+    /// Arithmetic operations, or bytes moved where there are none.
     pub work: u64,
     pub inputs: Vec<u32>,
     pub output: u32,
@@ -64,7 +64,7 @@ pub struct GpuStep {
 pub struct Package {
     pub program: GpuProgram,
     pub constants: Vec<Packed>,
-    /// What a device needs at once, in bytes.
+    /// Memory that a run takes, in bytes.
     pub bytes: u64,
     /// Its largest buffer, in bytes.
     pub buffer_bytes: u64,

@@ -21,7 +21,7 @@ pub enum GpuProgramError {
     Stopped,
 }
 
-/// Constants uploaded to one device, by the address of what their `Arc` keeps alive.
+/// Constants uploaded to one device, by the address of their words, which the `Arc` keeps valid.
 #[derive(Default)]
 pub struct Weights(HashMap<usize, (Arc<[u32]>, wgpu::Buffer)>);
 
@@ -59,7 +59,7 @@ impl Prepared {
         weights: &mut Weights,
     ) -> Result<Self, GpuError> {
         let storage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-        // All before any, so that a model which is too large uploads nothing.
+        // All sizes are checked before anything is uploaded.
         for buffer in &program.buffers {
             match buffer {
                 Buffer::Allocated(words) => gpu.check_size("a tensor of this model", bytes_of(*words))?,
@@ -124,7 +124,7 @@ impl Prepared {
                     submission = submission.flush(gpu, pace).await?;
                     continue;
                 }
-                // At least one workgroup goes: less cannot be dispatched.
+                // A dispatch has at least one workgroup.
                 let fit = u128::from(units) * u128::from(budget_left) / u128::from(bound_step.step.work.max(1));
                 let take = u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, units - done);
                 let work = bound_step.step.work / u64::from(units) * u64::from(take);
@@ -192,7 +192,7 @@ fn bind(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, params: &[u32], bound: &[wg
     gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some("step"), layout: &layout, entries: &entries })
 }
 
-/// Commands that go to the device together.
+/// Commands that are submitted together.
 struct Submission {
     encoder: wgpu::CommandEncoder,
     work: u64,

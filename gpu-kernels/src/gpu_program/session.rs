@@ -12,9 +12,9 @@ use crate::number;
 
 /// Device memory that one run may take, weights included.
 const RUN_BYTES_MAX: u64 = 256 << 20;
-/// Tiles that go at once at most: more of them only make the next pace later.
+/// Most tiles in one batch: with more, `pace` would be awaited too seldom.
 const TILES_AT_ONCE: u64 = 64;
-/// Steps that go at once: no more than the planner gives.
+/// Most steps of one batch, as the planner bounds them.
 const STEPS_MAX: u64 = 20_000;
 
 /// A model that was planned elsewhere.
@@ -27,17 +27,17 @@ pub struct GpuProgramSession {
     unit: Option<[u64; 3]>,
 }
 
-/// What has to be fetched before rows can run.
+/// What must be fetched before rows can run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Missing {
     /// Batch sizes without a program.
     pub batches: BTreeSet<u64>,
-    /// Constants that are there.
+    /// Constants that need not be fetched.
     pub known: BTreeSet<[u8; 32]>,
 }
 
-/// The batches that `rows` are run in: tiles of `unit` rows, as many at once as a power of two up to
-/// `most`, and what is left.
+/// The batches that `rows` are run in: each a power of two of tiles of `unit` rows, `most` tiles at the
+/// largest, and last the rows that make no whole tile.
 pub fn batches(rows: u64, unit: u64, most: u64) -> Vec<u64> {
     let (mut left, unit, mut batches) = (rows, unit.max(1), Vec::new());
     while left > 0 {
@@ -129,7 +129,7 @@ impl GpuProgramSession {
             let ran = prepared.run(gpu, &parts, &pace).await;
             let closed = gpu.close(scopes).await;
             if closed.is_err() || ran.as_ref().is_err_and(|error| *error != GpuProgramError::Stopped) {
-                // What was built under an error may be broken: it is fetched anew.
+                // What was prepared while an error occurred may be broken: it is fetched again.
                 *self = Self::default();
                 gpu.forget_writes();
             }

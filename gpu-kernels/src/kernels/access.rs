@@ -1,19 +1,20 @@
-//! Which elements of its buffers a call touches. The planner reads off it which rows of a batch stay apart.
+//! Which elements of its buffers a call reads and writes. From this the planner tells which rows of a batch
+//! are computed independently.
 
 use super::view::View;
 use crate::number;
 
-/// Elements of one buffer that an iteration touches: `offset + Σ coordinate · stride`, and from there
-/// whatever the spreads lead to.
+/// Elements of one buffer that each step of an iteration touches: the one at `offset + Σ coordinate · stride`,
+/// and those that the spreads reach from it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Access {
     pub offset: i64,
     pub strides: Vec<i64>,
-    /// So many places, so far apart.
+    /// Each a number of elements, and the stride from one to the next.
     pub spreads: Vec<(u64, i64)>,
 }
 
-/// Which elements a call reads and writes, by an iteration over `shape`.
+/// Which elements a call reads and writes at each step of an iteration over `shape`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AccessFootprint {
     pub shape: Vec<usize>,
@@ -22,7 +23,7 @@ pub struct AccessFootprint {
 }
 
 impl Access {
-    /// A contiguous tensor of `shape`, walked whole.
+    /// Each element of a contiguous tensor of `shape` once.
     pub(super) fn contiguous(shape: &[usize]) -> Self {
         let mut strides = vec![1i64; shape.len()];
         for axis in (1..shape.len()).rev() {
@@ -35,18 +36,18 @@ impl Access {
         Self { offset: 0, strides, spreads: Vec::new() }
     }
 
-    /// As a view goes.
+    /// The elements of a view.
     pub(super) fn viewed(view: &View, rank: usize) -> Self {
         let strides = view.strides[..rank].iter().map(|&stride| i64::from(stride)).collect();
         Self { offset: i64::from(view.offset), ..Self::strided(strides) }
     }
 
-    /// Everything in a buffer of `len` values, wherever the iteration is.
+    /// All `len` values of a buffer at every step.
     pub(super) fn all(rank: usize, len: usize) -> Self {
         Self { spreads: vec![(number::to(len), 1)], ..Self::strided(vec![0; rank]) }
     }
 
-    /// The same with `count` more places `stride` apart at each.
+    /// The same with `count` elements, `stride` apart, in place of each.
     pub(super) fn spread(mut self, count: u32, stride: i64) -> Self {
         self.spreads.push((count.into(), stride));
         self

@@ -10,7 +10,7 @@ pub(crate) fn all_kernels() -> Vec<Kernel> {
     for repr in REPRS {
         all.extend([Kernel::Matmul { repr, half: false }, Kernel::TopK(repr)]);
         all.extend([true, false].map(|tiled| Kernel::Conv { repr, tiled, half: false }));
-        all.extend([pool::Mode::Max, pool::Mode::MaxPlace].map(|mode| Kernel::Pool { repr, mode }));
+        all.extend([pool::Mode::Max, pool::Mode::ArgMax].map(|mode| Kernel::Pool { repr, mode }));
         all.extend([scan::Op::Sum, scan::Op::Prod].map(|op| Kernel::Scan { repr, op }));
         let ops = [scatter::Op::Set, scatter::Op::Add, scatter::Op::Mul, scatter::Op::Max, scatter::Op::Min];
         all.extend(ops.map(|op| Kernel::Scatter { repr, op }));

@@ -160,7 +160,7 @@ fn pool_by(at: &mut At<'_, '_>, x: ValueId, axes: &[Axis]) -> Result<Vec<ValueId
         "MaxPool" | "GlobalMaxPool" => {
             let mut outputs = vec![slide(at, x, axes, pooling::Mode::Max, column_major)?];
             if at.wants(1) {
-                outputs.push(slide(at, x, axes, pooling::Mode::MaxPlace, column_major)?);
+                outputs.push(slide(at, x, axes, pooling::Mode::ArgMax, column_major)?);
             }
             Ok(outputs)
         }
@@ -200,7 +200,7 @@ fn slide(
     let mut shape = shape_x[..2].to_vec();
     shape.extend(axes.iter().map(|axis| axis.out));
     let dense = at.b.dense(x)?;
-    let out = at.b.computed(if mode == pooling::Mode::MaxPlace { DType::I64 } else { dtype }, shape.clone())?;
+    let out = at.b.computed(if mode == pooling::Mode::ArgMax { DType::I64 } else { dtype }, shape.clone())?;
     let mut steps = Vec::new();
     if !shape.contains(&0) {
         let len = u(shape.iter().product());

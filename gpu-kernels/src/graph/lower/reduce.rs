@@ -111,7 +111,7 @@ pub(super) fn over(
     let kept: Vec<usize> = (0..shape.len()).filter(|axis| !axes.contains(axis)).collect();
     let target: Vec<usize> = kept.iter().map(|&axis| shape[axis]).collect();
     let count: usize = axes.iter().map(|&axis| shape[axis]).product();
-    let to = if op.is_place() { DType::I64 } else { dtype };
+    let to = if op.is_index() { DType::I64 } else { dtype };
     let result = if count == 0 {
         // Nothing to reduce: what changes nothing when it is reduced with something.
         let word = empty(op, dtype);
@@ -131,7 +131,7 @@ pub(super) fn over(
             steps.push(at.b.step(Call::Reduce(Box::new(call)), vec![root], out));
         }
         at.b.emit(steps, out);
-        let narrow = !matches!(op, kernel::Op::Max | kernel::Op::Min) && !op.is_place();
+        let narrow = !matches!(op, kernel::Op::Max | kernel::Op::Min) && !op.is_index();
         if narrow && !matches!(dtype, DType::F32 | DType::I64 | DType::I32 | DType::U32) {
             at.map(&[out], dtype, |p, r| wrapped(p, r[0], dtype))?
         } else {

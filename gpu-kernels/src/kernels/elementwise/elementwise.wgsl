@@ -1,7 +1,7 @@
-// What WGSL leaves open, or gets only roughly right, said exactly: NaN and infinity are asked of the
-// bits, since a compiler may assume that neither exists; trigonometry is by polynomial, since WGSL
-// promises 2^-11 of sin and cos and 4096 units in the last place of asin and acos. The polynomials
-// are those of Cephes (Moshier, netlib.org/cephes, single precision).
+// Operations whose results WGSL leaves open or promises only roughly. NaN and infinity are recognized by
+// their bits, since a compiler may assume that neither exists. Trigonometry is by polynomial, since WGSL
+// promises no more than 2^-11 for sin and cos, and 4096 units in the last place for asin and acos. The
+// polynomials are those of Cephes (Moshier, netlib.org/cephes, single precision).
 
 const NAN_BITS: u32 = 0x7fc00000u;
 const INF_BITS: u32 = 0x7f800000u;
@@ -9,7 +9,7 @@ const INF_BITS: u32 = 0x7f800000u;
 fn magnitude(x: f32) -> u32 { return bitcast<u32>(x) & 0x7fffffffu; }
 fn is_inf(x: f32) -> bool { return magnitude(x) == INF_BITS; }
 fn is_negative(x: f32) -> bool { return (bitcast<u32>(x) >> 31u) != 0u; }
-// Not a constant to the compiler: WGSL refuses constants that are not finite.
+// Depends on a parameter, because WGSL refuses constant expressions that are not finite.
 fn bits_to_float(bits: u32) -> f32 { return bitcast<f32>(bits | (p.rank & 0x80000000u)); }
 fn nan_value() -> f32 { return bits_to_float(NAN_BITS); }
 fn infinity() -> f32 { return bits_to_float(INF_BITS); }
@@ -17,7 +17,7 @@ fn infinity() -> f32 { return bits_to_float(INF_BITS); }
 fn eq_f(a: f32, b: f32) -> bool { return !is_nan(a) && !is_nan(b) && ordered(a) == ordered(b); }
 fn lt_f(a: f32, b: f32) -> bool { return !is_nan(a) && !is_nan(b) && ordered(a) < ordered(b); }
 fn le_f(a: f32, b: f32) -> bool { return !is_nan(a) && !is_nan(b) && ordered(a) <= ordered(b); }
-// Floats in the order of whole numbers; both zeros are 0.
+// An integer that orders like the float; both zeroes give 0.
 fn ordered(x: f32) -> i32 {
   let bits = bitcast<i32>(x);
   return select(bits, -(bits & 0x7fffffff), bits < 0);
@@ -307,7 +307,7 @@ fn to_half(x: f32) -> f32 {
 fn bits_to_float_any(bits: u32) -> f32 { return bitcast<f32>(bits); }
 
 // a / b rounded to nearest even, by long division of the significands: WGSL's own division may be
-// 2.5 units off. Subnormal operands and results go the short way.
+// 2.5 units off. Subnormal operands and results are divided by WGSL.
 fn div_exact(a: f32, b: f32) -> f32 {
   let ma = magnitude(a);
   let mb = magnitude(b);
@@ -326,7 +326,7 @@ fn div_exact(a: f32, b: f32) -> f32 {
     if (rest >= divisor) { rest -= divisor; quotient |= 1u; }
     rest <<= 1u;
   }
-  // 25 bits: 24 and the one to round by.
+  // 25 bits: 24 of the result and one to round by.
   let lower = quotient & 1u;
   quotient >>= 1u;
   if (lower == 1u && (rest != 0u || (quotient & 1u) == 1u)) { quotient += 1u; }

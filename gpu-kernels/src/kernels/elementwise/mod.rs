@@ -1,5 +1,5 @@
-//! One output value from one value of each input, by a small straight-line program: every
-//! elementwise operator, and, with the empty program, every copy. Inputs and output are read and
+//! One output value from one value of each input, by a small straight-line program: every elementwise
+//! operator, and, with a program that only loads, every copy. Inputs and output are read and
 //! written through strides, so a transposed, sliced or broadcast operand needs no copy of its own.
 //!
 //! The shader is written from the program; constants come with the parameters, so programs that
@@ -23,7 +23,7 @@ use crate::dtype::Repr;
 use crate::number;
 pub use program::{Binary, Inst, Program, Reg, Unary};
 
-/// Most inputs: a shader may see eight buffers, and two are the parameters and the output.
+/// Most inputs: WebGPU grants a shader eight buffers, and two are the parameters and the output.
 pub const INPUTS_MAX: usize = 6;
 /// Most constants of a program.
 pub const CONSTS_MAX: usize = 16;
@@ -49,7 +49,7 @@ pub struct Elementwise {
     pub params: Params,
 }
 
-/// What a pipeline is kept under.
+/// What tells one shader of this kernel from another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     pub insts: Vec<Inst>,
@@ -115,7 +115,7 @@ impl Key {
     }
 }
 
-/// Joins neighbouring axes that every view walks as one, and drops those of size 1.
+/// Merges neighbouring axes that every view walks like a single one, and drops axes of size 1.
 pub(crate) fn merge(shape: &[usize], views: &[(i64, Vec<i64>)]) -> (Vec<usize>, Vec<(i64, Vec<i64>)>) {
     let mut merged: Vec<usize> = Vec::new();
     let mut result: Vec<(i64, Vec<i64>)> = views.iter().map(|(offset, _)| (*offset, Vec::new())).collect();

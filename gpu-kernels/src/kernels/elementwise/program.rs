@@ -15,7 +15,7 @@ pub enum Inst {
     Const(usize, Repr),
     Unary(Unary, Reg),
     Binary(Binary, Reg, Reg),
-    /// The second where the first is not zero, else the third.
+    /// The second register where the first is not zero, else the third.
     Select(Reg, Reg, Reg),
 }
 
@@ -164,7 +164,7 @@ impl Program {
         reprs(&self.insts)[reg]
     }
 
-    /// Operations of an element, as the cost model counts them.
+    /// Operations per element, as the cost model counts them.
     pub(super) fn operations(&self) -> u64 {
         let counted = self.insts.iter().filter(|inst| match inst {
             Inst::Load(..) | Inst::Const(..) | Inst::Unary(Unary::Wrap(_), _) => false,
@@ -174,7 +174,7 @@ impl Program {
     }
 }
 
-/// What each instruction's value is.
+/// The representation of each instruction's value.
 pub fn reprs(insts: &[Inst]) -> Vec<Repr> {
     let mut reprs: Vec<Repr> = Vec::with_capacity(insts.len());
     for inst in insts {

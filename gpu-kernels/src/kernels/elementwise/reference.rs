@@ -1,5 +1,5 @@
-//! The program run over blocks: an instruction at a time over a few hundred elements, so that each
-//! is one loop that a compiler turns into vector code.
+//! The program run block by block: each instruction over a few hundred elements at once, in a loop that a
+//! compiler turns into vector code.
 
 use half::{bf16, f16};
 
@@ -69,7 +69,7 @@ fn step(place: usize, count: usize, stride: i32) -> usize {
     to_index(number::to::<i64, _>(place) + number::to::<i64, _>(count) * i64::from(stride))
 }
 
-/// Calls `each(done, run, place, stride)` for the stretches of the innermost axis that `count`
+/// Calls `each(done, run, first, stride)` for the stretches of the innermost axis that `count`
 /// elements from `first` cover.
 fn runs(shape: &[usize], view: &View, first: usize, count: usize, mut each: impl FnMut(usize, usize, usize, i32)) {
     let inner = shape.last().copied().unwrap_or(1);
@@ -200,7 +200,7 @@ fn wrap(dtype: DType, a: &[u32], out: &mut [u32]) {
     }
 }
 
-/// The functions of floats alone.
+/// The operations that only floats have.
 fn function(op: Unary, a: &[u32], out: &mut [u32]) {
     match op {
         Unary::Ceil => each_float(a, out, f32::ceil),

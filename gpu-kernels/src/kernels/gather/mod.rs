@@ -1,6 +1,5 @@
-//! Values read at places that other values name, along one axis or several: `Gather`,
-//! `GatherElements` and `GatherND` alike. Negative places count from the end; what lies outside is
-//! brought to the nearest place inside.
+//! Values read where a tensor of indices says, along one axis or several: `Gather`, `GatherElements` and
+//! `GatherND` alike. Negative indices count from the end; an index outside is clamped to the axis.
 
 pub mod reference;
 
@@ -24,7 +23,7 @@ shader_struct! {
         pub shape: [u32; MAX_RANK],
         pub data: View,
         pub indices: View,
-        /// Size and stride of each axis of the data that an index chooses along.
+        /// Size and stride of each axis of the data that is indexed.
         pub sizes: [u32; MAX_RANK],
         pub steps: [i32; MAX_RANK],
     }
@@ -44,7 +43,7 @@ impl Params {
     }
 }
 
-/// Values are moved as words, whatever they are.
+/// Values are moved as words, whatever their type.
 pub(super) fn shader() -> String {
     let interface = Interface {
         inputs: vec![Input::words("data", Repr::U32), Input::words("indices", Repr::I32)],

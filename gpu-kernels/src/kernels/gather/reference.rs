@@ -10,7 +10,7 @@ pub fn run(p: &Params, data: &[u32], indices: &[u32], out: &mut [u32]) {
     let (outer, inner) = shape.split_at(shape.len() - 1);
     let inner_size = to_usize(inner[0]);
     let last = outer.len();
-    // Indices that do not change along the innermost axis are looked up once a line.
+    // Indices that do not change along the innermost axis are read once per line.
     let lines = p.indices.strides[last] == 0 && inner_size > 1;
     threads::chunks(&mut out[..at(p.len)], SHARE.next_multiple_of(inner_size.max(1)), |first, chunk| {
         if lines {
@@ -18,7 +18,7 @@ pub fn run(p: &Params, data: &[u32], indices: &[u32], out: &mut [u32]) {
                 let line = first / inner_size + line;
                 let index_at = strided_offset(line, outer, i64::from(p.indices.offset), &p.indices.strides);
                 let from = strided_offset(line, outer, i64::from(p.data.offset), &p.data.strides)
-                    + chosen(p, indices, index_at);
+                    + indexed_offset(p, indices, index_at);
                 let stride = i64::from(p.data.strides[last]);
                 if stride == 1 {
                     out.copy_from_slice(&data[to_index(from)..][..out.len()]);
@@ -34,14 +34,14 @@ pub fn run(p: &Params, data: &[u32], indices: &[u32], out: &mut [u32]) {
             for (i, out) in chunk.iter_mut().enumerate() {
                 let index_at = strided_offset(first + i, shape, i64::from(p.indices.offset), &p.indices.strides);
                 let from = strided_offset(first + i, shape, i64::from(p.data.offset), &p.data.strides);
-                *out = data[to_index(from + chosen(p, indices, index_at))];
+                *out = data[to_index(from + indexed_offset(p, indices, index_at))];
             }
         }
     });
 }
 
-/// How far the indices at `index_at` lead into the data.
-fn chosen(p: &Params, indices: &[u32], index_at: i64) -> i64 {
+/// The offset into the data that the indices at `index_at` stand for.
+fn indexed_offset(p: &Params, indices: &[u32], index_at: i64) -> i64 {
     let axes = p.sizes.iter().zip(&p.steps).take(to_usize(p.depth));
     let mut moved = 0;
     for ((&size, &step), d) in axes.zip(0i64..) {

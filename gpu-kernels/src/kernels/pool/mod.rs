@@ -1,6 +1,6 @@
 //! Max, sum and average over a sliding window of up to three axes, over planes of `[depth, height,
-//! width]`; global pooling is a window of the whole plane. Max and its places are bit-exact on every
-//! backend and hand NaN on; sums are not bit-exact.
+//! width]`; global pooling is a window of the whole plane. The maximum and its index are bit-exact on every
+//! backend and pass NaN on; sums are not bit-exact.
 
 pub mod reference;
 
@@ -15,10 +15,10 @@ use crate::number;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
     Max,
-    /// The place of the largest value in the whole tensor.
-    MaxPlace,
+    /// The index of the largest value in the whole tensor.
+    ArgMax,
     Average,
-    /// As `Average`, and what lies in the padding counts.
+    /// As `Average`, with the padding counted as zeroes.
     AveragePadded,
     Sum,
 }
@@ -29,7 +29,7 @@ shader_struct! {
         pub start: u32,
         pub units: u32,
         pub len: u32,
-        /// 1: places are counted with the first spatial axis running fastest.
+        /// 1: indices are counted with the first spatial axis running fastest.
         pub by_columns: u32,
         pub size: [u32; 3],
         pub out: [u32; 3],
@@ -73,7 +73,7 @@ pub(super) fn shader(repr: Repr, mode: Mode) -> String {
     let nan = if repr == Repr::F32 { "is_nan(v)" } else { "false" };
     let (output, value) = match mode {
         Mode::Max => (repr, "best"),
-        Mode::MaxPlace => (Repr::I32, "i32(place)"),
+        Mode::ArgMax => (Repr::I32, "i32(index)"),
         Mode::Average => (repr, "total / T(max(1u, seen))"),
         Mode::AveragePadded => (repr, "total / T(max(1u, padded))"),
         Mode::Sum => (repr, "total"),

@@ -7,7 +7,7 @@ fn run_element(i: u32) {
   let base = plane * p.size[0] * p.size[1] * p.size[2];
 
   var best = T(0);
-  var place = 0u;
+  var index = 0u;
   // Summed in blocks: one long sum of a large window would lose its last digits.
   var sum = T(0);
   var block = T(0);
@@ -22,7 +22,7 @@ fn run_element(i: u32) {
         if (pz < p.size[0] + p.pad[0] + p.pad_after[0]
           && py < p.size[1] + p.pad[1] + p.pad_after[1]
           && px < p.size[2] + p.pad[2] + p.pad_after[2]) { padded += 1u; }
-        // A place in the padding wraps to a huge number and fails the bound.
+        // A coordinate in the padding wraps to a huge number and fails the comparison.
         let iz = pz - p.pad[0];
         let iy = py - p.pad[1];
         let ix = px - p.pad[2];
@@ -30,7 +30,7 @@ fn run_element(i: u32) {
           let value = x[base + (iz * p.size[1] + iy) * p.size[2] + ix];
           if (seen == 0u || (!odd(best) && (odd(value) || value > best))) {
             best = value;
-            place = base + select((iz * p.size[1] + iy) * p.size[2] + ix, (ix * p.size[1] + iy) * p.size[0] + iz, p.by_columns != 0u);
+            index = base + select((iz * p.size[1] + iy) * p.size[2] + ix, (ix * p.size[1] + iy) * p.size[0] + iz, p.by_columns != 0u);
           }
           block += value;
           seen += 1u;

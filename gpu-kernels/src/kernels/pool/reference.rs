@@ -23,7 +23,7 @@ pub fn run(call: &Pool, x: &[u32], out: &mut [u32]) {
     threads::chunks(&mut out[..at(p.len)], SHARE, |first, chunk| {
         for (i, out) in chunk.iter_mut().enumerate() {
             let i = first + i;
-            let window = Window { call, base: i / out_plane * plane, place: i % out_plane };
+            let window = Window { call, base: i / out_plane * plane, output: i % out_plane };
             *out = match call.repr {
                 Repr::F32 => window.float(x),
                 Repr::I32 => window.whole(x, |a, b| a.cast_signed() > b.cast_signed()),
@@ -69,7 +69,7 @@ fn max_row(p: &Params, x: &[f32], row: usize, out: &mut [f32]) {
 struct Window<'a> {
     call: &'a Pool,
     base: usize,
-    place: usize,
+    output: usize,
 }
 
 impl Window<'_> {
@@ -78,7 +78,7 @@ impl Window<'_> {
     fn each(&self, mut each: impl FnMut(usize, usize)) -> u32 {
         let p = &self.call.params;
         let [_, out_height, out_width] = p.out.map(to_usize);
-        let o = [self.place / (out_height * out_width), self.place / out_width % out_height, self.place % out_width];
+        let o = [self.output / (out_height * out_width), self.output / out_width % out_height, self.output % out_width];
         let [depth, height, width] = p.size.map(to_usize);
         let mut padded = 0;
         for kz in 0..at(p.kernel[0]) {
@@ -98,13 +98,13 @@ impl Window<'_> {
     }
 
     fn float(&self, x: &[u32]) -> u32 {
-        let (mut best, mut place) = (0.0f32, 0);
+        let (mut best, mut found) = (0.0f32, 0);
         let (mut sum, mut block, mut seen) = (0.0f32, 0.0f32, 0u32);
-        let padded = self.each(|at, column| {
-            let value = f32::from_bits(x[at]);
+        let padded = self.each(|index, index_by_columns| {
+            let value = f32::from_bits(x[index]);
             if seen == 0 || (!best.is_nan() && (value.is_nan() || value > best)) {
                 best = value;
-                place = if self.call.params.by_columns == 0 { at } else { column };
+                found = if self.call.params.by_columns == 0 { index } else { index_by_columns };
             }
             block += value;
             seen += 1;
@@ -116,12 +116,12 @@ impl Window<'_> {
         #[expect(
             clippy::cast_precision_loss,
             clippy::as_conversions,
-            reason = "a window has far fewer than 2^24 places"
+            reason = "a window has far fewer than 2^24 elements"
         )]
         let over = |count: u32| ((sum + block) / count.max(1) as f32).to_bits();
         match self.call.mode {
             Mode::Max => best.to_bits(),
-            Mode::MaxPlace => number::to(place),
+            Mode::ArgMax => number::to(found),
             Mode::Average => over(seen),
             Mode::AveragePadded => over(padded),
             Mode::Sum => (sum + block).to_bits(),
@@ -131,13 +131,13 @@ impl Window<'_> {
     /// Integers have no other pooling than that by the largest value.
     fn whole(&self, x: &[u32], above: impl Fn(u32, u32) -> bool) -> u32 {
         let mut best: Option<(u32, usize)> = None;
-        self.each(|at, column| {
-            if best.is_none_or(|(kept, _)| above(x[at], kept)) {
-                best = Some((x[at], if self.call.params.by_columns == 0 { at } else { column }));
+        self.each(|index, index_by_columns| {
+            if best.is_none_or(|(kept, _)| above(x[index], kept)) {
+                best = Some((x[index], if self.call.params.by_columns == 0 { index } else { index_by_columns }));
             }
         });
-        let (value, place) = best.unwrap_or_default();
-        if self.call.mode == Mode::MaxPlace { number::to(place) } else { value }
+        let (value, found) = best.unwrap_or_default();
+        if self.call.mode == Mode::ArgMax { number::to(found) } else { value }
     }
 }
 
@@ -145,6 +145,6 @@ impl Window<'_> {
 /// padded axis.
 fn inside(p: &Params, axis: usize, o: usize, k: usize) -> (Option<usize>, bool) {
     let padded = o * to_usize(p.stride[axis]) + k * to_usize(p.dilation[axis]);
-    let place = padded.checked_sub(to_usize(p.pad[axis])).filter(|&place| place < to_usize(p.size[axis]));
-    (place, padded < to_usize(p.size[axis] + p.pad[axis] + p.pad_after[axis]))
+    let input = padded.checked_sub(to_usize(p.pad[axis])).filter(|&input| input < to_usize(p.size[axis]));
+    (input, padded < to_usize(p.size[axis] + p.pad[axis] + p.pad_after[axis]))
 }

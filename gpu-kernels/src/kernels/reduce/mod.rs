@@ -1,6 +1,6 @@
-//! Sums, products, extremes and their places over any axes, read through strides. A long reduction
-//! takes a workgroup a result and is not summed in order; a short one an invocation. Extremes and
-//! places are bit-exact on every backend and hand NaN on; float sums are not bit-exact.
+//! Sums, products, extremes and their indices over any axes, read through strides. A long reduction takes
+//! one workgroup per result and does not sum in order; a short one takes one invocation. Extremes and
+//! indices are bit-exact on every backend and pass NaN on; float sums are not bit-exact.
 
 pub mod reference;
 
@@ -21,7 +21,7 @@ pub enum Op {
     Min,
     SumSquare,
     SumAbs,
-    /// The place of the largest value, the first of equal ones.
+    /// The index of the largest value, the first of equal ones.
     ArgMax,
     ArgMin,
     ArgMaxLast,
@@ -29,12 +29,12 @@ pub enum Op {
 }
 
 impl Op {
-    pub fn is_place(self) -> bool {
+    pub fn is_index(self) -> bool {
         matches!(self, Self::ArgMax | Self::ArgMin | Self::ArgMaxLast | Self::ArgMinLast)
     }
 }
 
-/// From this length on a workgroup works on one result.
+/// From this length on one workgroup computes one result.
 const WIDE: u32 = 64;
 
 shader_struct! {
@@ -48,7 +48,7 @@ shader_struct! {
         pub red_len: u32,
         pub shape: [u32; MAX_RANK],
         pub red_shape: [u32; MAX_RANK],
-        /// Where a result's values begin.
+        /// The first value of each result.
         pub view: View,
         pub red_strides: [i32; MAX_RANK],
     }
@@ -61,7 +61,7 @@ pub struct Reduce {
     pub params: Params,
 }
 
-/// What a pipeline is kept under.
+/// What tells one shader of this kernel from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     pub op: Op,
@@ -118,17 +118,17 @@ pub(super) fn shader(key: Key) -> String {
     };
     let last = matches!(key.op, Op::ArgMaxLast | Op::ArgMinLast);
     let ties = format!(
-        "((a == b || ({} && {})) && (second.place {} first.place))",
+        "((a == b || ({} && {})) && (second.index {} first.index))",
         nan("a"),
         nan("b"),
         if last { ">" } else { "<" }
     );
-    let merge = if key.op.is_place() {
+    let merge = if key.op.is_index() {
         format!("let a = first.value; let b = second.value; if ({wins} || {ties}) {{ return second; }} return first;")
     } else {
         format!("let a = first.value; let b = second.value; return Found({combine}, 0u);")
     };
-    let (output, result) = if key.op.is_place() { (Repr::I32, "i32(found.place)") } else { (key.repr, "found.value") };
+    let (output, result) = if key.op.is_index() { (Repr::I32, "i32(found.index)") } else { (key.repr, "found.value") };
     let body = format!(
         "fn lift(v: T) -> T {{ return {lift}; }}\n\
          fn merge(first: Found, second: Found) -> Found {{ {merge} }}\n\

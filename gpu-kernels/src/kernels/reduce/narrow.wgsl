@@ -1,4 +1,4 @@
-// An invocation a result. Apart from `wide.wgsl`, since no barrier may follow a return that only some take.
+// One invocation per result. `wide.wgsl` has barriers, and none may follow a return that only some take.
 fn run_element(i: u32) {
   if (i >= p.len) { return; }
   let base = offsets(i).view;

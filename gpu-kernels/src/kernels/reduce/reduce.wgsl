@@ -9,7 +9,7 @@ fn value_at(base: i32, index: u32) -> T {
   return x[at];
 }
 
-// A value with its place along the reduced axes, which only some operations ask for.
-struct Found { value: T, place: u32 }
+// A value with its index along the reduced axes, which only some operations need.
+struct Found { value: T, index: u32 }
 
 fn found_at(base: i32, index: u32) -> Found { return Found(lift(value_at(base, index)), index); }

@@ -53,7 +53,7 @@ impl Values<'_> {
         }
     }
 
-    /// Eight sums at once, then together: faster than one, and nearer the truth.
+    /// Eight partial sums, added up in the end: faster than one sum, and with less rounding error.
     fn sum(&self, lift: impl Fn(f32) -> f32) -> f32 {
         let mut sums = [0.0f32; 8];
         let mut block = [0.0f32; 8];
@@ -74,19 +74,19 @@ impl Values<'_> {
         result
     }
 
-    /// The place of the value that `beats` all others; `last` takes the last of equal ones.
-    fn place<T: Copy>(&self, read: impl Fn(u32) -> T, beats: impl Fn(T, T) -> bool, last: bool) -> u32 {
+    /// The index of the value that `beats` all others; `last` takes the last of equal ones.
+    fn index_of_best<T: Copy>(&self, read: impl Fn(u32) -> T, beats: impl Fn(T, T) -> bool, last: bool) -> u32 {
         let mut best: Option<(u32, T)> = None;
-        let mut at = 0u32;
+        let mut index = 0u32;
         self.each(|value| {
             let value = read(value);
             let taken = best.is_none_or(|(_, kept)| beats(value, kept) || (last && !beats(kept, value)));
             if taken {
-                best = Some((at, value));
+                best = Some((index, value));
             }
-            at += 1;
+            index += 1;
         });
-        best.map_or(0, |(place, _)| place)
+        best.map_or(0, |(index, _)| index)
     }
 }
 
@@ -101,8 +101,8 @@ fn float(op: Op, values: &Values<'_>) -> u32 {
         Op::Prod => values.fold(read, 1.0, |a, b| a * b),
         Op::Max => values.fold(read, f32::NEG_INFINITY, |a, b| if above(b, a) { b } else { a }),
         Op::Min => values.fold(read, f32::INFINITY, |a, b| if below(b, a) { b } else { a }),
-        Op::ArgMax | Op::ArgMaxLast => return values.place(read, above, op == Op::ArgMaxLast),
-        Op::ArgMin | Op::ArgMinLast => return values.place(read, below, op == Op::ArgMinLast),
+        Op::ArgMax | Op::ArgMaxLast => return values.index_of_best(read, above, op == Op::ArgMaxLast),
+        Op::ArgMin | Op::ArgMinLast => return values.index_of_best(read, below, op == Op::ArgMinLast),
     };
     value.to_bits()
 }
@@ -116,8 +116,8 @@ fn int(op: Op, values: &Values<'_>) -> u32 {
         Op::Prod => values.fold(read, 1, i32::wrapping_mul),
         Op::Max => values.fold(read, i32::MIN, i32::max),
         Op::Min => values.fold(read, i32::MAX, i32::min),
-        Op::ArgMax | Op::ArgMaxLast => return values.place(read, |a, b| a > b, op == Op::ArgMaxLast),
-        Op::ArgMin | Op::ArgMinLast => return values.place(read, |a, b| a < b, op == Op::ArgMinLast),
+        Op::ArgMax | Op::ArgMaxLast => return values.index_of_best(read, |a, b| a > b, op == Op::ArgMaxLast),
+        Op::ArgMin | Op::ArgMinLast => return values.index_of_best(read, |a, b| a < b, op == Op::ArgMinLast),
     };
     value.cast_unsigned()
 }
@@ -130,7 +130,7 @@ fn unsigned(op: Op, values: &Values<'_>) -> u32 {
         Op::Prod => values.fold(read, 1, u32::wrapping_mul),
         Op::Max => values.fold(read, 0, u32::max),
         Op::Min => values.fold(read, u32::MAX, u32::min),
-        Op::ArgMax | Op::ArgMaxLast => values.place(read, |a, b| a > b, op == Op::ArgMaxLast),
-        Op::ArgMin | Op::ArgMinLast => values.place(read, |a, b| a < b, op == Op::ArgMinLast),
+        Op::ArgMax | Op::ArgMaxLast => values.index_of_best(read, |a, b| a > b, op == Op::ArgMaxLast),
+        Op::ArgMin | Op::ArgMinLast => values.index_of_best(read, |a, b| a < b, op == Op::ArgMinLast),
     }
 }

@@ -1,4 +1,4 @@
-// A workgroup a result. There are at least as many values as lanes.
+// One workgroup per result, for at least as many values as a workgroup has lanes.
 var<workgroup> partial: array<Found, GROUP>;
 
 fn run_workgroup(unit: u32, lane: u32) {

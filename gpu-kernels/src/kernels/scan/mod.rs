@@ -1,4 +1,4 @@
-//! Running sums and products along one axis of `[outer, axis, inner]`, an invocation a line.
+//! Running sums and products along one axis of `[outer, axis, inner]`, one invocation per line.
 
 pub mod reference;
 
@@ -22,9 +22,9 @@ shader_struct! {
         pub lines: u32,
         pub axis: u32,
         pub inner: u32,
-        /// 1: an element is left out of its own result.
+        /// 1: a result leaves out the element at its own position.
         pub exclusive: u32,
-        /// 1: from the end.
+        /// 1: starts at the end of the axis.
         pub reverse: u32,
     }
 }

@@ -1,6 +1,6 @@
-//! The places of the `k` largest or smallest values along one axis of `[outer, axis, inner]`, in
-//! order; of equal ones the first comes first. Every element counts how many come before it, so
-//! that no invocation waits for another: `axis²` comparisons a line.
+//! The indices of the `k` largest or smallest values along one axis of `[outer, axis, inner]`, in order; of
+//! equal values the first comes first. One invocation per element counts the elements that come before it,
+//! so that none waits for another: `axis²` comparisons per line.
 
 pub mod reference;
 

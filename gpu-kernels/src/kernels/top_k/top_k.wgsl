@@ -11,10 +11,10 @@ fn run_element(i: u32) {
   let outer = i / (p.inner * p.axis);
   let base = outer * p.axis * p.inner + n;
   let own = x[i];
-  var place = 0u;
+  var rank = 0u;
   for (var j = 0u; j < p.axis; j++) {
     let other = x[base + j * p.inner];
-    if (before(other, own) || (j < along && !before(own, other))) { place += 1u; }
+    if (before(other, own) || (j < along && !before(own, other))) { rank += 1u; }
   }
-  if (place < p.k) { out[(outer * p.k + place) * p.inner + n] = i32(along); }
+  if (rank < p.k) { out[(outer * p.k + rank) * p.inner + n] = i32(along); }
 }
