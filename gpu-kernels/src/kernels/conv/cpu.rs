@@ -50,7 +50,7 @@ pub fn run_fused(
     let channels = to_usize(first.filters);
     let (depth, plane) = (to_usize(first.channels), to_usize(Params::volume(&first.out)));
     let out_plane = to_usize(Params::volume(&second.out));
-    let out = &mut out[..at(first.n) * channels * out_plane];
+    let out = &mut out[..to_usize(first.n) * channels * out_plane];
     let part = Params { n: 1, groups: number::to(taken), ..*second };
     threads::float_chunks(out, taken * out_plane, |start, out| {
         let (image, channel) = (start / out_plane / channels, start / out_plane % channels);

@@ -34,7 +34,7 @@ impl Taps {
         let row = phase * stride_x;
         let rows = (to_usize(p.out[1]).max(1) - 1) * stride_y + (kernel_height - 1) * dilation_y + 1;
         let plane = rows * row;
-        let offsets = (0..at(p.channels)).flat_map(|channel| {
+        let offsets = (0..to_usize(p.channels)).flat_map(|channel| {
             (0..kernel_height).flat_map(move |ky| {
                 (0..kernel_width).map(move |kx| {
                     let shift = kx * dilation_x;

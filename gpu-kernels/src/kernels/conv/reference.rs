@@ -52,7 +52,7 @@ fn each_row(p: &Params, i: usize, mut each: impl FnMut(&InputRow, usize, std::op
     let [out_depth, out_height, out_width] = p.out.map(to_usize);
     let [kernel_depth, kernel_height, kernel_width] = p.kernel.map(to_usize);
     let taps = kernel_depth * kernel_height * kernel_width;
-    for channel in 0..at(p.channels) {
+    for channel in 0..to_usize(p.channels) {
         let plane = (part * to_usize(p.channels) + channel) * depth;
         for tap in 0..taps {
             let w = (f * to_usize(p.channels) + channel) * taps + tap;

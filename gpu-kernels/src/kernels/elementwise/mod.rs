@@ -12,7 +12,7 @@ pub mod reference;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::access::AccessFootprint;
+use super::access::{Access, AccessFootprint};
 use super::index::to_usize;
 use super::interface::{Entry, Input, Interface, Views};
 use super::layout::shader_struct;

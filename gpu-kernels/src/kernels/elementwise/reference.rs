@@ -22,12 +22,12 @@ type Block = [u32; BLOCK];
 /// The whole call; `start` and `units` are ignored.
 pub fn run(call: &Elementwise, inputs: &[&[u32]], out: &mut [u32]) {
     let p = &call.params;
-    let shape: Vec<usize> = p.shape[..at(p.rank)].iter().map(|&size| to_usize(size)).collect();
+    let shape: Vec<usize> = p.shape[..to_usize(p.rank)].iter().map(|&size| to_usize(size)).collect();
     let reprs = program::reprs(&call.program.insts);
     let work = Work { call, shape: &shape, reprs: &reprs, inputs };
     let contiguous = p.out.offset == 0 && is_contiguous(&shape, &p.out);
     if contiguous {
-        let out = &mut out[..at(p.len)];
+        let out = &mut out[..to_usize(p.len)];
         threads::chunks(out, SHARE, |first, chunk| {
             let mut registers = vec![[0; BLOCK]; call.program.insts.len()];
             for (index, block) in chunk.chunks_mut(BLOCK).enumerate() {
@@ -40,7 +40,7 @@ pub fn run(call: &Elementwise, inputs: &[&[u32]], out: &mut [u32]) {
         return;
     }
     let mut registers = vec![[0; BLOCK]; call.program.insts.len()];
-    for first in (0..at(p.len)).step_by(BLOCK) {
+    for first in (0..to_usize(p.len)).step_by(BLOCK) {
         let count = BLOCK.min(to_usize(p.len) - first);
         work.block(&mut registers, first, count);
         let Some(result) = registers.last() else { return };

@@ -6,13 +6,13 @@ const SHARE: usize = 1 << 14;
 
 /// All outputs; `start` and `units` are ignored.
 pub fn run(p: &Params, data: &[u32], indices: &[u32], out: &mut [u32]) {
-    let shape = &p.shape[..at(p.rank)];
+    let shape = &p.shape[..to_usize(p.rank)];
     let (outer, inner) = shape.split_at(shape.len() - 1);
     let inner_size = to_usize(inner[0]);
     let last = outer.len();
     // Indices that do not change along the innermost axis are read once per line.
     let lines = p.indices.strides[last] == 0 && inner_size > 1;
-    threads::chunks(&mut out[..at(p.len)], SHARE.next_multiple_of(inner_size.max(1)), |first, chunk| {
+    threads::chunks(&mut out[..to_usize(p.len)], SHARE.next_multiple_of(inner_size.max(1)), |first, chunk| {
         if lines {
             for (line, out) in chunk.chunks_mut(inner_size).enumerate() {
                 let line = first / inner_size + line;

@@ -15,7 +15,7 @@ pub fn run(p: &Params, [a, b, c]: [&[f32]; 3], out: &mut [f32]) {
     if p.flops() < SMALL * u64::from(p.batch) {
         return reference::run(p, [a, b, c], out);
     }
-    let out = &mut out[..at(p.batch) * m * n];
+    let out = &mut out[..to_usize(p.batch) * m * n];
     threads::float_chunks(out, m * n, |first, out| {
         let (a_base, b_base) = p.bases(number::to(first / (m * n)));
         let a = Matrix { data: a, offset: to_usize(a_base), row: to_usize(p.a_row), col: to_usize(p.a_col) };

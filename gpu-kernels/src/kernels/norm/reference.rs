@@ -10,7 +10,7 @@ const SHARE: usize = 1 << 14;
 /// All lines; `start` is ignored.
 pub fn run(p: &Params, x: &[f32], out: &mut [f32]) {
     let axis = to_usize(p.axis);
-    threads::float_chunks(&mut out[..at(p.units) * axis], axis * SHARE.div_ceil(axis), |first, out| {
+    threads::float_chunks(&mut out[..to_usize(p.units) * axis], axis * SHARE.div_ceil(axis), |first, out| {
         simd::dispatch(Lines { p, x: &x[first..], out });
     });
 }

@@ -5,7 +5,6 @@
 pub mod reference;
 
 use super::access::{Access, AccessFootprint};
-use super::index::to_usize;
 use super::interface::{Entry, Input, Interface};
 use super::layout::shader_struct;
 use super::wgsl;

@@ -13,14 +13,14 @@ pub fn run(call: &Pool, x: &[u32], out: &mut [u32]) {
     let out_plane: usize = p.out.iter().map(|&size| to_usize(size)).product();
     if call.mode == Mode::Max && call.repr == Repr::F32 {
         let width = to_usize(p.out[2]);
-        threads::chunks(&mut out[..at(p.len)], SHARE.next_multiple_of(width), |first, chunk| {
+        threads::chunks(&mut out[..to_usize(p.len)], SHARE.next_multiple_of(width), |first, chunk| {
             for (row, out) in chunk.chunks_exact_mut(width).enumerate() {
                 max_row(p, bytemuck::cast_slice(x), first / width + row, bytemuck::cast_slice_mut(out));
             }
         });
         return;
     }
-    threads::chunks(&mut out[..at(p.len)], SHARE, |first, chunk| {
+    threads::chunks(&mut out[..to_usize(p.len)], SHARE, |first, chunk| {
         for (i, out) in chunk.iter_mut().enumerate() {
             let i = first + i;
             let window = Window { call, base: i / out_plane * plane, output: i % out_plane };
@@ -41,12 +41,12 @@ fn max_row(p: &Params, x: &[f32], row: usize, out: &mut [f32]) {
     let (stride, pad) = (to_usize(p.stride[2]), to_usize(p.pad[2]));
     let mut first_tap = true;
     out.fill(f32::NEG_INFINITY);
-    for kz in 0..at(p.kernel[0]) {
+    for kz in 0..to_usize(p.kernel[0]) {
         let Some(z) = inside(p, 0, oz, kz).0 else { continue };
-        for ky in 0..at(p.kernel[1]) {
+        for ky in 0..to_usize(p.kernel[1]) {
             let Some(y) = inside(p, 1, oy, ky).0 else { continue };
             let source = &x[((plane * depth + z) * height + y) * width..][..width];
-            for kx in 0..at(p.kernel[2]) {
+            for kx in 0..to_usize(p.kernel[2]) {
                 let shift = kx * to_usize(p.dilation[2]);
                 let first = pad.saturating_sub(shift).div_ceil(stride).min(out.len());
                 let last = (width + pad).saturating_sub(shift).div_ceil(stride).clamp(first, out.len());
@@ -81,11 +81,11 @@ impl Window<'_> {
         let o = [self.output / (out_height * out_width), self.output / out_width % out_height, self.output % out_width];
         let [depth, height, width] = p.size.map(to_usize);
         let mut padded = 0;
-        for kz in 0..at(p.kernel[0]) {
+        for kz in 0..to_usize(p.kernel[0]) {
             let (z, z_counts) = inside(p, 0, o[0], kz);
-            for ky in 0..at(p.kernel[1]) {
+            for ky in 0..to_usize(p.kernel[1]) {
                 let (y, y_counts) = inside(p, 1, o[1], ky);
-                for kx in 0..at(p.kernel[2]) {
+                for kx in 0..to_usize(p.kernel[2]) {
                     let (x, x_counts) = inside(p, 2, o[2], kx);
                     padded += u32::from(z_counts && y_counts && x_counts);
                     if let (Some(z), Some(y), Some(x)) = (z, y, x) {

@@ -10,9 +10,10 @@ const SHARE: usize = 256;
 pub fn run(call: &Reduce, x: &[u32], out: &mut [u32]) {
     let p = &call.params;
     let share = SHARE.max((1 << 15) / to_usize(p.red_len).max(1));
-    threads::chunks(&mut out[..at(p.len)], share, |first, chunk| {
+    threads::chunks(&mut out[..to_usize(p.len)], share, |first, chunk| {
         for (index, out) in chunk.iter_mut().enumerate() {
-            let base = strided_offset(first + index, &p.shape[..at(p.rank)], i64::from(p.view.offset), &p.view.strides);
+            let base =
+                strided_offset(first + index, &p.shape[..to_usize(p.rank)], i64::from(p.view.offset), &p.view.strides);
             *out = one(call, x, base);
         }
     });
@@ -40,7 +41,7 @@ impl Values<'_> {
         let rank = to_usize(p.red_rank);
         let inner = p.red_shape[rank - 1];
         let stride = p.red_strides[rank - 1];
-        for line in 0..at(p.red_len / inner.max(1)) {
+        for line in 0..to_usize(p.red_len / inner.max(1)) {
             let first = strided_offset(line, &p.red_shape[..rank - 1], self.base, &p.red_strides);
             if stride == 1 {
                 let first = to_index(first);

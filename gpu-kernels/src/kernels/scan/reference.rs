@@ -5,14 +5,14 @@ use crate::kernels::index::to_usize;
 /// All lines; `start` and `units` are ignored.
 pub fn run(call: &Scan, x: &[u32], out: &mut [u32]) {
     let p = &call.params;
-    for line in 0..at(p.lines) {
+    for line in 0..to_usize(p.lines) {
         let base = line / to_usize(p.inner) * to_usize(p.axis * p.inner) + line % to_usize(p.inner);
         let mut total = match (call.op, call.repr) {
             (Op::Sum, _) => 0,
             (Op::Prod, Repr::F32) => 1.0f32.to_bits(),
             (Op::Prod, Repr::I32 | Repr::U32) => 1,
         };
-        for i in 0..at(p.axis) {
+        for i in 0..to_usize(p.axis) {
             let place = base + if p.reverse == 0 { i } else { to_usize(p.axis) - 1 - i } * to_usize(p.inner);
             let before = total;
             total = combine(call, total, x[place]);

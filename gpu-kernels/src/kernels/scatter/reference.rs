@@ -5,8 +5,8 @@ use crate::kernels::index::{strided_offset, to_index, to_usize};
 /// All updates, over what `out` holds; `start` and `units` are ignored.
 pub fn run(call: &Scatter, updates: &[u32], indices: &[u32], out: &mut [u32]) {
     let p = &call.params;
-    let shape = &p.shape[..at(p.rank)];
-    for line in 0..at(p.len) {
+    let shape = &p.shape[..to_usize(p.rank)];
+    for line in 0..to_usize(p.len) {
         let mut update_at = strided_offset(line, shape, i64::from(p.updates.offset), &p.updates.strides);
         let mut index_at = strided_offset(line, shape, i64::from(p.indices.offset), &p.indices.strides);
         let base = strided_offset(line, shape, i64::from(p.out.offset), &p.out.strides);

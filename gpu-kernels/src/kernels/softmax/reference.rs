@@ -11,7 +11,7 @@ const SHARE: usize = 1 << 14;
 pub fn run(p: &Params, x: &[f32], out: &mut [f32]) {
     if p.inner == 1 {
         let axis = to_usize(p.axis);
-        threads::float_chunks(&mut out[..at(p.units) * axis], axis * SHARE.div_ceil(axis), |first, chunk| {
+        threads::float_chunks(&mut out[..to_usize(p.units) * axis], axis * SHARE.div_ceil(axis), |first, chunk| {
             for (x, out) in x[first..].chunks_exact(axis).zip(chunk.chunks_exact_mut(axis)) {
                 line(p.log != 0, x, out);
             }
@@ -20,7 +20,7 @@ pub fn run(p: &Params, x: &[f32], out: &mut [f32]) {
     }
     let mut gathered = vec![0.0; to_usize(p.axis)];
     let mut result = vec![0.0; to_usize(p.axis)];
-    for row in 0..at(p.units) {
+    for row in 0..to_usize(p.units) {
         let base = row / to_usize(p.inner) * to_usize(p.axis * p.inner) + row % to_usize(p.inner);
         for (i, value) in gathered.iter_mut().enumerate() {
             *value = x[base + i * to_usize(p.inner)];

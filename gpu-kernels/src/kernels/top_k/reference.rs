@@ -9,7 +9,7 @@ pub fn run(call: &TopK, x: &[u32], out: &mut [u32]) {
     let p = &call.params;
     let (axis, inner, k) = (to_usize(p.axis), to_usize(p.inner), to_usize(p.k));
     let mut places: Vec<u32> = Vec::with_capacity(axis);
-    for line in 0..at(p.len) / axis.max(1) {
+    for line in 0..to_usize(p.len) / axis.max(1) {
         let (outer, n) = (line / inner, line % inner);
         let value = |place: u32| x[(outer * axis + to_usize(place)) * inner + n];
         places.clear();
