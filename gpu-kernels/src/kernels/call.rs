@@ -161,7 +161,7 @@ impl Call {
             Self::Norm(p) => norm::reference::run(p, float(0), bytemuck::cast_slice_mut(out)),
             Self::Scan(call) => scan::reference::run(call, inputs[0], out),
             Self::Resample(p) => {
-                resample::reference::run(p, float(0), inputs[1], float(2), bytemuck::cast_slice_mut(out))
+                resample::reference::run(p, float(0), inputs[1], float(2), bytemuck::cast_slice_mut(out));
             }
             Self::TopK(call) => top_k::reference::run(call, inputs[0], out),
             Self::Gather(p) => gather::reference::run(p, inputs[0], inputs[1], out),

@@ -32,15 +32,14 @@ pub(super) fn shader(interface: &Interface, body: &str) -> String {
     binding(&mut text, 0, "read", "p", interface.params.name);
     let mut number = 1;
     for Input { name, values } in &interface.inputs {
-        match *values {
-            Values::Words(repr) | Values::Weights { repr, half: false } => {
-                array(&mut text, number, "read", name, repr.wgsl())
+        let (repr, half) = match *values {
+            Values::Words(repr) => (repr, false),
+            Values::Weights { repr, half } => {
+                reader(&mut text, name, repr.wgsl(), half);
+                (repr, half)
             }
-            Values::Weights { half: true, .. } => array(&mut text, number, "read", name, "u32"),
-        }
-        if let Values::Weights { repr, half } = *values {
-            reader(&mut text, name, repr.wgsl(), half);
-        }
+        };
+        array(&mut text, number, "read", name, if half { "u32" } else { repr.wgsl() });
         number += 1;
     }
     array(&mut text, number, "read_write", "out", interface.output.wgsl());
@@ -126,21 +125,17 @@ fn offsets(text: &mut String, views: &Views) {
     for (name, view) in &views.of {
         push(text, &["  found.", name, " = p.", view, ".offset;\n"]);
     }
-    match views.rank {
+    if let Some(rank) = views.rank {
         // Known axes are written out, and the outermost needs no remainder.
-        Some(rank) => {
-            for axis in (0..rank).rev() {
-                let axis_text = axis.to_string();
-                let coordinate =
-                    if axis == 0 { "rest".to_owned() } else { ["rest % p.shape[", &axis_text, "]"].concat() };
-                step(text, views, &axis_text, &coordinate);
-            }
+        for axis in (0..rank).rev() {
+            let axis_text = axis.to_string();
+            let coordinate = if axis == 0 { "rest".to_owned() } else { ["rest % p.shape[", &axis_text, "]"].concat() };
+            step(text, views, &axis_text, &coordinate);
         }
-        None => {
-            text.push_str("  for (var d = p.rank; d > 0u; d--) {\n");
-            step(text, views, "d - 1u", "rest % p.shape[d - 1u]");
-            text.push_str("  }\n");
-        }
+    } else {
+        text.push_str("  for (var d = p.rank; d > 0u; d--) {\n");
+        step(text, views, "d - 1u", "rest % p.shape[d - 1u]");
+        text.push_str("  }\n");
     }
     text.push_str("  return found;\n}\n");
 }
