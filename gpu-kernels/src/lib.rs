@@ -1,8 +1,4 @@
-//! Tessera's kernels and the ONNX graph executor over them.
-//!
-//! Feature `cpu` runs models on the processor at speed: that is what the edge re-checks results with.
-//! Feature `wgpu` adds devices: Vulkan, Metal and DirectX 12 natively, WebGPU in Wasm. Feature `gate`
-//! lets customers' own WGSL in.
+#![doc = include_str!("../README.md")]
 
 mod cpu;
 #[cfg(feature = "wgpu")]
