@@ -98,11 +98,11 @@ impl Infer {
 
 /// What the planner is told of each input.
 fn feeds(inputs: &[Field], shared: &[u8]) -> Result<Vec<Feed>, RunFailure> {
-    let input = |field: &Field| {
+    let arrays = inputs.iter().map(|field| {
         let (dtype, shape) = field.array();
         InputArray { dtype, shape, shared: field.shared, whole: field.whole }
-    };
-    graph::feeds(&inputs.iter().map(input).collect::<Vec<_>>(), shared).map_err(|error| match error {
+    });
+    graph::feeds(&arrays.collect::<Vec<_>>(), shared).map_err(|error| match error {
         FeedError::Size { expected, found } => RunFailure::Input { expected, found },
         FeedError::Value(error) => RunFailure::Value(error),
     })
