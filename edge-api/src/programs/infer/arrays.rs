@@ -110,7 +110,7 @@ async fn feed(app: &App, input: &LaidInput, rows: u64) -> Result<Feed, AdmitFail
     let start = source.offset;
     if field.shared {
         let bytes = app.blobs.read_range(source.blob, start..start + field.bytes()).await?;
-        let words = dtype.words(&bytes).map_err(|wide| too_wide(to(wide.place), wide.value))?;
+        let words = dtype.words(&bytes).map_err(|wide| too_wide(to(wide.index), wide.value))?;
         return Ok(Feed::Known(Tensor { dtype, shape, words: words.into() }));
     }
     if dtype == DType::I64 {
