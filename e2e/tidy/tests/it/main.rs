@@ -15,7 +15,7 @@ const FORBIDDEN_MODULES: [&str; 10] =
     ["manager", "service", "repository", "dto", "utils", "util", "helpers", "common", "types", "prelude"];
 
 /// Which crates of this workspace each may depend on.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("edge-api/wire", &[]),
     ("edge-api/rules", &["wire"]),
     ("edge-api/store", &["wire", "rules"]),
@@ -27,9 +27,8 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("gpu-kernels/gate", &["gpu-kernels"]),
     ("worker", &["wire", "gpu-kernels", "onnx", "gate"]),
     ("web", &["wire", "rules"]),
-    ("e2e", &["client", "wire", "gpu-kernels", "onnx", "worker", "lab", "engine"]),
+    ("e2e", &["client", "wire", "gpu-kernels", "onnx", "worker", "engine"]),
     ("e2e/tidy", &[]),
-    ("e2e/lab", &["gpu-kernels", "onnx"]),
     ("e2e/engine", &["gpu-kernels", "onnx"]),
 ];
 /// What the pages must never bring into a browser, and the contract and the rules into anything.
