@@ -9,8 +9,8 @@ use e2e::browser::{Browser, Gpu as Adapter};
 use e2e::digits;
 use e2e::stack::Stack;
 use gpu_kernels::device::{Device, Gpu, budget};
-use gpu_kernels::graph::forward::Session;
-use gpu_kernels::graph::{Feed, Graph};
+use onnx::forward::Session;
+use onnx::{Feed, Graph};
 use serde_json::json;
 
 /// Copies of the 1,797 digits in one run.

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use e2e::page::{EnginePage, peers, tools};
 use gpu_kernels::device::{Cpu, Device, Gpu, budget};
-use gpu_kernels::graph::forward::Session;
-use gpu_kernels::graph::{Feed, Graph, Tensor, onnx};
+use onnx::forward::Session;
+use onnx::{Feed, Graph, Tensor, proto};
 use prost::Message;
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ fn onnxruntime(folder: &Path, threads: usize) -> Vec<(String, f64)> {
 
 fn read_input(folder: &Path) -> Tensor {
     let bytes = std::fs::read(folder.join("test_data_set_0/input_0.pb")).expect("the input should be there");
-    let proto = onnx::Tensor::decode(&bytes[..]).expect("the input should decode");
+    let proto = proto::Tensor::decode(&bytes[..]).expect("the input should decode");
     Tensor::parse("input", &proto).expect("the input should parse")
 }
 

@@ -15,8 +15,8 @@ use clap::Parser;
 use e2e::page::{EnginePage, bundle};
 use engine::case::{Case, Outcome};
 use gpu_kernels::device::{Gpu, budget};
-use gpu_kernels::graph::forward::run_plan;
-use gpu_kernels::graph::{Arena, Plan};
+use onnx::forward::run_plan;
+use onnx::{Arena, Plan};
 
 #[derive(clap::Parser)]
 struct Arguments {

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, bail};
 use futures::{SinkExt, StreamExt};
-use gpu_kernels::graph::{Feed, Graph};
+use onnx::{Feed, Graph};
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use wire::device::{DeviceClass, PROTOCOL};

@@ -178,7 +178,7 @@ fn each(bytes: &[u8], read: impl Fn([u8; 2]) -> u32) -> Vec<u32> {
 }
 
 /// The word of an int64 that a model stores. A value far outside means "to the end" and is clamped.
-pub(crate) fn stored_int(value: i64) -> Option<u32> {
+pub fn stored_int(value: i64) -> Option<u32> {
     match i32::try_from(value) {
         Ok(word) => Some(word.cast_unsigned()),
         Err(_) if value >= ENDLESS => Some(i32::MAX.cast_unsigned()),

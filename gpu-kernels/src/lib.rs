@@ -5,7 +5,6 @@ mod cpu;
 pub mod device;
 pub mod dtype;
 pub mod gpu_program;
-pub mod graph;
 pub mod kernels;
 pub mod number;
 pub mod records;

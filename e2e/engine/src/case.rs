@@ -1,7 +1,7 @@
 //! One of ONNX's backend cases: a model, its inputs, and the answers it must give.
 
 use gpu_kernels::dtype::DType;
-use gpu_kernels::graph::{Feed, Graph, ModelError, NOT_SUPPORTED, Plan, Tensor, onnx};
+use onnx::{Feed, Graph, ModelError, NOT_SUPPORTED, Plan, Tensor, proto};
 use prost::Message;
 
 /// One set of inputs with its answers.
@@ -120,7 +120,7 @@ fn read_tensors(
     let mut tensors = Vec::new();
     for index in 0.. {
         let Some(bytes) = file(&format!("test_data_set_{set}/{kind}_{index}.pb")) else { break };
-        let proto = onnx::Tensor::decode(&bytes[..])?;
+        let proto = proto::Tensor::decode(&bytes[..])?;
         match Tensor::parse(&format!("{kind} {index}"), &proto) {
             Ok(tensor) => tensors.push(tensor),
             Err(error) => return Ok(Err(error)),

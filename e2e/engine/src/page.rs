@@ -4,8 +4,8 @@ use std::io::{Cursor, Read};
 use std::ops::ControlFlow;
 
 use gpu_kernels::device::{Cpu, Device, Gpu, budget};
-use gpu_kernels::graph::forward::{Session, run_plan};
-use gpu_kernels::graph::{Arena, Feed, Graph, Tensor, onnx};
+use onnx::forward::{Session, run_plan};
+use onnx::{Arena, Feed, Graph, Tensor, proto};
 use prost::Message;
 use wasm_bindgen::prelude::*;
 
@@ -44,7 +44,7 @@ impl Engine {
     /// Loads a model, and one input in the `TensorProto` format.
     pub fn load(&mut self, model: &[u8], input: &[u8]) -> Result<(), String> {
         let graph = Graph::parse(model).map_err(|error| error.to_string())?;
-        let proto = onnx::Tensor::decode(input).map_err(|error| error.to_string())?;
+        let proto = proto::Tensor::decode(input).map_err(|error| error.to_string())?;
         let input = Tensor::parse("input", &proto).map_err(|error| error.to_string())?;
         let feeds = vec![Feed::Rows(input.shape[1..].to_vec())];
         let session = Session::new(graph, feeds).map_err(|error| error.to_string())?;

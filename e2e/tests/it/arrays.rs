@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use e2e::browser::{Browser, Gpu};
 use e2e::stack::{Stack, program};
-use gpu_kernels::graph::onnx::{
+use onnx::proto::{
     Attribute, Dimension, FLOAT, Graph, INT64, Model, Node, OperatorSet, Shape, TensorType, Type, ValueInfo,
 };
 use prost::Message;

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
-use gpu_kernels::wgsl::gate::Contract;
+use gate::Contract;
 use rules::admission::{self, AdmitError};
 use rules::program::map::FUEL;
 use rules::scheduling::bitmap::Bitmap;

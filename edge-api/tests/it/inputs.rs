@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use gpu_kernels::graph::onnx::{Dimension, FLOAT, INT64, Node, Shape, Tensor, TensorType, Type, ValueInfo};
+use onnx::proto::{Dimension, FLOAT, INT64, Node, Shape, Tensor, TensorType, Type, ValueInfo};
 use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 
@@ -42,7 +42,7 @@ async fn add(ada: &Customer<'_>, b: ValueInfo) -> wire::BlobHash {
 async fn add_of(ada: &Customer<'_>, inputs: [ValueInfo; 2]) -> wire::BlobHash {
     let mut bytes = model(vec![node("Add", &["a", "b"])], &[], vec![]);
     // The helper declares no types; here they matter.
-    let mut proto: gpu_kernels::graph::onnx::Model = prost::Message::decode(bytes.as_slice()).unwrap();
+    let mut proto: onnx::proto::Model = prost::Message::decode(bytes.as_slice()).unwrap();
     let graph = proto.graph.as_mut().unwrap();
     graph.input = inputs.to_vec();
     bytes = prost::Message::encode_to_vec(&proto);
@@ -67,8 +67,7 @@ fn of_four_rows() -> Vec<u8> {
     let (dims, float_data, name) = (vec![1, 1], vec![2.0], "two".to_owned());
     let two = Tensor { dims, data_type: FLOAT, float_data, name, ..Tensor::default() };
     let constants = vec![shape("long", [12, 1]), two, shape("back", [4, 3])];
-    let mut proto: gpu_kernels::graph::onnx::Model =
-        prost::Message::decode(model(nodes, &["x"], constants).as_slice()).unwrap();
+    let mut proto: onnx::proto::Model = prost::Message::decode(model(nodes, &["x"], constants).as_slice()).unwrap();
     proto.graph.as_mut().unwrap().input = vec![declared("x", FLOAT, &[Some(4), Some(3)])];
     prost::Message::encode_to_vec(&proto)
 }

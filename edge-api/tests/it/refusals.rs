@@ -1,6 +1,6 @@
 //! Bad input: each is refused by name and field before money is held.
 
-use gpu_kernels::graph::onnx::{FLOAT, Graph, Model, Node, OperatorSet, Tensor, ValueInfo};
+use onnx::proto::{FLOAT, Graph, Model, Node, OperatorSet, Tensor, ValueInfo};
 use prost::Message;
 use serde_json::{Value, json};
 

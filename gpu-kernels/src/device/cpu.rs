@@ -20,7 +20,7 @@ const CPU_SIDE: u32 = 512;
 /// This machine's processor.
 pub struct Cpu {
     pub info: DeviceInfo,
-    pub(crate) budget: Budget,
+    pub budget: Budget,
     pub(super) kernels: Option<Box<Gpu>>,
 }
 

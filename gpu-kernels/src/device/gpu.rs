@@ -23,7 +23,7 @@ pub struct Gpu {
 }
 
 /// Open error scopes; closed by [`Gpu::close`].
-pub(crate) struct Scopes([wgpu::ErrorScopeGuard; 3]);
+pub struct Scopes([wgpu::ErrorScopeGuard; 3]);
 
 impl Gpu {
     /// Opens the adapter that the platform prefers for heavy work. `limit` is the budget of one
@@ -137,7 +137,8 @@ impl Gpu {
         buffer
     }
 
-    pub(crate) fn scopes(&self) -> Scopes {
+    /// Catches the errors of what follows, until [`Gpu::close`] reads them.
+    pub fn scopes(&self) -> Scopes {
         let push = |filter| self.device.push_error_scope(filter);
         Scopes([
             push(wgpu::ErrorFilter::OutOfMemory),
@@ -147,7 +148,7 @@ impl Gpu {
     }
 
     /// Reads the scopes, innermost first. An error here means that nothing computed inside them counts.
-    pub(crate) async fn close(&self, scopes: Scopes) -> Result<(), GpuError> {
+    pub async fn close(&self, scopes: Scopes) -> Result<(), GpuError> {
         let mut first = None;
         for scope in scopes.0.into_iter().rev() {
             if let Some(error) = scope.pop().await {
@@ -167,7 +168,7 @@ impl Gpu {
     }
 
     /// Frees pending writes to buffers that were dropped: they are kept until the next submission.
-    pub(crate) fn forget_writes(&self) {
+    pub fn forget_writes(&self) {
         self.queue.submit([]);
         // What is still in use is freed by the next wait.
         self.device.poll(wgpu::PollType::Poll).map(drop).unwrap_or_default();

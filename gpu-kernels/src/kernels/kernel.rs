@@ -58,7 +58,7 @@ impl Kernel {
     }
 
     /// The same with its weights as half floats; others have none.
-    pub(crate) fn with_half_weights(mut self) -> Self {
+    pub fn with_half_weights(mut self) -> Self {
         if let Self::Matmul { half, .. } | Self::Conv { half, .. } = &mut self {
             *half = true;
         }

@@ -1,12 +1,10 @@
 //! A customer's own kernel: one WGSL invocation a record.
 //!
-//! `gate` refuses what is outside the contract and writes fuel and bounds into the rest; `run` runs
-//! what came out of it. The contract: entry point `main`, binding 0 the input records of a tile
+//! The crate `gate` refuses what is outside the contract and writes fuel and bounds into the rest; `run`
+//! runs what came out of it. The contract: entry point `main`, binding 0 the input records of a tile
 //! (`var<storage, read>`), binding 1 its output records (`var<storage, read_write>`), binding 2
 //! parameters (`var<uniform>`, may be left out), all in group 0.
 
-#[cfg(feature = "gate")]
-pub mod gate;
 #[cfg(feature = "wgpu")]
 pub mod run;
 

@@ -2,7 +2,7 @@
 
 use futures::TryStreamExt;
 use gpu_kernels::dtype::DType;
-use gpu_kernels::graph::{Feed, Tensor};
+use onnx::{Feed, Tensor};
 use rules::Source;
 use rules::admission::{AdmitError, owned};
 use rules::program::infer::{INPUTS_MAX, LaidInput, Layout, Port, SentArray, match_names};

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Context;
-use gpu_kernels::graph::{Feed, Graph, ModelError, Signature};
+use onnx::{Feed, Graph, ModelError, Signature};
 use rules::Job;
 use rules::admission::{AdmitError, Order};
 use rules::program::infer::{self as infer_rules, Layout, ModelCost, Port};
@@ -98,7 +98,7 @@ async fn load_model(app: &App, customer: AccountId, model: BlobHash) -> Result<A
 
 fn ports(graph: &Graph) -> Vec<Port> {
     let shape = |shape: &Vec<Option<usize>>| shape.iter().map(|size| size.map(to)).collect();
-    let port = |port: &gpu_kernels::graph::Port| Port {
+    let port = |port: &onnx::Port| Port {
         name: port.name.clone(),
         dtype: port.dtype.name(),
         shape: port.shape.as_ref().map(shape),
@@ -165,7 +165,7 @@ fn cut(graph: &Graph, layout: Layout, feeds: &[Feed], limits: Limits) -> Result<
 }
 
 fn output_fields(signature: &Signature, whole: bool) -> Result<Vec<Field>, AdmitError> {
-    let field = |output: &gpu_kernels::graph::Field| {
+    let field = |output: &onnx::Field| {
         let dtype = DType::ALL
             .into_iter()
             .find(|dtype| dtype.name() == output.dtype.name())

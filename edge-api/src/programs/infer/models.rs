@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use gpu_kernels::graph::{Graph, ModelError};
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
+use onnx::{Graph, ModelError};
 use tokio::sync::Semaphore;
 use wire::BlobHash;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{self, Stream};
 use gpu_kernels::gpu_program::Package;
-use gpu_kernels::graph::ModelError;
+use onnx::ModelError;
 use wire::{BlobHash, ErrorCode, InferTask};
 
 use super::recompute::shared_feeds;

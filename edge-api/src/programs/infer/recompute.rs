@@ -1,8 +1,8 @@
 //! Tiles of a model by this server's processor, and whether two outputs of a tile agree.
 
-use gpu_kernels::graph::{self, Feed, Graph, InputArray};
 use gpu_kernels::records::{Column, columns, deinterleave, interleave, split};
 use gpu_kernels::tolerance::agrees_as;
+use onnx::{Feed, Graph, InputArray};
 use rules::verification::Mismatch;
 use wire::{Field, InferTask};
 
@@ -39,5 +39,5 @@ pub fn shared_feeds(inputs: &[Field], shared: &[u8]) -> anyhow::Result<Vec<Feed>
         let (dtype, shape) = field.array();
         InputArray { dtype, shape, shared: field.shared, whole: field.whole }
     });
-    Ok(graph::feeds(&arrays.collect::<Vec<_>>(), shared)?)
+    Ok(onnx::feeds(&arrays.collect::<Vec<_>>(), shared)?)
 }

@@ -3,8 +3,8 @@
 
 mod compare;
 
+use gate::{Contract, FUEL_MAX, GateError, Passed, SOURCE_BYTES_MAX};
 use gpu_kernels::wgsl::GROUPS_MAX;
-use gpu_kernels::wgsl::gate::{self, Contract, FUEL_MAX, GateError, Passed, SOURCE_BYTES_MAX};
 use rules::admission::{AdmitError, Order, owned};
 use rules::program::map::{self as map_rules, FUEL, KernelFacts};
 use rules::scheduling::recheck::group_tiles;

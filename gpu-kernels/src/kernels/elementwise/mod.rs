@@ -116,7 +116,7 @@ impl Key {
 }
 
 /// Merges neighbouring axes that every view walks like a single one, and drops axes of size 1.
-pub(crate) fn merge(shape: &[usize], views: &[(i64, Vec<i64>)]) -> (Vec<usize>, Vec<(i64, Vec<i64>)>) {
+pub fn merge(shape: &[usize], views: &[(i64, Vec<i64>)]) -> (Vec<usize>, Vec<(i64, Vec<i64>)>) {
     let mut merged: Vec<usize> = Vec::new();
     let mut result: Vec<(i64, Vec<i64>)> = views.iter().map(|(offset, _)| (*offset, Vec::new())).collect();
     for (axis, &size) in shape.iter().enumerate().filter(|(_, size)| **size != 1) {

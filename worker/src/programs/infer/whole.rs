@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use gpu_kernels::device::{Device, GpuError};
-use gpu_kernels::graph::forward::{RunError, Session};
-use gpu_kernels::graph::{self, Feed, FeedError, Graph, InputArray, ModelError};
 use gpu_kernels::records::{columns, interleave, split};
+use onnx::forward::{RunError, Session};
+use onnx::{Feed, FeedError, Graph, InputArray, ModelError};
 use wire::{Field, InferTask, Task};
 
 use super::{Key, key};
@@ -102,7 +102,7 @@ fn feeds(inputs: &[Field], shared: &[u8]) -> Result<Vec<Feed>, RunFailure> {
         let (dtype, shape) = field.array();
         InputArray { dtype, shape, shared: field.shared, whole: field.whole }
     });
-    graph::feeds(&arrays.collect::<Vec<_>>(), shared).map_err(|error| match error {
+    onnx::feeds(&arrays.collect::<Vec<_>>(), shared).map_err(|error| match error {
         FeedError::Size { expected, found } => RunFailure::Input { expected, found },
         FeedError::Value(error) => RunFailure::Value(error),
     })

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
+use gate::{Contract, pass};
 use gpu_kernels::device::budget;
 use gpu_kernels::wgsl::GatedKernel;
-use gpu_kernels::wgsl::gate::{Contract, pass};
 use wire::{MapTask, Task};
 
 use crate::run::{RunFailure, Transfer};

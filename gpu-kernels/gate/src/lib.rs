@@ -1,0 +1,127 @@
+//! The gate: a stranger's WGSL in, a kernel that can do no harm out.
+//!
+//! What comes out takes a bounded number of operations (`fuel`), touches nothing but its own
+//! buffers (`bounds`), and says which loop ran dry. The gate works on naga's tree and writes WGSL
+//! again, which a browser or a driver's compiler then checks once more in its own way.
+
+mod contract;
+mod cost;
+mod error;
+mod rewrite;
+
+use gpu_kernels::wgsl::GatedKernel;
+use naga::back::wgsl::WriterFlags;
+use naga::valid::{Capabilities, ModuleInfo, ValidationError, ValidationFlags, Validator};
+use naga::{Module, Span, WithSpan};
+
+pub use self::error::GateError;
+
+/// Longest kernel, in bytes.
+pub const SOURCE_BYTES_MAX: usize = 64 << 10;
+/// Most fuel of a record: a lane of the smallest device spends it within a dispatch's budget.
+pub const FUEL_MAX: u32 = 10_000_000;
+/// Most operations of a record outside its loops.
+pub const STRAIGHT_OPS_MAX: u64 = 1_000_000;
+/// A parser and a validator go down into nested blocks; their stack is bounded here, not by chance.
+const STACK_BYTES: usize = 64 << 20;
+
+/// What a job says of its kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contract {
+    /// Size of an input record, in bytes: a multiple of four.
+    pub record_bytes: u32,
+    /// Size of an output record, in bytes: a multiple of four.
+    pub out_bytes: u32,
+    /// Operations that the loops of one record may take together.
+    pub fuel: u32,
+}
+
+/// A kernel that passed, with what the gate knows of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    pub kernel: GatedKernel,
+    /// Whether each word of an output record is a float32.
+    pub float_words: Vec<bool>,
+    /// It computes with floats: devices may differ in the last bits.
+    pub floats: bool,
+}
+
+/// Passes a kernel, or says where it is outside the contract.
+pub fn pass(source: &str, contract: Contract) -> Result<Passed, GateError> {
+    let refuse = |message: String| Err(GateError { line: 1, column: 1, message });
+    if source.len() > SOURCE_BYTES_MAX {
+        return refuse(format!("the kernel has {} bytes; at most {SOURCE_BYTES_MAX} are taken", source.len()));
+    }
+    if contract.fuel > FUEL_MAX {
+        return refuse(format!("{} operations of fuel a record are too many; at most {FUEL_MAX}", contract.fuel));
+    }
+    std::thread::scope(|scope| {
+        let worker =
+            std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || inspect(source, contract));
+        let joined = worker.map_err(|error| error.to_string()).and_then(|worker| {
+            // A compiler's panic over a stranger's text is a refusal, not our end.
+            worker.join().map_err(|_panic| "the compiler gave up on this kernel".to_owned())
+        });
+        joined.unwrap_or_else(refuse)
+    })
+}
+
+fn inspect(source: &str, contract: Contract) -> Result<Passed, GateError> {
+    let module = parse(source)?;
+    let info = validate(&module).map_err(|error| describe(source, &error))?;
+    let facts = contract::check(source, &module, &info, contract)?;
+    let costs = cost::count(&module, &info);
+    let straight = costs.entry.straight;
+    if straight > STRAIGHT_OPS_MAX {
+        let message = format!("a record takes {straight} operations outside loops; at most {STRAIGHT_OPS_MAX}");
+        return Err(GateError::at(source, contract::entry_span(source, "main"), message));
+    }
+    let loops = cost::has_loops(&module);
+    let (module, loop_spans) = rewrite::rewrite(source, module, &info, &costs, &facts, contract.fuel)?;
+    let loop_lines = loop_spans.iter().map(|span| span.location(source).line_number).collect();
+    let wgsl = emit(&module).map_err(|message| GateError::at(source, Span::UNDEFINED, message))?;
+    let kernel = GatedKernel {
+        wgsl,
+        workgroup_size: facts.workgroup_size,
+        params_bytes: facts.params_bytes,
+        loop_lines,
+        ops: straight + if loops { u64::from(contract.fuel) } else { 0 },
+    };
+    Ok(Passed { kernel, float_words: facts.float_words, floats: facts.floats })
+}
+
+fn parse(source: &str) -> Result<Module, GateError> {
+    naga::front::wgsl::parse_str(source).map_err(|error| {
+        let span = error.labels().next().map_or(Span::UNDEFINED, |(span, _)| span);
+        let mut message = error.message().to_owned();
+        for (_, label) in error.labels().filter(|(_, label)| !label.is_empty()) {
+            message = format!("{message}: {label}");
+        }
+        GateError::at(source, span, message)
+    })
+}
+
+fn validate(module: &Module) -> Result<ModuleInfo, Box<WithSpan<ValidationError>>> {
+    Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(module).map_err(Box::new)
+}
+
+fn describe(source: &str, error: &WithSpan<ValidationError>) -> GateError {
+    let span = error.spans().next().map_or(Span::UNDEFINED, |(span, _)| *span);
+    let mut message = error.as_inner().to_string();
+    let mut cause = std::error::Error::source(error.as_inner());
+    while let Some(inner) = cause {
+        message = format!("{message}: {inner}");
+        cause = inner.source();
+    }
+    GateError::at(source, span, message)
+}
+
+/// WGSL of a rewritten module, read back once: what devices get has been parsed and validated.
+fn emit(module: &Module) -> Result<String, String> {
+    let info = validate(module).map_err(|error| format!("the kernel cannot be made safe: {:?}", error.as_inner()))?;
+    let text =
+        naga::back::wgsl::write_string(module, &info, WriterFlags::empty()).map_err(|error| error.to_string())?;
+    let again = naga::front::wgsl::parse_str(&text).map_err(|error| error.message().to_owned())?;
+    validate(&again).map_err(|error| error.as_inner().to_string())?;
+    Ok(text)
+}

@@ -1,0 +1,241 @@
+//! A model on a device: a plan a batch size, made ready once, and rows cut into such batches.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use gpu_kernels::device::{Cpu, Device, Gpu, GpuError};
+use gpu_kernels::gpu_program::run::{GpuProgramError, Prepared, Weights};
+use web_time::Instant;
+
+use super::{Arena, Feed, Graph, ModelError, Plan};
+
+/// Batch sizes kept ready. A job has two: its tiles and its last tile.
+const PREPARED_MAX: usize = 4;
+/// Plans kept for the CPU: a power of two each.
+const PLANS_MAX: usize = 24;
+/// Device memory that one run may take, weights included.
+const RUN_BYTES_MAX: u64 = 1 << 30;
+
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum RunError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    #[error("the input holds {found} values where {expected} were expected")]
+    Input { expected: usize, found: usize },
+    #[error("the run was stopped between two submissions")]
+    Stopped,
+}
+
+impl From<GpuProgramError> for RunError {
+    fn from(error: GpuProgramError) -> Self {
+        match error {
+            GpuProgramError::Gpu(error) => Self::Gpu(error),
+            GpuProgramError::Stopped => Self::Stopped,
+        }
+    }
+}
+
+/// A model made ready for one device.
+pub struct Session {
+    graph: Graph,
+    feeds: Vec<Feed>,
+    /// Rows must not be split over runs.
+    mixed: bool,
+    /// Rows that the model takes at a time.
+    turn: usize,
+    /// Rows that a plan should hold.
+    rows_at_once: usize,
+    /// How many outputs there are.
+    outputs: usize,
+    prepared: HashMap<usize, Prepared>,
+    weights: Weights,
+    /// What the CPU runs, by batch size.
+    plans: HashMap<usize, Plan>,
+    arena: Arena,
+}
+
+impl Session {
+    pub fn new(graph: Graph, feeds: Vec<Feed>) -> Result<Self, ModelError> {
+        let signature = graph.signature(&feeds)?;
+        let (mixed, outputs) = (signature.mixed_by.is_some(), signature.outputs.len());
+        Ok(Self {
+            graph,
+            feeds,
+            mixed,
+            turn: signature.turn,
+            rows_at_once: signature.rows_at_once,
+            outputs,
+            prepared: HashMap::new(),
+            weights: Weights::default(),
+            plans: HashMap::new(),
+            arena: Arena::default(),
+        })
+    }
+
+    /// Computes `rows` rows, as many at once as memory allows: the outputs' words in order. A shared
+    /// input is given whole. `pace` is awaited after each submission with the time the device was
+    /// busy; where it breaks, nothing more is submitted.
+    pub async fn run(
+        &mut self,
+        device: &mut Device,
+        rows: usize,
+        inputs: &[&[u32]],
+        pace: impl AsyncFn(Duration) -> ControlFlow<()>,
+    ) -> Result<Vec<Vec<u32>>, RunError> {
+        // Values of a row of each input, or none where all rows share it.
+        let fed = self.feeds.iter().filter_map(|feed| match feed {
+            Feed::Rows(row) => Some((row.iter().product(), true)),
+            Feed::Whole(shape) => Some((shape.iter().product(), false)),
+            Feed::Known(_) => None,
+        });
+        let lens: Vec<(usize, bool)> = fed.collect();
+        if inputs.len() != lens.len() {
+            return Err(RunError::Input { expected: lens.len(), found: inputs.len() });
+        }
+        for (&(len, apart), input) in lens.iter().zip(inputs) {
+            let expected = if apart { len * rows } else { len };
+            if rows == 0 || input.len() != expected {
+                return Err(RunError::Input { expected, found: input.len() });
+            }
+        }
+        let mut outputs: Vec<Vec<u32>> = vec![Vec::new(); self.outputs];
+        let mut first = 0;
+        while first < rows {
+            let at_once = match device {
+                Device::Gpu(gpu) => self.rows_at_once(gpu, rows)?,
+                Device::Cpu(cpu) => self.rows_in_budget(cpu, rows - first)?,
+            };
+            let taken = at_once.min(rows - first);
+            let parts: Vec<&[u32]> = inputs
+                .iter()
+                .zip(&lens)
+                .map(|(input, &(len, apart))| if apart { &input[first * len..][..taken * len] } else { *input })
+                .collect();
+            let found = match device {
+                Device::Gpu(gpu) => self.run_once(gpu, taken, &parts, &pace).await?,
+                Device::Cpu(cpu) => self.run_on_cpu(cpu, taken, &parts, &pace).await?,
+            };
+            outputs.iter_mut().zip(found).for_each(|(output, found)| output.extend(found));
+            first += taken;
+        }
+        Ok(outputs)
+    }
+
+    fn rows_at_once(&self, gpu: &Gpu, rows: usize) -> Result<usize, RunError> {
+        let mut at_once = rows.min(self.rows_at_once);
+        loop {
+            if self.prepared.contains_key(&at_once) {
+                return Ok(at_once);
+            }
+            let plan = self.graph.plan(at_once, &self.feeds)?;
+            let fits = plan.buffer_bytes_max() <= gpu.info.buffer_bytes_max && plan.device_bytes() <= RUN_BYTES_MAX;
+            if fits || at_once <= self.turn || self.mixed {
+                return Ok(at_once);
+            }
+            at_once = at_once.div_ceil(2).next_multiple_of(self.turn);
+        }
+    }
+
+    /// Rows whose run on the CPU should keep to its budget: a power of two of turns, so that few plans serve.
+    fn rows_in_budget(&mut self, cpu: &Cpu, rows: usize) -> Result<usize, RunError> {
+        if self.mixed {
+            return Ok(rows);
+        }
+        let turn = self.turn;
+        let plan = self.plan(turn)?;
+        let (flops, bytes) = (plan.flops().max(1), plan.device_bytes().max(1));
+        let fit = (cpu.budget.work() / flops).min(RUN_BYTES_MAX / bytes).max(1);
+        let turns = usize::try_from(fit).unwrap_or(rows).min(rows.min(self.rows_at_once) / turn).max(1);
+        Ok(turn << turns.ilog2())
+    }
+
+    /// The plan for a batch, kept with a few others.
+    fn plan(&mut self, batch: usize) -> Result<&Plan, ModelError> {
+        if !self.plans.contains_key(&batch) {
+            if self.plans.len() >= PLANS_MAX {
+                self.plans.clear();
+            }
+            let plan = self.graph.plan(batch, &self.feeds)?;
+            self.plans.insert(batch, plan);
+        }
+        Ok(&self.plans[&batch])
+    }
+
+    async fn run_on_cpu(
+        &mut self,
+        cpu: &mut Cpu,
+        rows: usize,
+        inputs: &[&[u32]],
+        pace: &impl AsyncFn(Duration) -> ControlFlow<()>,
+    ) -> Result<Vec<Vec<u32>>, RunError> {
+        let mut arena = std::mem::take(&mut self.arena);
+        let plan = self.plan(rows)?;
+        let begun = Instant::now();
+        let outputs = plan.run_in(&mut arena, inputs);
+        let busy = begun.elapsed();
+        cpu.budget.learn(plan.flops(), busy);
+        arena.trim();
+        self.arena = arena;
+        match pace(busy).await {
+            ControlFlow::Continue(()) => Ok(outputs),
+            ControlFlow::Break(()) => Err(RunError::Stopped),
+        }
+    }
+
+    async fn run_once(
+        &mut self,
+        gpu: &mut Gpu,
+        rows: usize,
+        inputs: &[&[u32]],
+        pace: &impl AsyncFn(Duration) -> ControlFlow<()>,
+    ) -> Result<Vec<Vec<u32>>, RunError> {
+        let scopes = gpu.scopes();
+        let result = self.run_inner(gpu, rows, inputs, pace).await;
+        let closed = gpu.close(scopes).await;
+        if closed.is_err() || result.as_ref().is_err_and(|error| *error != RunError::Stopped) {
+            // What was built under an error may be broken: the next run builds it anew.
+            self.prepared.clear();
+            self.weights.clear();
+            gpu.forget_writes();
+        }
+        closed?;
+        result
+    }
+
+    async fn run_inner(
+        &mut self,
+        gpu: &mut Gpu,
+        rows: usize,
+        inputs: &[&[u32]],
+        pace: &impl AsyncFn(Duration) -> ControlFlow<()>,
+    ) -> Result<Vec<Vec<u32>>, RunError> {
+        if !self.prepared.contains_key(&rows) {
+            if self.prepared.len() >= PREPARED_MAX {
+                self.prepared.clear();
+                self.weights.clear();
+            }
+            let (program, constants) = self.graph.plan(rows, &self.feeds)?.gpu_program();
+            let prepared = Prepared::new(gpu, program, &constants, &mut self.weights)?;
+            self.prepared.insert(rows, prepared);
+        }
+        Ok(self.prepared[&rows].run(gpu, inputs, pace).await?)
+    }
+}
+
+/// Runs a plan once on a device: the outputs' words in order.
+pub async fn run_plan(gpu: &mut Gpu, plan: &Plan, inputs: &[&[u32]]) -> Result<Vec<Vec<u32>>, RunError> {
+    let scopes = gpu.scopes();
+    let (program, constants) = plan.gpu_program();
+    let result = match Prepared::new(gpu, program, &constants, &mut Weights::default()) {
+        Ok(prepared) => {
+            let ran = prepared.run(gpu, inputs, &async |_busy| ControlFlow::Continue(())).await;
+            ran.map_err(RunError::from)
+        }
+        Err(error) => Err(error.into()),
+    };
+    gpu.close(scopes).await?;
+    result
+}

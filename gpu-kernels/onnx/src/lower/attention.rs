@@ -1,0 +1,340 @@
+//! Scaled dot-product attention and rotary positions, as single operators.
+
+use gpu_kernels::dtype::DType;
+use gpu_kernels::kernels::elementwise::{Binary, Unary};
+
+use super::super::ModelError;
+use super::super::error::show;
+use super::super::plan::{ValueId, long};
+use super::at::At;
+use super::index::take;
+use super::movement::{join, part, permuted, spread, with};
+use super::product::multiply;
+use super::reduce::softmax_lines;
+
+/// Heads apart: `[batch, heads, length, size]`.
+fn heads(at: &mut At<'_, '_>, x: ValueId, name: &str) -> Result<ValueId, ModelError> {
+    let shape = at.shape(x);
+    match shape[..] {
+        [_, _, _, _] => Ok(x),
+        [batch, length, width] => {
+            let count = at.size(at.int(name, 0))?;
+            if count == 0 || width % count != 0 {
+                return Err(at.unsupported(name, "it must divide the last axis"));
+            }
+            let split = at.b.reshaped(x, vec![batch, length, count, width / count])?;
+            permuted(at, split, &[0, 2, 1, 3])
+        }
+        _ => Err(at.wrong("attention needs three or four axes", show(&shape))),
+    }
+}
+
+/// What an attention node was given, heads apart.
+struct Attention {
+    q: ValueId,
+    k: ValueId,
+    v: ValueId,
+    mask: Option<ValueId>,
+    /// Lengths of an outside cache.
+    cached: Option<ValueId>,
+    /// Keys that were there before.
+    past: usize,
+    batch: usize,
+    heads: usize,
+    length: usize,
+    total: usize,
+}
+
+impl Attention {
+    fn read(at: &mut At<'_, '_>) -> Result<Self, ModelError> {
+        at.ignore(&["softmax_precision", "q_num_heads", "kv_num_heads"]);
+        let (q, k, v) = (at.input(0)?, at.input(1)?, at.input(2)?);
+        let (q, k, v) = (heads(at, q, "q_num_heads")?, heads(at, k, "kv_num_heads")?, heads(at, v, "kv_num_heads")?);
+        let (mask, past_k, past_v, cached) = (at.optional(3)?, at.optional(4)?, at.optional(5)?, at.optional(6)?);
+        let past = past_k.and_then(|past| at.b.shape(past).get(2).copied()).unwrap_or(0);
+        let grown = |at: &mut At<'_, '_>, past: Option<ValueId>, new: ValueId| match past {
+            Some(past) => join(at, &[past, new], 2),
+            None => Ok(new),
+        };
+        let (k, v) = (grown(at, past_k, k)?, grown(at, past_v, v)?);
+        let [batch, heads, length, _] = at.shape(q)[..] else {
+            return Err(at.wrong("attention needs four axes", show(&at.shape(q))));
+        };
+        let total = at.shape(k)[2];
+        Ok(Self { q, k, v, mask, cached, past, batch, heads, length, total })
+    }
+
+    /// Products of queries and keys, scaled.
+    fn scores(&self, at: &mut At<'_, '_>) -> Result<ValueId, ModelError> {
+        let size = at.shape(self.q)[3];
+        #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a head's size is small")]
+        let scale = match at.float("scale", 0.0) {
+            0.0 => 1.0 / (size as f32).sqrt(),
+            scale => scale,
+        };
+        let keys = shared(at, self.k, self.heads)?;
+        let turned = permuted(at, keys, &[0, 1, 3, 2])?;
+        let scores = multiply(at, self.q, turned)?;
+        at.map(&[scores], DType::F32, |p, r| {
+            let scale = p.f(scale);
+            p.bin(Binary::Mul, r[0], scale)
+        })
+    }
+
+    fn masked(&self, at: &mut At<'_, '_>, scores: ValueId) -> Result<ValueId, ModelError> {
+        let mut scores = with_mask(at, scores, self.mask, self.total)?;
+        let causal = if at.flag("is_causal") { 0 } else { -1 };
+        let right = match at.int("right_window_size", -1) {
+            -1 => causal,
+            right if causal == 0 => right.min(0),
+            right => right,
+        };
+        let left = at.int("left_window_size", -1);
+        if left >= 0 || right >= 0 {
+            scores = windowed(at, scores, self, [left, right])?;
+        }
+        match self.cached {
+            Some(cached) => unpadded(at, scores, cached, [self.batch, self.total]),
+            None => Ok(scores),
+        }
+    }
+}
+
+pub(super) fn capped(at: &mut At<'_, '_>, x: ValueId) -> Result<ValueId, ModelError> {
+    let softcap = at.float("softcap", 0.0);
+    if softcap == 0.0 {
+        return Ok(x);
+    }
+    at.map(&[x], DType::F32, |p, r| {
+        let cap = p.f(softcap);
+        let ratio = p.bin(Binary::Div, r[0], cap);
+        let bent = p.un(Unary::Tanh, ratio);
+        p.bin(Binary::Mul, bent, cap)
+    })
+}
+
+pub(super) fn attention(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let q = at.input(0)?;
+    let flat = at.shape(q).len() == 3;
+    let dtype = at.float_type(q)?;
+    let node = Attention::read(at)?;
+    let scores = node.scores(at)?;
+    let after_cap = capped(at, scores)?;
+    let after_mask = node.masked(at, after_cap)?;
+    let lines = node.batch * node.heads * node.length;
+    let weights = softmax_lines(at, after_mask, [lines, node.total, 1], false)?;
+    let weights = without_nan(at, weights)?;
+    let values = shared(at, node.v, node.heads)?;
+    let mut y = multiply(at, weights, values)?;
+    y = at.cast(y, dtype)?;
+    if flat {
+        let width = node.heads * at.shape(y)[3];
+        let turned = permuted(at, y, &[0, 2, 1, 3])?;
+        y = at.b.reshaped(turned, vec![node.batch, node.length, width])?;
+    }
+    let shown = match at.int("qk_matmul_output_mode", 0) {
+        0 => scores,
+        1 => after_cap,
+        2 => after_mask,
+        _ => weights,
+    };
+    let shown = at.cast(shown, dtype)?;
+    Ok(vec![y, node.k, node.v, shown])
+}
+
+/// A row with nothing to look at gives nothing.
+pub(super) fn without_nan(at: &mut At<'_, '_>, x: ValueId) -> Result<ValueId, ModelError> {
+    at.map(&[x], DType::F32, |p, r| {
+        let (odd, zero) = (p.un(Unary::IsNan, r[0]), p.f(0.0));
+        p.select(odd, zero, r[0])
+    })
+}
+
+/// Key heads that several query heads share, repeated.
+pub(super) fn shared(at: &mut At<'_, '_>, x: ValueId, count: usize) -> Result<ValueId, ModelError> {
+    let [batch, own, length, size] = at.shape(x)[..] else {
+        return Err(at.wrong("attention needs four axes", show(&at.shape(x))));
+    };
+    if own == count {
+        return Ok(x);
+    }
+    if own == 0 || !count.is_multiple_of(own) {
+        return Err(at.wrong("the query heads do not divide among the key heads", format!("{count} among {own}")));
+    }
+    let apart = with(at, x, &[2])?;
+    let wide = spread(at, apart, vec![batch, own, count / own, length, size])?;
+    at.b.reshaped(wide, vec![batch, count, length, size])
+}
+
+fn with_mask(at: &mut At<'_, '_>, x: ValueId, mask: Option<ValueId>, total: usize) -> Result<ValueId, ModelError> {
+    let Some(mut mask) = mask else { return Ok(x) };
+    let shape = at.shape(x);
+    let is_flag = at.dtype(mask) == DType::Bool;
+    let last = at.shape(mask).last().copied().unwrap_or(1);
+    let mut missing = None;
+    if last != 1 && last < total {
+        // A mask that ends early hides the rest.
+        let rank = at.shape(mask).len();
+        let mut after = vec![0; rank];
+        after[rank - 1] = long(total - last);
+        let dtype = at.dtype(mask);
+        let fill = if is_flag { 0 } else { f32::NEG_INFINITY.to_bits() };
+        let fill = super::super::tensor::Tensor { dtype, shape: vec![], words: [fill].into() };
+        let fill = at.constant(&fill)?;
+        missing = Some(super::movement::padded(at, mask, &vec![0; rank], &after, fill)?);
+    }
+    mask = missing.unwrap_or(mask);
+    at.map_to(&[x, mask], &shape, DType::F32, |p, r| {
+        if is_flag {
+            let hidden = p.f(f32::NEG_INFINITY);
+            p.select(r[1], r[0], hidden)
+        } else {
+            p.bin(Binary::Add, r[0], r[1])
+        }
+    })
+}
+
+/// Hides what lies further left or right of a query's own place than a bound; -1 is none. That
+/// place is counted from the end of what was there before: the past, or an outside cache's length.
+fn windowed(at: &mut At<'_, '_>, x: ValueId, node: &Attention, [left, right]: [i64; 2]) -> Result<ValueId, ModelError> {
+    let shape = at.shape(x);
+    let rows = super::shapes::iota(at, node.length, 2, 4)?;
+    let cols = super::shapes::iota(at, node.total, 3, 4)?;
+    let mut ids = vec![x, rows, cols];
+    let offset = match node.cached {
+        Some(cached) => {
+            ids.push(at.b.reshaped(cached, vec![shape[0], 1, 1, 1])?);
+            -long(node.length)
+        }
+        None => long(node.past),
+    };
+    let narrow = |value: i64| i32::try_from(value).unwrap_or(i32::MAX);
+    at.map_to(&ids, &shape, DType::F32, |p, r| {
+        let (offset, hidden) = (p.i(narrow(offset)), p.f(f32::NEG_INFINITY));
+        let mut now = p.bin(Binary::Add, r[1], offset);
+        if let Some(&cached) = r.get(3) {
+            now = p.bin(Binary::Add, now, cached);
+        }
+        let mut seen = p.u(1);
+        if right >= 0 {
+            let bound = p.i(narrow(right));
+            let last = p.bin(Binary::Add, now, bound);
+            let before = p.bin(Binary::Le, r[2], last);
+            seen = p.bin(Binary::And, seen, before);
+        }
+        if left >= 0 {
+            let bound = p.i(narrow(left));
+            let first = p.bin(Binary::Sub, now, bound);
+            let after = p.bin(Binary::Le, first, r[2]);
+            seen = p.bin(Binary::And, seen, after);
+        }
+        p.select(seen, r[0], hidden)
+    })
+}
+
+/// Hides what lies beyond each entry's length.
+fn unpadded(
+    at: &mut At<'_, '_>,
+    x: ValueId,
+    lengths: ValueId,
+    [batch, total]: [usize; 2],
+) -> Result<ValueId, ModelError> {
+    let shape = at.shape(x);
+    let cols = super::shapes::iota(at, total, 3, 4)?;
+    let lengths = at.b.reshaped(lengths, vec![batch, 1, 1, 1])?;
+    at.map_to(&[x, cols, lengths], &shape, DType::F32, |p, r| {
+        let hidden = p.f(f32::NEG_INFINITY);
+        let seen = p.bin(Binary::Lt, r[1], r[2]);
+        p.select(seen, r[0], hidden)
+    })
+}
+
+/// A table's first `half` columns, beside heads.
+fn narrow(at: &mut At<'_, '_>, table: ValueId, half: usize) -> Result<ValueId, ModelError> {
+    let rank = at.shape(table).len();
+    if rank == 0 {
+        return Err(at.wrong("a table of cosines needs an axis", show(&at.shape(table))));
+    }
+    let table = part(at, table, rank - 1, 0, half)?;
+    with(at, table, &[rank - 1])
+}
+
+pub(super) fn rotary(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let (mut cos, mut sin) = (at.input(1)?, at.input(2)?);
+    let positions = at.optional(3)?;
+    let interleaved = at.flag("interleaved");
+    at.float_type(x)?;
+    let shape = at.shape(x);
+    // Heads second to last, as a flat input has them.
+    let split = match shape[..] {
+        [_, _, _, _] => permuted(at, x, &[0, 2, 1, 3])?,
+        [batch, length, width] => {
+            let count = at.size(at.int("num_heads", 0))?;
+            if count == 0 || width % count != 0 {
+                return Err(at.unsupported("num_heads", "it must divide the last axis"));
+            }
+            at.b.reshaped(x, vec![batch, length, count, width / count])?
+        }
+        _ => return Err(at.wrong("the input needs three or four axes", show(&shape))),
+    };
+    at.ignore(&["num_heads"]);
+    let size = at.shape(split)[3];
+    let turned_size = match at.size(at.int("rotary_embedding_dim", 0))? {
+        0 => size,
+        some => some,
+    };
+    if turned_size > size || turned_size % 2 != 0 {
+        return Err(at.unsupported("rotary_embedding_dim", "it must be even and no more than a head's size"));
+    }
+    if let Some(positions) = positions {
+        (cos, sin) = (take(at, cos, positions, 0)?, take(at, sin, positions, 0)?);
+    }
+    let result = turned(at, split, [cos, sin], turned_size, interleaved)?;
+    if shape.len() == 4 {
+        return Ok(vec![permuted(at, result, &[0, 2, 1, 3])?]);
+    }
+    Ok(vec![at.b.reshaped(result, shape)?])
+}
+
+/// The first `turned_size` values of each head turned by the angles of its place:
+/// `x` `[batch, length, heads, size]`, the tables `[batch, length, half]` or wider.
+pub(super) fn turned(
+    at: &mut At<'_, '_>,
+    x: ValueId,
+    [cos, sin]: [ValueId; 2],
+    turned_size: usize,
+    interleaved: bool,
+) -> Result<ValueId, ModelError> {
+    let (dtype, size, half) = (at.dtype(x), at.shape(x)[3], turned_size / 2);
+    let (cos, sin) = (narrow(at, cos, half)?, narrow(at, sin, half)?);
+    let moving = part(at, x, 3, 0, turned_size)?;
+    let (batch, length, count) = (at.shape(x)[0], at.shape(x)[1], at.shape(x)[2]);
+    let (real, imaginary) = if interleaved {
+        let pairs = at.b.reshaped(moving, vec![batch, length, count, half, 2])?;
+        let (a, b) = (part(at, pairs, 4, 0, 1)?, part(at, pairs, 4, 1, 1)?);
+        (super::movement::without(at, a, &[4])?, super::movement::without(at, b, &[4])?)
+    } else {
+        (part(at, moving, 3, 0, half)?, part(at, moving, 3, half, half)?)
+    };
+    let new_real = at.map(&[real, imaginary, cos, sin], dtype, |p, r| {
+        let (a, b) = (p.bin(Binary::Mul, r[0], r[2]), p.bin(Binary::Mul, r[1], r[3]));
+        p.bin(Binary::Sub, a, b)
+    })?;
+    let new_imaginary = at.map(&[real, imaginary, cos, sin], dtype, |p, r| {
+        let (a, b) = (p.bin(Binary::Mul, r[0], r[3]), p.bin(Binary::Mul, r[1], r[2]));
+        p.bin(Binary::Add, a, b)
+    })?;
+    let moved = if interleaved {
+        let (a, b) = (with(at, new_real, &[4])?, with(at, new_imaginary, &[4])?);
+        let pairs = join(at, &[a, b], 4)?;
+        at.b.reshaped(pairs, vec![batch, length, count, turned_size])?
+    } else {
+        join(at, &[new_real, new_imaginary], 3)?
+    };
+    if turned_size == size {
+        return Ok(moved);
+    }
+    let rest = part(at, x, 3, turned_size, size - turned_size)?;
+    join(at, &[moved, rest], 3)
+}
