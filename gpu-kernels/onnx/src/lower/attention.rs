@@ -8,7 +8,7 @@ use super::super::error::show;
 use super::super::plan::{ValueId, long};
 use super::at::At;
 use super::index::take;
-use super::movement::{join, part, permuted, spread, with};
+use super::movement::{concat_along, slice_axis, permute_axes, broadcast_to, unsqueeze_axes};
 use super::product::multiply;
 use super::reduce::softmax_lines;
 
@@ -23,7 +23,7 @@ fn heads(at: &mut At<'_, '_>, x: ValueId, name: &str) -> Result<ValueId, ModelEr
                 return Err(at.unsupported(name, "it must divide the last axis"));
             }
             let split = at.b.reshaped(x, vec![batch, length, count, width / count])?;
-            permuted(at, split, &[0, 2, 1, 3])
+            permute_axes(at, split, &[0, 2, 1, 3])
         }
         _ => Err(at.wrong("attention needs three or four axes", show(&shape))),
     }
@@ -53,7 +53,7 @@ impl Attention {
         let (mask, past_k, past_v, cached) = (at.optional(3)?, at.optional(4)?, at.optional(5)?, at.optional(6)?);
         let past = past_k.and_then(|past| at.b.shape(past).get(2).copied()).unwrap_or(0);
         let grown = |at: &mut At<'_, '_>, past: Option<ValueId>, new: ValueId| match past {
-            Some(past) => join(at, &[past, new], 2),
+            Some(past) => concat_along(at, &[past, new], 2),
             None => Ok(new),
         };
         let (k, v) = (grown(at, past_k, k)?, grown(at, past_v, v)?);
@@ -72,8 +72,8 @@ impl Attention {
             0.0 => 1.0 / (size as f32).sqrt(),
             scale => scale,
         };
-        let keys = shared(at, self.k, self.heads)?;
-        let turned = permuted(at, keys, &[0, 1, 3, 2])?;
+        let keys = repeat_kv_heads(at, self.k, self.heads)?;
+        let turned = permute_axes(at, keys, &[0, 1, 3, 2])?;
         let scores = multiply(at, self.q, turned)?;
         at.map(&[scores], DType::F32, |p, r| {
             let scale = p.f(scale);
@@ -100,7 +100,7 @@ impl Attention {
     }
 }
 
-pub(super) fn capped(at: &mut At<'_, '_>, x: ValueId) -> Result<ValueId, ModelError> {
+pub(super) fn softcap(at: &mut At<'_, '_>, x: ValueId) -> Result<ValueId, ModelError> {
     let softcap = at.float("softcap", 0.0);
     if softcap == 0.0 {
         return Ok(x);
@@ -119,17 +119,17 @@ pub(super) fn attention(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError>
     let dtype = at.float_type(q)?;
     let node = Attention::read(at)?;
     let scores = node.scores(at)?;
-    let after_cap = capped(at, scores)?;
+    let after_cap = softcap(at, scores)?;
     let after_mask = node.masked(at, after_cap)?;
     let lines = node.batch * node.heads * node.length;
     let weights = softmax_lines(at, after_mask, [lines, node.total, 1], false)?;
-    let weights = without_nan(at, weights)?;
-    let values = shared(at, node.v, node.heads)?;
+    let weights = nan_to_zero(at, weights)?;
+    let values = repeat_kv_heads(at, node.v, node.heads)?;
     let mut y = multiply(at, weights, values)?;
     y = at.cast(y, dtype)?;
     if flat {
         let width = node.heads * at.shape(y)[3];
-        let turned = permuted(at, y, &[0, 2, 1, 3])?;
+        let turned = permute_axes(at, y, &[0, 2, 1, 3])?;
         y = at.b.reshaped(turned, vec![node.batch, node.length, width])?;
     }
     let shown = match at.int("qk_matmul_output_mode", 0) {
@@ -143,7 +143,7 @@ pub(super) fn attention(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError>
 }
 
 /// A row with nothing to look at gives nothing.
-pub(super) fn without_nan(at: &mut At<'_, '_>, x: ValueId) -> Result<ValueId, ModelError> {
+pub(super) fn nan_to_zero(at: &mut At<'_, '_>, x: ValueId) -> Result<ValueId, ModelError> {
     at.map(&[x], DType::F32, |p, r| {
         let (odd, zero) = (p.un(Unary::IsNan, r[0]), p.f(0.0));
         p.select(odd, zero, r[0])
@@ -151,7 +151,7 @@ pub(super) fn without_nan(at: &mut At<'_, '_>, x: ValueId) -> Result<ValueId, Mo
 }
 
 /// Key heads that several query heads share, repeated.
-pub(super) fn shared(at: &mut At<'_, '_>, x: ValueId, count: usize) -> Result<ValueId, ModelError> {
+pub(super) fn repeat_kv_heads(at: &mut At<'_, '_>, x: ValueId, count: usize) -> Result<ValueId, ModelError> {
     let [batch, own, length, size] = at.shape(x)[..] else {
         return Err(at.wrong("attention needs four axes", show(&at.shape(x))));
     };
@@ -161,8 +161,8 @@ pub(super) fn shared(at: &mut At<'_, '_>, x: ValueId, count: usize) -> Result<Va
     if own == 0 || !count.is_multiple_of(own) {
         return Err(at.wrong("the query heads do not divide among the key heads", format!("{count} among {own}")));
     }
-    let apart = with(at, x, &[2])?;
-    let wide = spread(at, apart, vec![batch, own, count / own, length, size])?;
+    let apart = unsqueeze_axes(at, x, &[2])?;
+    let wide = broadcast_to(at, apart, vec![batch, own, count / own, length, size])?;
     at.b.reshaped(wide, vec![batch, count, length, size])
 }
 
@@ -181,7 +181,7 @@ fn with_mask(at: &mut At<'_, '_>, x: ValueId, mask: Option<ValueId>, total: usiz
         let fill = if is_flag { 0 } else { f32::NEG_INFINITY.to_bits() };
         let fill = super::super::tensor::Tensor { dtype, shape: vec![], words: [fill].into() };
         let fill = at.constant(&fill)?;
-        missing = Some(super::movement::padded(at, mask, &vec![0; rank], &after, fill)?);
+        missing = Some(padded(at, mask, &vec![0; rank], &after, fill)?);
     }
     mask = missing.unwrap_or(mask);
     at.map_to(&[x, mask], &shape, DType::F32, |p, r| {
@@ -198,8 +198,8 @@ fn with_mask(at: &mut At<'_, '_>, x: ValueId, mask: Option<ValueId>, total: usiz
 /// place is counted from the end of what was there before: the past, or an outside cache's length.
 fn windowed(at: &mut At<'_, '_>, x: ValueId, node: &Attention, [left, right]: [i64; 2]) -> Result<ValueId, ModelError> {
     let shape = at.shape(x);
-    let rows = super::shapes::iota(at, node.length, 2, 4)?;
-    let cols = super::shapes::iota(at, node.total, 3, 4)?;
+    let rows = iota(at, node.length, 2, 4)?;
+    let cols = iota(at, node.total, 3, 4)?;
     let mut ids = vec![x, rows, cols];
     let offset = match node.cached {
         Some(cached) => {
@@ -240,7 +240,7 @@ fn unpadded(
     [batch, total]: [usize; 2],
 ) -> Result<ValueId, ModelError> {
     let shape = at.shape(x);
-    let cols = super::shapes::iota(at, total, 3, 4)?;
+    let cols = iota(at, total, 3, 4)?;
     let lengths = at.b.reshaped(lengths, vec![batch, 1, 1, 1])?;
     at.map_to(&[x, cols, lengths], &shape, DType::F32, |p, r| {
         let hidden = p.f(f32::NEG_INFINITY);
@@ -255,8 +255,8 @@ fn narrow(at: &mut At<'_, '_>, table: ValueId, half: usize) -> Result<ValueId, M
     if rank == 0 {
         return Err(at.wrong("a table of cosines needs an axis", show(&at.shape(table))));
     }
-    let table = part(at, table, rank - 1, 0, half)?;
-    with(at, table, &[rank - 1])
+    let table = slice_axis(at, table, rank - 1, 0, half)?;
+    unsqueeze_axes(at, table, &[rank - 1])
 }
 
 pub(super) fn rotary(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
@@ -268,7 +268,7 @@ pub(super) fn rotary(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let shape = at.shape(x);
     // Heads second to last, as a flat input has them.
     let split = match shape[..] {
-        [_, _, _, _] => permuted(at, x, &[0, 2, 1, 3])?,
+        [_, _, _, _] => permute_axes(at, x, &[0, 2, 1, 3])?,
         [batch, length, width] => {
             let count = at.size(at.int("num_heads", 0))?;
             if count == 0 || width % count != 0 {
@@ -290,16 +290,16 @@ pub(super) fn rotary(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     if let Some(positions) = positions {
         (cos, sin) = (take(at, cos, positions, 0)?, take(at, sin, positions, 0)?);
     }
-    let result = turned(at, split, [cos, sin], turned_size, interleaved)?;
+    let result = rotate_pairs(at, split, [cos, sin], turned_size, interleaved)?;
     if shape.len() == 4 {
-        return Ok(vec![permuted(at, result, &[0, 2, 1, 3])?]);
+        return Ok(vec![permute_axes(at, result, &[0, 2, 1, 3])?]);
     }
     Ok(vec![at.b.reshaped(result, shape)?])
 }
 
 /// The first `turned_size` values of each head turned by the angles of its place:
 /// `x` `[batch, length, heads, size]`, the tables `[batch, length, half]` or wider.
-pub(super) fn turned(
+pub(super) fn rotate_pairs(
     at: &mut At<'_, '_>,
     x: ValueId,
     [cos, sin]: [ValueId; 2],
@@ -308,14 +308,14 @@ pub(super) fn turned(
 ) -> Result<ValueId, ModelError> {
     let (dtype, size, half) = (at.dtype(x), at.shape(x)[3], turned_size / 2);
     let (cos, sin) = (narrow(at, cos, half)?, narrow(at, sin, half)?);
-    let moving = part(at, x, 3, 0, turned_size)?;
+    let moving = slice_axis(at, x, 3, 0, turned_size)?;
     let (batch, length, count) = (at.shape(x)[0], at.shape(x)[1], at.shape(x)[2]);
     let (real, imaginary) = if interleaved {
         let pairs = at.b.reshaped(moving, vec![batch, length, count, half, 2])?;
-        let (a, b) = (part(at, pairs, 4, 0, 1)?, part(at, pairs, 4, 1, 1)?);
-        (super::movement::without(at, a, &[4])?, super::movement::without(at, b, &[4])?)
+        let (a, b) = (slice_axis(at, pairs, 4, 0, 1)?, slice_axis(at, pairs, 4, 1, 1)?);
+        (squeeze_axes(at, a, &[4])?, squeeze_axes(at, b, &[4])?)
     } else {
-        (part(at, moving, 3, 0, half)?, part(at, moving, 3, half, half)?)
+        (slice_axis(at, moving, 3, 0, half)?, slice_axis(at, moving, 3, half, half)?)
     };
     let new_real = at.map(&[real, imaginary, cos, sin], dtype, |p, r| {
         let (a, b) = (p.bin(Binary::Mul, r[0], r[2]), p.bin(Binary::Mul, r[1], r[3]));
@@ -326,15 +326,15 @@ pub(super) fn turned(
         p.bin(Binary::Add, a, b)
     })?;
     let moved = if interleaved {
-        let (a, b) = (with(at, new_real, &[4])?, with(at, new_imaginary, &[4])?);
-        let pairs = join(at, &[a, b], 4)?;
+        let (a, b) = (unsqueeze_axes(at, new_real, &[4])?, unsqueeze_axes(at, new_imaginary, &[4])?);
+        let pairs = concat_along(at, &[a, b], 4)?;
         at.b.reshaped(pairs, vec![batch, length, count, turned_size])?
     } else {
-        join(at, &[new_real, new_imaginary], 3)?
+        concat_along(at, &[new_real, new_imaginary], 3)?
     };
     if turned_size == size {
         return Ok(moved);
     }
-    let rest = part(at, x, 3, turned_size, size - turned_size)?;
-    join(at, &[moved, rest], 3)
+    let rest = slice_axis(at, x, 3, turned_size, size - turned_size)?;
+    concat_along(at, &[moved, rest], 3)
 }

@@ -8,7 +8,7 @@ use super::super::error::show;
 use super::super::plan::{ValueId, long};
 use super::super::tensor::Tensor;
 use super::at::At;
-use super::movement::{join, part, with, without};
+use super::movement::{concat_along, slice_axis, unsqueeze_axes, squeeze_axes};
 
 pub(super) fn branch(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (then, otherwise) = (at.body("then_branch")?, at.body("else_branch")?);
@@ -87,8 +87,8 @@ pub(super) fn scan(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     for turn in 0..turns {
         for &(id, axis, backwards) in &lines {
             let place = if backwards { turns - 1 - turn } else { turn };
-            let one = part(at, id, axis, place, 1)?;
-            carried.push(without(at, one, &[axis])?);
+            let one = slice_axis(at, id, axis, place, 1)?;
+            carried.push(squeeze_axes(at, one, &[axis])?);
         }
         let mut outputs = at.unroll(body, &carried)?.into_iter();
         carried = outputs.by_ref().take(carries).collect();
@@ -116,9 +116,9 @@ fn stacked(at: &mut At<'_, '_>, turns: &[ValueId], axis: i64, backwards: bool) -
     };
     let rank = at.shape(first).len() + 1;
     let axis = at.axis(axis, rank, rank)?;
-    let mut parts = turns.iter().map(|&id| with(at, id, &[axis])).collect::<Result<Vec<_>, _>>()?;
+    let mut parts = turns.iter().map(|&id| unsqueeze_axes(at, id, &[axis])).collect::<Result<Vec<_>, _>>()?;
     if backwards {
         parts.reverse();
     }
-    join(at, &parts, axis)
+    concat_along(at, &parts, axis)
 }

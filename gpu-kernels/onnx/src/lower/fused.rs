@@ -8,9 +8,9 @@ use super::super::ModelError;
 use super::super::error::show;
 use super::super::plan::{ValueId, long};
 use super::at::At;
-use super::attention::{capped, shared, turned, without_nan};
+use super::attention::{softcap, repeat_kv_heads, rotate_pairs, nan_to_zero};
 use super::index::take;
-use super::movement::{join, part, permuted, with, without};
+use super::movement::{concat_along, slice_axis, permute_axes, unsqueeze_axes, squeeze_axes};
 use super::product::multiply;
 use super::reduce::softmax_lines;
 use super::shapes::iota;
@@ -29,7 +29,7 @@ fn narrow(value: usize) -> i32 {
 /// `[batch, length, heads · size]` with the heads apart.
 fn apart(at: &mut At<'_, '_>, x: ValueId, count: usize) -> Result<ValueId, ModelError> {
     let split = beside(at, x, count)?;
-    permuted(at, split, &[0, 2, 1, 3])
+    permute_axes(at, split, &[0, 2, 1, 3])
 }
 
 /// `[batch, length, heads · size]` as `[batch, length, heads, size]`.
@@ -55,7 +55,7 @@ fn columns(at: &mut At<'_, '_>, x: ValueId, widths: [usize; 3]) -> Result<[Value
     let mut from = 0;
     let mut parts = [x; 3];
     for (slot, width) in parts.iter_mut().zip(widths) {
-        *slot = part(at, x, axis, from, width)?;
+        *slot = slice_axis(at, x, axis, from, width)?;
         from += width;
     }
     Ok(parts)
@@ -75,8 +75,8 @@ fn scores(at: &mut At<'_, '_>, heads: &Heads) -> Result<ValueId, ModelError> {
         scale => scale,
     };
     let count = at.shape(heads.q)[1];
-    let keys = shared(at, heads.k, count)?;
-    let keys = permuted(at, keys, &[0, 1, 3, 2])?;
+    let keys = repeat_kv_heads(at, heads.k, count)?;
+    let keys = permute_axes(at, keys, &[0, 1, 3, 2])?;
     let scores = multiply(at, heads.q, keys)?;
     at.map(&[scores], DType::F32, |p, r| {
         let scale = p.f(scale);
@@ -92,12 +92,12 @@ fn chosen(at: &mut At<'_, '_>, heads: &Heads, scores: ValueId) -> Result<ValueId
         return Err(at.wrong("attention needs four axes", show(&shape)));
     };
     let weights = softmax_lines(at, scores, [batch * count * length, total, 1], false)?;
-    let weights = without_nan(at, weights)?;
-    let values = shared(at, heads.v, count)?;
+    let weights = nan_to_zero(at, weights)?;
+    let values = repeat_kv_heads(at, heads.v, count)?;
     let y = multiply(at, weights, values)?;
     let y = at.cast(y, dtype)?;
     let width = count * at.shape(y)[3];
-    let y = permuted(at, y, &[0, 2, 1, 3])?;
+    let y = permute_axes(at, y, &[0, 2, 1, 3])?;
     at.b.reshaped(y, vec![batch, length, width])
 }
 
@@ -150,7 +150,7 @@ fn masked(at: &mut At<'_, '_>, scores: ValueId, mask: Option<ValueId>, filter: f
             hidden(at, scores, &[ends], filter, |p, _, col, r| p.bin(Binary::Le, r[0], col))
         }
         [entries] if entries == 2 * batch => {
-            let (ends, starts) = (part(at, mask, 0, 0, batch)?, part(at, mask, 0, batch, batch)?);
+            let (ends, starts) = (slice_axis(at, mask, 0, 0, batch)?, slice_axis(at, mask, 0, batch, batch)?);
             let (ends, starts) =
                 (at.b.reshaped(ends, vec![batch, 1, 1, 1])?, at.b.reshaped(starts, vec![batch, 1, 1, 1])?);
             hidden(at, scores, &[ends, starts], filter, |p, _, col, r| {
@@ -173,7 +173,7 @@ fn masked(at: &mut At<'_, '_>, scores: ValueId, mask: Option<ValueId>, filter: f
 /// Keys or values behind those that were there before.
 fn grown(at: &mut At<'_, '_>, past: Option<ValueId>, new: ValueId) -> Result<ValueId, ModelError> {
     match past {
-        Some(past) => join(at, &[past, new], 2),
+        Some(past) => concat_along(at, &[past, new], 2),
         None => Ok(new),
     }
 }
@@ -202,8 +202,8 @@ pub(super) fn attention(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError>
     if let Some(past) = past {
         let mut halves = [past; 2];
         for (i, half) in halves.iter_mut().enumerate() {
-            let one = part(at, past, 0, i, 1)?;
-            *half = without(at, one, &[0])?;
+            let one = slice_axis(at, past, 0, i, 1)?;
+            *half = squeeze_axes(at, one, &[0])?;
         }
         before = at.shape(halves[0]).get(2).copied().unwrap_or(0);
         heads.k = grown(at, Some(halves[0]), heads.k)?;
@@ -213,8 +213,8 @@ pub(super) fn attention(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError>
     if !at.wants(1) {
         return Ok(vec![y]);
     }
-    let (k, v) = (with(at, heads.k, &[0])?, with(at, heads.v, &[0])?);
-    Ok(vec![y, join(at, &[k, v], 0)?])
+    let (k, v) = (unsqueeze_axes(at, heads.k, &[0])?, unsqueeze_axes(at, heads.v, &[0])?);
+    Ok(vec![y, concat_along(at, &[k, v], 0)?])
 }
 
 /// What the heads choose: after so many earlier keys where each sees none that comes later, with what is
@@ -266,9 +266,9 @@ pub(super) fn multi_head(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError
         (None, None) if bias.is_none() && at.shape(q).len() == 5 => {
             let mut each = [q; 3];
             for (i, one) in each.iter_mut().enumerate() {
-                let own = part(at, q, 3, i, 1)?;
-                let own = without(at, own, &[3])?;
-                *one = permuted(at, own, &[0, 2, 1, 3])?;
+                let own = slice_axis(at, q, 3, i, 1)?;
+                let own = squeeze_axes(at, own, &[3])?;
+                *one = permute_axes(at, own, &[0, 2, 1, 3])?;
             }
             Heads { q: each[0], k: each[1], v: each[2] }
         }
@@ -296,7 +296,7 @@ pub(super) fn rotary(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let half = at.shape(tables[0]).last().copied().unwrap_or(0);
     let shape = at.shape(x);
     let split = match shape[..] {
-        [_, _, _, _] => permuted(at, x, &[0, 2, 1, 3])?,
+        [_, _, _, _] => permute_axes(at, x, &[0, 2, 1, 3])?,
         [_, _, width] => {
             let count = if given == 0 { width.checked_div(2 * half).unwrap_or(0) } else { given };
             beside(at, x, count)?
@@ -317,9 +317,9 @@ pub(super) fn rotary(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
         positions
     };
     let angles = angles(at, tables, positions)?;
-    let result = turned(at, split, angles, turned_size, interleaved)?;
+    let result = rotate_pairs(at, split, angles, turned_size, interleaved)?;
     if shape.len() == 4 {
-        return Ok(vec![permuted(at, result, &[0, 2, 1, 3])?]);
+        return Ok(vec![permute_axes(at, result, &[0, 2, 1, 3])?]);
     }
     Ok(vec![at.b.reshaped(result, shape)?])
 }
@@ -359,16 +359,16 @@ pub(super) fn grouped(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
             };
             let angles = angles(at, [cos, sin], positions)?;
             let turned_size = (2 * at.shape(cos).last().copied().unwrap_or(0)).min(size);
-            (turned(at, q, angles, turned_size, interleaved)?, turned(at, k, angles, turned_size, interleaved)?)
+            (rotate_pairs(at, q, angles, turned_size, interleaved)?, rotate_pairs(at, k, angles, turned_size, interleaved)?)
         }
         _ if rotary => return Err(at.unsupported("do_rotary", "it needs tables of cosines and sines")),
         _ => (q, k),
     };
-    let (q, k) = (permuted(at, q, &[0, 2, 1, 3])?, permuted(at, k, &[0, 2, 1, 3])?);
+    let (q, k) = (permute_axes(at, q, &[0, 2, 1, 3])?, permute_axes(at, k, &[0, 2, 1, 3])?);
     let v = apart(at, v, own)?;
     let heads = Heads { q, k: grown(at, past_k, k)?, v: grown(at, past_v, v)? };
     let scores = scores(at, &heads)?;
-    let scores = capped(at, scores)?;
+    let scores = softcap(at, scores)?;
     let behind = at.b.reshaped(behind, vec![batch, 1, 1, 1])?;
     let scores = seen(at, scores, behind, past, window)?;
     let scores = biased(at, scores, extra)?;

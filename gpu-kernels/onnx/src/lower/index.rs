@@ -182,10 +182,10 @@ pub(super) fn gather(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
         let size = at.b.shape(data)[axis];
         let place = at.axis(*place, size, size)?;
         let shape = at.shape(indices);
-        let one = super::movement::part(at, data, axis, place, 1)?;
-        let mut one = super::movement::without(at, one, &[axis])?;
+        let one = slice_axis(at, data, axis, place, 1)?;
+        let mut one = squeeze_axes(at, one, &[axis])?;
         for _ in &shape {
-            one = super::movement::with(at, one, &[axis])?;
+            one = unsqueeze_axes(at, one, &[axis])?;
         }
         return Ok(vec![one]);
     }
@@ -197,11 +197,11 @@ pub(super) fn gather_elements(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, Model
     index_type(at, indices)?;
     let rank = at.shape(data).len();
     let axis = at.axis(at.int("axis", 0), rank, rank)?;
-    Ok(vec![elements(at, data, indices, axis)?])
+    Ok(vec![take_along_axis(at, data, indices, axis)?])
 }
 
 /// `out[…, i, …] = data[…, indices[…, i, …], …]`
-pub(super) fn elements(
+pub(super) fn take_along_axis(
     at: &mut At<'_, '_>,
     data: ValueId,
     indices: ValueId,
@@ -252,7 +252,7 @@ pub(super) fn gather_nd(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError>
 }
 
 /// `[a, b, size]` at the indices `[a, count]` along its last axis: `[a, b, count]`.
-pub(super) fn along_last(at: &mut At<'_, '_>, data: ValueId, indices: ValueId) -> Result<ValueId, ModelError> {
+pub(super) fn take_along_last(at: &mut At<'_, '_>, data: ValueId, indices: ValueId) -> Result<ValueId, ModelError> {
     let (shape, own_shape) = (at.shape(data), at.shape(indices));
     let ([a, b, size], [lines, count]) = (&shape[..], &own_shape[..]) else {
         return Err(at.wrong("the indices do not fit the data", format!("{} of {}", show(&own_shape), show(&shape))));
@@ -401,10 +401,10 @@ pub(super) fn reverse_sequence(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, Mode
     let rank = shape.len();
     let batch = at.axis(at.int("batch_axis", 1), rank, rank)?;
     let time = at.axis(at.int("time_axis", 0), rank, rank)?;
-    Ok(vec![reversed(at, x, lengths, batch, time)?])
+    Ok(vec![reverse_sequences(at, x, lengths, batch, time)?])
 }
 
-pub(super) fn reversed(
+pub(super) fn reverse_sequences(
     at: &mut At<'_, '_>,
     x: ValueId,
     lengths: ValueId,
@@ -414,7 +414,7 @@ pub(super) fn reversed(
     use gpu_kernels::kernels::elementwise::Binary;
 
     let shape = at.shape(x);
-    let steps = super::shapes::iota(at, shape[time], time, shape.len())?;
+    let steps = iota(at, shape[time], time, shape.len())?;
     let mut beside = vec![1; shape.len()];
     beside[batch] = shape[batch];
     let lengths = at.cast(lengths, DType::I64)?;
@@ -427,6 +427,6 @@ pub(super) fn reversed(
         let inside = p.bin(Binary::Lt, r[0], r[1]);
         p.select(inside, turned, r[0])
     })?;
-    let places = super::movement::spread(at, places, shape)?;
-    elements(at, x, places, time)
+    let places = broadcast_to(at, places, shape)?;
+    take_along_axis(at, x, places, time)
 }

@@ -4,7 +4,7 @@ use super::super::ModelError;
 use super::super::error::show;
 use super::super::plan::ValueId;
 use super::at::At;
-use super::movement::{join, part, with, without};
+use super::movement::{concat_along, slice_axis, unsqueeze_axes, squeeze_axes};
 
 pub(super) fn empty(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     at.ignore(&["dtype"]);
@@ -82,8 +82,8 @@ pub(super) fn split(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let mut from = 0;
     let mut tensors = Vec::with_capacity(sizes.len());
     for size in sizes {
-        let one = part(at, x, axis, from, size)?;
-        tensors.push(if whole { one } else { without(at, one, &[axis])? });
+        let one = slice_axis(at, x, axis, from, size)?;
+        tensors.push(if whole { one } else { squeeze_axes(at, one, &[axis])? });
         from += size;
     }
     Ok(vec![at.b.list(tensors)?])
@@ -97,8 +97,8 @@ pub(super) fn concat(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let axis = at.axis(at.int("axis", 0), rank, rank)?;
     if fresh {
         for tensor in &mut tensors {
-            *tensor = with(at, *tensor, &[axis])?;
+            *tensor = unsqueeze_axes(at, *tensor, &[axis])?;
         }
     }
-    Ok(vec![join(at, &tensors, axis)?])
+    Ok(vec![concat_along(at, &tensors, axis)?])
 }

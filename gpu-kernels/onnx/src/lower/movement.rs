@@ -33,7 +33,7 @@ pub(super) fn dropout(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
 }
 
 /// The axes of a value in another order.
-pub(super) fn permuted(at: &mut At<'_, '_>, x: ValueId, order: &[usize]) -> Result<ValueId, ModelError> {
+pub(super) fn permute_axes(at: &mut At<'_, '_>, x: ValueId, order: &[usize]) -> Result<ValueId, ModelError> {
     let shape = at.shape(x);
     if order.len() != shape.len() || order.iter().any(|&axis| axis >= shape.len()) {
         return Err(at.wrong("an input has another number of axes than its operator needs", show(&shape)));
@@ -56,7 +56,7 @@ pub(super) fn transpose(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError>
     if !sorted.iter().copied().eq(0..rank) {
         return Err(at.wrong("perm must name each axis once", show(&order)));
     }
-    Ok(vec![permuted(at, x, &order)?])
+    Ok(vec![permute_axes(at, x, &order)?])
 }
 
 pub(super) fn reshape(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
@@ -111,11 +111,11 @@ pub(super) fn squeeze(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     if let Some(&axis) = axes.iter().find(|&&axis| shape[axis] != 1) {
         return Err(at.wrong("only an axis of size 1 can be taken away", format!("axis {axis} of {}", show(&shape))));
     }
-    Ok(vec![without(at, x, &axes)?])
+    Ok(vec![squeeze_axes(at, x, &axes)?])
 }
 
 /// A view without some axes, at place 0 of each.
-pub(super) fn without(at: &mut At<'_, '_>, x: ValueId, axes: &[usize]) -> Result<ValueId, ModelError> {
+pub(super) fn squeeze_axes(at: &mut At<'_, '_>, x: ValueId, axes: &[usize]) -> Result<ValueId, ModelError> {
     let (of, offset, own) = at.b.place(x);
     let shape = at.shape(x);
     if axes.iter().any(|&axis| axis >= shape.len()) {
@@ -128,7 +128,7 @@ pub(super) fn without(at: &mut At<'_, '_>, x: ValueId, axes: &[usize]) -> Result
 }
 
 /// A view with an axis of size 1 before each place that `axes` names in the result.
-pub(super) fn with(at: &mut At<'_, '_>, x: ValueId, axes: &[usize]) -> Result<ValueId, ModelError> {
+pub(super) fn unsqueeze_axes(at: &mut At<'_, '_>, x: ValueId, axes: &[usize]) -> Result<ValueId, ModelError> {
     let (of, offset, mut walked) = at.b.place(x);
     let mut shape = at.shape(x);
     for &axis in axes {
@@ -146,11 +146,11 @@ pub(super) fn unsqueeze(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError>
     let axes = at.list("axes", 1)?.unwrap_or_default();
     let rank = at.shape(x).len() + axes.len();
     let axes = at.axes(&axes, rank)?;
-    Ok(vec![with(at, x, &axes)?])
+    Ok(vec![unsqueeze_axes(at, x, &axes)?])
 }
 
 /// Part of a value along one axis.
-pub(super) fn part(
+pub(super) fn slice_axis(
     at: &mut At<'_, '_>,
     x: ValueId,
     axis: usize,
@@ -230,7 +230,7 @@ pub(super) fn split(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let mut start = 0;
     let mut outputs = Vec::with_capacity(sizes.len());
     for size in sizes {
-        outputs.push(part(at, x, axis, start, size)?);
+        outputs.push(slice_axis(at, x, axis, start, size)?);
         start += size;
     }
     Ok(outputs)
@@ -243,11 +243,11 @@ pub(super) fn expand(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let shape = at.shape(x);
     let target = super::super::plan::broadcast(&shape, &wanted)
         .ok_or_else(|| at.wrong("the shapes do not broadcast", format!("{} to {}", show(&shape), show(&wanted))))?;
-    Ok(vec![spread(at, x, target)?])
+    Ok(vec![broadcast_to(at, x, target)?])
 }
 
 /// A view that repeats a value to a shape it broadcasts to.
-pub(super) fn spread(at: &mut At<'_, '_>, x: ValueId, target: Vec<usize>) -> Result<ValueId, ModelError> {
+pub(super) fn broadcast_to(at: &mut At<'_, '_>, x: ValueId, target: Vec<usize>) -> Result<ValueId, ModelError> {
     let place = at.b.broadcast_place(x, &target);
     let place = place.ok_or_else(|| at.wrong("the shapes do not broadcast", show(&target)))?;
     at.b.view(at.dtype(x), target, place)
@@ -276,11 +276,11 @@ pub(super) fn concat(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let inputs = at.inputs()?;
     let rank = at.shape(inputs[0]).len();
     let axis = at.axis(at.int("axis", 0), rank, rank)?;
-    Ok(vec![join(at, &inputs, axis)?])
+    Ok(vec![concat_along(at, &inputs, axis)?])
 }
 
 /// Values one after another along an axis.
-pub(super) fn join(at: &mut At<'_, '_>, inputs: &[ValueId], axis: usize) -> Result<ValueId, ModelError> {
+pub(super) fn concat_along(at: &mut At<'_, '_>, inputs: &[ValueId], axis: usize) -> Result<ValueId, ModelError> {
     let dtype = at.dtype(inputs[0]);
     let mut shape = at.shape(inputs[0]);
     if axis >= shape.len() {
@@ -336,7 +336,7 @@ pub(super) fn pad(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     };
     let value = match value {
         Some(value) => without_axes(at, value)?,
-        None => zero(at, at.dtype(x))?,
+        None => zero_scalar(at, at.dtype(x))?,
     };
     Ok(vec![padded(at, x, &before, &after, value)?])
 }
@@ -345,7 +345,7 @@ fn without_axes(at: &mut At<'_, '_>, value: ValueId) -> Result<ValueId, ModelErr
     at.b.reshaped(value, vec![])
 }
 
-pub(super) fn zero(at: &mut At<'_, '_>, dtype: DType) -> Result<ValueId, ModelError> {
+pub(super) fn zero_scalar(at: &mut At<'_, '_>, dtype: DType) -> Result<ValueId, ModelError> {
     at.constant(&Tensor { dtype, shape: vec![], words: [0].into() })
 }
 
@@ -358,11 +358,11 @@ pub(super) fn padded(
     value: ValueId,
 ) -> Result<ValueId, ModelError> {
     let steps = vec![1; before.len()];
-    spaced(at, x, before, after, &steps, value)
+    pad_dilated(at, x, before, after, &steps, value)
 }
 
 /// The same with `spacing[axis]` places from one element to the next.
-pub(super) fn spaced(
+pub(super) fn pad_dilated(
     at: &mut At<'_, '_>,
     x: ValueId,
     before: &[i64],
@@ -458,7 +458,7 @@ pub(super) fn center_crop_pad(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, Model
         before[axis] = if missing >= 0 { missing / 2 } else { -((-missing) / 2) };
         after[axis] = missing - before[axis];
     }
-    let zero = zero(at, at.dtype(x))?;
+    let zero = zero_scalar(at, at.dtype(x))?;
     Ok(vec![padded(at, x, &before, &after, zero)?])
 }
 
@@ -475,7 +475,7 @@ pub(super) fn depth_to_space(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelE
         _ => (vec![n, block, block, inner, h, w], [0, 3, 4, 1, 5, 2]),
     };
     let split = at.b.reshaped(x, split)?;
-    let moved = permuted(at, split, &order)?;
+    let moved = permute_axes(at, split, &order)?;
     Ok(vec![at.b.reshaped(moved, vec![n, inner, h * block, w * block])?])
 }
 
@@ -490,7 +490,7 @@ pub(super) fn space_to_depth(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelE
         _ => [0, 3, 5, 1, 2, 4],
     };
     let split = at.b.reshaped(x, vec![n, c, h / block, block, w / block, block])?;
-    let moved = permuted(at, split, &order)?;
+    let moved = permute_axes(at, split, &order)?;
     Ok(vec![at.b.reshaped(moved, vec![n, c * block * block, h / block, w / block])?])
 }
 

@@ -65,10 +65,10 @@ pub(super) fn batch(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
 
 /// Mean and variance over `axes`.
 fn moments(at: &mut At<'_, '_>, x: ValueId, axes: &[usize]) -> Result<(ValueId, ValueId), ModelError> {
-    let mean = reduce::mean(at, x, axes, true)?;
+    let mean = mean_axes(at, x, axes, true)?;
     let off = at.map(&[x, mean], DType::F32, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
-    let square = reduce::over(at, reduction::Op::SumSquare, off, axes, false)?;
-    let count = reduce::float(reduce::count(at, x, axes));
+    let square = reduce_axes(at, reduction::Op::SumSquare, off, axes, false)?;
+    let count = as_f32(axes_len(at, x, axes));
     let variance = at.map(&[square], DType::F32, |p, r| {
         let count = p.f(count);
         p.bin(Binary::Div, r[0], count)
@@ -140,10 +140,10 @@ pub(super) fn layer(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let mut outputs = vec![affine(at, &ids, true, &shape, dtype)?];
     if at.wants(1) || at.wants(2) {
         let axes: Vec<usize> = (axis..shape.len()).collect();
-        let mean = reduce::mean(at, x, &axes, true)?;
+        let mean = mean_axes(at, x, &axes, true)?;
         let off = at.map(&[x, mean], DType::F32, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
-        let square = reduce::over(at, reduction::Op::SumSquare, off, &axes, true)?;
-        let count = reduce::float(reduce::count(at, x, &axes));
+        let square = reduce_axes(at, reduction::Op::SumSquare, off, &axes, true)?;
+        let count = as_f32(axes_len(at, x, &axes));
         let inverse = at.map(&[square], DType::F32, |p, r| {
             let (count, epsilon, one) = (p.f(count), p.f(epsilon), p.f(1.0));
             let variance = p.bin(Binary::Div, r[0], count);
@@ -205,10 +205,10 @@ pub(super) fn mean_variance(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelEr
     let rank = at.shape(x).len();
     let axes = at.ints("axes").unwrap_or_else(|| vec![0, 2, 3]);
     let axes = at.axes(&axes, rank)?;
-    let mean = reduce::mean(at, x, &axes, true)?;
+    let mean = mean_axes(at, x, &axes, true)?;
     let off = at.map(&[x, mean], dtype, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
-    let square = reduce::over(at, reduction::Op::SumSquare, off, &axes, true)?;
-    let count = reduce::float(reduce::count(at, x, &axes));
+    let square = reduce_axes(at, reduction::Op::SumSquare, off, &axes, true)?;
+    let count = as_f32(axes_len(at, x, &axes));
     let result = at.map(&[off, square], dtype, |p, r| {
         let (count, epsilon) = (p.f(count), p.f(1e-9));
         let variance = p.bin(Binary::Div, r[1], count);
@@ -230,7 +230,7 @@ pub(super) fn lp(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
         _ => return Err(at.unsupported("p", "it must be 1 or 2")),
     };
     let op = if square { reduction::Op::SumSquare } else { reduction::Op::SumAbs };
-    let size = reduce::over(at, op, x, &[axis], true)?;
+    let size = reduce_axes(at, op, x, &[axis], true)?;
     let result = at.map(&[x, size], dtype, |p, r| {
         let size = if square { p.un(Unary::Sqrt, r[1]) } else { r[1] };
         let zero = p.f(0.0);
@@ -259,10 +259,10 @@ pub(super) fn local_response(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelE
             let place = channel + first + tap;
             let inside = (0..long(channels)).contains(&place);
             places.push(if inside { place } else { 0 });
-            weights.push(if inside { alpha / reduce::float(size) } else { 0.0 });
+            weights.push(if inside { alpha / as_f32(size) } else { 0.0 });
         }
     }
-    let sums = filtered(at, square, 1, channels, &places, &weights)?;
+    let sums = resample_axis(at, square, 1, channels, &places, &weights)?;
     let result = at.map(&[x, sums], dtype, |p, r| {
         let (bias, beta) = (p.f(bias), p.f(beta));
         let base = p.bin(Binary::Add, r[1], bias);
@@ -274,7 +274,7 @@ pub(super) fn local_response(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelE
 }
 
 /// Each of `out` places along an axis as a weighted sum of others.
-pub(super) fn filtered(
+pub(super) fn resample_axis(
     at: &mut At<'_, '_>,
     x: ValueId,
     axis: usize,

@@ -8,7 +8,7 @@ use super::super::ModelError;
 use super::super::error::show;
 use super::super::plan::{ValueId, broadcast};
 use super::at::{At, wrapped};
-use super::movement::{permuted, with, without};
+use super::movement::{permute_axes, unsqueeze_axes, squeeze_axes};
 use super::{reduce, u};
 
 pub(super) fn matmul(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
@@ -27,14 +27,14 @@ pub(super) fn multiply(at: &mut At<'_, '_>, a: ValueId, b: ValueId) -> Result<Va
             at.wrong("a matrix product needs an axis", format!("{} and {}", show(&at.shape(a)), show(&at.shape(b))))
         );
     }
-    let left = if rank_a == 1 { with(at, a, &[0])? } else { a };
-    let right = if rank_b == 1 { with(at, b, &[1])? } else { b };
+    let left = if rank_a == 1 { unsqueeze_axes(at, a, &[0])? } else { a };
+    let right = if rank_b == 1 { unsqueeze_axes(at, b, &[1])? } else { b };
     let product = matrices(at, left, right)?;
     let rank = at.shape(product).len();
-    let product = if rank_b == 1 { without(at, product, &[rank - 1])? } else { product };
+    let product = if rank_b == 1 { squeeze_axes(at, product, &[rank - 1])? } else { product };
     if rank_a == 1 {
         let rank = at.shape(product).len();
-        return without(at, product, &[rank - if rank_b == 1 { 1 } else { 2 }]);
+        return squeeze_axes(at, product, &[rank - if rank_b == 1 { 1 } else { 2 }]);
     }
     Ok(product)
 }
@@ -84,8 +84,8 @@ fn matrices(at: &mut At<'_, '_>, a: ValueId, b: ValueId) -> Result<ValueId, Mode
         return Ok(out);
     }
     if k == 0 {
-        let zero = super::movement::zero(at, dtype)?;
-        return super::movement::spread(at, zero, target);
+        let zero = zero_scalar(at, dtype)?;
+        return broadcast_to(at, zero, target);
     }
     let (merged, walks) =
         elementwise::merge(&batch, &[(left.offset, left.batch.clone()), (right.offset, right.batch.clone())]);
@@ -110,7 +110,7 @@ fn spread_dense(at: &mut At<'_, '_>, x: ValueId, batch: &[usize]) -> Result<Valu
     let shape = at.shape(x);
     let mut target = batch.to_vec();
     target.extend_from_slice(&shape[shape.len() - 2..]);
-    let spread = super::movement::spread(at, x, target)?;
+    let spread = broadcast_to(at, x, target)?;
     at.b.dense(spread)
 }
 
@@ -163,7 +163,7 @@ pub(super) fn gemm(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
         if at.shape(x).len() != 2 {
             return Err(at.wrong("Gemm multiplies matrices", show(&at.shape(x))));
         }
-        if flipped { permuted(at, x, &[1, 0]) } else { Ok(x) }
+        if flipped { permute_axes(at, x, &[1, 0]) } else { Ok(x) }
     };
     let (a, b) = (flip(at, a, "transA")?, flip(at, b, "transB")?);
     let c = at.optional(2)?;
@@ -312,7 +312,7 @@ pub(super) fn einsum(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let order: Option<Vec<usize>> =
         equation.result.iter().map(|label| total.labels.iter().position(|other| other == label)).collect();
     let order = order.ok_or_else(|| at.unsupported("equation", "the result names an axis that no operand has"))?;
-    Ok(vec![permuted(at, total.id, &order)?])
+    Ok(vec![permute_axes(at, total.id, &order)?])
 }
 
 /// A label that appears twice walks both axes at once.
@@ -341,7 +341,7 @@ fn summed(at: &mut At<'_, '_>, part: Named, needed: &[char]) -> Result<Named, Mo
     if gone.is_empty() {
         return Ok(part);
     }
-    let id = reduce::over(at, reduction::Op::Sum, part.id, &gone, false)?;
+    let id = reduce_axes(at, reduction::Op::Sum, part.id, &gone, false)?;
     Ok(Named { id, labels: part.labels.into_iter().filter(|label| needed.contains(label)).collect() })
 }
 
@@ -380,7 +380,7 @@ fn stacked(
 ) -> Result<ValueId, ModelError> {
     let order: Vec<usize> =
         groups.concat().iter().filter_map(|label| part.labels.iter().position(|other| other == label)).collect();
-    let ordered = permuted(at, part.id, &order)?;
-    let wide = super::movement::spread(at, ordered, sizes.concat())?;
+    let ordered = permute_axes(at, part.id, &order)?;
+    let wide = broadcast_to(at, ordered, sizes.concat())?;
     at.b.reshaped(wide, sizes.iter().map(|group| group.iter().product()).collect())
 }

@@ -10,7 +10,7 @@ use super::super::error::show;
 use super::super::plan::ValueId;
 use super::at::At;
 use super::image::convolve;
-use super::movement::{with, zero};
+use super::movement::{unsqueeze_axes, zero_scalar};
 use super::product::multiply;
 use super::reduce;
 
@@ -60,12 +60,12 @@ fn beside(at: &mut At<'_, '_>, x: ValueId, of: ValueId) -> Result<ValueId, Model
     }
     let mut wide = own.clone();
     wide.insert(axis + 1, block);
-    let of = with(at, of, &[axis + 1])?;
-    let spread = super::movement::spread(at, of, wide)?;
+    let of = unsqueeze_axes(at, of, &[axis + 1])?;
+    let spread = broadcast_to(at, of, wide)?;
     let mut flat = own;
     flat[axis] *= block;
     let flat = at.b.reshaped(spread, flat)?;
-    super::movement::part(at, flat, axis, 0, shape[axis])
+    slice_axis(at, flat, axis, 0, shape[axis])
 }
 
 pub(super) fn quantize(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
@@ -82,7 +82,7 @@ pub(super) fn quantize(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> 
     let bounds = range(dtype).ok_or_else(|| at.wrong_type(dtype))?;
     let point = match given {
         Some(point) => point,
-        None => zero(at, dtype)?,
+        None => zero_scalar(at, dtype)?,
     };
     let x = at.cast(x, DType::F32)?;
     let scale = at.cast(scale, DType::F32)?;
@@ -106,7 +106,7 @@ pub(super) fn dequantize(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError
     let dtype = at.float_type(scale)?;
     let point = match given {
         Some(point) => point,
-        None => zero(at, from)?,
+        None => zero_scalar(at, from)?,
     };
     let (scale, zero) = (beside(at, x, scale)?, beside(at, x, point)?);
     let shape = at.shape(x);
@@ -123,8 +123,8 @@ pub(super) fn quantize_dynamically(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, 
     let x = at.input(0)?;
     at.float_type(x)?;
     let axes: Vec<usize> = (0..at.shape(x).len()).collect();
-    let low = reduce::over(at, reduction::Op::Min, x, &axes, false)?;
-    let high = reduce::over(at, reduction::Op::Max, x, &axes, false)?;
+    let low = reduce_axes(at, reduction::Op::Min, x, &axes, false)?;
+    let high = reduce_axes(at, reduction::Op::Max, x, &axes, false)?;
     let scale = at.map(&[low, high], DType::F32, |p, r| {
         let (zero, steps) = (p.f(0.0), p.f(255.0));
         let low = p.bin(Binary::Min, r[0], zero);
@@ -176,7 +176,7 @@ fn by_row(at: &mut At<'_, '_>, of: Option<ValueId>) -> Result<Option<ValueId>, M
     match of {
         Some(of) if at.shape(of).len() == 1 && at.shape(of) != [1] => {
             let rank = at.shape(of).len();
-            with(at, of, &[rank]).map(Some)
+            unsqueeze_axes(at, of, &[rank]).map(Some)
         }
         of => Ok(of),
     }

@@ -8,8 +8,8 @@ use super::super::ModelError;
 use super::super::error::show;
 use super::super::plan::ValueId;
 use super::at::At;
-use super::index::reversed;
-use super::movement::{join, part, permuted, spread, with, without, zero};
+use super::index::reverse_sequences;
+use super::movement::{concat_along, slice_axis, permute_axes, broadcast_to, unsqueeze_axes, squeeze_axes, zero_scalar};
 use super::product::multiply;
 
 /// Most time steps that are unrolled.
@@ -104,9 +104,9 @@ fn network(at: &mut At<'_, '_>, gates: usize, defaults: &[&str]) -> Result<Netwo
     let lengths = at.optional(4)?;
     let mut state = at.optional(5)?;
     let batch_first = at.flag("layout");
-    let x = if batch_first { permuted(at, x, &[1, 0, 2])? } else { x };
+    let x = if batch_first { permute_axes(at, x, &[1, 0, 2])? } else { x };
     if batch_first && let Some(first) = state {
-        state = Some(permuted(at, first, &[1, 0, 2])?);
+        state = Some(permute_axes(at, first, &[1, 0, 2])?);
     }
     let [steps, batch, _] = at.shape(x)[..] else {
         return Err(at.wrong("the input needs three axes", show(&at.shape(x))));
@@ -176,38 +176,38 @@ struct Run {
 impl Network {
     fn run(&self, at: &mut At<'_, '_>, d: usize, fused: bool) -> Result<Run, ModelError> {
         let one = |at: &mut At<'_, '_>, x: ValueId| {
-            let own = part(at, x, 0, d, 1)?;
-            without(at, own, &[0])
+            let own = slice_axis(at, x, 0, d, 1)?;
+            squeeze_axes(at, own, &[0])
         };
         let mut x = self.x;
         if self.directions[d].backward
             && let Some(lengths) = self.lengths
         {
-            x = reversed(at, x, lengths, 1, 0)?;
+            x = reverse_sequences(at, x, lengths, 1, 0)?;
         }
         let w = one(at, self.w)?;
-        let w = permuted(at, w, &[1, 0])?;
+        let w = permute_axes(at, w, &[1, 0])?;
         let mut inputs = multiply(at, x, w)?;
         let mut recurrent_bias = None;
         if let Some(bias) = self.bias {
             let bias = one(at, bias)?;
             let half = at.shape(bias)[0] / 2;
-            let (own, other) = (part(at, bias, 0, 0, half)?, part(at, bias, 0, half, half)?);
+            let (own, other) = (slice_axis(at, bias, 0, 0, half)?, slice_axis(at, bias, 0, half, half)?);
             let ids = if fused { vec![inputs, own, other] } else { vec![inputs, own] };
             recurrent_bias = (!fused).then_some(other);
             inputs = at.map(&ids, DType::F32, |p, r| r[1..].iter().fold(r[0], |sum, &b| p.bin(Binary::Add, sum, b)))?;
         }
         let r = one(at, self.r)?;
-        Ok(Run { inputs, recurrent: permuted(at, r, &[1, 0])?, recurrent_bias })
+        Ok(Run { inputs, recurrent: permute_axes(at, r, &[1, 0])?, recurrent_bias })
     }
 
     fn first(&self, at: &mut At<'_, '_>, state: Option<ValueId>, d: usize) -> Result<ValueId, ModelError> {
         if let Some(state) = state {
-            let own = part(at, state, 0, d, 1)?;
-            return without(at, own, &[0]);
+            let own = slice_axis(at, state, 0, d, 1)?;
+            return squeeze_axes(at, own, &[0]);
         }
-        let zero = zero(at, DType::F32)?;
-        spread(at, zero, vec![self.batch, self.hidden])
+        let zero = zero_scalar(at, DType::F32)?;
+        broadcast_to(at, zero, vec![self.batch, self.hidden])
     }
 
     /// The time that step `i` of a direction looks at.
@@ -242,28 +242,28 @@ impl Network {
                     p.select(r[0], r[1], zero)
                 })?,
             };
-            lines.push(with(at, state, &[0])?);
+            lines.push(unsqueeze_axes(at, state, &[0])?);
         }
-        let mut all = join(at, &lines, 0)?;
+        let mut all = concat_along(at, &lines, 0)?;
         if self.directions[d].backward
             && let Some(lengths) = self.lengths
         {
-            all = reversed(at, all, lengths, 1, 0)?;
+            all = reverse_sequences(at, all, lengths, 1, 0)?;
         }
-        with(at, all, &[1])
+        unsqueeze_axes(at, all, &[1])
     }
 
     /// What the node gives: all states, and the last ones.
     fn outputs(&self, at: &mut At<'_, '_>, all: &[ValueId], last: &[Vec<ValueId>]) -> Result<Vec<ValueId>, ModelError> {
-        let mut y = join(at, all, 1)?;
+        let mut y = concat_along(at, all, 1)?;
         if self.batch_first {
-            y = permuted(at, y, &[2, 0, 1, 3])?;
+            y = permute_axes(at, y, &[2, 0, 1, 3])?;
         }
         let mut outputs = vec![y];
         for states in last {
-            let states: Vec<ValueId> = states.iter().map(|&state| with(at, state, &[0])).collect::<Result<_, _>>()?;
-            let state = join(at, &states, 0)?;
-            outputs.push(if self.batch_first { permuted(at, state, &[1, 0, 2])? } else { state });
+            let states: Vec<ValueId> = states.iter().map(|&state| unsqueeze_axes(at, state, &[0])).collect::<Result<_, _>>()?;
+            let state = concat_along(at, &states, 0)?;
+            outputs.push(if self.batch_first { permute_axes(at, state, &[1, 0, 2])? } else { state });
         }
         let dtype = at.dtype(self.x);
         outputs.into_iter().map(|output| at.cast(output, dtype)).collect()
@@ -277,12 +277,12 @@ impl Network {
     }
 
     fn inputs_at(&self, at: &mut At<'_, '_>, run: &Run, d: usize, i: usize) -> Result<ValueId, ModelError> {
-        let inputs = part(at, run.inputs, 0, self.time(d, i), 1)?;
-        without(at, inputs, &[0])
+        let inputs = slice_axis(at, run.inputs, 0, self.time(d, i), 1)?;
+        squeeze_axes(at, inputs, &[0])
     }
 
     fn gate(&self, at: &mut At<'_, '_>, gates: ValueId, i: usize) -> Result<ValueId, ModelError> {
-        part(at, gates, 1, i * self.hidden, self.hidden)
+        slice_axis(at, gates, 1, i * self.hidden, self.hidden)
     }
 }
 
@@ -358,12 +358,12 @@ fn gru_step(
         at.map(&[reset, own], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?
     } else {
         let kept = at.map(&[reset, state], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?;
-        let weights = part(at, run.recurrent, 1, 2 * net.hidden, net.hidden)?;
+        let weights = slice_axis(at, run.recurrent, 1, 2 * net.hidden, net.hidden)?;
         let product = multiply(at, kept, weights)?;
         match run.recurrent_bias {
             None => product,
             Some(bias) => {
-                let bias = part(at, bias, 0, 2 * net.hidden, net.hidden)?;
+                let bias = slice_axis(at, bias, 0, 2 * net.hidden, net.hidden)?;
                 at.map(&[product, bias], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))?
             }
         }
@@ -390,7 +390,7 @@ pub(super) fn lstm(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     if net.batch_first
         && let Some(first) = cells
     {
-        cells = Some(permuted(at, first, &[1, 0, 2])?);
+        cells = Some(permute_axes(at, first, &[1, 0, 2])?);
     }
     let peepholes = at.optional(7)?;
     let (mut all, mut last_h, mut last_c) = (Vec::new(), Vec::new(), Vec::new());
@@ -417,9 +417,9 @@ pub(super) fn lstm(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
 
 fn peepholes_of(at: &mut At<'_, '_>, net: &Network, all: Option<ValueId>, d: usize) -> Result<Peepholes, ModelError> {
     let Some(all) = all else { return Ok(None) };
-    let own = part(at, all, 0, d, 1)?;
-    let own = without(at, own, &[0])?;
-    let mut each = |i: usize| part(at, own, 0, i * net.hidden, net.hidden);
+    let own = slice_axis(at, all, 0, d, 1)?;
+    let own = squeeze_axes(at, own, &[0])?;
+    let mut each = |i: usize| slice_axis(at, own, 0, i * net.hidden, net.hidden);
     Ok(Some([each(0)?, each(1)?, each(2)?]))
 }
 

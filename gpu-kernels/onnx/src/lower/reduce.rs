@@ -11,7 +11,7 @@ use super::super::error::show;
 use super::super::plan::ValueId;
 use super::super::tensor::Tensor;
 use super::at::{At, wrapped};
-use super::index::elements;
+use super::index::take_along_axis;
 use super::u;
 
 pub(super) fn reduce(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
@@ -27,21 +27,21 @@ pub(super) fn reduce(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     };
     let dtype = at.dtype(x);
     let result = match at.node.op.as_str() {
-        "ReduceSum" => over(at, kernel::Op::Sum, x, &axes, keep)?,
-        "ReduceProd" => over(at, kernel::Op::Prod, x, &axes, keep)?,
-        "ReduceMax" => over(at, kernel::Op::Max, x, &axes, keep)?,
-        "ReduceMin" => over(at, kernel::Op::Min, x, &axes, keep)?,
-        "ReduceL1" => over(at, kernel::Op::SumAbs, x, &axes, keep)?,
-        "ReduceSumSquare" => over(at, kernel::Op::SumSquare, x, &axes, keep)?,
+        "ReduceSum" => reduce_axes(at, kernel::Op::Sum, x, &axes, keep)?,
+        "ReduceProd" => reduce_axes(at, kernel::Op::Prod, x, &axes, keep)?,
+        "ReduceMax" => reduce_axes(at, kernel::Op::Max, x, &axes, keep)?,
+        "ReduceMin" => reduce_axes(at, kernel::Op::Min, x, &axes, keep)?,
+        "ReduceL1" => reduce_axes(at, kernel::Op::SumAbs, x, &axes, keep)?,
+        "ReduceSumSquare" => reduce_axes(at, kernel::Op::SumSquare, x, &axes, keep)?,
         "ReduceL2" => {
-            let square = over(at, kernel::Op::SumSquare, x, &axes, keep)?;
+            let square = reduce_axes(at, kernel::Op::SumSquare, x, &axes, keep)?;
             through_float(at, square, dtype, Unary::Sqrt)?
         }
         "ReduceLogSum" => {
-            let sum = over(at, kernel::Op::Sum, x, &axes, keep)?;
+            let sum = reduce_axes(at, kernel::Op::Sum, x, &axes, keep)?;
             through_float(at, sum, dtype, Unary::Log)?
         }
-        "ReduceMean" => mean(at, x, &axes, keep)?,
+        "ReduceMean" => mean_axes(at, x, &axes, keep)?,
         _ => log_sum_exp(at, x, &axes, keep)?,
     };
     Ok(vec![result])
@@ -49,28 +49,28 @@ pub(super) fn reduce(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
 
 fn through_float(at: &mut At<'_, '_>, x: ValueId, dtype: DType, op: Unary) -> Result<ValueId, ModelError> {
     at.map(&[x], dtype, |p, r| {
-        let value = super::at::convert(p, r[0], dtype, DType::F32);
+        let value = convert(p, r[0], dtype, DType::F32);
         let value = p.un(op, value);
-        super::at::convert(p, value, DType::F32, dtype)
+        convert(p, value, DType::F32, dtype)
     })
 }
 
-pub(super) fn count(at: &At<'_, '_>, x: ValueId, axes: &[usize]) -> usize {
+pub(super) fn axes_len(at: &At<'_, '_>, x: ValueId, axes: &[usize]) -> usize {
     axes.iter().map(|&axis| at.b.shape(x)[axis]).product()
 }
 
 /// A count as a float.
 #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a divisor of a float mean")]
-pub(super) fn float(count: usize) -> f32 {
+pub(super) fn as_f32(count: usize) -> f32 {
     count as f32
 }
 
-pub(super) fn mean(at: &mut At<'_, '_>, x: ValueId, axes: &[usize], keep: bool) -> Result<ValueId, ModelError> {
-    let (dtype, count) = (at.dtype(x), count(at, x, axes));
-    let sum = over(at, kernel::Op::Sum, x, axes, keep)?;
+pub(super) fn mean_axes(at: &mut At<'_, '_>, x: ValueId, axes: &[usize], keep: bool) -> Result<ValueId, ModelError> {
+    let (dtype, count) = (at.dtype(x), axes_len(at, x, axes));
+    let sum = reduce_axes(at, kernel::Op::Sum, x, axes, keep)?;
     at.map(&[sum], dtype, |p, r| {
         let count = match dtype.repr() {
-            Repr::F32 => p.f(float(count)),
+            Repr::F32 => p.f(as_f32(count)),
             Repr::I32 => p.i(i32::try_from(count).unwrap_or(i32::MAX)),
             Repr::U32 => p.u(u32::try_from(count).unwrap_or(u32::MAX)),
         };
@@ -81,7 +81,7 @@ pub(super) fn mean(at: &mut At<'_, '_>, x: ValueId, axes: &[usize], keep: bool) 
 /// log Σ eˣ, shifted by the largest value where that is finite.
 fn log_sum_exp(at: &mut At<'_, '_>, x: ValueId, axes: &[usize], keep: bool) -> Result<ValueId, ModelError> {
     let dtype = at.float_type(x)?;
-    let top = over(at, kernel::Op::Max, x, axes, true)?;
+    let top = reduce_axes(at, kernel::Op::Max, x, axes, true)?;
     let finite = at.map(&[top], dtype, |p, r| {
         let (low, high, zero) = (p.f(f32::MIN), p.f(f32::MAX), p.f(0.0));
         let above = p.bin(Binary::Le, low, r[0]);
@@ -93,16 +93,16 @@ fn log_sum_exp(at: &mut At<'_, '_>, x: ValueId, axes: &[usize], keep: bool) -> R
         let shifted = p.bin(Binary::Sub, r[0], r[1]);
         p.un(Unary::Exp, shifted)
     })?;
-    let sum = over(at, kernel::Op::Sum, shifted, axes, true)?;
+    let sum = reduce_axes(at, kernel::Op::Sum, shifted, axes, true)?;
     let result = at.map(&[sum, finite], dtype, |p, r| {
         let log = p.un(Unary::Log, r[0]);
         p.bin(Binary::Add, log, r[1])
     })?;
-    if keep { Ok(result) } else { super::movement::without(at, result, axes) }
+    if keep { Ok(result) } else { squeeze_axes(at, result, axes) }
 }
 
 /// The reduction of `axes`, with size 1 or without them.
-pub(super) fn over(
+pub(super) fn reduce_axes(
     at: &mut At<'_, '_>,
     op: kernel::Op,
     x: ValueId,
@@ -119,7 +119,7 @@ pub(super) fn over(
         // Nothing to reduce: what changes nothing when it is reduced with something.
         let word = empty(op, dtype);
         let one = at.constant(&Tensor { dtype: to, shape: vec![], words: [word].into() })?;
-        super::movement::spread(at, one, target.clone())?
+        broadcast_to(at, one, target.clone())?
     } else {
         let out = at.b.computed(to, target.clone())?;
         let mut steps = Vec::new();
@@ -141,7 +141,7 @@ pub(super) fn over(
             out
         }
     };
-    if keep { super::movement::with(at, result, axes) } else { Ok(result) }
+    if keep { unsqueeze_axes(at, result, axes) } else { Ok(result) }
 }
 
 fn empty(op: kernel::Op, dtype: DType) -> u32 {
@@ -209,7 +209,7 @@ pub(super) fn place(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
         (_, false) => kernel::Op::ArgMin,
         (_, true) => kernel::Op::ArgMinLast,
     };
-    Ok(vec![over(at, op, x, &[axis], keep)?])
+    Ok(vec![reduce_axes(at, op, x, &[axis], keep)?])
 }
 
 /// Before operator set 13 all axes from the named one on were one.
@@ -258,11 +258,11 @@ pub(super) fn hardmax(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (outer, axis, inner) = line_axis(at, x)?;
     let (shape, dtype) = (at.shape(x), at.dtype(x));
     let lines = at.b.reshaped(x, vec![outer, axis, inner])?;
-    let best = over(at, kernel::Op::ArgMax, lines, &[1], true)?;
-    let places = super::shapes::iota(at, axis, 1, 3)?;
+    let best = reduce_axes(at, kernel::Op::ArgMax, lines, &[1], true)?;
+    let places = iota(at, axis, 1, 3)?;
     let hot = at.map(&[best, places], dtype, |p, r| {
         let hot = p.bin(Binary::Eq, r[0], r[1]);
-        super::at::convert(p, hot, DType::U32, dtype)
+        convert(p, hot, DType::U32, dtype)
     })?;
     Ok(vec![at.b.reshaped(hot, shape)?])
 }
@@ -330,6 +330,6 @@ pub(super) fn top(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
         steps.push(at.b.step(Call::TopK(top_k::TopK { repr: at.repr(x), params }), vec![root], places));
     }
     at.b.emit(steps, places);
-    let values = elements(at, dense, places, axis)?;
+    let values = take_along_axis(at, dense, places, axis)?;
     Ok(vec![values, places])
 }

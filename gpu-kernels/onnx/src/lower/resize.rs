@@ -8,7 +8,7 @@ use super::super::error::show;
 use super::super::plan::{ValueId, long};
 use super::at::At;
 use super::index::take;
-use super::norm::filtered;
+use super::norm::resample_axis;
 
 /// One axis to resize.
 #[derive(Clone, Copy, Debug)]
@@ -295,7 +295,7 @@ fn weighted(
             #[expect(clippy::cast_possible_truncation, clippy::as_conversions, reason = "a weight is a float32")]
             weights.extend(own.iter().map(|&weight| weight as f32));
         }
-        x = filtered(at, x, axis.number, axis.to, &places, &weights)?;
+        x = resample_axis(at, x, axis.number, axis.to, &places, &weights)?;
     }
     at.cast(x, dtype)
 }

@@ -7,10 +7,10 @@ use super::super::ModelError;
 use super::super::error::show;
 use super::super::plan::ValueId;
 use super::at::At;
-use super::index::along_last;
-use super::movement::{part, permuted, with, without};
+use super::index::take_along_last;
+use super::movement::{slice_axis, permute_axes, unsqueeze_axes, squeeze_axes};
 use super::product::multiply;
-use super::reduce::float;
+use super::reduce::as_f32;
 use super::shapes::iota;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -50,7 +50,7 @@ struct Axis {
 impl Axis {
     /// The first and last place that is not padding.
     fn ends(self) -> (f32, f32) {
-        let size = float(self.size);
+        let size = as_f32(self.size);
         if self.aligned { (0.0, size - 1.0) } else { (-0.5, size - 0.5) }
     }
 
@@ -71,7 +71,7 @@ impl Axis {
     }
 
     fn clamped(self, p: &mut Program, place: Reg) -> Reg {
-        let (first, last) = (p.f(0.0), p.f(float(self.size) - 1.0));
+        let (first, last) = (p.f(0.0), p.f(as_f32(self.size) - 1.0));
         let place = p.bin(Binary::Max, place, first);
         p.bin(Binary::Min, place, last)
     }
@@ -119,7 +119,7 @@ impl Axis {
             if self.padding != Padding::Zeros {
                 return weight;
             }
-            let (zero, last) = (p.f(0.0), p.f(float(self.size) - 1.0));
+            let (zero, last) = (p.f(0.0), p.f(as_f32(self.size) - 1.0));
             let (above, below) = (p.bin(Binary::Le, zero, pixel), p.bin(Binary::Le, pixel, last));
             let inside = p.bin(Binary::And, above, below);
             p.select(inside, weight, zero)
@@ -180,8 +180,8 @@ pub(super) fn grid(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let mut corners: Vec<Option<Corner>> = vec![None];
     for (i, &size) in spatial.iter().enumerate() {
         // The grid's first coordinate is the image's last axis.
-        let own = part(at, flat, 2, rank - 1 - i, 1)?;
-        let own = without(at, own, &[2])?;
+        let own = slice_axis(at, flat, 2, rank - 1 - i, 1)?;
+        let own = squeeze_axes(at, own, &[2])?;
         let axis = Axis { size, aligned, padding, mode };
         let place = at.map(&[own], DType::F32, |p, r| axis.place(p, r[0]))?;
         let mut next = Vec::new();
@@ -199,8 +199,8 @@ pub(super) fn grid(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let image = at.b.reshaped(x, vec![batch, channels, spatial.iter().product()])?;
     let mut sum = None;
     for (index, weight) in corners.into_iter().flatten() {
-        let values = along_last(at, image, index)?;
-        let weight = with(at, weight, &[1])?;
+        let values = take_along_last(at, image, index)?;
+        let weight = unsqueeze_axes(at, weight, &[1])?;
         sum = Some(match sum {
             None => at.map(&[values, weight], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?,
             Some(sum) => at.map(&[values, weight, sum], DType::F32, |p, r| {
@@ -249,8 +249,8 @@ pub(super) fn affine(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
         let along = iota(at, size, i, rank)?;
         let (first, step) = match (aligned, size) {
             (true, 0 | 1) => (-1.0, 0.0),
-            (true, _) => (-1.0, 2.0 / (float(size) - 1.0)),
-            (false, _) => (1.0 / float(size) - 1.0, 2.0 / float(size)),
+            (true, _) => (-1.0, 2.0 / (as_f32(size) - 1.0)),
+            (false, _) => (1.0 / as_f32(size) - 1.0, 2.0 / as_f32(size)),
         };
         let line = at.map_to(&[along], &spatial, DType::F32, |p, r| {
             let (first, step, place) = (p.f(first), p.f(step), p.un(Unary::ToF32, r[0]));
@@ -260,9 +260,9 @@ pub(super) fn affine(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
         lines.push(at.b.reshaped(line, vec![1, count.unwrap_or(0), 1])?);
     }
     let one = at.constant_floats(vec![], &[1.0])?;
-    lines.push(super::movement::spread(at, one, vec![1, count.unwrap_or(0), 1])?);
-    let base = super::movement::join(at, &lines, 2)?;
-    let turned = permuted(at, theta, &[0, 2, 1])?;
+    lines.push(broadcast_to(at, one, vec![1, count.unwrap_or(0), 1])?);
+    let base = concat_along(at, &lines, 2)?;
+    let turned = permute_axes(at, theta, &[0, 2, 1])?;
     let places = multiply(at, base, turned)?;
     let mut target = vec![batch];
     target.extend_from_slice(&spatial);

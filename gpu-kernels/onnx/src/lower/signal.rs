@@ -10,7 +10,7 @@ use super::super::error::show;
 use super::super::plan::{ValueId, long};
 use super::at::At;
 use super::index::take;
-use super::movement::{join, part, permuted, spread, with, without, zero};
+use super::movement::{concat_along, slice_axis, permute_axes, broadcast_to, unsqueeze_axes, squeeze_axes, zero_scalar};
 use super::product::multiply;
 
 #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a length is far below 2^52")]
@@ -63,8 +63,8 @@ fn parts(at: &mut At<'_, '_>, x: ValueId) -> Result<(ValueId, Option<ValueId>), 
     let shape = at.shape(x);
     let axis = shape.len().saturating_sub(1);
     let one = |at: &mut At<'_, '_>, i: usize| {
-        let own = part(at, x, axis, i, 1)?;
-        without(at, own, &[axis])
+        let own = slice_axis(at, x, axis, i, 1)?;
+        squeeze_axes(at, own, &[axis])
     };
     match shape.last() {
         Some(1) => Ok((one(at, 0)?, None)),
@@ -78,13 +78,13 @@ fn resized(at: &mut At<'_, '_>, x: ValueId, len: usize) -> Result<ValueId, Model
     let shape = at.shape(x);
     let axis = shape.len() - 1;
     if shape[axis] >= len {
-        return part(at, x, axis, 0, len);
+        return slice_axis(at, x, axis, 0, len);
     }
-    let zero = zero(at, at.dtype(x))?;
+    let zero = zero_scalar(at, at.dtype(x))?;
     let mut rest = shape.clone();
     rest[axis] = len - shape[axis];
-    let rest = spread(at, zero, rest)?;
-    join(at, &[x, rest], axis)
+    let rest = broadcast_to(at, zero, rest)?;
+    concat_along(at, &[x, rest], axis)
 }
 
 pub(super) fn fourier(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
@@ -103,7 +103,7 @@ pub(super) fn fourier(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     // What is transformed comes last, before the parts.
     let mut order: Vec<usize> = (0..rank).filter(|&i| i != axis).collect();
     order.insert(rank - 2, axis);
-    let turned = permuted(at, x, &order)?;
+    let turned = permute_axes(at, x, &order)?;
     let (real, other) = parts(at, turned)?;
     let own = at.shape(real)[rank - 2];
     let halved = inverse && onesided;
@@ -124,13 +124,13 @@ pub(super) fn fourier(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
         let bins = if onesided { len / 2 + 1 } else { len };
         Transform { len, bins, inverse }.run(at, real, other)?.to_vec()
     };
-    let results = results.into_iter().map(|one| with(at, one, &[rank - 1])).collect::<Result<Vec<_>, _>>()?;
-    let all = join(at, &results, rank - 1)?;
+    let results = results.into_iter().map(|one| unsqueeze_axes(at, one, &[rank - 1])).collect::<Result<Vec<_>, _>>()?;
+    let all = concat_along(at, &results, rank - 1)?;
     // Back to where the axis was.
     let mut back: Vec<usize> = (0..rank - 2).collect();
     back.insert(axis, rank - 2);
     back.push(rank - 1);
-    let result = permuted(at, all, &back)?;
+    let result = permute_axes(at, all, &back)?;
     Ok(vec![at.cast(result, dtype)?])
 }
 
@@ -156,7 +156,7 @@ pub(super) fn short_time(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError
     let x = at.input(0)?;
     let dtype = at.float_type(x)?;
     let x = at.cast(x, DType::F32)?;
-    let x = if at.shape(x).len() == 2 { with(at, x, &[2])? } else { x };
+    let x = if at.shape(x).len() == 2 { unsqueeze_axes(at, x, &[2])? } else { x };
     let [_, samples, _] = at.shape(x)[..] else {
         return Err(at.wrong("the signal needs two or three axes", show(&at.shape(x))));
     };
@@ -186,8 +186,8 @@ pub(super) fn short_time(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError
     let other = other.map(|other| weighted(at, other)).transpose()?;
     let bins = if at.int("onesided", 1) != 0 { len / 2 + 1 } else { len };
     let results = Transform { len, bins, inverse: false }.run(at, real, other)?;
-    let [real, other] = [with(at, results[0], &[3])?, with(at, results[1], &[3])?];
-    let result = join(at, &[real, other], 3)?;
+    let [real, other] = [unsqueeze_axes(at, results[0], &[3])?, unsqueeze_axes(at, results[1], &[3])?];
+    let result = concat_along(at, &[real, other], 3)?;
     Ok(vec![at.cast(result, dtype)?])
 }
 

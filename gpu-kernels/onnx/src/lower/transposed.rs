@@ -7,7 +7,7 @@ use super::super::plan::{ValueId, long};
 use super::super::window::{AutoPad, Window};
 use super::at::At;
 use super::image::convolve;
-use super::movement::{spaced, spread, zero};
+use super::movement::{pad_dilated, spread, zero_scalar};
 
 pub(super) fn conv_transpose(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (x, w) = (at.input(0)?, at.input(1)?);
@@ -104,7 +104,7 @@ pub(super) fn columns(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let ones: Vec<f32> = (0..count * count).map(|i| if i % (count + 1) == 0 { 1.0 } else { 0.0 }).collect();
     let ones = at.constant_floats(vec![count, count], &ones)?;
     let ones = at.cast(ones, at.dtype(x))?;
-    let all = spread(at, ones, vec![channels, count, count])?;
+    let all = broadcast_to(at, ones, vec![channels, count, count])?;
     let mut kernel = vec![rows, 1];
     kernel.extend(block);
     let weights = at.b.reshaped(all, kernel)?;
@@ -138,17 +138,17 @@ impl Walk {
             before.push(reach - self.pads[i]);
             after.push(reach - self.pads[kernel.len() + i] + self.extra[i]);
         }
-        let turned = turned(at, w, groups, rows / groups, per_group, &kernel)?;
-        let zero = zero(at, at.dtype(x))?;
+        let turned = flip_kernels(at, w, groups, rows / groups, per_group, &kernel)?;
+        let zero = zero_scalar(at, at.dtype(x))?;
         let spacing: Vec<i64> = [1, 1].into_iter().chain(self.strides).collect();
-        let wide = spaced(at, x, &before, &after, &spacing, zero)?;
+        let wide = pad_dilated(at, x, &before, &after, &spacing, zero)?;
         let plain = Window { dilations: self.dilations, ..Window::default() };
         convolve(at, wide, turned, bias, &plain, groups)
     }
 }
 
 /// The weights `[in, out a group, …]` as a convolution's `[out, in a group, …]`, each window turned.
-fn turned(
+fn flip_kernels(
     at: &mut At<'_, '_>,
     w: ValueId,
     groups: usize,
