@@ -1,4 +1,6 @@
-use super::lower;
+//! Why a model is refused, in words that its owner can act on.
+
+use crate::limits::{OPSET_MAX, OPSET_MIN, STEPS_MAX, UNROLLED_MAX};
 
 /// Why a model cannot run here. Every variant is something that the model's owner can mend, and
 /// `Display` says how.
@@ -6,10 +8,15 @@ use super::lower;
 pub enum ModelError {
     #[error("this is not an ONNX model ({reason}); export one with torch.onnx.export or the like")]
     NotOnnx { reason: String },
-    #[error("the model uses operator set {found}; this network runs {min} to {max}: export it with opset_version=17", min = super::OPSET_MIN, max = super::OPSET_MAX)]
+    #[error("the model uses operator set {found}; this network runs {min} to {max}: export it with opset_version=17", min = OPSET_MIN, max = OPSET_MAX)]
     Opset { found: i64 },
-    #[error("node '{node}' uses the operator {operator}, which this network lacks{}", lower::why_not(operator))]
-    UnsupportedOperator { node: String, operator: String },
+    #[error("node '{node}' uses the operator {operator}, which this network lacks{reason}")]
+    UnsupportedOperator {
+        node: String,
+        operator: String,
+        /// The end of the sentence: why it is left out, or what there is instead.
+        reason: String,
+    },
     #[error("node '{node}' ({operator}) is asked to work on {dtype}, which it does not here; cast to float32 first")]
     UnsupportedType { node: String, operator: String, dtype: &'static str },
     #[error("node '{node}' uses attribute {attribute} in a way that is not supported: {reason}")]
@@ -46,9 +53,9 @@ pub enum ModelError {
     Shape { node: String, reason: &'static str, found: String },
     #[error("node '{node}' would make a tensor of 2^31 values or more; use smaller shapes")]
     TooLarge { node: String },
-    #[error("node '{node}' needs {steps} kernel calls; at most {max} are run at once: use a shorter sequence, or fewer rows a tile", max = super::plan::STEPS_MAX)]
+    #[error("node '{node}' needs {steps} kernel calls; at most {max} are run at once: use a shorter sequence, or fewer rows a tile", max = STEPS_MAX)]
     TooLong { node: String, steps: usize },
-    #[error("node '{node}' turns more often than a plan can hold ({max} nodes unrolled); use a shorter sequence", max = super::body::UNROLLED_MAX)]
+    #[error("node '{node}' turns more often than a plan can hold ({max} nodes unrolled); use a shorter sequence", max = UNROLLED_MAX)]
     Unrolled { node: String },
     #[error(
         "node '{node}' mixes the rows of a batch, so rows cannot be computed apart; keep the batch in the first dimension throughout"
@@ -62,7 +69,7 @@ pub enum ModelError {
     InputShape { input: String, expected: String, found: String },
 }
 
-pub(super) fn show(shape: &[usize]) -> String {
+pub(crate) fn show(shape: &[usize]) -> String {
     let parts: Vec<String> = shape.iter().map(ToString::to_string).collect();
     format!("[{}]", parts.join(", "))
 }

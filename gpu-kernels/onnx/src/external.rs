@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
 
-use super::{ModelError, proto};
+use crate::error::ModelError;
+use crate::proto;
 
 /// How a zip file begins.
-pub(super) const ZIP: &[u8] = b"PK\x03\x04";
+pub(crate) const ZIP: &[u8] = b"PK\x03\x04";
 /// Files of one model, and their bytes together once unpacked.
 const FILES_MAX: usize = 4096;
 const BYTES_MAX: u64 = 512 << 20;
@@ -15,7 +16,7 @@ const BYTES_MAX: u64 = 512 << 20;
 type Files = HashMap<String, Vec<u8>>;
 
 /// The model of an archive, and the files beside it by their names.
-pub(super) fn unpack(bytes: &[u8]) -> Result<(Vec<u8>, Files), ModelError> {
+pub(crate) fn unpack(bytes: &[u8]) -> Result<(Vec<u8>, Files), ModelError> {
     let not_onnx = |reason: String| ModelError::NotOnnx { reason };
     let damaged = |_error| not_onnx("the .zip is damaged".to_owned());
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
@@ -56,7 +57,7 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<(Vec<u8>, Files), ModelError> {
 }
 
 /// Puts the bytes of files into the tensors that name them.
-pub(super) fn resolve(graph: &mut proto::Graph, files: &Files) -> Result<(), ModelError> {
+pub(crate) fn resolve(graph: &mut proto::Graph, files: &Files) -> Result<(), ModelError> {
     for tensor in graph.initializer.iter_mut().filter(|tensor| tensor.data_location == 1) {
         let entry =
             |key: &str| tensor.external_data.iter().find(|entry| entry.key == key).map(|entry| entry.value.clone());

@@ -3,7 +3,9 @@
 use gpu_kernels::dtype::OutOfRange;
 use gpu_kernels::records::{Column, columns, split};
 
-use super::{Feed, Tensor};
+use crate::graph::Feed;
+use crate::ir::Value;
+use crate::tensor::Tensor;
 
 /// An input as a job describes it.
 #[derive(Clone, Copy, Debug)]
@@ -51,8 +53,6 @@ pub fn feeds(inputs: &[InputArray<'_>], shared: &[u8]) -> Result<Vec<Feed>, Feed
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gpu_kernels::dtype::DType;
-
     #[test]
     fn shared_inputs_take_their_values_in_order_and_all_of_them() {
         let by_row = |dtype, shape| InputArray { dtype, shape, shared: false, whole: false };

@@ -8,7 +8,10 @@ use gpu_kernels::device::{Cpu, Device, Gpu, GpuError};
 use gpu_kernels::gpu_program::run::{GpuProgramError, Prepared, Weights};
 use web_time::Instant;
 
-use super::{Arena, Feed, Graph, ModelError, Plan};
+use crate::cpu::Arena;
+use crate::error::ModelError;
+use crate::graph::{Feed, Graph};
+use crate::ir::Plan;
 
 /// Batch sizes kept ready. A job has two: its tiles and its last tile.
 const PREPARED_MAX: usize = 4;

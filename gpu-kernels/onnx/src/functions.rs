@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use prost::Message;
 
-use super::{ModelError, proto};
+use crate::error::ModelError;
+use crate::proto;
 
 /// Functions inside functions.
 const DEPTH_MAX: usize = 32;
@@ -16,7 +17,7 @@ const BYTES_MAX: usize = 512 << 20;
 ///
 /// # Errors
 /// When a function uses itself, or the whole grows beyond reason.
-pub(super) fn inline(graph: &mut proto::Graph, functions: &[proto::Function]) -> Result<(), ModelError> {
+pub(crate) fn inline(graph: &mut proto::Graph, functions: &[proto::Function]) -> Result<(), ModelError> {
     if functions.is_empty() {
         return Ok(());
     }

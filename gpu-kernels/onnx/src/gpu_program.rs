@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gpu_kernels::gpu_program::{Buffer, GpuProgram, GpuStep, Output, Shader};
 use gpu_kernels::kernels::Kernel;
 
-use super::{Plan, Source, ValueId};
+use crate::ir::{Plan, Source, ValueId};
 
 impl Plan {
     /// The plan for a device that knows no kernels, with its constants in the order of their numbers.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use gpu_kernels::dtype::{DType, stored_int};
 
-use super::ModelError;
-use super::proto;
+use crate::error::ModelError;
+use crate::proto;
 
 /// A tensor known before the run, its values as words.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,31 +4,32 @@
 use std::cell::Cell;
 
 use gpu_kernels::dtype::{DType, Repr};
-use gpu_kernels::kernels::elementwise::{Program, Reg, Unary};
+use gpu_kernels::kernels::elementwise::{Program, Reg};
 
-use super::super::Node;
-use super::super::body::Body;
-use super::super::error::{ModelError, show};
-use super::super::plan::{Builder, ValueId};
-use super::super::proto;
-use super::super::tensor::Tensor;
+use crate::builder::Builder;
+use crate::error::{ModelError, show};
+use crate::graph::{Body, Node};
+use crate::ir::{ValueId, broadcast};
+use crate::lower::prims::cast::{convert, same, wrapped};
+use crate::proto;
+use crate::tensor::Tensor;
 
-pub(super) struct At<'a, 'b> {
-    pub(super) b: &'b mut Builder<'a>,
-    pub(super) node: &'a Node,
-    pub(super) opset: i64,
+pub(crate) struct At<'a, 'b> {
+    pub(crate) b: &'b mut Builder<'a>,
+    pub(crate) node: &'a Node,
+    pub(crate) opset: i64,
     /// Which attributes were asked for, by their place.
     asked: Cell<u64>,
 }
 
 impl<'a, 'b> At<'a, 'b> {
-    pub(super) fn new(b: &'b mut Builder<'a>, node: &'a Node) -> Self {
+    pub(crate) fn new(b: &'b mut Builder<'a>, node: &'a Node) -> Self {
         let opset = b.opset();
         Self { b, node, opset, asked: Cell::new(0) }
     }
 
     /// Refuses attributes that no version of the operator is known to have.
-    pub(super) fn finish(self) -> Result<(), ModelError> {
+    pub(crate) fn finish(self) -> Result<(), ModelError> {
         let left = self.node.attributes.iter().enumerate().find(|(i, _)| *i >= 64 || self.asked.get() & (1 << i) == 0);
         match left {
             Some((_, attribute)) => Err(self.unsupported(&attribute.name, "this operator is not known to have it")),
@@ -36,54 +37,54 @@ impl<'a, 'b> At<'a, 'b> {
         }
     }
 
-    pub(super) fn attribute(&self, name: &str) -> Option<&'a proto::Attribute> {
+    pub(crate) fn attribute(&self, name: &str) -> Option<&'a proto::Attribute> {
         let place = self.node.attributes.iter().position(|attribute| attribute.name == name)?;
         self.asked.set(self.asked.get() | 1u64.checked_shl(u32::try_from(place).unwrap_or(64)).unwrap_or(0));
         Some(&self.node.attributes[place])
     }
 
     /// Attributes that make no difference here.
-    pub(super) fn ignore(&self, names: &[&str]) {
+    pub(crate) fn ignore(&self, names: &[&str]) {
         for name in names {
             let _asked = self.attribute(name);
         }
     }
 
-    pub(super) fn int(&self, name: &str, default: i64) -> i64 {
+    pub(crate) fn int(&self, name: &str, default: i64) -> i64 {
         self.attribute(name).map_or(default, |attribute| attribute.i)
     }
 
-    pub(super) fn flag(&self, name: &str) -> bool {
+    pub(crate) fn flag(&self, name: &str) -> bool {
         self.int(name, 0) != 0
     }
 
-    pub(super) fn float(&self, name: &str, default: f32) -> f32 {
+    pub(crate) fn float(&self, name: &str, default: f32) -> f32 {
         self.attribute(name).map_or(default, |attribute| attribute.f)
     }
 
-    pub(super) fn ints(&self, name: &str) -> Option<Vec<i64>> {
+    pub(crate) fn ints(&self, name: &str) -> Option<Vec<i64>> {
         self.attribute(name).map(|attribute| attribute.ints.clone())
     }
 
-    pub(super) fn text(&self, name: &str, default: &'a str) -> &'a str {
+    pub(crate) fn text(&self, name: &str, default: &'a str) -> &'a str {
         self.attribute(name).map_or(default, |attribute| std::str::from_utf8(&attribute.s).unwrap_or("?"))
     }
 
-    pub(super) fn unsupported(&self, attribute: &str, reason: &'static str) -> ModelError {
+    pub(crate) fn unsupported(&self, attribute: &str, reason: &'static str) -> ModelError {
         ModelError::UnsupportedAttribute { node: self.node.name.clone(), attribute: attribute.to_owned(), reason }
     }
 
-    pub(super) fn wrong(&self, reason: &'static str, found: impl Into<String>) -> ModelError {
+    pub(crate) fn wrong(&self, reason: &'static str, found: impl Into<String>) -> ModelError {
         ModelError::Shape { node: self.node.name.clone(), reason, found: found.into() }
     }
 
-    pub(super) fn wrong_type(&self, dtype: DType) -> ModelError {
+    pub(crate) fn wrong_type(&self, dtype: DType) -> ModelError {
         let operator = self.node.op.clone();
         ModelError::UnsupportedType { node: self.node.name.clone(), operator, dtype: dtype.name() }
     }
 
     /// How many outputs the model wants.
-    pub(super) fn wants(&self, output: usize) -> bool {
+    pub(crate) fn wants(&self, output: usize) -> bool {
         self.node.outputs.get(output).is_some_and(|name| !name.is_empty())
     }
 
@@ -91,7 +92,7 @@ impl<'a, 'b> At<'a, 'b> {
         self.node.inputs.get(i).map(String::as_str).filter(|name| !name.is_empty())
     }
 
-    pub(super) fn optional(&mut self, i: usize) -> Result<Option<ValueId>, ModelError> {
+    pub(crate) fn optional(&mut self, i: usize) -> Result<Option<ValueId>, ModelError> {
         let Some(name) = self.name(i) else { return Ok(None) };
         let id = self.b.tensor(&self.node.name, name)?;
         if self.b.listed(id).is_some() {
@@ -101,7 +102,7 @@ impl<'a, 'b> At<'a, 'b> {
     }
 
     /// An input that may be a list.
-    pub(super) fn any(&mut self, i: usize) -> Result<ValueId, ModelError> {
+    pub(crate) fn any(&mut self, i: usize) -> Result<ValueId, ModelError> {
         match self.name(i) {
             Some(name) => self.b.tensor(&self.node.name, name),
             None => self.input(i),
@@ -109,24 +110,24 @@ impl<'a, 'b> At<'a, 'b> {
     }
 
     /// The tensors of an input that is a list.
-    pub(super) fn tensors(&mut self, i: usize) -> Result<Vec<ValueId>, ModelError> {
+    pub(crate) fn tensors(&mut self, i: usize) -> Result<Vec<ValueId>, ModelError> {
         let id = self.any(i)?;
         self.b.listed(id).map(<[ValueId]>::to_vec).ok_or_else(|| self.wrong_type(self.dtype(id)))
     }
 
     /// The graph that an attribute holds.
-    pub(super) fn body(&self, name: &str) -> Result<&'a Body, ModelError> {
+    pub(crate) fn body(&self, name: &str) -> Result<&'a Body, ModelError> {
         let _asked = self.attribute(name);
         let found = self.node.bodies.iter().find(|(attribute, _)| attribute == name);
         found.map(|(_, body)| body).ok_or_else(|| self.unsupported(name, "it must hold a graph"))
     }
 
     /// The outputs of such a graph that is given `inputs`.
-    pub(super) fn unroll(&mut self, body: &'a Body, inputs: &[ValueId]) -> Result<Vec<ValueId>, ModelError> {
+    pub(crate) fn unroll(&mut self, body: &'a Body, inputs: &[ValueId]) -> Result<Vec<ValueId>, ModelError> {
         self.b.unroll(&self.node.name, body, inputs)
     }
 
-    pub(super) fn input(&mut self, i: usize) -> Result<ValueId, ModelError> {
+    pub(crate) fn input(&mut self, i: usize) -> Result<ValueId, ModelError> {
         self.optional(i)?.ok_or_else(|| ModelError::InputArity {
             node: self.node.name.clone(),
             operator: self.node.op.clone(),
@@ -136,27 +137,27 @@ impl<'a, 'b> At<'a, 'b> {
     }
 
     /// All inputs; none may be left out.
-    pub(super) fn inputs(&mut self) -> Result<Vec<ValueId>, ModelError> {
+    pub(crate) fn inputs(&mut self) -> Result<Vec<ValueId>, ModelError> {
         (0..self.node.inputs.len().max(1)).map(|i| self.input(i)).collect()
     }
 
-    pub(super) fn not_constant(&self, i: usize) -> ModelError {
+    pub(crate) fn not_constant(&self, i: usize) -> ModelError {
         ModelError::NotConstant { node: self.node.name.clone(), tensor: self.name(i).unwrap_or("input").to_owned() }
     }
 
     /// Whole numbers that must be known before the run.
-    pub(super) fn known_ints(&mut self, i: usize) -> Result<Option<Vec<i64>>, ModelError> {
+    pub(crate) fn known_ints(&mut self, i: usize) -> Result<Option<Vec<i64>>, ModelError> {
         let Some(id) = self.optional(i)? else { return Ok(None) };
         self.b.known_ints(id).map(Some).ok_or_else(|| self.not_constant(i))
     }
 
-    pub(super) fn known_floats(&mut self, i: usize) -> Result<Option<Vec<f32>>, ModelError> {
+    pub(crate) fn known_floats(&mut self, i: usize) -> Result<Option<Vec<f32>>, ModelError> {
         let Some(id) = self.optional(i)? else { return Ok(None) };
         self.b.known_floats(id).map(Some).ok_or_else(|| self.not_constant(i))
     }
 
     /// A list that older operator sets keep in an attribute and newer ones in an input.
-    pub(super) fn list(&mut self, attribute: &str, i: usize) -> Result<Option<Vec<i64>>, ModelError> {
+    pub(crate) fn list(&mut self, attribute: &str, i: usize) -> Result<Option<Vec<i64>>, ModelError> {
         match self.ints(attribute) {
             // Brought near, so that no sum of a few overflows.
             Some(list) => Ok(Some(list.into_iter().map(|value| value.clamp(-FAR, FAR)).collect())),
@@ -164,25 +165,25 @@ impl<'a, 'b> At<'a, 'b> {
         }
     }
 
-    pub(super) fn shape(&self, id: ValueId) -> Vec<usize> {
+    pub(crate) fn shape(&self, id: ValueId) -> Vec<usize> {
         self.b.shape(id).to_vec()
     }
 
-    pub(super) fn dtype(&self, id: ValueId) -> DType {
+    pub(crate) fn dtype(&self, id: ValueId) -> DType {
         self.b.dtype(id)
     }
 
-    pub(super) fn repr(&self, id: ValueId) -> Repr {
+    pub(crate) fn repr(&self, id: ValueId) -> Repr {
         self.b.dtype(id).repr()
     }
 
     /// The type, if it is a float's.
-    pub(super) fn float_type(&self, id: ValueId) -> Result<DType, ModelError> {
+    pub(crate) fn float_type(&self, id: ValueId) -> Result<DType, ModelError> {
         let dtype = self.dtype(id);
         if dtype.is_float() { Ok(dtype) } else { Err(self.wrong_type(dtype)) }
     }
 
-    pub(super) fn axis(&self, axis: i64, rank: usize, end: usize) -> Result<usize, ModelError> {
+    pub(crate) fn axis(&self, axis: i64, rank: usize, end: usize) -> Result<usize, ModelError> {
         let positive = if axis < 0 { i64::try_from(rank).map_or(-1, |rank| axis.saturating_add(rank)) } else { axis };
         usize::try_from(positive)
             .ok()
@@ -191,7 +192,7 @@ impl<'a, 'b> At<'a, 'b> {
     }
 
     /// Different axes of a tensor, in order.
-    pub(super) fn axes(&self, axes: &[i64], rank: usize) -> Result<Vec<usize>, ModelError> {
+    pub(crate) fn axes(&self, axes: &[i64], rank: usize) -> Result<Vec<usize>, ModelError> {
         let mut found: Vec<usize> = axes.iter().map(|&axis| self.axis(axis, rank, rank)).collect::<Result<_, _>>()?;
         found.sort_unstable();
         if found.windows(2).any(|pair| pair[0] == pair[1]) {
@@ -201,23 +202,23 @@ impl<'a, 'b> At<'a, 'b> {
     }
 
     /// A size that a model computes or stores.
-    pub(super) fn size(&self, size: i64) -> Result<usize, ModelError> {
+    pub(crate) fn size(&self, size: i64) -> Result<usize, ModelError> {
         usize::try_from(size).map_err(|_negative| self.wrong("a size must not be negative", size.to_string()))
     }
 
     /// Refuses to make a table of more entries than are reasonable.
-    pub(super) fn check_table(&self, len: Option<usize>) -> Result<(), ModelError> {
+    pub(crate) fn check_table(&self, len: Option<usize>) -> Result<(), ModelError> {
         match len {
             Some(len) if len <= TABLE_MAX => Ok(()),
             _ => Err(ModelError::TooLarge { node: self.node.name.clone() }),
         }
     }
 
-    pub(super) fn broadcast(&self, ids: &[ValueId]) -> Result<Vec<usize>, ModelError> {
+    pub(crate) fn broadcast(&self, ids: &[ValueId]) -> Result<Vec<usize>, ModelError> {
         let mut shape = Vec::new();
         for &id in ids {
             let other = self.b.shape(id);
-            shape = super::super::plan::broadcast(&shape, other).ok_or_else(|| {
+            shape = broadcast(&shape, other).ok_or_else(|| {
                 self.wrong("the shapes do not broadcast", format!("{} and {}", show(&shape), show(other)))
             })?;
         }
@@ -225,7 +226,7 @@ impl<'a, 'b> At<'a, 'b> {
     }
 
     /// An elementwise program over inputs that broadcast together. `write` is given their registers.
-    pub(super) fn map(
+    pub(crate) fn map(
         &mut self,
         ids: &[ValueId],
         dtype: DType,
@@ -236,7 +237,7 @@ impl<'a, 'b> At<'a, 'b> {
     }
 
     /// The same to a shape that all inputs broadcast to.
-    pub(super) fn map_to(
+    pub(crate) fn map_to(
         &mut self,
         ids: &[ValueId],
         shape: &[usize],
@@ -272,7 +273,7 @@ impl<'a, 'b> At<'a, 'b> {
     }
 
     /// A value of another type, converted.
-    pub(super) fn cast(&mut self, id: ValueId, dtype: DType) -> Result<ValueId, ModelError> {
+    pub(crate) fn cast(&mut self, id: ValueId, dtype: DType) -> Result<ValueId, ModelError> {
         let from = self.dtype(id);
         if from == dtype {
             return Ok(id);
@@ -280,18 +281,18 @@ impl<'a, 'b> At<'a, 'b> {
         self.map(&[id], dtype, |p, r| convert(p, r[0], from, dtype))
     }
 
-    pub(super) fn constant(&mut self, tensor: &Tensor) -> Result<ValueId, ModelError> {
+    pub(crate) fn constant(&mut self, tensor: &Tensor) -> Result<ValueId, ModelError> {
         self.b.constant(tensor)
     }
 
     /// Whole numbers known before the run.
-    pub(super) fn constant_ints(&mut self, shape: Vec<usize>, values: &[i64]) -> Result<ValueId, ModelError> {
+    pub(crate) fn constant_ints(&mut self, shape: Vec<usize>, values: &[i64]) -> Result<ValueId, ModelError> {
         let too_large = || self.wrong("a whole number does not fit 32 bits", format!("{values:?}"));
         let tensor = Tensor::ints(shape, values).ok_or_else(too_large)?;
         self.b.constant(&tensor)
     }
 
-    pub(super) fn constant_floats(&mut self, shape: Vec<usize>, values: &[f32]) -> Result<ValueId, ModelError> {
+    pub(crate) fn constant_floats(&mut self, shape: Vec<usize>, values: &[f32]) -> Result<ValueId, ModelError> {
         self.b.constant(&Tensor::floats(shape, values))
     }
 }
@@ -299,36 +300,4 @@ impl<'a, 'b> At<'a, 'b> {
 /// Beyond any size that there can be.
 const FAR: i64 = 1 << 40;
 /// Most entries of a table that is made for a node.
-pub(super) const TABLE_MAX: usize = 1 << 24;
-
-/// A conversion that changes nothing.
-fn same(repr: Repr) -> Unary {
-    match repr {
-        Repr::F32 => Unary::ToF32,
-        Repr::I32 => Unary::ToI32,
-        Repr::U32 => Unary::ToU32,
-    }
-}
-
-/// Cuts a result to the values of a narrow type.
-pub(super) fn wrapped(p: &mut Program, value: Reg, dtype: DType) -> Reg {
-    match dtype {
-        DType::F16 | DType::BF16 | DType::I16 | DType::I8 | DType::U16 | DType::U8 => p.un(Unary::Wrap(dtype), value),
-        DType::F32 | DType::I64 | DType::I32 | DType::U32 | DType::Bool => value,
-    }
-}
-
-/// A value as another type's, without the cut to a narrow one.
-pub(super) fn convert(p: &mut Program, value: Reg, from: DType, to: DType) -> Reg {
-    if to == DType::Bool {
-        let zero = p.is_zero(value);
-        return p.is_zero(zero);
-    }
-    match (from.repr(), to.repr()) {
-        (Repr::F32, Repr::F32) | (Repr::I32, Repr::I32) | (Repr::U32, Repr::U32) => value,
-        (_, Repr::F32) => p.un(Unary::ToF32, value),
-        (_, Repr::I32) => p.un(Unary::ToI32, value),
-        // Below zero a float goes by way of a signed number, and wraps.
-        (_, Repr::U32) => p.un(Unary::ToU32, value),
-    }
-}
+pub(crate) const TABLE_MAX: usize = 1 << 24;

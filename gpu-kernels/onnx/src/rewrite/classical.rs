@@ -1,7 +1,9 @@
 //! What classical models begin and end with, in ONNX's domain for them: scaling, choosing features, linear
 //! models. Definitions: <https://onnx.ai/onnx/operators/#ai-onnx-ml>
 
-use super::{Write, Writer, int, ints, trees};
+use super::scores::{WHOLE_CLASSES, transform};
+use super::trees;
+use super::writer::{Write, Writer, int, ints};
 use crate::proto;
 
 pub(super) const DOMAIN: &str = "ai.onnx.ml";
@@ -161,21 +163,6 @@ fn linear(w: &mut Writer<'_>, rows: i64) -> String {
     w.op("Add", &[&product, &shift])
 }
 
-pub(super) fn transform(w: &mut Writer<'_>, x: &str, output: String) {
-    let kind = w.attribute("post_transform").map_or("NONE", |attribute| str::from_utf8(&attribute.s).unwrap_or("?"));
-    transform_by(w, x, kind, output);
-}
-
-pub(super) fn transform_by(w: &mut Writer<'_>, x: &str, kind: &str, output: String) {
-    let (op, attributes) = match kind {
-        "NONE" => ("Identity", vec![]),
-        "LOGISTIC" => ("Sigmoid", vec![]),
-        "SOFTMAX" => ("Softmax", vec![int("axis", -1)]),
-        _ => return w.refuse("post_transform", "it must be NONE, LOGISTIC or SOFTMAX"),
-    };
-    w.emit(op, &[x], vec![output], attributes);
-}
-
 fn regress(w: &mut Writer<'_>) {
     let rows = w.int("targets", 1);
     let y = linear(w, rows);
@@ -186,7 +173,7 @@ fn classify(w: &mut Writer<'_>) {
     w.passed(&["multi_class"]);
     let labels = w.attribute("classlabels_ints").map(|attribute| attribute.ints.clone()).unwrap_or_default();
     if w.attribute("classlabels_strings").is_some() {
-        return w.refuse("classlabels_strings", trees::WHOLE_CLASSES);
+        return w.refuse("classlabels_strings", WHOLE_CLASSES);
     }
     let lines = w.attribute("intercepts").map_or(0, |attribute| attribute.floats.len());
     if labels.is_empty() || lines != labels.len() {

@@ -2,7 +2,7 @@
 //! them. Definitions:
 //! <https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md>
 
-use super::{Write, Writer, int, ints, named, text};
+use super::writer::{Write, Writer, int, ints, named, text};
 use crate::proto;
 
 pub(super) const DOMAIN: &str = "com.microsoft";

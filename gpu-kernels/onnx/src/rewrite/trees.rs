@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Writer, int};
+use super::scores::{WHOLE_CLASSES, transform, transform_by};
+use super::writer::{Writer, int};
 use crate::proto;
 use crate::tensor::Tensor;
 
@@ -10,8 +11,6 @@ use crate::tensor::Tensor;
 const DEPTH_MAX: usize = 128;
 /// Values of the table of what leaves answer: every node's for each target.
 const ANSWERS_MAX: usize = 1 << 23;
-
-pub(super) const WHOLE_CLASSES: &str = "strings have no place on a device; train with whole numbers as classes";
 
 /// A node of a tree. A leaf leads to itself.
 struct Node {
@@ -391,7 +390,7 @@ pub(super) fn ensemble(w: &mut Writer<'_>) {
     match read_listed(w, targets(w)) {
         Ok(trees) => {
             let said = trees.write(w, aggregate);
-            super::classical::transform_by(w, &said, after, w.node.output[0].clone());
+            transform_by(w, &said, after, w.node.output[0].clone());
         }
         Err((attribute, reason)) => w.refuse(attribute, reason),
     }
@@ -410,7 +409,7 @@ pub(super) fn regress(w: &mut Writer<'_>) {
         // onnxruntime transforms the scores of several targets only.
         return w.emit("Identity", &[&said], vec![output], vec![]);
     }
-    super::classical::transform(w, &said, output);
+    transform(w, &said, output);
 }
 
 fn known_transform(w: &Writer<'_>) -> bool {
@@ -457,7 +456,7 @@ pub(super) fn classify(w: &mut Writer<'_>) {
             w.passed(&["post_transform"]);
             return;
         }
-        return super::classical::transform(w, &said, scores);
+        return transform(w, &said, scores);
     }
     // One score stands for two classes, as onnxruntime reads it: a probability where no weight is negative.
     let is_probability = weights.iter().all(|&weight| weight >= 0.0);
@@ -481,5 +480,5 @@ pub(super) fn classify(w: &mut Writer<'_>) {
         w.op("Neg", &[&said])
     };
     let both = w.op_with("Concat", &[&first, &said], vec![int("axis", 1)]);
-    super::classical::transform_by(w, &both, if is_logistic { "LOGISTIC" } else { "NONE" }, scores);
+    transform_by(w, &both, if is_logistic { "LOGISTIC" } else { "NONE" }, scores);
 }

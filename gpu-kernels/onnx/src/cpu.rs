@@ -1,0 +1,115 @@
+//! A plan on the CPU: step by step in the order it was made, in memory that is kept from run to run.
+
+use crate::ir::{Plan, Source, ValueId};
+
+/// Memory for computed values, kept from run to run.
+#[derive(Debug, Default)]
+pub struct Arena(Vec<Vec<u32>>);
+
+/// Values that are kept; what a larger run took goes back to the system.
+const KEPT_MAX: usize = 64 << 20;
+
+impl Arena {
+    pub(crate) fn with_room(&mut self, sizes: &[usize]) -> &mut [Vec<u32>] {
+        if self.0.len() < sizes.len() {
+            self.0.resize_with(sizes.len(), Vec::new);
+        }
+        for (slot, &size) in self.0.iter_mut().zip(sizes) {
+            if slot.len() < size {
+                // What it holds is not read again: no need to copy it.
+                *slot = vec![0; size];
+            }
+        }
+        &mut self.0
+    }
+
+    /// Lets go of memory beyond what is worth keeping.
+    pub fn trim(&mut self) {
+        if self.0.iter().map(Vec::len).sum::<usize>() > KEPT_MAX {
+            self.0.clear();
+        }
+    }
+}
+
+impl Plan {
+    /// Runs the plan on the CPU: the outputs' words in order.
+    ///
+    /// # Panics
+    /// When `inputs` do not hold exactly the plan's inputs.
+    pub fn run(&self, inputs: &[&[u32]]) -> Vec<Vec<u32>> {
+        self.run_in(&mut Arena::default(), inputs)
+    }
+
+    /// The same in memory that an earlier run has left: fresh memory costs as much as many a step.
+    ///
+    /// # Panics
+    /// When `inputs` do not hold exactly the plan's inputs.
+    pub fn run_in(&self, arena: &mut Arena, inputs: &[&[u32]]) -> Vec<Vec<u32>> {
+        for (&id, input) in self.inputs.iter().zip(inputs) {
+            assert_eq!(input.len(), self.values[id].len(), "an input should fill the plan's input");
+        }
+        let joined = self.joined();
+        let slots = self.slots_by(&joined);
+        let arena = arena.with_room(&slots.sizes);
+        for (index, step) in self.steps.iter().enumerate().filter(|(index, _)| joined[*index].is_none()) {
+            let slot = slots.of_value[step.output].expect("a computed value should have a slot");
+            let mut out = std::mem::take(&mut arena[slot]);
+            {
+                let read = |ids: &[ValueId]| -> Vec<&[u32]> {
+                    ids.iter().map(|&id| self.read(&slots.of_value, arena, inputs, id)).collect()
+                };
+                let whole = &mut out[..self.values[step.output].len()];
+                let before = index.checked_sub(1).map(|before| (&self.steps[before], joined[before]));
+                match before {
+                    Some((before, Some(taken))) => {
+                        let (read, own) = (read(&before.inputs), read(&step.inputs[1..]));
+                        before.call.run_fused(&step.call, taken, &read, &own, whole);
+                    }
+                    _ => step.call.run(&read(&step.inputs), whole),
+                }
+            }
+            arena[slot] = out;
+        }
+        self.outputs.iter().map(|&id| self.read(&slots.of_value, arena, inputs, id).to_vec()).collect()
+    }
+
+    /// For each step, how many channels at a time the CPU takes it together with the next one; what it
+    /// writes is then nowhere whole.
+    fn joined(&self) -> Vec<Option<usize>> {
+        let mut uses = vec![0usize; self.values.len()];
+        for &id in self.steps.iter().flat_map(|step| &step.inputs) {
+            uses[id] += 1;
+        }
+        for &id in &self.outputs {
+            uses[self.root(id)] += 1;
+        }
+        let mut joined = vec![None; self.steps.len()];
+        for (index, pair) in self.steps.windows(2).enumerate() {
+            let [first, next] = pair else { continue };
+            let alone = next.inputs.first() == Some(&first.output) && uses[first.output] == 1;
+            let free = index == 0 || joined[index - 1].is_none();
+            if alone && free {
+                joined[index] = first.call.fused_channels(&next.call);
+            }
+        }
+        joined
+    }
+
+    fn read<'a>(
+        &'a self,
+        slots: &[Option<usize>],
+        arena: &'a [Vec<u32>],
+        inputs: &[&'a [u32]],
+        id: ValueId,
+    ) -> &'a [u32] {
+        let root = self.root(id);
+        match &self.values[root].source {
+            Source::Input(index) => inputs[*index],
+            Source::Constant(words) => words,
+            Source::Computed | Source::View { .. } => {
+                let slot = slots[root].expect("a computed value should have a slot");
+                &arena[slot][..self.values[root].len()]
+            }
+        }
+    }
+}

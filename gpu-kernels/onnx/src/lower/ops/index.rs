@@ -1,0 +1,203 @@
+//! Operators that read or write at places which other values name.
+
+use gpu_kernels::kernels::elementwise::Program;
+use gpu_kernels::kernels::{Call, MAX_RANK, elementwise, scatter, units_for};
+
+use crate::error::{ModelError, show};
+use crate::ir::{ValueId, long, strides};
+use crate::lower::at::At;
+use crate::lower::prims::gather::{
+    Chosen, Walk, index_type, read, reverse_sequences, sizes, steps, take, take_along_axis, view,
+};
+use crate::lower::prims::views::{slice_axis, squeeze_axes, unsqueeze_axes};
+
+pub(crate) fn gather(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (data, indices) = (at.input(0)?, at.input(1)?);
+    index_type(at, indices)?;
+    let rank = at.shape(data).len();
+    let axis = at.axis(at.int("axis", 0), rank, rank)?;
+    // One known place is a view.
+    if let Some([place]) = at.b.known_ints(indices).as_deref() {
+        let size = at.b.shape(data)[axis];
+        let place = at.axis(*place, size, size)?;
+        let shape = at.shape(indices);
+        let one = slice_axis(at, data, axis, place, 1)?;
+        let mut one = squeeze_axes(at, one, &[axis])?;
+        for _ in &shape {
+            one = unsqueeze_axes(at, one, &[axis])?;
+        }
+        return Ok(vec![one]);
+    }
+    Ok(vec![take(at, data, indices, axis)?])
+}
+
+pub(crate) fn gather_elements(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (data, indices) = (at.input(0)?, at.input(1)?);
+    index_type(at, indices)?;
+    let rank = at.shape(data).len();
+    let axis = at.axis(at.int("axis", 0), rank, rank)?;
+    Ok(vec![take_along_axis(at, data, indices, axis)?])
+}
+
+pub(crate) fn gather_nd(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (data, indices) = (at.input(0)?, at.input(1)?);
+    index_type(at, indices)?;
+    let batch = at.size(at.int("batch_dims", 0))?;
+    let (shape, index_shape) = (at.shape(data), at.shape(indices));
+    let found = || format!("{} of {}", show(&index_shape), show(&shape));
+    let Some((&depth, outer)) = index_shape.split_last() else {
+        return Err(at.wrong("the indices need an axis", found()));
+    };
+    if batch > outer.len() || batch + depth > shape.len() || shape[..batch] != outer[..batch] || depth == 0 {
+        return Err(at.wrong("the indices do not fit the data", found()));
+    }
+    let (root, offset, own) = at.b.place(data);
+    let (index_root, index_offset, index_own) = at.b.place(indices);
+    let inner = &shape[batch + depth..];
+    let target: Vec<usize> = outer.iter().chain(inner).copied().collect();
+    let none = |count: usize| std::iter::repeat_n(0, count);
+    let walked =
+        own[..batch].iter().copied().chain(none(outer.len() - batch)).chain(own[batch + depth..].iter().copied());
+    let index_walked = index_own[..outer.len()].iter().copied().chain(none(inner.len()));
+    let chosen = Chosen { sizes: shape[batch..batch + depth].to_vec(), steps: own[batch..batch + depth].to_vec() };
+    let result = read(
+        at,
+        &target,
+        (root, (offset, walked.collect())),
+        (index_root, (index_offset, index_walked.collect()), index_own[outer.len()]),
+        &chosen,
+        at.dtype(data),
+    )?;
+    Ok(vec![result])
+}
+
+fn reduction(at: &At<'_, '_>) -> Result<scatter::Op, ModelError> {
+    Ok(match at.text("reduction", "none") {
+        "none" => scatter::Op::Set,
+        "add" => scatter::Op::Add,
+        "mul" => scatter::Op::Mul,
+        "max" => scatter::Op::Max,
+        "min" => scatter::Op::Min,
+        _ => return Err(at.unsupported("reduction", "it must be none, add, mul, max or min")),
+    })
+}
+
+/// Lines of updates that go into a copy of the data.
+struct Write {
+    shape: Vec<usize>,
+    serial: usize,
+    updates: (ValueId, Walk, i64),
+    indices: (ValueId, Walk, i64),
+    index_stride: i64,
+    out: Walk,
+    chosen: Chosen,
+}
+
+fn write(at: &mut At<'_, '_>, data: ValueId, op: scatter::Op, write: &Write) -> Result<ValueId, ModelError> {
+    let (dtype, target) = (at.dtype(data), at.shape(data));
+    let out = at.b.computed(dtype, target.clone())?;
+    let mut copy = Program::default();
+    copy.load(dtype.repr());
+    let mut calls: Vec<_> = at.b.map_step(&[data], &target, (out, 0, strides(&target)), copy)?.into_iter().collect();
+    if !write.shape.contains(&0) && write.serial > 0 && !calls.is_empty() {
+        let walks = [write.updates.1.clone(), write.indices.1.clone(), write.out.clone()];
+        let (merged, walks) = elementwise::merge(&write.shape, &walks);
+        let len = write.shape.iter().product();
+        let params = || {
+            Some(scatter::Params {
+                start: 0,
+                units: units_for(u(len)),
+                len: u(len),
+                rank: u(merged.len()),
+                serial: u(write.serial),
+                depth: u(write.chosen.sizes.len()),
+                index_stride: i32::try_from(write.index_stride).ok()?,
+                update_step: i32::try_from(write.updates.2).ok()?,
+                index_step: i32::try_from(write.indices.2).ok()?,
+                shape: sizes(&merged),
+                updates: view(&walks[0])?,
+                indices: view(&walks[1])?,
+                out: view(&walks[2])?,
+                sizes: sizes(&write.chosen.sizes),
+                steps: steps(&write.chosen.steps)?,
+            })
+        };
+        if merged.len() > MAX_RANK || write.chosen.sizes.len() > MAX_RANK {
+            return Err(at.too_many_axes(&write.shape));
+        }
+        let params = params().ok_or_else(|| at.too_many_axes(&write.shape))?;
+        let call = scatter::Scatter { op, repr: dtype.repr(), params };
+        calls.push(at.b.step(Call::Scatter(Box::new(call)), vec![write.updates.0, write.indices.0], out));
+    }
+    at.b.emit(calls, out);
+    Ok(out)
+}
+
+pub(crate) fn scatter_elements(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (data, indices, updates) = (at.input(0)?, at.input(1)?, at.input(2)?);
+    index_type(at, indices)?;
+    let op = reduction(at)?;
+    let (shape, own_shape) = (at.shape(data), at.shape(indices));
+    let axis = at.axis(at.int("axis", 0), shape.len(), shape.len())?;
+    let fits = shape.len() == own_shape.len() && (0..shape.len()).all(|i| i == axis || own_shape[i] <= shape[i]);
+    if !fits || at.shape(updates) != own_shape {
+        let found = format!("{} and {} into {}", show(&own_shape), show(&at.shape(updates)), show(&shape));
+        return Err(at.wrong("indices and updates must be of one shape, inside the data", found));
+    }
+    let (update_root, update_offset, mut update_own) = at.b.place(updates);
+    let (index_root, index_offset, mut index_own) = at.b.place(indices);
+    let mut out = strides(&shape);
+    let chosen = Chosen { sizes: vec![shape[axis]], steps: vec![out[axis]] };
+    let mut lines = own_shape.clone();
+    lines.remove(axis);
+    out.remove(axis);
+    let (update_step, index_step) = (update_own.remove(axis), index_own.remove(axis));
+    let call = Write {
+        shape: lines,
+        serial: own_shape[axis],
+        updates: (update_root, (update_offset, update_own), update_step),
+        indices: (index_root, (index_offset, index_own), index_step),
+        index_stride: 0,
+        out: (0, out),
+        chosen,
+    };
+    Ok(vec![write(at, data, op, &call)?])
+}
+
+pub(crate) fn scatter_nd(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (data, indices, updates) = (at.input(0)?, at.input(1)?, at.input(2)?);
+    index_type(at, indices)?;
+    let op = reduction(at)?;
+    let (shape, index_shape) = (at.shape(data), at.shape(indices));
+    let depth = index_shape.last().copied().unwrap_or(0);
+    let outer = &index_shape[..index_shape.len().saturating_sub(1)];
+    let expected: Vec<usize> = outer.iter().chain(shape.iter().skip(depth)).copied().collect();
+    if depth == 0 || depth > shape.len() || at.shape(updates) != expected {
+        let found = format!("{} and {} into {}", show(&index_shape), show(&at.shape(updates)), show(&shape));
+        return Err(at.wrong("indices and updates do not fit the data", found));
+    }
+    let (indices, updates) = (at.b.dense(indices)?, at.b.dense(updates)?);
+    let own = strides(&shape);
+    let inner = shape[depth..].to_vec();
+    let len: usize = inner.iter().product();
+    let call = Write {
+        serial: outer.iter().product(),
+        updates: (at.b.root(updates), (0, strides(&inner)), long(len)),
+        indices: (at.b.root(indices), (0, vec![0; inner.len()]), long(depth)),
+        index_stride: 1,
+        out: (0, own[depth..].to_vec()),
+        chosen: Chosen { sizes: shape[..depth].to_vec(), steps: own[..depth].to_vec() },
+        shape: inner,
+    };
+    Ok(vec![write(at, data, op, &call)?])
+}
+
+/// Each line's first values turned around, as many as the line says.
+pub(crate) fn reverse_sequence(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (x, lengths) = (at.input(0)?, at.input(1)?);
+    let shape = at.shape(x);
+    let rank = shape.len();
+    let batch = at.axis(at.int("batch_axis", 1), rank, rank)?;
+    let time = at.axis(at.int("time_axis", 0), rank, rank)?;
+    Ok(vec![reverse_sequences(at, x, lengths, batch, time)?])
+}

@@ -1,0 +1,368 @@
+//! Operators that move values and change none. What strides can say is a view; the rest is copied.
+
+use gpu_kernels::dtype::DType;
+
+use crate::error::{ModelError, show};
+use crate::ir::{ValueId, broadcast, long};
+use crate::lower::at::At;
+use crate::lower::prims::copies::{concat_along, padded, zero_scalar};
+use crate::lower::prims::gather::take;
+use crate::lower::prims::views::{broadcast_to, permute_axes, slice_axis, squeeze_axes, unsqueeze_axes};
+use crate::tensor::Tensor;
+
+pub(crate) fn identity(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    Ok(vec![at.any(0)?])
+}
+
+/// Outside training nothing is dropped.
+pub(crate) fn dropout(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    at.ignore(&["seed", "ratio"]);
+    let x = at.input(0)?;
+    let training = at.known_ints(2)?.and_then(|flag| flag.first().copied()).unwrap_or(0) != 0;
+    if training {
+        return Err(at.unsupported("training_mode", "export the model for inference"));
+    }
+    let mut outputs = vec![x];
+    if at.wants(1) {
+        let one = at.constant(&Tensor { dtype: DType::Bool, shape: vec![], words: [1].into() })?;
+        let shape = at.shape(x);
+        let none = vec![0; shape.len()];
+        outputs.push(at.b.view(DType::Bool, shape, (one, 0, none))?);
+    }
+    Ok(outputs)
+}
+
+pub(crate) fn transpose(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let rank = at.shape(x).len();
+    let order: Vec<usize> = match at.ints("perm") {
+        None => (0..rank).rev().collect(),
+        Some(perm) => perm.iter().map(|&axis| at.axis(axis, rank, rank)).collect::<Result<_, _>>()?,
+    };
+    let mut sorted = order.clone();
+    sorted.sort_unstable();
+    if !sorted.iter().copied().eq(0..rank) {
+        return Err(at.wrong("perm must name each axis once", show(&order)));
+    }
+    Ok(vec![permute_axes(at, x, &order)?])
+}
+
+pub(crate) fn reshape(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let allow_zero = at.flag("allowzero");
+    let x = at.input(0)?;
+    let wanted = at.known_ints(1)?.unwrap_or_default();
+    let shape = at.shape(x);
+    let found = || format!("{} to {wanted:?}", show(&shape));
+    let len: usize = shape.iter().product();
+    let mut target = Vec::with_capacity(wanted.len());
+    let mut open = None;
+    for (i, &size) in wanted.iter().enumerate() {
+        target.push(match size {
+            -1 if open.is_none() => {
+                open = Some(i);
+                1
+            }
+            0 if !allow_zero => *shape.get(i).ok_or_else(|| at.wrong("a 0 has no dimension to copy", found()))?,
+            size => {
+                usize::try_from(size).map_err(|_negative| at.wrong("a size must be positive, 0 or one -1", found()))?
+            }
+        });
+    }
+    let fixed = target.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+    let fixed = fixed.ok_or_else(|| at.wrong("the shape overflows", found()))?;
+    match open {
+        Some(i) if fixed > 0 && len.is_multiple_of(fixed) => target[i] = len / fixed,
+        Some(i) if fixed == 0 && len == 0 => target[i] = 0,
+        None if len == fixed => {}
+        _ => {
+            return Err(at.wrong("the number of values changes; keep the batch's dimension free (0 or -1)", found()));
+        }
+    }
+    Ok(vec![at.b.reshaped(x, target)?])
+}
+
+pub(crate) fn flatten(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let shape = at.shape(x);
+    let axis = at.axis(at.int("axis", 1), shape.len(), shape.len() + 1)?;
+    let target = vec![shape[..axis].iter().product(), shape[axis..].iter().product()];
+    Ok(vec![at.b.reshaped(x, target)?])
+}
+
+pub(crate) fn squeeze(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let shape = at.shape(x);
+    let axes = match at.list("axes", 1)? {
+        Some(axes) => at.axes(&axes, shape.len())?,
+        None => (0..shape.len()).filter(|&axis| shape[axis] == 1).collect(),
+    };
+    if let Some(&axis) = axes.iter().find(|&&axis| shape[axis] != 1) {
+        return Err(at.wrong("only an axis of size 1 can be taken away", format!("axis {axis} of {}", show(&shape))));
+    }
+    Ok(vec![squeeze_axes(at, x, &axes)?])
+}
+
+pub(crate) fn unsqueeze(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let axes = at.list("axes", 1)?.unwrap_or_default();
+    let rank = at.shape(x).len() + axes.len();
+    let axes = at.axes(&axes, rank)?;
+    Ok(vec![unsqueeze_axes(at, x, &axes)?])
+}
+
+pub(crate) fn slice(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let starts = at.list("starts", 1)?.unwrap_or_default();
+    let ends = at.list("ends", 2)?.unwrap_or_default();
+    let shape = at.shape(x);
+    let axes = match at.list("axes", 3)? {
+        Some(axes) => axes.iter().map(|&axis| at.axis(axis, shape.len(), shape.len())).collect::<Result<_, _>>()?,
+        None => (0..starts.len()).collect::<Vec<_>>(),
+    };
+    let steps = at.known_ints(4)?.unwrap_or_else(|| vec![1; starts.len()]);
+    if [starts.len(), ends.len(), steps.len()] != [axes.len(); 3] || axes.len() > shape.len() {
+        return Err(
+            at.wrong("starts, ends, axes and steps must be of one length", format!("{starts:?} {ends:?} {axes:?}"))
+        );
+    }
+    let (of, mut offset, mut own) = at.b.place(x);
+    let mut target = shape.clone();
+    for (i, &axis) in axes.iter().enumerate() {
+        let size = long(shape[axis]);
+        let step = steps[i];
+        if step == 0 {
+            return Err(at.wrong("a step must not be 0", format!("{steps:?}")));
+        }
+        let bound = |value: i64, low: i64, high: i64| {
+            let value = if value < 0 { value.saturating_add(size) } else { value };
+            value.clamp(low, high)
+        };
+        let (start, count) = if step > 0 {
+            let (start, end) = (bound(starts[i], 0, size), bound(ends[i], 0, size));
+            (start, (end - start).max(0).unsigned_abs().div_ceil(step.unsigned_abs()))
+        } else {
+            let (start, end) = (bound(starts[i], -1, size - 1), bound(ends[i], -1, size - 1));
+            (start, (start - end).max(0).unsigned_abs().div_ceil(step.unsigned_abs()))
+        };
+        target[axis] = usize::try_from(count).unwrap_or(0);
+        if count > 0 {
+            offset += start * own[axis];
+        }
+        own[axis] = own[axis].saturating_mul(if count > 1 { step } else { 1 });
+    }
+    Ok(vec![at.b.view(at.dtype(x), target, (of, offset, own))?])
+}
+
+pub(crate) fn split(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let shape = at.shape(x);
+    let axis = at.axis(at.int("axis", 0), shape.len(), shape.len())?;
+    at.ignore(&["num_outputs"]);
+    let count = at.node.outputs.len();
+    let sizes = if let Some(sizes) = at.list("split", 1)? {
+        sizes.iter().map(|&size| at.size(size)).collect::<Result<Vec<_>, _>>()?
+    } else {
+        // The last one is smaller where the axis does not divide evenly.
+        let each = shape[axis].div_ceil(count);
+        (0..count).map(|i| each.min(shape[axis].saturating_sub(i * each))).collect()
+    };
+    if sizes.iter().try_fold(0usize, |sum, &size| sum.checked_add(size)) != Some(shape[axis]) {
+        return Err(at.wrong("the parts do not add up to the axis", format!("{sizes:?} of {}", show(&shape))));
+    }
+    let mut start = 0;
+    let mut outputs = Vec::with_capacity(sizes.len());
+    for size in sizes {
+        outputs.push(slice_axis(at, x, axis, start, size)?);
+        start += size;
+    }
+    Ok(outputs)
+}
+
+pub(crate) fn expand(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let wanted: Vec<usize> =
+        at.known_ints(1)?.unwrap_or_default().iter().map(|&size| at.size(size)).collect::<Result<_, _>>()?;
+    let shape = at.shape(x);
+    let target = broadcast(&shape, &wanted)
+        .ok_or_else(|| at.wrong("the shapes do not broadcast", format!("{} to {}", show(&shape), show(&wanted))))?;
+    Ok(vec![broadcast_to(at, x, target)?])
+}
+
+pub(crate) fn tile(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let repeats = at.known_ints(1)?.unwrap_or_default();
+    let shape = at.shape(x);
+    if repeats.len() != shape.len() {
+        return Err(at.wrong("repeats must name every axis", format!("{repeats:?} of {}", show(&shape))));
+    }
+    let (of, offset, own) = at.b.place(x);
+    let (mut wide, mut walked, mut target) = (Vec::new(), Vec::new(), Vec::new());
+    for ((&size, &stride), &count) in shape.iter().zip(&own).zip(&repeats) {
+        let count = at.size(count)?;
+        wide.extend([count, size]);
+        walked.extend([0, stride]);
+        target.push(size.checked_mul(count).ok_or_else(|| at.wrong("the shape overflows", format!("{repeats:?}")))?);
+    }
+    let repeated = at.b.view(at.dtype(x), wide, (of, offset, walked))?;
+    Ok(vec![at.b.reshaped(repeated, target)?])
+}
+
+pub(crate) fn concat(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let inputs = at.inputs()?;
+    let rank = at.shape(inputs[0]).len();
+    let axis = at.axis(at.int("axis", 0), rank, rank)?;
+    Ok(vec![concat_along(at, &inputs, axis)?])
+}
+
+pub(crate) fn pad(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let shape = at.shape(x);
+    let pads = at.list("pads", 1)?.unwrap_or_default();
+    let axes = match at.known_ints(3)? {
+        Some(axes) => axes.iter().map(|&axis| at.axis(axis, shape.len(), shape.len())).collect::<Result<_, _>>()?,
+        None => (0..shape.len()).collect::<Vec<_>>(),
+    };
+    if pads.len() != 2 * axes.len() {
+        return Err(at.wrong("pads must have two entries an axis", format!("{pads:?}")));
+    }
+    let (mut before, mut after) = (vec![0; shape.len()], vec![0; shape.len()]);
+    for (i, &axis) in axes.iter().enumerate() {
+        (before[axis], after[axis]) = (pads[i], pads[axes.len() + i]);
+    }
+    let mode = at.text("mode", "constant");
+    if mode != "constant" {
+        return Ok(vec![pad_by_index(at, x, &before, &after, mode)?]);
+    }
+    let value = match at.attribute("value") {
+        Some(value) => Some(at.constant_floats(vec![], &[value.f])?),
+        None => at.optional(2)?,
+    };
+    let value = match value {
+        Some(value) => without_axes(at, value)?,
+        None => zero_scalar(at, at.dtype(x))?,
+    };
+    Ok(vec![padded(at, x, &before, &after, value)?])
+}
+
+fn without_axes(at: &mut At<'_, '_>, value: ValueId) -> Result<ValueId, ModelError> {
+    at.b.reshaped(value, vec![])
+}
+
+/// Padding with the tensor's own values, an axis at a time.
+fn pad_by_index(
+    at: &mut At<'_, '_>,
+    mut x: ValueId,
+    before: &[i64],
+    after: &[i64],
+    mode: &str,
+) -> Result<ValueId, ModelError> {
+    for axis in 0..before.len() {
+        if (before[axis], after[axis]) == (0, 0) {
+            continue;
+        }
+        let size = long(at.b.shape(x)[axis]);
+        if size == 0 {
+            return Err(at.wrong("an empty axis has nothing to pad with", mode));
+        }
+        at.check_table(usize::try_from((size + before[axis] + after[axis]).max(0)).ok())?;
+        let place = |i: i64| match mode {
+            "edge" => Some(i.clamp(0, size - 1)),
+            "wrap" => Some(i.rem_euclid(size)),
+            "reflect" => {
+                let period = (2 * (size - 1)).max(1);
+                let i = i.rem_euclid(period);
+                Some(if i < size { i } else { period - i }.min(size - 1))
+            }
+            _ => None,
+        };
+        let places: Option<Vec<i64>> = (-before[axis]..size + after[axis]).map(place).collect();
+        let places = places.ok_or_else(|| at.unsupported("mode", "it must be constant, reflect, edge or wrap"))?;
+        let table = at.constant_ints(vec![places.len()], &places)?;
+        x = take(at, x, table, axis)?;
+    }
+    Ok(x)
+}
+
+pub(crate) fn center_crop_pad(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let shape = at.shape(x);
+    let wanted = at.known_ints(1)?.unwrap_or_default();
+    let axes: Vec<usize> = match at.ints("axes") {
+        Some(axes) => axes.iter().map(|&axis| at.axis(axis, shape.len(), shape.len())).collect::<Result<_, _>>()?,
+        None => (0..shape.len()).collect(),
+    };
+    let (mut before, mut after) = (vec![0; shape.len()], vec![0; shape.len()]);
+    for (&axis, &size) in axes.iter().zip(&wanted) {
+        let missing = size - long(shape[axis]);
+        // The odd place is at the end, when adding as when taking away.
+        before[axis] = if missing >= 0 { missing / 2 } else { -((-missing) / 2) };
+        after[axis] = missing - before[axis];
+    }
+    let zero = zero_scalar(at, at.dtype(x))?;
+    Ok(vec![padded(at, x, &before, &after, zero)?])
+}
+
+/// Splits the channels into blocks of places.
+pub(crate) fn depth_to_space(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let (n, c, h, w, block) = image(at, x)?;
+    let inner = c / (block * block);
+    if inner * block * block != c {
+        return Err(at.wrong("the channels do not divide into blocks", format!("{c} by {block}")));
+    }
+    let (split, order) = match at.text("mode", "DCR") {
+        "CRD" => (vec![n, inner, block, block, h, w], [0, 1, 4, 2, 5, 3]),
+        _ => (vec![n, block, block, inner, h, w], [0, 3, 4, 1, 5, 2]),
+    };
+    let split = at.b.reshaped(x, split)?;
+    let moved = permute_axes(at, split, &order)?;
+    Ok(vec![at.b.reshaped(moved, vec![n, inner, h * block, w * block])?])
+}
+
+pub(crate) fn space_to_depth(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let (n, c, h, w, block) = image(at, x)?;
+    if h % block != 0 || w % block != 0 {
+        return Err(at.wrong("the image does not divide into blocks", format!("{h} x {w} by {block}")));
+    }
+    let order = match at.text("mode", "DCR") {
+        "CRD" => [0, 1, 3, 5, 2, 4],
+        _ => [0, 3, 5, 1, 2, 4],
+    };
+    let split = at.b.reshaped(x, vec![n, c, h / block, block, w / block, block])?;
+    let moved = permute_axes(at, split, &order)?;
+    Ok(vec![at.b.reshaped(moved, vec![n, c * block * block, h / block, w / block])?])
+}
+
+fn image(at: &At<'_, '_>, x: ValueId) -> Result<(usize, usize, usize, usize, usize), ModelError> {
+    let block = at.size(at.int("blocksize", 0))?;
+    match at.shape(x)[..] {
+        [n, c, h, w] if (1..1 << 12).contains(&block) => Ok((n, c, h, w, block)),
+        _ => Err(at.wrong("the input needs four axes and blocksize must lie between 1 and 4095", show(&at.shape(x)))),
+    }
+}
+
+pub(crate) fn trilu(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let upper = at.int("upper", 1) != 0;
+    let k = at.known_ints(1)?.and_then(|k| k.first().copied()).unwrap_or(0);
+    let shape = at.shape(x);
+    let [.., rows, cols] = shape[..] else {
+        return Err(at.wrong("the input needs two axes", show(&shape)));
+    };
+    at.check_table(rows.checked_mul(cols))?;
+    let mut words = Vec::with_capacity(rows * cols);
+    for row in 0..long(rows) {
+        words.extend((0..long(cols)).map(|col| {
+            let above = col - row;
+            u32::from(if upper { above >= k } else { above <= k })
+        }));
+    }
+    let mask = at.constant(&Tensor { dtype: DType::Bool, shape: vec![rows, cols], words: words.into() })?;
+    let dtype = at.dtype(x);
+    let result = at.map_to(&[mask, x], &shape, dtype, |p, r| {
+        let zero = p.number(0, dtype.repr());
+        p.select(r[0], r[1], zero)
+    })?;
+    Ok(vec![result])
+}

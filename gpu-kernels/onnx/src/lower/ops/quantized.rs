@@ -1,0 +1,256 @@
+//! Quantization. Whole numbers are multiplied and added as such, and what is rounded is divided
+//! exactly, so the results are the same to the bit on every backend.
+
+use gpu_kernels::dtype::{DType, Repr};
+use gpu_kernels::kernels::elementwise::{Binary, Program, Reg, Unary};
+use gpu_kernels::kernels::reduce as reduction;
+
+use crate::error::{ModelError, show};
+use crate::ir::ValueId;
+use crate::lower::at::At;
+use crate::lower::prims::convolution::convolve;
+use crate::lower::prims::copies::zero_scalar;
+use crate::lower::prims::product::multiply;
+use crate::lower::prims::reduce::reduce_axes;
+use crate::lower::prims::views::{broadcast_to, slice_axis, unsqueeze_axes};
+
+fn range(dtype: DType) -> Option<(i32, i32)> {
+    match dtype {
+        DType::U8 => Some((0, 255)),
+        DType::I8 => Some((-128, 127)),
+        DType::U16 => Some((0, 65_535)),
+        DType::I16 => Some((-32_768, 32_767)),
+        _ => None,
+    }
+}
+
+/// round(value) + zero, within the range of a narrow type.
+fn saturated(p: &mut Program, value: Reg, zero: Reg, dtype: DType, (low, high): (i32, i32)) -> Reg {
+    // Brought near first, so that the sum of whole numbers does not wrap.
+    let (far_low, far_high) = (p.f(-262_144.0), p.f(262_144.0));
+    let value = p.un(Unary::Round, value);
+    let value = p.bin(Binary::Max, value, far_low);
+    let value = p.bin(Binary::Min, value, far_high);
+    let value = p.un(Unary::ToI32, value);
+    let zero = p.un(Unary::ToI32, zero);
+    let value = p.bin(Binary::Add, value, zero);
+    let (low, high) = (p.i(low), p.i(high));
+    let value = p.bin(Binary::Max, value, low);
+    let value = p.bin(Binary::Min, value, high);
+    if dtype.repr() == Repr::U32 { p.un(Unary::ToU32, value) } else { value }
+}
+
+/// A scale or zero point beside the tensor it is for: one value, one along an axis, or one a block.
+fn beside(at: &mut At<'_, '_>, x: ValueId, of: ValueId) -> Result<ValueId, ModelError> {
+    let (shape, own) = (at.shape(x), at.shape(of));
+    if own.iter().product::<usize>() == 1 && own.len() <= 1 {
+        return at.b.reshaped(of, vec![]);
+    }
+    let axis = at.axis(at.int("axis", 1), shape.len(), shape.len())?;
+    if own.len() == 1 && own[0] == shape[axis] {
+        let mut beside = vec![1; shape.len()];
+        beside[axis] = own[0];
+        return at.b.reshaped(of, beside);
+    }
+    let block = at.size(at.int("block_size", 0))?;
+    if block == 0 || own.len() != shape.len() || own[axis].checked_mul(block).is_none_or(|len| len < shape[axis]) {
+        return Err(
+            at.wrong("the scale fits neither the axis nor its blocks", format!("{} for {}", show(&own), show(&shape)))
+        );
+    }
+    let mut wide = own.clone();
+    wide.insert(axis + 1, block);
+    let of = unsqueeze_axes(at, of, &[axis + 1])?;
+    let spread = broadcast_to(at, of, wide)?;
+    let mut flat = own;
+    flat[axis] *= block;
+    let flat = at.b.reshaped(spread, flat)?;
+    slice_axis(at, flat, axis, 0, shape[axis])
+}
+
+pub(crate) fn quantize(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    at.ignore(&["saturate", "axis", "block_size", "precision"]);
+    let (x, scale) = (at.input(0)?, at.input(1)?);
+    let given = at.optional(2)?;
+    let asked = at.int("output_dtype", 0);
+    let dtype = match (given, i32::try_from(asked).ok().and_then(DType::from_onnx)) {
+        (Some(zero), _) => at.dtype(zero),
+        (None, Some(dtype)) => dtype,
+        (None, None) if asked == 0 => DType::U8,
+        (None, None) => return Err(at.unsupported("output_dtype", "it must be a whole number of 8 or 16 bits")),
+    };
+    let bounds = range(dtype).ok_or_else(|| at.wrong_type(dtype))?;
+    let point = match given {
+        Some(point) => point,
+        None => zero_scalar(at, dtype)?,
+    };
+    let x = at.cast(x, DType::F32)?;
+    let scale = at.cast(scale, DType::F32)?;
+    let (scale, zero) = (beside(at, x, scale)?, beside(at, x, point)?);
+    let shape = at.shape(x);
+    let result = at.map_to(&[x, scale, zero], &shape, dtype, |p, r| {
+        let ratio = p.bin(Binary::DivExact, r[0], r[1]);
+        saturated(p, ratio, r[2], dtype, bounds)
+    })?;
+    Ok(vec![result])
+}
+
+pub(crate) fn dequantize(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    at.ignore(&["axis", "block_size", "output_dtype"]);
+    let (x, scale) = (at.input(0)?, at.input(1)?);
+    let given = at.optional(2)?;
+    let from = at.dtype(x);
+    if from.is_float() {
+        return Err(at.wrong_type(from));
+    }
+    let dtype = at.float_type(scale)?;
+    let point = match given {
+        Some(point) => point,
+        None => zero_scalar(at, from)?,
+    };
+    let (scale, zero) = (beside(at, x, scale)?, beside(at, x, point)?);
+    let shape = at.shape(x);
+    let result = at.map_to(&[x, scale, zero], &shape, dtype, |p, r| {
+        let (value, zero) = (p.un(Unary::ToI32, r[0]), p.un(Unary::ToI32, r[2]));
+        let value = p.bin(Binary::Sub, value, zero);
+        let value = p.un(Unary::ToF32, value);
+        p.bin(Binary::Mul, value, r[1])
+    })?;
+    Ok(vec![result])
+}
+
+pub(crate) fn quantize_dynamically(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    at.float_type(x)?;
+    let axes: Vec<usize> = (0..at.shape(x).len()).collect();
+    let low = reduce_axes(at, reduction::Op::Min, x, &axes, false)?;
+    let high = reduce_axes(at, reduction::Op::Max, x, &axes, false)?;
+    let scale = at.map(&[low, high], DType::F32, |p, r| {
+        let (zero, steps) = (p.f(0.0), p.f(255.0));
+        let low = p.bin(Binary::Min, r[0], zero);
+        let high = p.bin(Binary::Max, r[1], zero);
+        let span = p.bin(Binary::Sub, high, low);
+        p.bin(Binary::DivExact, span, steps)
+    })?;
+    let point = at.map(&[low, scale], DType::U8, |p, r| {
+        let (zero, none) = (p.f(0.0), p.i(0));
+        let low = p.bin(Binary::Min, r[0], zero);
+        let low = p.un(Unary::Neg, low);
+        let ratio = p.bin(Binary::DivExact, low, r[1]);
+        saturated(p, ratio, none, DType::U8, (0, 255))
+    })?;
+    let result = at.map(&[x, scale, point], DType::U8, |p, r| {
+        let ratio = p.bin(Binary::DivExact, r[0], r[1]);
+        saturated(p, ratio, r[2], DType::U8, (0, 255))
+    })?;
+    Ok(vec![result, scale, point])
+}
+
+/// A narrow tensor less its zero point, as int32.
+fn centred(at: &mut At<'_, '_>, x: ValueId, zero: Option<ValueId>) -> Result<ValueId, ModelError> {
+    let dtype = at.dtype(x);
+    if range(dtype).is_none() {
+        return Err(at.wrong_type(dtype));
+    }
+    let Some(zero) = zero else { return at.cast(x, DType::I32) };
+    let shape = at.shape(x);
+    at.map_to(&[x, zero], &shape, DType::I32, |p, r| {
+        let (value, zero) = (p.un(Unary::ToI32, r[0]), p.un(Unary::ToI32, r[1]));
+        p.bin(Binary::Sub, value, zero)
+    })
+}
+
+/// One value, or one an output channel beside weights of `rank` axes.
+fn by_channel(at: &mut At<'_, '_>, of: Option<ValueId>, rank: usize) -> Result<Option<ValueId>, ModelError> {
+    let Some(of) = of else { return Ok(None) };
+    let len: usize = at.shape(of).iter().product();
+    let mut shape = vec![1; rank];
+    if let Some(first) = shape.first_mut() {
+        *first = len;
+    }
+    at.b.reshaped(of, shape).map(Some)
+}
+
+/// One value, or one a row of the left matrix.
+fn by_row(at: &mut At<'_, '_>, of: Option<ValueId>) -> Result<Option<ValueId>, ModelError> {
+    match of {
+        Some(of) if at.shape(of).len() == 1 && at.shape(of) != [1] => {
+            let rank = at.shape(of).len();
+            unsqueeze_axes(at, of, &[rank]).map(Some)
+        }
+        of => Ok(of),
+    }
+}
+
+pub(crate) fn matmul_integer(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (a, b) = (at.input(0)?, at.input(1)?);
+    let (zero_a, zero_b) = (at.optional(2)?, at.optional(3)?);
+    let zero_a = by_row(at, zero_a)?;
+    let (a, b) = (centred(at, a, zero_a)?, centred(at, b, zero_b)?);
+    Ok(vec![multiply(at, a, b)?])
+}
+
+pub(crate) fn conv_integer(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (x, w) = (at.input(0)?, at.input(1)?);
+    let (zero_x, zero_w) = (at.optional(2)?, at.optional(3)?);
+    let (window, groups) = (at.window()?, at.groups()?);
+    let rank = at.shape(w).len();
+    let zero_x = zero_x.map(|zero| at.b.reshaped(zero, vec![])).transpose()?;
+    let zero_w = by_channel(at, zero_w, rank)?;
+    let (x, w) = (centred(at, x, zero_x)?, centred(at, w, zero_w)?);
+    Ok(vec![convolve(at, x, w, None, &window, groups)?])
+}
+
+/// Sums of products brought back to a narrow type: `sum · (a · b / y)`, rounded, and the zero point.
+fn requantized(
+    at: &mut At<'_, '_>,
+    sums: ValueId,
+    [a, b, y]: [ValueId; 3],
+    zero: ValueId,
+) -> Result<ValueId, ModelError> {
+    let dtype = at.dtype(zero);
+    let bounds = range(dtype).ok_or_else(|| at.wrong_type(dtype))?;
+    let ratio = at.map(&[a, b, y], DType::F32, |p, r| {
+        let product = p.bin(Binary::Mul, r[0], r[1]);
+        p.bin(Binary::DivExact, product, r[2])
+    })?;
+    let shape = at.shape(sums);
+    at.map_to(&[sums, ratio, zero], &shape, dtype, |p, r| {
+        let value = p.un(Unary::ToF32, r[0]);
+        let value = p.bin(Binary::Mul, value, r[1]);
+        saturated(p, value, r[2], dtype, bounds)
+    })
+}
+
+pub(crate) fn matmul(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let ids: Vec<ValueId> = (0..8).map(|i| at.input(i)).collect::<Result<_, _>>()?;
+    let (scale_a, zero_a) = (by_row(at, Some(ids[1]))?, by_row(at, Some(ids[2]))?);
+    let (a, b) = (centred(at, ids[0], zero_a)?, centred(at, ids[3], Some(ids[5]))?);
+    let sums = multiply(at, a, b)?;
+    let scales = [scale_a.unwrap_or(ids[1]), ids[4], ids[6]];
+    let scales = floats(at, scales)?;
+    Ok(vec![requantized(at, sums, scales, ids[7])?])
+}
+
+fn floats(at: &mut At<'_, '_>, ids: [ValueId; 3]) -> Result<[ValueId; 3], ModelError> {
+    Ok([at.cast(ids[0], DType::F32)?, at.cast(ids[1], DType::F32)?, at.cast(ids[2], DType::F32)?])
+}
+
+pub(crate) fn conv(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let ids: Vec<ValueId> = (0..8).map(|i| at.input(i)).collect::<Result<_, _>>()?;
+    let bias = at.optional(8)?;
+    let (window, groups) = (at.window()?, at.groups()?);
+    let rank = at.shape(ids[3]).len().max(1);
+    let zero_x = at.b.reshaped(ids[2], vec![])?;
+    let zero_w = by_channel(at, Some(ids[5]), rank)?;
+    let (x, w) = (centred(at, ids[0], Some(zero_x))?, centred(at, ids[3], zero_w)?);
+    let sums = convolve(at, x, w, bias, &window, groups)?;
+    // A scale a filter lies along the output's channels, one axis further on.
+    let scale_w = match by_channel(at, Some(ids[4]), rank - 1)? {
+        Some(scale) => scale,
+        None => ids[4],
+    };
+    let scalar = |at: &mut At<'_, '_>, id: ValueId| at.b.reshaped(id, vec![]);
+    let (scale_x, scale_y, zero_y) = (scalar(at, ids[1])?, scalar(at, ids[6])?, scalar(at, ids[7])?);
+    Ok(vec![requantized(at, sums, [scale_x, scale_w, scale_y], zero_y)?])
+}

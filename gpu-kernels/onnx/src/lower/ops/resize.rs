@@ -1,0 +1,326 @@
+//! Resizing, an axis at a time: nearest neighbours by index, the rest as weighted sums.
+
+use gpu_kernels::dtype::DType;
+use gpu_kernels::kernels::elementwise::Binary;
+
+use crate::error::{ModelError, show};
+use crate::ir::{ValueId, long};
+use crate::lower::at::At;
+use crate::lower::prims::gather::take;
+use crate::lower::prims::resample::resample_axis;
+
+/// One axis to resize.
+#[derive(Clone, Copy, Debug)]
+struct Axis {
+    number: usize,
+    from: usize,
+    to: usize,
+    scale: f64,
+    /// Start and end of the region, as shares of the axis.
+    region: (f64, f64),
+}
+
+/// How an output's place is brought to the input's coordinates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coordinates {
+    HalfPixel,
+    HalfPixelSymmetric,
+    PytorchHalfPixel,
+    AlignCorners,
+    Asymmetric,
+    Crop,
+}
+
+impl Axis {
+    fn place(&self, coordinates: Coordinates, x: usize) -> f64 {
+        let (x, from, to) = (float(x), float(self.from), float(self.to));
+        let half = (x + 0.5) / self.scale - 0.5;
+        match coordinates {
+            Coordinates::HalfPixel => half,
+            Coordinates::HalfPixelSymmetric => {
+                let adjustment = to / (self.scale * from);
+                from / 2.0 * (1.0 - adjustment) + half
+            }
+            Coordinates::PytorchHalfPixel => {
+                if self.to > 1 {
+                    half
+                } else {
+                    0.0
+                }
+            }
+            Coordinates::AlignCorners => {
+                // The size before it was cut to a whole one.
+                let wide = self.scale * from;
+                if wide > 1.0 { x * (from - 1.0) / (wide - 1.0) } else { 0.0 }
+            }
+            Coordinates::Asymmetric => x / self.scale,
+            Coordinates::Crop => {
+                let (start, end) = self.region;
+                if self.to > 1 {
+                    start * (from - 1.0) + x * (end - start) * (from - 1.0) / (to - 1.0)
+                } else {
+                    0.5 * (start + end) * (from - 1.0)
+                }
+            }
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a size is far below 2^52")]
+fn float(size: usize) -> f64 {
+    size as f64
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::as_conversions, reason = "a place is far below 2^53")]
+fn whole(place: f64) -> i64 {
+    place as i64
+}
+
+pub(crate) fn upsample(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let scales = match at.attribute("scales") {
+        Some(scales) => Some(scales.floats.clone()),
+        None => at.known_floats(1)?,
+    };
+    let x = at.input(0)?;
+    let axes = by_scales(at, x, &scales.unwrap_or_default(), None)?;
+    let result = if at.text("mode", "nearest") == "nearest" {
+        nearest(at, x, &axes, Coordinates::Asymmetric, "floor")?
+    } else {
+        weighted(at, x, &axes, Coordinates::Asymmetric, &Filter { cubic: None, antialias: false, exclude: false })?
+    };
+    Ok(vec![result])
+}
+
+fn by_scales(at: &At<'_, '_>, x: ValueId, scales: &[f32], axes: Option<&[usize]>) -> Result<Vec<Axis>, ModelError> {
+    let shape = at.shape(x);
+    let all: Vec<usize> = (0..shape.len()).collect();
+    let axes = axes.unwrap_or(&all);
+    if scales.len() != axes.len() {
+        return Err(at.wrong("scales must have an entry an axis", format!("{scales:?} of {}", show(&shape))));
+    }
+    let mut result = Vec::new();
+    for (&axis, &scale) in axes.iter().zip(scales) {
+        let scale = f64::from(scale);
+        let to = (float(shape[axis]) * scale).floor();
+        if !(scale > 0.0 && to < 1e7) {
+            return Err(at.wrong("a scale must be positive and small", format!("{scales:?}")));
+        }
+        let to = at.size(whole(to))?;
+        result.push(Axis { number: axis, from: shape[axis], to, scale, region: (0.0, 1.0) });
+    }
+    Ok(result)
+}
+
+fn by_sizes(at: &At<'_, '_>, x: ValueId, sizes: &[i64], axes: Option<&[usize]>) -> Result<Vec<Axis>, ModelError> {
+    let shape = at.shape(x);
+    let all: Vec<usize> = (0..shape.len()).collect();
+    let axes = axes.unwrap_or(&all);
+    if sizes.len() != axes.len() {
+        return Err(at.wrong("sizes must have an entry an axis", format!("{sizes:?} of {}", show(&shape))));
+    }
+    let mut result = Vec::new();
+    for (&axis, &size) in axes.iter().zip(sizes) {
+        let to = at.size(size)?;
+        at.check_table(Some(to))?;
+        let scale = float(to) / float(shape[axis]);
+        result.push(Axis { number: axis, from: shape[axis], to, scale, region: (0.0, 1.0) });
+    }
+    let policy = at.text("keep_aspect_ratio_policy", "stretch");
+    let scales = result.iter().map(|axis| axis.scale);
+    let common = match policy {
+        "not_larger" => scales.fold(f64::INFINITY, f64::min),
+        "not_smaller" => scales.fold(0.0, f64::max),
+        _ => return Ok(result),
+    };
+    for axis in &mut result {
+        axis.scale = common;
+        at.check_table(usize::try_from(whole(common * float(axis.from))).ok())?;
+        axis.to = at.size(whole((common * float(axis.from)).round()))?;
+    }
+    Ok(result)
+}
+
+pub(crate) fn resize(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = at.input(0)?;
+    let shape = at.shape(x);
+    let listed: Option<Vec<usize>> = match at.ints("axes") {
+        Some(axes) => Some(axes.iter().map(|&axis| at.axis(axis, shape.len(), shape.len())).collect::<Result<_, _>>()?),
+        None => None,
+    };
+    let old = at.opset < 11;
+    let scales = at.known_floats(if old { 1 } else { 2 })?.filter(|scales| !scales.is_empty());
+    let sizes = if old { None } else { at.known_ints(3)?.filter(|sizes| !sizes.is_empty()) };
+    let coordinates = match at.text("coordinate_transformation_mode", if old { "asymmetric" } else { "half_pixel" }) {
+        "half_pixel" => Coordinates::HalfPixel,
+        "half_pixel_symmetric" => Coordinates::HalfPixelSymmetric,
+        "pytorch_half_pixel" => Coordinates::PytorchHalfPixel,
+        "align_corners" => Coordinates::AlignCorners,
+        "asymmetric" => Coordinates::Asymmetric,
+        "tf_crop_and_resize" => Coordinates::Crop,
+        _ => return Err(at.unsupported("coordinate_transformation_mode", "it is not one of the six")),
+    };
+    let mut axes = match (&scales, &sizes) {
+        (_, Some(sizes)) => by_sizes(at, x, sizes, listed.as_deref())?,
+        (Some(scales), None) => by_scales(at, x, scales, listed.as_deref())?,
+        (None, None) => return Err(at.wrong("either scales or sizes must be given", show(&shape))),
+    };
+    if coordinates == Coordinates::Crop
+        && let Some(region) = at.known_floats(1)?
+    {
+        for (i, axis) in axes.iter_mut().enumerate() {
+            let end = region.len() / 2 + i;
+            if let (Some(&start), Some(&end)) = (region.get(i), region.get(end)) {
+                axis.region = (f64::from(start), f64::from(end));
+            }
+        }
+    }
+    at.ignore(&["keep_aspect_ratio_policy", "roi"]);
+    let cubic = at.float("cubic_coeff_a", -0.75);
+    let (antialias, exclude) = (at.flag("antialias"), at.flag("exclude_outside"));
+    let beyond = at.float("extrapolation_value", 0.0);
+    let how = at.text("nearest_mode", if old { "floor" } else { "round_prefer_floor" });
+    let filter = |cubic| Filter { cubic, antialias, exclude };
+    let result = match at.text("mode", "nearest") {
+        "nearest" => nearest(at, x, &axes, coordinates, how)?,
+        "linear" => weighted(at, x, &axes, coordinates, &filter(None))?,
+        "cubic" => weighted(at, x, &axes, coordinates, &filter(Some(f64::from(cubic))))?,
+        _ => return Err(at.unsupported("mode", "it must be nearest, linear or cubic")),
+    };
+    if coordinates == Coordinates::Crop {
+        return Ok(vec![outside(at, result, &axes, beyond)?]);
+    }
+    Ok(vec![result])
+}
+
+fn nearest(
+    at: &mut At<'_, '_>,
+    mut x: ValueId,
+    axes: &[Axis],
+    coordinates: Coordinates,
+    how: &str,
+) -> Result<ValueId, ModelError> {
+    for axis in axes.iter().filter(|axis| moves(axis, coordinates)) {
+        let places: Vec<i64> = (0..axis.to)
+            .map(|i| {
+                let place = axis.place(coordinates, i);
+                let place = match how {
+                    "round_prefer_ceil" => (place + 0.5).floor(),
+                    "floor" => place.floor(),
+                    "ceil" => place.ceil(),
+                    _ => (place - 0.5).ceil(),
+                };
+                whole(place).clamp(0, long(axis.from).saturating_sub(1))
+            })
+            .collect();
+        let table = at.constant_ints(vec![places.len()], &places)?;
+        x = take(at, x, table, axis.number)?;
+    }
+    Ok(x)
+}
+
+#[expect(clippy::float_cmp, reason = "exactly 1 changes nothing")]
+fn moves(axis: &Axis, coordinates: Coordinates) -> bool {
+    axis.from != axis.to || axis.scale != 1.0 || coordinates == Coordinates::Crop
+}
+
+struct Filter {
+    /// The cubic's coefficient; without it the filter is linear.
+    cubic: Option<f64>,
+    antialias: bool,
+    exclude: bool,
+}
+
+impl Filter {
+    /// Offsets from the floor of a place, with their weights; `ratio` is what is above the floor.
+    fn weights(&self, ratio: f64, scale: f64) -> (i64, Vec<f64>) {
+        let scale = if self.antialias { scale.min(1.0) } else { 1.0 };
+        let reach = if self.cubic.is_some() { 2.0 } else { 1.0 };
+        let first = whole((-reach / scale).floor()) + 1;
+        let last = whole(reach) - first;
+        let last = if self.cubic.is_some() { last } else { 2 - first };
+        let shape = |t: f64| match self.cubic {
+            None => (1.0 - t.abs()).max(0.0),
+            Some(a) => keys(a, t.abs()),
+        };
+        #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "an offset is small")]
+        let mut weights: Vec<f64> = (first..last.max(first + 1)).map(|i| shape((i as f64 - ratio) * scale)).collect();
+        if self.antialias {
+            let sum: f64 = weights.iter().sum();
+            weights.iter_mut().for_each(|weight| *weight /= sum);
+        }
+        (first, weights)
+    }
+}
+
+/// Keys' cubic convolution kernel (IEEE TASSP 29(6), 1981).
+fn keys(a: f64, t: f64) -> f64 {
+    if t <= 1.0 {
+        ((a + 2.0) * t - (a + 3.0)) * t * t + 1.0
+    } else if t < 2.0 {
+        ((a * t - 5.0 * a) * t + 8.0 * a) * t - 4.0 * a
+    } else {
+        0.0
+    }
+}
+
+fn weighted(
+    at: &mut At<'_, '_>,
+    mut x: ValueId,
+    axes: &[Axis],
+    coordinates: Coordinates,
+    filter: &Filter,
+) -> Result<ValueId, ModelError> {
+    let dtype = at.dtype(x);
+    x = at.cast(x, DType::F32)?;
+    for axis in axes.iter().filter(|axis| moves(axis, coordinates)) {
+        let (mut places, mut weights) = (Vec::new(), Vec::new());
+        let taps = filter.weights(0.0, axis.scale).1.len();
+        at.check_table(axis.to.checked_mul(taps))?;
+        for i in 0..axis.to {
+            let place = axis.place(coordinates, i);
+            let (first, mut own) = filter.weights(place - place.floor(), axis.scale);
+            let from = whole(place.floor()) + first;
+            let inside = |tap: usize| (0..long(axis.from)).contains(&(from + long(tap)));
+            if filter.exclude {
+                own.iter_mut().enumerate().for_each(|(tap, weight)| {
+                    if !inside(tap) {
+                        *weight = 0.0;
+                    }
+                });
+                let sum: f64 = own.iter().sum();
+                own.iter_mut().for_each(|weight| *weight /= sum);
+            }
+            places.extend((0..own.len()).map(|tap| (from + long(tap)).clamp(0, long(axis.from) - 1)));
+            #[expect(clippy::cast_possible_truncation, clippy::as_conversions, reason = "a weight is a float32")]
+            weights.extend(own.iter().map(|&weight| weight as f32));
+        }
+        x = resample_axis(at, x, axis.number, axis.to, &places, &weights)?;
+    }
+    at.cast(x, dtype)
+}
+
+/// What lies outside the region's axis is one value.
+fn outside(at: &mut At<'_, '_>, x: ValueId, axes: &[Axis], value: f32) -> Result<ValueId, ModelError> {
+    let shape = at.shape(x);
+    let mut result = x;
+    for axis in axes {
+        let inside: Vec<i64> = (0..axis.to)
+            .map(|i| {
+                let place = axis.place(Coordinates::Crop, i);
+                i64::from(place >= 0.0 && place <= float(axis.from) - 1.0)
+            })
+            .collect();
+        if inside.contains(&0) {
+            let mut beside = vec![1; shape.len()];
+            beside[axis.number] = axis.to;
+            let mask = at.constant_ints(beside, &inside)?;
+            let dtype = at.dtype(x);
+            result = at.map_to(&[result, mask], &shape, dtype, |p, r| {
+                let (one, value) = (p.i(1), p.f(value));
+                let inside = p.bin(Binary::Eq, r[1], one);
+                p.select(inside, r[0], value)
+            })?;
+        }
+    }
+    Ok(result)
+}

@@ -1,0 +1,239 @@
+//! Reading at places that other values name.
+
+use gpu_kernels::dtype::{DType, Repr};
+use gpu_kernels::kernels::elementwise::Binary;
+use gpu_kernels::kernels::{Call, MAX_RANK, View, elementwise, gather, units_for};
+
+use crate::error::{ModelError, show};
+use crate::ir::{ValueId, long};
+use crate::lower::at::At;
+use crate::lower::prims::iota::iota;
+use crate::lower::prims::views::broadcast_to;
+
+/// Offset and strides over an iteration.
+pub(crate) type Walk = (i64, Vec<i64>);
+
+/// The axes that an index chooses along: their sizes and strides in the data.
+pub(crate) struct Chosen {
+    pub(crate) sizes: Vec<usize>,
+    pub(crate) steps: Vec<i64>,
+}
+
+pub(crate) fn view(walk: &Walk) -> Option<View> {
+    let mut view = View { offset: i32::try_from(walk.0).ok()?, ..View::default() };
+    for (slot, stride) in view.strides.iter_mut().zip(&walk.1) {
+        *slot = i32::try_from(*stride).ok()?;
+    }
+    Some(view)
+}
+
+pub(crate) fn sizes(values: &[usize]) -> [u32; MAX_RANK] {
+    let mut result = [1; MAX_RANK];
+    result.iter_mut().zip(values).for_each(|(slot, &value)| *slot = u(value));
+    result
+}
+
+pub(crate) fn steps(values: &[i64]) -> Option<[i32; MAX_RANK]> {
+    let mut result = [0; MAX_RANK];
+    for (slot, value) in result.iter_mut().zip(values) {
+        *slot = i32::try_from(*value).ok()?;
+    }
+    Some(result)
+}
+
+/// Reads `data` at the indices over an iteration of `shape`.
+pub(crate) fn read(
+    at: &mut At<'_, '_>,
+    shape: &[usize],
+    (data, data_walk): (ValueId, Walk),
+    (indices, index_walk, index_stride): (ValueId, Walk, i64),
+    chosen: &Chosen,
+    dtype: DType,
+) -> Result<ValueId, ModelError> {
+    if shape.contains(&0) {
+        let out = at.b.computed(dtype, shape.to_vec())?;
+        at.b.emit(Vec::new(), out);
+        return Ok(out);
+    }
+    if chosen.sizes.contains(&0) {
+        return Err(at.wrong("there is nothing to choose from along an empty axis", show(shape)));
+    }
+    if let Some((first, steps)) = even_steps(at, shape, (indices, &index_walk, index_stride), chosen) {
+        let walk = data_walk.1.iter().zip(steps).map(|(own, step)| own + step).collect();
+        return at.b.view(dtype, shape.to_vec(), (data, data_walk.0 + first, walk));
+    }
+    let out = at.b.computed(dtype, shape.to_vec())?;
+    let (merged, walks) = elementwise::merge(shape, &[data_walk, index_walk]);
+    let params = || {
+        Some(gather::Params {
+            start: 0,
+            units: units_for(u(shape.iter().product())),
+            len: u(shape.iter().product()),
+            rank: u(merged.len()),
+            depth: u(chosen.sizes.len()),
+            index_stride: i32::try_from(index_stride).ok()?,
+            shape: sizes(&merged),
+            data: view(&walks[0])?,
+            indices: view(&walks[1])?,
+            sizes: sizes(&chosen.sizes),
+            steps: steps(&chosen.steps)?,
+        })
+    };
+    if merged.len() > MAX_RANK || chosen.sizes.len() > MAX_RANK {
+        return Err(at.too_many_axes(shape));
+    }
+    let params = params().ok_or_else(|| at.too_many_axes(shape))?;
+    let step = at.b.step(Call::Gather(Box::new(params)), vec![data, indices], out);
+    at.b.emit(vec![step], out);
+    Ok(out)
+}
+
+/// Indices that are walked to see whether they are even.
+const EVEN_MAX: usize = 1 << 22;
+
+/// Offset and strides of what known indices choose, where it lies evenly: masks are often built by indices
+/// that count the axes, rows among them, and a view keeps rows apart where a gather would seem to mix them.
+fn even_steps(
+    at: &At<'_, '_>,
+    shape: &[usize],
+    (indices, walk, stride): (ValueId, &Walk, i64),
+    chosen: &Chosen,
+) -> Option<(i64, Vec<i64>)> {
+    let words = at.b.stored(indices)?;
+    let place_of = |place: i64| -> Option<i64> {
+        let mut sum = 0;
+        for (d, (&size, &step)) in chosen.sizes.iter().zip(&chosen.steps).enumerate() {
+            let word = words.get(usize::try_from(place + long(d) * stride).ok()?)?;
+            let index = i64::from(word.cast_signed());
+            let index = if index < 0 { index + long(size) } else { index };
+            if !(0..long(size)).contains(&index) {
+                return None;
+            }
+            sum += index * step;
+        }
+        Some(sum)
+    };
+    let first = place_of(walk.0)?;
+    // Only these axes choose anything.
+    let axes: Vec<usize> = (0..shape.len()).filter(|&axis| shape[axis] > 1 && walk.1[axis] != 0).collect();
+    let mut steps = vec![0; shape.len()];
+    for &axis in &axes {
+        steps[axis] = place_of(walk.0 + walk.1[axis])? - first;
+    }
+    let count = axes.iter().try_fold(1usize, |count, &axis| count.checked_mul(shape[axis]))?;
+    if count > EVEN_MAX {
+        return None;
+    }
+    let even = (0..count).all(|mut i| {
+        let (mut place, mut expected) = (walk.0, first);
+        for &axis in axes.iter().rev() {
+            let along = long(i % shape[axis]);
+            place += along * walk.1[axis];
+            expected += along * steps[axis];
+            i /= shape[axis];
+        }
+        place_of(place) == Some(expected)
+    });
+    even.then_some((first, steps))
+}
+
+/// `data` with one axis replaced by the indices' axes.
+pub(crate) fn take(at: &mut At<'_, '_>, data: ValueId, indices: ValueId, axis: usize) -> Result<ValueId, ModelError> {
+    let shape = at.shape(data);
+    if axis >= shape.len() {
+        return Err(at.wrong("an input has fewer axes than its operator needs", show(&shape)));
+    }
+    let (root, offset, own) = at.b.place(data);
+    let index_shape = at.shape(indices);
+    let (index_root, index_offset, index_own) = at.b.place(indices);
+    let inner = &shape[axis + 1..];
+    let target: Vec<usize> = shape[..axis].iter().chain(&index_shape).chain(inner).copied().collect();
+    let none = |count: usize| std::iter::repeat_n(0, count);
+    let walked = own[..axis].iter().copied().chain(none(index_shape.len())).chain(own[axis + 1..].iter().copied());
+    let index_walked = none(axis).chain(index_own).chain(none(inner.len()));
+    let chosen = Chosen { sizes: vec![shape[axis]], steps: vec![own[axis]] };
+    read(
+        at,
+        &target,
+        (root, (offset, walked.collect())),
+        (index_root, (index_offset, index_walked.collect()), 0),
+        &chosen,
+        at.dtype(data),
+    )
+}
+
+pub(crate) fn index_type(at: &At<'_, '_>, indices: ValueId) -> Result<(), ModelError> {
+    if at.repr(indices) == Repr::I32 { Ok(()) } else { Err(at.wrong_type(at.dtype(indices))) }
+}
+
+/// `out[…, i, …] = data[…, indices[…, i, …], …]`
+pub(crate) fn take_along_axis(
+    at: &mut At<'_, '_>,
+    data: ValueId,
+    indices: ValueId,
+    axis: usize,
+) -> Result<ValueId, ModelError> {
+    let (shape, target) = (at.shape(data), at.shape(indices));
+    let fits = shape.len() == target.len() && (0..shape.len()).all(|i| i == axis || target[i] <= shape[i]);
+    if !fits {
+        return Err(at.wrong("the indices reach beyond the data", format!("{} of {}", show(&target), show(&shape))));
+    }
+    let (root, offset, mut own) = at.b.place(data);
+    let (index_root, index_offset, index_own) = at.b.place(indices);
+    let chosen = Chosen { sizes: vec![shape[axis]], steps: vec![own[axis]] };
+    own[axis] = 0;
+    read(at, &target, (root, (offset, own)), (index_root, (index_offset, index_own), 0), &chosen, at.dtype(data))
+}
+
+/// `[a, b, size]` at the indices `[a, count]` along its last axis: `[a, b, count]`.
+pub(crate) fn take_along_last(at: &mut At<'_, '_>, data: ValueId, indices: ValueId) -> Result<ValueId, ModelError> {
+    let (shape, own_shape) = (at.shape(data), at.shape(indices));
+    let ([a, b, size], [lines, count]) = (&shape[..], &own_shape[..]) else {
+        return Err(at.wrong("the indices do not fit the data", format!("{} of {}", show(&own_shape), show(&shape))));
+    };
+    if a != lines {
+        return Err(at.wrong("the indices do not fit the data", format!("{} of {}", show(&own_shape), show(&shape))));
+    }
+    let (root, offset, own) = at.b.place(data);
+    let (index_root, index_offset, index_own) = at.b.place(indices);
+    let chosen = Chosen { sizes: vec![*size], steps: vec![own[2]] };
+    read(
+        at,
+        &[*a, *b, *count],
+        (root, (offset, vec![own[0], own[1], 0])),
+        (index_root, (index_offset, vec![index_own[0], 0, index_own[1]]), 0),
+        &chosen,
+        at.dtype(data),
+    )
+}
+
+pub(crate) fn reverse_sequences(
+    at: &mut At<'_, '_>,
+    x: ValueId,
+    lengths: ValueId,
+    batch: usize,
+    time: usize,
+) -> Result<ValueId, ModelError> {
+    let shape = at.shape(x);
+    let steps = iota(at, shape[time], time, shape.len())?;
+    let mut beside = vec![1; shape.len()];
+    beside[batch] = shape[batch];
+    let lengths = at.cast(lengths, DType::I64)?;
+    let lengths = at.b.reshaped(lengths, beside.clone())?;
+    beside[time] = shape[time];
+    let places = at.map_to(&[steps, lengths], &beside, DType::I64, |p, r| {
+        let one = p.i(1);
+        let last = p.bin(Binary::Sub, r[1], one);
+        let turned = p.bin(Binary::Sub, last, r[0]);
+        let inside = p.bin(Binary::Lt, r[0], r[1]);
+        p.select(inside, turned, r[0])
+    })?;
+    let places = broadcast_to(at, places, shape)?;
+    take_along_axis(at, x, places, time)
+}
+
+impl At<'_, '_> {
+    pub(crate) fn too_many_axes(&self, shape: &[usize]) -> ModelError {
+        self.wrong("an operator works on at most 8 axes that cannot be merged", show(shape))
+    }
+}

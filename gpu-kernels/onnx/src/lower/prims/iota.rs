@@ -1,0 +1,16 @@
+//! Counting along an axis.
+
+use crate::error::ModelError;
+use crate::ir::ValueId;
+use crate::lower::at::At;
+
+/// A list of whole numbers from 0 along one axis of a shape of `rank` axes.
+pub(crate) fn iota(at: &mut At<'_, '_>, len: usize, axis: usize, rank: usize) -> Result<ValueId, ModelError> {
+    at.check_table(Some(len))?;
+    let values: Vec<i64> = (0..long(len)).collect();
+    let mut shape = vec![1; rank];
+    if let Some(size) = shape.get_mut(axis) {
+        *size = len;
+    }
+    at.constant_ints(shape, &values)
+}

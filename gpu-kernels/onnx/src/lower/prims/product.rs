@@ -1,0 +1,147 @@
+//! numpy's matrix product.
+
+use gpu_kernels::dtype::DType;
+use gpu_kernels::kernels::{Call, elementwise, matmul as kernel};
+
+use crate::error::{ModelError, show};
+use crate::ir::{ValueId, broadcast};
+use crate::lower::at::At;
+use crate::lower::prims::cast::wrapped;
+use crate::lower::prims::copies::zero_scalar;
+use crate::lower::prims::views::{broadcast_to, squeeze_axes, unsqueeze_axes};
+
+/// numpy's product of two stacks of matrices; a vector is a row on the left, a column on the right.
+pub(crate) fn multiply(at: &mut At<'_, '_>, a: ValueId, b: ValueId) -> Result<ValueId, ModelError> {
+    let (rank_a, rank_b) = (at.shape(a).len(), at.shape(b).len());
+    if rank_a == 0 || rank_b == 0 {
+        return Err(
+            at.wrong("a matrix product needs an axis", format!("{} and {}", show(&at.shape(a)), show(&at.shape(b))))
+        );
+    }
+    let left = if rank_a == 1 { unsqueeze_axes(at, a, &[0])? } else { a };
+    let right = if rank_b == 1 { unsqueeze_axes(at, b, &[1])? } else { b };
+    let product = matrices(at, left, right)?;
+    let rank = at.shape(product).len();
+    let product = if rank_b == 1 { squeeze_axes(at, product, &[rank - 1])? } else { product };
+    if rank_a == 1 {
+        let rank = at.shape(product).len();
+        return squeeze_axes(at, product, &[rank - if rank_b == 1 { 1 } else { 2 }]);
+    }
+    Ok(product)
+}
+
+/// Where an operand's matrices lie.
+pub(crate) struct Operand {
+    pub(crate) root: ValueId,
+    pub(crate) offset: i64,
+    /// By batch axis.
+    pub(crate) batch: Vec<i64>,
+    pub(crate) row: i64,
+    pub(crate) col: i64,
+}
+
+pub(crate) fn operand(at: &mut At<'_, '_>, x: ValueId, batch: &[usize]) -> Result<Operand, ModelError> {
+    let shape = at.shape(x);
+    let mut target = batch.to_vec();
+    target.extend_from_slice(&shape[shape.len() - 2..]);
+    let place = at.b.broadcast_place(x, &target);
+    let (root, offset, mut walked) =
+        place.ok_or_else(|| at.wrong("the batches of a product do not broadcast", show(&shape)))?;
+    if offset < 0 || walked.iter().any(|&stride| stride < 0) {
+        let dense = at.b.dense(x)?;
+        return operand(at, dense, batch);
+    }
+    let col = walked.pop().unwrap_or(0);
+    let row = walked.pop().unwrap_or(0);
+    Ok(Operand { root, offset, batch: walked, row, col })
+}
+
+fn matrices(at: &mut At<'_, '_>, a: ValueId, b: ValueId) -> Result<ValueId, ModelError> {
+    let (shape_a, shape_b) = (at.shape(a), at.shape(b));
+    let (dims_a, dims_b) = (shape_a.len(), shape_b.len());
+    let [m, k] = [shape_a[dims_a - 2], shape_a[dims_a - 1]];
+    let [inner, n] = [shape_b[dims_b - 2], shape_b[dims_b - 1]];
+    let batch = broadcast(&shape_a[..dims_a - 2], &shape_b[..dims_b - 2]);
+    let Some(batch) = batch.filter(|_| inner == k) else {
+        return Err(at.wrong("the matrices do not fit", format!("{} times {}", show(&shape_a), show(&shape_b))));
+    };
+    let dtype = at.dtype(a);
+    let mut target = batch.clone();
+    target.extend([m, n]);
+    let (left, right) = (operand(at, a, &batch)?, operand(at, b, &batch)?);
+    let out = at.b.computed(dtype, target.clone())?;
+    if target.contains(&0) {
+        at.b.emit(Vec::new(), out);
+        return Ok(out);
+    }
+    if k == 0 {
+        let zero = zero_scalar(at, dtype)?;
+        return broadcast_to(at, zero, target);
+    }
+    let (merged, walks) =
+        elementwise::merge(&batch, &[(left.offset, left.batch.clone()), (right.offset, right.batch.clone())]);
+    if merged.len() > 2 {
+        // Batches that no two strides walk are copied out first.
+        let (a, b) = (spread_dense(at, a, &batch)?, spread_dense(at, b, &batch)?);
+        return matrices(at, a, b);
+    }
+    let params = params(&merged, &walks, &left, &right, [m, n, k]);
+    let params = params.ok_or_else(|| at.wrong("the matrices are too large", show(&target)))?;
+    let call = kernel::Matmul { repr: dtype.repr(), params };
+    let root = left.root;
+    let step = at.b.step(Call::Matmul(call), vec![left.root, right.root, root], out);
+    at.b.emit(vec![step], out);
+    if matches!(dtype, DType::F32 | DType::I64 | DType::I32 | DType::U32) {
+        return Ok(out);
+    }
+    at.map(&[out], dtype, |p, r| wrapped(p, r[0], dtype))
+}
+
+fn spread_dense(at: &mut At<'_, '_>, x: ValueId, batch: &[usize]) -> Result<ValueId, ModelError> {
+    let shape = at.shape(x);
+    let mut target = batch.to_vec();
+    target.extend_from_slice(&shape[shape.len() - 2..]);
+    let spread = broadcast_to(at, x, target)?;
+    at.b.dense(spread)
+}
+
+pub(crate) fn params(
+    batch: &[usize],
+    walks: &[(i64, Vec<i64>)],
+    left: &Operand,
+    right: &Operand,
+    [m, n, k]: [usize; 3],
+) -> Option<kernel::Params> {
+    let narrow = |value: i64| u32::try_from(value).ok();
+    let (outer, inner) = match batch[..] {
+        [one] => (1, one),
+        [outer, inner] => (outer, inner),
+        _ => return None,
+    };
+    let stride = |walk: &(i64, Vec<i64>)| match walk.1[..] {
+        [one] => Some((0, narrow(one)?)),
+        [outer, inner] => Some((narrow(outer)?, narrow(inner)?)),
+        _ => None,
+    };
+    let ((a_outer, a_batch), (b_outer, b_batch)) = (stride(&walks[0])?, stride(&walks[1])?);
+    let mut params = kernel::Params {
+        a_offset: narrow(left.offset)?,
+        a_batch,
+        a_row: narrow(left.row)?,
+        a_col: narrow(left.col)?,
+        b_offset: narrow(right.offset)?,
+        b_batch,
+        b_row: narrow(right.row)?,
+        b_col: narrow(right.col)?,
+        inner: u(inner),
+        a_outer,
+        b_outer,
+        ..kernel::Params::contiguous(u(outer * inner), u(m), u(n), u(k))
+    };
+    // A stack of matrices against one is one tall matrix.
+    if outer == 1 && inner > 1 && b_batch == 0 && u64::from(a_batch) == u64::from(params.a_row) * u64::from(params.m) {
+        let tall = kernel::Params::contiguous(1, u(inner * m), u(n), u(k));
+        params = kernel::Params { batch: 1, inner: 1, m: tall.m, units: tall.units, ..params };
+    }
+    Some(params)
+}

@@ -1,0 +1,182 @@
+//! Which tensors can be computed row by row.
+//!
+//! A tensor holds *rows* when every `inner` values in a row belong to one batch row, the next ones to the next,
+//! and so on round and round: where the batch comes first `inner` is all that a row has, further in it is
+//! what follows the batch. Whether a kernel call keeps to that is read off the strides by which it walks
+//! its operands ([`AccessFootprint`]), so no operator needs a rule of its own.
+
+use std::collections::HashMap;
+
+use gpu_kernels::kernels::{Access, AccessFootprint};
+
+use crate::ir::{Plan, Source, Step, Value};
+
+/// How a tensor relates to the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// The same for every batch.
+    Same,
+    /// Value `i` depends on row `i / inner % batch` alone.
+    Apart { inner: i64 },
+    /// Some value depends on more than one row, first at this node.
+    Mixed(usize),
+}
+
+/// The rows of every value of a plan for `batch` rows. Two rows at least, or nothing can be told.
+pub(crate) fn of_plan(plan: &Plan, batch: usize) -> Vec<Rows> {
+    let whole = |value: &Value| Rows::Apart { inner: long(value.len() / batch) };
+    let mut rows: Vec<Rows> = plan
+        .values
+        .iter()
+        .map(|value| match value.source {
+            Source::Input(index) if !plan.shared[index] => whole(value),
+            _ => Rows::Same,
+        })
+        .collect();
+    // Parts of a value that are the same for all rows, as long as no part tells how its rows lie.
+    let mut unplaced: HashMap<usize, Vec<&Step>> = HashMap::new();
+    for step in &plan.steps {
+        let before = rows[step.output];
+        let found = Walk { plan, batch: long(batch), step, footprint: step.call.footprint() }.rows(&rows);
+        rows[step.output] = join(before, found, step.node);
+        match (rows[step.output], found) {
+            (Rows::Same, _) => unplaced.entry(step.output).or_default().push(step),
+            (placed @ Rows::Apart { .. }, _) => {
+                let here = (found == Rows::Same).then_some(step);
+                for part in unplaced.remove(&step.output).unwrap_or_default().into_iter().chain(here) {
+                    let walk = Walk { plan, batch: long(batch), step: part, footprint: part.call.footprint() };
+                    if !walk.is_uniform_over(placed) {
+                        rows[step.output] = Rows::Mixed(part.node);
+                    }
+                }
+            }
+            (Rows::Mixed(_), _) => {}
+        }
+    }
+    rows
+}
+
+fn join(a: Rows, b: Rows, node: usize) -> Rows {
+    match (a, b) {
+        (Rows::Mixed(node), _) | (_, Rows::Mixed(node)) => Rows::Mixed(node),
+        (Rows::Same, other) | (other, Rows::Same) => other,
+        (a, b) if a == b => a,
+        _ => Rows::Mixed(node),
+    }
+}
+
+fn long(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The axis along which an iteration goes from row to row, every `share` steps.
+#[derive(Clone, Copy)]
+struct Pace {
+    axis: usize,
+    share: i64,
+}
+
+/// The ways in which an iteration may go from row to row of a tensor that lies so.
+fn paces(access: &Access, inner: i64) -> impl Iterator<Item = Pace> {
+    let steps = access.strides.iter().enumerate().filter(move |(_, stride)| **stride > 0 && inner % **stride == 0);
+    steps.map(move |(axis, stride)| Pace { axis, share: inner / stride })
+}
+
+/// A call on its way over the rows.
+struct Walk<'a> {
+    plan: &'a Plan,
+    batch: i64,
+    step: &'a Step,
+    footprint: AccessFootprint,
+}
+
+impl Walk<'_> {
+    /// How the call's output lies, where its inputs lie so.
+    fn rows(&self, rows: &[Rows]) -> Rows {
+        let mut apart = None;
+        for (&id, access) in self.step.inputs.iter().zip(&self.footprint.inputs) {
+            match rows[id] {
+                Rows::Mixed(node) => return Rows::Mixed(node),
+                Rows::Apart { inner } => apart = apart.or(Some((access, inner))),
+                Rows::Same => {}
+            }
+        }
+        let Some((access, inner)) = apart else { return Rows::Same };
+        paces(access, inner)
+            .find_map(|pace| self.output_at(pace, rows))
+            .map_or(Rows::Mixed(self.step.node), |inner| Rows::Apart { inner })
+    }
+
+    /// How the output lies at this pace, if every operand keeps it.
+    fn output_at(&self, pace: Pace, rows: &[Rows]) -> Option<i64> {
+        for (&id, access) in self.step.inputs.iter().zip(&self.footprint.inputs) {
+            let value = &self.plan.values[id];
+            let keeps = match rows[id] {
+                Rows::Apart { inner } => self.keeps(access, long(value.len()), pace) == Some(inner),
+                Rows::Same => self.is_uniform(value, access, pace),
+                Rows::Mixed(_) => false,
+            };
+            if !keeps {
+                return None;
+            }
+        }
+        self.keeps(&self.footprint.output, long(self.plan.values[self.step.output].len()), pace)
+    }
+
+    /// How a tensor of `len` values lies whose iterations of one row touch that row's values alone.
+    fn keeps(&self, access: &Access, len: i64, Pace { axis, share }: Pace) -> Option<i64> {
+        let along = access.strides[axis];
+        let inner = along.checked_mul(share).filter(|inner| *inner > 0)?;
+        let period = inner.checked_mul(self.batch)?;
+        let turns = share.checked_mul(self.batch)?;
+        if len % period != 0 || long(self.footprint.shape[axis]) % turns != 0 {
+            return None;
+        }
+        let mut low = access.offset.rem_euclid(period);
+        let mut high = low + along * (share - 1);
+        let others = self.footprint.shape.iter().zip(&access.strides).enumerate().filter(|(other, _)| *other != axis);
+        let others = others.map(|(_, (&size, &stride))| (long(size), stride));
+        let spreads = access.spreads.iter().map(|&(count, stride)| (i64::try_from(count).unwrap_or(i64::MAX), stride));
+        for (size, stride) in others.chain(spreads) {
+            // A whole number of rounds leads to the same row.
+            if stride % period != 0 {
+                let span = size.saturating_sub(1).saturating_mul(stride);
+                low = low.saturating_add(span.min(0));
+                high = high.saturating_add(span.max(0));
+            }
+        }
+        (low >= 0 && high < inner).then_some(inner)
+    }
+
+    /// Whether a tensor that no row made gives every row the same: it does not move with the rows, or
+    /// holds the same values for each.
+    fn is_uniform(&self, value: &Value, access: &Access, pace: Pace) -> bool {
+        if access.strides[pace.axis] == 0 {
+            return true;
+        }
+        let Source::Constant(words) = &value.source else { return false };
+        let Some(inner) = self.keeps(access, long(words.len()), pace).and_then(|inner| usize::try_from(inner).ok())
+        else {
+            return false;
+        };
+        let batch = usize::try_from(self.batch).unwrap_or(usize::MAX);
+        words.chunks(inner * batch).all(|round| round.chunks(inner).all(|row| row == &round[..inner]))
+    }
+
+    /// Whether a call whose inputs no row made writes the same for every row of an output that lies so.
+    fn is_uniform_over(&self, output: Rows) -> bool {
+        let Rows::Apart { inner } = output else { return false };
+        let access = &self.footprint.output;
+        let len = long(self.plan.values[self.step.output].len());
+        let is_same = |pace: Pace| {
+            self.keeps(access, len, pace) == Some(inner)
+                && self
+                    .step
+                    .inputs
+                    .iter()
+                    .zip(&self.footprint.inputs)
+                    .all(|(&id, access)| self.is_uniform(&self.plan.values[id], access, pace))
+        };
+        paces(access, inner).any(is_same)
+    }
+}
