@@ -5,7 +5,7 @@ use gpu_kernels::kernels::elementwise::Binary;
 
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, long};
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::lower::prims::attention::{nan_to_zero, repeat_kv_heads, rotate_pairs, softcap};
 use crate::lower::prims::copies::{concat_along, padded};
 use crate::lower::prims::gather::take;
@@ -16,19 +16,19 @@ use crate::lower::prims::views::permute_axes;
 use crate::tensor::Tensor;
 
 /// Heads apart: `[batch, heads, length, size]`.
-fn heads(at: &mut At<'_, '_>, x: ValueId, name: &str) -> Result<ValueId, ModelError> {
-    let shape = at.shape(x);
+fn heads(cx: &mut NodeContext<'_, '_>, x: ValueId, name: &str) -> Result<ValueId, ModelError> {
+    let shape = cx.shape(x);
     match shape[..] {
         [_, _, _, _] => Ok(x),
         [batch, length, width] => {
-            let count = at.size(at.int(name, 0))?;
+            let count = cx.size(cx.int(name, 0))?;
             if count == 0 || width % count != 0 {
-                return Err(at.unsupported(name, "it must divide the last axis"));
+                return Err(cx.unsupported(name, "it must divide the last axis"));
             }
-            let split = at.b.reshaped(x, vec![batch, length, count, width / count])?;
-            permute_axes(at, split, &[0, 2, 1, 3])
+            let split = cx.builder.reshaped(x, vec![batch, length, count, width / count])?;
+            permute_axes(cx, split, &[0, 2, 1, 3])
         }
-        _ => Err(at.wrong("attention needs three or four axes", show(&shape))),
+        _ => Err(cx.wrong("attention needs three or four axes", show(&shape))),
     }
 }
 
@@ -49,108 +49,113 @@ struct Attention {
 }
 
 impl Attention {
-    fn read(at: &mut At<'_, '_>) -> Result<Self, ModelError> {
-        at.ignore(&["softmax_precision", "q_num_heads", "kv_num_heads"]);
-        let (q, k, v) = (at.input(0)?, at.input(1)?, at.input(2)?);
-        let (q, k, v) = (heads(at, q, "q_num_heads")?, heads(at, k, "kv_num_heads")?, heads(at, v, "kv_num_heads")?);
-        let (mask, past_k, past_v, cached) = (at.optional(3)?, at.optional(4)?, at.optional(5)?, at.optional(6)?);
-        let past = past_k.and_then(|past| at.b.shape(past).get(2).copied()).unwrap_or(0);
-        let grown = |at: &mut At<'_, '_>, past: Option<ValueId>, new: ValueId| match past {
-            Some(past) => concat_along(at, &[past, new], 2),
+    fn read(cx: &mut NodeContext<'_, '_>) -> Result<Self, ModelError> {
+        cx.ignore(&["softmax_precision", "q_num_heads", "kv_num_heads"]);
+        let (q, k, v) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+        let (q, k, v) = (heads(cx, q, "q_num_heads")?, heads(cx, k, "kv_num_heads")?, heads(cx, v, "kv_num_heads")?);
+        let (mask, past_k, past_v, cached) = (cx.optional(3)?, cx.optional(4)?, cx.optional(5)?, cx.optional(6)?);
+        let past = past_k.and_then(|past| cx.builder.shape(past).get(2).copied()).unwrap_or(0);
+        let grown = |cx: &mut NodeContext<'_, '_>, past: Option<ValueId>, new: ValueId| match past {
+            Some(past) => concat_along(cx, &[past, new], 2),
             None => Ok(new),
         };
-        let (k, v) = (grown(at, past_k, k)?, grown(at, past_v, v)?);
-        let [batch, heads, length, _] = at.shape(q)[..] else {
-            return Err(at.wrong("attention needs four axes", show(&at.shape(q))));
+        let (k, v) = (grown(cx, past_k, k)?, grown(cx, past_v, v)?);
+        let [batch, heads, length, _] = cx.shape(q)[..] else {
+            return Err(cx.wrong("attention needs four axes", show(&cx.shape(q))));
         };
-        let total = at.shape(k)[2];
+        let total = cx.shape(k)[2];
         Ok(Self { q, k, v, mask, cached, past, batch, heads, length, total })
     }
 
     /// Products of queries and keys, scaled.
-    fn scores(&self, at: &mut At<'_, '_>) -> Result<ValueId, ModelError> {
-        let size = at.shape(self.q)[3];
+    fn scores(&self, cx: &mut NodeContext<'_, '_>) -> Result<ValueId, ModelError> {
+        let size = cx.shape(self.q)[3];
         #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a head's size is small")]
-        let scale = match at.float("scale", 0.0) {
+        let scale = match cx.float("scale", 0.0) {
             0.0 => 1.0 / (size as f32).sqrt(),
             scale => scale,
         };
-        let keys = repeat_kv_heads(at, self.k, self.heads)?;
-        let turned = permute_axes(at, keys, &[0, 1, 3, 2])?;
-        let scores = multiply(at, self.q, turned)?;
-        at.map(&[scores], DType::F32, |p, r| {
+        let keys = repeat_kv_heads(cx, self.k, self.heads)?;
+        let turned = permute_axes(cx, keys, &[0, 1, 3, 2])?;
+        let scores = multiply(cx, self.q, turned)?;
+        cx.map(&[scores], DType::F32, |p, r| {
             let scale = p.f(scale);
             p.bin(Binary::Mul, r[0], scale)
         })
     }
 
-    fn masked(&self, at: &mut At<'_, '_>, scores: ValueId) -> Result<ValueId, ModelError> {
-        let mut scores = with_mask(at, scores, self.mask, self.total)?;
-        let causal = if at.flag("is_causal") { 0 } else { -1 };
-        let right = match at.int("right_window_size", -1) {
+    fn masked(&self, cx: &mut NodeContext<'_, '_>, scores: ValueId) -> Result<ValueId, ModelError> {
+        let mut scores = with_mask(cx, scores, self.mask, self.total)?;
+        let causal = if cx.flag("is_causal") { 0 } else { -1 };
+        let right = match cx.int("right_window_size", -1) {
             -1 => causal,
             right if causal == 0 => right.min(0),
             right => right,
         };
-        let left = at.int("left_window_size", -1);
+        let left = cx.int("left_window_size", -1);
         if left >= 0 || right >= 0 {
-            scores = windowed(at, scores, self, [left, right])?;
+            scores = windowed(cx, scores, self, [left, right])?;
         }
         match self.cached {
-            Some(cached) => unpadded(at, scores, cached, [self.batch, self.total]),
+            Some(cached) => unpadded(cx, scores, cached, [self.batch, self.total]),
             None => Ok(scores),
         }
     }
 }
 
-pub(crate) fn attention(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let q = at.input(0)?;
-    let flat = at.shape(q).len() == 3;
-    let dtype = at.float_type(q)?;
-    let node = Attention::read(at)?;
-    let scores = node.scores(at)?;
-    let after_cap = softcap(at, scores)?;
-    let after_mask = node.masked(at, after_cap)?;
+pub(crate) fn attention(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let q = cx.input(0)?;
+    let flat = cx.shape(q).len() == 3;
+    let dtype = cx.float_type(q)?;
+    let node = Attention::read(cx)?;
+    let scores = node.scores(cx)?;
+    let after_cap = softcap(cx, scores)?;
+    let after_mask = node.masked(cx, after_cap)?;
     let lines = node.batch * node.heads * node.length;
-    let weights = softmax_lines(at, after_mask, [lines, node.total, 1], false)?;
-    let weights = nan_to_zero(at, weights)?;
-    let values = repeat_kv_heads(at, node.v, node.heads)?;
-    let mut y = multiply(at, weights, values)?;
-    y = at.cast(y, dtype)?;
+    let weights = softmax_lines(cx, after_mask, [lines, node.total, 1], false)?;
+    let weights = nan_to_zero(cx, weights)?;
+    let values = repeat_kv_heads(cx, node.v, node.heads)?;
+    let mut y = multiply(cx, weights, values)?;
+    y = cx.cast(y, dtype)?;
     if flat {
-        let width = node.heads * at.shape(y)[3];
-        let turned = permute_axes(at, y, &[0, 2, 1, 3])?;
-        y = at.b.reshaped(turned, vec![node.batch, node.length, width])?;
+        let width = node.heads * cx.shape(y)[3];
+        let turned = permute_axes(cx, y, &[0, 2, 1, 3])?;
+        y = cx.builder.reshaped(turned, vec![node.batch, node.length, width])?;
     }
-    let shown = match at.int("qk_matmul_output_mode", 0) {
+    let shown = match cx.int("qk_matmul_output_mode", 0) {
         0 => scores,
         1 => after_cap,
         2 => after_mask,
         _ => weights,
     };
-    let shown = at.cast(shown, dtype)?;
+    let shown = cx.cast(shown, dtype)?;
     Ok(vec![y, node.k, node.v, shown])
 }
 
-fn with_mask(at: &mut At<'_, '_>, x: ValueId, mask: Option<ValueId>, total: usize) -> Result<ValueId, ModelError> {
+fn with_mask(
+    cx: &mut NodeContext<'_, '_>,
+    x: ValueId,
+    mask: Option<ValueId>,
+    total: usize,
+) -> Result<ValueId, ModelError> {
     let Some(mut mask) = mask else { return Ok(x) };
-    let shape = at.shape(x);
-    let is_flag = at.dtype(mask) == DType::Bool;
-    let last = at.shape(mask).last().copied().unwrap_or(1);
+    let shape = cx.shape(x);
+    let is_flag = cx.dtype(mask) == DType::Bool;
+    let last = cx.shape(mask).last().copied().unwrap_or(1);
     let mut missing = None;
     if last != 1 && last < total {
         // A mask that ends early hides the rest.
-        let rank = at.shape(mask).len();
+        let rank = cx.shape(mask).len();
         let mut after = vec![0; rank];
         after[rank - 1] = long(total - last);
-        let dtype = at.dtype(mask);
+        let dtype = cx.dtype(mask);
         let fill = if is_flag { 0 } else { f32::NEG_INFINITY.to_bits() };
         let fill = Tensor { dtype, shape: vec![], words: [fill].into() };
-        let fill = at.constant(&fill)?;
-        missing = Some(padded(at, mask, &vec![0; rank], &after, fill)?);
+        let fill = cx.constant(&fill)?;
+        missing = Some(padded(cx, mask, &vec![0; rank], &after, fill)?);
     }
     mask = missing.unwrap_or(mask);
-    at.map_to(&[x, mask], &shape, DType::F32, |p, r| {
+    cx.map_to(&[x, mask], &shape, DType::F32, |p, r| {
         if is_flag {
             let hidden = p.f(f32::NEG_INFINITY);
             p.select(r[1], r[0], hidden)
@@ -162,20 +167,25 @@ fn with_mask(at: &mut At<'_, '_>, x: ValueId, mask: Option<ValueId>, total: usiz
 
 /// Hides what lies further left or right of a query's own place than a bound; -1 is none. That
 /// place is counted from the end of what was there before: the past, or an outside cache's length.
-fn windowed(at: &mut At<'_, '_>, x: ValueId, node: &Attention, [left, right]: [i64; 2]) -> Result<ValueId, ModelError> {
-    let shape = at.shape(x);
-    let rows = iota(at, node.length, 2, 4)?;
-    let cols = iota(at, node.total, 3, 4)?;
+fn windowed(
+    cx: &mut NodeContext<'_, '_>,
+    x: ValueId,
+    node: &Attention,
+    [left, right]: [i64; 2],
+) -> Result<ValueId, ModelError> {
+    let shape = cx.shape(x);
+    let rows = iota(cx, node.length, 2, 4)?;
+    let cols = iota(cx, node.total, 3, 4)?;
     let mut ids = vec![x, rows, cols];
     let offset = match node.cached {
         Some(cached) => {
-            ids.push(at.b.reshaped(cached, vec![shape[0], 1, 1, 1])?);
+            ids.push(cx.builder.reshaped(cached, vec![shape[0], 1, 1, 1])?);
             -long(node.length)
         }
         None => long(node.past),
     };
     let narrow = |value: i64| i32::try_from(value).unwrap_or(i32::MAX);
-    at.map_to(&ids, &shape, DType::F32, |p, r| {
+    cx.map_to(&ids, &shape, DType::F32, |p, r| {
         let (offset, hidden) = (p.i(narrow(offset)), p.f(f32::NEG_INFINITY));
         let mut now = p.bin(Binary::Add, r[1], offset);
         if let Some(&cached) = r.get(3) {
@@ -200,55 +210,55 @@ fn windowed(at: &mut At<'_, '_>, x: ValueId, node: &Attention, [left, right]: [i
 
 /// Hides what lies beyond each entry's length.
 fn unpadded(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     x: ValueId,
     lengths: ValueId,
     [batch, total]: [usize; 2],
 ) -> Result<ValueId, ModelError> {
-    let shape = at.shape(x);
-    let cols = iota(at, total, 3, 4)?;
-    let lengths = at.b.reshaped(lengths, vec![batch, 1, 1, 1])?;
-    at.map_to(&[x, cols, lengths], &shape, DType::F32, |p, r| {
+    let shape = cx.shape(x);
+    let cols = iota(cx, total, 3, 4)?;
+    let lengths = cx.builder.reshaped(lengths, vec![batch, 1, 1, 1])?;
+    cx.map_to(&[x, cols, lengths], &shape, DType::F32, |p, r| {
         let hidden = p.f(f32::NEG_INFINITY);
         let seen = p.bin(Binary::Lt, r[1], r[2]);
         p.select(seen, r[0], hidden)
     })
 }
 
-pub(crate) fn rotary(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let (mut cos, mut sin) = (at.input(1)?, at.input(2)?);
-    let positions = at.optional(3)?;
-    let interleaved = at.flag("interleaved");
-    at.float_type(x)?;
-    let shape = at.shape(x);
+pub(crate) fn rotary(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let (mut cos, mut sin) = (cx.input(1)?, cx.input(2)?);
+    let positions = cx.optional(3)?;
+    let interleaved = cx.flag("interleaved");
+    cx.float_type(x)?;
+    let shape = cx.shape(x);
     // Heads second to last, as a flat input has them.
     let split = match shape[..] {
-        [_, _, _, _] => permute_axes(at, x, &[0, 2, 1, 3])?,
+        [_, _, _, _] => permute_axes(cx, x, &[0, 2, 1, 3])?,
         [batch, length, width] => {
-            let count = at.size(at.int("num_heads", 0))?;
+            let count = cx.size(cx.int("num_heads", 0))?;
             if count == 0 || width % count != 0 {
-                return Err(at.unsupported("num_heads", "it must divide the last axis"));
+                return Err(cx.unsupported("num_heads", "it must divide the last axis"));
             }
-            at.b.reshaped(x, vec![batch, length, count, width / count])?
+            cx.builder.reshaped(x, vec![batch, length, count, width / count])?
         }
-        _ => return Err(at.wrong("the input needs three or four axes", show(&shape))),
+        _ => return Err(cx.wrong("the input needs three or four axes", show(&shape))),
     };
-    at.ignore(&["num_heads"]);
-    let size = at.shape(split)[3];
-    let turned_size = match at.size(at.int("rotary_embedding_dim", 0))? {
+    cx.ignore(&["num_heads"]);
+    let size = cx.shape(split)[3];
+    let turned_size = match cx.size(cx.int("rotary_embedding_dim", 0))? {
         0 => size,
         some => some,
     };
     if turned_size > size || turned_size % 2 != 0 {
-        return Err(at.unsupported("rotary_embedding_dim", "it must be even and no more than a head's size"));
+        return Err(cx.unsupported("rotary_embedding_dim", "it must be even and no more than a head's size"));
     }
     if let Some(positions) = positions {
-        (cos, sin) = (take(at, cos, positions, 0)?, take(at, sin, positions, 0)?);
+        (cos, sin) = (take(cx, cos, positions, 0)?, take(cx, sin, positions, 0)?);
     }
-    let result = rotate_pairs(at, split, [cos, sin], turned_size, interleaved)?;
+    let result = rotate_pairs(cx, split, [cos, sin], turned_size, interleaved)?;
     if shape.len() == 4 {
-        return Ok(vec![permute_axes(at, result, &[0, 2, 1, 3])?]);
+        return Ok(vec![permute_axes(cx, result, &[0, 2, 1, 3])?]);
     }
-    Ok(vec![at.b.reshaped(result, shape)?])
+    Ok(vec![cx.builder.reshaped(result, shape)?])
 }

@@ -6,79 +6,79 @@ use crate::error::{ModelError, show};
 use crate::graph::Body;
 use crate::ir::{ValueId, long};
 use crate::limits::UNROLLED_MAX;
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::lower::prims::copies::concat_along;
 use crate::lower::prims::views::{slice_axis, squeeze_axes, unsqueeze_axes};
 use crate::tensor::Tensor;
 
-pub(crate) fn branch(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let (then, otherwise) = (at.body("then_branch")?, at.body("else_branch")?);
-    let taken = known_flag(at, 0)?.unwrap_or(false);
-    at.unroll(if taken { then } else { otherwise }, &[])
+pub(crate) fn branch(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (then, otherwise) = (cx.body("then_branch")?, cx.body("else_branch")?);
+    let taken = known_flag(cx, 0)?.unwrap_or(false);
+    cx.unroll(if taken { then } else { otherwise }, &[])
 }
 
 /// An input that is a known condition; none where it was left out.
-fn known_flag(at: &mut At<'_, '_>, i: usize) -> Result<Option<bool>, ModelError> {
-    Ok(at.known_ints(i)?.and_then(|flag| flag.first().copied()).map(|flag| flag != 0))
+fn known_flag(cx: &mut NodeContext<'_, '_>, i: usize) -> Result<Option<bool>, ModelError> {
+    Ok(cx.known_ints(i)?.and_then(|flag| flag.first().copied()).map(|flag| flag != 0))
 }
 
-pub(crate) fn repeat(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let body = at.body("body")?;
-    let turns = at.known_ints(0)?.and_then(|turns| turns.first().copied());
-    let mut goes_on = known_flag(at, 1)?.unwrap_or(true);
-    let mut carried = (2..at.node.inputs.len()).map(|i| at.any(i)).collect::<Result<Vec<_>, _>>()?;
+pub(crate) fn repeat(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let body = cx.body("body")?;
+    let turns = cx.known_ints(0)?.and_then(|turns| turns.first().copied());
+    let mut goes_on = known_flag(cx, 1)?.unwrap_or(true);
+    let mut carried = (2..cx.node.inputs.len()).map(|i| cx.any(i)).collect::<Result<Vec<_>, _>>()?;
     let carries = carried.len();
-    check_arity(at, body, carries + 2, carries + 1)?;
+    check_arity(cx, body, carries + 2, carries + 1)?;
     let mut kept: Vec<Vec<ValueId>> = vec![Vec::new(); body.outputs.len() - 1 - carries];
     let mut turn = 0;
     while goes_on && turns.is_none_or(|turns| turn < turns) {
         // Without a node in its body a loop would turn for ever.
         if turn > long(UNROLLED_MAX) {
-            return Err(ModelError::Unrolled { node: at.node.name.clone() });
+            return Err(ModelError::Unrolled { node: cx.node.name.clone() });
         }
-        let number = at.constant_ints(vec![], &[turn])?;
-        let flag = at.constant(&Tensor { dtype: DType::Bool, shape: vec![], words: [1].into() })?;
+        let number = cx.constant_ints(vec![], &[turn])?;
+        let flag = cx.constant(&Tensor { dtype: DType::Bool, shape: vec![], words: [1].into() })?;
         let mut inputs = vec![number, flag];
         inputs.append(&mut carried);
-        let mut outputs = at.unroll(body, &inputs)?.into_iter();
-        let condition = outputs.next().and_then(|id| at.b.known_ints(id)?.first().copied());
-        let unknown = || ModelError::NotConstant { node: at.node.name.clone(), tensor: body.outputs[0].clone() };
+        let mut outputs = cx.unroll(body, &inputs)?.into_iter();
+        let condition = outputs.next().and_then(|id| cx.builder.known_ints(id)?.first().copied());
+        let unknown = || ModelError::NotConstant { node: cx.node.name.clone(), tensor: body.outputs[0].clone() };
         goes_on = condition.ok_or_else(unknown)? != 0;
         carried = outputs.by_ref().take(carries).collect();
         kept.iter_mut().zip(outputs).for_each(|(kept, output)| kept.push(output));
         turn += 1;
     }
     for kept in kept {
-        let all = stacked(at, &kept, 0, false)?;
+        let all = stacked(cx, &kept, 0, false)?;
         carried.push(all);
     }
     Ok(carried)
 }
 
-pub(crate) fn scan(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    if at.opset < 9 {
-        return Err(at.unsupported("num_scan_inputs", "Scan is read from operator set 9 on"));
+pub(crate) fn scan(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    if cx.opset < 9 {
+        return Err(cx.unsupported("num_scan_inputs", "Scan is read from operator set 9 on"));
     }
-    let body = at.body("body")?;
-    let inputs = at.inputs()?;
-    let walked = at.size(at.int("num_scan_inputs", 0))?;
+    let body = cx.body("body")?;
+    let inputs = cx.inputs()?;
+    let walked = cx.size(cx.int("num_scan_inputs", 0))?;
     let carries = inputs
         .len()
         .checked_sub(walked)
-        .ok_or_else(|| at.unsupported("num_scan_inputs", "the node has fewer inputs"))?;
-    check_arity(at, body, inputs.len(), carries)?;
+        .ok_or_else(|| cx.unsupported("num_scan_inputs", "the node has fewer inputs"))?;
+    check_arity(cx, body, inputs.len(), carries)?;
     let made = body.outputs.len() - carries;
-    let (input_axes, output_axes) = (at.ints("scan_input_axes"), at.ints("scan_output_axes"));
-    let (forwards, output_forwards) = (at.ints("scan_input_directions"), at.ints("scan_output_directions"));
+    let (input_axes, output_axes) = (cx.ints("scan_input_axes"), cx.ints("scan_output_axes"));
+    let (forwards, output_forwards) = (cx.ints("scan_input_directions"), cx.ints("scan_output_directions"));
     let entry = |list: &Option<Vec<i64>>, i: usize| list.as_ref().and_then(|list| list.get(i)).copied().unwrap_or(0);
     let mut lines = Vec::with_capacity(walked);
     let mut turns = None;
     for (i, &id) in inputs[carries..].iter().enumerate() {
-        let rank = at.shape(id).len();
-        let axis = at.axis(entry(&input_axes, i), rank, rank)?;
-        let size = at.shape(id)[axis];
+        let rank = cx.shape(id).len();
+        let axis = cx.axis(entry(&input_axes, i), rank, rank)?;
+        let size = cx.shape(id)[axis];
         if *turns.get_or_insert(size) != size {
-            return Err(at.wrong("all inputs that are walked must have one length", show(&at.shape(id))));
+            return Err(cx.wrong("all inputs that are walked must have one length", show(&cx.shape(id))));
         }
         lines.push((id, axis, entry(&forwards, i) != 0));
     }
@@ -88,38 +88,38 @@ pub(crate) fn scan(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     for turn in 0..turns {
         for &(id, axis, backwards) in &lines {
             let place = if backwards { turns - 1 - turn } else { turn };
-            let one = slice_axis(at, id, axis, place, 1)?;
-            carried.push(squeeze_axes(at, one, &[axis])?);
+            let one = slice_axis(cx, id, axis, place, 1)?;
+            carried.push(squeeze_axes(cx, one, &[axis])?);
         }
-        let mut outputs = at.unroll(body, &carried)?.into_iter();
+        let mut outputs = cx.unroll(body, &carried)?.into_iter();
         carried = outputs.by_ref().take(carries).collect();
         kept.iter_mut().zip(outputs).for_each(|(kept, output)| kept.push(output));
     }
     for (i, kept) in kept.iter().enumerate() {
-        let all = stacked(at, kept, entry(&output_axes, i), entry(&output_forwards, i) != 0)?;
+        let all = stacked(cx, kept, entry(&output_axes, i), entry(&output_forwards, i) != 0)?;
         carried.push(all);
     }
     Ok(carried)
 }
 
-fn check_arity(at: &At<'_, '_>, body: &Body, inputs: usize, outputs: usize) -> Result<(), ModelError> {
+fn check_arity(cx: &NodeContext<'_, '_>, body: &Body, inputs: usize, outputs: usize) -> Result<(), ModelError> {
     if body.inputs.len() == inputs && body.outputs.len() >= outputs {
         return Ok(());
     }
     let found = format!("{} inputs and {} outputs", body.inputs.len(), body.outputs.len());
-    Err(at.wrong("the body does not take and give what its node does", found))
+    Err(cx.wrong("the body does not take and give what its node does", found))
 }
 
 /// What the turns gave, one behind the other along a new axis.
-fn stacked(at: &mut At<'_, '_>, turns: &[ValueId], axis: i64, backwards: bool) -> Result<ValueId, ModelError> {
+fn stacked(cx: &mut NodeContext<'_, '_>, turns: &[ValueId], axis: i64, backwards: bool) -> Result<ValueId, ModelError> {
     let Some(&first) = turns.first() else {
-        return Err(at.wrong("a loop that never turns has no shape for what it gathers", "no turn"));
+        return Err(cx.wrong("a loop that never turns has no shape for what it gathers", "no turn"));
     };
-    let rank = at.shape(first).len() + 1;
-    let axis = at.axis(axis, rank, rank)?;
-    let mut parts = turns.iter().map(|&id| unsqueeze_axes(at, id, &[axis])).collect::<Result<Vec<_>, _>>()?;
+    let rank = cx.shape(first).len() + 1;
+    let axis = cx.axis(axis, rank, rank)?;
+    let mut parts = turns.iter().map(|&id| unsqueeze_axes(cx, id, &[axis])).collect::<Result<Vec<_>, _>>()?;
     if backwards {
         parts.reverse();
     }
-    concat_along(at, &parts, axis)
+    concat_along(cx, &parts, axis)
 }

@@ -5,20 +5,20 @@ use gpu_kernels::kernels::elementwise::{Binary, Program, Reg, Unary};
 
 use crate::error::ModelError;
 use crate::ir::ValueId;
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::lower::prims::cast::convert;
 use crate::proto;
 
-pub(crate) fn unary(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let dtype = at.dtype(x);
-    let whole = matches!(at.node.op.as_str(), "Abs" | "Neg" | "Sign" | "BitwiseNot" | "Relu" | "Not");
+pub(crate) fn unary(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let dtype = cx.dtype(x);
+    let whole = matches!(cx.node.op.as_str(), "Abs" | "Neg" | "Sign" | "BitwiseNot" | "Relu" | "Not");
     if !whole && !dtype.is_float() {
-        return Err(at.wrong_type(dtype));
+        return Err(cx.wrong_type(dtype));
     }
-    let to = if matches!(at.node.op.as_str(), "Not" | "IsInf" | "IsNaN") { DType::Bool } else { dtype };
-    let write = program(at)?;
-    Ok(vec![at.map(&[x], to, |p, r| write(p, r[0]))?])
+    let to = if matches!(cx.node.op.as_str(), "Not" | "IsInf" | "IsNaN") { DType::Bool } else { dtype };
+    let write = program(cx)?;
+    Ok(vec![cx.map(&[x], to, |p, r| write(p, r[0]))?])
 }
 
 type Write = Box<dyn Fn(&mut Program, Reg) -> Reg>;
@@ -27,8 +27,8 @@ fn simple(op: Unary) -> Write {
     Box::new(move |p, x| p.un(op, x))
 }
 
-fn program(at: &At<'_, '_>) -> Result<Write, ModelError> {
-    Ok(match at.node.op.as_str() {
+fn program(cx: &NodeContext<'_, '_>) -> Result<Write, ModelError> {
+    Ok(match cx.node.op.as_str() {
         "Abs" => simple(Unary::Abs),
         "Acos" => simple(Unary::Acos),
         "Acosh" => simple(Unary::Acosh),
@@ -64,18 +64,18 @@ fn program(at: &At<'_, '_>) -> Result<Write, ModelError> {
             let one = p.f(1.0);
             p.bin(Binary::Div, one, x)
         }),
-        _ => activation(at)?,
+        _ => activation(cx)?,
     })
 }
 
-fn activation(at: &At<'_, '_>) -> Result<Write, ModelError> {
-    let alpha = |default| at.float("alpha", default);
-    Ok(match at.node.op.as_str() {
+fn activation(cx: &NodeContext<'_, '_>) -> Result<Write, ModelError> {
+    let alpha = |default| cx.float("alpha", default);
+    Ok(match cx.node.op.as_str() {
         "Celu" => celu(alpha(1.0)),
         "Elu" => elu(alpha(1.0), 1.0),
-        "Selu" => elu(alpha(1.673_263_2), at.float("gamma", 1.050_701)),
+        "Selu" => elu(alpha(1.673_263_2), cx.float("gamma", 1.050_701)),
         "LeakyRelu" => leaky_relu(alpha(0.01)),
-        "HardSigmoid" => hard_sigmoid(alpha(0.2), at.float("beta", 0.5)),
+        "HardSigmoid" => hard_sigmoid(alpha(0.2), cx.float("beta", 0.5)),
         "HardSwish" => {
             let gate = hard_sigmoid(1.0 / 6.0, 0.5);
             Box::new(move |p, x| {
@@ -111,13 +111,13 @@ fn activation(at: &At<'_, '_>) -> Result<Write, ModelError> {
                 p.select(low, zero, x)
             })
         }
-        "Shrink" => shrink(at.float("lambd", 0.5), at.float("bias", 0.0)),
-        "IsInf" => is_infinite(at.int("detect_negative", 1) != 0, at.int("detect_positive", 1) != 0),
+        "Shrink" => shrink(cx.float("lambd", 0.5), cx.float("bias", 0.0)),
+        "IsInf" => is_infinite(cx.int("detect_negative", 1) != 0, cx.int("detect_positive", 1) != 0),
         // Gelu is all that is left.
-        _ => match at.text("approximate", "none") {
+        _ => match cx.text("approximate", "none") {
             "tanh" => Box::new(gelu_tanh),
             "none" => Box::new(gelu),
-            _ => return Err(at.unsupported("approximate", "it must be none or tanh")),
+            _ => return Err(cx.unsupported("approximate", "it must be none or tanh")),
         },
     })
 }
@@ -215,12 +215,12 @@ fn gelu_tanh(p: &mut Program, x: Reg) -> Reg {
 }
 
 /// Two inputs of one type, and a result of it.
-pub(crate) fn arithmetic(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let (a, b) = (at.input(0)?, at.input(1)?);
-    let dtype = at.dtype(a);
-    let operator = at.node.op.as_str();
-    if at.dtype(b) != dtype {
-        return Err(at.wrong_type(at.dtype(b)));
+pub(crate) fn arithmetic(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (a, b) = (cx.input(0)?, cx.input(1)?);
+    let dtype = cx.dtype(a);
+    let operator = cx.node.op.as_str();
+    if cx.dtype(b) != dtype {
+        return Err(cx.wrong_type(cx.dtype(b)));
     }
     let op = match operator {
         "Add" => Binary::Add,
@@ -230,17 +230,17 @@ pub(crate) fn arithmetic(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError
         "And" | "BitwiseAnd" => Binary::And,
         "Or" | "BitwiseOr" => Binary::Or,
         "Xor" | "BitwiseXor" => Binary::Xor,
-        "Mod" if at.flag("fmod") => Binary::Rem,
+        "Mod" if cx.flag("fmod") => Binary::Rem,
         "Mod" => Binary::Mod,
-        "BitShift" => match at.text("direction", "") {
+        "BitShift" => match cx.text("direction", "") {
             "LEFT" => Binary::Shl,
             "RIGHT" => Binary::Shr,
-            _ => return Err(at.unsupported("direction", "it must be LEFT or RIGHT")),
+            _ => return Err(cx.unsupported("direction", "it must be LEFT or RIGHT")),
         },
         // PRelu
         _ => {
-            let shape = at.shape(a);
-            let result = at.map_to(&[a, b], &shape, dtype, |p, r| {
+            let shape = cx.shape(a);
+            let result = cx.map_to(&[a, b], &shape, dtype, |p, r| {
                 let zero = p.number(0, p.repr(r[0]));
                 let negative = p.bin(Binary::Lt, r[0], zero);
                 let scaled = p.bin(Binary::Mul, r[0], r[1]);
@@ -251,34 +251,34 @@ pub(crate) fn arithmetic(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError
     };
     let bits = matches!(op, Binary::And | Binary::Or | Binary::Xor | Binary::Shl | Binary::Shr);
     if bits && dtype.is_float() {
-        return Err(at.wrong_type(dtype));
+        return Err(cx.wrong_type(dtype));
     }
-    Ok(vec![at.map(&[a, b], dtype, |p, r| p.bin(op, r[0], r[1]))?])
+    Ok(vec![cx.map(&[a, b], dtype, |p, r| p.bin(op, r[0], r[1]))?])
 }
 
-pub(crate) fn compare(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let (a, b) = (at.input(0)?, at.input(1)?);
-    if at.dtype(a) != at.dtype(b) {
-        return Err(at.wrong_type(at.dtype(b)));
+pub(crate) fn compare(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (a, b) = (cx.input(0)?, cx.input(1)?);
+    if cx.dtype(a) != cx.dtype(b) {
+        return Err(cx.wrong_type(cx.dtype(b)));
     }
-    let (op, swapped) = match at.node.op.as_str() {
+    let (op, swapped) = match cx.node.op.as_str() {
         "Equal" => (Binary::Eq, false),
         "Less" => (Binary::Lt, false),
         "LessOrEqual" => (Binary::Le, false),
         "Greater" => (Binary::Lt, true),
         _ => (Binary::Le, true),
     };
-    Ok(vec![at.map(&[a, b], DType::Bool, |p, r| {
+    Ok(vec![cx.map(&[a, b], DType::Bool, |p, r| {
         let (a, b) = if swapped { (r[1], r[0]) } else { (r[0], r[1]) };
         p.bin(op, a, b)
     })?])
 }
 
 /// The exponent may be of another type.
-pub(crate) fn power(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let (a, b) = (at.input(0)?, at.input(1)?);
-    let (base, exponent) = (at.dtype(a), at.dtype(b));
-    let result = at.map(&[a, b], base, |p, r| {
+pub(crate) fn power(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (a, b) = (cx.input(0)?, cx.input(1)?);
+    let (base, exponent) = (cx.dtype(a), cx.dtype(b));
+    let result = cx.map(&[a, b], base, |p, r| {
         let floats = base.is_float() || exponent.is_float();
         let common = if floats { DType::F32 } else { base };
         let x = convert(p, r[0], base, common);
@@ -290,24 +290,24 @@ pub(crate) fn power(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
 }
 
 /// Any number of inputs, taken two by two.
-pub(crate) fn variadic(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let inputs = at.inputs()?;
-    let dtype = at.dtype(inputs[0]);
-    let op = match at.node.op.as_str() {
+pub(crate) fn variadic(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let inputs = cx.inputs()?;
+    let dtype = cx.dtype(inputs[0]);
+    let op = match cx.node.op.as_str() {
         "Max" => Binary::Max,
         "Min" => Binary::Min,
         _ => Binary::Add,
     };
     let mut total = inputs[0];
     for &next in &inputs[1..] {
-        if at.dtype(next) != dtype {
-            return Err(at.wrong_type(at.dtype(next)));
+        if cx.dtype(next) != dtype {
+            return Err(cx.wrong_type(cx.dtype(next)));
         }
-        total = at.map(&[total, next], dtype, |p, r| p.bin(op, r[0], r[1]))?;
+        total = cx.map(&[total, next], dtype, |p, r| p.bin(op, r[0], r[1]))?;
     }
-    if at.node.op == "Mean" {
+    if cx.node.op == "Mean" {
         let count = f32::from(u16::try_from(inputs.len()).unwrap_or(u16::MAX));
-        total = at.map(&[total], dtype, |p, r| {
+        total = cx.map(&[total], dtype, |p, r| {
             let count = p.f(count);
             p.bin(Binary::Div, r[0], count)
         })?;
@@ -315,20 +315,20 @@ pub(crate) fn variadic(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> 
     Ok(vec![total])
 }
 
-pub(crate) fn clip(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let dtype = at.dtype(x);
+pub(crate) fn clip(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let dtype = cx.dtype(x);
     let mut ids = vec![x];
     let mut ops = Vec::new();
     // Bounds that are known go into the program, and with it into the step before, if it has room.
     let mut known = Vec::new();
     for (i, (name, op)) in [("min", Binary::Max), ("max", Binary::Min)].into_iter().enumerate() {
-        let bound = match at.attribute(name) {
-            Some(bound) => Some(at.constant_floats(vec![], &[bound.f])?),
-            None => at.optional(i + 1)?,
+        let bound = match cx.attribute(name) {
+            Some(bound) => Some(cx.constant_floats(vec![], &[bound.f])?),
+            None => cx.optional(i + 1)?,
         };
         let Some(bound) = bound else { continue };
-        match at.b.known_floats(bound).as_deref() {
+        match cx.builder.known_floats(bound).as_deref() {
             Some(&[value]) if dtype == DType::F32 => known.push((op, value)),
             _ => {
                 ids.push(bound);
@@ -336,8 +336,8 @@ pub(crate) fn clip(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
             }
         }
     }
-    let shape = at.shape(x);
-    let result = at.map_to(&ids, &shape, dtype, |p, r| {
+    let shape = cx.shape(x);
+    let result = cx.map_to(&ids, &shape, dtype, |p, r| {
         // A copy, if there is no bound at all.
         let value = known.iter().fold(r[0], |value, &(op, bound)| {
             let bound = p.f(bound);
@@ -348,44 +348,44 @@ pub(crate) fn clip(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     Ok(vec![result])
 }
 
-pub(crate) fn choose(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let (condition, yes, no) = (at.input(0)?, at.input(1)?, at.input(2)?);
-    let dtype = at.dtype(yes);
-    if at.dtype(no) != dtype || at.repr(condition) != Repr::U32 {
-        return Err(at.wrong_type(at.dtype(no)));
+pub(crate) fn choose(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (condition, yes, no) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    let dtype = cx.dtype(yes);
+    if cx.dtype(no) != dtype || cx.repr(condition) != Repr::U32 {
+        return Err(cx.wrong_type(cx.dtype(no)));
     }
-    Ok(vec![at.map(&[condition, yes, no], dtype, |p, r| p.select(r[0], r[1], r[2]))?])
+    Ok(vec![cx.map(&[condition, yes, no], dtype, |p, r| p.select(r[0], r[1], r[2]))?])
 }
 
 /// The same bits as another type's.
-pub(crate) fn bit_cast(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let to = i32::try_from(at.int("to", 0)).unwrap_or(0);
-    let from = at.dtype(x);
+pub(crate) fn bit_cast(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let to = i32::try_from(cx.int("to", 0)).unwrap_or(0);
+    let from = cx.dtype(x);
     // Of what is narrower than a word the device holds the value and not the bits.
     let whole = |dtype: DType| matches!(dtype, DType::F32 | DType::I32 | DType::U32);
     let narrow = |dtype: DType| matches!(dtype, DType::I8 | DType::U8 | DType::I16 | DType::U16);
     match DType::from_onnx(to) {
         Some(dtype) if to != proto::DOUBLE && whole(from) && whole(dtype) => {
-            let place = at.b.place(x);
-            let shape = at.shape(x);
-            Ok(vec![at.b.view(dtype, shape, place)?])
+            let place = cx.builder.place(x);
+            let shape = cx.shape(x);
+            Ok(vec![cx.builder.view(dtype, shape, place)?])
         }
-        Some(dtype) if narrow(from) && narrow(dtype) && from.bytes() == dtype.bytes() => Ok(vec![at.cast(x, dtype)?]),
-        _ => Err(at.unsupported("to", "both types must be of 32 bits, or whole numbers of one width")),
+        Some(dtype) if narrow(from) && narrow(dtype) && from.bytes() == dtype.bytes() => Ok(vec![cx.cast(x, dtype)?]),
+        _ => Err(cx.unsupported("to", "both types must be of 32 bits, or whole numbers of one width")),
     }
 }
 
-pub(crate) fn cast(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    at.ignore(&["saturate", "round_mode"]);
-    let x = at.input(0)?;
-    let dtype = if at.node.op == "CastLike" {
-        let like = at.input(1)?;
-        at.dtype(like)
+pub(crate) fn cast(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    cx.ignore(&["saturate", "round_mode"]);
+    let x = cx.input(0)?;
+    let dtype = if cx.node.op == "CastLike" {
+        let like = cx.input(1)?;
+        cx.dtype(like)
     } else {
-        let to = i32::try_from(at.int("to", 0)).unwrap_or(0);
-        let unknown = || at.unsupported("to", "the type is none that devices here compute with");
+        let to = i32::try_from(cx.int("to", 0)).unwrap_or(0);
+        let unknown = || cx.unsupported("to", "the type is none that devices here compute with");
         DType::from_onnx(to).ok_or_else(unknown)?
     };
-    Ok(vec![at.cast(x, dtype)?])
+    Ok(vec![cx.cast(x, dtype)?])
 }

@@ -5,54 +5,54 @@ use gpu_kernels::kernels::{Call, MAX_RANK, elementwise, scatter, units_for};
 
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, long, strides};
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::lower::prims::gather::{
     Chosen, Walk, index_type, read, reverse_sequences, sizes, steps, take, take_along_axis, view,
 };
 use crate::lower::prims::views::{slice_axis, squeeze_axes, unsqueeze_axes};
 
-pub(crate) fn gather(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let (data, indices) = (at.input(0)?, at.input(1)?);
-    index_type(at, indices)?;
-    let rank = at.shape(data).len();
-    let axis = at.axis(at.int("axis", 0), rank, rank)?;
+pub(crate) fn gather(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (data, indices) = (cx.input(0)?, cx.input(1)?);
+    index_type(cx, indices)?;
+    let rank = cx.shape(data).len();
+    let axis = cx.axis(cx.int("axis", 0), rank, rank)?;
     // One known place is a view.
-    if let Some([place]) = at.b.known_ints(indices).as_deref() {
-        let size = at.b.shape(data)[axis];
-        let place = at.axis(*place, size, size)?;
-        let shape = at.shape(indices);
-        let one = slice_axis(at, data, axis, place, 1)?;
-        let mut one = squeeze_axes(at, one, &[axis])?;
+    if let Some([place]) = cx.builder.known_ints(indices).as_deref() {
+        let size = cx.builder.shape(data)[axis];
+        let place = cx.axis(*place, size, size)?;
+        let shape = cx.shape(indices);
+        let one = slice_axis(cx, data, axis, place, 1)?;
+        let mut one = squeeze_axes(cx, one, &[axis])?;
         for _ in &shape {
-            one = unsqueeze_axes(at, one, &[axis])?;
+            one = unsqueeze_axes(cx, one, &[axis])?;
         }
         return Ok(vec![one]);
     }
-    Ok(vec![take(at, data, indices, axis)?])
+    Ok(vec![take(cx, data, indices, axis)?])
 }
 
-pub(crate) fn gather_elements(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let (data, indices) = (at.input(0)?, at.input(1)?);
-    index_type(at, indices)?;
-    let rank = at.shape(data).len();
-    let axis = at.axis(at.int("axis", 0), rank, rank)?;
-    Ok(vec![take_along_axis(at, data, indices, axis)?])
+pub(crate) fn gather_elements(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (data, indices) = (cx.input(0)?, cx.input(1)?);
+    index_type(cx, indices)?;
+    let rank = cx.shape(data).len();
+    let axis = cx.axis(cx.int("axis", 0), rank, rank)?;
+    Ok(vec![take_along_axis(cx, data, indices, axis)?])
 }
 
-pub(crate) fn gather_nd(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let (data, indices) = (at.input(0)?, at.input(1)?);
-    index_type(at, indices)?;
-    let batch = at.size(at.int("batch_dims", 0))?;
-    let (shape, index_shape) = (at.shape(data), at.shape(indices));
+pub(crate) fn gather_nd(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (data, indices) = (cx.input(0)?, cx.input(1)?);
+    index_type(cx, indices)?;
+    let batch = cx.size(cx.int("batch_dims", 0))?;
+    let (shape, index_shape) = (cx.shape(data), cx.shape(indices));
     let found = || format!("{} of {}", show(&index_shape), show(&shape));
     let Some((&depth, outer)) = index_shape.split_last() else {
-        return Err(at.wrong("the indices need an axis", found()));
+        return Err(cx.wrong("the indices need an axis", found()));
     };
     if batch > outer.len() || batch + depth > shape.len() || shape[..batch] != outer[..batch] || depth == 0 {
-        return Err(at.wrong("the indices do not fit the data", found()));
+        return Err(cx.wrong("the indices do not fit the data", found()));
     }
-    let (root, offset, own) = at.b.place(data);
-    let (index_root, index_offset, index_own) = at.b.place(indices);
+    let (root, offset, own) = cx.builder.place(data);
+    let (index_root, index_offset, index_own) = cx.builder.place(indices);
     let inner = &shape[batch + depth..];
     let target: Vec<usize> = outer.iter().chain(inner).copied().collect();
     let none = |count: usize| std::iter::repeat_n(0, count);
@@ -61,24 +61,24 @@ pub(crate) fn gather_nd(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError>
     let index_walked = index_own[..outer.len()].iter().copied().chain(none(inner.len()));
     let chosen = Chosen { sizes: shape[batch..batch + depth].to_vec(), steps: own[batch..batch + depth].to_vec() };
     let result = read(
-        at,
+        cx,
         &target,
         (root, (offset, walked.collect())),
         (index_root, (index_offset, index_walked.collect()), index_own[outer.len()]),
         &chosen,
-        at.dtype(data),
+        cx.dtype(data),
     )?;
     Ok(vec![result])
 }
 
-fn reduction(at: &At<'_, '_>) -> Result<scatter::Op, ModelError> {
-    Ok(match at.text("reduction", "none") {
+fn reduction(cx: &NodeContext<'_, '_>) -> Result<scatter::Op, ModelError> {
+    Ok(match cx.text("reduction", "none") {
         "none" => scatter::Op::Set,
         "add" => scatter::Op::Add,
         "mul" => scatter::Op::Mul,
         "max" => scatter::Op::Max,
         "min" => scatter::Op::Min,
-        _ => return Err(at.unsupported("reduction", "it must be none, add, mul, max or min")),
+        _ => return Err(cx.unsupported("reduction", "it must be none, add, mul, max or min")),
     })
 }
 
@@ -93,12 +93,13 @@ struct Write {
     chosen: Chosen,
 }
 
-fn write(at: &mut At<'_, '_>, data: ValueId, op: scatter::Op, write: &Write) -> Result<ValueId, ModelError> {
-    let (dtype, target) = (at.dtype(data), at.shape(data));
-    let out = at.b.computed(dtype, target.clone())?;
+fn write(cx: &mut NodeContext<'_, '_>, data: ValueId, op: scatter::Op, write: &Write) -> Result<ValueId, ModelError> {
+    let (dtype, target) = (cx.dtype(data), cx.shape(data));
+    let out = cx.builder.computed(dtype, target.clone())?;
     let mut copy = Program::default();
     copy.load(dtype.repr());
-    let mut calls: Vec<_> = at.b.map_step(&[data], &target, (out, 0, strides(&target)), copy)?.into_iter().collect();
+    let mut calls: Vec<_> =
+        cx.builder.map_step(&[data], &target, (out, 0, strides(&target)), copy)?.into_iter().collect();
     if !write.shape.contains(&0) && write.serial > 0 && !calls.is_empty() {
         let walks = [write.updates.1.clone(), write.indices.1.clone(), write.out.clone()];
         let (merged, walks) = elementwise::merge(&write.shape, &walks);
@@ -123,29 +124,29 @@ fn write(at: &mut At<'_, '_>, data: ValueId, op: scatter::Op, write: &Write) -> 
             })
         };
         if merged.len() > MAX_RANK || write.chosen.sizes.len() > MAX_RANK {
-            return Err(at.too_many_axes(&write.shape));
+            return Err(cx.too_many_axes(&write.shape));
         }
-        let params = params().ok_or_else(|| at.too_many_axes(&write.shape))?;
+        let params = params().ok_or_else(|| cx.too_many_axes(&write.shape))?;
         let call = scatter::Scatter { op, repr: dtype.repr(), params };
-        calls.push(at.b.step(Call::Scatter(Box::new(call)), vec![write.updates.0, write.indices.0], out));
+        calls.push(cx.builder.step(Call::Scatter(Box::new(call)), vec![write.updates.0, write.indices.0], out));
     }
-    at.b.emit(calls, out);
+    cx.builder.emit(calls, out);
     Ok(out)
 }
 
-pub(crate) fn scatter_elements(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let (data, indices, updates) = (at.input(0)?, at.input(1)?, at.input(2)?);
-    index_type(at, indices)?;
-    let op = reduction(at)?;
-    let (shape, own_shape) = (at.shape(data), at.shape(indices));
-    let axis = at.axis(at.int("axis", 0), shape.len(), shape.len())?;
+pub(crate) fn scatter_elements(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (data, indices, updates) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    index_type(cx, indices)?;
+    let op = reduction(cx)?;
+    let (shape, own_shape) = (cx.shape(data), cx.shape(indices));
+    let axis = cx.axis(cx.int("axis", 0), shape.len(), shape.len())?;
     let fits = shape.len() == own_shape.len() && (0..shape.len()).all(|i| i == axis || own_shape[i] <= shape[i]);
-    if !fits || at.shape(updates) != own_shape {
-        let found = format!("{} and {} into {}", show(&own_shape), show(&at.shape(updates)), show(&shape));
-        return Err(at.wrong("indices and updates must be of one shape, inside the data", found));
+    if !fits || cx.shape(updates) != own_shape {
+        let found = format!("{} and {} into {}", show(&own_shape), show(&cx.shape(updates)), show(&shape));
+        return Err(cx.wrong("indices and updates must be of one shape, inside the data", found));
     }
-    let (update_root, update_offset, mut update_own) = at.b.place(updates);
-    let (index_root, index_offset, mut index_own) = at.b.place(indices);
+    let (update_root, update_offset, mut update_own) = cx.builder.place(updates);
+    let (index_root, index_offset, mut index_own) = cx.builder.place(indices);
     let mut out = strides(&shape);
     let chosen = Chosen { sizes: vec![shape[axis]], steps: vec![out[axis]] };
     let mut lines = own_shape.clone();
@@ -161,43 +162,43 @@ pub(crate) fn scatter_elements(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, Mode
         out: (0, out),
         chosen,
     };
-    Ok(vec![write(at, data, op, &call)?])
+    Ok(vec![write(cx, data, op, &call)?])
 }
 
-pub(crate) fn scatter_nd(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let (data, indices, updates) = (at.input(0)?, at.input(1)?, at.input(2)?);
-    index_type(at, indices)?;
-    let op = reduction(at)?;
-    let (shape, index_shape) = (at.shape(data), at.shape(indices));
+pub(crate) fn scatter_nd(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (data, indices, updates) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    index_type(cx, indices)?;
+    let op = reduction(cx)?;
+    let (shape, index_shape) = (cx.shape(data), cx.shape(indices));
     let depth = index_shape.last().copied().unwrap_or(0);
     let outer = &index_shape[..index_shape.len().saturating_sub(1)];
     let expected: Vec<usize> = outer.iter().chain(shape.iter().skip(depth)).copied().collect();
-    if depth == 0 || depth > shape.len() || at.shape(updates) != expected {
-        let found = format!("{} and {} into {}", show(&index_shape), show(&at.shape(updates)), show(&shape));
-        return Err(at.wrong("indices and updates do not fit the data", found));
+    if depth == 0 || depth > shape.len() || cx.shape(updates) != expected {
+        let found = format!("{} and {} into {}", show(&index_shape), show(&cx.shape(updates)), show(&shape));
+        return Err(cx.wrong("indices and updates do not fit the data", found));
     }
-    let (indices, updates) = (at.b.dense(indices)?, at.b.dense(updates)?);
+    let (indices, updates) = (cx.builder.dense(indices)?, cx.builder.dense(updates)?);
     let own = strides(&shape);
     let inner = shape[depth..].to_vec();
     let len: usize = inner.iter().product();
     let call = Write {
         serial: outer.iter().product(),
-        updates: (at.b.root(updates), (0, strides(&inner)), long(len)),
-        indices: (at.b.root(indices), (0, vec![0; inner.len()]), long(depth)),
+        updates: (cx.builder.root(updates), (0, strides(&inner)), long(len)),
+        indices: (cx.builder.root(indices), (0, vec![0; inner.len()]), long(depth)),
         index_stride: 1,
         out: (0, own[depth..].to_vec()),
         chosen: Chosen { sizes: shape[..depth].to_vec(), steps: own[..depth].to_vec() },
         shape: inner,
     };
-    Ok(vec![write(at, data, op, &call)?])
+    Ok(vec![write(cx, data, op, &call)?])
 }
 
 /// Each line's first values turned around, as many as the line says.
-pub(crate) fn reverse_sequence(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let (x, lengths) = (at.input(0)?, at.input(1)?);
-    let shape = at.shape(x);
+pub(crate) fn reverse_sequence(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (x, lengths) = (cx.input(0)?, cx.input(1)?);
+    let shape = cx.shape(x);
     let rank = shape.len();
-    let batch = at.axis(at.int("batch_axis", 1), rank, rank)?;
-    let time = at.axis(at.int("time_axis", 0), rank, rank)?;
-    Ok(vec![reverse_sequences(at, x, lengths, batch, time)?])
+    let batch = cx.axis(cx.int("batch_axis", 1), rank, rank)?;
+    let time = cx.axis(cx.int("time_axis", 0), rank, rank)?;
+    Ok(vec![reverse_sequences(cx, x, lengths, batch, time)?])
 }

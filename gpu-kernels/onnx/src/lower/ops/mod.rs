@@ -21,11 +21,11 @@ mod transposed;
 
 use crate::error::ModelError;
 use crate::ir::ValueId;
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::unsupported::unsupported_reason;
 
 /// Appends the calls of a node and gives its outputs, in order.
-pub(crate) type Lower = fn(&mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError>;
+pub(crate) type Lower = fn(&mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError>;
 
 /// Every operator there is here, by its ONNX name, in order.
 const OPERATORS: &[(&str, Lower)] = &[

@@ -4,54 +4,54 @@ use gpu_kernels::dtype::DType;
 
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, broadcast, long};
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::lower::prims::copies::{concat_along, padded, zero_scalar};
 use crate::lower::prims::gather::take;
 use crate::lower::prims::views::{broadcast_to, permute_axes, slice_axis, squeeze_axes, unsqueeze_axes};
 use crate::tensor::Tensor;
 
-pub(crate) fn identity(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    Ok(vec![at.any(0)?])
+pub(crate) fn identity(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    Ok(vec![cx.any(0)?])
 }
 
 /// Outside training nothing is dropped.
-pub(crate) fn dropout(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    at.ignore(&["seed", "ratio"]);
-    let x = at.input(0)?;
-    let training = at.known_ints(2)?.and_then(|flag| flag.first().copied()).unwrap_or(0) != 0;
+pub(crate) fn dropout(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    cx.ignore(&["seed", "ratio"]);
+    let x = cx.input(0)?;
+    let training = cx.known_ints(2)?.and_then(|flag| flag.first().copied()).unwrap_or(0) != 0;
     if training {
-        return Err(at.unsupported("training_mode", "export the model for inference"));
+        return Err(cx.unsupported("training_mode", "export the model for inference"));
     }
     let mut outputs = vec![x];
-    if at.wants(1) {
-        let one = at.constant(&Tensor { dtype: DType::Bool, shape: vec![], words: [1].into() })?;
-        let shape = at.shape(x);
+    if cx.wants(1) {
+        let one = cx.constant(&Tensor { dtype: DType::Bool, shape: vec![], words: [1].into() })?;
+        let shape = cx.shape(x);
         let none = vec![0; shape.len()];
-        outputs.push(at.b.view(DType::Bool, shape, (one, 0, none))?);
+        outputs.push(cx.builder.view(DType::Bool, shape, (one, 0, none))?);
     }
     Ok(outputs)
 }
 
-pub(crate) fn transpose(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let rank = at.shape(x).len();
-    let order: Vec<usize> = match at.ints("perm") {
+pub(crate) fn transpose(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let rank = cx.shape(x).len();
+    let order: Vec<usize> = match cx.ints("perm") {
         None => (0..rank).rev().collect(),
-        Some(perm) => perm.iter().map(|&axis| at.axis(axis, rank, rank)).collect::<Result<_, _>>()?,
+        Some(perm) => perm.iter().map(|&axis| cx.axis(axis, rank, rank)).collect::<Result<_, _>>()?,
     };
     let mut sorted = order.clone();
     sorted.sort_unstable();
     if !sorted.iter().copied().eq(0..rank) {
-        return Err(at.wrong("perm must name each axis once", show(&order)));
+        return Err(cx.wrong("perm must name each axis once", show(&order)));
     }
-    Ok(vec![permute_axes(at, x, &order)?])
+    Ok(vec![permute_axes(cx, x, &order)?])
 }
 
-pub(crate) fn reshape(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let allow_zero = at.flag("allowzero");
-    let x = at.input(0)?;
-    let wanted = at.known_ints(1)?.unwrap_or_default();
-    let shape = at.shape(x);
+pub(crate) fn reshape(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let allow_zero = cx.flag("allowzero");
+    let x = cx.input(0)?;
+    let wanted = cx.known_ints(1)?.unwrap_or_default();
+    let shape = cx.shape(x);
     let found = || format!("{} to {wanted:?}", show(&shape));
     let len: usize = shape.iter().product();
     let mut target = Vec::with_capacity(wanted.len());
@@ -62,76 +62,76 @@ pub(crate) fn reshape(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
                 open = Some(i);
                 1
             }
-            0 if !allow_zero => *shape.get(i).ok_or_else(|| at.wrong("a 0 has no dimension to copy", found()))?,
+            0 if !allow_zero => *shape.get(i).ok_or_else(|| cx.wrong("a 0 has no dimension to copy", found()))?,
             size => {
-                usize::try_from(size).map_err(|_negative| at.wrong("a size must be positive, 0 or one -1", found()))?
+                usize::try_from(size).map_err(|_negative| cx.wrong("a size must be positive, 0 or one -1", found()))?
             }
         });
     }
     let fixed = target.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-    let fixed = fixed.ok_or_else(|| at.wrong("the shape overflows", found()))?;
+    let fixed = fixed.ok_or_else(|| cx.wrong("the shape overflows", found()))?;
     match open {
         Some(i) if fixed > 0 && len.is_multiple_of(fixed) => target[i] = len / fixed,
         Some(i) if fixed == 0 && len == 0 => target[i] = 0,
         None if len == fixed => {}
         _ => {
-            return Err(at.wrong("the number of values changes; keep the batch's dimension free (0 or -1)", found()));
+            return Err(cx.wrong("the number of values changes; keep the batch's dimension free (0 or -1)", found()));
         }
     }
-    Ok(vec![at.b.reshaped(x, target)?])
+    Ok(vec![cx.builder.reshaped(x, target)?])
 }
 
-pub(crate) fn flatten(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let shape = at.shape(x);
-    let axis = at.axis(at.int("axis", 1), shape.len(), shape.len() + 1)?;
+pub(crate) fn flatten(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let shape = cx.shape(x);
+    let axis = cx.axis(cx.int("axis", 1), shape.len(), shape.len() + 1)?;
     let target = vec![shape[..axis].iter().product(), shape[axis..].iter().product()];
-    Ok(vec![at.b.reshaped(x, target)?])
+    Ok(vec![cx.builder.reshaped(x, target)?])
 }
 
-pub(crate) fn squeeze(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let shape = at.shape(x);
-    let axes = match at.list("axes", 1)? {
-        Some(axes) => at.axes(&axes, shape.len())?,
+pub(crate) fn squeeze(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let shape = cx.shape(x);
+    let axes = match cx.list("axes", 1)? {
+        Some(axes) => cx.axes(&axes, shape.len())?,
         None => (0..shape.len()).filter(|&axis| shape[axis] == 1).collect(),
     };
     if let Some(&axis) = axes.iter().find(|&&axis| shape[axis] != 1) {
-        return Err(at.wrong("only an axis of size 1 can be taken away", format!("axis {axis} of {}", show(&shape))));
+        return Err(cx.wrong("only an axis of size 1 can be taken away", format!("axis {axis} of {}", show(&shape))));
     }
-    Ok(vec![squeeze_axes(at, x, &axes)?])
+    Ok(vec![squeeze_axes(cx, x, &axes)?])
 }
 
-pub(crate) fn unsqueeze(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let axes = at.list("axes", 1)?.unwrap_or_default();
-    let rank = at.shape(x).len() + axes.len();
-    let axes = at.axes(&axes, rank)?;
-    Ok(vec![unsqueeze_axes(at, x, &axes)?])
+pub(crate) fn unsqueeze(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let axes = cx.list("axes", 1)?.unwrap_or_default();
+    let rank = cx.shape(x).len() + axes.len();
+    let axes = cx.axes(&axes, rank)?;
+    Ok(vec![unsqueeze_axes(cx, x, &axes)?])
 }
 
-pub(crate) fn slice(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let starts = at.list("starts", 1)?.unwrap_or_default();
-    let ends = at.list("ends", 2)?.unwrap_or_default();
-    let shape = at.shape(x);
-    let axes = match at.list("axes", 3)? {
-        Some(axes) => axes.iter().map(|&axis| at.axis(axis, shape.len(), shape.len())).collect::<Result<_, _>>()?,
+pub(crate) fn slice(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let starts = cx.list("starts", 1)?.unwrap_or_default();
+    let ends = cx.list("ends", 2)?.unwrap_or_default();
+    let shape = cx.shape(x);
+    let axes = match cx.list("axes", 3)? {
+        Some(axes) => axes.iter().map(|&axis| cx.axis(axis, shape.len(), shape.len())).collect::<Result<_, _>>()?,
         None => (0..starts.len()).collect::<Vec<_>>(),
     };
-    let steps = at.known_ints(4)?.unwrap_or_else(|| vec![1; starts.len()]);
+    let steps = cx.known_ints(4)?.unwrap_or_else(|| vec![1; starts.len()]);
     if [starts.len(), ends.len(), steps.len()] != [axes.len(); 3] || axes.len() > shape.len() {
         return Err(
-            at.wrong("starts, ends, axes and steps must be of one length", format!("{starts:?} {ends:?} {axes:?}"))
+            cx.wrong("starts, ends, axes and steps must be of one length", format!("{starts:?} {ends:?} {axes:?}"))
         );
     }
-    let (of, mut offset, mut own) = at.b.place(x);
+    let (of, mut offset, mut own) = cx.builder.place(x);
     let mut target = shape.clone();
     for (i, &axis) in axes.iter().enumerate() {
         let size = long(shape[axis]);
         let step = steps[i];
         if step == 0 {
-            return Err(at.wrong("a step must not be 0", format!("{steps:?}")));
+            return Err(cx.wrong("a step must not be 0", format!("{steps:?}")));
         }
         let bound = |value: i64, low: i64, high: i64| {
             let value = if value < 0 { value.saturating_add(size) } else { value };
@@ -150,107 +150,107 @@ pub(crate) fn slice(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
         }
         own[axis] = own[axis].saturating_mul(if count > 1 { step } else { 1 });
     }
-    Ok(vec![at.b.view(at.dtype(x), target, (of, offset, own))?])
+    Ok(vec![cx.builder.view(cx.dtype(x), target, (of, offset, own))?])
 }
 
-pub(crate) fn split(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let shape = at.shape(x);
-    let axis = at.axis(at.int("axis", 0), shape.len(), shape.len())?;
-    at.ignore(&["num_outputs"]);
-    let count = at.node.outputs.len();
-    let sizes = if let Some(sizes) = at.list("split", 1)? {
-        sizes.iter().map(|&size| at.size(size)).collect::<Result<Vec<_>, _>>()?
+pub(crate) fn split(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let shape = cx.shape(x);
+    let axis = cx.axis(cx.int("axis", 0), shape.len(), shape.len())?;
+    cx.ignore(&["num_outputs"]);
+    let count = cx.node.outputs.len();
+    let sizes = if let Some(sizes) = cx.list("split", 1)? {
+        sizes.iter().map(|&size| cx.size(size)).collect::<Result<Vec<_>, _>>()?
     } else {
         // The last one is smaller where the axis does not divide evenly.
         let each = shape[axis].div_ceil(count);
         (0..count).map(|i| each.min(shape[axis].saturating_sub(i * each))).collect()
     };
     if sizes.iter().try_fold(0usize, |sum, &size| sum.checked_add(size)) != Some(shape[axis]) {
-        return Err(at.wrong("the parts do not add up to the axis", format!("{sizes:?} of {}", show(&shape))));
+        return Err(cx.wrong("the parts do not add up to the axis", format!("{sizes:?} of {}", show(&shape))));
     }
     let mut start = 0;
     let mut outputs = Vec::with_capacity(sizes.len());
     for size in sizes {
-        outputs.push(slice_axis(at, x, axis, start, size)?);
+        outputs.push(slice_axis(cx, x, axis, start, size)?);
         start += size;
     }
     Ok(outputs)
 }
 
-pub(crate) fn expand(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
+pub(crate) fn expand(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
     let wanted: Vec<usize> =
-        at.known_ints(1)?.unwrap_or_default().iter().map(|&size| at.size(size)).collect::<Result<_, _>>()?;
-    let shape = at.shape(x);
+        cx.known_ints(1)?.unwrap_or_default().iter().map(|&size| cx.size(size)).collect::<Result<_, _>>()?;
+    let shape = cx.shape(x);
     let target = broadcast(&shape, &wanted)
-        .ok_or_else(|| at.wrong("the shapes do not broadcast", format!("{} to {}", show(&shape), show(&wanted))))?;
-    Ok(vec![broadcast_to(at, x, target)?])
+        .ok_or_else(|| cx.wrong("the shapes do not broadcast", format!("{} to {}", show(&shape), show(&wanted))))?;
+    Ok(vec![broadcast_to(cx, x, target)?])
 }
 
-pub(crate) fn tile(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let repeats = at.known_ints(1)?.unwrap_or_default();
-    let shape = at.shape(x);
+pub(crate) fn tile(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let repeats = cx.known_ints(1)?.unwrap_or_default();
+    let shape = cx.shape(x);
     if repeats.len() != shape.len() {
-        return Err(at.wrong("repeats must name every axis", format!("{repeats:?} of {}", show(&shape))));
+        return Err(cx.wrong("repeats must name every axis", format!("{repeats:?} of {}", show(&shape))));
     }
-    let (of, offset, own) = at.b.place(x);
+    let (of, offset, own) = cx.builder.place(x);
     let (mut wide, mut walked, mut target) = (Vec::new(), Vec::new(), Vec::new());
     for ((&size, &stride), &count) in shape.iter().zip(&own).zip(&repeats) {
-        let count = at.size(count)?;
+        let count = cx.size(count)?;
         wide.extend([count, size]);
         walked.extend([0, stride]);
-        target.push(size.checked_mul(count).ok_or_else(|| at.wrong("the shape overflows", format!("{repeats:?}")))?);
+        target.push(size.checked_mul(count).ok_or_else(|| cx.wrong("the shape overflows", format!("{repeats:?}")))?);
     }
-    let repeated = at.b.view(at.dtype(x), wide, (of, offset, walked))?;
-    Ok(vec![at.b.reshaped(repeated, target)?])
+    let repeated = cx.builder.view(cx.dtype(x), wide, (of, offset, walked))?;
+    Ok(vec![cx.builder.reshaped(repeated, target)?])
 }
 
-pub(crate) fn concat(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let inputs = at.inputs()?;
-    let rank = at.shape(inputs[0]).len();
-    let axis = at.axis(at.int("axis", 0), rank, rank)?;
-    Ok(vec![concat_along(at, &inputs, axis)?])
+pub(crate) fn concat(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let inputs = cx.inputs()?;
+    let rank = cx.shape(inputs[0]).len();
+    let axis = cx.axis(cx.int("axis", 0), rank, rank)?;
+    Ok(vec![concat_along(cx, &inputs, axis)?])
 }
 
-pub(crate) fn pad(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let shape = at.shape(x);
-    let pads = at.list("pads", 1)?.unwrap_or_default();
-    let axes = match at.known_ints(3)? {
-        Some(axes) => axes.iter().map(|&axis| at.axis(axis, shape.len(), shape.len())).collect::<Result<_, _>>()?,
+pub(crate) fn pad(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let shape = cx.shape(x);
+    let pads = cx.list("pads", 1)?.unwrap_or_default();
+    let axes = match cx.known_ints(3)? {
+        Some(axes) => axes.iter().map(|&axis| cx.axis(axis, shape.len(), shape.len())).collect::<Result<_, _>>()?,
         None => (0..shape.len()).collect::<Vec<_>>(),
     };
     if pads.len() != 2 * axes.len() {
-        return Err(at.wrong("pads must have two entries an axis", format!("{pads:?}")));
+        return Err(cx.wrong("pads must have two entries an axis", format!("{pads:?}")));
     }
     let (mut before, mut after) = (vec![0; shape.len()], vec![0; shape.len()]);
     for (i, &axis) in axes.iter().enumerate() {
         (before[axis], after[axis]) = (pads[i], pads[axes.len() + i]);
     }
-    let mode = at.text("mode", "constant");
+    let mode = cx.text("mode", "constant");
     if mode != "constant" {
-        return Ok(vec![pad_by_index(at, x, &before, &after, mode)?]);
+        return Ok(vec![pad_by_index(cx, x, &before, &after, mode)?]);
     }
-    let value = match at.attribute("value") {
-        Some(value) => Some(at.constant_floats(vec![], &[value.f])?),
-        None => at.optional(2)?,
+    let value = match cx.attribute("value") {
+        Some(value) => Some(cx.constant_floats(vec![], &[value.f])?),
+        None => cx.optional(2)?,
     };
     let value = match value {
-        Some(value) => without_axes(at, value)?,
-        None => zero_scalar(at, at.dtype(x))?,
+        Some(value) => without_axes(cx, value)?,
+        None => zero_scalar(cx, cx.dtype(x))?,
     };
-    Ok(vec![padded(at, x, &before, &after, value)?])
+    Ok(vec![padded(cx, x, &before, &after, value)?])
 }
 
-fn without_axes(at: &mut At<'_, '_>, value: ValueId) -> Result<ValueId, ModelError> {
-    at.b.reshaped(value, vec![])
+fn without_axes(cx: &mut NodeContext<'_, '_>, value: ValueId) -> Result<ValueId, ModelError> {
+    cx.builder.reshaped(value, vec![])
 }
 
 /// Padding with the tensor's own values, an axis at a time.
 fn pad_by_index(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     mut x: ValueId,
     before: &[i64],
     after: &[i64],
@@ -260,11 +260,11 @@ fn pad_by_index(
         if (before[axis], after[axis]) == (0, 0) {
             continue;
         }
-        let size = long(at.b.shape(x)[axis]);
+        let size = long(cx.builder.shape(x)[axis]);
         if size == 0 {
-            return Err(at.wrong("an empty axis has nothing to pad with", mode));
+            return Err(cx.wrong("an empty axis has nothing to pad with", mode));
         }
-        at.check_table(usize::try_from((size + before[axis] + after[axis]).max(0)).ok())?;
+        cx.check_table(usize::try_from((size + before[axis] + after[axis]).max(0)).ok())?;
         let place = |i: i64| match mode {
             "edge" => Some(i.clamp(0, size - 1)),
             "wrap" => Some(i.rem_euclid(size)),
@@ -276,19 +276,19 @@ fn pad_by_index(
             _ => None,
         };
         let places: Option<Vec<i64>> = (-before[axis]..size + after[axis]).map(place).collect();
-        let places = places.ok_or_else(|| at.unsupported("mode", "it must be constant, reflect, edge or wrap"))?;
-        let table = at.constant_ints(vec![places.len()], &places)?;
-        x = take(at, x, table, axis)?;
+        let places = places.ok_or_else(|| cx.unsupported("mode", "it must be constant, reflect, edge or wrap"))?;
+        let table = cx.constant_ints(vec![places.len()], &places)?;
+        x = take(cx, x, table, axis)?;
     }
     Ok(x)
 }
 
-pub(crate) fn center_crop_pad(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let shape = at.shape(x);
-    let wanted = at.known_ints(1)?.unwrap_or_default();
-    let axes: Vec<usize> = match at.ints("axes") {
-        Some(axes) => axes.iter().map(|&axis| at.axis(axis, shape.len(), shape.len())).collect::<Result<_, _>>()?,
+pub(crate) fn center_crop_pad(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let shape = cx.shape(x);
+    let wanted = cx.known_ints(1)?.unwrap_or_default();
+    let axes: Vec<usize> = match cx.ints("axes") {
+        Some(axes) => axes.iter().map(|&axis| cx.axis(axis, shape.len(), shape.len())).collect::<Result<_, _>>()?,
         None => (0..shape.len()).collect(),
     };
     let (mut before, mut after) = (vec![0; shape.len()], vec![0; shape.len()]);
@@ -298,59 +298,59 @@ pub(crate) fn center_crop_pad(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, Model
         before[axis] = if missing >= 0 { missing / 2 } else { -((-missing) / 2) };
         after[axis] = missing - before[axis];
     }
-    let zero = zero_scalar(at, at.dtype(x))?;
-    Ok(vec![padded(at, x, &before, &after, zero)?])
+    let zero = zero_scalar(cx, cx.dtype(x))?;
+    Ok(vec![padded(cx, x, &before, &after, zero)?])
 }
 
 /// Splits the channels into blocks of places.
-pub(crate) fn depth_to_space(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let (n, c, h, w, block) = image(at, x)?;
+pub(crate) fn depth_to_space(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let (n, c, h, w, block) = image(cx, x)?;
     let inner = c / (block * block);
     if inner * block * block != c {
-        return Err(at.wrong("the channels do not divide into blocks", format!("{c} by {block}")));
+        return Err(cx.wrong("the channels do not divide into blocks", format!("{c} by {block}")));
     }
-    let (split, order) = match at.text("mode", "DCR") {
+    let (split, order) = match cx.text("mode", "DCR") {
         "CRD" => (vec![n, inner, block, block, h, w], [0, 1, 4, 2, 5, 3]),
         _ => (vec![n, block, block, inner, h, w], [0, 3, 4, 1, 5, 2]),
     };
-    let split = at.b.reshaped(x, split)?;
-    let moved = permute_axes(at, split, &order)?;
-    Ok(vec![at.b.reshaped(moved, vec![n, inner, h * block, w * block])?])
+    let split = cx.builder.reshaped(x, split)?;
+    let moved = permute_axes(cx, split, &order)?;
+    Ok(vec![cx.builder.reshaped(moved, vec![n, inner, h * block, w * block])?])
 }
 
-pub(crate) fn space_to_depth(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let (n, c, h, w, block) = image(at, x)?;
+pub(crate) fn space_to_depth(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let (n, c, h, w, block) = image(cx, x)?;
     if h % block != 0 || w % block != 0 {
-        return Err(at.wrong("the image does not divide into blocks", format!("{h} x {w} by {block}")));
+        return Err(cx.wrong("the image does not divide into blocks", format!("{h} x {w} by {block}")));
     }
-    let order = match at.text("mode", "DCR") {
+    let order = match cx.text("mode", "DCR") {
         "CRD" => [0, 1, 3, 5, 2, 4],
         _ => [0, 3, 5, 1, 2, 4],
     };
-    let split = at.b.reshaped(x, vec![n, c, h / block, block, w / block, block])?;
-    let moved = permute_axes(at, split, &order)?;
-    Ok(vec![at.b.reshaped(moved, vec![n, c * block * block, h / block, w / block])?])
+    let split = cx.builder.reshaped(x, vec![n, c, h / block, block, w / block, block])?;
+    let moved = permute_axes(cx, split, &order)?;
+    Ok(vec![cx.builder.reshaped(moved, vec![n, c * block * block, h / block, w / block])?])
 }
 
-fn image(at: &At<'_, '_>, x: ValueId) -> Result<(usize, usize, usize, usize, usize), ModelError> {
-    let block = at.size(at.int("blocksize", 0))?;
-    match at.shape(x)[..] {
+fn image(cx: &NodeContext<'_, '_>, x: ValueId) -> Result<(usize, usize, usize, usize, usize), ModelError> {
+    let block = cx.size(cx.int("blocksize", 0))?;
+    match cx.shape(x)[..] {
         [n, c, h, w] if (1..1 << 12).contains(&block) => Ok((n, c, h, w, block)),
-        _ => Err(at.wrong("the input needs four axes and blocksize must lie between 1 and 4095", show(&at.shape(x)))),
+        _ => Err(cx.wrong("the input needs four axes and blocksize must lie between 1 and 4095", show(&cx.shape(x)))),
     }
 }
 
-pub(crate) fn trilu(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let upper = at.int("upper", 1) != 0;
-    let k = at.known_ints(1)?.and_then(|k| k.first().copied()).unwrap_or(0);
-    let shape = at.shape(x);
+pub(crate) fn trilu(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let upper = cx.int("upper", 1) != 0;
+    let k = cx.known_ints(1)?.and_then(|k| k.first().copied()).unwrap_or(0);
+    let shape = cx.shape(x);
     let [.., rows, cols] = shape[..] else {
-        return Err(at.wrong("the input needs two axes", show(&shape)));
+        return Err(cx.wrong("the input needs two axes", show(&shape)));
     };
-    at.check_table(rows.checked_mul(cols))?;
+    cx.check_table(rows.checked_mul(cols))?;
     let mut words = Vec::with_capacity(rows * cols);
     for row in 0..long(rows) {
         words.extend((0..long(cols)).map(|col| {
@@ -358,9 +358,9 @@ pub(crate) fn trilu(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
             u32::from(if upper { above >= k } else { above <= k })
         }));
     }
-    let mask = at.constant(&Tensor { dtype: DType::Bool, shape: vec![rows, cols], words: words.into() })?;
-    let dtype = at.dtype(x);
-    let result = at.map_to(&[mask, x], &shape, dtype, |p, r| {
+    let mask = cx.constant(&Tensor { dtype: DType::Bool, shape: vec![rows, cols], words: words.into() })?;
+    let dtype = cx.dtype(x);
+    let result = cx.map_to(&[mask, x], &shape, dtype, |p, r| {
         let zero = p.number(0, dtype.repr());
         p.select(r[0], r[1], zero)
     })?;

@@ -6,40 +6,40 @@ use gpu_kernels::kernels::{Call, norm as kernel, reduce as reduction};
 
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, long};
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::lower::prims::cast::wrapped;
 use crate::lower::prims::reduce::{as_f32, axes_len, mean_axes, reduce_axes};
 use crate::lower::prims::resample::resample_axis;
 
 /// A value a channel, beside tensors whose second axis the channels are.
-fn beside(at: &mut At<'_, '_>, x: ValueId, rank: usize) -> Result<ValueId, ModelError> {
+fn beside(cx: &mut NodeContext<'_, '_>, x: ValueId, rank: usize) -> Result<ValueId, ModelError> {
     let mut shape = vec![1; rank.max(2) - 1];
-    shape[0] = at.shape(x).iter().product();
-    at.b.reshaped(x, shape)
+    shape[0] = cx.shape(x).iter().product();
+    cx.builder.reshaped(x, shape)
 }
 
-pub(crate) fn batch(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    at.ignore(&["spatial"]);
-    let (epsilon, momentum) = (at.float("epsilon", 1e-5), at.float("momentum", 0.9));
-    let x = at.input(0)?;
-    let (shape, dtype) = (at.shape(x), at.dtype(x));
+pub(crate) fn batch(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    cx.ignore(&["spatial"]);
+    let (epsilon, momentum) = (cx.float("epsilon", 1e-5), cx.float("momentum", 0.9));
+    let x = cx.input(0)?;
+    let (shape, dtype) = (cx.shape(x), cx.dtype(x));
     let channels =
-        shape.get(1).copied().ok_or_else(|| at.wrong("the input needs a channel dimension", show(&shape)))?;
+        shape.get(1).copied().ok_or_else(|| cx.wrong("the input needs a channel dimension", show(&shape)))?;
     let mut stats = Vec::new();
     for i in 1..5 {
-        let id = at.input(i)?;
-        if at.shape(id) != [channels] {
-            return Err(at.wrong("scale, bias, mean and variance need a value a channel", show(&at.shape(id))));
+        let id = cx.input(i)?;
+        if cx.shape(id) != [channels] {
+            return Err(cx.wrong("scale, bias, mean and variance need a value a channel", show(&cx.shape(id))));
         }
         stats.push(id);
     }
     // What is normalized by its own mean is mostly a weight, and gone before the run.
     let mut running = Vec::new();
-    if at.flag("training_mode") {
+    if cx.flag("training_mode") {
         let axes: Vec<usize> = (0..shape.len()).filter(|&axis| axis != 1).collect();
-        let (mean, variance) = moments(at, x, &axes)?;
+        let (mean, variance) = moments(cx, x, &axes)?;
         for (own, fresh) in [(2, mean), (3, variance)] {
-            running.push(at.map(&[stats[own], fresh], DType::F32, |p, r| {
+            running.push(cx.map(&[stats[own], fresh], DType::F32, |p, r| {
                 let (kept, taken) = (p.f(momentum), p.f(1.0 - momentum));
                 let (kept, taken) = (p.bin(Binary::Mul, r[0], kept), p.bin(Binary::Mul, r[1], taken));
                 p.bin(Binary::Add, kept, taken)
@@ -48,60 +48,60 @@ pub(crate) fn batch(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
         }
     }
     // Four values a channel are brought to two, once where they are stored.
-    let factor = at.map(&[stats[0], stats[3]], DType::F32, |p, r| {
+    let factor = cx.map(&[stats[0], stats[3]], DType::F32, |p, r| {
         let epsilon = p.f(epsilon);
         let spread = p.bin(Binary::Add, r[1], epsilon);
         let spread = p.un(Unary::Sqrt, spread);
         p.bin(Binary::Div, r[0], spread)
     })?;
-    let shift = at.map(&[stats[1], stats[2], factor], DType::F32, |p, r| {
+    let shift = cx.map(&[stats[1], stats[2], factor], DType::F32, |p, r| {
         let moved = p.bin(Binary::Mul, r[1], r[2]);
         p.bin(Binary::Sub, r[0], moved)
     })?;
-    let mut outputs = vec![scaled(at, x, Some(factor), Some(shift), dtype)?];
+    let mut outputs = vec![scaled(cx, x, Some(factor), Some(shift), dtype)?];
     outputs.append(&mut running);
     Ok(outputs)
 }
 
 /// Mean and variance over `axes`.
-fn moments(at: &mut At<'_, '_>, x: ValueId, axes: &[usize]) -> Result<(ValueId, ValueId), ModelError> {
-    let mean = mean_axes(at, x, axes, true)?;
-    let off = at.map(&[x, mean], DType::F32, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
-    let square = reduce_axes(at, reduction::Op::SumSquare, off, axes, false)?;
-    let count = as_f32(axes_len(at, x, axes));
-    let variance = at.map(&[square], DType::F32, |p, r| {
+fn moments(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[usize]) -> Result<(ValueId, ValueId), ModelError> {
+    let mean = mean_axes(cx, x, axes, true)?;
+    let off = cx.map(&[x, mean], DType::F32, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
+    let square = reduce_axes(cx, reduction::Op::SumSquare, off, axes, false)?;
+    let count = as_f32(axes_len(cx, x, axes));
+    let variance = cx.map(&[square], DType::F32, |p, r| {
         let count = p.f(count);
         p.bin(Binary::Div, r[0], count)
     })?;
-    let shape = at.shape(variance);
-    Ok((at.b.reshaped(mean, shape)?, variance))
+    let shape = cx.shape(variance);
+    Ok((cx.builder.reshaped(mean, shape)?, variance))
 }
 
 /// x · scale + shift, by channel.
 fn scaled(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     x: ValueId,
     scale: Option<ValueId>,
     shift: Option<ValueId>,
     dtype: DType,
 ) -> Result<ValueId, ModelError> {
-    let shape = at.shape(x);
+    let shape = cx.shape(x);
     let mut ids = vec![x];
     for id in [scale, shift].into_iter().flatten() {
-        ids.push(beside(at, id, shape.len())?);
+        ids.push(beside(cx, id, shape.len())?);
     }
-    affine(at, &ids, scale.is_some(), &shape, dtype)
+    affine(cx, &ids, scale.is_some(), &shape, dtype)
 }
 
 /// The first, by the second where `by`, and the last added.
 fn affine(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     ids: &[ValueId],
     by: bool,
     shape: &[usize],
     dtype: DType,
 ) -> Result<ValueId, ModelError> {
-    at.map_to(ids, shape, dtype, |p, r| {
+    cx.map_to(ids, shape, dtype, |p, r| {
         let mut value = r[0];
         let mut rest = r[1..].iter();
         if by && let Some(&scale) = rest.next() {
@@ -112,39 +112,45 @@ fn affine(
 }
 
 /// Lines of `axis` values normalized, whatever the tensor's shape.
-fn lines(at: &mut At<'_, '_>, x: ValueId, axis: usize, centred: bool, epsilon: f32) -> Result<ValueId, ModelError> {
-    let shape = at.shape(x);
-    let dense = at.b.dense(x)?;
-    let root = at.b.root(dense);
-    let out = at.b.computed(DType::F32, shape.clone())?;
+fn lines(
+    cx: &mut NodeContext<'_, '_>,
+    x: ValueId,
+    axis: usize,
+    centred: bool,
+    epsilon: f32,
+) -> Result<ValueId, ModelError> {
+    let shape = cx.shape(x);
+    let dense = cx.builder.dense(x)?;
+    let root = cx.builder.root(dense);
+    let out = cx.builder.computed(DType::F32, shape.clone())?;
     let mut steps = Vec::new();
     if !shape.contains(&0) {
         let units = u(shape.iter().product::<usize>() / axis);
         let params = kernel::Params { start: 0, units, axis: u(axis), centred: u32::from(centred), epsilon };
-        steps.push(at.b.step(Call::Norm(params), vec![root], out));
+        steps.push(cx.builder.step(Call::Norm(params), vec![root], out));
     }
-    at.b.emit(steps, out);
+    cx.builder.emit(steps, out);
     Ok(out)
 }
 
-pub(crate) fn layer(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    at.ignore(&["stash_type"]);
-    let x = at.input(0)?;
-    let (scale, bias) = (at.input(1)?, at.optional(2)?);
-    let dtype = at.float_type(x)?;
-    let epsilon = at.float("epsilon", 1e-5);
-    let shape = at.shape(x);
-    let axis = at.axis(at.int("axis", -1), shape.len(), shape.len())?;
-    let normal = lines(at, x, shape[axis..].iter().product(), true, epsilon)?;
+pub(crate) fn layer(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    cx.ignore(&["stash_type"]);
+    let x = cx.input(0)?;
+    let (scale, bias) = (cx.input(1)?, cx.optional(2)?);
+    let dtype = cx.float_type(x)?;
+    let epsilon = cx.float("epsilon", 1e-5);
+    let shape = cx.shape(x);
+    let axis = cx.axis(cx.int("axis", -1), shape.len(), shape.len())?;
+    let normal = lines(cx, x, shape[axis..].iter().product(), true, epsilon)?;
     let ids: Vec<ValueId> = [Some(normal), Some(scale), bias].into_iter().flatten().collect();
-    let mut outputs = vec![affine(at, &ids, true, &shape, dtype)?];
-    if at.wants(1) || at.wants(2) {
+    let mut outputs = vec![affine(cx, &ids, true, &shape, dtype)?];
+    if cx.wants(1) || cx.wants(2) {
         let axes: Vec<usize> = (axis..shape.len()).collect();
-        let mean = mean_axes(at, x, &axes, true)?;
-        let off = at.map(&[x, mean], DType::F32, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
-        let square = reduce_axes(at, reduction::Op::SumSquare, off, &axes, true)?;
-        let count = as_f32(axes_len(at, x, &axes));
-        let inverse = at.map(&[square], DType::F32, |p, r| {
+        let mean = mean_axes(cx, x, &axes, true)?;
+        let off = cx.map(&[x, mean], DType::F32, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
+        let square = reduce_axes(cx, reduction::Op::SumSquare, off, &axes, true)?;
+        let count = as_f32(axes_len(cx, x, &axes));
+        let inverse = cx.map(&[square], DType::F32, |p, r| {
             let (count, epsilon, one) = (p.f(count), p.f(epsilon), p.f(1.0));
             let variance = p.bin(Binary::Div, r[0], count);
             let variance = p.bin(Binary::Add, variance, epsilon);
@@ -156,60 +162,60 @@ pub(crate) fn layer(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     Ok(outputs)
 }
 
-pub(crate) fn root_mean_square(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    at.ignore(&["stash_type"]);
-    let (x, scale) = (at.input(0)?, at.input(1)?);
-    let dtype = at.float_type(x)?;
-    let epsilon = at.float("epsilon", 1e-5);
-    let shape = at.shape(x);
-    let axis = at.axis(at.int("axis", -1), shape.len(), shape.len())?;
-    let normal = lines(at, x, shape[axis..].iter().product(), false, epsilon)?;
-    Ok(vec![affine(at, &[normal, scale], true, &shape, dtype)?])
+pub(crate) fn root_mean_square(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    cx.ignore(&["stash_type"]);
+    let (x, scale) = (cx.input(0)?, cx.input(1)?);
+    let dtype = cx.float_type(x)?;
+    let epsilon = cx.float("epsilon", 1e-5);
+    let shape = cx.shape(x);
+    let axis = cx.axis(cx.int("axis", -1), shape.len(), shape.len())?;
+    let normal = lines(cx, x, shape[axis..].iter().product(), false, epsilon)?;
+    Ok(vec![affine(cx, &[normal, scale], true, &shape, dtype)?])
 }
 
-pub(crate) fn instance(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let (x, scale, bias) = (at.input(0)?, at.input(1)?, at.input(2)?);
-    let dtype = at.float_type(x)?;
-    let epsilon = at.float("epsilon", 1e-5);
-    let shape = at.shape(x);
-    let axis = shape.get(2..).ok_or_else(|| at.wrong("the input needs a channel dimension", show(&shape)))?;
-    let normal = lines(at, x, axis.iter().product(), true, epsilon)?;
-    Ok(vec![scaled(at, normal, Some(scale), Some(bias), dtype)?])
+pub(crate) fn instance(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (x, scale, bias) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    let dtype = cx.float_type(x)?;
+    let epsilon = cx.float("epsilon", 1e-5);
+    let shape = cx.shape(x);
+    let axis = shape.get(2..).ok_or_else(|| cx.wrong("the input needs a channel dimension", show(&shape)))?;
+    let normal = lines(cx, x, axis.iter().product(), true, epsilon)?;
+    Ok(vec![scaled(cx, normal, Some(scale), Some(bias), dtype)?])
 }
 
-pub(crate) fn group(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    at.ignore(&["stash_type"]);
-    let (x, scale, bias) = (at.input(0)?, at.input(1)?, at.input(2)?);
-    let dtype = at.float_type(x)?;
-    let epsilon = at.float("epsilon", 1e-5);
-    let groups = at.size(at.int("num_groups", 1))?;
-    let shape = at.shape(x);
+pub(crate) fn group(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    cx.ignore(&["stash_type"]);
+    let (x, scale, bias) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    let dtype = cx.float_type(x)?;
+    let epsilon = cx.float("epsilon", 1e-5);
+    let groups = cx.size(cx.int("num_groups", 1))?;
+    let shape = cx.shape(x);
     let channels = shape.get(1).copied().unwrap_or(0);
     if groups == 0 || channels == 0 || channels % groups != 0 {
-        return Err(at.wrong("the channels do not divide into groups", format!("{} by {groups}", show(&shape))));
+        return Err(cx.wrong("the channels do not divide into groups", format!("{} by {groups}", show(&shape))));
     }
     let axis = shape[1..].iter().product::<usize>() / groups;
-    let normal = lines(at, x, axis, true, epsilon)?;
+    let normal = lines(cx, x, axis, true, epsilon)?;
     // Before operator set 21 there was a scale a group.
-    if at.shape(scale) == [groups] && groups != channels {
-        let parts = at.b.reshaped(normal, vec![shape[0], groups, axis])?;
-        let parts = scaled(at, parts, Some(scale), Some(bias), dtype)?;
-        return Ok(vec![at.b.reshaped(parts, shape)?]);
+    if cx.shape(scale) == [groups] && groups != channels {
+        let parts = cx.builder.reshaped(normal, vec![shape[0], groups, axis])?;
+        let parts = scaled(cx, parts, Some(scale), Some(bias), dtype)?;
+        return Ok(vec![cx.builder.reshaped(parts, shape)?]);
     }
-    Ok(vec![scaled(at, normal, Some(scale), Some(bias), dtype)?])
+    Ok(vec![scaled(cx, normal, Some(scale), Some(bias), dtype)?])
 }
 
-pub(crate) fn mean_variance(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let dtype = at.float_type(x)?;
-    let rank = at.shape(x).len();
-    let axes = at.ints("axes").unwrap_or_else(|| vec![0, 2, 3]);
-    let axes = at.axes(&axes, rank)?;
-    let mean = mean_axes(at, x, &axes, true)?;
-    let off = at.map(&[x, mean], dtype, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
-    let square = reduce_axes(at, reduction::Op::SumSquare, off, &axes, true)?;
-    let count = as_f32(axes_len(at, x, &axes));
-    let result = at.map(&[off, square], dtype, |p, r| {
+pub(crate) fn mean_variance(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let dtype = cx.float_type(x)?;
+    let rank = cx.shape(x).len();
+    let axes = cx.ints("axes").unwrap_or_else(|| vec![0, 2, 3]);
+    let axes = cx.axes(&axes, rank)?;
+    let mean = mean_axes(cx, x, &axes, true)?;
+    let off = cx.map(&[x, mean], dtype, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
+    let square = reduce_axes(cx, reduction::Op::SumSquare, off, &axes, true)?;
+    let count = as_f32(axes_len(cx, x, &axes));
+    let result = cx.map(&[off, square], dtype, |p, r| {
         let (count, epsilon) = (p.f(count), p.f(1e-9));
         let variance = p.bin(Binary::Div, r[1], count);
         let spread = p.un(Unary::Sqrt, variance);
@@ -219,19 +225,19 @@ pub(crate) fn mean_variance(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelEr
     Ok(vec![result])
 }
 
-pub(crate) fn lp(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let dtype = at.float_type(x)?;
-    let rank = at.shape(x).len();
-    let axis = at.axis(at.int("axis", -1), rank, rank)?;
-    let square = match at.int("p", 2) {
+pub(crate) fn lp(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let dtype = cx.float_type(x)?;
+    let rank = cx.shape(x).len();
+    let axis = cx.axis(cx.int("axis", -1), rank, rank)?;
+    let square = match cx.int("p", 2) {
         1 => false,
         2 => true,
-        _ => return Err(at.unsupported("p", "it must be 1 or 2")),
+        _ => return Err(cx.unsupported("p", "it must be 1 or 2")),
     };
     let op = if square { reduction::Op::SumSquare } else { reduction::Op::SumAbs };
-    let size = reduce_axes(at, op, x, &[axis], true)?;
-    let result = at.map(&[x, size], dtype, |p, r| {
+    let size = reduce_axes(cx, op, x, &[axis], true)?;
+    let result = cx.map(&[x, size], dtype, |p, r| {
         let size = if square { p.un(Unary::Sqrt, r[1]) } else { r[1] };
         let zero = p.f(0.0);
         let nothing = p.bin(Binary::Eq, size, zero);
@@ -242,16 +248,16 @@ pub(crate) fn lp(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
 }
 
 /// Each value over a power of the mean square of its channel's neighbours.
-pub(crate) fn local_response(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let dtype = at.float_type(x)?;
-    let (alpha, beta, bias) = (at.float("alpha", 1e-4), at.float("beta", 0.75), at.float("bias", 1.0));
-    let size = at.size(at.int("size", 1))?.max(1);
-    let shape = at.shape(x);
+pub(crate) fn local_response(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let dtype = cx.float_type(x)?;
+    let (alpha, beta, bias) = (cx.float("alpha", 1e-4), cx.float("beta", 0.75), cx.float("bias", 1.0));
+    let size = cx.size(cx.int("size", 1))?.max(1);
+    let shape = cx.shape(x);
     let channels =
-        shape.get(1).copied().ok_or_else(|| at.wrong("the input needs a channel dimension", show(&shape)))?;
-    let square = at.map(&[x], dtype, |p, r| p.bin(Binary::Mul, r[0], r[0]))?;
-    at.check_table(size.checked_mul(channels))?;
+        shape.get(1).copied().ok_or_else(|| cx.wrong("the input needs a channel dimension", show(&shape)))?;
+    let square = cx.map(&[x], dtype, |p, r| p.bin(Binary::Mul, r[0], r[0]))?;
+    cx.check_table(size.checked_mul(channels))?;
     let (mut places, mut weights) = (Vec::new(), Vec::new());
     let first = -((long(size) - 1) / 2);
     for channel in 0..long(channels) {
@@ -262,8 +268,8 @@ pub(crate) fn local_response(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelE
             weights.push(if inside { alpha / as_f32(size) } else { 0.0 });
         }
     }
-    let sums = resample_axis(at, square, 1, channels, &places, &weights)?;
-    let result = at.map(&[x, sums], dtype, |p, r| {
+    let sums = resample_axis(cx, square, 1, channels, &places, &weights)?;
+    let result = cx.map(&[x, sums], dtype, |p, r| {
         let (bias, beta) = (p.f(bias), p.f(beta));
         let base = p.bin(Binary::Add, r[1], bias);
         let power = p.bin(Binary::Pow, base, beta);

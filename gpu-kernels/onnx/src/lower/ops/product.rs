@@ -6,52 +6,54 @@ use gpu_kernels::kernels::{Call, matmul as kernel, reduce as reduction};
 
 use crate::error::{ModelError, show};
 use crate::ir::ValueId;
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::lower::prims::product::{multiply, operand, params};
 use crate::lower::prims::reduce::reduce_axes;
 use crate::lower::prims::views::{broadcast_to, permute_axes};
 
-pub(crate) fn matmul(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let (a, b) = (at.input(0)?, at.input(1)?);
-    if at.dtype(a) != at.dtype(b) {
-        return Err(at.wrong_type(at.dtype(b)));
+pub(crate) fn matmul(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (a, b) = (cx.input(0)?, cx.input(1)?);
+    if cx.dtype(a) != cx.dtype(b) {
+        return Err(cx.wrong_type(cx.dtype(b)));
     }
-    Ok(vec![multiply(at, a, b)?])
+    Ok(vec![multiply(cx, a, b)?])
 }
 
-pub(crate) fn gemm(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let (a, b) = (at.input(0)?, at.input(1)?);
-    let (alpha, beta) = (at.float("alpha", 1.0), at.float("beta", 1.0));
-    let flip = |at: &mut At<'_, '_>, x: ValueId, name: &str| {
-        let flipped = at.flag(name);
-        if at.shape(x).len() != 2 {
-            return Err(at.wrong("Gemm multiplies matrices", show(&at.shape(x))));
+pub(crate) fn gemm(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (a, b) = (cx.input(0)?, cx.input(1)?);
+    let (alpha, beta) = (cx.float("alpha", 1.0), cx.float("beta", 1.0));
+    let flip = |cx: &mut NodeContext<'_, '_>, x: ValueId, name: &str| {
+        let flipped = cx.flag(name);
+        if cx.shape(x).len() != 2 {
+            return Err(cx.wrong("Gemm multiplies matrices", show(&cx.shape(x))));
         }
-        if flipped { permute_axes(at, x, &[1, 0]) } else { Ok(x) }
+        if flipped { permute_axes(cx, x, &[1, 0]) } else { Ok(x) }
     };
-    let (a, b) = (flip(at, a, "transA")?, flip(at, b, "transB")?);
-    let c = at.optional(2)?;
-    let dtype = at.dtype(a);
-    let [m, k] = at.shape(a)[..] else { return Err(at.wrong("Gemm multiplies matrices", show(&at.shape(a)))) };
-    let [inner, n] = at.shape(b)[..] else { return Err(at.wrong("Gemm multiplies matrices", show(&at.shape(b)))) };
+    let (a, b) = (flip(cx, a, "transA")?, flip(cx, b, "transB")?);
+    let c = cx.optional(2)?;
+    let dtype = cx.dtype(a);
+    let [m, k] = cx.shape(a)[..] else { return Err(cx.wrong("Gemm multiplies matrices", show(&cx.shape(a)))) };
+    let [inner, n] = cx.shape(b)[..] else { return Err(cx.wrong("Gemm multiplies matrices", show(&cx.shape(b)))) };
     if inner != k {
-        return Err(at.wrong("the matrices do not fit", format!("{} times {}", show(&[m, k]), show(&[inner, n]))));
+        return Err(cx.wrong("the matrices do not fit", format!("{} times {}", show(&[m, k]), show(&[inner, n]))));
     }
     let fused = match c {
-        Some(c) => at.b.broadcast_place(c, &[m, n]).filter(|place| place.1 == 0 && place.2.iter().all(|&s| s >= 0)),
+        Some(c) => {
+            cx.builder.broadcast_place(c, &[m, n]).filter(|place| place.1 == 0 && place.2.iter().all(|&s| s >= 0))
+        }
         None => None,
     };
     if c.is_some() && fused.is_none() {
-        return Err(at.wrong("C does not broadcast to the product", show(&[m, n])));
+        return Err(cx.wrong("C does not broadcast to the product", show(&[m, n])));
     }
     if dtype != DType::F32 || m * n * k == 0 {
-        return gemm_apart(at, a, b, c, [alpha, beta]);
+        return gemm_apart(cx, a, b, c, [alpha, beta]);
     }
-    let (left, right) = (operand(at, a, &[])?, operand(at, b, &[])?);
-    let out = at.b.computed(dtype, vec![m, n])?;
+    let (left, right) = (operand(cx, a, &[])?, operand(cx, b, &[])?);
+    let out = cx.builder.computed(dtype, vec![m, n])?;
     let none = [(left.offset, vec![0]), (right.offset, vec![0])];
     let params = params(&[1], &none, &left, &right, [m, n, k]);
-    let mut params = params.ok_or_else(|| at.wrong("the matrices are too large", show(&[m, n, k])))?;
+    let mut params = params.ok_or_else(|| cx.wrong("the matrices are too large", show(&[m, n, k])))?;
     params.alpha = alpha;
     let mut third = left.root;
     if let Some((root, _, walked)) = fused {
@@ -62,26 +64,26 @@ pub(crate) fn gemm(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
         params.c_col = u32::try_from(walked[1]).unwrap_or(0);
     }
     let call = Call::Matmul(kernel::Matmul { repr: Repr::F32, params });
-    let step = at.b.step(call, vec![left.root, right.root, third], out);
-    at.b.emit(vec![step], out);
+    let step = cx.builder.step(call, vec![left.root, right.root, third], out);
+    cx.builder.emit(vec![step], out);
     Ok(vec![out])
 }
 
 /// The product and what is added to it, one after the other.
 fn gemm_apart(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     a: ValueId,
     b: ValueId,
     c: Option<ValueId>,
     [alpha, beta]: [f32; 2],
 ) -> Result<Vec<ValueId>, ModelError> {
-    let dtype = at.dtype(a);
+    let dtype = cx.dtype(a);
     if !dtype.is_float() && (alpha, beta) != (1.0, 1.0) {
-        return Err(at.unsupported("alpha", "whole numbers are multiplied by 1 only"));
+        return Err(cx.unsupported("alpha", "whole numbers are multiplied by 1 only"));
     }
-    let mut result = multiply(at, a, b)?;
+    let mut result = multiply(cx, a, b)?;
     if let Some(c) = c {
-        result = at.map(&[result, c], dtype, |p, r| {
+        result = cx.map(&[result, c], dtype, |p, r| {
             let (mut product, mut added) = (r[0], r[1]);
             if dtype.is_float() {
                 let (alpha, beta) = (p.f(alpha), p.f(beta));
@@ -91,7 +93,7 @@ fn gemm_apart(
             p.bin(Binary::Add, product, added)
         })?;
     } else if dtype.is_float() {
-        result = at.map(&[result], dtype, |p, r| {
+        result = cx.map(&[result], dtype, |p, r| {
             let alpha = p.f(alpha);
             p.bin(Binary::Mul, r[0], alpha)
         })?;
@@ -154,40 +156,40 @@ struct Named {
     labels: Vec<char>,
 }
 
-pub(crate) fn einsum(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let text = at.text("equation", "");
-    let inputs = at.inputs()?;
-    let ranks: Vec<usize> = inputs.iter().map(|&id| at.shape(id).len()).collect();
-    let equation = parse(text, &ranks).ok_or_else(|| at.unsupported("equation", "it does not fit the inputs"))?;
+pub(crate) fn einsum(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let text = cx.text("equation", "");
+    let inputs = cx.inputs()?;
+    let ranks: Vec<usize> = inputs.iter().map(|&id| cx.shape(id).len()).collect();
+    let equation = parse(text, &ranks).ok_or_else(|| cx.unsupported("equation", "it does not fit the inputs"))?;
     let mut parts = Vec::new();
     for (&id, labels) in inputs.iter().zip(&equation.operands) {
-        parts.push(diagonal(at, id, labels)?);
+        parts.push(diagonal(cx, id, labels)?);
     }
     let mut parts = parts.into_iter();
-    let mut total = parts.next().ok_or_else(|| at.unsupported("equation", "it has no operand"))?;
+    let mut total = parts.next().ok_or_else(|| cx.unsupported("equation", "it has no operand"))?;
     let mut rest: Vec<Named> = parts.collect();
     while !rest.is_empty() {
         let next = rest.remove(0);
         let needed: Vec<char> =
             equation.result.iter().chain(rest.iter().flat_map(|part| &part.labels)).copied().collect();
-        total = contract(at, total, next, &needed)?;
+        total = contract(cx, total, next, &needed)?;
     }
-    let total = summed(at, total, &equation.result)?;
+    let total = summed(cx, total, &equation.result)?;
     let order: Option<Vec<usize>> =
         equation.result.iter().map(|label| total.labels.iter().position(|other| other == label)).collect();
-    let order = order.ok_or_else(|| at.unsupported("equation", "the result names an axis that no operand has"))?;
-    Ok(vec![permute_axes(at, total.id, &order)?])
+    let order = order.ok_or_else(|| cx.unsupported("equation", "the result names an axis that no operand has"))?;
+    Ok(vec![permute_axes(cx, total.id, &order)?])
 }
 
 /// A label that appears twice walks both axes at once.
-fn diagonal(at: &mut At<'_, '_>, id: ValueId, labels: &[char]) -> Result<Named, ModelError> {
-    let (of, offset, own) = at.b.place(id);
-    let shape = at.shape(id);
+fn diagonal(cx: &mut NodeContext<'_, '_>, id: ValueId, labels: &[char]) -> Result<Named, ModelError> {
+    let (of, offset, own) = cx.builder.place(id);
+    let shape = cx.shape(id);
     let (mut names, mut sizes, mut walked): (Vec<char>, Vec<usize>, Vec<i64>) = Default::default();
     for ((&label, &size), &stride) in labels.iter().zip(&shape).zip(&own) {
         match names.iter().position(|&name| name == label) {
             Some(place) if sizes[place] == size => walked[place] += stride,
-            Some(_) => return Err(at.wrong("an axis that is named twice has two sizes", show(&shape))),
+            Some(_) => return Err(cx.wrong("an axis that is named twice has two sizes", show(&shape))),
             None => {
                 names.push(label);
                 sizes.push(size);
@@ -195,56 +197,58 @@ fn diagonal(at: &mut At<'_, '_>, id: ValueId, labels: &[char]) -> Result<Named, 
             }
         }
     }
-    let id = at.b.view(at.dtype(id), sizes, (of, offset, walked))?;
+    let id = cx.builder.view(cx.dtype(id), sizes, (of, offset, walked))?;
     Ok(Named { id, labels: names })
 }
 
 /// Sums away the axes that nobody needs.
-fn summed(at: &mut At<'_, '_>, part: Named, needed: &[char]) -> Result<Named, ModelError> {
+fn summed(cx: &mut NodeContext<'_, '_>, part: Named, needed: &[char]) -> Result<Named, ModelError> {
     let gone: Vec<usize> = (0..part.labels.len()).filter(|&i| !needed.contains(&part.labels[i])).collect();
     if gone.is_empty() {
         return Ok(part);
     }
-    let id = reduce_axes(at, reduction::Op::Sum, part.id, &gone, false)?;
+    let id = reduce_axes(cx, reduction::Op::Sum, part.id, &gone, false)?;
     Ok(Named { id, labels: part.labels.into_iter().filter(|label| needed.contains(label)).collect() })
 }
 
 /// Two operands to one, as a stack of matrix products.
-fn contract(at: &mut At<'_, '_>, a: Named, b: Named, needed: &[char]) -> Result<Named, ModelError> {
+fn contract(cx: &mut NodeContext<'_, '_>, a: Named, b: Named, needed: &[char]) -> Result<Named, ModelError> {
     let (in_a, in_b) = (a.labels.clone(), b.labels.clone());
     let wanted_a: Vec<char> = needed.iter().chain(&in_b).copied().collect();
     let wanted_b: Vec<char> = needed.iter().chain(&in_a).copied().collect();
-    let (a, b) = (summed(at, a, &wanted_a)?, summed(at, b, &wanted_b)?);
+    let (a, b) = (summed(cx, a, &wanted_a)?, summed(cx, b, &wanted_b)?);
     let both = |label: &&char| b.labels.contains(label);
     let batch: Vec<char> = a.labels.iter().filter(both).filter(|l| needed.contains(l)).copied().collect();
     let inner: Vec<char> = a.labels.iter().filter(both).filter(|l| !needed.contains(l)).copied().collect();
     let rows: Vec<char> = a.labels.iter().filter(|l| !b.labels.contains(l)).copied().collect();
     let cols: Vec<char> = b.labels.iter().filter(|l| !a.labels.contains(l)).copied().collect();
-    let size = |at: &At<'_, '_>, label: char| {
-        let of = |part: &Named| part.labels.iter().position(|&l| l == label).map_or(1, |i| at.b.shape(part.id)[i]);
+    let size = |cx: &NodeContext<'_, '_>, label: char| {
+        let of =
+            |part: &Named| part.labels.iter().position(|&l| l == label).map_or(1, |i| cx.builder.shape(part.id)[i]);
         of(&a).max(of(&b))
     };
-    let sizes = |at: &At<'_, '_>, labels: &[char]| labels.iter().map(|&label| size(at, label)).collect::<Vec<_>>();
-    let (batch_sizes, inner_sizes) = (sizes(at, &batch), sizes(at, &inner));
-    let (row_sizes, col_sizes) = (sizes(at, &rows), sizes(at, &cols));
-    let left = stacked(at, &a, [&batch, &rows, &inner], [&batch_sizes, &row_sizes, &inner_sizes])?;
-    let right = stacked(at, &b, [&batch, &inner, &cols], [&batch_sizes, &inner_sizes, &col_sizes])?;
-    let product = matrices(at, left, right)?;
+    let sizes =
+        |cx: &NodeContext<'_, '_>, labels: &[char]| labels.iter().map(|&label| size(cx, label)).collect::<Vec<_>>();
+    let (batch_sizes, inner_sizes) = (sizes(cx, &batch), sizes(cx, &inner));
+    let (row_sizes, col_sizes) = (sizes(cx, &rows), sizes(cx, &cols));
+    let left = stacked(cx, &a, [&batch, &rows, &inner], [&batch_sizes, &row_sizes, &inner_sizes])?;
+    let right = stacked(cx, &b, [&batch, &inner, &cols], [&batch_sizes, &inner_sizes, &col_sizes])?;
+    let product = matrices(cx, left, right)?;
     let shape = [batch_sizes, row_sizes, col_sizes].concat();
-    let id = at.b.reshaped(product, shape)?;
+    let id = cx.builder.reshaped(product, shape)?;
     Ok(Named { id, labels: [batch, rows, cols].concat() })
 }
 
 /// An operand as `[batch, rows, cols]`; axes of size 1 are spread to the other operand's size.
 fn stacked(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     part: &Named,
     groups: [&[char]; 3],
     sizes: [&[usize]; 3],
 ) -> Result<ValueId, ModelError> {
     let order: Vec<usize> =
         groups.concat().iter().filter_map(|label| part.labels.iter().position(|other| other == label)).collect();
-    let ordered = permute_axes(at, part.id, &order)?;
-    let wide = broadcast_to(at, ordered, sizes.concat())?;
-    at.b.reshaped(wide, sizes.iter().map(|group| group.iter().product()).collect())
+    let ordered = permute_axes(cx, part.id, &order)?;
+    let wide = broadcast_to(cx, ordered, sizes.concat())?;
+    cx.builder.reshaped(wide, sizes.iter().map(|group| group.iter().product()).collect())
 }

@@ -6,7 +6,7 @@ use gpu_kernels::kernels::elementwise::{Binary, Program, Reg, Unary};
 
 use crate::error::{ModelError, show};
 use crate::ir::ValueId;
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::lower::prims::copies::{concat_along, zero_scalar};
 use crate::lower::prims::gather::reverse_sequences;
 use crate::lower::prims::product::multiply;
@@ -97,49 +97,49 @@ impl Activation {
     }
 }
 
-fn network(at: &mut At<'_, '_>, gates: usize, defaults: &[&str]) -> Result<Network, ModelError> {
-    at.ignore(&["activation_alpha", "activation_beta", "output_sequence"]);
-    let (x, w, r) = (at.input(0)?, at.input(1)?, at.input(2)?);
-    let bias = at.optional(3)?;
-    let lengths = at.optional(4)?;
-    let mut state = at.optional(5)?;
-    let batch_first = at.flag("layout");
-    let x = if batch_first { permute_axes(at, x, &[1, 0, 2])? } else { x };
+fn network(cx: &mut NodeContext<'_, '_>, gates: usize, defaults: &[&str]) -> Result<Network, ModelError> {
+    cx.ignore(&["activation_alpha", "activation_beta", "output_sequence"]);
+    let (x, w, r) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
+    let bias = cx.optional(3)?;
+    let lengths = cx.optional(4)?;
+    let mut state = cx.optional(5)?;
+    let batch_first = cx.flag("layout");
+    let x = if batch_first { permute_axes(cx, x, &[1, 0, 2])? } else { x };
     if batch_first && let Some(first) = state {
-        state = Some(permute_axes(at, first, &[1, 0, 2])?);
+        state = Some(permute_axes(cx, first, &[1, 0, 2])?);
     }
-    let [steps, batch, _] = at.shape(x)[..] else {
-        return Err(at.wrong("the input needs three axes", show(&at.shape(x))));
+    let [steps, batch, _] = cx.shape(x)[..] else {
+        return Err(cx.wrong("the input needs three axes", show(&cx.shape(x))));
     };
     if steps > STEPS_MAX {
-        return Err(ModelError::TooLong { node: at.node.name.clone(), steps });
+        return Err(ModelError::TooLong { node: cx.node.name.clone(), steps });
     }
-    let hidden = at.shape(r).last().copied().unwrap_or(0);
-    let count = match at.text("direction", "forward") {
+    let hidden = cx.shape(r).last().copied().unwrap_or(0);
+    let count = match cx.text("direction", "forward") {
         "forward" | "reverse" => 1,
         "bidirectional" => 2,
-        _ => return Err(at.unsupported("direction", "it must be forward, reverse or bidirectional")),
+        _ => return Err(cx.unsupported("direction", "it must be forward, reverse or bidirectional")),
     };
-    let (shape_w, shape_r) = (at.shape(w), at.shape(r));
+    let (shape_w, shape_r) = (cx.shape(w), cx.shape(r));
     let rows = gates * hidden;
     if shape_w.len() != 3 || shape_w[..2] != [count, rows] || shape_r != [count, rows, hidden] {
-        return Err(at.wrong(
+        return Err(cx.wrong(
             "the weights do not fit the directions and gates",
             format!("{} and {}", show(&shape_w), show(&shape_r)),
         ));
     }
-    let names: Vec<String> = match at.attribute("activations") {
+    let names: Vec<String> = match cx.attribute("activations") {
         Some(names) => names.strings.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect(),
         None => defaults.iter().cycle().take(defaults.len() * count).map(|name| (*name).to_owned()).collect(),
     };
     let activations: Option<Vec<Activation>> = names.iter().map(|name| Activation::parse(name)).collect();
     let activations = activations.filter(|found| found.len() == defaults.len() * count).ok_or_else(|| {
-        at.unsupported(
+        cx.unsupported(
             "activations",
             "they must be Sigmoid, Tanh, Relu, Softsign, Softplus or HardSigmoid, as many as there are gates",
         )
     })?;
-    let backward = |d: usize| d == 1 || at.text("direction", "forward") == "reverse";
+    let backward = |d: usize| d == 1 || cx.text("direction", "forward") == "reverse";
     let directions = (0..count)
         .map(|d| Direction {
             backward: backward(d),
@@ -148,18 +148,23 @@ fn network(at: &mut At<'_, '_>, gates: usize, defaults: &[&str]) -> Result<Netwo
         .collect();
     // Lengths that are known to be whole say nothing.
     let whole = lengths
-        .and_then(|lengths| at.b.known_ints(lengths))
+        .and_then(|lengths| cx.builder.known_ints(lengths))
         .is_some_and(|lengths| lengths.iter().all(|&length| usize::try_from(length) == Ok(steps)));
     let lengths = lengths.filter(|_| !whole);
-    let clip = at.attribute("clip").map(|clip| clip.f);
+    let clip = cx.attribute("clip").map(|clip| clip.f);
     Ok(Network { directions, hidden, steps, batch, batch_first, clip, x, w, r, bias, lengths, state })
 }
 
 /// Keeps the old state of what has ended.
-fn kept(at: &mut At<'_, '_>, running: Option<ValueId>, new: ValueId, old: ValueId) -> Result<ValueId, ModelError> {
+fn kept(
+    cx: &mut NodeContext<'_, '_>,
+    running: Option<ValueId>,
+    new: ValueId,
+    old: ValueId,
+) -> Result<ValueId, ModelError> {
     match running {
         None => Ok(new),
-        Some(running) => at.map(&[running, new, old], DType::F32, |p, r| p.select(r[0], r[1], r[2])),
+        Some(running) => cx.map(&[running, new, old], DType::F32, |p, r| p.select(r[0], r[1], r[2])),
     }
 }
 
@@ -174,40 +179,40 @@ struct Run {
 }
 
 impl Network {
-    fn run(&self, at: &mut At<'_, '_>, d: usize, fused: bool) -> Result<Run, ModelError> {
-        let one = |at: &mut At<'_, '_>, x: ValueId| {
-            let own = slice_axis(at, x, 0, d, 1)?;
-            squeeze_axes(at, own, &[0])
+    fn run(&self, cx: &mut NodeContext<'_, '_>, d: usize, fused: bool) -> Result<Run, ModelError> {
+        let one = |cx: &mut NodeContext<'_, '_>, x: ValueId| {
+            let own = slice_axis(cx, x, 0, d, 1)?;
+            squeeze_axes(cx, own, &[0])
         };
         let mut x = self.x;
         if self.directions[d].backward
             && let Some(lengths) = self.lengths
         {
-            x = reverse_sequences(at, x, lengths, 1, 0)?;
+            x = reverse_sequences(cx, x, lengths, 1, 0)?;
         }
-        let w = one(at, self.w)?;
-        let w = permute_axes(at, w, &[1, 0])?;
-        let mut inputs = multiply(at, x, w)?;
+        let w = one(cx, self.w)?;
+        let w = permute_axes(cx, w, &[1, 0])?;
+        let mut inputs = multiply(cx, x, w)?;
         let mut recurrent_bias = None;
         if let Some(bias) = self.bias {
-            let bias = one(at, bias)?;
-            let half = at.shape(bias)[0] / 2;
-            let (own, other) = (slice_axis(at, bias, 0, 0, half)?, slice_axis(at, bias, 0, half, half)?);
+            let bias = one(cx, bias)?;
+            let half = cx.shape(bias)[0] / 2;
+            let (own, other) = (slice_axis(cx, bias, 0, 0, half)?, slice_axis(cx, bias, 0, half, half)?);
             let ids = if fused { vec![inputs, own, other] } else { vec![inputs, own] };
             recurrent_bias = (!fused).then_some(other);
-            inputs = at.map(&ids, DType::F32, |p, r| r[1..].iter().fold(r[0], |sum, &b| p.bin(Binary::Add, sum, b)))?;
+            inputs = cx.map(&ids, DType::F32, |p, r| r[1..].iter().fold(r[0], |sum, &b| p.bin(Binary::Add, sum, b)))?;
         }
-        let r = one(at, self.r)?;
-        Ok(Run { inputs, recurrent: permute_axes(at, r, &[1, 0])?, recurrent_bias })
+        let r = one(cx, self.r)?;
+        Ok(Run { inputs, recurrent: permute_axes(cx, r, &[1, 0])?, recurrent_bias })
     }
 
-    fn first(&self, at: &mut At<'_, '_>, state: Option<ValueId>, d: usize) -> Result<ValueId, ModelError> {
+    fn first(&self, cx: &mut NodeContext<'_, '_>, state: Option<ValueId>, d: usize) -> Result<ValueId, ModelError> {
         if let Some(state) = state {
-            let own = slice_axis(at, state, 0, d, 1)?;
-            return squeeze_axes(at, own, &[0]);
+            let own = slice_axis(cx, state, 0, d, 1)?;
+            return squeeze_axes(cx, own, &[0]);
         }
-        let zero = zero_scalar(at, DType::F32)?;
-        broadcast_to(at, zero, vec![self.batch, self.hidden])
+        let zero = zero_scalar(cx, DType::F32)?;
+        broadcast_to(cx, zero, vec![self.batch, self.hidden])
     }
 
     /// The time that step `i` of a direction looks at.
@@ -216,12 +221,12 @@ impl Network {
     }
 
     /// Whether each batch entry is still running at a step, beside its states.
-    fn running(&self, at: &mut At<'_, '_>, i: usize) -> Result<Option<ValueId>, ModelError> {
+    fn running(&self, cx: &mut NodeContext<'_, '_>, i: usize) -> Result<Option<ValueId>, ModelError> {
         let Some(lengths) = self.lengths else { return Ok(None) };
-        let lengths = at.cast(lengths, DType::I64)?;
-        let lengths = at.b.reshaped(lengths, vec![self.batch, 1])?;
+        let lengths = cx.cast(lengths, DType::I64)?;
+        let lengths = cx.builder.reshaped(lengths, vec![self.batch, 1])?;
         let step = i32::try_from(i).unwrap_or(i32::MAX);
-        at.map(&[lengths], DType::Bool, |p, r| {
+        cx.map(&[lengths], DType::Bool, |p, r| {
             let step = p.i(step);
             p.bin(Binary::Lt, step, r[0])
         })
@@ -229,109 +234,121 @@ impl Network {
     }
 
     /// All steps' states, in the order of time, of one direction: `[steps, 1, batch, hidden]`.
-    fn stacked(&self, at: &mut At<'_, '_>, d: usize, mut states: Vec<ValueId>) -> Result<ValueId, ModelError> {
+    fn stacked(&self, cx: &mut NodeContext<'_, '_>, d: usize, mut states: Vec<ValueId>) -> Result<ValueId, ModelError> {
         if self.directions[d].backward && self.lengths.is_none() {
             states.reverse();
         }
         let mut lines = Vec::with_capacity(states.len());
         for (i, state) in states.into_iter().enumerate() {
-            let state = match self.running(at, i)? {
+            let state = match self.running(cx, i)? {
                 None => state,
-                Some(running) => at.map(&[running, state], DType::F32, |p, r| {
+                Some(running) => cx.map(&[running, state], DType::F32, |p, r| {
                     let zero = p.f(0.0);
                     p.select(r[0], r[1], zero)
                 })?,
             };
-            lines.push(unsqueeze_axes(at, state, &[0])?);
+            lines.push(unsqueeze_axes(cx, state, &[0])?);
         }
-        let mut all = concat_along(at, &lines, 0)?;
+        let mut all = concat_along(cx, &lines, 0)?;
         if self.directions[d].backward
             && let Some(lengths) = self.lengths
         {
-            all = reverse_sequences(at, all, lengths, 1, 0)?;
+            all = reverse_sequences(cx, all, lengths, 1, 0)?;
         }
-        unsqueeze_axes(at, all, &[1])
+        unsqueeze_axes(cx, all, &[1])
     }
 
     /// What the node gives: all states, and the last ones.
-    fn outputs(&self, at: &mut At<'_, '_>, all: &[ValueId], last: &[Vec<ValueId>]) -> Result<Vec<ValueId>, ModelError> {
-        let mut y = concat_along(at, all, 1)?;
+    fn outputs(
+        &self,
+        cx: &mut NodeContext<'_, '_>,
+        all: &[ValueId],
+        last: &[Vec<ValueId>],
+    ) -> Result<Vec<ValueId>, ModelError> {
+        let mut y = concat_along(cx, all, 1)?;
         if self.batch_first {
-            y = permute_axes(at, y, &[2, 0, 1, 3])?;
+            y = permute_axes(cx, y, &[2, 0, 1, 3])?;
         }
         let mut outputs = vec![y];
         for states in last {
             let states: Vec<ValueId> =
-                states.iter().map(|&state| unsqueeze_axes(at, state, &[0])).collect::<Result<_, _>>()?;
-            let state = concat_along(at, &states, 0)?;
-            outputs.push(if self.batch_first { permute_axes(at, state, &[1, 0, 2])? } else { state });
+                states.iter().map(|&state| unsqueeze_axes(cx, state, &[0])).collect::<Result<_, _>>()?;
+            let state = concat_along(cx, &states, 0)?;
+            outputs.push(if self.batch_first { permute_axes(cx, state, &[1, 0, 2])? } else { state });
         }
-        let dtype = at.dtype(self.x);
-        outputs.into_iter().map(|output| at.cast(output, dtype)).collect()
+        let dtype = cx.dtype(self.x);
+        outputs.into_iter().map(|output| cx.cast(output, dtype)).collect()
     }
 
     /// What goes into the gates at a step: the inputs' part and the state's.
-    fn gates(&self, at: &mut At<'_, '_>, run: &Run, d: usize, i: usize, state: ValueId) -> Result<ValueId, ModelError> {
-        let inputs = self.inputs_at(at, run, d, i)?;
-        let own = multiply(at, state, run.recurrent)?;
-        at.map(&[inputs, own], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))
+    fn gates(
+        &self,
+        cx: &mut NodeContext<'_, '_>,
+        run: &Run,
+        d: usize,
+        i: usize,
+        state: ValueId,
+    ) -> Result<ValueId, ModelError> {
+        let inputs = self.inputs_at(cx, run, d, i)?;
+        let own = multiply(cx, state, run.recurrent)?;
+        cx.map(&[inputs, own], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))
     }
 
-    fn inputs_at(&self, at: &mut At<'_, '_>, run: &Run, d: usize, i: usize) -> Result<ValueId, ModelError> {
-        let inputs = slice_axis(at, run.inputs, 0, self.time(d, i), 1)?;
-        squeeze_axes(at, inputs, &[0])
+    fn inputs_at(&self, cx: &mut NodeContext<'_, '_>, run: &Run, d: usize, i: usize) -> Result<ValueId, ModelError> {
+        let inputs = slice_axis(cx, run.inputs, 0, self.time(d, i), 1)?;
+        squeeze_axes(cx, inputs, &[0])
     }
 
-    fn gate(&self, at: &mut At<'_, '_>, gates: ValueId, i: usize) -> Result<ValueId, ModelError> {
-        slice_axis(at, gates, 1, i * self.hidden, self.hidden)
+    fn gate(&self, cx: &mut NodeContext<'_, '_>, gates: ValueId, i: usize) -> Result<ValueId, ModelError> {
+        slice_axis(cx, gates, 1, i * self.hidden, self.hidden)
     }
 }
 
-pub(crate) fn rnn(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    at.ignore(&["hidden_size"]);
-    let net = network(at, 1, &["Tanh"])?;
+pub(crate) fn rnn(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    cx.ignore(&["hidden_size"]);
+    let net = network(cx, 1, &["Tanh"])?;
     let (mut all, mut last) = (Vec::new(), Vec::new());
     for d in 0..net.directions.len() {
-        let run = net.run(at, d, true)?;
+        let run = net.run(cx, d, true)?;
         let f = net.directions[d].activations[0];
-        let mut state = net.first(at, net.state, d)?;
+        let mut state = net.first(cx, net.state, d)?;
         let mut states = Vec::with_capacity(net.steps);
         for i in 0..net.steps {
-            let gates = net.gates(at, &run, d, i, state)?;
-            let new = at.map(&[gates], DType::F32, |p, r| f.write(p, r[0], net.clip))?;
-            let running = net.running(at, i)?;
-            state = kept(at, running, new, state)?;
+            let gates = net.gates(cx, &run, d, i, state)?;
+            let new = cx.map(&[gates], DType::F32, |p, r| f.write(p, r[0], net.clip))?;
+            let running = net.running(cx, i)?;
+            state = kept(cx, running, new, state)?;
             states.push(state);
         }
-        all.push(net.stacked(at, d, states)?);
+        all.push(net.stacked(cx, d, states)?);
         last.push(state);
     }
-    net.outputs(at, &all, &[last])
+    net.outputs(cx, &all, &[last])
 }
 
-pub(crate) fn gru(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    at.ignore(&["hidden_size"]);
-    let linear = at.flag("linear_before_reset");
-    let net = network(at, 3, &["Sigmoid", "Tanh"])?;
+pub(crate) fn gru(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    cx.ignore(&["hidden_size"]);
+    let linear = cx.flag("linear_before_reset");
+    let net = network(cx, 3, &["Sigmoid", "Tanh"])?;
     let (mut all, mut last) = (Vec::new(), Vec::new());
     for d in 0..net.directions.len() {
-        let run = net.run(at, d, false)?;
-        let mut state = net.first(at, net.state, d)?;
+        let run = net.run(cx, d, false)?;
+        let mut state = net.first(cx, net.state, d)?;
         let mut states = Vec::with_capacity(net.steps);
         for i in 0..net.steps {
-            let new = gru_step(at, &net, &run, d, i, state, linear)?;
-            let running = net.running(at, i)?;
-            state = kept(at, running, new, state)?;
+            let new = gru_step(cx, &net, &run, d, i, state, linear)?;
+            let running = net.running(cx, i)?;
+            state = kept(cx, running, new, state)?;
             states.push(state);
         }
-        all.push(net.stacked(at, d, states)?);
+        all.push(net.stacked(cx, d, states)?);
         last.push(state);
     }
-    net.outputs(at, &all, &[last])
+    net.outputs(cx, &all, &[last])
 }
 
 fn gru_step(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     net: &Network,
     run: &Run,
     d: usize,
@@ -340,36 +357,36 @@ fn gru_step(
     linear: bool,
 ) -> Result<ValueId, ModelError> {
     let (f, g) = (net.directions[d].activations[0], net.directions[d].activations[1]);
-    let inputs = net.inputs_at(at, run, d, i)?;
-    let mut own = multiply(at, state, run.recurrent)?;
+    let inputs = net.inputs_at(cx, run, d, i)?;
+    let mut own = multiply(cx, state, run.recurrent)?;
     if let Some(bias) = run.recurrent_bias {
-        own = at.map(&[own, bias], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))?;
+        own = cx.map(&[own, bias], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))?;
     }
-    let gate = |at: &mut At<'_, '_>, i: usize| {
-        let pair = [net.gate(at, inputs, i)?, net.gate(at, own, i)?];
-        at.map(&pair, DType::F32, |p, r| {
+    let gate = |cx: &mut NodeContext<'_, '_>, i: usize| {
+        let pair = [net.gate(cx, inputs, i)?, net.gate(cx, own, i)?];
+        cx.map(&pair, DType::F32, |p, r| {
             let sum = p.bin(Binary::Add, r[0], r[1]);
             f.write(p, sum, net.clip)
         })
     };
-    let (update, reset) = (gate(at, 0)?, gate(at, 1)?);
-    let from_inputs = net.gate(at, inputs, 2)?;
+    let (update, reset) = (gate(cx, 0)?, gate(cx, 1)?);
+    let from_inputs = net.gate(cx, inputs, 2)?;
     let from_state = if linear {
-        let own = net.gate(at, own, 2)?;
-        at.map(&[reset, own], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?
+        let own = net.gate(cx, own, 2)?;
+        cx.map(&[reset, own], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?
     } else {
-        let kept = at.map(&[reset, state], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?;
-        let weights = slice_axis(at, run.recurrent, 1, 2 * net.hidden, net.hidden)?;
-        let product = multiply(at, kept, weights)?;
+        let kept = cx.map(&[reset, state], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?;
+        let weights = slice_axis(cx, run.recurrent, 1, 2 * net.hidden, net.hidden)?;
+        let product = multiply(cx, kept, weights)?;
         match run.recurrent_bias {
             None => product,
             Some(bias) => {
-                let bias = slice_axis(at, bias, 0, 2 * net.hidden, net.hidden)?;
-                at.map(&[product, bias], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))?
+                let bias = slice_axis(cx, bias, 0, 2 * net.hidden, net.hidden)?;
+                cx.map(&[product, bias], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))?
             }
         }
     };
-    at.map(&[from_inputs, from_state, update, state], DType::F32, |p, r| {
+    cx.map(&[from_inputs, from_state, update, state], DType::F32, |p, r| {
         let sum = p.bin(Binary::Add, r[0], r[1]);
         let new = g.write(p, sum, net.clip);
         let one = p.f(1.0);
@@ -383,49 +400,54 @@ fn gru_step(
 /// Peepholes of one direction: for the input, output and forget gates.
 type Peepholes = Option<[ValueId; 3]>;
 
-pub(crate) fn lstm(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    at.ignore(&["hidden_size"]);
-    let coupled = at.flag("input_forget");
-    let net = network(at, 4, &["Sigmoid", "Tanh", "Tanh"])?;
-    let mut cells = at.optional(6)?;
+pub(crate) fn lstm(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    cx.ignore(&["hidden_size"]);
+    let coupled = cx.flag("input_forget");
+    let net = network(cx, 4, &["Sigmoid", "Tanh", "Tanh"])?;
+    let mut cells = cx.optional(6)?;
     if net.batch_first
         && let Some(first) = cells
     {
-        cells = Some(permute_axes(at, first, &[1, 0, 2])?);
+        cells = Some(permute_axes(cx, first, &[1, 0, 2])?);
     }
-    let peepholes = at.optional(7)?;
+    let peepholes = cx.optional(7)?;
     let (mut all, mut last_h, mut last_c) = (Vec::new(), Vec::new(), Vec::new());
     for d in 0..net.directions.len() {
-        let run = net.run(at, d, true)?;
-        let peepholes = peepholes_of(at, &net, peepholes, d)?;
-        let mut state = net.first(at, net.state, d)?;
-        let mut cell = net.first(at, cells, d)?;
+        let run = net.run(cx, d, true)?;
+        let peepholes = peepholes_of(cx, &net, peepholes, d)?;
+        let mut state = net.first(cx, net.state, d)?;
+        let mut cell = net.first(cx, cells, d)?;
         let mut states = Vec::with_capacity(net.steps);
         for i in 0..net.steps {
-            let gates = net.gates(at, &run, d, i, state)?;
-            let (new_state, new_cell) = lstm_step(at, &net, d, gates, cell, peepholes, coupled)?;
-            let running = net.running(at, i)?;
-            state = kept(at, running, new_state, state)?;
-            cell = kept(at, running, new_cell, cell)?;
+            let gates = net.gates(cx, &run, d, i, state)?;
+            let (new_state, new_cell) = lstm_step(cx, &net, d, gates, cell, peepholes, coupled)?;
+            let running = net.running(cx, i)?;
+            state = kept(cx, running, new_state, state)?;
+            cell = kept(cx, running, new_cell, cell)?;
             states.push(state);
         }
-        all.push(net.stacked(at, d, states)?);
+        all.push(net.stacked(cx, d, states)?);
         last_h.push(state);
         last_c.push(cell);
     }
-    net.outputs(at, &all, &[last_h, last_c])
+    net.outputs(cx, &all, &[last_h, last_c])
 }
 
-fn peepholes_of(at: &mut At<'_, '_>, net: &Network, all: Option<ValueId>, d: usize) -> Result<Peepholes, ModelError> {
+fn peepholes_of(
+    cx: &mut NodeContext<'_, '_>,
+    net: &Network,
+    all: Option<ValueId>,
+    d: usize,
+) -> Result<Peepholes, ModelError> {
     let Some(all) = all else { return Ok(None) };
-    let own = slice_axis(at, all, 0, d, 1)?;
-    let own = squeeze_axes(at, own, &[0])?;
-    let mut each = |i: usize| slice_axis(at, own, 0, i * net.hidden, net.hidden);
+    let own = slice_axis(cx, all, 0, d, 1)?;
+    let own = squeeze_axes(cx, own, &[0])?;
+    let mut each = |i: usize| slice_axis(cx, own, 0, i * net.hidden, net.hidden);
     Ok(Some([each(0)?, each(1)?, each(2)?]))
 }
 
 fn lstm_step(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     net: &Network,
     d: usize,
     gates: ValueId,
@@ -434,15 +456,15 @@ fn lstm_step(
     coupled: bool,
 ) -> Result<(ValueId, ValueId), ModelError> {
     let &[f, g, h] = &net.directions[d].activations[..] else {
-        return Err(at.unsupported("activations", "a direction needs three"));
+        return Err(cx.unsupported("activations", "a direction needs three"));
     };
     let clip = net.clip;
     let [i, o, forget, c] = [0, 1, 2, 3];
-    let mut ids = vec![net.gate(at, gates, i)?, net.gate(at, gates, forget)?, net.gate(at, gates, c)?, cell];
+    let mut ids = vec![net.gate(cx, gates, i)?, net.gate(cx, gates, forget)?, net.gate(cx, gates, c)?, cell];
     if let Some([to_input, _, to_forget]) = peepholes {
         ids.extend([to_input, to_forget]);
     }
-    let new_cell = at.map(&ids, DType::F32, |p, r| {
+    let new_cell = cx.map(&ids, DType::F32, |p, r| {
         let peeped = |p: &mut Program, value: Reg, hole: usize| match r.get(hole) {
             None => value,
             Some(&hole) => {
@@ -464,9 +486,9 @@ fn lstm_step(
         let new = p.bin(Binary::Mul, input, new);
         p.bin(Binary::Add, old, new)
     })?;
-    let mut ids = vec![net.gate(at, gates, o)?, new_cell];
+    let mut ids = vec![net.gate(cx, gates, o)?, new_cell];
     ids.extend(peepholes.map(|[_, to_output, _]| to_output));
-    let new_state = at.map(&ids, DType::F32, |p, r| {
+    let new_state = cx.map(&ids, DType::F32, |p, r| {
         let mut output = r[0];
         if let Some(&hole) = r.get(2) {
             let seen = p.bin(Binary::Mul, hole, r[1]);

@@ -5,7 +5,7 @@ use gpu_kernels::kernels::elementwise::Binary;
 
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, long};
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::lower::prims::gather::take;
 use crate::lower::prims::resample::resample_axis;
 
@@ -76,56 +76,66 @@ fn whole(place: f64) -> i64 {
     place as i64
 }
 
-pub(crate) fn upsample(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let scales = match at.attribute("scales") {
+pub(crate) fn upsample(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let scales = match cx.attribute("scales") {
         Some(scales) => Some(scales.floats.clone()),
-        None => at.known_floats(1)?,
+        None => cx.known_floats(1)?,
     };
-    let x = at.input(0)?;
-    let axes = by_scales(at, x, &scales.unwrap_or_default(), None)?;
-    let result = if at.text("mode", "nearest") == "nearest" {
-        nearest(at, x, &axes, Coordinates::Asymmetric, "floor")?
+    let x = cx.input(0)?;
+    let axes = by_scales(cx, x, &scales.unwrap_or_default(), None)?;
+    let result = if cx.text("mode", "nearest") == "nearest" {
+        nearest(cx, x, &axes, Coordinates::Asymmetric, "floor")?
     } else {
-        weighted(at, x, &axes, Coordinates::Asymmetric, &Filter { cubic: None, antialias: false, exclude: false })?
+        weighted(cx, x, &axes, Coordinates::Asymmetric, &Filter { cubic: None, antialias: false, exclude: false })?
     };
     Ok(vec![result])
 }
 
-fn by_scales(at: &At<'_, '_>, x: ValueId, scales: &[f32], axes: Option<&[usize]>) -> Result<Vec<Axis>, ModelError> {
-    let shape = at.shape(x);
+fn by_scales(
+    cx: &NodeContext<'_, '_>,
+    x: ValueId,
+    scales: &[f32],
+    axes: Option<&[usize]>,
+) -> Result<Vec<Axis>, ModelError> {
+    let shape = cx.shape(x);
     let all: Vec<usize> = (0..shape.len()).collect();
     let axes = axes.unwrap_or(&all);
     if scales.len() != axes.len() {
-        return Err(at.wrong("scales must have an entry an axis", format!("{scales:?} of {}", show(&shape))));
+        return Err(cx.wrong("scales must have an entry an axis", format!("{scales:?} of {}", show(&shape))));
     }
     let mut result = Vec::new();
     for (&axis, &scale) in axes.iter().zip(scales) {
         let scale = f64::from(scale);
         let to = (float(shape[axis]) * scale).floor();
         if !(scale > 0.0 && to < 1e7) {
-            return Err(at.wrong("a scale must be positive and small", format!("{scales:?}")));
+            return Err(cx.wrong("a scale must be positive and small", format!("{scales:?}")));
         }
-        let to = at.size(whole(to))?;
+        let to = cx.size(whole(to))?;
         result.push(Axis { number: axis, from: shape[axis], to, scale, region: (0.0, 1.0) });
     }
     Ok(result)
 }
 
-fn by_sizes(at: &At<'_, '_>, x: ValueId, sizes: &[i64], axes: Option<&[usize]>) -> Result<Vec<Axis>, ModelError> {
-    let shape = at.shape(x);
+fn by_sizes(
+    cx: &NodeContext<'_, '_>,
+    x: ValueId,
+    sizes: &[i64],
+    axes: Option<&[usize]>,
+) -> Result<Vec<Axis>, ModelError> {
+    let shape = cx.shape(x);
     let all: Vec<usize> = (0..shape.len()).collect();
     let axes = axes.unwrap_or(&all);
     if sizes.len() != axes.len() {
-        return Err(at.wrong("sizes must have an entry an axis", format!("{sizes:?} of {}", show(&shape))));
+        return Err(cx.wrong("sizes must have an entry an axis", format!("{sizes:?} of {}", show(&shape))));
     }
     let mut result = Vec::new();
     for (&axis, &size) in axes.iter().zip(sizes) {
-        let to = at.size(size)?;
-        at.check_table(Some(to))?;
+        let to = cx.size(size)?;
+        cx.check_table(Some(to))?;
         let scale = float(to) / float(shape[axis]);
         result.push(Axis { number: axis, from: shape[axis], to, scale, region: (0.0, 1.0) });
     }
-    let policy = at.text("keep_aspect_ratio_policy", "stretch");
+    let policy = cx.text("keep_aspect_ratio_policy", "stretch");
     let scales = result.iter().map(|axis| axis.scale);
     let common = match policy {
         "not_larger" => scales.fold(f64::INFINITY, f64::min),
@@ -134,38 +144,38 @@ fn by_sizes(at: &At<'_, '_>, x: ValueId, sizes: &[i64], axes: Option<&[usize]>) 
     };
     for axis in &mut result {
         axis.scale = common;
-        at.check_table(usize::try_from(whole(common * float(axis.from))).ok())?;
-        axis.to = at.size(whole((common * float(axis.from)).round()))?;
+        cx.check_table(usize::try_from(whole(common * float(axis.from))).ok())?;
+        axis.to = cx.size(whole((common * float(axis.from)).round()))?;
     }
     Ok(result)
 }
 
-pub(crate) fn resize(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let shape = at.shape(x);
-    let listed: Option<Vec<usize>> = match at.ints("axes") {
-        Some(axes) => Some(axes.iter().map(|&axis| at.axis(axis, shape.len(), shape.len())).collect::<Result<_, _>>()?),
+pub(crate) fn resize(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let shape = cx.shape(x);
+    let listed: Option<Vec<usize>> = match cx.ints("axes") {
+        Some(axes) => Some(axes.iter().map(|&axis| cx.axis(axis, shape.len(), shape.len())).collect::<Result<_, _>>()?),
         None => None,
     };
-    let old = at.opset < 11;
-    let scales = at.known_floats(if old { 1 } else { 2 })?.filter(|scales| !scales.is_empty());
-    let sizes = if old { None } else { at.known_ints(3)?.filter(|sizes| !sizes.is_empty()) };
-    let coordinates = match at.text("coordinate_transformation_mode", if old { "asymmetric" } else { "half_pixel" }) {
+    let old = cx.opset < 11;
+    let scales = cx.known_floats(if old { 1 } else { 2 })?.filter(|scales| !scales.is_empty());
+    let sizes = if old { None } else { cx.known_ints(3)?.filter(|sizes| !sizes.is_empty()) };
+    let coordinates = match cx.text("coordinate_transformation_mode", if old { "asymmetric" } else { "half_pixel" }) {
         "half_pixel" => Coordinates::HalfPixel,
         "half_pixel_symmetric" => Coordinates::HalfPixelSymmetric,
         "pytorch_half_pixel" => Coordinates::PytorchHalfPixel,
         "align_corners" => Coordinates::AlignCorners,
         "asymmetric" => Coordinates::Asymmetric,
         "tf_crop_and_resize" => Coordinates::Crop,
-        _ => return Err(at.unsupported("coordinate_transformation_mode", "it is not one of the six")),
+        _ => return Err(cx.unsupported("coordinate_transformation_mode", "it is not one of the six")),
     };
     let mut axes = match (&scales, &sizes) {
-        (_, Some(sizes)) => by_sizes(at, x, sizes, listed.as_deref())?,
-        (Some(scales), None) => by_scales(at, x, scales, listed.as_deref())?,
-        (None, None) => return Err(at.wrong("either scales or sizes must be given", show(&shape))),
+        (_, Some(sizes)) => by_sizes(cx, x, sizes, listed.as_deref())?,
+        (Some(scales), None) => by_scales(cx, x, scales, listed.as_deref())?,
+        (None, None) => return Err(cx.wrong("either scales or sizes must be given", show(&shape))),
     };
     if coordinates == Coordinates::Crop
-        && let Some(region) = at.known_floats(1)?
+        && let Some(region) = cx.known_floats(1)?
     {
         for (i, axis) in axes.iter_mut().enumerate() {
             let end = region.len() / 2 + i;
@@ -174,26 +184,26 @@ pub(crate) fn resize(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
             }
         }
     }
-    at.ignore(&["keep_aspect_ratio_policy", "roi"]);
-    let cubic = at.float("cubic_coeff_a", -0.75);
-    let (antialias, exclude) = (at.flag("antialias"), at.flag("exclude_outside"));
-    let beyond = at.float("extrapolation_value", 0.0);
-    let how = at.text("nearest_mode", if old { "floor" } else { "round_prefer_floor" });
+    cx.ignore(&["keep_aspect_ratio_policy", "roi"]);
+    let cubic = cx.float("cubic_coeff_a", -0.75);
+    let (antialias, exclude) = (cx.flag("antialias"), cx.flag("exclude_outside"));
+    let beyond = cx.float("extrapolation_value", 0.0);
+    let how = cx.text("nearest_mode", if old { "floor" } else { "round_prefer_floor" });
     let filter = |cubic| Filter { cubic, antialias, exclude };
-    let result = match at.text("mode", "nearest") {
-        "nearest" => nearest(at, x, &axes, coordinates, how)?,
-        "linear" => weighted(at, x, &axes, coordinates, &filter(None))?,
-        "cubic" => weighted(at, x, &axes, coordinates, &filter(Some(f64::from(cubic))))?,
-        _ => return Err(at.unsupported("mode", "it must be nearest, linear or cubic")),
+    let result = match cx.text("mode", "nearest") {
+        "nearest" => nearest(cx, x, &axes, coordinates, how)?,
+        "linear" => weighted(cx, x, &axes, coordinates, &filter(None))?,
+        "cubic" => weighted(cx, x, &axes, coordinates, &filter(Some(f64::from(cubic))))?,
+        _ => return Err(cx.unsupported("mode", "it must be nearest, linear or cubic")),
     };
     if coordinates == Coordinates::Crop {
-        return Ok(vec![outside(at, result, &axes, beyond)?]);
+        return Ok(vec![outside(cx, result, &axes, beyond)?]);
     }
     Ok(vec![result])
 }
 
 fn nearest(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     mut x: ValueId,
     axes: &[Axis],
     coordinates: Coordinates,
@@ -212,8 +222,8 @@ fn nearest(
                 whole(place).clamp(0, long(axis.from).saturating_sub(1))
             })
             .collect();
-        let table = at.constant_ints(vec![places.len()], &places)?;
-        x = take(at, x, table, axis.number)?;
+        let table = cx.constant_ints(vec![places.len()], &places)?;
+        x = take(cx, x, table, axis.number)?;
     }
     Ok(x)
 }
@@ -264,18 +274,18 @@ fn keys(a: f64, t: f64) -> f64 {
 }
 
 fn weighted(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     mut x: ValueId,
     axes: &[Axis],
     coordinates: Coordinates,
     filter: &Filter,
 ) -> Result<ValueId, ModelError> {
-    let dtype = at.dtype(x);
-    x = at.cast(x, DType::F32)?;
+    let dtype = cx.dtype(x);
+    x = cx.cast(x, DType::F32)?;
     for axis in axes.iter().filter(|axis| moves(axis, coordinates)) {
         let (mut places, mut weights) = (Vec::new(), Vec::new());
         let taps = filter.weights(0.0, axis.scale).1.len();
-        at.check_table(axis.to.checked_mul(taps))?;
+        cx.check_table(axis.to.checked_mul(taps))?;
         for i in 0..axis.to {
             let place = axis.place(coordinates, i);
             let (first, mut own) = filter.weights(place - place.floor(), axis.scale);
@@ -294,14 +304,14 @@ fn weighted(
             #[expect(clippy::cast_possible_truncation, clippy::as_conversions, reason = "a weight is a float32")]
             weights.extend(own.iter().map(|&weight| weight as f32));
         }
-        x = resample_axis(at, x, axis.number, axis.to, &places, &weights)?;
+        x = resample_axis(cx, x, axis.number, axis.to, &places, &weights)?;
     }
-    at.cast(x, dtype)
+    cx.cast(x, dtype)
 }
 
 /// What lies outside the region's axis is one value.
-fn outside(at: &mut At<'_, '_>, x: ValueId, axes: &[Axis], value: f32) -> Result<ValueId, ModelError> {
-    let shape = at.shape(x);
+fn outside(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[Axis], value: f32) -> Result<ValueId, ModelError> {
+    let shape = cx.shape(x);
     let mut result = x;
     for axis in axes {
         let inside: Vec<i64> = (0..axis.to)
@@ -313,9 +323,9 @@ fn outside(at: &mut At<'_, '_>, x: ValueId, axes: &[Axis], value: f32) -> Result
         if inside.contains(&0) {
             let mut beside = vec![1; shape.len()];
             beside[axis.number] = axis.to;
-            let mask = at.constant_ints(beside, &inside)?;
-            let dtype = at.dtype(x);
-            result = at.map_to(&[result, mask], &shape, dtype, |p, r| {
+            let mask = cx.constant_ints(beside, &inside)?;
+            let dtype = cx.dtype(x);
+            result = cx.map_to(&[result, mask], &shape, dtype, |p, r| {
                 let (one, value) = (p.i(1), p.f(value));
                 let inside = p.bin(Binary::Eq, r[1], one);
                 p.select(inside, r[0], value)

@@ -5,7 +5,7 @@ use gpu_kernels::kernels::elementwise::{Binary, Program, Reg, Unary};
 
 use crate::error::{ModelError, show};
 use crate::ir::ValueId;
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::lower::prims::copies::concat_along;
 use crate::lower::prims::gather::take_along_last;
 use crate::lower::prims::iota::iota;
@@ -55,10 +55,10 @@ impl Axis {
     }
 
     /// A place between −1 and 1 in pixels, brought into the image where the padding says so.
-    fn place(self, p: &mut Program, at: Reg) -> Reg {
+    fn place(self, p: &mut Program, coordinate: Reg) -> Reg {
         let (low, high) = self.ends();
         let (half, one, span, low) = (p.f(0.5), p.f(1.0), p.f(high - low), p.f(low));
-        let place = p.bin(Binary::Add, at, one);
+        let place = p.bin(Binary::Add, coordinate, one);
         let place = p.bin(Binary::Mul, place, half);
         let place = p.bin(Binary::Mul, place, span);
         let place = p.bin(Binary::Add, place, low);
@@ -93,20 +93,20 @@ impl Axis {
     }
 
     /// The pixel `tap` from the one below a place, and the weight with which it counts.
-    fn pixel(self, at: &mut At<'_, '_>, place: ValueId, tap: i32) -> Result<(ValueId, ValueId), ModelError> {
+    fn pixel(self, cx: &mut NodeContext<'_, '_>, place: ValueId, tap: i32) -> Result<(ValueId, ValueId), ModelError> {
         #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a tap is small")]
         let step = tap as f32;
         let number = |p: &mut Program, place: Reg| {
             let (below, step) = (p.un(Unary::Floor, place), p.f(step));
             p.bin(Binary::Add, below, step)
         };
-        let index = at.map(&[place], DType::I64, |p, r| {
+        let index = cx.map(&[place], DType::I64, |p, r| {
             let pixel = number(p, r[0]);
             let pixel = if self.padding == Padding::Reflection { self.reflected(p, pixel) } else { pixel };
             let pixel = self.clamped(p, pixel);
             p.un(Unary::ToI32, pixel)
         })?;
-        let weight = at.map(&[place], DType::F32, |p, r| {
+        let weight = cx.map(&[place], DType::F32, |p, r| {
             let pixel = number(p, r[0]);
             let away = p.bin(Binary::Sub, r[0], pixel);
             let away = p.un(Unary::Abs, away);
@@ -149,124 +149,124 @@ fn cubic(p: &mut Program, t: Reg) -> Reg {
 /// Flat indices and weights so far, of some pixels that are read.
 type Corner = (ValueId, ValueId);
 
-pub(crate) fn grid(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let (x, grid) = (at.input(0)?, at.input(1)?);
-    let dtype = at.float_type(x)?;
-    let aligned = at.flag("align_corners");
-    let mode = match at.text("mode", "linear") {
+pub(crate) fn grid(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let (x, grid) = (cx.input(0)?, cx.input(1)?);
+    let dtype = cx.float_type(x)?;
+    let aligned = cx.flag("align_corners");
+    let mode = match cx.text("mode", "linear") {
         "nearest" => Mode::Nearest,
         "linear" | "bilinear" => Mode::Linear,
         "cubic" | "bicubic" => Mode::Cubic,
-        _ => return Err(at.unsupported("mode", "it must be nearest, linear or cubic")),
+        _ => return Err(cx.unsupported("mode", "it must be nearest, linear or cubic")),
     };
-    let padding = match at.text("padding_mode", "zeros") {
+    let padding = match cx.text("padding_mode", "zeros") {
         "zeros" => Padding::Zeros,
         "border" => Padding::Border,
         "reflection" => Padding::Reflection,
-        _ => return Err(at.unsupported("padding_mode", "it must be zeros, border or reflection")),
+        _ => return Err(cx.unsupported("padding_mode", "it must be zeros, border or reflection")),
     };
-    let (shape, places) = (at.shape(x), at.shape(grid));
-    let (batch, channels, spatial) = at.spatial(&shape)?;
+    let (shape, places) = (cx.shape(x), cx.shape(grid));
+    let (batch, channels, spatial) = cx.spatial(&shape)?;
     let rank = spatial.len();
     if places.len() != rank + 2 || places[0] != batch || places[rank + 1] != rank {
         let found = format!("{} for {}", show(&places), show(&shape));
-        return Err(at.wrong("the grid must name a place in the image for every output", found));
+        return Err(cx.wrong("the grid must name a place in the image for every output", found));
     }
     if spatial.contains(&0) {
-        return Err(at.wrong("there is nothing to read from", show(&shape)));
+        return Err(cx.wrong("there is nothing to read from", show(&shape)));
     }
     let count: usize = places[1..=rank].iter().product();
-    let flat = at.b.reshaped(grid, vec![batch, count, rank])?;
+    let flat = cx.builder.reshaped(grid, vec![batch, count, rank])?;
     let mut corners: Vec<Option<Corner>> = vec![None];
     for (i, &size) in spatial.iter().enumerate() {
         // The grid's first coordinate is the image's last axis.
-        let own = slice_axis(at, flat, 2, rank - 1 - i, 1)?;
-        let own = squeeze_axes(at, own, &[2])?;
+        let own = slice_axis(cx, flat, 2, rank - 1 - i, 1)?;
+        let own = squeeze_axes(cx, own, &[2])?;
         let axis = Axis { size, aligned, padding, mode };
-        let place = at.map(&[own], DType::F32, |p, r| axis.place(p, r[0]))?;
+        let place = cx.map(&[own], DType::F32, |p, r| axis.place(p, r[0]))?;
         let mut next = Vec::new();
         for tap in mode.taps() {
-            let pixel = axis.pixel(at, place, tap)?;
+            let pixel = axis.pixel(cx, place, tap)?;
             for corner in &corners {
                 next.push(Some(match *corner {
                     None => pixel,
-                    Some(corner) => further(at, corner, pixel, size)?,
+                    Some(corner) => further(cx, corner, pixel, size)?,
                 }));
             }
         }
         corners = next;
     }
-    let image = at.b.reshaped(x, vec![batch, channels, spatial.iter().product()])?;
+    let image = cx.builder.reshaped(x, vec![batch, channels, spatial.iter().product()])?;
     let mut sum = None;
     for (index, weight) in corners.into_iter().flatten() {
-        let values = take_along_last(at, image, index)?;
-        let weight = unsqueeze_axes(at, weight, &[1])?;
+        let values = take_along_last(cx, image, index)?;
+        let weight = unsqueeze_axes(cx, weight, &[1])?;
         sum = Some(match sum {
-            None => at.map(&[values, weight], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?,
-            Some(sum) => at.map(&[values, weight, sum], DType::F32, |p, r| {
+            None => cx.map(&[values, weight], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?,
+            Some(sum) => cx.map(&[values, weight, sum], DType::F32, |p, r| {
                 let part = p.bin(Binary::Mul, r[0], r[1]);
                 p.bin(Binary::Add, r[2], part)
             })?,
         });
     }
-    let sum = sum.ok_or_else(|| at.wrong("the image needs an axis", show(&shape)))?;
+    let sum = sum.ok_or_else(|| cx.wrong("the image needs an axis", show(&shape)))?;
     let mut target = vec![batch, channels];
     target.extend_from_slice(&places[1..=rank]);
-    let result = at.b.reshaped(sum, target)?;
-    Ok(vec![at.cast(result, dtype)?])
+    let result = cx.builder.reshaped(sum, target)?;
+    Ok(vec![cx.cast(result, dtype)?])
 }
 
 /// A corner with a pixel of one axis more.
-fn further(at: &mut At<'_, '_>, corner: Corner, pixel: Corner, size: usize) -> Result<Corner, ModelError> {
-    let index = at.map(&[corner.0, pixel.0], DType::I64, |p, r| {
+fn further(cx: &mut NodeContext<'_, '_>, corner: Corner, pixel: Corner, size: usize) -> Result<Corner, ModelError> {
+    let index = cx.map(&[corner.0, pixel.0], DType::I64, |p, r| {
         let size = p.i(i32::try_from(size).unwrap_or(i32::MAX));
         let line = p.bin(Binary::Mul, r[0], size);
         p.bin(Binary::Add, line, r[1])
     })?;
-    let weight = at.map(&[corner.1, pixel.1], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?;
+    let weight = cx.map(&[corner.1, pixel.1], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?;
     Ok((index, weight))
 }
 
 /// The places of an image's pixels, moved and turned by a matrix an image.
-pub(crate) fn affine(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let theta = at.input(0)?;
-    let dtype = at.float_type(theta)?;
-    let size = at.known_ints(1)?.unwrap_or_default();
-    let aligned = at.flag("align_corners");
-    let size: Vec<usize> = size.iter().map(|&size| at.size(size)).collect::<Result<_, _>>()?;
-    let (batch, _, spatial) = at.spatial(&size)?;
+pub(crate) fn affine(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let theta = cx.input(0)?;
+    let dtype = cx.float_type(theta)?;
+    let size = cx.known_ints(1)?.unwrap_or_default();
+    let aligned = cx.flag("align_corners");
+    let size: Vec<usize> = size.iter().map(|&size| cx.size(size)).collect::<Result<_, _>>()?;
+    let (batch, _, spatial) = cx.spatial(&size)?;
     let rank = spatial.len();
-    if at.shape(theta) != [batch, rank, rank + 1] {
+    if cx.shape(theta) != [batch, rank, rank + 1] {
         return Err(
-            at.wrong("the matrices do not fit the size", format!("{} for {}", show(&at.shape(theta)), show(&size)))
+            cx.wrong("the matrices do not fit the size", format!("{} for {}", show(&cx.shape(theta)), show(&size)))
         );
     }
     let count = spatial.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
-    at.check_table(count)?;
+    cx.check_table(count)?;
     // Coordinates from the last axis to the first, and 1.
     let mut lines = Vec::with_capacity(rank + 1);
     for (i, &size) in spatial.iter().enumerate().rev() {
-        let along = iota(at, size, i, rank)?;
+        let along = iota(cx, size, i, rank)?;
         let (first, step) = match (aligned, size) {
             (true, 0 | 1) => (-1.0, 0.0),
             (true, _) => (-1.0, 2.0 / (as_f32(size) - 1.0)),
             (false, _) => (1.0 / as_f32(size) - 1.0, 2.0 / as_f32(size)),
         };
-        let line = at.map_to(&[along], &spatial, DType::F32, |p, r| {
+        let line = cx.map_to(&[along], &spatial, DType::F32, |p, r| {
             let (first, step, place) = (p.f(first), p.f(step), p.un(Unary::ToF32, r[0]));
             let place = p.bin(Binary::Mul, place, step);
             p.bin(Binary::Add, place, first)
         })?;
-        lines.push(at.b.reshaped(line, vec![1, count.unwrap_or(0), 1])?);
+        lines.push(cx.builder.reshaped(line, vec![1, count.unwrap_or(0), 1])?);
     }
-    let one = at.constant_floats(vec![], &[1.0])?;
-    lines.push(broadcast_to(at, one, vec![1, count.unwrap_or(0), 1])?);
-    let base = concat_along(at, &lines, 2)?;
-    let turned = permute_axes(at, theta, &[0, 2, 1])?;
-    let places = multiply(at, base, turned)?;
+    let one = cx.constant_floats(vec![], &[1.0])?;
+    lines.push(broadcast_to(cx, one, vec![1, count.unwrap_or(0), 1])?);
+    let base = concat_along(cx, &lines, 2)?;
+    let turned = permute_axes(cx, theta, &[0, 2, 1])?;
+    let places = multiply(cx, base, turned)?;
     let mut target = vec![batch];
     target.extend_from_slice(&spatial);
     target.push(rank);
-    let places = at.b.reshaped(places, target)?;
-    Ok(vec![at.cast(places, dtype)?])
+    let places = cx.builder.reshaped(places, target)?;
+    Ok(vec![cx.cast(places, dtype)?])
 }

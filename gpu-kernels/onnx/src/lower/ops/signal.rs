@@ -7,7 +7,7 @@ use gpu_kernels::kernels::elementwise::Binary;
 
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, long};
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::lower::prims::copies::{concat_along, zero_scalar};
 use crate::lower::prims::gather::take;
 use crate::lower::prims::product::multiply;
@@ -33,178 +33,188 @@ struct Transform {
 
 impl Transform {
     /// Cosines and sines: `[len, bins]`.
-    fn tables(self, at: &mut At<'_, '_>) -> Result<[ValueId; 2], ModelError> {
-        at.check_table(self.len.checked_mul(self.bins))?;
+    fn tables(self, cx: &mut NodeContext<'_, '_>) -> Result<[ValueId; 2], ModelError> {
+        cx.check_table(self.len.checked_mul(self.bins))?;
         let sign = if self.inverse { 1.0 } else { -1.0 };
         let scale = if self.inverse { 1.0 / wide(self.len) } else { 1.0 };
         let mut make = |of: fn(f64) -> f64, by: f64| {
             let places = (0..self.len).flat_map(|n| (0..self.bins).map(move |k| (n * k) % self.len));
             let values: Vec<f32> = places.map(|turn| narrow(of(TAU * wide(turn) / wide(self.len)) * by)).collect();
-            at.constant_floats(vec![self.len, self.bins], &values)
+            cx.constant_floats(vec![self.len, self.bins], &values)
         };
         Ok([make(f64::cos, scale)?, make(f64::sin, sign * scale)?])
     }
 
     /// `[…, len]` in parts to `[…, bins]` in parts.
-    fn run(self, at: &mut At<'_, '_>, real: ValueId, other: Option<ValueId>) -> Result<[ValueId; 2], ModelError> {
-        let [cos, sin] = self.tables(at)?;
-        let mut sums = [multiply(at, real, cos)?, multiply(at, real, sin)?];
+    fn run(
+        self,
+        cx: &mut NodeContext<'_, '_>,
+        real: ValueId,
+        other: Option<ValueId>,
+    ) -> Result<[ValueId; 2], ModelError> {
+        let [cos, sin] = self.tables(cx)?;
+        let mut sums = [multiply(cx, real, cos)?, multiply(cx, real, sin)?];
         if let Some(other) = other {
-            let (crossed, straight) = (multiply(at, other, sin)?, multiply(at, other, cos)?);
-            sums[0] = at.map(&[sums[0], crossed], DType::F32, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
-            sums[1] = at.map(&[sums[1], straight], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))?;
+            let (crossed, straight) = (multiply(cx, other, sin)?, multiply(cx, other, cos)?);
+            sums[0] = cx.map(&[sums[0], crossed], DType::F32, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
+            sums[1] = cx.map(&[sums[1], straight], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))?;
         }
         Ok(sums)
     }
 }
 
 /// The parts of complex values, without their axis; a real value has one.
-fn parts(at: &mut At<'_, '_>, x: ValueId) -> Result<(ValueId, Option<ValueId>), ModelError> {
-    let shape = at.shape(x);
+fn parts(cx: &mut NodeContext<'_, '_>, x: ValueId) -> Result<(ValueId, Option<ValueId>), ModelError> {
+    let shape = cx.shape(x);
     let axis = shape.len().saturating_sub(1);
-    let one = |at: &mut At<'_, '_>, i: usize| {
-        let own = slice_axis(at, x, axis, i, 1)?;
-        squeeze_axes(at, own, &[axis])
+    let one = |cx: &mut NodeContext<'_, '_>, i: usize| {
+        let own = slice_axis(cx, x, axis, i, 1)?;
+        squeeze_axes(cx, own, &[axis])
     };
     match shape.last() {
-        Some(1) => Ok((one(at, 0)?, None)),
-        Some(2) => Ok((one(at, 0)?, Some(one(at, 1)?))),
-        _ => Err(at.wrong("the last axis holds real and imaginary parts", show(&shape))),
+        Some(1) => Ok((one(cx, 0)?, None)),
+        Some(2) => Ok((one(cx, 0)?, Some(one(cx, 1)?))),
+        _ => Err(cx.wrong("the last axis holds real and imaginary parts", show(&shape))),
     }
 }
 
 /// The last axis cut, or filled with zeros, to `len`.
-fn resized(at: &mut At<'_, '_>, x: ValueId, len: usize) -> Result<ValueId, ModelError> {
-    let shape = at.shape(x);
+fn resized(cx: &mut NodeContext<'_, '_>, x: ValueId, len: usize) -> Result<ValueId, ModelError> {
+    let shape = cx.shape(x);
     let axis = shape.len() - 1;
     if shape[axis] >= len {
-        return slice_axis(at, x, axis, 0, len);
+        return slice_axis(cx, x, axis, 0, len);
     }
-    let zero = zero_scalar(at, at.dtype(x))?;
+    let zero = zero_scalar(cx, cx.dtype(x))?;
     let mut rest = shape.clone();
     rest[axis] = len - shape[axis];
-    let rest = broadcast_to(at, zero, rest)?;
-    concat_along(at, &[x, rest], axis)
+    let rest = broadcast_to(cx, zero, rest)?;
+    concat_along(cx, &[x, rest], axis)
 }
 
-pub(crate) fn fourier(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let dtype = at.float_type(x)?;
-    let x = at.cast(x, DType::F32)?;
-    let rank = at.shape(x).len();
-    let given = at.known_ints(1)?.and_then(|len| len.first().copied());
-    let axis = if at.opset < 20 {
-        at.int("axis", 1)
+pub(crate) fn fourier(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let dtype = cx.float_type(x)?;
+    let x = cx.cast(x, DType::F32)?;
+    let rank = cx.shape(x).len();
+    let given = cx.known_ints(1)?.and_then(|len| len.first().copied());
+    let axis = if cx.opset < 20 {
+        cx.int("axis", 1)
     } else {
-        at.known_ints(2)?.and_then(|axis| axis.first().copied()).unwrap_or(-2)
+        cx.known_ints(2)?.and_then(|axis| axis.first().copied()).unwrap_or(-2)
     };
-    let axis = at.axis(axis, rank, rank.saturating_sub(1))?;
-    let (inverse, onesided) = (at.flag("inverse"), at.flag("onesided"));
+    let axis = cx.axis(axis, rank, rank.saturating_sub(1))?;
+    let (inverse, onesided) = (cx.flag("inverse"), cx.flag("onesided"));
     // What is transformed comes last, before the parts.
     let mut order: Vec<usize> = (0..rank).filter(|&i| i != axis).collect();
     order.insert(rank - 2, axis);
-    let turned = permute_axes(at, x, &order)?;
-    let (real, other) = parts(at, turned)?;
-    let own = at.shape(real)[rank - 2];
+    let turned = permute_axes(cx, x, &order)?;
+    let (real, other) = parts(cx, turned)?;
+    let own = cx.shape(real)[rank - 2];
     let halved = inverse && onesided;
     let len = match given {
-        Some(len) => at.size(len)?,
+        Some(len) => cx.size(len)?,
         None if halved => 2 * own.saturating_sub(1),
         None => own,
     };
     if len == 0 {
-        return Err(at.wrong("a transform needs a sample", show(&at.shape(x))));
+        return Err(cx.wrong("a transform needs a sample", show(&cx.shape(x))));
     }
     let stored = if halved { len / 2 + 1 } else { len };
-    let real = resized(at, real, stored)?;
-    let other = other.map(|other| resized(at, other, stored)).transpose()?;
+    let real = resized(cx, real, stored)?;
+    let other = other.map(|other| resized(cx, other, stored)).transpose()?;
     let results = if halved {
-        vec![whole_again(at, real, other, len)?]
+        vec![whole_again(cx, real, other, len)?]
     } else {
         let bins = if onesided { len / 2 + 1 } else { len };
-        Transform { len, bins, inverse }.run(at, real, other)?.to_vec()
+        Transform { len, bins, inverse }.run(cx, real, other)?.to_vec()
     };
-    let results = results.into_iter().map(|one| unsqueeze_axes(at, one, &[rank - 1])).collect::<Result<Vec<_>, _>>()?;
-    let all = concat_along(at, &results, rank - 1)?;
+    let results = results.into_iter().map(|one| unsqueeze_axes(cx, one, &[rank - 1])).collect::<Result<Vec<_>, _>>()?;
+    let all = concat_along(cx, &results, rank - 1)?;
     // Back to where the axis was.
     let mut back: Vec<usize> = (0..rank - 2).collect();
     back.insert(axis, rank - 2);
     back.push(rank - 1);
-    let result = permute_axes(at, all, &back)?;
-    Ok(vec![at.cast(result, dtype)?])
+    let result = permute_axes(cx, all, &back)?;
+    Ok(vec![cx.cast(result, dtype)?])
 }
 
 /// The real samples whose transform's first half is given: what is not at an end counts twice.
-fn whole_again(at: &mut At<'_, '_>, real: ValueId, other: Option<ValueId>, len: usize) -> Result<ValueId, ModelError> {
+fn whole_again(
+    cx: &mut NodeContext<'_, '_>,
+    real: ValueId,
+    other: Option<ValueId>,
+    len: usize,
+) -> Result<ValueId, ModelError> {
     let bins = len / 2 + 1;
-    at.check_table(len.checked_mul(bins))?;
+    cx.check_table(len.checked_mul(bins))?;
     let times = |k: usize| if k == 0 || 2 * k == len { 1.0 } else { 2.0 };
     let mut make = |of: fn(f64) -> f64, by: f64| {
         let waves = (0..bins).flat_map(|k| (0..len).map(move |n| (k, (n * k) % len)));
         let values: Vec<f32> =
             waves.map(|(k, turn)| narrow(of(TAU * wide(turn) / wide(len)) * by * times(k) / wide(len))).collect();
-        at.constant_floats(vec![bins, len], &values)
+        cx.constant_floats(vec![bins, len], &values)
     };
     let (cos, sin) = (make(f64::cos, 1.0)?, make(f64::sin, -1.0)?);
-    let sum = multiply(at, real, cos)?;
+    let sum = multiply(cx, real, cos)?;
     let Some(other) = other else { return Ok(sum) };
-    let crossed = multiply(at, other, sin)?;
-    at.map(&[sum, crossed], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))
+    let crossed = multiply(cx, other, sin)?;
+    cx.map(&[sum, crossed], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))
 }
 
-pub(crate) fn short_time(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let x = at.input(0)?;
-    let dtype = at.float_type(x)?;
-    let x = at.cast(x, DType::F32)?;
-    let x = if at.shape(x).len() == 2 { unsqueeze_axes(at, x, &[2])? } else { x };
-    let [_, samples, _] = at.shape(x)[..] else {
-        return Err(at.wrong("the signal needs two or three axes", show(&at.shape(x))));
+pub(crate) fn short_time(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let x = cx.input(0)?;
+    let dtype = cx.float_type(x)?;
+    let x = cx.cast(x, DType::F32)?;
+    let x = if cx.shape(x).len() == 2 { unsqueeze_axes(cx, x, &[2])? } else { x };
+    let [_, samples, _] = cx.shape(x)[..] else {
+        return Err(cx.wrong("the signal needs two or three axes", show(&cx.shape(x))));
     };
-    let step = at.known_ints(1)?.and_then(|step| step.first().copied()).unwrap_or(0);
-    let step = at.size(step)?;
-    let window = at.optional(2)?;
-    let given = at.known_ints(3)?.and_then(|len| len.first().copied());
+    let step = cx.known_ints(1)?.and_then(|step| step.first().copied()).unwrap_or(0);
+    let step = cx.size(step)?;
+    let window = cx.optional(2)?;
+    let given = cx.known_ints(3)?.and_then(|len| len.first().copied());
     let len = match (given, window) {
-        (Some(len), _) => at.size(len)?,
-        (None, Some(window)) => at.shape(window).iter().product(),
-        (None, None) => return Err(at.wrong("either a window or a frame's length must be given", "none")),
+        (Some(len), _) => cx.size(len)?,
+        (None, Some(window)) => cx.shape(window).iter().product(),
+        (None, None) => return Err(cx.wrong("either a window or a frame's length must be given", "none")),
     };
     if step == 0 || len == 0 || len > samples {
-        return Err(at.wrong("a frame must fit the signal", format!("{len} by {step} in {samples}")));
+        return Err(cx.wrong("a frame must fit the signal", format!("{len} by {step} in {samples}")));
     }
     let frames = 1 + (samples - len) / step;
-    at.check_table(frames.checked_mul(len))?;
+    cx.check_table(frames.checked_mul(len))?;
     let places: Vec<i64> = (0..frames).flat_map(|frame| (0..len).map(move |i| long(frame * step + i))).collect();
-    let places = at.constant_ints(vec![frames, len], &places)?;
-    let framed = take(at, x, places, 1)?;
-    let (real, other) = parts(at, framed)?;
-    let weighted = |at: &mut At<'_, '_>, x: ValueId| match window {
-        Some(window) => at.map(&[x, window], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1])),
+    let places = cx.constant_ints(vec![frames, len], &places)?;
+    let framed = take(cx, x, places, 1)?;
+    let (real, other) = parts(cx, framed)?;
+    let weighted = |cx: &mut NodeContext<'_, '_>, x: ValueId| match window {
+        Some(window) => cx.map(&[x, window], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1])),
         None => Ok(x),
     };
-    let real = weighted(at, real)?;
-    let other = other.map(|other| weighted(at, other)).transpose()?;
-    let bins = if at.int("onesided", 1) != 0 { len / 2 + 1 } else { len };
-    let results = Transform { len, bins, inverse: false }.run(at, real, other)?;
-    let [real, other] = [unsqueeze_axes(at, results[0], &[3])?, unsqueeze_axes(at, results[1], &[3])?];
-    let result = concat_along(at, &[real, other], 3)?;
-    Ok(vec![at.cast(result, dtype)?])
+    let real = weighted(cx, real)?;
+    let other = other.map(|other| weighted(cx, other)).transpose()?;
+    let bins = if cx.int("onesided", 1) != 0 { len / 2 + 1 } else { len };
+    let results = Transform { len, bins, inverse: false }.run(cx, real, other)?;
+    let [real, other] = [unsqueeze_axes(cx, results[0], &[3])?, unsqueeze_axes(cx, results[1], &[3])?];
+    let result = concat_along(cx, &[real, other], 3)?;
+    Ok(vec![cx.cast(result, dtype)?])
 }
 
-fn asked_type(at: &At<'_, '_>) -> Result<DType, ModelError> {
-    let asked = i32::try_from(at.int("output_datatype", 1)).unwrap_or(0);
+fn asked_type(cx: &NodeContext<'_, '_>) -> Result<DType, ModelError> {
+    let asked = i32::try_from(cx.int("output_datatype", 1)).unwrap_or(0);
     DType::from_onnx(asked)
-        .ok_or_else(|| at.unsupported("output_datatype", "the type is none that devices here compute with"))
+        .ok_or_else(|| cx.unsupported("output_datatype", "the type is none that devices here compute with"))
 }
 
 /// Sums of cosines over `size` samples.
-pub(crate) fn window(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let size = at.known_ints(0)?.and_then(|size| size.first().copied()).unwrap_or(0);
-    let size = at.size(size)?;
-    at.check_table(Some(size))?;
-    let periodic = at.int("periodic", 1) != 0;
-    let dtype = asked_type(at)?;
-    let factors: [f64; 3] = match at.node.op.as_str() {
+pub(crate) fn window(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+    let size = cx.known_ints(0)?.and_then(|size| size.first().copied()).unwrap_or(0);
+    let size = cx.size(size)?;
+    cx.check_table(Some(size))?;
+    let periodic = cx.int("periodic", 1) != 0;
+    let dtype = asked_type(cx)?;
+    let factors: [f64; 3] = match cx.node.op.as_str() {
         "BlackmanWindow" => [0.42, -0.5, 0.08],
         "HammingWindow" => [25.0 / 46.0, -21.0 / 46.0, 0.0],
         // Hann
@@ -216,27 +226,27 @@ pub(crate) fn window(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
         narrow(factors[0] + factors[1] * turn.cos() + factors[2] * (2.0 * turn).cos())
     };
     let values: Vec<f32> = (0..size).map(value).collect();
-    let window = at.constant_floats(vec![size], &values)?;
-    Ok(vec![at.cast(window, dtype)?])
+    let window = cx.constant_floats(vec![size], &values)?;
+    Ok(vec![cx.cast(window, dtype)?])
 }
 
 /// Triangles over the bins of a transform, their centres even on the mel scale.
-pub(crate) fn mel_weights(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+pub(crate) fn mel_weights(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let mut whole = [0usize; 3];
     for (i, slot) in whole.iter_mut().enumerate() {
-        let value = at.known_ints(i)?.and_then(|value| value.first().copied()).unwrap_or(0);
-        *slot = at.size(value)?;
+        let value = cx.known_ints(i)?.and_then(|value| value.first().copied()).unwrap_or(0);
+        *slot = cx.size(value)?;
     }
     let mut ends = [0.0f64; 2];
     for (i, slot) in ends.iter_mut().enumerate() {
-        *slot = f64::from(at.known_floats(3 + i)?.and_then(|value| value.first().copied()).unwrap_or(0.0));
+        *slot = f64::from(cx.known_floats(3 + i)?.and_then(|value| value.first().copied()).unwrap_or(0.0));
     }
-    let dtype = asked_type(at)?;
+    let dtype = asked_type(cx)?;
     let [bands, len, rate] = whole;
     let bins = len / 2 + 1;
-    at.check_table(bins.checked_mul(bands))?;
+    cx.check_table(bins.checked_mul(bands))?;
     if rate == 0 || bands == 0 {
-        return Err(at.wrong("there must be a band and a sample rate", format!("{bands} and {rate}")));
+        return Err(cx.wrong("there must be a band and a sample rate", format!("{bands} and {rate}")));
     }
     let mel = |hertz: f64| 2595.0 * (1.0 + hertz / 700.0).log10();
     let hertz = |mel: f64| 700.0 * (10f64.powf(mel / 2595.0) - 1.0);
@@ -248,17 +258,17 @@ pub(crate) fn mel_weights(at: &mut At<'_, '_>) -> Result<Vec<ValueId>, ModelErro
     for (band, edge) in edges.windows(3).enumerate() {
         let [low, centre, high] = [edge[0], edge[1], edge[2]];
         for bin in 0..bins {
-            let at = wide(bin);
-            let weight = if at >= low && at <= centre {
-                if low < centre { (at - low) / (centre - low) } else { f64::from(u8::from(at >= centre)) }
-            } else if at >= centre && at < high {
-                (high - at) / (high - centre)
+            let cx = wide(bin);
+            let weight = if cx >= low && cx <= centre {
+                if low < centre { (cx - low) / (centre - low) } else { f64::from(u8::from(cx >= centre)) }
+            } else if cx >= centre && cx < high {
+                (high - cx) / (high - centre)
             } else {
                 0.0
             };
             values[bin * bands + band] = narrow(weight);
         }
     }
-    let weights = at.constant_floats(vec![bins, bands], &values)?;
-    Ok(vec![at.cast(weights, dtype)?])
+    let weights = cx.constant_floats(vec![bins, bands], &values)?;
+    Ok(vec![cx.cast(weights, dtype)?])
 }

@@ -5,12 +5,12 @@ use gpu_kernels::kernels::{Call, conv as kernel};
 
 use crate::error::{ModelError, show};
 use crate::ir::ValueId;
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::lower::prims::cast::wrapped;
 use crate::lower::prims::window;
 use crate::lower::prims::window::{AutoPad, Axis, Window};
 
-impl At<'_, '_> {
+impl NodeContext<'_, '_> {
     pub(crate) fn window(&self) -> Result<Window, ModelError> {
         let auto_pad = match self.text("auto_pad", "NOTSET") {
             "NOTSET" | "" => AutoPad::Explicit,
@@ -60,36 +60,36 @@ pub(crate) fn three_sizes(spatial: &[usize]) -> [u32; 3] {
 }
 
 pub(crate) fn convolve(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     x: ValueId,
     w: ValueId,
     bias: Option<ValueId>,
     window: &Window,
     groups: usize,
 ) -> Result<ValueId, ModelError> {
-    let (shape_x, shape_w) = (at.shape(x), at.shape(w));
+    let (shape_x, shape_w) = (cx.shape(x), cx.shape(w));
     let found = || format!("{} with weights {}", show(&shape_x), show(&shape_w));
-    let (n, channels_in, spatial) = at.spatial(&shape_x)?;
-    let (channels_out, per_group, kernel) = at.spatial(&shape_w)?;
+    let (n, channels_in, spatial) = cx.spatial(&shape_x)?;
+    let (channels_out, per_group, kernel) = cx.spatial(&shape_w)?;
     if kernel.len() != spatial.len() || per_group * groups != channels_in || channels_out % groups != 0 {
-        return Err(at.wrong("the channels, groups and weights of a convolution do not fit", found()));
+        return Err(cx.wrong("the channels, groups and weights of a convolution do not fit", found()));
     }
     let given: Option<Vec<usize>> = window.kernel.iter().map(|&size| usize::try_from(size).ok()).collect();
     if !window.kernel.is_empty() && given.as_ref() != Some(&kernel) {
-        return Err(at.wrong("kernel_shape differs from the weights", found()));
+        return Err(cx.wrong("kernel_shape differs from the weights", found()));
     }
     if let Some(bias) = bias
-        && at.shape(bias) != [channels_out]
+        && cx.shape(bias) != [channels_out]
     {
-        return Err(at.wrong("the bias needs a value an output channel", show(&at.shape(bias))));
+        return Err(cx.wrong("the bias needs a value an output channel", show(&cx.shape(bias))));
     }
-    let axes = window::resolve(window, &spatial, &kernel, false).map_err(|reason| at.wrong(reason, found()))?;
+    let axes = window::resolve(window, &spatial, &kernel, false).map_err(|reason| cx.wrong(reason, found()))?;
     let mut shape = vec![n, channels_out];
     shape.extend(axes.iter().map(|axis| axis.out));
-    let dtype = at.dtype(x);
-    let (x, w) = (at.b.dense(x)?, at.b.dense(w)?);
-    let bias = bias.map(|bias| at.b.dense(bias)).transpose()?;
-    let out = at.b.computed(dtype, shape.clone())?;
+    let dtype = cx.dtype(x);
+    let (x, w) = (cx.builder.dense(x)?, cx.builder.dense(w)?);
+    let bias = bias.map(|bias| cx.builder.dense(bias)).transpose()?;
+    let out = cx.builder.computed(dtype, shape.clone())?;
     let mut steps = Vec::new();
     if !shape.contains(&0) {
         let params = kernel::Params {
@@ -111,14 +111,14 @@ pub(crate) fn convolve(
             bounded: 0,
         };
         let call = kernel::Conv { repr: dtype.repr(), params: params.whole() };
-        let (x, w) = (at.b.root(x), at.b.root(w));
-        let third = bias.map_or(w, |bias| at.b.root(bias));
-        steps.push(at.b.step(Call::Conv(Box::new(call)), vec![x, w, third], out));
+        let (x, w) = (cx.builder.root(x), cx.builder.root(w));
+        let third = bias.map_or(w, |bias| cx.builder.root(bias));
+        steps.push(cx.builder.step(Call::Conv(Box::new(call)), vec![x, w, third], out));
     }
-    at.b.emit(steps, out);
+    cx.builder.emit(steps, out);
     if matches!(dtype, DType::F32 | DType::I32 | DType::I64 | DType::U32) {
         Ok(out)
     } else {
-        at.map(&[out], dtype, |p, r| wrapped(p, r[0], dtype))
+        cx.map(&[out], dtype, |p, r| wrapped(p, r[0], dtype))
     }
 }

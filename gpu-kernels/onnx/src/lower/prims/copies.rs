@@ -5,75 +5,80 @@ use gpu_kernels::kernels::elementwise::Program;
 
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, long, strides};
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::tensor::Tensor;
 
 /// Values one after another along an axis.
-pub(crate) fn concat_along(at: &mut At<'_, '_>, inputs: &[ValueId], axis: usize) -> Result<ValueId, ModelError> {
-    let dtype = at.dtype(inputs[0]);
-    let mut shape = at.shape(inputs[0]);
+pub(crate) fn concat_along(
+    cx: &mut NodeContext<'_, '_>,
+    inputs: &[ValueId],
+    axis: usize,
+) -> Result<ValueId, ModelError> {
+    let dtype = cx.dtype(inputs[0]);
+    let mut shape = cx.shape(inputs[0]);
     if axis >= shape.len() {
-        return Err(at.wrong("an input has fewer axes than its operator needs", show(&shape)));
+        return Err(cx.wrong("an input has fewer axes than its operator needs", show(&shape)));
     }
     shape[axis] = 0;
     for &id in inputs {
-        let other = at.b.shape(id);
+        let other = cx.builder.shape(id);
         let fits = other.len() == shape.len() && (0..shape.len()).all(|i| i == axis || other[i] == shape[i]);
         if !fits {
-            let found = format!("{} and {}", show(at.b.shape(inputs[0])), show(other));
-            return Err(at.wrong("the inputs differ outside the axis", found));
+            let found = format!("{} and {}", show(cx.builder.shape(inputs[0])), show(other));
+            return Err(cx.wrong("the inputs differ outside the axis", found));
         }
         shape[axis] += other[axis];
     }
-    let out = at.b.computed(dtype, shape.clone())?;
+    let out = cx.builder.computed(dtype, shape.clone())?;
     let walked = strides(&shape);
     let mut steps = Vec::with_capacity(inputs.len());
     let mut start = 0;
     for &id in inputs {
-        let own = at.shape(id);
+        let own = cx.shape(id);
         let mut copy = Program::default();
         copy.load(dtype.repr());
-        steps.extend(at.b.map_step(&[id], &own, (out, start * walked[axis], walked.clone()), copy)?);
+        steps.extend(cx.builder.map_step(&[id], &own, (out, start * walked[axis], walked.clone()), copy)?);
         start += long(own[axis]);
     }
-    at.b.emit(steps, out);
+    cx.builder.emit(steps, out);
     Ok(out)
 }
 
 /// A value with `value` around it; what is taken away where a pad is negative is left out.
 pub(crate) fn padded(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     x: ValueId,
     before: &[i64],
     after: &[i64],
     value: ValueId,
 ) -> Result<ValueId, ModelError> {
     let steps = vec![1; before.len()];
-    pad_dilated(at, x, before, after, &steps, value)
+    pad_dilated(cx, x, before, after, &steps, value)
 }
 
 /// The same with `spacing[axis]` places from one element to the next.
 pub(crate) fn pad_dilated(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     x: ValueId,
     before: &[i64],
     after: &[i64],
     spacing: &[i64],
     value: ValueId,
 ) -> Result<ValueId, ModelError> {
-    let (dtype, shape) = (at.dtype(x), at.shape(x));
-    let (of, mut offset, own) = at.b.place(x);
+    let (dtype, shape) = (cx.dtype(x), cx.shape(x));
+    let (of, mut offset, own) = cx.builder.place(x);
     let mut target = Vec::with_capacity(shape.len());
     for (axis, &size) in shape.iter().enumerate() {
         let stretched = long(size).saturating_sub(1).saturating_mul(spacing[axis]) + i64::from(size > 0);
         let total = stretched.saturating_add(before[axis]).saturating_add(after[axis]);
-        target.push(at.size(total.max(0))?);
+        target.push(cx.size(total.max(0))?);
     }
-    let out = at.b.computed(dtype, target.clone())?;
+    let out = cx.builder.computed(dtype, target.clone())?;
     let walked = strides(&target);
     let mut fill = Program::default();
     fill.load(dtype.repr());
-    let mut steps: Vec<_> = at.b.map_step(&[value], &target, (out, 0, walked.clone()), fill)?.into_iter().collect();
+    let mut steps: Vec<_> =
+        cx.builder.map_step(&[value], &target, (out, 0, walked.clone()), fill)?.into_iter().collect();
     // What of the input lies inside, and where it goes.
     let mut inner = shape.clone();
     let mut to = 0;
@@ -90,15 +95,15 @@ pub(crate) fn pad_dilated(
         walked_by[axis] = walked[axis] * step;
     }
     if !inner.contains(&0) {
-        let from = at.b.view(dtype, inner.clone(), (of, offset, own))?;
+        let from = cx.builder.view(dtype, inner.clone(), (of, offset, own))?;
         let mut copy = Program::default();
         copy.load(dtype.repr());
-        steps.extend(at.b.map_step(&[from], &inner, (out, to, walked_by), copy)?);
+        steps.extend(cx.builder.map_step(&[from], &inner, (out, to, walked_by), copy)?);
     }
-    at.b.emit(steps, out);
+    cx.builder.emit(steps, out);
     Ok(out)
 }
 
-pub(crate) fn zero_scalar(at: &mut At<'_, '_>, dtype: DType) -> Result<ValueId, ModelError> {
-    at.constant(&Tensor { dtype, shape: vec![], words: [0].into() })
+pub(crate) fn zero_scalar(cx: &mut NodeContext<'_, '_>, dtype: DType) -> Result<ValueId, ModelError> {
+    cx.constant(&Tensor { dtype, shape: vec![], words: [0].into() })
 }

@@ -6,7 +6,7 @@ use gpu_kernels::kernels::{Call, MAX_RANK, View, elementwise, gather, units_for}
 
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, long};
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::lower::prims::iota::iota;
 use crate::lower::prims::views::broadcast_to;
 
@@ -43,7 +43,7 @@ pub(crate) fn steps(values: &[i64]) -> Option<[i32; MAX_RANK]> {
 
 /// Reads `data` at the indices over an iteration of `shape`.
 pub(crate) fn read(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     shape: &[usize],
     (data, data_walk): (ValueId, Walk),
     (indices, index_walk, index_stride): (ValueId, Walk, i64),
@@ -51,18 +51,18 @@ pub(crate) fn read(
     dtype: DType,
 ) -> Result<ValueId, ModelError> {
     if shape.contains(&0) {
-        let out = at.b.computed(dtype, shape.to_vec())?;
-        at.b.emit(Vec::new(), out);
+        let out = cx.builder.computed(dtype, shape.to_vec())?;
+        cx.builder.emit(Vec::new(), out);
         return Ok(out);
     }
     if chosen.sizes.contains(&0) {
-        return Err(at.wrong("there is nothing to choose from along an empty axis", show(shape)));
+        return Err(cx.wrong("there is nothing to choose from along an empty axis", show(shape)));
     }
-    if let Some((first, steps)) = even_steps(at, shape, (indices, &index_walk, index_stride), chosen) {
+    if let Some((first, steps)) = even_steps(cx, shape, (indices, &index_walk, index_stride), chosen) {
         let walk = data_walk.1.iter().zip(steps).map(|(own, step)| own + step).collect();
-        return at.b.view(dtype, shape.to_vec(), (data, data_walk.0 + first, walk));
+        return cx.builder.view(dtype, shape.to_vec(), (data, data_walk.0 + first, walk));
     }
-    let out = at.b.computed(dtype, shape.to_vec())?;
+    let out = cx.builder.computed(dtype, shape.to_vec())?;
     let (merged, walks) = elementwise::merge(shape, &[data_walk, index_walk]);
     let params = || {
         Some(gather::Params {
@@ -80,11 +80,11 @@ pub(crate) fn read(
         })
     };
     if merged.len() > MAX_RANK || chosen.sizes.len() > MAX_RANK {
-        return Err(at.too_many_axes(shape));
+        return Err(cx.too_many_axes(shape));
     }
-    let params = params().ok_or_else(|| at.too_many_axes(shape))?;
-    let step = at.b.step(Call::Gather(Box::new(params)), vec![data, indices], out);
-    at.b.emit(vec![step], out);
+    let params = params().ok_or_else(|| cx.too_many_axes(shape))?;
+    let step = cx.builder.step(Call::Gather(Box::new(params)), vec![data, indices], out);
+    cx.builder.emit(vec![step], out);
     Ok(out)
 }
 
@@ -94,12 +94,12 @@ const EVEN_MAX: usize = 1 << 22;
 /// Offset and strides of what known indices choose, where it lies evenly: masks are often built by indices
 /// that count the axes, rows among them, and a view keeps rows apart where a gather would seem to mix them.
 fn even_steps(
-    at: &At<'_, '_>,
+    cx: &NodeContext<'_, '_>,
     shape: &[usize],
     (indices, walk, stride): (ValueId, &Walk, i64),
     chosen: &Chosen,
 ) -> Option<(i64, Vec<i64>)> {
-    let words = at.b.stored(indices)?;
+    let words = cx.builder.stored(indices)?;
     let place_of = |place: i64| -> Option<i64> {
         let mut sum = 0;
         for (d, (&size, &step)) in chosen.sizes.iter().zip(&chosen.steps).enumerate() {
@@ -138,14 +138,19 @@ fn even_steps(
 }
 
 /// `data` with one axis replaced by the indices' axes.
-pub(crate) fn take(at: &mut At<'_, '_>, data: ValueId, indices: ValueId, axis: usize) -> Result<ValueId, ModelError> {
-    let shape = at.shape(data);
+pub(crate) fn take(
+    cx: &mut NodeContext<'_, '_>,
+    data: ValueId,
+    indices: ValueId,
+    axis: usize,
+) -> Result<ValueId, ModelError> {
+    let shape = cx.shape(data);
     if axis >= shape.len() {
-        return Err(at.wrong("an input has fewer axes than its operator needs", show(&shape)));
+        return Err(cx.wrong("an input has fewer axes than its operator needs", show(&shape)));
     }
-    let (root, offset, own) = at.b.place(data);
-    let index_shape = at.shape(indices);
-    let (index_root, index_offset, index_own) = at.b.place(indices);
+    let (root, offset, own) = cx.builder.place(data);
+    let index_shape = cx.shape(indices);
+    let (index_root, index_offset, index_own) = cx.builder.place(indices);
     let inner = &shape[axis + 1..];
     let target: Vec<usize> = shape[..axis].iter().chain(&index_shape).chain(inner).copied().collect();
     let none = |count: usize| std::iter::repeat_n(0, count);
@@ -153,86 +158,90 @@ pub(crate) fn take(at: &mut At<'_, '_>, data: ValueId, indices: ValueId, axis: u
     let index_walked = none(axis).chain(index_own).chain(none(inner.len()));
     let chosen = Chosen { sizes: vec![shape[axis]], steps: vec![own[axis]] };
     read(
-        at,
+        cx,
         &target,
         (root, (offset, walked.collect())),
         (index_root, (index_offset, index_walked.collect()), 0),
         &chosen,
-        at.dtype(data),
+        cx.dtype(data),
     )
 }
 
-pub(crate) fn index_type(at: &At<'_, '_>, indices: ValueId) -> Result<(), ModelError> {
-    if at.repr(indices) == Repr::I32 { Ok(()) } else { Err(at.wrong_type(at.dtype(indices))) }
+pub(crate) fn index_type(cx: &NodeContext<'_, '_>, indices: ValueId) -> Result<(), ModelError> {
+    if cx.repr(indices) == Repr::I32 { Ok(()) } else { Err(cx.wrong_type(cx.dtype(indices))) }
 }
 
 /// `out[…, i, …] = data[…, indices[…, i, …], …]`
 pub(crate) fn take_along_axis(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     data: ValueId,
     indices: ValueId,
     axis: usize,
 ) -> Result<ValueId, ModelError> {
-    let (shape, target) = (at.shape(data), at.shape(indices));
+    let (shape, target) = (cx.shape(data), cx.shape(indices));
     let fits = shape.len() == target.len() && (0..shape.len()).all(|i| i == axis || target[i] <= shape[i]);
     if !fits {
-        return Err(at.wrong("the indices reach beyond the data", format!("{} of {}", show(&target), show(&shape))));
+        return Err(cx.wrong("the indices reach beyond the data", format!("{} of {}", show(&target), show(&shape))));
     }
-    let (root, offset, mut own) = at.b.place(data);
-    let (index_root, index_offset, index_own) = at.b.place(indices);
+    let (root, offset, mut own) = cx.builder.place(data);
+    let (index_root, index_offset, index_own) = cx.builder.place(indices);
     let chosen = Chosen { sizes: vec![shape[axis]], steps: vec![own[axis]] };
     own[axis] = 0;
-    read(at, &target, (root, (offset, own)), (index_root, (index_offset, index_own), 0), &chosen, at.dtype(data))
+    read(cx, &target, (root, (offset, own)), (index_root, (index_offset, index_own), 0), &chosen, cx.dtype(data))
 }
 
 /// `[a, b, size]` at the indices `[a, count]` along its last axis: `[a, b, count]`.
-pub(crate) fn take_along_last(at: &mut At<'_, '_>, data: ValueId, indices: ValueId) -> Result<ValueId, ModelError> {
-    let (shape, own_shape) = (at.shape(data), at.shape(indices));
+pub(crate) fn take_along_last(
+    cx: &mut NodeContext<'_, '_>,
+    data: ValueId,
+    indices: ValueId,
+) -> Result<ValueId, ModelError> {
+    let (shape, own_shape) = (cx.shape(data), cx.shape(indices));
     let ([a, b, size], [lines, count]) = (&shape[..], &own_shape[..]) else {
-        return Err(at.wrong("the indices do not fit the data", format!("{} of {}", show(&own_shape), show(&shape))));
+        return Err(cx.wrong("the indices do not fit the data", format!("{} of {}", show(&own_shape), show(&shape))));
     };
     if a != lines {
-        return Err(at.wrong("the indices do not fit the data", format!("{} of {}", show(&own_shape), show(&shape))));
+        return Err(cx.wrong("the indices do not fit the data", format!("{} of {}", show(&own_shape), show(&shape))));
     }
-    let (root, offset, own) = at.b.place(data);
-    let (index_root, index_offset, index_own) = at.b.place(indices);
+    let (root, offset, own) = cx.builder.place(data);
+    let (index_root, index_offset, index_own) = cx.builder.place(indices);
     let chosen = Chosen { sizes: vec![*size], steps: vec![own[2]] };
     read(
-        at,
+        cx,
         &[*a, *b, *count],
         (root, (offset, vec![own[0], own[1], 0])),
         (index_root, (index_offset, vec![index_own[0], 0, index_own[1]]), 0),
         &chosen,
-        at.dtype(data),
+        cx.dtype(data),
     )
 }
 
 pub(crate) fn reverse_sequences(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     x: ValueId,
     lengths: ValueId,
     batch: usize,
     time: usize,
 ) -> Result<ValueId, ModelError> {
-    let shape = at.shape(x);
-    let steps = iota(at, shape[time], time, shape.len())?;
+    let shape = cx.shape(x);
+    let steps = iota(cx, shape[time], time, shape.len())?;
     let mut beside = vec![1; shape.len()];
     beside[batch] = shape[batch];
-    let lengths = at.cast(lengths, DType::I64)?;
-    let lengths = at.b.reshaped(lengths, beside.clone())?;
+    let lengths = cx.cast(lengths, DType::I64)?;
+    let lengths = cx.builder.reshaped(lengths, beside.clone())?;
     beside[time] = shape[time];
-    let places = at.map_to(&[steps, lengths], &beside, DType::I64, |p, r| {
+    let places = cx.map_to(&[steps, lengths], &beside, DType::I64, |p, r| {
         let one = p.i(1);
         let last = p.bin(Binary::Sub, r[1], one);
         let turned = p.bin(Binary::Sub, last, r[0]);
         let inside = p.bin(Binary::Lt, r[0], r[1]);
         p.select(inside, turned, r[0])
     })?;
-    let places = broadcast_to(at, places, shape)?;
-    take_along_axis(at, x, places, time)
+    let places = broadcast_to(cx, places, shape)?;
+    take_along_axis(cx, x, places, time)
 }
 
-impl At<'_, '_> {
+impl NodeContext<'_, '_> {
     pub(crate) fn too_many_axes(&self, shape: &[usize]) -> ModelError {
         self.wrong("an operator works on at most 8 axes that cannot be merged", show(shape))
     }

@@ -5,27 +5,27 @@ use gpu_kernels::kernels::{Call, elementwise, matmul as kernel};
 
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, broadcast};
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::lower::prims::cast::wrapped;
 use crate::lower::prims::copies::zero_scalar;
 use crate::lower::prims::views::{broadcast_to, squeeze_axes, unsqueeze_axes};
 
 /// numpy's product of two stacks of matrices; a vector is a row on the left, a column on the right.
-pub(crate) fn multiply(at: &mut At<'_, '_>, a: ValueId, b: ValueId) -> Result<ValueId, ModelError> {
-    let (rank_a, rank_b) = (at.shape(a).len(), at.shape(b).len());
+pub(crate) fn multiply(cx: &mut NodeContext<'_, '_>, a: ValueId, b: ValueId) -> Result<ValueId, ModelError> {
+    let (rank_a, rank_b) = (cx.shape(a).len(), cx.shape(b).len());
     if rank_a == 0 || rank_b == 0 {
         return Err(
-            at.wrong("a matrix product needs an axis", format!("{} and {}", show(&at.shape(a)), show(&at.shape(b))))
+            cx.wrong("a matrix product needs an axis", format!("{} and {}", show(&cx.shape(a)), show(&cx.shape(b))))
         );
     }
-    let left = if rank_a == 1 { unsqueeze_axes(at, a, &[0])? } else { a };
-    let right = if rank_b == 1 { unsqueeze_axes(at, b, &[1])? } else { b };
-    let product = matrices(at, left, right)?;
-    let rank = at.shape(product).len();
-    let product = if rank_b == 1 { squeeze_axes(at, product, &[rank - 1])? } else { product };
+    let left = if rank_a == 1 { unsqueeze_axes(cx, a, &[0])? } else { a };
+    let right = if rank_b == 1 { unsqueeze_axes(cx, b, &[1])? } else { b };
+    let product = matrices(cx, left, right)?;
+    let rank = cx.shape(product).len();
+    let product = if rank_b == 1 { squeeze_axes(cx, product, &[rank - 1])? } else { product };
     if rank_a == 1 {
-        let rank = at.shape(product).len();
-        return squeeze_axes(at, product, &[rank - if rank_b == 1 { 1 } else { 2 }]);
+        let rank = cx.shape(product).len();
+        return squeeze_axes(cx, product, &[rank - if rank_b == 1 { 1 } else { 2 }]);
     }
     Ok(product)
 }
@@ -40,69 +40,69 @@ pub(crate) struct Operand {
     pub(crate) col: i64,
 }
 
-pub(crate) fn operand(at: &mut At<'_, '_>, x: ValueId, batch: &[usize]) -> Result<Operand, ModelError> {
-    let shape = at.shape(x);
+pub(crate) fn operand(cx: &mut NodeContext<'_, '_>, x: ValueId, batch: &[usize]) -> Result<Operand, ModelError> {
+    let shape = cx.shape(x);
     let mut target = batch.to_vec();
     target.extend_from_slice(&shape[shape.len() - 2..]);
-    let place = at.b.broadcast_place(x, &target);
+    let place = cx.builder.broadcast_place(x, &target);
     let (root, offset, mut walked) =
-        place.ok_or_else(|| at.wrong("the batches of a product do not broadcast", show(&shape)))?;
+        place.ok_or_else(|| cx.wrong("the batches of a product do not broadcast", show(&shape)))?;
     if offset < 0 || walked.iter().any(|&stride| stride < 0) {
-        let dense = at.b.dense(x)?;
-        return operand(at, dense, batch);
+        let dense = cx.builder.dense(x)?;
+        return operand(cx, dense, batch);
     }
     let col = walked.pop().unwrap_or(0);
     let row = walked.pop().unwrap_or(0);
     Ok(Operand { root, offset, batch: walked, row, col })
 }
 
-fn matrices(at: &mut At<'_, '_>, a: ValueId, b: ValueId) -> Result<ValueId, ModelError> {
-    let (shape_a, shape_b) = (at.shape(a), at.shape(b));
+fn matrices(cx: &mut NodeContext<'_, '_>, a: ValueId, b: ValueId) -> Result<ValueId, ModelError> {
+    let (shape_a, shape_b) = (cx.shape(a), cx.shape(b));
     let (dims_a, dims_b) = (shape_a.len(), shape_b.len());
     let [m, k] = [shape_a[dims_a - 2], shape_a[dims_a - 1]];
     let [inner, n] = [shape_b[dims_b - 2], shape_b[dims_b - 1]];
     let batch = broadcast(&shape_a[..dims_a - 2], &shape_b[..dims_b - 2]);
     let Some(batch) = batch.filter(|_| inner == k) else {
-        return Err(at.wrong("the matrices do not fit", format!("{} times {}", show(&shape_a), show(&shape_b))));
+        return Err(cx.wrong("the matrices do not fit", format!("{} times {}", show(&shape_a), show(&shape_b))));
     };
-    let dtype = at.dtype(a);
+    let dtype = cx.dtype(a);
     let mut target = batch.clone();
     target.extend([m, n]);
-    let (left, right) = (operand(at, a, &batch)?, operand(at, b, &batch)?);
-    let out = at.b.computed(dtype, target.clone())?;
+    let (left, right) = (operand(cx, a, &batch)?, operand(cx, b, &batch)?);
+    let out = cx.builder.computed(dtype, target.clone())?;
     if target.contains(&0) {
-        at.b.emit(Vec::new(), out);
+        cx.builder.emit(Vec::new(), out);
         return Ok(out);
     }
     if k == 0 {
-        let zero = zero_scalar(at, dtype)?;
-        return broadcast_to(at, zero, target);
+        let zero = zero_scalar(cx, dtype)?;
+        return broadcast_to(cx, zero, target);
     }
     let (merged, walks) =
         elementwise::merge(&batch, &[(left.offset, left.batch.clone()), (right.offset, right.batch.clone())]);
     if merged.len() > 2 {
         // Batches that no two strides walk are copied out first.
-        let (a, b) = (spread_dense(at, a, &batch)?, spread_dense(at, b, &batch)?);
-        return matrices(at, a, b);
+        let (a, b) = (spread_dense(cx, a, &batch)?, spread_dense(cx, b, &batch)?);
+        return matrices(cx, a, b);
     }
     let params = params(&merged, &walks, &left, &right, [m, n, k]);
-    let params = params.ok_or_else(|| at.wrong("the matrices are too large", show(&target)))?;
+    let params = params.ok_or_else(|| cx.wrong("the matrices are too large", show(&target)))?;
     let call = kernel::Matmul { repr: dtype.repr(), params };
     let root = left.root;
-    let step = at.b.step(Call::Matmul(call), vec![left.root, right.root, root], out);
-    at.b.emit(vec![step], out);
+    let step = cx.builder.step(Call::Matmul(call), vec![left.root, right.root, root], out);
+    cx.builder.emit(vec![step], out);
     if matches!(dtype, DType::F32 | DType::I64 | DType::I32 | DType::U32) {
         return Ok(out);
     }
-    at.map(&[out], dtype, |p, r| wrapped(p, r[0], dtype))
+    cx.map(&[out], dtype, |p, r| wrapped(p, r[0], dtype))
 }
 
-fn spread_dense(at: &mut At<'_, '_>, x: ValueId, batch: &[usize]) -> Result<ValueId, ModelError> {
-    let shape = at.shape(x);
+fn spread_dense(cx: &mut NodeContext<'_, '_>, x: ValueId, batch: &[usize]) -> Result<ValueId, ModelError> {
+    let shape = cx.shape(x);
     let mut target = batch.to_vec();
     target.extend_from_slice(&shape[shape.len() - 2..]);
-    let spread = broadcast_to(at, x, target)?;
-    at.b.dense(spread)
+    let spread = broadcast_to(cx, x, target)?;
+    cx.builder.dense(spread)
 }
 
 pub(crate) fn params(

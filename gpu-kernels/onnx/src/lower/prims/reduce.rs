@@ -6,21 +6,21 @@ use gpu_kernels::kernels::{Call, MAX_RANK, View, elementwise, reduce as kernel, 
 
 use crate::error::{ModelError, show};
 use crate::ir::ValueId;
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::lower::prims::cast::wrapped;
 use crate::lower::prims::views::{broadcast_to, unsqueeze_axes};
 use crate::tensor::Tensor;
 
 /// The reduction of `axes`, with size 1 or without them.
 pub(crate) fn reduce_axes(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     op: kernel::Op,
     x: ValueId,
     axes: &[usize],
     keep: bool,
 ) -> Result<ValueId, ModelError> {
-    let (shape, dtype) = (at.shape(x), at.dtype(x));
-    let (root, offset, own) = at.b.place(x);
+    let (shape, dtype) = (cx.shape(x), cx.dtype(x));
+    let (root, offset, own) = cx.builder.place(x);
     let kept: Vec<usize> = (0..shape.len()).filter(|axis| !axes.contains(axis)).collect();
     let target: Vec<usize> = kept.iter().map(|&axis| shape[axis]).collect();
     let count: usize = axes.iter().map(|&axis| shape[axis]).product();
@@ -28,10 +28,10 @@ pub(crate) fn reduce_axes(
     let result = if count == 0 {
         // Nothing to reduce: what changes nothing when it is reduced with something.
         let word = empty(op, dtype);
-        let one = at.constant(&Tensor { dtype: to, shape: vec![], words: [word].into() })?;
-        broadcast_to(at, one, target.clone())?
+        let one = cx.constant(&Tensor { dtype: to, shape: vec![], words: [word].into() })?;
+        broadcast_to(cx, one, target.clone())?
     } else {
-        let out = at.b.computed(to, target.clone())?;
+        let out = cx.builder.computed(to, target.clone())?;
         let mut steps = Vec::new();
         if !target.contains(&0) {
             let pick =
@@ -40,18 +40,18 @@ pub(crate) fn reduce_axes(
             let (inner, inner_walk): (Vec<usize>, Vec<i64>) = pick(axes);
             let call = call(op, dtype.repr(), offset, (&outer, outer_walk), (&inner, inner_walk));
             let call = call
-                .ok_or_else(|| at.wrong("an operator works on at most 8 axes that cannot be merged", show(&shape)))?;
-            steps.push(at.b.step(Call::Reduce(Box::new(call)), vec![root], out));
+                .ok_or_else(|| cx.wrong("an operator works on at most 8 axes that cannot be merged", show(&shape)))?;
+            steps.push(cx.builder.step(Call::Reduce(Box::new(call)), vec![root], out));
         }
-        at.b.emit(steps, out);
+        cx.builder.emit(steps, out);
         let narrow = !matches!(op, kernel::Op::Max | kernel::Op::Min) && !op.is_index();
         if narrow && !matches!(dtype, DType::F32 | DType::I64 | DType::I32 | DType::U32) {
-            at.map(&[out], dtype, |p, r| wrapped(p, r[0], dtype))?
+            cx.map(&[out], dtype, |p, r| wrapped(p, r[0], dtype))?
         } else {
             out
         }
     };
-    if keep { unsqueeze_axes(at, result, axes) } else { Ok(result) }
+    if keep { unsqueeze_axes(cx, result, axes) } else { Ok(result) }
 }
 
 fn empty(op: kernel::Op, dtype: DType) -> u32 {
@@ -108,10 +108,15 @@ fn call(
     Some(kernel::Reduce { op, repr, params: params.whole() })
 }
 
-pub(crate) fn mean_axes(at: &mut At<'_, '_>, x: ValueId, axes: &[usize], keep: bool) -> Result<ValueId, ModelError> {
-    let (dtype, count) = (at.dtype(x), axes_len(at, x, axes));
-    let sum = reduce_axes(at, kernel::Op::Sum, x, axes, keep)?;
-    at.map(&[sum], dtype, |p, r| {
+pub(crate) fn mean_axes(
+    cx: &mut NodeContext<'_, '_>,
+    x: ValueId,
+    axes: &[usize],
+    keep: bool,
+) -> Result<ValueId, ModelError> {
+    let (dtype, count) = (cx.dtype(x), axes_len(cx, x, axes));
+    let sum = reduce_axes(cx, kernel::Op::Sum, x, axes, keep)?;
+    cx.map(&[sum], dtype, |p, r| {
         let count = match dtype.repr() {
             Repr::F32 => p.f(as_f32(count)),
             Repr::I32 => p.i(i32::try_from(count).unwrap_or(i32::MAX)),
@@ -121,8 +126,8 @@ pub(crate) fn mean_axes(at: &mut At<'_, '_>, x: ValueId, axes: &[usize], keep: b
     })
 }
 
-pub(crate) fn axes_len(at: &At<'_, '_>, x: ValueId, axes: &[usize]) -> usize {
-    axes.iter().map(|&axis| at.b.shape(x)[axis]).product()
+pub(crate) fn axes_len(cx: &NodeContext<'_, '_>, x: ValueId, axes: &[usize]) -> usize {
+    axes.iter().map(|&axis| cx.builder.shape(x)[axis]).product()
 }
 
 /// A count as a float.
@@ -132,22 +137,22 @@ pub(crate) fn as_f32(count: usize) -> f32 {
 }
 
 pub(crate) fn softmax_lines(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     x: ValueId,
     [outer, axis, inner]: [usize; 3],
     log: bool,
 ) -> Result<ValueId, ModelError> {
-    let dtype = at.float_type(x)?;
-    let shape = at.shape(x);
-    let dense = at.b.dense(x)?;
-    let root = at.b.root(dense);
-    let out = at.b.computed(dtype, shape.clone())?;
+    let dtype = cx.float_type(x)?;
+    let shape = cx.shape(x);
+    let dense = cx.builder.dense(x)?;
+    let root = cx.builder.root(dense);
+    let out = cx.builder.computed(dtype, shape.clone())?;
     let mut steps = Vec::new();
     if !shape.contains(&0) {
         let params =
             lines::Params { start: 0, units: u(outer * inner), axis: u(axis), inner: u(inner), log: u32::from(log) };
-        steps.push(at.b.step(Call::Softmax(params), vec![root], out));
+        steps.push(cx.builder.step(Call::Softmax(params), vec![root], out));
     }
-    at.b.emit(steps, out);
-    if dtype == DType::F32 { Ok(out) } else { at.map(&[out], dtype, |p, r| wrapped(p, r[0], dtype)) }
+    cx.builder.emit(steps, out);
+    if dtype == DType::F32 { Ok(out) } else { cx.map(&[out], dtype, |p, r| wrapped(p, r[0], dtype)) }
 }

@@ -4,26 +4,26 @@ use gpu_kernels::kernels::{Call, resample, units_for};
 
 use crate::error::ModelError;
 use crate::ir::ValueId;
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 use crate::tensor::Tensor;
 
 /// Each of `out` places along an axis as a weighted sum of others.
 pub(crate) fn resample_axis(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     x: ValueId,
     axis: usize,
     out: usize,
     places: &[i64],
     weights: &[f32],
 ) -> Result<ValueId, ModelError> {
-    let (shape, dtype) = (at.shape(x), at.dtype(x));
+    let (shape, dtype) = (cx.shape(x), cx.dtype(x));
     let mut target = shape.clone();
     target[axis] = out;
-    let table = at.constant_ints(vec![places.len()], places)?;
-    let weights = at.constant(&Tensor::floats(vec![weights.len()], weights))?;
-    let dense = at.b.dense(x)?;
-    let root = at.b.root(dense);
-    let result = at.b.computed(dtype, target.clone())?;
+    let table = cx.constant_ints(vec![places.len()], places)?;
+    let weights = cx.constant(&Tensor::floats(vec![weights.len()], weights))?;
+    let dense = cx.builder.dense(x)?;
+    let root = cx.builder.root(dense);
+    let result = cx.builder.computed(dtype, target.clone())?;
     let mut steps = Vec::new();
     if !target.contains(&0) {
         let len = u(target.iter().product());
@@ -36,8 +36,8 @@ pub(crate) fn resample_axis(
             inner: u(shape[axis + 1..].iter().product()),
             taps: u(places.len() / out),
         };
-        steps.push(at.b.step(Call::Resample(params), vec![root, table, weights], result));
+        steps.push(cx.builder.step(Call::Resample(params), vec![root, table, weights], result));
     }
-    at.b.emit(steps, result);
+    cx.builder.emit(steps, result);
     Ok(result)
 }

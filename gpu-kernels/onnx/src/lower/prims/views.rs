@@ -2,69 +2,73 @@
 
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, long};
-use crate::lower::at::At;
+use crate::lower::context::NodeContext;
 
 /// The axes of a value in another order.
-pub(crate) fn permute_axes(at: &mut At<'_, '_>, x: ValueId, order: &[usize]) -> Result<ValueId, ModelError> {
-    let shape = at.shape(x);
+pub(crate) fn permute_axes(cx: &mut NodeContext<'_, '_>, x: ValueId, order: &[usize]) -> Result<ValueId, ModelError> {
+    let shape = cx.shape(x);
     if order.len() != shape.len() || order.iter().any(|&axis| axis >= shape.len()) {
-        return Err(at.wrong("an input has another number of axes than its operator needs", show(&shape)));
+        return Err(cx.wrong("an input has another number of axes than its operator needs", show(&shape)));
     }
-    let (of, offset, own) = at.b.place(x);
+    let (of, offset, own) = cx.builder.place(x);
     let target = order.iter().map(|&axis| shape[axis]).collect();
     let walked = order.iter().map(|&axis| own[axis]).collect();
-    at.b.view(at.dtype(x), target, (of, offset, walked))
+    cx.builder.view(cx.dtype(x), target, (of, offset, walked))
 }
 
 /// A view without some axes, at place 0 of each.
-pub(crate) fn squeeze_axes(at: &mut At<'_, '_>, x: ValueId, axes: &[usize]) -> Result<ValueId, ModelError> {
-    let (of, offset, own) = at.b.place(x);
-    let shape = at.shape(x);
+pub(crate) fn squeeze_axes(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[usize]) -> Result<ValueId, ModelError> {
+    let (of, offset, own) = cx.builder.place(x);
+    let shape = cx.shape(x);
     if axes.iter().any(|&axis| axis >= shape.len()) {
-        return Err(at.wrong("an input has fewer axes than its operator needs", show(&shape)));
+        return Err(cx.wrong("an input has fewer axes than its operator needs", show(&shape)));
     }
     let kept = |i: &usize| !axes.contains(i);
     let target = (0..shape.len()).filter(kept).map(|i| shape[i]).collect();
     let walked = (0..shape.len()).filter(kept).map(|i| own[i]).collect();
-    at.b.view(at.dtype(x), target, (of, offset, walked))
+    cx.builder.view(cx.dtype(x), target, (of, offset, walked))
 }
 
 /// A view with an axis of size 1 before each place that `axes` names in the result.
-pub(crate) fn unsqueeze_axes(at: &mut At<'_, '_>, x: ValueId, axes: &[usize]) -> Result<ValueId, ModelError> {
-    let (of, offset, mut walked) = at.b.place(x);
-    let mut shape = at.shape(x);
+pub(crate) fn unsqueeze_axes(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[usize]) -> Result<ValueId, ModelError> {
+    let (of, offset, mut walked) = cx.builder.place(x);
+    let mut shape = cx.shape(x);
     for &axis in axes {
         if axis > shape.len() {
-            return Err(at.wrong("an input has fewer axes than its operator needs", show(&shape)));
+            return Err(cx.wrong("an input has fewer axes than its operator needs", show(&shape)));
         }
         shape.insert(axis, 1);
         walked.insert(axis, 0);
     }
-    at.b.view(at.dtype(x), shape, (of, offset, walked))
+    cx.builder.view(cx.dtype(x), shape, (of, offset, walked))
 }
 
 /// Part of a value along one axis.
 pub(crate) fn slice_axis(
-    at: &mut At<'_, '_>,
+    cx: &mut NodeContext<'_, '_>,
     x: ValueId,
     axis: usize,
     start: usize,
     len: usize,
 ) -> Result<ValueId, ModelError> {
-    let (of, offset, own) = at.b.place(x);
-    let mut shape = at.shape(x);
+    let (of, offset, own) = cx.builder.place(x);
+    let mut shape = cx.shape(x);
     let room = shape.get(axis).and_then(|size| size.checked_sub(start));
     if room.is_none_or(|room| room < len) {
-        return Err(at.wrong("an input is smaller than its operator needs", show(&shape)));
+        return Err(cx.wrong("an input is smaller than its operator needs", show(&shape)));
     }
     shape[axis] = len;
     let offset = offset + long(start) * own[axis];
-    at.b.view(at.dtype(x), shape, (of, offset, own))
+    cx.builder.view(cx.dtype(x), shape, (of, offset, own))
 }
 
 /// A view that repeats a value to a shape it broadcasts to.
-pub(crate) fn broadcast_to(at: &mut At<'_, '_>, x: ValueId, target: Vec<usize>) -> Result<ValueId, ModelError> {
-    let place = at.b.broadcast_place(x, &target);
-    let place = place.ok_or_else(|| at.wrong("the shapes do not broadcast", show(&target)))?;
-    at.b.view(at.dtype(x), target, place)
+pub(crate) fn broadcast_to(
+    cx: &mut NodeContext<'_, '_>,
+    x: ValueId,
+    target: Vec<usize>,
+) -> Result<ValueId, ModelError> {
+    let place = cx.builder.broadcast_place(x, &target);
+    let place = place.ok_or_else(|| cx.wrong("the shapes do not broadcast", show(&target)))?;
+    cx.builder.view(cx.dtype(x), target, place)
 }

@@ -14,18 +14,18 @@ use crate::lower::prims::cast::{convert, same, wrapped};
 use crate::proto;
 use crate::tensor::Tensor;
 
-pub(crate) struct At<'a, 'b> {
-    pub(crate) b: &'b mut Builder<'a>,
+pub(crate) struct NodeContext<'a, 'b> {
+    pub(crate) builder: &'b mut Builder<'a>,
     pub(crate) node: &'a Node,
     pub(crate) opset: i64,
     /// Which attributes were asked for, by their place.
     asked: Cell<u64>,
 }
 
-impl<'a, 'b> At<'a, 'b> {
-    pub(crate) fn new(b: &'b mut Builder<'a>, node: &'a Node) -> Self {
-        let opset = b.opset();
-        Self { b, node, opset, asked: Cell::new(0) }
+impl<'a, 'b> NodeContext<'a, 'b> {
+    pub(crate) fn new(builder: &'b mut Builder<'a>, node: &'a Node) -> Self {
+        let opset = builder.opset();
+        Self { builder, node, opset, asked: Cell::new(0) }
     }
 
     /// Refuses attributes that no version of the operator is known to have.
@@ -94,8 +94,8 @@ impl<'a, 'b> At<'a, 'b> {
 
     pub(crate) fn optional(&mut self, i: usize) -> Result<Option<ValueId>, ModelError> {
         let Some(name) = self.name(i) else { return Ok(None) };
-        let id = self.b.tensor(&self.node.name, name)?;
-        if self.b.listed(id).is_some() {
+        let id = self.builder.tensor(&self.node.name, name)?;
+        if self.builder.listed(id).is_some() {
             return Err(ModelError::DataType { tensor: name.to_owned(), found: "a sequence, map or optional" });
         }
         Ok(Some(id))
@@ -104,7 +104,7 @@ impl<'a, 'b> At<'a, 'b> {
     /// An input that may be a list.
     pub(crate) fn any(&mut self, i: usize) -> Result<ValueId, ModelError> {
         match self.name(i) {
-            Some(name) => self.b.tensor(&self.node.name, name),
+            Some(name) => self.builder.tensor(&self.node.name, name),
             None => self.input(i),
         }
     }
@@ -112,7 +112,7 @@ impl<'a, 'b> At<'a, 'b> {
     /// The tensors of an input that is a list.
     pub(crate) fn tensors(&mut self, i: usize) -> Result<Vec<ValueId>, ModelError> {
         let id = self.any(i)?;
-        self.b.listed(id).map(<[ValueId]>::to_vec).ok_or_else(|| self.wrong_type(self.dtype(id)))
+        self.builder.listed(id).map(<[ValueId]>::to_vec).ok_or_else(|| self.wrong_type(self.dtype(id)))
     }
 
     /// The graph that an attribute holds.
@@ -124,7 +124,7 @@ impl<'a, 'b> At<'a, 'b> {
 
     /// The outputs of such a graph that is given `inputs`.
     pub(crate) fn unroll(&mut self, body: &'a Body, inputs: &[ValueId]) -> Result<Vec<ValueId>, ModelError> {
-        self.b.unroll(&self.node.name, body, inputs)
+        self.builder.unroll(&self.node.name, body, inputs)
     }
 
     pub(crate) fn input(&mut self, i: usize) -> Result<ValueId, ModelError> {
@@ -148,12 +148,12 @@ impl<'a, 'b> At<'a, 'b> {
     /// Whole numbers that must be known before the run.
     pub(crate) fn known_ints(&mut self, i: usize) -> Result<Option<Vec<i64>>, ModelError> {
         let Some(id) = self.optional(i)? else { return Ok(None) };
-        self.b.known_ints(id).map(Some).ok_or_else(|| self.not_constant(i))
+        self.builder.known_ints(id).map(Some).ok_or_else(|| self.not_constant(i))
     }
 
     pub(crate) fn known_floats(&mut self, i: usize) -> Result<Option<Vec<f32>>, ModelError> {
         let Some(id) = self.optional(i)? else { return Ok(None) };
-        self.b.known_floats(id).map(Some).ok_or_else(|| self.not_constant(i))
+        self.builder.known_floats(id).map(Some).ok_or_else(|| self.not_constant(i))
     }
 
     /// A list that older operator sets keep in an attribute and newer ones in an input.
@@ -166,15 +166,15 @@ impl<'a, 'b> At<'a, 'b> {
     }
 
     pub(crate) fn shape(&self, id: ValueId) -> Vec<usize> {
-        self.b.shape(id).to_vec()
+        self.builder.shape(id).to_vec()
     }
 
     pub(crate) fn dtype(&self, id: ValueId) -> DType {
-        self.b.dtype(id)
+        self.builder.dtype(id)
     }
 
     pub(crate) fn repr(&self, id: ValueId) -> Repr {
-        self.b.dtype(id).repr()
+        self.builder.dtype(id).repr()
     }
 
     /// The type, if it is a float's.
@@ -217,7 +217,7 @@ impl<'a, 'b> At<'a, 'b> {
     pub(crate) fn broadcast(&self, ids: &[ValueId]) -> Result<Vec<usize>, ModelError> {
         let mut shape = Vec::new();
         for &id in ids {
-            let other = self.b.shape(id);
+            let other = self.builder.shape(id);
             shape = broadcast(&shape, other).ok_or_else(|| {
                 self.wrong("the shapes do not broadcast", format!("{} and {}", show(&shape), show(other)))
             })?;
@@ -252,7 +252,7 @@ impl<'a, 'b> At<'a, 'b> {
     /// A program that has loaded its inputs. Apart from `map_to`, so that a bundle has it once.
     fn loaded(&self, ids: &[ValueId]) -> (Program, Vec<Reg>) {
         let mut program = Program::default();
-        let registers = ids.iter().map(|&id| program.load(self.b.dtype(id).repr())).collect();
+        let registers = ids.iter().map(|&id| program.load(self.builder.dtype(id).repr())).collect();
         (program, registers)
     }
 
@@ -269,7 +269,7 @@ impl<'a, 'b> At<'a, 'b> {
         if result + 1 != program.insts.len() {
             program.un(same(program.repr(result)), result);
         }
-        self.b.map(ids, shape, dtype, program)
+        self.builder.map(ids, shape, dtype, program)
     }
 
     /// A value of another type, converted.
@@ -282,18 +282,18 @@ impl<'a, 'b> At<'a, 'b> {
     }
 
     pub(crate) fn constant(&mut self, tensor: &Tensor) -> Result<ValueId, ModelError> {
-        self.b.constant(tensor)
+        self.builder.constant(tensor)
     }
 
     /// Whole numbers known before the run.
     pub(crate) fn constant_ints(&mut self, shape: Vec<usize>, values: &[i64]) -> Result<ValueId, ModelError> {
         let too_large = || self.wrong("a whole number does not fit 32 bits", format!("{values:?}"));
         let tensor = Tensor::ints(shape, values).ok_or_else(too_large)?;
-        self.b.constant(&tensor)
+        self.builder.constant(&tensor)
     }
 
     pub(crate) fn constant_floats(&mut self, shape: Vec<usize>, values: &[f32]) -> Result<ValueId, ModelError> {
-        self.b.constant(&Tensor::floats(shape, values))
+        self.builder.constant(&Tensor::floats(shape, values))
     }
 }
 
