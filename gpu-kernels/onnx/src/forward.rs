@@ -48,7 +48,7 @@ pub struct Session {
     /// Rows must not be split over runs.
     mixed: bool,
     /// Rows that the model takes at a time.
-    turn: usize,
+    micro_batch: usize,
     /// Rows that a plan should hold.
     rows_at_once: usize,
     /// How many outputs there are.
@@ -68,7 +68,7 @@ impl Session {
             graph,
             feeds,
             mixed,
-            turn: signature.turn,
+            micro_batch: signature.micro_batch,
             rows_at_once: signature.rows_at_once,
             outputs,
             prepared: HashMap::new(),
@@ -135,24 +135,24 @@ impl Session {
             }
             let plan = self.graph.plan(at_once, &self.feeds)?;
             let fits = plan.buffer_bytes_max() <= gpu.info.buffer_bytes_max && plan.device_bytes() <= RUN_BYTES_MAX;
-            if fits || at_once <= self.turn || self.mixed {
+            if fits || at_once <= self.micro_batch || self.mixed {
                 return Ok(at_once);
             }
-            at_once = at_once.div_ceil(2).next_multiple_of(self.turn);
+            at_once = at_once.div_ceil(2).next_multiple_of(self.micro_batch);
         }
     }
 
-    /// Rows whose run on the CPU should keep to its budget: a power of two of turns, so that few plans serve.
+    /// Rows whose run on the CPU should keep to its budget: a power of two of micro-batches, so that few plans serve.
     fn rows_in_budget(&mut self, cpu: &Cpu, rows: usize) -> Result<usize, RunError> {
         if self.mixed {
             return Ok(rows);
         }
-        let turn = self.turn;
-        let plan = self.plan(turn)?;
+        let micro_batch = self.micro_batch;
+        let plan = self.plan(micro_batch)?;
         let (flops, bytes) = (plan.flops().max(1), plan.device_bytes().max(1));
         let fit = (cpu.budget.work() / flops).min(RUN_BYTES_MAX / bytes).max(1);
-        let turns = usize::try_from(fit).unwrap_or(rows).min(rows.min(self.rows_at_once) / turn).max(1);
-        Ok(turn << turns.ilog2())
+        let count = usize::try_from(fit).unwrap_or(rows).min(rows.min(self.rows_at_once) / micro_batch).max(1);
+        Ok(micro_batch << count.ilog2())
     }
 
     /// The plan for a batch, kept with a few others.

@@ -20,8 +20,8 @@ pub struct Graph {
     pub(crate) opset: i64,
     /// Of the constants, those that half floats hold.
     pub(crate) halves: Arc<Halves>,
-    /// The turns in which rows fed like this run, as was found last.
-    pub(crate) turns: Mutex<Option<(Vec<Feed>, Option<usize>)>>,
+    /// Rows of the micro-batches in which rows fed like this run, as was found last.
+    pub(crate) micro_batch_known: Mutex<Option<(Vec<Feed>, Option<usize>)>>,
 }
 
 #[derive(Debug)]

@@ -73,8 +73,15 @@ impl Graph {
         if let Some(missing) = outputs.iter().find(|output| !scope.knows(output)) {
             return Err(ModelError::MissingTensor { node: "output".to_owned(), tensor: missing.clone() });
         }
-        let mut graph =
-            Self { nodes, constants, inputs, outputs, opset, halves: Arc::default(), turns: Mutex::default() };
+        let mut graph = Self {
+            nodes,
+            constants,
+            inputs,
+            outputs,
+            opset,
+            halves: Arc::default(),
+            micro_batch_known: Mutex::default(),
+        };
         graph.simplify();
         graph.halves = Arc::new(Halves::find(graph.constants.values()));
         Ok(graph)

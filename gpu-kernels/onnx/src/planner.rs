@@ -12,8 +12,8 @@ impl Graph {
     /// Fixes the batch at `batch` rows of what is fed.
     pub fn plan(&self, batch: usize, feeds: &[Feed]) -> Result<Plan, ModelError> {
         let is_declared = self.fixed_batch(feeds).is_none_or(|fixed| fixed == batch);
-        match if is_declared { None } else { self.turn(feeds) } {
-            Some(turn) => self.plan_by_turns(turn, batch, feeds),
+        match if is_declared { None } else { self.micro_batch(feeds) } {
+            Some(micro_batch) => self.micro_batched_plan(micro_batch, batch, feeds),
             None => self.plan_at_once(batch, feeds),
         }
     }

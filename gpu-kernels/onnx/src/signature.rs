@@ -14,7 +14,7 @@ pub struct Signature {
     /// The node that mixes rows, if one does: then all rows are one tile.
     pub mixed_by: Option<String>,
     /// Rows that the model takes at a time: fewer cost as much. One, unless it fixes its batch.
-    pub turn: usize,
+    pub micro_batch: usize,
     /// Rows that one plan should hold; more would make it too long.
     pub rows_at_once: usize,
 }
@@ -37,9 +37,9 @@ impl Graph {
         if !feeds.iter().any(Feed::is_rows) {
             return self.whole_signature(feeds);
         }
-        match self.turn(feeds) {
-            Some(batch) => self.signature_by_turns(batch, feeds),
-            None => self.batched_signature(feeds).map_err(|error| self.why_not_by_turns(error, feeds)),
+        match self.micro_batch(feeds) {
+            Some(batch) => self.micro_batched_signature(batch, feeds),
+            None => self.batched_signature(feeds).map_err(|error| self.unsupported_batch_reason(error, feeds)),
         }
     }
 
@@ -55,7 +55,7 @@ impl Graph {
             let (node, found) = (name.clone(), show(shape));
             return Err(ModelError::Shape { node, reason: "the output holds no value", found });
         }
-        Ok(Signature { outputs, mixed_by: None, turn: 1, rows_at_once: 1 })
+        Ok(Signature { outputs, mixed_by: None, micro_batch: 1, rows_at_once: 1 })
     }
 
     /// The same where several rows go at once.
@@ -86,7 +86,7 @@ impl Graph {
             outputs.push(Field { name: name.clone(), dtype: two.values[a].dtype, shape: shape[1..].to_vec() });
         }
         let mixed_by = mixed.and_then(|node| self.nodes.get(node)).map(|node| node.name.clone());
-        Ok(Signature { outputs, mixed_by, turn: 1, rows_at_once: usize::MAX })
+        Ok(Signature { outputs, mixed_by, micro_batch: 1, rows_at_once: usize::MAX })
     }
 }
 

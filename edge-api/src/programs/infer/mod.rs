@@ -151,7 +151,7 @@ fn cut(graph: &Graph, layout: Layout, feeds: &[Feed], limits: Limits) -> Result<
     let signature = graph.signature(feeds).map_err(refuse)?;
     let outputs = output_fields(&signature, layout.is_whole())?;
     let rows = layout.rows;
-    let micro_batch: u64 = to(signature.turn);
+    let micro_batch: u64 = to(signature.micro_batch);
     // Where rows are mixed the work may grow faster than their number.
     let batch = if signature.mixed_by.is_some() { rows } else { micro_batch };
     let batch = usize::try_from(batch).map_err(|_too_large| AdmitError::TooManyRows { rows })?;

@@ -84,7 +84,7 @@ fn a_model_exported_with_one_row_runs_any_number_row_by_row() {
 }
 
 #[test]
-fn a_model_exported_with_several_rows_runs_any_number_in_turns_and_fills_the_last() {
+fn a_model_exported_with_several_rows_runs_any_number_in_micro_batches_and_fills_the_last() {
     let feeds = vec![Feed::Rows(vec![4, 3])];
     let input: Vec<u32> = noise(7 * 12).iter().map(|value| value.to_bits()).collect();
     let alone = exported_with(1).plan(1, &feeds).unwrap();
@@ -93,17 +93,17 @@ fn a_model_exported_with_several_rows_runs_any_number_in_turns_and_fills_the_las
     for batch in [2, 3, 8] {
         let signature = exported_with(batch).signature(&feeds).unwrap();
         assert_eq!((signature.mixed_by, &signature.outputs[0].shape), (None, &vec![4]));
-        assert_eq!(i64::try_from(signature.turn), Ok(batch));
+        assert_eq!(i64::try_from(signature.micro_batch), Ok(batch));
         for rows in 1..=7 {
             let found = exported_with(batch).plan(rows, &feeds).unwrap().run(&[&input[..rows * 12]]).remove(0);
-            assert_close("in turns", &floats(&found), &floats(&apart[..rows * 4]), 1e-6, 1e-5);
+            assert_close("in micro-batches", &floats(&found), &floats(&apart[..rows * 4]), 1e-6, 1e-5);
         }
         let mut devices = vec![Device::Cpu(Cpu::open(std::time::Duration::from_micros(1), None))];
         devices.extend(gpu());
         for mut device in devices {
             let mut session = Session::new(exported_with(batch), feeds.clone()).unwrap();
             let found = pollster::block_on(session.run(&mut device, 7, &[&input], no_pause)).unwrap().remove(0);
-            assert_close("in turns", &floats(&found), &floats(&apart), 1e-6, 1e-5);
+            assert_close("in micro-batches", &floats(&found), &floats(&apart), 1e-6, 1e-5);
         }
     }
 }
