@@ -69,17 +69,17 @@ fn long(value: usize) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// The axis along which an iteration goes from row to row, every `share` steps.
+/// The axis along which an iteration goes from one batch row to the next, every `share` steps.
 #[derive(Clone, Copy)]
-struct Pace {
+struct BatchAxis {
     axis: usize,
     share: i64,
 }
 
 /// The ways in which an iteration may go from row to row of a tensor that lies so.
-fn paces(access: &Access, inner: i64) -> impl Iterator<Item = Pace> {
+fn batch_axes(access: &Access, inner: i64) -> impl Iterator<Item = BatchAxis> {
     let steps = access.strides.iter().enumerate().filter(move |(_, stride)| **stride > 0 && inner % **stride == 0);
-    steps.map(move |(axis, stride)| Pace { axis, share: inner / stride })
+    steps.map(move |(axis, stride)| BatchAxis { axis, share: inner / stride })
 }
 
 /// A call on its way over the rows.
@@ -102,29 +102,29 @@ impl Walk<'_> {
             }
         }
         let Some((access, inner)) = apart else { return Rows::Same };
-        paces(access, inner)
-            .find_map(|pace| self.output_at(pace, rows))
+        batch_axes(access, inner)
+            .find_map(|batch_axis| self.output_along(batch_axis, rows))
             .map_or(Rows::Mixed(self.step.node), |inner| Rows::Apart { inner })
     }
 
-    /// How the output lies at this pace, if every operand keeps it.
-    fn output_at(&self, pace: Pace, rows: &[Rows]) -> Option<i64> {
+    /// How the output lies along this axis, if every operand goes along with it.
+    fn output_along(&self, batch_axis: BatchAxis, rows: &[Rows]) -> Option<i64> {
         for (&id, access) in self.step.inputs.iter().zip(&self.footprint.inputs) {
             let value = &self.plan.values[id];
             let keeps = match rows[id] {
-                Rows::Apart { inner } => self.keeps(access, long(value.len()), pace) == Some(inner),
-                Rows::Same => self.is_uniform(value, access, pace),
+                Rows::Apart { inner } => self.keeps(access, long(value.len()), batch_axis) == Some(inner),
+                Rows::Same => self.is_uniform(value, access, batch_axis),
                 Rows::Mixed(_) => false,
             };
             if !keeps {
                 return None;
             }
         }
-        self.keeps(&self.footprint.output, long(self.plan.values[self.step.output].len()), pace)
+        self.keeps(&self.footprint.output, long(self.plan.values[self.step.output].len()), batch_axis)
     }
 
     /// How a tensor of `len` values lies whose iterations of one row touch that row's values alone.
-    fn keeps(&self, access: &Access, len: i64, Pace { axis, share }: Pace) -> Option<i64> {
+    fn keeps(&self, access: &Access, len: i64, BatchAxis { axis, share }: BatchAxis) -> Option<i64> {
         let along = access.strides[axis];
         let inner = along.checked_mul(share).filter(|inner| *inner > 0)?;
         let period = inner.checked_mul(self.batch)?;
@@ -150,12 +150,13 @@ impl Walk<'_> {
 
     /// Whether a tensor that no row made gives every row the same: it does not move with the rows, or
     /// holds the same values for each.
-    fn is_uniform(&self, value: &Value, access: &Access, pace: Pace) -> bool {
-        if access.strides[pace.axis] == 0 {
+    fn is_uniform(&self, value: &Value, access: &Access, batch_axis: BatchAxis) -> bool {
+        if access.strides[batch_axis.axis] == 0 {
             return true;
         }
         let Source::Constant(words) = &value.source else { return false };
-        let Some(inner) = self.keeps(access, long(words.len()), pace).and_then(|inner| usize::try_from(inner).ok())
+        let Some(inner) =
+            self.keeps(access, long(words.len()), batch_axis).and_then(|inner| usize::try_from(inner).ok())
         else {
             return false;
         };
@@ -168,15 +169,15 @@ impl Walk<'_> {
         let Rows::Apart { inner } = output else { return false };
         let access = &self.footprint.output;
         let len = long(self.plan.values[self.step.output].len());
-        let is_same = |pace: Pace| {
-            self.keeps(access, len, pace) == Some(inner)
+        let is_same = |batch_axis: BatchAxis| {
+            self.keeps(access, len, batch_axis) == Some(inner)
                 && self
                     .step
                     .inputs
                     .iter()
                     .zip(&self.footprint.inputs)
-                    .all(|(&id, access)| self.is_uniform(&self.plan.values[id], access, pace))
+                    .all(|(&id, access)| self.is_uniform(&self.plan.values[id], access, batch_axis))
         };
-        paces(access, inner).any(is_same)
+        batch_axes(access, inner).any(is_same)
     }
 }
