@@ -4,7 +4,7 @@ use gpu_kernels::dtype::DType;
 
 use crate::error::{ModelError, show};
 use crate::graph::{Feed, Graph};
-use crate::ir::{Plan, Source, Value};
+use crate::ir::{Plan, Source, Value, long};
 use crate::passes::rows::{self, Rows};
 
 /// What a model does to rows.
@@ -74,10 +74,10 @@ impl Graph {
             let follows = shape.first() == Some(&2) && other.first() == Some(&3) && shape[1..] == other[1..];
             let kept = [rows_two[two.root(a)], rows_three[three.root(b)]];
             // The batch comes first, and all that follows it is a row's.
-            let apart = [(&two.values[a], 2), (&three.values[b], 3)]
-                .map(|(value, batch)| Rows::Apart { inner: i64::try_from(value.len() / batch).unwrap_or(i64::MAX) });
+            let separate = [(&two.values[a], 2), (&three.values[b], 3)]
+                .map(|(value, batch)| Rows::Separate { inner: long(value.len() / batch) });
             let by = kept.iter().find_map(|rows| if let Rows::Mixed(node) = rows { Some(*node) } else { None });
-            if !follows || (by.is_none() && kept != apart) {
+            if !follows || (by.is_none() && kept != separate) {
                 let last = by.or_else(|| self.nodes.len().checked_sub(1)).and_then(|node| self.nodes.get(node));
                 let node = last.map_or_else(|| name.clone(), |node| node.name.clone());
                 return Err(ModelError::MixesRows { node });

@@ -51,7 +51,7 @@ impl Graph {
         let rows = rows::of_plan(&plan, batch);
         for &id in &plan.outputs {
             let (value, found) = (&plan.values[id], rows[plan.root(id)]);
-            if value.shape.first() != Some(&batch) || found != (Rows::Apart { inner: long(value.len() / batch) }) {
+            if value.shape.first() != Some(&batch) || found != (Rows::Separate { inner: long(value.len() / batch) }) {
                 let by = if let Rows::Mixed(node) = found { Some(node) } else { self.nodes.len().checked_sub(1) };
                 let node = by.and_then(|node| self.nodes.get(node)).map_or_else(String::new, |node| node.name.clone());
                 return Err(ModelError::FixedBatch { batch, error: Box::new(ModelError::MixesRows { node }) });

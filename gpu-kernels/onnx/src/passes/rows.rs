@@ -9,43 +9,43 @@ use std::collections::HashMap;
 
 use gpu_kernels::kernels::{Access, AccessFootprint};
 
-use crate::ir::{Plan, Source, Step, Value};
+use crate::ir::{Plan, Source, Step, Value, long};
 
 /// How a tensor relates to the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rows {
-    /// The same for every batch.
-    Same,
+    /// The same for every row.
+    Shared,
     /// Value `i` depends on row `i / inner % batch` alone.
-    Apart { inner: i64 },
+    Separate { inner: i64 },
     /// Some value depends on more than one row, first at this node.
     Mixed(usize),
 }
 
 /// The rows of every value of a plan for `batch` rows. Two rows at least, or nothing can be told.
 pub(crate) fn of_plan(plan: &Plan, batch: usize) -> Vec<Rows> {
-    let whole = |value: &Value| Rows::Apart { inner: long(value.len() / batch) };
+    let whole = |value: &Value| Rows::Separate { inner: long(value.len() / batch) };
     let mut rows: Vec<Rows> = plan
         .values
         .iter()
         .map(|value| match value.source {
             Source::Input(index) if !plan.shared[index] => whole(value),
-            _ => Rows::Same,
+            _ => Rows::Shared,
         })
         .collect();
     // Parts of a value that are the same for all rows, as long as no part tells how its rows lie.
-    let mut unplaced: HashMap<usize, Vec<&Step>> = HashMap::new();
+    let mut undecided: HashMap<usize, Vec<&Step>> = HashMap::new();
     for step in &plan.steps {
         let before = rows[step.output];
-        let found = Walk { plan, batch: long(batch), step, footprint: step.call.footprint() }.rows(&rows);
+        let found = RowPropagation { plan, batch: long(batch), step, footprint: step.call.footprint() }.rows(&rows);
         rows[step.output] = join(before, found, step.node);
         match (rows[step.output], found) {
-            (Rows::Same, _) => unplaced.entry(step.output).or_default().push(step),
-            (placed @ Rows::Apart { .. }, _) => {
-                let here = (found == Rows::Same).then_some(step);
-                for part in unplaced.remove(&step.output).unwrap_or_default().into_iter().chain(here) {
-                    let walk = Walk { plan, batch: long(batch), step: part, footprint: part.call.footprint() };
-                    if !walk.is_uniform_over(placed) {
+            (Rows::Shared, _) => undecided.entry(step.output).or_default().push(step),
+            (separate @ Rows::Separate { .. }, _) => {
+                let here = (found == Rows::Shared).then_some(step);
+                for part in undecided.remove(&step.output).unwrap_or_default().into_iter().chain(here) {
+                    let own = RowPropagation { plan, batch: long(batch), step: part, footprint: part.call.footprint() };
+                    if !own.is_uniform_over(separate) {
                         rows[step.output] = Rows::Mixed(part.node);
                     }
                 }
@@ -59,14 +59,10 @@ pub(crate) fn of_plan(plan: &Plan, batch: usize) -> Vec<Rows> {
 fn join(a: Rows, b: Rows, node: usize) -> Rows {
     match (a, b) {
         (Rows::Mixed(node), _) | (_, Rows::Mixed(node)) => Rows::Mixed(node),
-        (Rows::Same, other) | (other, Rows::Same) => other,
+        (Rows::Shared, other) | (other, Rows::Shared) => other,
         (a, b) if a == b => a,
         _ => Rows::Mixed(node),
     }
-}
-
-fn long(value: usize) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// The axis along which an iteration goes from one batch row to the next, every `share` steps.
@@ -82,29 +78,29 @@ fn batch_axes(access: &Access, inner: i64) -> impl Iterator<Item = BatchAxis> {
     steps.map(move |(axis, stride)| BatchAxis { axis, share: inner / stride })
 }
 
-/// A call on its way over the rows.
-struct Walk<'a> {
+/// How one call hands the rows of its inputs on to its output.
+struct RowPropagation<'a> {
     plan: &'a Plan,
     batch: i64,
     step: &'a Step,
     footprint: AccessFootprint,
 }
 
-impl Walk<'_> {
+impl RowPropagation<'_> {
     /// How the call's output lies, where its inputs lie so.
     fn rows(&self, rows: &[Rows]) -> Rows {
-        let mut apart = None;
+        let mut separate = None;
         for (&id, access) in self.step.inputs.iter().zip(&self.footprint.inputs) {
             match rows[id] {
                 Rows::Mixed(node) => return Rows::Mixed(node),
-                Rows::Apart { inner } => apart = apart.or(Some((access, inner))),
-                Rows::Same => {}
+                Rows::Separate { inner } => separate = separate.or(Some((access, inner))),
+                Rows::Shared => {}
             }
         }
-        let Some((access, inner)) = apart else { return Rows::Same };
+        let Some((access, inner)) = separate else { return Rows::Shared };
         batch_axes(access, inner)
             .find_map(|batch_axis| self.output_along(batch_axis, rows))
-            .map_or(Rows::Mixed(self.step.node), |inner| Rows::Apart { inner })
+            .map_or(Rows::Mixed(self.step.node), |inner| Rows::Separate { inner })
     }
 
     /// How the output lies along this axis, if every operand goes along with it.
@@ -112,8 +108,8 @@ impl Walk<'_> {
         for (&id, access) in self.step.inputs.iter().zip(&self.footprint.inputs) {
             let value = &self.plan.values[id];
             let keeps = match rows[id] {
-                Rows::Apart { inner } => self.keeps(access, long(value.len()), batch_axis) == Some(inner),
-                Rows::Same => self.is_uniform(value, access, batch_axis),
+                Rows::Separate { inner } => self.keeps(access, long(value.len()), batch_axis) == Some(inner),
+                Rows::Shared => self.is_uniform(value, access, batch_axis),
                 Rows::Mixed(_) => false,
             };
             if !keeps {
@@ -128,8 +124,8 @@ impl Walk<'_> {
         let along = access.strides[axis];
         let inner = along.checked_mul(share).filter(|inner| *inner > 0)?;
         let period = inner.checked_mul(self.batch)?;
-        let turns = share.checked_mul(self.batch)?;
-        if len % period != 0 || long(self.footprint.shape[axis]) % turns != 0 {
+        let round = share.checked_mul(self.batch)?;
+        if len % period != 0 || long(self.footprint.shape[axis]) % round != 0 {
             return None;
         }
         let mut low = access.offset.rem_euclid(period);
@@ -166,7 +162,7 @@ impl Walk<'_> {
 
     /// Whether a call whose inputs no row made writes the same for every row of an output that lies so.
     fn is_uniform_over(&self, output: Rows) -> bool {
-        let Rows::Apart { inner } = output else { return false };
+        let Rows::Separate { inner } = output else { return false };
         let access = &self.footprint.output;
         let len = long(self.plan.values[self.step.output].len());
         let is_same = |batch_axis: BatchAxis| {
