@@ -8,17 +8,17 @@ use half::f16;
 use crate::tensor::Tensor;
 
 /// Below so many values it is not worth a shader of its own.
-const LEAST: usize = 1024;
+const VALUES_MIN: usize = 1024;
 
 /// The smallest half float that no device flushes to zero.
-const NORMAL: f32 = 6.103_515_6e-5;
+const NORMAL_MIN: f32 = 6.103_515_6e-5;
 
 /// Constants by the address of their words.
 #[derive(Debug, Default)]
-pub(crate) struct Halves(HashMap<usize, Half>);
+pub(crate) struct F16Constants(HashMap<usize, Packed>);
 
 #[derive(Debug)]
-struct Half {
+struct Packed {
     /// Kept alive, so that the address stays theirs.
     _words: Arc<[u32]>,
     packed: Arc<[u32]>,
@@ -28,18 +28,18 @@ fn address(words: &Arc<[u32]>) -> usize {
     words.as_ptr().addr()
 }
 
-impl Halves {
+impl F16Constants {
     pub(crate) fn find<'a>(constants: impl Iterator<Item = &'a Tensor>) -> Self {
-        let large = constants.filter(|tensor| tensor.dtype.is_float() && tensor.words.len() >= LEAST);
+        let large = constants.filter(|tensor| tensor.dtype.is_float() && tensor.words.len() >= VALUES_MIN);
         let packed = large.filter_map(|tensor| {
             let words = &tensor.words;
-            Some((address(words), Half { _words: Arc::clone(words), packed: pack(words)? }))
+            Some((address(words), Packed { _words: Arc::clone(words), packed: pack(words)? }))
         });
         Self(packed.collect())
     }
 
     fn get(&self, words: &Arc<[u32]>) -> Option<&Arc<[u32]>> {
-        self.0.get(&address(words)).map(|half| &half.packed)
+        self.0.get(&address(words)).map(|found| &found.packed)
     }
 }
 
@@ -48,7 +48,7 @@ fn pack(words: &[u32]) -> Option<Arc<[u32]>> {
     let half = |word: &u32| {
         let value = f32::from_bits(*word);
         let half = f16::from_f32(value);
-        let exact = half.to_f32().to_bits() == *word && half.is_finite() && (value == 0.0 || value.abs() >= NORMAL);
+        let exact = half.to_f32().to_bits() == *word && half.is_finite() && (value == 0.0 || value.abs() >= NORMAL_MIN);
         exact.then(|| u32::from(half.to_bits()))
     };
     // Most weights are none, and their first values tell.

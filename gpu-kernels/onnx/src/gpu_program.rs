@@ -14,7 +14,7 @@ impl Plan {
         let slots = self.slots();
         let mut builder = Builder {
             plan: self,
-            halved: self.halved(),
+            f16_weights: self.f16_weights(),
             program: GpuProgram::default(),
             constants: Vec::new(),
             buffers: HashMap::new(),
@@ -30,7 +30,7 @@ impl Plan {
         let mut shaders: HashMap<Kernel, u32> = HashMap::new();
         for step in &self.steps {
             let mut kernel = step.call.kernel();
-            if step.inputs.get(1).is_some_and(|id| builder.halved.contains_key(id)) {
+            if step.inputs.get(1).is_some_and(|id| builder.f16_weights.contains_key(id)) {
                 kernel = kernel.with_half_weights();
             }
             let shader = *shaders.entry(kernel.clone()).or_insert_with(|| {
@@ -55,7 +55,7 @@ impl Plan {
 
 struct Builder<'a> {
     plan: &'a Plan,
-    halved: HashMap<ValueId, Arc<[u32]>>,
+    f16_weights: HashMap<ValueId, Arc<[u32]>>,
     program: GpuProgram,
     constants: Vec<Arc<[u32]>>,
     /// Constants that have a buffer by now.
@@ -77,7 +77,7 @@ impl Builder<'_> {
                 if let Some(&known) = self.buffers.get(&root) {
                     return known;
                 }
-                self.constants.push(Arc::clone(self.halved.get(&root).unwrap_or(words)));
+                self.constants.push(Arc::clone(self.f16_weights.get(&root).unwrap_or(words)));
                 let buffer = self.push(Buffer::Constant(number(self.constants.len() - 1)));
                 self.buffers.insert(root, buffer);
                 buffer

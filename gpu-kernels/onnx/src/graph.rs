@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use gpu_kernels::dtype::DType;
 
-use crate::f16_constants::Halves;
+use crate::f16_constants::F16Constants;
 use crate::proto;
 use crate::tensor::Tensor;
 
@@ -19,7 +19,7 @@ pub struct Graph {
     pub(crate) outputs: Vec<String>,
     pub(crate) opset: i64,
     /// Of the constants, those that half floats hold.
-    pub(crate) halves: Arc<Halves>,
+    pub(crate) f16_constants: Arc<F16Constants>,
     /// Rows of the micro-batches in which rows fed like this run, as was found last.
     pub(crate) micro_batch_known: Mutex<Option<(Vec<Feed>, Option<usize>)>>,
 }

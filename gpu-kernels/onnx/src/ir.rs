@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::Call;
 
-use crate::f16_constants::Halves;
+use crate::f16_constants::F16Constants;
 
 /// Index of a [`Value`] in [`Plan::values`].
 pub type ValueId = usize;
@@ -20,7 +20,7 @@ pub struct Plan {
     pub outputs: Vec<ValueId>,
     /// For each of those, whether all rows share it.
     pub shared: Vec<bool>,
-    pub(crate) halves: Arc<Halves>,
+    pub(crate) f16_constants: Arc<F16Constants>,
 }
 
 /// A tensor of the plan.

@@ -7,7 +7,7 @@ use gpu_kernels::dtype::DType;
 use prost::Message;
 
 use crate::error::ModelError;
-use crate::f16_constants::Halves;
+use crate::f16_constants::F16Constants;
 use crate::graph::{Body, Graph, Node, Port};
 use crate::limits::{OPSET_MAX, OPSET_MIN};
 use crate::lower::ops;
@@ -79,11 +79,11 @@ impl Graph {
             inputs,
             outputs,
             opset,
-            halves: Arc::default(),
+            f16_constants: Arc::default(),
             micro_batch_known: Mutex::default(),
         };
         graph.simplify();
-        graph.halves = Arc::new(Halves::find(graph.constants.values()));
+        graph.f16_constants = Arc::new(F16Constants::find(graph.constants.values()));
         Ok(graph)
     }
 }

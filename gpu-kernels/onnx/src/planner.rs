@@ -53,7 +53,7 @@ impl Graph {
             outputs.push(builder.dense(id)?);
         }
         let Builder { values, steps, .. } = builder;
-        let mut plan = Plan { values, steps, inputs, outputs, shared, halves: Arc::clone(&self.halves) };
+        let mut plan = Plan { values, steps, inputs, outputs, shared, f16_constants: Arc::clone(&self.f16_constants) };
         plan.drop_unused();
         plan.fuse();
         Ok(plan)

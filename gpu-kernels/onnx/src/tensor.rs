@@ -90,7 +90,7 @@ fn typed(name: &str, dtype: DType, tensor: &proto::Tensor) -> Result<Vec<u32>, M
             .map(|&value| stored_int(value).ok_or_else(|| range(name, value)))
             .collect::<Result<_, _>>()?,
         DType::U32 => tensor.uint64_data.iter().map(|&value| u32::try_from(value).unwrap_or(u32::MAX)).collect(),
-        // Halves are kept as their bits.
+        // F16Constants are kept as their bits.
         DType::F16 | DType::BF16 => {
             let bytes: Vec<u8> = small().flat_map(|bits| bits.to_le_bytes().into_iter().take(2)).collect();
             dtype.words(&bytes).map_err(|error| range(name, error.value))?

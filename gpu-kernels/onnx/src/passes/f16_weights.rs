@@ -1,4 +1,4 @@
-//! Weights that half floats hold exactly: a GPU keeps them as such, which halves its memory and a tab's
+//! Weights that half floats hold exactly: a GPU keeps them as such, which f16_constants its memory and a tab's
 //! download. Products unpack them as they read, which needs no extension of the device.
 
 use std::collections::HashMap;
@@ -23,12 +23,12 @@ fn reads(step: &Step, place: usize) -> Option<bool> {
 
 impl Plan {
     /// The constants that a GPU keeps as half floats: those that are read as weights and as nothing else.
-    pub(crate) fn halved(&self) -> HashMap<ValueId, Arc<[u32]>> {
+    pub(crate) fn f16_weights(&self) -> HashMap<ValueId, Arc<[u32]>> {
         let mut found = HashMap::new();
         for step in &self.steps {
             for &id in &step.inputs {
                 if let Source::Constant(words) = &self.values[id].source
-                    && let Some(packed) = self.halves.get(words)
+                    && let Some(packed) = self.f16_constants.get(words)
                 {
                     found.insert(id, Arc::clone(packed));
                 }

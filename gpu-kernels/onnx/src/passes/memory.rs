@@ -79,12 +79,12 @@ impl Plan {
 
     /// Words of each constant that some step reads, as a GPU keeps it.
     fn constant_words(&self) -> impl Iterator<Item = usize> {
-        let halved = self.halved();
+        let f16_weights = self.f16_weights();
         let mut used: Vec<usize> = self.steps.iter().flat_map(|step| step.inputs.iter().copied()).collect();
         used.sort_unstable();
         used.dedup();
         used.into_iter().filter_map(move |id| match &self.values[id].source {
-            Source::Constant(words) => Some(halved.get(&id).unwrap_or(words).len()),
+            Source::Constant(words) => Some(f16_weights.get(&id).unwrap_or(words).len()),
             Source::Input(_) | Source::Computed | Source::View { .. } => None,
         })
     }

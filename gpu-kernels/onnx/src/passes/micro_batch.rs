@@ -127,7 +127,14 @@ impl Plan {
         }
         let inputs = self.inputs.iter().zip(&fed).map(|(&id, all)| all.or(kept[id]).unwrap_or(id)).collect();
         let MicroBatches { values, steps, .. } = repeated;
-        Ok(Self { values, steps, inputs, outputs, shared: self.shared.clone(), halves: self.halves.clone() })
+        Ok(Self {
+            values,
+            steps,
+            inputs,
+            outputs,
+            shared: self.shared.clone(),
+            f16_constants: self.f16_constants.clone(),
+        })
     }
 }
 
