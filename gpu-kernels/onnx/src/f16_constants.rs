@@ -38,7 +38,7 @@ impl F16Constants {
         Self(packed.collect())
     }
 
-    fn get(&self, words: &Arc<[u32]>) -> Option<&Arc<[u32]>> {
+    pub(crate) fn get(&self, words: &Arc<[u32]>) -> Option<&Arc<[u32]>> {
         self.0.get(&address(words)).map(|found| &found.packed)
     }
 }

@@ -6,8 +6,8 @@ use gpu_kernels::kernels::elementwise::Binary;
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, long};
 use crate::lower::context::NodeContext;
-use crate::lower::prims::attention::{nan_to_zero, repeat_kv_heads, rotate_pairs, softcap};
-use crate::lower::prims::copies::{concat_along, padded};
+use crate::lower::prims::attention::{append_kv_cache, nan_to_zero, repeat_kv_heads, rotate_pairs, softcap};
+use crate::lower::prims::copies::padded;
 use crate::lower::prims::gather::take;
 use crate::lower::prims::iota::iota;
 use crate::lower::prims::product::multiply;
@@ -55,11 +55,7 @@ impl Attention {
         let (q, k, v) = (heads(cx, q, "q_num_heads")?, heads(cx, k, "kv_num_heads")?, heads(cx, v, "kv_num_heads")?);
         let (mask, past_k, past_v, cached) = (cx.optional(3)?, cx.optional(4)?, cx.optional(5)?, cx.optional(6)?);
         let past = past_k.and_then(|past| cx.builder.shape(past).get(2).copied()).unwrap_or(0);
-        let grown = |cx: &mut NodeContext<'_, '_>, past: Option<ValueId>, new: ValueId| match past {
-            Some(past) => concat_along(cx, &[past, new], 2),
-            None => Ok(new),
-        };
-        let (k, v) = (grown(cx, past_k, k)?, grown(cx, past_v, v)?);
+        let (k, v) = (append_kv_cache(cx, past_k, k)?, append_kv_cache(cx, past_v, v)?);
         let [batch, heads, length, _] = cx.shape(q)[..] else {
             return Err(cx.wrong("attention needs four axes", show(&cx.shape(q))));
         };

@@ -7,7 +7,7 @@ use gpu_kernels::kernels::elementwise::{Binary, Program, Reg};
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, long};
 use crate::lower::context::NodeContext;
-use crate::lower::prims::attention::{nan_to_zero, repeat_kv_heads, rotate_pairs, softcap};
+use crate::lower::prims::attention::{append_kv_cache, nan_to_zero, repeat_kv_heads, rotate_pairs, softcap};
 use crate::lower::prims::copies::concat_along;
 use crate::lower::prims::gather::take;
 use crate::lower::prims::iota::iota;
@@ -15,7 +15,7 @@ use crate::lower::prims::product::multiply;
 use crate::lower::prims::reduce::softmax_lines;
 use crate::lower::prims::views::{permute_axes, slice_axis, squeeze_axes, unsqueeze_axes};
 
-/// Queries, keys and values, heads apart: `[batch, heads, length, size]`.
+/// Queries, keys and values, each `[batch, heads, length, size]`.
 struct Heads {
     q: ValueId,
     k: ValueId,
@@ -26,14 +26,14 @@ fn narrow(value: usize) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
-/// `[batch, length, heads · size]` with the heads apart.
-fn apart(cx: &mut NodeContext<'_, '_>, x: ValueId, count: usize) -> Result<ValueId, ModelError> {
-    let split = beside(cx, x, count)?;
+/// `[batch, length, heads · size]` as `[batch, heads, length, size]`.
+fn split_heads(cx: &mut NodeContext<'_, '_>, x: ValueId, count: usize) -> Result<ValueId, ModelError> {
+    let split = view_heads(cx, x, count)?;
     permute_axes(cx, split, &[0, 2, 1, 3])
 }
 
 /// `[batch, length, heads · size]` as `[batch, length, heads, size]`.
-fn beside(cx: &mut NodeContext<'_, '_>, x: ValueId, count: usize) -> Result<ValueId, ModelError> {
+fn view_heads(cx: &mut NodeContext<'_, '_>, x: ValueId, count: usize) -> Result<ValueId, ModelError> {
     match cx.shape(x)[..] {
         [batch, length, width] if count > 0 && width % count == 0 => {
             cx.builder.reshaped(x, vec![batch, length, count, width / count])
@@ -108,20 +108,20 @@ fn biased(cx: &mut NodeContext<'_, '_>, scores: ValueId, bias: Option<ValueId>) 
     cx.map_to(&[scores, bias], &shape, DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))
 }
 
-/// Adds `filter` where `hidden` says so, of a score's row and column and what else is given.
-fn hidden(
+/// Adds `filter` where `is_hidden` says so, of a score's row and column and what else is given.
+fn apply_mask(
     cx: &mut NodeContext<'_, '_>,
     scores: ValueId,
     given: &[ValueId],
     filter: f32,
-    hidden: impl FnOnce(&mut Program, Reg, Reg, &[Reg]) -> Reg,
+    is_hidden: impl FnOnce(&mut Program, Reg, Reg, &[Reg]) -> Reg,
 ) -> Result<ValueId, ModelError> {
     let shape = cx.shape(scores);
     let (rows, cols) = (iota(cx, shape[2], 2, 4)?, iota(cx, shape[3], 3, 4)?);
     let mut ids = vec![scores, rows, cols];
     ids.extend(given);
     cx.map_to(&ids, &shape, DType::F32, |p, r| {
-        let away = hidden(p, r[1], r[2], &r[3..]);
+        let away = is_hidden(p, r[1], r[2], &r[3..]);
         let (filter, zero) = (p.f(filter), p.f(0.0));
         let added = p.select(away, filter, zero);
         p.bin(Binary::Add, r[0], added)
@@ -130,7 +130,7 @@ fn hidden(
 
 /// Hides what lies after a query's own place, that of the first being `past`.
 fn causal(cx: &mut NodeContext<'_, '_>, scores: ValueId, past: usize, filter: f32) -> Result<ValueId, ModelError> {
-    hidden(cx, scores, &[], filter, |p, row, col, _| {
+    apply_mask(cx, scores, &[], filter, |p, row, col, _| {
         let past = p.i(narrow(past));
         let own = p.bin(Binary::Add, row, past);
         p.bin(Binary::Lt, own, col)
@@ -152,34 +152,26 @@ fn masked(
     match own[..] {
         [entries] if entries == batch => {
             let ends = cx.builder.reshaped(mask, vec![batch, 1, 1, 1])?;
-            hidden(cx, scores, &[ends], filter, |p, _, col, r| p.bin(Binary::Le, r[0], col))
+            apply_mask(cx, scores, &[ends], filter, |p, _, col, r| p.bin(Binary::Le, r[0], col))
         }
         [entries] if entries == 2 * batch => {
             let (ends, starts) = (slice_axis(cx, mask, 0, 0, batch)?, slice_axis(cx, mask, 0, batch, batch)?);
             let (ends, starts) =
                 (cx.builder.reshaped(ends, vec![batch, 1, 1, 1])?, cx.builder.reshaped(starts, vec![batch, 1, 1, 1])?);
-            hidden(cx, scores, &[ends, starts], filter, |p, _, col, r| {
+            apply_mask(cx, scores, &[ends, starts], filter, |p, _, col, r| {
                 let (after, before) = (p.bin(Binary::Le, r[0], col), p.bin(Binary::Lt, col, r[1]));
                 p.bin(Binary::Or, after, before)
             })
         }
         [entries, keys] if entries == batch && keys == total => {
             let flags = cx.builder.reshaped(mask, vec![batch, 1, 1, total])?;
-            hidden(cx, scores, &[flags], filter, |p, _, _, r| none(p, r[0]))
+            apply_mask(cx, scores, &[flags], filter, |p, _, _, r| none(p, r[0]))
         }
         [entries, rows, keys] if entries == batch && rows == length && keys == total => {
             let flags = cx.builder.reshaped(mask, vec![batch, 1, length, total])?;
-            hidden(cx, scores, &[flags], filter, |p, _, _, r| none(p, r[0]))
+            apply_mask(cx, scores, &[flags], filter, |p, _, _, r| none(p, r[0]))
         }
         _ => Err(cx.wrong("the mask is none of lengths, flags a key or flags a pair", show(&own))),
-    }
-}
-
-/// Keys or values behind those that were there before.
-fn grown(cx: &mut NodeContext<'_, '_>, past: Option<ValueId>, new: ValueId) -> Result<ValueId, ModelError> {
-    match past {
-        Some(past) => concat_along(cx, &[past, new], 2),
-        None => Ok(new),
     }
 }
 
@@ -202,7 +194,8 @@ pub(crate) fn attention(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mo
         _ => [width / 3; 3],
     };
     let [q, k, v] = columns(cx, all, widths)?;
-    let mut heads = Heads { q: apart(cx, q, count)?, k: apart(cx, k, count)?, v: apart(cx, v, count)? };
+    let mut heads =
+        Heads { q: split_heads(cx, q, count)?, k: split_heads(cx, k, count)?, v: split_heads(cx, v, count)? };
     let mut before = 0;
     if let Some(past) = past {
         let mut halves = [past; 2];
@@ -211,8 +204,8 @@ pub(crate) fn attention(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mo
             *half = squeeze_axes(cx, one, &[0])?;
         }
         before = cx.shape(halves[0]).get(2).copied().unwrap_or(0);
-        heads.k = grown(cx, Some(halves[0]), heads.k)?;
-        heads.v = grown(cx, Some(halves[1]), heads.v)?;
+        heads.k = append_kv_cache(cx, Some(halves[0]), heads.k)?;
+        heads.v = append_kv_cache(cx, Some(halves[1]), heads.v)?;
     }
     let y = attended(cx, &heads, one_way.then_some(before), mask, extra, filter)?;
     if !cx.wants(1) {
@@ -262,9 +255,9 @@ pub(crate) fn multi_head(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
             }
             let already = cx.shape(k).len() == 4;
             Heads {
-                q: apart(cx, q, count)?,
-                k: if already { k } else { apart(cx, k, count)? },
-                v: if already { v } else { apart(cx, v, count)? },
+                q: split_heads(cx, q, count)?,
+                k: if already { k } else { split_heads(cx, k, count)? },
+                v: if already { v } else { split_heads(cx, v, count)? },
             }
         }
         // All three in one: [batch, length, heads, 3, size].
@@ -280,7 +273,7 @@ pub(crate) fn multi_head(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
         _ => return Err(cx.unsupported("key", "keys and values must be given apart, or all three in one")),
     };
     let before = ids[6].and_then(|past| cx.shape(past).get(2).copied()).unwrap_or(0);
-    let heads = Heads { k: grown(cx, ids[6], heads.k)?, v: grown(cx, ids[7], heads.v)?, ..heads };
+    let heads = Heads { k: append_kv_cache(cx, ids[6], heads.k)?, v: append_kv_cache(cx, ids[7], heads.v)?, ..heads };
     let y = attended(cx, &heads, one_way.then_some(before), mask, extra, filter)?;
     Ok(vec![y, heads.k, heads.v])
 }
@@ -304,7 +297,7 @@ pub(crate) fn rotary(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
         [_, _, _, _] => permute_axes(cx, x, &[0, 2, 1, 3])?,
         [_, _, width] => {
             let count = if given == 0 { width.checked_div(2 * half).unwrap_or(0) } else { given };
-            beside(cx, x, count)?
+            view_heads(cx, x, count)?
         }
         _ => return Err(cx.wrong("the input needs three or four axes", show(&shape))),
     };
@@ -350,7 +343,7 @@ pub(crate) fn grouped(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
         q = a;
         (b, c)
     };
-    let (q, k) = (beside(cx, q, count)?, beside(cx, k, own)?);
+    let (q, k) = (view_heads(cx, q, count)?, view_heads(cx, k, own)?);
     let [batch, length, _, size] = cx.shape(q)[..] else { return Err(cx.not_constant(0)) };
     let past = past_k.and_then(|past| cx.shape(past).get(2).copied()).unwrap_or(0);
     let behind = behind(cx, last, [batch, length, past])?;
@@ -373,8 +366,8 @@ pub(crate) fn grouped(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
         _ => (q, k),
     };
     let (q, k) = (permute_axes(cx, q, &[0, 2, 1, 3])?, permute_axes(cx, k, &[0, 2, 1, 3])?);
-    let v = apart(cx, v, own)?;
-    let heads = Heads { q, k: grown(cx, past_k, k)?, v: grown(cx, past_v, v)? };
+    let v = split_heads(cx, v, own)?;
+    let heads = Heads { q, k: append_kv_cache(cx, past_k, k)?, v: append_kv_cache(cx, past_v, v)? };
     let scores = scores(cx, &heads)?;
     let scores = softcap(cx, scores)?;
     let behind = cx.builder.reshaped(behind, vec![batch, 1, 1, 1])?;
@@ -410,7 +403,7 @@ fn seen(
     past: usize,
     window: i64,
 ) -> Result<ValueId, ModelError> {
-    hidden(cx, scores, &[behind], f32::NEG_INFINITY, |p, row, col, r| {
+    apply_mask(cx, scores, &[behind], f32::NEG_INFINITY, |p, row, col, r| {
         let past = p.i(narrow(past));
         let old = p.bin(Binary::Lt, col, past);
         // Places as each entry counts them.

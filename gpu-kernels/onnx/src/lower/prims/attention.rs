@@ -30,6 +30,18 @@ pub(crate) fn nan_to_zero(cx: &mut NodeContext<'_, '_>, x: ValueId) -> Result<Va
     })
 }
 
+/// Keys or values behind those that were there before.
+pub(crate) fn append_kv_cache(
+    cx: &mut NodeContext<'_, '_>,
+    past: Option<ValueId>,
+    new: ValueId,
+) -> Result<ValueId, ModelError> {
+    match past {
+        Some(past) => concat_along(cx, &[past, new], 2),
+        None => Ok(new),
+    }
+}
+
 /// Key heads that several query heads share, repeated.
 pub(crate) fn repeat_kv_heads(cx: &mut NodeContext<'_, '_>, x: ValueId, count: usize) -> Result<ValueId, ModelError> {
     let [batch, own, length, size] = cx.shape(x)[..] else {
