@@ -15,8 +15,8 @@ use crate::lower::prims::reduce::softmax_lines;
 use crate::lower::prims::views::permute_axes;
 use crate::tensor::Tensor;
 
-/// Heads apart: `[batch, heads, length, size]`.
-fn heads(cx: &mut NodeContext<'_, '_>, x: ValueId, name: &str) -> Result<ValueId, ModelError> {
+/// `[batch, heads, length, size]`, from that or from `[batch, length, heads · size]`.
+fn split_heads(cx: &mut NodeContext<'_, '_>, x: ValueId, name: &str) -> Result<ValueId, ModelError> {
     let shape = cx.shape(x);
     match shape[..] {
         [_, _, _, _] => Ok(x),
@@ -32,7 +32,7 @@ fn heads(cx: &mut NodeContext<'_, '_>, x: ValueId, name: &str) -> Result<ValueId
     }
 }
 
-/// What an attention node was given, heads apart.
+/// What an attention node was given: queries, keys and values `[batch, heads, length, size]`.
 struct Attention {
     q: ValueId,
     k: ValueId,
@@ -52,7 +52,11 @@ impl Attention {
     fn read(cx: &mut NodeContext<'_, '_>) -> Result<Self, ModelError> {
         cx.ignore(&["softmax_precision", "q_num_heads", "kv_num_heads"]);
         let (q, k, v) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
-        let (q, k, v) = (heads(cx, q, "q_num_heads")?, heads(cx, k, "kv_num_heads")?, heads(cx, v, "kv_num_heads")?);
+        let (q, k, v) = (
+            split_heads(cx, q, "q_num_heads")?,
+            split_heads(cx, k, "kv_num_heads")?,
+            split_heads(cx, v, "kv_num_heads")?,
+        );
         let (mask, past_k, past_v, cached) = (cx.optional(3)?, cx.optional(4)?, cx.optional(5)?, cx.optional(6)?);
         let past = past_k.and_then(|past| cx.builder.shape(past).get(2).copied()).unwrap_or(0);
         let (k, v) = (append_kv_cache(cx, past_k, k)?, append_kv_cache(cx, past_v, v)?);
@@ -81,7 +85,7 @@ impl Attention {
     }
 
     fn masked(&self, cx: &mut NodeContext<'_, '_>, scores: ValueId) -> Result<ValueId, ModelError> {
-        let mut scores = with_mask(cx, scores, self.mask, self.total)?;
+        let mut scores = add_mask(cx, scores, self.mask, self.total)?;
         let causal = if cx.flag("is_causal") { 0 } else { -1 };
         let right = match cx.int("right_window_size", -1) {
             -1 => causal,
@@ -90,10 +94,10 @@ impl Attention {
         };
         let left = cx.int("left_window_size", -1);
         if left >= 0 || right >= 0 {
-            scores = windowed(cx, scores, self, [left, right])?;
+            scores = mask_window(cx, scores, self, [left, right])?;
         }
         match self.cached {
-            Some(cached) => unpadded(cx, scores, cached, [self.batch, self.total]),
+            Some(cached) => mask_padding(cx, scores, cached, [self.batch, self.total]),
             None => Ok(scores),
         }
     }
@@ -128,7 +132,7 @@ pub(crate) fn attention(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mo
     Ok(vec![y, node.k, node.v, shown])
 }
 
-fn with_mask(
+fn add_mask(
     cx: &mut NodeContext<'_, '_>,
     x: ValueId,
     mask: Option<ValueId>,
@@ -163,7 +167,7 @@ fn with_mask(
 
 /// Hides what lies further left or right of a query's own place than a bound; -1 is none. That
 /// place is counted from the end of what was there before: the past, or an outside cache's length.
-fn windowed(
+fn mask_window(
     cx: &mut NodeContext<'_, '_>,
     x: ValueId,
     node: &Attention,
@@ -205,7 +209,7 @@ fn windowed(
 }
 
 /// Hides what lies beyond each entry's length.
-fn unpadded(
+fn mask_padding(
     cx: &mut NodeContext<'_, '_>,
     x: ValueId,
     lengths: ValueId,

@@ -1,9 +1,9 @@
 //! The table of operators: a family a file, a function an operator or several.
 
 mod attention;
+mod contrib_attention;
 mod control;
 mod elementwise;
-mod fused;
 mod image;
 mod index;
 mod list;
@@ -201,10 +201,10 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("Upsample", resize::upsample),
     ("Where", elementwise::choose),
     ("Xor", elementwise::arithmetic),
-    ("com.microsoft.Attention", fused::attention),
-    ("com.microsoft.GroupQueryAttention", fused::grouped),
-    ("com.microsoft.MultiHeadAttention", fused::multi_head),
-    ("com.microsoft.RotaryEmbedding", fused::rotary),
+    ("com.microsoft.Attention", contrib_attention::attention),
+    ("com.microsoft.GroupQueryAttention", contrib_attention::grouped_query),
+    ("com.microsoft.MultiHeadAttention", contrib_attention::multi_head),
+    ("com.microsoft.RotaryEmbedding", contrib_attention::rotary),
 ];
 
 /// How an operator is lowered, if it is one of ours.

@@ -42,7 +42,7 @@ fn view_heads(cx: &mut NodeContext<'_, '_>, x: ValueId, count: usize) -> Result<
     }
 }
 
-fn count(cx: &NodeContext<'_, '_>, name: &str) -> Result<usize, ModelError> {
+fn head_count(cx: &NodeContext<'_, '_>, name: &str) -> Result<usize, ModelError> {
     match cx.size(cx.int(name, 0))? {
         0 => Err(cx.unsupported(name, "it must be positive")),
         count => Ok(count),
@@ -50,7 +50,7 @@ fn count(cx: &NodeContext<'_, '_>, name: &str) -> Result<usize, ModelError> {
 }
 
 /// Parts of a tensor's last axis, of these widths.
-fn columns(cx: &mut NodeContext<'_, '_>, x: ValueId, widths: [usize; 3]) -> Result<[ValueId; 3], ModelError> {
+fn split_columns(cx: &mut NodeContext<'_, '_>, x: ValueId, widths: [usize; 3]) -> Result<[ValueId; 3], ModelError> {
     let axis = cx.shape(x).len().saturating_sub(1);
     let mut from = 0;
     let mut parts = [x; 3];
@@ -61,7 +61,7 @@ fn columns(cx: &mut NodeContext<'_, '_>, x: ValueId, widths: [usize; 3]) -> Resu
     Ok(parts)
 }
 
-fn sum(cx: &mut NodeContext<'_, '_>, a: ValueId, b: ValueId) -> Result<ValueId, ModelError> {
+fn add(cx: &mut NodeContext<'_, '_>, a: ValueId, b: ValueId) -> Result<ValueId, ModelError> {
     let dtype = cx.dtype(a);
     cx.map(&[a, b], dtype, |p, r| p.bin(Binary::Add, r[0], r[1]))
 }
@@ -84,8 +84,8 @@ fn scores(cx: &mut NodeContext<'_, '_>, heads: &Heads) -> Result<ValueId, ModelE
     })
 }
 
-/// What the scores choose of the values, heads together again.
-fn chosen(cx: &mut NodeContext<'_, '_>, heads: &Heads, scores: ValueId) -> Result<ValueId, ModelError> {
+/// The values weighed by the scores' softmax, heads side by side again: `[batch, length, heads · size]`.
+fn weigh_values(cx: &mut NodeContext<'_, '_>, heads: &Heads, scores: ValueId) -> Result<ValueId, ModelError> {
     let dtype = cx.dtype(heads.v);
     let shape = cx.shape(scores);
     let [batch, count, length, total] = shape[..] else {
@@ -102,7 +102,7 @@ fn chosen(cx: &mut NodeContext<'_, '_>, heads: &Heads, scores: ValueId) -> Resul
 }
 
 /// Adds a bias that may be the same for all entries or heads.
-fn biased(cx: &mut NodeContext<'_, '_>, scores: ValueId, bias: Option<ValueId>) -> Result<ValueId, ModelError> {
+fn add_bias(cx: &mut NodeContext<'_, '_>, scores: ValueId, bias: Option<ValueId>) -> Result<ValueId, ModelError> {
     let Some(bias) = bias else { return Ok(scores) };
     let shape = cx.shape(scores);
     cx.map_to(&[scores, bias], &shape, DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))
@@ -128,8 +128,8 @@ fn apply_mask(
     })
 }
 
-/// Hides what lies after a query's own place, that of the first being `past`.
-fn causal(cx: &mut NodeContext<'_, '_>, scores: ValueId, past: usize, filter: f32) -> Result<ValueId, ModelError> {
+/// Masks keys after a query's own position; the first query's is `past`.
+fn mask_future(cx: &mut NodeContext<'_, '_>, scores: ValueId, past: usize, filter: f32) -> Result<ValueId, ModelError> {
     apply_mask(cx, scores, &[], filter, |p, row, col, _| {
         let past = p.i(narrow(past));
         let own = p.bin(Binary::Add, row, past);
@@ -137,8 +137,8 @@ fn causal(cx: &mut NodeContext<'_, '_>, scores: ValueId, past: usize, filter: f3
     })
 }
 
-/// Hides keys by a mask: lengths, ends and starts, or a 1 for each key that counts.
-fn masked(
+/// Masks keys by a tensor: lengths, ends and starts, or a 1 for each key that counts.
+fn mask_keys(
     cx: &mut NodeContext<'_, '_>,
     scores: ValueId,
     mask: Option<ValueId>,
@@ -178,22 +178,22 @@ fn masked(
 pub(crate) fn attention(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (x, weights, bias) = (cx.input(0)?, cx.input(1)?, cx.optional(2)?);
     let (mask, past, extra) = (cx.optional(3)?, cx.optional(4)?, cx.optional(5)?);
-    let (count, filter) = (count(cx, "num_heads")?, cx.float("mask_filter_value", -10_000.0));
-    let one_way = cx.flag("unidirectional");
+    let (count, filter) = (head_count(cx, "num_heads")?, cx.float("mask_filter_value", -10_000.0));
+    let causal = cx.flag("unidirectional");
     if cx.flag("do_rotary") || cx.flag("past_present_share_buffer") {
         return Err(cx.unsupported("do_rotary", "positions are turned and caches shared by other operators only"));
     }
     cx.ignore(&["rotary_embedding_dim"]);
     let mut all = multiply(cx, x, weights)?;
     if let Some(bias) = bias {
-        all = sum(cx, all, bias)?;
+        all = add(cx, all, bias)?;
     }
     let width = cx.shape(all).last().copied().unwrap_or(0);
     let widths = match cx.ints("qkv_hidden_sizes").as_deref() {
         Some(&[q, k, v]) => [cx.size(q)?, cx.size(k)?, cx.size(v)?],
         _ => [width / 3; 3],
     };
-    let [q, k, v] = columns(cx, all, widths)?;
+    let [q, k, v] = split_columns(cx, all, widths)?;
     let mut heads =
         Heads { q: split_heads(cx, q, count)?, k: split_heads(cx, k, count)?, v: split_heads(cx, v, count)? };
     let mut before = 0;
@@ -207,7 +207,7 @@ pub(crate) fn attention(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mo
         heads.k = append_kv_cache(cx, Some(halves[0]), heads.k)?;
         heads.v = append_kv_cache(cx, Some(halves[1]), heads.v)?;
     }
-    let y = attended(cx, &heads, one_way.then_some(before), mask, extra, filter)?;
+    let y = attend(cx, &heads, causal.then_some(before), mask, extra, filter)?;
     if !cx.wants(1) {
         return Ok(vec![y]);
     }
@@ -215,30 +215,30 @@ pub(crate) fn attention(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mo
     Ok(vec![y, concat_along(cx, &[k, v], 0)?])
 }
 
-/// What the heads choose: after so many earlier keys where each sees none that comes later, with what is
-/// masked put down to `filter` and something added to the scores.
-fn attended(
+/// Attention over the heads. `causal_past`: no query sees a later key, and so many keys came before the
+/// first. Masked scores have `filter` added, and every score its `bias`.
+fn attend(
     cx: &mut NodeContext<'_, '_>,
     heads: &Heads,
-    one_way: Option<usize>,
+    causal_past: Option<usize>,
     mask: Option<ValueId>,
-    extra: Option<ValueId>,
+    bias: Option<ValueId>,
     filter: f32,
 ) -> Result<ValueId, ModelError> {
     let mut scores = scores(cx, heads)?;
-    if let Some(before) = one_way {
-        scores = causal(cx, scores, before, filter)?;
+    if let Some(before) = causal_past {
+        scores = mask_future(cx, scores, before, filter)?;
     }
-    scores = masked(cx, scores, mask, filter)?;
-    scores = biased(cx, scores, extra)?;
-    chosen(cx, heads, scores)
+    scores = mask_keys(cx, scores, mask, filter)?;
+    scores = add_bias(cx, scores, bias)?;
+    weigh_values(cx, heads, scores)
 }
 
 pub(crate) fn multi_head(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let ids = (0..8).map(|i| cx.optional(i)).collect::<Result<Vec<_>, _>>()?;
     let (bias, mask, extra) = (ids[3], ids[4], ids[5]);
-    let (count, filter) = (count(cx, "num_heads")?, cx.float("mask_filter_value", -10_000.0));
-    let one_way = cx.flag("unidirectional");
+    let (count, filter) = (head_count(cx, "num_heads")?, cx.float("mask_filter_value", -10_000.0));
+    let causal = cx.flag("unidirectional");
     let mut q = cx.input(0)?;
     let heads = match (ids[1], ids[2]) {
         (Some(mut k), Some(mut v)) => {
@@ -246,11 +246,11 @@ pub(crate) fn multi_head(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
                 let wide = |cx: &NodeContext<'_, '_>, id: ValueId| cx.shape(id).last().copied().unwrap_or(0);
                 let own = wide(cx, q);
                 let rest = wide(cx, bias).saturating_sub(2 * own);
-                let [a, b, c] = columns(cx, bias, [own, own, rest])?;
-                q = sum(cx, q, a)?;
+                let [a, b, c] = split_columns(cx, bias, [own, own, rest])?;
+                q = add(cx, q, a)?;
                 // Keys that come from elsewhere, heads apart already, have no bias.
                 if cx.shape(k).len() == 3 {
-                    (k, v) = (sum(cx, k, b)?, sum(cx, v, c)?);
+                    (k, v) = (add(cx, k, b)?, add(cx, v, c)?);
                 }
             }
             let already = cx.shape(k).len() == 4;
@@ -274,12 +274,16 @@ pub(crate) fn multi_head(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
     };
     let before = ids[6].and_then(|past| cx.shape(past).get(2).copied()).unwrap_or(0);
     let heads = Heads { k: append_kv_cache(cx, ids[6], heads.k)?, v: append_kv_cache(cx, ids[7], heads.v)?, ..heads };
-    let y = attended(cx, &heads, one_way.then_some(before), mask, extra, filter)?;
+    let y = attend(cx, &heads, causal.then_some(before), mask, extra, filter)?;
     Ok(vec![y, heads.k, heads.v])
 }
 
 /// A table's rows at `positions`.
-fn angles(cx: &mut NodeContext<'_, '_>, tables: [ValueId; 2], positions: ValueId) -> Result<[ValueId; 2], ModelError> {
+fn take_angles(
+    cx: &mut NodeContext<'_, '_>,
+    tables: [ValueId; 2],
+    positions: ValueId,
+) -> Result<[ValueId; 2], ModelError> {
     Ok([take(cx, tables[0], positions, 0)?, take(cx, tables[1], positions, 0)?])
 }
 
@@ -310,11 +314,11 @@ pub(crate) fn rotary(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
     let positions = if cx.shape(positions).len() == 1 {
         let places = iota(cx, length, 1, 2)?;
         let first = cx.builder.reshaped(positions, vec![1, 1])?;
-        sum(cx, places, first)?
+        add(cx, places, first)?
     } else {
         positions
     };
-    let angles = angles(cx, tables, positions)?;
+    let angles = take_angles(cx, tables, positions)?;
     let result = rotate_pairs(cx, split, angles, turned_size, interleaved)?;
     if shape.len() == 4 {
         return Ok(vec![permute_axes(cx, result, &[0, 2, 1, 3])?]);
@@ -324,12 +328,12 @@ pub(crate) fn rotary(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
 
 /// Query heads that share key heads, with positions turned on the way. Each entry's past may be shorter
 /// than the cache that holds it, which then is padded at its end.
-pub(crate) fn grouped(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
+pub(crate) fn grouped_query(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (mut q, k, v) = (cx.input(0)?, cx.optional(1)?, cx.optional(2)?);
     let (past_k, past_v, last) = (cx.optional(3)?, cx.optional(4)?, cx.input(5)?);
     let (tables, positions) = ([cx.optional(7)?, cx.optional(8)?], cx.optional(9)?);
     let extra = cx.optional(10)?;
-    let (count, own) = (count(cx, "num_heads")?, count(cx, "kv_num_heads")?);
+    let (count, own) = (head_count(cx, "num_heads")?, head_count(cx, "kv_num_heads")?);
     let (rotary, interleaved) = (cx.flag("do_rotary"), cx.flag("rotary_interleaved"));
     let window = cx.int("local_window_size", -1);
     if cx.flag("smooth_softmax") || cx.optional(11)?.is_some() {
@@ -339,23 +343,23 @@ pub(crate) fn grouped(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
         (k, v)
     } else {
         let size = cx.shape(q).last().copied().unwrap_or(0) / (count + 2 * own);
-        let [a, b, c] = columns(cx, q, [count * size, own * size, own * size])?;
+        let [a, b, c] = split_columns(cx, q, [count * size, own * size, own * size])?;
         q = a;
         (b, c)
     };
     let (q, k) = (view_heads(cx, q, count)?, view_heads(cx, k, own)?);
     let [batch, length, _, size] = cx.shape(q)[..] else { return Err(cx.not_constant(0)) };
     let past = past_k.and_then(|past| cx.shape(past).get(2).copied()).unwrap_or(0);
-    let behind = behind(cx, last, [batch, length, past])?;
+    let behind = past_lengths(cx, last, [batch, length, past])?;
     let (q, k) = match tables {
         [Some(cos), Some(sin)] if rotary => {
             let positions = if let Some(positions) = positions {
                 positions
             } else {
                 let places = iota(cx, length, 1, 2)?;
-                sum(cx, places, behind)?
+                add(cx, places, behind)?
             };
-            let angles = angles(cx, [cos, sin], positions)?;
+            let angles = take_angles(cx, [cos, sin], positions)?;
             let turned_size = (2 * cx.shape(cos).last().copied().unwrap_or(0)).min(size);
             (
                 rotate_pairs(cx, q, angles, turned_size, interleaved)?,
@@ -371,14 +375,14 @@ pub(crate) fn grouped(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
     let scores = scores(cx, &heads)?;
     let scores = softcap(cx, scores)?;
     let behind = cx.builder.reshaped(behind, vec![batch, 1, 1, 1])?;
-    let scores = seen(cx, scores, behind, past, window)?;
-    let scores = biased(cx, scores, extra)?;
-    let y = chosen(cx, &heads, scores)?;
+    let scores = mask_window(cx, scores, behind, past, window)?;
+    let scores = add_bias(cx, scores, extra)?;
+    let y = weigh_values(cx, &heads, scores)?;
     Ok(vec![y, heads.k, heads.v])
 }
 
-/// What each entry has behind it: nothing on the first call, else what the lengths say.
-fn behind(
+/// Keys that each batch entry has seen before: none on the first call, else what the lengths say.
+fn past_lengths(
     cx: &mut NodeContext<'_, '_>,
     last: ValueId,
     [batch, length, past]: [usize; 3],
@@ -395,8 +399,8 @@ fn behind(
     })
 }
 
-/// Hides what lies after a query's own place, what only pads an entry's past, and what a window leaves out.
-fn seen(
+/// Masks what lies after a query's own position, what only pads an entry's past, and what a window leaves out.
+fn mask_window(
     cx: &mut NodeContext<'_, '_>,
     scores: ValueId,
     behind: ValueId,
