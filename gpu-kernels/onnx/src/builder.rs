@@ -10,7 +10,7 @@ use gpu_kernels::kernels::{Call, MAX_RANK};
 
 use crate::error::{ModelError, show};
 use crate::graph::Graph;
-use crate::ir::{Place, Source, Step, Value, ValueId, long, strides};
+use crate::ir::{Place, Step, Value, ValueId, ValueKind, long, strides};
 use crate::limits::{STEPS_MAX, VALUES_MAX};
 use crate::tensor::Tensor;
 
@@ -66,8 +66,8 @@ impl<'a> Builder<'a> {
     }
 
     pub(crate) fn constant(&mut self, tensor: &Tensor) -> Result<ValueId, ModelError> {
-        let source = Source::Constant(Arc::clone(&tensor.words));
-        self.value("constant", tensor.dtype, tensor.shape.clone(), source)
+        let kind = ValueKind::Constant(Arc::clone(&tensor.words));
+        self.value("constant", tensor.dtype, tensor.shape.clone(), kind)
     }
 
     /// A list of tensors, as a value that nothing else may read.
@@ -75,7 +75,7 @@ impl<'a> Builder<'a> {
         if tensors.len() > LIST_MAX {
             return Err(ModelError::TooLarge { node: self.node_name() });
         }
-        let id = self.value("list", DType::F32, vec![0], Source::Constant(Arc::new([])))?;
+        let id = self.value("list", DType::F32, vec![0], ValueKind::Constant(Arc::new([])))?;
         self.lists.insert(id, tensors);
         Ok(id)
     }
@@ -111,27 +111,29 @@ impl<'a> Builder<'a> {
         node: &str,
         dtype: DType,
         shape: Vec<usize>,
-        source: Source,
+        kind: ValueKind,
     ) -> Result<ValueId, ModelError> {
         // An empty axis counts as one, so that no product of the others overflows later.
         let len = shape.iter().try_fold(1usize, |len, &size| len.checked_mul(size.max(1)));
         if len.is_none_or(|len| len >= VALUES_MAX) {
             return Err(ModelError::TooLarge { node: node.to_owned() });
         }
-        self.values.push(Value { dtype, shape, source });
+        self.values.push(Value { dtype, shape, kind });
         Ok(self.values.len() - 1)
     }
 
     pub(crate) fn computed(&mut self, dtype: DType, shape: Vec<usize>) -> Result<ValueId, ModelError> {
         let node = self.node_name();
-        self.value(&node, dtype, shape, Source::Computed)
+        self.value(&node, dtype, shape, ValueKind::Computed)
     }
 
     /// Where a value's elements lie.
     pub(crate) fn place(&self, id: ValueId) -> Place {
-        match &self.values[id].source {
-            Source::View { of, offset, strides } => (*of, *offset, strides.clone()),
-            Source::Input(_) | Source::Constant(_) | Source::Computed => (id, 0, strides(&self.values[id].shape)),
+        match &self.values[id].kind {
+            ValueKind::View { of, offset, strides } => (*of, *offset, strides.clone()),
+            ValueKind::Input(_) | ValueKind::Constant(_) | ValueKind::Computed => {
+                (id, 0, strides(&self.values[id].shape))
+            }
         }
     }
 
@@ -143,17 +145,17 @@ impl<'a> Builder<'a> {
         (of, offset, strides): Place,
     ) -> Result<ValueId, ModelError> {
         let node = self.node_name();
-        self.value(&node, dtype, shape, Source::View { of, offset, strides })
+        self.value(&node, dtype, shape, ValueKind::View { of, offset, strides })
     }
 
     fn is_contiguous(&self, id: ValueId) -> bool {
-        match &self.values[id].source {
-            Source::View { of, offset, strides: own } => {
+        match &self.values[id].kind {
+            ValueKind::View { of, offset, strides: own } => {
                 let shape = &self.values[id].shape;
                 let walks = shape.iter().zip(own).zip(strides(shape)).all(|((&size, &a), b)| size == 1 || a == b);
                 *offset == 0 && walks && self.values[id].len() == self.values[*of].len()
             }
-            Source::Input(_) | Source::Constant(_) | Source::Computed => true,
+            ValueKind::Input(_) | ValueKind::Constant(_) | ValueKind::Computed => true,
         }
     }
 
@@ -169,7 +171,7 @@ impl<'a> Builder<'a> {
         let out = self.map(&[id], &shape, dtype, copy)?;
         // Whoever asks for it again gets the copy.
         let place = self.place(out);
-        self.values[id].source = Source::View { of: place.0, offset: place.1, strides: place.2 };
+        self.values[id].kind = ValueKind::View { of: place.0, offset: place.1, strides: place.2 };
         Ok(out)
     }
 
@@ -264,9 +266,9 @@ impl<'a> Builder<'a> {
     /// Appends the calls that make `output`, or, where all they read is known, its values.
     pub(crate) fn emit(&mut self, steps: Vec<Step>, output: ValueId) {
         let len = self.values[output].len();
-        let known = |id: &ValueId| match &self.values[*id].source {
-            Source::Constant(words) => Some(Arc::clone(words)),
-            Source::Input(_) | Source::Computed | Source::View { .. } => None,
+        let known = |id: &ValueId| match &self.values[*id].kind {
+            ValueKind::Constant(words) => Some(Arc::clone(words)),
+            ValueKind::Input(_) | ValueKind::Computed | ValueKind::View { .. } => None,
         };
         let read: Option<Vec<Vec<Arc<[u32]>>>> =
             steps.iter().map(|step| step.inputs.iter().map(known).collect()).collect();
@@ -277,7 +279,7 @@ impl<'a> Builder<'a> {
                     let read: Vec<&[u32]> = read.iter().map(AsRef::as_ref).collect();
                     step.call.run(&read, &mut words);
                 }
-                self.values[output].source = Source::Constant(words.into());
+                self.values[output].kind = ValueKind::Constant(words.into());
             }
             _ => self.steps.extend(steps.into_iter().filter(|step| step.call.units() > 0)),
         }
@@ -295,16 +297,16 @@ impl<'a> Builder<'a> {
 
     /// What a buffer holds that is known before the run.
     pub(crate) fn stored(&self, root: ValueId) -> Option<&[u32]> {
-        match &self.values[root].source {
-            Source::Constant(words) => Some(words),
-            Source::Input(_) | Source::Computed | Source::View { .. } => None,
+        match &self.values[root].kind {
+            ValueKind::Constant(words) => Some(words),
+            ValueKind::Input(_) | ValueKind::Computed | ValueKind::View { .. } => None,
         }
     }
 
     /// The values of a tensor that is known before the run, in order.
     pub(crate) fn known(&self, id: ValueId) -> Option<Vec<u32>> {
         let (root, offset, strides) = self.place(id);
-        let Source::Constant(words) = &self.values[root].source else { return None };
+        let ValueKind::Constant(words) = &self.values[root].kind else { return None };
         let shape = &self.values[id].shape;
         let len: usize = shape.iter().product();
         if self.is_contiguous(id) {

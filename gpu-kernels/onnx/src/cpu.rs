@@ -1,6 +1,6 @@
 //! A plan on the CPU: step by step in the order it was made, in memory that is kept from run to run.
 
-use crate::ir::{Plan, Source, ValueId};
+use crate::ir::{Plan, ValueId, ValueKind};
 
 /// Memory for computed values, kept from run to run.
 #[derive(Debug, Default)]
@@ -103,10 +103,10 @@ impl Plan {
         id: ValueId,
     ) -> &'a [u32] {
         let root = self.root(id);
-        match &self.values[root].source {
-            Source::Input(index) => inputs[*index],
-            Source::Constant(words) => words,
-            Source::Computed | Source::View { .. } => {
+        match &self.values[root].kind {
+            ValueKind::Input(index) => inputs[*index],
+            ValueKind::Constant(words) => words,
+            ValueKind::Computed | ValueKind::View { .. } => {
                 let slot = slots[root].expect("a computed value should have a slot");
                 &arena[slot][..self.values[root].len()]
             }

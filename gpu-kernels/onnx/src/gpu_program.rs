@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gpu_kernels::gpu_program::{Buffer, GpuProgram, GpuStep, Output, Shader};
 use gpu_kernels::kernels::Kernel;
 
-use crate::ir::{Plan, Source, ValueId};
+use crate::ir::{Plan, ValueId, ValueKind};
 
 impl Plan {
     /// The plan for a device that knows no kernels, with its constants in the order of their numbers.
@@ -71,9 +71,9 @@ impl Builder<'_> {
     /// The buffer of a value: its slot, its input, or its constant's own.
     fn buffer(&mut self, id: ValueId, slots: &[Option<usize>]) -> u32 {
         let root = self.plan.root(id);
-        match &self.plan.values[root].source {
-            Source::Input(index) => self.program.inputs[*index],
-            Source::Constant(words) => {
+        match &self.plan.values[root].kind {
+            ValueKind::Input(index) => self.program.inputs[*index],
+            ValueKind::Constant(words) => {
                 if let Some(&known) = self.buffers.get(&root) {
                     return known;
                 }
@@ -82,7 +82,9 @@ impl Builder<'_> {
                 self.buffers.insert(root, buffer);
                 buffer
             }
-            Source::Computed | Source::View { .. } => number(slots[root].expect("a computed value should have a slot")),
+            ValueKind::Computed | ValueKind::View { .. } => {
+                number(slots[root].expect("a computed value should have a slot"))
+            }
         }
     }
 }

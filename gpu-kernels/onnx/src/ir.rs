@@ -28,11 +28,11 @@ pub struct Plan {
 pub struct Value {
     pub dtype: DType,
     pub shape: Vec<usize>,
-    pub source: Source,
+    pub kind: ValueKind,
 }
 
 #[derive(Clone, Debug)]
-pub enum Source {
+pub enum ValueKind {
     Input(usize),
     Constant(Arc<[u32]>),
     Computed,
@@ -101,9 +101,9 @@ impl Plan {
 
     /// The value whose data `id` shows: itself, or what it is a view of.
     pub fn root(&self, id: ValueId) -> ValueId {
-        match self.values[id].source {
-            Source::View { of, .. } => of,
-            Source::Input(_) | Source::Constant(_) | Source::Computed => id,
+        match self.values[id].kind {
+            ValueKind::View { of, .. } => of,
+            ValueKind::Input(_) | ValueKind::Constant(_) | ValueKind::Computed => id,
         }
     }
 }

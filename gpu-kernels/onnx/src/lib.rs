@@ -34,7 +34,7 @@ pub use cpu::Arena;
 pub use error::ModelError;
 pub use feeds::{FeedError, InputArray, feeds};
 pub use graph::{Feed, Graph, Port};
-pub use ir::{Plan, Source, Step, Value, ValueId};
+pub use ir::{Plan, Step, Value, ValueId, ValueKind};
 pub use limits::{OPSET_MAX, OPSET_MIN};
 pub use lower::ops::operators;
 pub use passes::memory::Slots;

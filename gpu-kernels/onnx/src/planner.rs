@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::builder::Builder;
 use crate::error::{ModelError, show};
 use crate::graph::{Feed, Graph};
-use crate::ir::{Plan, Source};
+use crate::ir::{Plan, ValueKind};
 use crate::lower;
 
 impl Graph {
@@ -24,12 +24,12 @@ impl Graph {
         let mut inputs = Vec::new();
         let mut shared = Vec::new();
         for (port, feed) in self.inputs.iter().zip(feeds) {
-            let source = match feed {
-                Feed::Known(tensor) => Source::Constant(Arc::clone(&tensor.words)),
-                Feed::Rows(_) | Feed::Whole(_) => Source::Input(inputs.len()),
+            let kind = match feed {
+                Feed::Known(tensor) => ValueKind::Constant(Arc::clone(&tensor.words)),
+                Feed::Rows(_) | Feed::Whole(_) => ValueKind::Input(inputs.len()),
             };
-            let fed = matches!(source, Source::Input(_));
-            let id = builder.value(&port.name, port.dtype, feed.shape_of(batch), source)?;
+            let fed = matches!(kind, ValueKind::Input(_));
+            let id = builder.value(&port.name, port.dtype, feed.shape_of(batch), kind)?;
             builder.names.insert(&port.name, id);
             if fed {
                 inputs.push(id);

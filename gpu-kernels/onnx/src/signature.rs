@@ -4,7 +4,7 @@ use gpu_kernels::dtype::DType;
 
 use crate::error::{ModelError, show};
 use crate::graph::{Feed, Graph};
-use crate::ir::{Plan, Source, Value, long};
+use crate::ir::{Plan, Value, ValueKind, long};
 use crate::passes::rows::{self, Rows};
 
 /// What a model does to rows.
@@ -97,7 +97,7 @@ fn batch_in_constants(two: &Plan, three: &Plan) -> Option<usize> {
     let pairs = two.steps.iter().zip(&three.steps).filter(|(a, b)| a.node == b.node);
     for (a, b) in pairs {
         for (&x, &y) in a.inputs.iter().zip(&b.inputs) {
-            if let (Source::Constant(x), Source::Constant(y)) = (&two.values[x].source, &three.values[y].source)
+            if let (ValueKind::Constant(x), ValueKind::Constant(y)) = (&two.values[x].kind, &three.values[y].kind)
                 && x.len() == y.len()
                 && x.len() <= SMALL
                 && x != y

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gpu_kernels::dtype::Repr;
 use gpu_kernels::kernels::Call;
 
-use crate::ir::{Plan, Source, Step, ValueId};
+use crate::ir::{Plan, Step, ValueId, ValueKind};
 
 /// Whether a step reads its input number `place` at all, and as weights that it can unpack.
 fn reads(step: &Step, place: usize) -> Option<bool> {
@@ -27,7 +27,7 @@ impl Plan {
         let mut found = HashMap::new();
         for step in &self.steps {
             for &id in &step.inputs {
-                if let Source::Constant(words) = &self.values[id].source
+                if let ValueKind::Constant(words) = &self.values[id].kind
                     && let Some(packed) = self.f16_constants.get(words)
                 {
                     found.insert(id, Arc::clone(packed));

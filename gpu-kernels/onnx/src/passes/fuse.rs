@@ -7,7 +7,7 @@ use gpu_kernels::kernels::conv::Conv;
 use gpu_kernels::kernels::elementwise::{Binary, CONSTS_MAX, Elementwise, INPUTS_MAX, Inst, Program, Reg};
 use gpu_kernels::kernels::{Call, View};
 
-use crate::ir::{Plan, Source, Step, ValueId, long, strides};
+use crate::ir::{Plan, Step, ValueId, ValueKind, long, strides};
 
 /// Offset and strides over an iteration.
 type Walk = (i64, Vec<i64>);
@@ -44,7 +44,7 @@ impl Plan {
         let Call::Elementwise(_) = step.call else { return None };
         step.inputs.iter().find_map(|&id| {
             let &[from] = &writers[id][..] else { return None };
-            let alone = uses[id] == 1 && matches!(self.values[id].source, Source::Computed);
+            let alone = uses[id] == 1 && matches!(self.values[id].kind, ValueKind::Computed);
             let len = self.values[id].len();
             // A convolution writes its output whole.
             let partial = self.values[step.output].len() != len && matches!(self.steps[from].call, Call::Conv(_));

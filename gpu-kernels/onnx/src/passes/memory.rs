@@ -1,6 +1,6 @@
 //! Which computed tensors may share a buffer.
 
-use crate::ir::{Plan, Source};
+use crate::ir::{Plan, ValueKind};
 
 /// A buffer for every computed value: two values share one when their lives do not overlap.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Plan {
         // An empty output is made by no step, and still needs a place.
         for &id in &self.outputs {
             let root = self.root(id);
-            if matches!(self.values[root].source, Source::Computed) && slots.of_value[root].is_none() {
+            if matches!(self.values[root].kind, ValueKind::Computed) && slots.of_value[root].is_none() {
                 slots.sizes.push(self.values[root].len());
                 slots.of_value[root] = Some(slots.sizes.len() - 1);
             }
@@ -83,9 +83,9 @@ impl Plan {
         let mut used: Vec<usize> = self.steps.iter().flat_map(|step| step.inputs.iter().copied()).collect();
         used.sort_unstable();
         used.dedup();
-        used.into_iter().filter_map(move |id| match &self.values[id].source {
-            Source::Constant(words) => Some(f16_weights.get(&id).unwrap_or(words).len()),
-            Source::Input(_) | Source::Computed | Source::View { .. } => None,
+        used.into_iter().filter_map(move |id| match &self.values[id].kind {
+            ValueKind::Constant(words) => Some(f16_weights.get(&id).unwrap_or(words).len()),
+            ValueKind::Input(_) | ValueKind::Computed | ValueKind::View { .. } => None,
         })
     }
 }

@@ -7,7 +7,7 @@ use gpu_kernels::kernels::elementwise::{Elementwise, Program};
 
 use crate::error::{ModelError, show};
 use crate::graph::{Feed, Graph};
-use crate::ir::{Plan, Source, Step, Value, ValueId, long, strides};
+use crate::ir::{Plan, Step, Value, ValueId, ValueKind, long, strides};
 use crate::limits::{STEPS_MAX, VALUES_MAX};
 use crate::passes::rows::{self, Rows};
 use crate::signature::{Field, Signature};
@@ -121,7 +121,7 @@ impl Plan {
             .map(|(&id, &shared)| repeated.input_of_all(id, shared))
             .collect::<Result<_, _>>()?;
         let outputs: Vec<ValueId> =
-            self.outputs.iter().map(|&id| repeated.value_of_all(id, Source::Computed)).collect::<Result<_, _>>()?;
+            self.outputs.iter().map(|&id| repeated.value_of_all(id, ValueKind::Computed)).collect::<Result<_, _>>()?;
         for first in (0..rows).step_by(batch) {
             repeated.push_micro_batch(first, kept.clone(), &fed, &outputs)?;
         }
@@ -158,20 +158,20 @@ impl MicroBatches<'_> {
 
     /// What is the same for all rows: constants, and inputs that they share.
     fn shared_value(&mut self, value: &Value) -> Option<ValueId> {
-        match value.source {
-            Source::Constant(_) => Some(self.push(value.clone())),
-            Source::Input(index) if self.plan.shared[index] => Some(self.push(value.clone())),
-            Source::Input(_) | Source::Computed | Source::View { .. } => None,
+        match value.kind {
+            ValueKind::Constant(_) => Some(self.push(value.clone())),
+            ValueKind::Input(index) if self.plan.shared[index] => Some(self.push(value.clone())),
+            ValueKind::Input(_) | ValueKind::Computed | ValueKind::View { .. } => None,
         }
     }
 
     /// The input that holds all rows, where `id` holds those of a micro-batch.
     fn input_of_all(&mut self, id: ValueId, shared: bool) -> Result<Option<ValueId>, ModelError> {
-        if shared { Ok(None) } else { self.value_of_all(id, self.plan.values[id].source.clone()).map(Some) }
+        if shared { Ok(None) } else { self.value_of_all(id, self.plan.values[id].kind.clone()).map(Some) }
     }
 
     /// A value for all rows, where `id` is one for a micro-batch.
-    fn value_of_all(&mut self, id: ValueId, source: Source) -> Result<ValueId, ModelError> {
+    fn value_of_all(&mut self, id: ValueId, kind: ValueKind) -> Result<ValueId, ModelError> {
         let dtype = &self.plan.values[id].dtype;
         let row = self.plan.row_shape(id, self.batch);
         let shape: Vec<usize> = std::iter::once(self.rows).chain(row.iter().copied()).collect();
@@ -179,7 +179,7 @@ impl MicroBatches<'_> {
         if len.is_none_or(|len| len >= VALUES_MAX) {
             return Err(ModelError::TooLarge { node: "output".to_owned() });
         }
-        Ok(self.push(Value { dtype: *dtype, shape, source }))
+        Ok(self.push(Value { dtype: *dtype, shape, kind }))
     }
 
     /// A copy of `len` values, from a place in one buffer to one in another, `times` times on end.
@@ -211,7 +211,7 @@ impl MicroBatches<'_> {
         let taken = self.batch.min(self.rows - first);
         for (&id, all) in self.plan.inputs.iter().zip(fed) {
             if let Some(all) = *all {
-                let own = self.push(Value { source: Source::Computed, ..self.plan.values[id].clone() });
+                let own = self.push(Value { kind: ValueKind::Computed, ..self.plan.values[id].clone() });
                 let len = self.plan.values[id].len() / self.batch;
                 self.copy((1, taken * len), (all, first * len), (own, 0))?;
                 if taken < self.batch {

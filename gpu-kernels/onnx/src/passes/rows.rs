@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use gpu_kernels::kernels::{Access, AccessFootprint};
 
-use crate::ir::{Plan, Source, Step, Value, long};
+use crate::ir::{Plan, Step, Value, ValueKind, long};
 
 /// How a tensor relates to the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub(crate) fn of_plan(plan: &Plan, batch: usize) -> Vec<Rows> {
     let mut rows: Vec<Rows> = plan
         .values
         .iter()
-        .map(|value| match value.source {
-            Source::Input(index) if !plan.shared[index] => whole(value),
+        .map(|value| match value.kind {
+            ValueKind::Input(index) if !plan.shared[index] => whole(value),
             _ => Rows::Shared,
         })
         .collect();
@@ -150,7 +150,7 @@ impl RowPropagation<'_> {
         if access.strides[batch_axis.axis] == 0 {
             return true;
         }
-        let Source::Constant(words) = &value.source else { return false };
+        let ValueKind::Constant(words) = &value.kind else { return false };
         let Some(inner) =
             self.keeps(access, long(words.len()), batch_axis).and_then(|inner| usize::try_from(inner).ok())
         else {
