@@ -10,7 +10,7 @@ use gpu_kernels::kernels::{Call, MAX_RANK};
 
 use crate::error::{ModelError, show};
 use crate::graph::Graph;
-use crate::ir::{Place, Step, Value, ValueId, ValueKind, long, strides};
+use crate::ir::{BufferView, Step, Value, ValueId, ValueKind, long, strides};
 use crate::limits::{STEPS_MAX, VALUES_MAX};
 use crate::tensor::Tensor;
 
@@ -128,9 +128,9 @@ impl<'a> Builder<'a> {
     }
 
     /// Where a value's elements lie.
-    pub(crate) fn place(&self, id: ValueId) -> Place {
+    pub(crate) fn buffer_view(&self, id: ValueId) -> BufferView {
         match &self.values[id].kind {
-            ValueKind::View { of, offset, strides } => (*of, *offset, strides.clone()),
+            ValueKind::View { root, offset, strides } => (*root, *offset, strides.clone()),
             ValueKind::Input(_) | ValueKind::Constant(_) | ValueKind::Computed => {
                 (id, 0, strides(&self.values[id].shape))
             }
@@ -142,18 +142,18 @@ impl<'a> Builder<'a> {
         &mut self,
         dtype: DType,
         shape: Vec<usize>,
-        (of, offset, strides): Place,
+        (root, offset, strides): BufferView,
     ) -> Result<ValueId, ModelError> {
         let node = self.node_name();
-        self.value(&node, dtype, shape, ValueKind::View { of, offset, strides })
+        self.value(&node, dtype, shape, ValueKind::View { root, offset, strides })
     }
 
     fn is_contiguous(&self, id: ValueId) -> bool {
         match &self.values[id].kind {
-            ValueKind::View { of, offset, strides: own } => {
+            ValueKind::View { root, offset, strides: own } => {
                 let shape = &self.values[id].shape;
                 let walks = shape.iter().zip(own).zip(strides(shape)).all(|((&size, &a), b)| size == 1 || a == b);
-                *offset == 0 && walks && self.values[id].len() == self.values[*of].len()
+                *offset == 0 && walks && self.values[id].len() == self.values[*root].len()
             }
             ValueKind::Input(_) | ValueKind::Constant(_) | ValueKind::Computed => true,
         }
@@ -170,14 +170,14 @@ impl<'a> Builder<'a> {
         let dtype = self.values[id].dtype;
         let out = self.map(&[id], &shape, dtype, copy)?;
         // Whoever asks for it again gets the copy.
-        let place = self.place(out);
-        self.values[id].kind = ValueKind::View { of: place.0, offset: place.1, strides: place.2 };
+        let place = self.buffer_view(out);
+        self.values[id].kind = ValueKind::View { root: place.0, offset: place.1, strides: place.2 };
         Ok(out)
     }
 
     /// The buffer that holds a dense value.
     pub(crate) fn root(&self, id: ValueId) -> ValueId {
-        self.place(id).0
+        self.buffer_view(id).0
     }
 
     /// The same elements in the same order under another shape.
@@ -192,14 +192,14 @@ impl<'a> Builder<'a> {
             });
         }
         let dense = self.dense(id)?;
-        let (of, ..) = self.place(dense);
+        let (root, ..) = self.buffer_view(dense);
         let strides = strides(&shape);
-        self.view(self.values[id].dtype, shape, (of, 0, strides))
+        self.view(self.values[id].dtype, shape, (root, 0, strides))
     }
 
     /// Strides that read a value as if it had `target`'s shape; `None` where it does not broadcast.
-    pub(crate) fn broadcast_place(&self, id: ValueId, target: &[usize]) -> Option<Place> {
-        let (root, offset, own) = self.place(id);
+    pub(crate) fn broadcast_view(&self, id: ValueId, target: &[usize]) -> Option<BufferView> {
+        let (root, offset, own) = self.buffer_view(id);
         let shape = &self.values[id].shape;
         let missing = target.len().checked_sub(shape.len())?;
         let mut result = vec![0; target.len()];
@@ -232,7 +232,7 @@ impl<'a> Builder<'a> {
         &self,
         inputs: &[ValueId],
         shape: &[usize],
-        out: Place,
+        out: BufferView,
         program: Program,
     ) -> Result<Option<Step>, ModelError> {
         if shape.contains(&0) {
@@ -242,7 +242,7 @@ impl<'a> Builder<'a> {
         let mut roots = Vec::with_capacity(inputs.len());
         let mut views = Vec::with_capacity(inputs.len() + 1);
         for &id in inputs {
-            let place = self.broadcast_place(id, shape).ok_or_else(|| ModelError::Shape {
+            let place = self.broadcast_view(id, shape).ok_or_else(|| ModelError::Shape {
                 node: node.clone(),
                 reason: "the shapes do not broadcast",
                 found: format!("{} to {}", show(self.shape(id)), show(shape)),
@@ -305,7 +305,7 @@ impl<'a> Builder<'a> {
 
     /// The values of a tensor that is known before the run, in order.
     pub(crate) fn known(&self, id: ValueId) -> Option<Vec<u32>> {
-        let (root, offset, strides) = self.place(id);
+        let (root, offset, strides) = self.buffer_view(id);
         let ValueKind::Constant(words) = &self.values[root].kind else { return None };
         let shape = &self.values[id].shape;
         let len: usize = shape.iter().product();

@@ -38,7 +38,7 @@ pub enum ValueKind {
     Computed,
     /// Some of another value's data, which is itself no view.
     View {
-        of: ValueId,
+        root: ValueId,
         offset: i64,
         strides: Vec<i64>,
     },
@@ -91,8 +91,8 @@ pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
         .collect()
 }
 
-/// What a view of another value needs: root, offset, strides.
-pub(crate) type Place = (ValueId, i64, Vec<i64>);
+/// Where elements lie in a buffer: the value that owns it, an offset and a stride an axis.
+pub(crate) type BufferView = (ValueId, i64, Vec<i64>);
 
 impl Plan {
     pub fn flops(&self) -> u64 {
@@ -102,7 +102,7 @@ impl Plan {
     /// The value whose data `id` shows: itself, or what it is a view of.
     pub fn root(&self, id: ValueId) -> ValueId {
         match self.values[id].kind {
-            ValueKind::View { of, .. } => of,
+            ValueKind::View { root, .. } => root,
             ValueKind::Input(_) | ValueKind::Constant(_) | ValueKind::Computed => id,
         }
     }

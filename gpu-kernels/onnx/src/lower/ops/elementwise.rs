@@ -367,7 +367,7 @@ pub(crate) fn bit_cast(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mod
     let narrow = |dtype: DType| matches!(dtype, DType::I8 | DType::U8 | DType::I16 | DType::U16);
     match DType::from_onnx(to) {
         Some(dtype) if to != proto::DOUBLE && whole(from) && whole(dtype) => {
-            let place = cx.builder.place(x);
+            let place = cx.builder.buffer_view(x);
             let shape = cx.shape(x);
             Ok(vec![cx.builder.view(dtype, shape, place)?])
         }

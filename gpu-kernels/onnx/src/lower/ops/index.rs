@@ -51,8 +51,8 @@ pub(crate) fn gather_nd(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mo
     if batch > outer.len() || batch + depth > shape.len() || shape[..batch] != outer[..batch] || depth == 0 {
         return Err(cx.wrong("the indices do not fit the data", found()));
     }
-    let (root, offset, own) = cx.builder.place(data);
-    let (index_root, index_offset, index_own) = cx.builder.place(indices);
+    let (root, offset, own) = cx.builder.buffer_view(data);
+    let (index_root, index_offset, index_own) = cx.builder.buffer_view(indices);
     let inner = &shape[batch + depth..];
     let target: Vec<usize> = outer.iter().chain(inner).copied().collect();
     let none = |count: usize| std::iter::repeat_n(0, count);
@@ -145,8 +145,8 @@ pub(crate) fn scatter_elements(cx: &mut NodeContext<'_, '_>) -> Result<Vec<Value
         let found = format!("{} and {} into {}", show(&own_shape), show(&cx.shape(updates)), show(&shape));
         return Err(cx.wrong("indices and updates must be of one shape, inside the data", found));
     }
-    let (update_root, update_offset, mut update_own) = cx.builder.place(updates);
-    let (index_root, index_offset, mut index_own) = cx.builder.place(indices);
+    let (update_root, update_offset, mut update_own) = cx.builder.buffer_view(updates);
+    let (index_root, index_offset, mut index_own) = cx.builder.buffer_view(indices);
     let mut out = strides(&shape);
     let chosen = Chosen { sizes: vec![shape[axis]], steps: vec![out[axis]] };
     let mut lines = own_shape.clone();

@@ -125,7 +125,7 @@ pub(crate) fn slice(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
             cx.wrong("starts, ends, axes and steps must be of one length", format!("{starts:?} {ends:?} {axes:?}"))
         );
     }
-    let (of, mut offset, mut own) = cx.builder.place(x);
+    let (root, mut offset, mut own) = cx.builder.buffer_view(x);
     let mut target = shape.clone();
     for (i, &axis) in axes.iter().enumerate() {
         let size = long(shape[axis]);
@@ -150,7 +150,7 @@ pub(crate) fn slice(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
         }
         own[axis] = own[axis].saturating_mul(if count > 1 { step } else { 1 });
     }
-    Ok(vec![cx.builder.view(cx.dtype(x), target, (of, offset, own))?])
+    Ok(vec![cx.builder.view(cx.dtype(x), target, (root, offset, own))?])
 }
 
 pub(crate) fn split(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
@@ -195,7 +195,7 @@ pub(crate) fn tile(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
     if repeats.len() != shape.len() {
         return Err(cx.wrong("repeats must name every axis", format!("{repeats:?} of {}", show(&shape))));
     }
-    let (of, offset, own) = cx.builder.place(x);
+    let (root, offset, own) = cx.builder.buffer_view(x);
     let (mut wide, mut walked, mut target) = (Vec::new(), Vec::new(), Vec::new());
     for ((&size, &stride), &count) in shape.iter().zip(&own).zip(&repeats) {
         let count = cx.size(count)?;
@@ -203,7 +203,7 @@ pub(crate) fn tile(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
         walked.extend([0, stride]);
         target.push(size.checked_mul(count).ok_or_else(|| cx.wrong("the shape overflows", format!("{repeats:?}")))?);
     }
-    let repeated = cx.builder.view(cx.dtype(x), wide, (of, offset, walked))?;
+    let repeated = cx.builder.view(cx.dtype(x), wide, (root, offset, walked))?;
     Ok(vec![cx.builder.reshaped(repeated, target)?])
 }
 

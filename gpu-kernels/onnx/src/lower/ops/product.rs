@@ -39,7 +39,7 @@ pub(crate) fn gemm(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
     }
     let fused = match c {
         Some(c) => {
-            cx.builder.broadcast_place(c, &[m, n]).filter(|place| place.1 == 0 && place.2.iter().all(|&s| s >= 0))
+            cx.builder.broadcast_view(c, &[m, n]).filter(|place| place.1 == 0 && place.2.iter().all(|&s| s >= 0))
         }
         None => None,
     };
@@ -183,7 +183,7 @@ pub(crate) fn einsum(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
 
 /// A label that appears twice walks both axes at once.
 fn diagonal(cx: &mut NodeContext<'_, '_>, id: ValueId, labels: &[char]) -> Result<Named, ModelError> {
-    let (of, offset, own) = cx.builder.place(id);
+    let (root, offset, own) = cx.builder.buffer_view(id);
     let shape = cx.shape(id);
     let (mut names, mut sizes, mut walked): (Vec<char>, Vec<usize>, Vec<i64>) = Default::default();
     for ((&label, &size), &stride) in labels.iter().zip(&shape).zip(&own) {
@@ -197,7 +197,7 @@ fn diagonal(cx: &mut NodeContext<'_, '_>, id: ValueId, labels: &[char]) -> Resul
             }
         }
     }
-    let id = cx.builder.view(cx.dtype(id), sizes, (of, offset, walked))?;
+    let id = cx.builder.view(cx.dtype(id), sizes, (root, offset, walked))?;
     Ok(Named { id, labels: names })
 }
 
@@ -225,7 +225,7 @@ fn contract(cx: &mut NodeContext<'_, '_>, a: Named, b: Named, needed: &[char]) -
     let size = |cx: &NodeContext<'_, '_>, label: char| {
         let of =
             |part: &Named| part.labels.iter().position(|&l| l == label).map_or(1, |i| cx.builder.shape(part.id)[i]);
-        of(&a).max(of(&b))
+        most(&a).max(most(&b))
     };
     let sizes =
         |cx: &NodeContext<'_, '_>, labels: &[char]| labels.iter().map(|&label| size(cx, label)).collect::<Vec<_>>();

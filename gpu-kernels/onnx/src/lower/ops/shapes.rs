@@ -129,19 +129,19 @@ pub(crate) fn one_hot(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
     let mut shape = cx.shape(indices);
     let axis = cx.axis(cx.int("axis", -1), shape.len() + 1, shape.len() + 1)?;
     shape.insert(axis, 1);
-    let (of, offset, mut strides) = cx.builder.place(indices);
+    let (root, offset, mut strides) = cx.builder.buffer_view(indices);
     strides.insert(axis, 0);
     let rank = shape.len();
-    let indices = cx.builder.view(DType::I64, shape.clone(), (of, offset, strides))?;
+    let indices = cx.builder.view(DType::I64, shape.clone(), (root, offset, strides))?;
     let places = iota(cx, depth, axis, rank)?;
     let dtype = cx.dtype(values);
     if cx.shape(values) != [2] {
         return Err(cx.wrong("values must be two: off and on", format!("{:?}", cx.shape(values))));
     }
-    let (of, offset, strides) = cx.builder.place(values);
+    let (root, offset, strides) = cx.builder.buffer_view(values);
     let step = strides.first().copied().unwrap_or(1);
-    let off = cx.builder.view(dtype, vec![], (of, offset, vec![]))?;
-    let on = cx.builder.view(dtype, vec![], (of, offset + step, vec![]))?;
+    let off = cx.builder.view(dtype, vec![], (root, offset, vec![]))?;
+    let on = cx.builder.view(dtype, vec![], (root, offset + step, vec![]))?;
     let id = cx.map(&[indices, places, on, off], dtype, |p, r| {
         let zero = p.i(0);
         let depth = p.i(i32::try_from(depth).unwrap_or(i32::MAX));

@@ -157,7 +157,7 @@ fn flip_kernels(
     per_group: usize,
     kernel: &[usize],
 ) -> Result<ValueId, ModelError> {
-    let (of, mut offset, own) = cx.builder.place(w);
+    let (root, mut offset, own) = cx.builder.buffer_view(w);
     let mut shape = vec![groups, per_group, rows];
     let mut walked = vec![own[0] * long(rows), own[1], own[0]];
     for (&size, &stride) in kernel.iter().zip(&own[2..]) {
@@ -165,7 +165,7 @@ fn flip_kernels(
         shape.push(size);
         walked.push(-stride);
     }
-    let view = cx.builder.view(cx.dtype(w), shape, (of, offset, walked))?;
+    let view = cx.builder.view(cx.dtype(w), shape, (root, offset, walked))?;
     let mut target = vec![groups * per_group, rows];
     target.extend_from_slice(kernel);
     cx.builder.reshaped(view, target)

@@ -66,7 +66,7 @@ pub(crate) fn pad_dilated(
     value: ValueId,
 ) -> Result<ValueId, ModelError> {
     let (dtype, shape) = (cx.dtype(x), cx.shape(x));
-    let (of, mut offset, own) = cx.builder.place(x);
+    let (root, mut offset, own) = cx.builder.buffer_view(x);
     let mut target = Vec::with_capacity(shape.len());
     for (axis, &size) in shape.iter().enumerate() {
         let stretched = long(size).saturating_sub(1).saturating_mul(spacing[axis]) + i64::from(size > 0);
@@ -95,7 +95,7 @@ pub(crate) fn pad_dilated(
         walked_by[axis] = walked[axis] * step;
     }
     if !inner.contains(&0) {
-        let from = cx.builder.view(dtype, inner.clone(), (of, offset, own))?;
+        let from = cx.builder.view(dtype, inner.clone(), (root, offset, own))?;
         let mut copy = Program::default();
         copy.load(dtype.repr());
         steps.extend(cx.builder.map_step(&[from], &inner, (out, to, walked_by), copy)?);

@@ -148,9 +148,9 @@ pub(crate) fn take(
     if axis >= shape.len() {
         return Err(cx.wrong("an input has fewer axes than its operator needs", show(&shape)));
     }
-    let (root, offset, own) = cx.builder.place(data);
+    let (root, offset, own) = cx.builder.buffer_view(data);
     let index_shape = cx.shape(indices);
-    let (index_root, index_offset, index_own) = cx.builder.place(indices);
+    let (index_root, index_offset, index_own) = cx.builder.buffer_view(indices);
     let inner = &shape[axis + 1..];
     let target: Vec<usize> = shape[..axis].iter().chain(&index_shape).chain(inner).copied().collect();
     let none = |count: usize| std::iter::repeat_n(0, count);
@@ -183,8 +183,8 @@ pub(crate) fn take_along_axis(
     if !fits {
         return Err(cx.wrong("the indices reach beyond the data", format!("{} of {}", show(&target), show(&shape))));
     }
-    let (root, offset, mut own) = cx.builder.place(data);
-    let (index_root, index_offset, index_own) = cx.builder.place(indices);
+    let (root, offset, mut own) = cx.builder.buffer_view(data);
+    let (index_root, index_offset, index_own) = cx.builder.buffer_view(indices);
     let chosen = Chosen { sizes: vec![shape[axis]], steps: vec![own[axis]] };
     own[axis] = 0;
     read(cx, &target, (root, (offset, own)), (index_root, (index_offset, index_own), 0), &chosen, cx.dtype(data))
@@ -203,8 +203,8 @@ pub(crate) fn take_along_last(
     if a != lines {
         return Err(cx.wrong("the indices do not fit the data", format!("{} of {}", show(&own_shape), show(&shape))));
     }
-    let (root, offset, own) = cx.builder.place(data);
-    let (index_root, index_offset, index_own) = cx.builder.place(indices);
+    let (root, offset, own) = cx.builder.buffer_view(data);
+    let (index_root, index_offset, index_own) = cx.builder.buffer_view(indices);
     let chosen = Chosen { sizes: vec![*size], steps: vec![own[2]] };
     read(
         cx,

@@ -44,7 +44,7 @@ pub(crate) fn operand(cx: &mut NodeContext<'_, '_>, x: ValueId, batch: &[usize])
     let shape = cx.shape(x);
     let mut target = batch.to_vec();
     target.extend_from_slice(&shape[shape.len() - 2..]);
-    let place = cx.builder.broadcast_place(x, &target);
+    let place = cx.builder.broadcast_view(x, &target);
     let (root, offset, mut walked) =
         place.ok_or_else(|| cx.wrong("the batches of a product do not broadcast", show(&shape)))?;
     if offset < 0 || walked.iter().any(|&stride| stride < 0) {

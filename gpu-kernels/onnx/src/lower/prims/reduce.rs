@@ -20,7 +20,7 @@ pub(crate) fn reduce_axes(
     keep: bool,
 ) -> Result<ValueId, ModelError> {
     let (shape, dtype) = (cx.shape(x), cx.dtype(x));
-    let (root, offset, own) = cx.builder.place(x);
+    let (root, offset, own) = cx.builder.buffer_view(x);
     let kept: Vec<usize> = (0..shape.len()).filter(|axis| !axes.contains(axis)).collect();
     let target: Vec<usize> = kept.iter().map(|&axis| shape[axis]).collect();
     let count: usize = axes.iter().map(|&axis| shape[axis]).product();
