@@ -152,8 +152,8 @@ impl<'a> Builder<'a> {
         match &self.values[id].kind {
             ValueKind::View { root, offset, strides: own } => {
                 let shape = &self.values[id].shape;
-                let walks = shape.iter().zip(own).zip(strides(shape)).all(|((&size, &a), b)| size == 1 || a == b);
-                *offset == 0 && walks && self.values[id].len() == self.values[*root].len()
+                let in_order = shape.iter().zip(own).zip(strides(shape)).all(|((&size, &a), b)| size == 1 || a == b);
+                *offset == 0 && in_order && self.values[id].len() == self.values[*root].len()
             }
             ValueKind::Input(_) | ValueKind::Constant(_) | ValueKind::Computed => true,
         }

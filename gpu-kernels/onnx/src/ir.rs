@@ -91,6 +91,9 @@ pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
         .collect()
 }
 
+/// How an iteration goes over a buffer: an offset, and a stride an axis.
+pub(crate) type Layout = (i64, Vec<i64>);
+
 /// Where elements lie in a buffer: the value that owns it, an offset and a stride an axis.
 pub(crate) type BufferView = (ValueId, i64, Vec<i64>);
 

@@ -7,10 +7,7 @@ use gpu_kernels::kernels::conv::Conv;
 use gpu_kernels::kernels::elementwise::{Binary, CONSTS_MAX, Elementwise, INPUTS_MAX, Inst, Program, Reg};
 use gpu_kernels::kernels::{Call, View};
 
-use crate::ir::{Plan, Step, ValueId, ValueKind, long, strides};
-
-/// Offset and strides over an iteration.
-type Walk = (i64, Vec<i64>);
+use crate::ir::{Layout, Plan, Step, ValueId, ValueKind, long, strides};
 
 impl Plan {
     pub(crate) fn fuse(&mut self) {
@@ -54,7 +51,7 @@ impl Plan {
     }
 }
 
-fn walk(view: &View, rank: usize) -> Walk {
+fn layout(view: &View, rank: usize) -> Layout {
     (i64::from(view.offset), view.strides[..rank].iter().map(|&stride| i64::from(stride)).collect())
 }
 
@@ -63,8 +60,8 @@ fn shape_of(call: &Elementwise) -> Vec<usize> {
     call.params.shape[..rank].iter().map(|&size| usize::try_from(size).unwrap_or(usize::MAX)).collect()
 }
 
-/// Whether a walk over `shape` goes from 0 to its end in order.
-fn in_order(shape: &[usize], (offset, walked): &Walk) -> bool {
+/// Whether a layout goes over `shape` from 0 to its end in order.
+fn in_order(shape: &[usize], (offset, walked): &Layout) -> bool {
     *offset == 0 && shape.iter().zip(walked).zip(strides(shape)).all(|((&size, &a), b)| size == 1 || a == b)
 }
 
@@ -81,8 +78,8 @@ fn together(first: &Step, second: &Step, value: ValueId, len: usize) -> Option<S
     }
     let rank_b = shape_b.len();
     let reads = second.inputs.iter().zip(&b.params.inputs).filter(|(id, _)| **id == value);
-    let whole = in_order(&shape_a, &walk(&a.params.out, shape_a.len()))
-        && reads.map(|(_, view)| walk(view, rank_b)).all(|walk| in_order(&shape_b, &walk));
+    let whole = in_order(&shape_a, &layout(&a.params.out, shape_a.len()))
+        && reads.map(|(_, view)| layout(view, rank_b)).all(|layout| in_order(&shape_b, &layout));
     if !whole {
         return None;
     }
@@ -94,8 +91,8 @@ fn together(first: &Step, second: &Step, value: ValueId, len: usize) -> Option<S
     if inputs.len() > INPUTS_MAX || program.consts.len() > CONSTS_MAX {
         return None;
     }
-    let (ids, mut views): (Vec<ValueId>, Vec<Walk>) = inputs.into_iter().unzip();
-    views.push(split(&walk(&b.params.out, rank_b), &shape_b, &shape)?);
+    let (ids, mut views): (Vec<ValueId>, Vec<Layout>) = inputs.into_iter().unzip();
+    views.push(split(&layout(&b.params.out, rank_b), &shape_b, &shape)?);
     let call = Elementwise::new(program, &shape, &views)?;
     Some(Step { call: Call::Elementwise(Box::new(call)), inputs: ids, output: second.output, node: second.node })
 }
@@ -105,8 +102,8 @@ fn bounded(conv: &Conv, first: &Step, call: &Elementwise, second: &Step, len: us
     let shape = shape_of(call);
     let rank = shape.len();
     let whole = shape.iter().product::<usize>() == len
-        && in_order(&shape, &walk(&call.params.inputs[0], rank))
-        && in_order(&shape, &walk(&call.params.out, rank));
+        && in_order(&shape, &layout(&call.params.inputs[0], rank))
+        && in_order(&shape, &layout(&call.params.out, rank));
     let constant = |slot: usize| f32::from_bits(call.program.consts[slot]);
     let (low, high) = match call.program.insts[..] {
         [Inst::Load(0, Repr::F32), Inst::Const(low, _), Inst::Binary(Binary::Max, 0, 1)] => (Some(constant(low)), None),
@@ -132,7 +129,7 @@ fn bounded(conv: &Conv, first: &Step, call: &Elementwise, second: &Step, len: us
 
 struct Join {
     program: Program,
-    inputs: Vec<(ValueId, Walk)>,
+    inputs: Vec<(ValueId, Layout)>,
 }
 
 impl Join {
@@ -152,7 +149,7 @@ impl Join {
                     let id = *ids.get(input)?;
                     match known {
                         Some((value, register)) if value == id => register,
-                        _ => self.load(id, split(&walk(&call.params.inputs[input], from.len()), from, shape)?, repr),
+                        _ => self.load(id, split(&layout(&call.params.inputs[input], from.len()), from, shape)?, repr),
                     }
                 }
                 Inst::Const(slot, repr) => match repr {
@@ -170,8 +167,8 @@ impl Join {
         (last + 1 == self.program.insts.len()).then_some(last)
     }
 
-    fn load(&mut self, id: ValueId, walk: Walk, repr: Repr) -> Reg {
-        let entry = (id, walk);
+    fn load(&mut self, id: ValueId, layout: Layout, repr: Repr) -> Reg {
+        let entry = (id, layout);
         let place = self.inputs.iter().position(|kept| *kept == entry);
         if let Some(place) = place
             && let Some(register) = self.program.insts.iter().position(|inst| *inst == Inst::Load(place, repr))
@@ -216,8 +213,8 @@ fn refined(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     Some(shape)
 }
 
-/// A walk over `from` as one over `to`, whose axes divide `from`'s.
-fn split((offset, walked): &Walk, from: &[usize], to: &[usize]) -> Option<Walk> {
+/// A layout over `from` as one over `to`, whose axes divide `from`'s.
+fn split((offset, walked): &Layout, from: &[usize], to: &[usize]) -> Option<Layout> {
     let mut result = Vec::with_capacity(to.len());
     let mut rest = to.iter().rev();
     for (&size, &stride) in from.iter().zip(walked).rev() {

@@ -193,9 +193,9 @@ impl MicroBatches<'_> {
         program.load(self.values[to.0].dtype.repr());
         let shape = [times, len];
         let there = strides(&shape);
-        let walks = [(long(from.1), vec![0, there[1]]), (long(to.1), there)];
+        let layouts = [(long(from.1), vec![0, there[1]]), (long(to.1), there)];
         let too_large = || ModelError::TooLarge { node: "output".to_owned() };
-        let call = Elementwise::new(program, &shape, &walks).ok_or_else(too_large)?;
+        let call = Elementwise::new(program, &shape, &layouts).ok_or_else(too_large)?;
         self.steps.push(Step { call: Call::Elementwise(Box::new(call)), inputs: vec![from.0], output: to.0, node: 0 });
         Ok(())
     }

@@ -4,10 +4,10 @@ use gpu_kernels::kernels::elementwise::Program;
 use gpu_kernels::kernels::{Call, MAX_RANK, elementwise, scatter, units_for};
 
 use crate::error::{ModelError, show};
-use crate::ir::{ValueId, long, strides};
+use crate::ir::{Layout, ValueId, long, strides};
 use crate::lower::context::NodeContext;
 use crate::lower::prims::gather::{
-    Chosen, Walk, index_type, read, reverse_sequences, sizes, steps, take, take_along_axis, view,
+    Chosen, index_type, read, reverse_sequences, sizes, steps, take, take_along_axis, view,
 };
 use crate::lower::prims::views::{slice_axis, squeeze_axes, unsqueeze_axes};
 
@@ -86,10 +86,10 @@ fn reduction(cx: &NodeContext<'_, '_>) -> Result<scatter::Op, ModelError> {
 struct Write {
     shape: Vec<usize>,
     serial: usize,
-    updates: (ValueId, Walk, i64),
-    indices: (ValueId, Walk, i64),
+    updates: (ValueId, Layout, i64),
+    indices: (ValueId, Layout, i64),
     index_stride: i64,
-    out: Walk,
+    out: Layout,
     chosen: Chosen,
 }
 
@@ -101,8 +101,8 @@ fn write(cx: &mut NodeContext<'_, '_>, data: ValueId, op: scatter::Op, write: &W
     let mut calls: Vec<_> =
         cx.builder.map_step(&[data], &target, (out, 0, strides(&target)), copy)?.into_iter().collect();
     if !write.shape.contains(&0) && write.serial > 0 && !calls.is_empty() {
-        let walks = [write.updates.1.clone(), write.indices.1.clone(), write.out.clone()];
-        let (merged, walks) = elementwise::merge(&write.shape, &walks);
+        let layouts = [write.updates.1.clone(), write.indices.1.clone(), write.out.clone()];
+        let (merged, layouts) = elementwise::merge(&write.shape, &layouts);
         let len = write.shape.iter().product();
         let params = || {
             Some(scatter::Params {
@@ -116,9 +116,9 @@ fn write(cx: &mut NodeContext<'_, '_>, data: ValueId, op: scatter::Op, write: &W
                 update_step: i32::try_from(write.updates.2).ok()?,
                 index_step: i32::try_from(write.indices.2).ok()?,
                 shape: sizes(&merged),
-                updates: view(&walks[0])?,
-                indices: view(&walks[1])?,
-                out: view(&walks[2])?,
+                updates: view(&layouts[0])?,
+                indices: view(&layouts[1])?,
+                out: view(&layouts[2])?,
                 sizes: sizes(&write.chosen.sizes),
                 steps: steps(&write.chosen.steps)?,
             })

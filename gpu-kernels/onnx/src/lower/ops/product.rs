@@ -7,7 +7,7 @@ use gpu_kernels::kernels::{Call, matmul as kernel, reduce as reduction};
 use crate::error::{ModelError, show};
 use crate::ir::ValueId;
 use crate::lower::context::NodeContext;
-use crate::lower::prims::product::{multiply, operand, params};
+use crate::lower::prims::product::{matrices, multiply, operand, params};
 use crate::lower::prims::reduce::reduce_axes;
 use crate::lower::prims::views::{broadcast_to, permute_axes};
 
@@ -223,9 +223,9 @@ fn contract(cx: &mut NodeContext<'_, '_>, a: Named, b: Named, needed: &[char]) -
     let rows: Vec<char> = a.labels.iter().filter(|l| !b.labels.contains(l)).copied().collect();
     let cols: Vec<char> = b.labels.iter().filter(|l| !a.labels.contains(l)).copied().collect();
     let size = |cx: &NodeContext<'_, '_>, label: char| {
-        let of =
+        let size_in =
             |part: &Named| part.labels.iter().position(|&l| l == label).map_or(1, |i| cx.builder.shape(part.id)[i]);
-        most(&a).max(most(&b))
+        size_in(&a).max(size_in(&b))
     };
     let sizes =
         |cx: &NodeContext<'_, '_>, labels: &[char]| labels.iter().map(|&label| size(cx, label)).collect::<Vec<_>>();

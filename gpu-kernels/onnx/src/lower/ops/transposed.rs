@@ -58,8 +58,8 @@ pub(crate) fn conv_transpose(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId
             (pads[i], pads[rank + i]) = if upper { (small, large) } else { (large, small) };
         }
     }
-    let walk = Walk { strides, dilations, pads, extra };
-    Ok(vec![walk.spread(cx, x, w, bias, groups)?])
+    let windows = Windows { strides, dilations, pads, extra };
+    Ok(vec![windows.spread(cx, x, w, bias, groups)?])
 }
 
 /// Blocks of an image laid over each other where they were cut from.
@@ -109,12 +109,12 @@ pub(crate) fn columns(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
     let mut kernel = vec![rows, 1];
     kernel.extend(block);
     let weights = cx.builder.reshaped(all, kernel)?;
-    let walk = Walk { strides, dilations, pads, extra };
-    Ok(vec![walk.spread(cx, x, weights, None, channels)?])
+    let windows = Windows { strides, dilations, pads, extra };
+    Ok(vec![windows.spread(cx, x, weights, None, channels)?])
 }
 
 /// How the windows of a transposed convolution lie.
-struct Walk {
+struct Windows {
     strides: Vec<i64>,
     dilations: Vec<i64>,
     /// Before each axis, then after each.
@@ -123,7 +123,7 @@ struct Walk {
     extra: Vec<i64>,
 }
 
-impl Walk {
+impl Windows {
     fn spread(
         self,
         cx: &mut NodeContext<'_, '_>,

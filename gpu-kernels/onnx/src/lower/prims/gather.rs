@@ -5,13 +5,10 @@ use gpu_kernels::kernels::elementwise::Binary;
 use gpu_kernels::kernels::{Call, MAX_RANK, View, elementwise, gather, units_for};
 
 use crate::error::{ModelError, show};
-use crate::ir::{ValueId, long};
+use crate::ir::{Layout, ValueId, long};
 use crate::lower::context::NodeContext;
 use crate::lower::prims::iota::iota;
 use crate::lower::prims::views::broadcast_to;
-
-/// Offset and strides over an iteration.
-pub(crate) type Walk = (i64, Vec<i64>);
 
 /// The axes that an index chooses along: their sizes and strides in the data.
 pub(crate) struct Chosen {
@@ -19,9 +16,9 @@ pub(crate) struct Chosen {
     pub(crate) steps: Vec<i64>,
 }
 
-pub(crate) fn view(walk: &Walk) -> Option<View> {
-    let mut view = View { offset: i32::try_from(walk.0).ok()?, ..View::default() };
-    for (slot, stride) in view.strides.iter_mut().zip(&walk.1) {
+pub(crate) fn view(layout: &Layout) -> Option<View> {
+    let mut view = View { offset: i32::try_from(layout.0).ok()?, ..View::default() };
+    for (slot, stride) in view.strides.iter_mut().zip(&layout.1) {
         *slot = i32::try_from(*stride).ok()?;
     }
     Some(view)
@@ -45,8 +42,8 @@ pub(crate) fn steps(values: &[i64]) -> Option<[i32; MAX_RANK]> {
 pub(crate) fn read(
     cx: &mut NodeContext<'_, '_>,
     shape: &[usize],
-    (data, data_walk): (ValueId, Walk),
-    (indices, index_walk, index_stride): (ValueId, Walk, i64),
+    (data, data_layout): (ValueId, Layout),
+    (indices, index_layout, index_stride): (ValueId, Layout, i64),
     chosen: &Chosen,
     dtype: DType,
 ) -> Result<ValueId, ModelError> {
@@ -58,12 +55,12 @@ pub(crate) fn read(
     if chosen.sizes.contains(&0) {
         return Err(cx.wrong("there is nothing to choose from along an empty axis", show(shape)));
     }
-    if let Some((first, steps)) = even_steps(cx, shape, (indices, &index_walk, index_stride), chosen) {
-        let walk = data_walk.1.iter().zip(steps).map(|(own, step)| own + step).collect();
-        return cx.builder.view(dtype, shape.to_vec(), (data, data_walk.0 + first, walk));
+    if let Some((first, steps)) = even_steps(cx, shape, (indices, &index_layout, index_stride), chosen) {
+        let layout = data_layout.1.iter().zip(steps).map(|(own, step)| own + step).collect();
+        return cx.builder.view(dtype, shape.to_vec(), (data, data_layout.0 + first, layout));
     }
     let out = cx.builder.computed(dtype, shape.to_vec())?;
-    let (merged, walks) = elementwise::merge(shape, &[data_walk, index_walk]);
+    let (merged, layouts) = elementwise::merge(shape, &[data_layout, index_layout]);
     let params = || {
         Some(gather::Params {
             start: 0,
@@ -73,8 +70,8 @@ pub(crate) fn read(
             depth: u(chosen.sizes.len()),
             index_stride: i32::try_from(index_stride).ok()?,
             shape: sizes(&merged),
-            data: view(&walks[0])?,
-            indices: view(&walks[1])?,
+            data: view(&layouts[0])?,
+            indices: view(&layouts[1])?,
             sizes: sizes(&chosen.sizes),
             steps: steps(&chosen.steps)?,
         })
@@ -96,7 +93,7 @@ const EVEN_MAX: usize = 1 << 22;
 fn even_steps(
     cx: &NodeContext<'_, '_>,
     shape: &[usize],
-    (indices, walk, stride): (ValueId, &Walk, i64),
+    (indices, layout, stride): (ValueId, &Layout, i64),
     chosen: &Chosen,
 ) -> Option<(i64, Vec<i64>)> {
     let words = cx.builder.stored(indices)?;
@@ -113,22 +110,22 @@ fn even_steps(
         }
         Some(sum)
     };
-    let first = place_of(walk.0)?;
+    let first = place_of(layout.0)?;
     // Only these axes choose anything.
-    let axes: Vec<usize> = (0..shape.len()).filter(|&axis| shape[axis] > 1 && walk.1[axis] != 0).collect();
+    let axes: Vec<usize> = (0..shape.len()).filter(|&axis| shape[axis] > 1 && layout.1[axis] != 0).collect();
     let mut steps = vec![0; shape.len()];
     for &axis in &axes {
-        steps[axis] = place_of(walk.0 + walk.1[axis])? - first;
+        steps[axis] = place_of(layout.0 + layout.1[axis])? - first;
     }
     let count = axes.iter().try_fold(1usize, |count, &axis| count.checked_mul(shape[axis]))?;
     if count > EVEN_MAX {
         return None;
     }
     let even = (0..count).all(|mut i| {
-        let (mut place, mut expected) = (walk.0, first);
+        let (mut place, mut expected) = (layout.0, first);
         for &axis in axes.iter().rev() {
             let along = long(i % shape[axis]);
-            place += along * walk.1[axis];
+            place += along * layout.1[axis];
             expected += along * steps[axis];
             i /= shape[axis];
         }

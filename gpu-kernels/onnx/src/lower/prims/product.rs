@@ -56,7 +56,7 @@ pub(crate) fn operand(cx: &mut NodeContext<'_, '_>, x: ValueId, batch: &[usize])
     Ok(Operand { root, offset, batch: walked, row, col })
 }
 
-fn matrices(cx: &mut NodeContext<'_, '_>, a: ValueId, b: ValueId) -> Result<ValueId, ModelError> {
+pub(crate) fn matrices(cx: &mut NodeContext<'_, '_>, a: ValueId, b: ValueId) -> Result<ValueId, ModelError> {
     let (shape_a, shape_b) = (cx.shape(a), cx.shape(b));
     let (dims_a, dims_b) = (shape_a.len(), shape_b.len());
     let [m, k] = [shape_a[dims_a - 2], shape_a[dims_a - 1]];
@@ -78,14 +78,14 @@ fn matrices(cx: &mut NodeContext<'_, '_>, a: ValueId, b: ValueId) -> Result<Valu
         let zero = zero_scalar(cx, dtype)?;
         return broadcast_to(cx, zero, target);
     }
-    let (merged, walks) =
+    let (merged, layouts) =
         elementwise::merge(&batch, &[(left.offset, left.batch.clone()), (right.offset, right.batch.clone())]);
     if merged.len() > 2 {
         // Batches that no two strides walk are copied out first.
         let (a, b) = (spread_dense(cx, a, &batch)?, spread_dense(cx, b, &batch)?);
         return matrices(cx, a, b);
     }
-    let params = params(&merged, &walks, &left, &right, [m, n, k]);
+    let params = params(&merged, &layouts, &left, &right, [m, n, k]);
     let params = params.ok_or_else(|| cx.wrong("the matrices are too large", show(&target)))?;
     let call = kernel::Matmul { repr: dtype.repr(), params };
     let root = left.root;
@@ -107,7 +107,7 @@ fn spread_dense(cx: &mut NodeContext<'_, '_>, x: ValueId, batch: &[usize]) -> Re
 
 pub(crate) fn params(
     batch: &[usize],
-    walks: &[(i64, Vec<i64>)],
+    layouts: &[(i64, Vec<i64>)],
     left: &Operand,
     right: &Operand,
     [m, n, k]: [usize; 3],
@@ -118,12 +118,12 @@ pub(crate) fn params(
         [outer, inner] => (outer, inner),
         _ => return None,
     };
-    let stride = |walk: &(i64, Vec<i64>)| match walk.1[..] {
+    let stride = |layout: &(i64, Vec<i64>)| match layout.1[..] {
         [one] => Some((0, narrow(one)?)),
         [outer, inner] => Some((narrow(outer)?, narrow(inner)?)),
         _ => None,
     };
-    let ((a_outer, a_batch), (b_outer, b_batch)) = (stride(&walks[0])?, stride(&walks[1])?);
+    let ((a_outer, a_batch), (b_outer, b_batch)) = (stride(&layouts[0])?, stride(&layouts[1])?);
     let mut params = kernel::Params {
         a_offset: narrow(left.offset)?,
         a_batch,

@@ -36,9 +36,9 @@ pub(crate) fn reduce_axes(
         if !target.contains(&0) {
             let pick =
                 |list: &[usize]| (list.iter().map(|&i| shape[i]).collect(), list.iter().map(|&i| own[i]).collect());
-            let (outer, outer_walk): (Vec<usize>, Vec<i64>) = pick(&kept);
-            let (inner, inner_walk): (Vec<usize>, Vec<i64>) = pick(axes);
-            let call = call(op, dtype.repr(), offset, (&outer, outer_walk), (&inner, inner_walk));
+            let (outer, outer_layout): (Vec<usize>, Vec<i64>) = pick(&kept);
+            let (inner, inner_layout): (Vec<usize>, Vec<i64>) = pick(axes);
+            let call = call(op, dtype.repr(), offset, (&outer, outer_layout), (&inner, inner_layout));
             let call = call
                 .ok_or_else(|| cx.wrong("an operator works on at most 8 axes that cannot be merged", show(&shape)))?;
             steps.push(cx.builder.step(Call::Reduce(Box::new(call)), vec![root], out));
@@ -77,11 +77,11 @@ fn call(
     op: kernel::Op,
     repr: Repr,
     offset: i64,
-    (outer, outer_walk): (&[usize], Vec<i64>),
-    (inner, inner_walk): (&[usize], Vec<i64>),
+    (outer, outer_layout): (&[usize], Vec<i64>),
+    (inner, inner_layout): (&[usize], Vec<i64>),
 ) -> Option<kernel::Reduce> {
-    let (outer, walks) = elementwise::merge(outer, &[(offset, outer_walk)]);
-    let (inner, inner_walks) = elementwise::merge(inner, &[(0, inner_walk)]);
+    let (outer, layouts) = elementwise::merge(outer, &[(offset, outer_layout)]);
+    let (inner, inner_layouts) = elementwise::merge(inner, &[(0, inner_layout)]);
     if outer.len() > MAX_RANK || inner.len() > MAX_RANK {
         return None;
     }
@@ -94,16 +94,16 @@ fn call(
         red_len: u(inner.iter().product()),
         shape: [1; MAX_RANK],
         red_shape: [1; MAX_RANK],
-        view: View { offset: i32::try_from(walks[0].0).ok()?, ..View::default() },
+        view: View { offset: i32::try_from(layouts[0].0).ok()?, ..View::default() },
         red_strides: [0; MAX_RANK],
     };
     for (i, &size) in outer.iter().enumerate() {
         params.shape[i] = u(size);
-        params.view.strides[i] = i32::try_from(walks[0].1[i]).ok()?;
+        params.view.strides[i] = i32::try_from(layouts[0].1[i]).ok()?;
     }
     for (i, &size) in inner.iter().enumerate() {
         params.red_shape[i] = u(size);
-        params.red_strides[i] = i32::try_from(inner_walks[0].1[i]).ok()?;
+        params.red_strides[i] = i32::try_from(inner_layouts[0].1[i]).ok()?;
     }
     Some(kernel::Reduce { op, repr, params: params.whole() })
 }
