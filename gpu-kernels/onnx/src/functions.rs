@@ -63,7 +63,7 @@ impl Inliner<'_> {
                 let reason = format!("function {} uses itself, or far too many others", function.name);
                 return Err(ModelError::NotOnnx { reason });
             }
-            let inner = Use::of(&node, function, self.uses).nodes();
+            let inner = FunctionUse::new(&node, function, self.uses).nodes();
             expanded.extend(self.expand(inner, depth + 1)?);
         }
         Ok(expanded)
@@ -71,7 +71,7 @@ impl Inliner<'_> {
 }
 
 /// One use of a function.
-struct Use<'a> {
+struct FunctionUse<'a> {
     node: &'a proto::Node,
     function: &'a proto::Function,
     /// What the function's inputs and outputs are called where it is used.
@@ -79,8 +79,8 @@ struct Use<'a> {
     number: usize,
 }
 
-impl<'a> Use<'a> {
-    fn of(node: &'a proto::Node, function: &'a proto::Function, number: usize) -> Self {
+impl<'a> FunctionUse<'a> {
+    fn new(node: &'a proto::Node, function: &'a proto::Function, number: usize) -> Self {
         let given = |names: &'a [String], i: usize| names.get(i).map_or("", String::as_str);
         let mut names = HashMap::new();
         for (i, output) in function.output.iter().enumerate() {

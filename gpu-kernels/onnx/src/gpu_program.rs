@@ -12,7 +12,7 @@ impl Plan {
     /// The plan for a device that knows no kernels, with its constants in the order of their numbers.
     pub fn gpu_program(&self) -> (GpuProgram, Vec<Arc<[u32]>>) {
         let slots = self.slots();
-        let mut builder = Builder {
+        let mut builder = ProgramBuilder {
             plan: self,
             f16_weights: self.f16_weights(),
             program: GpuProgram::default(),
@@ -53,7 +53,7 @@ impl Plan {
     }
 }
 
-struct Builder<'a> {
+struct ProgramBuilder<'a> {
     plan: &'a Plan,
     f16_weights: HashMap<ValueId, Arc<[u32]>>,
     program: GpuProgram,
@@ -62,7 +62,7 @@ struct Builder<'a> {
     buffers: HashMap<ValueId, u32>,
 }
 
-impl Builder<'_> {
+impl ProgramBuilder<'_> {
     fn push(&mut self, buffer: Buffer) -> u32 {
         self.program.buffers.push(buffer);
         number(self.program.buffers.len() - 1)

@@ -84,10 +84,10 @@ fn together(first: &Step, second: &Step, value: ValueId, len: usize) -> Option<S
         return None;
     }
     let shape = refined(&shape_a, &shape_b)?;
-    let mut join = Join { program: Program::default(), inputs: Vec::new() };
-    let result = join.append(a, &shape_a, &first.inputs, &shape, None)?;
-    join.append(b, &shape_b, &second.inputs, &shape, Some((value, result)))?;
-    let Join { program, inputs } = join;
+    let mut fused = FusedProgram { program: Program::default(), inputs: Vec::new() };
+    let result = fused.append(a, &shape_a, &first.inputs, &shape, None)?;
+    fused.append(b, &shape_b, &second.inputs, &shape, Some((value, result)))?;
+    let FusedProgram { program, inputs } = fused;
     if inputs.len() > INPUTS_MAX || program.consts.len() > CONSTS_MAX {
         return None;
     }
@@ -127,12 +127,12 @@ fn bounded(conv: &Conv, first: &Step, call: &Elementwise, second: &Step, len: us
     Some(Step { call, inputs: first.inputs.clone(), output: second.output, node: second.node })
 }
 
-struct Join {
+struct FusedProgram {
     program: Program,
     inputs: Vec<(ValueId, Layout)>,
 }
 
-impl Join {
+impl FusedProgram {
     /// Adds a call's instructions; loads of `known.0` become its register. Returns the result's.
     fn append(
         &mut self,

@@ -3,13 +3,13 @@
 
 use super::scores::{WHOLE_CLASSES, transform};
 use super::trees;
-use super::writer::{Write, Writer, int, ints};
+use super::writer::{WriteFn, Writer, int, ints};
 use crate::proto;
 
 pub(super) const DOMAIN: &str = "ai.onnx.ml";
 
 /// In order.
-pub(super) const OPERATORS: &[(&str, Write)] = &[
+pub(super) const OPERATORS: &[(&str, WriteFn)] = &[
     ("ArrayFeatureExtractor", choose_features),
     ("Binarizer", binarize),
     ("FeatureVectorizer", join_features),

@@ -2,13 +2,13 @@
 //! them. Definitions:
 //! <https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md>
 
-use super::writer::{Write, Writer, int, ints, named, text};
+use super::writer::{WriteFn, Writer, int, ints, named, text};
 use crate::proto;
 
 pub(super) const DOMAIN: &str = "com.microsoft";
 
 /// In order.
-pub(super) const OPERATORS: &[(&str, Write)] = &[
+pub(super) const OPERATORS: &[(&str, WriteFn)] = &[
     ("BiasGelu", gelu),
     ("DequantizeLinear", standard),
     ("DynamicQuantizeMatMul", integer_matmul),

@@ -11,15 +11,15 @@ use std::collections::HashMap;
 
 use crate::error::ModelError;
 use crate::proto;
-use writer::{Write, Writer};
+use writer::{WriteFn, Writer};
 
 /// Every operator that is said in others, by domain and name.
 pub fn rewritten() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let of = |domain, list: &'static [(&'static str, Write)]| list.iter().map(move |(name, _)| (domain, *name));
+    let of = |domain, list: &'static [(&'static str, WriteFn)]| list.iter().map(move |(name, _)| (domain, *name));
     of(microsoft::DOMAIN, microsoft::OPERATORS).chain(of(classical::DOMAIN, classical::OPERATORS))
 }
 
-fn find(domain: &str, op: &str) -> Option<Write> {
+fn find(domain: &str, op: &str) -> Option<WriteFn> {
     let list = match domain {
         microsoft::DOMAIN => microsoft::OPERATORS,
         classical::DOMAIN => classical::OPERATORS,

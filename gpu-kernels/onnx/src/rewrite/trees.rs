@@ -30,24 +30,24 @@ impl Node {
     }
 
     /// A branch as its mode says it: `[yes, no]` in the words of the format.
-    fn branch(mode: Mode, feature: i64, value: f32, nan: bool, [yes, no]: [usize; 2]) -> Self {
+    fn branch(mode: BranchMode, feature: i64, value: f32, nan: bool, [yes, no]: [usize; 2]) -> Self {
         let all = f32::NEG_INFINITY;
         let (low, high, swap) = match mode {
-            Mode::AtMost => (all, value, false),
-            Mode::Below => (all, value.next_down(), false),
-            Mode::AtLeast => (all, value.next_down(), true),
-            Mode::Above => (all, value, true),
-            Mode::Equal => (value, value, false),
-            Mode::Other => (value, value, true),
+            BranchMode::AtMost => (all, value, false),
+            BranchMode::Below => (all, value.next_down(), false),
+            BranchMode::AtLeast => (all, value.next_down(), true),
+            BranchMode::Above => (all, value, true),
+            BranchMode::Equal => (value, value, false),
+            BranchMode::Other => (value, value, true),
         };
         let (yes, no) = if swap { (no, yes) } else { (yes, no) };
         // No comparison holds of NaN, but that it differs.
-        Self { feature, low, high, nan: (nan || mode == Mode::Other) != swap, yes, no }
+        Self { feature, low, high, nan: (nan || mode == BranchMode::Other) != swap, yes, no }
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
+enum BranchMode {
     AtMost,
     Below,
     AtLeast,
@@ -56,7 +56,7 @@ enum Mode {
     Other,
 }
 
-impl Mode {
+impl BranchMode {
     const ALL: [(&'static [u8], Self); 6] = [
         (b"BRANCH_LEQ", Self::AtMost),
         (b"BRANCH_LT", Self::Below),
@@ -260,7 +260,7 @@ fn read_numbered(w: &Writer<'_>, of: &'static str, targets: usize) -> Result<Tre
             nodes.push(Node::leaf(place));
             continue;
         }
-        let mode = Mode::ALL.iter().find(|(name, _)| *name == modes[place]).map(|(_, mode)| *mode);
+        let mode = BranchMode::ALL.iter().find(|(name, _)| *name == modes[place]).map(|(_, mode)| *mode);
         let mode = mode.ok_or(("nodes_modes", "it must be LEAF or one of BRANCH_LEQ, _LT, _GTE, _GT, _EQ and _NEQ"))?;
         let find = |id: i64| places.get(&(trees[place], id)).copied().ok_or(CHILD);
         let next = [find(yes[place])?, find(no[place])?];
@@ -345,13 +345,13 @@ fn read_listed(w: &Writer<'_>, targets: usize) -> Result<Trees, Refusal> {
             };
             let mut otherwise = next[1];
             for &member in rest {
-                more.push(Node::branch(Mode::Equal, features[place], member, false, [next[0], otherwise]));
+                more.push(Node::branch(BranchMode::Equal, features[place], member, false, [next[0], otherwise]));
                 otherwise = count + more.len() - 1;
             }
-            nodes.push(Node::branch(Mode::Equal, features[place], first, nan, [next[0], otherwise]));
+            nodes.push(Node::branch(BranchMode::Equal, features[place], first, nan, [next[0], otherwise]));
             continue;
         }
-        let mode = usize::try_from(modes[place]).ok().and_then(|mode| Mode::ALL.get(mode));
+        let mode = usize::try_from(modes[place]).ok().and_then(|mode| BranchMode::ALL.get(mode));
         let mode = mode.map(|(_, mode)| *mode).ok_or(("nodes_modes", "it must be from 0 to 6"))?;
         nodes.push(Node::branch(mode, features[place], splits[place], nan, next));
     }

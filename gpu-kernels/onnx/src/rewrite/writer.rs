@@ -7,7 +7,7 @@ use crate::error::ModelError;
 use crate::proto;
 
 /// Writes what a node stands for.
-pub(super) type Write = fn(&mut Writer<'_>);
+pub(super) type WriteFn = fn(&mut Writer<'_>);
 
 /// Writes the nodes that one stands for.
 pub(super) struct Writer<'a> {

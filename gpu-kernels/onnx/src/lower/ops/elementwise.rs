@@ -21,13 +21,13 @@ pub(crate) fn unary(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
     Ok(vec![cx.map(&[x], to, |p, r| write(p, r[0]))?])
 }
 
-type Write = Box<dyn Fn(&mut Program, Reg) -> Reg>;
+type Expression = Box<dyn Fn(&mut Program, Reg) -> Reg>;
 
-fn simple(op: Unary) -> Write {
+fn simple(op: Unary) -> Expression {
     Box::new(move |p, x| p.un(op, x))
 }
 
-fn program(cx: &NodeContext<'_, '_>) -> Result<Write, ModelError> {
+fn program(cx: &NodeContext<'_, '_>) -> Result<Expression, ModelError> {
     Ok(match cx.node.op.as_str() {
         "Abs" => simple(Unary::Abs),
         "Acos" => simple(Unary::Acos),
@@ -68,7 +68,7 @@ fn program(cx: &NodeContext<'_, '_>) -> Result<Write, ModelError> {
     })
 }
 
-fn activation(cx: &NodeContext<'_, '_>) -> Result<Write, ModelError> {
+fn activation(cx: &NodeContext<'_, '_>) -> Result<Expression, ModelError> {
     let alpha = |default| cx.float("alpha", default);
     Ok(match cx.node.op.as_str() {
         "Celu" => celu(alpha(1.0)),
@@ -122,7 +122,7 @@ fn activation(cx: &NodeContext<'_, '_>) -> Result<Write, ModelError> {
     })
 }
 
-fn leaky_relu(alpha: f32) -> Write {
+fn leaky_relu(alpha: f32) -> Expression {
     Box::new(move |p, x| {
         let (zero, slope) = (p.f(0.0), p.f(alpha));
         let negative = p.bin(Binary::Lt, x, zero);
@@ -132,7 +132,7 @@ fn leaky_relu(alpha: f32) -> Write {
 }
 
 /// gamma · (x, or alpha · (eˣ − 1) below zero)
-fn elu(alpha: f32, gamma: f32) -> Write {
+fn elu(alpha: f32, gamma: f32) -> Expression {
     Box::new(move |p, x| {
         let (zero, one, scale, gain) = (p.f(0.0), p.f(1.0), p.f(alpha), p.f(gamma));
         let negative = p.bin(Binary::Lt, x, zero);
@@ -144,7 +144,7 @@ fn elu(alpha: f32, gamma: f32) -> Write {
     })
 }
 
-fn celu(alpha: f32) -> Write {
+fn celu(alpha: f32) -> Expression {
     Box::new(move |p, x| {
         let (zero, one, scale) = (p.f(0.0), p.f(1.0), p.f(alpha));
         let ratio = p.bin(Binary::Div, x, scale);
@@ -156,7 +156,7 @@ fn celu(alpha: f32) -> Write {
     })
 }
 
-fn hard_sigmoid(alpha: f32, beta: f32) -> Write {
+fn hard_sigmoid(alpha: f32, beta: f32) -> Expression {
     Box::new(move |p, x| {
         let (slope, shift, zero, one) = (p.f(alpha), p.f(beta), p.f(0.0), p.f(1.0));
         let line = p.bin(Binary::Mul, x, slope);
@@ -166,7 +166,7 @@ fn hard_sigmoid(alpha: f32, beta: f32) -> Write {
     })
 }
 
-fn shrink(lambd: f32, bias: f32) -> Write {
+fn shrink(lambd: f32, bias: f32) -> Expression {
     Box::new(move |p, x| {
         let (low, high, shift, zero) = (p.f(-lambd), p.f(lambd), p.f(bias), p.f(0.0));
         let above = p.bin(Binary::Lt, high, x);
@@ -178,7 +178,7 @@ fn shrink(lambd: f32, bias: f32) -> Write {
     })
 }
 
-fn is_infinite(negative: bool, positive: bool) -> Write {
+fn is_infinite(negative: bool, positive: bool) -> Expression {
     Box::new(move |p, x| {
         let mut found = p.u(0);
         for (wanted, sign) in [(negative, f32::NEG_INFINITY), (positive, f32::INFINITY)] {

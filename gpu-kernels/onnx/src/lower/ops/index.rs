@@ -7,7 +7,7 @@ use crate::error::{ModelError, show};
 use crate::ir::{Layout, ValueId, long, strides};
 use crate::lower::context::NodeContext;
 use crate::lower::prims::gather::{
-    Chosen, index_type, read, reverse_sequences, sizes, steps, take, take_along_axis, view,
+    IndexedAxes, index_type, read, reverse_sequences, sizes, steps, take, take_along_axis, view,
 };
 use crate::lower::prims::views::{slice_axis, squeeze_axes, unsqueeze_axes};
 
@@ -59,13 +59,14 @@ pub(crate) fn gather_nd(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mo
     let walked =
         own[..batch].iter().copied().chain(none(outer.len() - batch)).chain(own[batch + depth..].iter().copied());
     let index_walked = index_own[..outer.len()].iter().copied().chain(none(inner.len()));
-    let chosen = Chosen { sizes: shape[batch..batch + depth].to_vec(), steps: own[batch..batch + depth].to_vec() };
+    let indexed =
+        IndexedAxes { sizes: shape[batch..batch + depth].to_vec(), strides: own[batch..batch + depth].to_vec() };
     let result = read(
         cx,
         &target,
         (root, (offset, walked.collect())),
         (index_root, (index_offset, index_walked.collect()), index_own[outer.len()]),
-        &chosen,
+        &indexed,
         cx.dtype(data),
     )?;
     Ok(vec![result])
@@ -83,52 +84,61 @@ fn reduction(cx: &NodeContext<'_, '_>) -> Result<scatter::Op, ModelError> {
 }
 
 /// Lines of updates that go into a copy of the data.
-struct Write {
+struct ScatterLines {
     shape: Vec<usize>,
     serial: usize,
     updates: (ValueId, Layout, i64),
     indices: (ValueId, Layout, i64),
     index_stride: i64,
     out: Layout,
-    chosen: Chosen,
+    indexed: IndexedAxes,
 }
 
-fn write(cx: &mut NodeContext<'_, '_>, data: ValueId, op: scatter::Op, write: &Write) -> Result<ValueId, ModelError> {
+fn scatter_lines(
+    cx: &mut NodeContext<'_, '_>,
+    data: ValueId,
+    op: scatter::Op,
+    scatter_lines: &ScatterLines,
+) -> Result<ValueId, ModelError> {
     let (dtype, target) = (cx.dtype(data), cx.shape(data));
     let out = cx.builder.computed(dtype, target.clone())?;
     let mut copy = Program::default();
     copy.load(dtype.repr());
     let mut calls: Vec<_> =
         cx.builder.map_step(&[data], &target, (out, 0, strides(&target)), copy)?.into_iter().collect();
-    if !write.shape.contains(&0) && write.serial > 0 && !calls.is_empty() {
-        let layouts = [write.updates.1.clone(), write.indices.1.clone(), write.out.clone()];
-        let (merged, layouts) = elementwise::merge(&write.shape, &layouts);
-        let len = write.shape.iter().product();
+    if !scatter_lines.shape.contains(&0) && scatter_lines.serial > 0 && !calls.is_empty() {
+        let layouts = [scatter_lines.updates.1.clone(), scatter_lines.indices.1.clone(), scatter_lines.out.clone()];
+        let (merged, layouts) = elementwise::merge(&scatter_lines.shape, &layouts);
+        let len = scatter_lines.shape.iter().product();
         let params = || {
             Some(scatter::Params {
                 start: 0,
                 units: units_for(u(len)),
                 len: u(len),
                 rank: u(merged.len()),
-                serial: u(write.serial),
-                depth: u(write.chosen.sizes.len()),
-                index_stride: i32::try_from(write.index_stride).ok()?,
-                update_step: i32::try_from(write.updates.2).ok()?,
-                index_step: i32::try_from(write.indices.2).ok()?,
+                serial: u(scatter_lines.serial),
+                depth: u(scatter_lines.indexed.sizes.len()),
+                index_stride: i32::try_from(scatter_lines.index_stride).ok()?,
+                update_step: i32::try_from(scatter_lines.updates.2).ok()?,
+                index_step: i32::try_from(scatter_lines.indices.2).ok()?,
                 shape: sizes(&merged),
                 updates: view(&layouts[0])?,
                 indices: view(&layouts[1])?,
                 out: view(&layouts[2])?,
-                sizes: sizes(&write.chosen.sizes),
-                steps: steps(&write.chosen.steps)?,
+                sizes: sizes(&scatter_lines.indexed.sizes),
+                steps: steps(&scatter_lines.indexed.strides)?,
             })
         };
-        if merged.len() > MAX_RANK || write.chosen.sizes.len() > MAX_RANK {
-            return Err(cx.too_many_axes(&write.shape));
+        if merged.len() > MAX_RANK || scatter_lines.indexed.sizes.len() > MAX_RANK {
+            return Err(cx.too_many_axes(&scatter_lines.shape));
         }
-        let params = params().ok_or_else(|| cx.too_many_axes(&write.shape))?;
+        let params = params().ok_or_else(|| cx.too_many_axes(&scatter_lines.shape))?;
         let call = scatter::Scatter { op, repr: dtype.repr(), params };
-        calls.push(cx.builder.step(Call::Scatter(Box::new(call)), vec![write.updates.0, write.indices.0], out));
+        calls.push(cx.builder.step(
+            Call::Scatter(Box::new(call)),
+            vec![scatter_lines.updates.0, scatter_lines.indices.0],
+            out,
+        ));
     }
     cx.builder.emit(calls, out);
     Ok(out)
@@ -148,21 +158,21 @@ pub(crate) fn scatter_elements(cx: &mut NodeContext<'_, '_>) -> Result<Vec<Value
     let (update_root, update_offset, mut update_own) = cx.builder.buffer_view(updates);
     let (index_root, index_offset, mut index_own) = cx.builder.buffer_view(indices);
     let mut out = strides(&shape);
-    let chosen = Chosen { sizes: vec![shape[axis]], steps: vec![out[axis]] };
+    let indexed = IndexedAxes { sizes: vec![shape[axis]], strides: vec![out[axis]] };
     let mut lines = own_shape.clone();
     lines.remove(axis);
     out.remove(axis);
     let (update_step, index_step) = (update_own.remove(axis), index_own.remove(axis));
-    let call = Write {
+    let call = ScatterLines {
         shape: lines,
         serial: own_shape[axis],
         updates: (update_root, (update_offset, update_own), update_step),
         indices: (index_root, (index_offset, index_own), index_step),
         index_stride: 0,
         out: (0, out),
-        chosen,
+        indexed,
     };
-    Ok(vec![write(cx, data, op, &call)?])
+    Ok(vec![scatter_lines(cx, data, op, &call)?])
 }
 
 pub(crate) fn scatter_nd(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
@@ -181,16 +191,16 @@ pub(crate) fn scatter_nd(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
     let own = strides(&shape);
     let inner = shape[depth..].to_vec();
     let len: usize = inner.iter().product();
-    let call = Write {
+    let call = ScatterLines {
         serial: outer.iter().product(),
         updates: (cx.builder.root(updates), (0, strides(&inner)), long(len)),
         indices: (cx.builder.root(indices), (0, vec![0; inner.len()]), long(depth)),
         index_stride: 1,
         out: (0, own[depth..].to_vec()),
-        chosen: Chosen { sizes: shape[..depth].to_vec(), steps: own[..depth].to_vec() },
+        indexed: IndexedAxes { sizes: shape[..depth].to_vec(), strides: own[..depth].to_vec() },
         shape: inner,
     };
-    Ok(vec![write(cx, data, op, &call)?])
+    Ok(vec![scatter_lines(cx, data, op, &call)?])
 }
 
 /// Each line's first values turned around, as many as the line says.

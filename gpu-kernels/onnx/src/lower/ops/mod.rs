@@ -3,10 +3,11 @@
 mod attention;
 mod contrib_attention;
 mod control;
+mod conv_transpose;
+mod convolution;
 mod elementwise;
-mod image;
+mod grid_sample;
 mod index;
-mod list;
 mod movement;
 mod norm;
 mod product;
@@ -14,10 +15,9 @@ mod quantized;
 mod recurrent;
 mod reduce;
 mod resize;
-mod sample;
+mod sequence;
 mod shapes;
 mod signal;
-mod transposed;
 
 use crate::error::ModelError;
 use crate::ir::ValueId;
@@ -25,15 +25,15 @@ use crate::lower::context::NodeContext;
 use crate::unsupported::unsupported_reason;
 
 /// Appends the calls of a node and gives its outputs, in order.
-pub(crate) type Lower = fn(&mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError>;
+pub(crate) type LowerFn = fn(&mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError>;
 
 /// Every operator there is here, by its ONNX name, in order.
-const OPERATORS: &[(&str, Lower)] = &[
+const OPERATORS: &[(&str, LowerFn)] = &[
     ("Abs", elementwise::unary),
     ("Acos", elementwise::unary),
     ("Acosh", elementwise::unary),
     ("Add", elementwise::arithmetic),
-    ("AffineGrid", sample::affine),
+    ("AffineGrid", grid_sample::affine),
     ("And", elementwise::arithmetic),
     ("ArgMax", reduce::place),
     ("ArgMin", reduce::place),
@@ -42,7 +42,7 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("Atan", elementwise::unary),
     ("Atanh", elementwise::unary),
     ("Attention", attention::attention),
-    ("AveragePool", image::pool),
+    ("AveragePool", convolution::pool),
     ("BatchNormalization", norm::batch),
     ("BitCast", elementwise::bit_cast),
     ("BitShift", elementwise::arithmetic),
@@ -57,14 +57,14 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("Celu", elementwise::unary),
     ("CenterCropPad", movement::center_crop_pad),
     ("Clip", elementwise::clip),
-    ("Col2Im", transposed::columns),
+    ("Col2Im", conv_transpose::columns),
     ("Concat", movement::concat),
-    ("ConcatFromSequence", list::concat),
+    ("ConcatFromSequence", sequence::concat),
     ("Constant", shapes::constant),
     ("ConstantOfShape", shapes::constant_of_shape),
-    ("Conv", image::conv),
+    ("Conv", convolution::conv),
     ("ConvInteger", quantized::conv_integer),
-    ("ConvTranspose", transposed::conv_transpose),
+    ("ConvTranspose", conv_transpose::conv_transpose),
     ("Cos", elementwise::unary),
     ("Cosh", elementwise::unary),
     ("CumProd", reduce::running),
@@ -90,12 +90,12 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("GatherND", index::gather_nd),
     ("Gelu", elementwise::unary),
     ("Gemm", product::gemm),
-    ("GlobalAveragePool", image::global_pool),
-    ("GlobalLpPool", image::global_pool),
-    ("GlobalMaxPool", image::global_pool),
+    ("GlobalAveragePool", convolution::global_pool),
+    ("GlobalLpPool", convolution::global_pool),
+    ("GlobalMaxPool", convolution::global_pool),
     ("Greater", elementwise::compare),
     ("GreaterOrEqual", elementwise::compare),
-    ("GridSample", sample::grid),
+    ("GridSample", grid_sample::grid),
     ("GroupNormalization", norm::group),
     ("HammingWindow", signal::window),
     ("HannWindow", signal::window),
@@ -117,11 +117,11 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("LogSoftmax", reduce::softmax),
     ("Loop", control::repeat),
     ("LpNormalization", norm::lp),
-    ("LpPool", image::pool),
+    ("LpPool", convolution::pool),
     ("MatMul", product::matmul),
     ("MatMulInteger", quantized::matmul_integer),
     ("Max", elementwise::variadic),
-    ("MaxPool", image::pool),
+    ("MaxPool", convolution::pool),
     ("Mean", elementwise::variadic),
     ("MeanVarianceNormalization", norm::mean_variance),
     ("MelWeightMatrix", signal::mel_weights),
@@ -165,12 +165,12 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("ScatterElements", index::scatter_elements),
     ("ScatterND", index::scatter_nd),
     ("Selu", elementwise::unary),
-    ("SequenceAt", list::element),
-    ("SequenceConstruct", list::construct),
-    ("SequenceEmpty", list::empty),
-    ("SequenceErase", list::erase),
-    ("SequenceInsert", list::insert),
-    ("SequenceLength", list::length),
+    ("SequenceAt", sequence::element),
+    ("SequenceConstruct", sequence::construct),
+    ("SequenceEmpty", sequence::empty),
+    ("SequenceErase", sequence::erase),
+    ("SequenceInsert", sequence::insert),
+    ("SequenceLength", sequence::length),
     ("Shape", shapes::shape),
     ("Shrink", elementwise::unary),
     ("Sigmoid", elementwise::unary),
@@ -184,7 +184,7 @@ const OPERATORS: &[(&str, Lower)] = &[
     ("Softsign", elementwise::unary),
     ("SpaceToDepth", movement::space_to_depth),
     ("Split", movement::split),
-    ("SplitToSequence", list::split),
+    ("SplitToSequence", sequence::split),
     ("Sqrt", elementwise::unary),
     ("Squeeze", movement::squeeze),
     ("Sub", elementwise::arithmetic),
@@ -208,7 +208,7 @@ const OPERATORS: &[(&str, Lower)] = &[
 ];
 
 /// How an operator is lowered, if it is one of ours.
-pub(crate) fn find(op: &str) -> Option<Lower> {
+pub(crate) fn find(op: &str) -> Option<LowerFn> {
     OPERATORS.binary_search_by(|(name, _)| name.as_bytes().cmp(op.as_bytes())).ok().map(|index| OPERATORS[index].1)
 }
 

@@ -151,7 +151,7 @@ fn expand(term: &str, rank: usize) -> Option<Vec<char>> {
 }
 
 /// A value whose axes have names.
-struct Named {
+struct LabelledTensor {
     id: ValueId,
     labels: Vec<char>,
 }
@@ -167,7 +167,7 @@ pub(crate) fn einsum(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
     }
     let mut parts = parts.into_iter();
     let mut total = parts.next().ok_or_else(|| cx.unsupported("equation", "it has no operand"))?;
-    let mut rest: Vec<Named> = parts.collect();
+    let mut rest: Vec<LabelledTensor> = parts.collect();
     while !rest.is_empty() {
         let next = rest.remove(0);
         let needed: Vec<char> =
@@ -182,7 +182,7 @@ pub(crate) fn einsum(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
 }
 
 /// A label that appears twice walks both axes at once.
-fn diagonal(cx: &mut NodeContext<'_, '_>, id: ValueId, labels: &[char]) -> Result<Named, ModelError> {
+fn diagonal(cx: &mut NodeContext<'_, '_>, id: ValueId, labels: &[char]) -> Result<LabelledTensor, ModelError> {
     let (root, offset, own) = cx.builder.buffer_view(id);
     let shape = cx.shape(id);
     let (mut names, mut sizes, mut walked): (Vec<char>, Vec<usize>, Vec<i64>) = Default::default();
@@ -198,21 +198,26 @@ fn diagonal(cx: &mut NodeContext<'_, '_>, id: ValueId, labels: &[char]) -> Resul
         }
     }
     let id = cx.builder.view(cx.dtype(id), sizes, (root, offset, walked))?;
-    Ok(Named { id, labels: names })
+    Ok(LabelledTensor { id, labels: names })
 }
 
 /// Sums away the axes that nobody needs.
-fn summed(cx: &mut NodeContext<'_, '_>, part: Named, needed: &[char]) -> Result<Named, ModelError> {
+fn summed(cx: &mut NodeContext<'_, '_>, part: LabelledTensor, needed: &[char]) -> Result<LabelledTensor, ModelError> {
     let gone: Vec<usize> = (0..part.labels.len()).filter(|&i| !needed.contains(&part.labels[i])).collect();
     if gone.is_empty() {
         return Ok(part);
     }
     let id = reduce_axes(cx, reduction::Op::Sum, part.id, &gone, false)?;
-    Ok(Named { id, labels: part.labels.into_iter().filter(|label| needed.contains(label)).collect() })
+    Ok(LabelledTensor { id, labels: part.labels.into_iter().filter(|label| needed.contains(label)).collect() })
 }
 
 /// Two operands to one, as a stack of matrix products.
-fn contract(cx: &mut NodeContext<'_, '_>, a: Named, b: Named, needed: &[char]) -> Result<Named, ModelError> {
+fn contract(
+    cx: &mut NodeContext<'_, '_>,
+    a: LabelledTensor,
+    b: LabelledTensor,
+    needed: &[char],
+) -> Result<LabelledTensor, ModelError> {
     let (in_a, in_b) = (a.labels.clone(), b.labels.clone());
     let wanted_a: Vec<char> = needed.iter().chain(&in_b).copied().collect();
     let wanted_b: Vec<char> = needed.iter().chain(&in_a).copied().collect();
@@ -223,8 +228,9 @@ fn contract(cx: &mut NodeContext<'_, '_>, a: Named, b: Named, needed: &[char]) -
     let rows: Vec<char> = a.labels.iter().filter(|l| !b.labels.contains(l)).copied().collect();
     let cols: Vec<char> = b.labels.iter().filter(|l| !a.labels.contains(l)).copied().collect();
     let size = |cx: &NodeContext<'_, '_>, label: char| {
-        let size_in =
-            |part: &Named| part.labels.iter().position(|&l| l == label).map_or(1, |i| cx.builder.shape(part.id)[i]);
+        let size_in = |part: &LabelledTensor| {
+            part.labels.iter().position(|&l| l == label).map_or(1, |i| cx.builder.shape(part.id)[i])
+        };
         size_in(&a).max(size_in(&b))
     };
     let sizes =
@@ -236,13 +242,13 @@ fn contract(cx: &mut NodeContext<'_, '_>, a: Named, b: Named, needed: &[char]) -
     let product = matrices(cx, left, right)?;
     let shape = [batch_sizes, row_sizes, col_sizes].concat();
     let id = cx.builder.reshaped(product, shape)?;
-    Ok(Named { id, labels: [batch, rows, cols].concat() })
+    Ok(LabelledTensor { id, labels: [batch, rows, cols].concat() })
 }
 
 /// An operand as `[batch, rows, cols]`; axes of size 1 are spread to the other operand's size.
 fn stacked(
     cx: &mut NodeContext<'_, '_>,
-    part: &Named,
+    part: &LabelledTensor,
     groups: [&[char]; 3],
     sizes: [&[usize]; 3],
 ) -> Result<ValueId, ModelError> {

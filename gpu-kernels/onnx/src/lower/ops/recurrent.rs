@@ -169,7 +169,7 @@ fn kept(
 }
 
 /// One direction's weights and its inputs' part of every step.
-struct Run {
+struct DirectionRun {
     /// `[steps, batch, gates · hidden]`, with the biases where `fused`.
     inputs: ValueId,
     /// `[hidden, gates · hidden]`
@@ -179,7 +179,7 @@ struct Run {
 }
 
 impl Network {
-    fn run(&self, cx: &mut NodeContext<'_, '_>, d: usize, fused: bool) -> Result<Run, ModelError> {
+    fn run(&self, cx: &mut NodeContext<'_, '_>, d: usize, fused: bool) -> Result<DirectionRun, ModelError> {
         let one = |cx: &mut NodeContext<'_, '_>, x: ValueId| {
             let own = slice_axis(cx, x, 0, d, 1)?;
             squeeze_axes(cx, own, &[0])
@@ -203,7 +203,7 @@ impl Network {
             inputs = cx.map(&ids, DType::F32, |p, r| r[1..].iter().fold(r[0], |sum, &b| p.bin(Binary::Add, sum, b)))?;
         }
         let r = one(cx, self.r)?;
-        Ok(Run { inputs, recurrent: permute_axes(cx, r, &[1, 0])?, recurrent_bias })
+        Ok(DirectionRun { inputs, recurrent: permute_axes(cx, r, &[1, 0])?, recurrent_bias })
     }
 
     fn first(&self, cx: &mut NodeContext<'_, '_>, state: Option<ValueId>, d: usize) -> Result<ValueId, ModelError> {
@@ -284,7 +284,7 @@ impl Network {
     fn gates(
         &self,
         cx: &mut NodeContext<'_, '_>,
-        run: &Run,
+        run: &DirectionRun,
         d: usize,
         i: usize,
         state: ValueId,
@@ -294,7 +294,13 @@ impl Network {
         cx.map(&[inputs, own], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))
     }
 
-    fn inputs_at(&self, cx: &mut NodeContext<'_, '_>, run: &Run, d: usize, i: usize) -> Result<ValueId, ModelError> {
+    fn inputs_at(
+        &self,
+        cx: &mut NodeContext<'_, '_>,
+        run: &DirectionRun,
+        d: usize,
+        i: usize,
+    ) -> Result<ValueId, ModelError> {
         let inputs = slice_axis(cx, run.inputs, 0, self.time(d, i), 1)?;
         squeeze_axes(cx, inputs, &[0])
     }
@@ -350,7 +356,7 @@ pub(crate) fn gru(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelErr
 fn gru_step(
     cx: &mut NodeContext<'_, '_>,
     net: &Network,
-    run: &Run,
+    run: &DirectionRun,
     d: usize,
     i: usize,
     state: ValueId,

@@ -11,7 +11,7 @@ use crate::lower::prims::resample::resample_axis;
 
 /// One axis to resize.
 #[derive(Clone, Copy, Debug)]
-struct Axis {
+struct ResizedAxis {
     number: usize,
     from: usize,
     to: usize,
@@ -31,7 +31,7 @@ enum Coordinates {
     Crop,
 }
 
-impl Axis {
+impl ResizedAxis {
     fn place(&self, coordinates: Coordinates, x: usize) -> f64 {
         let (x, from, to) = (float(x), float(self.from), float(self.to));
         let half = (x + 0.5) / self.scale - 0.5;
@@ -96,7 +96,7 @@ fn by_scales(
     x: ValueId,
     scales: &[f32],
     axes: Option<&[usize]>,
-) -> Result<Vec<Axis>, ModelError> {
+) -> Result<Vec<ResizedAxis>, ModelError> {
     let shape = cx.shape(x);
     let all: Vec<usize> = (0..shape.len()).collect();
     let axes = axes.unwrap_or(&all);
@@ -111,7 +111,7 @@ fn by_scales(
             return Err(cx.wrong("a scale must be positive and small", format!("{scales:?}")));
         }
         let to = cx.size(whole(to))?;
-        result.push(Axis { number: axis, from: shape[axis], to, scale, region: (0.0, 1.0) });
+        result.push(ResizedAxis { number: axis, from: shape[axis], to, scale, region: (0.0, 1.0) });
     }
     Ok(result)
 }
@@ -121,7 +121,7 @@ fn by_sizes(
     x: ValueId,
     sizes: &[i64],
     axes: Option<&[usize]>,
-) -> Result<Vec<Axis>, ModelError> {
+) -> Result<Vec<ResizedAxis>, ModelError> {
     let shape = cx.shape(x);
     let all: Vec<usize> = (0..shape.len()).collect();
     let axes = axes.unwrap_or(&all);
@@ -133,7 +133,7 @@ fn by_sizes(
         let to = cx.size(size)?;
         cx.check_table(Some(to))?;
         let scale = float(to) / float(shape[axis]);
-        result.push(Axis { number: axis, from: shape[axis], to, scale, region: (0.0, 1.0) });
+        result.push(ResizedAxis { number: axis, from: shape[axis], to, scale, region: (0.0, 1.0) });
     }
     let policy = cx.text("keep_aspect_ratio_policy", "stretch");
     let scales = result.iter().map(|axis| axis.scale);
@@ -205,7 +205,7 @@ pub(crate) fn resize(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
 fn nearest(
     cx: &mut NodeContext<'_, '_>,
     mut x: ValueId,
-    axes: &[Axis],
+    axes: &[ResizedAxis],
     coordinates: Coordinates,
     how: &str,
 ) -> Result<ValueId, ModelError> {
@@ -229,7 +229,7 @@ fn nearest(
 }
 
 #[expect(clippy::float_cmp, reason = "exactly 1 changes nothing")]
-fn moves(axis: &Axis, coordinates: Coordinates) -> bool {
+fn moves(axis: &ResizedAxis, coordinates: Coordinates) -> bool {
     axis.from != axis.to || axis.scale != 1.0 || coordinates == Coordinates::Crop
 }
 
@@ -276,7 +276,7 @@ fn keys(a: f64, t: f64) -> f64 {
 fn weighted(
     cx: &mut NodeContext<'_, '_>,
     mut x: ValueId,
-    axes: &[Axis],
+    axes: &[ResizedAxis],
     coordinates: Coordinates,
     filter: &Filter,
 ) -> Result<ValueId, ModelError> {
@@ -310,7 +310,7 @@ fn weighted(
 }
 
 /// What lies outside the region's axis is one value.
-fn outside(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[Axis], value: f32) -> Result<ValueId, ModelError> {
+fn outside(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[ResizedAxis], value: f32) -> Result<ValueId, ModelError> {
     let shape = cx.shape(x);
     let mut result = x;
     for axis in axes {

@@ -8,7 +8,7 @@ use crate::ir::ValueId;
 use crate::lower::context::NodeContext;
 use crate::lower::prims::cast::wrapped;
 use crate::lower::prims::window;
-use crate::lower::prims::window::{AutoPad, Axis, Window};
+use crate::lower::prims::window::{AutoPad, Window, WindowAxis};
 
 impl NodeContext<'_, '_> {
     pub(crate) fn window(&self) -> Result<Window, ModelError> {
@@ -43,7 +43,7 @@ impl NodeContext<'_, '_> {
 }
 
 /// One value of each axis, the missing ones in front as `default`.
-pub(crate) fn three(axes: &[Axis], default: u32, of: impl Fn(&Axis) -> usize) -> [u32; 3] {
+pub(crate) fn three(axes: &[WindowAxis], default: u32, of: impl Fn(&WindowAxis) -> usize) -> [u32; 3] {
     let mut result = [default; 3];
     for (slot, axis) in result[3 - axes.len()..].iter_mut().zip(axes) {
         *slot = u(of(axis));

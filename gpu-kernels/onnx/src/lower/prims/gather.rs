@@ -10,10 +10,10 @@ use crate::lower::context::NodeContext;
 use crate::lower::prims::iota::iota;
 use crate::lower::prims::views::broadcast_to;
 
-/// The axes that an index chooses along: their sizes and strides in the data.
-pub(crate) struct Chosen {
+/// The axes of the data that an index goes along: their sizes and strides.
+pub(crate) struct IndexedAxes {
     pub(crate) sizes: Vec<usize>,
-    pub(crate) steps: Vec<i64>,
+    pub(crate) strides: Vec<i64>,
 }
 
 pub(crate) fn view(layout: &Layout) -> Option<View> {
@@ -44,7 +44,7 @@ pub(crate) fn read(
     shape: &[usize],
     (data, data_layout): (ValueId, Layout),
     (indices, index_layout, index_stride): (ValueId, Layout, i64),
-    chosen: &Chosen,
+    indexed: &IndexedAxes,
     dtype: DType,
 ) -> Result<ValueId, ModelError> {
     if shape.contains(&0) {
@@ -52,10 +52,10 @@ pub(crate) fn read(
         cx.builder.emit(Vec::new(), out);
         return Ok(out);
     }
-    if chosen.sizes.contains(&0) {
+    if indexed.sizes.contains(&0) {
         return Err(cx.wrong("there is nothing to choose from along an empty axis", show(shape)));
     }
-    if let Some((first, steps)) = even_steps(cx, shape, (indices, &index_layout, index_stride), chosen) {
+    if let Some((first, steps)) = even_steps(cx, shape, (indices, &index_layout, index_stride), indexed) {
         let layout = data_layout.1.iter().zip(steps).map(|(own, step)| own + step).collect();
         return cx.builder.view(dtype, shape.to_vec(), (data, data_layout.0 + first, layout));
     }
@@ -67,16 +67,16 @@ pub(crate) fn read(
             units: units_for(u(shape.iter().product())),
             len: u(shape.iter().product()),
             rank: u(merged.len()),
-            depth: u(chosen.sizes.len()),
+            depth: u(indexed.sizes.len()),
             index_stride: i32::try_from(index_stride).ok()?,
             shape: sizes(&merged),
             data: view(&layouts[0])?,
             indices: view(&layouts[1])?,
-            sizes: sizes(&chosen.sizes),
-            steps: steps(&chosen.steps)?,
+            sizes: sizes(&indexed.sizes),
+            steps: steps(&indexed.strides)?,
         })
     };
-    if merged.len() > MAX_RANK || chosen.sizes.len() > MAX_RANK {
+    if merged.len() > MAX_RANK || indexed.sizes.len() > MAX_RANK {
         return Err(cx.too_many_axes(shape));
     }
     let params = params().ok_or_else(|| cx.too_many_axes(shape))?;
@@ -94,12 +94,12 @@ fn even_steps(
     cx: &NodeContext<'_, '_>,
     shape: &[usize],
     (indices, layout, stride): (ValueId, &Layout, i64),
-    chosen: &Chosen,
+    indexed: &IndexedAxes,
 ) -> Option<(i64, Vec<i64>)> {
     let words = cx.builder.stored(indices)?;
     let place_of = |place: i64| -> Option<i64> {
         let mut sum = 0;
-        for (d, (&size, &step)) in chosen.sizes.iter().zip(&chosen.steps).enumerate() {
+        for (d, (&size, &step)) in indexed.sizes.iter().zip(&indexed.strides).enumerate() {
             let word = words.get(usize::try_from(place + long(d) * stride).ok()?)?;
             let index = i64::from(word.cast_signed());
             let index = if index < 0 { index + long(size) } else { index };
@@ -153,13 +153,13 @@ pub(crate) fn take(
     let none = |count: usize| std::iter::repeat_n(0, count);
     let walked = own[..axis].iter().copied().chain(none(index_shape.len())).chain(own[axis + 1..].iter().copied());
     let index_walked = none(axis).chain(index_own).chain(none(inner.len()));
-    let chosen = Chosen { sizes: vec![shape[axis]], steps: vec![own[axis]] };
+    let indexed = IndexedAxes { sizes: vec![shape[axis]], strides: vec![own[axis]] };
     read(
         cx,
         &target,
         (root, (offset, walked.collect())),
         (index_root, (index_offset, index_walked.collect()), 0),
-        &chosen,
+        &indexed,
         cx.dtype(data),
     )
 }
@@ -182,9 +182,9 @@ pub(crate) fn take_along_axis(
     }
     let (root, offset, mut own) = cx.builder.buffer_view(data);
     let (index_root, index_offset, index_own) = cx.builder.buffer_view(indices);
-    let chosen = Chosen { sizes: vec![shape[axis]], steps: vec![own[axis]] };
+    let indexed = IndexedAxes { sizes: vec![shape[axis]], strides: vec![own[axis]] };
     own[axis] = 0;
-    read(cx, &target, (root, (offset, own)), (index_root, (index_offset, index_own), 0), &chosen, cx.dtype(data))
+    read(cx, &target, (root, (offset, own)), (index_root, (index_offset, index_own), 0), &indexed, cx.dtype(data))
 }
 
 /// `[a, b, size]` at the indices `[a, count]` along its last axis: `[a, b, count]`.
@@ -202,13 +202,13 @@ pub(crate) fn take_along_last(
     }
     let (root, offset, own) = cx.builder.buffer_view(data);
     let (index_root, index_offset, index_own) = cx.builder.buffer_view(indices);
-    let chosen = Chosen { sizes: vec![*size], steps: vec![own[2]] };
+    let indexed = IndexedAxes { sizes: vec![*size], strides: vec![own[2]] };
     read(
         cx,
         &[*a, *b, *count],
         (root, (offset, vec![own[0], own[1], 0])),
         (index_root, (index_offset, vec![index_own[0], 0, index_own[1]]), 0),
-        &chosen,
+        &indexed,
         cx.dtype(data),
     )
 }

@@ -22,7 +22,7 @@ pub(crate) enum AutoPad {
 
 /// One spatial axis of a window, resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Axis {
+pub(crate) struct WindowAxis {
     pub(crate) kernel: usize,
     pub(crate) stride: usize,
     pub(crate) dilation: usize,
@@ -40,7 +40,7 @@ pub(crate) fn resolve(
     input: &[usize],
     kernel: &[usize],
     ceil: bool,
-) -> Result<Vec<Axis>, &'static str> {
+) -> Result<Vec<WindowAxis>, &'static str> {
     let rank = input.len();
     let list = |values: &[i64], default: usize, len: usize| -> Result<Vec<usize>, &'static str> {
         if values.is_empty() {
@@ -69,7 +69,7 @@ pub(crate) fn resolve(
             if strides[i] == 0 || dilations[i] == 0 || kernel[i] == 0 {
                 return Err("strides, dilations and kernel_shape must be at least 1");
             }
-            let axis = Axis {
+            let axis = WindowAxis {
                 kernel: kernel[i],
                 stride: strides[i],
                 dilation: dilations[i],
@@ -82,7 +82,7 @@ pub(crate) fn resolve(
         .collect()
 }
 
-fn size(mut axis: Axis, input: usize, auto_pad: AutoPad, ceil: bool) -> Result<Axis, &'static str> {
+fn size(mut axis: WindowAxis, input: usize, auto_pad: AutoPad, ceil: bool) -> Result<WindowAxis, &'static str> {
     const TOO_BIG: &str = "a window's size overflows";
     let span = axis.dilation.checked_mul(axis.kernel - 1).and_then(|span| span.checked_add(1)).ok_or(TOO_BIG)?;
     match auto_pad {

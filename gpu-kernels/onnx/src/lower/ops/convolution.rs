@@ -9,7 +9,7 @@ use crate::ir::ValueId;
 use crate::lower::context::NodeContext;
 use crate::lower::prims::convolution::{convolve, three, three_sizes};
 use crate::lower::prims::window;
-use crate::lower::prims::window::{Axis, Window};
+use crate::lower::prims::window::{Window, WindowAxis};
 
 pub(crate) fn conv(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (x, w) = (cx.input(0)?, cx.input(1)?);
@@ -40,7 +40,7 @@ pub(crate) fn global_pool(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, 
     pool_by(cx, x, &axes)
 }
 
-fn pool_by(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[Axis]) -> Result<Vec<ValueId>, ModelError> {
+fn pool_by(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[WindowAxis]) -> Result<Vec<ValueId>, ModelError> {
     let padded = cx.flag("count_include_pad");
     let column_major = cx.flag("storage_order");
     let dtype = cx.dtype(x);
@@ -79,7 +79,7 @@ fn pool_by(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[Axis]) -> Result<Ve
 fn slide(
     cx: &mut NodeContext<'_, '_>,
     x: ValueId,
-    axes: &[Axis],
+    axes: &[WindowAxis],
     mode: pooling::Mode,
     column_major: bool,
 ) -> Result<ValueId, ModelError> {

@@ -21,13 +21,13 @@ enum Padding {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Mode {
+enum Interpolation {
     Nearest,
     Linear,
     Cubic,
 }
 
-impl Mode {
+impl Interpolation {
     /// Pixels that are read along an axis, from the one below a place on.
     fn taps(self) -> std::ops::Range<i32> {
         match self {
@@ -40,14 +40,14 @@ impl Mode {
 
 /// One axis of the image.
 #[derive(Clone, Copy)]
-struct Axis {
+struct GridAxis {
     size: usize,
     aligned: bool,
     padding: Padding,
-    mode: Mode,
+    mode: Interpolation,
 }
 
-impl Axis {
+impl GridAxis {
     /// The first and last place that is not padding.
     fn ends(self) -> (f32, f32) {
         let size = as_f32(self.size);
@@ -62,7 +62,7 @@ impl Axis {
         let place = p.bin(Binary::Mul, place, half);
         let place = p.bin(Binary::Mul, place, span);
         let place = p.bin(Binary::Add, place, low);
-        let place = if self.mode == Mode::Nearest { p.un(Unary::Round, place) } else { place };
+        let place = if self.mode == Interpolation::Nearest { p.un(Unary::Round, place) } else { place };
         match self.padding {
             Padding::Zeros => place,
             Padding::Border => self.clamped(p, place),
@@ -112,9 +112,9 @@ impl Axis {
             let away = p.un(Unary::Abs, away);
             let one = p.f(1.0);
             let weight = match self.mode {
-                Mode::Nearest => one,
-                Mode::Linear => p.bin(Binary::Sub, one, away),
-                Mode::Cubic => cubic(p, away),
+                Interpolation::Nearest => one,
+                Interpolation::Linear => p.bin(Binary::Sub, one, away),
+                Interpolation::Cubic => cubic(p, away),
             };
             if self.padding != Padding::Zeros {
                 return weight;
@@ -147,16 +147,16 @@ fn cubic(p: &mut Program, t: Reg) -> Reg {
 }
 
 /// Flat indices and weights so far, of some pixels that are read.
-type Corner = (ValueId, ValueId);
+type WeightedPixel = (ValueId, ValueId);
 
 pub(crate) fn grid(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (x, grid) = (cx.input(0)?, cx.input(1)?);
     let dtype = cx.float_type(x)?;
     let aligned = cx.flag("align_corners");
     let mode = match cx.text("mode", "linear") {
-        "nearest" => Mode::Nearest,
-        "linear" | "bilinear" => Mode::Linear,
-        "cubic" | "bicubic" => Mode::Cubic,
+        "nearest" => Interpolation::Nearest,
+        "linear" | "bilinear" => Interpolation::Linear,
+        "cubic" | "bicubic" => Interpolation::Cubic,
         _ => return Err(cx.unsupported("mode", "it must be nearest, linear or cubic")),
     };
     let padding = match cx.text("padding_mode", "zeros") {
@@ -177,12 +177,12 @@ pub(crate) fn grid(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
     }
     let count: usize = places[1..=rank].iter().product();
     let flat = cx.builder.reshaped(grid, vec![batch, count, rank])?;
-    let mut corners: Vec<Option<Corner>> = vec![None];
+    let mut corners: Vec<Option<WeightedPixel>> = vec![None];
     for (i, &size) in spatial.iter().enumerate() {
         // The grid's first coordinate is the image's last axis.
         let own = slice_axis(cx, flat, 2, rank - 1 - i, 1)?;
         let own = squeeze_axes(cx, own, &[2])?;
-        let axis = Axis { size, aligned, padding, mode };
+        let axis = GridAxis { size, aligned, padding, mode };
         let place = cx.map(&[own], DType::F32, |p, r| axis.place(p, r[0]))?;
         let mut next = Vec::new();
         for tap in mode.taps() {
@@ -217,7 +217,12 @@ pub(crate) fn grid(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
 }
 
 /// A corner with a pixel of one axis more.
-fn further(cx: &mut NodeContext<'_, '_>, corner: Corner, pixel: Corner, size: usize) -> Result<Corner, ModelError> {
+fn further(
+    cx: &mut NodeContext<'_, '_>,
+    corner: WeightedPixel,
+    pixel: WeightedPixel,
+    size: usize,
+) -> Result<WeightedPixel, ModelError> {
     let index = cx.map(&[corner.0, pixel.0], DType::I64, |p, r| {
         let size = p.i(i32::try_from(size).unwrap_or(i32::MAX));
         let line = p.bin(Binary::Mul, r[0], size);
