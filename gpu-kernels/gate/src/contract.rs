@@ -17,7 +17,7 @@ const LOCAL_BYTES_MAX: u32 = 8192;
 const PARAMS_BYTES_MAX: u32 = 16_384;
 const RECORD_BYTES_MAX: u32 = 16 << 20;
 
-/// What the rewriting needs to know, and the host.
+/// What instrumenting needs to know, and the host.
 pub(super) struct Facts {
     pub workgroup_size: u32,
     pub params_bytes: Option<u32>,
@@ -265,7 +265,7 @@ fn is_known(built_in: BuiltIn) -> bool {
     )
 }
 
-/// Refuses statements that no kernel of records needs; the rewriting knows all others.
+/// Refuses statements that no kernel of records needs; instrumenting knows all others.
 fn check_block(source: &str, block: &Block) -> Result<(), GateError> {
     for (statement, span) in block.span_iter() {
         let forbidden = match statement {

@@ -21,7 +21,7 @@ const BARRIER: u64 = 4;
 pub(super) struct FunctionCost {
     /// Operations outside loops.
     pub straight: u64,
-    /// Operations of a turn of each loop, in the order in which the rewriting comes by.
+    /// Operations of a turn of each loop, in the order in which instrumenting comes by.
     pub turns: Vec<u64>,
 }
 

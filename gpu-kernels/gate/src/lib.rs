@@ -7,7 +7,7 @@
 mod contract;
 mod cost;
 mod error;
-mod rewrite;
+mod instrument;
 
 use gpu_kernels::wgsl::GatedKernel;
 use naga::back::wgsl::WriterFlags;
@@ -77,7 +77,7 @@ fn inspect(source: &str, contract: Contract) -> Result<Passed, GateError> {
         return Err(GateError::at(source, contract::entry_span(source, "main"), message));
     }
     let loops = cost::has_loops(&module);
-    let (module, loop_spans) = rewrite::rewrite(source, module, &info, &costs, &facts, contract.fuel)?;
+    let (module, loop_spans) = instrument::instrument(source, module, &info, &costs, &facts, contract.fuel)?;
     let loop_lines = loop_spans.iter().map(|span| span.location(source).line_number).collect();
     let wgsl = emit(&module).map_err(|message| GateError::at(source, Span::UNDEFINED, message))?;
     let kernel = GatedKernel {
@@ -116,7 +116,7 @@ fn describe(source: &str, error: &WithSpan<ValidationError>) -> GateError {
     GateError::at(source, span, message)
 }
 
-/// WGSL of a rewritten module, read back once: what devices get has been parsed and validated.
+/// WGSL of an instrumented module, read back once: what devices get has been parsed and validated.
 fn emit(module: &Module) -> Result<String, String> {
     let info = validate(module).map_err(|error| format!("the kernel cannot be made safe: {:?}", error.as_inner()))?;
     let text =

@@ -27,7 +27,7 @@ struct Own {
 }
 
 /// The safe module, and the place of each loop in the order of its number.
-pub(super) fn rewrite(
+pub(super) fn instrument(
     source: &str,
     mut module: Module,
     info: &ModuleInfo,
@@ -40,12 +40,12 @@ pub(super) fn rewrite(
     let mut functions = std::mem::take(&mut module.functions);
     for (handle, function) in functions.iter_mut() {
         let cost = costs.functions[&handle].clone();
-        Rewriter::new(source, &module, &info[handle], own, &mut loops).rewrite(function, &cost)?;
+        Instrumenter::new(source, &module, &info[handle], own, &mut loops).instrument(function, &cost)?;
     }
     module.functions = functions;
     if let Some(mut entry) = module.entry_points.pop() {
-        Rewriter::new(source, &module, info.get_entry_point(0), own, &mut loops)
-            .rewrite(&mut entry.function, &costs.entry)?;
+        Instrumenter::new(source, &module, info.get_entry_point(0), own, &mut loops)
+            .instrument(&mut entry.function, &costs.entry)?;
         let wrapped = wrap(&mut module, entry, own, fuel, facts.barriers);
         module.entry_points.push(wrapped);
     }
@@ -79,7 +79,7 @@ fn add_globals(module: &mut Module, fuel: u32) -> Own {
     }
 }
 
-struct Rewriter<'a> {
+struct Instrumenter<'a> {
     source: &'a str,
     module: &'a Module,
     info: &'a FunctionInfo,
@@ -95,7 +95,7 @@ struct Rewriter<'a> {
     turns: std::vec::IntoIter<u64>,
 }
 
-impl<'a> Rewriter<'a> {
+impl<'a> Instrumenter<'a> {
     fn new(source: &'a str, module: &'a Module, info: &'a FunctionInfo, own: Own, loops: &'a mut Vec<Span>) -> Self {
         Self {
             source,
@@ -112,7 +112,7 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    fn rewrite(mut self, function: &mut Function, cost: &FunctionCost) -> Result<(), GateError> {
+    fn instrument(mut self, function: &mut Function, cost: &FunctionCost) -> Result<(), GateError> {
         self.turns = cost.turns.clone().into_iter();
         let old = std::mem::take(&mut function.expressions);
         // Literals cannot be emitted, so they stand before everything that is.
