@@ -36,9 +36,9 @@ pub struct Contract {
     pub fuel: u32,
 }
 
-/// A kernel that passed, with what the gate knows of it.
+/// A kernel that the gate lets in, with what it knows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Passed {
+pub struct AdmittedKernel {
     pub kernel: GatedKernel,
     /// Whether each word of an output record is a float32.
     pub float_words: Vec<bool>,
@@ -46,8 +46,8 @@ pub struct Passed {
     pub floats: bool,
 }
 
-/// Passes a kernel, or says where it is outside the contract.
-pub fn pass(source: &str, contract: Contract) -> Result<Passed, GateError> {
+/// Checks a kernel and writes fuel and bounds into it, or says where it is outside the contract.
+pub fn admit(source: &str, contract: Contract) -> Result<AdmittedKernel, GateError> {
     let refuse = |message: String| Err(GateError { line: 1, column: 1, message });
     if source.len() > SOURCE_BYTES_MAX {
         return refuse(format!("the kernel has {} bytes; at most {SOURCE_BYTES_MAX} are taken", source.len()));
@@ -66,7 +66,7 @@ pub fn pass(source: &str, contract: Contract) -> Result<Passed, GateError> {
     })
 }
 
-fn inspect(source: &str, contract: Contract) -> Result<Passed, GateError> {
+fn inspect(source: &str, contract: Contract) -> Result<AdmittedKernel, GateError> {
     let module = parse(source)?;
     let info = validate(&module).map_err(|error| describe(source, &error))?;
     let facts = contract::check(source, &module, &info, contract)?;
@@ -87,7 +87,7 @@ fn inspect(source: &str, contract: Contract) -> Result<Passed, GateError> {
         loop_lines,
         ops: straight + if loops { u64::from(contract.fuel) } else { 0 },
     };
-    Ok(Passed { kernel, float_words: facts.float_words, floats: facts.floats })
+    Ok(AdmittedKernel { kernel, float_words: facts.float_words, floats: facts.floats })
 }
 
 fn parse(source: &str) -> Result<Module, GateError> {

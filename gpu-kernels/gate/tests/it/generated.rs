@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
-use gate::{Contract, pass};
+use gate::{Contract, admit};
 use gpu_kernels::device::Device;
 use gpu_kernels::wgsl::GatedKernel;
 use gpu_kernels::wgsl::run::{MapSession, Records};
@@ -252,13 +252,13 @@ proptest! {
     #[test]
     fn the_gate_changes_no_answer(choices in prop::collection::vec(any::<u8>(), 1..400)) {
         let source = kernel(&choices);
-        let passed = match pass(&source, CONTRACT) {
-            Ok(passed) => passed,
+        let admitted = match admit(&source, CONTRACT) {
+            Ok(admitted) => admitted,
             Err(error) => return Err(TestCaseError::fail(format!("{error}\n{source}"))),
         };
-        let bare = GatedKernel { wgsl: source.clone(), ..passed.kernel.clone() };
+        let bare = GatedKernel { wgsl: source.clone(), ..admitted.kernel.clone() };
         let input: Vec<u32> = (0..2 * 96u32).map(|i| i.wrapping_mul(0x9e37_79b9) >> (i % 23)).collect();
-        let Some(found) = run(passed.kernel.clone(), &input) else { return Ok(()) };
+        let Some(found) = run(admitted.kernel.clone(), &input) else { return Ok(()) };
         prop_assert_eq!(found, run(bare, &input).unwrap_or_default(), "{}", source);
     }
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail")]
 
-mod gate;
+mod admit;
 mod generated;
 
 use gpu_kernels::device::Device;

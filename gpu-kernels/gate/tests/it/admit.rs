@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use gate::{Contract, GateError, Passed, pass};
+use gate::{AdmittedKernel, Contract, GateError, admit};
 use gpu_kernels::device::Device;
 use gpu_kernels::wgsl::run::{MapError, MapSession, Records};
 use gpu_kernels::wgsl::{Fault, MapOutput};
@@ -26,7 +26,7 @@ fn kernel(globals: &str, body: &str) -> String {
 
 #[track_caller]
 fn refusal(source: &str) -> GateError {
-    pass(source, WORDS).expect_err("the kernel should be refused")
+    admit(source, WORDS).expect_err("the kernel should be refused")
 }
 
 #[track_caller]
@@ -72,9 +72,9 @@ fn what_is_outside_the_contract_is_named() {
     check_refusal(&kernel("", "loop { workgroupBarrier(); }"), 7, "a barrier in a loop");
     check_refusal(&kernel("", "if id.x > 3 { return; }\nworkgroupBarrier();"), 8, "a barrier after a return");
     check_refusal(&"//\n".repeat(30_000), 1, "at most 65536");
-    let odd = pass(&kernel("", ""), Contract { record_bytes: 6, ..WORDS }).expect_err("six bytes are no words");
+    let odd = admit(&kernel("", ""), Contract { record_bytes: 6, ..WORDS }).expect_err("six bytes are no words");
     assert!(odd.message.contains("multiple of 4"), "{odd}");
-    let thirsty = pass(&kernel("", ""), Contract { fuel: u32::MAX, ..WORDS }).expect_err("that much fuel is refused");
+    let thirsty = admit(&kernel("", ""), Contract { fuel: u32::MAX, ..WORDS }).expect_err("that much fuel is refused");
     assert!(thirsty.message.contains("at most 10000000"), "{thirsty}");
 }
 
@@ -83,31 +83,32 @@ fn the_gate_knows_which_words_are_floats_and_what_a_record_costs() {
     let source = kernel("", "")
         .replace("result: array<u32>", "result: array<Answer>")
         .replace("@compute", "struct Answer { count: u32, mean: f32, axis: vec2f }\n@compute");
-    let passed = pass(&source, Contract { out_bytes: 32, ..WORDS }).unwrap();
+    let admitted = admit(&source, Contract { out_bytes: 32, ..WORDS }).unwrap();
 
-    assert_eq!(passed.float_words, [false, true, true, true, false, true, true, true]);
-    assert!(passed.kernel.ops < 20, "{}", passed.kernel.ops);
-    let looping = pass(&kernel("", "for (var i = 0u; i < 9u; i++) { result[id.x] += i; }"), WORDS).unwrap();
+    assert_eq!(admitted.float_words, [false, true, true, true, false, true, true, true]);
+    assert!(admitted.kernel.ops < 20, "{}", admitted.kernel.ops);
+    let looping = admit(&kernel("", "for (var i = 0u; i < 9u; i++) { result[id.x] += i; }"), WORDS).unwrap();
     assert!((10_000..10_100).contains(&looping.kernel.ops), "{}", looping.kernel.ops);
     assert_eq!(looping.kernel.loop_lines, [7]);
     assert!(!looping.floats);
 }
 
 /// Runs a kernel of words over `input` in tiles of `tile` records; none without a GPU.
-fn run(passed: &Passed, params: &[u32], input: &[u32], tile: u64) -> Option<Result<MapOutput, MapError>> {
+fn run(admitted: &AdmittedKernel, params: &[u32], input: &[u32], tile: u64) -> Option<Result<MapOutput, MapError>> {
     let Some(Device::Gpu(device)) = gpu() else { return None };
     let records = Records { records: input.len() as u64, tile, record_bytes: 4, out_bytes: 4 };
     Some(pollster::block_on(async {
-        let limit = gpu_kernels::device::budget::NATIVE;
-        let mut session = MapSession::new(&device, passed.kernel.clone(), bytemuck::cast_slice(params), limit).await?;
+        let limit = gpu_kernels::budget::NATIVE;
+        let mut session =
+            MapSession::new(&device, admitted.kernel.clone(), bytemuck::cast_slice(params), limit).await?;
         session.run(&device, records, bytemuck::cast_slice(input), async |_busy| ControlFlow::Continue(())).await
     }))
 }
 
 #[track_caller]
 fn outcome(source: &str, input: &[u32], tile: u64) -> Option<Result<Vec<u32>, MapError>> {
-    let passed = pass(source, WORDS).unwrap_or_else(|error| panic!("{error}"));
-    let ran = run(&passed, &[], input, tile)?;
+    let admitted = admit(source, WORDS).unwrap_or_else(|error| panic!("{error}"));
+    let ran = run(&admitted, &[], input, tile)?;
     Some(ran.map(|output| bytemuck::pod_collect_to_vec(&output.records)))
 }
 
@@ -149,8 +150,8 @@ fn an_endless_loop_ends_as_out_of_fuel_with_its_line() {
 #[test]
 fn a_loop_of_too_many_turns_is_stopped_though_it_has_fuel() {
     let source = kernel("", "var i = 0u; loop { i++; if i == 100000u { break; } } result[id.x] = i;");
-    let passed = pass(&source, Contract { fuel: 5_000_000, ..WORDS }).unwrap();
-    let Some(found) = run(&passed, &[], &[1], 1) else { return };
+    let admitted = admit(&source, Contract { fuel: 5_000_000, ..WORDS }).unwrap();
+    let Some(found) = run(&admitted, &[], &[1], 1) else { return };
 
     assert_eq!(found, Err(MapError::OutOfFuel { tile: 0, fault: Fault { line: 7, turns: true } }));
 }
@@ -158,9 +159,9 @@ fn a_loop_of_too_many_turns_is_stopped_though_it_has_fuel() {
 #[test]
 fn the_fuel_that_a_record_used_is_told() {
     let source = kernel("", "for (var i = 0u; i < source[id.x]; i++) { result[id.x] += i; }");
-    let passed = pass(&source, WORDS).unwrap();
-    let Some(few) = run(&passed, &[], &[3, 1], 2) else { return };
-    let many = run(&passed, &[], &[3, 100], 2).unwrap().unwrap();
+    let admitted = admit(&source, WORDS).unwrap();
+    let Some(few) = run(&admitted, &[], &[3, 1], 2) else { return };
+    let many = run(&admitted, &[], &[3, 100], 2).unwrap().unwrap();
 
     assert!(many.fuel_used > 10 * few.unwrap().fuel_used, "{}", many.fuel_used);
 }
@@ -210,10 +211,10 @@ fn workgroup_memory_begins_at_zero_and_barriers_hold() {
 #[test]
 fn parameters_reach_every_record_and_must_have_their_size() {
     let globals = "struct Params { factor: u32, add: u32 }\n@group(0) @binding(2) var<uniform> params: Params;";
-    let passed = pass(&kernel(globals, "result[id.x] = source[id.x] * params.factor + params.add;"), WORDS).unwrap();
-    assert_eq!(passed.kernel.params_bytes, Some(8));
-    let Some(found) = run(&passed, &[3, 4], &[1, 2], 2) else { return };
-    let short = run(&passed, &[3], &[1, 2], 2).unwrap();
+    let admitted = admit(&kernel(globals, "result[id.x] = source[id.x] * params.factor + params.add;"), WORDS).unwrap();
+    assert_eq!(admitted.kernel.params_bytes, Some(8));
+    let Some(found) = run(&admitted, &[3, 4], &[1, 2], 2) else { return };
+    let short = run(&admitted, &[3], &[1, 2], 2).unwrap();
 
     assert_eq!(bytemuck::pod_collect_to_vec::<u8, u32>(&found.unwrap().records), [7, 10]);
     assert!(matches!(short, Err(MapError::Input { what: "the parameters", expected: 8, found: 4 })), "{short:?}");
@@ -286,8 +287,8 @@ proptest! {
     fn no_text_makes_the_gate_panic(pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..24), inside: bool) {
         let text = pieces.join("\n");
         let source = if inside { kernel("", &text) } else { format!("{BINDINGS}{text}") };
-        match pass(&source, WORDS) {
-            Ok(passed) => prop_assert!(naga::front::wgsl::parse_str(&passed.kernel.wgsl).is_ok()),
+        match admit(&source, WORDS) {
+            Ok(admitted) => prop_assert!(naga::front::wgsl::parse_str(&admitted.kernel.wgsl).is_ok()),
             Err(error) => {
                 prop_assert!(!error.message.contains("gave up"), "{error}\n{source}");
                 prop_assert!(error.line >= 1 && error.column >= 1);
@@ -301,10 +302,10 @@ fn deep_nesting_is_refused_and_not_a_crash() {
     for deep in
         ["(".repeat(20_000), "{".repeat(20_000), "-".repeat(20_000), "array<".repeat(8000), "vec2<".repeat(9000)]
     {
-        let found = pass(&kernel("", &format!("var x = {deep}")), WORDS);
+        let found = admit(&kernel("", &format!("var x = {deep}")), WORDS);
 
         assert!(found.is_err(), "{}", &deep[..8]);
     }
     let nested = format!("{}{}", "if id.x > 1u { ".repeat(100), "}".repeat(100));
-    drop(pass(&kernel("", &nested), WORDS));
+    drop(admit(&kernel("", &nested), WORDS));
 }
