@@ -6,6 +6,8 @@ use naga::{
     ShaderStage, Span, Statement, StorageAccess, Type, TypeInner,
 };
 
+use gpu_kernels::number::to;
+
 use super::{Contract, GateError};
 
 /// Invocations a workgroup that the smallest device class takes.
@@ -79,7 +81,7 @@ pub(super) fn check(source: &str, module: &Module, info: &ModuleInfo, contract: 
 /// Where a function's name stands in the text; naga keeps no place for entry points.
 pub(super) fn entry_span(source: &str, name: &str) -> Span {
     let place = source.find(&format!("fn {name}")).and_then(|at| u32::try_from(at).ok());
-    place.map_or(Span::UNDEFINED, |at| Span::new(at, at + 3 + u32::try_from(name.len()).unwrap_or(0)))
+    place.map_or(Span::UNDEFINED, |at| Span::new(at, at + 3 + to::<u32, _>(name.len())))
 }
 
 struct Globals {
@@ -140,7 +142,7 @@ impl Globals {
         let mut float_words = vec![false; words];
         mark_floats(module, element, 0, &mut float_words);
         // A record may be several elements: the pattern repeats.
-        let record = usize::try_from(contract.out_bytes / 4).unwrap_or(usize::MAX);
+        let record = to(contract.out_bytes / 4);
         let float_words = float_words.into_iter().cycle().take(record).collect();
         Ok(Self { params_bytes, float_words })
     }
@@ -163,7 +165,7 @@ fn check_records(
         let message = format!("{what} has {bytes} bytes, which is not a whole number of elements of {stride} bytes");
         return Err(GateError::at(source, span, message));
     }
-    Ok((base, usize::try_from(stride / 4).unwrap_or(usize::MAX)))
+    Ok((base, to(stride / 4)))
 }
 
 fn contains_atomic(module: &Module, ty: Handle<Type>) -> bool {
@@ -177,7 +179,7 @@ fn contains_atomic(module: &Module, ty: Handle<Type>) -> bool {
 
 /// Marks the words of a type, laid at word `at`, that are float32.
 fn mark_floats(module: &Module, ty: Handle<Type>, at: usize, words: &mut [bool]) {
-    let step = |bytes: u32| usize::try_from(bytes / 4).unwrap_or(usize::MAX);
+    let step = |bytes: u32| to::<usize, _>(bytes / 4);
     let mut mark = |at: usize| {
         if let Some(word) = words.get_mut(at) {
             *word = true;

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use gpu_kernels::number::to;
 use gpu_kernels::wgsl::{STATUS_FAULT, STATUS_RECORDS, STATUS_TURNS, STATUS_USED, STATUS_WORDS, TURNS_MAX};
 use naga::proc::IndexableLength;
 use naga::valid::{FunctionInfo, ModuleInfo};
@@ -56,7 +57,7 @@ fn add_globals(module: &mut Module, fuel: u32) -> Own {
     let no_name = |inner| Type { name: None, inner };
     let word = module.types.insert(no_name(TypeInner::Scalar(Scalar::U32)), Span::UNDEFINED);
     let atomic = module.types.insert(no_name(TypeInner::Atomic(Scalar::U32)), Span::UNDEFINED);
-    let len = std::num::NonZeroU32::new(u32::try_from(STATUS_WORDS).unwrap_or(1)).unwrap_or(std::num::NonZeroU32::MIN);
+    let len = std::num::NonZeroU32::new(to(STATUS_WORDS)).expect("there should be a word");
     let array = TypeInner::Array { base: atomic, size: ArraySize::Constant(len), stride: 4 };
     let array = module.types.insert(no_name(array), Span::UNDEFINED);
     let init = module.global_expressions.append(Expression::Literal(Literal::U32(fuel)), Span::UNDEFINED);
@@ -309,7 +310,7 @@ impl<'a> Instrumenter<'a> {
     /// `if fuel < turn || turns == most { status = max(status, loop); fuel = 0; break } fuel -= turn; turns += 1`
     fn spend(&mut self) -> (Statement, Block) {
         let turn = u32::try_from(self.turns.next().unwrap_or(u64::MAX)).unwrap_or(u32::MAX);
-        let number = u32::try_from(self.loops.len()).unwrap_or(u32::MAX);
+        let number = to::<u32, _>(self.loops.len());
         let counter = LocalVariable { name: Some("tessera_turns".to_owned()), ty: self.own.word, init: None };
         let counter = self.locals.append(counter, Span::UNDEFINED);
         let [turn, dry, round, none, one, most] =
@@ -346,7 +347,7 @@ impl<'a> Instrumenter<'a> {
 }
 
 fn status_word(status: Handle<Expression>, word: usize) -> Expression {
-    Expression::AccessIndex { base: status, index: u32::try_from(word).unwrap_or(u32::MAX) }
+    Expression::AccessIndex { base: status, index: to(word) }
 }
 
 /// A `main` that calls the customer's for the tile's records only and notes the fuel they used.
@@ -427,5 +428,5 @@ fn find_id(module: &mut Module, arguments: &mut Vec<FunctionArgument>) -> (u32, 
     let inner = TypeInner::Vector { size: VectorSize::Tri, scalar: Scalar::U32 };
     let ty = module.types.insert(Type { name: None, inner }, Span::UNDEFINED);
     arguments.push(FunctionArgument { name: Some("tessera_id".to_owned()), ty, binding: wanted });
-    (u32::try_from(arguments.len() - 1).unwrap_or(0), None)
+    (to(arguments.len() - 1), None)
 }

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
 
+use gpu_kernels::number::to;
+
 use crate::error::ModelError;
 use crate::proto;
 
@@ -36,7 +38,7 @@ pub(crate) fn unpack(bytes: &[u8]) -> Result<(Vec<u8>, Files), ModelError> {
         // What it says of its size is not believed.
         file.take(room + 1).read_to_end(&mut content).map_err(|_error| not_onnx(format!("'{name}' is damaged")))?;
         room = room
-            .checked_sub(u64::try_from(content.len()).unwrap_or(u64::MAX))
+            .checked_sub(to(content.len()))
             .ok_or_else(|| not_onnx(format!("the .zip unpacks to more than {BYTES_MAX} bytes")))?;
         if name.ends_with(".onnx") {
             if model.replace((name, content)).is_some() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gpu_kernels::gpu_program::{Buffer, GpuProgram, GpuStep, Output, Shader};
 use gpu_kernels::kernels::Kernel;
+use gpu_kernels::number::to;
 
 use crate::ir::{Plan, ValueId, ValueKind};
 
@@ -19,7 +20,7 @@ impl Plan {
             constants: Vec::new(),
             buffers: HashMap::new(),
         };
-        let allocated = |len: usize| Buffer::Allocated(u64::try_from(len).unwrap_or(u64::MAX));
+        let allocated = |len: usize| Buffer::Allocated(to(len));
         for &size in &slots.sizes {
             builder.program.buffers.push(allocated(size));
         }
@@ -35,17 +36,17 @@ impl Plan {
             }
             let shader = *shaders.entry(kernel.clone()).or_insert_with(|| {
                 builder.program.shaders.push(Shader { label: kernel.label().to_owned(), wgsl: kernel.shader() });
-                number(builder.program.shaders.len() - 1)
+                to(builder.program.shaders.len() - 1)
             });
             // Copies count no operations, so their bytes stand in.
-            let moved = 4 * u64::try_from(self.values[step.output].len().max(1)).unwrap_or(u64::MAX / 4);
+            let moved = 4 * to::<u64, _>(self.values[step.output].len().max(1));
             let inputs = step.inputs.iter().map(|&id| builder.buffer(id, &slots.of_value)).collect();
             let output = builder.buffer(step.output, &slots.of_value);
             let (params, work) = (bytemuck::cast_slice(step.call.bytes()).to_vec(), step.call.flops().max(moved));
             builder.program.steps.push(GpuStep { shader, params, work, inputs, output });
         }
         for &id in &self.outputs {
-            let words = u64::try_from(self.values[id].len()).unwrap_or(u64::MAX);
+            let words = to(self.values[id].len());
             let buffer = builder.buffer(id, &slots.of_value);
             builder.program.outputs.push(Output { buffer, words });
         }
@@ -65,7 +66,7 @@ struct ProgramBuilder<'a> {
 impl ProgramBuilder<'_> {
     fn push(&mut self, buffer: Buffer) -> u32 {
         self.program.buffers.push(buffer);
-        number(self.program.buffers.len() - 1)
+        to(self.program.buffers.len() - 1)
     }
 
     /// The buffer of a value: its slot, its input, or its constant's own.
@@ -78,17 +79,13 @@ impl ProgramBuilder<'_> {
                     return known;
                 }
                 self.constants.push(Arc::clone(self.f16_weights.get(&root).unwrap_or(words)));
-                let buffer = self.push(Buffer::Constant(number(self.constants.len() - 1)));
+                let buffer = self.push(Buffer::Constant(to(self.constants.len() - 1)));
                 self.buffers.insert(root, buffer);
                 buffer
             }
             ValueKind::Computed | ValueKind::View { .. } => {
-                number(slots[root].expect("a computed value should have a slot"))
+                to(slots[root].expect("a computed value should have a slot"))
             }
         }
     }
-}
-
-fn number(index: usize) -> u32 {
-    u32::try_from(index).expect("a plan should have fewer than 2^32 parts")
 }

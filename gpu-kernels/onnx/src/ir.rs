@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::Call;
+use gpu_kernels::number::to;
 
 use crate::f16_constants::F16Constants;
 
@@ -75,7 +76,7 @@ pub(crate) fn strides(shape: &[usize]) -> Vec<i64> {
 }
 
 pub(crate) fn long(size: usize) -> i64 {
-    i64::try_from(size).unwrap_or(i64::MAX)
+    to(size)
 }
 
 /// The shape that numpy's broadcasting gives.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use gpu_kernels::dtype::{DType, stored_int};
+use gpu_kernels::number::to;
 
 use crate::error::ModelError;
 use crate::proto;
@@ -42,7 +43,7 @@ impl Tensor {
         match u64::try_from(words.len()) {
             Ok(found) if found == expected => Ok(Self { dtype, shape, words: words.into() }),
             _ => {
-                let found = words.len().try_into().unwrap_or(u64::MAX);
+                let found = to(words.len());
                 Err(ModelError::TensorSize { tensor: name.to_owned(), expected, found })
             }
         }

@@ -3,9 +3,10 @@
 //! that.
 
 use gpu_kernels::dtype::Repr;
+use gpu_kernels::kernels::Call;
 use gpu_kernels::kernels::conv::Conv;
-use gpu_kernels::kernels::elementwise::{Binary, CONSTS_MAX, Elementwise, INPUTS_MAX, Inst, Program, Reg};
-use gpu_kernels::kernels::{Call, View};
+use gpu_kernels::kernels::elementwise::{Binary, CONSTS_MAX, Elementwise, INPUTS_MAX, Inst, Program, Reg, View};
+use gpu_kernels::number::to;
 
 use crate::ir::{Layout, Plan, Step, ValueId, ValueKind, long, strides};
 
@@ -56,8 +57,8 @@ fn layout(view: &View, rank: usize) -> Layout {
 }
 
 fn shape_of(call: &Elementwise) -> Vec<usize> {
-    let rank = usize::try_from(call.params.rank).unwrap_or(0);
-    call.params.shape[..rank].iter().map(|&size| usize::try_from(size).unwrap_or(usize::MAX)).collect()
+    let rank = to(call.params.rank);
+    call.params.shape[..rank].iter().map(|&size| to(size)).collect()
 }
 
 /// Whether a layout goes over `shape` from 0 to its end in order.

@@ -1,5 +1,7 @@
 //! Which computed tensors may share a buffer.
 
+use gpu_kernels::number::to;
+
 use crate::ir::{Plan, ValueKind};
 
 /// A buffer for every computed value: two values share one when their lives do not overlap.
@@ -66,7 +68,7 @@ impl Plan {
         let constants: usize = self.constant_words().sum();
         let computed: usize = self.slots().sizes.iter().sum();
         let ends: usize = self.inputs.iter().chain(&self.outputs).map(|&id| self.values[id].len()).sum();
-        4 * u64::try_from(constants + computed + ends).unwrap_or(u64::MAX / 4)
+        4 * to::<u64, _>(constants + computed + ends)
     }
 
     /// The largest single buffer, in bytes.
@@ -74,7 +76,7 @@ impl Plan {
         let computed = self.slots().sizes.into_iter();
         let constants = self.constant_words();
         let ends = self.inputs.iter().chain(&self.outputs).map(|&id| self.values[id].len());
-        4 * u64::try_from(computed.chain(constants).chain(ends).max().unwrap_or(0)).unwrap_or(u64::MAX / 4)
+        4 * to::<u64, _>(computed.chain(constants).chain(ends).max().unwrap_or(0))
     }
 
     /// Words of each constant that some step reads, as a GPU keeps it.

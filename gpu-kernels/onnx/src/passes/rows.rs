@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 
 use gpu_kernels::kernels::{Access, AccessFootprint};
+use gpu_kernels::number::to;
 
 use crate::ir::{Plan, Step, Value, ValueKind, long};
 
@@ -156,7 +157,7 @@ impl RowPropagation<'_> {
         else {
             return false;
         };
-        let batch = usize::try_from(self.batch).unwrap_or(usize::MAX);
+        let batch = to::<usize, _>(self.batch);
         words.chunks(inner * batch).all(|round| round.chunks(inner).all(|row| row == &round[..inner]))
     }
 

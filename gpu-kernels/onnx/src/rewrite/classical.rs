@@ -1,6 +1,8 @@
 //! What classical models begin and end with, in ONNX's domain for them: scaling, choosing features, linear
 //! models. Definitions: <https://onnx.ai/onnx/operators/#ai-onnx-ml>
 
+use gpu_kernels::number::to;
+
 use super::scores::{WHOLE_CLASSES, transform};
 use super::trees;
 use super::writer::{WriteFn, Writer, int, ints};
@@ -179,7 +181,7 @@ fn classify(w: &mut Writer<'_>) {
     if labels.is_empty() || lines != labels.len() {
         return w.refuse("classlabels_ints", "a class is a whole number, with its own line of coefficients");
     }
-    let scores = linear(w, i64::try_from(lines).unwrap_or(0));
+    let scores = linear(w, to(lines));
     let best = w.op_with("ArgMax", &[&scores], vec![int("axis", -1), int("keepdims", 0)]);
     let labels = w.ints(&labels);
     let label = w.node.output.first().cloned().unwrap_or_default();

@@ -2,6 +2,8 @@
 //! them. Definitions:
 //! <https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md>
 
+use gpu_kernels::number::to;
+
 use super::writer::{WriteFn, Writer, int, ints, named, text};
 use crate::proto;
 
@@ -289,7 +291,7 @@ fn integer_matmul(w: &mut Writer<'_>) {
 fn unpacked(w: &mut Writer<'_>, bytes: &str, bits: i64, shape: &[i64]) -> String {
     let parts: Vec<String> = (0..8 / bits)
         .map(|part| {
-            let by = i32::try_from(part * bits).unwrap_or(0);
+            let by = to(part * bits);
             let (by, mask) = (w.byte(by), w.byte((1 << bits) - 1));
             let moved = w.op_with("BitShift", &[bytes, &by], vec![text("direction", "RIGHT")]);
             let kept = w.op("BitwiseAnd", &[&moved, &mask]);
@@ -319,6 +321,11 @@ fn bits(w: &mut Writer<'_>) -> i64 {
     4
 }
 
+/// What stands for zero where no zero point is given.
+fn middle(bits: i64) -> f32 {
+    f32::from(to::<u8, i32>(1 << (bits - 1)))
+}
+
 /// A product with weights of 2, 4 or 8 bits, quantized by blocks along K.
 fn packed_matmul(w: &mut Writer<'_>) {
     let (k, n, block, bits) = (w.int("K", 0), w.int("N", 0), w.int("block_size", 0), bits(w));
@@ -335,8 +342,7 @@ fn packed_matmul(w: &mut Writer<'_>) {
     let values = unpacked(w, b, bits, &[n, blocks, block]);
     let beside = w.ints(&[n, blocks, 1]);
     let zeros = if zeros.is_empty() {
-        let middle = u8::try_from(1 << (bits - 1)).unwrap_or(0);
-        w.scalar(f32::from(middle))
+        w.scalar(middle(bits))
     } else if w.types.get(zeros) == Some(&proto::UINT8) {
         let all = unpacked(w, zeros, bits, &[n, -1]);
         let own = first(w, &all, blocks);
@@ -381,7 +387,7 @@ fn packed_gather(w: &mut Writer<'_>) {
     let beside = w.op("Unsqueeze", &[&scales, &last]);
     let beside = w.float32(&beside);
     let zeros = if zeros.is_empty() {
-        w.scalar(f32::from(u8::try_from(1 << (bits - 1)).unwrap_or(0)))
+        w.scalar(middle(bits))
     } else {
         let own = w.op("Gather", &[&zeros, &flat]);
         let own = unpacked(w, &own, bits, &[0, -1]);

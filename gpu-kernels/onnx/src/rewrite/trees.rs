@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use gpu_kernels::number::to;
+
 use super::scores::{WHOLE_CLASSES, transform, transform_by};
 use super::writer::{Writer, int};
 use crate::proto;
@@ -102,9 +104,7 @@ impl Trees {
     fn write(&self, w: &mut Writer<'_>, aggregate: Aggregate) -> String {
         let x = w.input(0);
         let x = w.float32(&x);
-        let places = |of: fn(&Node) -> usize| -> Vec<i64> {
-            self.nodes.iter().map(|node| i64::try_from(of(node)).unwrap_or(i64::MAX)).collect()
-        };
+        let places = |of: fn(&Node) -> usize| -> Vec<i64> { self.nodes.iter().map(|node| to(of(node))).collect() };
         let features: Vec<i64> = self.nodes.iter().map(|node| node.feature).collect();
         let features = w.ints(&features);
         let [yes, no] = [places(|node| node.yes), places(|node| node.no)].map(|places| w.ints(&places));
@@ -117,7 +117,7 @@ impl Trees {
             let nan = w.ints(&nan);
             w.op_with("Cast", &[&nan], vec![int("to", i64::from(proto::BOOL))])
         });
-        let roots: Vec<i64> = self.roots.iter().map(|&root| i64::try_from(root).unwrap_or(i64::MAX)).collect();
+        let roots: Vec<i64> = self.roots.iter().map(|&root| to(root)).collect();
         let mut at = w.ints(&roots);
         for level in 0..self.depth {
             let feature = w.op("Gather", &[&features, &at]);
@@ -153,7 +153,7 @@ impl Trees {
     /// `at` as it is, once a row.
     fn for_each_row(&self, w: &mut Writer<'_>, x: &str, at: &str) -> String {
         let rows = w.op_with("Shape", &[x], vec![int("end", 1)]);
-        let trees = w.ints(&[i64::try_from(self.roots.len()).unwrap_or(i64::MAX)]);
+        let trees = w.ints(&[to(self.roots.len())]);
         let shape = w.op_with("Concat", &[&rows, &trees], vec![int("axis", 0)]);
         w.op("Expand", &[at, &shape])
     }
@@ -165,7 +165,7 @@ impl Trees {
             Aggregate::Max => f32::NEG_INFINITY,
         };
         let table = w.floats(self.answers.iter().map(|answer| answer.unwrap_or(silent)).collect());
-        let shape = w.ints(&[-1, i64::try_from(self.targets).unwrap_or(1)]);
+        let shape = w.ints(&[-1, to(self.targets)]);
         let table = w.op("Reshape", &[&table, &shape]);
         // [rows, trees, targets]
         let said = w.op("Gather", &[&table, at]);

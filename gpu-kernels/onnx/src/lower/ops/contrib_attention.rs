@@ -3,6 +3,7 @@
 
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::elementwise::{Binary, Program, Reg};
+use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, long};
@@ -20,10 +21,6 @@ struct Heads {
     q: ValueId,
     k: ValueId,
     v: ValueId,
-}
-
-fn narrow(value: usize) -> i32 {
-    i32::try_from(value).unwrap_or(i32::MAX)
 }
 
 /// `[batch, length, heads · size]` as `[batch, heads, length, size]`.
@@ -131,7 +128,7 @@ fn apply_mask(
 /// Masks keys after a query's own position; the first query's is `past`.
 fn mask_future(cx: &mut NodeContext<'_, '_>, scores: ValueId, past: usize, filter: f32) -> Result<ValueId, ModelError> {
     apply_mask(cx, scores, &[], filter, |p, row, col, _| {
-        let past = p.i(narrow(past));
+        let past = p.i(to(past));
         let own = p.bin(Binary::Add, row, past);
         p.bin(Binary::Lt, own, col)
     })
@@ -394,7 +391,7 @@ fn past_lengths(
     let last = cx.builder.reshaped(last, vec![batch, 1])?;
     let fresh = 1 - long(length);
     cx.map(&[last], DType::I64, |p, r| {
-        let fresh = p.i(i32::try_from(fresh).unwrap_or(i32::MIN));
+        let fresh = p.i(to(fresh));
         p.bin(Binary::Add, r[0], fresh)
     })
 }
@@ -408,7 +405,7 @@ fn mask_window(
     window: i64,
 ) -> Result<ValueId, ModelError> {
     apply_mask(cx, scores, &[behind], f32::NEG_INFINITY, |p, row, col, r| {
-        let past = p.i(narrow(past));
+        let past = p.i(to(past));
         let old = p.bin(Binary::Lt, col, past);
         // Places as each entry counts them.
         let fresh = p.bin(Binary::Sub, col, past);

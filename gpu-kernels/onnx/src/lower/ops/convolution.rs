@@ -3,6 +3,7 @@
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::elementwise::{Binary, Unary};
 use gpu_kernels::kernels::{Call, conv as kernel, pool as pooling, units_for};
+use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::ValueId;
@@ -91,7 +92,7 @@ fn slide(
     let out = cx.builder.computed(if mode == pooling::Mode::ArgMax { DType::I64 } else { dtype }, shape.clone())?;
     let mut steps = Vec::new();
     if !shape.contains(&0) {
-        let len = u(shape.iter().product());
+        let len = to(shape.iter().product::<usize>());
         let params = pooling::Params {
             start: 0,
             units: units_for(len),

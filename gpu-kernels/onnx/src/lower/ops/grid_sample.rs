@@ -2,6 +2,7 @@
 
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::elementwise::{Binary, Program, Reg, Unary};
+use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::ValueId;
@@ -224,7 +225,7 @@ fn further(
     size: usize,
 ) -> Result<WeightedPixel, ModelError> {
     let index = cx.map(&[corner.0, pixel.0], DType::I64, |p, r| {
-        let size = p.i(i32::try_from(size).unwrap_or(i32::MAX));
+        let size = p.i(to(size));
         let line = p.bin(Binary::Mul, r[0], size);
         p.bin(Binary::Add, line, r[1])
     })?;

@@ -2,6 +2,7 @@
 
 use gpu_kernels::kernels::elementwise::Program;
 use gpu_kernels::kernels::{Call, MAX_RANK, elementwise, scatter, units_for};
+use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::{Layout, ValueId, long, strides};
@@ -109,15 +110,15 @@ fn scatter_lines(
     if !scatter_lines.shape.contains(&0) && scatter_lines.serial > 0 && !calls.is_empty() {
         let layouts = [scatter_lines.updates.1.clone(), scatter_lines.indices.1.clone(), scatter_lines.out.clone()];
         let (merged, layouts) = elementwise::merge(&scatter_lines.shape, &layouts);
-        let len = scatter_lines.shape.iter().product();
+        let len = scatter_lines.shape.iter().product::<usize>();
         let params = || {
             Some(scatter::Params {
                 start: 0,
-                units: units_for(u(len)),
-                len: u(len),
-                rank: u(merged.len()),
-                serial: u(scatter_lines.serial),
-                depth: u(scatter_lines.indexed.sizes.len()),
+                units: units_for(to(len)),
+                len: to(len),
+                rank: to(merged.len()),
+                serial: to(scatter_lines.serial),
+                depth: to(scatter_lines.indexed.sizes.len()),
                 index_stride: i32::try_from(scatter_lines.index_stride).ok()?,
                 update_step: i32::try_from(scatter_lines.updates.2).ok()?,
                 index_step: i32::try_from(scatter_lines.indices.2).ok()?,

@@ -1,6 +1,7 @@
 //! Operators that move values and change none. What strides can say is a view; the rest is copied.
 
 use gpu_kernels::dtype::DType;
+use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, broadcast, long};
@@ -144,7 +145,7 @@ pub(crate) fn slice(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
             let (start, end) = (bound(starts[i], -1, size - 1), bound(ends[i], -1, size - 1));
             (start, (start - end).max(0).unsigned_abs().div_ceil(step.unsigned_abs()))
         };
-        target[axis] = usize::try_from(count).unwrap_or(0);
+        target[axis] = to(count);
         if count > 0 {
             offset += start * own[axis];
         }

@@ -3,6 +3,7 @@
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::elementwise::{Binary, Unary};
 use gpu_kernels::kernels::{Call, norm as kernel, reduce as reduction};
+use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, long};
@@ -125,8 +126,8 @@ fn lines(
     let out = cx.builder.computed(DType::F32, shape.clone())?;
     let mut steps = Vec::new();
     if !shape.contains(&0) {
-        let units = u(shape.iter().product::<usize>() / axis);
-        let params = kernel::Params { start: 0, units, axis: u(axis), centred: u32::from(centred), epsilon };
+        let units = to(shape.iter().product::<usize>() / axis);
+        let params = kernel::Params { start: 0, units, axis: to(axis), centred: u32::from(centred), epsilon };
         steps.push(cx.builder.step(Call::Norm(params), vec![root], out));
     }
     cx.builder.emit(steps, out);

@@ -3,6 +3,7 @@
 use gpu_kernels::dtype::{DType, Repr};
 use gpu_kernels::kernels::elementwise::Binary;
 use gpu_kernels::kernels::{Call, matmul as kernel, reduce as reduction};
+use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::ValueId;
@@ -60,8 +61,9 @@ pub(crate) fn gemm(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
         third = root;
         params.has_c = 1;
         params.beta = beta;
-        params.c_row = u32::try_from(walked[0]).unwrap_or(0);
-        params.c_col = u32::try_from(walked[1]).unwrap_or(0);
+        let stride =
+            |stride: i64| u32::try_from(stride).map_err(|_wide| cx.wrong("the matrices are too large", show(&[m, n])));
+        (params.c_row, params.c_col) = (stride(walked[0])?, stride(walked[1])?);
     }
     let call = Call::Matmul(kernel::Matmul { repr: Repr::F32, params });
     let step = cx.builder.step(call, vec![left.root, right.root, third], out);

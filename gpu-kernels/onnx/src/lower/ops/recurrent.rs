@@ -3,6 +3,7 @@
 
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::elementwise::{Binary, Program, Reg, Unary};
+use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::ValueId;
@@ -225,7 +226,7 @@ impl Network {
         let Some(lengths) = self.lengths else { return Ok(None) };
         let lengths = cx.cast(lengths, DType::I64)?;
         let lengths = cx.builder.reshaped(lengths, vec![self.batch, 1])?;
-        let step = i32::try_from(i).unwrap_or(i32::MAX);
+        let step = to(i);
         cx.map(&[lengths], DType::Bool, |p, r| {
             let step = p.i(step);
             p.bin(Binary::Lt, step, r[0])

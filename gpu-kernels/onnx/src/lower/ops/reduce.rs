@@ -3,6 +3,7 @@
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::elementwise::{Binary, Unary};
 use gpu_kernels::kernels::{Call, reduce as kernel, scan, softmax as lines, top_k, units_for};
+use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::ValueId;
@@ -138,13 +139,13 @@ pub(crate) fn running(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
     let mut steps = Vec::new();
     if !shape.contains(&0) {
         let inner: usize = shape[axis + 1..].iter().product();
-        let lines = u(shape[..axis].iter().product::<usize>() * inner);
+        let lines = to(shape[..axis].iter().product::<usize>() * inner);
         let params = scan::Params {
             start: 0,
             units: units_for(lines),
             lines,
-            axis: u(shape[axis]),
-            inner: u(inner),
+            axis: to(shape[axis]),
+            inner: to(inner),
             exclusive,
             reverse,
         };
@@ -175,14 +176,14 @@ pub(crate) fn top(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelErr
     let places = cx.builder.computed(DType::I64, target.clone())?;
     let mut steps = Vec::new();
     if !target.contains(&0) {
-        let len = u(shape.iter().product());
+        let len = to(shape.iter().product::<usize>());
         let params = top_k::Params {
             start: 0,
             units: units_for(len),
             len,
-            axis: u(shape[axis]),
-            inner: u(shape[axis + 1..].iter().product()),
-            k: u(k),
+            axis: to(shape[axis]),
+            inner: to(shape[axis + 1..].iter().product::<usize>()),
+            k: to(k),
             largest: u32::from(largest),
         };
         steps.push(cx.builder.step(Call::TopK(top_k::TopK { repr: cx.repr(x), params }), vec![root], places));

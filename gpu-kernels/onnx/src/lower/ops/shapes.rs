@@ -2,6 +2,7 @@
 
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::elementwise::Binary;
+use gpu_kernels::number::to;
 
 use crate::error::ModelError;
 use crate::ir::{ValueId, long};
@@ -37,7 +38,7 @@ pub(crate) fn shape(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
     let rank = long(shape.len());
     let bound = |value: i64| {
         let value = if value < 0 { value.saturating_add(rank) } else { value };
-        usize::try_from(value.clamp(0, rank)).unwrap_or(0)
+        to::<usize, _>(value.clamp(0, rank))
     };
     let (start, end) = (bound(cx.int("start", 0)), bound(cx.int("end", rank)));
     let sizes: Vec<i64> = shape.get(start..end.max(start)).unwrap_or(&[]).iter().map(|&size| long(size)).collect();
@@ -109,7 +110,7 @@ pub(crate) fn eye_like(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mod
     let k = cx.int("k", 0).clamp(-MADE_MAX, MADE_MAX);
     let (row, col) = (iota(cx, rows, 0, 2)?, iota(cx, cols, 1, 2)?);
     let id = cx.map(&[row, col], dtype, |p, r| {
-        let k = p.i(i32::try_from(k).unwrap_or(0));
+        let k = p.i(to(k));
         let wanted = p.bin(Binary::Add, r[0], k);
         let on = p.bin(Binary::Eq, wanted, r[1]);
         convert(p, on, DType::U32, dtype)
@@ -144,7 +145,7 @@ pub(crate) fn one_hot(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
     let on = cx.builder.view(dtype, vec![], (root, offset + step, vec![]))?;
     let id = cx.map(&[indices, places, on, off], dtype, |p, r| {
         let zero = p.i(0);
-        let depth = p.i(i32::try_from(depth).unwrap_or(i32::MAX));
+        let depth = p.i(to(depth));
         let negative = p.bin(Binary::Lt, r[0], zero);
         let wrapped = p.bin(Binary::Add, r[0], depth);
         let index = p.select(negative, wrapped, r[0]);

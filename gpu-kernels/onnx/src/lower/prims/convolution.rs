@@ -2,6 +2,7 @@
 
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::{Call, conv as kernel};
+use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::ValueId;
@@ -46,7 +47,7 @@ impl NodeContext<'_, '_> {
 pub(crate) fn three(axes: &[WindowAxis], default: u32, of: impl Fn(&WindowAxis) -> usize) -> [u32; 3] {
     let mut result = [default; 3];
     for (slot, axis) in result[3 - axes.len()..].iter_mut().zip(axes) {
-        *slot = u(of(axis));
+        *slot = to(of(axis));
     }
     result
 }
@@ -54,7 +55,7 @@ pub(crate) fn three(axes: &[WindowAxis], default: u32, of: impl Fn(&WindowAxis) 
 pub(crate) fn three_sizes(spatial: &[usize]) -> [u32; 3] {
     let mut result = [1; 3];
     for (slot, &size) in result[3 - spatial.len()..].iter_mut().zip(spatial) {
-        *slot = u(size);
+        *slot = to(size);
     }
     result
 }
@@ -95,10 +96,10 @@ pub(crate) fn convolve(
         let params = kernel::Params {
             start: 0,
             units: 0,
-            n: u(n),
-            groups: u(groups),
-            channels: u(per_group),
-            filters: u(channels_out / groups),
+            n: to(n),
+            groups: to(groups),
+            channels: to(per_group),
+            filters: to(channels_out / groups),
             has_bias: u32::from(bias.is_some()),
             size: three_sizes(&spatial),
             out: three(&axes, 1, |axis| axis.out),

@@ -2,6 +2,7 @@
 
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::elementwise::Program;
+use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, long, strides};
@@ -86,7 +87,7 @@ pub(crate) fn pad_dilated(
     for axis in 0..shape.len() {
         let step = spacing[axis];
         let first = if before[axis] < 0 { before[axis].unsigned_abs().div_ceil(step.unsigned_abs()) } else { 0 };
-        let first = i64::try_from(first).unwrap_or(i64::MAX);
+        let first = to::<i64, _>(first);
         let room = long(target[axis]) - before[axis];
         let end = if room <= 0 { 0 } else { (room - 1) / step + 1 }.min(long(shape[axis]));
         inner[axis] = usize::try_from(end - first).unwrap_or(0);

@@ -3,6 +3,7 @@
 use gpu_kernels::dtype::{DType, Repr};
 use gpu_kernels::kernels::elementwise::Binary;
 use gpu_kernels::kernels::{Call, MAX_RANK, View, elementwise, gather, units_for};
+use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::{Layout, ValueId, long};
@@ -26,7 +27,7 @@ pub(crate) fn view(layout: &Layout) -> Option<View> {
 
 pub(crate) fn sizes(values: &[usize]) -> [u32; MAX_RANK] {
     let mut result = [1; MAX_RANK];
-    result.iter_mut().zip(values).for_each(|(slot, &value)| *slot = u(value));
+    result.iter_mut().zip(values).for_each(|(slot, &value)| *slot = to(value));
     result
 }
 
@@ -64,10 +65,10 @@ pub(crate) fn read(
     let params = || {
         Some(gather::Params {
             start: 0,
-            units: units_for(u(shape.iter().product())),
-            len: u(shape.iter().product()),
-            rank: u(merged.len()),
-            depth: u(indexed.sizes.len()),
+            units: units_for(to(shape.iter().product::<usize>())),
+            len: to(shape.iter().product::<usize>()),
+            rank: to(merged.len()),
+            depth: to(indexed.sizes.len()),
             index_stride: i32::try_from(index_stride).ok()?,
             shape: sizes(&merged),
             data: view(&layouts[0])?,

@@ -2,6 +2,7 @@
 
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::{Call, elementwise, matmul as kernel};
+use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, broadcast};
@@ -133,14 +134,14 @@ pub(crate) fn params(
         b_batch,
         b_row: narrow(right.row)?,
         b_col: narrow(right.col)?,
-        inner: u(inner),
+        inner: to(inner),
         a_outer,
         b_outer,
-        ..kernel::Params::contiguous(u(outer * inner), u(m), u(n), u(k))
+        ..kernel::Params::contiguous(to(outer * inner), to(m), to(n), to(k))
     };
     // A stack of matrices against one is one tall matrix.
     if outer == 1 && inner > 1 && b_batch == 0 && u64::from(a_batch) == u64::from(params.a_row) * u64::from(params.m) {
-        let tall = kernel::Params::contiguous(1, u(inner * m), u(n), u(k));
+        let tall = kernel::Params::contiguous(1, to(inner * m), to(n), to(k));
         params = kernel::Params { batch: 1, inner: 1, m: tall.m, units: tall.units, ..params };
     }
     Some(params)

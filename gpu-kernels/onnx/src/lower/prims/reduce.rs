@@ -3,6 +3,7 @@
 use gpu_kernels::dtype::{DType, Repr};
 use gpu_kernels::kernels::elementwise::Binary;
 use gpu_kernels::kernels::{Call, MAX_RANK, View, elementwise, reduce as kernel, softmax as lines};
+use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::ValueId;
@@ -88,21 +89,21 @@ fn call(
     let mut params = kernel::Params {
         start: 0,
         units: 0,
-        len: u(outer.iter().product()),
-        rank: u(outer.len()),
-        red_rank: u(inner.len()),
-        red_len: u(inner.iter().product()),
+        len: to(outer.iter().product::<usize>()),
+        rank: to(outer.len()),
+        red_rank: to(inner.len()),
+        red_len: to(inner.iter().product::<usize>()),
         shape: [1; MAX_RANK],
         red_shape: [1; MAX_RANK],
         view: View { offset: i32::try_from(layouts[0].0).ok()?, ..View::default() },
         red_strides: [0; MAX_RANK],
     };
     for (i, &size) in outer.iter().enumerate() {
-        params.shape[i] = u(size);
+        params.shape[i] = to(size);
         params.view.strides[i] = i32::try_from(layouts[0].1[i]).ok()?;
     }
     for (i, &size) in inner.iter().enumerate() {
-        params.red_shape[i] = u(size);
+        params.red_shape[i] = to(size);
         params.red_strides[i] = i32::try_from(inner_layouts[0].1[i]).ok()?;
     }
     Some(kernel::Reduce { op, repr, params: params.whole() })
@@ -119,8 +120,8 @@ pub(crate) fn mean_axes(
     cx.map(&[sum], dtype, |p, r| {
         let count = match dtype.repr() {
             Repr::F32 => p.f(as_f32(count)),
-            Repr::I32 => p.i(i32::try_from(count).unwrap_or(i32::MAX)),
-            Repr::U32 => p.u(u32::try_from(count).unwrap_or(u32::MAX)),
+            Repr::I32 => p.i(to(count)),
+            Repr::U32 => p.u(to(count)),
         };
         p.bin(Binary::Div, r[0], count)
     })
@@ -150,7 +151,7 @@ pub(crate) fn softmax_lines(
     let mut steps = Vec::new();
     if !shape.contains(&0) {
         let params =
-            lines::Params { start: 0, units: u(outer * inner), axis: u(axis), inner: u(inner), log: u32::from(log) };
+            lines::Params { start: 0, units: to(outer * inner), axis: to(axis), inner: to(inner), log: u32::from(log) };
         steps.push(cx.builder.step(Call::Softmax(params), vec![root], out));
     }
     cx.builder.emit(steps, out);

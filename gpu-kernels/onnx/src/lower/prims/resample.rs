@@ -1,6 +1,7 @@
 //! Weighted sums along an axis.
 
 use gpu_kernels::kernels::{Call, resample, units_for};
+use gpu_kernels::number::to;
 
 use crate::error::ModelError;
 use crate::ir::ValueId;
@@ -26,15 +27,15 @@ pub(crate) fn resample_axis(
     let result = cx.builder.computed(dtype, target.clone())?;
     let mut steps = Vec::new();
     if !target.contains(&0) {
-        let len = u(target.iter().product());
+        let len = to(target.iter().product::<usize>());
         let params = resample::Params {
             start: 0,
             units: units_for(len),
             len,
-            axis_in: u(shape[axis]),
-            axis_out: u(out),
-            inner: u(shape[axis + 1..].iter().product()),
-            taps: u(places.len() / out),
+            axis_in: to(shape[axis]),
+            axis_out: to(out),
+            inner: to(shape[axis + 1..].iter().product::<usize>()),
+            taps: to(places.len() / out),
         };
         steps.push(cx.builder.step(Call::Resample(params), vec![root, table, weights], result));
     }
