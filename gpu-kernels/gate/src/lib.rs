@@ -1,8 +1,26 @@
-//! The gate: a stranger's WGSL in, a kernel that can do no harm out.
+#![doc = include_str!("../README.md")]
 //!
-//! What comes out takes a bounded number of operations (`fuel`), touches nothing but its own
-//! buffers (`bounds`), and says which loop ran dry. The gate works on naga's tree and writes WGSL
-//! again, which a browser or a driver's compiler then checks once more in its own way.
+//! ```
+//! use gate::{Contract, admit};
+//!
+//! let source = "
+//!     @group(0) @binding(0) var<storage, read> records: array<u32>;
+//!     @group(0) @binding(1) var<storage, read_write> results: array<u32>;
+//!     @compute @workgroup_size(64)
+//!     fn main(@builtin(global_invocation_id) id: vec3u) { results[id.x] = 2u * records[id.x]; }
+//! ";
+//! let contract = Contract { record_bytes: 4, out_bytes: 4, fuel: 1000 };
+//!
+//! let admitted = admit(source, contract)?;
+//! assert_eq!(admitted.kernel.workgroup_size, 64);
+//!
+//! let error = admit("fn main() {}", contract).unwrap_err();
+//! assert!(error.message.contains("entry point"));
+//! # Ok::<(), gate::GateError>(())
+//! ```
+//!
+//! The gate works on naga's tree and writes WGSL again, which a browser's or a driver's compiler then checks once
+//! more in its own way.
 
 mod contract;
 mod cost;

@@ -1,11 +1,29 @@
-//! ONNX in, rows out.
+#![doc = include_str!("../README.md")]
 //!
-//! [`Graph::parse`] checks a model once; [`Graph::plan`] fixes shapes for one batch size and turns
-//! the nodes into kernel calls; a [`Plan`] runs on a device (`forward`, with feature `wgpu`) or on
-//! the CPU ([`Plan::run`]), which is how the edge re-checks a tile.
+//! ```
+//! use onnx::proto::{Graph as GraphProto, Model, Node, OperatorSet, ValueInfo};
+//! use onnx::{Feed, Graph};
+//! use prost::Message;
 //!
-//! Control flow is decided and unrolled while the plan is made. Left out: decisions that only values
-//! tell, strings, and operators whose output's shape depends on values.
+//! // y = Relu(x), as an exporter would write it into a file.
+//! let named = |name: &str| ValueInfo { name: name.into(), ..Default::default() };
+//! let relu =
+//!     Node { op_type: "Relu".into(), input: vec!["x".into()], output: vec!["y".into()], ..Default::default() };
+//! let graph =
+//!     GraphProto { node: vec![relu], input: vec![named("x")], output: vec![named("y")], ..Default::default() };
+//! let opset = OperatorSet { version: 17, ..Default::default() };
+//! let file = Model { graph: Some(graph), opset_import: vec![opset], ..Default::default() }.encode_to_vec();
+//!
+//! let model = Graph::parse(&file)?;
+//! let rows_of_three = [Feed::Rows(vec![3])];
+//! assert_eq!(model.signature(&rows_of_three)?.outputs[0].shape, [3]);
+//!
+//! let plan = model.plan(2, &rows_of_three)?;
+//! let input = [-1.0f32, 2.0, 0.5, 3.0, -4.0, 0.0].map(f32::to_bits);
+//! let output = plan.run(&[&input]);
+//! assert_eq!(output[0], [0.0f32, 2.0, 0.5, 3.0, 0.0, 0.0].map(f32::to_bits));
+//! # Ok::<(), onnx::ModelError>(())
+//! ```
 
 mod builder;
 mod cpu;
