@@ -3,7 +3,7 @@
 
 mod compare;
 
-use gate::{Contract, FUEL_MAX, GateError, Passed, SOURCE_BYTES_MAX};
+use gate::{AdmittedKernel, Contract, FUEL_MAX, GateError, SOURCE_BYTES_MAX};
 use gpu_kernels::wgsl::GROUPS_MAX;
 use rules::admission::{AdmitError, Order, owned};
 use rules::program::map::{self as map_rules, FUEL, KernelFacts};
@@ -122,8 +122,8 @@ async fn read_text(app: &App, blob: &Blob) -> Result<String, AdmitFailure> {
 }
 
 /// The gate, on a thread that may block.
-async fn through_gate(source: String, contract: Contract) -> Result<Passed, AdmitFailure> {
-    let passed = tokio::task::spawn_blocking(move || gate::pass(&source, contract));
+async fn through_gate(source: String, contract: Contract) -> Result<AdmittedKernel, AdmitFailure> {
+    let passed = tokio::task::spawn_blocking(move || gate::admit(&source, contract));
     Ok(passed.await.map_err(anyhow::Error::from)?.map_err(|error| refuse(&error))?)
 }
 
@@ -132,7 +132,7 @@ fn refuse(error: &GateError) -> AdmitError {
     AdmitError::InvalidKernel { place, reason: error.to_string() }
 }
 
-fn facts(passed: &Passed) -> KernelFacts {
+fn facts(passed: &AdmittedKernel) -> KernelFacts {
     KernelFacts {
         ops: passed.kernel.ops,
         workgroup_size: passed.kernel.workgroup_size,
@@ -156,11 +156,11 @@ pub async fn report(source: String, contract: Contract) -> Result<KernelReport, 
 }
 
 /// A stored task's kernel, which has been through the gate before.
-async fn stored_kernel(app: &App, task: &MapTask) -> anyhow::Result<Passed> {
+async fn stored_kernel(app: &App, task: &MapTask) -> anyhow::Result<AdmittedKernel> {
     let MapTask { kernel, record_bytes, out_bytes, fuel, .. } = *task;
     let source = String::from_utf8(app.blobs.read(kernel).await?.to_vec())?;
     let contract = Contract { record_bytes, out_bytes, fuel };
-    Ok(tokio::task::spawn_blocking(move || gate::pass(&source, contract)).await??)
+    Ok(tokio::task::spawn_blocking(move || gate::admit(&source, contract)).await??)
 }
 
 /// A task's kernel as the gate emits it.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use gate::{Contract, pass};
+use gate::{Contract, admit};
 use gpu_kernels::device::budget;
 use gpu_kernels::wgsl::GatedKernel;
 use wire::{MapTask, Task};
@@ -19,6 +19,6 @@ pub(super) async fn gated(
     let Task::Map(MapTask { record_bytes, out_bytes, fuel, .. }) = *task else { return Err(RunFailure::Evicted) };
     let bytes = http.get(&path("code")).await?;
     let text = String::from_utf8(bytes).map_err(|_binary| RunFailure::Kernel("it is not text".to_owned()))?;
-    let passed = pass(&text, Contract { record_bytes, out_bytes, fuel });
-    Ok(passed.map_err(|error| RunFailure::Kernel(error.to_string()))?.kernel)
+    let admitted = admit(&text, Contract { record_bytes, out_bytes, fuel });
+    Ok(admitted.map_err(|error| RunFailure::Kernel(error.to_string()))?.kernel)
 }
