@@ -4,7 +4,6 @@ use gpu_kernels::dtype::OutOfRange;
 use gpu_kernels::records::{Column, columns, split};
 
 use crate::graph::Feed;
-use crate::ir::Value;
 use crate::tensor::Tensor;
 
 /// An input as a job describes it.

@@ -2,15 +2,14 @@
 
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::elementwise::{Binary, Unary};
-use gpu_kernels::kernels::{Call, conv as kernel, pool as pooling, units_for};
+use gpu_kernels::kernels::{Call, pool as pooling, units_for};
 use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::ValueId;
 use crate::lower::context::NodeContext;
 use crate::lower::prims::convolution::{convolve, three, three_sizes};
-use crate::lower::prims::window;
-use crate::lower::prims::window::{Window, WindowAxis};
+use crate::lower::prims::window::{self, Window, WindowAxis};
 
 pub(crate) fn conv(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (x, w) = (cx.input(0)?, cx.input(1)?);

@@ -2,7 +2,7 @@
 
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::elementwise::{Binary, Unary};
-use gpu_kernels::kernels::{Call, reduce as kernel, scan, softmax as lines, top_k, units_for};
+use gpu_kernels::kernels::{Call, reduce as kernel, scan, top_k, units_for};
 use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};

@@ -8,8 +8,7 @@ use crate::error::{ModelError, show};
 use crate::ir::ValueId;
 use crate::lower::context::NodeContext;
 use crate::lower::prims::cast::wrapped;
-use crate::lower::prims::window;
-use crate::lower::prims::window::{AutoPad, Window, WindowAxis};
+use crate::lower::prims::window::{self, AutoPad, Window, WindowAxis};
 
 impl NodeContext<'_, '_> {
     pub(crate) fn window(&self) -> Result<Window, ModelError> {

@@ -1,7 +1,7 @@
 //! Counting along an axis.
 
 use crate::error::ModelError;
-use crate::ir::ValueId;
+use crate::ir::{ValueId, long};
 use crate::lower::context::NodeContext;
 
 /// A list of whole numbers from 0 along one axis of a shape of `rank` axes.
