@@ -168,7 +168,7 @@ impl<'a> Builder<'a> {
         let mut copy = Program::default();
         copy.load(self.values[id].dtype.repr());
         let dtype = self.values[id].dtype;
-        let out = self.map(&[id], &shape, dtype, copy)?;
+        let out = self.elementwise(&[id], &shape, dtype, copy)?;
         // Whoever asks for it again gets the copy.
         let place = self.buffer_view(out);
         self.values[id].kind = ValueKind::View { root: place.0, offset: place.1, strides: place.2 };
@@ -214,7 +214,7 @@ impl<'a> Builder<'a> {
     }
 
     /// A program over values that broadcast to `shape`.
-    pub(crate) fn map(
+    pub(crate) fn elementwise(
         &mut self,
         inputs: &[ValueId],
         shape: &[usize],
@@ -222,13 +222,13 @@ impl<'a> Builder<'a> {
         program: Program,
     ) -> Result<ValueId, ModelError> {
         let out = self.computed(dtype, shape.to_vec())?;
-        let step = self.map_step(inputs, shape, (out, 0, strides(shape)), program)?;
+        let step = self.elementwise_step(inputs, shape, (out, 0, strides(shape)), program)?;
         self.emit(step.into_iter().collect(), out);
         Ok(out)
     }
 
     /// The call of a program whose output goes to `out`; nothing where there is nothing to do.
-    pub(crate) fn map_step(
+    pub(crate) fn elementwise_step(
         &self,
         inputs: &[ValueId],
         shape: &[usize],

@@ -226,18 +226,18 @@ impl<'a, 'b> NodeContext<'a, 'b> {
     }
 
     /// An elementwise program over inputs that broadcast together. `write` is given their registers.
-    pub(crate) fn map(
+    pub(crate) fn elementwise(
         &mut self,
         ids: &[ValueId],
         dtype: DType,
         write: impl FnOnce(&mut Program, &[Reg]) -> Reg,
     ) -> Result<ValueId, ModelError> {
         let shape = self.broadcast(ids)?;
-        self.map_to(ids, &shape, dtype, write)
+        self.elementwise_to(ids, &shape, dtype, write)
     }
 
     /// The same to a shape that all inputs broadcast to.
-    pub(crate) fn map_to(
+    pub(crate) fn elementwise_to(
         &mut self,
         ids: &[ValueId],
         shape: &[usize],
@@ -249,7 +249,7 @@ impl<'a, 'b> NodeContext<'a, 'b> {
         self.mapped(ids, shape, dtype, program, result)
     }
 
-    /// A program that has loaded its inputs. Apart from `map_to`, so that a bundle has it once.
+    /// A program that has loaded its inputs. Apart from `elementwise_to`, so that a bundle has it once.
     fn loaded(&self, ids: &[ValueId]) -> (Program, Vec<Reg>) {
         let mut program = Program::default();
         let registers = ids.iter().map(|&id| program.load(self.builder.dtype(id).repr())).collect();
@@ -269,7 +269,7 @@ impl<'a, 'b> NodeContext<'a, 'b> {
         if result + 1 != program.insts.len() {
             program.un(same(program.repr(result)), result);
         }
-        self.builder.map(ids, shape, dtype, program)
+        self.builder.elementwise(ids, shape, dtype, program)
     }
 
     /// A value of another type, converted.
@@ -278,7 +278,7 @@ impl<'a, 'b> NodeContext<'a, 'b> {
         if from == dtype {
             return Ok(id);
         }
-        self.map(&[id], dtype, |p, r| convert(p, r[0], from, dtype))
+        self.elementwise(&[id], dtype, |p, r| convert(p, r[0], from, dtype))
     }
 
     pub(crate) fn constant(&mut self, tensor: &Tensor) -> Result<ValueId, ModelError> {

@@ -78,7 +78,7 @@ impl Attention {
         let keys = repeat_kv_heads(cx, self.k, self.heads)?;
         let turned = permute_axes(cx, keys, &[0, 1, 3, 2])?;
         let scores = multiply(cx, self.q, turned)?;
-        cx.map(&[scores], DType::F32, |p, r| {
+        cx.elementwise(&[scores], DType::F32, |p, r| {
             let scale = p.f(scale);
             p.bin(Binary::Mul, r[0], scale)
         })
@@ -155,7 +155,7 @@ fn add_mask(
         missing = Some(padded(cx, mask, &vec![0; rank], &after, fill)?);
     }
     mask = missing.unwrap_or(mask);
-    cx.map_to(&[x, mask], &shape, DType::F32, |p, r| {
+    cx.elementwise_to(&[x, mask], &shape, DType::F32, |p, r| {
         if is_flag {
             let hidden = p.f(f32::NEG_INFINITY);
             p.select(r[1], r[0], hidden)
@@ -185,7 +185,7 @@ fn mask_window(
         None => long(node.past),
     };
     let narrow = |value: i64| i32::try_from(value).unwrap_or(i32::MAX);
-    cx.map_to(&ids, &shape, DType::F32, |p, r| {
+    cx.elementwise_to(&ids, &shape, DType::F32, |p, r| {
         let (offset, hidden) = (p.i(narrow(offset)), p.f(f32::NEG_INFINITY));
         let mut now = p.bin(Binary::Add, r[1], offset);
         if let Some(&cached) = r.get(3) {
@@ -218,7 +218,7 @@ fn mask_padding(
     let shape = cx.shape(x);
     let cols = iota(cx, total, 3, 4)?;
     let lengths = cx.builder.reshaped(lengths, vec![batch, 1, 1, 1])?;
-    cx.map_to(&[x, cols, lengths], &shape, DType::F32, |p, r| {
+    cx.elementwise_to(&[x, cols, lengths], &shape, DType::F32, |p, r| {
         let hidden = p.f(f32::NEG_INFINITY);
         let seen = p.bin(Binary::Lt, r[1], r[2]);
         p.select(seen, r[0], hidden)

@@ -60,7 +60,7 @@ fn split_columns(cx: &mut NodeContext<'_, '_>, x: ValueId, widths: [usize; 3]) -
 
 fn add(cx: &mut NodeContext<'_, '_>, a: ValueId, b: ValueId) -> Result<ValueId, ModelError> {
     let dtype = cx.dtype(a);
-    cx.map(&[a, b], dtype, |p, r| p.bin(Binary::Add, r[0], r[1]))
+    cx.elementwise(&[a, b], dtype, |p, r| p.bin(Binary::Add, r[0], r[1]))
 }
 
 /// Scaled products of queries and keys: `[batch, heads, length, total]`.
@@ -75,7 +75,7 @@ fn scores(cx: &mut NodeContext<'_, '_>, heads: &Heads) -> Result<ValueId, ModelE
     let keys = repeat_kv_heads(cx, heads.k, count)?;
     let keys = permute_axes(cx, keys, &[0, 1, 3, 2])?;
     let scores = multiply(cx, heads.q, keys)?;
-    cx.map(&[scores], DType::F32, |p, r| {
+    cx.elementwise(&[scores], DType::F32, |p, r| {
         let scale = p.f(scale);
         p.bin(Binary::Mul, r[0], scale)
     })
@@ -102,7 +102,7 @@ fn weigh_values(cx: &mut NodeContext<'_, '_>, heads: &Heads, scores: ValueId) ->
 fn add_bias(cx: &mut NodeContext<'_, '_>, scores: ValueId, bias: Option<ValueId>) -> Result<ValueId, ModelError> {
     let Some(bias) = bias else { return Ok(scores) };
     let shape = cx.shape(scores);
-    cx.map_to(&[scores, bias], &shape, DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))
+    cx.elementwise_to(&[scores, bias], &shape, DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))
 }
 
 /// Adds `filter` where `is_hidden` says so, of a score's row and column and what else is given.
@@ -117,7 +117,7 @@ fn apply_mask(
     let (rows, cols) = (iota(cx, shape[2], 2, 4)?, iota(cx, shape[3], 3, 4)?);
     let mut ids = vec![scores, rows, cols];
     ids.extend(given);
-    cx.map_to(&ids, &shape, DType::F32, |p, r| {
+    cx.elementwise_to(&ids, &shape, DType::F32, |p, r| {
         let away = is_hidden(p, r[1], r[2], &r[3..]);
         let (filter, zero) = (p.f(filter), p.f(0.0));
         let added = p.select(away, filter, zero);
@@ -390,7 +390,7 @@ fn past_lengths(
     let last = cx.cast(last, DType::I64)?;
     let last = cx.builder.reshaped(last, vec![batch, 1])?;
     let fresh = 1 - long(length);
-    cx.map(&[last], DType::I64, |p, r| {
+    cx.elementwise(&[last], DType::I64, |p, r| {
         let fresh = p.i(to(fresh));
         p.bin(Binary::Add, r[0], fresh)
     })

@@ -62,13 +62,13 @@ fn pool_by(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[WindowAxis]) -> Res
             cx.float_type(x)?;
             #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a small power")]
             let p_value = cx.int("p", 2) as f32;
-            let powers = cx.map(&[x], dtype, |p, r| {
+            let powers = cx.elementwise(&[x], dtype, |p, r| {
                 let size = p.un(Unary::Abs, r[0]);
                 let power = p.f(p_value);
                 p.bin(Binary::Pow, size, power)
             })?;
             let sums = slide(cx, powers, axes, pooling::Mode::Sum, false)?;
-            Ok(vec![cx.map(&[sums], dtype, |p, r| {
+            Ok(vec![cx.elementwise(&[sums], dtype, |p, r| {
                 let root = p.f(1.0 / p_value);
                 p.bin(Binary::Pow, r[0], root)
             })?])

@@ -18,7 +18,7 @@ pub(crate) fn unary(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
     }
     let to = if matches!(cx.node.op.as_str(), "Not" | "IsInf" | "IsNaN") { DType::Bool } else { dtype };
     let write = program(cx)?;
-    Ok(vec![cx.map(&[x], to, |p, r| write(p, r[0]))?])
+    Ok(vec![cx.elementwise(&[x], to, |p, r| write(p, r[0]))?])
 }
 
 type Expression = Box<dyn Fn(&mut Program, Reg) -> Reg>;
@@ -240,7 +240,7 @@ pub(crate) fn arithmetic(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
         // PRelu
         _ => {
             let shape = cx.shape(a);
-            let result = cx.map_to(&[a, b], &shape, dtype, |p, r| {
+            let result = cx.elementwise_to(&[a, b], &shape, dtype, |p, r| {
                 let zero = p.number(0, p.repr(r[0]));
                 let negative = p.bin(Binary::Lt, r[0], zero);
                 let scaled = p.bin(Binary::Mul, r[0], r[1]);
@@ -253,7 +253,7 @@ pub(crate) fn arithmetic(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
     if bits && dtype.is_float() {
         return Err(cx.wrong_type(dtype));
     }
-    Ok(vec![cx.map(&[a, b], dtype, |p, r| p.bin(op, r[0], r[1]))?])
+    Ok(vec![cx.elementwise(&[a, b], dtype, |p, r| p.bin(op, r[0], r[1]))?])
 }
 
 pub(crate) fn compare(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
@@ -268,7 +268,7 @@ pub(crate) fn compare(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
         "Greater" => (Binary::Lt, true),
         _ => (Binary::Le, true),
     };
-    Ok(vec![cx.map(&[a, b], DType::Bool, |p, r| {
+    Ok(vec![cx.elementwise(&[a, b], DType::Bool, |p, r| {
         let (a, b) = if swapped { (r[1], r[0]) } else { (r[0], r[1]) };
         p.bin(op, a, b)
     })?])
@@ -278,7 +278,7 @@ pub(crate) fn compare(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
 pub(crate) fn power(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (a, b) = (cx.input(0)?, cx.input(1)?);
     let (base, exponent) = (cx.dtype(a), cx.dtype(b));
-    let result = cx.map(&[a, b], base, |p, r| {
+    let result = cx.elementwise(&[a, b], base, |p, r| {
         let floats = base.is_float() || exponent.is_float();
         let common = if floats { DType::F32 } else { base };
         let x = convert(p, r[0], base, common);
@@ -303,11 +303,11 @@ pub(crate) fn variadic(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mod
         if cx.dtype(next) != dtype {
             return Err(cx.wrong_type(cx.dtype(next)));
         }
-        total = cx.map(&[total, next], dtype, |p, r| p.bin(op, r[0], r[1]))?;
+        total = cx.elementwise(&[total, next], dtype, |p, r| p.bin(op, r[0], r[1]))?;
     }
     if cx.node.op == "Mean" {
         let count = f32::from(u16::try_from(inputs.len()).unwrap_or(u16::MAX));
-        total = cx.map(&[total], dtype, |p, r| {
+        total = cx.elementwise(&[total], dtype, |p, r| {
             let count = p.f(count);
             p.bin(Binary::Div, r[0], count)
         })?;
@@ -337,7 +337,7 @@ pub(crate) fn clip(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
         }
     }
     let shape = cx.shape(x);
-    let result = cx.map_to(&ids, &shape, dtype, |p, r| {
+    let result = cx.elementwise_to(&ids, &shape, dtype, |p, r| {
         // A copy, if there is no bound at all.
         let value = known.iter().fold(r[0], |value, &(op, bound)| {
             let bound = p.f(bound);
@@ -354,7 +354,7 @@ pub(crate) fn choose(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
     if cx.dtype(no) != dtype || cx.repr(condition) != Repr::U32 {
         return Err(cx.wrong_type(cx.dtype(no)));
     }
-    Ok(vec![cx.map(&[condition, yes, no], dtype, |p, r| p.select(r[0], r[1], r[2]))?])
+    Ok(vec![cx.elementwise(&[condition, yes, no], dtype, |p, r| p.select(r[0], r[1], r[2]))?])
 }
 
 /// The same bits as another type's.

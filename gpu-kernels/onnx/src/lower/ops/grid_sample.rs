@@ -101,13 +101,13 @@ impl GridAxis {
             let (below, step) = (p.un(Unary::Floor, place), p.f(step));
             p.bin(Binary::Add, below, step)
         };
-        let index = cx.map(&[place], DType::I64, |p, r| {
+        let index = cx.elementwise(&[place], DType::I64, |p, r| {
             let pixel = number(p, r[0]);
             let pixel = if self.padding == Padding::Reflection { self.reflected(p, pixel) } else { pixel };
             let pixel = self.clamped(p, pixel);
             p.un(Unary::ToI32, pixel)
         })?;
-        let weight = cx.map(&[place], DType::F32, |p, r| {
+        let weight = cx.elementwise(&[place], DType::F32, |p, r| {
             let pixel = number(p, r[0]);
             let away = p.bin(Binary::Sub, r[0], pixel);
             let away = p.un(Unary::Abs, away);
@@ -184,7 +184,7 @@ pub(crate) fn grid(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
         let own = slice_axis(cx, flat, 2, rank - 1 - i, 1)?;
         let own = squeeze_axes(cx, own, &[2])?;
         let axis = GridAxis { size, aligned, padding, mode };
-        let place = cx.map(&[own], DType::F32, |p, r| axis.place(p, r[0]))?;
+        let place = cx.elementwise(&[own], DType::F32, |p, r| axis.place(p, r[0]))?;
         let mut next = Vec::new();
         for tap in mode.taps() {
             let pixel = axis.pixel(cx, place, tap)?;
@@ -203,8 +203,8 @@ pub(crate) fn grid(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
         let values = take_along_last(cx, image, index)?;
         let weight = unsqueeze_axes(cx, weight, &[1])?;
         sum = Some(match sum {
-            None => cx.map(&[values, weight], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?,
-            Some(sum) => cx.map(&[values, weight, sum], DType::F32, |p, r| {
+            None => cx.elementwise(&[values, weight], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?,
+            Some(sum) => cx.elementwise(&[values, weight, sum], DType::F32, |p, r| {
                 let part = p.bin(Binary::Mul, r[0], r[1]);
                 p.bin(Binary::Add, r[2], part)
             })?,
@@ -224,12 +224,12 @@ fn further(
     pixel: WeightedPixel,
     size: usize,
 ) -> Result<WeightedPixel, ModelError> {
-    let index = cx.map(&[corner.0, pixel.0], DType::I64, |p, r| {
+    let index = cx.elementwise(&[corner.0, pixel.0], DType::I64, |p, r| {
         let size = p.i(to(size));
         let line = p.bin(Binary::Mul, r[0], size);
         p.bin(Binary::Add, line, r[1])
     })?;
-    let weight = cx.map(&[corner.1, pixel.1], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?;
+    let weight = cx.elementwise(&[corner.1, pixel.1], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?;
     Ok((index, weight))
 }
 
@@ -258,7 +258,7 @@ pub(crate) fn affine(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
             (true, _) => (-1.0, 2.0 / (as_f32(size) - 1.0)),
             (false, _) => (1.0 / as_f32(size) - 1.0, 2.0 / as_f32(size)),
         };
-        let line = cx.map_to(&[along], &spatial, DType::F32, |p, r| {
+        let line = cx.elementwise_to(&[along], &spatial, DType::F32, |p, r| {
             let (first, step, place) = (p.f(first), p.f(step), p.un(Unary::ToF32, r[0]));
             let place = p.bin(Binary::Mul, place, step);
             p.bin(Binary::Add, place, first)

@@ -106,7 +106,7 @@ fn scatter_lines(
     let mut copy = Program::default();
     copy.load(dtype.repr());
     let mut calls: Vec<_> =
-        cx.builder.map_step(&[data], &target, (out, 0, strides(&target)), copy)?.into_iter().collect();
+        cx.builder.elementwise_step(&[data], &target, (out, 0, strides(&target)), copy)?.into_iter().collect();
     if !scatter_lines.shape.contains(&0) && scatter_lines.serial > 0 && !calls.is_empty() {
         let layouts = [scatter_lines.updates.1.clone(), scatter_lines.indices.1.clone(), scatter_lines.out.clone()];
         let (merged, layouts) = elementwise::merge(&scatter_lines.shape, &layouts);

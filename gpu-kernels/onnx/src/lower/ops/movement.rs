@@ -361,7 +361,7 @@ pub(crate) fn trilu(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
     }
     let mask = cx.constant(&Tensor { dtype: DType::Bool, shape: vec![rows, cols], words: words.into() })?;
     let dtype = cx.dtype(x);
-    let result = cx.map_to(&[mask, x], &shape, dtype, |p, r| {
+    let result = cx.elementwise_to(&[mask, x], &shape, dtype, |p, r| {
         let zero = p.number(0, dtype.repr());
         p.select(r[0], r[1], zero)
     })?;

@@ -40,7 +40,7 @@ pub(crate) fn batch(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
         let axes: Vec<usize> = (0..shape.len()).filter(|&axis| axis != 1).collect();
         let (mean, variance) = moments(cx, x, &axes)?;
         for (own, fresh) in [(2, mean), (3, variance)] {
-            running.push(cx.map(&[stats[own], fresh], DType::F32, |p, r| {
+            running.push(cx.elementwise(&[stats[own], fresh], DType::F32, |p, r| {
                 let (kept, taken) = (p.f(momentum), p.f(1.0 - momentum));
                 let (kept, taken) = (p.bin(Binary::Mul, r[0], kept), p.bin(Binary::Mul, r[1], taken));
                 p.bin(Binary::Add, kept, taken)
@@ -49,13 +49,13 @@ pub(crate) fn batch(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
         }
     }
     // Four values a channel are brought to two, once where they are stored.
-    let factor = cx.map(&[stats[0], stats[3]], DType::F32, |p, r| {
+    let factor = cx.elementwise(&[stats[0], stats[3]], DType::F32, |p, r| {
         let epsilon = p.f(epsilon);
         let spread = p.bin(Binary::Add, r[1], epsilon);
         let spread = p.un(Unary::Sqrt, spread);
         p.bin(Binary::Div, r[0], spread)
     })?;
-    let shift = cx.map(&[stats[1], stats[2], factor], DType::F32, |p, r| {
+    let shift = cx.elementwise(&[stats[1], stats[2], factor], DType::F32, |p, r| {
         let moved = p.bin(Binary::Mul, r[1], r[2]);
         p.bin(Binary::Sub, r[0], moved)
     })?;
@@ -67,10 +67,10 @@ pub(crate) fn batch(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
 /// Mean and variance over `axes`.
 fn moments(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[usize]) -> Result<(ValueId, ValueId), ModelError> {
     let mean = mean_axes(cx, x, axes, true)?;
-    let off = cx.map(&[x, mean], DType::F32, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
+    let off = cx.elementwise(&[x, mean], DType::F32, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
     let square = reduce_axes(cx, reduction::Op::SumSquare, off, axes, false)?;
     let count = as_f32(axes_len(cx, x, axes));
-    let variance = cx.map(&[square], DType::F32, |p, r| {
+    let variance = cx.elementwise(&[square], DType::F32, |p, r| {
         let count = p.f(count);
         p.bin(Binary::Div, r[0], count)
     })?;
@@ -102,7 +102,7 @@ fn affine(
     shape: &[usize],
     dtype: DType,
 ) -> Result<ValueId, ModelError> {
-    cx.map_to(ids, shape, dtype, |p, r| {
+    cx.elementwise_to(ids, shape, dtype, |p, r| {
         let mut value = r[0];
         let mut rest = r[1..].iter();
         if by && let Some(&scale) = rest.next() {
@@ -148,10 +148,10 @@ pub(crate) fn layer(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
     if cx.wants(1) || cx.wants(2) {
         let axes: Vec<usize> = (axis..shape.len()).collect();
         let mean = mean_axes(cx, x, &axes, true)?;
-        let off = cx.map(&[x, mean], DType::F32, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
+        let off = cx.elementwise(&[x, mean], DType::F32, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
         let square = reduce_axes(cx, reduction::Op::SumSquare, off, &axes, true)?;
         let count = as_f32(axes_len(cx, x, &axes));
-        let inverse = cx.map(&[square], DType::F32, |p, r| {
+        let inverse = cx.elementwise(&[square], DType::F32, |p, r| {
             let (count, epsilon, one) = (p.f(count), p.f(epsilon), p.f(1.0));
             let variance = p.bin(Binary::Div, r[0], count);
             let variance = p.bin(Binary::Add, variance, epsilon);
@@ -213,10 +213,10 @@ pub(crate) fn mean_variance(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>
     let axes = cx.ints("axes").unwrap_or_else(|| vec![0, 2, 3]);
     let axes = cx.axes(&axes, rank)?;
     let mean = mean_axes(cx, x, &axes, true)?;
-    let off = cx.map(&[x, mean], dtype, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
+    let off = cx.elementwise(&[x, mean], dtype, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
     let square = reduce_axes(cx, reduction::Op::SumSquare, off, &axes, true)?;
     let count = as_f32(axes_len(cx, x, &axes));
-    let result = cx.map(&[off, square], dtype, |p, r| {
+    let result = cx.elementwise(&[off, square], dtype, |p, r| {
         let (count, epsilon) = (p.f(count), p.f(1e-9));
         let variance = p.bin(Binary::Div, r[1], count);
         let spread = p.un(Unary::Sqrt, variance);
@@ -238,7 +238,7 @@ pub(crate) fn lp(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelErro
     };
     let op = if square { reduction::Op::SumSquare } else { reduction::Op::SumAbs };
     let size = reduce_axes(cx, op, x, &[axis], true)?;
-    let result = cx.map(&[x, size], dtype, |p, r| {
+    let result = cx.elementwise(&[x, size], dtype, |p, r| {
         let size = if square { p.un(Unary::Sqrt, r[1]) } else { r[1] };
         let zero = p.f(0.0);
         let nothing = p.bin(Binary::Eq, size, zero);
@@ -257,7 +257,7 @@ pub(crate) fn local_response(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId
     let shape = cx.shape(x);
     let channels =
         shape.get(1).copied().ok_or_else(|| cx.wrong("the input needs a channel dimension", show(&shape)))?;
-    let square = cx.map(&[x], dtype, |p, r| p.bin(Binary::Mul, r[0], r[0]))?;
+    let square = cx.elementwise(&[x], dtype, |p, r| p.bin(Binary::Mul, r[0], r[0]))?;
     cx.check_table(size.checked_mul(channels))?;
     let (mut places, mut weights) = (Vec::new(), Vec::new());
     let first = -((long(size) - 1) / 2);
@@ -270,7 +270,7 @@ pub(crate) fn local_response(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId
         }
     }
     let sums = resample_axis(cx, square, 1, channels, &places, &weights)?;
-    let result = cx.map(&[x, sums], dtype, |p, r| {
+    let result = cx.elementwise(&[x, sums], dtype, |p, r| {
         let (bias, beta) = (p.f(bias), p.f(beta));
         let base = p.bin(Binary::Add, r[1], bias);
         let power = p.bin(Binary::Pow, base, beta);

@@ -85,7 +85,7 @@ fn gemm_apart(
     }
     let mut result = multiply(cx, a, b)?;
     if let Some(c) = c {
-        result = cx.map(&[result, c], dtype, |p, r| {
+        result = cx.elementwise(&[result, c], dtype, |p, r| {
             let (mut product, mut added) = (r[0], r[1]);
             if dtype.is_float() {
                 let (alpha, beta) = (p.f(alpha), p.f(beta));
@@ -95,7 +95,7 @@ fn gemm_apart(
             p.bin(Binary::Add, product, added)
         })?;
     } else if dtype.is_float() {
-        result = cx.map(&[result], dtype, |p, r| {
+        result = cx.elementwise(&[result], dtype, |p, r| {
             let alpha = p.f(alpha);
             p.bin(Binary::Mul, r[0], alpha)
         })?;

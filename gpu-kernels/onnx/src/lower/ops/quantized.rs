@@ -88,7 +88,7 @@ pub(crate) fn quantize(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mod
     let scale = cx.cast(scale, DType::F32)?;
     let (scale, zero) = (beside(cx, x, scale)?, beside(cx, x, point)?);
     let shape = cx.shape(x);
-    let result = cx.map_to(&[x, scale, zero], &shape, dtype, |p, r| {
+    let result = cx.elementwise_to(&[x, scale, zero], &shape, dtype, |p, r| {
         let ratio = p.bin(Binary::DivExact, r[0], r[1]);
         saturated(p, ratio, r[2], dtype, bounds)
     })?;
@@ -110,7 +110,7 @@ pub(crate) fn dequantize(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
     };
     let (scale, zero) = (beside(cx, x, scale)?, beside(cx, x, point)?);
     let shape = cx.shape(x);
-    let result = cx.map_to(&[x, scale, zero], &shape, dtype, |p, r| {
+    let result = cx.elementwise_to(&[x, scale, zero], &shape, dtype, |p, r| {
         let (value, zero) = (p.un(Unary::ToI32, r[0]), p.un(Unary::ToI32, r[2]));
         let value = p.bin(Binary::Sub, value, zero);
         let value = p.un(Unary::ToF32, value);
@@ -125,21 +125,21 @@ pub(crate) fn quantize_dynamically(cx: &mut NodeContext<'_, '_>) -> Result<Vec<V
     let axes: Vec<usize> = (0..cx.shape(x).len()).collect();
     let low = reduce_axes(cx, reduction::Op::Min, x, &axes, false)?;
     let high = reduce_axes(cx, reduction::Op::Max, x, &axes, false)?;
-    let scale = cx.map(&[low, high], DType::F32, |p, r| {
+    let scale = cx.elementwise(&[low, high], DType::F32, |p, r| {
         let (zero, steps) = (p.f(0.0), p.f(255.0));
         let low = p.bin(Binary::Min, r[0], zero);
         let high = p.bin(Binary::Max, r[1], zero);
         let span = p.bin(Binary::Sub, high, low);
         p.bin(Binary::DivExact, span, steps)
     })?;
-    let point = cx.map(&[low, scale], DType::U8, |p, r| {
+    let point = cx.elementwise(&[low, scale], DType::U8, |p, r| {
         let (zero, none) = (p.f(0.0), p.i(0));
         let low = p.bin(Binary::Min, r[0], zero);
         let low = p.un(Unary::Neg, low);
         let ratio = p.bin(Binary::DivExact, low, r[1]);
         saturated(p, ratio, none, DType::U8, (0, 255))
     })?;
-    let result = cx.map(&[x, scale, point], DType::U8, |p, r| {
+    let result = cx.elementwise(&[x, scale, point], DType::U8, |p, r| {
         let ratio = p.bin(Binary::DivExact, r[0], r[1]);
         saturated(p, ratio, r[2], DType::U8, (0, 255))
     })?;
@@ -154,7 +154,7 @@ fn centred(cx: &mut NodeContext<'_, '_>, x: ValueId, zero: Option<ValueId>) -> R
     }
     let Some(zero) = zero else { return cx.cast(x, DType::I32) };
     let shape = cx.shape(x);
-    cx.map_to(&[x, zero], &shape, DType::I32, |p, r| {
+    cx.elementwise_to(&[x, zero], &shape, DType::I32, |p, r| {
         let (value, zero) = (p.un(Unary::ToI32, r[0]), p.un(Unary::ToI32, r[1]));
         p.bin(Binary::Sub, value, zero)
     })
@@ -210,12 +210,12 @@ fn requantized(
 ) -> Result<ValueId, ModelError> {
     let dtype = cx.dtype(zero);
     let bounds = range(dtype).ok_or_else(|| cx.wrong_type(dtype))?;
-    let ratio = cx.map(&[a, b, y], DType::F32, |p, r| {
+    let ratio = cx.elementwise(&[a, b, y], DType::F32, |p, r| {
         let product = p.bin(Binary::Mul, r[0], r[1]);
         p.bin(Binary::DivExact, product, r[2])
     })?;
     let shape = cx.shape(sums);
-    cx.map_to(&[sums, ratio, zero], &shape, dtype, |p, r| {
+    cx.elementwise_to(&[sums, ratio, zero], &shape, dtype, |p, r| {
         let value = p.un(Unary::ToF32, r[0]);
         let value = p.bin(Binary::Mul, value, r[1]);
         saturated(p, value, r[2], dtype, bounds)

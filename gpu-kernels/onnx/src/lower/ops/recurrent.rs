@@ -165,7 +165,7 @@ fn kept(
 ) -> Result<ValueId, ModelError> {
     match running {
         None => Ok(new),
-        Some(running) => cx.map(&[running, new, old], DType::F32, |p, r| p.select(r[0], r[1], r[2])),
+        Some(running) => cx.elementwise(&[running, new, old], DType::F32, |p, r| p.select(r[0], r[1], r[2])),
     }
 }
 
@@ -201,7 +201,8 @@ impl Network {
             let (own, other) = (slice_axis(cx, bias, 0, 0, half)?, slice_axis(cx, bias, 0, half, half)?);
             let ids = if fused { vec![inputs, own, other] } else { vec![inputs, own] };
             recurrent_bias = (!fused).then_some(other);
-            inputs = cx.map(&ids, DType::F32, |p, r| r[1..].iter().fold(r[0], |sum, &b| p.bin(Binary::Add, sum, b)))?;
+            inputs = cx
+                .elementwise(&ids, DType::F32, |p, r| r[1..].iter().fold(r[0], |sum, &b| p.bin(Binary::Add, sum, b)))?;
         }
         let r = one(cx, self.r)?;
         Ok(DirectionRun { inputs, recurrent: permute_axes(cx, r, &[1, 0])?, recurrent_bias })
@@ -227,7 +228,7 @@ impl Network {
         let lengths = cx.cast(lengths, DType::I64)?;
         let lengths = cx.builder.reshaped(lengths, vec![self.batch, 1])?;
         let step = to(i);
-        cx.map(&[lengths], DType::Bool, |p, r| {
+        cx.elementwise(&[lengths], DType::Bool, |p, r| {
             let step = p.i(step);
             p.bin(Binary::Lt, step, r[0])
         })
@@ -243,7 +244,7 @@ impl Network {
         for (i, state) in states.into_iter().enumerate() {
             let state = match self.running(cx, i)? {
                 None => state,
-                Some(running) => cx.map(&[running, state], DType::F32, |p, r| {
+                Some(running) => cx.elementwise(&[running, state], DType::F32, |p, r| {
                     let zero = p.f(0.0);
                     p.select(r[0], r[1], zero)
                 })?,
@@ -292,7 +293,7 @@ impl Network {
     ) -> Result<ValueId, ModelError> {
         let inputs = self.inputs_at(cx, run, d, i)?;
         let own = multiply(cx, state, run.recurrent)?;
-        cx.map(&[inputs, own], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))
+        cx.elementwise(&[inputs, own], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))
     }
 
     fn inputs_at(
@@ -322,7 +323,7 @@ pub(crate) fn rnn(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelErr
         let mut states = Vec::with_capacity(net.steps);
         for i in 0..net.steps {
             let gates = net.gates(cx, &run, d, i, state)?;
-            let new = cx.map(&[gates], DType::F32, |p, r| f.write(p, r[0], net.clip))?;
+            let new = cx.elementwise(&[gates], DType::F32, |p, r| f.write(p, r[0], net.clip))?;
             let running = net.running(cx, i)?;
             state = kept(cx, running, new, state)?;
             states.push(state);
@@ -367,11 +368,11 @@ fn gru_step(
     let inputs = net.inputs_at(cx, run, d, i)?;
     let mut own = multiply(cx, state, run.recurrent)?;
     if let Some(bias) = run.recurrent_bias {
-        own = cx.map(&[own, bias], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))?;
+        own = cx.elementwise(&[own, bias], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))?;
     }
     let gate = |cx: &mut NodeContext<'_, '_>, i: usize| {
         let pair = [net.gate(cx, inputs, i)?, net.gate(cx, own, i)?];
-        cx.map(&pair, DType::F32, |p, r| {
+        cx.elementwise(&pair, DType::F32, |p, r| {
             let sum = p.bin(Binary::Add, r[0], r[1]);
             f.write(p, sum, net.clip)
         })
@@ -380,20 +381,20 @@ fn gru_step(
     let from_inputs = net.gate(cx, inputs, 2)?;
     let from_state = if linear {
         let own = net.gate(cx, own, 2)?;
-        cx.map(&[reset, own], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?
+        cx.elementwise(&[reset, own], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?
     } else {
-        let kept = cx.map(&[reset, state], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?;
+        let kept = cx.elementwise(&[reset, state], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1]))?;
         let weights = slice_axis(cx, run.recurrent, 1, 2 * net.hidden, net.hidden)?;
         let product = multiply(cx, kept, weights)?;
         match run.recurrent_bias {
             None => product,
             Some(bias) => {
                 let bias = slice_axis(cx, bias, 0, 2 * net.hidden, net.hidden)?;
-                cx.map(&[product, bias], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))?
+                cx.elementwise(&[product, bias], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))?
             }
         }
     };
-    cx.map(&[from_inputs, from_state, update, state], DType::F32, |p, r| {
+    cx.elementwise(&[from_inputs, from_state, update, state], DType::F32, |p, r| {
         let sum = p.bin(Binary::Add, r[0], r[1]);
         let new = g.write(p, sum, net.clip);
         let one = p.f(1.0);
@@ -471,7 +472,7 @@ fn lstm_step(
     if let Some([to_input, _, to_forget]) = peepholes {
         ids.extend([to_input, to_forget]);
     }
-    let new_cell = cx.map(&ids, DType::F32, |p, r| {
+    let new_cell = cx.elementwise(&ids, DType::F32, |p, r| {
         let peeped = |p: &mut Program, value: Reg, hole: usize| match r.get(hole) {
             None => value,
             Some(&hole) => {
@@ -495,7 +496,7 @@ fn lstm_step(
     })?;
     let mut ids = vec![net.gate(cx, gates, o)?, new_cell];
     ids.extend(peepholes.map(|[_, to_output, _]| to_output));
-    let new_state = cx.map(&ids, DType::F32, |p, r| {
+    let new_state = cx.elementwise(&ids, DType::F32, |p, r| {
         let mut output = r[0];
         if let Some(&hole) = r.get(2) {
             let seen = p.bin(Binary::Mul, hole, r[1]);

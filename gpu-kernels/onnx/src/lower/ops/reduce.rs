@@ -48,7 +48,7 @@ pub(crate) fn reduce(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
 }
 
 fn through_float(cx: &mut NodeContext<'_, '_>, x: ValueId, dtype: DType, op: Unary) -> Result<ValueId, ModelError> {
-    cx.map(&[x], dtype, |p, r| {
+    cx.elementwise(&[x], dtype, |p, r| {
         let value = convert(p, r[0], dtype, DType::F32);
         let value = p.un(op, value);
         convert(p, value, DType::F32, dtype)
@@ -59,19 +59,19 @@ fn through_float(cx: &mut NodeContext<'_, '_>, x: ValueId, dtype: DType, op: Una
 fn log_sum_exp(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[usize], keep: bool) -> Result<ValueId, ModelError> {
     let dtype = cx.float_type(x)?;
     let top = reduce_axes(cx, kernel::Op::Max, x, axes, true)?;
-    let finite = cx.map(&[top], dtype, |p, r| {
+    let finite = cx.elementwise(&[top], dtype, |p, r| {
         let (low, high, zero) = (p.f(f32::MIN), p.f(f32::MAX), p.f(0.0));
         let above = p.bin(Binary::Le, low, r[0]);
         let below = p.bin(Binary::Le, r[0], high);
         let both = p.bin(Binary::And, above, below);
         p.select(both, r[0], zero)
     })?;
-    let shifted = cx.map(&[x, finite], dtype, |p, r| {
+    let shifted = cx.elementwise(&[x, finite], dtype, |p, r| {
         let shifted = p.bin(Binary::Sub, r[0], r[1]);
         p.un(Unary::Exp, shifted)
     })?;
     let sum = reduce_axes(cx, kernel::Op::Sum, shifted, axes, true)?;
-    let result = cx.map(&[sum, finite], dtype, |p, r| {
+    let result = cx.elementwise(&[sum, finite], dtype, |p, r| {
         let log = p.un(Unary::Log, r[0]);
         p.bin(Binary::Add, log, r[1])
     })?;
@@ -119,7 +119,7 @@ pub(crate) fn hardmax(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
     let lines = cx.builder.reshaped(x, vec![outer, axis, inner])?;
     let best = reduce_axes(cx, kernel::Op::ArgMax, lines, &[1], true)?;
     let places = iota(cx, axis, 1, 3)?;
-    let hot = cx.map(&[best, places], dtype, |p, r| {
+    let hot = cx.elementwise(&[best, places], dtype, |p, r| {
         let hot = p.bin(Binary::Eq, r[0], r[1]);
         convert(p, hot, DType::U32, dtype)
     })?;

@@ -325,7 +325,7 @@ fn outside(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[ResizedAxis], value
             beside[axis.number] = axis.to;
             let mask = cx.constant_ints(beside, &inside)?;
             let dtype = cx.dtype(x);
-            result = cx.map_to(&[result, mask], &shape, dtype, |p, r| {
+            result = cx.elementwise_to(&[result, mask], &shape, dtype, |p, r| {
                 let (one, value) = (p.i(1), p.f(value));
                 let inside = p.bin(Binary::Eq, r[1], one);
                 p.select(inside, r[0], value)

@@ -109,7 +109,7 @@ pub(crate) fn eye_like(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mod
     let dtype = to.map_or(Ok(cx.dtype(x)), |to| DType::from_onnx(to).ok_or_else(unknown))?;
     let k = cx.int("k", 0).clamp(-MADE_MAX, MADE_MAX);
     let (row, col) = (iota(cx, rows, 0, 2)?, iota(cx, cols, 1, 2)?);
-    let id = cx.map(&[row, col], dtype, |p, r| {
+    let id = cx.elementwise(&[row, col], dtype, |p, r| {
         let k = p.i(to(k));
         let wanted = p.bin(Binary::Add, r[0], k);
         let on = p.bin(Binary::Eq, wanted, r[1]);
@@ -143,7 +143,7 @@ pub(crate) fn one_hot(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
     let step = strides.first().copied().unwrap_or(1);
     let off = cx.builder.view(dtype, vec![], (root, offset, vec![]))?;
     let on = cx.builder.view(dtype, vec![], (root, offset + step, vec![]))?;
-    let id = cx.map(&[indices, places, on, off], dtype, |p, r| {
+    let id = cx.elementwise(&[indices, places, on, off], dtype, |p, r| {
         let zero = p.i(0);
         let depth = p.i(to(depth));
         let negative = p.bin(Binary::Lt, r[0], zero);

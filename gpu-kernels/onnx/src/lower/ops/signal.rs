@@ -56,8 +56,8 @@ impl Transform {
         let mut sums = [multiply(cx, real, cos)?, multiply(cx, real, sin)?];
         if let Some(other) = other {
             let (crossed, straight) = (multiply(cx, other, sin)?, multiply(cx, other, cos)?);
-            sums[0] = cx.map(&[sums[0], crossed], DType::F32, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
-            sums[1] = cx.map(&[sums[1], straight], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))?;
+            sums[0] = cx.elementwise(&[sums[0], crossed], DType::F32, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
+            sums[1] = cx.elementwise(&[sums[1], straight], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))?;
         }
         Ok(sums)
     }
@@ -159,7 +159,7 @@ fn whole_again(
     let sum = multiply(cx, real, cos)?;
     let Some(other) = other else { return Ok(sum) };
     let crossed = multiply(cx, other, sin)?;
-    cx.map(&[sum, crossed], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))
+    cx.elementwise(&[sum, crossed], DType::F32, |p, r| p.bin(Binary::Add, r[0], r[1]))
 }
 
 pub(crate) fn short_time(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
@@ -189,7 +189,7 @@ pub(crate) fn short_time(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
     let framed = take(cx, x, places, 1)?;
     let (real, other) = parts(cx, framed)?;
     let weighted = |cx: &mut NodeContext<'_, '_>, x: ValueId| match window {
-        Some(window) => cx.map(&[x, window], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1])),
+        Some(window) => cx.elementwise(&[x, window], DType::F32, |p, r| p.bin(Binary::Mul, r[0], r[1])),
         None => Ok(x),
     };
     let real = weighted(cx, real)?;

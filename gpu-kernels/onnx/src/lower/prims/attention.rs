@@ -14,7 +14,7 @@ pub(crate) fn softcap(cx: &mut NodeContext<'_, '_>, x: ValueId) -> Result<ValueI
     if softcap == 0.0 {
         return Ok(x);
     }
-    cx.map(&[x], DType::F32, |p, r| {
+    cx.elementwise(&[x], DType::F32, |p, r| {
         let cap = p.f(softcap);
         let ratio = p.bin(Binary::Div, r[0], cap);
         let bent = p.un(Unary::Tanh, ratio);
@@ -24,7 +24,7 @@ pub(crate) fn softcap(cx: &mut NodeContext<'_, '_>, x: ValueId) -> Result<ValueI
 
 /// A row with nothing to look at gives nothing.
 pub(crate) fn nan_to_zero(cx: &mut NodeContext<'_, '_>, x: ValueId) -> Result<ValueId, ModelError> {
-    cx.map(&[x], DType::F32, |p, r| {
+    cx.elementwise(&[x], DType::F32, |p, r| {
         let (odd, zero) = (p.un(Unary::IsNan, r[0]), p.f(0.0));
         p.select(odd, zero, r[0])
     })
@@ -88,11 +88,11 @@ pub(crate) fn rotate_pairs(
     } else {
         (slice_axis(cx, moving, 3, 0, half)?, slice_axis(cx, moving, 3, half, half)?)
     };
-    let new_real = cx.map(&[real, imaginary, cos, sin], dtype, |p, r| {
+    let new_real = cx.elementwise(&[real, imaginary, cos, sin], dtype, |p, r| {
         let (a, b) = (p.bin(Binary::Mul, r[0], r[2]), p.bin(Binary::Mul, r[1], r[3]));
         p.bin(Binary::Sub, a, b)
     })?;
-    let new_imaginary = cx.map(&[real, imaginary, cos, sin], dtype, |p, r| {
+    let new_imaginary = cx.elementwise(&[real, imaginary, cos, sin], dtype, |p, r| {
         let (a, b) = (p.bin(Binary::Mul, r[0], r[3]), p.bin(Binary::Mul, r[1], r[2]));
         p.bin(Binary::Add, a, b)
     })?;

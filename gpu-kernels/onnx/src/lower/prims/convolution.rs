@@ -119,6 +119,6 @@ pub(crate) fn convolve(
     if matches!(dtype, DType::F32 | DType::I32 | DType::I64 | DType::U32) {
         Ok(out)
     } else {
-        cx.map(&[out], dtype, |p, r| wrapped(p, r[0], dtype))
+        cx.elementwise(&[out], dtype, |p, r| wrapped(p, r[0], dtype))
     }
 }

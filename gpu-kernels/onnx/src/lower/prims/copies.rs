@@ -38,7 +38,7 @@ pub(crate) fn concat_along(
         let own = cx.shape(id);
         let mut copy = Program::default();
         copy.load(dtype.repr());
-        steps.extend(cx.builder.map_step(&[id], &own, (out, start * walked[axis], walked.clone()), copy)?);
+        steps.extend(cx.builder.elementwise_step(&[id], &own, (out, start * walked[axis], walked.clone()), copy)?);
         start += long(own[axis]);
     }
     cx.builder.emit(steps, out);
@@ -79,7 +79,7 @@ pub(crate) fn pad_dilated(
     let mut fill = Program::default();
     fill.load(dtype.repr());
     let mut steps: Vec<_> =
-        cx.builder.map_step(&[value], &target, (out, 0, walked.clone()), fill)?.into_iter().collect();
+        cx.builder.elementwise_step(&[value], &target, (out, 0, walked.clone()), fill)?.into_iter().collect();
     // What of the input lies inside, and where it goes.
     let mut inner = shape.clone();
     let mut to = 0;
@@ -99,7 +99,7 @@ pub(crate) fn pad_dilated(
         let from = cx.builder.view(dtype, inner.clone(), (root, offset, own))?;
         let mut copy = Program::default();
         copy.load(dtype.repr());
-        steps.extend(cx.builder.map_step(&[from], &inner, (out, to, walked_by), copy)?);
+        steps.extend(cx.builder.elementwise_step(&[from], &inner, (out, to, walked_by), copy)?);
     }
     cx.builder.emit(steps, out);
     Ok(out)

@@ -228,7 +228,7 @@ pub(crate) fn reverse_sequences(
     let lengths = cx.cast(lengths, DType::I64)?;
     let lengths = cx.builder.reshaped(lengths, beside.clone())?;
     beside[time] = shape[time];
-    let places = cx.map_to(&[steps, lengths], &beside, DType::I64, |p, r| {
+    let places = cx.elementwise_to(&[steps, lengths], &beside, DType::I64, |p, r| {
         let one = p.i(1);
         let last = p.bin(Binary::Sub, r[1], one);
         let turned = p.bin(Binary::Sub, last, r[0]);

@@ -95,7 +95,7 @@ pub(crate) fn matrices(cx: &mut NodeContext<'_, '_>, a: ValueId, b: ValueId) -> 
     if matches!(dtype, DType::F32 | DType::I64 | DType::I32 | DType::U32) {
         return Ok(out);
     }
-    cx.map(&[out], dtype, |p, r| wrapped(p, r[0], dtype))
+    cx.elementwise(&[out], dtype, |p, r| wrapped(p, r[0], dtype))
 }
 
 fn spread_dense(cx: &mut NodeContext<'_, '_>, x: ValueId, batch: &[usize]) -> Result<ValueId, ModelError> {

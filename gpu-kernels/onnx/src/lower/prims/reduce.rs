@@ -47,7 +47,7 @@ pub(crate) fn reduce_axes(
         cx.builder.emit(steps, out);
         let narrow = !matches!(op, kernel::Op::Max | kernel::Op::Min) && !op.is_index();
         if narrow && !matches!(dtype, DType::F32 | DType::I64 | DType::I32 | DType::U32) {
-            cx.map(&[out], dtype, |p, r| wrapped(p, r[0], dtype))?
+            cx.elementwise(&[out], dtype, |p, r| wrapped(p, r[0], dtype))?
         } else {
             out
         }
@@ -117,7 +117,7 @@ pub(crate) fn mean_axes(
 ) -> Result<ValueId, ModelError> {
     let (dtype, count) = (cx.dtype(x), axes_len(cx, x, axes));
     let sum = reduce_axes(cx, kernel::Op::Sum, x, axes, keep)?;
-    cx.map(&[sum], dtype, |p, r| {
+    cx.elementwise(&[sum], dtype, |p, r| {
         let count = match dtype.repr() {
             Repr::F32 => p.f(as_f32(count)),
             Repr::I32 => p.i(to(count)),
@@ -155,5 +155,5 @@ pub(crate) fn softmax_lines(
         steps.push(cx.builder.step(Call::Softmax(params), vec![root], out));
     }
     cx.builder.emit(steps, out);
-    if dtype == DType::F32 { Ok(out) } else { cx.map(&[out], dtype, |p, r| wrapped(p, r[0], dtype)) }
+    if dtype == DType::F32 { Ok(out) } else { cx.elementwise(&[out], dtype, |p, r| wrapped(p, r[0], dtype)) }
 }
