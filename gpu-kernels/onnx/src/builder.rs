@@ -80,7 +80,7 @@ impl<'a> Builder<'a> {
         Ok(id)
     }
 
-    pub(crate) fn listed(&self, id: ValueId) -> Option<&[ValueId]> {
+    pub(crate) fn list_items(&self, id: ValueId) -> Option<&[ValueId]> {
         self.lists.get(&id).map(Vec::as_slice)
     }
 

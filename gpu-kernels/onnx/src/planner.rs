@@ -47,7 +47,7 @@ impl Graph {
         let mut outputs = Vec::new();
         for name in &self.outputs {
             let id = builder.tensor("output", name)?;
-            if builder.listed(id).is_some() {
+            if builder.list_items(id).is_some() {
                 return Err(ModelError::DataType { tensor: name.clone(), found: "a sequence, map or optional" });
             }
             outputs.push(builder.dense(id)?);

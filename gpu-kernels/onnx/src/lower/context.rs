@@ -32,7 +32,9 @@ impl<'a, 'b> NodeContext<'a, 'b> {
     pub(crate) fn finish(self) -> Result<(), ModelError> {
         let left = self.node.attributes.iter().enumerate().find(|(i, _)| *i >= 64 || self.asked.get() & (1 << i) == 0);
         match left {
-            Some((_, attribute)) => Err(self.unsupported(&attribute.name, "this operator is not known to have it")),
+            Some((_, attribute)) => {
+                Err(self.unsupported_attribute(&attribute.name, "this operator is not known to have it"))
+            }
             None => Ok(()),
         }
     }
@@ -70,21 +72,21 @@ impl<'a, 'b> NodeContext<'a, 'b> {
         self.attribute(name).map_or(default, |attribute| std::str::from_utf8(&attribute.s).unwrap_or("?"))
     }
 
-    pub(crate) fn unsupported(&self, attribute: &str, reason: &'static str) -> ModelError {
+    pub(crate) fn unsupported_attribute(&self, attribute: &str, reason: &'static str) -> ModelError {
         ModelError::UnsupportedAttribute { node: self.node.name.clone(), attribute: attribute.to_owned(), reason }
     }
 
-    pub(crate) fn wrong(&self, reason: &'static str, found: impl Into<String>) -> ModelError {
+    pub(crate) fn shape_error(&self, reason: &'static str, found: impl Into<String>) -> ModelError {
         ModelError::Shape { node: self.node.name.clone(), reason, found: found.into() }
     }
 
-    pub(crate) fn wrong_type(&self, dtype: DType) -> ModelError {
+    pub(crate) fn type_error(&self, dtype: DType) -> ModelError {
         let operator = self.node.op.clone();
         ModelError::UnsupportedType { node: self.node.name.clone(), operator, dtype: dtype.name() }
     }
 
     /// How many outputs the model wants.
-    pub(crate) fn wants(&self, output: usize) -> bool {
+    pub(crate) fn is_output_used(&self, output: usize) -> bool {
         self.node.outputs.get(output).is_some_and(|name| !name.is_empty())
     }
 
@@ -92,17 +94,17 @@ impl<'a, 'b> NodeContext<'a, 'b> {
         self.node.inputs.get(i).map(String::as_str).filter(|name| !name.is_empty())
     }
 
-    pub(crate) fn optional(&mut self, i: usize) -> Result<Option<ValueId>, ModelError> {
+    pub(crate) fn optional_input(&mut self, i: usize) -> Result<Option<ValueId>, ModelError> {
         let Some(name) = self.name(i) else { return Ok(None) };
         let id = self.builder.tensor(&self.node.name, name)?;
-        if self.builder.listed(id).is_some() {
+        if self.builder.list_items(id).is_some() {
             return Err(ModelError::DataType { tensor: name.to_owned(), found: "a sequence, map or optional" });
         }
         Ok(Some(id))
     }
 
     /// An input that may be a list.
-    pub(crate) fn any(&mut self, i: usize) -> Result<ValueId, ModelError> {
+    pub(crate) fn tensor_or_list(&mut self, i: usize) -> Result<ValueId, ModelError> {
         match self.name(i) {
             Some(name) => self.builder.tensor(&self.node.name, name),
             None => self.input(i),
@@ -110,16 +112,16 @@ impl<'a, 'b> NodeContext<'a, 'b> {
     }
 
     /// The tensors of an input that is a list.
-    pub(crate) fn tensors(&mut self, i: usize) -> Result<Vec<ValueId>, ModelError> {
-        let id = self.any(i)?;
-        self.builder.listed(id).map(<[ValueId]>::to_vec).ok_or_else(|| self.wrong_type(self.dtype(id)))
+    pub(crate) fn list_items(&mut self, i: usize) -> Result<Vec<ValueId>, ModelError> {
+        let id = self.tensor_or_list(i)?;
+        self.builder.list_items(id).map(<[ValueId]>::to_vec).ok_or_else(|| self.type_error(self.dtype(id)))
     }
 
     /// The graph that an attribute holds.
     pub(crate) fn body(&self, name: &str) -> Result<&'a Body, ModelError> {
         let _asked = self.attribute(name);
         let found = self.node.bodies.iter().find(|(attribute, _)| attribute == name);
-        found.map(|(_, body)| body).ok_or_else(|| self.unsupported(name, "it must hold a graph"))
+        found.map(|(_, body)| body).ok_or_else(|| self.unsupported_attribute(name, "it must hold a graph"))
     }
 
     /// The outputs of such a graph that is given `inputs`.
@@ -128,7 +130,7 @@ impl<'a, 'b> NodeContext<'a, 'b> {
     }
 
     pub(crate) fn input(&mut self, i: usize) -> Result<ValueId, ModelError> {
-        self.optional(i)?.ok_or_else(|| ModelError::InputArity {
+        self.optional_input(i)?.ok_or_else(|| ModelError::InputArity {
             node: self.node.name.clone(),
             operator: self.node.op.clone(),
             expected: i + 1,
@@ -147,17 +149,17 @@ impl<'a, 'b> NodeContext<'a, 'b> {
 
     /// Whole numbers that must be known before the run.
     pub(crate) fn known_ints(&mut self, i: usize) -> Result<Option<Vec<i64>>, ModelError> {
-        let Some(id) = self.optional(i)? else { return Ok(None) };
+        let Some(id) = self.optional_input(i)? else { return Ok(None) };
         self.builder.known_ints(id).map(Some).ok_or_else(|| self.not_constant(i))
     }
 
     pub(crate) fn known_floats(&mut self, i: usize) -> Result<Option<Vec<f32>>, ModelError> {
-        let Some(id) = self.optional(i)? else { return Ok(None) };
+        let Some(id) = self.optional_input(i)? else { return Ok(None) };
         self.builder.known_floats(id).map(Some).ok_or_else(|| self.not_constant(i))
     }
 
     /// A list that older operator sets keep in an attribute and newer ones in an input.
-    pub(crate) fn list(&mut self, attribute: &str, i: usize) -> Result<Option<Vec<i64>>, ModelError> {
+    pub(crate) fn ints_or_input(&mut self, attribute: &str, i: usize) -> Result<Option<Vec<i64>>, ModelError> {
         match self.ints(attribute) {
             // Brought near, so that no sum of a few overflows.
             Some(list) => Ok(Some(list.into_iter().map(|value| value.clamp(-FAR, FAR)).collect())),
@@ -180,7 +182,7 @@ impl<'a, 'b> NodeContext<'a, 'b> {
     /// The type, if it is a float's.
     pub(crate) fn float_type(&self, id: ValueId) -> Result<DType, ModelError> {
         let dtype = self.dtype(id);
-        if dtype.is_float() { Ok(dtype) } else { Err(self.wrong_type(dtype)) }
+        if dtype.is_float() { Ok(dtype) } else { Err(self.type_error(dtype)) }
     }
 
     pub(crate) fn axis(&self, axis: i64, rank: usize, end: usize) -> Result<usize, ModelError> {
@@ -188,7 +190,7 @@ impl<'a, 'b> NodeContext<'a, 'b> {
         usize::try_from(positive)
             .ok()
             .filter(|&axis| axis < end)
-            .ok_or_else(|| self.wrong("the axis is outside the tensor", axis.to_string()))
+            .ok_or_else(|| self.shape_error("the axis is outside the tensor", axis.to_string()))
     }
 
     /// Different axes of a tensor, in order.
@@ -196,14 +198,14 @@ impl<'a, 'b> NodeContext<'a, 'b> {
         let mut found: Vec<usize> = axes.iter().map(|&axis| self.axis(axis, rank, rank)).collect::<Result<_, _>>()?;
         found.sort_unstable();
         if found.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err(self.wrong("an axis is named twice", format!("{axes:?}")));
+            return Err(self.shape_error("an axis is named twice", format!("{axes:?}")));
         }
         Ok(found)
     }
 
     /// A size that a model computes or stores.
     pub(crate) fn size(&self, size: i64) -> Result<usize, ModelError> {
-        usize::try_from(size).map_err(|_negative| self.wrong("a size must not be negative", size.to_string()))
+        usize::try_from(size).map_err(|_negative| self.shape_error("a size must not be negative", size.to_string()))
     }
 
     /// Refuses to make a table of more entries than are reasonable.
@@ -219,7 +221,7 @@ impl<'a, 'b> NodeContext<'a, 'b> {
         for &id in ids {
             let other = self.builder.shape(id);
             shape = broadcast(&shape, other).ok_or_else(|| {
-                self.wrong("the shapes do not broadcast", format!("{} and {}", show(&shape), show(other)))
+                self.shape_error("the shapes do not broadcast", format!("{} and {}", show(&shape), show(other)))
             })?;
         }
         Ok(shape)
@@ -287,7 +289,7 @@ impl<'a, 'b> NodeContext<'a, 'b> {
 
     /// Whole numbers known before the run.
     pub(crate) fn constant_ints(&mut self, shape: Vec<usize>, values: &[i64]) -> Result<ValueId, ModelError> {
-        let too_large = || self.wrong("a whole number does not fit 32 bits", format!("{values:?}"));
+        let too_large = || self.shape_error("a whole number does not fit 32 bits", format!("{values:?}"));
         let tensor = Tensor::ints(shape, values).ok_or_else(too_large)?;
         self.builder.constant(&tensor)
     }

@@ -23,12 +23,12 @@ fn split_heads(cx: &mut NodeContext<'_, '_>, x: ValueId, name: &str) -> Result<V
         [batch, length, width] => {
             let count = cx.size(cx.int(name, 0))?;
             if count == 0 || width % count != 0 {
-                return Err(cx.unsupported(name, "it must divide the last axis"));
+                return Err(cx.unsupported_attribute(name, "it must divide the last axis"));
             }
             let split = cx.builder.reshaped(x, vec![batch, length, count, width / count])?;
             permute_axes(cx, split, &[0, 2, 1, 3])
         }
-        _ => Err(cx.wrong("attention needs three or four axes", show(&shape))),
+        _ => Err(cx.shape_error("attention needs three or four axes", show(&shape))),
     }
 }
 
@@ -57,11 +57,12 @@ impl Attention {
             split_heads(cx, k, "kv_num_heads")?,
             split_heads(cx, v, "kv_num_heads")?,
         );
-        let (mask, past_k, past_v, cached) = (cx.optional(3)?, cx.optional(4)?, cx.optional(5)?, cx.optional(6)?);
+        let (mask, past_k, past_v, cached) =
+            (cx.optional_input(3)?, cx.optional_input(4)?, cx.optional_input(5)?, cx.optional_input(6)?);
         let past = past_k.and_then(|past| cx.builder.shape(past).get(2).copied()).unwrap_or(0);
         let (k, v) = (append_kv_cache(cx, past_k, k)?, append_kv_cache(cx, past_v, v)?);
         let [batch, heads, length, _] = cx.shape(q)[..] else {
-            return Err(cx.wrong("attention needs four axes", show(&cx.shape(q))));
+            return Err(cx.shape_error("attention needs four axes", show(&cx.shape(q))));
         };
         let total = cx.shape(k)[2];
         Ok(Self { q, k, v, mask, cached, past, batch, heads, length, total })
@@ -228,7 +229,7 @@ fn mask_padding(
 pub(crate) fn rotary(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let x = cx.input(0)?;
     let (mut cos, mut sin) = (cx.input(1)?, cx.input(2)?);
-    let positions = cx.optional(3)?;
+    let positions = cx.optional_input(3)?;
     let interleaved = cx.flag("interleaved");
     cx.float_type(x)?;
     let shape = cx.shape(x);
@@ -238,11 +239,11 @@ pub(crate) fn rotary(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
         [batch, length, width] => {
             let count = cx.size(cx.int("num_heads", 0))?;
             if count == 0 || width % count != 0 {
-                return Err(cx.unsupported("num_heads", "it must divide the last axis"));
+                return Err(cx.unsupported_attribute("num_heads", "it must divide the last axis"));
             }
             cx.builder.reshaped(x, vec![batch, length, count, width / count])?
         }
-        _ => return Err(cx.wrong("the input needs three or four axes", show(&shape))),
+        _ => return Err(cx.shape_error("the input needs three or four axes", show(&shape))),
     };
     cx.ignore(&["num_heads"]);
     let size = cx.shape(split)[3];
@@ -251,7 +252,7 @@ pub(crate) fn rotary(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
         some => some,
     };
     if turned_size > size || turned_size % 2 != 0 {
-        return Err(cx.unsupported("rotary_embedding_dim", "it must be even and no more than a head's size"));
+        return Err(cx.unsupported_attribute("rotary_embedding_dim", "it must be even and no more than a head's size"));
     }
     if let Some(positions) = positions {
         (cos, sin) = (take(cx, cos, positions, 0)?, take(cx, sin, positions, 0)?);

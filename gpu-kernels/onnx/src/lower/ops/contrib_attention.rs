@@ -35,13 +35,13 @@ fn view_heads(cx: &mut NodeContext<'_, '_>, x: ValueId, count: usize) -> Result<
         [batch, length, width] if count > 0 && width % count == 0 => {
             cx.builder.reshaped(x, vec![batch, length, count, width / count])
         }
-        _ => Err(cx.wrong("the heads must divide the last of three axes", show(&cx.shape(x)))),
+        _ => Err(cx.shape_error("the heads must divide the last of three axes", show(&cx.shape(x)))),
     }
 }
 
 fn head_count(cx: &NodeContext<'_, '_>, name: &str) -> Result<usize, ModelError> {
     match cx.size(cx.int(name, 0))? {
-        0 => Err(cx.unsupported(name, "it must be positive")),
+        0 => Err(cx.unsupported_attribute(name, "it must be positive")),
         count => Ok(count),
     }
 }
@@ -86,7 +86,7 @@ fn weigh_values(cx: &mut NodeContext<'_, '_>, heads: &Heads, scores: ValueId) ->
     let dtype = cx.dtype(heads.v);
     let shape = cx.shape(scores);
     let [batch, count, length, total] = shape[..] else {
-        return Err(cx.wrong("attention needs four axes", show(&shape)));
+        return Err(cx.shape_error("attention needs four axes", show(&shape)));
     };
     let weights = softmax_lines(cx, scores, [batch * count * length, total, 1], false)?;
     let weights = nan_to_zero(cx, weights)?;
@@ -168,17 +168,19 @@ fn mask_keys(
             let flags = cx.builder.reshaped(mask, vec![batch, 1, length, total])?;
             apply_mask(cx, scores, &[flags], filter, |p, _, _, r| none(p, r[0]))
         }
-        _ => Err(cx.wrong("the mask is none of lengths, flags a key or flags a pair", show(&own))),
+        _ => Err(cx.shape_error("the mask is none of lengths, flags a key or flags a pair", show(&own))),
     }
 }
 
 pub(crate) fn attention(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let (x, weights, bias) = (cx.input(0)?, cx.input(1)?, cx.optional(2)?);
-    let (mask, past, extra) = (cx.optional(3)?, cx.optional(4)?, cx.optional(5)?);
+    let (x, weights, bias) = (cx.input(0)?, cx.input(1)?, cx.optional_input(2)?);
+    let (mask, past, extra) = (cx.optional_input(3)?, cx.optional_input(4)?, cx.optional_input(5)?);
     let (count, filter) = (head_count(cx, "num_heads")?, cx.float("mask_filter_value", -10_000.0));
     let causal = cx.flag("unidirectional");
     if cx.flag("do_rotary") || cx.flag("past_present_share_buffer") {
-        return Err(cx.unsupported("do_rotary", "positions are turned and caches shared by other operators only"));
+        return Err(
+            cx.unsupported_attribute("do_rotary", "positions are turned and caches shared by other operators only")
+        );
     }
     cx.ignore(&["rotary_embedding_dim"]);
     let mut all = multiply(cx, x, weights)?;
@@ -205,7 +207,7 @@ pub(crate) fn attention(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mo
         heads.v = append_kv_cache(cx, Some(halves[1]), heads.v)?;
     }
     let y = attend(cx, &heads, causal.then_some(before), mask, extra, filter)?;
-    if !cx.wants(1) {
+    if !cx.is_output_used(1) {
         return Ok(vec![y]);
     }
     let (k, v) = (unsqueeze_axes(cx, heads.k, &[0])?, unsqueeze_axes(cx, heads.v, &[0])?);
@@ -232,7 +234,7 @@ fn attend(
 }
 
 pub(crate) fn multi_head(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let ids = (0..8).map(|i| cx.optional(i)).collect::<Result<Vec<_>, _>>()?;
+    let ids = (0..8).map(|i| cx.optional_input(i)).collect::<Result<Vec<_>, _>>()?;
     let (bias, mask, extra) = (ids[3], ids[4], ids[5]);
     let (count, filter) = (head_count(cx, "num_heads")?, cx.float("mask_filter_value", -10_000.0));
     let causal = cx.flag("unidirectional");
@@ -267,7 +269,7 @@ pub(crate) fn multi_head(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
             }
             Heads { q: each[0], k: each[1], v: each[2] }
         }
-        _ => return Err(cx.unsupported("key", "keys and values must be given apart, or all three in one")),
+        _ => return Err(cx.unsupported_attribute("key", "keys and values must be given apart, or all three in one")),
     };
     let before = ids[6].and_then(|past| cx.shape(past).get(2).copied()).unwrap_or(0);
     let heads = Heads { k: append_kv_cache(cx, ids[6], heads.k)?, v: append_kv_cache(cx, ids[7], heads.v)?, ..heads };
@@ -288,7 +290,7 @@ pub(crate) fn rotary(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
     let (x, positions, tables) = (cx.input(0)?, cx.input(1)?, [cx.input(2)?, cx.input(3)?]);
     cx.ignore(&["is_packed_batching"]);
     if !matches!(cx.float("scale", 1.0), 1.0) {
-        return Err(cx.unsupported("scale", "it must be 1"));
+        return Err(cx.unsupported_attribute("scale", "it must be 1"));
     }
     let interleaved = cx.flag("interleaved");
     let (given, asked) = (cx.size(cx.int("num_heads", 0))?, cx.size(cx.int("rotary_embedding_dim", 0))?);
@@ -300,12 +302,12 @@ pub(crate) fn rotary(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
             let count = if given == 0 { width.checked_div(2 * half).unwrap_or(0) } else { given };
             view_heads(cx, x, count)?
         }
-        _ => return Err(cx.wrong("the input needs three or four axes", show(&shape))),
+        _ => return Err(cx.shape_error("the input needs three or four axes", show(&shape))),
     };
     let (length, size) = (cx.shape(split)[1], cx.shape(split)[3]);
     let turned_size = if asked == 0 { (2 * half).min(size) } else { asked };
     if turned_size > size || turned_size % 2 != 0 {
-        return Err(cx.unsupported("rotary_embedding_dim", "it must be even and no more than a head's size"));
+        return Err(cx.unsupported_attribute("rotary_embedding_dim", "it must be even and no more than a head's size"));
     }
     // One position is the first entry's, and the others follow.
     let positions = if cx.shape(positions).len() == 1 {
@@ -326,15 +328,15 @@ pub(crate) fn rotary(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
 /// Query heads that share key heads, with positions turned on the way. Each entry's past may be shorter
 /// than the cache that holds it, which then is padded at its end.
 pub(crate) fn grouped_query(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let (mut q, k, v) = (cx.input(0)?, cx.optional(1)?, cx.optional(2)?);
-    let (past_k, past_v, last) = (cx.optional(3)?, cx.optional(4)?, cx.input(5)?);
-    let (tables, positions) = ([cx.optional(7)?, cx.optional(8)?], cx.optional(9)?);
-    let extra = cx.optional(10)?;
+    let (mut q, k, v) = (cx.input(0)?, cx.optional_input(1)?, cx.optional_input(2)?);
+    let (past_k, past_v, last) = (cx.optional_input(3)?, cx.optional_input(4)?, cx.input(5)?);
+    let (tables, positions) = ([cx.optional_input(7)?, cx.optional_input(8)?], cx.optional_input(9)?);
+    let extra = cx.optional_input(10)?;
     let (count, own) = (head_count(cx, "num_heads")?, head_count(cx, "kv_num_heads")?);
     let (rotary, interleaved) = (cx.flag("do_rotary"), cx.flag("rotary_interleaved"));
     let window = cx.int("local_window_size", -1);
-    if cx.flag("smooth_softmax") || cx.optional(11)?.is_some() {
-        return Err(cx.unsupported("smooth_softmax", "the softmax is the common one"));
+    if cx.flag("smooth_softmax") || cx.optional_input(11)?.is_some() {
+        return Err(cx.unsupported_attribute("smooth_softmax", "the softmax is the common one"));
     }
     let (k, v) = if let (Some(k), Some(v)) = (k, v) {
         (k, v)
@@ -363,7 +365,7 @@ pub(crate) fn grouped_query(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>
                 rotate_pairs(cx, k, angles, turned_size, interleaved)?,
             )
         }
-        _ if rotary => return Err(cx.unsupported("do_rotary", "it needs tables of cosines and sines")),
+        _ if rotary => return Err(cx.unsupported_attribute("do_rotary", "it needs tables of cosines and sines")),
         _ => (q, k),
     };
     let (q, k) = (permute_axes(cx, q, &[0, 2, 1, 3])?, permute_axes(cx, k, &[0, 2, 1, 3])?);

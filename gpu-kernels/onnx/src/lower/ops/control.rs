@@ -26,7 +26,7 @@ pub(crate) fn repeat(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
     let body = cx.body("body")?;
     let turns = cx.known_ints(0)?.and_then(|turns| turns.first().copied());
     let mut goes_on = known_flag(cx, 1)?.unwrap_or(true);
-    let mut carried = (2..cx.node.inputs.len()).map(|i| cx.any(i)).collect::<Result<Vec<_>, _>>()?;
+    let mut carried = (2..cx.node.inputs.len()).map(|i| cx.tensor_or_list(i)).collect::<Result<Vec<_>, _>>()?;
     let carries = carried.len();
     check_arity(cx, body, carries + 2, carries + 1)?;
     let mut kept: Vec<Vec<ValueId>> = vec![Vec::new(); body.outputs.len() - 1 - carries];
@@ -57,7 +57,7 @@ pub(crate) fn repeat(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
 
 pub(crate) fn scan(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     if cx.opset < 9 {
-        return Err(cx.unsupported("num_scan_inputs", "Scan is read from operator set 9 on"));
+        return Err(cx.unsupported_attribute("num_scan_inputs", "Scan is read from operator set 9 on"));
     }
     let body = cx.body("body")?;
     let inputs = cx.inputs()?;
@@ -65,7 +65,7 @@ pub(crate) fn scan(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
     let carries = inputs
         .len()
         .checked_sub(walked)
-        .ok_or_else(|| cx.unsupported("num_scan_inputs", "the node has fewer inputs"))?;
+        .ok_or_else(|| cx.unsupported_attribute("num_scan_inputs", "the node has fewer inputs"))?;
     check_arity(cx, body, inputs.len(), carries)?;
     let made = body.outputs.len() - carries;
     let (input_axes, output_axes) = (cx.ints("scan_input_axes"), cx.ints("scan_output_axes"));
@@ -78,7 +78,7 @@ pub(crate) fn scan(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
         let axis = cx.axis(entry(&input_axes, i), rank, rank)?;
         let size = cx.shape(id)[axis];
         if *turns.get_or_insert(size) != size {
-            return Err(cx.wrong("all inputs that are walked must have one length", show(&cx.shape(id))));
+            return Err(cx.shape_error("all inputs that are walked must have one length", show(&cx.shape(id))));
         }
         lines.push((id, axis, entry(&forwards, i) != 0));
     }
@@ -107,13 +107,13 @@ fn check_arity(cx: &NodeContext<'_, '_>, body: &Body, inputs: usize, outputs: us
         return Ok(());
     }
     let found = format!("{} inputs and {} outputs", body.inputs.len(), body.outputs.len());
-    Err(cx.wrong("the body does not take and give what its node does", found))
+    Err(cx.shape_error("the body does not take and give what its node does", found))
 }
 
 /// What the turns gave, one behind the other along a new axis.
 fn stacked(cx: &mut NodeContext<'_, '_>, turns: &[ValueId], axis: i64, backwards: bool) -> Result<ValueId, ModelError> {
     let Some(&first) = turns.first() else {
-        return Err(cx.wrong("a loop that never turns has no shape for what it gathers", "no turn"));
+        return Err(cx.shape_error("a loop that never turns has no shape for what it gathers", "no turn"));
     };
     let rank = cx.shape(first).len() + 1;
     let axis = cx.axis(axis, rank, rank)?;

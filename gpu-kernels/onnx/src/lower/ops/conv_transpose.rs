@@ -11,7 +11,7 @@ use crate::lower::prims::window::{AutoPad, Window};
 
 pub(crate) fn conv_transpose(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (x, w) = (cx.input(0)?, cx.input(1)?);
-    let bias = cx.optional(2)?;
+    let bias = cx.optional_input(2)?;
     let window = cx.window()?;
     let groups = cx.groups()?;
     let (shape_x, shape_w) = (cx.shape(x), cx.shape(w));
@@ -20,7 +20,7 @@ pub(crate) fn conv_transpose(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId
     let rank = spatial.len();
     let found = format!("{} with weights {}", show(&shape_x), show(&shape_w));
     if rows != channels || channels % groups != 0 || kernel.len() != rank {
-        return Err(cx.wrong("the channels, groups and weights of a convolution do not fit", found));
+        return Err(cx.shape_error("the channels, groups and weights of a convolution do not fit", found));
     }
     let list = |given: &[i64], default: i64, len: usize| match given {
         [] => Some(vec![default; len]),
@@ -36,10 +36,11 @@ pub(crate) fn conv_transpose(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId
             list(&extra, 0, rank)?,
         ))
     };
-    let (strides, dilations, mut pads, extra) = lists()
-        .ok_or_else(|| cx.wrong("strides, dilations and pads must have an entry a spatial axis", found.clone()))?;
+    let (strides, dilations, mut pads, extra) = lists().ok_or_else(|| {
+        cx.shape_error("strides, dilations and pads must have an entry a spatial axis", found.clone())
+    })?;
     if strides.contains(&0) || dilations.contains(&0) {
-        return Err(cx.wrong("strides and dilations must be at least 1", found));
+        return Err(cx.shape_error("strides and dilations must be at least 1", found));
     }
     let wanted = match (cx.ints("output_shape"), window.auto_pad) {
         (Some(shape), _) => shape.get(shape.len().saturating_sub(rank)..).map(<[i64]>::to_vec),
@@ -73,14 +74,14 @@ pub(crate) fn columns(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
     let list = |cx: &NodeContext<'_, '_>, name: &str, default: i64, len: usize| match cx.ints(name) {
         None => Ok(vec![default; len]),
         Some(list) if list.len() == len && list.iter().all(|value| (default..1 << 24).contains(value)) => Ok(list),
-        Some(_) => Err(cx.unsupported(name, "it must have an entry a spatial axis")),
+        Some(_) => Err(cx.unsupported_attribute(name, "it must have an entry a spatial axis")),
     };
     let (strides, dilations) = (list(cx, "strides", 1, rank)?, list(cx, "dilations", 1, rank)?);
     let pads = list(cx, "pads", 0, 2 * rank)?;
     let shape = cx.shape(x);
     let count = block.iter().try_fold(1usize, |count, &size| count.checked_mul(size)).filter(|&count| count > 0);
     let found = || format!("{} as {} by {}", show(&shape), show(&image), show(&block));
-    let wrong = |cx: &NodeContext<'_, '_>| cx.wrong("the columns do not fit the image and its blocks", found());
+    let wrong = |cx: &NodeContext<'_, '_>| cx.shape_error("the columns do not fit the image and its blocks", found());
     let Some(count) = count.filter(|_| block.len() == rank && (1..=3).contains(&rank)) else { return Err(wrong(cx)) };
     let (mut target, mut extra) = (Vec::new(), Vec::new());
     for i in 0..rank {

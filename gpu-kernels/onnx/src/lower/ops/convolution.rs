@@ -13,7 +13,7 @@ use crate::lower::prims::window::{self, Window, WindowAxis};
 
 pub(crate) fn conv(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (x, w) = (cx.input(0)?, cx.input(1)?);
-    let bias = cx.optional(2)?;
+    let bias = cx.optional_input(2)?;
     let window = cx.window()?;
     let groups = cx.groups()?;
     Ok(vec![convolve(cx, x, w, bias, &window, groups)?])
@@ -25,9 +25,10 @@ pub(crate) fn pool(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
     let ceil = cx.flag("ceil_mode");
     let (_, _, spatial) = cx.spatial(&cx.shape(x))?;
     let kernel: Option<Vec<usize>> = window.kernel.iter().map(|&size| usize::try_from(size).ok()).collect();
-    let kernel = kernel.ok_or_else(|| cx.wrong("kernel_shape must be positive", format!("{:?}", window.kernel)))?;
+    let kernel =
+        kernel.ok_or_else(|| cx.shape_error("kernel_shape must be positive", format!("{:?}", window.kernel)))?;
     let found = show(&cx.shape(x));
-    let axes = window::resolve(&window, &spatial, &kernel, ceil).map_err(|reason| cx.wrong(reason, found))?;
+    let axes = window::resolve(&window, &spatial, &kernel, ceil).map_err(|reason| cx.shape_error(reason, found))?;
     pool_by(cx, x, &axes)
 }
 
@@ -35,8 +36,8 @@ pub(crate) fn global_pool(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, 
     let x = cx.input(0)?;
     let (_, _, spatial) = cx.spatial(&cx.shape(x))?;
     let found = show(&spatial);
-    let axes =
-        window::resolve(&Window::default(), &spatial, &spatial, false).map_err(|reason| cx.wrong(reason, found))?;
+    let axes = window::resolve(&Window::default(), &spatial, &spatial, false)
+        .map_err(|reason| cx.shape_error(reason, found))?;
     pool_by(cx, x, &axes)
 }
 
@@ -47,7 +48,7 @@ fn pool_by(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[WindowAxis]) -> Res
     match cx.node.op.as_str() {
         "MaxPool" | "GlobalMaxPool" => {
             let mut outputs = vec![slide(cx, x, axes, pooling::Mode::Max, column_major)?];
-            if cx.wants(1) {
+            if cx.is_output_used(1) {
                 outputs.push(slide(cx, x, axes, pooling::Mode::ArgMax, column_major)?);
             }
             Ok(outputs)

@@ -14,7 +14,7 @@ pub(crate) fn unary(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
     let dtype = cx.dtype(x);
     let whole = matches!(cx.node.op.as_str(), "Abs" | "Neg" | "Sign" | "BitwiseNot" | "Relu" | "Not");
     if !whole && !dtype.is_float() {
-        return Err(cx.wrong_type(dtype));
+        return Err(cx.type_error(dtype));
     }
     let to = if matches!(cx.node.op.as_str(), "Not" | "IsInf" | "IsNaN") { DType::Bool } else { dtype };
     let write = program(cx)?;
@@ -117,7 +117,7 @@ fn activation(cx: &NodeContext<'_, '_>) -> Result<Expression, ModelError> {
         _ => match cx.text("approximate", "none") {
             "tanh" => Box::new(gelu_tanh),
             "none" => Box::new(gelu),
-            _ => return Err(cx.unsupported("approximate", "it must be none or tanh")),
+            _ => return Err(cx.unsupported_attribute("approximate", "it must be none or tanh")),
         },
     })
 }
@@ -220,7 +220,7 @@ pub(crate) fn arithmetic(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
     let dtype = cx.dtype(a);
     let operator = cx.node.op.as_str();
     if cx.dtype(b) != dtype {
-        return Err(cx.wrong_type(cx.dtype(b)));
+        return Err(cx.type_error(cx.dtype(b)));
     }
     let op = match operator {
         "Add" => Binary::Add,
@@ -235,7 +235,7 @@ pub(crate) fn arithmetic(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
         "BitShift" => match cx.text("direction", "") {
             "LEFT" => Binary::Shl,
             "RIGHT" => Binary::Shr,
-            _ => return Err(cx.unsupported("direction", "it must be LEFT or RIGHT")),
+            _ => return Err(cx.unsupported_attribute("direction", "it must be LEFT or RIGHT")),
         },
         // PRelu
         _ => {
@@ -251,7 +251,7 @@ pub(crate) fn arithmetic(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
     };
     let bits = matches!(op, Binary::And | Binary::Or | Binary::Xor | Binary::Shl | Binary::Shr);
     if bits && dtype.is_float() {
-        return Err(cx.wrong_type(dtype));
+        return Err(cx.type_error(dtype));
     }
     Ok(vec![cx.elementwise(&[a, b], dtype, |p, r| p.bin(op, r[0], r[1]))?])
 }
@@ -259,7 +259,7 @@ pub(crate) fn arithmetic(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
 pub(crate) fn compare(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (a, b) = (cx.input(0)?, cx.input(1)?);
     if cx.dtype(a) != cx.dtype(b) {
-        return Err(cx.wrong_type(cx.dtype(b)));
+        return Err(cx.type_error(cx.dtype(b)));
     }
     let (op, swapped) = match cx.node.op.as_str() {
         "Equal" => (Binary::Eq, false),
@@ -301,7 +301,7 @@ pub(crate) fn variadic(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mod
     let mut total = inputs[0];
     for &next in &inputs[1..] {
         if cx.dtype(next) != dtype {
-            return Err(cx.wrong_type(cx.dtype(next)));
+            return Err(cx.type_error(cx.dtype(next)));
         }
         total = cx.elementwise(&[total, next], dtype, |p, r| p.bin(op, r[0], r[1]))?;
     }
@@ -325,7 +325,7 @@ pub(crate) fn clip(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
     for (i, (name, op)) in [("min", Binary::Max), ("max", Binary::Min)].into_iter().enumerate() {
         let bound = match cx.attribute(name) {
             Some(bound) => Some(cx.constant_floats(vec![], &[bound.f])?),
-            None => cx.optional(i + 1)?,
+            None => cx.optional_input(i + 1)?,
         };
         let Some(bound) = bound else { continue };
         match cx.builder.known_floats(bound).as_deref() {
@@ -352,7 +352,7 @@ pub(crate) fn choose(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
     let (condition, yes, no) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
     let dtype = cx.dtype(yes);
     if cx.dtype(no) != dtype || cx.repr(condition) != Repr::U32 {
-        return Err(cx.wrong_type(cx.dtype(no)));
+        return Err(cx.type_error(cx.dtype(no)));
     }
     Ok(vec![cx.elementwise(&[condition, yes, no], dtype, |p, r| p.select(r[0], r[1], r[2]))?])
 }
@@ -372,7 +372,7 @@ pub(crate) fn bit_cast(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mod
             Ok(vec![cx.builder.view(dtype, shape, place)?])
         }
         Some(dtype) if narrow(from) && narrow(dtype) && from.bytes() == dtype.bytes() => Ok(vec![cx.cast(x, dtype)?]),
-        _ => Err(cx.unsupported("to", "both types must be of 32 bits, or whole numbers of one width")),
+        _ => Err(cx.unsupported_attribute("to", "both types must be of 32 bits, or whole numbers of one width")),
     }
 }
 
@@ -384,7 +384,7 @@ pub(crate) fn cast(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
         cx.dtype(like)
     } else {
         let to = i32::try_from(cx.int("to", 0)).unwrap_or(0);
-        let unknown = || cx.unsupported("to", "the type is none that devices here compute with");
+        let unknown = || cx.unsupported_attribute("to", "the type is none that devices here compute with");
         DType::from_onnx(to).ok_or_else(unknown)?
     };
     Ok(vec![cx.cast(x, dtype)?])

@@ -158,23 +158,23 @@ pub(crate) fn grid(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
         "nearest" => Interpolation::Nearest,
         "linear" | "bilinear" => Interpolation::Linear,
         "cubic" | "bicubic" => Interpolation::Cubic,
-        _ => return Err(cx.unsupported("mode", "it must be nearest, linear or cubic")),
+        _ => return Err(cx.unsupported_attribute("mode", "it must be nearest, linear or cubic")),
     };
     let padding = match cx.text("padding_mode", "zeros") {
         "zeros" => Padding::Zeros,
         "border" => Padding::Border,
         "reflection" => Padding::Reflection,
-        _ => return Err(cx.unsupported("padding_mode", "it must be zeros, border or reflection")),
+        _ => return Err(cx.unsupported_attribute("padding_mode", "it must be zeros, border or reflection")),
     };
     let (shape, places) = (cx.shape(x), cx.shape(grid));
     let (batch, channels, spatial) = cx.spatial(&shape)?;
     let rank = spatial.len();
     if places.len() != rank + 2 || places[0] != batch || places[rank + 1] != rank {
         let found = format!("{} for {}", show(&places), show(&shape));
-        return Err(cx.wrong("the grid must name a place in the image for every output", found));
+        return Err(cx.shape_error("the grid must name a place in the image for every output", found));
     }
     if spatial.contains(&0) {
-        return Err(cx.wrong("there is nothing to read from", show(&shape)));
+        return Err(cx.shape_error("there is nothing to read from", show(&shape)));
     }
     let count: usize = places[1..=rank].iter().product();
     let flat = cx.builder.reshaped(grid, vec![batch, count, rank])?;
@@ -210,7 +210,7 @@ pub(crate) fn grid(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
             })?,
         });
     }
-    let sum = sum.ok_or_else(|| cx.wrong("the image needs an axis", show(&shape)))?;
+    let sum = sum.ok_or_else(|| cx.shape_error("the image needs an axis", show(&shape)))?;
     let mut target = vec![batch, channels];
     target.extend_from_slice(&places[1..=rank]);
     let result = cx.builder.reshaped(sum, target)?;
@@ -243,9 +243,10 @@ pub(crate) fn affine(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
     let (batch, _, spatial) = cx.spatial(&size)?;
     let rank = spatial.len();
     if cx.shape(theta) != [batch, rank, rank + 1] {
-        return Err(
-            cx.wrong("the matrices do not fit the size", format!("{} for {}", show(&cx.shape(theta)), show(&size)))
-        );
+        return Err(cx.shape_error(
+            "the matrices do not fit the size",
+            format!("{} for {}", show(&cx.shape(theta)), show(&size)),
+        ));
     }
     let count = spatial.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
     cx.check_table(count)?;

@@ -47,10 +47,10 @@ pub(crate) fn gather_nd(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mo
     let (shape, index_shape) = (cx.shape(data), cx.shape(indices));
     let found = || format!("{} of {}", show(&index_shape), show(&shape));
     let Some((&depth, outer)) = index_shape.split_last() else {
-        return Err(cx.wrong("the indices need an axis", found()));
+        return Err(cx.shape_error("the indices need an axis", found()));
     };
     if batch > outer.len() || batch + depth > shape.len() || shape[..batch] != outer[..batch] || depth == 0 {
-        return Err(cx.wrong("the indices do not fit the data", found()));
+        return Err(cx.shape_error("the indices do not fit the data", found()));
     }
     let (root, offset, own) = cx.builder.buffer_view(data);
     let (index_root, index_offset, index_own) = cx.builder.buffer_view(indices);
@@ -80,7 +80,7 @@ fn reduction(cx: &NodeContext<'_, '_>) -> Result<scatter::Op, ModelError> {
         "mul" => scatter::Op::Mul,
         "max" => scatter::Op::Max,
         "min" => scatter::Op::Min,
-        _ => return Err(cx.unsupported("reduction", "it must be none, add, mul, max or min")),
+        _ => return Err(cx.unsupported_attribute("reduction", "it must be none, add, mul, max or min")),
     })
 }
 
@@ -154,7 +154,7 @@ pub(crate) fn scatter_elements(cx: &mut NodeContext<'_, '_>) -> Result<Vec<Value
     let fits = shape.len() == own_shape.len() && (0..shape.len()).all(|i| i == axis || own_shape[i] <= shape[i]);
     if !fits || cx.shape(updates) != own_shape {
         let found = format!("{} and {} into {}", show(&own_shape), show(&cx.shape(updates)), show(&shape));
-        return Err(cx.wrong("indices and updates must be of one shape, inside the data", found));
+        return Err(cx.shape_error("indices and updates must be of one shape, inside the data", found));
     }
     let (update_root, update_offset, mut update_own) = cx.builder.buffer_view(updates);
     let (index_root, index_offset, mut index_own) = cx.builder.buffer_view(indices);
@@ -186,7 +186,7 @@ pub(crate) fn scatter_nd(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
     let expected: Vec<usize> = outer.iter().chain(shape.iter().skip(depth)).copied().collect();
     if depth == 0 || depth > shape.len() || cx.shape(updates) != expected {
         let found = format!("{} and {} into {}", show(&index_shape), show(&cx.shape(updates)), show(&shape));
-        return Err(cx.wrong("indices and updates do not fit the data", found));
+        return Err(cx.shape_error("indices and updates do not fit the data", found));
     }
     let (indices, updates) = (cx.builder.dense(indices)?, cx.builder.dense(updates)?);
     let own = strides(&shape);

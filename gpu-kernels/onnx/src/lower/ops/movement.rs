@@ -12,7 +12,7 @@ use crate::lower::prims::views::{broadcast_to, permute_axes, slice_axis, squeeze
 use crate::tensor::Tensor;
 
 pub(crate) fn identity(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    Ok(vec![cx.any(0)?])
+    Ok(vec![cx.tensor_or_list(0)?])
 }
 
 /// Outside training nothing is dropped.
@@ -21,10 +21,10 @@ pub(crate) fn dropout(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
     let x = cx.input(0)?;
     let training = cx.known_ints(2)?.and_then(|flag| flag.first().copied()).unwrap_or(0) != 0;
     if training {
-        return Err(cx.unsupported("training_mode", "export the model for inference"));
+        return Err(cx.unsupported_attribute("training_mode", "export the model for inference"));
     }
     let mut outputs = vec![x];
-    if cx.wants(1) {
+    if cx.is_output_used(1) {
         let one = cx.constant(&Tensor { dtype: DType::Bool, shape: vec![], words: [1].into() })?;
         let shape = cx.shape(x);
         let none = vec![0; shape.len()];
@@ -43,7 +43,7 @@ pub(crate) fn transpose(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mo
     let mut sorted = order.clone();
     sorted.sort_unstable();
     if !sorted.iter().copied().eq(0..rank) {
-        return Err(cx.wrong("perm must name each axis once", show(&order)));
+        return Err(cx.shape_error("perm must name each axis once", show(&order)));
     }
     Ok(vec![permute_axes(cx, x, &order)?])
 }
@@ -63,20 +63,21 @@ pub(crate) fn reshape(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
                 open = Some(i);
                 1
             }
-            0 if !allow_zero => *shape.get(i).ok_or_else(|| cx.wrong("a 0 has no dimension to copy", found()))?,
-            size => {
-                usize::try_from(size).map_err(|_negative| cx.wrong("a size must be positive, 0 or one -1", found()))?
-            }
+            0 if !allow_zero => *shape.get(i).ok_or_else(|| cx.shape_error("a 0 has no dimension to copy", found()))?,
+            size => usize::try_from(size)
+                .map_err(|_negative| cx.shape_error("a size must be positive, 0 or one -1", found()))?,
         });
     }
     let fixed = target.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-    let fixed = fixed.ok_or_else(|| cx.wrong("the shape overflows", found()))?;
+    let fixed = fixed.ok_or_else(|| cx.shape_error("the shape overflows", found()))?;
     match open {
         Some(i) if fixed > 0 && len.is_multiple_of(fixed) => target[i] = len / fixed,
         Some(i) if fixed == 0 && len == 0 => target[i] = 0,
         None if len == fixed => {}
         _ => {
-            return Err(cx.wrong("the number of values changes; keep the batch's dimension free (0 or -1)", found()));
+            return Err(
+                cx.shape_error("the number of values changes; keep the batch's dimension free (0 or -1)", found())
+            );
         }
     }
     Ok(vec![cx.builder.reshaped(x, target)?])
@@ -93,19 +94,21 @@ pub(crate) fn flatten(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
 pub(crate) fn squeeze(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let x = cx.input(0)?;
     let shape = cx.shape(x);
-    let axes = match cx.list("axes", 1)? {
+    let axes = match cx.ints_or_input("axes", 1)? {
         Some(axes) => cx.axes(&axes, shape.len())?,
         None => (0..shape.len()).filter(|&axis| shape[axis] == 1).collect(),
     };
     if let Some(&axis) = axes.iter().find(|&&axis| shape[axis] != 1) {
-        return Err(cx.wrong("only an axis of size 1 can be taken away", format!("axis {axis} of {}", show(&shape))));
+        return Err(
+            cx.shape_error("only an axis of size 1 can be taken away", format!("axis {axis} of {}", show(&shape)))
+        );
     }
     Ok(vec![squeeze_axes(cx, x, &axes)?])
 }
 
 pub(crate) fn unsqueeze(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let x = cx.input(0)?;
-    let axes = cx.list("axes", 1)?.unwrap_or_default();
+    let axes = cx.ints_or_input("axes", 1)?.unwrap_or_default();
     let rank = cx.shape(x).len() + axes.len();
     let axes = cx.axes(&axes, rank)?;
     Ok(vec![unsqueeze_axes(cx, x, &axes)?])
@@ -113,18 +116,19 @@ pub(crate) fn unsqueeze(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mo
 
 pub(crate) fn slice(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let x = cx.input(0)?;
-    let starts = cx.list("starts", 1)?.unwrap_or_default();
-    let ends = cx.list("ends", 2)?.unwrap_or_default();
+    let starts = cx.ints_or_input("starts", 1)?.unwrap_or_default();
+    let ends = cx.ints_or_input("ends", 2)?.unwrap_or_default();
     let shape = cx.shape(x);
-    let axes = match cx.list("axes", 3)? {
+    let axes = match cx.ints_or_input("axes", 3)? {
         Some(axes) => axes.iter().map(|&axis| cx.axis(axis, shape.len(), shape.len())).collect::<Result<_, _>>()?,
         None => (0..starts.len()).collect::<Vec<_>>(),
     };
     let steps = cx.known_ints(4)?.unwrap_or_else(|| vec![1; starts.len()]);
     if [starts.len(), ends.len(), steps.len()] != [axes.len(); 3] || axes.len() > shape.len() {
-        return Err(
-            cx.wrong("starts, ends, axes and steps must be of one length", format!("{starts:?} {ends:?} {axes:?}"))
-        );
+        return Err(cx.shape_error(
+            "starts, ends, axes and steps must be of one length",
+            format!("{starts:?} {ends:?} {axes:?}"),
+        ));
     }
     let (root, mut offset, mut own) = cx.builder.buffer_view(x);
     let mut target = shape.clone();
@@ -132,7 +136,7 @@ pub(crate) fn slice(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
         let size = long(shape[axis]);
         let step = steps[i];
         if step == 0 {
-            return Err(cx.wrong("a step must not be 0", format!("{steps:?}")));
+            return Err(cx.shape_error("a step must not be 0", format!("{steps:?}")));
         }
         let bound = |value: i64, low: i64, high: i64| {
             let value = if value < 0 { value.saturating_add(size) } else { value };
@@ -160,7 +164,7 @@ pub(crate) fn split(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
     let axis = cx.axis(cx.int("axis", 0), shape.len(), shape.len())?;
     cx.ignore(&["num_outputs"]);
     let count = cx.node.outputs.len();
-    let sizes = if let Some(sizes) = cx.list("split", 1)? {
+    let sizes = if let Some(sizes) = cx.ints_or_input("split", 1)? {
         sizes.iter().map(|&size| cx.size(size)).collect::<Result<Vec<_>, _>>()?
     } else {
         // The last one is smaller where the axis does not divide evenly.
@@ -168,7 +172,7 @@ pub(crate) fn split(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
         (0..count).map(|i| each.min(shape[axis].saturating_sub(i * each))).collect()
     };
     if sizes.iter().try_fold(0usize, |sum, &size| sum.checked_add(size)) != Some(shape[axis]) {
-        return Err(cx.wrong("the parts do not add up to the axis", format!("{sizes:?} of {}", show(&shape))));
+        return Err(cx.shape_error("the parts do not add up to the axis", format!("{sizes:?} of {}", show(&shape))));
     }
     let mut start = 0;
     let mut outputs = Vec::with_capacity(sizes.len());
@@ -184,8 +188,9 @@ pub(crate) fn expand(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
     let wanted: Vec<usize> =
         cx.known_ints(1)?.unwrap_or_default().iter().map(|&size| cx.size(size)).collect::<Result<_, _>>()?;
     let shape = cx.shape(x);
-    let target = broadcast(&shape, &wanted)
-        .ok_or_else(|| cx.wrong("the shapes do not broadcast", format!("{} to {}", show(&shape), show(&wanted))))?;
+    let target = broadcast(&shape, &wanted).ok_or_else(|| {
+        cx.shape_error("the shapes do not broadcast", format!("{} to {}", show(&shape), show(&wanted)))
+    })?;
     Ok(vec![broadcast_to(cx, x, target)?])
 }
 
@@ -194,7 +199,7 @@ pub(crate) fn tile(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
     let repeats = cx.known_ints(1)?.unwrap_or_default();
     let shape = cx.shape(x);
     if repeats.len() != shape.len() {
-        return Err(cx.wrong("repeats must name every axis", format!("{repeats:?} of {}", show(&shape))));
+        return Err(cx.shape_error("repeats must name every axis", format!("{repeats:?} of {}", show(&shape))));
     }
     let (root, offset, own) = cx.builder.buffer_view(x);
     let (mut wide, mut walked, mut target) = (Vec::new(), Vec::new(), Vec::new());
@@ -202,7 +207,9 @@ pub(crate) fn tile(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
         let count = cx.size(count)?;
         wide.extend([count, size]);
         walked.extend([0, stride]);
-        target.push(size.checked_mul(count).ok_or_else(|| cx.wrong("the shape overflows", format!("{repeats:?}")))?);
+        target.push(
+            size.checked_mul(count).ok_or_else(|| cx.shape_error("the shape overflows", format!("{repeats:?}")))?,
+        );
     }
     let repeated = cx.builder.view(cx.dtype(x), wide, (root, offset, walked))?;
     Ok(vec![cx.builder.reshaped(repeated, target)?])
@@ -218,13 +225,13 @@ pub(crate) fn concat(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
 pub(crate) fn pad(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let x = cx.input(0)?;
     let shape = cx.shape(x);
-    let pads = cx.list("pads", 1)?.unwrap_or_default();
+    let pads = cx.ints_or_input("pads", 1)?.unwrap_or_default();
     let axes = match cx.known_ints(3)? {
         Some(axes) => axes.iter().map(|&axis| cx.axis(axis, shape.len(), shape.len())).collect::<Result<_, _>>()?,
         None => (0..shape.len()).collect::<Vec<_>>(),
     };
     if pads.len() != 2 * axes.len() {
-        return Err(cx.wrong("pads must have two entries an axis", format!("{pads:?}")));
+        return Err(cx.shape_error("pads must have two entries an axis", format!("{pads:?}")));
     }
     let (mut before, mut after) = (vec![0; shape.len()], vec![0; shape.len()]);
     for (i, &axis) in axes.iter().enumerate() {
@@ -236,7 +243,7 @@ pub(crate) fn pad(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelErr
     }
     let value = match cx.attribute("value") {
         Some(value) => Some(cx.constant_floats(vec![], &[value.f])?),
-        None => cx.optional(2)?,
+        None => cx.optional_input(2)?,
     };
     let value = match value {
         Some(value) => without_axes(cx, value)?,
@@ -263,7 +270,7 @@ fn pad_by_index(
         }
         let size = long(cx.builder.shape(x)[axis]);
         if size == 0 {
-            return Err(cx.wrong("an empty axis has nothing to pad with", mode));
+            return Err(cx.shape_error("an empty axis has nothing to pad with", mode));
         }
         cx.check_table(usize::try_from((size + before[axis] + after[axis]).max(0)).ok())?;
         let place = |i: i64| match mode {
@@ -277,7 +284,8 @@ fn pad_by_index(
             _ => None,
         };
         let places: Option<Vec<i64>> = (-before[axis]..size + after[axis]).map(place).collect();
-        let places = places.ok_or_else(|| cx.unsupported("mode", "it must be constant, reflect, edge or wrap"))?;
+        let places =
+            places.ok_or_else(|| cx.unsupported_attribute("mode", "it must be constant, reflect, edge or wrap"))?;
         let table = cx.constant_ints(vec![places.len()], &places)?;
         x = take(cx, x, table, axis)?;
     }
@@ -309,7 +317,7 @@ pub(crate) fn depth_to_space(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId
     let (n, c, h, w, block) = image(cx, x)?;
     let inner = c / (block * block);
     if inner * block * block != c {
-        return Err(cx.wrong("the channels do not divide into blocks", format!("{c} by {block}")));
+        return Err(cx.shape_error("the channels do not divide into blocks", format!("{c} by {block}")));
     }
     let (split, order) = match cx.text("mode", "DCR") {
         "CRD" => (vec![n, inner, block, block, h, w], [0, 1, 4, 2, 5, 3]),
@@ -324,7 +332,7 @@ pub(crate) fn space_to_depth(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId
     let x = cx.input(0)?;
     let (n, c, h, w, block) = image(cx, x)?;
     if h % block != 0 || w % block != 0 {
-        return Err(cx.wrong("the image does not divide into blocks", format!("{h} x {w} by {block}")));
+        return Err(cx.shape_error("the image does not divide into blocks", format!("{h} x {w} by {block}")));
     }
     let order = match cx.text("mode", "DCR") {
         "CRD" => [0, 1, 3, 5, 2, 4],
@@ -339,7 +347,10 @@ fn image(cx: &NodeContext<'_, '_>, x: ValueId) -> Result<(usize, usize, usize, u
     let block = cx.size(cx.int("blocksize", 0))?;
     match cx.shape(x)[..] {
         [n, c, h, w] if (1..1 << 12).contains(&block) => Ok((n, c, h, w, block)),
-        _ => Err(cx.wrong("the input needs four axes and blocksize must lie between 1 and 4095", show(&cx.shape(x)))),
+        _ => {
+            Err(cx
+                .shape_error("the input needs four axes and blocksize must lie between 1 and 4095", show(&cx.shape(x))))
+        }
     }
 }
 
@@ -349,7 +360,7 @@ pub(crate) fn trilu(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
     let k = cx.known_ints(1)?.and_then(|k| k.first().copied()).unwrap_or(0);
     let shape = cx.shape(x);
     let [.., rows, cols] = shape[..] else {
-        return Err(cx.wrong("the input needs two axes", show(&shape)));
+        return Err(cx.shape_error("the input needs two axes", show(&shape)));
     };
     cx.check_table(rows.checked_mul(cols))?;
     let mut words = Vec::with_capacity(rows * cols);

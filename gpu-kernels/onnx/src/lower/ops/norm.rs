@@ -25,12 +25,12 @@ pub(crate) fn batch(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
     let x = cx.input(0)?;
     let (shape, dtype) = (cx.shape(x), cx.dtype(x));
     let channels =
-        shape.get(1).copied().ok_or_else(|| cx.wrong("the input needs a channel dimension", show(&shape)))?;
+        shape.get(1).copied().ok_or_else(|| cx.shape_error("the input needs a channel dimension", show(&shape)))?;
     let mut stats = Vec::new();
     for i in 1..5 {
         let id = cx.input(i)?;
         if cx.shape(id) != [channels] {
-            return Err(cx.wrong("scale, bias, mean and variance need a value a channel", show(&cx.shape(id))));
+            return Err(cx.shape_error("scale, bias, mean and variance need a value a channel", show(&cx.shape(id))));
         }
         stats.push(id);
     }
@@ -137,7 +137,7 @@ fn lines(
 pub(crate) fn layer(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     cx.ignore(&["stash_type"]);
     let x = cx.input(0)?;
-    let (scale, bias) = (cx.input(1)?, cx.optional(2)?);
+    let (scale, bias) = (cx.input(1)?, cx.optional_input(2)?);
     let dtype = cx.float_type(x)?;
     let epsilon = cx.float("epsilon", 1e-5);
     let shape = cx.shape(x);
@@ -145,7 +145,7 @@ pub(crate) fn layer(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
     let normal = lines(cx, x, shape[axis..].iter().product(), true, epsilon)?;
     let ids: Vec<ValueId> = [Some(normal), Some(scale), bias].into_iter().flatten().collect();
     let mut outputs = vec![affine(cx, &ids, true, &shape, dtype)?];
-    if cx.wants(1) || cx.wants(2) {
+    if cx.is_output_used(1) || cx.is_output_used(2) {
         let axes: Vec<usize> = (axis..shape.len()).collect();
         let mean = mean_axes(cx, x, &axes, true)?;
         let off = cx.elementwise(&[x, mean], DType::F32, |p, r| p.bin(Binary::Sub, r[0], r[1]))?;
@@ -179,7 +179,7 @@ pub(crate) fn instance(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mod
     let dtype = cx.float_type(x)?;
     let epsilon = cx.float("epsilon", 1e-5);
     let shape = cx.shape(x);
-    let axis = shape.get(2..).ok_or_else(|| cx.wrong("the input needs a channel dimension", show(&shape)))?;
+    let axis = shape.get(2..).ok_or_else(|| cx.shape_error("the input needs a channel dimension", show(&shape)))?;
     let normal = lines(cx, x, axis.iter().product(), true, epsilon)?;
     Ok(vec![scaled(cx, normal, Some(scale), Some(bias), dtype)?])
 }
@@ -193,7 +193,7 @@ pub(crate) fn group(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
     let shape = cx.shape(x);
     let channels = shape.get(1).copied().unwrap_or(0);
     if groups == 0 || channels == 0 || channels % groups != 0 {
-        return Err(cx.wrong("the channels do not divide into groups", format!("{} by {groups}", show(&shape))));
+        return Err(cx.shape_error("the channels do not divide into groups", format!("{} by {groups}", show(&shape))));
     }
     let axis = shape[1..].iter().product::<usize>() / groups;
     let normal = lines(cx, x, axis, true, epsilon)?;
@@ -234,7 +234,7 @@ pub(crate) fn lp(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelErro
     let square = match cx.int("p", 2) {
         1 => false,
         2 => true,
-        _ => return Err(cx.unsupported("p", "it must be 1 or 2")),
+        _ => return Err(cx.unsupported_attribute("p", "it must be 1 or 2")),
     };
     let op = if square { reduction::Op::SumSquare } else { reduction::Op::SumAbs };
     let size = reduce_axes(cx, op, x, &[axis], true)?;
@@ -256,7 +256,7 @@ pub(crate) fn local_response(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId
     let size = cx.size(cx.int("size", 1))?.max(1);
     let shape = cx.shape(x);
     let channels =
-        shape.get(1).copied().ok_or_else(|| cx.wrong("the input needs a channel dimension", show(&shape)))?;
+        shape.get(1).copied().ok_or_else(|| cx.shape_error("the input needs a channel dimension", show(&shape)))?;
     let square = cx.elementwise(&[x], dtype, |p, r| p.bin(Binary::Mul, r[0], r[0]))?;
     cx.check_table(size.checked_mul(channels))?;
     let (mut places, mut weights) = (Vec::new(), Vec::new());

@@ -15,7 +15,7 @@ use crate::lower::prims::views::{broadcast_to, permute_axes};
 pub(crate) fn matmul(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (a, b) = (cx.input(0)?, cx.input(1)?);
     if cx.dtype(a) != cx.dtype(b) {
-        return Err(cx.wrong_type(cx.dtype(b)));
+        return Err(cx.type_error(cx.dtype(b)));
     }
     Ok(vec![multiply(cx, a, b)?])
 }
@@ -26,17 +26,19 @@ pub(crate) fn gemm(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
     let flip = |cx: &mut NodeContext<'_, '_>, x: ValueId, name: &str| {
         let flipped = cx.flag(name);
         if cx.shape(x).len() != 2 {
-            return Err(cx.wrong("Gemm multiplies matrices", show(&cx.shape(x))));
+            return Err(cx.shape_error("Gemm multiplies matrices", show(&cx.shape(x))));
         }
         if flipped { permute_axes(cx, x, &[1, 0]) } else { Ok(x) }
     };
     let (a, b) = (flip(cx, a, "transA")?, flip(cx, b, "transB")?);
-    let c = cx.optional(2)?;
+    let c = cx.optional_input(2)?;
     let dtype = cx.dtype(a);
-    let [m, k] = cx.shape(a)[..] else { return Err(cx.wrong("Gemm multiplies matrices", show(&cx.shape(a)))) };
-    let [inner, n] = cx.shape(b)[..] else { return Err(cx.wrong("Gemm multiplies matrices", show(&cx.shape(b)))) };
+    let [m, k] = cx.shape(a)[..] else { return Err(cx.shape_error("Gemm multiplies matrices", show(&cx.shape(a)))) };
+    let [inner, n] = cx.shape(b)[..] else {
+        return Err(cx.shape_error("Gemm multiplies matrices", show(&cx.shape(b))));
+    };
     if inner != k {
-        return Err(cx.wrong("the matrices do not fit", format!("{} times {}", show(&[m, k]), show(&[inner, n]))));
+        return Err(cx.shape_error("the matrices do not fit", format!("{} times {}", show(&[m, k]), show(&[inner, n]))));
     }
     let fused = match c {
         Some(c) => {
@@ -45,7 +47,7 @@ pub(crate) fn gemm(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
         None => None,
     };
     if c.is_some() && fused.is_none() {
-        return Err(cx.wrong("C does not broadcast to the product", show(&[m, n])));
+        return Err(cx.shape_error("C does not broadcast to the product", show(&[m, n])));
     }
     if dtype != DType::F32 || m * n * k == 0 {
         return gemm_apart(cx, a, b, c, [alpha, beta]);
@@ -54,15 +56,16 @@ pub(crate) fn gemm(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
     let out = cx.builder.computed(dtype, vec![m, n])?;
     let none = [(left.offset, vec![0]), (right.offset, vec![0])];
     let params = params(&[1], &none, &left, &right, [m, n, k]);
-    let mut params = params.ok_or_else(|| cx.wrong("the matrices are too large", show(&[m, n, k])))?;
+    let mut params = params.ok_or_else(|| cx.shape_error("the matrices are too large", show(&[m, n, k])))?;
     params.alpha = alpha;
     let mut third = left.root;
     if let Some((root, _, walked)) = fused {
         third = root;
         params.has_c = 1;
         params.beta = beta;
-        let stride =
-            |stride: i64| u32::try_from(stride).map_err(|_wide| cx.wrong("the matrices are too large", show(&[m, n])));
+        let stride = |stride: i64| {
+            u32::try_from(stride).map_err(|_wide| cx.shape_error("the matrices are too large", show(&[m, n])))
+        };
         (params.c_row, params.c_col) = (stride(walked[0])?, stride(walked[1])?);
     }
     let call = Call::Matmul(kernel::Matmul { repr: Repr::F32, params });
@@ -81,7 +84,7 @@ fn gemm_apart(
 ) -> Result<Vec<ValueId>, ModelError> {
     let dtype = cx.dtype(a);
     if !dtype.is_float() && (alpha, beta) != (1.0, 1.0) {
-        return Err(cx.unsupported("alpha", "whole numbers are multiplied by 1 only"));
+        return Err(cx.unsupported_attribute("alpha", "whole numbers are multiplied by 1 only"));
     }
     let mut result = multiply(cx, a, b)?;
     if let Some(c) = c {
@@ -162,13 +165,14 @@ pub(crate) fn einsum(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
     let text = cx.text("equation", "");
     let inputs = cx.inputs()?;
     let ranks: Vec<usize> = inputs.iter().map(|&id| cx.shape(id).len()).collect();
-    let equation = parse(text, &ranks).ok_or_else(|| cx.unsupported("equation", "it does not fit the inputs"))?;
+    let equation =
+        parse(text, &ranks).ok_or_else(|| cx.unsupported_attribute("equation", "it does not fit the inputs"))?;
     let mut parts = Vec::new();
     for (&id, labels) in inputs.iter().zip(&equation.operands) {
         parts.push(diagonal(cx, id, labels)?);
     }
     let mut parts = parts.into_iter();
-    let mut total = parts.next().ok_or_else(|| cx.unsupported("equation", "it has no operand"))?;
+    let mut total = parts.next().ok_or_else(|| cx.unsupported_attribute("equation", "it has no operand"))?;
     let mut rest: Vec<LabelledTensor> = parts.collect();
     while !rest.is_empty() {
         let next = rest.remove(0);
@@ -179,7 +183,8 @@ pub(crate) fn einsum(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
     let total = summed(cx, total, &equation.result)?;
     let order: Option<Vec<usize>> =
         equation.result.iter().map(|label| total.labels.iter().position(|other| other == label)).collect();
-    let order = order.ok_or_else(|| cx.unsupported("equation", "the result names an axis that no operand has"))?;
+    let order =
+        order.ok_or_else(|| cx.unsupported_attribute("equation", "the result names an axis that no operand has"))?;
     Ok(vec![permute_axes(cx, total.id, &order)?])
 }
 
@@ -191,7 +196,7 @@ fn diagonal(cx: &mut NodeContext<'_, '_>, id: ValueId, labels: &[char]) -> Resul
     for ((&label, &size), &stride) in labels.iter().zip(&shape).zip(&own) {
         match names.iter().position(|&name| name == label) {
             Some(place) if sizes[place] == size => walked[place] += stride,
-            Some(_) => return Err(cx.wrong("an axis that is named twice has two sizes", show(&shape))),
+            Some(_) => return Err(cx.shape_error("an axis that is named twice has two sizes", show(&shape))),
             None => {
                 names.push(label);
                 sizes.push(size);

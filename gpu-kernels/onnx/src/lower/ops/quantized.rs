@@ -54,9 +54,10 @@ fn beside(cx: &mut NodeContext<'_, '_>, x: ValueId, of: ValueId) -> Result<Value
     }
     let block = cx.size(cx.int("block_size", 0))?;
     if block == 0 || own.len() != shape.len() || own[axis].checked_mul(block).is_none_or(|len| len < shape[axis]) {
-        return Err(
-            cx.wrong("the scale fits neither the axis nor its blocks", format!("{} for {}", show(&own), show(&shape)))
-        );
+        return Err(cx.shape_error(
+            "the scale fits neither the axis nor its blocks",
+            format!("{} for {}", show(&own), show(&shape)),
+        ));
     }
     let mut wide = own.clone();
     wide.insert(axis + 1, block);
@@ -71,15 +72,17 @@ fn beside(cx: &mut NodeContext<'_, '_>, x: ValueId, of: ValueId) -> Result<Value
 pub(crate) fn quantize(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     cx.ignore(&["saturate", "axis", "block_size", "precision"]);
     let (x, scale) = (cx.input(0)?, cx.input(1)?);
-    let given = cx.optional(2)?;
+    let given = cx.optional_input(2)?;
     let asked = cx.int("output_dtype", 0);
     let dtype = match (given, i32::try_from(asked).ok().and_then(DType::from_onnx)) {
         (Some(zero), _) => cx.dtype(zero),
         (None, Some(dtype)) => dtype,
         (None, None) if asked == 0 => DType::U8,
-        (None, None) => return Err(cx.unsupported("output_dtype", "it must be a whole number of 8 or 16 bits")),
+        (None, None) => {
+            return Err(cx.unsupported_attribute("output_dtype", "it must be a whole number of 8 or 16 bits"));
+        }
     };
-    let bounds = range(dtype).ok_or_else(|| cx.wrong_type(dtype))?;
+    let bounds = range(dtype).ok_or_else(|| cx.type_error(dtype))?;
     let point = match given {
         Some(point) => point,
         None => zero_scalar(cx, dtype)?,
@@ -98,10 +101,10 @@ pub(crate) fn quantize(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mod
 pub(crate) fn dequantize(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     cx.ignore(&["axis", "block_size", "output_dtype"]);
     let (x, scale) = (cx.input(0)?, cx.input(1)?);
-    let given = cx.optional(2)?;
+    let given = cx.optional_input(2)?;
     let from = cx.dtype(x);
     if from.is_float() {
-        return Err(cx.wrong_type(from));
+        return Err(cx.type_error(from));
     }
     let dtype = cx.float_type(scale)?;
     let point = match given {
@@ -150,7 +153,7 @@ pub(crate) fn quantize_dynamically(cx: &mut NodeContext<'_, '_>) -> Result<Vec<V
 fn centred(cx: &mut NodeContext<'_, '_>, x: ValueId, zero: Option<ValueId>) -> Result<ValueId, ModelError> {
     let dtype = cx.dtype(x);
     if range(dtype).is_none() {
-        return Err(cx.wrong_type(dtype));
+        return Err(cx.type_error(dtype));
     }
     let Some(zero) = zero else { return cx.cast(x, DType::I32) };
     let shape = cx.shape(x);
@@ -184,7 +187,7 @@ fn by_row(cx: &mut NodeContext<'_, '_>, of: Option<ValueId>) -> Result<Option<Va
 
 pub(crate) fn matmul_integer(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (a, b) = (cx.input(0)?, cx.input(1)?);
-    let (zero_a, zero_b) = (cx.optional(2)?, cx.optional(3)?);
+    let (zero_a, zero_b) = (cx.optional_input(2)?, cx.optional_input(3)?);
     let zero_a = by_row(cx, zero_a)?;
     let (a, b) = (centred(cx, a, zero_a)?, centred(cx, b, zero_b)?);
     Ok(vec![multiply(cx, a, b)?])
@@ -192,7 +195,7 @@ pub(crate) fn matmul_integer(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId
 
 pub(crate) fn conv_integer(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (x, w) = (cx.input(0)?, cx.input(1)?);
-    let (zero_x, zero_w) = (cx.optional(2)?, cx.optional(3)?);
+    let (zero_x, zero_w) = (cx.optional_input(2)?, cx.optional_input(3)?);
     let (window, groups) = (cx.window()?, cx.groups()?);
     let rank = cx.shape(w).len();
     let zero_x = zero_x.map(|zero| cx.builder.reshaped(zero, vec![])).transpose()?;
@@ -209,7 +212,7 @@ fn requantized(
     zero: ValueId,
 ) -> Result<ValueId, ModelError> {
     let dtype = cx.dtype(zero);
-    let bounds = range(dtype).ok_or_else(|| cx.wrong_type(dtype))?;
+    let bounds = range(dtype).ok_or_else(|| cx.type_error(dtype))?;
     let ratio = cx.elementwise(&[a, b, y], DType::F32, |p, r| {
         let product = p.bin(Binary::Mul, r[0], r[1]);
         p.bin(Binary::DivExact, product, r[2])
@@ -238,7 +241,7 @@ fn floats(cx: &mut NodeContext<'_, '_>, ids: [ValueId; 3]) -> Result<[ValueId; 3
 
 pub(crate) fn conv(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let ids: Vec<ValueId> = (0..8).map(|i| cx.input(i)).collect::<Result<_, _>>()?;
-    let bias = cx.optional(8)?;
+    let bias = cx.optional_input(8)?;
     let (window, groups) = (cx.window()?, cx.groups()?);
     let rank = cx.shape(ids[3]).len().max(1);
     let zero_x = cx.builder.reshaped(ids[2], vec![])?;

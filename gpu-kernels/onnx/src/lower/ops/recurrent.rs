@@ -101,16 +101,16 @@ impl Activation {
 fn network(cx: &mut NodeContext<'_, '_>, gates: usize, defaults: &[&str]) -> Result<Network, ModelError> {
     cx.ignore(&["activation_alpha", "activation_beta", "output_sequence"]);
     let (x, w, r) = (cx.input(0)?, cx.input(1)?, cx.input(2)?);
-    let bias = cx.optional(3)?;
-    let lengths = cx.optional(4)?;
-    let mut state = cx.optional(5)?;
+    let bias = cx.optional_input(3)?;
+    let lengths = cx.optional_input(4)?;
+    let mut state = cx.optional_input(5)?;
     let batch_first = cx.flag("layout");
     let x = if batch_first { permute_axes(cx, x, &[1, 0, 2])? } else { x };
     if batch_first && let Some(first) = state {
         state = Some(permute_axes(cx, first, &[1, 0, 2])?);
     }
     let [steps, batch, _] = cx.shape(x)[..] else {
-        return Err(cx.wrong("the input needs three axes", show(&cx.shape(x))));
+        return Err(cx.shape_error("the input needs three axes", show(&cx.shape(x))));
     };
     if steps > STEPS_MAX {
         return Err(ModelError::TooLong { node: cx.node.name.clone(), steps });
@@ -119,12 +119,12 @@ fn network(cx: &mut NodeContext<'_, '_>, gates: usize, defaults: &[&str]) -> Res
     let count = match cx.text("direction", "forward") {
         "forward" | "reverse" => 1,
         "bidirectional" => 2,
-        _ => return Err(cx.unsupported("direction", "it must be forward, reverse or bidirectional")),
+        _ => return Err(cx.unsupported_attribute("direction", "it must be forward, reverse or bidirectional")),
     };
     let (shape_w, shape_r) = (cx.shape(w), cx.shape(r));
     let rows = gates * hidden;
     if shape_w.len() != 3 || shape_w[..2] != [count, rows] || shape_r != [count, rows, hidden] {
-        return Err(cx.wrong(
+        return Err(cx.shape_error(
             "the weights do not fit the directions and gates",
             format!("{} and {}", show(&shape_w), show(&shape_r)),
         ));
@@ -135,7 +135,7 @@ fn network(cx: &mut NodeContext<'_, '_>, gates: usize, defaults: &[&str]) -> Res
     };
     let activations: Option<Vec<Activation>> = names.iter().map(|name| Activation::parse(name)).collect();
     let activations = activations.filter(|found| found.len() == defaults.len() * count).ok_or_else(|| {
-        cx.unsupported(
+        cx.unsupported_attribute(
             "activations",
             "they must be Sigmoid, Tanh, Relu, Softsign, Softplus or HardSigmoid, as many as there are gates",
         )
@@ -412,13 +412,13 @@ pub(crate) fn lstm(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
     cx.ignore(&["hidden_size"]);
     let coupled = cx.flag("input_forget");
     let net = network(cx, 4, &["Sigmoid", "Tanh", "Tanh"])?;
-    let mut cells = cx.optional(6)?;
+    let mut cells = cx.optional_input(6)?;
     if net.batch_first
         && let Some(first) = cells
     {
         cells = Some(permute_axes(cx, first, &[1, 0, 2])?);
     }
-    let peepholes = cx.optional(7)?;
+    let peepholes = cx.optional_input(7)?;
     let (mut all, mut last_h, mut last_c) = (Vec::new(), Vec::new(), Vec::new());
     for d in 0..net.directions.len() {
         let run = net.run(cx, d, true)?;
@@ -464,7 +464,7 @@ fn lstm_step(
     coupled: bool,
 ) -> Result<(ValueId, ValueId), ModelError> {
     let &[f, g, h] = &net.directions[d].activations[..] else {
-        return Err(cx.unsupported("activations", "a direction needs three"));
+        return Err(cx.unsupported_attribute("activations", "a direction needs three"));
     };
     let clip = net.clip;
     let [i, o, forget, c] = [0, 1, 2, 3];

@@ -19,7 +19,7 @@ pub(crate) fn reduce(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
     let rank = cx.shape(x).len();
     let keep = cx.int("keepdims", 1) != 0;
     let nothing = cx.flag("noop_with_empty_axes");
-    let axes = cx.list("axes", 1)?.filter(|axes| !axes.is_empty());
+    let axes = cx.ints_or_input("axes", 1)?.filter(|axes| !axes.is_empty());
     let axes = match axes {
         Some(axes) => cx.axes(&axes, rank)?,
         None if nothing => Vec::new(),
@@ -167,7 +167,7 @@ pub(crate) fn top(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelErr
     };
     let k = cx.size(k)?;
     if k > shape[axis] {
-        return Err(cx.wrong("k is larger than the axis", format!("{k} of {}", show(&shape))));
+        return Err(cx.shape_error("k is larger than the axis", format!("{k} of {}", show(&shape))));
     }
     let dense = cx.builder.dense(x)?;
     let root = cx.builder.root(dense);

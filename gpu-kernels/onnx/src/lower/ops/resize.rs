@@ -101,14 +101,14 @@ fn by_scales(
     let all: Vec<usize> = (0..shape.len()).collect();
     let axes = axes.unwrap_or(&all);
     if scales.len() != axes.len() {
-        return Err(cx.wrong("scales must have an entry an axis", format!("{scales:?} of {}", show(&shape))));
+        return Err(cx.shape_error("scales must have an entry an axis", format!("{scales:?} of {}", show(&shape))));
     }
     let mut result = Vec::new();
     for (&axis, &scale) in axes.iter().zip(scales) {
         let scale = f64::from(scale);
         let to = (float(shape[axis]) * scale).floor();
         if !(scale > 0.0 && to < 1e7) {
-            return Err(cx.wrong("a scale must be positive and small", format!("{scales:?}")));
+            return Err(cx.shape_error("a scale must be positive and small", format!("{scales:?}")));
         }
         let to = cx.size(whole(to))?;
         result.push(ResizedAxis { number: axis, from: shape[axis], to, scale, region: (0.0, 1.0) });
@@ -126,7 +126,7 @@ fn by_sizes(
     let all: Vec<usize> = (0..shape.len()).collect();
     let axes = axes.unwrap_or(&all);
     if sizes.len() != axes.len() {
-        return Err(cx.wrong("sizes must have an entry an axis", format!("{sizes:?} of {}", show(&shape))));
+        return Err(cx.shape_error("sizes must have an entry an axis", format!("{sizes:?} of {}", show(&shape))));
     }
     let mut result = Vec::new();
     for (&axis, &size) in axes.iter().zip(sizes) {
@@ -167,12 +167,12 @@ pub(crate) fn resize(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
         "align_corners" => Coordinates::AlignCorners,
         "asymmetric" => Coordinates::Asymmetric,
         "tf_crop_and_resize" => Coordinates::Crop,
-        _ => return Err(cx.unsupported("coordinate_transformation_mode", "it is not one of the six")),
+        _ => return Err(cx.unsupported_attribute("coordinate_transformation_mode", "it is not one of the six")),
     };
     let mut axes = match (&scales, &sizes) {
         (_, Some(sizes)) => by_sizes(cx, x, sizes, listed.as_deref())?,
         (Some(scales), None) => by_scales(cx, x, scales, listed.as_deref())?,
-        (None, None) => return Err(cx.wrong("either scales or sizes must be given", show(&shape))),
+        (None, None) => return Err(cx.shape_error("either scales or sizes must be given", show(&shape))),
     };
     if coordinates == Coordinates::Crop
         && let Some(region) = cx.known_floats(1)?
@@ -194,7 +194,7 @@ pub(crate) fn resize(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
         "nearest" => nearest(cx, x, &axes, coordinates, how)?,
         "linear" => weighted(cx, x, &axes, coordinates, &filter(None))?,
         "cubic" => weighted(cx, x, &axes, coordinates, &filter(Some(f64::from(cubic))))?,
-        _ => return Err(cx.unsupported("mode", "it must be nearest, linear or cubic")),
+        _ => return Err(cx.unsupported_attribute("mode", "it must be nearest, linear or cubic")),
     };
     if coordinates == Coordinates::Crop {
         return Ok(vec![outside(cx, result, &axes, beyond)?]);

@@ -25,7 +25,7 @@ fn place(cx: &mut NodeContext<'_, '_>, i: usize, len: usize, end: usize) -> Resu
 }
 
 pub(crate) fn insert(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let mut tensors = cx.tensors(0)?;
+    let mut tensors = cx.list_items(0)?;
     let tensor = cx.input(1)?;
     let place = place(cx, 2, tensors.len(), tensors.len())?;
     tensors.insert(place, tensor);
@@ -33,22 +33,22 @@ pub(crate) fn insert(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
 }
 
 pub(crate) fn erase(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let mut tensors = cx.tensors(0)?;
-    let last = tensors.len().checked_sub(1).ok_or_else(|| cx.wrong("the list is empty", "[]"))?;
+    let mut tensors = cx.list_items(0)?;
+    let last = tensors.len().checked_sub(1).ok_or_else(|| cx.shape_error("the list is empty", "[]"))?;
     let place = place(cx, 1, tensors.len(), last)?;
     tensors.remove(place);
     Ok(vec![cx.builder.list(tensors)?])
 }
 
 pub(crate) fn element(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let tensors = cx.tensors(0)?;
-    let last = tensors.len().checked_sub(1).ok_or_else(|| cx.wrong("the list is empty", "[]"))?;
+    let tensors = cx.list_items(0)?;
+    let last = tensors.len().checked_sub(1).ok_or_else(|| cx.shape_error("the list is empty", "[]"))?;
     let place = place(cx, 1, tensors.len(), last)?;
     Ok(vec![tensors[place]])
 }
 
 pub(crate) fn length(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let len = long(cx.tensors(0)?.len());
+    let len = long(cx.list_items(0)?.len());
     Ok(vec![cx.constant_ints(vec![], &[len])?])
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn split(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
     let shape = cx.shape(x);
     let axis = cx.axis(cx.int("axis", 0), shape.len(), shape.len())?;
     let keep = cx.int("keepdims", 1) != 0;
-    let single = match cx.optional(1)? {
+    let single = match cx.optional_input(1)? {
         Some(id) => cx.builder.shape(id).is_empty(),
         None => true,
     };
@@ -66,7 +66,7 @@ pub(crate) fn split(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
         Some(sizes) if single => {
             let size = cx.size(sizes.first().copied().unwrap_or(0))?;
             if size == 0 {
-                return Err(cx.wrong("a part must hold something", "0"));
+                return Err(cx.shape_error("a part must hold something", "0"));
             }
             (0..shape[axis]).step_by(size).map(|from| size.min(shape[axis] - from)).collect()
         }
@@ -76,9 +76,11 @@ pub(crate) fn split(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
     cx.check_table(Some(sizes.len()))?;
     let total = sizes.iter().try_fold(0usize, |sum, &size| sum.checked_add(size));
     if total != Some(shape[axis]) {
-        return Err(cx.wrong("the parts must add up to the axis", format!("{} of {}", show(&sizes), show(&shape))));
+        return Err(
+            cx.shape_error("the parts must add up to the axis", format!("{} of {}", show(&sizes), show(&shape)))
+        );
     }
-    let whole = cx.optional(1)?.is_some() || keep;
+    let whole = cx.optional_input(1)?.is_some() || keep;
     let mut from = 0;
     let mut tensors = Vec::with_capacity(sizes.len());
     for size in sizes {
@@ -90,8 +92,8 @@ pub(crate) fn split(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
 }
 
 pub(crate) fn concat(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
-    let mut tensors = cx.tensors(0)?;
-    let Some(&first) = tensors.first() else { return Err(cx.wrong("the list is empty", "[]")) };
+    let mut tensors = cx.list_items(0)?;
+    let Some(&first) = tensors.first() else { return Err(cx.shape_error("the list is empty", "[]")) };
     let fresh = cx.flag("new_axis");
     let rank = cx.shape(first).len() + usize::from(fresh);
     let axis = cx.axis(cx.int("axis", 0), rank, rank)?;

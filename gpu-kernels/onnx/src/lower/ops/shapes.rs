@@ -16,7 +16,7 @@ const MADE_MAX: i64 = 1 << 26;
 
 pub(crate) fn constant(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let tensor = if let Some(value) = cx.attribute("value") {
-        let tensor = value.t.as_ref().ok_or_else(|| cx.unsupported("value", "it holds no tensor"))?;
+        let tensor = value.t.as_ref().ok_or_else(|| cx.unsupported_attribute("value", "it holds no tensor"))?;
         Tensor::parse(&cx.node.name, tensor)?
     } else if let Some(value) = cx.attribute("value_float") {
         Tensor::floats(vec![], &[value.f])
@@ -27,7 +27,7 @@ pub(crate) fn constant(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mod
     } else if let Some(value) = cx.attribute("value_ints") {
         return Ok(vec![cx.constant_ints(vec![value.ints.len()], &value.ints)?]);
     } else {
-        return Err(cx.unsupported("value", "a constant must be a tensor of numbers"));
+        return Err(cx.unsupported_attribute("value", "a constant must be a tensor of numbers"));
     };
     Ok(vec![cx.constant(&tensor)?])
 }
@@ -58,7 +58,9 @@ pub(crate) fn constant_of_shape(cx: &mut NodeContext<'_, '_>) -> Result<Vec<Valu
         Some(tensor) => Tensor::parse(&cx.node.name, tensor)?,
         None => Tensor::floats(vec![1], &[0.0]),
     };
-    let Some(&word) = value.words.first() else { return Err(cx.unsupported("value", "it must hold one value")) };
+    let Some(&word) = value.words.first() else {
+        return Err(cx.unsupported_attribute("value", "it must hold one value"));
+    };
     // A view of one value: nothing is stored until somebody needs it whole.
     let one = cx.constant(&Tensor { dtype: value.dtype, shape: vec![], words: [word].into() })?;
     let strides = vec![0; shape.len()];
@@ -76,7 +78,7 @@ pub(crate) fn range(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
         let [start, limit, delta] = ends;
         let count = ((limit - start) / delta).ceil();
         if count.is_nan() || count > 1e7 {
-            return Err(cx.wrong("a range is endless or too long", format!("{start} to {limit} by {delta}")));
+            return Err(cx.shape_error("a range is endless or too long", format!("{start} to {limit} by {delta}")));
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::as_conversions, reason = "checked")]
         let count = count.max(0.0) as u32;
@@ -92,7 +94,7 @@ pub(crate) fn range(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
     let [start, limit, delta] = ends;
     let count = if delta == 0 { MADE_MAX } else { ((limit - start) + delta - delta.signum()) / delta };
     if count >= MADE_MAX {
-        return Err(cx.wrong("a range is endless or too long", format!("{start} to {limit} by {delta}")));
+        return Err(cx.shape_error("a range is endless or too long", format!("{start} to {limit} by {delta}")));
     }
     let values: Vec<i64> = (0..count.max(0)).map(|i| start + i * delta).collect();
     let id = cx.constant_ints(vec![values.len()], &values)?;
@@ -102,10 +104,10 @@ pub(crate) fn range(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
 pub(crate) fn eye_like(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let x = cx.input(0)?;
     let [rows, cols] = cx.shape(x)[..] else {
-        return Err(cx.wrong("the input must have two axes", format!("{:?}", cx.shape(x))));
+        return Err(cx.shape_error("the input must have two axes", format!("{:?}", cx.shape(x))));
     };
     let to = cx.attribute("dtype").map(|attribute| i32::try_from(attribute.i).unwrap_or(0));
-    let unknown = || cx.unsupported("dtype", "the type is none that devices here compute with");
+    let unknown = || cx.unsupported_attribute("dtype", "the type is none that devices here compute with");
     let dtype = to.map_or(Ok(cx.dtype(x)), |to| DType::from_onnx(to).ok_or_else(unknown))?;
     let k = cx.int("k", 0).clamp(-MADE_MAX, MADE_MAX);
     let (row, col) = (iota(cx, rows, 0, 2)?, iota(cx, cols, 1, 2)?);
@@ -137,7 +139,7 @@ pub(crate) fn one_hot(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
     let places = iota(cx, depth, axis, rank)?;
     let dtype = cx.dtype(values);
     if cx.shape(values) != [2] {
-        return Err(cx.wrong("values must be two: off and on", format!("{:?}", cx.shape(values))));
+        return Err(cx.shape_error("values must be two: off and on", format!("{:?}", cx.shape(values))));
     }
     let (root, offset, strides) = cx.builder.buffer_view(values);
     let step = strides.first().copied().unwrap_or(1);

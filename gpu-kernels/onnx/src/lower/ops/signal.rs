@@ -74,7 +74,7 @@ fn parts(cx: &mut NodeContext<'_, '_>, x: ValueId) -> Result<(ValueId, Option<Va
     match shape.last() {
         Some(1) => Ok((one(cx, 0)?, None)),
         Some(2) => Ok((one(cx, 0)?, Some(one(cx, 1)?))),
-        _ => Err(cx.wrong("the last axis holds real and imaginary parts", show(&shape))),
+        _ => Err(cx.shape_error("the last axis holds real and imaginary parts", show(&shape))),
     }
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn fourier(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
         None => own,
     };
     if len == 0 {
-        return Err(cx.wrong("a transform needs a sample", show(&cx.shape(x))));
+        return Err(cx.shape_error("a transform needs a sample", show(&cx.shape(x))));
     }
     let stored = if halved { len / 2 + 1 } else { len };
     let real = resized(cx, real, stored)?;
@@ -168,19 +168,19 @@ pub(crate) fn short_time(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
     let x = cx.cast(x, DType::F32)?;
     let x = if cx.shape(x).len() == 2 { unsqueeze_axes(cx, x, &[2])? } else { x };
     let [_, samples, _] = cx.shape(x)[..] else {
-        return Err(cx.wrong("the signal needs two or three axes", show(&cx.shape(x))));
+        return Err(cx.shape_error("the signal needs two or three axes", show(&cx.shape(x))));
     };
     let step = cx.known_ints(1)?.and_then(|step| step.first().copied()).unwrap_or(0);
     let step = cx.size(step)?;
-    let window = cx.optional(2)?;
+    let window = cx.optional_input(2)?;
     let given = cx.known_ints(3)?.and_then(|len| len.first().copied());
     let len = match (given, window) {
         (Some(len), _) => cx.size(len)?,
         (None, Some(window)) => cx.shape(window).iter().product(),
-        (None, None) => return Err(cx.wrong("either a window or a frame's length must be given", "none")),
+        (None, None) => return Err(cx.shape_error("either a window or a frame's length must be given", "none")),
     };
     if step == 0 || len == 0 || len > samples {
-        return Err(cx.wrong("a frame must fit the signal", format!("{len} by {step} in {samples}")));
+        return Err(cx.shape_error("a frame must fit the signal", format!("{len} by {step} in {samples}")));
     }
     let frames = 1 + (samples - len) / step;
     cx.check_table(frames.checked_mul(len))?;
@@ -204,7 +204,7 @@ pub(crate) fn short_time(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
 fn asked_type(cx: &NodeContext<'_, '_>) -> Result<DType, ModelError> {
     let asked = i32::try_from(cx.int("output_datatype", 1)).unwrap_or(0);
     DType::from_onnx(asked)
-        .ok_or_else(|| cx.unsupported("output_datatype", "the type is none that devices here compute with"))
+        .ok_or_else(|| cx.unsupported_attribute("output_datatype", "the type is none that devices here compute with"))
 }
 
 /// Sums of cosines over `size` samples.
@@ -246,7 +246,7 @@ pub(crate) fn mel_weights(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, 
     let bins = len / 2 + 1;
     cx.check_table(bins.checked_mul(bands))?;
     if rate == 0 || bands == 0 {
-        return Err(cx.wrong("there must be a band and a sample rate", format!("{bands} and {rate}")));
+        return Err(cx.shape_error("there must be a band and a sample rate", format!("{bands} and {rate}")));
     }
     let mel = |hertz: f64| 2595.0 * (1.0 + hertz / 700.0).log10();
     let hertz = |mel: f64| 700.0 * (10f64.powf(mel / 2595.0) - 1.0);

@@ -45,13 +45,13 @@ pub(crate) fn append_kv_cache(
 /// Key heads that several query heads share, repeated.
 pub(crate) fn repeat_kv_heads(cx: &mut NodeContext<'_, '_>, x: ValueId, count: usize) -> Result<ValueId, ModelError> {
     let [batch, own, length, size] = cx.shape(x)[..] else {
-        return Err(cx.wrong("attention needs four axes", show(&cx.shape(x))));
+        return Err(cx.shape_error("attention needs four axes", show(&cx.shape(x))));
     };
     if own == count {
         return Ok(x);
     }
     if own == 0 || !count.is_multiple_of(own) {
-        return Err(cx.wrong("the query heads do not divide among the key heads", format!("{count} among {own}")));
+        return Err(cx.shape_error("the query heads do not divide among the key heads", format!("{count} among {own}")));
     }
     let apart = unsqueeze_axes(cx, x, &[2])?;
     let wide = broadcast_to(cx, apart, vec![batch, own, count / own, length, size])?;
@@ -62,7 +62,7 @@ pub(crate) fn repeat_kv_heads(cx: &mut NodeContext<'_, '_>, x: ValueId, count: u
 fn narrow(cx: &mut NodeContext<'_, '_>, table: ValueId, half: usize) -> Result<ValueId, ModelError> {
     let rank = cx.shape(table).len();
     if rank == 0 {
-        return Err(cx.wrong("a table of cosines needs an axis", show(&cx.shape(table))));
+        return Err(cx.shape_error("a table of cosines needs an axis", show(&cx.shape(table))));
     }
     let table = slice_axis(cx, table, rank - 1, 0, half)?;
     unsqueeze_axes(cx, table, &[rank - 1])

@@ -17,7 +17,9 @@ impl NodeContext<'_, '_> {
             "VALID" => AutoPad::Valid,
             "SAME_UPPER" => AutoPad::SameUpper,
             "SAME_LOWER" => AutoPad::SameLower,
-            _ => return Err(self.unsupported("auto_pad", "it must be NOTSET, VALID, SAME_UPPER or SAME_LOWER")),
+            _ => {
+                return Err(self.unsupported_attribute("auto_pad", "it must be NOTSET, VALID, SAME_UPPER or SAME_LOWER"));
+            }
         };
         Ok(Window {
             kernel: self.ints("kernel_shape").unwrap_or_default(),
@@ -32,13 +34,13 @@ impl NodeContext<'_, '_> {
     pub(crate) fn spatial(&self, shape: &[usize]) -> Result<(usize, usize, Vec<usize>), ModelError> {
         match shape {
             [n, c, spatial @ ..] if (1..=3).contains(&spatial.len()) => Ok((*n, *c, spatial.to_vec())),
-            _ => Err(self.wrong("one to three spatial dimensions are supported", show(shape))),
+            _ => Err(self.shape_error("one to three spatial dimensions are supported", show(shape))),
         }
     }
 
     pub(crate) fn groups(&self) -> Result<usize, ModelError> {
         let groups = usize::try_from(self.int("group", 1)).ok().filter(|&groups| groups > 0);
-        groups.ok_or_else(|| self.unsupported("group", "it must be at least 1"))
+        groups.ok_or_else(|| self.unsupported_attribute("group", "it must be at least 1"))
     }
 }
 
@@ -72,18 +74,18 @@ pub(crate) fn convolve(
     let (n, channels_in, spatial) = cx.spatial(&shape_x)?;
     let (channels_out, per_group, kernel) = cx.spatial(&shape_w)?;
     if kernel.len() != spatial.len() || per_group * groups != channels_in || channels_out % groups != 0 {
-        return Err(cx.wrong("the channels, groups and weights of a convolution do not fit", found()));
+        return Err(cx.shape_error("the channels, groups and weights of a convolution do not fit", found()));
     }
     let given: Option<Vec<usize>> = window.kernel.iter().map(|&size| usize::try_from(size).ok()).collect();
     if !window.kernel.is_empty() && given.as_ref() != Some(&kernel) {
-        return Err(cx.wrong("kernel_shape differs from the weights", found()));
+        return Err(cx.shape_error("kernel_shape differs from the weights", found()));
     }
     if let Some(bias) = bias
         && cx.shape(bias) != [channels_out]
     {
-        return Err(cx.wrong("the bias needs a value an output channel", show(&cx.shape(bias))));
+        return Err(cx.shape_error("the bias needs a value an output channel", show(&cx.shape(bias))));
     }
-    let axes = window::resolve(window, &spatial, &kernel, false).map_err(|reason| cx.wrong(reason, found()))?;
+    let axes = window::resolve(window, &spatial, &kernel, false).map_err(|reason| cx.shape_error(reason, found()))?;
     let mut shape = vec![n, channels_out];
     shape.extend(axes.iter().map(|axis| axis.out));
     let dtype = cx.dtype(x);

@@ -18,7 +18,7 @@ pub(crate) fn concat_along(
     let dtype = cx.dtype(inputs[0]);
     let mut shape = cx.shape(inputs[0]);
     if axis >= shape.len() {
-        return Err(cx.wrong("an input has fewer axes than its operator needs", show(&shape)));
+        return Err(cx.shape_error("an input has fewer axes than its operator needs", show(&shape)));
     }
     shape[axis] = 0;
     for &id in inputs {
@@ -26,7 +26,7 @@ pub(crate) fn concat_along(
         let fits = other.len() == shape.len() && (0..shape.len()).all(|i| i == axis || other[i] == shape[i]);
         if !fits {
             let found = format!("{} and {}", show(cx.builder.shape(inputs[0])), show(other));
-            return Err(cx.wrong("the inputs differ outside the axis", found));
+            return Err(cx.shape_error("the inputs differ outside the axis", found));
         }
         shape[axis] += other[axis];
     }

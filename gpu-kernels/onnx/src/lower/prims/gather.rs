@@ -54,7 +54,7 @@ pub(crate) fn read(
         return Ok(out);
     }
     if indexed.sizes.contains(&0) {
-        return Err(cx.wrong("there is nothing to choose from along an empty axis", show(shape)));
+        return Err(cx.shape_error("there is nothing to choose from along an empty axis", show(shape)));
     }
     if let Some((first, steps)) = even_steps(cx, shape, (indices, &index_layout, index_stride), indexed) {
         let layout = data_layout.1.iter().zip(steps).map(|(own, step)| own + step).collect();
@@ -144,7 +144,7 @@ pub(crate) fn take(
 ) -> Result<ValueId, ModelError> {
     let shape = cx.shape(data);
     if axis >= shape.len() {
-        return Err(cx.wrong("an input has fewer axes than its operator needs", show(&shape)));
+        return Err(cx.shape_error("an input has fewer axes than its operator needs", show(&shape)));
     }
     let (root, offset, own) = cx.builder.buffer_view(data);
     let index_shape = cx.shape(indices);
@@ -166,7 +166,7 @@ pub(crate) fn take(
 }
 
 pub(crate) fn index_type(cx: &NodeContext<'_, '_>, indices: ValueId) -> Result<(), ModelError> {
-    if cx.repr(indices) == Repr::I32 { Ok(()) } else { Err(cx.wrong_type(cx.dtype(indices))) }
+    if cx.repr(indices) == Repr::I32 { Ok(()) } else { Err(cx.type_error(cx.dtype(indices))) }
 }
 
 /// `out[…, i, …] = data[…, indices[…, i, …], …]`
@@ -179,7 +179,9 @@ pub(crate) fn take_along_axis(
     let (shape, target) = (cx.shape(data), cx.shape(indices));
     let fits = shape.len() == target.len() && (0..shape.len()).all(|i| i == axis || target[i] <= shape[i]);
     if !fits {
-        return Err(cx.wrong("the indices reach beyond the data", format!("{} of {}", show(&target), show(&shape))));
+        return Err(
+            cx.shape_error("the indices reach beyond the data", format!("{} of {}", show(&target), show(&shape)))
+        );
     }
     let (root, offset, mut own) = cx.builder.buffer_view(data);
     let (index_root, index_offset, index_own) = cx.builder.buffer_view(indices);
@@ -196,10 +198,14 @@ pub(crate) fn take_along_last(
 ) -> Result<ValueId, ModelError> {
     let (shape, own_shape) = (cx.shape(data), cx.shape(indices));
     let ([a, b, size], [lines, count]) = (&shape[..], &own_shape[..]) else {
-        return Err(cx.wrong("the indices do not fit the data", format!("{} of {}", show(&own_shape), show(&shape))));
+        return Err(
+            cx.shape_error("the indices do not fit the data", format!("{} of {}", show(&own_shape), show(&shape)))
+        );
     };
     if a != lines {
-        return Err(cx.wrong("the indices do not fit the data", format!("{} of {}", show(&own_shape), show(&shape))));
+        return Err(
+            cx.shape_error("the indices do not fit the data", format!("{} of {}", show(&own_shape), show(&shape)))
+        );
     }
     let (root, offset, own) = cx.builder.buffer_view(data);
     let (index_root, index_offset, index_own) = cx.builder.buffer_view(indices);
@@ -241,6 +247,6 @@ pub(crate) fn reverse_sequences(
 
 impl NodeContext<'_, '_> {
     pub(crate) fn too_many_axes(&self, shape: &[usize]) -> ModelError {
-        self.wrong("an operator works on at most 8 axes that cannot be merged", show(shape))
+        self.shape_error("an operator works on at most 8 axes that cannot be merged", show(shape))
     }
 }

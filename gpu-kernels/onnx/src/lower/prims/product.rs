@@ -15,9 +15,10 @@ use crate::lower::prims::views::{broadcast_to, squeeze_axes, unsqueeze_axes};
 pub(crate) fn multiply(cx: &mut NodeContext<'_, '_>, a: ValueId, b: ValueId) -> Result<ValueId, ModelError> {
     let (rank_a, rank_b) = (cx.shape(a).len(), cx.shape(b).len());
     if rank_a == 0 || rank_b == 0 {
-        return Err(
-            cx.wrong("a matrix product needs an axis", format!("{} and {}", show(&cx.shape(a)), show(&cx.shape(b))))
-        );
+        return Err(cx.shape_error(
+            "a matrix product needs an axis",
+            format!("{} and {}", show(&cx.shape(a)), show(&cx.shape(b))),
+        ));
     }
     let left = if rank_a == 1 { unsqueeze_axes(cx, a, &[0])? } else { a };
     let right = if rank_b == 1 { unsqueeze_axes(cx, b, &[1])? } else { b };
@@ -47,7 +48,7 @@ pub(crate) fn operand(cx: &mut NodeContext<'_, '_>, x: ValueId, batch: &[usize])
     target.extend_from_slice(&shape[shape.len() - 2..]);
     let place = cx.builder.broadcast_view(x, &target);
     let (root, offset, mut walked) =
-        place.ok_or_else(|| cx.wrong("the batches of a product do not broadcast", show(&shape)))?;
+        place.ok_or_else(|| cx.shape_error("the batches of a product do not broadcast", show(&shape)))?;
     if offset < 0 || walked.iter().any(|&stride| stride < 0) {
         let dense = cx.builder.dense(x)?;
         return operand(cx, dense, batch);
@@ -64,7 +65,7 @@ pub(crate) fn matrices(cx: &mut NodeContext<'_, '_>, a: ValueId, b: ValueId) -> 
     let [inner, n] = [shape_b[dims_b - 2], shape_b[dims_b - 1]];
     let batch = broadcast(&shape_a[..dims_a - 2], &shape_b[..dims_b - 2]);
     let Some(batch) = batch.filter(|_| inner == k) else {
-        return Err(cx.wrong("the matrices do not fit", format!("{} times {}", show(&shape_a), show(&shape_b))));
+        return Err(cx.shape_error("the matrices do not fit", format!("{} times {}", show(&shape_a), show(&shape_b))));
     };
     let dtype = cx.dtype(a);
     let mut target = batch.clone();
@@ -87,7 +88,7 @@ pub(crate) fn matrices(cx: &mut NodeContext<'_, '_>, a: ValueId, b: ValueId) -> 
         return matrices(cx, a, b);
     }
     let params = params(&merged, &layouts, &left, &right, [m, n, k]);
-    let params = params.ok_or_else(|| cx.wrong("the matrices are too large", show(&target)))?;
+    let params = params.ok_or_else(|| cx.shape_error("the matrices are too large", show(&target)))?;
     let call = kernel::Matmul { repr: dtype.repr(), params };
     let root = left.root;
     let step = cx.builder.step(Call::Matmul(call), vec![left.root, right.root, root], out);

@@ -40,8 +40,9 @@ pub(crate) fn reduce_axes(
             let (outer, outer_layout): (Vec<usize>, Vec<i64>) = pick(&kept);
             let (inner, inner_layout): (Vec<usize>, Vec<i64>) = pick(axes);
             let call = call(op, dtype.repr(), offset, (&outer, outer_layout), (&inner, inner_layout));
-            let call = call
-                .ok_or_else(|| cx.wrong("an operator works on at most 8 axes that cannot be merged", show(&shape)))?;
+            let call = call.ok_or_else(|| {
+                cx.shape_error("an operator works on at most 8 axes that cannot be merged", show(&shape))
+            })?;
             steps.push(cx.builder.step(Call::Reduce(Box::new(call)), vec![root], out));
         }
         cx.builder.emit(steps, out);

@@ -8,7 +8,7 @@ use crate::lower::context::NodeContext;
 pub(crate) fn permute_axes(cx: &mut NodeContext<'_, '_>, x: ValueId, order: &[usize]) -> Result<ValueId, ModelError> {
     let shape = cx.shape(x);
     if order.len() != shape.len() || order.iter().any(|&axis| axis >= shape.len()) {
-        return Err(cx.wrong("an input has another number of axes than its operator needs", show(&shape)));
+        return Err(cx.shape_error("an input has another number of axes than its operator needs", show(&shape)));
     }
     let (root, offset, own) = cx.builder.buffer_view(x);
     let target = order.iter().map(|&axis| shape[axis]).collect();
@@ -21,7 +21,7 @@ pub(crate) fn squeeze_axes(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[usi
     let (root, offset, own) = cx.builder.buffer_view(x);
     let shape = cx.shape(x);
     if axes.iter().any(|&axis| axis >= shape.len()) {
-        return Err(cx.wrong("an input has fewer axes than its operator needs", show(&shape)));
+        return Err(cx.shape_error("an input has fewer axes than its operator needs", show(&shape)));
     }
     let kept = |i: &usize| !axes.contains(i);
     let target = (0..shape.len()).filter(kept).map(|i| shape[i]).collect();
@@ -35,7 +35,7 @@ pub(crate) fn unsqueeze_axes(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[u
     let mut shape = cx.shape(x);
     for &axis in axes {
         if axis > shape.len() {
-            return Err(cx.wrong("an input has fewer axes than its operator needs", show(&shape)));
+            return Err(cx.shape_error("an input has fewer axes than its operator needs", show(&shape)));
         }
         shape.insert(axis, 1);
         walked.insert(axis, 0);
@@ -55,7 +55,7 @@ pub(crate) fn slice_axis(
     let mut shape = cx.shape(x);
     let room = shape.get(axis).and_then(|size| size.checked_sub(start));
     if room.is_none_or(|room| room < len) {
-        return Err(cx.wrong("an input is smaller than its operator needs", show(&shape)));
+        return Err(cx.shape_error("an input is smaller than its operator needs", show(&shape)));
     }
     shape[axis] = len;
     let offset = offset + long(start) * own[axis];
@@ -69,6 +69,6 @@ pub(crate) fn broadcast_to(
     target: Vec<usize>,
 ) -> Result<ValueId, ModelError> {
     let place = cx.builder.broadcast_view(x, &target);
-    let place = place.ok_or_else(|| cx.wrong("the shapes do not broadcast", show(&target)))?;
+    let place = place.ok_or_else(|| cx.shape_error("the shapes do not broadcast", show(&target)))?;
     cx.builder.view(cx.dtype(x), target, place)
 }
