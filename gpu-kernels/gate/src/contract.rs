@@ -78,7 +78,7 @@ pub(super) fn check(source: &str, module: &Module, info: &ModuleInfo, contract: 
     })
 }
 
-/// Where a function's name stands in the text; naga keeps no place for entry points.
+/// The span of a function's name in the text; naga keeps none for entry points.
 pub(super) fn entry_span(source: &str, name: &str) -> Span {
     let place = source.find(&format!("fn {name}")).and_then(|at| u32::try_from(at).ok());
     place.map_or(Span::UNDEFINED, |at| Span::new(at, at + 3 + to::<u32, _>(name.len())))
@@ -92,7 +92,7 @@ struct Globals {
 impl Globals {
     fn check(source: &str, module: &Module, contract: Contract) -> Result<Self, GateError> {
         let (mut params_bytes, mut output) = (None, None);
-        // Bytes of all of a kind, and where the last of them stands.
+        // Bytes of all variables of a kind, and the span of the last one.
         let (mut shared, mut private) = ((0u32, Span::UNDEFINED), (0u32, Span::UNDEFINED));
         for (handle, global) in module.global_variables.iter() {
             let span = module.global_variables.get_span(handle);
@@ -316,7 +316,7 @@ fn check_block(source: &str, block: &Block) -> Result<(), GateError> {
     Ok(())
 }
 
-/// Barriers stand in `main` itself, where every invocation comes by: in a loop, fuel might keep one away.
+/// Barriers stand in `main` itself, which every invocation reaches: in a loop, lack of fuel might stop one before it.
 struct Barriers<'a> {
     source: &'a str,
     module: &'a Module,

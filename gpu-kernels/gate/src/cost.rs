@@ -1,27 +1,27 @@
 //! Operations that a kernel takes: counted once, before it runs anywhere.
 //!
 //! One addition of one 32-bit word is one operation. What a loop's body takes is charged to the
-//! record's fuel at every turn; everything else is counted straight through, both ways of a branch.
+//! record's fuel at every iteration; everything else is counted straight through, both ways of a branch.
 
 use std::collections::HashMap;
 
 use naga::valid::{FunctionInfo, ModuleInfo};
 use naga::{BinaryOperator, Block, Expression, Function, Handle, MathFunction, Module, Statement, TypeInner};
 
-/// Of a quotient or a remainder.
+/// Operations of a quotient or a remainder.
 const DIVISION: u64 = 4;
-/// Of an exponential, a sine and the like.
+/// Operations of an exponential, a sine and the like.
 const TRANSCENDENTAL: u64 = 8;
-/// Of a turn's own bookkeeping: fuel and turns are read, compared and written.
+/// Operations of an iteration's own bookkeeping: fuel and counter are read, compared and written.
 const TURN: u64 = 8;
 const BARRIER: u64 = 4;
 
-/// Of one function.
+/// What one function costs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FunctionCost {
     /// Operations outside loops.
     pub straight: u64,
-    /// Operations of a turn of each loop, in the order in which instrumenting comes by.
+    /// Operations of one iteration of each loop, in the order in which they are instrumented.
     pub turns: Vec<u64>,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn count(module: &Module, info: &ModuleInfo) -> Costs {
     costs
 }
 
-/// Whether anything in the module goes round.
+/// Whether there is a loop anywhere in the module.
 pub(super) fn has_loops(module: &Module) -> bool {
     let functions = module.functions.iter().map(|(_, function)| function);
     functions.chain(module.entry_points.iter().map(|entry| &entry.function)).any(|function| goes_round(&function.body))
@@ -97,7 +97,7 @@ impl Counter<'_> {
                 cases.iter().fold(1u64, |sum, case| sum.saturating_add(self.block(&case.body)).saturating_add(1))
             }
             Statement::Loop { body, continuing, .. } => {
-                // The loop's own place comes before those inside it.
+                // An outer loop comes before those inside it.
                 let place = self.turns.len();
                 self.turns.push(0);
                 let turn = self.block(body).saturating_add(self.block(continuing)).saturating_add(TURN);
@@ -128,7 +128,7 @@ impl Counter<'_> {
                 let (left, right, words) = (self.words(*left), self.words(*right), self.words(handle));
                 match op {
                     BinaryOperator::Divide | BinaryOperator::Modulo => DIVISION * words,
-                    // Products of matrices take more than they give: at most four a word of either side.
+                    // A matrix product takes more operations than its result has words: at most four a word.
                     BinaryOperator::Multiply if left.max(right) > 4 => 8 * left.max(right),
                     _ => words,
                 }

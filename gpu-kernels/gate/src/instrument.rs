@@ -1,7 +1,7 @@
 //! Fuel into every loop, bounds into every access, and a `main` of our own around the customer's.
 //!
-//! naga's expressions refer to one another by their place, so a function's are laid out anew, each
-//! index followed by its bound, and every statement is pointed at the new places.
+//! naga's expressions refer to one another by handles in order, so a function's are laid out anew, each
+//! index followed by its bound, and every statement refers to the new handles.
 
 use std::collections::HashMap;
 
@@ -27,7 +27,7 @@ struct Own {
     word: Handle<Type>,
 }
 
-/// The safe module, and the place of each loop in the order of its number.
+/// The safe module, and the span of each loop in the order of its number.
 pub(super) fn instrument(
     source: &str,
     mut module: Module,
@@ -88,9 +88,9 @@ struct Instrumenter<'a> {
     loops: &'a mut Vec<Span>,
     new: Arena<Expression>,
     locals: Arena<LocalVariable>,
-    /// Each old expression's new place.
+    /// The new handle of each old expression.
     places: Vec<Handle<Expression>>,
-    /// Where what belongs to an old expression begins: its bound, or itself.
+    /// The first new expression that belongs to an old one: its bound, or itself.
     firsts: Vec<Handle<Expression>>,
     words: HashMap<u32, Handle<Expression>>,
     turns: std::vec::IntoIter<u64>,
@@ -160,7 +160,7 @@ impl<'a> Instrumenter<'a> {
         literal
     }
 
-    /// How long the thing is that a computed index goes into.
+    /// Length of what a computed index goes into.
     fn bound(&self, _handle: Handle<Expression>, expression: &Expression) -> Option<IndexableLength> {
         let Expression::Access { base, .. } = expression else { return None };
         let inner = self.info[*base].ty.inner_with(&self.module.types);
@@ -206,7 +206,7 @@ impl<'a> Instrumenter<'a> {
         Ok(())
     }
 
-    /// The same expression over new places; none for what no kernel has.
+    /// The same expression over new handles; none for a kind that no kernel has.
     fn remap(&self, old: &Expression) -> Option<Expression> {
         let at = |handle: &Handle<Expression>| self.at(*handle);
         let maybe = |handle: &Option<Handle<Expression>>| handle.map(|handle| self.at(handle));
@@ -306,7 +306,7 @@ impl<'a> Instrumenter<'a> {
         })
     }
 
-    /// Before the loop `turns = 0`, and in each turn
+    /// Before the loop `turns = 0`, and in each iteration
     /// `if fuel < turn || turns == most { status = max(status, loop); fuel = 0; break } fuel -= turn; turns += 1`
     fn spend(&mut self) -> (Statement, Block) {
         let turn = u32::try_from(self.turns.next().unwrap_or(u64::MAX)).unwrap_or(u32::MAX);

@@ -40,7 +40,7 @@ pub const SOURCE_BYTES_MAX: usize = 64 << 10;
 pub const FUEL_MAX: u32 = 10_000_000;
 /// Most operations of a record outside its loops.
 pub const STRAIGHT_OPS_MAX: u64 = 1_000_000;
-/// A parser and a validator go down into nested blocks; their stack is bounded here, not by chance.
+/// Stack for a parser and a validator that recurse into nested blocks.
 const STACK_BYTES: usize = 64 << 20;
 
 /// What a job says of its kernel.

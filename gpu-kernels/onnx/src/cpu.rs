@@ -16,7 +16,7 @@ impl Arena {
         }
         for (slot, &size) in self.0.iter_mut().zip(sizes) {
             if slot.len() < size {
-                // What it holds is not read again: no need to copy it.
+                // Its old values are not read again, so it is not grown in place.
                 *slot = vec![0; size];
             }
         }
@@ -40,7 +40,7 @@ impl Plan {
         self.run_in(&mut Arena::default(), inputs)
     }
 
-    /// The same in memory that an earlier run has left: fresh memory costs as much as many a step.
+    /// The same in an earlier run's memory: allocating afresh costs as much as many a step.
     ///
     /// # Panics
     /// When `inputs` do not hold exactly the plan's inputs.
@@ -73,8 +73,8 @@ impl Plan {
         self.outputs.iter().map(|&id| self.read(&slots.of_value, arena, inputs, id).to_vec()).collect()
     }
 
-    /// For each step, how many channels at a time the CPU takes it together with the next one; what it
-    /// writes is then nowhere whole.
+    /// For each step, how many channels at a time the CPU computes it together with the next one; its
+    /// output is then never stored whole.
     fn joined(&self) -> Vec<Option<usize>> {
         let mut uses = vec![0usize; self.values.len()];
         for &id in self.steps.iter().flat_map(|step| &step.inputs) {

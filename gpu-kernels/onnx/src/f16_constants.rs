@@ -7,7 +7,7 @@ use half::f16;
 
 use crate::tensor::Tensor;
 
-/// Below so many values it is not worth a shader of its own.
+/// Smaller constants are not worth a shader of their own.
 const VALUES_MIN: usize = 1024;
 
 /// The smallest half float that no device flushes to zero.
@@ -43,7 +43,7 @@ impl F16Constants {
     }
 }
 
-/// Two values a word, the first in the low half; `None` where one of them is no half float.
+/// Two values a word, the first in the low half; `None` where a value is not exactly a half float.
 fn pack(words: &[u32]) -> Option<Arc<[u32]>> {
     let half = |word: &u32| {
         let value = f32::from_bits(*word);
@@ -51,7 +51,7 @@ fn pack(words: &[u32]) -> Option<Arc<[u32]>> {
         let exact = half.to_f32().to_bits() == *word && half.is_finite() && (value == 0.0 || value.abs() >= NORMAL_MIN);
         exact.then(|| u32::from(half.to_bits()))
     };
-    // Most weights are none, and their first values tell.
+    // Most weights do not fit, which mostly shows in their first values: the search ends there.
     let pair = |pair: &[u32]| Some(half(&pair[0])? | pair.get(1).map_or(Some(0), half)? << 16);
     words.chunks(2).map(pair).collect()
 }

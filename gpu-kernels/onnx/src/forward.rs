@@ -1,4 +1,4 @@
-//! A model on a device: a plan a batch size, made ready once, and rows cut into such batches.
+//! A model on a device: one plan for each batch size, prepared once, and rows cut into such batches.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -15,7 +15,7 @@ use crate::ir::Plan;
 
 /// Batch sizes kept ready. A job has two: its tiles and its last tile.
 const PREPARED_MAX: usize = 4;
-/// Plans kept for the CPU: a power of two each.
+/// Plans kept for the CPU; their batch sizes are powers of two.
 const PLANS_MAX: usize = 24;
 /// Device memory that one run may take, weights included.
 const RUN_BYTES_MAX: u64 = 1 << 30;
@@ -41,7 +41,7 @@ impl From<GpuProgramError> for RunError {
     }
 }
 
-/// A model made ready for one device.
+/// A model prepared for one device.
 pub struct Session {
     graph: Graph,
     feeds: Vec<Feed>,

@@ -1,4 +1,4 @@
-//! Operators that a model defines by others: each use is replaced by what it stands for.
+//! Operators that a model defines by others: each use is replaced by the function's nodes.
 
 use std::collections::HashMap;
 
@@ -7,9 +7,9 @@ use prost::Message;
 use crate::error::ModelError;
 use crate::proto;
 
-/// Functions inside functions.
+/// Deepest nesting of functions in functions.
 const DEPTH_MAX: usize = 32;
-/// Nodes, and bytes of functions, that all uses together may bring.
+/// Most nodes, and most bytes of functions, that inlining may add in total.
 const NODES_MAX: usize = 200_000;
 const BYTES_MAX: usize = 512 << 20;
 
@@ -97,7 +97,7 @@ impl<'a> FunctionUse<'a> {
 
     fn nodes(&self) -> Vec<proto::Node> {
         let mut nodes: Vec<proto::Node> = self.function.node.iter().map(|node| self.renamed(node.clone())).collect();
-        // An output may be an input as it is.
+        // A function may return one of its inputs unchanged.
         for (output, wanted) in self.function.output.iter().zip(&self.node.output) {
             if self.function.input.contains(output) && !wanted.is_empty() {
                 nodes.push(proto::Node {

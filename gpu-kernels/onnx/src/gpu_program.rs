@@ -38,7 +38,7 @@ impl Plan {
                 builder.program.shaders.push(Shader { label: kernel.label().to_owned(), wgsl: kernel.shader() });
                 to(builder.program.shaders.len() - 1)
             });
-            // Copies count no operations, so their bytes stand in.
+            // A copy has no operations to count: its bytes are its work.
             let moved = 4 * to::<u64, _>(self.values[step.output].len().max(1));
             let inputs = step.inputs.iter().map(|&id| builder.buffer(id, &slots.of_value)).collect();
             let output = builder.buffer(step.output, &slots.of_value);
@@ -59,7 +59,7 @@ struct ProgramBuilder<'a> {
     f16_weights: HashMap<ValueId, Arc<[u32]>>,
     program: GpuProgram,
     constants: Vec<Arc<[u32]>>,
-    /// Constants that have a buffer by now.
+    /// Buffers of the constants written so far.
     buffers: HashMap<ValueId, u32>,
 }
 

@@ -1,4 +1,4 @@
-//! What a model does to rows: which outputs it has, and whether rows can be computed apart.
+//! What a model does to rows: which outputs it has, and whether rows can be computed separately.
 
 use gpu_kernels::dtype::DType;
 
@@ -73,7 +73,7 @@ impl Graph {
             }
             let follows = shape.first() == Some(&2) && other.first() == Some(&3) && shape[1..] == other[1..];
             let kept = [rows_two[two.root(a)], rows_three[three.root(b)]];
-            // The batch comes first, and all that follows it is a row's.
+            // Separate rows of an output lie one after another, with the batch as the first axis.
             let separate = [(&two.values[a], 2), (&three.values[b], 3)]
                 .map(|(value, batch)| Rows::Separate { inner: long(value.len() / batch) });
             let by = kept.iter().find_map(|rows| if let Rows::Mixed(node) = rows { Some(*node) } else { None });

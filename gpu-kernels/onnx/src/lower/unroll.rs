@@ -10,7 +10,7 @@ use crate::limits::UNROLLED_MAX;
 use crate::lower;
 
 impl<'a> Builder<'a> {
-    /// The outputs of a body that is given `inputs`; its names hold until its end.
+    /// Lowers a body with `inputs` bound to its names, which go out of scope at its end; gives its outputs.
     pub(crate) fn unroll(
         &mut self,
         node: &str,

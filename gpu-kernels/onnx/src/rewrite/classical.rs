@@ -1,5 +1,5 @@
-//! What classical models begin and end with, in ONNX's domain for them: scaling, choosing features, linear
-//! models. Definitions: <https://onnx.ai/onnx/operators/#ai-onnx-ml>
+//! Classical models in ONNX's domain for them: scaling, feature selection, encoders, linear models.
+//! Definitions: <https://onnx.ai/onnx/operators/#ai-onnx-ml>
 
 use gpu_kernels::number::to;
 
@@ -39,7 +39,7 @@ fn choose_features(w: &mut Writer<'_>) {
     let list = w.ints(&[-1]);
     let places = w.op("Reshape", &[&places, &list]);
     let chosen = w.op_with("Gather", &[&x, &places], vec![int("axis", -1)]);
-    // One line of features is one row.
+    // A single list of indices gives one row.
     let rows = w.op_with("Shape", &[&places], vec![]);
     let shape = w.op_with("Concat", &[&list, &rows], vec![int("axis", 0)]);
     w.give("Reshape", &[&chosen, &shape], vec![]);
@@ -54,7 +54,7 @@ fn join_features(w: &mut Writer<'_>) {
     w.give("Concat", &inputs, vec![int("axis", 1)]);
 }
 
-/// Which of the listed keys each value is, as a last axis of truths.
+/// Whether each value equals each of the keys, along a new last axis.
 fn compare(w: &mut Writer<'_>, keys: &str) -> String {
     let (x, last) = (w.input(0), w.ints(&[-1]));
     let x = w.op("Unsqueeze", &[&x, &last]);
@@ -100,7 +100,7 @@ fn encode_labels(w: &mut Writer<'_>) {
     w.give("Where", &[&known, &found, &otherwise], vec![]);
 }
 
-/// A column a class; their names stay in the model.
+/// One column for each class; the classes' names stay in the model.
 fn keep_table(w: &mut Writer<'_>) {
     w.passed(&["classlabels_int64s", "classlabels_strings"]);
     let x = w.input(0);

@@ -321,7 +321,7 @@ fn bits(w: &mut Writer<'_>) -> i64 {
     4
 }
 
-/// What stands for zero where no zero point is given.
+/// The zero point where none is given: the middle of the range.
 fn middle(bits: i64) -> f32 {
     f32::from(to::<u8, i32>(1 << (bits - 1)))
 }
@@ -391,7 +391,7 @@ fn packed_gather(w: &mut Writer<'_>) {
     } else {
         let own = w.op("Gather", &[&zeros, &flat]);
         let own = unpacked(w, &own, bits, &[0, -1]);
-        // A byte more than there are blocks may be begun.
+        // The last byte may hold more values than there are blocks.
         let (from, axis) = (w.ints(&[0]), w.ints(&[1]));
         let count = w.op_with("Shape", &[&scales], vec![int("start", 1), int("end", 2)]);
         let own = w.op("Slice", &[&own, &from, &count, &axis]);

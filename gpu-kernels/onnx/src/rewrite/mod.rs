@@ -1,5 +1,5 @@
-//! Operators that are said in others before anything else sees them: those of onnxruntime's own domain,
-//! and of ONNX's for classical models.
+//! Operators that are rewritten in standard ones before anything else sees them: those of onnxruntime's own
+//! domain, and of ONNX's for classical models.
 
 mod classical;
 mod microsoft;
@@ -13,7 +13,7 @@ use crate::error::ModelError;
 use crate::proto;
 use writer::{WriteFn, Writer};
 
-/// Every operator that is said in others, by domain and name.
+/// Every operator that is rewritten, by domain and name.
 pub fn rewritten() -> impl Iterator<Item = (&'static str, &'static str)> {
     let of = |domain, list: &'static [(&'static str, WriteFn)]| list.iter().map(move |(name, _)| (domain, *name));
     of(microsoft::DOMAIN, microsoft::OPERATORS).chain(of(classical::DOMAIN, classical::OPERATORS))
@@ -30,7 +30,7 @@ fn find(domain: &str, op: &str) -> Option<WriteFn> {
     list.binary_search_by(|(name, _)| name.as_bytes().cmp(op.as_bytes())).ok().map(|index| list[index].1)
 }
 
-/// Replaces every operator that can be said in others; what is left, if known, is lowered as it is.
+/// Replaces every operator that has a rewriting; what is left is lowered as it is, if it is known.
 pub(super) fn rewrite(graph: &mut proto::Graph) -> Result<(), ModelError> {
     let types = graph.initializer.iter().map(|tensor| (tensor.name.clone(), tensor.data_type)).collect();
     rewrite_in(graph, &types, &mut 0)
@@ -41,7 +41,7 @@ fn rewrite_in(graph: &mut proto::Graph, types: &HashMap<String, i32>, uses: &mut
         for body in node.attribute.iter_mut().filter_map(|attribute| attribute.g.as_mut()) {
             rewrite_in(body, types, uses)?;
         }
-        // Without an output it is refused where nodes are read.
+        // A node without an output is refused by the parser.
         let write = if node.output.is_empty() { None } else { find(&node.domain, &node.op_type) };
         let Some(write) = write else {
             graph.node.push(node);

@@ -1,4 +1,4 @@
-//! What becomes of a classical model's scores.
+//! Transforms of a classical model's scores (`post_transform`).
 
 use super::writer::{Writer, int};
 

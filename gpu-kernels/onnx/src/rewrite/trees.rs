@@ -1,4 +1,4 @@
-//! Ensembles of trees: all trees are walked at once, a level a step, by gathers over tables of their nodes.
+//! Ensembles of trees: all trees are descended at once, a level a step, by gathers over tables of their nodes.
 
 use std::collections::HashMap;
 
@@ -11,13 +11,13 @@ use crate::tensor::Tensor;
 
 /// Levels of the deepest tree; each takes some ten steps of a plan.
 const DEPTH_MAX: usize = 128;
-/// Values of the table of what leaves answer: every node's for each target.
+/// Most values of the table of leaf weights: one a node and target.
 const ANSWERS_MAX: usize = 1 << 23;
 
 /// A node of a tree. A leaf leads to itself.
 struct Node {
     feature: i64,
-    /// `yes` takes values from `low` to `high`, both with them.
+    /// `yes` takes values from `low` to `high`, inclusive.
     low: f32,
     high: f32,
     /// `yes` takes NaN.
@@ -43,7 +43,7 @@ impl Node {
             BranchMode::Other => (value, value, true),
         };
         let (yes, no) = if swap { (no, yes) } else { (yes, no) };
-        // No comparison holds of NaN, but that it differs.
+        // No comparison with NaN holds but "not equal".
         Self { feature, low, high, nan: (nan || mode == BranchMode::Other) != swap, yes, no }
     }
 }
@@ -75,11 +75,11 @@ struct Trees {
     /// Steps from a root to the farthest leaf.
     depth: usize,
     targets: usize,
-    /// What a node answers for each target; none where it says nothing.
+    /// A node's weight for each target; none where it has none.
     answers: Vec<Option<f32>>,
 }
 
-/// What an attribute holds is not as it should be.
+/// An attribute, and what is wrong with it.
 type Refusal = (&'static str, &'static str);
 
 const CHILD: Refusal = ("nodes_truenodeids", "it names a node that is not there");
@@ -100,7 +100,7 @@ impl Trees {
         Ok(())
     }
 
-    /// What all trees say of each row together: `[rows, targets]`, without the base values.
+    /// The aggregate of all trees for each row: `[rows, targets]`, without the base values.
     fn write(&self, w: &mut Writer<'_>, aggregate: Aggregate) -> String {
         let x = w.input(0);
         let x = w.float32(&x);
@@ -121,7 +121,7 @@ impl Trees {
         let mut at = w.ints(&roots);
         for level in 0..self.depth {
             let feature = w.op("Gather", &[&features, &at]);
-            // All rows begin at the roots; afterwards each goes its own way.
+            // All rows begin at the roots; from there on each takes its own path.
             let value = if level == 0 {
                 w.op_with("Gather", &[&x, &feature], vec![int("axis", 1)])
             } else {
@@ -144,7 +144,7 @@ impl Trees {
             at = w.op("Where", &[&goes, &yes, &no]);
         }
         if self.depth == 0 {
-            // Leaves alone say the same of every row.
+            // A tree that is one leaf has the same answer for every row.
             at = self.for_each_row(w, &x, &at);
         }
         self.gather_answers(w, &at, aggregate)
@@ -243,7 +243,7 @@ fn read_numbered(w: &Writer<'_>, of: &'static str, targets: usize) -> Result<Tre
     let values = floats(w, "nodes_values");
     let nan = ints(w, "nodes_missing_value_tracks_true");
     let modes = w.attribute("nodes_modes").map_or(&[][..], |attribute| &attribute.strings);
-    // How often a node is passed is of no use here.
+    // How often training passed a node is of no use here.
     w.passed(&["nodes_hitrates"]);
     let lens = [ids.len(), features.len(), yes.len(), no.len(), values.len(), modes.len()];
     if trees.is_empty() || lens.iter().any(|&len| len != trees.len()) || !(nan.is_empty() || nan.len() == trees.len()) {
@@ -327,7 +327,7 @@ fn read_listed(w: &Writer<'_>, targets: usize) -> Result<Trees, Refusal> {
         if found < last { Ok(found) } else { Err(CHILD) }
     };
     let mut nodes = Vec::with_capacity(count);
-    // Further members of a set stand at the end.
+    // Further members of a set are nodes after all others.
     let mut more = Vec::new();
     for place in 0..branches {
         let next = [child(0, place)?, child(1, place)?];

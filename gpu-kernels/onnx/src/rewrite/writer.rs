@@ -1,4 +1,4 @@
-//! Nodes written in the place of one.
+//! What a rewriting writes: standard nodes in the place of one.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use crate::error::ModelError;
 use crate::proto;
 
-/// Writes what a node stands for.
+/// Writes the nodes that replace one.
 pub(super) type WriteFn = fn(&mut Writer<'_>);
 
-/// Writes the nodes that one stands for.
+/// The nodes that replace one, as they are written.
 pub(super) struct Writer<'a> {
     pub(super) node: &'a proto::Node,
     /// The types of the tensors that the model stores.
@@ -97,7 +97,7 @@ impl<'a> Writer<'a> {
         output
     }
 
-    /// The node's only output, at last.
+    /// Emits the node that makes the replaced node's outputs.
     pub(super) fn give(&mut self, op: &str, inputs: &[&str], attributes: Vec<proto::Attribute>) {
         self.emit(op, inputs, self.node.output.clone(), attributes);
     }

@@ -38,9 +38,9 @@ struct Attention {
     k: ValueId,
     v: ValueId,
     mask: Option<ValueId>,
-    /// Lengths of an outside cache.
+    /// Lengths of a cache that the caller keeps, one a batch entry.
     cached: Option<ValueId>,
-    /// Keys that were there before.
+    /// Keys from earlier calls.
     past: usize,
     batch: usize,
     heads: usize,
@@ -166,8 +166,8 @@ fn add_mask(
     })
 }
 
-/// Hides what lies further left or right of a query's own place than a bound; -1 is none. That
-/// place is counted from the end of what was there before: the past, or an outside cache's length.
+/// Masks keys further left or right of a query's own position than a bound; -1 is none. Positions
+/// are counted from the end of what came before: the past, or the length of an outside cache.
 fn mask_window(
     cx: &mut NodeContext<'_, '_>,
     x: ValueId,
@@ -209,7 +209,7 @@ fn mask_window(
     })
 }
 
-/// Hides what lies beyond each entry's length.
+/// Masks keys beyond each batch entry's length.
 fn mask_padding(
     cx: &mut NodeContext<'_, '_>,
     x: ValueId,
@@ -233,7 +233,7 @@ pub(crate) fn rotary(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
     let interleaved = cx.flag("interleaved");
     cx.float_type(x)?;
     let shape = cx.shape(x);
-    // Heads second to last, as a flat input has them.
+    // `[batch, length, heads, size]`, as a flat input is split.
     let split = match shape[..] {
         [_, _, _, _] => permute_axes(cx, x, &[0, 2, 1, 3])?,
         [batch, length, width] => {

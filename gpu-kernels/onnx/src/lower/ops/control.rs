@@ -1,4 +1,4 @@
-//! Control flow whose way is known before the run: the branch that is taken, and each turn of a loop.
+//! Control flow that is decided while the plan is made: the branch that is taken, and each iteration of a loop.
 
 use gpu_kernels::dtype::DType;
 
@@ -32,7 +32,7 @@ pub(crate) fn repeat(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
     let mut kept: Vec<Vec<ValueId>> = vec![Vec::new(); body.outputs.len() - 1 - carries];
     let mut turn = 0;
     while goes_on && turns.is_none_or(|turns| turn < turns) {
-        // Without a node in its body a loop would turn for ever.
+        // A loop without a node in its body would never reach that bound.
         if turn > long(UNROLLED_MAX) {
             return Err(ModelError::Unrolled { node: cx.node.name.clone() });
         }
@@ -110,7 +110,7 @@ fn check_arity(cx: &NodeContext<'_, '_>, body: &Body, inputs: usize, outputs: us
     Err(cx.shape_error("the body does not take and give what its node does", found))
 }
 
-/// What the turns gave, one behind the other along a new axis.
+/// The outputs of all iterations, stacked along a new axis.
 fn stacked(cx: &mut NodeContext<'_, '_>, turns: &[ValueId], axis: i64, backwards: bool) -> Result<ValueId, ModelError> {
     let Some(&first) = turns.first() else {
         return Err(cx.shape_error("a loop that never turns has no shape for what it gathers", "no turn"));

@@ -1,5 +1,4 @@
-//! Transposed convolution, as a convolution of the image with gaps put in, by the weights turned
-//! around.
+//! Transposed convolution: a convolution of the dilated image by the flipped weights.
 
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, long};
@@ -53,7 +52,7 @@ pub(crate) fn conv_transpose(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId
         let reach = dilations[i] * (long(kernel[i]) - 1);
         if let Some(wanted) = wanted.as_ref().and_then(|wanted| wanted.get(i)) {
             let total = strides[i] * (long(spatial[i]) - 1) + extra[i] + reach + 1 - wanted;
-            // What the output lacks is put at its end.
+            // Missing output is padded at its end.
             let (small, large) = if total < 0 { (0, total) } else { (total / 2, total - total / 2) };
             let upper = total < 0 || window.auto_pad == AutoPad::SameUpper;
             (pads[i], pads[rank + i]) = if upper { (small, large) } else { (large, small) };
@@ -63,7 +62,7 @@ pub(crate) fn conv_transpose(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId
     Ok(vec![windows.spread(cx, x, w, bias, groups)?])
 }
 
-/// Blocks of an image laid over each other where they were cut from.
+/// `Col2Im`: blocks of an image summed where they were cut from.
 pub(crate) fn columns(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let x = cx.input(0)?;
     let (image, block) = (cx.known_ints(1)?.unwrap_or_default(), cx.known_ints(2)?.unwrap_or_default());
@@ -101,7 +100,7 @@ pub(crate) fn columns(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
     let mut wide = vec![batch, rows];
     wide.extend(target);
     let x = cx.builder.reshaped(x, wide)?;
-    // Each of a block's values goes to its own place in it.
+    // An identity kernel sends each value of a block to its own place.
     cx.check_table(count.checked_mul(count))?;
     let ones: Vec<f32> = (0..count * count).map(|i| if i % (count + 1) == 0 { 1.0 } else { 0.0 }).collect();
     let ones = cx.constant_floats(vec![count, count], &ones)?;
@@ -120,7 +119,7 @@ struct Windows {
     dilations: Vec<i64>,
     /// Before each axis, then after each.
     pads: Vec<i64>,
-    /// What is put at the end of each axis.
+    /// Extra padding at the end of each axis.
     extra: Vec<i64>,
 }
 
@@ -149,7 +148,7 @@ impl Windows {
     }
 }
 
-/// The weights `[in, out a group, …]` as a convolution's `[out, in a group, …]`, each window turned.
+/// The weights `[in, out a group, …]` as a convolution's `[out, in a group, …]`, each window flipped.
 fn flip_kernels(
     cx: &mut NodeContext<'_, '_>,
     w: ValueId,

@@ -214,7 +214,7 @@ fn gelu_tanh(p: &mut Program, x: Reg) -> Reg {
     p.bin(Binary::Mul, half, gate)
 }
 
-/// Two inputs of one type, and a result of it.
+/// Two inputs and a result of one type.
 pub(crate) fn arithmetic(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (a, b) = (cx.input(0)?, cx.input(1)?);
     let dtype = cx.dtype(a);
@@ -320,7 +320,7 @@ pub(crate) fn clip(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
     let dtype = cx.dtype(x);
     let mut ids = vec![x];
     let mut ops = Vec::new();
-    // Bounds that are known go into the program, and with it into the step before, if it has room.
+    // Known bounds are constants of the program, which fusing can then join with the step before.
     let mut known = Vec::new();
     for (i, (name, op)) in [("min", Binary::Max), ("max", Binary::Min)].into_iter().enumerate() {
         let bound = match cx.attribute(name) {
@@ -362,7 +362,7 @@ pub(crate) fn bit_cast(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mod
     let x = cx.input(0)?;
     let to = i32::try_from(cx.int("to", 0)).unwrap_or(0);
     let from = cx.dtype(x);
-    // Of what is narrower than a word the device holds the value and not the bits.
+    // A device holds the value of a type narrower than a word, not its bits.
     let whole = |dtype: DType| matches!(dtype, DType::F32 | DType::I32 | DType::U32);
     let narrow = |dtype: DType| matches!(dtype, DType::I8 | DType::U8 | DType::I16 | DType::U16);
     match DType::from_onnx(to) {

@@ -1,4 +1,4 @@
-//! Images read between their pixels, at places that values name.
+//! Images sampled between their pixels, at coordinates that are values themselves.
 
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::elementwise::{Binary, Program, Reg, Unary};
@@ -29,7 +29,7 @@ enum Interpolation {
 }
 
 impl Interpolation {
-    /// Pixels that are read along an axis, from the one below a place on.
+    /// Offsets of the pixels that are read along an axis, from the one below a coordinate.
     fn taps(self) -> std::ops::Range<i32> {
         match self {
             Self::Nearest => 0..1,
@@ -49,13 +49,13 @@ struct GridAxis {
 }
 
 impl GridAxis {
-    /// The first and last place that is not padding.
+    /// The first and last coordinate that is not padding.
     fn ends(self) -> (f32, f32) {
         let size = as_f32(self.size);
         if self.aligned { (0.0, size - 1.0) } else { (-0.5, size - 0.5) }
     }
 
-    /// A place between −1 and 1 in pixels, brought into the image where the padding says so.
+    /// A coordinate between −1 and 1 in pixels; border and reflection padding bring it into the image.
     fn place(self, p: &mut Program, coordinate: Reg) -> Reg {
         let (low, high) = self.ends();
         let (half, one, span, low) = (p.f(0.5), p.f(1.0), p.f(high - low), p.f(low));
@@ -77,7 +77,7 @@ impl GridAxis {
         p.bin(Binary::Min, place, last)
     }
 
-    /// Turned back at the ends as often as it takes.
+    /// Reflected at the ends as often as it takes.
     fn reflected(self, p: &mut Program, place: Reg) -> Reg {
         let (low, high) = self.ends();
         if high <= low {
@@ -93,7 +93,7 @@ impl GridAxis {
         p.bin(Binary::Add, away, first)
     }
 
-    /// The pixel `tap` from the one below a place, and the weight with which it counts.
+    /// The index of the pixel `tap` from the one below a coordinate, and its weight.
     fn pixel(self, cx: &mut NodeContext<'_, '_>, place: ValueId, tap: i32) -> Result<(ValueId, ValueId), ModelError> {
         #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a tap is small")]
         let step = tap as f32;
@@ -147,7 +147,7 @@ fn cubic(p: &mut Program, t: Reg) -> Reg {
     p.select(inside, near, far)
 }
 
-/// Flat indices and weights so far, of some pixels that are read.
+/// Flat indices of pixels that are read, and their weights.
 type WeightedPixel = (ValueId, ValueId);
 
 pub(crate) fn grid(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
@@ -217,7 +217,7 @@ pub(crate) fn grid(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
     Ok(vec![cx.cast(result, dtype)?])
 }
 
-/// A corner with a pixel of one axis more.
+/// Combines a pixel's index and weight along the axes so far with those along one more.
 fn further(
     cx: &mut NodeContext<'_, '_>,
     corner: WeightedPixel,
@@ -233,7 +233,7 @@ fn further(
     Ok((index, weight))
 }
 
-/// The places of an image's pixels, moved and turned by a matrix an image.
+/// Coordinates of every pixel, transformed by a matrix for each image.
 pub(crate) fn affine(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let theta = cx.input(0)?;
     let dtype = cx.float_type(theta)?;
@@ -250,7 +250,7 @@ pub(crate) fn affine(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
     }
     let count = spatial.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
     cx.check_table(count)?;
-    // Coordinates from the last axis to the first, and 1.
+    // Homogeneous coordinates: from the last axis to the first, then 1.
     let mut lines = Vec::with_capacity(rank + 1);
     for (i, &size) in spatial.iter().enumerate().rev() {
         let along = iota(cx, size, i, rank)?;

@@ -1,4 +1,4 @@
-//! Operators that read or write at places which other values name.
+//! Gather and scatter: reading and writing at indices that are values themselves.
 
 use gpu_kernels::kernels::elementwise::Program;
 use gpu_kernels::kernels::{Call, MAX_RANK, elementwise, scatter, units_for};
@@ -17,7 +17,7 @@ pub(crate) fn gather(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
     index_type(cx, indices)?;
     let rank = cx.shape(data).len();
     let axis = cx.axis(cx.int("axis", 0), rank, rank)?;
-    // One known place is a view.
+    // A single index that is known is a view.
     if let Some([place]) = cx.builder.known_ints(indices).as_deref() {
         let size = cx.builder.shape(data)[axis];
         let place = cx.axis(*place, size, size)?;
@@ -204,7 +204,7 @@ pub(crate) fn scatter_nd(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, M
     Ok(vec![scatter_lines(cx, data, op, &call)?])
 }
 
-/// Each line's first values turned around, as many as the line says.
+/// The first values of each sequence in reverse order, as many as its length says.
 pub(crate) fn reverse_sequence(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let (x, lengths) = (cx.input(0)?, cx.input(1)?);
     let shape = cx.shape(x);

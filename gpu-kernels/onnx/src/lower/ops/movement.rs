@@ -1,4 +1,4 @@
-//! Operators that move values and change none. What strides can say is a view; the rest is copied.
+//! Operators that rearrange values without changing them. What strides can express is a view; the rest is copied.
 
 use gpu_kernels::dtype::DType;
 use gpu_kernels::number::to;
@@ -256,7 +256,7 @@ fn without_axes(cx: &mut NodeContext<'_, '_>, value: ValueId) -> Result<ValueId,
     cx.builder.reshaped(value, vec![])
 }
 
-/// Padding with the tensor's own values, an axis at a time.
+/// Padding with the tensor's own values (edge, wrap, reflect), an axis at a time.
 fn pad_by_index(
     cx: &mut NodeContext<'_, '_>,
     mut x: ValueId,
@@ -303,7 +303,7 @@ pub(crate) fn center_crop_pad(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueI
     let (mut before, mut after) = (vec![0; shape.len()], vec![0; shape.len()]);
     for (&axis, &size) in axes.iter().zip(&wanted) {
         let missing = size - long(shape[axis]);
-        // The odd place is at the end, when adding as when taking away.
+        // An odd number of elements is added or removed at the end.
         before[axis] = if missing >= 0 { missing / 2 } else { -((-missing) / 2) };
         after[axis] = missing - before[axis];
     }
@@ -311,7 +311,7 @@ pub(crate) fn center_crop_pad(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueI
     Ok(vec![padded(cx, x, &before, &after, zero)?])
 }
 
-/// Splits the channels into blocks of places.
+/// Moves channels into blocks of pixels.
 pub(crate) fn depth_to_space(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let x = cx.input(0)?;
     let (n, c, h, w, block) = image(cx, x)?;

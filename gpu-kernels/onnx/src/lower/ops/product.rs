@@ -74,7 +74,7 @@ pub(crate) fn gemm(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
     Ok(vec![out])
 }
 
-/// The product and what is added to it, one after the other.
+/// `Gemm` as a product and an addition, for types and shapes that the kernel does not take at once.
 fn gemm_apart(
     cx: &mut NodeContext<'_, '_>,
     a: ValueId,
@@ -112,7 +112,7 @@ struct Equation {
     result: Vec<char>,
 }
 
-/// What stands for the axes of an ellipsis, from the last one: beyond any letter.
+/// Labels of the axes that an ellipsis stands for, from the last one; no equation can name them.
 const ELLIPSIS: [char; 8] = ['0', '1', '2', '3', '4', '5', '6', '7'];
 
 fn parse(text: &str, ranks: &[usize]) -> Option<Equation> {
@@ -155,7 +155,7 @@ fn expand(term: &str, rank: usize) -> Option<Vec<char>> {
     (labels.len() == rank).then_some(labels)
 }
 
-/// A value whose axes have names.
+/// A value whose axes have labels.
 struct LabelledTensor {
     id: ValueId,
     labels: Vec<char>,
@@ -188,7 +188,7 @@ pub(crate) fn einsum(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
     Ok(vec![permute_axes(cx, total.id, &order)?])
 }
 
-/// A label that appears twice walks both axes at once.
+/// The diagonal of axes that share a label.
 fn diagonal(cx: &mut NodeContext<'_, '_>, id: ValueId, labels: &[char]) -> Result<LabelledTensor, ModelError> {
     let (root, offset, own) = cx.builder.buffer_view(id);
     let shape = cx.shape(id);
@@ -208,7 +208,7 @@ fn diagonal(cx: &mut NodeContext<'_, '_>, id: ValueId, labels: &[char]) -> Resul
     Ok(LabelledTensor { id, labels: names })
 }
 
-/// Sums away the axes that nobody needs.
+/// Sums over the axes that neither the result nor another operand has.
 fn summed(cx: &mut NodeContext<'_, '_>, part: LabelledTensor, needed: &[char]) -> Result<LabelledTensor, ModelError> {
     let gone: Vec<usize> = (0..part.labels.len()).filter(|&i| !needed.contains(&part.labels[i])).collect();
     if gone.is_empty() {
@@ -252,7 +252,7 @@ fn contract(
     Ok(LabelledTensor { id, labels: [batch, rows, cols].concat() })
 }
 
-/// An operand as `[batch, rows, cols]`; axes of size 1 are spread to the other operand's size.
+/// An operand as `[batch, rows, cols]`; axes of size 1 are broadcast to the other operand's size.
 fn stacked(
     cx: &mut NodeContext<'_, '_>,
     part: &LabelledTensor,

@@ -26,7 +26,7 @@ fn range(dtype: DType) -> Option<(i32, i32)> {
 
 /// round(value) + zero, within the range of a narrow type.
 fn saturated(p: &mut Program, value: Reg, zero: Reg, dtype: DType, (low, high): (i32, i32)) -> Reg {
-    // Brought near first, so that the sum of whole numbers does not wrap.
+    // Clamped first, so that the integer sum does not wrap.
     let (far_low, far_high) = (p.f(-262_144.0), p.f(262_144.0));
     let value = p.un(Unary::Round, value);
     let value = p.bin(Binary::Max, value, far_low);
@@ -40,7 +40,7 @@ fn saturated(p: &mut Program, value: Reg, zero: Reg, dtype: DType, (low, high): 
     if dtype.repr() == Repr::U32 { p.un(Unary::ToU32, value) } else { value }
 }
 
-/// A scale or zero point beside the tensor it is for: one value, one along an axis, or one a block.
+/// A scale or zero point shaped to broadcast against its tensor: one value, one along an axis, or one a block.
 fn beside(cx: &mut NodeContext<'_, '_>, x: ValueId, of: ValueId) -> Result<ValueId, ModelError> {
     let (shape, own) = (cx.shape(x), cx.shape(of));
     if own.iter().product::<usize>() == 1 && own.len() <= 1 {
@@ -149,7 +149,7 @@ pub(crate) fn quantize_dynamically(cx: &mut NodeContext<'_, '_>) -> Result<Vec<V
     Ok(vec![result, scale, point])
 }
 
-/// A narrow tensor less its zero point, as int32.
+/// A quantized tensor minus its zero point, as int32.
 fn centred(cx: &mut NodeContext<'_, '_>, x: ValueId, zero: Option<ValueId>) -> Result<ValueId, ModelError> {
     let dtype = cx.dtype(x);
     if range(dtype).is_none() {
@@ -163,7 +163,7 @@ fn centred(cx: &mut NodeContext<'_, '_>, x: ValueId, zero: Option<ValueId>) -> R
     })
 }
 
-/// One value, or one an output channel beside weights of `rank` axes.
+/// One value, or one for each output channel, shaped to broadcast against weights of `rank` axes.
 fn by_channel(cx: &mut NodeContext<'_, '_>, of: Option<ValueId>, rank: usize) -> Result<Option<ValueId>, ModelError> {
     let Some(of) = of else { return Ok(None) };
     let len: usize = cx.shape(of).iter().product();
@@ -174,7 +174,7 @@ fn by_channel(cx: &mut NodeContext<'_, '_>, of: Option<ValueId>, rank: usize) ->
     cx.builder.reshaped(of, shape).map(Some)
 }
 
-/// One value, or one a row of the left matrix.
+/// One value, or one for each row of the left matrix.
 fn by_row(cx: &mut NodeContext<'_, '_>, of: Option<ValueId>) -> Result<Option<ValueId>, ModelError> {
     match of {
         Some(of) if cx.shape(of).len() == 1 && cx.shape(of) != [1] => {
@@ -248,7 +248,7 @@ pub(crate) fn conv(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
     let zero_w = by_channel(cx, Some(ids[5]), rank)?;
     let (x, w) = (centred(cx, ids[0], Some(zero_x))?, centred(cx, ids[3], zero_w)?);
     let sums = convolve(cx, x, w, bias, &window, groups)?;
-    // A scale a filter lies along the output's channels, one axis further on.
+    // The weights' scale is one for each filter, which is the second axis of the output.
     let scale_w = match by_channel(cx, Some(ids[4]), rank - 1)? {
         Some(scale) => scale,
         None => ids[4],

@@ -1,5 +1,5 @@
-//! Recurrent networks, unrolled: the inputs' part of all steps is one matrix product, and each step
-//! multiplies the state and applies its gates.
+//! Recurrent networks, unrolled: the inputs of all steps are multiplied at once, and each step multiplies the
+//! state and applies its gates.
 
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::elementwise::{Binary, Program, Reg, Unary};
@@ -16,22 +16,22 @@ use crate::lower::prims::views::{broadcast_to, permute_axes, slice_axis, squeeze
 /// Most time steps that are unrolled.
 const STEPS_MAX: usize = 2048;
 
-/// What all three have in common.
+/// What RNN, GRU and LSTM have in common.
 struct Network {
     directions: Vec<Direction>,
     hidden: usize,
     steps: usize,
     batch: usize,
-    /// Batch before time.
+    /// The batch is the first axis, not time.
     batch_first: bool,
-    /// Bound of what goes into an activation.
+    /// Bound of an activation's input.
     clip: Option<f32>,
     /// `[steps, batch, features]`.
     x: ValueId,
     w: ValueId,
     r: ValueId,
     bias: Option<ValueId>,
-    /// Steps of each batch entry, where they are not all.
+    /// Steps of each batch entry, where some are shorter.
     lengths: Option<ValueId>,
     state: Option<ValueId>,
 }
@@ -147,7 +147,7 @@ fn network(cx: &mut NodeContext<'_, '_>, gates: usize, defaults: &[&str]) -> Res
             activations: activations[d * defaults.len()..][..defaults.len()].to_vec(),
         })
         .collect();
-    // Lengths that are known to be whole say nothing.
+    // Lengths that are known to be the whole sequence can be left out.
     let whole = lengths
         .and_then(|lengths| cx.builder.known_ints(lengths))
         .is_some_and(|lengths| lengths.iter().all(|&length| usize::try_from(length) == Ok(steps)));
@@ -156,7 +156,7 @@ fn network(cx: &mut NodeContext<'_, '_>, gates: usize, defaults: &[&str]) -> Res
     Ok(Network { directions, hidden, steps, batch, batch_first, clip, x, w, r, bias, lengths, state })
 }
 
-/// Keeps the old state of what has ended.
+/// Keeps the old state of batch entries that have ended.
 fn kept(
     cx: &mut NodeContext<'_, '_>,
     running: Option<ValueId>,
@@ -169,7 +169,7 @@ fn kept(
     }
 }
 
-/// One direction's weights and its inputs' part of every step.
+/// One direction's weights, and the product of its inputs for every step.
 struct DirectionRun {
     /// `[steps, batch, gates · hidden]`, with the biases where `fused`.
     inputs: ValueId,
@@ -217,12 +217,12 @@ impl Network {
         broadcast_to(cx, zero, vec![self.batch, self.hidden])
     }
 
-    /// The time that step `i` of a direction looks at.
+    /// The time index that step `i` of a direction reads.
     fn time(&self, d: usize, i: usize) -> usize {
         if self.directions[d].backward && self.lengths.is_none() { self.steps - 1 - i } else { i }
     }
 
-    /// Whether each batch entry is still running at a step, beside its states.
+    /// Whether each batch entry is still running at a step, shaped to broadcast against its states.
     fn running(&self, cx: &mut NodeContext<'_, '_>, i: usize) -> Result<Option<ValueId>, ModelError> {
         let Some(lengths) = self.lengths else { return Ok(None) };
         let lengths = cx.cast(lengths, DType::I64)?;
@@ -260,7 +260,7 @@ impl Network {
         unsqueeze_axes(cx, all, &[1])
     }
 
-    /// What the node gives: all states, and the last ones.
+    /// The node's outputs: all states, and the last ones.
     fn outputs(
         &self,
         cx: &mut NodeContext<'_, '_>,
@@ -282,7 +282,7 @@ impl Network {
         outputs.into_iter().map(|output| cx.cast(output, dtype)).collect()
     }
 
-    /// What goes into the gates at a step: the inputs' part and the state's.
+    /// The gates' inputs at a step: what the inputs and the state contribute.
     fn gates(
         &self,
         cx: &mut NodeContext<'_, '_>,

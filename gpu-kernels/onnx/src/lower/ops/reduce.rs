@@ -1,4 +1,4 @@
-//! Operators that bring an axis down to one value, or order it.
+//! Reductions, softmax, cumulative sums and top-k.
 
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::elementwise::{Binary, Unary};
@@ -92,7 +92,8 @@ pub(crate) fn place(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
     Ok(vec![reduce_axes(cx, op, x, &[axis], keep)?])
 }
 
-/// Before operator set 13 all axes from the named one on were one.
+/// Sizes before, along and after the axis of a softmax. Before operator set 13 it took all axes from the named
+/// one on as one.
 fn line_axis(cx: &mut NodeContext<'_, '_>, x: ValueId) -> Result<(usize, usize, usize), ModelError> {
     let shape = cx.shape(x);
     let modern = cx.opset >= 13;

@@ -20,7 +20,7 @@ struct ResizedAxis {
     region: (f64, f64),
 }
 
-/// How an output's place is brought to the input's coordinates.
+/// `coordinate_transformation_mode`: how an output's index becomes a coordinate in the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coordinates {
     HalfPixel,
@@ -49,7 +49,7 @@ impl ResizedAxis {
                 }
             }
             Coordinates::AlignCorners => {
-                // The size before it was cut to a whole one.
+                // The output's size before it was rounded down.
                 let wide = self.scale * from;
                 if wide > 1.0 { x * (from - 1.0) / (wide - 1.0) } else { 0.0 }
             }
@@ -241,7 +241,7 @@ struct Filter {
 }
 
 impl Filter {
-    /// Offsets from the floor of a place, with their weights; `ratio` is what is above the floor.
+    /// First offset from the floor of a coordinate, and the weights from there on; `ratio` is its fraction.
     fn weights(&self, ratio: f64, scale: f64) -> (i64, Vec<f64>) {
         let scale = if self.antialias { scale.min(1.0) } else { 1.0 };
         let reach = if self.cubic.is_some() { 2.0 } else { 1.0 };
@@ -309,7 +309,7 @@ fn weighted(
     cx.cast(x, dtype)
 }
 
-/// What lies outside the region's axis is one value.
+/// `extrapolation_value` wherever a coordinate lies outside the input.
 fn outside(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[ResizedAxis], value: f32) -> Result<ValueId, ModelError> {
     let shape = cx.shape(x);
     let mut result = x;

@@ -16,7 +16,7 @@ pub(crate) fn construct(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mo
     Ok(vec![cx.builder.list(tensors)?])
 }
 
-/// A known place in a list of `len`, or the one after its end; `end` where none is given.
+/// A known index into a list of `len`, or the one after its end; `end` where none is given.
 fn place(cx: &mut NodeContext<'_, '_>, i: usize, len: usize, end: usize) -> Result<usize, ModelError> {
     match cx.known_ints(i)?.and_then(|place| place.first().copied()) {
         Some(place) => cx.axis(place, len, end + 1),
@@ -62,7 +62,7 @@ pub(crate) fn split(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
         None => true,
     };
     let sizes = match cx.known_ints(1)? {
-        // One number is the size of each part but perhaps the last.
+        // A single number is the size of every part; the last may be smaller.
         Some(sizes) if single => {
             let size = cx.size(sizes.first().copied().unwrap_or(0))?;
             if size == 0 {

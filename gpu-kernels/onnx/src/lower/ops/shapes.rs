@@ -1,4 +1,4 @@
-//! Operators whose result is known once shapes are.
+//! Constants, and operators whose result depends on shapes alone.
 
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::elementwise::Binary;
@@ -11,7 +11,7 @@ use crate::lower::prims::cast::convert;
 use crate::lower::prims::iota::iota;
 use crate::tensor::Tensor;
 
-/// Most values of a tensor that is made out of nothing.
+/// Most values of a tensor that has no input.
 const MADE_MAX: i64 = 1 << 26;
 
 pub(crate) fn constant(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
@@ -124,7 +124,7 @@ pub(crate) fn one_hot(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
     let (indices, values) = (cx.input(0)?, cx.input(2)?);
     let depth = cx.input(1)?;
     cx.builder.known(depth).ok_or_else(|| cx.not_constant(1))?;
-    // It may be a float.
+    // The depth may be given as a float.
     let depth = cx.cast(depth, DType::I64)?;
     let depth = cx.builder.known_ints(depth).and_then(|depth| depth.first().copied()).unwrap_or(0);
     let depth = cx.size(depth)?;

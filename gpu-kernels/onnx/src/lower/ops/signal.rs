@@ -1,4 +1,4 @@
-//! Fourier transforms, as products with tables of waves made once, and what goes with them.
+//! Fourier transforms, as matrix products with tables of cosines and sines, and windows and mel filters.
 
 use std::f64::consts::TAU;
 
@@ -45,7 +45,7 @@ impl Transform {
         Ok([make(f64::cos, scale)?, make(f64::sin, sign * scale)?])
     }
 
-    /// `[…, len]` in parts to `[…, bins]` in parts.
+    /// `[…, len]` to `[…, bins]`, real and imaginary parts as tensors of their own.
     fn run(
         self,
         cx: &mut NodeContext<'_, '_>,
@@ -63,7 +63,7 @@ impl Transform {
     }
 }
 
-/// The parts of complex values, without their axis; a real value has one.
+/// Real and imaginary parts, without the axis that held them; a real tensor has no imaginary part.
 fn parts(cx: &mut NodeContext<'_, '_>, x: ValueId) -> Result<(ValueId, Option<ValueId>), ModelError> {
     let shape = cx.shape(x);
     let axis = shape.len().saturating_sub(1);
@@ -78,7 +78,7 @@ fn parts(cx: &mut NodeContext<'_, '_>, x: ValueId) -> Result<(ValueId, Option<Va
     }
 }
 
-/// The last axis cut, or filled with zeros, to `len`.
+/// The last axis truncated, or padded with zeros, to `len`.
 fn resized(cx: &mut NodeContext<'_, '_>, x: ValueId, len: usize) -> Result<ValueId, ModelError> {
     let shape = cx.shape(x);
     let axis = shape.len() - 1;
@@ -105,7 +105,7 @@ pub(crate) fn fourier(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
     };
     let axis = cx.axis(axis, rank, rank.saturating_sub(1))?;
     let (inverse, onesided) = (cx.flag("inverse"), cx.flag("onesided"));
-    // What is transformed comes last, before the parts.
+    // The transformed axis is moved to the end, before that of the parts.
     let mut order: Vec<usize> = (0..rank).filter(|&i| i != axis).collect();
     order.insert(rank - 2, axis);
     let turned = permute_axes(cx, x, &order)?;
@@ -131,7 +131,7 @@ pub(crate) fn fourier(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
     };
     let results = results.into_iter().map(|one| unsqueeze_axes(cx, one, &[rank - 1])).collect::<Result<Vec<_>, _>>()?;
     let all = concat_along(cx, &results, rank - 1)?;
-    // Back to where the axis was.
+    // And back to its place.
     let mut back: Vec<usize> = (0..rank - 2).collect();
     back.insert(axis, rank - 2);
     back.push(rank - 1);

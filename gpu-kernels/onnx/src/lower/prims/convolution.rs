@@ -18,7 +18,9 @@ impl NodeContext<'_, '_> {
             "SAME_UPPER" => AutoPad::SameUpper,
             "SAME_LOWER" => AutoPad::SameLower,
             _ => {
-                return Err(self.unsupported_attribute("auto_pad", "it must be NOTSET, VALID, SAME_UPPER or SAME_LOWER"));
+                return Err(
+                    self.unsupported_attribute("auto_pad", "it must be NOTSET, VALID, SAME_UPPER or SAME_LOWER")
+                );
             }
         };
         Ok(Window {
