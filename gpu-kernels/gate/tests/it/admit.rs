@@ -98,7 +98,7 @@ fn run(admitted: &AdmittedKernel, params: &[u32], input: &[u32], tile: u64) -> O
     let Some(Device::Gpu(device)) = gpu() else { return None };
     let records = Records { records: input.len() as u64, tile, record_bytes: 4, out_bytes: 4 };
     Some(pollster::block_on(async {
-        let limit = gpu_kernels::budget::NATIVE;
+        let limit = gpu_kernels::device::budget::NATIVE;
         let mut session =
             MapSession::new(&device, admitted.kernel.clone(), bytemuck::cast_slice(params), limit).await?;
         session.run(&device, records, bytemuck::cast_slice(input), async |_busy| ControlFlow::Continue(())).await

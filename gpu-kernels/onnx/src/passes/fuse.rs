@@ -3,9 +3,9 @@
 //! that.
 
 use gpu_kernels::dtype::Repr;
-use gpu_kernels::kernels::Call;
 use gpu_kernels::kernels::conv::Conv;
-use gpu_kernels::kernels::elementwise::{Binary, CONSTS_MAX, Elementwise, INPUTS_MAX, Inst, Program, Reg, View};
+use gpu_kernels::kernels::elementwise::{Binary, CONSTS_MAX, Elementwise, INPUTS_MAX, Inst, Program, Reg};
+use gpu_kernels::kernels::{Call, View};
 use gpu_kernels::number::to;
 
 use crate::ir::{Layout, Plan, Step, ValueId, ValueKind, long, strides};
