@@ -8,7 +8,7 @@ use naga::{
 
 use gpu_kernels::number::to;
 
-use super::{Contract, GateError};
+use crate::error::GateError;
 
 /// Invocations a workgroup that the smallest device class takes.
 const WORKGROUP_MAX: u32 = 256;
@@ -18,6 +18,17 @@ const WORKGROUP_BYTES_MAX: u32 = 16_384;
 const LOCAL_BYTES_MAX: u32 = 8192;
 const PARAMS_BYTES_MAX: u32 = 16_384;
 const RECORD_BYTES_MAX: u32 = 16 << 20;
+
+/// What a job says of its kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contract {
+    /// Size of an input record, in bytes: a multiple of four.
+    pub record_bytes: u32,
+    /// Size of an output record, in bytes: a multiple of four.
+    pub out_bytes: u32,
+    /// Operations that the loops of one record may take together.
+    pub fuel: u32,
+}
 
 /// What instrumenting needs to know, and the host.
 pub(super) struct Facts {

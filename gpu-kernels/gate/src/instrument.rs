@@ -15,9 +15,9 @@ use naga::{
     ResourceBinding, Scalar, ScalarKind, Span, Statement, StorageAccess, SwitchCase, Type, TypeInner, VectorSize,
 };
 
-use super::GateError;
-use super::contract::Facts;
-use super::cost::{Costs, FunctionCost};
+use crate::contract::Facts;
+use crate::cost::{Costs, FunctionCost};
+use crate::error::GateError;
 
 /// The globals that the gate adds.
 #[derive(Clone, Copy)]

@@ -32,6 +32,7 @@ use naga::back::wgsl::WriterFlags;
 use naga::valid::{Capabilities, ModuleInfo, ValidationError, ValidationFlags, Validator};
 use naga::{Module, Span, WithSpan};
 
+pub use self::contract::Contract;
 pub use self::error::GateError;
 
 /// Longest kernel, in bytes.
@@ -42,17 +43,6 @@ pub const FUEL_MAX: u32 = 10_000_000;
 pub const STRAIGHT_OPS_MAX: u64 = 1_000_000;
 /// Stack for a parser and a validator that recurse into nested blocks.
 const STACK_BYTES: usize = 64 << 20;
-
-/// What a job says of its kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Contract {
-    /// Size of an input record, in bytes: a multiple of four.
-    pub record_bytes: u32,
-    /// Size of an output record, in bytes: a multiple of four.
-    pub out_bytes: u32,
-    /// Operations that the loops of one record may take together.
-    pub fuel: u32,
-}
 
 /// A kernel that the gate lets in, with what it knows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
