@@ -106,9 +106,9 @@ pub(crate) fn eye_like(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mod
     let [rows, cols] = cx.shape(x)[..] else {
         return Err(cx.shape_error("the input must have two axes", format!("{:?}", cx.shape(x))));
     };
-    let to = cx.attribute("dtype").map(|attribute| i32::try_from(attribute.i).unwrap_or(0));
+    let asked = cx.attribute("dtype").map(|attribute| i32::try_from(attribute.i).unwrap_or(0));
     let unknown = || cx.unsupported_attribute("dtype", "the type is none that devices here compute with");
-    let dtype = to.map_or(Ok(cx.dtype(x)), |to| DType::from_onnx(to).ok_or_else(unknown))?;
+    let dtype = asked.map_or(Ok(cx.dtype(x)), |to| DType::from_onnx(to).ok_or_else(unknown))?;
     let k = cx.int("k", 0).clamp(-MADE_MAX, MADE_MAX);
     let (row, col) = (iota(cx, rows, 0, 2)?, iota(cx, cols, 1, 2)?);
     let id = cx.elementwise(&[row, col], dtype, |p, r| {

@@ -82,7 +82,7 @@ pub(crate) fn pad_dilated(
         cx.builder.elementwise_step(&[value], &target, (out, 0, walked.clone()), fill)?.into_iter().collect();
     // What of the input lies inside, and where it goes.
     let mut inner = shape.clone();
-    let mut to = 0;
+    let mut out_offset = 0;
     let mut walked_by = walked.clone();
     for axis in 0..shape.len() {
         let step = spacing[axis];
@@ -92,14 +92,14 @@ pub(crate) fn pad_dilated(
         let end = if room <= 0 { 0 } else { (room - 1) / step + 1 }.min(long(shape[axis]));
         inner[axis] = usize::try_from(end - first).unwrap_or(0);
         offset += first * own[axis];
-        to += (before[axis] + first * step) * walked[axis];
+        out_offset += (before[axis] + first * step) * walked[axis];
         walked_by[axis] = walked[axis] * step;
     }
     if !inner.contains(&0) {
         let from = cx.builder.view(dtype, inner.clone(), (root, offset, own))?;
         let mut copy = Program::default();
         copy.load(dtype.repr());
-        steps.extend(cx.builder.elementwise_step(&[from], &inner, (out, to, walked_by), copy)?);
+        steps.extend(cx.builder.elementwise_step(&[from], &inner, (out, out_offset, walked_by), copy)?);
     }
     cx.builder.emit(steps, out);
     Ok(out)
