@@ -51,6 +51,8 @@ pub fn feeds(inputs: &[InputArray<'_>], shared: &[u8]) -> Result<Vec<Feed>, Feed
 
 #[cfg(test)]
 mod tests {
+    use gpu_kernels::dtype::DType;
+
     use super::*;
     #[test]
     fn shared_inputs_take_their_values_in_order_and_all_of_them() {

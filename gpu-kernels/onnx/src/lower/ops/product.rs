@@ -3,7 +3,6 @@
 use gpu_kernels::dtype::{DType, Repr};
 use gpu_kernels::kernels::elementwise::Binary;
 use gpu_kernels::kernels::{Call, matmul as kernel, reduce as reduction};
-use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::ValueId;
