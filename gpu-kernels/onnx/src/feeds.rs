@@ -54,6 +54,7 @@ mod tests {
     use gpu_kernels::dtype::DType;
 
     use super::*;
+
     #[test]
     fn shared_inputs_take_their_values_in_order_and_all_of_them() {
         let by_row = |dtype, shape| InputArray { dtype, shape, shared: false, whole: false };
