@@ -197,14 +197,14 @@ pub(crate) fn attention(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mo
         Heads { q: split_heads(cx, q, count)?, k: split_heads(cx, k, count)?, v: split_heads(cx, v, count)? };
     let mut before = 0;
     if let Some(past) = past {
-        let mut halves = [past; 2];
-        for (i, half) in halves.iter_mut().enumerate() {
+        let mut keys_and_values = [past; 2];
+        for (i, half) in keys_and_values.iter_mut().enumerate() {
             let one = slice_axis(cx, past, 0, i, 1)?;
             *half = squeeze_axes(cx, one, &[0])?;
         }
-        before = cx.shape(halves[0]).get(2).copied().unwrap_or(0);
-        heads.k = append_kv_cache(cx, Some(halves[0]), heads.k)?;
-        heads.v = append_kv_cache(cx, Some(halves[1]), heads.v)?;
+        before = cx.shape(keys_and_values[0]).get(2).copied().unwrap_or(0);
+        heads.k = append_kv_cache(cx, Some(keys_and_values[0]), heads.k)?;
+        heads.v = append_kv_cache(cx, Some(keys_and_values[1]), heads.v)?;
     }
     let y = attend(cx, &heads, causal.then_some(before), mask, extra, filter)?;
     if !cx.is_output_used(1) {
