@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::{AccountId, Nonce, TileHash};
@@ -15,7 +15,6 @@ use crate::db::{Db, Dialect};
 use crate::fleet::scheduler::Scheduler;
 use crate::fleet::store;
 use crate::limits::Limits;
-use crate::pages::{RenderedPages, rendered_pages};
 use crate::programs::infer::models::Models;
 use crate::random;
 
@@ -35,14 +34,14 @@ pub struct Parts {
     pub models: Models,
     pub limits: Limits,
     /// Checks that may run at once: one a core.
-    pub checks: Semaphore,
+    pub checks: Arc<Semaphore>,
     pub replica: String,
     /// Seals the tokens of leases; the same in all replicas.
     pub secret: [u8; 32],
     pub faucet: AccountId,
     pub fees: AccountId,
-    /// Public pages as they were drawn last.
-    pub rendered: RenderedPages,
+    /// Counts publications and their withdrawals, so that pages drawn before the last one are not shown again.
+    pub publications: watch::Sender<u64>,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
 }
@@ -74,12 +73,12 @@ impl App {
             scheduler: Scheduler::new(secret, !config.checkers.is_empty()),
             models: Models::default(),
             limits: Limits::default(),
-            checks: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            checks: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
             replica: Nonce(random::bytes()).to_string(),
             secret,
             faucet: FAUCET,
             fees: FEES,
-            rendered: rendered_pages(),
+            publications: watch::Sender::new(0),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             db,

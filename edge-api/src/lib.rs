@@ -20,7 +20,6 @@ pub mod json;
 pub mod ledger;
 pub mod limits;
 pub mod openapi;
-pub mod pages;
 pub mod programs;
 pub mod random;
 pub mod receipts;

@@ -16,7 +16,7 @@ async fn main() -> anyhow::Result<()> {
         .init();
     let mut config = Config::parse();
     match config.command.take() {
-        Some(Command::PrepareSite) => edge_api::pages::prepare_site(&config.site),
+        Some(Command::PrepareSite) => site::prepare_site(&config.site),
         None => edge_api::server::serve(config).await,
         Some(Command::VerifyAccount { account }) => {
             let app = App::start(config, Clock::System).await?;

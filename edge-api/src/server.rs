@@ -1,15 +1,17 @@
 //! The listening side: sockets in, a clean stop.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
+use site::{Shared, SiteConfig};
 use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::{pages, routes};
+use crate::routes;
 
 /// Serves until the process is asked to stop, then finishes the checks under way.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
@@ -33,7 +35,13 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 /// Everything this server answers.
 pub fn router(app: &App) -> Router {
     let api = routes::api(app.clone());
-    pages::pages(app, api.clone()).merge(api)
+    let config = SiteConfig {
+        folder: app.config.site.clone(),
+        downloads: app.config.downloads.clone(),
+        public_url: app.config.public_url.clone(),
+    };
+    let shared = Shared { publications: app.publications.subscribe(), cores: Arc::clone(&app.checks) };
+    site::router(config, shared, api.clone()).merge(api)
 }
 
 async fn asked_to_stop() {

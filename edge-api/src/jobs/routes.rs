@@ -368,6 +368,6 @@ async fn set_published(app: &App, caller: Caller, id: JobId, published: bool) ->
     let job = store::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     tx.commit().await?;
     // What was taken back is not shown a moment longer, and what was published at once.
-    app.rendered.invalidate_all();
+    app.publications.send_modify(|publications| *publications += 1);
     Ok(Json(job))
 }

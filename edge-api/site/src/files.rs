@@ -14,13 +14,13 @@ use web::route::Page;
 use web::text::Lang;
 use web::visit::Assets;
 
-use super::{Pages, ask};
+use crate::state::Site;
 
 /// Published jobs and devices that the site map names.
 const MAP_ROWS: &str = "?limit=500";
 
 /// The files that Trunk built, with those packed beforehand where `prepare-site` has run.
-pub(super) fn bundles(site: &Path) -> Router {
+pub(crate) fn bundles(site: &Path) -> Router {
     Router::new().fallback_service(ServeDir::new(site).precompressed_br()).layer(middleware::from_fn(cache))
 }
 
@@ -38,7 +38,7 @@ async fn cache(request: Request, next: Next) -> Response {
 }
 
 /// Addresses of the files with the beginning of their hash in each.
-pub(super) fn assets(site: &Path) -> Assets {
+pub(crate) fn assets(site: &Path) -> Assets {
     let address = |name: &str| {
         let bytes = std::fs::read(site.join(name)).unwrap_or_else(|error| {
             tracing::warn!(%error, name, "a file of the site is missing: build it with 'make site'");
@@ -77,19 +77,19 @@ pub fn prepare_site(site: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) async fn robots(State(pages): State<Pages>) -> impl IntoResponse {
+pub(crate) async fn robots(State(site): State<Site>) -> impl IntoResponse {
     let text = format!(
         "User-agent: *\nDisallow: /v1/\nDisallow: /jobs\nDisallow: /account\nDisallow: /explorer/search\nSitemap: {}/sitemap.xml\n",
-        pages.public_url
+        site.public_url
     );
     ([(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "public, max-age=3600")], text)
 }
 
 /// Every public page in both languages: the lists, the published jobs, the devices with most work.
-pub(super) async fn sitemap(State(pages): State<Pages>) -> Response {
+pub(crate) async fn sitemap(State(site): State<Site>) -> Response {
     let mut found =
         vec![Page::Landing, Page::Calculator, Page::Explorer, Page::Devices, Page::PublicJobs, Page::Receipts];
-    let Some((jobs, devices)) = rows(&pages).await else {
+    let Some((jobs, devices)) = rows(&site).await else {
         return StatusCode::BAD_GATEWAY.into_response();
     };
     found.extend(jobs.into_iter().map(Page::PublicJob));
@@ -100,7 +100,7 @@ pub(super) async fn sitemap(State(pages): State<Pages>) -> Response {
     for page in found {
         for lang in [Lang::En, Lang::Zh] {
             let query = if lang == Lang::En { "" } else { "?lang=zh" };
-            for part in ["<url><loc>", &pages.public_url, &page.path(), query, "</loc></url>\n"] {
+            for part in ["<url><loc>", &site.public_url, &page.path(), query, "</loc></url>\n"] {
                 xml.push_str(part);
             }
         }
@@ -109,25 +109,25 @@ pub(super) async fn sitemap(State(pages): State<Pages>) -> Response {
     ([(CONTENT_TYPE, "application/xml"), (CACHE_CONTROL, "public, max-age=300")], xml).into_response()
 }
 
-async fn rows(pages: &Pages) -> Option<(Vec<wire::JobId>, Vec<wire::DeviceId>)> {
+async fn rows(site: &Site) -> Option<(Vec<wire::JobId>, Vec<wire::DeviceId>)> {
     use wire::explorer::{Page as TablePage, PublicDevice, PublicJobRow};
-    let (_, jobs) = ask(pages.api.clone(), &format!("/v1/public/jobs{MAP_ROWS}"), None).await?;
-    let (_, devices) = ask(pages.api.clone(), &format!("/v1/public/devices{MAP_ROWS}"), None).await?;
-    let jobs: TablePage<PublicJobRow> = serde_json::from_slice(&jobs).ok()?;
-    let devices: TablePage<PublicDevice> = serde_json::from_slice(&devices).ok()?;
+    let jobs = site.api.get(&format!("/v1/public/jobs{MAP_ROWS}"), None).await?;
+    let devices = site.api.get(&format!("/v1/public/devices{MAP_ROWS}"), None).await?;
+    let jobs: TablePage<PublicJobRow> = serde_json::from_slice(&jobs.body).ok()?;
+    let devices: TablePage<PublicDevice> = serde_json::from_slice(&devices.body).ok()?;
     Some((jobs.rows.iter().map(|job| job.id).collect(), devices.rows.iter().map(|device| device.id).collect()))
 }
 
 /// Fetches the native worker from here and starts it; arguments go to `tessera-worker run`.
-pub(super) async fn install_script(State(pages): State<Pages>) -> impl IntoResponse {
-    let text = include_str!("install.sh").replace("@URL@", &pages.public_url);
+pub(crate) async fn install_script(State(site): State<Site>) -> impl IntoResponse {
+    let text = include_str!("install.sh").replace("@URL@", &site.public_url);
     ([(CONTENT_TYPE, "text/x-shellscript; charset=utf-8"), (CACHE_CONTROL, "public, max-age=300")], text)
 }
 
 /// A native worker, by system and processor.
-pub(super) async fn download(State(pages): State<Pages>, UrlPath(file): UrlPath<String>) -> Response {
+pub(crate) async fn download(State(site): State<Site>, UrlPath(file): UrlPath<String>) -> Response {
     let own = format!("tessera-worker-{}-{}", std::env::consts::OS, std::env::consts::ARCH);
-    let path = match &pages.app.config.downloads {
+    let path = match &site.app.config.downloads {
         // A name is one of ours: letters, digits and hyphens, never a way out of the folder.
         Some(folder) if file.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') => folder.join(&file),
         None if file == own => {

@@ -1,13 +1,11 @@
 //! A picture of a page for those who link to it: 1200 × 630, drawn from the page's own figures.
 
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use moka::future::Cache;
 use resvg::{tiny_skia, usvg};
 use web::api::{Api, Failure};
 use web::components::short;
@@ -17,29 +15,12 @@ use web::text::{Lang, Text};
 use wire::Credits;
 use xmlwriter::XmlWriter;
 
-use super::{Pages, in_process};
+use crate::state::Site;
 
 const WIDTH: u32 = 1200;
 const HEIGHT: u32 = 630;
-const LASTS: Duration = Duration::from_secs(60);
-const BYTES_MAX: u64 = 32 << 20;
 /// Letters of a line of the title; ideographs count twice.
 const LINE: usize = 30;
-
-/// Drawn pictures, by page and language.
-pub(super) type Drawn = Cache<(String, &'static str), Option<Bytes>>;
-
-#[derive(Clone)]
-pub(super) struct Previews(Drawn);
-
-impl Previews {
-    pub(super) fn new() -> Self {
-        let weigh = |_key: &(String, &'static str), picture: &Option<Bytes>| {
-            u32::try_from(picture.as_ref().map_or(64, Bytes::len)).unwrap_or(u32::MAX)
-        };
-        Self(Cache::builder().time_to_live(LASTS).max_capacity(BYTES_MAX).weigher(weigh).build())
-    }
-}
 
 /// What a picture says.
 struct Picture {
@@ -50,19 +31,18 @@ struct Picture {
     mosaic: String,
 }
 
-pub(super) async fn respond(pages: &Pages, page: Page, lang: Lang) -> Response {
-    let picture = pages.previews.0.get_with((page.path(), lang.code()), draw(pages, page, lang)).await;
+pub(crate) async fn respond(site: &Site, page: Page, lang: Lang) -> Response {
+    let picture = site.pictures.get_with((page.path(), lang.code()), draw(site, page, lang)).await;
     match picture {
         Some(bytes) => ([(CONTENT_TYPE, "image/png"), (CACHE_CONTROL, "public, max-age=300")], bytes).into_response(),
         None => (StatusCode::NOT_FOUND, [(CACHE_CONTROL, "no-store")]).into_response(),
     }
 }
 
-async fn draw(pages: &Pages, page: Page, lang: Lang) -> Option<Bytes> {
-    let api = Api::in_process(in_process(pages.api.clone(), None));
-    let picture = compose(&api, page, lang.text()).await.ok()??;
+async fn draw(site: &Site, page: Page, lang: Lang) -> Option<Bytes> {
+    let picture = compose(&site.api.client(None), page, lang.text()).await.ok()??;
     // Drawing takes tens of milliseconds of a core, like a check, and takes its turn with them.
-    let _turn = pages.app.checks.acquire().await.ok()?;
+    let _turn = site.shared.cores.acquire().await.ok()?;
     tokio::task::spawn_blocking(move || rasterise(&svg(&picture))).await.ok()?
 }
 
@@ -267,8 +247,8 @@ fn wrap(title: &str) -> Vec<String> {
 /// Inter for Latin, Greek and Cyrillic; what the system has for the rest.
 static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
     let mut fonts = usvg::fontdb::Database::new();
-    fonts.load_font_data(include_bytes!("../../assets/Inter-Regular.otf").to_vec());
-    fonts.load_font_data(include_bytes!("../../assets/Inter-Bold.otf").to_vec());
+    fonts.load_font_data(include_bytes!("../assets/Inter-Regular.otf").to_vec());
+    fonts.load_font_data(include_bytes!("../assets/Inter-Bold.otf").to_vec());
     fonts.load_system_fonts();
     Arc::new(fonts)
 });

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
@@ -17,7 +16,9 @@ use wire::explorer::{
     Share,
 };
 
-use super::{Pages, ask, parse_query};
+use crate::api::{Answer, InProcessApi};
+use crate::request::parse_query;
+use crate::state::Site;
 
 /// Parameters that a table takes from its page's address.
 const PARAMETERS: [&str; 5] = ["after", "limit", "class", "online", "q"];
@@ -47,12 +48,11 @@ fn source(page: Page, query: &str) -> Option<String> {
     Some(if parameters.is_empty() { path } else { format!("{path}?{parameters}") })
 }
 
-pub(super) async fn json(pages: &Pages, page: Page, query: &str) -> Response {
+pub(crate) async fn json(site: &Site, page: Page, query: &str) -> Response {
     let Some(source) = source(page, query) else { return StatusCode::NOT_FOUND.into_response() };
-    let Some((status, body)) = ask(pages.api.clone(), &source, None).await else {
+    let Some(Answer { status, body }) = site.api.get(&source, None).await else {
         return StatusCode::BAD_GATEWAY.into_response();
     };
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
     let cache = if status == StatusCode::OK { "public, max-age=5" } else { "no-store" };
     (status, [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, cache)], body).into_response()
 }
@@ -205,17 +205,17 @@ fn lines<T: Row>(rows: &[T], with_head: bool) -> Bytes {
     writer.into_inner().unwrap_or_default().into()
 }
 
-pub(super) async fn csv(pages: &Pages, page: Page, query: &str) -> Response {
+pub(crate) async fn csv(site: &Site, page: Page, query: &str) -> Response {
     let Some(source) = source(page, query) else { return StatusCode::NOT_FOUND.into_response() };
     match page {
-        Page::Devices => paged::<PublicDevice>(pages, &source, "devices").await,
-        Page::PublicJobs => paged::<PublicJobRow>(pages, &source, "jobs").await,
-        Page::Receipts => paged::<PublicReceipt>(pages, &source, "receipts").await,
-        Page::Device(_) => whole(pages, &source, "device", |page: PublicDevicePage| page.receipts.rows).await,
-        Page::PublicJob(_) => whole(pages, &source, "job", |job: PublicJob| job.devices).await,
-        Page::Receipt(_) => whole(pages, &source, "receipt", |page: PublicReceiptPage| vec![page.receipt]).await,
-        Page::Explorer => whole(pages, &source, "network", |overview: Overview| overview.periods).await,
-        Page::Search => whole(pages, &source, "search", |hits: Vec<Hit>| hits).await,
+        Page::Devices => paged::<PublicDevice>(site, &source, "devices").await,
+        Page::PublicJobs => paged::<PublicJobRow>(site, &source, "jobs").await,
+        Page::Receipts => paged::<PublicReceipt>(site, &source, "receipts").await,
+        Page::Device(_) => whole(site, &source, "device", |page: PublicDevicePage| page.receipts.rows).await,
+        Page::PublicJob(_) => whole(site, &source, "job", |job: PublicJob| job.devices).await,
+        Page::Receipt(_) => whole(site, &source, "receipt", |page: PublicReceiptPage| vec![page.receipt]).await,
+        Page::Explorer => whole(site, &source, "network", |overview: Overview| overview.periods).await,
+        Page::Search => whole(site, &source, "search", |hits: Vec<Hit>| hits).await,
         Page::Landing | Page::Calculator | Page::Jobs | Page::NewJob | Page::Job(_) | Page::Lend | Page::Account => {
             StatusCode::NOT_FOUND.into_response()
         }
@@ -232,59 +232,63 @@ fn attachment(name: &str, body: Body) -> Response {
 }
 
 /// What the API said instead of rows, as it said it.
-fn refused(status: u16, body: Vec<u8>) -> Response {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-    (status, [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response()
+fn refused(answer: Answer) -> Response {
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
+    (answer.status, headers, answer.body).into_response()
 }
 
 async fn whole<A: DeserializeOwned, T: Row>(
-    pages: &Pages,
+    site: &Site,
     source: &str,
     name: &str,
     rows: impl FnOnce(A) -> Vec<T>,
 ) -> Response {
-    match ask(pages.api.clone(), source, None).await {
-        Some((200, body)) => match serde_json::from_slice(&body) {
+    match site.api.get(source, None).await {
+        Some(answer) if answer.status == StatusCode::OK => match serde_json::from_slice(&answer.body) {
             Ok(answer) => attachment(name, lines(&rows(answer), true).into()),
             Err(_not_ours) => StatusCode::BAD_GATEWAY.into_response(),
         },
-        Some((status, body)) => refused(status, body),
+        Some(answer) => refused(answer),
         None => StatusCode::BAD_GATEWAY.into_response(),
     }
 }
 
 /// A list from its first page to its last, streamed as it is read.
-async fn paged<T: Row + DeserializeOwned + Send + Sync + 'static>(pages: &Pages, source: &str, name: &str) -> Response {
+async fn paged<T: Row + DeserializeOwned + Send + Sync + 'static>(site: &Site, source: &str, name: &str) -> Response {
     let joint = if source.contains('?') { '&' } else { '?' };
     let source = &if source.contains("limit=") { source.to_owned() } else { format!("{source}{joint}limit=500") };
-    let first = match ask(pages.api.clone(), source, None).await {
-        Some((200, body)) => match serde_json::from_slice::<TablePage<T>>(&body) {
+    let first = match site.api.get(source, None).await {
+        Some(answer) if answer.status == StatusCode::OK => match serde_json::from_slice::<TablePage<T>>(&answer.body) {
             Ok(page) => page,
             Err(_not_ours) => return StatusCode::BAD_GATEWAY.into_response(),
         },
-        Some((status, body)) => return refused(status, body),
+        Some(answer) => return refused(answer),
         None => return StatusCode::BAD_GATEWAY.into_response(),
     };
-    let walk = Walk { api: pages.api.clone(), source: source.to_owned(), ready: VecDeque::from([first]), written: 0 };
-    let body = stream::unfold(Some(walk), |walk| async move {
-        let mut walk: Walk<T> = walk?;
-        let page = walk.ready.pop_front()?;
-        let chunk = lines(&page.rows, walk.written == 0);
-        walk.written += page.rows.len();
-        let next = match page.next.filter(|_| walk.written < ROWS_MAX) {
-            Some(next) => walk.read(&next).await,
+    let list =
+        PagedList { api: site.api.clone(), source: source.to_owned(), ready: VecDeque::from([first]), written: 0 };
+    let body = stream::unfold(Some(list), |list| async move {
+        let mut list: PagedList<T> = list?;
+        let page = list.ready.pop_front()?;
+        let chunk = lines(&page.rows, list.written == 0);
+        list.written += page.rows.len();
+        let next = match page.next.filter(|_| list.written < ROWS_MAX) {
+            Some(next) => list.read(&next).await,
             None => None,
         };
-        walk.ready.extend(next);
-        Some((Ok::<_, std::convert::Infallible>(chunk), Some(walk)))
+        list.ready.extend(next);
+        Some((Ok::<_, std::convert::Infallible>(chunk), Some(list)))
     });
     attachment(name, Body::from_stream(body))
 }
 
-struct Walk<T> {
-    api: Router,
+/// A list that is read page by page.
+struct PagedList<T> {
+    api: InProcessApi,
     source: String,
+    /// Read and not sent yet.
     ready: VecDeque<TablePage<T>>,
+    /// Rows sent.
     written: usize,
 }
 
@@ -298,9 +302,9 @@ fn address_after(source: &str, next: &str) -> String {
     format!("{path}?{}", parameters.append_pair("after", next).finish())
 }
 
-impl<T: DeserializeOwned + Sync> Walk<T> {
+impl<T: DeserializeOwned + Sync> PagedList<T> {
     async fn read(&self, next: &str) -> Option<TablePage<T>> {
-        let (status, body) = ask(self.api.clone(), &address_after(&self.source, next), None).await?;
-        (status == 200).then(|| serde_json::from_slice(&body).ok())?
+        let answer = self.api.get(&address_after(&self.source, next), None).await?;
+        (answer.status == StatusCode::OK).then(|| serde_json::from_slice(&answer.body).ok())?
     }
 }

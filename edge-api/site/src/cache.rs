@@ -1,0 +1,64 @@
+//! What was drawn for one visitor is sent to the next: public pages for two seconds, pictures for a minute.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use bytes::Bytes;
+use moka::future::Cache;
+
+/// How long a page may be behind: what the network does shows after this.
+const PAGE_LASTS: Duration = Duration::from_secs(2);
+const PAGE_BYTES_MAX: u64 = 64 << 20;
+const PICTURE_LASTS: Duration = Duration::from_secs(60);
+const PICTURE_BYTES_MAX: u64 = 32 << 20;
+/// A page is compressed once for everyone who reads it; beyond this level that is slower than drawing it.
+const BROTLI_QUALITY: i32 = 5;
+
+pub(crate) struct Rendered {
+    pub(crate) status: StatusCode,
+    pub(crate) html: Bytes,
+    brotli: OnceLock<Bytes>,
+}
+
+/// By publications, address and language.
+pub(crate) type RenderedPages = Cache<String, Arc<Rendered>>;
+/// Drawn pictures, by page and language; `None` for a page that has none.
+pub(crate) type Pictures = Cache<(String, &'static str), Option<Bytes>>;
+
+impl Rendered {
+    pub(crate) fn new(status: StatusCode, html: String) -> Self {
+        Self { status, html: html.into(), brotli: OnceLock::new() }
+    }
+
+    pub(crate) fn brotli(&self) -> Bytes {
+        self.brotli.get_or_init(|| compress(&self.html)).clone()
+    }
+}
+
+fn compress(html: &[u8]) -> Bytes {
+    let parameters = brotli::enc::BrotliEncoderParams { quality: BROTLI_QUALITY, ..Default::default() };
+    let mut packed = Vec::with_capacity(html.len() / 4);
+    brotli::BrotliCompress(&mut &html[..], &mut packed, &parameters).expect("writing to memory should not fail");
+    packed.into()
+}
+
+pub(crate) fn rendered_pages() -> RenderedPages {
+    Cache::builder()
+        .time_to_live(PAGE_LASTS)
+        .max_capacity(PAGE_BYTES_MAX)
+        .weigher(|key: &String, page: &Arc<Rendered>| {
+            u32::try_from(key.len() + page.html.len() + page.html.len() / 4).unwrap_or(u32::MAX)
+        })
+        .build()
+}
+
+pub(crate) fn pictures() -> Pictures {
+    Cache::builder()
+        .time_to_live(PICTURE_LASTS)
+        .max_capacity(PICTURE_BYTES_MAX)
+        .weigher(|_key: &(String, &'static str), picture: &Option<Bytes>| {
+            u32::try_from(picture.as_ref().map_or(64, Bytes::len)).unwrap_or(u32::MAX)
+        })
+        .build()
+}

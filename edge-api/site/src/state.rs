@@ -1,0 +1,30 @@
+//! What every handler of the site has at hand.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch};
+use web::visit::Assets;
+
+use crate::api::InProcessApi;
+use crate::cache::{Pictures, RenderedPages};
+
+/// What the site shares with the rest of the process.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// Counts publications and their withdrawals: a page that was drawn before the last one is not shown again.
+    pub publications: watch::Receiver<u64>,
+    /// Work that may keep a core busy at once. Drawing takes its turn with everything else.
+    pub cores: Arc<Semaphore>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Site {
+    pub(crate) api: InProcessApi,
+    pub(crate) public_url: Arc<str>,
+    pub(crate) assets: Assets,
+    pub(crate) downloads: Option<Arc<Path>>,
+    pub(crate) rendered: RenderedPages,
+    pub(crate) pictures: Pictures,
+    pub(crate) shared: Shared,
+}
