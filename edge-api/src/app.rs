@@ -1,4 +1,4 @@
-//! What every handler has at hand.
+//! What every handler and task shares. It starts nothing: `tasks` does.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -55,6 +55,7 @@ impl Deref for App {
 }
 
 impl App {
+    /// Connects to the database and the blobs. Nothing runs beside requests before `tasks::start`.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let db = Db::connect(&config.database_url).await?;
         let now = clock.now();
@@ -68,7 +69,7 @@ impl App {
             crate::devices::store::delete_stale_presence(&mut tx, wire::Micros::MAX).await?;
         }
         tx.commit().await?;
-        let app = Self(Arc::new(Parts {
+        Ok(Self(Arc::new(Parts {
             blobs: Blobs::open(&config.blobs)?,
             scheduler: Scheduler::new(secret, !config.checkers.is_empty()),
             models: Models::default(),
@@ -84,9 +85,7 @@ impl App {
             db,
             clock,
             config,
-        }));
-        crate::tasks::start(&app);
-        Ok(app)
+        })))
     }
 
     pub fn new_nonce(&self) -> Nonce {

@@ -11,13 +11,14 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::routes;
+use crate::{routes, tasks};
 
 /// Serves until the process is asked to stop, then finishes the checks under way.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let app = App::start(config, Clock::System).await?;
+    tasks::start(&app);
     tracing::info!(address = %listener.local_addr()?, "listening");
     let stop = app.stop.clone();
     let stopping = stop.clone();

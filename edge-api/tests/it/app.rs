@@ -12,7 +12,7 @@ use edge_api::app::App;
 use edge_api::clock::Clock;
 use edge_api::config::Config;
 use edge_api::ledger::store::{Audit, audit};
-use edge_api::routes;
+use edge_api::{routes, tasks};
 use serde_json::{Value, json};
 use sqlx::Connection;
 use tower::ServiceExt;
@@ -85,6 +85,7 @@ impl TestApp {
         change(&mut config);
         let time = Arc::new(AtomicI64::new(1_795_372_807_000_000));
         let app = App::start(config, Clock::Fixed(Arc::clone(&time))).await.unwrap();
+        tasks::start(&app);
         Self { router: routes::api(app.clone()), app, time, _folder: folder }
     }
 

@@ -9,7 +9,7 @@ use crate::fleet::{claim, close, store};
 const CLOSE_EVERY: Duration = Duration::from_secs(2);
 const CLOSED_AT_ONCE: i64 = 16;
 
-/// Starts them all; `App::shut_down` waits for them.
+/// Starts all of them once; `App::shut_down` waits for them.
 pub fn start(app: &App) {
     app.tasks.spawn(claim::run(app.clone()));
     app.tasks.spawn(close_jobs(app.clone()));
