@@ -24,14 +24,14 @@ const STALE: Micros = 600_000_000;
 
 /// A device's time on this replica that is not written down yet.
 #[derive(Clone, Copy, Debug)]
-pub struct Stay {
+pub struct UptimeSample {
     pub device: DeviceId,
     /// In operations a second.
     pub speed: u64,
     pub since: Micros,
 }
 
-impl Stay {
+impl UptimeSample {
     fn micros(&self, now: Micros) -> Micros {
         (now - self.since).clamp(0, ELAPSED_MAX)
     }
@@ -44,7 +44,7 @@ pub async fn run(app: App) {
     loop {
         let written = tokio::select! {
             () = app.stop.cancelled() => return,
-            _ = tick.tick() => write(&app, app.clock.now()).await,
+            _ = tick.tick() => record_uptime(&app, app.clock.now()).await,
             _ = sum.tick() => sum_work(&app, 1).await,
         };
         if let Err(error) = written {
@@ -54,19 +54,20 @@ pub async fn run(app: App) {
 }
 
 /// Accounts for everyone's time up to `now`.
-pub async fn write(app: &App, now: Micros) -> anyhow::Result<()> {
-    let stays: Vec<Stay> = {
+pub async fn record_uptime(app: &App, now: Micros) -> anyhow::Result<()> {
+    let samples: Vec<UptimeSample> = {
         let mut state = app.scheduler.lock();
         let speeds = state.core.speeds();
-        let stay = |(device, speed)| Stay { device, speed, since: state.accounted.insert(device, now).unwrap_or(now) };
-        speeds.into_iter().map(stay).collect()
+        let sample =
+            |(device, speed)| UptimeSample { device, speed, since: state.accounted.insert(device, now).unwrap_or(now) };
+        speeds.into_iter().map(sample).collect()
     };
-    for stays in stays.chunks(DEVICES_AT_ONCE) {
+    for samples in samples.chunks(DEVICES_AT_ONCE) {
         let mut tx = app.db.begin_write().await?;
-        for stay in stays {
-            store::mark_present(&mut tx, &app.replica, stay.device, now).await?;
+        for sample in samples {
+            store::mark_present(&mut tx, &app.replica, sample.device, now).await?;
         }
-        write_stays(&mut tx, app, stays, now).await?;
+        write_samples(&mut tx, app, samples, now).await?;
         tx.commit().await?;
     }
     let mut tx = app.db.begin_write().await?;
@@ -78,22 +79,27 @@ pub async fn write(app: &App, now: Micros) -> anyhow::Result<()> {
 }
 
 /// A device has gone: its last time, and that it is here no more.
-pub async fn write_left(app: &App, stay: Stay, now: Micros) -> anyhow::Result<()> {
+pub async fn record_departure(app: &App, sample: UptimeSample, now: Micros) -> anyhow::Result<()> {
     let mut tx = app.db.begin_write().await?;
-    store::mark_absent(&mut tx, &app.replica, stay.device, now).await?;
-    write_stays(&mut tx, app, &[stay], now).await?;
+    store::mark_absent(&mut tx, &app.replica, sample.device, now).await?;
+    write_samples(&mut tx, app, &[sample], now).await?;
     tx.commit().await?;
     Ok(())
 }
 
-async fn write_stays(conn: &mut DbConnection, app: &App, stays: &[Stay], now: Micros) -> anyhow::Result<()> {
+async fn write_samples(
+    conn: &mut DbConnection,
+    app: &App,
+    samples: &[UptimeSample],
+    now: Micros,
+) -> anyhow::Result<()> {
     let (mut device_micros, mut kflop) = (0u64, 0u128);
-    for stay in stays {
-        let micros = stay.micros(now);
-        store::add_online(conn, stay.device, now.div_euclid(DAY), micros).await?;
+    for sample in samples {
+        let micros = sample.micros(now);
+        store::add_online(conn, sample.device, now.div_euclid(DAY), micros).await?;
         let micros = u64::try_from(micros)?;
         device_micros += micros;
-        kflop += u128::from(stay.speed) * u128::from(micros) / 1_000_000_000;
+        kflop += u128::from(sample.speed) * u128::from(micros) / 1_000_000_000;
     }
     if device_micros > 0 {
         let period = now - now.rem_euclid(PERIOD);

@@ -11,7 +11,7 @@ use super::scheduler::FRAMES_WAITING_MAX;
 use crate::app::App;
 use crate::auth::hash_secret;
 use crate::db::DbConnection;
-use crate::devices::presence::{self, Stay};
+use crate::devices::presence::{self, UptimeSample};
 use crate::devices::routes::normal_code;
 use crate::{devices, ledger, random, receipts};
 
@@ -128,7 +128,7 @@ async fn claim_guest(
 
 pub async fn leave(app: &App, device: DeviceId, number: u64) {
     let now = app.clock.now();
-    let stay = {
+    let sample = {
         let mut state = app.scheduler.lock();
         if !state.close_socket(device, number) {
             return;
@@ -140,9 +140,9 @@ pub async fn leave(app: &App, device: DeviceId, number: u64) {
             return;
         }
         let since = state.accounted.remove(&device).unwrap_or(now);
-        Stay { device, speed, since }
+        UptimeSample { device, speed, since }
     };
-    if let Err(error) = presence::write_left(app, stay, now).await {
+    if let Err(error) = presence::record_departure(app, sample, now).await {
         tracing::error!(%error, %device, "a device's leaving could not be written");
     }
 }

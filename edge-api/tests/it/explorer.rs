@@ -189,9 +189,9 @@ db_test! {
         settled(&app, &ada, &job, 1, 10).await;
         let now = app.app.clock.now();
 
-        let stay = devices::presence::Stay { device: DeviceId([1; 32]), speed: 2_000_000, since: now - 30_000_000 };
-        devices::presence::write_left(&app.app, stay, now).await.unwrap();
-        devices::presence::write(&app.app, now).await.unwrap();
+        let sample = devices::presence::UptimeSample { device: DeviceId([1; 32]), speed: 2_000_000, since: now - 30_000_000 };
+        devices::presence::record_departure(&app.app, sample, now).await.unwrap();
+        devices::presence::record_uptime(&app.app, now).await.unwrap();
 
         let page = app.get(&format!("/v1/public/devices/{}", DeviceId([1; 32]))).await.json();
         let overview = app.get("/v1/public/overview").await.json();
