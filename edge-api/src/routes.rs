@@ -170,6 +170,6 @@ pub async fn describe() -> ([(&'static str, &'static str); 2], Bytes) {
     )
 )]
 pub async fn health(State(app): State<App>) -> ApiResult<&'static str> {
-    blobs::store::ping(&mut *app.db.read().await?).await?;
+    store::db::ping(&mut *app.db.read().await?).await?;
     Ok("ok\n")
 }

@@ -1,4 +1,4 @@
 //! Accounts, their keys and their sessions.
 
 pub mod routes;
-pub mod store;
+pub use ::store::accounts as store;

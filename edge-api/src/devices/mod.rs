@@ -2,4 +2,8 @@
 
 pub mod presence;
 pub mod routes;
-pub mod store;
+
+pub mod store {
+    pub use ::store::devices::*;
+    pub use ::store::presence::*;
+}

@@ -1,3 +1,3 @@
 //! Devices' signed statements and what became of them.
 
-pub mod store;
+pub use ::store::receipts as store;

@@ -1,7 +1,25 @@
+//! Devices' signed statements and what became of them.
+
 use sqlx::FromRow;
 use wire::{AccountId, Credits, DeviceId, JobId, LeaseId, Micros, Receipt, Signature, SliceId, TileHash};
 
-use crate::db::{DbConnection, count, id, uncount};
+use crate::codec::{count, id, uncount};
+use crate::db::DbConnection;
+
+/// Receipts as [`StoredReceipt`] reads them: selected, or as an update left them.
+macro_rules! receipts_sql {
+    (select $rest:literal) => {
+        concat!("select ", receipts_sql!(columns), " from receipt ", $rest)
+    };
+    (update $rest:literal) => {
+        concat!("update receipt ", $rest, " returning ", receipts_sql!(columns))
+    };
+    (columns) => {
+        "lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
+         device_time, cost, fee, kflop,
+         (select job.account_id from job where job.job_id = receipt.job_id) as customer_id"
+    };
+}
 
 #[derive(FromRow)]
 struct ReceiptRow {
@@ -20,15 +38,17 @@ struct ReceiptRow {
     cost: i64,
     fee: i64,
     kflop: i64,
+    customer_id: String,
 }
 
-/// A receipt with who is paid for it.
+/// A receipt with who is paid for it, and by whom.
 #[derive(Clone, Debug)]
 pub struct StoredReceipt {
     pub receipt: Receipt,
     pub slice: SliceId,
     pub device: DeviceId,
     pub provider: AccountId,
+    pub customer: AccountId,
     pub cost: Credits,
     pub fee: Credits,
     pub kflop: u64,
@@ -42,7 +62,7 @@ impl From<ReceiptRow> for StoredReceipt {
                 lease: id(&row.lease_id),
                 job: id(&row.job_id),
                 first_tile: uncount(row.first_tile),
-                tiles: u32::try_from(row.tiles).unwrap_or(u32::MAX),
+                tiles: u32::try_from(row.tiles).expect("a receipt's tiles should fit 32 bits"),
                 root,
                 output: id(&row.output_hash),
                 program: row.program,
@@ -52,6 +72,7 @@ impl From<ReceiptRow> for StoredReceipt {
             slice: id(&row.slice_id),
             device: id(&row.device_id),
             provider: id(&row.account_id),
+            customer: id(&row.customer_id),
             cost: Credits::from_micros(row.cost),
             fee: Credits::from_micros(row.fee),
             kflop: uncount(row.kflop),
@@ -95,33 +116,21 @@ pub async fn insert_pending_receipt(
 
 /// Receipts of a slice that await a check.
 pub async fn list_pending_receipts(conn: &mut DbConnection, slice: SliceId) -> sqlx::Result<Vec<StoredReceipt>> {
-    let rows: Vec<ReceiptRow> = sqlx::query_as(
-        "select lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
-                device_time, cost, fee, kflop
-        from receipt
-        where slice_id = $1
-          and state = 'pending'
-        order by lease_id",
-    )
-    .bind(slice.to_string())
-    .fetch_all(conn)
-    .await?;
+    let rows: Vec<ReceiptRow> =
+        sqlx::query_as(receipts_sql!(select "where slice_id = $1 and state = 'pending' order by lease_id"))
+            .bind(slice.to_string())
+            .fetch_all(conn)
+            .await?;
     Ok(rows.into_iter().map(StoredReceipt::from).collect())
 }
 
 /// Receipts of a job that are settled and not mature.
 pub async fn list_accepted_receipts(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<StoredReceipt>> {
-    let rows: Vec<ReceiptRow> = sqlx::query_as(
-        "select lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
-                device_time, cost, fee, kflop
-        from receipt
-        where job_id = $1
-          and state = 'accepted'
-        order by first_tile",
-    )
-    .bind(job.to_string())
-    .fetch_all(conn)
-    .await?;
+    let rows: Vec<ReceiptRow> =
+        sqlx::query_as(receipts_sql!(select "where job_id = $1 and state = 'accepted' order by first_tile"))
+            .bind(job.to_string())
+            .fetch_all(conn)
+            .await?;
     Ok(rows.into_iter().map(StoredReceipt::from).collect())
 }
 
@@ -141,7 +150,8 @@ pub struct Acceptance {
 pub async fn accept_receipt(conn: &mut DbConnection, lease: LeaseId, acceptance: Acceptance) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "update receipt
-        set state = 'accepted', account_id = (select account_id from device where device.device_id = receipt.device_id), cost = $2, fee = $3, recomputed = $4, sequence = $5, kflop = $6
+        set state = 'accepted', cost = $2, fee = $3, recomputed = $4, sequence = $5, kflop = $6,
+            account_id = (select device.account_id from device where device.device_id = receipt.device_id)
         where lease_id = $1
           and state = 'pending'",
     )
@@ -187,14 +197,11 @@ pub async fn void_pending_receipt(conn: &mut DbConnection, lease: LeaseId) -> sq
 
 /// Takes back all that a device was promised and not yet given; returns it.
 pub async fn void_accepted_receipts(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<Vec<StoredReceipt>> {
-    let rows: Vec<ReceiptRow> = sqlx::query_as(
-        "update receipt
-        set state = 'void'
+    let rows: Vec<ReceiptRow> = sqlx::query_as(receipts_sql!(
+        update "set state = 'void'
         where device_id = $1
-          and state = 'accepted'
-        returning lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
-                  device_time, cost, fee, kflop",
-    )
+          and state = 'accepted'"
+    ))
     .bind(device.to_string())
     .fetch_all(conn)
     .await?;
@@ -207,15 +214,12 @@ pub async fn mature_receipts_of_device(
     device: DeviceId,
     up_to: i64,
 ) -> sqlx::Result<Vec<StoredReceipt>> {
-    let rows: Vec<ReceiptRow> = sqlx::query_as(
-        "update receipt
-        set state = 'matured'
+    let rows: Vec<ReceiptRow> = sqlx::query_as(receipts_sql!(
+        update "set state = 'matured'
         where device_id = $1
           and state = 'accepted'
-          and sequence <= $2
-        returning lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
-                  device_time, cost, fee, kflop",
-    )
+          and sequence <= $2"
+    ))
     .bind(device.to_string())
     .bind(up_to)
     .fetch_all(conn)
@@ -225,14 +229,11 @@ pub async fn mature_receipts_of_device(
 
 /// Matures what is left of a job's accepted receipts; returns them.
 pub async fn mature_receipts_of_job(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<StoredReceipt>> {
-    let rows: Vec<ReceiptRow> = sqlx::query_as(
-        "update receipt
-        set state = 'matured'
+    let rows: Vec<ReceiptRow> = sqlx::query_as(receipts_sql!(
+        update "set state = 'matured'
         where job_id = $1
-          and state = 'accepted'
-        returning lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
-                  device_time, cost, fee, kflop",
-    )
+          and state = 'accepted'"
+    ))
     .bind(job.to_string())
     .fetch_all(conn)
     .await?;

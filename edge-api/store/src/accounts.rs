@@ -1,7 +1,10 @@
+//! Accounts, their keys and sessions.
+
 use sqlx::FromRow;
 use wire::{Account, AccountId, AccountKey, AccountKind, Credits, Micros};
 
-use crate::db::{DbConnection, flag, id};
+use crate::codec::{flag, id};
+use crate::db::DbConnection;
 
 #[derive(FromRow)]
 struct AccountRow {

@@ -1,6 +1,9 @@
+//! Which blobs there are, and who may read them.
+
 use wire::{AccountId, Blob, BlobHash, Micros};
 
-use crate::db::{DbConnection, count, flag, uncount};
+use crate::codec::{count, uncount};
+use crate::db::DbConnection;
 
 /// Records a stored blob and that `account` may read it. Twice is once.
 pub async fn insert_owned_blob(
@@ -50,10 +53,4 @@ pub async fn find_owned_blob(
     .fetch_optional(conn)
     .await?;
     Ok(size.map(|(size,)| Blob { hash, size: uncount(size) }))
-}
-
-/// Whether this database answers at all.
-pub async fn ping(conn: &mut DbConnection) -> sqlx::Result<bool> {
-    let (one,): (i64,) = sqlx::query_as("select cast($1 as bigint)").bind(flag(true)).fetch_one(conn).await?;
-    Ok(one == 1)
 }

@@ -1,0 +1,76 @@
+//! One SQL text on two engines. What differs between them stands in this file, in `list.rs`, and in the
+//! statement that takes a lock clause from [`Dialect`].
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction};
+
+pub type DbConnection = AnyConnection;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Embedded: one process, one writer at a time.
+    Sqlite,
+    Postgres,
+}
+
+#[derive(Clone, Debug)]
+pub struct Db {
+    reads: AnyPool,
+    writes: AnyPool,
+    pub dialect: Dialect,
+}
+
+impl Db {
+    /// Connects and brings the schema up to date.
+    pub async fn connect(url: &str) -> sqlx::Result<Self> {
+        sqlx::any::install_default_drivers();
+        let options = AnyConnectOptions::from_str(url)?;
+        let dialect = if options.database_url.scheme() == "sqlite" { Dialect::Sqlite } else { Dialect::Postgres };
+        let pool = |size: u32| {
+            AnyPoolOptions::new().max_connections(size).acquire_timeout(Duration::from_secs(30)).after_connect(move |conn, _meta| {
+                Box::pin(async move {
+                    if dialect == Dialect::Sqlite {
+                        conn.execute(
+                            "pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 10000; pragma foreign_keys = on",
+                        )
+                        .await?;
+                    }
+                    Ok(())
+                })
+            })
+        };
+        // SQLite has one writer: a second connection would only wait for the first.
+        let writers = if dialect == Dialect::Sqlite { 1 } else { 16 };
+        let writes = pool(writers).connect_with(options.clone()).await?;
+        sqlx::migrate!().run(&writes).await?;
+        let reads = pool(8).connect_with(options).await?;
+        Ok(Self { reads, writes, dialect })
+    }
+
+    /// A transaction that may write. `SQLite` takes its write lock here, so it never has to upgrade one.
+    pub async fn begin_write(&self) -> sqlx::Result<Transaction<'static, Any>> {
+        match self.dialect {
+            Dialect::Sqlite => self.writes.begin_with("begin immediate").await,
+            Dialect::Postgres => self.writes.begin().await,
+        }
+    }
+
+    /// A connection for statements that only read.
+    pub async fn read(&self) -> sqlx::Result<sqlx::pool::PoolConnection<Any>> {
+        self.reads.acquire().await
+    }
+
+    pub async fn close(&self) {
+        self.reads.close().await;
+        self.writes.close().await;
+    }
+}
+
+/// Whether this database answers at all.
+pub async fn ping(conn: &mut DbConnection) -> sqlx::Result<bool> {
+    let (one,): (i64,) = sqlx::query_as("select cast($1 as bigint)").bind(1_i64).fetch_one(conn).await?;
+    Ok(one == 1)
+}

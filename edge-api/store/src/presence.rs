@@ -1,0 +1,103 @@
+//! Which devices are online, for how long, and what the network could do and did: what the explorer's figures
+//! over time are made of.
+
+use wire::{DeviceId, Micros};
+
+use crate::codec::count;
+use crate::db::DbConnection;
+
+/// Devices on this replica's sockets, as the explorer is to see them from `now` on.
+pub async fn mark_present(conn: &mut DbConnection, replica: &str, device: DeviceId, now: Micros) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into presence (device_id, replica_id, seen_at)
+        values ($1, $2, $3)
+        on conflict (device_id)
+        do update set replica_id = excluded.replica_id, seen_at = excluded.seen_at",
+    )
+    .bind(device.to_string())
+    .bind(replica)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The device left this replica, unless it has come to another since.
+pub async fn mark_absent(conn: &mut DbConnection, replica: &str, device: DeviceId, now: Micros) -> sqlx::Result<()> {
+    sqlx::query("delete from presence where device_id = $1 and replica_id = $2")
+        .bind(device.to_string())
+        .bind(replica)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query("update device set seen_at = $2 where device_id = $1 and seen_at < $2")
+        .bind(device.to_string())
+        .bind(now)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Forgets devices that no replica has vouched for since `before`.
+pub async fn delete_stale_presence(conn: &mut DbConnection, before: Micros) -> sqlx::Result<()> {
+    sqlx::query("delete from presence where seen_at < $1").bind(before).execute(conn).await?;
+    Ok(())
+}
+
+pub async fn add_online(conn: &mut DbConnection, device: DeviceId, day: i64, micros: i64) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into device_day (device_id, day, online_micros)
+        values ($1, $2, $3)
+        on conflict (device_id, day)
+        do update set online_micros = device_day.online_micros + excluded.online_micros",
+    )
+    .bind(device.to_string())
+    .bind(day)
+    .bind(micros)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Adds to what this replica's devices could have done in a period.
+pub async fn add_supply(
+    conn: &mut DbConnection,
+    replica: &str,
+    period: Micros,
+    device_micros: u64,
+    capacity_kflop: u64,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into supply_period (period, replica_id, device_micros, capacity_kflop)
+        values ($1, $2, $3, $4)
+        on conflict (period, replica_id)
+        do update set device_micros = supply_period.device_micros + excluded.device_micros,
+                      capacity_kflop = supply_period.capacity_kflop + excluded.capacity_kflop",
+    )
+    .bind(period)
+    .bind(replica)
+    .bind(count(device_micros))
+    .bind(count(capacity_kflop))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Sums settled work into periods of `length`, for every period that begins at `since` or later.
+pub async fn roll_up_work(conn: &mut DbConnection, since: Micros, length: Micros) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into work_period (period, receipts, tiles, kflop, cost)
+        select created_at - created_at % $2, count(*), cast(sum(tiles) as bigint), cast(sum(kflop) as bigint),
+               cast(sum(cost) as bigint)
+        from receipt
+        where created_at >= $1
+          and state in ('accepted', 'matured')
+        group by created_at - created_at % $2
+        on conflict (period)
+        do update set receipts = excluded.receipts, tiles = excluded.tiles, kflop = excluded.kflop, cost = excluded.cost",
+    )
+    .bind(since)
+    .bind(length)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
