@@ -127,7 +127,7 @@ pub(crate) async fn install_script(State(site): State<Site>) -> impl IntoRespons
 /// A native worker, by system and processor.
 pub(crate) async fn download(State(site): State<Site>, UrlPath(file): UrlPath<String>) -> Response {
     let own = format!("tessera-worker-{}-{}", std::env::consts::OS, std::env::consts::ARCH);
-    let path = match &site.app.config.downloads {
+    let path = match &site.downloads {
         // A name is one of ours: letters, digits and hyphens, never a way out of the folder.
         Some(folder) if file.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') => folder.join(&file),
         None if file == own => {
