@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::db::{Db, Dialect};
 use crate::fleet::scheduler::Scheduler;
 use crate::fleet::store;
-use crate::limits::Limits;
+use crate::http::limits::Limits;
 use crate::programs::infer::models::Models;
 use crate::random;
 

@@ -9,7 +9,7 @@ use wire::{AccountId, ErrorCode, Micros};
 
 use crate::accounts::store;
 use crate::app::App;
-use crate::error::{ApiError, Refusal, unauthorized};
+use crate::http::error::{ApiError, Refusal, unauthorized};
 use crate::random;
 
 pub const SESSION_COOKIE: &str = "tessera_session";

@@ -14,7 +14,7 @@ use tower_http::trace::TraceLayer;
 use utoipa::OpenApi;
 
 use crate::app::App;
-use crate::error::{ApiResult, not_found};
+use crate::http::error::{ApiResult, not_found};
 use crate::openapi::answers::Refusals;
 use crate::{accounts, blobs, devices, explorer, fleet, jobs, openapi};
 

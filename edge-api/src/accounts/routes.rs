@@ -16,8 +16,8 @@ use super::store;
 use crate::app::App;
 use crate::auth::{Caller, ended_cookie, hash_secret, new_key, new_session, session_cookie, session_token};
 use crate::db::{DbConnection, count};
-use crate::error::{ApiError, ApiResult, Refusal, conflict, invalid, not_found, unauthorized};
-use crate::json::{At, Body, Params};
+use crate::http::error::{ApiError, ApiResult, Refusal, conflict, invalid, not_found, unauthorized};
+use crate::http::extract::{At, Body, Params};
 use crate::openapi::answers::{
     ForeignOrigin, LastKey, NotInDevelopment, OutOfBounds, RateLimited, Refusals, TooManyKeys,
 };

@@ -8,8 +8,8 @@ use wire::{BlobHash, ErrorCode};
 use super::{UploadError, store};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::error::{ApiError, ApiResult, Refusal, not_found};
-use crate::json::At;
+use crate::http::error::{ApiError, ApiResult, Refusal, not_found};
+use crate::http::extract::At;
 use crate::openapi::answers::{Binary, ForeignOrigin, Refusals, UploadFailed};
 
 /// Upload a blob

@@ -9,7 +9,7 @@ use wire::explorer::PublicDevice;
 use super::store;
 use crate::app::App;
 use crate::auth::{Caller, hash_secret};
-use crate::error::ApiResult;
+use crate::http::error::ApiResult;
 use crate::openapi::answers::{ForeignOrigin, RateLimited, Refusals};
 use crate::{explorer, random};
 

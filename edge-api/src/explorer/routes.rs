@@ -9,8 +9,8 @@ use wire::{DeviceId, ErrorCode, JobId, LeaseId, Micros, PublicJob};
 
 use super::store;
 use crate::app::App;
-use crate::error::{ApiResult, invalid, not_found};
-use crate::json::{At, Params};
+use crate::http::error::{ApiResult, invalid, not_found};
+use crate::http::extract::{At, Params};
 use crate::openapi::answers::{OutOfBounds, Refusals};
 
 const DAY: Micros = 86_400_000_000;

@@ -15,11 +15,11 @@ use wire::{BlobHash, ErrorCode, GatedKernel, JobId, merkle};
 use super::store;
 use crate::app::App;
 use crate::db::count;
-use crate::error::{ApiResult, invalid, not_found};
 use crate::fleet;
 use crate::fleet::lease_output::{blake3_hash, tile_hashes};
 use crate::fleet::task_files::TaskFiles;
-use crate::json::{At, Params};
+use crate::http::error::{ApiResult, invalid, not_found};
+use crate::http::extract::{At, Params};
 use crate::openapi::answers::{Binary, OutOfBounds, RateLimited, Refusals};
 use crate::random;
 

@@ -17,7 +17,7 @@ use wire::{BlobHash, DeviceId, ErrorCode, FromDevice, Hello, JobFault, LeaseId, 
 use super::admit::{Closing, admit, admit_checker, closing, leave};
 use super::{fault, settle};
 use crate::app::App;
-use crate::error::ApiResult;
+use crate::http::error::ApiResult;
 use crate::openapi::answers::{RateLimited, Refusals};
 use crate::random;
 

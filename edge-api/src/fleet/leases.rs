@@ -14,8 +14,8 @@ use wire::{ErrorCode, GatedKernel};
 use super::task_files::TaskFiles;
 use super::token::LeaseToken;
 use crate::app::App;
-use crate::error::{ApiError, ApiResult, Refusal};
-use crate::json::Params;
+use crate::http::error::{ApiError, ApiResult, Refusal};
+use crate::http::extract::Params;
 use crate::openapi::answers::{Binary, OutOfBounds, OutputSize, PartMissing, RateLimited, Refusals, UnknownLease};
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

@@ -12,7 +12,7 @@ use wire::{BlobHash, GatedKernel, Task};
 
 use crate::app::App;
 use crate::blobs::Blobs;
-use crate::error::{ApiResult, not_found};
+use crate::http::error::{ApiResult, not_found};
 use crate::programs::infer::plans::{self, PackedPlan};
 use crate::programs::map;
 

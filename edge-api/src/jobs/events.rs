@@ -13,8 +13,8 @@ use wire::{AccountId, JobId, JobProgress};
 use super::{mosaic, store};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::error::{ApiResult, not_found};
-use crate::json::At;
+use crate::http::error::{ApiResult, not_found};
+use crate::http::extract::At;
 use crate::openapi::answers::Refusals;
 
 /// Changes of another replica are seen by looking this often.

@@ -14,8 +14,8 @@ use crate::arrays::npy;
 use crate::arrays::npz::NpzWriter;
 use crate::arrays::rows::{Format, RowWriter};
 use crate::auth::Caller;
-use crate::error::{ApiError, ApiResult, conflict, invalid, not_found};
-use crate::json::{At, Params};
+use crate::http::error::{ApiError, ApiResult, conflict, invalid, not_found};
+use crate::http::extract::{At, Params};
 use crate::openapi::answers::{Binary, JobNotDone, OutOfBounds, Refusals};
 use crate::programs;
 

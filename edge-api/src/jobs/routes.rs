@@ -20,9 +20,9 @@ use super::store::{self, Submission};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::db::{DbConnection, count};
-use crate::error::{ApiError, ApiResult, conflict, invalid, not_found};
 use crate::fleet::scheduler::lease_grant;
-use crate::json::{At, Body, Params};
+use crate::http::error::{ApiError, ApiResult, conflict, invalid, not_found};
+use crate::http::extract::{At, Body, Params};
 use crate::openapi::answers::{
     ForeignOrigin, IdempotencyConflict, InvalidKernel, InvalidOrder, JobEnded, NoDeviceFits, NotPayable, OutOfBounds,
     RateLimited, Refusals,

@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use wire::ErrorCode;
 
 use crate::auth::Caller;
-use crate::json::{At, Body, Params};
+use crate::http::extract::{At, Body, Params};
 
 /// A body that is no JSON.
 #[derive(utoipa::ToSchema)]

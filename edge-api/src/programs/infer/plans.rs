@@ -10,7 +10,7 @@ use wire::{BlobHash, ErrorCode, InferTask};
 
 use super::recompute::shared_feeds;
 use crate::app::App;
-use crate::error::{ApiError, invalid};
+use crate::http::error::{ApiError, invalid};
 
 /// Constants go out in pieces of so many bytes.
 const PIECE: usize = 256 << 10;

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use governor::{DefaultKeyedRateLimiter, Quota};
 use wire::ErrorCode;
 
-use crate::error::{ApiError, Refusal};
+use super::error::{ApiError, Refusal};
 
 pub struct Limits {
     accounts: DefaultKeyedRateLimiter<IpAddr>,

@@ -1,0 +1,64 @@
+//! JSON bodies, query strings and path ids whose faults are refusals in our own shape.
+
+use std::str::FromStr;
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use wire::ErrorCode;
+
+use super::error::{ApiError, Refusal, not_found};
+
+/// A parsed JSON body.
+pub struct Body<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(value)) => Ok(Self(value)),
+            Err(rejection) => Err(refuse(&rejection)),
+        }
+    }
+}
+
+fn refuse(rejection: &JsonRejection) -> ApiError {
+    let status = match rejection.status() {
+        StatusCode::UNPROCESSABLE_ENTITY => StatusCode::UNPROCESSABLE_ENTITY,
+        StatusCode::PAYLOAD_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    Refusal::new(status, ErrorCode::MalformedRequest, rejection.body_text()).into()
+}
+
+/// The parsed query string.
+pub struct Params<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(query) => Ok(Self(query.0)),
+            Err(rejection) => {
+                Err(Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::MalformedRequest, rejection.body_text()).into())
+            }
+        }
+    }
+}
+
+/// The id in the path. What is no id of the kind names nothing: 404.
+pub struct At<T>(pub T);
+
+impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for At<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let text = Path::<String>::from_request_parts(parts, state).await.ok().map(|path| path.0);
+        text.and_then(|text| text.parse().ok()).map(Self).ok_or_else(|| not_found("id"))
+    }
+}
