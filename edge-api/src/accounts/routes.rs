@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::auth::{Caller, ended_cookie, hash_secret, new_key, new_session, session_cookie, session_token};
 use crate::db::{DbConnection, count};
 use crate::http::error::{ApiError, ApiResult, Refusal, conflict, invalid, not_found, unauthorized};
-use crate::http::extract::{At, Body, Params};
+use crate::http::extract::{Body, Params, PathParam};
 use crate::openapi::answers::{
     ForeignOrigin, LastKey, NotInDevelopment, OutOfBounds, RateLimited, Refusals, TooManyKeys,
 };
@@ -145,10 +145,14 @@ pub async fn make_key(
     params(("id" = String, Path, description = "The key's id", example = "9f6ac1d04e8b7723")),
     responses(
         (status = 204, description = "The key opens nothing any more"),
-        Refusals<(Caller, ForeignOrigin, At<String>, LastKey)>
+        Refusals<(Caller, ForeignOrigin, PathParam<String>, LastKey)>
     )
 )]
-pub async fn revoke_key(caller: Caller, State(app): State<App>, At(key): At<String>) -> ApiResult<StatusCode> {
+pub async fn revoke_key(
+    caller: Caller,
+    State(app): State<App>,
+    PathParam(key): PathParam<String>,
+) -> ApiResult<StatusCode> {
     let mut tx = app.db.begin_write().await?;
     if !store::delete_key(&mut tx, caller.account, &key).await? {
         return Err(not_found("key"));

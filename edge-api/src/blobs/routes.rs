@@ -9,7 +9,7 @@ use super::{UploadError, store};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, Refusal, not_found};
-use crate::http::extract::At;
+use crate::http::extract::PathParam;
 use crate::openapi::answers::{Binary, ForeignOrigin, Refusals, UploadFailed};
 
 /// Upload a blob
@@ -46,10 +46,14 @@ pub async fn upload_blob(
     params(("hash" = BlobHash, Path, description = "The blob's hash")),
     responses(
         (status = 200, description = "The file", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(Caller, At<BlobHash>)>
+        Refusals<(Caller, PathParam<BlobHash>)>
     )
 )]
-pub async fn download_blob(caller: Caller, State(app): State<App>, At(hash): At<BlobHash>) -> ApiResult<Response> {
+pub async fn download_blob(
+    caller: Caller,
+    State(app): State<App>,
+    PathParam(hash): PathParam<BlobHash>,
+) -> ApiResult<Response> {
     let blob = store::find_owned_blob(&mut *app.db.read().await?, caller.account, hash).await?;
     let blob = blob.ok_or_else(|| not_found("blob"))?;
     let headers = [("content-type", "application/octet-stream".to_owned()), ("content-length", blob.size.to_string())];

@@ -10,7 +10,7 @@ use wire::{DeviceId, ErrorCode, JobId, LeaseId, Micros, PublicJob};
 use super::store;
 use crate::app::App;
 use crate::http::error::{ApiResult, invalid, not_found};
-use crate::http::extract::{At, Params};
+use crate::http::extract::{Params, PathParam};
 use crate::openapi::answers::{OutOfBounds, Refusals};
 
 const DAY: Micros = 86_400_000_000;
@@ -151,12 +151,12 @@ pub async fn list_public_devices(
     params(("id" = DeviceId, Path, description = "The device"), PageParams),
     responses(
         (status = 200, description = "The device", body = PublicDevicePage),
-        Refusals<(At<DeviceId>, Params<PageParams>, OutOfBounds)>
+        Refusals<(PathParam<DeviceId>, Params<PageParams>, OutOfBounds)>
     )
 )]
 pub async fn show_public_device(
     State(app): State<App>,
-    At(id): At<DeviceId>,
+    PathParam(id): PathParam<DeviceId>,
     Params(params): Params<PageParams>,
 ) -> ApiResult<Public<PublicDevicePage>> {
     let now = app.clock.now();
@@ -198,9 +198,9 @@ pub async fn list_public_jobs(
     path = "/v1/public/jobs/{id}",
     tag = "explorer",
     params(("id" = JobId, Path, description = "The job")),
-    responses((status = 200, description = "The job", body = PublicJob), Refusals<At<JobId>>)
+    responses((status = 200, description = "The job", body = PublicJob), Refusals<PathParam<JobId>>)
 )]
-pub async fn show_public_job(State(app): State<App>, At(id): At<JobId>) -> ApiResult<Public<PublicJob>> {
+pub async fn show_public_job(State(app): State<App>, PathParam(id): PathParam<JobId>) -> ApiResult<Public<PublicJob>> {
     let job = store::find_public_job(&mut *app.db.read().await?, id).await?;
     Ok(public(job.ok_or_else(|| not_found("published job"))?))
 }
@@ -231,9 +231,12 @@ pub async fn list_public_receipts(
     path = "/v1/public/receipts/{id}",
     tag = "explorer",
     params(("id" = LeaseId, Path, description = "The receipt's lease")),
-    responses((status = 200, description = "The receipt", body = PublicReceiptPage), Refusals<At<LeaseId>>)
+    responses((status = 200, description = "The receipt", body = PublicReceiptPage), Refusals<PathParam<LeaseId>>)
 )]
-pub async fn show_public_receipt(State(app): State<App>, At(id): At<LeaseId>) -> ApiResult<Public<PublicReceiptPage>> {
+pub async fn show_public_receipt(
+    State(app): State<App>,
+    PathParam(id): PathParam<LeaseId>,
+) -> ApiResult<Public<PublicReceiptPage>> {
     let mut conn = app.db.read().await?;
     let receipt = store::find_receipt(&mut conn, id).await?.ok_or_else(|| not_found("receipt"))?;
     Ok(public(PublicReceiptPage { receipt, statement: store::find_statement(&mut conn, id).await? }))

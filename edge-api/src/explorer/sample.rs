@@ -19,7 +19,7 @@ use crate::fleet;
 use crate::fleet::lease_output::{blake3_hash, tile_hashes};
 use crate::fleet::task_files::TaskFiles;
 use crate::http::error::{ApiResult, invalid, not_found};
-use crate::http::extract::{At, Params};
+use crate::http::extract::{Params, PathParam};
 use crate::openapi::answers::{Binary, OutOfBounds, RateLimited, Refusals};
 use crate::random;
 
@@ -99,13 +99,13 @@ fn files<'a>(app: &'a App, job: &'a Job, rows: u64, input: Vec<(BlobHash, Range<
     params(("id" = JobId, Path, description = "The job"), TileParams),
     responses(
         (status = 200, description = "The tile", body = Sample),
-        Refusals<(RateLimited, At<JobId>, Params<TileParams>, OutOfBounds)>
+        Refusals<(RateLimited, PathParam<JobId>, Params<TileParams>, OutOfBounds)>
     )
 )]
 pub async fn show_sample(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    At(job): At<JobId>,
+    PathParam(job): PathParam<JobId>,
     Params(params): Params<TileParams>,
 ) -> ApiResult<Json<Sample>> {
     app.limits.check_sample(from.ip())?;
@@ -136,13 +136,13 @@ pub async fn show_sample(
     params(("id" = JobId, Path, description = "The job")),
     responses(
         (status = 200, description = "The model or the kernel", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(RateLimited, At<JobId>)>
+        Refusals<(RateLimited, PathParam<JobId>)>
     )
 )]
 pub async fn sample_code(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    At(job): At<JobId>,
+    PathParam(job): PathParam<JobId>,
 ) -> ApiResult<Response> {
     app.limits.check_sample(from.ip())?;
     files(&app, &find_published_job(&app, job).await?, 0, Vec::new()).code().await
@@ -156,13 +156,13 @@ pub async fn sample_code(
     params(("id" = JobId, Path, description = "The job")),
     responses(
         (status = 200, description = "The kernel with its checks", body = GatedKernel),
-        Refusals<(RateLimited, At<JobId>)>
+        Refusals<(RateLimited, PathParam<JobId>)>
     )
 )]
 pub async fn sample_kernel(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    At(job): At<JobId>,
+    PathParam(job): PathParam<JobId>,
 ) -> ApiResult<Json<GatedKernel>> {
     app.limits.check_sample(from.ip())?;
     files(&app, &find_published_job(&app, job).await?, 0, Vec::new()).kernel().await
@@ -178,13 +178,13 @@ pub async fn sample_kernel(
     params(("id" = JobId, Path, description = "The job"), SamplePlanParams),
     responses(
         (status = 200, description = "The plan", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(RateLimited, At<JobId>, Params<SamplePlanParams>, OutOfBounds)>
+        Refusals<(RateLimited, PathParam<JobId>, Params<SamplePlanParams>, OutOfBounds)>
     )
 )]
 pub async fn sample_plan(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    At(job): At<JobId>,
+    PathParam(job): PathParam<JobId>,
     Params(params): Params<SamplePlanParams>,
 ) -> ApiResult<Response> {
     app.limits.check_sample(from.ip())?;
@@ -201,13 +201,13 @@ pub async fn sample_plan(
     params(("id" = JobId, Path, description = "The job"), SamplePlanParams),
     responses(
         (status = 200, description = "The constants", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(RateLimited, At<JobId>, Params<SamplePlanParams>, OutOfBounds)>
+        Refusals<(RateLimited, PathParam<JobId>, Params<SamplePlanParams>, OutOfBounds)>
     )
 )]
 pub async fn sample_weights(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    At(job): At<JobId>,
+    PathParam(job): PathParam<JobId>,
     Params(params): Params<SamplePlanParams>,
 ) -> ApiResult<Response> {
     app.limits.check_sample(from.ip())?;
@@ -222,13 +222,13 @@ pub async fn sample_weights(
     params(("id" = JobId, Path, description = "The job")),
     responses(
         (status = 200, description = "What the kernel's binding 2 holds", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(RateLimited, At<JobId>)>
+        Refusals<(RateLimited, PathParam<JobId>)>
     )
 )]
 pub async fn sample_params(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    At(job): At<JobId>,
+    PathParam(job): PathParam<JobId>,
 ) -> ApiResult<Response> {
     app.limits.check_sample(from.ip())?;
     files(&app, &find_published_job(&app, job).await?, 0, Vec::new()).params().await
@@ -242,13 +242,13 @@ pub async fn sample_params(
     params(("id" = JobId, Path, description = "The job"), TileParams),
     responses(
         (status = 200, description = "The rows of each input after one another, then each shared input whole", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(RateLimited, At<JobId>, Params<TileParams>, OutOfBounds)>
+        Refusals<(RateLimited, PathParam<JobId>, Params<TileParams>, OutOfBounds)>
     )
 )]
 pub async fn sample_input(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    At(job): At<JobId>,
+    PathParam(job): PathParam<JobId>,
     Params(params): Params<TileParams>,
 ) -> ApiResult<Response> {
     app.limits.check_sample(from.ip())?;
@@ -263,13 +263,13 @@ pub async fn sample_input(
     params(("id" = JobId, Path, description = "The job"), TileParams),
     responses(
         (status = 200, description = "Row after row, and in each row the outputs in order", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(RateLimited, At<JobId>, Params<TileParams>, OutOfBounds)>
+        Refusals<(RateLimited, PathParam<JobId>, Params<TileParams>, OutOfBounds)>
     )
 )]
 pub async fn sample_output(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    At(job): At<JobId>,
+    PathParam(job): PathParam<JobId>,
     Params(params): Params<TileParams>,
 ) -> ApiResult<Response> {
     app.limits.check_sample(from.ip())?;

@@ -52,9 +52,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
 }
 
 /// The id in the path. What is no id of the kind names nothing: 404.
-pub struct At<T>(pub T);
+pub struct PathParam<T>(pub T);
 
-impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for At<T> {
+impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for PathParam<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {

@@ -14,7 +14,7 @@ use super::{mosaic, store};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::http::error::{ApiResult, not_found};
-use crate::http::extract::At;
+use crate::http::extract::PathParam;
 use crate::openapi::answers::Refusals;
 
 /// Changes of another replica are seen by looking this often.
@@ -30,13 +30,13 @@ const SPACING: Duration = Duration::from_millis(100);
     params(("id" = JobId, Path, description = "The job")),
     responses(
         (status = 200, description = "The job, and how far it is", body = JobProgress),
-        Refusals<(Caller, At<JobId>)>
+        Refusals<(Caller, PathParam<JobId>)>
     )
 )]
 pub async fn job_progress(
     caller: Caller,
     State(app): State<App>,
-    At(id): At<JobId>,
+    PathParam(id): PathParam<JobId>,
 ) -> ApiResult<axum::Json<JobProgress>> {
     let progress = read(&app, caller.account, id).await?;
     Ok(axum::Json(progress.ok_or_else(|| not_found("job"))?))
@@ -52,13 +52,13 @@ pub async fn job_progress(
     params(("id" = JobId, Path, description = "The job")),
     responses(
         (status = 200, description = "The data of each event", body = JobProgress, content_type = "text/event-stream"),
-        Refusals<(Caller, At<JobId>)>
+        Refusals<(Caller, PathParam<JobId>)>
     )
 )]
 pub async fn job_events(
     caller: Caller,
     State(app): State<App>,
-    At(id): At<JobId>,
+    PathParam(id): PathParam<JobId>,
 ) -> ApiResult<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     read(&app, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     let changes = app.scheduler.changes.subscribe();

@@ -15,7 +15,7 @@ use crate::arrays::npz::NpzWriter;
 use crate::arrays::rows::{Format, RowWriter};
 use crate::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, conflict, invalid, not_found};
-use crate::http::extract::{At, Params};
+use crate::http::extract::{Params, PathParam};
 use crate::openapi::answers::{Binary, JobNotDone, OutOfBounds, Refusals};
 use crate::programs;
 
@@ -40,13 +40,13 @@ pub struct ResultParams {
     params(("id" = JobId, Path, description = "The job"), ResultParams),
     responses(
         (status = 200, description = "The file; as CSV or JSON where that is asked for", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(Caller, At<JobId>, Params<ResultParams>, OutOfBounds, JobNotDone)>
+        Refusals<(Caller, PathParam<JobId>, Params<ResultParams>, OutOfBounds, JobNotDone)>
     )
 )]
 pub async fn job_result(
     caller: Caller,
     State(app): State<App>,
-    At(id): At<JobId>,
+    PathParam(id): PathParam<JobId>,
     Params(params): Params<ResultParams>,
 ) -> ApiResult<Response> {
     let (job, outputs) = {

@@ -22,7 +22,7 @@ use crate::auth::Caller;
 use crate::db::{DbConnection, count};
 use crate::fleet::scheduler::lease_grant;
 use crate::http::error::{ApiError, ApiResult, conflict, invalid, not_found};
-use crate::http::extract::{At, Body, Params};
+use crate::http::extract::{Body, Params, PathParam};
 use crate::openapi::answers::{
     ForeignOrigin, IdempotencyConflict, InvalidKernel, InvalidOrder, JobEnded, NoDeviceFits, NotPayable, OutOfBounds,
     RateLimited, Refusals,
@@ -270,9 +270,9 @@ pub async fn list_jobs(
     path = "/v1/jobs/{id}",
     tag = "jobs",
     params(("id" = JobId, Path, description = "The job")),
-    responses((status = 200, description = "The job", body = Job), Refusals<(Caller, At<JobId>)>)
+    responses((status = 200, description = "The job", body = Job), Refusals<(Caller, PathParam<JobId>)>)
 )]
-pub async fn show_job(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Json<Job>> {
+pub async fn show_job(caller: Caller, State(app): State<App>, PathParam(id): PathParam<JobId>) -> ApiResult<Json<Job>> {
     let job = store::find_job(&mut *app.db.read().await?, caller.account, id).await?;
     Ok(Json(job.ok_or_else(|| not_found("job"))?))
 }
@@ -285,10 +285,14 @@ pub async fn show_job(caller: Caller, State(app): State<App>, At(id): At<JobId>)
     params(("id" = JobId, Path, description = "The job")),
     responses(
         (status = 200, description = "Devices, throughput, events and the latest receipts", body = JobDetail),
-        Refusals<(Caller, At<JobId>)>
+        Refusals<(Caller, PathParam<JobId>)>
     )
 )]
-pub async fn show_job_detail(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Json<JobDetail>> {
+pub async fn show_job_detail(
+    caller: Caller,
+    State(app): State<App>,
+    PathParam(id): PathParam<JobId>,
+) -> ApiResult<Json<JobDetail>> {
     let mut conn = app.db.read().await?;
     let job = store::find_job(&mut conn, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     let now = app.clock.now();
@@ -311,10 +315,14 @@ pub async fn show_job_detail(caller: Caller, State(app): State<App>, At(id): At<
     params(("id" = JobId, Path, description = "The job")),
     responses(
         (status = 200, description = "The cancelled job", body = Job),
-        Refusals<(Caller, ForeignOrigin, At<JobId>, JobEnded)>
+        Refusals<(Caller, ForeignOrigin, PathParam<JobId>, JobEnded)>
     )
 )]
-pub async fn cancel_job(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Json<Job>> {
+pub async fn cancel_job(
+    caller: Caller,
+    State(app): State<App>,
+    PathParam(id): PathParam<JobId>,
+) -> ApiResult<Json<Job>> {
     let mut tx = app.db.begin_write().await?;
     let job = store::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     if job.state == JobState::Cancelled {
@@ -341,9 +349,13 @@ pub async fn cancel_job(caller: Caller, State(app): State<App>, At(id): At<JobId
     path = "/v1/jobs/{id}/publish",
     tag = "jobs",
     params(("id" = JobId, Path, description = "The job")),
-    responses((status = 200, description = "The job", body = Job), Refusals<(Caller, ForeignOrigin, At<JobId>)>)
+    responses((status = 200, description = "The job", body = Job), Refusals<(Caller, ForeignOrigin, PathParam<JobId>)>)
 )]
-pub async fn publish_job(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Json<Job>> {
+pub async fn publish_job(
+    caller: Caller,
+    State(app): State<App>,
+    PathParam(id): PathParam<JobId>,
+) -> ApiResult<Json<Job>> {
     set_published(&app, caller, id, true).await
 }
 
@@ -353,9 +365,13 @@ pub async fn publish_job(caller: Caller, State(app): State<App>, At(id): At<JobI
     path = "/v1/jobs/{id}/unpublish",
     tag = "jobs",
     params(("id" = JobId, Path, description = "The job")),
-    responses((status = 200, description = "The job", body = Job), Refusals<(Caller, ForeignOrigin, At<JobId>)>)
+    responses((status = 200, description = "The job", body = Job), Refusals<(Caller, ForeignOrigin, PathParam<JobId>)>)
 )]
-pub async fn unpublish_job(caller: Caller, State(app): State<App>, At(id): At<JobId>) -> ApiResult<Json<Job>> {
+pub async fn unpublish_job(
+    caller: Caller,
+    State(app): State<App>,
+    PathParam(id): PathParam<JobId>,
+) -> ApiResult<Json<Job>> {
     set_published(&app, caller, id, false).await
 }
 

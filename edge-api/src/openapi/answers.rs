@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use wire::ErrorCode;
 
 use crate::auth::Caller;
-use crate::http::extract::{At, Body, Params};
+use crate::http::extract::{Body, Params, PathParam};
 
 /// A body that is no JSON.
 #[derive(utoipa::ToSchema)]
@@ -88,7 +88,7 @@ refuses! {
     [] Caller: 401 Unauthorized;
     [T] Body<T>: 400 MalformedRequest, 413 MalformedRequest, 422 MalformedRequest;
     [T] Params<T>: 400 MalformedRequest;
-    [T] At<T>: 404 NotFound;
+    [T] PathParam<T>: 404 NotFound;
 }
 
 /// What handlers check themselves, named after what they refuse.
