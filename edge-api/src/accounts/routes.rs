@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::auth::{Caller, ended_cookie, hash_secret, new_key, new_session, session_cookie, session_token};
 use crate::db::{DbConnection, count};
 use crate::http::error::{ApiError, ApiResult, Refusal, conflict, invalid, not_found, unauthorized};
-use crate::http::extract::{Body, Params, PathParam};
+use crate::http::extract::{Body, PathParam, QueryParams};
 use crate::openapi::answers::{
     ForeignOrigin, LastKey, NotInDevelopment, OutOfBounds, RateLimited, Refusals, TooManyKeys,
 };
@@ -182,13 +182,13 @@ pub struct EntryParams {
     params(EntryParams),
     responses(
         (status = 200, description = "One page", body = Page<LedgerEntry>),
-        Refusals<(Caller, Params<EntryParams>, OutOfBounds)>
+        Refusals<(Caller, QueryParams<EntryParams>, OutOfBounds)>
     )
 )]
 pub async fn list_entries(
     caller: Caller,
     State(app): State<App>,
-    Params(params): Params<EntryParams>,
+    QueryParams(params): QueryParams<EntryParams>,
 ) -> ApiResult<Json<Page<LedgerEntry>>> {
     let limit = params.limit.unwrap_or(50).clamp(1, ENTRIES_MAX);
     let after = params.after.as_deref().map(ledger::store::EntryCursor::parse);

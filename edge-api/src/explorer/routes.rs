@@ -10,7 +10,7 @@ use wire::{DeviceId, ErrorCode, JobId, LeaseId, Micros, PublicJob};
 use super::store;
 use crate::app::App;
 use crate::http::error::{ApiResult, invalid, not_found};
-use crate::http::extract::{Params, PathParam};
+use crate::http::extract::{PathParam, QueryParams};
 use crate::openapi::answers::{OutOfBounds, Refusals};
 
 const DAY: Micros = 86_400_000_000;
@@ -120,12 +120,12 @@ impl PageParams {
     params(DeviceParams),
     responses(
         (status = 200, description = "One page", body = Page<PublicDevice>),
-        Refusals<(Params<DeviceParams>, OutOfBounds)>
+        Refusals<(QueryParams<DeviceParams>, OutOfBounds)>
     )
 )]
 pub async fn list_public_devices(
     State(app): State<App>,
-    Params(params): Params<DeviceParams>,
+    QueryParams(params): QueryParams<DeviceParams>,
 ) -> ApiResult<Public<Page<PublicDevice>>> {
     let class =
         match params.class.as_deref() {
@@ -151,13 +151,13 @@ pub async fn list_public_devices(
     params(("id" = DeviceId, Path, description = "The device"), PageParams),
     responses(
         (status = 200, description = "The device", body = PublicDevicePage),
-        Refusals<(PathParam<DeviceId>, Params<PageParams>, OutOfBounds)>
+        Refusals<(PathParam<DeviceId>, QueryParams<PageParams>, OutOfBounds)>
     )
 )]
 pub async fn show_public_device(
     State(app): State<App>,
     PathParam(id): PathParam<DeviceId>,
-    Params(params): Params<PageParams>,
+    QueryParams(params): QueryParams<PageParams>,
 ) -> ApiResult<Public<PublicDevicePage>> {
     let now = app.clock.now();
     let mut conn = app.db.read().await?;
@@ -180,12 +180,12 @@ pub async fn show_public_device(
     params(PageParams),
     responses(
         (status = 200, description = "One page", body = Page<PublicJobRow>),
-        Refusals<(Params<PageParams>, OutOfBounds)>
+        Refusals<(QueryParams<PageParams>, OutOfBounds)>
     )
 )]
 pub async fn list_public_jobs(
     State(app): State<App>,
-    Params(params): Params<PageParams>,
+    QueryParams(params): QueryParams<PageParams>,
 ) -> ApiResult<Public<Page<PublicJobRow>>> {
     let malformed = |_malformed| invalid(ErrorCode::MalformedRequest, "after", "not a job's id");
     let after = params.after.as_deref().map(|text| text.parse().map_err(malformed)).transpose()?;
@@ -213,12 +213,12 @@ pub async fn show_public_job(State(app): State<App>, PathParam(id): PathParam<Jo
     params(PageParams),
     responses(
         (status = 200, description = "One page", body = Page<PublicReceipt>),
-        Refusals<(Params<PageParams>, OutOfBounds)>
+        Refusals<(QueryParams<PageParams>, OutOfBounds)>
     )
 )]
 pub async fn list_public_receipts(
     State(app): State<App>,
-    Params(params): Params<PageParams>,
+    QueryParams(params): QueryParams<PageParams>,
 ) -> ApiResult<Public<Page<PublicReceipt>>> {
     Ok(public(store::list_receipts(&mut *app.db.read().await?, params.after()?, params.limit()).await?))
 }
@@ -259,10 +259,13 @@ pub struct SearchParams {
     params(SearchParams),
     responses(
         (status = 200, description = "What was found; 20 at most", body = Vec<Hit>),
-        Refusals<(Params<SearchParams>, OutOfBounds)>
+        Refusals<(QueryParams<SearchParams>, OutOfBounds)>
     )
 )]
-pub async fn search(State(app): State<App>, Params(params): Params<SearchParams>) -> ApiResult<Public<Vec<Hit>>> {
+pub async fn search(
+    State(app): State<App>,
+    QueryParams(params): QueryParams<SearchParams>,
+) -> ApiResult<Public<Vec<Hit>>> {
     let prefix = params.q.trim().to_ascii_lowercase();
     let is_id = prefix.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
     if !is_id || !(PREFIX_MIN..=PREFIX_MAX).contains(&prefix.len()) {

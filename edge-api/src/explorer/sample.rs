@@ -19,7 +19,7 @@ use crate::fleet;
 use crate::fleet::lease_output::{blake3_hash, tile_hashes};
 use crate::fleet::task_files::TaskFiles;
 use crate::http::error::{ApiResult, invalid, not_found};
-use crate::http::extract::{Params, PathParam};
+use crate::http::extract::{PathParam, QueryParams};
 use crate::openapi::answers::{Binary, OutOfBounds, RateLimited, Refusals};
 use crate::random;
 
@@ -99,14 +99,14 @@ fn files<'a>(app: &'a App, job: &'a Job, rows: u64, input: Vec<(BlobHash, Range<
     params(("id" = JobId, Path, description = "The job"), TileParams),
     responses(
         (status = 200, description = "The tile", body = Sample),
-        Refusals<(RateLimited, PathParam<JobId>, Params<TileParams>, OutOfBounds)>
+        Refusals<(RateLimited, PathParam<JobId>, QueryParams<TileParams>, OutOfBounds)>
     )
 )]
 pub async fn show_sample(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     PathParam(job): PathParam<JobId>,
-    Params(params): Params<TileParams>,
+    QueryParams(params): QueryParams<TileParams>,
 ) -> ApiResult<Json<Sample>> {
     app.limits.check_sample(from.ip())?;
     let sampled = SampledTile::find(&app, job, params.tile).await?;
@@ -178,14 +178,14 @@ pub async fn sample_kernel(
     params(("id" = JobId, Path, description = "The job"), SamplePlanParams),
     responses(
         (status = 200, description = "The plan", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(RateLimited, PathParam<JobId>, Params<SamplePlanParams>, OutOfBounds)>
+        Refusals<(RateLimited, PathParam<JobId>, QueryParams<SamplePlanParams>, OutOfBounds)>
     )
 )]
 pub async fn sample_plan(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     PathParam(job): PathParam<JobId>,
-    Params(params): Params<SamplePlanParams>,
+    QueryParams(params): QueryParams<SamplePlanParams>,
 ) -> ApiResult<Response> {
     app.limits.check_sample(from.ip())?;
     SampledTile::find(&app, job, params.tile).await?.files(&app).plan(params.rows).await
@@ -201,14 +201,14 @@ pub async fn sample_plan(
     params(("id" = JobId, Path, description = "The job"), SamplePlanParams),
     responses(
         (status = 200, description = "The constants", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(RateLimited, PathParam<JobId>, Params<SamplePlanParams>, OutOfBounds)>
+        Refusals<(RateLimited, PathParam<JobId>, QueryParams<SamplePlanParams>, OutOfBounds)>
     )
 )]
 pub async fn sample_weights(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     PathParam(job): PathParam<JobId>,
-    Params(params): Params<SamplePlanParams>,
+    QueryParams(params): QueryParams<SamplePlanParams>,
 ) -> ApiResult<Response> {
     app.limits.check_sample(from.ip())?;
     SampledTile::find(&app, job, params.tile).await?.files(&app).weights(params.rows).await
@@ -242,14 +242,14 @@ pub async fn sample_params(
     params(("id" = JobId, Path, description = "The job"), TileParams),
     responses(
         (status = 200, description = "The rows of each input after one another, then each shared input whole", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(RateLimited, PathParam<JobId>, Params<TileParams>, OutOfBounds)>
+        Refusals<(RateLimited, PathParam<JobId>, QueryParams<TileParams>, OutOfBounds)>
     )
 )]
 pub async fn sample_input(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     PathParam(job): PathParam<JobId>,
-    Params(params): Params<TileParams>,
+    QueryParams(params): QueryParams<TileParams>,
 ) -> ApiResult<Response> {
     app.limits.check_sample(from.ip())?;
     Ok(SampledTile::find(&app, job, params.tile).await?.files(&app).input())
@@ -263,14 +263,14 @@ pub async fn sample_input(
     params(("id" = JobId, Path, description = "The job"), TileParams),
     responses(
         (status = 200, description = "Row after row, and in each row the outputs in order", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(RateLimited, PathParam<JobId>, Params<TileParams>, OutOfBounds)>
+        Refusals<(RateLimited, PathParam<JobId>, QueryParams<TileParams>, OutOfBounds)>
     )
 )]
 pub async fn sample_output(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     PathParam(job): PathParam<JobId>,
-    Params(params): Params<TileParams>,
+    QueryParams(params): QueryParams<TileParams>,
 ) -> ApiResult<Response> {
     app.limits.check_sample(from.ip())?;
     let sampled = SampledTile::find(&app, job, params.tile).await?;

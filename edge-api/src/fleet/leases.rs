@@ -15,7 +15,7 @@ use super::task_files::TaskFiles;
 use super::token::LeaseToken;
 use crate::app::App;
 use crate::http::error::{ApiError, ApiResult, Refusal};
-use crate::http::extract::Params;
+use crate::http::extract::QueryParams;
 use crate::openapi::answers::{Binary, OutOfBounds, OutputSize, PartMissing, RateLimited, Refusals, UnknownLease};
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -80,14 +80,14 @@ pub async fn lease_kernel(State(app): State<App>, Path(token): Path<String>) -> 
     params(("token" = String, Path, description = "The token that came with the lease", example = "eyJsZWFzZSI6IjAzIn0.c2VhbA"), PlanParams),
     responses(
         (status = 200, description = "The plan", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(UnknownLease, PartMissing, Params<PlanParams>, RateLimited, OutOfBounds)>
+        Refusals<(UnknownLease, PartMissing, QueryParams<PlanParams>, RateLimited, OutOfBounds)>
     )
 )]
 pub async fn lease_plan(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     Path(token): Path<String>,
-    Params(params): Params<PlanParams>,
+    QueryParams(params): QueryParams<PlanParams>,
 ) -> ApiResult<Response> {
     let token = open(&app, &token)?;
     // Planning a stranger's model takes a while of a core.
@@ -105,14 +105,14 @@ pub async fn lease_plan(
     params(("token" = String, Path, description = "The token that came with the lease", example = "eyJsZWFzZSI6IjAzIn0.c2VhbA"), PlanParams),
     responses(
         (status = 200, description = "The constants", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(UnknownLease, PartMissing, Params<PlanParams>, RateLimited, OutOfBounds)>
+        Refusals<(UnknownLease, PartMissing, QueryParams<PlanParams>, RateLimited, OutOfBounds)>
     )
 )]
 pub async fn lease_weights(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
     Path(token): Path<String>,
-    Params(params): Params<PlanParams>,
+    QueryParams(params): QueryParams<PlanParams>,
 ) -> ApiResult<Response> {
     let token = open(&app, &token)?;
     app.limits.check_plan(from.ip())?;

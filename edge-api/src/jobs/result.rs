@@ -15,7 +15,7 @@ use crate::arrays::npz::NpzWriter;
 use crate::arrays::rows::{Format, RowWriter};
 use crate::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, conflict, invalid, not_found};
-use crate::http::extract::{Params, PathParam};
+use crate::http::extract::{PathParam, QueryParams};
 use crate::openapi::answers::{Binary, JobNotDone, OutOfBounds, Refusals};
 use crate::programs;
 
@@ -40,14 +40,14 @@ pub struct ResultParams {
     params(("id" = JobId, Path, description = "The job"), ResultParams),
     responses(
         (status = 200, description = "The file; as CSV or JSON where that is asked for", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(Caller, PathParam<JobId>, Params<ResultParams>, OutOfBounds, JobNotDone)>
+        Refusals<(Caller, PathParam<JobId>, QueryParams<ResultParams>, OutOfBounds, JobNotDone)>
     )
 )]
 pub async fn job_result(
     caller: Caller,
     State(app): State<App>,
     PathParam(id): PathParam<JobId>,
-    Params(params): Params<ResultParams>,
+    QueryParams(params): QueryParams<ResultParams>,
 ) -> ApiResult<Response> {
     let (job, outputs) = {
         let mut conn = app.db.read().await?;

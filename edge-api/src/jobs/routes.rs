@@ -22,7 +22,7 @@ use crate::auth::Caller;
 use crate::db::{DbConnection, count};
 use crate::fleet::scheduler::lease_grant;
 use crate::http::error::{ApiError, ApiResult, conflict, invalid, not_found};
-use crate::http::extract::{Body, Params, PathParam};
+use crate::http::extract::{Body, PathParam, QueryParams};
 use crate::openapi::answers::{
     ForeignOrigin, IdempotencyConflict, InvalidKernel, InvalidOrder, JobEnded, NoDeviceFits, NotPayable, OutOfBounds,
     RateLimited, Refusals,
@@ -232,13 +232,13 @@ pub struct ListParams {
     params(ListParams),
     responses(
         (status = 200, description = "One page", body = JobPage),
-        Refusals<(Caller, Params<ListParams>, OutOfBounds)>
+        Refusals<(Caller, QueryParams<ListParams>, OutOfBounds)>
     )
 )]
 pub async fn list_jobs(
     caller: Caller,
     State(app): State<App>,
-    Params(params): Params<ListParams>,
+    QueryParams(params): QueryParams<ListParams>,
 ) -> ApiResult<Json<JobPage>> {
     let malformed = |_malformed| invalid(ErrorCode::MalformedRequest, "before", "not a job's id");
     let before = params.before.map(|text| text.parse().map_err(malformed)).transpose()?;
