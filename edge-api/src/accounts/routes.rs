@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::auth::{Caller, ended_cookie, hash_secret, new_key, new_session, session_cookie, session_token};
 use crate::db::{DbConnection, count};
 use crate::http::error::{ApiError, ApiResult, Refusal, conflict, invalid, not_found, unauthorized};
-use crate::http::extract::{Body, PathParam, QueryParams};
+use crate::http::extract::{JsonBody, PathParam, QueryParams};
 use crate::openapi::answers::{
     ForeignOrigin, LastKey, NotInDevelopment, OutOfBounds, RateLimited, Refusals, TooManyKeys,
 };
@@ -45,7 +45,7 @@ const FAUCET: Credits = Credits::from_micros(100_000_000);
 pub async fn open_account(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    Body(request): Body<NewAccount>,
+    JsonBody(request): JsonBody<NewAccount>,
 ) -> ApiResult<Response> {
     if !app.config.development {
         let message = "this server is not in development mode; ask its operator for an account";
@@ -118,7 +118,7 @@ pub async fn list_keys(caller: Caller, State(app): State<App>) -> ApiResult<Json
 pub async fn make_key(
     caller: Caller,
     State(app): State<App>,
-    Body(request): Body<NewKey>,
+    JsonBody(request): JsonBody<NewKey>,
 ) -> ApiResult<(StatusCode, Json<MadeKey>)> {
     check_name(&request.name)?;
     let now = app.clock.now();

@@ -22,7 +22,7 @@ use crate::auth::Caller;
 use crate::db::{DbConnection, count};
 use crate::fleet::scheduler::lease_grant;
 use crate::http::error::{ApiError, ApiResult, conflict, invalid, not_found};
-use crate::http::extract::{Body, PathParam, QueryParams};
+use crate::http::extract::{JsonBody, PathParam, QueryParams};
 use crate::openapi::answers::{
     ForeignOrigin, IdempotencyConflict, InvalidKernel, InvalidOrder, JobEnded, NoDeviceFits, NotPayable, OutOfBounds,
     RateLimited, Refusals,
@@ -53,7 +53,7 @@ const TRIAL: wire::Micros = 600_000_000;
 pub async fn check_kernel(
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    Body(request): Body<KernelToCheck>,
+    JsonBody(request): JsonBody<KernelToCheck>,
 ) -> ApiResult<Json<wire::KernelReport>> {
     app.limits.check_kernel(from.ip())?;
     let KernelToCheck { kernel, record_bytes, out_bytes, fuel } = request;
@@ -77,7 +77,7 @@ pub async fn check_kernel(
 pub async fn quote_job(
     caller: Caller,
     State(app): State<App>,
-    Body(request): Body<QuoteRequest>,
+    JsonBody(request): JsonBody<QuoteRequest>,
 ) -> ApiResult<Json<wire::Quote>> {
     let job = order::admit(&app, caller, request.program, request.privacy).await?;
     let census = order::take_census(&app, &job)?;
@@ -102,7 +102,7 @@ pub async fn try_job(
     caller: Caller,
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
-    Body(request): Body<QuoteRequest>,
+    JsonBody(request): JsonBody<QuoteRequest>,
 ) -> ApiResult<Json<wire::LeaseGrant>> {
     app.limits.check_trial(from.ip())?;
     let job = order::admit(&app, caller, request.program, request.privacy).await?;
@@ -131,7 +131,7 @@ pub async fn submit_job(
     caller: Caller,
     State(app): State<App>,
     headers: HeaderMap,
-    Body(request): Body<SubmitJob>,
+    JsonBody(request): JsonBody<SubmitJob>,
 ) -> ApiResult<(StatusCode, Json<Job>)> {
     admission::check_name(&request.name)?;
     let key = idempotency_key(&headers)?;

@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use wire::ErrorCode;
 
 use crate::auth::Caller;
-use crate::http::extract::{Body, PathParam, QueryParams};
+use crate::http::extract::{JsonBody, PathParam, QueryParams};
 
 /// A body that is no JSON.
 #[derive(utoipa::ToSchema)]
@@ -86,7 +86,7 @@ macro_rules! refuses {
 
 refuses! {
     [] Caller: 401 Unauthorized;
-    [T] Body<T>: 400 MalformedRequest, 413 MalformedRequest, 422 MalformedRequest;
+    [T] JsonBody<T>: 400 MalformedRequest, 413 MalformedRequest, 422 MalformedRequest;
     [T] QueryParams<T>: 400 MalformedRequest;
     [T] PathParam<T>: 404 NotFound;
 }
