@@ -226,7 +226,7 @@ impl Stack {
 
     /// Fails unless the ledger sums to zero and every balance is the sum of its entries.
     pub async fn check_ledger(&self) {
-        let audit: (i64, i64, i64, i64) = sqlx::query_as(include_str!("../../edge-api/src/ledger/audit.sql"))
+        let audit: (i64, i64, i64, i64) = sqlx::query_as(include_str!("../../edge-api/store/src/audit.sql"))
             .fetch_one(&self.database().await)
             .await
             .expect("the audit should run");

@@ -3,6 +3,8 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use store::accounts::PlatformAccount;
+use store::{Db, Dialect};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -11,9 +13,7 @@ use wire::{AccountId, Nonce, TileHash};
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::db::{Db, Dialect};
 use crate::fleet::scheduler::Scheduler;
-use crate::fleet::store;
 use crate::http::limits::Limits;
 use crate::programs::infer::models::Models;
 use crate::random;
@@ -60,13 +60,14 @@ impl App {
         let db = Db::connect(&config.database_url).await?;
         let now = clock.now();
         let mut tx = db.begin_write().await?;
-        crate::accounts::store::ensure_platform_account(&mut tx, FAUCET, "faucet", now).await?;
-        crate::accounts::store::ensure_platform_account(&mut tx, FEES, "fees", now).await?;
-        let TileHash(secret) = store::find_or_insert_secret(&mut tx, "lease token", TileHash(random::bytes())).await?;
+        store::accounts::ensure_platform_account(&mut tx, FAUCET, PlatformAccount::Faucet, now).await?;
+        store::accounts::ensure_platform_account(&mut tx, FEES, PlatformAccount::Fees, now).await?;
+        let TileHash(secret) =
+            store::replicas::find_or_insert_secret(&mut tx, "lease token", TileHash(random::bytes())).await?;
         if db.dialect == Dialect::Sqlite {
             // An embedded database has one process: whoever owned slices before is gone.
-            store::delete_replicas(&mut tx, wire::Micros::MAX).await?;
-            crate::devices::store::delete_stale_presence(&mut tx, wire::Micros::MAX).await?;
+            store::replicas::delete_replicas(&mut tx, wire::Micros::MAX).await?;
+            store::presence::delete_stale_presence(&mut tx, wire::Micros::MAX).await?;
         }
         tx.commit().await?;
         Ok(Self(Arc::new(Parts {

@@ -7,7 +7,6 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use site::cookie;
 use wire::{AccountId, ErrorCode, Micros};
 
-use crate::accounts::store;
 use crate::app::App;
 use crate::http::error::{ApiError, Refusal, unauthorized};
 use crate::random;
@@ -27,7 +26,7 @@ impl FromRequestParts<App> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let mut conn = app.db.read().await?;
         if let Some(key) = bearer(&parts.headers) {
-            let account = store::find_account_by_key(&mut conn, &hash_secret(key)).await?;
+            let account = store::accounts::find_account_by_key(&mut conn, &hash_secret(key)).await?;
             return account.map(|account| Self { account }).ok_or_else(unauthorized);
         }
         let token = cookie(&parts.headers, SESSION_COOKIE).ok_or_else(unauthorized)?;
@@ -35,7 +34,7 @@ impl FromRequestParts<App> for Caller {
             let message = "this request came from another site's page; use the portal, or a key";
             return Err(Refusal::new(StatusCode::FORBIDDEN, ErrorCode::ForeignOrigin, message).into());
         }
-        let account = store::find_account_by_session(&mut conn, &hash_secret(token), app.clock.now()).await?;
+        let account = store::accounts::find_account_by_session(&mut conn, &hash_secret(token), app.clock.now()).await?;
         account.map(|account| Self { account }).ok_or_else(unauthorized)
     }
 }

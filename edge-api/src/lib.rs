@@ -1,7 +1,7 @@
 //! The edge: accounts, blobs, jobs, scheduling, verification, ledger.
 //!
-//! In reading order: a request comes in through [`routes`], is decided by its domain's module and
-//! written by its `store`; devices come in through `fleet::connection`.
+//! In reading order: a request comes in through [`routes`], is decided by `rules` and by its domain's
+//! module, and written by the `store` crate; devices come in through `fleet::connection`.
 
 pub mod accounts;
 pub mod app;
@@ -10,17 +10,14 @@ pub mod auth;
 pub mod blobs;
 pub mod clock;
 pub mod config;
-pub mod db;
 pub mod devices;
 pub mod explorer;
 pub mod fleet;
 pub mod http;
 pub mod jobs;
-pub mod ledger;
 pub mod openapi;
 pub mod programs;
 pub mod random;
-pub mod receipts;
 pub mod routes;
 pub mod server;
 pub mod tasks;

@@ -21,7 +21,7 @@ async fn main() -> anyhow::Result<()> {
         Some(Command::VerifyAccount { account }) => {
             let app = App::start(config, Clock::System).await?;
             let mut tx = app.db.begin_write().await?;
-            let found = edge_api::accounts::store::verify_account(&mut tx, account).await?;
+            let found = store::accounts::verify_account(&mut tx, account).await?;
             tx.commit().await?;
             app.shut_down().await;
             anyhow::ensure!(found, "there is no customer account {account}");

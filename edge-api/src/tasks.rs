@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::devices::presence;
-use crate::fleet::{claim, close, store};
+use crate::fleet::{claim, close};
 
 const CLOSE_EVERY: Duration = Duration::from_secs(2);
 const CLOSED_AT_ONCE: i64 = 16;
@@ -32,7 +32,7 @@ async fn close_jobs(app: App) {
 }
 
 async fn close_once(app: &App) -> anyhow::Result<()> {
-    let jobs = store::list_jobs_to_close(&mut *app.db.read().await?, CLOSED_AT_ONCE).await?;
+    let jobs = store::job_progress::list_jobs_to_close(&mut *app.db.read().await?, CLOSED_AT_ONCE).await?;
     for job in jobs {
         // A final draw may have to wait for a checker, and no other job should wait with it.
         let task = app.clone();

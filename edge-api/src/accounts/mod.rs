@@ -1,4 +1,3 @@
 //! Accounts, their keys and their sessions.
 
 pub mod routes;
-pub use ::store::accounts as store;

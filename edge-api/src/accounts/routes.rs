@@ -7,21 +7,22 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use rules::billing::transfer;
 use serde::Deserialize;
+use store::DbConnection;
+use store::codec::count;
 use wire::explorer::Page;
 use wire::{
-    AccountId, AccountKey, Credits, ErrorCode, LedgerEntry, MadeKey, Micros, NewAccount, NewKey, OpenedAccount,
+    AccountId, AccountKey, AccountKind, Credits, ErrorCode, LedgerEntry, MadeKey, Micros, NewAccount, NewKey,
+    OpenedAccount,
 };
 
-use super::store;
 use crate::app::App;
 use crate::auth::{Caller, ended_cookie, hash_secret, new_key, new_session, session_cookie, session_token};
-use crate::db::{DbConnection, count};
 use crate::http::error::{ApiError, ApiResult, Refusal, conflict, invalid, not_found, unauthorized};
 use crate::http::extract::{JsonBody, PathParam, QueryParams};
 use crate::openapi::answers::{
     ForeignOrigin, LastKey, NotInDevelopment, OutOfBounds, RateLimited, Refusals, TooManyKeys,
 };
-use crate::{ledger, random};
+use crate::random;
 
 const NAME_MAX: usize = 64;
 const KEYS_MAX: i64 = 50;
@@ -39,7 +40,7 @@ const FAUCET: Credits = Credits::from_micros(100_000_000);
     request_body = NewAccount,
     responses(
         (status = 201, description = "The account, and its key, which is shown this once", body = OpenedAccount),
-        Refusals<(NotInDevelopment, RateLimited, Body<NewAccount>)>
+        Refusals<(NotInDevelopment, RateLimited, JsonBody<NewAccount>)>
     )
 )]
 pub async fn open_account(
@@ -62,12 +63,12 @@ pub async fn open_account(
     let transfer = transfer::faucet(app.faucet, account, FAUCET, now).map_err(anyhow::Error::from)?;
 
     let mut tx = app.db.begin_write().await?;
-    store::insert_account(&mut tx, account, "customer", name, now).await?;
+    store::accounts::insert_account(&mut tx, account, AccountKind::Customer, name, now).await?;
     insert_key(&mut tx, account, &key, "First key", now).await?;
-    store::insert_session(&mut tx, account, &hash_secret(&token), expires_at).await?;
-    store::delete_expired_sessions(&mut tx, now).await?;
-    ledger::store::post(&mut tx, &transfer).await?;
-    let opened = store::find_account(&mut tx, account, true).await?.ok_or_else(unauthorized)?;
+    store::accounts::insert_session(&mut tx, account, &hash_secret(&token), expires_at).await?;
+    store::accounts::delete_expired_sessions(&mut tx, now).await?;
+    store::ledger::post(&mut tx, &transfer).await?;
+    let opened = store::accounts::find_account(&mut tx, account, true).await?.ok_or_else(unauthorized)?;
     tx.commit().await?;
 
     let cookie = session_cookie(&token, app.config.public_url.starts_with("https:"));
@@ -82,7 +83,13 @@ async fn insert_key(
     now: Micros,
 ) -> sqlx::Result<()> {
     let hint = key.get(key.len().saturating_sub(4)..).unwrap_or_default();
-    store::insert_key(conn, account, store::NewKeyRow { key_hash: &hash_secret(key), name, hint }, now).await
+    store::accounts::insert_key(
+        conn,
+        account,
+        store::accounts::NewKeyRow { key_hash: &hash_secret(key), name, hint },
+        now,
+    )
+    .await
 }
 
 fn check_name(name: &str) -> Result<(), ApiError> {
@@ -101,7 +108,7 @@ fn check_name(name: &str) -> Result<(), ApiError> {
     responses((status = 200, description = "Without their secrets", body = Vec<AccountKey>), Refusals<Caller>)
 )]
 pub async fn list_keys(caller: Caller, State(app): State<App>) -> ApiResult<Json<Vec<AccountKey>>> {
-    Ok(Json(store::list_keys(&mut *app.db.read().await?, caller.account).await?))
+    Ok(Json(store::accounts::list_keys(&mut *app.db.read().await?, caller.account).await?))
 }
 
 /// Make another key
@@ -112,7 +119,7 @@ pub async fn list_keys(caller: Caller, State(app): State<App>) -> ApiResult<Json
     request_body = NewKey,
     responses(
         (status = 201, description = "The key with its secret, which is shown this once", body = MadeKey),
-        Refusals<(Caller, ForeignOrigin, Body<NewKey>, TooManyKeys)>
+        Refusals<(Caller, ForeignOrigin, JsonBody<NewKey>, TooManyKeys)>
     )
 )]
 pub async fn make_key(
@@ -124,13 +131,13 @@ pub async fn make_key(
     let now = app.clock.now();
     let secret = new_key();
     let mut tx = app.db.begin_write().await?;
-    if count(store::list_keys(&mut tx, caller.account).await?.len()) >= KEYS_MAX {
+    if count(store::accounts::list_keys(&mut tx, caller.account).await?.len()) >= KEYS_MAX {
         return Err(conflict(ErrorCode::TooManyKeys, "an account has at most 50 keys; revoke one first"));
     }
     insert_key(&mut tx, caller.account, &secret, &request.name, now).await?;
-    let keys = store::list_keys(&mut tx, caller.account).await?;
+    let keys = store::accounts::list_keys(&mut tx, caller.account).await?;
     let hash = hash_secret(&secret);
-    let key = keys.into_iter().find(|key| key.id == store::key_id(&hash)).ok_or_else(|| not_found("key"))?;
+    let key = keys.into_iter().find(|key| key.id == store::accounts::key_id(&hash)).ok_or_else(|| not_found("key"))?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(MadeKey { key, secret })))
 }
@@ -154,10 +161,10 @@ pub async fn revoke_key(
     PathParam(key): PathParam<String>,
 ) -> ApiResult<StatusCode> {
     let mut tx = app.db.begin_write().await?;
-    if !store::delete_key(&mut tx, caller.account, &key).await? {
+    if !store::accounts::delete_key(&mut tx, caller.account, &key).await? {
         return Err(not_found("key"));
     }
-    if store::list_keys(&mut tx, caller.account).await?.is_empty() {
+    if store::accounts::list_keys(&mut tx, caller.account).await?.is_empty() {
         return Err(conflict(ErrorCode::LastKey, "this is the account's last key; make another before you revoke it"));
     }
     tx.commit().await?;
@@ -191,7 +198,7 @@ pub async fn list_entries(
     QueryParams(params): QueryParams<EntryParams>,
 ) -> ApiResult<Json<Page<LedgerEntry>>> {
     let limit = params.limit.unwrap_or(50).clamp(1, ENTRIES_MAX);
-    let after = params.after.as_deref().map(ledger::store::EntryCursor::parse);
+    let after = params.after.as_deref().map(store::ledger::EntryCursor::parse);
     let after = match after {
         Some(None) => {
             let message = "pass what 'next' of the page before said, unchanged";
@@ -200,7 +207,7 @@ pub async fn list_entries(
         Some(Some(cursor)) => Some(cursor),
         None => None,
     };
-    Ok(Json(ledger::store::list_entries(&mut *app.db.read().await?, caller.account, after, limit).await?))
+    Ok(Json(store::ledger::list_entries(&mut *app.db.read().await?, caller.account, after, limit).await?))
 }
 
 /// Show the caller's account
@@ -211,7 +218,8 @@ pub async fn list_entries(
     responses((status = 200, description = "The account", body = wire::Account), Refusals<Caller>)
 )]
 pub async fn show_account(caller: Caller, State(app): State<App>) -> ApiResult<Json<wire::Account>> {
-    let account = store::find_account(&mut *app.db.read().await?, caller.account, app.config.development).await?;
+    let account =
+        store::accounts::find_account(&mut *app.db.read().await?, caller.account, app.config.development).await?;
     Ok(Json(account.ok_or_else(unauthorized)?))
 }
 
@@ -231,9 +239,10 @@ pub async fn open_session(caller: Caller, State(app): State<App>) -> ApiResult<R
     let now = app.clock.now();
     let (token, expires_at) = new_session(now);
     let mut tx = app.db.begin_write().await?;
-    store::insert_session(&mut tx, caller.account, &hash_secret(&token), expires_at).await?;
-    let account =
-        store::find_account(&mut tx, caller.account, app.config.development).await?.ok_or_else(unauthorized)?;
+    store::accounts::insert_session(&mut tx, caller.account, &hash_secret(&token), expires_at).await?;
+    let account = store::accounts::find_account(&mut tx, caller.account, app.config.development)
+        .await?
+        .ok_or_else(unauthorized)?;
     tx.commit().await?;
     let cookie = session_cookie(&token, app.config.public_url.starts_with("https:"));
     Ok((StatusCode::CREATED, [(SET_COOKIE, cookie)], Json(account)).into_response())
@@ -251,7 +260,7 @@ pub async fn open_session(caller: Caller, State(app): State<App>) -> ApiResult<R
 pub async fn end_session(_caller: Caller, State(app): State<App>, headers: HeaderMap) -> ApiResult<Response> {
     if let Some(token) = session_token(&headers) {
         let mut tx = app.db.begin_write().await?;
-        store::delete_session(&mut tx, &hash_secret(token)).await?;
+        store::accounts::delete_session(&mut tx, &hash_secret(token)).await?;
         tx.commit().await?;
     }
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, ended_cookie())]).into_response())

@@ -1,7 +1,6 @@
 //! Blobs by BLAKE3. A hash is an address, not a permission: callers check ownership or a lease first.
 
 pub mod routes;
-pub use ::store::blobs as store;
 
 use std::ops::Range;
 use std::path::Path;

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use wire::{BlobHash, ErrorCode};
 
-use super::{UploadError, store};
+use super::UploadError;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, Refusal, not_found};
@@ -33,7 +33,7 @@ pub async fn upload_blob(
     let name = app.new_nonce().to_string();
     let blob = app.blobs.upload(&name, app.config.blob_bytes_max, body.into_data_stream()).await?;
     let mut tx = app.db.begin_write().await?;
-    store::insert_owned_blob(&mut tx, caller.account, &blob, app.clock.now()).await?;
+    store::blobs::insert_owned_blob(&mut tx, caller.account, &blob).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(blob)))
 }
@@ -54,7 +54,7 @@ pub async fn download_blob(
     State(app): State<App>,
     PathParam(hash): PathParam<BlobHash>,
 ) -> ApiResult<Response> {
-    let blob = store::find_owned_blob(&mut *app.db.read().await?, caller.account, hash).await?;
+    let blob = store::blobs::find_owned_blob(&mut *app.db.read().await?, caller.account, hash).await?;
     let blob = blob.ok_or_else(|| not_found("blob"))?;
     let headers = [("content-type", "application/octet-stream".to_owned()), ("content-length", blob.size.to_string())];
     Ok((headers, Body::from_stream(app.blobs.stream(hash).await?)).into_response())

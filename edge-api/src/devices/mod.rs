@@ -2,8 +2,3 @@
 
 pub mod presence;
 pub mod routes;
-
-pub mod store {
-    pub use ::store::devices::*;
-    pub use ::store::presence::*;
-}

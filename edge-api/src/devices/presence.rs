@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
+use store::DbConnection;
 use wire::{DeviceId, Micros};
 
-use super::store;
 use crate::app::App;
-use crate::db::DbConnection;
 
 const EVERY: Duration = Duration::from_secs(15);
 /// How often what was done lately is summed.
@@ -65,14 +64,14 @@ pub async fn record_uptime(app: &App, now: Micros) -> anyhow::Result<()> {
     for samples in samples.chunks(DEVICES_AT_ONCE) {
         let mut tx = app.db.begin_write().await?;
         for sample in samples {
-            store::mark_present(&mut tx, &app.replica, sample.device, now).await?;
+            store::presence::mark_present(&mut tx, &app.replica, sample.device, now).await?;
         }
         write_samples(&mut tx, app, samples, now).await?;
         tx.commit().await?;
     }
     let mut tx = app.db.begin_write().await?;
-    store::delete_stale_presence(&mut tx, now - STALE).await?;
-    store::delete_expired_codes(&mut tx, now).await?;
+    store::presence::delete_stale_presence(&mut tx, now - STALE).await?;
+    store::devices::delete_expired_codes(&mut tx, now).await?;
     tx.commit().await?;
     // Receipts may still be voided: the last hour is summed anew.
     sum_work(app, 6).await
@@ -81,7 +80,7 @@ pub async fn record_uptime(app: &App, now: Micros) -> anyhow::Result<()> {
 /// A device has gone: its last time, and that it is here no more.
 pub async fn record_departure(app: &App, sample: UptimeSample, now: Micros) -> anyhow::Result<()> {
     let mut tx = app.db.begin_write().await?;
-    store::mark_absent(&mut tx, &app.replica, sample.device, now).await?;
+    store::presence::mark_absent(&mut tx, &app.replica, sample.device, now).await?;
     write_samples(&mut tx, app, &[sample], now).await?;
     tx.commit().await?;
     Ok(())
@@ -96,14 +95,14 @@ async fn write_samples(
     let (mut device_micros, mut kflop) = (0u64, 0u128);
     for sample in samples {
         let micros = sample.micros(now);
-        store::add_online(conn, sample.device, now.div_euclid(DAY), micros).await?;
+        store::presence::add_online(conn, sample.device, now.div_euclid(DAY), micros).await?;
         let micros = u64::try_from(micros)?;
         device_micros += micros;
         kflop += u128::from(sample.speed) * u128::from(micros) / 1_000_000_000;
     }
     if device_micros > 0 {
         let period = now - now.rem_euclid(PERIOD);
-        store::add_supply(conn, &app.replica, period, device_micros, u64::try_from(kflop)?).await?;
+        store::presence::add_supply(conn, &app.replica, period, device_micros, u64::try_from(kflop)?).await?;
     }
     Ok(())
 }
@@ -112,7 +111,7 @@ async fn write_samples(
 async fn sum_work(app: &App, periods_before: i64) -> anyhow::Result<()> {
     let now = app.clock.now();
     let mut tx = app.db.begin_write().await?;
-    store::roll_up_work(&mut tx, now - now.rem_euclid(PERIOD) - periods_before * PERIOD, PERIOD).await?;
+    store::presence::roll_up_work(&mut tx, now - now.rem_euclid(PERIOD) - periods_before * PERIOD, PERIOD).await?;
     tx.commit().await?;
     Ok(())
 }

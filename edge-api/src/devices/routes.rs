@@ -6,12 +6,11 @@ use axum::http::StatusCode;
 use wire::DeviceCode;
 use wire::explorer::PublicDevice;
 
-use super::store;
 use crate::app::App;
 use crate::auth::{Caller, hash_secret};
 use crate::http::error::ApiResult;
 use crate::openapi::answers::{ForeignOrigin, RateLimited, Refusals};
-use crate::{explorer, random};
+use crate::random;
 
 const DEVICES_MAX: i64 = 200;
 const CODE_LASTS: wire::Micros = 15 * 60 * 1_000_000;
@@ -29,13 +28,9 @@ const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
     )
 )]
 pub async fn list_devices(caller: Caller, State(app): State<App>) -> ApiResult<Json<Vec<PublicDevice>>> {
-    let now = app.clock.now();
     let mut conn = app.db.read().await?;
-    let mut devices = Vec::new();
-    for device in store::list_device_ids(&mut conn, caller.account, DEVICES_MAX).await? {
-        devices.extend(explorer::store::find_public_device(&mut conn, device, now).await?);
-    }
-    Ok(Json(devices))
+    let now = app.clock.now();
+    Ok(Json(store::devices::list_devices_of_account(&mut conn, caller.account, DEVICES_MAX, now).await?))
 }
 
 /// Make a code that links one device to the caller's account
@@ -60,7 +55,7 @@ pub async fn make_device_code(
     let code = new_code(random::bytes());
     let expires_at = now + CODE_LASTS;
     let mut tx = app.db.begin_write().await?;
-    store::insert_device_code(&mut tx, &hash_secret(&code), caller.account, expires_at).await?;
+    store::devices::insert_device_code(&mut tx, &hash_secret(&code), caller.account, expires_at).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(DeviceCode { code, expires_at })))
 }

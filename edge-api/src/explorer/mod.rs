@@ -1,5 +1,4 @@
-//! What everyone may read. Reads `public_*` views and no table.
+//! What everyone may read. It is read from `public_*` views and no table.
 
 pub mod routes;
 pub mod sample;
-pub mod store;

@@ -5,9 +5,8 @@ use wire::device::DeviceClass;
 use wire::explorer::{
     Hit, Overview, Page, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt, PublicReceiptPage, Work,
 };
-use wire::{DeviceId, ErrorCode, JobId, LeaseId, Micros, PublicJob};
+use wire::{DeviceId, ErrorCode, JobId, JobState, LeaseId, Micros, PublicJob};
 
-use super::store;
 use crate::app::App;
 use crate::http::error::{ApiResult, invalid, not_found};
 use crate::http::extract::{PathParam, QueryParams};
@@ -39,7 +38,7 @@ fn public<T>(body: T) -> Public<T> {
 pub async fn show_overview(State(app): State<App>) -> ApiResult<Public<Overview>> {
     let now = app.clock.now();
     let mut conn = app.db.read().await?;
-    let week = store::list_periods(&mut conn, now - 7 * DAY).await?;
+    let week = store::explorer::list_periods(&mut conn, now - 7 * DAY).await?;
     let today = now - now.rem_euclid(DAY);
     let sum = week.iter().filter(|period| period.start >= today).fold(Work::default(), |sum, period| Work {
         receipts: sum.receipts + period.work.receipts,
@@ -50,17 +49,17 @@ pub async fn show_overview(State(app): State<App>) -> ApiResult<Public<Overview>
     let capacity: u128 = week.iter().map(|period| u128::from(period.capacity_kflop)).sum();
     let done: u128 = week.iter().map(|period| u128::from(period.work.kflop)).sum();
     let utilisation_bps = (capacity > 0).then(|| u64::try_from((done * 10_000 / capacity).min(10_000)).unwrap_or(0));
-    let mut latest_leases = store::list_latest_leases(&mut conn, now - DAY, LATEST_LEASES).await?;
+    let mut latest_leases = store::explorer::list_latest_leases(&mut conn, now - DAY, LATEST_LEASES).await?;
     latest_leases.reverse();
     Ok(public(Overview {
         at: now,
         price: app.config.price(),
         fee_bps: app.config.fee_bps,
-        supply: store::list_supply(&mut conn, now).await?,
+        supply: store::explorer::list_supply(&mut conn, now).await?,
         today: sum,
         utilisation_bps,
-        jobs_running: store::count_jobs(&mut conn, "running").await?,
-        jobs_done: store::count_jobs(&mut conn, "done").await?,
+        jobs_running: store::explorer::count_jobs(&mut conn, JobState::Running).await?,
+        jobs_done: store::explorer::count_jobs(&mut conn, JobState::Done).await?,
         periods: week.into_iter().filter(|period| period.start > now - DAY).collect(),
         latest_leases,
     }))
@@ -135,10 +134,10 @@ pub async fn list_public_devices(
             })?),
         };
     let page = params.page();
-    let filter = store::DeviceFilter { class, online: params.online.as_deref() == Some("1") };
+    let filter = store::explorer::DeviceFilter { class, online: params.online.as_deref() == Some("1") };
     let mut conn = app.db.read().await?;
     let now = app.clock.now();
-    Ok(public(store::list_public_devices(&mut conn, filter, page.after()?, page.limit(), now).await?))
+    Ok(public(store::explorer::list_public_devices(&mut conn, filter, page.after()?, page.limit(), now).await?))
 }
 
 /// Show a device
@@ -161,14 +160,14 @@ pub async fn show_public_device(
 ) -> ApiResult<Public<PublicDevicePage>> {
     let now = app.clock.now();
     let mut conn = app.db.read().await?;
-    let device = store::find_public_device(&mut conn, id, now).await?.ok_or_else(|| not_found("device"))?;
+    let device = store::explorer::find_public_device(&mut conn, id, now).await?.ok_or_else(|| not_found("device"))?;
     let days = i64::try_from(UPTIME_DAYS).unwrap_or(0);
     let first = now.div_euclid(DAY) - (days - 1);
     Ok(public(PublicDevicePage {
         device,
-        uptime: store::list_uptime(&mut conn, id, first, UPTIME_DAYS).await?,
+        uptime: store::explorer::list_uptime(&mut conn, id, first, UPTIME_DAYS).await?,
         uptime_from: first * DAY,
-        receipts: store::list_receipts_of_device(&mut conn, id, params.after()?, params.limit()).await?,
+        receipts: store::explorer::list_receipts_of_device(&mut conn, id, params.after()?, params.limit()).await?,
     }))
 }
 
@@ -189,7 +188,7 @@ pub async fn list_public_jobs(
 ) -> ApiResult<Public<Page<PublicJobRow>>> {
     let malformed = |_malformed| invalid(ErrorCode::MalformedRequest, "after", "not a job's id");
     let after = params.after.as_deref().map(|text| text.parse().map_err(malformed)).transpose()?;
-    Ok(public(store::list_public_jobs(&mut *app.db.read().await?, after, params.limit()).await?))
+    Ok(public(store::explorer::list_public_jobs(&mut *app.db.read().await?, after, params.limit()).await?))
 }
 
 /// Show a published job to anyone
@@ -201,7 +200,7 @@ pub async fn list_public_jobs(
     responses((status = 200, description = "The job", body = PublicJob), Refusals<PathParam<JobId>>)
 )]
 pub async fn show_public_job(State(app): State<App>, PathParam(id): PathParam<JobId>) -> ApiResult<Public<PublicJob>> {
-    let job = store::find_public_job(&mut *app.db.read().await?, id).await?;
+    let job = store::explorer::find_public_job(&mut *app.db.read().await?, id).await?;
     Ok(public(job.ok_or_else(|| not_found("published job"))?))
 }
 
@@ -220,7 +219,7 @@ pub async fn list_public_receipts(
     State(app): State<App>,
     QueryParams(params): QueryParams<PageParams>,
 ) -> ApiResult<Public<Page<PublicReceipt>>> {
-    Ok(public(store::list_receipts(&mut *app.db.read().await?, params.after()?, params.limit()).await?))
+    Ok(public(store::explorer::list_receipts(&mut *app.db.read().await?, params.after()?, params.limit()).await?))
 }
 
 /// Show a receipt
@@ -238,8 +237,8 @@ pub async fn show_public_receipt(
     PathParam(id): PathParam<LeaseId>,
 ) -> ApiResult<Public<PublicReceiptPage>> {
     let mut conn = app.db.read().await?;
-    let receipt = store::find_receipt(&mut conn, id).await?.ok_or_else(|| not_found("receipt"))?;
-    Ok(public(PublicReceiptPage { receipt, statement: store::find_statement(&mut conn, id).await? }))
+    let receipt = store::explorer::find_receipt(&mut conn, id).await?.ok_or_else(|| not_found("receipt"))?;
+    Ok(public(PublicReceiptPage { receipt, statement: store::explorer::find_statement(&mut conn, id).await? }))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -272,5 +271,5 @@ pub async fn search(
         let message = "write at least the first four characters of an id: digits, the letters a to f, hyphens";
         return Err(invalid(ErrorCode::MalformedRequest, "q", message));
     }
-    Ok(public(store::search(&mut *app.db.read().await?, &prefix, HITS_MAX).await?))
+    Ok(public(store::explorer::search(&mut *app.db.read().await?, &prefix, HITS_MAX).await?))
 }

@@ -9,13 +9,11 @@ use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse, Response};
 use rules::{Job, TileRange};
 use serde::Deserialize;
+use store::codec::count;
 use wire::explorer::{Sample, SignedReceipt};
 use wire::{BlobHash, ErrorCode, GatedKernel, JobId, merkle};
 
-use super::store;
 use crate::app::App;
-use crate::db::count;
-use crate::fleet;
 use crate::fleet::lease_output::{blake3_hash, tile_hashes};
 use crate::fleet::task_files::TaskFiles;
 use crate::http::error::{ApiResult, invalid, not_found};
@@ -51,7 +49,7 @@ struct SampledTile {
 }
 
 async fn find_published_job(app: &App, id: JobId) -> ApiResult<Job> {
-    let job = fleet::store::load_published_job(&mut *app.db.read().await?, id).await?;
+    let job = store::jobs::load_published_job(&mut *app.db.read().await?, id).await?;
     job.ok_or_else(|| not_found("published job"))
 }
 
@@ -64,7 +62,8 @@ impl SampledTile {
         if tile >= tiles {
             return Err(invalid(ErrorCode::MalformedRequest, "tile", format!("this job has tiles 0 to {}", tiles - 1)));
         }
-        let statement = store::find_statement_of_tile(&mut *app.db.read().await?, job.id, count(tile)).await?;
+        let statement =
+            store::explorer::find_statement_of_tile(&mut *app.db.read().await?, job.id, count(tile)).await?;
         Ok(Self { statement: statement.ok_or_else(|| not_found("matured tile"))?, job, tile })
     }
 

@@ -3,6 +3,7 @@
 use rules::billing::transfer;
 use rules::scheduling::device::Device;
 use rules::verification::standing::Standing;
+use store::DbConnection;
 use tokio::sync::mpsc;
 use wire::device::Earnings;
 use wire::{AccountId, AccountKind, DeviceId, ErrorCode, Hello, Micros, ToDevice};
@@ -10,10 +11,9 @@ use wire::{AccountId, AccountKind, DeviceId, ErrorCode, Hello, Micros, ToDevice}
 use super::scheduler::FRAMES_WAITING_MAX;
 use crate::app::App;
 use crate::auth::hash_secret;
-use crate::db::DbConnection;
 use crate::devices::presence::{self, UptimeSample};
 use crate::devices::routes::normal_code;
-use crate::{devices, ledger, random, receipts};
+use crate::random;
 
 /// Why a socket is closed; the device is told.
 #[derive(Debug)]
@@ -30,10 +30,10 @@ pub fn closing(code: ErrorCode, message: impl Into<String>) -> Closing {
 pub async fn admit(app: &App, hello: &Hello, number: u64) -> anyhow::Result<Result<mpsc::Receiver<ToDevice>, Closing>> {
     let now = app.clock.now();
     let mut tx = app.db.begin_write().await?;
-    let known = devices::store::find_device(&mut tx, hello.device).await?;
+    let known = store::devices::find_device(&mut tx, hello.device).await?;
     let account = match (&hello.key, &known) {
         (Some(key), _) => {
-            let account = crate::accounts::store::find_account_by_key(&mut tx, &hash_secret(key)).await?;
+            let account = store::accounts::find_account_by_key(&mut tx, &hash_secret(key)).await?;
             match account {
                 Some(account) => account,
                 None => return Ok(Err(closing(ErrorCode::Unauthorized, "no account has this key"))),
@@ -41,7 +41,7 @@ pub async fn admit(app: &App, hello: &Hello, number: u64) -> anyhow::Result<Resu
         }
         (None, _) if hello.code.is_some() => {
             let code = hash_secret(&normal_code(hello.code.as_deref().unwrap_or_default()));
-            let Some(account) = devices::store::take_device_code(&mut tx, &code, now).await? else {
+            let Some(account) = store::devices::take_device_code(&mut tx, &code, now).await? else {
                 let message =
                     "this device code is unknown, used or older than fifteen minutes; make another on the lend page";
                 return Ok(Err(closing(ErrorCode::UnknownCode, message)));
@@ -52,17 +52,17 @@ pub async fn admit(app: &App, hello: &Hello, number: u64) -> anyhow::Result<Resu
         (None, None) => {
             let (millis, bytes) = random::id_parts(now);
             let guest = AccountId::from_parts(millis, bytes);
-            crate::accounts::store::insert_account(&mut tx, guest, "guest", "Guest", now).await?;
+            store::accounts::insert_account(&mut tx, guest, AccountKind::Guest, "Guest", now).await?;
             guest
         }
     };
-    devices::store::upsert_device(&mut tx, hello, account, now).await?;
+    store::devices::upsert_device(&mut tx, hello, account, now).await?;
     if let Some(known) = known.filter(|known| known.account != account) {
         claim_guest(&mut tx, hello.device, known.account, account, now).await?;
     }
-    devices::store::mark_present(&mut tx, &app.replica, hello.device, now).await?;
-    let record = devices::store::find_device(&mut tx, hello.device).await?;
-    let balance = crate::accounts::store::find_account(&mut tx, account, app.config.development).await?;
+    store::presence::mark_present(&mut tx, &app.replica, hello.device, now).await?;
+    let record = store::devices::find_device(&mut tx, hello.device).await?;
+    let balance = store::accounts::find_account(&mut tx, account, app.config.development).await?;
     tx.commit().await?;
 
     let (sender, frames) = mpsc::channel(FRAMES_WAITING_MAX);
@@ -118,11 +118,11 @@ async fn claim_guest(
     to: AccountId,
     now: Micros,
 ) -> anyhow::Result<()> {
-    let guest = crate::accounts::store::find_account(conn, from, false).await?;
+    let guest = store::accounts::find_account(conn, from, false).await?;
     let Some(guest) = guest.filter(|account| account.kind == AccountKind::Guest) else { return Ok(()) };
-    receipts::store::reassign_receipts(conn, device, to).await?;
+    store::receipts::reassign_receipts(conn, device, to).await?;
     let transfer = transfer::claim(from, to, device, guest.available, guest.pending, now)?;
-    ledger::store::post(conn, &transfer).await?;
+    store::ledger::post(conn, &transfer).await?;
     Ok(())
 }
 

@@ -1,21 +1,21 @@
 //! Owning slices: claimed when devices wait for work, let go when none are left.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use rules::Job;
 use rules::scheduling::bitmap::Bitmap;
 use rules::scheduling::lease::{Lease, Slice};
+use store::DbConnection;
+use store::codec::count;
+use store::receipts::StoredReceipt;
 use wire::{JobId, Micros, SliceId};
 
 use super::lease_output::committed_lease;
 use super::settle;
-use super::store::{self, ClaimedSlice};
 use crate::app::App;
-use crate::db::{DbConnection, count};
-use crate::receipts;
-use crate::receipts::store::StoredReceipt;
 
 /// How often another replica may be expected to say that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -45,7 +45,7 @@ pub async fn run(app: App) {
 
 async fn beat(app: &App) -> anyhow::Result<()> {
     let mut tx = app.db.begin_write().await?;
-    store::heartbeat(&mut tx, &app.replica, app.clock.now()).await?;
+    store::replicas::heartbeat(&mut tx, &app.replica, app.clock.now()).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -74,7 +74,7 @@ async fn let_go(app: &App, slices: &BTreeSet<SliceId>) -> anyhow::Result<()> {
     app.scheduler.lock().drive(|core, link| core.on_slices_lost(link, slices));
     let mut tx = app.db.begin_write().await?;
     for &slice in slices {
-        store::release_slice(&mut tx, &app.replica, slice).await?;
+        store::slices::release_slice(&mut tx, &app.replica, slice).await?;
     }
     tx.commit().await?;
     app.scheduler.lock().orphans.retain(|slice| !slices.contains(slice));
@@ -84,18 +84,22 @@ async fn let_go(app: &App, slices: &BTreeSet<SliceId>) -> anyhow::Result<()> {
 async fn claim(app: &App) -> anyhow::Result<()> {
     let mut tx = app.db.begin_write().await?;
     let now = app.clock.now();
-    let owners = store::list_lost_owners(&mut tx, &app.replica, now - DEAD_AFTER).await?;
+    let owners = store::slices::list_lost_owners(&mut tx, &app.replica, now - DEAD_AFTER).await?;
     let jobs = list_doable(app, &mut tx, &owners, now).await?;
-    let claimed = store::claim_slices(&mut tx, app.db.dialect, &app.replica, &owners, &jobs, CLAIMED_AT_ONCE).await?;
-    let mut loaded = Vec::with_capacity(claimed.len());
-    for slice in claimed {
-        let waiting = receipts::store::list_pending_receipts(&mut tx, slice.slice).await?;
-        if let Some(job) = store::load_job(&mut tx, slice.job).await? {
-            loaded.push((slice, job, waiting));
-        }
-    }
+    let claimed = store::slices::claim_slices(&mut tx, &app.replica, &owners, &jobs, CLAIMED_AT_ONCE).await?;
+    let slices: Vec<SliceId> = claimed.iter().map(|slice| slice.slice).collect();
+    let jobs: Vec<JobId> = claimed.iter().map(|slice| slice.job).collect();
+    let jobs = store::jobs::load_jobs(&mut tx, &jobs).await?;
+    let waiting = store::receipts::list_pending_receipts(&mut tx, &slices).await?;
     tx.commit().await?;
-    for (slice, job, waiting) in loaded {
+    let jobs: BTreeMap<JobId, Arc<Job>> = jobs.into_iter().map(|job| (job.id, Arc::new(job))).collect();
+    let mut by_slice: BTreeMap<SliceId, Vec<StoredReceipt>> = BTreeMap::new();
+    for stored in waiting {
+        by_slice.entry(stored.slice).or_default().push(stored);
+    }
+    for slice in claimed {
+        let waiting = by_slice.remove(&slice.slice).unwrap_or_default();
+        let job = jobs.get(&slice.job).context("a slice's job should be on record")?;
         take(app, &slice, job, waiting, now);
     }
     Ok(())
@@ -106,7 +110,7 @@ async fn list_doable(app: &App, conn: &mut DbConnection, owners: &[String], now:
     let mut jobs = Vec::new();
     let mut after = None;
     loop {
-        let page = store::list_unclaimed_jobs(conn, app.db.dialect, owners, after, JOBS_LOOKED_AT).await?;
+        let page = store::jobs::list_unclaimed_jobs(conn, owners, after, JOBS_LOOKED_AT).await?;
         let is_last = count(page.len()) < JOBS_LOOKED_AT;
         after = page.last().map(|job| job.id);
         let state = app.scheduler.lock();
@@ -120,7 +124,7 @@ async fn list_doable(app: &App, conn: &mut DbConnection, owners: &[String], now:
 }
 
 /// Puts a claimed slice into the core and goes on with the checks that were under way.
-fn take(app: &App, claimed: &ClaimedSlice, job: Job, waiting: Vec<StoredReceipt>, now: Micros) {
+fn take(app: &App, claimed: &ClaimedSlice, job: &Arc<Job>, waiting: Vec<StoredReceipt>, now: Micros) {
     let Some(settled) = Bitmap::from_bytes(claimed.tiles, &claimed.settled) else {
         tracing::error!(slice = %claimed.slice, "a slice's bitmap is damaged");
         return;
@@ -138,10 +142,10 @@ fn take(app: &App, claimed: &ClaimedSlice, job: Job, waiting: Vec<StoredReceipt>
         taken: settled.clone(),
         settled,
     };
-    let (id, job) = (claimed.slice, Arc::new(job));
+    let id = claimed.slice;
     app.scheduler
         .lock()
-        .drive(|core, link| core.on_slice_claimed(link, now, id, slice, Arc::clone(&job), leases.clone()));
+        .drive(|core, link| core.on_slice_claimed(link, now, id, slice, Arc::clone(job), leases.clone()));
     for (lease, stored) in leases.into_iter().zip(waiting) {
         settle::spawn_check(app, lease, stored.receipt);
     }

@@ -11,9 +11,8 @@ use super::check::check_lease;
 use super::lease_output::committed_lease;
 use super::mature::pay_matured;
 use super::reject::reject;
-use super::store;
 use crate::app::App;
-use crate::{jobs, ledger, random, receipts};
+use crate::random;
 
 /// The end of a job whose tiles are all settled, or that ended otherwise: the final draw over what
 /// is not mature, then everything matures and the rest of the hold is released.
@@ -30,7 +29,7 @@ pub async fn close_job(app: &App, job: JobId) -> anyhow::Result<()> {
 async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
     let (found, accepted) = {
         let mut conn = app.db.read().await?;
-        (store::load_job(&mut conn, job).await?, receipts::store::list_accepted_receipts(&mut conn, job).await?)
+        (store::jobs::load_job(&mut conn, job).await?, store::receipts::list_accepted_receipts(&mut conn, job).await?)
     };
     let found = Arc::new(found.context("a job to close should be on record")?);
     for stored in &accepted {
@@ -42,18 +41,18 @@ async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
     }
     let now = app.clock.now();
     let mut tx = app.db.begin_write().await?;
-    let done = store::end_job(&mut tx, job, JobState::Done, now).await?;
-    let state = crate::jobs::store::find_job_state(&mut tx, job).await?;
+    let done = store::job_progress::finish_job(&mut tx, job, now).await?;
+    let state = store::job_progress::find_job_state(&mut tx, job).await?;
     if !done && state == Some(JobState::Running) {
         // Tiles came back while the draw was going on.
         return Ok(());
     }
     if done {
-        jobs::store::insert_event(&mut tx, job, JobEventKind::Done, None, now).await?;
+        store::job_detail::insert_event(&mut tx, job, JobEventKind::Done, None, now).await?;
     }
-    let matured = receipts::store::mature_receipts_of_job(&mut tx, job).await?;
+    let matured = store::receipts::mature_receipts_of_job(&mut tx, job).await?;
     pay_matured(&mut tx, app, matured).await?;
-    ledger::store::release(&mut tx, job).await?;
+    store::ledger::release(&mut tx, job).await?;
     tx.commit().await?;
     app.scheduler.end_job(now, job);
     app.scheduler.job_changed(job);

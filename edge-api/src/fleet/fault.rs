@@ -11,9 +11,7 @@ use wire::{DeviceId, ErrorCode, JobEventKind, JobFault, LeaseId, ToDevice};
 use super::owner::account_of;
 use super::recheck::recompute_elsewhere;
 use super::reject::suspend;
-use super::store;
 use crate::app::App;
-use crate::{jobs, ledger};
 
 /// A device says that a record of its lease ran out of fuel. Where another confirms it, the job ends;
 /// where none does, the device is at fault.
@@ -68,9 +66,9 @@ async fn judge_fault(app: &App, job: &Arc<Job>, lease: &Lease, fault: JobFault) 
     };
     let now = app.clock.now();
     let mut tx = app.db.begin_write().await?;
-    if store::fail_job(&mut tx, lease.job, confirmed, now).await? {
-        ledger::store::release(&mut tx, lease.job).await?;
-        jobs::store::insert_event(&mut tx, lease.job, JobEventKind::Failed, None, now).await?;
+    if store::job_progress::fail_job(&mut tx, lease.job, confirmed, now).await? {
+        store::ledger::release(&mut tx, lease.job).await?;
+        store::job_detail::insert_event(&mut tx, lease.job, JobEventKind::Failed, None, now).await?;
         tx.commit().await?;
     }
     app.scheduler.end_job(now, lease.job);

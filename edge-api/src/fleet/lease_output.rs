@@ -7,9 +7,8 @@ use bytes::Bytes;
 use rules::scheduling::lease::{Lease, LeaseState};
 use rules::verification::Mismatch;
 use rules::{Job, TileRange};
+use store::receipts::StoredReceipt;
 use wire::{LeaseId, Micros, TileHash, merkle};
-
-use crate::receipts::store::StoredReceipt;
 
 #[derive(Clone, Debug)]
 pub struct LeaseOutput {

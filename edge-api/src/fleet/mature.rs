@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use rules::billing::transfer::Payment;
+use store::DbConnection;
+use store::receipts::StoredReceipt;
 use wire::{AccountId, Credits, DeviceId, JobId};
 
 use crate::app::App;
-use crate::db::DbConnection;
-use crate::ledger;
-use crate::receipts::store::StoredReceipt;
 
 /// Moves what matured receipts earned, summed by job, device and account.
 pub async fn pay_matured(conn: &mut DbConnection, app: &App, matured: Vec<StoredReceipt>) -> anyhow::Result<()> {
@@ -20,7 +19,7 @@ pub async fn pay_matured(conn: &mut DbConnection, app: &App, matured: Vec<Stored
     for ((provider, device, job), (cost, fee)) in sums {
         // Whoever paid has paid already: maturing moves nothing of the customer's.
         let payment = Payment { job, device, customer: provider, provider, fees: app.fees, cost, fee };
-        ledger::store::post(conn, &payment.mature(app.clock.now())?).await?;
+        store::ledger::post(conn, &payment.mature(app.clock.now())?).await?;
     }
     Ok(())
 }

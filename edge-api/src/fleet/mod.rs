@@ -17,6 +17,5 @@ pub mod recheck;
 pub mod reject;
 pub mod scheduler;
 pub mod settle;
-pub mod store;
 pub mod task_files;
 pub mod token;

@@ -7,13 +7,12 @@ use rules::billing::transfer::Payment;
 use rules::scheduling::bitmap::Bitmap;
 use rules::verification::Mismatch;
 use rules::verification::standing::{ACCOUNTS_IN_DISPUTE, suspension};
-use wire::{DeviceId, ErrorCode, JobEventKind, JobId, JobState, LeaseId, Micros, SliceId, ToDevice};
+use store::DbConnection;
+use store::codec::uncount;
+use store::receipts::StoredReceipt;
+use wire::{DeviceId, ErrorCode, JobEventKind, JobId, LeaseId, Micros, SliceId, ToDevice};
 
-use super::store;
 use crate::app::App;
-use crate::db::{DbConnection, uncount};
-use crate::receipts::store::StoredReceipt;
-use crate::{devices, jobs, ledger, receipts};
 
 /// Suspends a device that was caught, for twice as long each time; returns until when.
 pub async fn suspend(app: &App, device: DeviceId) -> anyhow::Result<Micros> {
@@ -24,9 +23,9 @@ pub async fn suspend(app: &App, device: DeviceId) -> anyhow::Result<Micros> {
 }
 
 async fn suspend_in(conn: &mut DbConnection, device: DeviceId, now: Micros) -> anyhow::Result<Micros> {
-    let failed = devices::store::count_failed(conn, device).await?;
+    let failed = store::devices::count_failed(conn, device).await?;
     let until = now + suspension(uncount(failed));
-    devices::store::suspend_device(conn, device, until).await?;
+    store::devices::suspend_device(conn, device, until).await?;
     Ok(until)
 }
 
@@ -36,19 +35,19 @@ pub async fn reject(app: &App, device: DeviceId, job: JobId, lease: LeaseId, mis
     tracing::warn!(%device, %lease, %mismatch, "a check failed");
     let now = app.clock.now();
     let mut tx = app.db.begin_write().await?;
-    let voided = receipts::store::void_accepted_receipts(&mut tx, device).await?;
-    if !receipts::store::reject_receipt(&mut tx, lease).await? {
+    let voided = store::receipts::void_accepted_receipts(&mut tx, device).await?;
+    if !store::receipts::reject_receipt(&mut tx, lease).await? {
         return Ok(());
     }
     let slices = take_back(&mut tx, app, &voided).await?;
     let until = suspend_in(&mut tx, device, now).await?;
-    jobs::store::insert_event(&mut tx, job, JobEventKind::CheckFailed, Some(device), now).await?;
-    let in_dispute = devices::store::count_accounts_rejected(&mut tx, job).await? >= ACCOUNTS_IN_DISPUTE;
-    let ended = in_dispute && store::end_job(&mut tx, job, JobState::Nondeterministic, now).await?;
+    store::job_detail::insert_event(&mut tx, job, JobEventKind::CheckFailed, Some(device), now).await?;
+    let in_dispute = store::devices::count_accounts_rejected(&mut tx, job).await? >= ACCOUNTS_IN_DISPUTE;
+    let ended = in_dispute && store::job_progress::end_disputed_job(&mut tx, job, now).await?;
     if ended {
-        ledger::store::release(&mut tx, job).await?;
-        devices::store::forgive_devices_of(&mut tx, job).await?;
-        jobs::store::insert_event(&mut tx, job, JobEventKind::Nondeterministic, None, now).await?;
+        store::ledger::release(&mut tx, job).await?;
+        store::devices::forgive_devices_of(&mut tx, job).await?;
+        store::job_detail::insert_event(&mut tx, job, JobEventKind::Nondeterministic, None, now).await?;
     }
     tx.commit().await?;
 
@@ -79,33 +78,32 @@ async fn take_back(conn: &mut DbConnection, app: &App, voided: &[StoredReceipt])
         by_slice.entry(stored.slice).or_default().push(stored);
     }
     for (&id, receipts) in &by_slice {
-        let slice = store::seize_slice(conn, id).await?;
+        let slice = store::slices::seize_slice(conn, id).await?;
         let mut settled = Bitmap::from_bytes(slice.tiles, &slice.settled).context("a slice's bitmap is damaged")?;
         let mut back = 0;
         for stored in receipts {
             settled.clear(stored.receipt.first_tile - slice.first_tile, u64::from(stored.receipt.tiles));
             back += u64::from(stored.receipt.tiles);
         }
-        store::write_seized_slice(conn, id, settled.to_bytes(), back).await?;
+        store::slices::write_seized_slice(conn, id, settled.to_bytes(), back).await?;
     }
     for stored in voided {
         let job = stored.receipt.job;
-        store::return_tiles(conn, job, u64::from(stored.receipt.tiles), stored.cost).await?;
-        ledger::store::refill_hold(conn, job, stored.cost).await?;
-        let customer = store::load_job(conn, job).await?.context("a receipt's job should be on record")?.customer;
+        store::job_progress::return_tiles(conn, job, u64::from(stored.receipt.tiles), stored.cost).await?;
+        store::ledger::refill_hold(conn, job, stored.cost).await?;
         let payment = Payment {
             job,
             device: stored.device,
-            customer,
+            customer: stored.customer,
             provider: stored.provider,
             fees: app.fees,
             cost: stored.cost,
             fee: stored.fee,
         };
-        ledger::store::post(conn, &payment.void(app.clock.now())?).await?;
+        store::ledger::post(conn, &payment.void(app.clock.now())?).await?;
         let earned = stored.cost.checked_sub(stored.fee)?;
         let tiles = u64::from(stored.receipt.tiles);
-        devices::store::uncount_lease(conn, stored.device, tiles, stored.kflop, earned).await?;
+        store::devices::uncount_lease(conn, stored.device, tiles, stored.kflop, earned).await?;
     }
     Ok(by_slice.into_keys().collect())
 }

@@ -10,17 +10,16 @@ use rules::billing::{self, MATURE_AFTER_LEASES};
 use rules::scheduling::lease::{Lease, Settlement};
 use rules::verification::draw::draw;
 use rules::verification::standing::Standing;
+use store::devices::AcceptedWork;
+use store::receipts::Acceptance;
 use wire::{DeviceId, ErrorCode, JobEventKind, LeaseId, Receipt, Signature, ToDevice};
 
 use super::check::check_lease;
 use super::close::close_job;
 use super::mature::pay_matured;
 use super::reject::reject;
-use super::store;
 use crate::app::App;
-use crate::devices::store::Done;
-use crate::receipts::store::Acceptance;
-use crate::{devices, jobs, ledger, random, receipts};
+use crate::random;
 
 /// Why a commit was not taken; the device is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +68,7 @@ pub async fn commit(
     }
     let stored = async {
         let mut tx = app.db.begin_write().await?;
-        receipts::store::insert_pending_receipt(&mut tx, &receipt, signature, lease.slice, device, now).await?;
+        store::receipts::insert_pending_receipt(&mut tx, &receipt, signature, lease.slice, device, now).await?;
         tx.commit().await
     };
     if let Err(error) = stored.await {
@@ -110,7 +109,7 @@ pub fn spawn_void(app: &App, lease: LeaseId) {
 
 async fn void_receipt(app: &App, lease: LeaseId) -> anyhow::Result<()> {
     let mut tx = app.db.begin_write().await?;
-    receipts::store::void_pending_receipt(&mut tx, lease).await?;
+    store::receipts::void_pending_receipt(&mut tx, lease).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -130,7 +129,7 @@ async fn check(app: &App, lease: Lease, receipt: &Receipt) -> anyhow::Result<()>
 }
 
 async fn standing(app: &App, device: DeviceId) -> anyhow::Result<Standing> {
-    let record = devices::store::find_device(&mut *app.db.read().await?, device).await?;
+    let record = store::devices::find_device(&mut *app.db.read().await?, device).await?;
     let record = record.context("a device with a receipt should be on record")?;
     Ok(Standing { passed: record.passed, age: app.clock.now() - record.created_at })
 }
@@ -185,25 +184,26 @@ async fn write_settlement(
     let recomputed = u64::try_from(recomputed)?;
 
     let mut tx = app.db.begin_write().await?;
-    if !store::settle_slice(&mut tx, settlement).await? {
+    if !store::slices::settle_slice(&mut tx, settlement).await? {
         return Ok(None);
     }
-    let Some(remaining) = store::take_tiles(&mut tx, lease.job, lease.tiles, recomputed, cost).await? else {
+    let Some(remaining) = store::job_progress::take_tiles(&mut tx, lease.job, lease.tiles, recomputed, cost).await?
+    else {
         return Ok(None);
     };
     let kflop = tiles.flops() / 1000;
     let flops_per_sec = app.scheduler.lock().core.flops_per_sec(lease.device);
-    let done = Done { tiles: u64::from(receipt.tiles), kflop, earned: cost.checked_sub(fee)?, flops_per_sec };
-    let sequence = devices::store::count_passed(&mut tx, lease.device, done).await?;
-    if !receipts::store::accept_receipt(&mut tx, lease.id, Acceptance { kflop, cost, fee, recomputed, sequence })
+    let work = AcceptedWork { tiles: u64::from(receipt.tiles), kflop, earned: cost.checked_sub(fee)?, flops_per_sec };
+    let sequence = store::devices::count_passed(&mut tx, lease.device, work).await?;
+    if !store::receipts::accept_receipt(&mut tx, lease.id, Acceptance { kflop, cost, fee, recomputed, sequence })
         .await?
     {
         return Ok(None);
     }
     let device =
-        devices::store::find_device(&mut tx, lease.device).await?.context("a settled device should be on record")?;
+        store::devices::find_device(&mut tx, lease.device).await?.context("a settled device should be on record")?;
     anyhow::ensure!(
-        ledger::store::draw_hold(&mut tx, lease.job, cost).await?,
+        store::ledger::draw_hold(&mut tx, lease.job, cost).await?,
         "a running job's hold should cover its tiles"
     );
     let payment = Payment {
@@ -215,16 +215,16 @@ async fn write_settlement(
         cost,
         fee,
     };
-    ledger::store::post(&mut tx, &payment.settle(now)?).await?;
+    store::ledger::post(&mut tx, &payment.settle(now)?).await?;
     if sequence % MATURE_AFTER_LEASES == 0 {
         let matured =
-            receipts::store::mature_receipts_of_device(&mut tx, lease.device, sequence - MATURE_AFTER_LEASES).await?;
+            store::receipts::mature_receipts_of_device(&mut tx, lease.device, sequence - MATURE_AFTER_LEASES).await?;
         pay_matured(&mut tx, app, matured).await?;
     }
-    if lease.tiles + crate::db::uncount(remaining) == job.tile_count() {
-        jobs::store::insert_event(&mut tx, lease.job, JobEventKind::Started, None, now).await?;
+    if lease.tiles + store::codec::uncount(remaining) == job.tile_count() {
+        store::job_detail::insert_event(&mut tx, lease.job, JobEventKind::Started, None, now).await?;
     }
-    let earnings = crate::accounts::store::find_account(&mut tx, device.account, app.config.development).await?;
+    let earnings = store::accounts::find_account(&mut tx, device.account, app.config.development).await?;
     tx.commit().await?;
     let earnings =
         earnings.map(|account| wire::device::Earnings { available: account.available, pending: account.pending });

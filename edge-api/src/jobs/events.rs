@@ -10,7 +10,6 @@ use futures::stream;
 use tokio::sync::broadcast;
 use wire::{AccountId, JobId, JobProgress};
 
-use super::{mosaic, store};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::http::error::{ApiResult, not_found};
@@ -115,10 +114,10 @@ impl Watch {
 
 async fn read(app: &App, account: AccountId, id: JobId) -> anyhow::Result<Option<JobProgress>> {
     let mut conn = app.db.read().await?;
-    let Some(job) = store::find_job(&mut conn, account, id).await? else {
+    let Some(job) = store::jobs::find_job(&mut conn, account, id).await? else {
         return Ok(None);
     };
-    let slices = store::list_settled_slices(&mut conn, id).await?;
+    let settled = store::slices::list_settled_slices(&mut conn, id).await?;
     let devices_at_work = app.scheduler.lock().core.devices_at_work(id);
-    Ok(Some(JobProgress { mosaic: mosaic::draw(job.tiles, &slices), devices_at_work, job }))
+    Ok(Some(JobProgress { mosaic: mosaic::draw(job.tiles, &settled), devices_at_work, job }))
 }

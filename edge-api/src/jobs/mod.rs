@@ -1,8 +1,6 @@
 //! Jobs as customers see them: quote, submit, watch, cancel, publish, download.
 
 pub mod events;
-pub mod mosaic;
 pub mod order;
 pub mod result;
 pub mod routes;
-pub mod store;

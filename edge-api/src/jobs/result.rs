@@ -8,7 +8,6 @@ use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use serde::Deserialize;
 use wire::{BlobHash, ErrorCode, Field, Job, JobId, JobState};
 
-use super::store;
 use crate::app::App;
 use crate::arrays::npy;
 use crate::arrays::npz::NpzWriter;
@@ -51,8 +50,8 @@ pub async fn job_result(
 ) -> ApiResult<Response> {
     let (job, outputs) = {
         let mut conn = app.db.read().await?;
-        let job = store::find_job(&mut conn, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
-        (job, store::list_outputs(&mut conn, id).await?)
+        let job = store::jobs::find_job(&mut conn, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
+        (job, store::job_detail::list_outputs(&mut conn, id).await?)
     };
     if job.state != JobState::Done {
         let message = format!("this job is {}; only a done job has a result", job.state.name());

@@ -6,20 +6,19 @@ use axum::http::{HeaderMap, StatusCode};
 use gate::Contract;
 use rules::admission::{self, AdmitError};
 use rules::program::map::FUEL;
-use rules::scheduling::bitmap::Bitmap;
 use rules::scheduling::link::Grant;
 use rules::scheduling::slices;
 use serde::Deserialize;
+use store::DbConnection;
+use store::codec::count;
 use wire::{
     ErrorCode, Job, JobDetail, JobEventKind, JobId, JobPage, JobState, KernelToCheck, QuoteRequest, SliceId, SubmitJob,
     TileHash,
 };
 
 use super::order;
-use super::store::{self, Submission};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::db::{DbConnection, count};
 use crate::fleet::scheduler::lease_grant;
 use crate::http::error::{ApiError, ApiResult, conflict, invalid, not_found};
 use crate::http::extract::{JsonBody, PathParam, QueryParams};
@@ -28,7 +27,7 @@ use crate::openapi::answers::{
     RateLimited, Refusals,
 };
 use crate::programs::map;
-use crate::{fleet, ledger, random};
+use crate::random;
 
 const SEARCH_CHARS_MAX: usize = 128;
 const PAGE_MAX: i64 = 100;
@@ -47,7 +46,7 @@ const TRIAL: wire::Micros = 600_000_000;
     request_body = KernelToCheck,
     responses(
         (status = 200, description = "What the gate says of the kernel", body = wire::KernelReport),
-        Refusals<(RateLimited, Body<KernelToCheck>, InvalidKernel)>
+        Refusals<(RateLimited, JsonBody<KernelToCheck>, InvalidKernel)>
     )
 )]
 pub async fn check_kernel(
@@ -71,7 +70,7 @@ pub async fn check_kernel(
     request_body = QuoteRequest,
     responses(
         (status = 200, description = "The quote, at the present price", body = wire::Quote),
-        Refusals<(Caller, ForeignOrigin, Body<QuoteRequest>, InvalidOrder, NoDeviceFits)>
+        Refusals<(Caller, ForeignOrigin, JsonBody<QuoteRequest>, InvalidOrder, NoDeviceFits)>
     )
 )]
 pub async fn quote_job(
@@ -95,7 +94,7 @@ pub async fn quote_job(
     request_body = QuoteRequest,
     responses(
         (status = 200, description = "The lease", body = wire::LeaseGrant),
-        Refusals<(Caller, ForeignOrigin, RateLimited, Body<QuoteRequest>, InvalidOrder)>
+        Refusals<(Caller, ForeignOrigin, RateLimited, JsonBody<QuoteRequest>, InvalidOrder)>
     )
 )]
 pub async fn try_job(
@@ -124,7 +123,7 @@ pub async fn try_job(
     responses(
         (status = 201, description = "The job", body = Job),
         (status = 200, description = "The job that this idempotency key made before", body = Job),
-        Refusals<(Caller, ForeignOrigin, Body<SubmitJob>, OutOfBounds, InvalidOrder, NoDeviceFits, NotPayable, IdempotencyConflict)>
+        Refusals<(Caller, ForeignOrigin, JsonBody<SubmitJob>, OutOfBounds, InvalidOrder, NoDeviceFits, NotPayable, IdempotencyConflict)>
     )
 )]
 pub async fn submit_job(
@@ -154,17 +153,17 @@ pub async fn submit_job(
         now,
     };
     let mut tx = app.db.begin_write().await?;
-    if !store::insert_job(&mut tx, &job, &submission).await? {
+    if !store::jobs::insert_job(&mut tx, &job, &submission).await? {
         // The same request came in twice at once, and the other was first.
         let first = find_repeated(&mut tx, caller, &key, request_hash).await?.ok_or_else(|| not_found("job"))?;
         return Ok((StatusCode::OK, Json(first)));
     }
-    if !ledger::store::hold(&mut tx, job.id, caller.account, cost).await? {
+    if !store::ledger::hold(&mut tx, job.id, caller.account, cost).await? {
         return Err(AdmitError::InsufficientFunds { cost }.into());
     }
     insert_slices(&mut tx, &job, now).await?;
-    store::insert_event(&mut tx, job.id, JobEventKind::Submitted, None, now).await?;
-    let job = store::find_job(&mut tx, caller.account, job.id).await?.ok_or_else(|| not_found("job"))?;
+    store::job_detail::insert_event(&mut tx, job.id, JobEventKind::Submitted, None, now).await?;
+    let job = store::jobs::find_job(&mut tx, caller.account, job.id).await?.ok_or_else(|| not_found("job"))?;
     tx.commit().await?;
 
     app.scheduler.wake.notify_one();
@@ -175,8 +174,7 @@ async fn insert_slices(conn: &mut DbConnection, job: &rules::Job, now: wire::Mic
     for tiles in slices(job.tile_count()) {
         let (millis, bytes) = random::id_parts(now);
         let (id, len) = (SliceId::from_parts(millis, bytes), tiles.end - tiles.start);
-        let empty = Bitmap::new(len).to_bytes();
-        fleet::store::insert_slice(conn, id, job.id, tiles.start, len, empty).await?;
+        store::slices::insert_slice(conn, id, job.id, tiles.start, len).await?;
     }
     Ok(())
 }
@@ -196,7 +194,7 @@ async fn find_repeated(
     key: &str,
     request_hash: TileHash,
 ) -> Result<Option<Job>, ApiError> {
-    let Some((job, first_hash)) = store::find_job_by_idempotency_key(conn, caller.account, key).await? else {
+    let Some((job, first_hash)) = store::jobs::find_job_by_idempotency_key(conn, caller.account, key).await? else {
         return Ok(None);
     };
     if first_hash != request_hash {
@@ -205,7 +203,7 @@ async fn find_repeated(
             "this idempotency key was used for another job; use a fresh one",
         ));
     }
-    Ok(store::find_job(conn, caller.account, job).await?)
+    Ok(store::jobs::find_job(conn, caller.account, job).await?)
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -254,8 +252,9 @@ pub async fn list_jobs(
     if search.is_some_and(|text| text.chars().count() > SEARCH_CHARS_MAX) {
         return Err(invalid(ErrorCode::MalformedRequest, "q", "search for at most 128 characters"));
     }
-    let filter = store::JobFilter { state, search };
-    let mut jobs = store::list_jobs(&mut *app.db.read().await?, caller.account, filter, before, limit + 1).await?;
+    let filter = store::jobs::JobFilter { state, search };
+    let mut jobs =
+        store::jobs::list_jobs(&mut *app.db.read().await?, caller.account, filter, before, limit + 1).await?;
     let more = count(jobs.len()) > limit;
     if more {
         jobs.pop();
@@ -273,7 +272,7 @@ pub async fn list_jobs(
     responses((status = 200, description = "The job", body = Job), Refusals<(Caller, PathParam<JobId>)>)
 )]
 pub async fn show_job(caller: Caller, State(app): State<App>, PathParam(id): PathParam<JobId>) -> ApiResult<Json<Job>> {
-    let job = store::find_job(&mut *app.db.read().await?, caller.account, id).await?;
+    let job = store::jobs::find_job(&mut *app.db.read().await?, caller.account, id).await?;
     Ok(Json(job.ok_or_else(|| not_found("job"))?))
 }
 
@@ -294,14 +293,15 @@ pub async fn show_job_detail(
     PathParam(id): PathParam<JobId>,
 ) -> ApiResult<Json<JobDetail>> {
     let mut conn = app.db.read().await?;
-    let job = store::find_job(&mut conn, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
+    let job = store::jobs::find_job(&mut conn, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     let now = app.clock.now();
     Ok(Json(JobDetail {
         at: now,
-        devices: store::list_shares(&mut conn, id).await?,
-        throughput: store::list_throughput(&mut conn, id, job.created_at, job.ended_at.unwrap_or(now)).await?,
-        events: store::list_events(&mut conn, id, EVENTS_MAX).await?,
-        receipts: store::list_latest_receipts(&mut conn, id, RECEIPTS_MAX).await?,
+        devices: store::job_detail::list_shares(&mut conn, id).await?,
+        throughput: store::job_detail::list_throughput(&mut conn, id, job.created_at, job.ended_at.unwrap_or(now))
+            .await?,
+        events: store::job_detail::list_events(&mut conn, id, EVENTS_MAX).await?,
+        receipts: store::job_detail::list_latest_receipts(&mut conn, id, RECEIPTS_MAX).await?,
     }))
 }
 
@@ -324,17 +324,17 @@ pub async fn cancel_job(
     PathParam(id): PathParam<JobId>,
 ) -> ApiResult<Json<Job>> {
     let mut tx = app.db.begin_write().await?;
-    let job = store::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
+    let job = store::jobs::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     if job.state == JobState::Cancelled {
         return Ok(Json(job));
     }
     let now = app.clock.now();
-    if !fleet::store::end_job(&mut tx, id, JobState::Cancelled, now).await? {
+    if !store::job_progress::cancel_job(&mut tx, id, now).await? {
         return Err(conflict(ErrorCode::JobEnded, "this job has ended; there is nothing to cancel"));
     }
-    ledger::store::release(&mut tx, id).await?;
-    store::insert_event(&mut tx, id, JobEventKind::Cancelled, None, now).await?;
-    let job = store::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
+    store::ledger::release(&mut tx, id).await?;
+    store::job_detail::insert_event(&mut tx, id, JobEventKind::Cancelled, None, now).await?;
+    let job = store::jobs::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     tx.commit().await?;
     app.scheduler.end_job(now, id);
     app.scheduler.job_changed(id);
@@ -377,11 +377,11 @@ pub async fn unpublish_job(
 
 async fn set_published(app: &App, caller: Caller, id: JobId, published: bool) -> ApiResult<Json<Job>> {
     let mut tx = app.db.begin_write().await?;
-    if store::publish_job(&mut tx, caller.account, id, published).await? {
+    if store::jobs::publish_job(&mut tx, caller.account, id, published).await? {
         let kind = if published { JobEventKind::Published } else { JobEventKind::Unpublished };
-        store::insert_event(&mut tx, id, kind, None, app.clock.now()).await?;
+        store::job_detail::insert_event(&mut tx, id, kind, None, app.clock.now()).await?;
     }
-    let job = store::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
+    let job = store::jobs::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     tx.commit().await?;
     // What was taken back is not shown a moment longer, and what was published at once.
     app.publications.send_modify(|publications| *publications += 1);

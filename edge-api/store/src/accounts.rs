@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use wire::{Account, AccountId, AccountKey, AccountKind, Credits, Micros};
 
-use crate::codec::{flag, id};
+use crate::codec::{flag, id, named};
 use crate::db::DbConnection;
 
 #[derive(FromRow)]
@@ -18,11 +18,11 @@ struct AccountRow {
     created_at: i64,
 }
 
-/// A new account with nothing in it. `kind` is a word of the `account` table.
+/// A new account with nothing in it.
 pub async fn insert_account(
     conn: &mut DbConnection,
     account: AccountId,
-    kind: &str,
+    kind: AccountKind,
     name: &str,
     now: Micros,
 ) -> sqlx::Result<()> {
@@ -31,12 +31,19 @@ pub async fn insert_account(
         values ($1, $2, $3, 0, 0, 0, 0, $4)",
     )
     .bind(account.to_string())
-    .bind(kind)
+    .bind(kind_name(kind))
     .bind(name)
     .bind(now)
     .execute(conn)
     .await?;
     Ok(())
+}
+
+fn kind_name(kind: AccountKind) -> &'static str {
+    match kind {
+        AccountKind::Customer => "customer",
+        AccountKind::Guest => "guest",
+    }
 }
 
 /// A key as it is stored: never the secret itself.
@@ -161,7 +168,7 @@ pub async fn find_account(
     .await?;
     Ok(row.map(|row| Account {
         id: id(&row.account_id),
-        kind: if row.kind == "guest" { AccountKind::Guest } else { AccountKind::Customer },
+        kind: named(&[AccountKind::Customer, AccountKind::Guest], kind_name, &row.kind),
         name: row.name,
         verified: row.verified != 0,
         available: Credits::from_micros(row.posted - row.held),
@@ -182,11 +189,29 @@ pub async fn verify_account(conn: &mut DbConnection, account: AccountId) -> sqlx
     Ok(done.rows_affected() > 0)
 }
 
+/// The platform's own accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlatformAccount {
+    /// Where a development server's play money comes from; it alone may owe.
+    Faucet,
+    /// The platform's part of payments.
+    Fees,
+}
+
+impl PlatformAccount {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Faucet => "faucet",
+            Self::Fees => "fees",
+        }
+    }
+}
+
 /// The platform's own account of a kind, made on first use.
 pub async fn ensure_platform_account(
     conn: &mut DbConnection,
     account: AccountId,
-    kind: &str,
+    kind: PlatformAccount,
     now: Micros,
 ) -> sqlx::Result<()> {
     sqlx::query(
@@ -195,7 +220,7 @@ pub async fn ensure_platform_account(
         on conflict (account_id) do nothing",
     )
     .bind(account.to_string())
-    .bind(kind)
+    .bind(kind.name())
     .bind(now)
     .execute(conn)
     .await?;

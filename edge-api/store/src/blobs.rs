@@ -1,35 +1,28 @@
 //! Which blobs there are, and who may read them.
 
-use wire::{AccountId, Blob, BlobHash, Micros};
+use wire::{AccountId, Blob, BlobHash};
 
 use crate::codec::{count, uncount};
 use crate::db::DbConnection;
 
 /// Records a stored blob and that `account` may read it. Twice is once.
-pub async fn insert_owned_blob(
-    conn: &mut DbConnection,
-    account: AccountId,
-    blob: &Blob,
-    now: Micros,
-) -> sqlx::Result<()> {
+pub async fn insert_owned_blob(conn: &mut DbConnection, account: AccountId, blob: &Blob) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into blob (hash, size, created_at)
-        values ($1, $2, $3)
+        "insert into blob (hash, size)
+        values ($1, $2)
         on conflict (hash) do nothing",
     )
     .bind(blob.hash.to_string())
     .bind(count(blob.size))
-    .bind(now)
     .execute(&mut *conn)
     .await?;
     sqlx::query(
-        "insert into blob_owner (account_id, hash, created_at)
-        values ($1, $2, $3)
+        "insert into blob_owner (account_id, hash)
+        values ($1, $2)
         on conflict (account_id, hash) do nothing",
     )
     .bind(account.to_string())
     .bind(blob.hash.to_string())
-    .bind(now)
     .execute(conn)
     .await?;
     Ok(())

@@ -16,6 +16,13 @@ pub enum Dialect {
     Postgres,
 }
 
+impl Dialect {
+    /// What a statement that differs between the engines must be written in.
+    pub(crate) fn of(conn: &DbConnection) -> Self {
+        if conn.backend_name() == "SQLite" { Self::Sqlite } else { Self::Postgres }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Db {
     reads: AnyPool,

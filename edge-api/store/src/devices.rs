@@ -1,11 +1,12 @@
 //! Devices: what they say of themselves, what was verified of them, and the codes that link them.
 
 use sqlx::FromRow;
-use wire::device::DeviceClass;
+use wire::explorer::PublicDevice;
 use wire::{AccountId, Credits, DeviceId, Hello, JobId, Micros};
 
 use crate::codec::{count, flag, id, uncount};
 use crate::db::DbConnection;
+use crate::explorer::PublicDeviceRow;
 
 /// A device as the database knows it.
 #[derive(Clone, Debug)]
@@ -60,18 +61,15 @@ pub async fn upsert_device(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "insert into device (device_id, account_id, class, name, backend, software, passed, passed_at_failure, failed,
-                            suspended_until, created_at, seen_at)
-        values ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, $7, $7)
+                            suspended_until, tiles, kflop, earned, flops_per_sec, created_at, seen_at)
+        values ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, 0, 0, 0, 0, $7, $7)
         on conflict (device_id)
         do update set account_id = excluded.account_id, class = excluded.class, name = excluded.name,
                       backend = excluded.backend, software = excluded.software, seen_at = excluded.seen_at",
     )
     .bind(hello.device.to_string())
     .bind(account.to_string())
-    .bind(match hello.class {
-        DeviceClass::Native => "native",
-        DeviceClass::Tab => "tab",
-    })
+    .bind(hello.class.name())
     .bind(&hello.name)
     .bind(&hello.backend)
     .bind(flag(hello.software))
@@ -81,15 +79,28 @@ pub async fn upsert_device(
     Ok(())
 }
 
-/// An account's devices, those seen last first.
-pub async fn list_device_ids(conn: &mut DbConnection, account: AccountId, most: i64) -> sqlx::Result<Vec<DeviceId>> {
-    let rows: Vec<(String,)> =
-        sqlx::query_as("select device_id from device where account_id = $1 order by seen_at desc, device_id limit $2")
-            .bind(account.to_string())
-            .bind(most)
-            .fetch_all(conn)
-            .await?;
-    Ok(rows.iter().map(|(device,)| id(device)).collect())
+/// Up to `most` devices of an account, those seen last first.
+pub async fn list_devices_of_account(
+    conn: &mut DbConnection,
+    account: AccountId,
+    most: i64,
+    now: Micros,
+) -> sqlx::Result<Vec<PublicDevice>> {
+    let rows: Vec<PublicDeviceRow> = sqlx::query_as(
+        "select device.device_id, device.class, device.name, device.backend, device.software, device.passed, device.failed,
+                device.suspended_until, device.tiles, device.kflop, device.earned, device.flops_per_sec, device.created_at,
+                device.seen_at, coalesce(presence.seen_at, 0) as present_at
+        from device
+        left join presence on presence.device_id = device.device_id
+        where device.account_id = $1
+        order by device.seen_at desc, device.device_id
+        limit $2",
+    )
+    .bind(account.to_string())
+    .bind(most)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.public(now)).collect())
 }
 
 /// A code that links one device to `account`, until `expires_at`.
@@ -129,7 +140,7 @@ pub async fn delete_expired_codes(conn: &mut DbConnection, now: Micros) -> sqlx:
 
 /// What an accepted lease adds to its device's record.
 #[derive(Clone, Copy, Debug)]
-pub struct Done {
+pub struct AcceptedWork {
     pub tiles: u64,
     /// Floating-point operations, in thousands.
     pub kflop: u64,
@@ -139,7 +150,7 @@ pub struct Done {
 }
 
 /// Counts an accepted lease; returns its number in the device's life.
-pub async fn count_passed(conn: &mut DbConnection, device: DeviceId, done: Done) -> sqlx::Result<i64> {
+pub async fn count_passed(conn: &mut DbConnection, device: DeviceId, work: AcceptedWork) -> sqlx::Result<i64> {
     let (passed,): (i64,) = sqlx::query_as(
         "update device
         set passed = passed + 1, tiles = tiles + $2, kflop = kflop + $3, earned = earned + $4, flops_per_sec = $5
@@ -147,10 +158,10 @@ pub async fn count_passed(conn: &mut DbConnection, device: DeviceId, done: Done)
         returning passed",
     )
     .bind(device.to_string())
-    .bind(count(done.tiles))
-    .bind(count(done.kflop))
-    .bind(done.earned.micros())
-    .bind(count(done.flops_per_sec))
+    .bind(count(work.tiles))
+    .bind(count(work.kflop))
+    .bind(work.earned.micros())
+    .bind(count(work.flops_per_sec))
     .fetch_one(conn)
     .await?;
     Ok(passed)

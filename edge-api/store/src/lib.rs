@@ -5,7 +5,15 @@ pub mod blobs;
 pub mod codec;
 pub mod db;
 pub mod devices;
+pub mod explorer;
+pub mod job_detail;
+pub mod job_progress;
+pub mod jobs;
+pub mod ledger;
+mod list;
 pub mod presence;
 pub mod receipts;
+pub mod replicas;
+pub mod slices;
 
 pub use db::{Db, DbConnection, Dialect};

@@ -3,13 +3,14 @@
 use sqlx::FromRow;
 use wire::{AccountId, Credits, DeviceId, JobId, LeaseId, Micros, Receipt, Signature, SliceId, TileHash};
 
-use crate::codec::{count, id, uncount};
-use crate::db::DbConnection;
+use crate::codec::{count, id, json, uncount};
+use crate::db::{DbConnection, Dialect};
+use crate::list::list_sql;
 
 /// Receipts as [`StoredReceipt`] reads them: selected, or as an update left them.
 macro_rules! receipts_sql {
-    (select $rest:literal) => {
-        concat!("select ", receipts_sql!(columns), " from receipt ", $rest)
+    (select $($rest:expr),+) => {
+        concat!("select ", receipts_sql!(columns), " from receipt ", $($rest),+)
     };
     (update $rest:literal) => {
         concat!("update receipt ", $rest, " returning ", receipts_sql!(columns))
@@ -18,6 +19,15 @@ macro_rules! receipts_sql {
         "lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
          device_time, cost, fee, kflop,
          (select job.account_id from job where job.job_id = receipt.job_id) as customer_id"
+    };
+}
+
+macro_rules! pending_receipts_sql {
+    ($engine:ident) => {
+        receipts_sql!(
+            select
+            "where state = 'pending' and slice_id in (", list_sql!($engine "$1"), ") order by lease_id"
+        )
     };
 }
 
@@ -91,9 +101,9 @@ pub async fn insert_pending_receipt(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "insert into receipt (lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program,
-                              backend, device_time, signature, state, cost, fee, recomputed, sequence, created_at)
+                              backend, device_time, signature, state, cost, fee, kflop, recomputed, sequence, created_at)
         values ($1, $2, $3, $4, (select account_id from device where device_id = $4), $5, $6, $7, $8, $9,
-                $10, $11, $12, 'pending', 0, 0, 0, 0, $13)
+                $10, $11, $12, 'pending', 0, 0, 0, 0, 0, $13)
         on conflict (lease_id) do nothing",
     )
     .bind(receipt.lease.to_string())
@@ -114,13 +124,13 @@ pub async fn insert_pending_receipt(
     Ok(())
 }
 
-/// Receipts of a slice that await a check.
-pub async fn list_pending_receipts(conn: &mut DbConnection, slice: SliceId) -> sqlx::Result<Vec<StoredReceipt>> {
-    let rows: Vec<ReceiptRow> =
-        sqlx::query_as(receipts_sql!(select "where slice_id = $1 and state = 'pending' order by lease_id"))
-            .bind(slice.to_string())
-            .fetch_all(conn)
-            .await?;
+/// Receipts of these slices that await a check.
+pub async fn list_pending_receipts(conn: &mut DbConnection, slices: &[SliceId]) -> sqlx::Result<Vec<StoredReceipt>> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => pending_receipts_sql!(sqlite),
+        Dialect::Postgres => pending_receipts_sql!(postgres),
+    };
+    let rows: Vec<ReceiptRow> = sqlx::query_as(statement).bind(json(&slices)).fetch_all(conn).await?;
     Ok(rows.into_iter().map(StoredReceipt::from).collect())
 }
 

@@ -11,10 +11,10 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use edge_api::app::App;
 use edge_api::clock::Clock;
 use edge_api::config::Config;
-use edge_api::ledger::store::{Audit, audit};
 use edge_api::{routes, tasks};
 use serde_json::{Value, json};
 use sqlx::Connection;
+use store::ledger::{Audit, audit};
 use tower::ServiceExt;
 use wire::BlobHash;
 

@@ -3,8 +3,9 @@
 use axum::body::Body;
 use axum::http::Request;
 use edge_api::devices;
-use edge_api::devices::store::{Done, mark_present, upsert_device};
-use edge_api::receipts::store::{Acceptance, accept_receipt, insert_pending_receipt, mature_receipts_of_job};
+use store::devices::{AcceptedWork, upsert_device};
+use store::presence::mark_present;
+use store::receipts::{Acceptance, accept_receipt, insert_pending_receipt, mature_receipts_of_job};
 use wire::device::DeviceClass;
 use wire::{Credits, DeviceId, Hello, JobId, LeaseId, Receipt, Signature, TileHash};
 
@@ -67,9 +68,9 @@ async fn settled(app: &TestApp, owner: &Customer<'_>, job: &str, device: u8, lea
     committed(app, owner, job, device, lease).await;
     let mut tx = app.app.db.begin_write().await.unwrap();
     let earned = Credits::from_micros(0);
-    let done = Done { tiles: 3, kflop: 2000 * u64::from(lease / 2), earned, flops_per_sec: 5_000_000_000 };
-    let sequence = devices::store::count_passed(&mut tx, DeviceId([device; 32]), done).await.unwrap();
-    let acceptance = Acceptance { kflop: done.kflop, cost: earned, fee: earned, recomputed: 2, sequence };
+    let work = AcceptedWork { tiles: 3, kflop: 2000 * u64::from(lease / 2), earned, flops_per_sec: 5_000_000_000 };
+    let sequence = store::devices::count_passed(&mut tx, DeviceId([device; 32]), work).await.unwrap();
+    let acceptance = Acceptance { kflop: work.kflop, cost: earned, fee: earned, recomputed: 2, sequence };
     assert!(accept_receipt(&mut tx, LeaseId([lease; 16]), acceptance).await.unwrap());
     mature_receipts_of_job(&mut tx, job.parse().unwrap()).await.unwrap();
     tx.commit().await.unwrap();
@@ -168,8 +169,8 @@ db_test! {
         let now = app.app.clock.now();
 
         let mut tx = app.app.db.begin_write().await.unwrap();
-        let first = devices::store::take_device_code(&mut tx, &hash, now).await.unwrap();
-        let second = devices::store::take_device_code(&mut tx, &hash, now).await.unwrap();
+        let first = store::devices::take_device_code(&mut tx, &hash, now).await.unwrap();
+        let second = store::devices::take_device_code(&mut tx, &hash, now).await.unwrap();
         tx.commit().await.unwrap();
 
         let account = ada.get("/v1/account").await.json()["id"].as_str().unwrap().to_owned();
@@ -178,7 +179,7 @@ db_test! {
         let late = ada.post("/v1/device-codes", &serde_json::json!(null)).await.json();
         let hash = edge_api::auth::hash_secret(late["code"].as_str().unwrap());
         let mut tx = app.app.db.begin_write().await.unwrap();
-        assert_eq!(devices::store::take_device_code(&mut tx, &hash, now + 16 * 60 * 1_000_000).await.unwrap(), None);
+        assert_eq!(store::devices::take_device_code(&mut tx, &hash, now + 16 * 60 * 1_000_000).await.unwrap(), None);
     }
 }
 

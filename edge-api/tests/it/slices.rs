@@ -1,8 +1,8 @@
 //! Who owns a slice, and what an owner of yesterday may still do: nothing.
 
-use edge_api::fleet::store::{self, ClaimedSlice};
 use rules::scheduling::bitmap::Bitmap;
 use rules::scheduling::lease::Settlement;
+use store::slices::ClaimedSlice;
 use wire::JobId;
 
 use crate::app::{Answer, TestApp};
@@ -10,13 +10,12 @@ use crate::db_test;
 use crate::explorer::committed;
 
 async fn claim(app: &TestApp, replica: &str, now: i64) -> Vec<ClaimedSlice> {
-    let dialect = app.app.db.dialect;
     let mut tx = app.app.db.begin_write().await.unwrap();
-    store::heartbeat(&mut tx, replica, now).await.unwrap();
-    let owners = store::list_lost_owners(&mut tx, replica, now - 5).await.unwrap();
-    let jobs = store::list_unclaimed_jobs(&mut tx, dialect, &owners, None, 100).await.unwrap();
+    store::replicas::heartbeat(&mut tx, replica, now).await.unwrap();
+    let owners = store::slices::list_lost_owners(&mut tx, replica, now - 5).await.unwrap();
+    let jobs = store::jobs::list_unclaimed_jobs(&mut tx, &owners, None, 100).await.unwrap();
     let jobs: Vec<_> = jobs.into_iter().map(|job| job.id).collect();
-    let claimed = store::claim_slices(&mut tx, dialect, replica, &owners, &jobs, 100).await.unwrap();
+    let claimed = store::slices::claim_slices(&mut tx, replica, &owners, &jobs, 100).await.unwrap();
     tx.commit().await.unwrap();
     claimed
 }
@@ -29,7 +28,7 @@ fn settlement(slice: &ClaimedSlice) -> Settlement {
 
 async fn settle(app: &TestApp, settlement: &Settlement) -> bool {
     let mut tx = app.app.db.begin_write().await.unwrap();
-    let done = store::settle_slice(&mut tx, settlement).await.unwrap();
+    let done = store::slices::settle_slice(&mut tx, settlement).await.unwrap();
     tx.commit().await.unwrap();
     done
 }
@@ -80,8 +79,8 @@ db_test! {
         let first = claim(&app, "one", 100).await;
 
         let mut tx = app.app.db.begin_write().await.unwrap();
-        store::release_slice(&mut tx, "two", first[0].slice).await.unwrap();
-        store::release_slice(&mut tx, "one", first[1].slice).await.unwrap();
+        store::slices::release_slice(&mut tx, "two", first[0].slice).await.unwrap();
+        store::slices::release_slice(&mut tx, "one", first[1].slice).await.unwrap();
         tx.commit().await.unwrap();
 
         let taken = claim(&app, "two", 101).await;
@@ -98,16 +97,15 @@ db_test! {
         jobs.sort();
         let [first, second] = jobs;
         let mut tx = app.app.db.begin_write().await.unwrap();
-        let dialect = app.app.db.dialect;
         let nobody = [String::new()];
 
-        let page = store::list_unclaimed_jobs(&mut tx, dialect, &nobody, None, 1).await.unwrap();
-        let rest = store::list_unclaimed_jobs(&mut tx, dialect, &nobody, Some(page[0].id), 9).await.unwrap();
-        let none = store::claim_slices(&mut tx, dialect, "one", &nobody, &[], 100).await.unwrap();
-        let claimed = store::claim_slices(&mut tx, dialect, "one", &nobody, &[second], 100).await.unwrap();
-        store::heartbeat(&mut tx, "one", 0).await.unwrap();
-        let lost = store::list_lost_owners(&mut tx, "two", 0).await.unwrap();
-        let left = store::list_unclaimed_jobs(&mut tx, dialect, &lost, None, 9).await.unwrap();
+        let page = store::jobs::list_unclaimed_jobs(&mut tx, &nobody, None, 1).await.unwrap();
+        let rest = store::jobs::list_unclaimed_jobs(&mut tx, &nobody, Some(page[0].id), 9).await.unwrap();
+        let none = store::slices::claim_slices(&mut tx, "one", &nobody, &[], 100).await.unwrap();
+        let claimed = store::slices::claim_slices(&mut tx, "one", &nobody, &[second], 100).await.unwrap();
+        store::replicas::heartbeat(&mut tx, "one", 0).await.unwrap();
+        let lost = store::slices::list_lost_owners(&mut tx, "two", 0).await.unwrap();
+        let left = store::jobs::list_unclaimed_jobs(&mut tx, &lost, None, 9).await.unwrap();
 
         assert_eq!([page[0].id, rest[0].id], [first, second]);
         assert_eq!((page.len(), rest.len(), none.len()), (1, 1, 0));
@@ -124,7 +122,7 @@ db_test! {
         let slice = app.first_slice(job.parse().unwrap()).await;
 
         let mut tx = app.app.db.begin_write().await.unwrap();
-        let claimed = store::claim_slices(&mut tx, app.app.db.dialect, "one", &[String::new()], &[], 100).await.unwrap();
+        let claimed = store::slices::claim_slices(&mut tx, "one", &[String::new()], &[], 100).await.unwrap();
 
         assert_eq!(claimed.iter().map(|slice| slice.slice).collect::<Vec<_>>(), [slice]);
     }
@@ -134,13 +132,12 @@ db_test! {
     async fn a_slice_that_another_took_after_one_looked_is_not_taken_again(app: TestApp) {
         let ada = app.customer("Ada").await;
         let job = ada.submit(&ada.digits().await, "a").await.json()["id"].as_str().unwrap().parse().unwrap();
-        let dialect = app.app.db.dialect;
         let mut tx = app.app.db.begin_write().await.unwrap();
-        let seen = store::list_lost_owners(&mut tx, "two", 0).await.unwrap();
+        let seen = store::slices::list_lost_owners(&mut tx, "two", 0).await.unwrap();
         // It has not even said that it lives.
-        let first = store::claim_slices(&mut tx, dialect, "one", &seen, &[job], 100).await.unwrap();
-        let second = store::claim_slices(&mut tx, dialect, "two", &seen, &[job], 100).await.unwrap();
-        let lost = store::list_lost_owners(&mut tx, "two", 0).await.unwrap();
+        let first = store::slices::claim_slices(&mut tx, "one", &seen, &[job], 100).await.unwrap();
+        let second = store::slices::claim_slices(&mut tx, "two", &seen, &[job], 100).await.unwrap();
+        let lost = store::slices::list_lost_owners(&mut tx, "two", 0).await.unwrap();
 
         assert_eq!((seen, first.len(), second.len()), (vec![String::new()], 4, 0));
         assert_eq!(lost, ["one"]);

@@ -7,6 +7,7 @@ pub mod core;
 pub mod device;
 pub mod lease;
 pub mod link;
+pub mod mosaic;
 pub mod recheck;
 pub mod recheck_request;
 #[cfg(test)]

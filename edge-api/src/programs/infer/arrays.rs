@@ -12,7 +12,6 @@ use wire::{AccountId, Blob, BlobHash, Infer};
 use crate::app::App;
 use crate::arrays::npy;
 use crate::arrays::npz::{self, Entry};
-use crate::blobs;
 use crate::programs::failure::AdmitFailure;
 
 /// Finds the arrays, in the model's order.
@@ -44,7 +43,7 @@ pub async fn receive(
 }
 
 async fn find(app: &App, customer: AccountId, hash: BlobHash, field: &str) -> Result<Blob, AdmitFailure> {
-    let found = blobs::store::find_owned_blob(&mut *app.db.read().await?, customer, hash).await?;
+    let found = store::blobs::find_owned_blob(&mut *app.db.read().await?, customer, hash).await?;
     Ok(owned(found, field)?)
 }
 

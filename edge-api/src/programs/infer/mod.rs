@@ -26,7 +26,6 @@ use self::recompute::{recompute_tile, same_values};
 use super::failure::AdmitFailure;
 use super::program::Program;
 use crate::app::App;
-use crate::blobs;
 use crate::fleet::lease_output::LeaseOutput;
 use crate::fleet::recheck;
 
@@ -88,7 +87,7 @@ impl Program for Infer {
 }
 
 async fn load_model(app: &App, customer: AccountId, model: BlobHash) -> Result<Arc<Graph>, AdmitFailure> {
-    let owned = blobs::store::find_owned_blob(&mut *app.db.read().await?, customer, model).await?;
+    let owned = store::blobs::find_owned_blob(&mut *app.db.read().await?, customer, model).await?;
     let blob = rules::admission::owned(owned, "model")?;
     app.models.load(&app.blobs, blob.hash).await.map_err(|error| match &*error {
         LoadError::Model(error) => refuse_model(error).into(),

@@ -19,7 +19,6 @@ use self::compare::same_records;
 use super::failure::AdmitFailure;
 use super::program::Program;
 use crate::app::App;
-use crate::blobs;
 use crate::fleet::lease_output::LeaseOutput;
 use crate::fleet::{owner, recheck};
 
@@ -103,7 +102,7 @@ impl Program for Map {
 async fn find_blobs(app: &App, order: &Order, wanted: &wire::Map) -> Result<(Blob, Blob, Option<Blob>), AdmitFailure> {
     let mut conn = app.db.read().await?;
     let mut find = async |hash: BlobHash, field: &str| -> Result<Blob, AdmitFailure> {
-        Ok(owned(blobs::store::find_owned_blob(&mut conn, order.customer, hash).await?, field)?)
+        Ok(owned(store::blobs::find_owned_blob(&mut conn, order.customer, hash).await?, field)?)
     };
     let params = match wanted.params {
         Some(hash) => Some(find(hash, "params").await?),

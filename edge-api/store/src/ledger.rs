@@ -1,8 +1,11 @@
+//! Money: holds, the legs of transfers, and what the ledger must say of itself at any moment.
+
+use rules::billing::transfer::{BUCKET, Purse, Transfer};
 use wire::explorer::Page;
 use wire::{AccountId, Credits, JobId, LedgerEntry};
 
-use crate::db::{DbConnection, id};
-use rules::billing::transfer::{BUCKET, Purse, Transfer};
+use crate::codec::{optional_id, optional_text};
+use crate::db::DbConnection;
 
 /// Sets `amount` aside for a job. `false` when the account cannot cover it: nothing was written.
 pub async fn hold(conn: &mut DbConnection, job: JobId, account: AccountId, amount: Credits) -> sqlx::Result<bool> {
@@ -116,8 +119,8 @@ pub async fn post(conn: &mut DbConnection, transfer: &Transfer) -> sqlx::Result<
             do update set amount = ledger_entry.amount + excluded.amount",
         )
         .bind(transfer.kind.name())
-        .bind(transfer.job.map_or_else(String::new, |job| job.to_string()))
-        .bind(transfer.device.map_or_else(String::new, |device| device.to_string()))
+        .bind(optional_text(transfer.job))
+        .bind(optional_text(transfer.device))
         .bind(transfer.bucket)
         .bind(leg.account.to_string())
         .bind(leg.purse.name())
@@ -206,8 +209,8 @@ pub async fn list_entries(
         kind: row.kind,
         purse: row.purse,
         amount: Credits::from_micros(row.amount),
-        job: (!row.job_id.is_empty()).then(|| id(&row.job_id)),
-        device: (!row.device_id.is_empty()).then(|| id(&row.device_id)),
+        job: optional_id(&row.job_id),
+        device: optional_id(&row.device_id),
     };
     Ok(Page { rows: rows.into_iter().map(entry).collect(), next })
 }

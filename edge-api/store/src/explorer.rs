@@ -1,12 +1,17 @@
+//! What everyone may read, out of `public_*` views and no table.
+
+use rules::scheduling::mosaic;
 use sqlx::FromRow;
 use wire::device::DeviceClass;
 use wire::explorer::{
     Hit, Page, Period, PublicDevice, PublicJobRow, PublicReceipt, ReceiptState, Share, SignedReceipt, SupplyGroup, Work,
 };
-use wire::{Credits, DeviceId, JobId, LeaseId, Micros, PricePerCu, PublicJob, Receipt};
+use wire::{Credits, DeviceId, JobId, JobState, LeaseId, Micros, PricePerCu, PublicJob, Receipt, Task};
 
-use crate::db::{DbConnection, id, uncount};
-use crate::jobs::{mosaic, store as jobs};
+use crate::codec::{from_json, id, named, optional_id, uncount};
+use crate::db::DbConnection;
+use crate::jobs::state;
+use crate::slices::settled_slice;
 
 /// A device is online while its replica has said so within this long.
 pub const ONLINE: Micros = 60_000_000;
@@ -16,7 +21,7 @@ const FIRST: &str = "";
 const LAST: &str = "g";
 
 #[derive(FromRow)]
-struct DeviceRow {
+pub(crate) struct PublicDeviceRow {
     device_id: String,
     class: String,
     name: String,
@@ -34,8 +39,8 @@ struct DeviceRow {
     present_at: i64,
 }
 
-impl DeviceRow {
-    fn public(self, now: Micros) -> PublicDevice {
+impl PublicDeviceRow {
+    pub(crate) fn public(self, now: Micros) -> PublicDevice {
         PublicDevice {
             id: id(&self.device_id),
             class: class(&self.class),
@@ -56,12 +61,8 @@ impl DeviceRow {
     }
 }
 
-fn class(text: &str) -> DeviceClass {
-    *DeviceClass::ALL.iter().find(|class| class.name() == text).expect("a stored class should be known")
-}
-
-fn receipt_state(text: &str) -> ReceiptState {
-    *ReceiptState::ALL.iter().find(|state| state.name() == text).expect("a stored receipt's state should be known")
+fn class(name: &str) -> DeviceClass {
+    named(&DeviceClass::ALL, DeviceClass::name, name)
 }
 
 /// Which devices a list shows.
@@ -81,19 +82,19 @@ pub async fn list_public_devices(
 ) -> sqlx::Result<Page<PublicDevice>> {
     let (kflop, device) = after
         .map_or((i64::MAX, LAST.to_owned()), |(kflop, id)| (i64::try_from(kflop).unwrap_or(i64::MAX), id.to_string()));
-    let rows: Vec<DeviceRow> = sqlx::query_as(
+    let rows: Vec<PublicDeviceRow> = sqlx::query_as(
         "select device_id, class, name, backend, software, passed, failed, suspended_until, tiles, kflop, earned, flops_per_sec,
                 created_at, seen_at, present_at
         from public_device
         where (kflop < $1 or (kflop = $1 and device_id < $2))
-          and class like $3
+          and ($3 = '' or class = $3)
           and present_at > $4
         order by kflop desc, device_id desc
         limit $5",
     )
     .bind(kflop)
     .bind(device)
-    .bind(filter.class.map_or("%", DeviceClass::name))
+    .bind(filter.class.map_or("", DeviceClass::name))
     .bind(if filter.online { now - ONLINE } else { -1 })
     .bind(most + 1)
     .fetch_all(conn)
@@ -116,7 +117,7 @@ pub async fn find_public_device(
     device: DeviceId,
     now: Micros,
 ) -> sqlx::Result<Option<PublicDevice>> {
-    let row: Option<DeviceRow> = sqlx::query_as(
+    let row: Option<PublicDeviceRow> = sqlx::query_as(
         "select device_id, class, name, backend, software, passed, failed, suspended_until, tiles, kflop, earned, flops_per_sec,
                 created_at, seen_at, present_at
         from public_device
@@ -146,7 +147,7 @@ pub async fn list_uptime(conn: &mut DbConnection, device: DeviceId, first: i64, 
 }
 
 #[derive(FromRow)]
-pub struct ReceiptRow {
+pub(crate) struct ReceiptRow {
     lease_id: String,
     device_id: String,
     backend: String,
@@ -168,10 +169,10 @@ impl From<ReceiptRow> for PublicReceipt {
             program: row.program,
             tiles: uncount(row.tiles),
             kflop: uncount(row.kflop),
-            state: receipt_state(&row.state),
+            state: named(&ReceiptState::ALL, ReceiptState::name, &row.state),
             recomputed_tiles: uncount(row.recomputed),
             received_at: row.created_at,
-            job: (!row.job_id.is_empty()).then(|| id(&row.job_id)),
+            job: optional_id(&row.job_id),
         }
     }
 }
@@ -271,7 +272,7 @@ impl From<StatementRow> for SignedReceipt {
                 lease: id(&row.lease_id),
                 job: id(&row.job_id),
                 first_tile: uncount(row.first_tile),
-                tiles: u32::try_from(row.tiles).unwrap_or(u32::MAX),
+                tiles: u32::try_from(row.tiles).expect("a receipt's tiles should fit 32 bits"),
                 root: id(&row.root),
                 output: id(&row.output_hash),
                 program: row.program,
@@ -325,7 +326,7 @@ struct PublicJobRecord {
     job_id: String,
     name: String,
     state: String,
-    model_hash: String,
+    task: String,
     row_count: i64,
     tiles: i64,
     row_flops: i64,
@@ -344,7 +345,7 @@ pub async fn list_public_jobs(
     most: i64,
 ) -> sqlx::Result<Page<PublicJobRow>> {
     let rows: Vec<PublicJobRecord> = sqlx::query_as(
-        "select job_id, name, state, model_hash, row_count, tiles, row_flops, price, cost, remaining_tiles, recomputed_tiles,
+        "select job_id, name, state, task, row_count, tiles, row_flops, price, cost, remaining_tiles, recomputed_tiles,
                 created_at, ended_at
         from public_job
         where job_id < $1
@@ -358,7 +359,7 @@ pub async fn list_public_jobs(
     let row = |row: PublicJobRecord| PublicJobRow {
         id: id(&row.job_id),
         name: row.name,
-        state: jobs::state(&row.state),
+        state: state(&row.state),
         rows: uncount(row.row_count),
         tiles: uncount(row.tiles),
         verified_tiles: uncount(row.tiles - row.remaining_tiles),
@@ -372,7 +373,7 @@ pub async fn list_public_jobs(
 /// A published job. `None` for one that is not, as for one that does not exist.
 pub async fn find_public_job(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Option<PublicJob>> {
     let row: Option<PublicJobRecord> = sqlx::query_as(
-        "select job_id, name, state, model_hash, row_count, tiles, row_flops, price, cost, remaining_tiles, recomputed_tiles,
+        "select job_id, name, state, task, row_count, tiles, row_flops, price, cost, remaining_tiles, recomputed_tiles,
                 created_at, ended_at
         from public_job
         where job_id = $1",
@@ -386,13 +387,12 @@ pub async fn find_public_job(conn: &mut DbConnection, job: JobId) -> sqlx::Resul
             .bind(job.to_string())
             .fetch_all(&mut *conn)
             .await?;
-    let parts: Vec<_> = parts.into_iter().filter_map(jobs::settled_slice).collect();
+    let parts: Vec<_> = parts.into_iter().filter_map(settled_slice).collect();
     let devices: Vec<ShareRow> = sqlx::query_as(
         "select device_id, backend, cast(sum(tiles) as bigint) as tiles, cast(count(*) as bigint) as receipts,
                 cast(sum(recomputed) as bigint) as recomputed
-        from public_receipt
+        from public_statement
         where job_id = $1
-          and published = 1
           and state in ('accepted', 'matured')
         group by device_id, backend
         order by tiles desc, device_id
@@ -410,8 +410,8 @@ pub async fn find_public_job(conn: &mut DbConnection, job: JobId) -> sqlx::Resul
     Ok(Some(PublicJob {
         id: id(&row.job_id),
         name: row.name,
-        state: jobs::state(&row.state),
-        code: id(&row.model_hash),
+        state: state(&row.state),
+        code: from_json::<Task>(&row.task).code(),
         rows: uncount(row.row_count),
         tiles,
         verified_tiles: uncount(row.tiles - row.remaining_tiles),
@@ -429,7 +429,7 @@ pub async fn find_public_job(conn: &mut DbConnection, job: JobId) -> sqlx::Resul
 
 /// One device's part of a job.
 #[derive(FromRow)]
-pub struct ShareRow {
+pub(crate) struct ShareRow {
     device_id: String,
     backend: String,
     tiles: i64,
@@ -525,9 +525,11 @@ pub async fn list_latest_leases(conn: &mut DbConnection, since: Micros, most: i6
 }
 
 /// Jobs in a state, published or not.
-pub async fn count_jobs(conn: &mut DbConnection, state: &str) -> sqlx::Result<u64> {
-    let row: Option<(i64,)> =
-        sqlx::query_as("select jobs from public_job_count where state = $1").bind(state).fetch_optional(conn).await?;
+pub async fn count_jobs(conn: &mut DbConnection, state: JobState) -> sqlx::Result<u64> {
+    let row: Option<(i64,)> = sqlx::query_as("select jobs from public_job_count where state = $1")
+        .bind(state.name())
+        .fetch_optional(conn)
+        .await?;
     Ok(row.map_or(0, |(jobs,)| uncount(jobs)))
 }
 

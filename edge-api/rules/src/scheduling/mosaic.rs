@@ -1,10 +1,11 @@
 //! A job's tiles as a picture of at most 1,024 cells, however many tiles it has.
 
-use rules::scheduling::bitmap::Bitmap;
+use super::bitmap::Bitmap;
 
 const CELLS_MAX: u64 = 1024;
 
 /// One slice's settled tiles.
+#[derive(Clone, Debug)]
 pub struct SettledSlice {
     pub first_tile: u64,
     pub settled: Bitmap,

@@ -1,3 +1,0 @@
-//! Devices' signed statements and what became of them.
-
-pub use ::store::receipts as store;

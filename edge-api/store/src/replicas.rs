@@ -1,0 +1,37 @@
+//! Replicas of the edge: which of them live, and what all of them share.
+
+use wire::{Micros, TileHash};
+
+use crate::codec::id;
+use crate::db::DbConnection;
+
+pub async fn heartbeat(conn: &mut DbConnection, replica: &str, now: Micros) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into replica (replica_id, heartbeat_at)
+        values ($1, $2)
+        on conflict (replica_id) do update set heartbeat_at = excluded.heartbeat_at",
+    )
+    .bind(replica)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Forgets replicas that were last heard before `dead_before`; their slices are free to claim.
+pub async fn delete_replicas(conn: &mut DbConnection, dead_before: Micros) -> sqlx::Result<()> {
+    sqlx::query("delete from replica where heartbeat_at < $1").bind(dead_before).execute(conn).await?;
+    Ok(())
+}
+
+/// The value of a secret that all replicas share; `fresh` is kept if there was none.
+pub async fn find_or_insert_secret(conn: &mut DbConnection, name: &str, fresh: TileHash) -> sqlx::Result<TileHash> {
+    sqlx::query("insert into secret (name, value) values ($1, $2) on conflict (name) do nothing")
+        .bind(name)
+        .bind(fresh.to_string())
+        .execute(&mut *conn)
+        .await?;
+    let (value,): (String,) =
+        sqlx::query_as("select value from secret where name = $1").bind(name).fetch_one(conn).await?;
+    Ok(id(&value))
+}

@@ -1,0 +1,100 @@
+use store::devices::{
+    AcceptedWork, count_accounts_rejected, count_failed, count_passed, delete_expired_codes, find_device,
+    forgive_devices_of, insert_device_code, list_devices_of_account, suspend_device, take_device_code, uncount_lease,
+    upsert_device,
+};
+use store::presence::mark_present;
+use store::receipts::reject_receipt;
+use wire::DeviceId;
+
+use crate::db_test;
+use crate::fixture::{NOW, Work, account, credits, device, hello, lease};
+
+db_test! {
+    async fn a_device_is_as_it_last_said_under_its_latest_account(conn: &mut DbConnection) {
+        let (ada, bob) = (account(conn, 1).await, account(conn, 2).await);
+        let known = device(conn, 1, ada).await;
+
+        let first = find_device(conn, known).await.unwrap().unwrap();
+        let mut again = hello(1);
+        again.name = "Another driver".to_owned();
+        upsert_device(conn, &again, bob, NOW + 5).await.unwrap();
+        let second = find_device(conn, known).await.unwrap().unwrap();
+        let listed = list_devices_of_account(conn, bob, 10, NOW + 5).await.unwrap();
+
+        assert_eq!((first.account, first.verified, first.passed, first.created_at), (ada, false, 0, NOW));
+        assert_eq!((second.account, second.created_at, second.flops_per_sec), (bob, NOW, 0));
+        assert_eq!((listed[0].name.as_str(), listed[0].seen_at), ("Another driver", NOW + 5));
+        assert!(find_device(conn, DeviceId([9; 32])).await.unwrap().is_none());
+    }
+}
+
+db_test! {
+    async fn an_accounts_devices_are_listed_last_seen_first(conn: &mut DbConnection) {
+        let (ada, bob) = (account(conn, 1).await, account(conn, 2).await);
+        for (n, owner, seen_at) in [(1, ada, 1), (2, bob, 2), (3, ada, 3), (4, ada, 2)] {
+            upsert_device(conn, &hello(n), owner, NOW + seen_at).await.unwrap();
+        }
+        mark_present(conn, "replica", DeviceId([3; 32]), NOW).await.unwrap();
+
+        let listed = list_devices_of_account(conn, ada, 2, NOW + 5).await.unwrap();
+
+        let shown: Vec<_> = listed.iter().map(|device| (device.id, device.online)).collect();
+        assert_eq!(shown, [(DeviceId([3; 32]), true), (DeviceId([4; 32]), false)]);
+    }
+}
+
+db_test! {
+    async fn a_code_links_one_device_once_and_in_time(conn: &mut DbConnection) {
+        let ada = account(conn, 1).await;
+        for (code, expires_at) in [("used", NOW + 10), ("late", NOW + 10), ("later", NOW + 20)] {
+            insert_device_code(conn, code, ada, expires_at).await.unwrap();
+        }
+
+        assert_eq!(take_device_code(conn, "used", NOW).await.unwrap(), Some(ada));
+        assert_eq!(take_device_code(conn, "used", NOW).await.unwrap(), None);
+        assert_eq!(take_device_code(conn, "late", NOW + 10).await.unwrap(), None);
+        delete_expired_codes(conn, NOW + 15).await.unwrap();
+        assert_eq!(take_device_code(conn, "later", NOW).await.unwrap(), Some(ada));
+    }
+}
+
+db_test! {
+    async fn a_devices_record_counts_what_passed_and_what_failed(conn: &mut DbConnection) {
+        let ada = account(conn, 1).await;
+        let known = device(conn, 1, ada).await;
+        let work = AcceptedWork { tiles: 3, kflop: 70, earned: credits(9), flops_per_sec: 5_000 };
+
+        assert_eq!(count_passed(conn, known, work).await.unwrap(), 1);
+        assert_eq!(count_passed(conn, known, work).await.unwrap(), 2);
+        uncount_lease(conn, known, 3, 70, credits(9)).await.unwrap();
+        assert_eq!(count_failed(conn, known).await.unwrap(), 1);
+        suspend_device(conn, known, NOW + 60).await.unwrap();
+        assert_eq!(count_passed(conn, known, work).await.unwrap(), 3);
+        let record = find_device(conn, known).await.unwrap().unwrap();
+        let shown = &list_devices_of_account(conn, ada, 1, NOW).await.unwrap()[0];
+
+        assert_eq!((record.passed, record.suspended_until, record.flops_per_sec), (1, NOW + 60, 5_000));
+        assert_eq!((shown.tiles, shown.kflop, shown.earned.micros()), (6, 140, 18));
+        assert_eq!((shown.checks_passed, shown.checks_failed, shown.suspended_until), (3, 1, Some(NOW + 60)));
+    }
+}
+
+db_test! {
+    async fn nobody_is_blamed_for_a_job_whose_runs_disagree(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        work.commit(conn, 1, (0, 1), 0).await;
+        work.commit(conn, 2, (1, 1), 0).await;
+        assert_eq!(count_accounts_rejected(conn, work.job.id).await.unwrap(), 0);
+        for n in [1, 2] {
+            reject_receipt(conn, lease(n)).await.unwrap();
+        }
+        count_failed(conn, work.device).await.unwrap();
+        suspend_device(conn, work.device, NOW + 60).await.unwrap();
+
+        assert_eq!(count_accounts_rejected(conn, work.job.id).await.unwrap(), 1, "one account, however many receipts");
+        forgive_devices_of(conn, work.job.id).await.unwrap();
+        let shown = &list_devices_of_account(conn, work.account, 1, NOW).await.unwrap()[0];
+        assert_eq!((shown.checks_failed, shown.suspended_until), (0, None));
+    }
+}

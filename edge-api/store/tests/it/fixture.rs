@@ -1,0 +1,175 @@
+//! Databases, and the rows that other rows need.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rules::{Job, Source};
+use serde_json::{from_value, json};
+use sqlx::Connection;
+use store::accounts::insert_account;
+use store::devices::{AcceptedWork, count_passed, upsert_device};
+use store::jobs::{Submission, insert_job};
+use store::receipts::{Acceptance, accept_receipt, insert_pending_receipt};
+use store::slices::insert_slice;
+use store::{Db, DbConnection};
+use wire::device::{DeviceClass, PROTOCOL};
+use wire::{
+    AccountId, AccountKind, BlobHash, Check, Credits, DeviceId, Hello, JobId, LeaseId, Micros, PricePerCu, Privacy,
+    Receipt, Signature, SliceId, TileHash,
+};
+
+pub(crate) const NOW: Micros = 1_795_372_807_000_000;
+
+pub(crate) async fn sqlite(folder: &tempfile::TempDir) -> Db {
+    Db::connect(&format!("sqlite://{}?mode=rwc", folder.path().join("test.db").display())).await.unwrap()
+}
+
+/// A database of the cluster that this process started.
+pub(crate) async fn postgres() -> Db {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let server = tokio::task::spawn_blocking(crate::postgres::server_url).await.unwrap();
+    let name = format!("store_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    sqlx::any::install_default_drivers();
+    let mut admin = sqlx::AnyConnection::connect(&format!("{server}/postgres")).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}"))).execute(&mut admin).await.unwrap();
+    Db::connect(&format!("{server}/{name}")).await.unwrap()
+}
+
+pub(crate) fn credits(micros: i64) -> Credits {
+    Credits::from_micros(micros)
+}
+
+pub(crate) fn account_id(n: u64) -> AccountId {
+    AccountId::from_parts(n, [0; 10])
+}
+
+/// A customer without money.
+pub(crate) async fn account(conn: &mut DbConnection, n: u64) -> AccountId {
+    insert_account(conn, account_id(n), AccountKind::Customer, "Ada", NOW).await.unwrap();
+    account_id(n)
+}
+
+pub(crate) fn hello(n: u8) -> Hello {
+    Hello {
+        protocol: PROTOCOL,
+        device: DeviceId([n; 32]),
+        signature: Signature([0; 64]),
+        class: if n.is_multiple_of(2) { DeviceClass::Tab } else { DeviceClass::Native },
+        name: format!("GPU {n}"),
+        backend: "vulkan".to_owned(),
+        software: false,
+        buffer_bytes_max: 1 << 30,
+        runs_kernels: true,
+        checker: false,
+        only_job: None,
+        key: None,
+        code: None,
+    }
+}
+
+pub(crate) async fn device(conn: &mut DbConnection, n: u8, account: AccountId) -> DeviceId {
+    upsert_device(conn, &hello(n), account, NOW).await.unwrap();
+    DeviceId([n; 32])
+}
+
+pub(crate) fn job_id(n: u64) -> JobId {
+    JobId::from_parts(n, [0; 10])
+}
+
+/// Ten rows in five tiles.
+pub(crate) fn order(n: u64, customer: AccountId) -> Job {
+    let field = json!({ "name": "x", "dtype": "float32", "shape": [4] });
+    let model = BlobHash([1; 32]);
+    Job {
+        id: job_id(n),
+        customer,
+        privacy: Privacy::Known,
+        task: from_value(json!({ "kind": "infer", "model": model, "inputs": [field], "outputs": [field] })).unwrap(),
+        sources: vec![Source { blob: BlobHash([2; 32]), offset: 128 }],
+        check: Check::Exact,
+        rows: 10,
+        tile_rows: 2,
+        row_flops: 1_000_000,
+        price: PricePerCu(20),
+        device_bytes: 4096,
+        peak_bytes: 8192,
+    }
+}
+
+/// A running job, named by its number, as its customer ordered it.
+pub(crate) async fn job(conn: &mut DbConnection, n: u64, customer: AccountId) -> Job {
+    let job = order(n, customer);
+    let program =
+        from_value(json!({ "kind": "infer", "model": BlobHash([1; 32]), "input": BlobHash([2; 32]) })).unwrap();
+    let (name, key) = (format!("Job {n}"), n.to_string());
+    let submission = Submission {
+        program: &program,
+        name: &name,
+        idempotency_key: &key,
+        request_hash: TileHash([n.to_le_bytes()[0]; 32]),
+        hold: credits(100),
+        now: NOW,
+    };
+    assert!(insert_job(conn, &job, &submission).await.unwrap());
+    job
+}
+
+pub(crate) fn slice_id(n: u64) -> SliceId {
+    SliceId::from_parts(n, [0; 10])
+}
+
+pub(crate) async fn slice(conn: &mut DbConnection, n: u64, job: JobId, first_tile: u64, tiles: u64) -> SliceId {
+    insert_slice(conn, slice_id(n), job, first_tile, tiles).await.unwrap();
+    slice_id(n)
+}
+
+pub(crate) fn lease(n: u8) -> LeaseId {
+    LeaseId([n; 16])
+}
+
+/// A customer, a device of theirs, and a running job of one slice: what a receipt is about.
+pub(crate) struct Work {
+    pub(crate) account: AccountId,
+    pub(crate) device: DeviceId,
+    pub(crate) job: Job,
+    pub(crate) slice: SliceId,
+}
+
+impl Work {
+    pub(crate) async fn start(conn: &mut DbConnection) -> Self {
+        let account = account(conn, 1).await;
+        let device = device(conn, 1, account).await;
+        let job = job(conn, 1, account).await;
+        let slice = slice(conn, 1, job.id, 0, job.tile_count()).await;
+        Self { account, device, job, slice }
+    }
+
+    pub(crate) fn receipt(&self, n: u8, first_tile: u64, tiles: u32) -> Receipt {
+        Receipt {
+            lease: lease(n),
+            job: self.job.id,
+            first_tile,
+            tiles,
+            root: TileHash([9; 32]),
+            output: BlobHash([n; 32]),
+            program: "infer/1".to_owned(),
+            backend: "vulkan".to_owned(),
+            time: NOW,
+        }
+    }
+
+    /// A receipt that awaits its check, received so many seconds after the job.
+    pub(crate) async fn commit(&self, conn: &mut DbConnection, n: u8, (first_tile, tiles): (u64, u32), secs: i64) {
+        let receipt = self.receipt(n, first_tile, tiles);
+        let at = NOW + secs * 1_000_000;
+        insert_pending_receipt(conn, &receipt, Signature([7; 64]), self.slice, self.device, at).await.unwrap();
+    }
+
+    /// One whose check passed: it costs 10, of which 1 is the fee.
+    pub(crate) async fn accept(&self, conn: &mut DbConnection, n: u8, tiles: (u64, u32), secs: i64) {
+        self.commit(conn, n, tiles, secs).await;
+        let work = AcceptedWork { tiles: tiles.1.into(), kflop: 500, earned: credits(9), flops_per_sec: 1_000_000 };
+        let sequence = count_passed(conn, self.device, work).await.unwrap();
+        let acceptance = Acceptance { kflop: 500, cost: credits(10), fee: credits(1), recomputed: 1, sequence };
+        assert!(accept_receipt(conn, lease(n), acceptance).await.unwrap());
+    }
+}

@@ -1,0 +1,85 @@
+use store::explorer::count_jobs;
+use store::job_progress::{
+    cancel_job, end_disputed_job, fail_job, find_job_state, finish_job, list_jobs_to_close, return_tiles, take_tiles,
+};
+use store::jobs::{JobFilter, find_job, list_jobs};
+use wire::{JobFault, JobState};
+
+use crate::db_test;
+use crate::fixture::{NOW, Work, account, credits, job, job_id};
+
+const FAULT: JobFault = JobFault::OutOfFuel { line: 7, turns: true, tile: 3 };
+
+db_test! {
+    async fn tiles_are_taken_off_a_running_job_and_put_back(conn: &mut DbConnection) {
+        let ada = account(conn, 1).await;
+        let ordered = job(conn, 1, ada).await;
+
+        assert_eq!(take_tiles(conn, ordered.id, 2, 1, credits(4)).await.unwrap(), Some(3));
+        assert_eq!(take_tiles(conn, ordered.id, 3, 1, credits(6)).await.unwrap(), Some(0));
+        return_tiles(conn, ordered.id, 3, credits(6)).await.unwrap();
+        let found = find_job(conn, ada, ordered.id).await.unwrap().unwrap();
+        assert_eq!((found.verified_tiles, found.recomputed_tiles, found.cost.micros()), (2, 2, 4));
+        assert!(cancel_job(conn, ordered.id, NOW + 1).await.unwrap());
+        assert_eq!(take_tiles(conn, ordered.id, 1, 1, credits(1)).await.unwrap(), None);
+    }
+}
+
+db_test! {
+    async fn a_job_is_done_when_nothing_remains(conn: &mut DbConnection) {
+        let ada = account(conn, 1).await;
+        let ordered = job(conn, 1, ada).await;
+
+        assert!(!finish_job(conn, ordered.id, NOW + 1).await.unwrap());
+        take_tiles(conn, ordered.id, 5, 1, credits(4)).await.unwrap();
+        assert_eq!(list_jobs_to_close(conn, 9).await.unwrap(), [ordered.id]);
+        assert!(finish_job(conn, ordered.id, NOW + 1).await.unwrap());
+        assert!(!finish_job(conn, ordered.id, NOW + 2).await.unwrap());
+        let found = find_job(conn, ada, ordered.id).await.unwrap().unwrap();
+        assert_eq!((found.state, found.ended_at), (JobState::Done, Some(NOW + 1)));
+        assert_eq!(list_jobs_to_close(conn, 9).await.unwrap(), []);
+    }
+}
+
+db_test! {
+    async fn a_job_ends_once_and_says_how(conn: &mut DbConnection) {
+        let ada = account(conn, 1).await;
+        for n in 1..=4 {
+            job(conn, n, ada).await;
+        }
+
+        assert!(cancel_job(conn, job_id(1), NOW + 1).await.unwrap());
+        assert!(end_disputed_job(conn, job_id(2), NOW + 1).await.unwrap());
+        assert!(fail_job(conn, job_id(3), FAULT, NOW + 1).await.unwrap());
+        for n in 1..=3 {
+            assert!(!cancel_job(conn, job_id(n), NOW + 2).await.unwrap());
+            assert!(!end_disputed_job(conn, job_id(n), NOW + 2).await.unwrap());
+            assert!(!fail_job(conn, job_id(n), FAULT, NOW + 2).await.unwrap());
+        }
+
+        let states = [JobState::Cancelled, JobState::Nondeterministic, JobState::Failed, JobState::Running];
+        for (n, state) in (1..).zip(states) {
+            let filter = JobFilter { state: Some(state), search: None };
+            let listed = list_jobs(conn, ada, filter, None, 9).await.unwrap();
+            assert_eq!(listed.iter().map(|job| job.id).collect::<Vec<_>>(), [job_id(n)], "{state:?}");
+            assert_eq!(listed[0].fault, (state == JobState::Failed).then_some(FAULT));
+            assert_eq!(find_job_state(conn, job_id(n)).await.unwrap(), Some(state));
+            assert_eq!(count_jobs(conn, state).await.unwrap(), 1);
+        }
+        assert_eq!(find_job_state(conn, job_id(9)).await.unwrap(), None);
+    }
+}
+
+db_test! {
+    async fn a_job_that_ended_is_closed_while_something_of_it_is_not_mature(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        work.accept(conn, 1, (0, 1), 0).await;
+        assert_eq!(list_jobs_to_close(conn, 9).await.unwrap(), []);
+
+        cancel_job(conn, work.job.id, NOW + 1).await.unwrap();
+
+        assert_eq!(list_jobs_to_close(conn, 9).await.unwrap(), [work.job.id]);
+        store::receipts::mature_receipts_of_job(conn, work.job.id).await.unwrap();
+        assert_eq!(list_jobs_to_close(conn, 9).await.unwrap(), []);
+    }
+}

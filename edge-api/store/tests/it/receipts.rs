@@ -1,0 +1,98 @@
+use store::receipts::{
+    Acceptance, accept_receipt, insert_pending_receipt, list_accepted_receipts, list_pending_receipts,
+    mature_receipts_of_device, mature_receipts_of_job, reassign_receipts, reject_receipt, void_accepted_receipts,
+    void_pending_receipt,
+};
+use wire::{Credits, LeaseId, Signature};
+
+use crate::db_test;
+use crate::fixture::{NOW, Work, account, credits, lease};
+
+fn leases(receipts: &[store::receipts::StoredReceipt]) -> Vec<LeaseId> {
+    let mut leases: Vec<_> = receipts.iter().map(|stored| stored.receipt.lease).collect();
+    leases.sort();
+    leases
+}
+
+db_test! {
+    async fn a_receipt_waits_for_its_check_as_it_was_signed(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        let receipt = work.receipt(1, 2, 3);
+        for _ in 0..2 {
+            insert_pending_receipt(conn, &receipt, Signature([7; 64]), work.slice, work.device, NOW).await.unwrap();
+        }
+
+        let waiting = list_pending_receipts(conn, &[work.slice]).await.unwrap();
+        let none = list_pending_receipts(conn, &[]).await.unwrap();
+
+        let [only] = waiting.as_slice() else { panic!("{waiting:?}") };
+        assert_eq!(only.receipt, receipt);
+        assert_eq!((only.slice, only.device, only.provider, only.customer), (work.slice, work.device, work.account, work.account));
+        assert_eq!((only.cost, only.fee, only.kflop), (Credits::ZERO, Credits::ZERO, 0));
+        assert_eq!(none.len(), 0);
+    }
+}
+
+db_test! {
+    async fn a_receipt_is_accepted_once_for_whoever_owns_the_device_then(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        let bob = account(conn, 2).await;
+        work.commit(conn, 1, (0, 1), 0).await;
+        store::devices::upsert_device(conn, &crate::fixture::hello(1), bob, NOW).await.unwrap();
+        let acceptance = Acceptance { kflop: 5, cost: credits(10), fee: credits(1), recomputed: 1, sequence: 1 };
+
+        assert!(accept_receipt(conn, lease(1), acceptance).await.unwrap());
+        assert!(!accept_receipt(conn, lease(1), acceptance).await.unwrap());
+        let accepted = list_accepted_receipts(conn, work.job.id).await.unwrap();
+
+        assert_eq!((accepted[0].provider, accepted[0].customer), (bob, work.account));
+        assert_eq!((accepted[0].cost, accepted[0].fee, accepted[0].kflop), (credits(10), credits(1), 5));
+    }
+}
+
+db_test! {
+    async fn what_is_not_paid_for_good_moves_with_its_device(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        let bob = account(conn, 2).await;
+        work.accept(conn, 1, (0, 1), 0).await;
+        mature_receipts_of_job(conn, work.job.id).await.unwrap();
+        work.accept(conn, 2, (1, 1), 0).await;
+
+        reassign_receipts(conn, work.device, bob).await.unwrap();
+        let matured = mature_receipts_of_job(conn, work.job.id).await.unwrap();
+
+        assert_eq!(leases(&matured), [lease(2)], "the first had been paid");
+        assert_eq!(matured[0].provider, bob);
+    }
+}
+
+db_test! {
+    async fn a_receipt_that_waits_is_rejected_or_comes_to_nothing(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        for n in 1..=3 {
+            work.commit(conn, n, (u64::from(n), 1), 0).await;
+        }
+
+        assert!(reject_receipt(conn, lease(1)).await.unwrap());
+        assert!(!reject_receipt(conn, lease(1)).await.unwrap());
+        void_pending_receipt(conn, lease(2)).await.unwrap();
+        assert_eq!(leases(&list_pending_receipts(conn, &[work.slice]).await.unwrap()), [lease(3)]);
+    }
+}
+
+db_test! {
+    async fn a_device_that_was_caught_loses_what_is_not_mature(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        for n in 1..=3 {
+            work.accept(conn, n, (u64::from(n), 1), 0).await;
+        }
+
+        let matured = mature_receipts_of_device(conn, work.device, 1).await.unwrap();
+        let voided = void_accepted_receipts(conn, work.device).await.unwrap();
+
+        assert_eq!((leases(&matured), leases(&voided)), (vec![lease(1)], vec![lease(2), lease(3)]));
+        assert_eq!(voided[0].customer, work.account);
+        assert!(reject_receipt(conn, lease(2)).await.unwrap(), "the voided one was the one caught");
+        assert_eq!(list_accepted_receipts(conn, work.job.id).await.unwrap().len(), 0);
+    }
+}

@@ -1,0 +1,89 @@
+use rules::scheduling::bitmap::Bitmap;
+use rules::scheduling::lease::Settlement;
+use store::slices::{
+    ClaimedSlice, claim_slices, list_lost_owners, list_settled_slices, release_slice, seize_slice, settle_slice,
+    write_seized_slice,
+};
+
+use crate::db_test;
+use crate::fixture::{Work, account, job, slice};
+
+const NOBODY: [String; 1] = [String::new()];
+
+fn settlement(slice: &ClaimedSlice) -> Settlement {
+    let mut settled = Bitmap::from_bytes(slice.tiles, &slice.settled).unwrap();
+    settled.set(0, 2);
+    Settlement { slice: slice.slice, fence: slice.fence, version: slice.version, settled, tiles: 2 }
+}
+
+db_test! {
+    async fn a_slice_is_claimed_for_a_job_that_is_wanted(conn: &mut DbConnection) {
+        let ada = account(conn, 1).await;
+        let (first, second) = (job(conn, 1, ada).await, job(conn, 2, ada).await);
+        slice(conn, 1, first.id, 0, 5).await;
+        let of_second = slice(conn, 2, second.id, 0, 5).await;
+
+        let none = claim_slices(conn, "one", &NOBODY, &[], 9).await.unwrap();
+        let claimed = claim_slices(conn, "one", &NOBODY, &[second.id], 9).await.unwrap();
+        let again = claim_slices(conn, "two", &NOBODY, &[second.id], 9).await.unwrap();
+
+        assert_eq!((none.len(), again.len()), (0, 0));
+        let [only] = claimed.as_slice() else { panic!("{claimed:?}") };
+        assert_eq!((only.slice, only.job, only.fence, only.version), (of_second, second.id, 1, 0));
+        assert_eq!((only.first_tile, only.tiles, only.settled.clone()), (0, 5, Bitmap::new(5).to_bytes()));
+        assert_eq!(list_lost_owners(conn, "two", 0).await.unwrap(), ["", "one"]);
+    }
+}
+
+db_test! {
+    async fn a_slice_with_a_receipt_that_waits_is_claimed_whatever_is_wanted(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        work.commit(conn, 1, (0, 1), 0).await;
+
+        let claimed = claim_slices(conn, "one", &NOBODY, &[], 9).await.unwrap();
+
+        assert_eq!(claimed.iter().map(|slice| slice.slice).collect::<Vec<_>>(), [work.slice]);
+    }
+}
+
+db_test! {
+    async fn a_slice_is_let_go_by_its_owner_alone(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        claim_slices(conn, "one", &NOBODY, &[work.job.id], 9).await.unwrap();
+
+        release_slice(conn, "two", work.slice).await.unwrap();
+        assert_eq!(list_lost_owners(conn, "three", 0).await.unwrap(), ["one"]);
+        release_slice(conn, "one", work.slice).await.unwrap();
+        assert_eq!(list_lost_owners(conn, "three", 0).await.unwrap(), [""]);
+    }
+}
+
+db_test! {
+    async fn a_settlement_counts_under_the_fence_and_version_that_it_saw(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        let slept = claim_slices(conn, "one", &NOBODY, &[work.job.id], 9).await.unwrap();
+        let seized = seize_slice(conn, work.slice).await.unwrap();
+
+        assert!(!settle_slice(conn, &settlement(&slept[0])).await.unwrap(), "the fence has moved on");
+        assert!(settle_slice(conn, &settlement(&seized)).await.unwrap());
+        assert!(!settle_slice(conn, &settlement(&seized)).await.unwrap(), "the version has moved on");
+        let parts = list_settled_slices(conn, work.job.id).await.unwrap();
+        assert_eq!((parts.len(), parts[0].first_tile), (1, 0));
+        assert_eq!(parts[0].settled.ones().collect::<Vec<_>>(), [0, 1]);
+    }
+}
+
+db_test! {
+    async fn tiles_of_a_seized_slice_are_owed_again(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        let slice = seize_slice(conn, work.slice).await.unwrap();
+        settle_slice(conn, &settlement(&slice)).await.unwrap();
+
+        let seized = seize_slice(conn, work.slice).await.unwrap();
+        write_seized_slice(conn, work.slice, Bitmap::new(5).to_bytes(), 2).await.unwrap();
+        let claimed = claim_slices(conn, "one", &NOBODY, &[work.job.id], 9).await.unwrap();
+
+        assert_eq!(claimed[0].settled, Bitmap::new(5).to_bytes());
+        assert_eq!((claimed[0].fence, claimed[0].version), (seized.fence + 1, seized.version + 1));
+    }
+}
