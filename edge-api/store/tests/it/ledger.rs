@@ -102,7 +102,8 @@ db_test! {
             post(conn, &later).await.unwrap();
         }
         let device = DeviceId([1; 32]);
-        post(conn, &claim(ada, account(conn, 2).await, device, credits(2), credits(0), NOW).unwrap()).await.unwrap();
+        let bob = account(conn, 2).await;
+        post(conn, &claim(ada, bob, device, credits(2), credits(0), NOW).unwrap()).await.unwrap();
 
         let whole = list_entries(conn, ada, None, 9).await.unwrap();
         let (mut rows, mut after) = (Vec::new(), None);

@@ -10,7 +10,7 @@ db_test! {
     async fn a_device_is_here_while_its_replica_says_so(conn: &mut DbConnection) {
         let ada = account(conn, 1).await;
         let known = device(conn, 1, ada).await;
-        let mut online = async |conn: &mut store::DbConnection| {
+        let online = async |conn: &mut store::DbConnection| {
             find_public_device(conn, known, NOW + 1).await.unwrap().unwrap().online
         };
 
