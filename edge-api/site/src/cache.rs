@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use moka::future::Cache;
+use wire::number::to;
 
 /// How long a page may be behind: what the network does shows after this.
 const PAGE_LASTS: Duration = Duration::from_secs(2);
@@ -47,9 +48,7 @@ pub(crate) fn rendered_pages() -> RenderedPages {
     Cache::builder()
         .time_to_live(PAGE_LASTS)
         .max_capacity(PAGE_BYTES_MAX)
-        .weigher(|key: &String, page: &Arc<Rendered>| {
-            u32::try_from(key.len() + page.html.len() + page.html.len() / 4).unwrap_or(u32::MAX)
-        })
+        .weigher(|key: &String, page: &Arc<Rendered>| to(key.len() + page.html.len() + page.html.len() / 4))
         .build()
 }
 
@@ -57,8 +56,6 @@ pub(crate) fn pictures() -> Pictures {
     Cache::builder()
         .time_to_live(PICTURE_LASTS)
         .max_capacity(PICTURE_BYTES_MAX)
-        .weigher(|_key: &(String, &'static str), picture: &Option<Bytes>| {
-            u32::try_from(picture.as_ref().map_or(64, Bytes::len)).unwrap_or(u32::MAX)
-        })
+        .weigher(|_key: &(String, &'static str), picture: &Option<Bytes>| to(picture.as_ref().map_or(64, Bytes::len)))
         .build()
 }

@@ -13,6 +13,7 @@ use web::format;
 use web::route::Page;
 use web::text::{Lang, Text};
 use wire::Credits;
+use wire::number::to;
 use xmlwriter::XmlWriter;
 
 use crate::state::Site;
@@ -56,7 +57,7 @@ async fn compose(api: &Api, page: Page, t: &'static Text) -> Result<Option<Pictu
                 title: if job.name.is_empty() { short(&id) } else { job.name },
                 figures: vec![
                     (t.site.verified, format!("{} / {}", format::count(job.verified_tiles), format::count(job.tiles))),
-                    (t.site.devices, format::count(u64::try_from(job.devices.len()).unwrap_or(0))),
+                    (t.site.devices, format::count(to(job.devices.len()))),
                     (t.site.cost, format!("{} {}", format::credits(job.cost), t.site.credits)),
                 ],
                 mosaic: job.mosaic,
@@ -86,7 +87,7 @@ async fn compose(api: &Api, page: Page, t: &'static Text) -> Result<Option<Pictu
                     (t.explorer.recomputed_short, format::count(receipt.recomputed_tiles)),
                     (t.site.device, short(&receipt.device)),
                 ],
-                mosaic: "9".repeat(usize::try_from(receipt.tiles.min(512)).unwrap_or(1)),
+                mosaic: "9".repeat(to(receipt.tiles.min(512))),
             }
         }
         Page::Landing | Page::Explorer | Page::Devices | Page::PublicJobs | Page::Receipts | Page::Calculator => {
@@ -130,7 +131,7 @@ fn digit(part: u64, whole: u64) -> char {
         0 => 0,
         part => (part.min(whole) * 9 / whole.max(1)).max(1),
     };
-    u32::try_from(level).ok().and_then(|level| char::from_digit(level, 10)).unwrap_or('0')
+    char::from_digit(to(level), 10).expect("a level should be a digit")
 }
 
 fn svg(picture: &Picture) -> String {

@@ -17,6 +17,7 @@ use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncWriteExt;
 use url::Url;
+use wire::number::to;
 use wire::{Blob, BlobHash};
 
 /// Sent at a time, in bytes.
@@ -81,7 +82,7 @@ impl Blobs {
         let written: Result<(), UploadError> = async {
             while let Some(chunk) = stream.next().await {
                 let chunk = chunk.map_err(UploadError::Broken)?;
-                size += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+                size += to::<u64>(chunk.len());
                 if size > limit {
                     return Err(UploadError::TooLarge { limit });
                 }
@@ -105,7 +106,7 @@ impl Blobs {
     /// Stores bytes that are in memory anyway.
     pub async fn put(&self, bytes: Bytes) -> Result<Blob, object_store::Error> {
         let hash = BlobHash(*blake3::hash(&bytes).as_bytes());
-        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let size = to(bytes.len());
         self.store.put(&Self::key(hash), bytes.into()).await?;
         Ok(Blob { hash, size })
     }

@@ -5,6 +5,7 @@ use wire::device::DeviceClass;
 use wire::explorer::{
     Hit, Overview, Page, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt, PublicReceiptPage, Work,
 };
+use wire::number::to;
 use wire::{DeviceId, ErrorCode, JobId, JobState, LeaseId, Micros, PublicJob};
 
 use crate::app::App;
@@ -48,7 +49,7 @@ pub async fn show_overview(State(app): State<App>) -> ApiResult<Public<Overview>
     });
     let capacity: u128 = week.iter().map(|period| u128::from(period.capacity_kflop)).sum();
     let done: u128 = week.iter().map(|period| u128::from(period.work.kflop)).sum();
-    let utilisation_bps = (capacity > 0).then(|| u64::try_from((done * 10_000 / capacity).min(10_000)).unwrap_or(0));
+    let utilisation_bps = (capacity > 0).then(|| to((done * 10_000 / capacity).min(10_000)));
     let mut latest_leases = store::explorer::list_latest_leases(&mut conn, now - DAY, LATEST_LEASES).await?;
     latest_leases.reverse();
     Ok(public(Overview {
@@ -161,8 +162,7 @@ pub async fn show_public_device(
     let now = app.clock.now();
     let mut conn = app.db.read().await?;
     let device = store::explorer::find_public_device(&mut conn, id, now).await?.ok_or_else(|| not_found("device"))?;
-    let days = i64::try_from(UPTIME_DAYS).unwrap_or(0);
-    let first = now.div_euclid(DAY) - (days - 1);
+    let first = now.div_euclid(DAY) - (to::<i64>(UPTIME_DAYS) - 1);
     Ok(public(PublicDevicePage {
         device,
         uptime: store::explorer::list_uptime(&mut conn, id, first, UPTIME_DAYS).await?,

@@ -3,6 +3,8 @@
 
 use std::str::FromStr;
 
+use wire::number::to;
+
 /// Flags are 0 or 1: `Any` has no booleans.
 pub fn flag(value: bool) -> i64 {
     i64::from(value)
@@ -10,12 +12,12 @@ pub fn flag(value: bool) -> i64 {
 
 /// A count as SQL stores it. Counts here are bounded far below 2^63.
 pub fn count(value: impl TryInto<i64>) -> i64 {
-    value.try_into().ok().expect("a count should fit 63 bits")
+    to(value)
 }
 
 /// A stored count that cannot be negative.
 pub fn uncount(value: i64) -> u64 {
-    u64::try_from(value).expect("a stored count should not be negative")
+    to(value)
 }
 
 /// A stored id.

@@ -6,6 +6,7 @@ use wire::device::DeviceClass;
 use wire::explorer::{
     Hit, Page, Period, PublicDevice, PublicJobRow, PublicReceipt, ReceiptState, Share, SignedReceipt, SupplyGroup, Work,
 };
+use wire::number::to;
 use wire::{Credits, DeviceId, JobId, JobState, LeaseId, Micros, PricePerCu, PublicJob, Receipt, Task};
 
 use crate::codec::{from_json, id, named, optional_id, uncount};
@@ -105,7 +106,7 @@ pub async fn list_public_devices(
 
 /// Cuts off the row that only says that there are more.
 fn page<T>(mut rows: Vec<T>, most: i64, key: impl Fn(&T) -> String) -> Page<T> {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let most = to(most);
     let more = rows.len() > most;
     rows.truncate(most);
     let next = rows.last().filter(|_| more).map(key);
@@ -272,7 +273,7 @@ impl From<StatementRow> for SignedReceipt {
                 lease: id(&row.lease_id),
                 job: id(&row.job_id),
                 first_tile: uncount(row.first_tile),
-                tiles: u32::try_from(row.tiles).expect("a receipt's tiles should fit 32 bits"),
+                tiles: to(row.tiles),
                 root: id(&row.root),
                 output: id(&row.output_hash),
                 program: row.program,

@@ -1,7 +1,7 @@
 //! What a job's owner may see of how it went: who computed it, how fast, what happened, what came out.
 
 use wire::explorer::{PublicReceipt, Share};
-use wire::{BlobHash, DeviceId, JobEvent, JobEventKind, JobId, Micros, Throughput};
+use wire::{BlobHash, DeviceId, JobEvent, JobEventKind, JobId, Micros, Throughput, number};
 
 use crate::codec::{id, named, optional_id, optional_text, uncount};
 use crate::db::DbConnection;
@@ -93,7 +93,7 @@ pub async fn list_throughput(
     .bind(step)
     .fetch_all(conn)
     .await?;
-    let mut tiles = vec![0; usize::try_from((to - from).max(0) / step + 1).expect("a curve should have few points")];
+    let mut tiles = vec![0; number::to((to - from).max(0) / step + 1)];
     for (position, settled) in rows {
         // A receipt that came in after `to` is the next curve's.
         if let Some(slot) = usize::try_from(position).ok().and_then(|position| tiles.get_mut(position)) {

@@ -2,6 +2,7 @@
 
 use rules::billing::transfer::{BUCKET, Purse, Transfer};
 use wire::explorer::Page;
+use wire::number::to;
 use wire::{AccountId, Credits, JobId, LedgerEntry};
 
 use crate::codec::{optional_id, optional_text};
@@ -197,7 +198,7 @@ pub async fn list_entries(
     .bind(most.saturating_add(1))
     .fetch_all(conn)
     .await?;
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let most = to(most);
     let more = rows.len() > most;
     rows.truncate(most);
     let next = rows

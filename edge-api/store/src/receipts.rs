@@ -1,6 +1,7 @@
 //! Devices' signed statements and what became of them.
 
 use sqlx::FromRow;
+use wire::number::to;
 use wire::{AccountId, Credits, DeviceId, JobId, LeaseId, Micros, Receipt, Signature, SliceId, TileHash};
 
 use crate::codec::{count, id, json, uncount};
@@ -72,7 +73,7 @@ impl From<ReceiptRow> for StoredReceipt {
                 lease: id(&row.lease_id),
                 job: id(&row.job_id),
                 first_tile: uncount(row.first_tile),
-                tiles: u32::try_from(row.tiles).expect("a receipt's tiles should fit 32 bits"),
+                tiles: to(row.tiles),
                 root,
                 output: id(&row.output_hash),
                 program: row.program,
