@@ -6,8 +6,8 @@ use wire::explorer::{
 };
 use wire::{
     Account, AccountKey, BlobHash, DeviceCode, DeviceId, ErrorBody, ErrorCode, Job, JobDetail, JobId, JobPage,
-    JobProgress, KernelReport, KernelToCheck, LeaseId, LedgerEntry, MadeKey, NewAccount, NewKey, OpenedAccount, Place, PublicJob,
-    Quote, QuoteRequest, SubmitJob,
+    JobProgress, KernelReport, KernelToCheck, LeaseId, LedgerEntry, MadeKey, NewAccount, NewKey, OpenedAccount, Place,
+    PublicJob, Quote, QuoteRequest, SubmitJob,
 };
 
 /// Why a call of the API gave no result.

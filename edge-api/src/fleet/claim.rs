@@ -11,6 +11,7 @@ use rules::scheduling::lease::{Lease, Slice};
 use store::DbConnection;
 use store::codec::count;
 use store::receipts::StoredReceipt;
+use store::slices::ClaimedSlice;
 use wire::{JobId, Micros, SliceId};
 
 use super::lease_output::committed_lease;

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
 use futures::stream;
+use rules::scheduling::mosaic;
 use tokio::sync::broadcast;
 use wire::{AccountId, JobId, JobProgress};
 

@@ -11,6 +11,7 @@ use rules::scheduling::slices;
 use serde::Deserialize;
 use store::DbConnection;
 use store::codec::count;
+use store::jobs::Submission;
 use wire::{
     ErrorCode, Job, JobDetail, JobEventKind, JobId, JobPage, JobState, KernelToCheck, QuoteRequest, SliceId, SubmitJob,
     TileHash,
