@@ -98,11 +98,14 @@ fn each_error_code_is_in_the_reference() {
     let written = &pages()[Path::new("reference/errors.md")];
     let items = syn::parse_file(&text).unwrap().items;
     let codes = items.into_iter().find_map(|item| match item {
-        syn::Item::Enum(codes) if codes.ident == "ErrorCode" => Some(codes),
+        syn::Item::Macro(codes) if codes.mac.path.is_ident("error_codes") => Some(codes.mac.tokens),
         _ => None,
     });
-    for code in codes.unwrap().variants {
-        let name = code.ident.to_string();
+    let names = codes.unwrap().into_iter().filter_map(|token| match token {
+        proc_macro2::TokenTree::Ident(name) => Some(name.to_string()),
+        _ => None,
+    });
+    for name in names {
         let upper = |(at, c): (usize, char)| if c.is_uppercase() && at > 0 { vec!['_', c] } else { vec![c] };
         let name: String = name.char_indices().flat_map(upper).collect::<String>().to_lowercase();
         assert!(written.contains(&format!("| `{name}` |")), "the reference should say what {name} means");
