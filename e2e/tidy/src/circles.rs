@@ -3,7 +3,7 @@
 //!
 //! Re-exports are followed: whoever names `parent::Name` uses the file that defines `Name`, and `parent`'s as well,
 //! unless that is the crate's root, whose `pub use` lines are its face. A `mod` line is no use, and neither is what
-//! only a test needs.
+//! only a test needs, nor what an attribute names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

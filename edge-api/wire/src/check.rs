@@ -14,6 +14,13 @@ pub enum Check {
 }
 
 /// A finite number that is not negative.
+///
+/// ```
+/// use wire::Tolerance;
+///
+/// assert!(Tolerance::try_from(1e-4).is_ok());
+/// assert!(Tolerance::try_from(f32::NAN).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = 0.0001))]
 #[serde(try_from = "f32", into = "f32")]

@@ -1,5 +1,18 @@
-//! The contract between edge, devices, pages and commands. Serde types only: no I/O, no clock, no
-//! randomness, no hash function.
+#![doc = include_str!("../README.md")]
+//!
+//! An order as a customer sends it, and what it means:
+//!
+//! ```
+//! use wire::{Privacy, Program, SubmitJob};
+//!
+//! let hash = "00".repeat(32);
+//! let text = format!(r#"{{ "program": {{ "kind": "infer", "model": "{hash}", "input": "{hash}" }} }}"#);
+//! let order: SubmitJob = serde_json::from_str(&text)?;
+//!
+//! assert!(matches!(order.program, Program::Infer(_)));
+//! assert_eq!(order.privacy, Privacy::Open);
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 pub mod account;
 pub mod array;
@@ -11,6 +24,7 @@ pub mod example;
 pub mod explorer;
 pub mod id;
 pub mod job;
+pub mod job_detail;
 pub mod lend;
 pub mod merkle;
 pub mod money;
@@ -27,9 +41,9 @@ pub use error::{ErrorBody, ErrorCode, Place};
 pub use explorer::PublicJob;
 pub use id::{AccountId, BlobHash, DeviceId, JobId, LeaseId, Nonce, Signature, SliceId, TileHash};
 pub use job::{
-    Blob, CheckedBy, Job, JobDetail, JobEvent, JobEventKind, JobFault, JobPage, JobProgress, JobState, Privacy, Quote,
-    QuoteRequest, SubmitJob, Throughput,
+    Blob, CheckedBy, Job, JobFault, JobPage, JobProgress, JobState, Privacy, Quote, QuoteRequest, SubmitJob,
 };
+pub use job_detail::{JobDetail, JobEvent, JobEventKind, Throughput};
 pub use money::{Credits, CreditsOverflow, PricePerCu};
 pub use program::infer::{Infer, InferTask};
 pub use program::map::{GatedKernel, KernelReport, KernelToCheck, Map, MapTask};

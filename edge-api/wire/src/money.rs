@@ -7,6 +7,16 @@ use serde::{Deserialize, Serialize};
 pub const MICROS_PER_CREDIT: i64 = 1_000_000;
 
 /// An amount, in micro-credits.
+///
+/// ```
+/// use wire::Credits;
+///
+/// let tiles = Credits::from_micros(20).checked_mul(3)?;
+///
+/// assert_eq!(tiles.to_string(), "0.000060");
+/// assert!(Credits::from_micros(i64::MAX).checked_add(tiles).is_err());
+/// # Ok::<(), wire::CreditsOverflow>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = 330))]
 #[serde(transparent)]
