@@ -61,7 +61,7 @@ prebuilt() {
 # one of its own, so that the checkout's is not touched; tools share there what they have in common.
 from_source() {
   CARGO_TARGET_DIR="$tools/build" CARGO_INCREMENTAL=0 CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_LTO=off \
-    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 cargo install --quiet --root "$tools" "$@"
+    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=0 cargo install --quiet --root "$tools" "$@"
 }
 
 # tool PROGRAM CRATE VERSION ARGUMENT...: as it is on PATH, else prebuilt, else from source.
@@ -75,7 +75,7 @@ tool() {
 
 web_tools() {
   # Without its lock file, which holds versions that this Rust cannot compile.
-  tool wasm-bindgen wasm-bindgen-cli "$bindgen_version"
+  tool wasm-bindgen wasm-bindgen-cli "$bindgen_version" --bin wasm-bindgen
   # Without TLS and the look for updates: it downloads nothing here and serves nothing.
   tool trunk trunk "$trunk_version" --locked --no-default-features
 }
