@@ -47,12 +47,12 @@ onnx: engine
 check:
 	@bash e2e/setup.sh check
 	cargo fmt --all --check
+	cargo test --release --locked -p tidy
+	@bash e2e/deny.sh
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 	cargo clippy --release --locked -p web --lib --features hydrate --target wasm32-unknown-unknown -- -D warnings
 	cargo clippy --release --locked -p worker --lib --target wasm32-unknown-unknown -- -D warnings
 	cargo clippy --release --locked -p worker --lib --no-default-features --target wasm32-unknown-unknown -- -D warnings
-	@bash e2e/deny.sh
-	cargo test --release --locked -p tidy
 
 bench: build $(if $(filter kernels,$(or $(BENCH),kernels)),engine)
 	@$(if $(filter web,$(or $(BENCH),web)),bash e2e/setup.sh peers)

@@ -1,5 +1,4 @@
-//! The workspace as files: its crates, what they depend on, their sources, and who uses whom. `tests` holds the
-//! workspace to what clippy cannot see.
+#![doc = include_str!("../README.md")]
 
 #![expect(clippy::unwrap_used, reason = "what cannot be read should fail the tests that ask for it")]
 

@@ -139,6 +139,15 @@ fn every_kernel_has_its_reference_and_its_shader() {
 }
 
 #[test]
+fn each_crate_says_what_it_is_and_what_never_goes_into_it() {
+    for folder in crates() {
+        let text = std::fs::read_to_string(root().join(&folder).join("README.md")).unwrap_or_default();
+        assert!(text.lines().count() >= 5, "{folder} should have a README");
+        assert!(text.to_lowercase().contains("never"), "{folder}'s README should say what never goes into it");
+    }
+}
+
+#[test]
 fn no_module_has_a_name_that_says_nothing() {
     for name in sources().keys() {
         let mut parts = name.trim_end_matches(".rs").split('/').skip(1);
