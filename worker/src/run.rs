@@ -18,7 +18,7 @@ use wire::{BlobHash, DType, Field, InferTask, JobId, LeaseGrant, Receipt, Signat
 use crate::identity::Identity;
 use crate::programs::infer::InferError;
 use crate::programs::recompute::{Drawn, recompute};
-use crate::programs::{Bench, Came, fetch, input_bytes, shared_part};
+use crate::programs::{Executor, Came, fetch, input_bytes, shared_part};
 use crate::{device, link};
 
 use crate::device::MaybeSend;
@@ -115,7 +115,7 @@ impl Pace {
 pub struct Engine {
     pub identity: Identity,
     pub info: DeviceInfo,
-    bench: device::Held<Bench>,
+    executor: device::Held<Executor>,
 }
 
 /// A finished lease.
@@ -128,7 +128,7 @@ pub struct Outcome {
 
 impl Engine {
     pub fn new(device: Device, identity: Identity) -> Self {
-        Self { identity, info: device.info().clone(), bench: device::Held::new(Bench::new(device)) }
+        Self { identity, info: device.info().clone(), executor: device::Held::new(Executor::new(device)) }
     }
 
     /// Computes a lease and uploads its output.
@@ -159,12 +159,12 @@ impl Engine {
         }
         let (task, shared) = (grant.task.clone(), shared_part(&grant.task, &input).to_vec());
         let rows = [grant.rows, grant.tile_rows];
-        let wanted = self.bench.with(async move |bench: &mut Bench| bench.wants(&task, &shared, rows)).await;
+        let wanted = self.executor.with(async move |executor: &mut Executor| executor.wants(&task, &shared, rows)).await;
         let came = fetch(http, &grant.task, wanted, path).await?;
 
         let (grant_copy, wanted) = (grant.clone(), pace.clone());
-        let run = async move |bench: &mut Bench| compute_rows(bench, &grant_copy, came, &input, &wanted).await;
-        self.bench.with(run).await
+        let run = async move |executor: &mut Executor| compute_rows(executor, &grant_copy, came, &input, &wanted).await;
+        self.executor.with(run).await
     }
 
     /// Computes a lease for whoever is at this device: nothing is uploaded and nothing signed.
@@ -195,8 +195,8 @@ impl Engine {
     /// Measures the device with nothing else on it.
     pub async fn measure(&self, time: Duration) -> Result<Measured, GpuError> {
         // A breath between submissions keeps a tab's page alive.
-        let run = async move |bench: &mut Bench| bench.device.measure(time, async || device::sleep(BREATH).await).await;
-        self.bench.with(run).await
+        let run = async move |executor: &mut Executor| executor.device.measure(time, async || device::sleep(BREATH).await).await;
+        self.executor.with(run).await
     }
 
     /// Computes one tile of a published job again.
@@ -208,15 +208,15 @@ impl Engine {
         let input = http.get(&path("input")).await?;
         let (task, shared) = (sample.task.clone(), shared_part(&sample.task, &input).to_vec());
         let rows = [sample.rows; 2];
-        let wanted = self.bench.with(async move |bench: &mut Bench| bench.wants(&task, &shared, rows)).await;
+        let wanted = self.executor.with(async move |executor: &mut Executor| executor.wants(&task, &shared, rows)).await;
         let drawn = Drawn {
             program: fetch(http, &sample.task, wanted, path).await?,
             input,
             output: http.get(&path("output")).await?,
             sample,
         };
-        let run = async move |bench: &mut Bench| recompute(bench, drawn).await;
-        self.bench.with(run).await
+        let run = async move |executor: &mut Executor| recompute(executor, drawn).await;
+        self.executor.with(run).await
     }
 
     fn receipt(&self, grant: &LeaseGrant, output: &[u8]) -> Receipt {
@@ -258,7 +258,7 @@ fn first_words(task: &Task, output: &[u8]) -> (Vec<u32>, Option<DType>) {
 
 /// Rows in, rows out, as bytes, with the time that the device was busy.
 async fn compute_rows(
-    bench: &mut Bench,
+    executor: &mut Executor,
     grant: &LeaseGrant,
     came: Came,
     input: &[u8],
@@ -272,6 +272,6 @@ async fn compute_rows(
         busy.set(busy.get() + took);
         pace.rest(took).await
     };
-    let output = bench.run(&grant.task, came, [grant.rows, grant.tile_rows], input, paced).await?;
+    let output = executor.run(&grant.task, came, [grant.rows, grant.tile_rows], input, paced).await?;
     Ok((output, busy.get()))
 }

@@ -16,7 +16,7 @@ use self::map::Map;
 use crate::run::{RunFailure, Transfer};
 
 /// A device with the programs that stand ready on it.
-pub struct Bench {
+pub struct Executor {
     pub device: Device,
     infer: Infer,
     map: Map,
@@ -39,7 +39,7 @@ pub enum Came {
     Kernel(Box<map::Code>),
 }
 
-impl Bench {
+impl Executor {
     pub fn new(device: Device) -> Self {
         Self { device, infer: Infer::default(), map: Map::default() }
     }

@@ -11,7 +11,7 @@ use wire::explorer::Sample;
 use wire::lend::Recomputed;
 use wire::{Check, Field, InferTask, MapTask, Task, TileHash, merkle};
 
-use super::{Bench, Came};
+use super::{Executor, Came};
 use crate::run::RunFailure;
 
 /// Values shown of each side.
@@ -27,19 +27,19 @@ pub struct Drawn {
 }
 
 /// Computes the tile here and compares.
-pub async fn recompute(bench: &mut Bench, drawn: Drawn) -> Result<Recomputed, RunFailure> {
+pub async fn recompute(executor: &mut Executor, drawn: Drawn) -> Result<Recomputed, RunFailure> {
     let Drawn { sample, program, input, output } = drawn;
     let busy = std::cell::Cell::new(Duration::ZERO);
     let count = async |took: Duration| {
         busy.set(busy.get() + took);
         ControlFlow::Continue(())
     };
-    let here = bench.run(&sample.task, program, [sample.rows; 2], &input, count).await?;
+    let here = executor.run(&sample.task, program, [sample.rows; 2], &input, count).await?;
     let found = compare(&sample.task, sample.check, &output, &here);
     Ok(Recomputed {
         tile: sample.tile,
         lease: sample.statement.receipt.lease,
-        adapter: bench.device.info().name.clone(),
+        adapter: executor.device.info().name.clone(),
         values: u64::try_from(found.there.len()).unwrap_or(u64::MAX),
         max_difference: found.max_difference,
         agrees: found.agrees,
