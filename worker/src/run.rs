@@ -18,7 +18,7 @@ use wire::{BlobHash, DType, Field, InferTask, JobId, LeaseGrant, Receipt, Signat
 use crate::identity::Identity;
 use crate::programs::infer::InferError;
 use crate::programs::recompute::{Drawn, recompute};
-use crate::programs::{Executor, Came, fetch, input_bytes, shared_part};
+use crate::programs::{Executor, FetchedAssets, fetch, input_bytes, shared_part};
 use crate::{device, link};
 
 use crate::device::MaybeSend;
@@ -159,11 +159,11 @@ impl Engine {
         }
         let (task, shared) = (grant.task.clone(), shared_part(&grant.task, &input).to_vec());
         let rows = [grant.rows, grant.tile_rows];
-        let wanted = self.executor.with(async move |executor: &mut Executor| executor.wants(&task, &shared, rows)).await;
-        let came = fetch(http, &grant.task, wanted, path).await?;
+        let missing = self.executor.with(async move |executor: &mut Executor| executor.missing(&task, &shared, rows)).await;
+        let fetched = fetch(http, &grant.task, missing, path).await?;
 
         let (grant_copy, wanted) = (grant.clone(), pace.clone());
-        let run = async move |executor: &mut Executor| compute_rows(executor, &grant_copy, came, &input, &wanted).await;
+        let run = async move |executor: &mut Executor| compute_rows(executor, &grant_copy, fetched, &input, &wanted).await;
         self.executor.with(run).await
     }
 
@@ -208,9 +208,9 @@ impl Engine {
         let input = http.get(&path("input")).await?;
         let (task, shared) = (sample.task.clone(), shared_part(&sample.task, &input).to_vec());
         let rows = [sample.rows; 2];
-        let wanted = self.executor.with(async move |executor: &mut Executor| executor.wants(&task, &shared, rows)).await;
+        let missing = self.executor.with(async move |executor: &mut Executor| executor.missing(&task, &shared, rows)).await;
         let drawn = Drawn {
-            program: fetch(http, &sample.task, wanted, path).await?,
+            program: fetch(http, &sample.task, missing, path).await?,
             input,
             output: http.get(&path("output")).await?,
             sample,
@@ -260,7 +260,7 @@ fn first_words(task: &Task, output: &[u8]) -> (Vec<u32>, Option<DType>) {
 async fn compute_rows(
     executor: &mut Executor,
     grant: &LeaseGrant,
-    came: Came,
+    fetched: FetchedAssets,
     input: &[u8],
     pace: &Pace,
 ) -> Result<(Vec<u8>, Duration), RunFailure> {
@@ -272,6 +272,6 @@ async fn compute_rows(
         busy.set(busy.get() + took);
         pace.rest(took).await
     };
-    let output = executor.run(&grant.task, came, [grant.rows, grant.tile_rows], input, paced).await?;
+    let output = executor.run(&grant.task, fetched, [grant.rows, grant.tile_rows], input, paced).await?;
     Ok((output, busy.get()))
 }

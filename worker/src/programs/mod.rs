@@ -26,16 +26,16 @@ pub struct Executor {
 const READY_BYTES_MAX: usize = if cfg!(target_arch = "wasm32") { 256 << 20 } else { 2 << 30 };
 
 /// What of a task has to be fetched before it can run.
-pub enum Wanted {
+pub enum MissingAssets {
     Nothing,
-    Model(infer::Wanted),
+    Model(infer::MissingModel),
     Kernel,
 }
 
-/// And what came.
-pub enum Came {
+/// And what fetched.
+pub enum FetchedAssets {
     Nothing,
-    Model(infer::Came),
+    Model(infer::FetchedModel),
     Kernel(Box<map::Code>),
 }
 
@@ -45,11 +45,11 @@ impl Executor {
     }
 
     /// What is missing for so many rows, in tiles of so many.
-    pub fn wants(&self, task: &Task, shared: &[u8], rows: [u64; 2]) -> Wanted {
+    pub fn missing(&self, task: &Task, shared: &[u8], rows: [u64; 2]) -> MissingAssets {
         match task {
-            Task::Infer(_) => self.infer.wants(&self.device, task, shared, rows).map_or(Wanted::Nothing, Wanted::Model),
-            Task::Map(_) if self.map.has(task) => Wanted::Nothing,
-            Task::Map(_) => Wanted::Kernel,
+            Task::Infer(_) => self.infer.missing(&self.device, task, shared, rows).map_or(MissingAssets::Nothing, MissingAssets::Model),
+            Task::Map(_) if self.map.has(task) => MissingAssets::Nothing,
+            Task::Map(_) => MissingAssets::Kernel,
         }
     }
 
@@ -57,17 +57,17 @@ impl Executor {
     pub async fn run(
         &mut self,
         task: &Task,
-        came: Came,
+        fetched: FetchedAssets,
         rows: [u64; 2],
         input: &[u8],
         pace: impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<u8>, RunFailure> {
-        match came {
-            Came::Nothing => {}
-            Came::Model(came) => {
-                self.infer.prepare(&mut self.device, task, shared_part(task, input), came).await?;
+        match fetched {
+            FetchedAssets::Nothing => {}
+            FetchedAssets::Model(fetched) => {
+                self.infer.prepare(&mut self.device, task, shared_part(task, input), fetched).await?;
             }
-            Came::Kernel(code) => self.map.prepare(&mut self.device, task, *code).await?,
+            FetchedAssets::Kernel(code) => self.map.prepare(&mut self.device, task, *code).await?,
         }
         match task {
             Task::Infer(_) => self.infer.run(&mut self.device, task, rows, input, pace).await,
@@ -92,12 +92,12 @@ pub fn shared_part<'a>(task: &Task, input: &'a [u8]) -> &'a [u8] {
 pub async fn fetch(
     http: &impl Transfer,
     task: &Task,
-    wanted: Wanted,
+    missing: MissingAssets,
     path: impl Fn(&str) -> String,
-) -> Result<Came, RunFailure> {
-    Ok(match wanted {
-        Wanted::Nothing => Came::Nothing,
-        Wanted::Model(wanted) => Came::Model(infer::fetch(http, wanted, &path).await?),
-        Wanted::Kernel => Came::Kernel(Box::new(map::fetch(http, task, path).await?)),
+) -> Result<FetchedAssets, RunFailure> {
+    Ok(match missing {
+        MissingAssets::Nothing => FetchedAssets::Nothing,
+        MissingAssets::Model(missing) => FetchedAssets::Model(infer::fetch(http, missing, &path).await?),
+        MissingAssets::Kernel => FetchedAssets::Kernel(Box::new(map::fetch(http, task, path).await?)),
     })
 }

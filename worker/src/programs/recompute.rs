@@ -11,7 +11,7 @@ use wire::explorer::Sample;
 use wire::lend::Recomputed;
 use wire::{Check, Field, InferTask, MapTask, Task, TileHash, merkle};
 
-use super::{Executor, Came};
+use super::{Executor, FetchedAssets};
 use crate::run::RunFailure;
 
 /// Values shown of each side.
@@ -20,7 +20,7 @@ const SHOWN: usize = 64;
 /// A sample with the bytes it names.
 pub struct Drawn {
     pub sample: Sample,
-    pub program: Came,
+    pub program: FetchedAssets,
     pub input: Vec<u8>,
     /// What the device answered.
     pub output: Vec<u8>,

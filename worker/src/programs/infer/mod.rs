@@ -8,9 +8,9 @@ mod whole;
 use wire::{BlobHash, Task};
 
 #[cfg(not(feature = "cpu"))]
-pub use self::planned::{Came, Infer, InferError, Wanted, fetch};
+pub use self::planned::{FetchedModel, Infer, InferError, MissingModel, fetch};
 #[cfg(feature = "cpu")]
-pub use self::whole::{Came, Infer, InferError, Wanted, fetch};
+pub use self::whole::{FetchedModel, Infer, InferError, MissingModel, fetch};
 
 /// The task, which names the model and the shapes, and the hash of what all rows share.
 type Key = (Task, BlobHash);

@@ -46,21 +46,21 @@ fn unusable(reason: impl ToString) -> RunFailure {
 }
 
 /// What has to be fetched before rows can run.
-pub struct Wanted {
+pub struct MissingModel {
     missing: Missing,
     rows: u64,
     tile_rows: u64,
     buffer_bytes_max: u64,
 }
 
-/// A plan with its batch size, and the constants that came beside it.
+/// A plan with its batch size, and the constants that fetched beside it.
 type Plan = (u64, Package, Vec<([u8; 32], Arc<[u32]>)>);
 
-/// And what came.
-pub struct Came(Vec<Plan>);
+/// And what fetched.
+pub struct FetchedModel(Vec<Plan>);
 
-pub async fn fetch(http: &impl Transfer, wanted: Wanted, path: &impl Fn(&str) -> String) -> Result<Came, RunFailure> {
-    let Wanted { mut missing, rows, tile_rows, buffer_bytes_max } = wanted;
+pub async fn fetch(http: &impl Transfer, wanted: MissingModel, path: &impl Fn(&str) -> String) -> Result<FetchedModel, RunFailure> {
+    let MissingModel { mut missing, rows, tile_rows, buffer_bytes_max } = wanted;
     let mut plans = Vec::new();
     while let Some(batch) = missing.batches.pop_first() {
         let plan = fetch_plan(http, batch, &missing, path).await?;
@@ -72,7 +72,7 @@ pub async fn fetch(http: &impl Transfer, wanted: Wanted, path: &impl Fn(&str) ->
         }
         plans.push(plan);
     }
-    Ok(Came(plans))
+    Ok(FetchedModel(plans))
 }
 
 async fn fetch_plan(
@@ -117,14 +117,14 @@ async fn fetch_plan(
 }
 
 impl Infer {
-    pub fn wants(&self, device: &Device, task: &Task, shared: &[u8], [rows, tile_rows]: [u64; 2]) -> Option<Wanted> {
+    pub fn missing(&self, device: &Device, task: &Task, shared: &[u8], [rows, tile_rows]: [u64; 2]) -> Option<MissingModel> {
         let wanted = key(task, shared);
         let buffer_bytes_max = device.info().buffer_bytes_max;
         let missing = match self.ready.get(&wanted) {
             Some(session) => session.missing(rows, tile_rows, buffer_bytes_max),
             None => GpuProgramSession::default().missing(rows, tile_rows, buffer_bytes_max),
         };
-        (!missing.batches.is_empty()).then_some(Wanted { missing, rows, tile_rows, buffer_bytes_max })
+        (!missing.batches.is_empty()).then_some(MissingModel { missing, rows, tile_rows, buffer_bytes_max })
     }
 
     /// Makes plans ready.
@@ -133,7 +133,7 @@ impl Infer {
         device: &mut Device,
         task: &Task,
         shared: &[u8],
-        came: Came,
+        fetched: FetchedModel,
     ) -> Result<(), RunFailure> {
         let gpu = device.gpu().ok_or(RunFailure::Evicted)?;
         let wanted = key(task, shared);
@@ -142,7 +142,7 @@ impl Infer {
             self.ready.put(wanted.clone(), GpuProgramSession::default(), 0);
         }
         let session = self.ready.take_up(&wanted).ok_or(RunFailure::Evicted)?;
-        for (rows, package, constants) in came.0 {
+        for (rows, package, constants) in fetched.0 {
             let added = session.add(gpu, rows, package, constants).await.map_err(InferError::from)?;
             added.map_err(unusable)?;
         }

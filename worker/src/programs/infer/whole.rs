@@ -38,18 +38,18 @@ impl InferError {
 }
 
 /// What has to be fetched before rows can run.
-pub struct Wanted;
+pub struct MissingModel;
 
-/// And what came.
-pub struct Came(Vec<u8>);
+/// And what fetched.
+pub struct FetchedModel(Vec<u8>);
 
-pub async fn fetch(http: &impl Transfer, _wanted: Wanted, path: &impl Fn(&str) -> String) -> Result<Came, RunFailure> {
-    Ok(Came(http.get(&path("code")).await?))
+pub async fn fetch(http: &impl Transfer, _wanted: MissingModel, path: &impl Fn(&str) -> String) -> Result<FetchedModel, RunFailure> {
+    Ok(FetchedModel(http.get(&path("code")).await?))
 }
 
 impl Infer {
-    pub fn wants(&self, _device: &Device, task: &Task, shared: &[u8], _rows: [u64; 2]) -> Option<Wanted> {
-        self.ready.get(&key(task, shared)).is_none().then_some(Wanted)
+    pub fn missing(&self, _device: &Device, task: &Task, shared: &[u8], _rows: [u64; 2]) -> Option<MissingModel> {
+        self.ready.get(&key(task, shared)).is_none().then_some(MissingModel)
     }
 
     /// Makes a model ready for rows of one shape.
@@ -59,9 +59,9 @@ impl Infer {
         _device: &mut Device,
         task: &Task,
         shared: &[u8],
-        came: Came,
+        fetched: FetchedModel,
     ) -> Result<(), RunFailure> {
-        let Came(model) = came;
+        let FetchedModel(model) = fetched;
         let Task::Infer(InferTask { inputs, .. }) = task else { return Err(RunFailure::Evicted) };
         let bytes = model.len();
         let session = {
