@@ -85,14 +85,14 @@ impl RunFailure {
 
 /// How hard a device may work, and whether one lease is still wanted.
 #[derive(Clone, Debug)]
-pub struct Pace {
+pub struct Pacing {
     /// The share of time that the GPU may be busy, 5 to 100.
     pub duty_percent: Arc<AtomicU8>,
     /// Set once the lease is not this device's any more.
     pub abandoned: Arc<AtomicBool>,
 }
 
-impl Pace {
+impl Pacing {
     pub fn new(duty_percent: &Arc<AtomicU8>) -> Self {
         Self { duty_percent: Arc::clone(duty_percent), abandoned: Arc::default() }
     }
@@ -132,9 +132,9 @@ impl Engine {
     }
 
     /// Computes a lease and uploads its output.
-    pub async fn compute(&self, http: &impl Transfer, grant: &LeaseGrant, pace: Pace) -> Result<Outcome, RunFailure> {
-        let (output, busy) = self.compute_here(http, grant, &pace).await?;
-        if pace.is_abandoned() {
+    pub async fn compute(&self, http: &impl Transfer, grant: &LeaseGrant, pacing: Pacing) -> Result<Outcome, RunFailure> {
+        let (output, busy) = self.compute_here(http, grant, &pacing).await?;
+        if pacing.is_abandoned() {
             return Err(RunFailure::Abandoned);
         }
         let receipt = self.receipt(grant, &output);
@@ -148,7 +148,7 @@ impl Engine {
         &self,
         http: &impl Transfer,
         grant: &LeaseGrant,
-        pace: &Pace,
+        pacing: &Pacing,
     ) -> Result<(Vec<u8>, Duration), RunFailure> {
         let path = |part: &str| format!("/v1/leases/{}/{part}", grant.token);
         // The input comes down while another lease may still hold the GPU.
@@ -162,14 +162,14 @@ impl Engine {
         let missing = self.executor.with(async move |executor: &mut Executor| executor.missing(&task, &shared, rows)).await;
         let fetched = fetch(http, &grant.task, missing, path).await?;
 
-        let (grant_copy, wanted) = (grant.clone(), pace.clone());
+        let (grant_copy, wanted) = (grant.clone(), pacing.clone());
         let run = async move |executor: &mut Executor| compute_rows(executor, &grant_copy, fetched, &input, &wanted).await;
         self.executor.with(run).await
     }
 
     /// Computes a lease for whoever is at this device: nothing is uploaded and nothing signed.
     pub async fn try_tile(&self, http: &impl Transfer, grant: &LeaseGrant) -> Result<Tried, RunFailure> {
-        let pace = Pace::new(&Arc::new(AtomicU8::new(100)));
+        let pacing = Pacing::new(&Arc::new(AtomicU8::new(100)));
         let mut tried = Tried {
             adapter: self.info.name.clone(),
             software: self.info.software,
@@ -179,7 +179,7 @@ impl Engine {
             dtype: None,
             out_of_fuel: None,
         };
-        match self.compute_here(http, grant, &pace).await {
+        match self.compute_here(http, grant, &pacing).await {
             Ok((output, busy)) => {
                 tried.micros = u64::try_from(busy.as_micros()).unwrap_or(u64::MAX);
                 (tried.words, tried.dtype) = first_words(&grant.task, &output);
@@ -262,15 +262,15 @@ async fn compute_rows(
     grant: &LeaseGrant,
     fetched: FetchedAssets,
     input: &[u8],
-    pace: &Pace,
+    pacing: &Pacing,
 ) -> Result<(Vec<u8>, Duration), RunFailure> {
-    if pace.is_abandoned() {
+    if pacing.is_abandoned() {
         return Err(RunFailure::Abandoned);
     }
     let busy = Cell::new(Duration::ZERO);
     let paced = async |took: Duration| {
         busy.set(busy.get() + took);
-        pace.rest(took).await
+        pacing.rest(took).await
     };
     let output = executor.run(&grant.task, fetched, [grant.rows, grant.tile_rows], input, paced).await?;
     Ok((output, busy.get()))

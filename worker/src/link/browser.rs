@@ -19,11 +19,11 @@ use wire::device::DeviceClass;
 use wire::lend::{Benchmark, FailureCode, FromWorker, Status, ToWorker};
 use wire::{ErrorCode, JobId, LeaseGrant, LeaseId, ToDevice};
 
-use super::{Credentials, DutyCycle, Out, hello, reconnect_wait};
+use super::{Credentials, BusyShare, Out, hello, reconnect_wait};
 use crate::core::Core;
 use crate::device;
 use crate::identity::Identity;
-use crate::run::{Engine, Outcome, Pace, RunFailure, Transfer, TransferError};
+use crate::run::{Engine, Outcome, Pacing, RunFailure, Transfer, TransferError};
 
 /// Events that wait for the loop. The edge has at most a few frames out for one device.
 const EVENTS_MAX: usize = 256;
@@ -200,7 +200,7 @@ struct Session {
     /// With a device code as long as that is not used up.
     account: Credentials,
     program: Option<String>,
-    duty_cycle: DutyCycle,
+    busy_share: BusyShare,
     gflops: f64,
     reported: Option<Status>,
 }
@@ -243,7 +243,7 @@ impl Session {
             attempt: 0,
             account,
             program: None,
-            duty_cycle: DutyCycle::default(),
+            busy_share: BusyShare::default(),
             gflops: 0.0,
             reported: None,
         }
@@ -355,7 +355,7 @@ impl Session {
                 #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
                 let gflops = grant.flops as f64 / outcome.busy.as_secs_f64().max(1e-6) / 1e9;
                 self.gflops = gflops;
-                self.duty_cycle.add(outcome.busy);
+                self.busy_share.add(outcome.busy);
                 self.core.on_computed(&mut self.out, outcome.receipt, outcome.signature);
             }
             Err(failure) => {
@@ -387,14 +387,14 @@ impl Session {
     /// Says and begins what the core asked for.
     fn flush(&mut self) {
         for grant in std::mem::take(&mut self.out.grants) {
-            let pace = Pace::new(&self.duty);
-            self.running.insert(grant.lease, Arc::clone(&pace.abandoned));
+            let pacing = Pacing::new(&self.duty);
+            self.running.insert(grant.lease, Arc::clone(&pacing.abandoned));
             self.program = Some(grant.task.program().to_owned());
-            self.duty_cycle.begin();
+            self.busy_share.begin();
             let (engine, http) = (Rc::clone(&self.engine), Http { url: self.url.clone() });
             let mut sender = self.sender.clone();
             spawn_local(async move {
-                let result = Box::new(engine.compute(&http, &grant, pace).await);
+                let result = Box::new(engine.compute(&http, &grant, pacing).await);
                 sender.try_send(Event::Done { grant: Box::new(grant), result }).unwrap_or_default();
             });
         }
@@ -418,7 +418,7 @@ impl Session {
             tiles_in_hand: self.core.tiles_in_hand(),
             gflops: self.gflops,
             program: self.program.clone().filter(|_| self.core.tiles_in_hand() > 0),
-            busy_percent: self.duty_cycle.percent(),
+            busy_percent: self.busy_share.percent(),
         };
         if self.reported.as_ref() != Some(&status) {
             post(&FromWorker::Status(status.clone()));

@@ -36,7 +36,7 @@ impl Link for Out {
 
 /// The share of time that a device was busy, over its last few leases.
 #[derive(Debug, Default)]
-pub struct DutyCycle {
+pub struct BusyShare {
     begun: Option<web_time::Instant>,
     busy: Duration,
     percent: u8,
@@ -45,7 +45,7 @@ pub struct DutyCycle {
 /// Long enough that a lease or two lie in it.
 const DUTY_WINDOW: Duration = Duration::from_secs(3);
 
-impl DutyCycle {
+impl BusyShare {
     /// Work begins.
     pub fn begin(&mut self) {
         self.begun.get_or_insert_with(web_time::Instant::now);

@@ -15,7 +15,7 @@ use wire::{ErrorCode, LeaseGrant, LeaseId, ToDevice};
 
 use super::{Credentials, Out, hello, reconnect_wait};
 use crate::core::Core;
-use crate::run::{Engine, Outcome, Pace, RunFailure, Transfer, TransferError};
+use crate::run::{Engine, Outcome, Pacing, RunFailure, Transfer, TransferError};
 
 type Socket = tokio_tungstenite::WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
@@ -222,11 +222,11 @@ impl Session<'_> {
     /// Says and begins what the core asked for.
     async fn flush(&mut self, socket: &mut Socket) -> Result<(), tokio_tungstenite::tungstenite::Error> {
         for grant in std::mem::take(&mut self.out.grants) {
-            let pace = Pace::new(self.duty);
-            self.running.insert(grant.lease, Arc::clone(&pace.abandoned));
+            let pacing = Pacing::new(self.duty);
+            self.running.insert(grant.lease, Arc::clone(&pacing.abandoned));
             let (engine, http) = (Arc::clone(self.engine), self.http.clone());
             self.tasks.spawn(async move {
-                let outcome = engine.compute(&http, &grant, pace).await;
+                let outcome = engine.compute(&http, &grant, pacing).await;
                 (grant, outcome)
             });
         }
