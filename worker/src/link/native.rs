@@ -46,7 +46,7 @@ pub enum AgentError {
 }
 
 /// How one connection ended.
-enum End {
+enum ConnectionEnd {
     Lost(String),
     Asked,
     Final(AgentError),
@@ -87,15 +87,15 @@ pub async fn run(engine: Arc<Engine>, options: Options, stop: impl Future<Output
                     tasks: JoinSet::new(),
                 };
                 let begun = std::time::Instant::now();
-                let end = session.converse(socket, stop.as_mut()).await;
+                let end = session.run_connection(socket, stop.as_mut()).await;
                 session.abandon_all();
                 if begun.elapsed() > Duration::from_secs(10) {
                     attempt = 0;
                 }
                 match end {
-                    End::Asked => return Ok(()),
-                    End::Final(error) => return Err(error),
-                    End::Lost(reason) => reason,
+                    ConnectionEnd::Asked => return Ok(()),
+                    ConnectionEnd::Final(error) => return Err(error),
+                    ConnectionEnd::Lost(reason) => reason,
                 }
             }
             Err(error) => error.to_string(),
@@ -129,7 +129,7 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    async fn converse(&mut self, mut socket: Socket, mut stop: std::pin::Pin<&mut impl Future<Output = ()>>) -> End {
+    async fn run_connection(&mut self, mut socket: Socket, mut stop: std::pin::Pin<&mut impl Future<Output = ()>>) -> ConnectionEnd {
         loop {
             tokio::select! {
                 () = &mut stop => {
@@ -137,16 +137,16 @@ impl Session<'_> {
                     // Leases go back politely if the socket still stands.
                     self.flush(&mut socket).await.unwrap_or_default();
                     socket.close(None).await.unwrap_or_default();
-                    return End::Asked;
+                    return ConnectionEnd::Asked;
                 }
                 message = socket.next() => match message {
                     Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
-                        Ok(frame) => if let Some(end) = self.hear(frame) { return end },
-                        Err(error) => return End::Lost(format!("the server said something unknown: {error}")),
+                        Ok(frame) => if let Some(end) = self.on_frame(frame) { return end },
+                        Err(error) => return ConnectionEnd::Lost(format!("the server said something unknown: {error}")),
                     },
                     Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => {}
-                    Some(Ok(Message::Close(_))) | None => return End::Lost("the server closed the connection".to_owned()),
-                    Some(Err(error)) => return End::Lost(error.to_string()),
+                    Some(Ok(Message::Close(_))) | None => return ConnectionEnd::Lost("the server closed the connection".to_owned()),
+                    Some(Err(error)) => return ConnectionEnd::Lost(error.to_string()),
                 },
                 Some(done) = self.tasks.join_next() => {
                     let (grant, result) = done.expect("a lease's task should not panic");
@@ -154,12 +154,12 @@ impl Session<'_> {
                 }
             }
             if let Err(error) = self.flush(&mut socket).await {
-                return End::Lost(error.to_string());
+                return ConnectionEnd::Lost(error.to_string());
             }
         }
     }
 
-    fn hear(&mut self, frame: ToDevice) -> Option<End> {
+    fn on_frame(&mut self, frame: ToDevice) -> Option<ConnectionEnd> {
         match &frame {
             ToDevice::Challenge { nonce, .. } => {
                 self.out.frames.push(hello(self.engine, *nonce, DeviceClass::Native, self.account.clone()));
@@ -168,9 +168,9 @@ impl Session<'_> {
                 let lasting = !matches!(code, ErrorCode::Internal | ErrorCode::RateLimited);
                 let (code, message) = (*code, message.clone());
                 return Some(if lasting {
-                    End::Final(AgentError::Refused { code, message })
+                    ConnectionEnd::Final(AgentError::Refused { code, message })
                 } else {
-                    End::Lost(message)
+                    ConnectionEnd::Lost(message)
                 });
             }
             ToDevice::Welcome(earnings) => {
@@ -195,7 +195,7 @@ impl Session<'_> {
         None
     }
 
-    fn finish(&mut self, grant: &LeaseGrant, result: Result<Outcome, RunFailure>) -> Option<End> {
+    fn finish(&mut self, grant: &LeaseGrant, result: Result<Outcome, RunFailure>) -> Option<ConnectionEnd> {
         let lease = grant.lease;
         self.running.remove(&lease);
         match result {
@@ -209,7 +209,7 @@ impl Session<'_> {
                     None => self.core.on_compute_failed(&mut self.out, lease),
                 }
                 if failure.is_device_lost() {
-                    return Some(End::Final(AgentError::DeviceLost { reason: failure.to_string() }));
+                    return Some(ConnectionEnd::Final(AgentError::DeviceLost { reason: failure.to_string() }));
                 }
                 if !matches!(failure, RunFailure::Abandoned) {
                     tracing::warn!(%lease, reason = %failure, "a lease went back");
