@@ -78,16 +78,16 @@ fn push(sender: &RefCell<mpsc::Sender<Event>>, event: Event) {
 }
 
 async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
-    let (order, software) = loop {
+    let (request, software) = loop {
         match events.next().await {
             Some(Event::Page(ToWorker::Start { url, software, duty_percent, code, only_job })) => {
-                break (Order::Lend { url, duty_percent, code, only_job }, software);
+                break (Request::Lend { url, duty_percent, code, only_job }, software);
             }
-            Some(Event::Page(ToWorker::Benchmark { software, secs })) => break (Order::Benchmark { secs }, software),
+            Some(Event::Page(ToWorker::Benchmark { software, secs })) => break (Request::Benchmark { secs }, software),
             Some(Event::Page(ToWorker::Recompute { url, software, job })) => {
-                break (Order::Recompute { url, job }, software);
+                break (Request::Recompute { url, job }, software);
             }
-            Some(Event::Page(ToWorker::Try { url, software, grant })) => break (Order::Try { url, grant }, software),
+            Some(Event::Page(ToWorker::Try { url, software, grant })) => break (Request::Try { url, grant }, software),
             Some(_) => {}
             None => return,
         }
@@ -104,13 +104,13 @@ async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
         return fail(FailureCode::SoftwareAdapter, device.info().name.clone());
     }
     let engine = Engine::new(device, identity);
-    let (url, duty_percent, account) = match order {
-        Order::Lend { url, duty_percent, code, only_job } => {
+    let (url, duty_percent, account) = match request {
+        Request::Lend { url, duty_percent, code, only_job } => {
             (url, duty_percent, Credentials { code, only_job, ..Credentials::default() })
         }
-        Order::Benchmark { secs } => return benchmark(&engine, secs).await,
-        Order::Recompute { url, job } => return recompute(&engine, url, job).await,
-        Order::Try { url, grant } => return try_tile(&engine, url, &grant).await,
+        Request::Benchmark { secs } => return benchmark(&engine, secs).await,
+        Request::Recompute { url, job } => return recompute(&engine, url, job).await,
+        Request::Try { url, grant } => return try_tile(&engine, url, &grant).await,
     };
     let mut session = Session::new(Rc::new(engine), sender, url, duty_percent, account);
     session.connect();
@@ -125,7 +125,7 @@ async fn run(sender: mpsc::Sender<Event>, mut events: mpsc::Receiver<Event>) {
 }
 
 /// What the page wants of this worker: one thing in its life.
-enum Order {
+enum Request {
     Lend { url: String, duty_percent: u8, code: Option<String>, only_job: Option<JobId> },
     Benchmark { secs: u8 },
     Recompute { url: String, job: JobId },
