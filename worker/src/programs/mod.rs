@@ -2,7 +2,7 @@
 
 pub mod infer;
 pub mod map;
-mod ready;
+mod cache;
 pub mod recompute;
 
 use std::ops::ControlFlow;
@@ -15,15 +15,15 @@ use self::infer::Infer;
 use self::map::Map;
 use crate::run::{RunFailure, Transfer};
 
-/// A device with the programs that stand ready on it.
+/// A device with the programs that are prepared on it.
 pub struct Executor {
     pub device: Device,
     infer: Infer,
     map: Map,
 }
 
-/// Bytes of what stands ready together, whatever one alone takes. A tab's memory ends at four gigabytes.
-const READY_BYTES_MAX: usize = if cfg!(target_arch = "wasm32") { 256 << 20 } else { 2 << 30 };
+/// Bytes of what is prepared together, whatever one alone takes. A tab's memory ends at four gigabytes.
+const PREPARED_BYTES_MAX: usize = if cfg!(target_arch = "wasm32") { 256 << 20 } else { 2 << 30 };
 
 /// What of a task has to be fetched before it can run.
 pub enum MissingAssets {

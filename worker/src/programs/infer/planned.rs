@@ -13,13 +13,13 @@ use gpu_kernels::records::{columns, interleave, split};
 use wire::{Field, InferTask, Task};
 
 use super::{Key, key};
-use crate::programs::ready::Ready;
+use crate::programs::cache::PreparedCache;
 use crate::programs::{input_bytes, shared_part};
 use crate::run::{RunFailure, Transfer};
 
 #[derive(Default)]
 pub struct Infer {
-    ready: Ready<Key, GpuProgramSession>,
+    prepared: PreparedCache<Key, GpuProgramSession>,
 }
 
 /// Why a model did not run.
@@ -120,7 +120,7 @@ impl Infer {
     pub fn missing(&self, device: &Device, task: &Task, shared: &[u8], [rows, tile_rows]: [u64; 2]) -> Option<MissingModel> {
         let wanted = key(task, shared);
         let buffer_bytes_max = device.info().buffer_bytes_max;
-        let missing = match self.ready.get(&wanted) {
+        let missing = match self.prepared.peek(&wanted) {
             Some(session) => session.missing(rows, tile_rows, buffer_bytes_max),
             None => GpuProgramSession::default().missing(rows, tile_rows, buffer_bytes_max),
         };
@@ -137,11 +137,11 @@ impl Infer {
     ) -> Result<(), RunFailure> {
         let gpu = device.gpu().ok_or(RunFailure::Evicted)?;
         let wanted = key(task, shared);
-        if self.ready.get(&wanted).is_none() {
+        if self.prepared.peek(&wanted).is_none() {
             // Its weights lie on the GPU.
-            self.ready.put(wanted.clone(), GpuProgramSession::default(), 0);
+            self.prepared.insert(wanted.clone(), GpuProgramSession::default(), 0);
         }
-        let session = self.ready.take_up(&wanted).ok_or(RunFailure::Evicted)?;
+        let session = self.prepared.get_mut(&wanted).ok_or(RunFailure::Evicted)?;
         for (rows, package, constants) in fetched.0 {
             let added = session.add(gpu, rows, package, constants).await.map_err(InferError::from)?;
             added.map_err(unusable)?;
@@ -162,7 +162,7 @@ impl Infer {
             return Err(RunFailure::Evicted);
         };
         let shared = shared_part(task, input);
-        let session = self.ready.take_up(&key(task, shared)).ok_or(RunFailure::Evicted)?;
+        let session = self.prepared.get_mut(&key(task, shared)).ok_or(RunFailure::Evicted)?;
         let expected = input_bytes(task, rows).unwrap_or(usize::MAX);
         let size = || RunFailure::Input { expected, found: input.len() };
         let count = usize::try_from(rows).unwrap_or(usize::MAX);

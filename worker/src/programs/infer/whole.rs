@@ -10,13 +10,13 @@ use onnx::{Feed, FeedError, Graph, InputArray, ModelError};
 use wire::{Field, InferTask, Task};
 
 use super::{Key, key};
-use crate::programs::ready::Ready;
+use crate::programs::cache::PreparedCache;
 use crate::programs::{input_bytes, shared_part};
 use crate::run::{RunFailure, Transfer};
 
 #[derive(Default)]
 pub struct Infer {
-    ready: Ready<Key, Session>,
+    prepared: PreparedCache<Key, Session>,
 }
 
 /// Why a model did not run.
@@ -49,7 +49,7 @@ pub async fn fetch(http: &impl Transfer, _wanted: MissingModel, path: &impl Fn(&
 
 impl Infer {
     pub fn missing(&self, _device: &Device, task: &Task, shared: &[u8], _rows: [u64; 2]) -> Option<MissingModel> {
-        self.ready.get(&key(task, shared)).is_none().then_some(MissingModel)
+        self.prepared.peek(&key(task, shared)).is_none().then_some(MissingModel)
     }
 
     /// Makes a model ready for rows of one shape.
@@ -68,7 +68,7 @@ impl Infer {
             let graph = Graph::parse(&model).map_err(InferError::from)?;
             Session::new(graph, feeds(inputs, shared)?).map_err(InferError::from)?
         };
-        self.ready.put(key(task, shared), session, bytes);
+        self.prepared.insert(key(task, shared), session, bytes);
         Ok(())
     }
 
@@ -83,7 +83,7 @@ impl Infer {
     ) -> Result<Vec<u8>, RunFailure> {
         let Task::Infer(InferTask { inputs, outputs, .. }) = task else { return Err(RunFailure::Evicted) };
         let shared = shared_part(task, input);
-        let session = self.ready.take_up(&key(task, shared)).ok_or(RunFailure::Evicted)?;
+        let session = self.prepared.get_mut(&key(task, shared)).ok_or(RunFailure::Evicted)?;
         let expected = input_bytes(task, rows).unwrap_or(usize::MAX);
         let size = || RunFailure::Input { expected, found: input.len() };
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);

@@ -19,12 +19,12 @@ use wire::{MapTask, Task};
 use self::native::{SUBMISSION, gated};
 #[cfg(target_arch = "wasm32")]
 use self::tab::{SUBMISSION, gated};
-use super::ready::Ready;
+use super::cache::PreparedCache;
 use crate::run::{RunFailure, Transfer};
 
 #[derive(Default)]
 pub struct Map {
-    ready: Ready<Task, MapSession>,
+    prepared: PreparedCache<Task, MapSession>,
 }
 
 /// A kernel that may run, with its parameters.
@@ -47,14 +47,14 @@ fn no_gpu() -> RunFailure {
 
 impl Map {
     pub fn has(&self, task: &Task) -> bool {
-        self.ready.get(task).is_some()
+        self.prepared.peek(task).is_some()
     }
 
     /// Compiles a kernel for the device.
     pub async fn prepare(&mut self, device: &mut Device, task: &Task, code: Code) -> Result<(), RunFailure> {
         let gpu = device.gpu().ok_or_else(no_gpu)?;
         let session = MapSession::new(gpu, code.kernel, &code.params, SUBMISSION).await?;
-        self.ready.put(task.clone(), session, 0);
+        self.prepared.insert(task.clone(), session, 0);
         Ok(())
     }
 
@@ -69,7 +69,7 @@ impl Map {
         let (Some(gpu), Task::Map(MapTask { record_bytes, out_bytes, .. })) = (device.gpu(), task) else {
             return Err(no_gpu());
         };
-        let session = self.ready.take_up(task).ok_or(RunFailure::Evicted)?;
+        let session = self.prepared.get_mut(task).ok_or(RunFailure::Evicted)?;
         let records = Records {
             records: rows,
             tile: tile_rows,
