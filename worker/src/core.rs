@@ -23,8 +23,8 @@ pub struct Core {
     stopped: bool,
     /// Leases being computed, with their number of tiles.
     in_hand: Vec<(LeaseId, u32)>,
-    /// Leases asked for and not yet granted.
-    asked: usize,
+    /// Ready credits that the edge holds: each lets it lend one more lease.
+    ready_credits: usize,
     /// Committed, and not yet answered.
     committed: BTreeSet<LeaseId>,
     pub earnings: Earnings,
@@ -39,12 +39,12 @@ impl Core {
             ToDevice::Welcome(earnings) => {
                 self.connected = true;
                 self.earnings = earnings;
-                self.ask(link);
+                self.send_ready_credits(link);
             }
             ToDevice::Lease(grant) => self.on_lease(link, grant),
             ToDevice::Revoke { lease } => {
                 self.forget(lease);
-                self.ask(link);
+                self.send_ready_credits(link);
             }
             ToDevice::Settled { lease, tiles, earnings } => {
                 self.committed.remove(&lease);
@@ -58,20 +58,20 @@ impl Core {
                 self.committed.remove(&lease);
                 self.forget(lease);
                 self.leases_refused += 1;
-                self.ask(link);
+                self.send_ready_credits(link);
             }
         }
     }
 
     fn on_lease(&mut self, link: &mut impl Link, grant: LeaseGrant) {
-        self.asked = self.asked.saturating_sub(1);
+        self.ready_credits = self.ready_credits.saturating_sub(1);
         if !self.is_working() {
             link.send(FromDevice::Return { lease: grant.lease });
             return;
         }
         self.in_hand.push((grant.lease, grant.tiles));
         link.compute(grant);
-        self.ask(link);
+        self.send_ready_credits(link);
     }
 
     /// The output is uploaded and the receipt signed.
@@ -80,14 +80,14 @@ impl Core {
             self.committed.insert(receipt.lease);
             link.send(FromDevice::Commit { receipt, signature });
         }
-        self.ask(link);
+        self.send_ready_credits(link);
     }
 
     pub fn on_compute_failed(&mut self, link: &mut impl Link, lease: LeaseId) {
         if self.forget(lease) {
             link.send(FromDevice::Return { lease });
         }
-        self.ask(link);
+        self.send_ready_credits(link);
     }
 
     /// A record of the lease ran out of fuel in `tile`, counted over the job.
@@ -95,7 +95,7 @@ impl Core {
         if self.forget(lease) {
             link.send(FromDevice::Fault { lease, tile, line, turns });
         }
-        self.ask(link);
+        self.send_ready_credits(link);
     }
 
     /// Gives everything back and takes nothing more until [`Core::on_resume`].
@@ -106,7 +106,7 @@ impl Core {
 
     pub fn on_resume(&mut self, link: &mut impl Link) {
         self.paused = None;
-        self.ask(link);
+        self.send_ready_credits(link);
     }
 
     pub fn on_stop(&mut self, link: &mut impl Link) {
@@ -116,7 +116,7 @@ impl Core {
 
     pub fn on_disconnected(&mut self) {
         self.connected = false;
-        self.asked = 0;
+        self.ready_credits = 0;
         self.in_hand.clear();
         self.committed.clear();
     }
@@ -148,9 +148,9 @@ impl Core {
         self.connected && !self.stopped && self.paused.is_none()
     }
 
-    fn ask(&mut self, link: &mut impl Link) {
-        while self.is_working() && self.asked + self.in_hand.len() < LEASES_MAX {
-            self.asked += 1;
+    fn send_ready_credits(&mut self, link: &mut impl Link) {
+        while self.is_working() && self.ready_credits + self.in_hand.len() < LEASES_MAX {
+            self.ready_credits += 1;
             link.send(FromDevice::Ready);
         }
     }
@@ -162,7 +162,7 @@ impl Core {
         for (lease, _) in std::mem::take(&mut self.in_hand) {
             link.send(FromDevice::Return { lease });
         }
-        self.asked = 0;
+        self.ready_credits = 0;
         link.send(FromDevice::Rest);
     }
 
