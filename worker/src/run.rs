@@ -115,7 +115,7 @@ impl Pacing {
 pub struct Engine {
     pub identity: Identity,
     pub info: DeviceInfo,
-    executor: device::Held<Executor>,
+    executor: device::Exclusive<Executor>,
 }
 
 /// A finished lease.
@@ -128,7 +128,7 @@ pub struct Outcome {
 
 impl Engine {
     pub fn new(device: Device, identity: Identity) -> Self {
-        Self { identity, info: device.info().clone(), executor: device::Held::new(Executor::new(device)) }
+        Self { identity, info: device.info().clone(), executor: device::Exclusive::new(Executor::new(device)) }
     }
 
     /// Computes a lease and uploads its output.

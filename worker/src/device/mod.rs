@@ -1,9 +1,9 @@
 //! What differs between a native device and a tab: who may touch the GPU when, and how one waits.
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use native::{Held, MaybeSend, now, sleep};
+pub use native::{Exclusive, MaybeSend, now, sleep};
 #[cfg(target_arch = "wasm32")]
-pub use tab::{Held, MaybeSend, now, open, sleep};
+pub use tab::{Exclusive, MaybeSend, now, open, sleep};
 
 #[cfg(not(target_arch = "wasm32"))]
 mod native {
@@ -17,9 +17,9 @@ mod native {
     impl<T: Send> MaybeSend for T {}
 
     /// Something that one lease at a time may use, on a thread that may block.
-    pub struct Held<T>(Arc<Mutex<T>>);
+    pub struct Exclusive<T>(Arc<Mutex<T>>);
 
-    impl<T: Send + 'static> Held<T> {
+    impl<T: Send + 'static> Exclusive<T> {
         pub fn new(value: T) -> Self {
             Self(Arc::new(Mutex::new(value)))
         }
@@ -34,7 +34,7 @@ mod native {
         }
     }
 
-    /// Called inside [`Held::with`], whose thread may block.
+    /// Called inside [`Exclusive::with`], whose thread may block.
     pub async fn sleep(time: Duration) {
         std::thread::sleep(time);
     }
@@ -75,9 +75,9 @@ mod tab {
     impl<T> MaybeSend for T {}
 
     /// Something that one lease at a time may use. The browser's event loop drives its work.
-    pub struct Held<T>(Mutex<T>);
+    pub struct Exclusive<T>(Mutex<T>);
 
-    impl<T> Held<T> {
+    impl<T> Exclusive<T> {
         pub fn new(value: T) -> Self {
             Self(Mutex::new(value))
         }
