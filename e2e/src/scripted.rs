@@ -7,7 +7,7 @@ use onnx::{Feed, Graph};
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use wire::device::{DeviceClass, PROTOCOL};
-use wire::{BlobHash, FromDevice, Hello, LeaseGrant, Nonce, Receipt, TileHash, ToDevice, merkle};
+use wire::{BlobHash, FromDevice, Hello, LeaseGrant, Nonce, Receipt, ToDevice, merkle};
 use worker::identity::Identity;
 
 type Socket = tokio_tungstenite::WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
@@ -114,16 +114,13 @@ impl Scripted {
 
     /// A receipt for an output.
     pub fn receipt(&self, grant: &LeaseGrant, output: &[u8]) -> anyhow::Result<Receipt> {
-        let tile_bytes = usize::try_from(grant.tile_rows * grant.task.out_bytes())?;
-        let leaves = output
-            .chunks(tile_bytes)
-            .map(|tile| TileHash(*blake3::hash(&merkle::leaf_bytes(grant.lease, tile)).as_bytes()));
+        let tile_bytes = grant.tile_rows * grant.task.out_bytes();
         Ok(Receipt {
             lease: grant.lease,
             job: grant.job,
             first_tile: grant.first_tile,
             tiles: grant.tiles,
-            root: merkle::root(leaves, |bytes| *blake3::hash(bytes).as_bytes()),
+            root: merkle::output_root(grant.lease, output, tile_bytes, |bytes| *blake3::hash(bytes).as_bytes()),
             output: BlobHash(*blake3::hash(output).as_bytes()),
             program: grant.task.program().to_owned(),
             backend: "vulkan".to_owned(),

@@ -13,7 +13,7 @@ use gpu_kernels::wgsl::Fault;
 use gpu_kernels::wgsl::run::MapError;
 use wire::explorer::Sample;
 use wire::lend::{Recomputed, Tried};
-use wire::{BlobHash, DType, Field, InferTask, JobId, LeaseGrant, Receipt, Signature, Task, TileHash, merkle};
+use wire::{BlobHash, DType, Field, InferTask, JobId, LeaseGrant, Receipt, Signature, Task, merkle};
 
 use crate::identity::Identity;
 use crate::programs::infer::InferError;
@@ -220,11 +220,8 @@ impl Engine {
     }
 
     fn receipt(&self, grant: &LeaseGrant, output: &[u8]) -> Receipt {
-        let tile_bytes = usize::try_from(grant.tile_rows * grant.task.out_bytes()).unwrap_or(usize::MAX);
-        let leaves = output
-            .chunks(tile_bytes)
-            .map(|tile| TileHash(*blake3::hash(&merkle::leaf_bytes(grant.lease, tile)).as_bytes()));
-        let root = merkle::root(leaves, |bytes| *blake3::hash(bytes).as_bytes());
+        let tile_bytes = grant.tile_rows.saturating_mul(grant.task.out_bytes());
+        let root = merkle::output_root(grant.lease, output, tile_bytes, |bytes| *blake3::hash(bytes).as_bytes());
         let backend = match grant.task {
             Task::Infer(_) => self.info.backend,
             Task::Map(_) => self.info.kernels.unwrap_or(self.info.backend),

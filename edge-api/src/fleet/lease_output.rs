@@ -46,7 +46,7 @@ impl LeaseOutput {
 pub fn tile_hashes(tiles: &TileRange<'_>, lease: LeaseId, output: &[u8]) -> Vec<TileHash> {
     let count: u32 = wire::number::to(tiles.count());
     let tile_bytes = |tile| output.get(tiles.output_range(tile..tile + 1)).unwrap_or_default();
-    (0..count).map(|tile| TileHash(blake3_hash(&merkle::leaf_bytes(lease, tile_bytes(tile))))).collect()
+    (0..count).map(|tile| merkle::leaf(lease, tile_bytes(tile), blake3_hash)).collect()
 }
 
 pub fn blake3_hash(bytes: &[u8]) -> [u8; 32] {

@@ -53,9 +53,16 @@ pub fn root_from_proof(leaf: TileHash, proof: &[ProofStep], hash: impl Fn(&[u8])
     })
 }
 
-/// What a tile's hash is taken over. The lease is the salt: equal outputs of two leases do not show.
-pub fn leaf_bytes(lease: LeaseId, output: &[u8]) -> Vec<u8> {
-    [&[0][..], &lease.0, output].concat()
+/// A tile's hash. The lease is the salt: equal outputs of two leases do not show.
+pub fn leaf(lease: LeaseId, output: &[u8], hash: impl Fn(&[u8]) -> [u8; 32]) -> TileHash {
+    TileHash(hash(&[&[0][..], &lease.0, output].concat()))
+}
+
+/// Root over the tiles of a lease's whole output, each of so many bytes, but the last.
+pub fn output_root(lease: LeaseId, output: &[u8], tile_bytes: u64, hash: impl Fn(&[u8]) -> [u8; 32]) -> TileHash {
+    // A tile beyond memory is the whole output; one of no bytes has none to hash.
+    let tile_bytes = usize::try_from(tile_bytes).unwrap_or(usize::MAX).max(1);
+    root(output.chunks(tile_bytes).map(|tile| leaf(lease, tile, &hash)), &hash)
 }
 
 #[cfg(test)]
@@ -82,6 +89,16 @@ mod tests {
                 assert!(len == 1 || root_from_proof(TileHash([99; 32]), &proof, sum) != whole);
             }
         }
+    }
+
+    #[test]
+    fn an_output_is_hashed_tile_by_tile_under_its_lease() {
+        let (lease, output) = (LeaseId([1; 16]), [5; 10]);
+        let leaves = [&output[..4], &output[4..8], &output[8..]].map(|tile| leaf(lease, tile, sum));
+
+        assert_eq!(output_root(lease, &output, 4, sum), root(leaves, sum));
+        assert_eq!(output_root(lease, &output, u64::MAX, sum), leaf(lease, &output, sum));
+        assert_ne!(output_root(LeaseId([2; 16]), &output, 4, sum), root(leaves, sum));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use gpu_kernels::records::{Column, columns, deinterleave};
 use gpu_kernels::tolerance::{agrees_as, within};
 use wire::explorer::Sample;
 use wire::lend::Recomputed;
-use wire::{Check, Field, InferTask, MapTask, Task, TileHash, merkle};
+use wire::{Check, Field, InferTask, MapTask, Task, merkle};
 
 use super::{Executor, FetchedAssets};
 use crate::run::RunFailure;
@@ -114,7 +114,7 @@ fn finite(value: f32) -> f32 {
 fn is_under_root(sample: &Sample, output: &[u8]) -> bool {
     let hash = |bytes: &[u8]| *blake3::hash(bytes).as_bytes();
     let receipt = &sample.statement.receipt;
-    let leaf = TileHash(hash(&merkle::leaf_bytes(receipt.lease, output)));
+    let leaf = merkle::leaf(receipt.lease, output, hash);
     merkle::root_from_proof(leaf, &sample.proof, hash) == receipt.root
 }
 
