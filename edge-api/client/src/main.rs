@@ -6,15 +6,15 @@
 #![expect(clippy::print_stdout, reason = "a command's answer goes to standard output")]
 
 mod command;
+mod failure;
 
-use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
-use client::{Client, ClientError};
-use wire::{JobFault, JobId, JobState, NewAccount};
+use client::Client;
 
-use self::command::{job, print_json, run};
+use self::command::{ProgramCommand, account, job};
+use self::failure::Failure;
 
 /// Runs jobs on the Tessera network.
 #[derive(clap::Parser)]
@@ -35,58 +35,13 @@ struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Run a model over the rows of arrays and wait for the result.
-    Infer(run::Infer),
-    /// Run a WGSL kernel of your own over the records of a file and wait for the result.
-    Map(run::Map),
+    #[command(flatten)]
+    Program(ProgramCommand),
     /// Look at jobs and change them.
     #[command(subcommand)]
     Job(job::JobCommand),
     /// Show the account, or open one on a development server.
-    Account {
-        /// Open a new account with faucet credits.
-        #[arg(long)]
-        open: bool,
-    },
-}
-
-/// Why the command ends without what was asked for.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    #[error("job {id} ended as {}{}; nothing was written", state.name(), told(*fault))]
-    NoResult { id: JobId, state: JobState, fault: Option<JobFault> },
-    #[error("the account's key is missing: set TESSERA_KEY or say --key")]
-    NoKey,
-}
-
-/// What went wrong in the program, where something did.
-fn told(fault: Option<JobFault>) -> String {
-    match fault {
-        None => String::new(),
-        Some(JobFault::OutOfFuel { line, turns: false, tile }) => {
-            format!(
-                ": out_of_fuel in tile {tile}, at the loop in line {line} (raise --fuel, or give a record less to do)"
-            )
-        }
-        Some(JobFault::OutOfFuel { line, turns: true, tile }) => {
-            format!(": out_of_fuel in tile {tile}, the loop in line {line} turned more than 65,000 times (nest it)")
-        }
-    }
-}
-
-impl Failure {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Client(ClientError::Refused { status, .. }) if *status < 500 => 3.into(),
-            Self::Client(ClientError::Refused { .. } | ClientError::Network(_) | ClientError::Unexpected { .. }) => {
-                1.into()
-            }
-            Self::Client(ClientError::File { .. }) | Self::NoKey => 2.into(),
-            Self::NoResult { .. } => 4.into(),
-        }
-    }
+    Account(account::AccountCommand),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -95,61 +50,26 @@ async fn main() -> ExitCode {
     match run(&arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let mut reason = failure.to_string();
-            let mut source = failure.source();
-            while let Some(cause) = source {
-                reason = format!("{reason}: {cause}");
-                source = cause.source();
-            }
-            if arguments.json
-                && let Failure::Client(ClientError::Refused { body, .. }) = &failure
-                && let Ok(body) = serde_json::to_string(body)
-            {
-                eprintln!("{body}");
-            } else {
-                eprintln!("tessera: {reason}");
-            }
+            failure.report(arguments.json);
             failure.exit_code()
         }
     }
 }
 
 async fn run(arguments: &Arguments) -> Result<(), Failure> {
-    if let Command::Account { open: true } = &arguments.command {
-        let opened = Client::open_account(&arguments.url, &NewAccount::default()).await?;
-        if arguments.json {
-            print_json(&opened);
-        } else {
-            println!(
-                "account   {}\navailable {} credits\nkey       {}",
-                opened.account.id, opened.account.available, opened.key
-            );
-        }
-        return Ok(());
+    let Arguments { url, key, json, command } = arguments;
+    if let Command::Account(account) = command
+        && account.open
+    {
+        return account::open(url, *json).await;
     }
-    if arguments.key.is_empty() {
+    if key.is_empty() {
         return Err(Failure::NoKey);
     }
-    let client = Client::new(&arguments.url, &arguments.key)?;
-    match &arguments.command {
-        Command::Infer(infer) => run::infer(&client, infer, arguments.json).await,
-        Command::Map(map) => run::map(&client, map, arguments.json).await,
-        Command::Job(command) => job::run(&client, command, arguments.json).await,
-        Command::Account { .. } => {
-            let account = client.account().await?;
-            if arguments.json {
-                print_json(&account);
-            } else {
-                println!("account   {}  {}", account.id, account.name);
-                println!(
-                    "available {} credits\nheld      {}\npending   {}",
-                    account.available, account.held, account.pending
-                );
-                if account.development {
-                    println!("This is a development server: its credits are worth nothing.");
-                }
-            }
-            Ok(())
-        }
+    let client = Client::new(url, key)?;
+    match command {
+        Command::Program(program) => program.run(&client, *json).await,
+        Command::Job(command) => job::run(&client, command, *json).await,
+        Command::Account(_) => account::show(&client, *json).await,
     }
 }

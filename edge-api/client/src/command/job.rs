@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use client::Client;
 use wire::JobId;
 
-use super::{print_json, show};
-use crate::Failure;
+use super::print::{print_job, print_json};
+use crate::failure::Failure;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum JobCommand {
@@ -30,8 +30,8 @@ pub(crate) enum JobCommand {
 
 pub(crate) async fn run(client: &Client, command: &JobCommand, json: bool) -> Result<(), Failure> {
     match command {
-        JobCommand::Show { id } => show(&client.job(*id).await?, json),
-        JobCommand::Cancel { id } => show(&client.cancel(*id).await?, json),
+        JobCommand::Show { id } => print_job(&client.job(*id).await?, json),
+        JobCommand::Cancel { id } => print_job(&client.cancel(*id).await?, json),
         JobCommand::List { before } => {
             let page = client.jobs(*before).await?;
             if json {

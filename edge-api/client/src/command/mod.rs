@@ -1,22 +1,40 @@
-//! What the command's words do.
+//! The command's subcommands, a file each.
+//!
+//! A program is a file here, whose arguments implement [`submit::ProgramArguments`], and a line in the
+//! table at the end of this file.
 
+pub(crate) mod account;
+mod infer;
 pub(crate) mod job;
-pub(crate) mod run;
+mod map;
+mod print;
+mod submit;
 
-use wire::Job;
+use client::Client;
 
-pub(crate) fn show(job: &Job, json: bool) {
-    if json {
-        return print_json(job);
-    }
-    println!("job       {}  {}", job.id, job.name);
-    println!("state     {}", job.state.name());
-    println!("tiles     {} of {} verified, {} recomputed", job.verified_tiles, job.tiles, job.recomputed_tiles);
-    println!("devices   {}", job.devices);
-    println!("cost      {} of {} credits held", job.cost, job.hold);
-    println!("privacy   {}{}", job.privacy.name(), if job.published { ", published" } else { "" });
+use crate::failure::Failure;
+
+macro_rules! programs {
+    ($($(#[$help:meta])* $name:ident($arguments:ty),)+) => {
+        /// A subcommand for each program: it submits a job and waits for the result.
+        #[derive(clap::Subcommand)]
+        pub(crate) enum ProgramCommand {
+            $($(#[$help])* $name($arguments),)+
+        }
+
+        impl ProgramCommand {
+            pub(crate) async fn run(&self, client: &Client, json: bool) -> Result<(), Failure> {
+                match self {
+                    $(Self::$name(arguments) => submit::run(client, arguments, json).await,)+
+                }
+            }
+        }
+    };
 }
 
-pub(crate) fn print_json(value: &impl serde::Serialize) {
-    println!("{}", serde_json::to_string(value).expect("an answer should serialise"));
+programs! {
+    /// Run a model over the rows of arrays and wait for the result.
+    Infer(infer::Infer),
+    /// Run a WGSL kernel of your own over the records of a file and wait for the result.
+    Map(map::Map),
 }

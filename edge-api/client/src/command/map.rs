@@ -1,0 +1,87 @@
+//! `tessera map`.
+
+use std::path::{Path, PathBuf};
+
+use client::{Client, ClientError};
+use wire::{Check, Program, Tolerance};
+
+use super::submit::{JobOptions, ProgramArguments};
+
+#[derive(clap::Args)]
+pub(crate) struct Map {
+    /// The kernel, as WGSL: `main`, one invocation a record; binding 0 input records, binding 1 output
+    /// records, binding 2 parameters.
+    #[arg(long)]
+    kernel: PathBuf,
+    /// The records, one after another.
+    #[arg(long)]
+    input: PathBuf,
+    /// Size of an input record, in bytes.
+    #[arg(long)]
+    record_bytes: u32,
+    /// Size of an output record, in bytes.
+    #[arg(long)]
+    out_bytes: u32,
+    /// Where the output records go.
+    #[arg(long)]
+    output: PathBuf,
+    /// What `@binding(2)` holds.
+    #[arg(long)]
+    params: Option<PathBuf>,
+    /// Operations that the loops of one record may take; left out, 65,536.
+    #[arg(long)]
+    fuel: Option<u32>,
+    /// Two outputs are the same in every byte. Integer kernels need not say so.
+    #[arg(long, conflicts_with = "tolerance")]
+    exact: bool,
+    /// Two floats are the same within RTOL·|b| + ATOL; left out, 1e-4,1e-6.
+    #[arg(long, value_name = "RTOL,ATOL", value_parser = parse_tolerance)]
+    tolerance: Option<Check>,
+    /// Records a tile; left out, the server chooses.
+    #[arg(long)]
+    tile_records: Option<u32>,
+    #[command(flatten)]
+    options: JobOptions,
+}
+
+fn parse_tolerance(text: &str) -> Result<Check, String> {
+    let number = |text: &str| {
+        let value: f32 = text.trim().parse().map_err(|_malformed| format!("'{text}' is no number"))?;
+        Tolerance::try_from(value).map_err(str::to_owned)
+    };
+    let (rtol, atol) = text.split_once(',').ok_or("write two numbers with a comma between, like 1e-4,1e-6")?;
+    Ok(Check::Tolerance { rtol: number(rtol)?, atol: number(atol)? })
+}
+
+impl ProgramArguments for Map {
+    async fn upload(&self, client: &Client) -> Result<Program, ClientError> {
+        let kernel = client.upload(&self.kernel).await?.hash;
+        let params = match &self.params {
+            Some(path) => Some(client.upload(path).await?.hash),
+            None => None,
+        };
+        let input = client.upload(&self.input).await?.hash;
+        Ok(Program::Map(wire::Map {
+            kernel,
+            input,
+            record_bytes: self.record_bytes,
+            out_bytes: self.out_bytes,
+            params,
+            fuel: self.fuel,
+            check: self.exact.then_some(Check::Exact).or(self.tolerance),
+            tile_records: self.tile_records,
+        }))
+    }
+
+    fn code(&self) -> &Path {
+        &self.kernel
+    }
+
+    fn output(&self) -> &Path {
+        &self.output
+    }
+
+    fn options(&self) -> &JobOptions {
+        &self.options
+    }
+}

@@ -1,0 +1,63 @@
+//! Why the command ends without what was asked for.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use client::ClientError;
+use wire::{JobFault, JobId, JobState};
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("job {id} ended as {}{}; nothing was written", state.name(), fault_text(*fault))]
+    NoResult { id: JobId, state: JobState, fault: Option<JobFault> },
+    #[error("the account's key is missing: set TESSERA_KEY or say --key")]
+    NoKey,
+}
+
+/// What went wrong in the customer's program, where something did.
+fn fault_text(fault: Option<JobFault>) -> String {
+    match fault {
+        None => String::new(),
+        Some(JobFault::OutOfFuel { line, turns: false, tile }) => {
+            format!(
+                ": out_of_fuel in tile {tile}, at the loop in line {line} (raise --fuel, or give a record less to do)"
+            )
+        }
+        Some(JobFault::OutOfFuel { line, turns: true, tile }) => {
+            format!(": out_of_fuel in tile {tile}, the loop in line {line} turned more than 65,000 times (nest it)")
+        }
+    }
+}
+
+impl Failure {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Client(ClientError::Refused { status, .. }) if *status < 500 => 3.into(),
+            Self::Client(ClientError::Refused { .. } | ClientError::Network(_) | ClientError::Unexpected { .. }) => {
+                1.into()
+            }
+            Self::Client(ClientError::File { .. }) | Self::NoKey => 2.into(),
+            Self::NoResult { .. } => 4.into(),
+        }
+    }
+
+    /// The failure and its causes, or the server's own words where JSON was asked for.
+    pub(crate) fn report(&self, json: bool) {
+        if json
+            && let Self::Client(ClientError::Refused { body, .. }) = self
+            && let Ok(body) = serde_json::to_string(body)
+        {
+            eprintln!("{body}");
+            return;
+        }
+        let mut reason = self.to_string();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            reason = format!("{reason}: {cause}");
+            source = cause.source();
+        }
+        eprintln!("tessera: {reason}");
+    }
+}
