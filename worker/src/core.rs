@@ -9,7 +9,7 @@ use wire::{FromDevice, LeaseGrant, LeaseId, Receipt, Signature, ToDevice};
 /// Leases in hand at once: the next one's input comes down while the first is computed.
 const LEASES_MAX: usize = 2;
 
-/// What the core tells the world.
+/// What the core has done for it: frames said, and leases computed.
 pub trait Link {
     fn send(&mut self, frame: FromDevice);
     /// Begin to compute; the answer is [`Core::on_computed`] or [`Core::on_compute_failed`].

@@ -1,9 +1,15 @@
-//! Lending a GPU. `core` decides what to say to the edge and which leases to compute; `run` turns a
-//! lease into a signed receipt; `link` and `device` differ between a native agent and a tab.
+#![doc = include_str!("../README.md")]
 
 pub mod core;
 pub mod device;
+pub mod duty;
+pub mod engine;
+pub mod failure;
+pub mod hello;
 pub mod identity;
 pub mod link;
-pub mod programs;
-pub mod run;
+mod programs;
+mod recompute;
+pub mod reconnect;
+pub mod session;
+pub mod transfer;

@@ -13,16 +13,16 @@ fn main() {}
 mod agent {
     use std::io::Write;
     use std::path::{Path, PathBuf};
-    use std::sync::Arc;
 
     use anyhow::Context;
     use clap::Parser;
     use gpu_kernels::device::{Cpu, Device, Gpu, GpuError, budget};
     use tracing_subscriber::EnvFilter;
+    use worker::engine::Engine;
+    use worker::hello::Credentials;
     use worker::identity::Identity;
-    use worker::link::Credentials;
-    use worker::link::native::{Options, run};
-    use worker::run::Engine;
+    use worker::link::native::run;
+    use worker::session::Options;
 
     /// Lends this machine's GPU, or its CPU, to the network.
     #[derive(clap::Parser)]
@@ -104,9 +104,8 @@ mod agent {
             let device = open(arguments.backend).await?;
             let info = device.info();
             tracing::info!(name = info.name, backend = info.backend, software = info.software, "device");
-            let engine = Arc::new(Engine::new(device, identity));
+            let engine = Engine::new(device, identity);
             let options = Options {
-                url: arguments.url,
                 account: Credentials {
                     key: arguments.key,
                     code: arguments.code,
@@ -116,16 +115,16 @@ mod agent {
                 duty_percent: arguments.duty,
             };
             let stop = async {
-                if let Err(error) = asked_to_stop().await {
-                    tracing::error!(%error, "signals cannot be heard");
+                if let Err(error) = stop_requested().await {
+                    tracing::error!(%error, "signals cannot be received");
                 }
             };
-            Ok(run(engine, options, stop).await?)
+            Ok(run(&engine, &arguments.url, options, stop).await?)
         })
     }
 
-    /// A GPU in earnest where there is one. A CPU's own vector code is many times as fast as a GPU's
-    /// interface over that CPU, which is only taken when asked for.
+    /// A hardware GPU where there is one. The CPU's own vector code is many times as fast as a software
+    /// adapter, a GPU's interface over that same CPU, which is only taken when asked for.
     async fn open(backend: Backend) -> Result<Device, GpuError> {
         let cpu = |kernels| Device::Cpu(Cpu::open(budget::NATIVE, kernels));
         if backend == Backend::Cpu {
@@ -145,7 +144,7 @@ mod agent {
         }
     }
 
-    async fn asked_to_stop() -> std::io::Result<()> {
+    async fn stop_requested() -> std::io::Result<()> {
         #[cfg(unix)]
         {
             let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;

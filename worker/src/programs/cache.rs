@@ -1,54 +1,58 @@
-//! Models and kernels that stay prepared on a device while its jobs' leases come in.
+//! Models and kernels that stay prepared on a device while their jobs' leases come in.
+//!
+//! `lru` rather than `moka`, which the edge uses: a session is run by `&mut`, holds up to gigabytes that
+//! have to be free before the next is made, and in a tab may not leave its thread. `moka` hands out
+//! clones, asks for `Send + Sync` and lets go of what it evicts some time later.
 
-use super::PREPARED_BYTES_MAX;
+use std::hash::Hash;
+
+use lru::LruCache;
 
 /// Kept at once; the one used longest ago goes first.
-const PREPARED_MAX: usize = 4;
+const ENTRIES_MAX: usize = 4;
+/// Bytes of them together, whatever one alone takes. A tab's memory ends at four gigabytes.
+const BYTES_MAX: usize = if cfg!(target_pointer_width = "32") { 256 << 20 } else { 2 << 30 };
 
-#[derive(Debug)]
-pub(crate) struct PreparedCache<K, V>(Vec<Kept<K, V>>);
+pub(crate) struct PreparedCache<K, V> {
+    entries: LruCache<K, Entry<V>>,
+    /// Of all entries.
+    bytes: usize,
+}
 
-#[derive(Debug)]
-struct Kept<K, V> {
-    key: K,
+struct Entry<V> {
     value: V,
     bytes: usize,
 }
 
-impl<K, V> Default for PreparedCache<K, V> {
+impl<K: Hash + Eq, V> Default for PreparedCache<K, V> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self { entries: LruCache::unbounded(), bytes: 0 }
     }
 }
 
-impl<K: PartialEq, V> PreparedCache<K, V> {
+impl<K: Hash + Eq, V> PreparedCache<K, V> {
+    /// Finds it without noting that it was used.
     pub(crate) fn peek(&self, key: &K) -> Option<&V> {
-        self.0.iter().find(|kept| kept.key == *key).map(|kept| &kept.value)
+        self.entries.peek(key).map(|entry| &entry.value)
     }
 
     /// Finds it, and notes that it was used.
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let place = self.0.iter().position(|kept| kept.key == *key)?;
-        let entry = self.0.remove(place);
-        self.0.push(entry);
-        self.0.last_mut().map(|kept| &mut kept.value)
+        self.entries.get_mut(key).map(|entry| &mut entry.value)
     }
 
-    /// Keeps a value of about so many bytes, in place of an older one of that key or of those used
-    /// longest ago.
+    /// Keeps a value of about so many bytes, in place of an older one of that key and of those used
+    /// longest ago. One stays, however large.
     pub(crate) fn insert(&mut self, key: K, value: V, bytes: usize) {
-        self.0.retain(|kept| kept.key != key);
-        let mut room = PREPARED_BYTES_MAX.saturating_sub(bytes);
-        let mut places = PREPARED_MAX - 1;
-        let newest = self.0.iter().rev();
-        let stay = newest.take_while(|kept| {
-            let fits = places > 0 && kept.bytes <= room;
-            (places, room) = (places.saturating_sub(1), room.saturating_sub(kept.bytes));
-            fits
-        });
-        let gone = self.0.len() - stay.count();
-        self.0.drain(..gone);
-        self.0.push(Kept { key, value, bytes });
+        if let Some(older) = self.entries.pop(&key) {
+            self.bytes -= older.bytes;
+        }
+        while self.entries.len() >= ENTRIES_MAX || self.bytes.saturating_add(bytes) > BYTES_MAX {
+            let Some((_, oldest)) = self.entries.pop_lru() else { break };
+            self.bytes -= oldest.bytes;
+        }
+        self.bytes += bytes;
+        self.entries.put(key, Entry { value, bytes });
     }
 }
 
@@ -70,13 +74,13 @@ mod tests {
     #[test]
     fn large_ones_make_room_sooner() {
         let mut cache = PreparedCache::default();
-        let half = PREPARED_BYTES_MAX / 2;
+        let half = BYTES_MAX / 2;
         cache.insert("small", 1, 1);
         cache.insert("half", 2, half);
         cache.insert("other half", 3, half);
         assert_eq!((cache.peek(&"small"), cache.peek(&"half"), cache.peek(&"other half")), (None, Some(&2), Some(&3)));
 
-        cache.insert("too large", 4, 2 * PREPARED_BYTES_MAX);
+        cache.insert("too large", 4, 2 * BYTES_MAX);
 
         assert_eq!((cache.peek(&"other half"), cache.peek(&"too large")), (None, Some(&4)), "one stays, however large");
     }

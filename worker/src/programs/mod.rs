@@ -1,103 +1,112 @@
-//! What a lease runs: rows in, rows out.
+//! The programs that a device runs: rows in, rows out.
+//!
+//! A program is a folder here that implements [`Program`], and a line in the table at the end of this
+//! file; nothing else in this crate asks which program a task is. To add one:
+//!
+//! 1. It has its file in `wire::program`, with a variant of [`Task`] that holds what a device does.
+//! 2. Make a folder with a type for it. [`Program::missing`] says what of a task has to be fetched,
+//!    [`Program::fetch`] fetches it while other leases may hold the device, [`Program::prepare`] compiles
+//!    it and keeps it in a [`cache::PreparedCache`], and [`Program::run`] computes rows.
+//! 3. Errors that only it can have become a [`RunFailure`] by [`RunFailure::program`]; a GPU's own stay
+//!    [`RunFailure::Gpu`], which is how a lost device is known.
+//! 4. Add a line to the table: a field, the variant of [`Task`], the type.
 
-pub mod infer;
-pub mod map;
 mod cache;
-pub mod recompute;
+mod infer;
+mod map;
+pub(crate) mod program;
 
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use gpu_kernels::device::Device;
-use wire::Task;
+use gpu_kernels::device::{Device, DeviceInfo};
+use wire::{Check, Task};
 
-use self::infer::Infer;
-use self::map::Map;
-use crate::run::{RunFailure, Transfer};
+use self::program::{OutputFormat, Program, Work};
+use crate::failure::RunFailure;
+use crate::transfer::{BlobPaths, Transfer};
 
-/// A device with the programs that are prepared on it.
-pub struct Executor {
-    pub device: Device,
-    infer: Infer,
-    map: Map,
-}
-
-/// Bytes of what is prepared together, whatever one alone takes. A tab's memory ends at four gigabytes.
-const PREPARED_BYTES_MAX: usize = if cfg!(target_arch = "wasm32") { 256 << 20 } else { 2 << 30 };
-
-/// What of a task has to be fetched before it can run.
-pub enum MissingAssets {
-    Nothing,
-    Model(infer::MissingModel),
-    Kernel,
-}
-
-/// And what fetched.
-pub enum FetchedAssets {
-    Nothing,
-    Model(infer::FetchedModel),
-    Kernel(Box<map::Code>),
-}
-
-impl Executor {
-    pub fn new(device: Device) -> Self {
-        Self { device, infer: Infer::default(), map: Map::default() }
-    }
-
-    /// What is missing for so many rows, in tiles of so many.
-    pub fn missing(&self, task: &Task, shared: &[u8], rows: [u64; 2]) -> MissingAssets {
-        match task {
-            Task::Infer(_) => self.infer.missing(&self.device, task, shared, rows).map_or(MissingAssets::Nothing, MissingAssets::Model),
-            Task::Map(_) if self.map.has(task) => MissingAssets::Nothing,
-            Task::Map(_) => MissingAssets::Kernel,
+/// Writes down, for each program of the table, what is done with its variant of [`Task`].
+macro_rules! programs {
+    ($($field:ident: $variant:ident => $program:ty,)+) => {
+        /// A device with the programs that are prepared on it.
+        pub(crate) struct Executor {
+            pub device: Device,
+            $($field: $program,)+
         }
-    }
 
-    /// Computes rows, in tiles of so many. `input` holds the rows of each input, then what all share.
-    pub async fn run(
-        &mut self,
-        task: &Task,
-        fetched: FetchedAssets,
-        rows: [u64; 2],
-        input: &[u8],
-        pace: impl AsyncFn(Duration) -> ControlFlow<()>,
-    ) -> Result<Vec<u8>, RunFailure> {
-        match fetched {
-            FetchedAssets::Nothing => {}
-            FetchedAssets::Model(fetched) => {
-                self.infer.prepare(&mut self.device, task, shared_part(task, input), fetched).await?;
+        /// What has to be fetched before a task's rows can run.
+        pub(crate) enum MissingAssets {
+            $($variant(<$program as Program>::Missing),)+
+        }
+
+        /// And what was fetched.
+        pub(crate) enum FetchedAssets {
+            $($variant(<$program as Program>::Fetched),)+
+        }
+
+        impl Executor {
+            pub(crate) fn new(device: Device) -> Self {
+                Self { device, $($field: <$program>::default(),)+ }
             }
-            FetchedAssets::Kernel(code) => self.map.prepare(&mut self.device, task, *code).await?,
+
+            pub(crate) fn missing(&self, work: &Work) -> Option<MissingAssets> {
+                match &work.task {
+                    $(Task::$variant(task) => {
+                        self.$field.missing(&self.device, task, &work.input).map(MissingAssets::$variant)
+                    })+
+                }
+            }
+
+            /// Computes rows. `rest` is awaited after each submission.
+            pub(crate) async fn run(
+                &mut self,
+                work: &Work,
+                fetched: Option<FetchedAssets>,
+                rest: impl AsyncFn(Duration) -> ControlFlow<()>,
+            ) -> Result<Vec<u8>, RunFailure> {
+                match &work.task {
+                    $(Task::$variant(task) => {
+                        if let Some(FetchedAssets::$variant(fetched)) = fetched {
+                            self.$field.prepare(&mut self.device, task, &work.input, fetched).await?;
+                        }
+                        self.$field.run(&mut self.device, task, &work.input, rest).await
+                    })+
+                }
+            }
         }
-        match task {
-            Task::Infer(_) => self.infer.run(&mut self.device, task, rows, input, pace).await,
-            Task::Map(_) => self.map.run(&mut self.device, task, rows, input, pace).await,
+
+        impl MissingAssets {
+            pub(crate) async fn fetch(
+                self,
+                http: &impl Transfer,
+                paths: &BlobPaths,
+            ) -> Result<FetchedAssets, RunFailure> {
+                match self {
+                    $(Self::$variant(missing) => {
+                        <$program>::fetch(http, paths, missing).await.map(FetchedAssets::$variant)
+                    })+
+                }
+            }
         }
-    }
+
+        /// What computes a task on such a device, as receipts name it.
+        pub(crate) fn backend(task: &Task, info: &DeviceInfo) -> &'static str {
+            match task {
+                $(Task::$variant(_) => <$program>::backend(info),)+
+            }
+        }
+
+        /// How a task's output is read and compared.
+        pub(crate) fn output_format(task: &Task, check: Check) -> OutputFormat {
+            match task {
+                $(Task::$variant(task) => <$program>::output_format(task, check),)+
+            }
+        }
+    };
 }
 
-/// Bytes of a task's input for so many rows; `None` where that is more than memory holds.
-pub fn input_bytes(task: &Task, rows: u64) -> Option<usize> {
-    let bytes = rows.checked_mul(task.row_bytes())?.checked_add(task.shared_bytes())?;
-    usize::try_from(bytes).ok()
-}
-
-/// What all rows share stands at the end.
-pub fn shared_part<'a>(task: &Task, input: &'a [u8]) -> &'a [u8] {
-    let shared = usize::try_from(task.shared_bytes()).unwrap_or(usize::MAX);
-    &input[input.len().saturating_sub(shared)..]
-}
-
-/// Fetches what is wanted. `path` tells where a part of it lies.
-pub async fn fetch(
-    http: &impl Transfer,
-    task: &Task,
-    missing: MissingAssets,
-    path: impl Fn(&str) -> String,
-) -> Result<FetchedAssets, RunFailure> {
-    Ok(match missing {
-        MissingAssets::Nothing => FetchedAssets::Nothing,
-        MissingAssets::Model(missing) => FetchedAssets::Model(infer::fetch(http, missing, &path).await?),
-        MissingAssets::Kernel => FetchedAssets::Kernel(Box::new(map::fetch(http, task, path).await?)),
-    })
+programs! {
+    infer: Infer => infer::Infer,
+    map: Map => map::Map,
 }

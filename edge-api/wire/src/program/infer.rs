@@ -27,7 +27,7 @@ pub struct Infer {
 }
 
 /// What a device does with a lease's rows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InferTask {
     /// ONNX.

@@ -34,7 +34,7 @@ pub struct Map {
 }
 
 /// What a device does with a lease's records: a row is a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MapTask {
     /// WGSL, as the customer wrote it.

@@ -1,20 +1,13 @@
-//! A model over rows. Models stay ready on the device while their job's leases come in.
+//! A model over rows. A native device plans the customer's file itself (`whole`); a tab that lends its
+//! GPU runs what the server planned (`planned`), and is spared the planner.
 
+mod arrays;
 #[cfg(not(feature = "cpu"))]
 mod planned;
 #[cfg(feature = "cpu")]
 mod whole;
 
-use wire::{BlobHash, Task};
-
 #[cfg(not(feature = "cpu"))]
-pub use self::planned::{FetchedModel, Infer, InferError, MissingModel, fetch};
+pub(crate) use self::planned::Infer;
 #[cfg(feature = "cpu")]
-pub use self::whole::{FetchedModel, Infer, InferError, MissingModel, fetch};
-
-/// The task, which names the model and the shapes, and the hash of what all rows share.
-type Key = (Task, BlobHash);
-
-fn key(task: &Task, shared: &[u8]) -> Key {
-    (task.clone(), BlobHash(*blake3::hash(shared).as_bytes()))
-}
+pub(crate) use self::whole::Infer;

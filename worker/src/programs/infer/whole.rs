@@ -3,107 +3,100 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use gpu_kernels::device::{Device, GpuError};
-use gpu_kernels::records::{columns, interleave, split};
+use gpu_kernels::device::{Device, DeviceInfo};
 use onnx::forward::{RunError, Session};
 use onnx::{Feed, FeedError, Graph, InputArray, ModelError};
-use wire::{Field, InferTask, Task};
+use wire::{Check, Field, InferTask};
 
-use super::{Key, key};
+use super::arrays::{Key, key, output_bytes, output_format, row_arrays};
+use crate::failure::RunFailure;
 use crate::programs::cache::PreparedCache;
-use crate::programs::{input_bytes, shared_part};
-use crate::run::{RunFailure, Transfer};
+use crate::programs::program::{Input, OutputFormat, Program};
+use crate::transfer::{BlobPaths, Transfer};
 
 #[derive(Default)]
-pub struct Infer {
+pub(crate) struct Infer {
     prepared: PreparedCache<Key, Session>,
 }
 
-/// Why a model did not run.
-#[derive(Debug, thiserror::Error)]
-pub enum InferError {
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    #[error(transparent)]
-    Run(#[from] RunError),
+/// The model's file has to be fetched.
+pub(crate) struct MissingModel;
+
+impl From<ModelError> for RunFailure {
+    fn from(error: ModelError) -> Self {
+        Self::program(error)
+    }
 }
 
-impl InferError {
-    pub fn gpu(&self) -> Option<&GpuError> {
-        match self {
-            Self::Run(RunError::Gpu(error)) => Some(error),
-            Self::Run(_) | Self::Model(_) => None,
+impl From<RunError> for RunFailure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Gpu(error) => Self::Gpu(error),
+            RunError::Stopped => Self::Abandoned,
+            RunError::Model(_) | RunError::Input { .. } => Self::program(error),
         }
     }
 }
 
-/// What has to be fetched before rows can run.
-pub struct MissingModel;
+impl Program for Infer {
+    type Task = InferTask;
+    type Missing = MissingModel;
+    type Fetched = Vec<u8>;
 
-/// And what fetched.
-pub struct FetchedModel(Vec<u8>);
-
-pub async fn fetch(http: &impl Transfer, _wanted: MissingModel, path: &impl Fn(&str) -> String) -> Result<FetchedModel, RunFailure> {
-    Ok(FetchedModel(http.get(&path("code")).await?))
-}
-
-impl Infer {
-    pub fn missing(&self, _device: &Device, task: &Task, shared: &[u8], _rows: [u64; 2]) -> Option<MissingModel> {
-        self.prepared.peek(&key(task, shared)).is_none().then_some(MissingModel)
+    fn missing(&self, _device: &Device, task: &InferTask, input: &Input) -> Option<MissingModel> {
+        self.prepared.peek(&key(task, input)).is_none().then_some(MissingModel)
     }
 
-    /// Makes a model ready for rows of one shape.
-    #[expect(clippy::unused_async, reason = "a planned model waits for its device")]
-    pub async fn prepare(
+    async fn fetch(http: &impl Transfer, paths: &BlobPaths, _missing: MissingModel) -> Result<Vec<u8>, RunFailure> {
+        Ok(http.get(&paths.path("code")).await?)
+    }
+
+    /// A plan is made when the number of rows is known.
+    async fn prepare(
         &mut self,
         _device: &mut Device,
-        task: &Task,
-        shared: &[u8],
-        fetched: FetchedModel,
+        task: &InferTask,
+        input: &Input,
+        model: Vec<u8>,
     ) -> Result<(), RunFailure> {
-        let FetchedModel(model) = fetched;
-        let Task::Infer(InferTask { inputs, .. }) = task else { return Err(RunFailure::Evicted) };
-        let bytes = model.len();
-        let session = {
-            let graph = Graph::parse(&model).map_err(InferError::from)?;
-            Session::new(graph, feeds(inputs, shared)?).map_err(InferError::from)?
-        };
-        self.prepared.insert(key(task, shared), session, bytes);
+        let session = Session::new(Graph::parse(&model)?, feeds(task, input)?)?;
+        self.prepared.insert(key(task, input), session, model.len());
         Ok(())
     }
 
-    /// Computes rows with a model that was made ready: the outputs of each row side by side.
-    pub async fn run(
+    async fn run(
         &mut self,
         device: &mut Device,
-        task: &Task,
-        [rows, _tile_rows]: [u64; 2],
-        input: &[u8],
-        pace: impl AsyncFn(Duration) -> ControlFlow<()>,
+        task: &InferTask,
+        input: &Input,
+        rest: impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<u8>, RunFailure> {
-        let Task::Infer(InferTask { inputs, outputs, .. }) = task else { return Err(RunFailure::Evicted) };
-        let shared = shared_part(task, input);
-        let session = self.prepared.get_mut(&key(task, shared)).ok_or(RunFailure::Evicted)?;
-        let expected = input_bytes(task, rows).unwrap_or(usize::MAX);
-        let size = || RunFailure::Input { expected, found: input.len() };
-        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
-        let of_rows = columns(inputs.iter().filter(|field| !field.shared).map(Field::array));
-        let values = &input[..input.len() - shared.len()];
-        let words = split(values, rows, &of_rows).ok_or_else(size)?.map_err(RunFailure::Value)?;
-        let fed: Vec<&[u32]> = words.iter().map(Vec::as_slice).collect();
-        let answers = session.run(device, rows, &fed, pace).await.map_err(InferError::from)?;
-        Ok(interleave(rows, &columns(outputs.iter().map(Field::array)), &answers))
+        let session = self.prepared.get_mut(&key(task, input)).ok_or(RunFailure::Evicted)?;
+        let arrays = row_arrays(task, input)?;
+        let words: Vec<&[u32]> = arrays.iter().map(|(words, _)| words.as_slice()).collect();
+        let outputs = session.run(device, input.row_count(), &words, rest).await?;
+        Ok(output_bytes(task, input, &outputs))
+    }
+
+    fn backend(info: &DeviceInfo) -> &'static str {
+        info.backend
+    }
+
+    fn output_format(task: &InferTask, _check: Check) -> OutputFormat {
+        output_format(task)
     }
 }
 
 /// What the planner is told of each input.
-fn feeds(inputs: &[Field], shared: &[u8]) -> Result<Vec<Feed>, RunFailure> {
-    let arrays = inputs.iter().map(|field| {
-        let (dtype, shape) = field.array();
-        InputArray { dtype, shape, shared: field.shared, whole: field.whole }
-    });
-    onnx::feeds(&arrays.collect::<Vec<_>>(), shared).map_err(|error| match error {
+fn feeds(task: &InferTask, input: &Input) -> Result<Vec<Feed>, RunFailure> {
+    let arrays: Vec<InputArray<'_>> = task.inputs.iter().map(input_array).collect();
+    onnx::feeds(&arrays, input.shared_values()).map_err(|error| match error {
         FeedError::Size { expected, found } => RunFailure::Input { expected, found },
         FeedError::Value(error) => RunFailure::Value(error),
     })
+}
+
+fn input_array(field: &Field) -> InputArray<'_> {
+    let (dtype, shape) = field.array();
+    InputArray { dtype, shape, shared: field.shared, whole: field.whole }
 }

@@ -10,72 +10,107 @@ mod tab;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use gpu_kernels::device::Device;
+use gpu_kernels::device::{Device, DeviceInfo};
+use gpu_kernels::dtype::DType;
+use gpu_kernels::records::Column;
 use gpu_kernels::wgsl::GatedKernel;
-use gpu_kernels::wgsl::run::{MapSession, Records};
-use wire::{MapTask, Task};
+use gpu_kernels::wgsl::run::{MapError, MapSession, Records};
+use wire::{Check, MapTask};
 
 #[cfg(not(target_arch = "wasm32"))]
-use self::native::{SUBMISSION, gated};
+use self::native::{SUBMISSION, fetch_gated};
 #[cfg(target_arch = "wasm32")]
-use self::tab::{SUBMISSION, gated};
+use self::tab::{SUBMISSION, fetch_gated};
 use super::cache::PreparedCache;
-use crate::run::{RunFailure, Transfer};
+use super::program::{Agreement, Input, OutputFormat, Program};
+use crate::failure::RunFailure;
+use crate::transfer::{BlobPaths, Transfer};
 
 #[derive(Default)]
-pub struct Map {
-    prepared: PreparedCache<Task, MapSession>,
+pub(crate) struct Map {
+    prepared: PreparedCache<MapTask, MapSession>,
 }
 
 /// A kernel that may run, with its parameters.
-pub struct Code {
+pub(crate) struct Code {
     kernel: GatedKernel,
     params: Vec<u8>,
 }
 
-/// Fetches a kernel and its parameters.
-pub async fn fetch(http: &impl Transfer, task: &Task, path: impl Fn(&str) -> String) -> Result<Code, RunFailure> {
-    let Task::Map(MapTask { params, .. }) = task else { return Err(RunFailure::Evicted) };
-    let params = if params.is_some() { http.get(&path("params")).await? } else { Vec::new() };
-    let kernel = gated(http, task, path).await?;
-    Ok(Code { kernel, params })
+#[derive(Debug, thiserror::Error)]
+#[error("the kernel cannot run here: this device runs no kernels")]
+struct NoGpu;
+
+impl From<MapError> for RunFailure {
+    fn from(error: MapError) -> Self {
+        match error {
+            MapError::Gpu(error) => Self::Gpu(error),
+            MapError::Stopped => Self::Abandoned,
+            MapError::OutOfFuel { tile, fault } => Self::OutOfFuel { tile, fault },
+            MapError::Input { .. } | MapError::Tile { .. } => Self::program(error),
+        }
+    }
 }
 
-fn no_gpu() -> RunFailure {
-    RunFailure::Kernel("this device runs no kernels".to_owned())
-}
+impl Program for Map {
+    type Task = MapTask;
+    /// Kernel and parameters are those that the task names.
+    type Missing = MapTask;
+    type Fetched = Code;
 
-impl Map {
-    pub fn has(&self, task: &Task) -> bool {
-        self.prepared.peek(task).is_some()
+    fn missing(&self, _device: &Device, task: &MapTask, _input: &Input) -> Option<MapTask> {
+        self.prepared.peek(task).is_none().then_some(*task)
     }
 
-    /// Compiles a kernel for the device.
-    pub async fn prepare(&mut self, device: &mut Device, task: &Task, code: Code) -> Result<(), RunFailure> {
-        let gpu = device.gpu().ok_or_else(no_gpu)?;
+    async fn fetch(http: &impl Transfer, paths: &BlobPaths, task: MapTask) -> Result<Code, RunFailure> {
+        let params = if task.params.is_some() { http.get(&paths.path("params")).await? } else { Vec::new() };
+        let kernel = fetch_gated(http, paths, &task).await?;
+        Ok(Code { kernel, params })
+    }
+
+    async fn prepare(
+        &mut self,
+        device: &mut Device,
+        task: &MapTask,
+        _input: &Input,
+        code: Code,
+    ) -> Result<(), RunFailure> {
+        let gpu = device.gpu().ok_or_else(|| RunFailure::program(NoGpu))?;
         let session = MapSession::new(gpu, code.kernel, &code.params, SUBMISSION).await?;
-        self.prepared.insert(task.clone(), session, 0);
+        self.prepared.insert(*task, session, 0);
         Ok(())
     }
 
-    pub async fn run(
+    async fn run(
         &mut self,
         device: &mut Device,
-        task: &Task,
-        [rows, tile_rows]: [u64; 2],
-        input: &[u8],
-        pace: impl AsyncFn(Duration) -> ControlFlow<()>,
+        task: &MapTask,
+        input: &Input,
+        rest: impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<u8>, RunFailure> {
-        let (Some(gpu), Task::Map(MapTask { record_bytes, out_bytes, .. })) = (device.gpu(), task) else {
-            return Err(no_gpu());
-        };
+        let gpu = device.gpu().ok_or_else(|| RunFailure::program(NoGpu))?;
         let session = self.prepared.get_mut(task).ok_or(RunFailure::Evicted)?;
         let records = Records {
-            records: rows,
-            tile: tile_rows,
-            record_bytes: u64::from(*record_bytes),
-            out_bytes: u64::from(*out_bytes),
+            records: input.rows,
+            tile: input.tile_rows,
+            record_bytes: u64::from(task.record_bytes),
+            out_bytes: u64::from(task.out_bytes),
         };
-        Ok(session.run(gpu, records, input, pace).await?.records)
+        Ok(session.run(gpu, records, input.row_values(), rest).await?.records)
+    }
+
+    /// Beside a CPU a software adapter runs kernels.
+    fn backend(info: &DeviceInfo) -> &'static str {
+        info.kernels.unwrap_or(info.backend)
+    }
+
+    /// Records are words, and floats where a tolerance was stated.
+    fn output_format(task: &MapTask, check: Check) -> OutputFormat {
+        let (dtype, agreement) = match check {
+            Check::Exact => (DType::U32, Agreement::EveryByte),
+            Check::Tolerance { rtol, atol } => (DType::F32, Agreement::Within { rtol: rtol.get(), atol: atol.get() }),
+        };
+        let len = wire::number::to(task.out_bytes / 4);
+        OutputFormat { columns: vec![Column { dtype, len }], first_dtype: None, agreement }
     }
 }

@@ -1,24 +1,33 @@
 use std::time::Duration;
 
-use gate::{Contract, admit};
+use gate::{Contract, GateError, admit};
 use gpu_kernels::device::budget;
 use gpu_kernels::wgsl::GatedKernel;
-use wire::{MapTask, Task};
+use wire::MapTask;
 
-use crate::run::{RunFailure, Transfer};
+use crate::failure::RunFailure;
+use crate::transfer::{BlobPaths, Transfer};
 
 /// Budget of one submission.
 pub(super) const SUBMISSION: Duration = budget::NATIVE;
 
+#[derive(Debug, thiserror::Error)]
+enum KernelError {
+    #[error("the kernel cannot run here: it is not text")]
+    NotText(std::string::FromUtf8Error),
+    #[error("the kernel cannot run here: {0}")]
+    Gate(GateError),
+}
+
 /// The customer's own text through this device's own gate.
-pub(super) async fn gated(
+pub(super) async fn fetch_gated(
     http: &impl Transfer,
-    task: &Task,
-    path: impl Fn(&str) -> String,
+    paths: &BlobPaths,
+    task: &MapTask,
 ) -> Result<GatedKernel, RunFailure> {
-    let Task::Map(MapTask { record_bytes, out_bytes, fuel, .. }) = *task else { return Err(RunFailure::Evicted) };
-    let bytes = http.get(&path("code")).await?;
-    let text = String::from_utf8(bytes).map_err(|_binary| RunFailure::Kernel("it is not text".to_owned()))?;
-    let admitted = admit(&text, Contract { record_bytes, out_bytes, fuel });
-    Ok(admitted.map_err(|error| RunFailure::Kernel(error.to_string()))?.kernel)
+    let bytes = http.get(&paths.path("code")).await?;
+    let text = String::from_utf8(bytes).map_err(|error| RunFailure::program(KernelError::NotText(error)))?;
+    let contract = Contract { record_bytes: task.record_bytes, out_bytes: task.out_bytes, fuel: task.fuel };
+    let admitted = admit(&text, contract).map_err(|error| RunFailure::program(KernelError::Gate(error)))?;
+    Ok(admitted.kernel)
 }

@@ -2,22 +2,27 @@ use std::time::Duration;
 
 use gpu_kernels::device::budget;
 use gpu_kernels::wgsl::GatedKernel;
-use wire::Task;
+use wire::MapTask;
 
-use crate::run::{RunFailure, Transfer};
+use crate::failure::RunFailure;
+use crate::transfer::{BlobPaths, Transfer};
 
 /// Budget of one submission.
 pub(super) const SUBMISSION: Duration = budget::TAB;
 
+#[derive(Debug, thiserror::Error)]
+#[error("the kernel cannot run here: {0}")]
+struct MalformedKernel(serde_json::Error);
+
 /// The kernel as the server's gate emits it.
-pub(super) async fn gated(
+pub(super) async fn fetch_gated(
     http: &impl Transfer,
-    _task: &Task,
-    path: impl Fn(&str) -> String,
+    paths: &BlobPaths,
+    _task: &MapTask,
 ) -> Result<GatedKernel, RunFailure> {
-    let bytes = http.get(&path("kernel")).await?;
+    let bytes = http.get(&paths.path("kernel")).await?;
     let kernel: wire::GatedKernel =
-        serde_json::from_slice(&bytes).map_err(|error| RunFailure::Kernel(error.to_string()))?;
+        serde_json::from_slice(&bytes).map_err(|error| RunFailure::program(MalformedKernel(error)))?;
     Ok(GatedKernel {
         wgsl: kernel.wgsl,
         workgroup_size: kernel.workgroup_size,

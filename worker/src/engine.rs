@@ -1,0 +1,207 @@
+//! One device: a lease becomes a signed receipt by fetching, computing, uploading and signing.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{AbortRegistration, Abortable};
+use gpu_kernels::device::{Device, DeviceInfo, GpuError, Measured};
+use gpu_kernels::records::deinterleave;
+use wire::explorer::Sample;
+use wire::lend::{Recomputed, Tried};
+use wire::{BlobHash, Check, DType, JobId, LeaseGrant, Receipt, Signature, Task, merkle};
+
+use crate::device;
+use crate::duty::{DutyCycle, Pacing};
+use crate::failure::RunFailure;
+use crate::identity::Identity;
+use crate::programs::program::Work;
+use crate::programs::{Executor, FetchedAssets, backend, output_format};
+use crate::recompute::{Tile, compare};
+use crate::transfer::{BlobPaths, Transfer, sample_path};
+
+/// Between two submissions of a measurement: a tab's page stays alive.
+const MEASURE_PAUSE: Duration = Duration::from_millis(1);
+/// First values of an output that a trial shows.
+const SHOWN: usize = 16;
+
+/// One device at work.
+pub struct Engine {
+    pub identity: Identity,
+    pub info: DeviceInfo,
+    executor: device::Exclusive<Executor>,
+}
+
+/// A finished lease.
+pub struct Outcome {
+    pub receipt: Receipt,
+    pub signature: Signature,
+    /// How long the device was busy with it.
+    pub busy: Duration,
+}
+
+/// Rows computed.
+struct Computed {
+    output: Vec<u8>,
+    busy: Duration,
+}
+
+impl Engine {
+    pub fn new(device: Device, identity: Identity) -> Self {
+        Self { identity, info: device.info().clone(), executor: device::Exclusive::new(Executor::new(device)) }
+    }
+
+    /// Computes a lease and uploads its output. Aborted, it fetches nothing more, and breaks off after the
+    /// submission that is under way.
+    pub async fn compute(
+        &self,
+        http: &impl Transfer,
+        grant: &LeaseGrant,
+        duty: DutyCycle,
+        lease: AbortRegistration,
+    ) -> Result<Outcome, RunFailure> {
+        let pacing = Pacing::of_lease(duty, lease.handle());
+        let fetch = Abortable::new(self.fetch_lease(http, grant), lease);
+        let (work, fetched) = fetch.await.map_err(|_aborted| RunFailure::Abandoned)??;
+        let Computed { output, busy } = self.run(work, fetched, pacing.clone()).await?;
+        if pacing.is_over() {
+            return Err(RunFailure::Abandoned);
+        }
+        let (receipt, output) = self.receipt(grant, output).await;
+        http.put(&BlobPaths::of_lease(&grant.token).path("output"), output).await?;
+        let signature = self.identity.sign_receipt(&receipt);
+        Ok(Outcome { receipt, signature, busy })
+    }
+
+    /// Computes a lease for whoever is at this device: nothing is uploaded and nothing signed.
+    pub async fn try_tile(&self, http: &impl Transfer, grant: &LeaseGrant) -> Result<Tried, RunFailure> {
+        let mut tried = Tried {
+            adapter: self.info.name.clone(),
+            software: self.info.software,
+            rows: grant.rows,
+            micros: 0,
+            words: Vec::new(),
+            dtype: None,
+            out_of_fuel: None,
+        };
+        let (work, fetched) = self.fetch_lease(http, grant).await?;
+        match self.run(work, fetched, Pacing::unlimited()).await {
+            Ok(Computed { output, busy }) => {
+                tried.micros = wire::number::to(busy.as_micros());
+                (tried.words, tried.dtype) = first_words(&grant.task, &output);
+            }
+            Err(failure) => match failure.fault() {
+                Some((_, fault)) => tried.out_of_fuel = Some(fault.line),
+                None => return Err(failure),
+            },
+        }
+        Ok(tried)
+    }
+
+    /// Measures the device with nothing else on it.
+    pub async fn measure(&self, time: Duration) -> Result<Measured, GpuError> {
+        let pause = async || device::sleep(MEASURE_PAUSE).await;
+        let run = async move |executor: &mut Executor| executor.device.measure(time, pause).await;
+        self.executor.with(run).await
+    }
+
+    /// Computes one tile of a published job again, which the edge draws, and compares.
+    pub async fn recompute(&self, http: &impl Transfer, job: JobId) -> Result<Recomputed, RunFailure> {
+        let drawn = http.get(&sample_path(job)).await?;
+        let sample: Sample = serde_json::from_slice(&drawn).map_err(RunFailure::Sample)?;
+        let paths = BlobPaths::of_sample(sample.statement.receipt.job, sample.tile);
+        let input = http.get(&paths.path("input")).await?;
+        let work = Arc::new(Work::new(sample.task.clone(), sample.rows, sample.rows, input)?);
+        let fetched = self.fetch(http, &paths, &work).await?;
+        let signed = http.get(&paths.path("output")).await?;
+        let Computed { output, busy } = self.run(work, fetched, Pacing::unlimited()).await?;
+        Ok(compare(&sample, &Tile { signed: &signed, here: &output, busy }, &self.info))
+    }
+
+    /// A lease's rows, and what is missing to compute them.
+    async fn fetch_lease(
+        &self,
+        http: &impl Transfer,
+        grant: &LeaseGrant,
+    ) -> Result<(Arc<Work>, Option<FetchedAssets>), RunFailure> {
+        let paths = BlobPaths::of_lease(&grant.token);
+        // The input comes down while another lease may still hold the GPU.
+        let input = http.get(&paths.path("input")).await?;
+        let work = Arc::new(Work::new(grant.task.clone(), grant.rows, grant.tile_rows, input)?);
+        let fetched = self.fetch(http, &paths, &work).await?;
+        Ok((work, fetched))
+    }
+
+    async fn fetch(
+        &self,
+        http: &impl Transfer,
+        paths: &BlobPaths,
+        work: &Arc<Work>,
+    ) -> Result<Option<FetchedAssets>, RunFailure> {
+        let work = Arc::clone(work);
+        match self.executor.with(async move |executor: &mut Executor| executor.missing(&work)).await {
+            Some(missing) => missing.fetch(http, paths).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn run(
+        &self,
+        work: Arc<Work>,
+        fetched: Option<FetchedAssets>,
+        pacing: Pacing,
+    ) -> Result<Computed, RunFailure> {
+        let run = async move |executor: &mut Executor| compute_rows(executor, &work, fetched, &pacing).await;
+        self.executor.with(run).await
+    }
+
+    /// What the device says of a lease's output, with that output.
+    async fn receipt(&self, grant: &LeaseGrant, output: Vec<u8>) -> (Receipt, Vec<u8>) {
+        let backend = backend(&grant.task, &self.info).to_owned();
+        let grant = grant.clone();
+        device::run_blocking(move || (receipt(&grant, &output, backend), output)).await
+    }
+}
+
+/// Rows in, rows out, with the time that the device was busy.
+async fn compute_rows(
+    executor: &mut Executor,
+    work: &Work,
+    fetched: Option<FetchedAssets>,
+    pacing: &Pacing,
+) -> Result<Computed, RunFailure> {
+    if pacing.is_over() {
+        return Err(RunFailure::Abandoned);
+    }
+    let busy = Cell::new(Duration::ZERO);
+    let rest = async |took: Duration| {
+        busy.set(busy.get() + took);
+        pacing.rest(took).await
+    };
+    let output = executor.run(work, fetched, rest).await?;
+    Ok(Computed { output, busy: busy.get() })
+}
+
+fn receipt(grant: &LeaseGrant, output: &[u8], backend: String) -> Receipt {
+    let hash = |bytes: &[u8]| *blake3::hash(bytes).as_bytes();
+    let tile_bytes = grant.tile_rows.saturating_mul(grant.task.out_bytes());
+    Receipt {
+        lease: grant.lease,
+        job: grant.job,
+        first_tile: grant.first_tile,
+        tiles: grant.tiles,
+        root: merkle::output_root(grant.lease, output, tile_bytes, hash),
+        output: BlobHash(hash(output)),
+        program: grant.task.program().to_owned(),
+        backend,
+        time: device::now(),
+    }
+}
+
+/// The first values of a lease's first output, as words, with their type where it is known.
+fn first_words(task: &Task, output: &[u8]) -> (Vec<u32>, Option<DType>) {
+    let format = output_format(task, Check::Exact);
+    let columns = deinterleave(output, &format.columns).and_then(Result::ok).unwrap_or_default();
+    let words = columns.into_iter().next().unwrap_or_default().into_iter().take(SHOWN).collect();
+    (words, format.first_dtype)
+}

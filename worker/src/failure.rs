@@ -1,0 +1,61 @@
+//! Why rows were not computed.
+
+use std::error::Error;
+
+use gpu_kernels::device::GpuError;
+use gpu_kernels::dtype::OutOfRange;
+use gpu_kernels::wgsl::Fault;
+
+use crate::transfer::TransferError;
+
+/// Why a lease was not computed. It goes back to the edge.
+#[derive(Debug, thiserror::Error)]
+pub enum RunFailure {
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    /// What only one program can say; each has errors of its own.
+    #[error(transparent)]
+    Program(Box<dyn Error + Send + Sync>),
+    /// In which tile of the lease, and at which loop of the customer's kernel.
+    #[error("tile {tile}: the loop in line {} {}", fault.line, if fault.turns { "turned too often" } else { "ran out of fuel" })]
+    OutOfFuel { tile: u64, fault: Fault },
+    #[error(transparent)]
+    Value(OutOfRange),
+    #[error("the input has {found} bytes where {expected} were expected")]
+    Input { expected: usize, found: usize },
+    #[error("the server drew no tile: {0}")]
+    Sample(serde_json::Error),
+    #[error("the lease was taken back")]
+    Abandoned,
+    #[error("the model made room for others before it ran")]
+    Evicted,
+}
+
+impl RunFailure {
+    /// What one program alone can say.
+    pub(crate) fn program(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Program(Box::new(error))
+    }
+
+    /// The GPU is gone: nothing more can be computed with it.
+    pub fn is_device_lost(&self) -> bool {
+        matches!(self, Self::Gpu(GpuError::Lost { .. }))
+    }
+
+    /// The lease's kernel ran out of fuel: in which tile of the lease, and at which loop.
+    pub fn fault(&self) -> Option<(u64, Fault)> {
+        match self {
+            Self::OutOfFuel { tile, fault } => Some((*tile, *fault)),
+            Self::Transfer(_)
+            | Self::Gpu(_)
+            | Self::Program(_)
+            | Self::Value(_)
+            | Self::Input { .. }
+            | Self::Sample(_)
+            | Self::Abandoned
+            | Self::Evicted => None,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The native agent: a session over `tokio`, followed by the log.
+
+mod http;
+mod socket;
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt, stream};
+use wire::device::DeviceClass;
+use wire::{DeviceId, LeaseId, ToDevice};
+
+use self::http::Http;
+use self::socket::NativeSocket;
+use super::{Closed, Transport};
+use crate::engine::Engine;
+use crate::failure::RunFailure;
+use crate::session::{self, Command, Observer, Options, SessionError};
+use crate::transfer::{EdgeUrl, UrlError};
+
+/// Why the agent stops for good.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    #[error("the HTTP client could not be made")]
+    Http(#[from] reqwest::Error),
+    #[error(transparent)]
+    Session(#[from] SessionError),
+}
+
+/// Works at the edge of this origin until `stop` resolves or nothing more can be done.
+pub async fn run(
+    engine: &Engine,
+    url: &str,
+    options: Options,
+    stop: impl Future<Output = ()>,
+) -> Result<(), AgentError> {
+    let url = EdgeUrl::parse(url)?;
+    let transport = NativeTransport { socket_url: url.socket(), http: Http::new(url)? };
+    let log = Log { device: engine.identity.device() };
+    let commands = pin!(stream::once(stop.map(|()| Command::Stop)).fuse());
+    Ok(session::run(engine, &transport, log, options, commands).await?)
+}
+
+struct NativeTransport {
+    socket_url: String,
+    http: Http,
+}
+
+impl Transport for NativeTransport {
+    const CLASS: DeviceClass = DeviceClass::Native;
+    type Socket = NativeSocket;
+    type Http = Http;
+
+    fn http(&self) -> &Http {
+        &self.http
+    }
+
+    async fn connect(&self) -> Result<NativeSocket, Closed> {
+        NativeSocket::connect(&self.socket_url).await
+    }
+
+    async fn wait(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+/// Writes down how the session goes.
+struct Log {
+    device: DeviceId,
+}
+
+impl Observer for Log {
+    fn on_frame(&mut self, frame: &ToDevice) {
+        match frame {
+            ToDevice::Welcome(earnings) => {
+                tracing::info!(device = %self.device, earned = %earnings.available, "connected");
+            }
+            ToDevice::Settled { tiles, earnings, .. } => {
+                tracing::info!(tiles, earned = %earnings.available, pending = %earnings.pending, "verified");
+            }
+            ToDevice::Refused { lease, message, .. } => tracing::warn!(%lease, message, "refused"),
+            ToDevice::Checked { lease } => tracing::info!(%lease, "recomputed"),
+            ToDevice::Challenge { .. } | ToDevice::Lease(_) | ToDevice::Revoke { .. } | ToDevice::Close { .. } => {}
+        }
+    }
+
+    fn on_lease_failed(&mut self, lease: LeaseId, failure: &RunFailure) {
+        if !matches!(failure, RunFailure::Abandoned) {
+            tracing::warn!(%lease, reason = %failure, "a lease went back");
+        }
+    }
+
+    fn on_connection_lost(&mut self, reason: &str, wait: Duration) {
+        tracing::warn!(reason, wait_millis = wait.as_millis(), "not connected; trying again");
+    }
+}

@@ -1,0 +1,384 @@
+//! A device's session with the edge, native or in a tab: connect, say hello, take leases, compute,
+//! upload and commit them, and connect anew when the edge is lost.
+//!
+//! One loop takes every event in turn: commands of whoever owns the device, frames of the socket, and
+//! finished leases. What differs by target is a [`Transport`]; who follows it is an [`Observer`].
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::future::{AbortHandle, FutureExt, LocalBoxFuture};
+use futures::select_biased;
+use futures::stream::{FusedStream, FuturesUnordered, StreamExt};
+use web_time::Instant;
+use wire::device::DeviceClass;
+use wire::lend::{PauseReason, Status};
+use wire::{ErrorCode, FromDevice, LeaseGrant, LeaseId, ToDevice};
+
+use crate::core::{Core, Link};
+use crate::duty::{BusyShare, DutyCycle};
+use crate::engine::{Engine, Outcome};
+use crate::failure::RunFailure;
+use crate::hello::{Credentials, hello};
+use crate::link::{Closed, Socket, Transport};
+use crate::reconnect::Backoff;
+
+/// What the device's owner wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// The share of time that the device may be busy, in percent.
+    Duty(u8),
+    Pause(PauseReason),
+    Resume,
+    Stop,
+}
+
+/// Why a session ends before it is asked to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    #[error("the server refused this device: {message}")]
+    Refused { code: ErrorCode, message: String },
+    #[error("the device was lost: {reason}")]
+    DeviceLost { reason: String },
+}
+
+/// Who follows a session: the log natively, the lend page in a tab.
+pub trait Observer {
+    fn on_frame(&mut self, _frame: &ToDevice) {}
+    fn on_lease_failed(&mut self, _lease: LeaseId, _failure: &RunFailure) {}
+    fn on_connection_lost(&mut self, _reason: &str, _wait: Duration) {}
+    /// Called when it differs from the last.
+    fn on_status(&mut self, _status: &Status) {}
+}
+
+/// Whom the device earns for, and how hard it works at first.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub account: Credentials,
+    pub duty_percent: u8,
+}
+
+/// Works until a command stops it or nothing more can be done. Connects anew after every loss.
+pub async fn run<T: Transport>(
+    engine: &Engine,
+    transport: &T,
+    observer: impl Observer,
+    options: Options,
+    commands: impl FusedStream<Item = Command> + Unpin,
+) -> Result<(), SessionError> {
+    let mut session = Session {
+        engine,
+        transport,
+        observer,
+        commands,
+        account: options.account,
+        duty: DutyCycle::new(options.duty_percent),
+        core: Core::default(),
+        outbox: Outbox::default(),
+        computing: FuturesUnordered::new(),
+        leases: HashMap::new(),
+        backoff: Backoff::default(),
+        welcomed: None,
+        busy_share: BusyShare::default(),
+        gflops: 0.0,
+        program: None,
+        reported: None,
+    };
+    while let ConnectionEnd::Lost(reason) = session.run_connection().await? {
+        if session.wait_to_reconnect(&reason).await? == Wait::Stopped {
+            break;
+        }
+    }
+    Ok(())
+}
+
+struct Session<'a, T: Transport, O, C> {
+    engine: &'a Engine,
+    transport: &'a T,
+    observer: O,
+    commands: C,
+    account: Credentials,
+    duty: DutyCycle,
+    core: Core,
+    outbox: Outbox,
+    /// Also those that were taken back and end with their submission.
+    computing: FuturesUnordered<LocalBoxFuture<'a, Finished>>,
+    /// Those that are still this device's.
+    leases: HashMap<LeaseId, AbortHandle>,
+    backoff: Backoff,
+    /// When the edge took the device on, over this connection.
+    welcomed: Option<Instant>,
+    busy_share: BusyShare,
+    /// Of the last lease, while the device was busy.
+    gflops: f64,
+    /// Program of the latest lease.
+    program: Option<String>,
+    reported: Option<Status>,
+}
+
+/// A lease that was computed, or was not.
+struct Finished {
+    grant: LeaseGrant,
+    result: Result<Outcome, RunFailure>,
+}
+
+/// What happens next.
+enum Event<T> {
+    Command(Command),
+    Finished(Box<Finished>),
+    Awaited(T),
+}
+
+/// How one connection ended.
+enum ConnectionEnd {
+    Lost(String),
+    Stopped,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    Over,
+    Stopped,
+}
+
+/// What the core wants said and computed, until the loop does it.
+#[derive(Default)]
+struct Outbox {
+    frames: Vec<FromDevice>,
+    grants: Vec<LeaseGrant>,
+}
+
+impl Link for Outbox {
+    fn send(&mut self, frame: FromDevice) {
+        self.frames.push(frame);
+    }
+
+    fn compute(&mut self, grant: LeaseGrant) {
+        self.grants.push(grant);
+    }
+}
+
+impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<'_, T, O, C> {
+    /// From connecting to the loss of the socket, or the end of the session.
+    async fn run_connection(&mut self) -> Result<ConnectionEnd, SessionError> {
+        self.report();
+        let transport = self.transport;
+        match self.work_until(transport.connect()).await? {
+            None => Ok(ConnectionEnd::Stopped),
+            Some(Err(Closed { reason })) => Ok(ConnectionEnd::Lost(reason)),
+            Some(Ok(mut socket)) => {
+                let end = self.serve(&mut socket).await;
+                self.disconnect();
+                end
+            }
+        }
+    }
+
+    async fn serve(&mut self, socket: &mut T::Socket) -> Result<ConnectionEnd, SessionError> {
+        loop {
+            let end = match self.next_event(socket.receive()).await {
+                Event::Command(command) => {
+                    self.on_command(command);
+                    Ok(None)
+                }
+                Event::Finished(finished) => self.on_finished(*finished).map(|()| None),
+                Event::Awaited(Ok(text)) => self.on_text(&text),
+                Event::Awaited(Err(Closed { reason })) => Ok(Some(ConnectionEnd::Lost(reason))),
+            };
+            // Leases go back politely if the socket still stands, whatever the end.
+            let flushed = self.flush(socket).await;
+            self.report();
+            if let Some(end) = end? {
+                return Ok(end);
+            }
+            if self.core.is_stopped() {
+                socket.close().await;
+                return Ok(ConnectionEnd::Stopped);
+            }
+            if let Err(Closed { reason }) = flushed {
+                return Ok(ConnectionEnd::Lost(reason));
+            }
+        }
+    }
+
+    async fn wait_to_reconnect(&mut self, reason: &str) -> Result<Wait, SessionError> {
+        let connected = self.welcomed.take().map_or(Duration::ZERO, |since| since.elapsed());
+        let wait = self.backoff.next_wait(connected);
+        self.observer.on_connection_lost(reason, wait);
+        self.report();
+        let transport = self.transport;
+        let waited = self.work_until(transport.wait(wait)).await?;
+        Ok(if waited.is_some() { Wait::Over } else { Wait::Stopped })
+    }
+
+    /// Takes commands and finished leases until `awaited` is there; `None` once the session is stopped.
+    async fn work_until<F: Future>(&mut self, awaited: F) -> Result<Option<F::Output>, SessionError> {
+        let mut awaited = pin!(awaited);
+        loop {
+            match self.next_event(awaited.as_mut()).await {
+                Event::Command(command) => self.on_command(command),
+                Event::Finished(finished) => self.on_finished(*finished)?,
+                Event::Awaited(output) => return Ok(Some(output)),
+            }
+            self.report();
+            if self.core.is_stopped() {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn next_event<F: Future>(&mut self, awaited: F) -> Event<F::Output> {
+        let mut awaited = pin!(awaited.fuse());
+        select_biased! {
+            command = self.commands.select_next_some() => Event::Command(command),
+            finished = self.computing.select_next_some() => Event::Finished(Box::new(finished)),
+            output = awaited => Event::Awaited(output),
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Duty(percent) => self.duty.set(percent),
+            Command::Pause(reason) => self.core.on_pause(&mut self.outbox, reason),
+            Command::Resume => self.core.on_resume(&mut self.outbox),
+            Command::Stop => self.core.on_stop(&mut self.outbox),
+        }
+    }
+
+    fn on_text(&mut self, text: &str) -> Result<Option<ConnectionEnd>, SessionError> {
+        match serde_json::from_str(text) {
+            Ok(frame) => self.on_frame(frame),
+            Err(error) => Ok(Some(ConnectionEnd::Lost(format!("the server said something unknown: {error}")))),
+        }
+    }
+
+    fn on_frame(&mut self, frame: ToDevice) -> Result<Option<ConnectionEnd>, SessionError> {
+        self.observer.on_frame(&frame);
+        match &frame {
+            ToDevice::Challenge { nonce, .. } => {
+                self.outbox.frames.push(hello(self.engine, *nonce, T::CLASS, &self.account));
+            }
+            ToDevice::Welcome(_) => {
+                // A device code works once: the device is linked by now.
+                self.account.code = None;
+                self.welcomed = Some(Instant::now());
+            }
+            ToDevice::Close { code, message } => return self.on_close(*code, message).map(Some),
+            ToDevice::Lease(_)
+            | ToDevice::Revoke { .. }
+            | ToDevice::Settled { .. }
+            | ToDevice::Checked { .. }
+            | ToDevice::Refused { .. } => {}
+        }
+        self.core.on_frame(&mut self.outbox, frame);
+        Ok(None)
+    }
+
+    /// The edge closes the connection: for good, or so that the device comes back.
+    fn on_close(&mut self, code: ErrorCode, message: &str) -> Result<ConnectionEnd, SessionError> {
+        let passing = matches!(code, ErrorCode::Internal | ErrorCode::RateLimited);
+        // A page makes a new code at each start. This one was used up by a connection that broke off: the
+        // device is linked by now, or a guest.
+        let code_is_used = code == ErrorCode::UnknownCode && T::CLASS == DeviceClass::Tab;
+        if code_is_used {
+            self.account.code = None;
+        }
+        if passing || code_is_used {
+            Ok(ConnectionEnd::Lost(message.to_owned()))
+        } else {
+            Err(SessionError::Refused { code, message: message.to_owned() })
+        }
+    }
+
+    fn on_finished(&mut self, Finished { grant, result }: Finished) -> Result<(), SessionError> {
+        self.leases.remove(&grant.lease);
+        match result {
+            Ok(outcome) => {
+                #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "shown with one decimal")]
+                let flops = grant.flops as f64;
+                self.gflops = flops / outcome.busy.as_secs_f64().max(1e-6) / 1e9;
+                self.busy_share.add(outcome.busy);
+                self.core.on_computed(&mut self.outbox, outcome.receipt, outcome.signature);
+            }
+            Err(failure) => {
+                match failure.fault() {
+                    Some((tile, fault)) => {
+                        let tile = grant.first_tile.saturating_add(tile);
+                        self.core.on_fault(&mut self.outbox, grant.lease, tile, fault.line, fault.turns);
+                    }
+                    None => self.core.on_compute_failed(&mut self.outbox, grant.lease),
+                }
+                if failure.is_device_lost() {
+                    return Err(SessionError::DeviceLost { reason: failure.to_string() });
+                }
+                self.observer.on_lease_failed(grant.lease, &failure);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says and begins what the core asked for.
+    async fn flush(&mut self, socket: &mut T::Socket) -> Result<(), Closed> {
+        self.abort_lost_leases();
+        for grant in std::mem::take(&mut self.outbox.grants) {
+            self.begin(grant);
+        }
+        for frame in std::mem::take(&mut self.outbox.frames) {
+            let text = serde_json::to_string(&frame).expect("a frame should serialise");
+            socket.send(text).await?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, grant: LeaseGrant) {
+        let (handle, registration) = AbortHandle::new_pair();
+        self.leases.insert(grant.lease, handle);
+        self.program = Some(grant.task.program().to_owned());
+        self.busy_share.begin();
+        let (engine, http, duty) = (self.engine, self.transport.http(), self.duty.clone());
+        self.computing.push(Box::pin(async move {
+            let result = engine.compute(http, &grant, duty, registration).await;
+            Finished { grant, result }
+        }));
+    }
+
+    /// Leases that were revoked or given back need not be finished.
+    fn abort_lost_leases(&mut self) {
+        let core = &self.core;
+        self.leases.retain(|lease, handle| {
+            let holds = core.holds(*lease);
+            if !holds {
+                handle.abort();
+            }
+            holds
+        });
+    }
+
+    fn disconnect(&mut self) {
+        self.core.on_disconnected();
+        self.outbox = Outbox::default();
+        self.abort_lost_leases();
+    }
+
+    /// Tells the observer what changed.
+    fn report(&mut self) {
+        let tiles_in_hand = self.core.tiles_in_hand();
+        let status = Status {
+            phase: self.core.phase(),
+            device: self.engine.identity.device(),
+            adapter: self.engine.info.name.clone(),
+            tiles_verified: self.core.tiles_verified,
+            leases_refused: self.core.leases_refused,
+            earnings: self.core.earnings,
+            tiles_in_hand,
+            gflops: self.gflops,
+            program: self.program.clone().filter(|_| tiles_in_hand > 0),
+            busy_percent: self.busy_share.percent(),
+        };
+        if self.reported.as_ref() != Some(&status) {
+            self.observer.on_status(&status);
+            self.reported = Some(status);
+        }
+    }
+}
