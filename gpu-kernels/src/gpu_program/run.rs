@@ -33,6 +33,7 @@ pub struct Prepared {
     steps: Vec<BoundStep>,
 }
 
+/// A step with its shader compiled and its buffers bound.
 struct BoundStep {
     step: GpuStep,
     pipeline: wgpu::ComputePipeline,
@@ -116,8 +117,8 @@ impl Prepared {
             gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(input));
         }
         let mut submission = Submission::new(gpu);
-        for bound_step in &self.steps {
-            let (mut done, units) = (0, bound_step.step.params[1]);
+        for BoundStep { step, pipeline, bound, group } in &self.steps {
+            let (mut done, units) = (0, step.params[1]);
             while done < units {
                 let budget_left = gpu.budget.work().saturating_sub(submission.work);
                 if budget_left == 0 {
@@ -125,18 +126,18 @@ impl Prepared {
                     continue;
                 }
                 // A dispatch has at least one workgroup.
-                let fit = u128::from(units) * u128::from(budget_left) / u128::from(bound_step.step.work.max(1));
-                let take = u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, units - done);
-                let work = bound_step.step.work / u64::from(units) * u64::from(take);
-                if take == units {
-                    submission.dispatch(&bound_step.pipeline, units, &bound_step.group, work);
+                let fit = u128::from(units) * u128::from(budget_left) / u128::from(step.work.max(1));
+                let taken = u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, units - done);
+                let work = step.work / u64::from(units) * u64::from(taken);
+                if taken == units {
+                    submission.dispatch(pipeline, units, group, work);
                 } else {
-                    let mut part = bound_step.step.params.clone();
-                    (part[0], part[1]) = (done, take);
-                    let group = bind(gpu, &bound_step.pipeline, &part, &bound_step.bound);
-                    submission.dispatch(&bound_step.pipeline, take, &group, work);
+                    let mut params = step.params.clone();
+                    (params[0], params[1]) = (done, taken);
+                    let group = bind(gpu, pipeline, &params, bound);
+                    submission.dispatch(pipeline, taken, &group, work);
                 }
-                done += take;
+                done += taken;
             }
         }
         let mut offset = 0;

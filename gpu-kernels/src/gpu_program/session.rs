@@ -23,8 +23,18 @@ pub struct GpuProgramSession {
     prepared: HashMap<u64, Prepared>,
     weights: Weights,
     constants: HashMap<[u8; 32], Arc<[u32]>>,
-    /// What one tile takes, in bytes, its largest buffer and its steps.
-    unit: Option<[u64; 3]>,
+    /// Known since the first program was added.
+    tile: Option<TileNeeds>,
+}
+
+/// What a batch of one tile takes.
+#[derive(Clone, Copy, Debug)]
+pub struct TileNeeds {
+    /// Memory of a run, in bytes.
+    bytes: u64,
+    /// Its largest buffer, in bytes.
+    buffer_bytes: u64,
+    steps: u64,
 }
 
 /// What must be fetched before rows can run.
@@ -49,16 +59,17 @@ pub fn batches(rows: u64, unit: u64, most: u64) -> Vec<u64> {
     batches
 }
 
-/// Tiles that may go at once, where one takes so many bytes, has such a largest buffer and so many steps: a
-/// model whose rows run one by one has as many more as there are tiles.
-pub fn tiles_at_once([bytes, buffer_bytes, steps]: [u64; 3], buffer_bytes_max: u64) -> u64 {
-    let by_bytes = (RUN_BYTES_MAX / bytes.max(1)).min(buffer_bytes_max / buffer_bytes.max(1));
-    by_bytes.min(STEPS_MAX / steps.max(1)).clamp(1, TILES_AT_ONCE)
+/// Tiles that one batch may have. Memory grows with them, and so do the steps of a model whose rows run one
+/// after another.
+pub fn tiles_at_once(tile: TileNeeds, buffer_bytes_max: u64) -> u64 {
+    let by_bytes = (RUN_BYTES_MAX / tile.bytes.max(1)).min(buffer_bytes_max / tile.buffer_bytes.max(1));
+    by_bytes.min(STEPS_MAX / tile.steps.max(1)).clamp(1, TILES_AT_ONCE)
 }
 
-/// What one tile takes.
-pub fn unit_of(package: &Package) -> [u64; 3] {
-    [package.bytes, package.buffer_bytes, number::to(package.program.steps.len())]
+/// What the batch takes that a package is for.
+pub fn unit_of(package: &Package) -> TileNeeds {
+    let steps = number::to(package.program.steps.len());
+    TileNeeds { bytes: package.bytes, buffer_bytes: package.buffer_bytes, steps }
 }
 
 impl GpuProgramSession {
@@ -66,12 +77,11 @@ impl GpuProgramSession {
     /// is there, nothing more is asked for.
     pub fn missing(&self, rows: u64, tile_rows: u64, buffer_bytes_max: u64) -> Missing {
         let known = self.constants.keys().copied().collect();
-        let unit = tile_rows.min(rows);
-        let wanted = match self.unit {
-            Some(unit_bytes) => batches(rows, tile_rows, tiles_at_once(unit_bytes, buffer_bytes_max)),
-            None => vec![unit],
+        let needed = match self.tile {
+            Some(tile) => batches(rows, tile_rows, tiles_at_once(tile, buffer_bytes_max)),
+            None => vec![tile_rows.min(rows)],
         };
-        let batches = wanted.into_iter().filter(|batch| !self.prepared.contains_key(batch)).collect();
+        let batches = needed.into_iter().filter(|batch| !self.prepared.contains_key(batch)).collect();
         Missing { batches, known }
     }
 
@@ -84,7 +94,7 @@ impl GpuProgramSession {
         stored: Vec<([u8; 32], Arc<[u32]>)>,
     ) -> Result<Result<(), DanglingReference>, GpuProgramError> {
         self.constants.extend(stored);
-        let unit = unit_of(&package);
+        let tile = unit_of(&package);
         let mut constants = Vec::with_capacity(package.constants.len());
         for packed in package.constants {
             constants.push(match packed {
@@ -102,7 +112,7 @@ impl GpuProgramSession {
         let prepared = Prepared::new(gpu, package.program, &constants, &mut self.weights);
         gpu.close(scopes).await?;
         self.prepared.insert(rows, prepared?);
-        self.unit.get_or_insert(unit);
+        self.tile.get_or_insert(tile);
         Ok(Ok(()))
     }
 
@@ -116,8 +126,8 @@ impl GpuProgramSession {
         inputs: &[(&[u32], usize)],
         pace: impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Option<Vec<Vec<u32>>>, GpuProgramError> {
-        let Some(unit) = self.unit else { return Ok(None) };
-        let most = tiles_at_once(unit, gpu.info.buffer_bytes_max);
+        let Some(tile) = self.tile else { return Ok(None) };
+        let most = tiles_at_once(tile, gpu.info.buffer_bytes_max);
         let mut outputs: Vec<Vec<u32>> = Vec::new();
         let mut first = 0;
         for batch in batches(rows, tile_rows, most) {
