@@ -1,5 +1,5 @@
 use leptos::prelude::*;
-use wire::Micros;
+use wire::{Micros, number};
 
 use super::facts::Moment;
 use crate::format;
@@ -64,7 +64,7 @@ pub fn UptimeStrip(
     let cell = |(i, online): (usize, &u64)| {
         let percent = online.min(&DAY) * 100 / DAY;
         let level = if *online == 0 { 0 } else { 1 + percent.min(99) / 25 };
-        let day = from + Micros::try_from(i).unwrap_or(0) * 86_400_000_000;
+        let day = from + number::to::<Micros>(i) * 86_400_000_000;
         let title = format!("{}: {percent} %", format::day(day));
         view! { <li class=format!("level-{level}") title=title.clone()><span class="unseen">{title.clone()}</span></li> }
     };

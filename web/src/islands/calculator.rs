@@ -1,8 +1,8 @@
 use std::rc::Rc;
 
 use leptos::prelude::*;
-use wire::PricePerCu;
 use wire::lend::{Benchmark, FromWorker, ToWorker};
+use wire::{PricePerCu, number};
 
 use crate::browser::backend::{ANY_BACKEND, Backend};
 use crate::browser::web_worker::{WebWorker, run_request};
@@ -166,7 +166,7 @@ fn Month(
             <h3>{t.lend.assumptions}</h3>
             <ul>
                 <li>{t.lend.assume_price} " " <b>{crate::format::credits(wire::Credits::from_micros(price.0))}</b></li>
-                <li>{t.lend.assume_fee} " " <b>{crate::format::percent(u64::try_from(fee_bps).unwrap_or(0))}</b></li>
+                <li>{t.lend.assume_fee} " " <b>{crate::format::percent(number::to(fee_bps))}</b></li>
                 <li>{t.lend.assume_utilisation} " " <b>{utilisation_bps.map_or_else(|| t.lend.unknown.to_owned(), crate::format::percent)}</b></li>
                 <li>{t.lend.assume_cu}</li>
                 <li>{t.lend.assume_month}</li>

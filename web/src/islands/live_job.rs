@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::{Job, JobDetail, JobEvent, JobFault, JobProgress, JobState, Micros};
+use wire::{Job, JobDetail, JobEvent, JobFault, JobProgress, JobState, Micros, number};
 
 use super::compute_here::ComputeHereCard;
 use super::dialog::Confirm;
@@ -118,7 +118,7 @@ fn bars(job: Memo<Job>, detail: RwSignal<JobDetail>) -> Vec<Bar> {
     let start = job.with(|job| job.created_at);
     detail.with(|detail| {
         let step = detail.throughput.step;
-        let time = |i: usize| start + Micros::try_from(i).unwrap_or(0) * step;
+        let time = |i: usize| start + number::to::<Micros>(i) * step;
         detail
             .throughput
             .tiles
@@ -200,7 +200,7 @@ fn JobFacts(
     // Time left at the mean speed so far. The server's clock, since this computer's may be wrong.
     let left = move || {
         let (job, now) = (progress.with(|progress| progress.job.clone()), detail.with(|detail| detail.at));
-        let spent = u64::try_from((now - job.created_at) / 1_000_000).unwrap_or(0);
+        let spent = number::to::<u64>((now - job.created_at).max(0) / 1_000_000);
         let running = job.state == JobState::Running && job.verified_tiles > 0 && spent > 0;
         running.then(|| format::duration(spent * (job.tiles - job.verified_tiles) / job.verified_tiles))
     };

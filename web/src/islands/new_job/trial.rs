@@ -5,7 +5,7 @@ use std::rc::Rc;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::lend::{FromWorker, ToWorker, Tried};
-use wire::{DType, QuoteRequest};
+use wire::{DType, QuoteRequest, number};
 
 use super::job_form::JobForm;
 use crate::api;
@@ -84,9 +84,9 @@ fn outcome(tried: Tried, rows: u64, floats: bool) -> AnyView {
     if let Some(line) = tried.out_of_fuel {
         return view! { <p class="error" role="alert">{t.jobs.out_of_fuel} " " {line}</p> }.into_any();
     }
-    let shown: Vec<String> = tried.words.iter().map(|&word| number(word, tried.dtype, floats)).collect();
+    let shown: Vec<String> = tried.words.iter().map(|&word| show_word(word, tried.dtype, floats)).collect();
     let alone_secs = u128::from(tried.micros) * u128::from(rows) / u128::from(tried.rows.max(1)) / 1_000_000;
-    let alone = format::duration(u64::try_from(alone_secs).unwrap_or(u64::MAX).max(1));
+    let alone = format::duration(number::to::<u64>(alone_secs).max(1));
     view! {
         <dl class="facts">
             <Fact label=t.site.took>{tried.micros / 1000} "." {tried.micros % 1000 / 100} " ms"</Fact>
@@ -100,7 +100,7 @@ fn outcome(tried: Tried, rows: u64, floats: bool) -> AnyView {
 }
 
 /// An output's 32-bit word, by the output's type.
-fn number(word: u32, dtype: Option<DType>, floats: bool) -> String {
+fn show_word(word: u32, dtype: Option<DType>, floats: bool) -> String {
     let is_float = dtype.map_or(floats, |dtype| matches!(dtype, DType::Float32 | DType::Float16));
     let is_signed = matches!(dtype, Some(DType::Int64 | DType::Int32 | DType::Int16 | DType::Int8));
     match (is_float, is_signed) {

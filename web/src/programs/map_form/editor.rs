@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use web_sys::HtmlTextAreaElement;
-use wire::{KernelReport, Place};
+use wire::{KernelReport, Place, number};
 
 use super::kernel::{CheckState, KernelDraft};
 use crate::format;
@@ -33,8 +33,8 @@ pub(super) fn Editor(
         }
     };
     let on_input = move |event: leptos::ev::Event| kernel.text.set(event_target_value(&event));
-    let number = move |line: usize| {
-        let bad = move || bad_line.get().and_then(|bad| usize::try_from(bad).ok()) == Some(line);
+    let line_number = move |line: usize| {
+        let bad = move || bad_line.get().map(number::to::<usize>) == Some(line);
         view! { <li class:bad=bad>{line}</li> }
     };
     let report = move || kernel.report().map(|report| describe(&report));
@@ -43,7 +43,7 @@ pub(super) fn Editor(
             <label for="kernel">{t.map.kernel}</label>
             <p class="hint" id="kernel-hint">{t.map.kernel_hint}</p>
             <div class="editor">
-                <ol aria-hidden="true">{move || (1..=lines.get()).map(number).collect_view()}</ol>
+                <ol aria-hidden="true">{move || (1..=lines.get()).map(line_number).collect_view()}</ol>
                 <textarea id="kernel" node_ref=area wrap="off" spellcheck="false" autocomplete="off"
                     rows=move || lines.get().max(8).to_string() aria-describedby="kernel-hint kernel-error kernel-report"
                     aria-invalid=move || refusal().is_some().to_string()
@@ -73,11 +73,11 @@ fn describe(report: &KernelReport) -> String {
 
 /// Puts the caret where the error is. Columns count bytes, and the browser counts UTF-16 units.
 fn select_place(area: &HtmlTextAreaElement, text: &str, place: Place) {
-    let line = usize::try_from(place.line.saturating_sub(1)).unwrap_or(0);
-    let column = usize::try_from(place.column.saturating_sub(1)).unwrap_or(0);
+    let line = number::to::<usize>(place.line.saturating_sub(1));
+    let column = number::to::<usize>(place.column.saturating_sub(1));
     let start: usize = text.split('\n').take(line).map(|line| line.len() + 1).sum();
     let before = text.get(..start + column).unwrap_or(text);
-    let units = u32::try_from(before.encode_utf16().count()).unwrap_or(0);
+    let units = number::to::<u32>(before.encode_utf16().count());
     area.focus().unwrap_or_default();
     area.set_selection_range(units, units + 1).unwrap_or_default();
 }
