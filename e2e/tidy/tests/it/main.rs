@@ -7,7 +7,7 @@ mod docs;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use tidy::circles::{Circle, circles};
+use tidy::circles::circles;
 use tidy::{code, crates, dependencies, manifest, root, sources};
 
 const LINES_MAX: usize = 600;
