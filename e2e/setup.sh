@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the project needs on Debian 12 and skips what is there already. `system` is the packages and Rust
-# alone, `tools` what turns the pages into Wasm, and nothing is both; `check`, `peers`, `kernels` and `onnx` add what
+# alone, `tools` what turns the pages into Wasm, and nothing is both; `check`, `peers`, `kernels` and `onnx` are what
 # those commands need. Tools of our own go to the user's cache folder, so that a second checkout finds them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -108,13 +108,13 @@ if [ "$what" != tools ]; then
   debian chromium chromium-driver mesa-vulkan-drivers libvulkan1 postgresql fonts-noto-cjk ca-certificates
   rust
 fi
-if [ "$what" != system ]; then web_tools; fi
 case "$what" in
+  system) exit ;;
+  '' | tools) web_tools ;;
   check) tool cargo-deny cargo-deny "$deny_version" --locked ;;
-  onnx) onnx_runtime ;;
-  peers) npm_itself ;;
-  kernels) browser_engines ;;
-  '' | system | tools) ;;
+  onnx) web_tools; onnx_runtime ;;
+  peers) web_tools; npm_itself ;;
+  kernels) web_tools; browser_engines ;;
   *) say "knows nothing of '$what'"; exit 1 ;;
 esac
-if [ "$what" != system ]; then rm -rf "$tools/build"; fi
+rm -rf "$tools/build"
