@@ -17,7 +17,7 @@ pub struct Case {
     atol: f32,
 }
 
-/// What came of a case on one backend.
+/// The result of a case on one backend.
 pub enum Outcome {
     Passed,
     Failed(String),
@@ -25,7 +25,7 @@ pub enum Outcome {
     Unsupported(String, String),
 }
 
-/// A case's files cannot be read.
+/// Why a case's files cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CaseError {
     #[error("{0} is missing")]
@@ -36,7 +36,7 @@ pub enum CaseError {
     Data(#[from] prost::DecodeError),
 }
 
-/// What is not supported is said so; anything else is a failure.
+/// What this network does not support is told apart from failures.
 fn refused(error: &ModelError) -> Outcome {
     unsupported(error).unwrap_or_else(|| Outcome::Failed(error.to_string()))
 }
@@ -59,8 +59,8 @@ fn unsupported(error: &ModelError) -> Option<Outcome> {
 }
 
 impl Case {
-    /// Reads a case by its files: `model.onnx`, `tolerance`, `test_data_set_0/input_0.pb` and so on. What
-    /// is not supported is an outcome already.
+    /// Reads a case by its files: `model.onnx`, `tolerance`, `test_data_set_0/input_0.pb` and so on. A
+    /// model that is not supported gives its outcome at once.
     pub fn read(mut file: impl FnMut(&str) -> Option<Vec<u8>>) -> Result<Result<Self, Outcome>, CaseError> {
         let mut need = |name: &str| file(name).ok_or_else(|| CaseError::Missing(name.to_owned()));
         let graph = match Graph::parse(&need("model.onnx")?) {
@@ -88,7 +88,7 @@ impl Case {
         Ok(Ok(Self { graph, sets, rtol, atol }))
     }
 
-    /// Runs it and compares.
+    /// Runs the model on each set of inputs, and compares its outputs with the expected ones.
     pub async fn check(&self, mut run: impl AsyncFnMut(Plan, &[&[u32]]) -> Result<Vec<Vec<u32>>, String>) -> Outcome {
         for set in &self.sets {
             let (plan, fed) = match plan(self, set) {
@@ -129,7 +129,7 @@ fn read_tensors(
     Ok(Ok(tensors))
 }
 
-/// Everything is fed at run time, but what shapes depend on. Returns which inputs are fed.
+/// Plans for inputs that are fed at run time, except those that shapes depend on. Returns which inputs are fed.
 fn plan(case: &Case, set: &Set) -> Result<(Plan, Vec<usize>), ModelError> {
     let mut feeds: Vec<Feed> = set.inputs.iter().map(|tensor| Feed::Whole(tensor.shape.clone())).collect();
     for _ in 0..=feeds.len() {
@@ -149,7 +149,7 @@ fn plan(case: &Case, set: &Set) -> Result<(Plan, Vec<usize>), ModelError> {
             Err(error) => return Err(error),
         }
     }
-    unreachable!("every turn makes one more input known")
+    unreachable!("every iteration makes one more input known")
 }
 
 fn difference(case: &Case, dtype: DType, shape: &[usize], words: &[u32], expected: &Tensor) -> Option<String> {
@@ -177,6 +177,6 @@ fn difference(case: &Case, dtype: DType, shape: &[usize], words: &[u32], expecte
         let near = || same() || (x - y).abs() <= case.atol + rtol * y.abs();
         a == b || (dtype.is_float() && near())
     };
-    let place = words.iter().zip(expected.words.iter()).position(|(&a, &b)| !close(a, b))?;
-    Some(format!("place {place}: {} where {} was expected", show(words[place]), show(expected.words[place])))
+    let index = words.iter().zip(expected.words.iter()).position(|(&a, &b)| !close(a, b))?;
+    Some(format!("value {index}: {} where {} was expected", show(words[index]), show(expected.words[index])))
 }

@@ -1,5 +1,4 @@
-//! The engine without the network: [`case`] natively and in a page, and `page` for the page's script,
-//! which times it beside its peers.
+#![doc = include_str!("../README.md")]
 
 pub mod case;
 #[cfg(target_arch = "wasm32")]

@@ -1,4 +1,4 @@
-//! What the page's script calls.
+//! The engine as the page's script calls it.
 
 use std::io::{Cursor, Read};
 use std::ops::ControlFlow;
@@ -61,8 +61,8 @@ impl Engine {
         Ok(outputs.first().map_or(0.0, |words| words.iter().map(|&word| f32::from_bits(word)).sum()))
     }
 
-    /// Checks one of ONNX's cases, its folder in a zip. What came of it, and of what is not supported the
-    /// group and the reason, in lines.
+    /// Checks one of ONNX's cases, given as a zip of its folder. The result is lines: the outcome, and for what is
+    /// not supported the group and the reason.
     pub async fn check(&mut self, archive: Vec<u8>) -> Result<String, String> {
         let mut archive = zip::ZipArchive::new(Cursor::new(archive)).map_err(|error| error.to_string())?;
         let file = |name: &str| {
