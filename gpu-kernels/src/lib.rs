@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod cpu;
+pub mod customer_kernel;
 #[cfg(feature = "wgpu")]
 pub mod device;
 pub mod dtype;
@@ -9,4 +10,3 @@ pub mod kernels;
 pub mod number;
 pub mod records;
 pub mod tolerance;
-pub mod wgsl;

@@ -2,9 +2,9 @@
 
 use std::error::Error;
 
+use gpu_kernels::customer_kernel::Fault;
 use gpu_kernels::device::GpuError;
 use gpu_kernels::dtype::OutOfRange;
-use gpu_kernels::wgsl::Fault;
 
 use crate::transfer::TransferError;
 

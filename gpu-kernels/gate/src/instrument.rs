@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 
+use gpu_kernels::customer_kernel::{STATUS_FAULT, STATUS_RECORDS, STATUS_TURNS, STATUS_USED, STATUS_WORDS, TURNS_MAX};
 use gpu_kernels::number::to;
-use gpu_kernels::wgsl::{STATUS_FAULT, STATUS_RECORDS, STATUS_TURNS, STATUS_USED, STATUS_WORDS, TURNS_MAX};
 use naga::proc::IndexableLength;
 use naga::valid::{FunctionInfo, ModuleInfo};
 use naga::{

@@ -27,7 +27,7 @@ mod cost;
 mod error;
 mod instrument;
 
-use gpu_kernels::wgsl::GatedKernel;
+use gpu_kernels::customer_kernel::GatedKernel;
 use naga::back::wgsl::WriterFlags;
 use naga::valid::{Capabilities, ModuleInfo, ValidationError, ValidationFlags, Validator};
 use naga::{Module, Span, WithSpan};

@@ -4,7 +4,7 @@
 mod compare;
 
 use gate::{AdmittedKernel, Contract, FUEL_MAX, GateError, SOURCE_BYTES_MAX};
-use gpu_kernels::wgsl::GROUPS_MAX;
+use gpu_kernels::customer_kernel::GROUPS_MAX;
 use rules::admission::{AdmitError, Order, owned};
 use rules::program::map::{self as map_rules, FUEL, KernelFacts};
 use rules::scheduling::recheck::group_tiles;

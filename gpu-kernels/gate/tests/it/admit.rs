@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 
 use gate::{AdmittedKernel, Contract, GateError, admit};
+use gpu_kernels::customer_kernel::session::{MapError, MapSession, Records};
+use gpu_kernels::customer_kernel::{Fault, MapOutput};
 use gpu_kernels::device::Device;
-use gpu_kernels::wgsl::run::{MapError, MapSession, Records};
-use gpu_kernels::wgsl::{Fault, MapOutput};
 use proptest::prelude::*;
 
 use crate::gpu;

@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use gate::{Contract, admit};
+use gpu_kernels::customer_kernel::GatedKernel;
+use gpu_kernels::customer_kernel::session::{MapSession, Records};
 use gpu_kernels::device::Device;
-use gpu_kernels::wgsl::GatedKernel;
-use gpu_kernels::wgsl::run::{MapSession, Records};
 use proptest::prelude::*;
 
 use crate::gpu;

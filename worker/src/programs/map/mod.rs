@@ -10,11 +10,11 @@ mod tab;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use gpu_kernels::customer_kernel::GatedKernel;
+use gpu_kernels::customer_kernel::session::{MapError, MapSession, Records};
 use gpu_kernels::device::{Device, DeviceInfo};
 use gpu_kernels::dtype::DType;
 use gpu_kernels::records::Column;
-use gpu_kernels::wgsl::GatedKernel;
-use gpu_kernels::wgsl::run::{MapError, MapSession, Records};
 use wire::{Check, MapTask};
 
 #[cfg(not(target_arch = "wasm32"))]

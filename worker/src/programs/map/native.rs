@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use gate::{Contract, GateError, admit};
+use gpu_kernels::customer_kernel::GatedKernel;
 use gpu_kernels::device::budget;
-use gpu_kernels::wgsl::GatedKernel;
 use wire::MapTask;
 
 use crate::failure::RunFailure;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
+use gpu_kernels::customer_kernel::GatedKernel;
 use gpu_kernels::device::budget;
-use gpu_kernels::wgsl::GatedKernel;
 use wire::MapTask;
 
 use crate::failure::RunFailure;

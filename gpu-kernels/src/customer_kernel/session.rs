@@ -22,7 +22,7 @@ pub enum MapError {
     OutOfFuel { tile: u64, fault: Fault },
 }
 
-/// Records of one run, and how they are cut.
+/// The records of one run, and how they are cut into tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Records {
     pub records: u64,
@@ -61,7 +61,7 @@ impl MapSession {
             layout: Some(&layout),
             module: &module,
             entry_point: Some("main"),
-            // Workgroup memory starts at zero, and indices are checked once more.
+            // Workgroup memory starts at zero, and wgpu checks indices once more.
             compilation_options: wgpu::PipelineCompilationOptions {
                 zero_initialize_workgroup_memory: true,
                 ..Default::default()
@@ -110,7 +110,7 @@ impl MapSession {
         Ok(output)
     }
 
-    /// Some tiles in one submission, one after the other through the same buffers.
+    /// Runs some tiles in one submission, one after another through the same buffers.
     async fn submit(
         &self,
         gpu: &Gpu,
@@ -211,7 +211,7 @@ struct Bound {
     group: wgpu::BindGroup,
 }
 
-/// The same bindings whatever the kernel reads of them.
+/// All bindings of the contract, whichever of them the kernel uses.
 fn layout(gpu: &Gpu, params: bool) -> wgpu::PipelineLayout {
     let entry = |binding, ty| wgpu::BindGroupLayoutEntry {
         binding,

@@ -1,26 +1,26 @@
-//! A customer's own kernel: one WGSL invocation a record.
+//! A customer's own kernel: one WGSL invocation per record.
 //!
-//! The crate `gate` refuses what is outside the contract and writes fuel and bounds into the rest; `run`
-//! runs what came out of it. The contract: entry point `main`, binding 0 the input records of a tile
+//! The crate `gate` refuses what is outside the contract and writes fuel and bounds into the rest; `session`
+//! runs the result. The contract: entry point `main`, binding 0 the input records of a tile
 //! (`var<storage, read>`), binding 1 its output records (`var<storage, read_write>`), binding 2
 //! parameters (`var<uniform>`, may be left out), all in group 0.
 
 #[cfg(feature = "wgpu")]
-pub mod run;
+pub mod session;
 
 /// Words of the status buffer, at binding 3 of the kernel that the gate emits.
 pub const STATUS_WORDS: usize = 4;
-/// The loop that ran out of fuel or of turns, counted from one; 0: none did.
+/// The loop that ran out of fuel or of iterations, counted from one; 0 when none did.
 pub const STATUS_FAULT: usize = 0;
-/// Set beside the loop's number when it was turns that ran out.
+/// Set beside the loop's number when it ran out of iterations.
 pub const STATUS_TURNS: u32 = 1 << 31;
 /// The most fuel that any record used, in operations.
 pub const STATUS_USED: usize = 1;
 /// Written by the host: the tile's records.
 pub const STATUS_RECORDS: usize = 2;
 
-/// Most turns of one loop. Software adapters leave a loop soon after, without a word, and a result
-/// must not depend on who computed it.
+/// Most iterations of one loop. Software adapters silently leave a loop soon after, and a result must not
+/// depend on the device.
 pub const TURNS_MAX: u32 = 65_000;
 
 /// Most records in one dispatch, in workgroups: WebGPU's limit along one dimension.
@@ -30,7 +30,7 @@ pub const GROUPS_MAX: u64 = 65_535;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatedKernel {
     pub wgsl: String,
-    /// Invocations a workgroup, along x.
+    /// Invocations of a workgroup, along x.
     pub workgroup_size: u32,
     /// Size of the parameters, in bytes; none where the kernel takes none.
     pub params_bytes: Option<u32>,
@@ -40,7 +40,7 @@ pub struct GatedKernel {
     pub ops: u64,
 }
 
-/// What the records of one run came to.
+/// The results of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapOutput {
     pub records: Vec<u8>,
@@ -53,12 +53,12 @@ pub struct MapOutput {
 pub struct Fault {
     /// Of the loop in the customer's text, counted from one.
     pub line: u32,
-    /// It turned too often, though there was fuel left.
+    /// It ran out of iterations, though there was fuel left.
     pub turns: bool,
 }
 
 impl GatedKernel {
-    /// What a status word says.
+    /// The fault that a status word stands for, if any.
     pub fn fault(&self, word: u32) -> Option<Fault> {
         let index = usize::try_from((word & !STATUS_TURNS).checked_sub(1)?).ok()?;
         Some(Fault { line: self.loop_lines.get(index).copied().unwrap_or(1), turns: word & STATUS_TURNS != 0 })
