@@ -10,7 +10,7 @@ mkdir -p "$target"
 log="$target/pages.log"
 
 # Minutes of one processor that each part takes from nothing, measured; none for what is there already.
-tools_left=6 pages_left=8 programs_left=16
+tools_left=6 pages_left=8 programs_left=19
 if command -v trunk >/dev/null && command -v wasm-bindgen >/dev/null; then tools_left=0; fi
 if [ -d target/site ]; then pages_left=0; fi
 if [ -e "$target/release/edge-api" ]; then programs_left=0; fi
