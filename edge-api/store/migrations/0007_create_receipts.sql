@@ -27,5 +27,6 @@ create table receipt (
 
 create index receipt_by_job on receipt (job_id, state, first_tile);
 create index receipt_unmatured on receipt (device_id, sequence) where state = 'accepted';
+create index receipt_pending on receipt (slice_id) where state = 'pending';
 create index receipt_by_time on receipt (created_at, lease_id);
 create index receipt_by_device on receipt (device_id, created_at, lease_id);
