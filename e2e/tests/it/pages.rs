@@ -42,6 +42,10 @@ async fn world() -> World {
         format!("/explorer/search?q={}", &job.id.to_string()[..6]),
         "/nowhere".to_owned(),
         "/lend".to_owned(),
+        "/docs".to_owned(),
+        "/docs/get-started".to_owned(),
+        "/docs?q=lease".to_owned(),
+        "/docs/api".to_owned(),
     ];
     let own =
         ["/jobs", "/jobs/new", "/account", "/lend"].map(str::to_owned).into_iter().chain([format!("/jobs/{}", job.id)]);
@@ -107,6 +111,28 @@ async fn explorer_pages_are_whole_with_javascript_off() {
     }
     browser.page.goto(&format!("{}/explorer/receipts", world.stack.url())).await.unwrap();
     assert!(browser.page.find_all(fantoccini::Locator::Css("tbody tr")).await.unwrap().len() > 5);
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_documentation_can_be_read_and_searched_with_javascript_off() {
+    let world = world().await;
+    let browser = Browser::start(Gpu::None).await;
+    browser.devtools("Emulation.setScriptExecutionDisabled", json!({ "value": true })).await;
+
+    browser.page.goto(&format!("{}/docs", world.stack.url())).await.unwrap();
+    browser.find("#docs-search").await.send_keys("get started").await.unwrap();
+    browser.find(".docs-pages form button").await.click().await.unwrap();
+    browser.find(".hits a").await.click().await.unwrap();
+    assert_eq!(browser.find("h1").await.text().await.unwrap(), "Get started");
+    assert!(browser.find("article pre").await.text().await.unwrap().contains("make demo"));
+
+    browser.page.goto(&format!("{}/docs/api?lang=en", world.stack.url())).await.unwrap();
+    let operation = browser.find("#submit_job").await;
+    assert!(operation.text().await.unwrap().contains("/v1/jobs"));
+    let refusals = operation.find(fantoccini::Locator::Css("details:has(.refusals) summary")).await.unwrap();
+    refusals.click().await.unwrap();
+    assert!(operation.text().await.unwrap().contains("insufficient_funds"));
     browser.close().await;
 }
 
