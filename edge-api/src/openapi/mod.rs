@@ -2,6 +2,7 @@
 //! ask, an example of each body, a command for each operation.
 
 pub mod answers;
+mod example_values;
 pub mod examples;
 
 use serde_json::{Value, json};
@@ -20,6 +21,11 @@ pub fn complete(derived: &utoipa::openapi::OpenApi) -> Value {
             "description": "A browser's session. It writes for pages of this origin alone.",
         },
     });
+    for (name, example) in example_values::all() {
+        if let Some(schema) = document["components"]["schemas"].get_mut(name) {
+            schema["example"] = example;
+        }
+    }
     name_times(&mut document);
     tidy(&mut document);
     let known = document.clone();

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::{AccountId, Credits, DeviceId, JobId, Micros};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::new_account))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewAccount {
     /// What to call it; 64 characters at most.
     #[serde(default)]
@@ -12,7 +12,7 @@ pub struct NewAccount {
 
 /// A fresh account with its key, which is shown this once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::opened_account))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OpenedAccount {
     pub account: Account,
     pub key: String,
@@ -29,7 +29,7 @@ pub enum AccountKind {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::account))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Account {
     pub id: AccountId,
     pub name: String,
@@ -49,7 +49,7 @@ pub struct Account {
 
 /// A key of an account, without the secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::account_key))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AccountKey {
     /// Names the key when it is to be revoked.
     pub id: String,
@@ -61,7 +61,7 @@ pub struct AccountKey {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::new_key))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewKey {
     /// What to call it; 64 characters at most.
     #[serde(default)]
@@ -70,7 +70,7 @@ pub struct NewKey {
 
 /// A fresh key, which is shown this once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::made_key))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MadeKey {
     pub key: AccountKey,
     pub secret: String,
@@ -78,7 +78,7 @@ pub struct MadeKey {
 
 /// One movement of an account's money, summed over ten seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::ledger_entry))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LedgerEntry {
     pub at: Micros,
     /// `faucet`, `settle`, `mature`, `void` or `claim`.
@@ -94,7 +94,7 @@ pub struct LedgerEntry {
 
 /// Links one device to the account that asked for it, once, within fifteen minutes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::device_code))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeviceCode {
     /// Eight letters and digits in two groups.
     pub code: String,

@@ -63,7 +63,7 @@ impl DeviceClass {
 
 /// From a device to the edge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::from_device))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[allow(clippy::allow_attributes, clippy::large_enum_variant, reason = "large on 64 bits alone; frames are few")]
 pub enum FromDevice {
@@ -95,7 +95,7 @@ pub enum FromDevice {
 
 /// From the edge to a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::to_device))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToDevice {
     Challenge {
@@ -143,7 +143,7 @@ pub struct Earnings {
 
 /// A range of tiles lent to a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::lease_grant))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LeaseGrant {
     pub lease: LeaseId,
     pub job: JobId,

@@ -10,7 +10,7 @@ use crate::{
 
 /// The network now and lately.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::overview))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Overview {
     /// When this was read, by the server's clock.
     pub at: Micros,
@@ -82,7 +82,7 @@ pub struct Period {
 
 /// A device as the explorer shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::public_device))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PublicDevice {
     pub id: DeviceId,
     pub class: DeviceClass,
@@ -109,7 +109,7 @@ pub struct PublicDevice {
 
 /// A device with its last 30 days.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::public_device_page))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PublicDevicePage {
     pub device: PublicDevice,
     /// Microseconds online on each of the last 30 days (UTC), today last.
@@ -161,7 +161,7 @@ impl ReceiptState {
 
 /// A receipt. What it says of its job is there only when the job is published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::public_receipt))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PublicReceipt {
     pub lease: LeaseId,
     pub device: DeviceId,
@@ -179,7 +179,7 @@ pub struct PublicReceipt {
 
 /// A receipt of a published job, whole: what was signed, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::public_receipt_page))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PublicReceiptPage {
     pub receipt: PublicReceipt,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -198,7 +198,7 @@ pub struct SignedReceipt {
 
 /// A published job in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::public_job_row))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PublicJobRow {
     pub id: JobId,
     pub name: String,
@@ -214,7 +214,7 @@ pub struct PublicJobRow {
 
 /// What everyone may read of a published job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::public_job))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PublicJob {
     pub id: JobId,
     pub name: String,
@@ -252,7 +252,7 @@ pub struct Share {
 /// One tile of a published job with everything needed to compute it again and to hold the outcome
 /// against what its device signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::sample))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Sample {
     pub tile: u64,
     pub statement: SignedReceipt,
@@ -275,7 +275,7 @@ pub enum ProofStep {
 
 /// Something that an id or its beginning names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::hit))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", content = "id", rename_all = "snake_case")]
 pub enum Hit {
     Device(DeviceId),

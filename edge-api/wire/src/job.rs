@@ -4,7 +4,7 @@ use crate::{BlobHash, Credits, Field, JobId, Micros, PricePerCu, Program};
 
 /// A stored blob of the account's own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::blob))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Blob {
     pub hash: BlobHash,
     /// In bytes.
@@ -51,7 +51,7 @@ pub enum CheckedBy {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::quote_request))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct QuoteRequest {
     pub program: Program,
     #[serde(default)]
@@ -60,7 +60,7 @@ pub struct QuoteRequest {
 
 /// What a job would be and cost at the present price.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::quote))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Quote {
     pub rows: u64,
     pub inputs: Vec<Field>,
@@ -85,7 +85,7 @@ pub struct Quote {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::submit_job))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SubmitJob {
     pub program: Program,
     #[serde(default)]
@@ -130,7 +130,7 @@ impl JobState {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::job))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Job {
     pub id: JobId,
     pub name: String,
@@ -180,7 +180,7 @@ pub enum JobFault {
 
 /// One page of an account's jobs, newest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::job_page))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobPage {
     pub jobs: Vec<Job>,
     /// Pass as `before` for the next page.
@@ -190,7 +190,7 @@ pub struct JobPage {
 
 /// One live event of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::job_progress))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobProgress {
     pub job: Job,
     /// The job's tiles in order, in at most 1,024 cells: each digit says how many ninths of its

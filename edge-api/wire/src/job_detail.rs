@@ -7,7 +7,7 @@ use crate::{DeviceId, Micros};
 
 /// What else a job's owner may see of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::job_detail))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobDetail {
     /// When this was read, by the server's clock.
     pub at: Micros,

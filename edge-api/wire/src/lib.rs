@@ -19,8 +19,6 @@ pub mod array;
 pub mod check;
 pub mod device;
 pub mod error;
-#[cfg(feature = "openapi")]
-pub mod example;
 pub mod explorer;
 pub mod id;
 pub mod job;

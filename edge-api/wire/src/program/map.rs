@@ -65,7 +65,7 @@ fn records(name: &str, bytes: u32) -> Field {
 /// A kernel as the server's gate emits it, for devices that have no gate of their own: a tab takes
 /// its programs from the server anyway, and its browser checks each shader again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::gated_kernel))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GatedKernel {
     pub wgsl: String,
     /// Invocations a workgroup.
@@ -81,7 +81,7 @@ pub struct GatedKernel {
 
 /// A kernel to be passed through the gate without running it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::kernel_to_check))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KernelToCheck {
     /// WGSL.
     pub kernel: String,
@@ -96,7 +96,7 @@ pub struct KernelToCheck {
 
 /// What the gate says of a kernel that it lets through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = crate::example::kernel_report))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KernelReport {
     /// Invocations a workgroup.
     pub workgroup_size: u32,

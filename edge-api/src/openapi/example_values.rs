@@ -1,12 +1,15 @@
-//! One of each answer and request, for the API's description: an account, a published job of two
-//! hundred and fifty tiles, and what its devices said. A field that is missing here does not compile.
+//! One of each request and answer: an account, a published job of two hundred and fifty tiles, and what
+//! its devices said. Values of the types themselves, so that none can miss a field.
 
-use crate::device::{DeviceClass, Earnings};
-use crate::explorer::{
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use wire::device::{DeviceClass, Earnings};
+use wire::explorer::{
     Hit, Overview, Page, Period, ProofStep, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt,
     PublicReceiptPage, ReceiptState, Sample, Share, SignedReceipt, SupplyGroup, Work,
 };
-use crate::{
+use wire::{
     Account, AccountId, AccountKey, AccountKind, Blob, BlobHash, Check, CheckedBy, Credits, DType, DeviceCode,
     DeviceId, ErrorBody, ErrorCode, Field, FromDevice, GatedKernel, Infer, InferTask, Job, JobDetail, JobEvent,
     JobEventKind, JobId, JobPage, JobProgress, JobState, KernelReport, KernelToCheck, LeaseGrant, LeaseId, LedgerEntry,
@@ -33,6 +36,48 @@ const KERNEL: &str = "@group(0) @binding(0) var<storage, read> records: array<u3
     fn main(@builtin(global_invocation_id) id: vec3<u32>) {\n    \
         results[id.x] = records[id.x] * 2u;\n\
     }\n";
+
+/// Each with the name of its schema.
+pub fn all() -> Vec<(String, Value)> {
+    vec![
+        named(&new_account()),
+        named(&account()),
+        named(&opened_account()),
+        named(&account_key()),
+        named(&new_key()),
+        named(&made_key()),
+        named(&ledger_entry()),
+        named(&device_code()),
+        named(&error_body()),
+        named(&blob()),
+        named(&kernel_to_check()),
+        named(&kernel_report()),
+        named(&gated_kernel()),
+        named(&quote_request()),
+        named(&quote()),
+        named(&submit_job()),
+        named(&job()),
+        named(&job_page()),
+        named(&job_progress()),
+        named(&job_detail()),
+        named(&overview()),
+        named(&public_device()),
+        named(&public_device_page()),
+        named(&public_receipt()),
+        named(&public_receipt_page()),
+        named(&public_job_row()),
+        named(&public_job()),
+        named(&sample()),
+        named(&hit()),
+        named(&lease_grant()),
+        named(&from_device()),
+        named(&to_device()),
+    ]
+}
+
+fn named<T: ToSchema + Serialize>(value: &T) -> (String, Value) {
+    (T::name().into_owned(), json!(value))
+}
 
 /// Bytes that look like a hash.
 fn bytes<const N: usize>(seed: u8) -> [u8; N] {
@@ -84,11 +129,11 @@ fn program() -> Program {
     })
 }
 
-pub fn new_account() -> NewAccount {
+fn new_account() -> NewAccount {
     NewAccount { name: "Ada".to_owned() }
 }
 
-pub fn account() -> Account {
+fn account() -> Account {
     Account {
         id: AccountId::from_parts(NOON.unsigned_abs() / 1000, bytes(6)),
         name: "Ada".to_owned(),
@@ -102,11 +147,11 @@ pub fn account() -> Account {
     }
 }
 
-pub fn opened_account() -> OpenedAccount {
+fn opened_account() -> OpenedAccount {
     OpenedAccount { account: account(), key: format!("tsk_{}", TileHash(bytes(7))) }
 }
 
-pub fn account_key() -> AccountKey {
+fn account_key() -> AccountKey {
     AccountKey {
         id: "9f6ac1d04e8b7723".to_owned(),
         name: "Nightly runs".to_owned(),
@@ -115,15 +160,15 @@ pub fn account_key() -> AccountKey {
     }
 }
 
-pub fn new_key() -> NewKey {
+fn new_key() -> NewKey {
     NewKey { name: "Nightly runs".to_owned() }
 }
 
-pub fn made_key() -> MadeKey {
+fn made_key() -> MadeKey {
     MadeKey { key: account_key(), secret: format!("tsk_{}", TileHash(bytes(8))) }
 }
 
-pub fn ledger_entry() -> LedgerEntry {
+fn ledger_entry() -> LedgerEntry {
     LedgerEntry {
         at: NOON + 40 * SECOND,
         kind: "settle".to_owned(),
@@ -134,11 +179,11 @@ pub fn ledger_entry() -> LedgerEntry {
     }
 }
 
-pub fn device_code() -> DeviceCode {
+fn device_code() -> DeviceCode {
     DeviceCode { code: "A9AJ-FGH9".to_owned(), expires_at: NOON + 900 * SECOND }
 }
 
-pub fn error_body() -> ErrorBody {
+fn error_body() -> ErrorBody {
     ErrorBody {
         code: ErrorCode::UnknownBlob,
         message: "this account has no such blob; upload it with POST /v1/blobs first".to_owned(),
@@ -147,27 +192,27 @@ pub fn error_body() -> ErrorBody {
     }
 }
 
-pub fn blob() -> Blob {
+fn blob() -> Blob {
     Blob { hash: model(), size: 13_964_571 }
 }
 
-pub fn kernel_to_check() -> KernelToCheck {
+fn kernel_to_check() -> KernelToCheck {
     KernelToCheck { kernel: KERNEL.to_owned(), record_bytes: 4, out_bytes: 4, fuel: Some(65_536) }
 }
 
-pub fn kernel_report() -> KernelReport {
+fn kernel_report() -> KernelReport {
     KernelReport { workgroup_size: 64, params_bytes: None, ops: 6, loops: Vec::new(), floats: false }
 }
 
-pub fn gated_kernel() -> GatedKernel {
+fn gated_kernel() -> GatedKernel {
     GatedKernel { wgsl: KERNEL.to_owned(), workgroup_size: 64, params_bytes: None, loop_lines: Vec::new(), ops: 6 }
 }
 
-pub fn quote_request() -> QuoteRequest {
+fn quote_request() -> QuoteRequest {
     QuoteRequest { program: program(), privacy: Privacy::Open }
 }
 
-pub fn quote() -> Quote {
+fn quote() -> Quote {
     Quote {
         rows: ROWS,
         inputs: inputs(),
@@ -185,7 +230,7 @@ pub fn quote() -> Quote {
     }
 }
 
-pub fn submit_job() -> SubmitJob {
+fn submit_job() -> SubmitJob {
     SubmitJob {
         program: program(),
         privacy: Privacy::Open,
@@ -194,7 +239,7 @@ pub fn submit_job() -> SubmitJob {
     }
 }
 
-pub fn job() -> Job {
+fn job() -> Job {
     Job {
         id: job_id(),
         name: NAME.to_owned(),
@@ -220,11 +265,11 @@ pub fn job() -> Job {
     }
 }
 
-pub fn job_page() -> JobPage {
+fn job_page() -> JobPage {
     JobPage { jobs: vec![job()], next: Some(job_id()) }
 }
 
-pub fn job_progress() -> JobProgress {
+fn job_progress() -> JobProgress {
     JobProgress { job: job(), mosaic: "9999999999995000".to_owned(), devices_at_work: 3 }
 }
 
@@ -232,7 +277,7 @@ fn share() -> Share {
     Share { device: device_id(), backend: "vulkan".to_owned(), tiles: 96, receipts: 12, recomputed_tiles: 5 }
 }
 
-pub fn job_detail() -> JobDetail {
+fn job_detail() -> JobDetail {
     JobDetail {
         at: NOON + 30 * SECOND,
         devices: vec![share()],
@@ -249,7 +294,7 @@ fn work() -> Work {
     Work { receipts: 31, tiles: TILES, kflop: FLOPS / 1000, cost: COST }
 }
 
-pub fn overview() -> Overview {
+fn overview() -> Overview {
     Overview {
         at: NOON,
         price: PRICE,
@@ -275,7 +320,7 @@ pub fn overview() -> Overview {
     }
 }
 
-pub fn public_device() -> PublicDevice {
+fn public_device() -> PublicDevice {
     PublicDevice {
         id: device_id(),
         class: DeviceClass::Native,
@@ -295,7 +340,7 @@ pub fn public_device() -> PublicDevice {
     }
 }
 
-pub fn public_device_page() -> PublicDevicePage {
+fn public_device_page() -> PublicDevicePage {
     let mut uptime = vec![0; 30];
     uptime[27..].copy_from_slice(&[31_000_000_000, 86_400_000_000, 43_200_000_000]);
     PublicDevicePage {
@@ -306,7 +351,7 @@ pub fn public_device_page() -> PublicDevicePage {
     }
 }
 
-pub fn public_receipt() -> PublicReceipt {
+fn public_receipt() -> PublicReceipt {
     PublicReceipt {
         lease: lease_id(),
         device: device_id(),
@@ -344,11 +389,11 @@ fn signed_receipt() -> SignedReceipt {
     }
 }
 
-pub fn public_receipt_page() -> PublicReceiptPage {
+fn public_receipt_page() -> PublicReceiptPage {
     PublicReceiptPage { receipt: public_receipt(), statement: Some(signed_receipt()) }
 }
 
-pub fn public_job_row() -> PublicJobRow {
+fn public_job_row() -> PublicJobRow {
     PublicJobRow {
         id: job_id(),
         name: NAME.to_owned(),
@@ -362,7 +407,7 @@ pub fn public_job_row() -> PublicJobRow {
     }
 }
 
-pub fn public_job() -> PublicJob {
+fn public_job() -> PublicJob {
     PublicJob {
         id: job_id(),
         name: NAME.to_owned(),
@@ -383,7 +428,7 @@ pub fn public_job() -> PublicJob {
     }
 }
 
-pub fn sample() -> Sample {
+fn sample() -> Sample {
     Sample {
         tile: 41,
         statement: signed_receipt(),
@@ -399,11 +444,11 @@ pub fn sample() -> Sample {
     }
 }
 
-pub fn hit() -> Hit {
+fn hit() -> Hit {
     Hit::Job(job_id())
 }
 
-pub fn lease_grant() -> LeaseGrant {
+fn lease_grant() -> LeaseGrant {
     LeaseGrant {
         lease: lease_id(),
         job: job_id(),
@@ -418,11 +463,11 @@ pub fn lease_grant() -> LeaseGrant {
     }
 }
 
-pub fn from_device() -> FromDevice {
+fn from_device() -> FromDevice {
     FromDevice::Commit { receipt: receipt(), signature: Signature(bytes(11)) }
 }
 
-pub fn to_device() -> ToDevice {
+fn to_device() -> ToDevice {
     ToDevice::Settled {
         lease: lease_id(),
         tiles: 8,
