@@ -1,10 +1,12 @@
 //! One of each request and answer: an account, a published job of two hundred and fifty tiles, and what
 //! its devices said. Values of the types themselves, so that none can miss a field.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
-use wire::device::{DeviceClass, Earnings};
+use wire::device::{DeviceClass, Earnings, Hello, PROTOCOL};
 use wire::explorer::{
     Hit, Overview, Page, Period, ProofStep, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt,
     PublicReceiptPage, ReceiptState, Sample, Share, SignedReceipt, SupplyGroup, Work,
@@ -12,9 +14,9 @@ use wire::explorer::{
 use wire::{
     Account, AccountId, AccountKey, AccountKind, Blob, BlobHash, Check, CheckedBy, Credits, DType, DeviceCode,
     DeviceId, ErrorBody, ErrorCode, Field, FromDevice, GatedKernel, Infer, InferTask, Job, JobDetail, JobEvent,
-    JobEventKind, JobId, JobPage, JobProgress, JobState, KernelReport, KernelToCheck, LeaseGrant, LeaseId, LedgerEntry,
-    MadeKey, Micros, NewAccount, NewKey, OpenedAccount, PricePerCu, Privacy, Program, PublicJob, Quote, QuoteRequest,
-    Receipt, Signature, SubmitJob, Task, Throughput, TileHash, ToDevice,
+    JobEventKind, JobFault, JobId, JobPage, JobProgress, JobState, KernelReport, KernelToCheck, LeaseGrant, LeaseId,
+    LedgerEntry, MadeKey, Map, MapTask, Micros, NewAccount, NewKey, OpenedAccount, Place, PricePerCu, Privacy, Program,
+    PublicJob, Quote, QuoteRequest, Receipt, Signature, SubmitJob, Task, Throughput, TileHash, ToDevice,
 };
 
 /// Noon of 22 November 2026, UTC.
@@ -38,7 +40,7 @@ const KERNEL: &str = "@group(0) @binding(0) var<storage, read> records: array<u3
     }\n";
 
 /// Each with the name of its schema.
-pub fn all() -> Vec<(String, Value)> {
+pub(super) fn all() -> Vec<(String, Value)> {
     vec![
         named(&new_account()),
         named(&account()),
@@ -72,6 +74,23 @@ pub fn all() -> Vec<(String, Value)> {
         named(&lease_grant()),
         named(&from_device()),
         named(&to_device()),
+        named(&field("images", &[3, 224, 224])),
+        named(&infer()),
+        named(&map()),
+        named(&infer_task()),
+        named(&map_task()),
+        named(&share()),
+        named(&receipt()),
+        named(&signed_receipt()),
+        named(&work()),
+        named(&supply_group()),
+        named(&period()),
+        named(&throughput()),
+        named(&job_event()),
+        named(&job_fault()),
+        named(&hello()),
+        named(&earnings()),
+        named(&Place { line: 12, column: 5 }),
     ]
 }
 
@@ -116,17 +135,33 @@ fn outputs() -> Vec<Field> {
     vec![field("logits", &[1000])]
 }
 
-fn task() -> Task {
-    Task::Infer(InferTask { model: model(), inputs: inputs(), outputs: outputs() })
+fn infer_task() -> InferTask {
+    InferTask { model: model(), inputs: inputs(), outputs: outputs() }
+}
+
+fn map_task() -> MapTask {
+    MapTask { kernel: BlobHash(bytes(15)), record_bytes: 4, out_bytes: 4, fuel: 65_536, params: None }
+}
+
+fn infer() -> Infer {
+    Infer { model: model(), input: Some(BlobHash(bytes(5))), inputs: BTreeMap::new(), tile_rows: None }
+}
+
+fn map() -> Map {
+    Map {
+        kernel: BlobHash(bytes(15)),
+        input: BlobHash(bytes(16)),
+        record_bytes: 4,
+        out_bytes: 4,
+        params: None,
+        fuel: None,
+        check: Some(Check::Exact),
+        tile_records: None,
+    }
 }
 
 fn program() -> Program {
-    Program::Infer(Infer {
-        model: model(),
-        input: Some(BlobHash(bytes(5))),
-        inputs: std::collections::BTreeMap::new(),
-        tile_rows: None,
-    })
+    Program::Infer(infer())
 }
 
 fn new_account() -> NewAccount {
@@ -277,15 +312,24 @@ fn share() -> Share {
     Share { device: device_id(), backend: "vulkan".to_owned(), tiles: 96, receipts: 12, recomputed_tiles: 5 }
 }
 
+fn throughput() -> Throughput {
+    Throughput { step: 10 * SECOND, tiles: vec![24, 61, 65] }
+}
+
+fn job_event() -> JobEvent {
+    JobEvent { at: NOON + 2 * SECOND, kind: JobEventKind::Started, device: Some(device_id()) }
+}
+
+fn job_fault() -> JobFault {
+    JobFault::OutOfFuel { line: 14, turns: false, tile: 41 }
+}
+
 fn job_detail() -> JobDetail {
     JobDetail {
         at: NOON + 30 * SECOND,
         devices: vec![share()],
-        throughput: Throughput { step: 10 * SECOND, tiles: vec![24, 61, 65] },
-        events: vec![
-            JobEvent { at: NOON, kind: JobEventKind::Submitted, device: None },
-            JobEvent { at: NOON + 2 * SECOND, kind: JobEventKind::Started, device: Some(device_id()) },
-        ],
+        throughput: throughput(),
+        events: vec![JobEvent { at: NOON, kind: JobEventKind::Submitted, device: None }, job_event()],
         receipts: vec![public_receipt()],
     }
 }
@@ -294,28 +338,31 @@ fn work() -> Work {
     Work { receipts: 31, tiles: TILES, kflop: FLOPS / 1000, cost: COST }
 }
 
+fn supply_group() -> SupplyGroup {
+    SupplyGroup {
+        class: DeviceClass::Native,
+        backend: "vulkan".to_owned(),
+        software: false,
+        devices: 12,
+        flops_per_sec: 4_100_000_000_000,
+    }
+}
+
+fn period() -> Period {
+    Period { start: NOON - 600 * SECOND, work: work(), device_micros: 7_200_000_000, capacity_kflop: 2_460_000_000_000 }
+}
+
 fn overview() -> Overview {
     Overview {
         at: NOON,
         price: PRICE,
         fee_bps: 1000,
-        supply: vec![SupplyGroup {
-            class: DeviceClass::Native,
-            backend: "vulkan".to_owned(),
-            software: false,
-            devices: 12,
-            flops_per_sec: 4_100_000_000_000,
-        }],
+        supply: vec![supply_group()],
         today: work(),
         utilisation_bps: Some(412),
         jobs_running: 1,
         jobs_done: 57,
-        periods: vec![Period {
-            start: NOON - 600 * SECOND,
-            work: work(),
-            device_micros: 7_200_000_000,
-            capacity_kflop: 2_460_000_000_000,
-        }],
+        periods: vec![period()],
         latest_leases: vec![8, 8, 8, 2],
     }
 }
@@ -438,7 +485,7 @@ fn sample() -> Sample {
             ProofStep::Right(TileHash(bytes(14))),
         ],
         rows: TILE_ROWS,
-        task: task(),
+        task: Task::Infer(infer_task()),
         check: Check::Exact,
         flops: TILE_ROWS * ROW_FLOPS,
     }
@@ -456,7 +503,7 @@ fn lease_grant() -> LeaseGrant {
         tiles: 8,
         rows: 8 * TILE_ROWS,
         tile_rows: TILE_ROWS,
-        task: task(),
+        task: Task::Infer(infer_task()),
         flops: 8 * TILE_ROWS * ROW_FLOPS,
         deadline_millis: 30_000,
         token: "eyJsZWFzZSI6IjAzLi4uIn0.dGhlIGVkZ2UncyBzZWFs".to_owned(),
@@ -468,9 +515,27 @@ fn from_device() -> FromDevice {
 }
 
 fn to_device() -> ToDevice {
-    ToDevice::Settled {
-        lease: lease_id(),
-        tiles: 8,
-        earnings: Earnings { available: Credits::from_micros(4_960), pending: Credits::from_micros(41) },
+    ToDevice::Settled { lease: lease_id(), tiles: 8, earnings: earnings() }
+}
+
+fn earnings() -> Earnings {
+    Earnings { available: Credits::from_micros(4_960), pending: Credits::from_micros(41) }
+}
+
+fn hello() -> Hello {
+    Hello {
+        protocol: PROTOCOL,
+        device: device_id(),
+        signature: Signature(bytes(17)),
+        class: DeviceClass::Native,
+        name: "NVIDIA GeForce RTX 3060".to_owned(),
+        backend: "vulkan".to_owned(),
+        software: false,
+        buffer_bytes_max: 2_147_483_644,
+        runs_kernels: true,
+        checker: false,
+        only_job: None,
+        key: None,
+        code: Some("A9AJ-FGH9".to_owned()),
     }
 }

@@ -14,8 +14,18 @@ pub fn value(document: &Value, schema: &Value) -> Option<Value> {
     if let Some(own) = own.into_iter().find(|own| !own.is_null()) {
         return Some(own.clone());
     }
-    if let Some(first) = schema["oneOf"].get(0).or_else(|| schema["allOf"].get(0)) {
+    if let Some(first) = schema["oneOf"].get(0) {
         return value(document, first);
+    }
+    if let Some([single]) = schema["allOf"].as_array().map(Vec::as_slice) {
+        return value(document, single);
+    }
+    if let Some(parts) = schema["allOf"].as_array() {
+        let parts = parts.iter().map(|part| match value(document, part)? {
+            Value::Object(fields) => Some(fields),
+            _ => None,
+        });
+        return Some(Value::Object(parts.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect()));
     }
     match schema["type"].as_str()? {
         "array" => Some(json!([value(document, &schema["items"])?])),

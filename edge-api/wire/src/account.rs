@@ -6,6 +6,7 @@ use crate::{AccountId, Credits, DeviceId, JobId, Micros};
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewAccount {
     /// What to call it; 64 characters at most.
+    #[cfg_attr(feature = "openapi", schema(max_length = 64))]
     #[serde(default)]
     pub name: String,
 }
@@ -15,6 +16,7 @@ pub struct NewAccount {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OpenedAccount {
     pub account: Account,
+    /// The secret, for `Authorization: Bearer`.
     pub key: String,
 }
 
@@ -64,6 +66,7 @@ pub struct AccountKey {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewKey {
     /// What to call it; 64 characters at most.
+    #[cfg_attr(feature = "openapi", schema(max_length = 64))]
     #[serde(default)]
     pub name: String,
 }
@@ -73,6 +76,7 @@ pub struct NewKey {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MadeKey {
     pub key: AccountKey,
+    /// For `Authorization: Bearer`.
     pub secret: String,
 }
 

@@ -125,6 +125,7 @@ pub struct PublicDevicePage {
 pub struct Page<T> {
     pub rows: Vec<T>,
     /// Pass as `after` for the next page.
+    #[cfg_attr(feature = "openapi", schema(example = "1795348812000000.9f"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }

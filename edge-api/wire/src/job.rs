@@ -91,6 +91,7 @@ pub struct SubmitJob {
     #[serde(default)]
     pub privacy: Privacy,
     /// What to call it; 128 characters at most.
+    #[cfg_attr(feature = "openapi", schema(max_length = 128))]
     #[serde(default)]
     pub name: String,
     /// Refuse if it would cost more than this.
@@ -173,7 +174,9 @@ pub enum JobFault {
     OutOfFuel {
         /// Of the loop in the kernel, counted from one.
         line: u32,
+        /// It turned too often, though there was fuel left.
         turns: bool,
+        /// Counted over the job.
         tile: u64,
     },
 }

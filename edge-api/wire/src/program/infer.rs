@@ -22,6 +22,7 @@ pub struct Infer {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, BlobHash>,
     /// Rows a tile; left out, the edge chooses.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tile_rows: Option<u32>,
 }

@@ -15,20 +15,24 @@ pub struct Map {
     pub kernel: BlobHash,
     /// Records, one after another.
     pub input: BlobHash,
-    /// Of an input record: a multiple of 4.
+    /// Of an input record, in bytes.
+    #[cfg_attr(feature = "openapi", schema(multiple_of = 4, minimum = 4))]
     pub record_bytes: u32,
-    /// Of an output record: a multiple of 4.
+    /// Of an output record, in bytes.
+    #[cfg_attr(feature = "openapi", schema(multiple_of = 4, minimum = 4))]
     pub out_bytes: u32,
     /// What `@binding(2)` holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub params: Option<BlobHash>,
     /// Operations that the loops of one record may take; left out, 65,536.
+    #[cfg_attr(feature = "openapi", schema(maximum = 10_000_000))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u32>,
     /// When two outputs are the same; left out, `exact` for integers and 1e-4, 1e-6 for floats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<Check>,
     /// Records a tile; left out, the edge chooses.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tile_records: Option<u32>,
 }
@@ -85,11 +89,14 @@ pub struct GatedKernel {
 pub struct KernelToCheck {
     /// WGSL.
     pub kernel: String,
-    /// Of an input record: a multiple of 4.
+    /// Of an input record, in bytes.
+    #[cfg_attr(feature = "openapi", schema(multiple_of = 4, minimum = 4))]
     pub record_bytes: u32,
-    /// Of an output record: a multiple of 4.
+    /// Of an output record, in bytes.
+    #[cfg_attr(feature = "openapi", schema(multiple_of = 4, minimum = 4))]
     pub out_bytes: u32,
     /// Operations that the loops of one record may take; left out, 65,536.
+    #[cfg_attr(feature = "openapi", schema(maximum = 10_000_000))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u32>,
 }
