@@ -1,4 +1,4 @@
-//! Weights that half floats hold exactly: a GPU keeps them as such, which f16_constants its memory and a tab's
+//! Weights that half floats hold exactly: a GPU keeps them as such, which halves its memory and a tab's
 //! download. Products unpack them as they read, which needs no extension of the device.
 
 use std::collections::HashMap;
