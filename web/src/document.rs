@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::components::Icon;
-use crate::route::Page;
+use crate::route::{DocsPage, Page};
 use crate::text::{Lang, text};
 use crate::visit::{Visit, href};
 
@@ -24,6 +24,12 @@ impl Document {
 
     pub fn described(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
+        self
+    }
+
+    /// Kept from search engines.
+    pub fn unlisted(mut self) -> Self {
+        self.indexed = false;
         self
     }
 
@@ -138,6 +144,7 @@ fn Header(
                 {link(Page::Lend, t.site.lend, current == Some(Page::Lend))}
                 {link(Page::Explorer, t.site.explorer, in_explorer)}
                 {link(Page::Account, t.site.account, current == Some(Page::Account))}
+                {link(Page::Docs(DocsPage::Index), t.docs.docs_short, matches!(current, Some(Page::Docs(_))))}
                 <span class="tools">
                     <a href=other_href lang=other_tag hreflang=other_tag data-lang-link=other_lang>{other}</a>
                     <button type="button" class="quiet" data-theme-button aria-label=t.site.theme title=t.site.theme><Icon name="theme"/></button>
@@ -157,7 +164,8 @@ fn Footer() -> impl IntoView {
                 <a href=href(Page::Calculator)>{t.site.calculator}</a>
                 <a href=href(Page::Devices)>{t.site.devices}</a>
                 <a href=href(Page::Receipts)>{t.site.receipts}</a>
-                <a href="/v1/openapi.json">"API"</a>
+                <a href=href(Page::Docs(DocsPage::Index))>{t.docs.docs}</a>
+                <a href=href(Page::Docs(DocsPage::Api))>{t.docs.api}</a>
             </nav>
         </footer>
     }

@@ -20,6 +20,16 @@ pub enum Page {
     Receipts,
     Receipt(LeaseId),
     Search,
+    Docs(DocsPage),
+}
+
+/// A page of the documentation. Which guides there are is the server's to know: it has their texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocsPage {
+    Index,
+    /// By its address under `/docs/`.
+    Guide(&'static str),
+    Api,
 }
 
 impl Page {
@@ -40,6 +50,9 @@ impl Page {
             Self::Receipts => "/explorer/receipts".to_owned(),
             Self::Receipt(id) => format!("/explorer/receipts/{id}"),
             Self::Search => "/explorer/search".to_owned(),
+            Self::Docs(DocsPage::Index) => "/docs".to_owned(),
+            Self::Docs(DocsPage::Guide(slug)) => format!("/docs/{slug}"),
+            Self::Docs(DocsPage::Api) => "/docs/api".to_owned(),
         }
     }
 
@@ -62,6 +75,8 @@ impl Page {
             ["explorer", "receipts"] => Some(Self::Receipts),
             ["explorer", "receipts", id] => id.parse().ok().map(Self::Receipt),
             ["explorer", "search"] => Some(Self::Search),
+            ["docs"] => Some(Self::Docs(DocsPage::Index)),
+            ["docs", "api"] => Some(Self::Docs(DocsPage::Api)),
             _ => None,
         }
     }
@@ -78,7 +93,8 @@ impl Page {
             | Self::PublicJob(_)
             | Self::Receipts
             | Self::Receipt(_)
-            | Self::Search => true,
+            | Self::Search
+            | Self::Docs(_) => true,
             Self::Jobs | Self::NewJob | Self::Job(_) | Self::Lend | Self::Account => false,
         }
     }
@@ -121,6 +137,8 @@ mod tests {
             Page::Receipts,
             Page::Receipt(LeaseId([4; 16])),
             Page::Search,
+            Page::Docs(DocsPage::Index),
+            Page::Docs(DocsPage::Api),
         ];
         for page in pages {
             assert_eq!(Page::parse(&page.path()), Some(page));

@@ -14,6 +14,7 @@ use web::route::Page;
 use web::text::Lang;
 use web::visit::Assets;
 
+use crate::docs;
 use crate::state::Site;
 
 /// Published jobs and devices that the site map names.
@@ -85,7 +86,7 @@ pub(crate) async fn robots(State(site): State<Site>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "public, max-age=3600")], text)
 }
 
-/// Every public page in both languages: the lists, the published jobs, the devices with most work.
+/// Every public page in the languages that it is written in: the documentation, the lists, the published jobs, the devices with most work.
 pub(crate) async fn sitemap(State(site): State<Site>) -> Response {
     let mut found =
         vec![Page::Landing, Page::Calculator, Page::Explorer, Page::Devices, Page::PublicJobs, Page::Receipts];
@@ -94,11 +95,12 @@ pub(crate) async fn sitemap(State(site): State<Site>) -> Response {
     };
     found.extend(jobs.into_iter().map(Page::PublicJob));
     found.extend(devices.into_iter().map(Page::Device));
+    let found = found.into_iter().map(|page| (page, true)).chain(docs::pages());
     let mut xml = String::from(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<urlset xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">\n",
     );
-    for page in found {
-        for lang in [Lang::En, Lang::Zh] {
+    for (page, is_translated) in found {
+        for lang in [Lang::En, Lang::Zh].into_iter().filter(|lang| is_translated || *lang == Lang::En) {
             let query = if lang == Lang::En { "" } else { "?lang=zh" };
             for part in ["<url><loc>", &site.public_url, &page.path(), query, "</loc></url>\n"] {
                 xml.push_str(part);

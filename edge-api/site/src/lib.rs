@@ -2,6 +2,7 @@
 
 mod api;
 mod cache;
+mod docs;
 mod files;
 mod page;
 mod preview;

@@ -14,7 +14,7 @@ use web::visit::Visit;
 use crate::cache::Rendered;
 use crate::request::{Language, header, language, parse_query};
 use crate::state::Site;
-use crate::{preview, tables};
+use crate::{docs, preview, tables};
 
 pub(crate) async fn landing_preview(State(site): State<Site>, parts: Parts) -> Response {
     let lang = language(&parts, None).lang;
@@ -27,7 +27,7 @@ pub(crate) async fn page(State(site): State<Site>, request: Parts) -> Response {
         return Redirect::permanent(without).into_response();
     }
     if let Some((stem, ending)) = path.rsplit_once('.')
-        && let Some(page) = Page::parse(stem).filter(|page| page.is_public())
+        && let Some(page) = find(stem).filter(|page| page.is_public())
     {
         let query = request.uri.query().unwrap_or_default();
         return match ending {
@@ -37,7 +37,11 @@ pub(crate) async fn page(State(site): State<Site>, request: Parts) -> Response {
             _ => render(&site, None, &request).await,
         };
     }
-    render(&site, Page::parse(path), &request).await
+    render(&site, find(path), &request).await
+}
+
+fn find(path: &str) -> Option<Page> {
+    Page::parse(path).or_else(|| docs::find(path))
 }
 
 async fn render(site: &Site, page: Option<Page>, request: &Parts) -> Response {
@@ -98,7 +102,11 @@ async fn render_public(site: &Site, visit: Visit, request: &Parts) -> Response {
 
 /// Reads what the page shows, then writes it down. Writing is quick and awaits nothing.
 async fn draw(site: &Site, visit: Visit, session: Option<String>) -> (StatusCode, String) {
-    let document = web::pages::load(&visit, &site.api.client(session)).await;
+    let docs = match visit.page {
+        Some(Page::Docs(page)) => docs::load(page, &visit, &site.api).await,
+        _ => None,
+    };
+    let document = web::pages::load(&visit, &site.api.client(session), docs).await;
     let status = StatusCode::from_u16(document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, web::document::render(document, visit))
 }

@@ -16,6 +16,7 @@ use wire::Credits;
 use wire::number::to;
 use xmlwriter::XmlWriter;
 
+use crate::docs;
 use crate::state::Site;
 
 const WIDTH: u32 = 1200;
@@ -41,14 +42,15 @@ pub(crate) async fn respond(site: &Site, page: Page, lang: Lang) -> Response {
 }
 
 async fn draw(site: &Site, page: Page, lang: Lang) -> Option<Bytes> {
-    let picture = compose(&site.api.client(None), page, lang.text()).await.ok()??;
+    let picture = compose(&site.api.client(None), page, lang).await.ok()??;
     // Drawing takes tens of milliseconds of a core, like a check, and takes its turn with them.
     let _turn = site.shared.cores.acquire().await.ok()?;
     tokio::task::spawn_blocking(move || rasterise(&svg(&picture))).await.ok()?
 }
 
 /// What the page's picture says. `None` for pages that have none.
-async fn compose(api: &Api, page: Page, t: &'static Text) -> Result<Option<Picture>, Failure> {
+async fn compose(api: &Api, page: Page, lang: Lang) -> Result<Option<Picture>, Failure> {
+    let t = lang.text();
     let picture = match page {
         Page::PublicJob(id) => {
             let job = api.public_job(id).await?;
@@ -93,6 +95,7 @@ async fn compose(api: &Api, page: Page, t: &'static Text) -> Result<Option<Pictu
         Page::Landing | Page::Explorer | Page::Devices | Page::PublicJobs | Page::Receipts | Page::Calculator => {
             network(api, page, t).await?
         }
+        Page::Docs(page) => Picture { title: docs::title(page, lang), ..network(api, Page::Landing, t).await? },
         Page::Search | Page::Jobs | Page::NewJob | Page::Job(_) | Page::Lend | Page::Account => return Ok(None),
     };
     Ok(Some(picture))

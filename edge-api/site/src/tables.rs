@@ -36,9 +36,14 @@ fn source(page: Page, query: &str) -> Option<String> {
         Page::Receipts => "/v1/public/receipts".to_owned(),
         Page::Receipt(id) => format!("/v1/public/receipts/{id}"),
         Page::Search => "/v1/public/search".to_owned(),
-        Page::Landing | Page::Calculator | Page::Jobs | Page::NewJob | Page::Job(_) | Page::Lend | Page::Account => {
-            return None;
-        }
+        Page::Landing
+        | Page::Calculator
+        | Page::Docs(_)
+        | Page::Jobs
+        | Page::NewJob
+        | Page::Job(_)
+        | Page::Lend
+        | Page::Account => return None,
     };
     let mut parameters = form_urlencoded::Serializer::new(String::new());
     for (key, value) in parse_query(query).into_iter().filter(|(key, _)| PARAMETERS.contains(&key.as_str())) {
@@ -216,9 +221,14 @@ pub(crate) async fn csv(site: &Site, page: Page, query: &str) -> Response {
         Page::Receipt(_) => whole(site, &source, "receipt", |page: PublicReceiptPage| vec![page.receipt]).await,
         Page::Explorer => whole(site, &source, "network", |overview: Overview| overview.periods).await,
         Page::Search => whole(site, &source, "search", |hits: Vec<Hit>| hits).await,
-        Page::Landing | Page::Calculator | Page::Jobs | Page::NewJob | Page::Job(_) | Page::Lend | Page::Account => {
-            StatusCode::NOT_FOUND.into_response()
-        }
+        Page::Landing
+        | Page::Calculator
+        | Page::Docs(_)
+        | Page::Jobs
+        | Page::NewJob
+        | Page::Job(_)
+        | Page::Lend
+        | Page::Account => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

@@ -13,8 +13,11 @@ use crate::route::Page;
 use crate::text::Text;
 use crate::visit::Visit;
 
-/// Reads what a page shows. Never fails: what cannot be shown is a page that says why.
-pub async fn load(visit: &Visit, api: &Api) -> Document {
+pub use self::public::docs;
+
+/// Reads what a page shows. Never fails: what cannot be shown is a page that says why. `docs` is what a page
+/// of the documentation shows, which no API answers; nothing where there is no such page.
+pub async fn load(visit: &Visit, api: &Api, docs: Option<docs::data::DocsData>) -> Document {
     let t = visit.lang.text();
     let loaded = match visit.page {
         None => return public::not_found::document(t),
@@ -32,6 +35,9 @@ pub async fn load(visit: &Visit, api: &Api) -> Document {
         Some(Page::PublicJob(id)) => explorer::job::load(t, id, api).await,
         Some(Page::Receipts) => explorer::receipts::load(t, visit, api).await,
         Some(Page::Receipt(id)) => explorer::receipt::load(t, id, api).await,
+        Some(Page::Docs(_)) => {
+            return docs.map_or_else(|| public::not_found::document(t), |data| docs::document(t, visit, data));
+        }
         Some(Page::Search) => explorer::search::load(t, visit, api).await,
     };
     loaded.unwrap_or_else(|failure| failed(t, failure))

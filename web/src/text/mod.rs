@@ -12,6 +12,8 @@ macro_rules! texts {
 }
 
 mod account;
+#[cfg(feature = "ssr")]
+mod docs;
 mod explorer;
 mod infer;
 mod jobs;
@@ -25,6 +27,8 @@ use leptos::prelude::*;
 use wire::ErrorBody;
 
 use self::account::AccountText;
+#[cfg(feature = "ssr")]
+use self::docs::DocsText;
 use self::explorer::ExplorerText;
 use self::infer::InferText;
 use self::jobs::JobsText;
@@ -43,6 +47,9 @@ pub struct Text {
     pub lend: LendText,
     pub explorer: ExplorerText,
     pub account: AccountText,
+    /// No island says any of these.
+    #[cfg(feature = "ssr")]
+    pub docs: DocsText,
 }
 
 static EN: Text = Text {
@@ -54,6 +61,8 @@ static EN: Text = Text {
     lend: LendText::EN,
     explorer: ExplorerText::EN,
     account: AccountText::EN,
+    #[cfg(feature = "ssr")]
+    docs: DocsText::EN,
 };
 static ZH: Text = Text {
     site: SiteText::ZH,
@@ -64,6 +73,8 @@ static ZH: Text = Text {
     lend: LendText::ZH,
     explorer: ExplorerText::ZH,
     account: AccountText::ZH,
+    #[cfg(feature = "ssr")]
+    docs: DocsText::ZH,
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
