@@ -1,5 +1,7 @@
 //! A field for a file: chosen or dropped, with its hint, its state and its refusal in place.
 
+use std::sync::Arc;
+
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{DataTransfer, File, HtmlInputElement};
@@ -10,6 +12,10 @@ use crate::text::text;
 
 /// A file for the input that it is named after.
 pub type NamedSlot = (String, RwSignal<FileSlot>);
+
+/// Puts each of several chosen, or of any dropped files where it belongs, by its name or by the slot that it
+/// was dropped onto.
+pub type SortFiles = Arc<dyn Fn(Vec<File>, RwSignal<FileSlot>) + Send + Sync>;
 
 #[component]
 pub fn FileField(
@@ -28,9 +34,9 @@ pub fn FileField(
     /// Where several files go, each to the input that it is named after, if the field takes several.
     #[prop(optional)]
     named: Option<RwSignal<Vec<NamedSlot>>>,
-    /// Sorts several chosen or any dropped files. Without it the last file goes to `file`.
+    /// Without it the last file goes to `file`.
     #[prop(optional)]
-    on_files: Option<Callback<Vec<File>>>,
+    sort: Option<SortFiles>,
 ) -> impl IntoView {
     let t = text();
     let is_over = RwSignal::new(false);
@@ -54,15 +60,16 @@ pub fn FileField(
             file.set(FileSlot::chosen(last));
         }
     };
+    let sort_dropped = sort.clone();
     let on_change = move |event: leptos::ev::Event| {
         let input = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
         let files = input.and_then(|input| input.files()).map(|files| listed(&files)).unwrap_or_default();
-        match (named, on_files) {
-            (Some(named), Some(on_files)) => {
+        match (named, &sort) {
+            (Some(named), Some(sort)) => {
                 if files.len() == 1 {
                     named.set(Vec::new());
                 }
-                on_files.run(files);
+                sort(files, file);
             }
             // A file chosen at a field of one file is meant for it, whatever its ending.
             (_, None) | (None, _) => put_last(files),
@@ -72,8 +79,8 @@ pub fn FileField(
         event.prevent_default();
         is_over.set(false);
         match event.data_transfer().map(|data| dropped(&data)) {
-            Some(Ok(files)) => match on_files {
-                Some(on_files) => on_files.run(files),
+            Some(Ok(files)) => match &sort_dropped {
+                Some(sort) => sort(files, file),
                 None => put_last(files),
             },
             Some(Err(message)) => file.set(FileSlot::Refused { chosen: None, message }),

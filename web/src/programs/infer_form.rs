@@ -8,10 +8,10 @@ use web_sys::File;
 use wire::Job;
 
 use super::draft::JobDraft;
-use super::file_field::{FileField, NamedSlot};
+use super::file_field::{FileField, NamedSlot, SortFiles};
 use super::file_slot::FileSlot;
 use super::program::{Program, ProgramForm};
-use super::result_link::ResultLink;
+use super::result_link::result_link;
 use crate::browser::backend::{ANY_BACKEND, Backend};
 use crate::text::{Text, text};
 
@@ -46,14 +46,14 @@ impl Program for Infer {
         let id = job.id;
         // Several outputs are no one table.
         if job.outputs.len() > 1 {
-            return view! { <ResultLink id format="npz" label=t.jobs.download class="button primary"/> }.into_any();
+            return result_link(id, "npz", t.jobs.download, "button primary");
         }
-        view! {
-            <ResultLink id format="npy" label=t.jobs.download class="button primary"/>
-            <ResultLink id format="csv" label="CSV"/>
-            <ResultLink id format="json" label="JSON"/>
-        }
-        .into_any()
+        let links = [
+            result_link(id, "npy", t.jobs.download, "button primary"),
+            result_link(id, "csv", "CSV", "button"),
+            result_link(id, "json", "JSON", "button"),
+        ];
+        links.collect_view().into_any()
     }
 }
 
@@ -69,12 +69,12 @@ impl ProgramForm for InferForm {
     fn fields(&self) -> AnyView {
         let form = *self;
         let t = text();
-        let onto = move |slot| Callback::new(move |files| form.sort_files(files, slot));
+        let sort: SortFiles = Arc::new(move |files, dropped_onto| form.sort_files(files, dropped_onto));
         view! {
             <FileField id="model" label=t.infer.model hint=t.infer.model_hint accept=".onnx,.zip"
-                draft=form.draft file=form.model on_files=onto(form.model)/>
+                draft=form.draft file=form.model sort=sort.clone()/>
             <FileField id="input" label=t.infer.input hint=t.infer.input_hint accept=".npy,.npz"
-                draft=form.draft file=form.draft.input named=form.named on_files=onto(form.draft.input)/>
+                draft=form.draft file=form.draft.input named=form.named sort=sort/>
         }
         .into_any()
     }

@@ -14,8 +14,8 @@ use crate::programs::{PROGRAMS, Program, ProgramForm, program_of};
 #[derive(Clone, Copy)]
 pub(super) struct JobForm {
     pub(super) draft: JobDraft,
-    /// Which of [`PROGRAMS`] is shown and would run.
-    pub(super) chosen: RwSignal<usize>,
+    /// Of the program that is shown and would run.
+    pub(super) program_name: RwSignal<String>,
     /// One for each of [`PROGRAMS`].
     forms: StoredValue<Vec<Arc<dyn ProgramForm>>>,
     /// Counts quotes, so that an old answer does not overwrite a new one.
@@ -24,32 +24,40 @@ pub(super) struct JobForm {
     pub(super) idempotency_key: StoredValue<String>,
 }
 
+fn position(name: &str) -> Option<usize> {
+    PROGRAMS.iter().position(|program| program.name() == name)
+}
+
 impl JobForm {
     /// An empty form, or one that begins as an earlier job was. A program's name chooses that program.
     pub(super) fn new(account: Option<Account>, earlier: Option<Job>, program: Option<&str>) -> Self {
         let draft = JobDraft::new(account, earlier.as_ref());
         let earlier = earlier.map(|job| job.program);
-        let position = |name: &str| PROGRAMS.iter().position(|program| program.name() == name);
         let of_earlier = || earlier.as_ref().and_then(|program| position(program_of(program).name()));
         let chosen = program.and_then(position).or_else(of_earlier).unwrap_or_default();
         let forms = PROGRAMS.iter().map(|program| program.form(draft, earlier.as_ref())).collect();
         Self {
             draft,
-            chosen: RwSignal::new(chosen),
+            program_name: RwSignal::new(PROGRAMS[chosen].name().to_owned()),
             forms: StoredValue::new(forms),
             quote_number: StoredValue::new(0),
             idempotency_key: StoredValue::new(String::new()),
         }
     }
 
+    /// Where the chosen program stands in [`PROGRAMS`].
+    fn index(self) -> usize {
+        self.program_name.with(|name| position(name)).unwrap_or_default()
+    }
+
     pub(super) fn program(self) -> &'static dyn Program {
-        PROGRAMS[self.chosen.get()]
+        PROGRAMS[self.index()]
     }
 
     /// The chosen program's.
     pub(super) fn form(self) -> Arc<dyn ProgramForm> {
-        let chosen = self.chosen.get();
-        self.forms.with_value(|forms| Arc::clone(&forms[chosen]))
+        let index = self.index();
+        self.forms.with_value(|forms| Arc::clone(&forms[index]))
     }
 
     /// Whether the chosen program's form says it in place.

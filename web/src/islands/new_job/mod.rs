@@ -102,7 +102,7 @@ fn FormCard(
         move || failure.get().filter(|failure| !failure.is_field("name")).map(|failure| failure.message());
     view! {
         <form class="card" on:submit=submit>
-            <ProgramField chosen=form.chosen/>
+            <ProgramField program_name=form.program_name/>
             {move || form.form().fields()}
             <div class="field">
                 <label for="name">{t.site.name}</label>
@@ -127,17 +127,19 @@ fn FormCard(
 
 #[component]
 fn ProgramField(
-    /// Which of the programs is chosen.
-    chosen: RwSignal<usize>,
+    /// The chosen program's name.
+    program_name: RwSignal<String>,
 ) -> impl IntoView {
     let t = text();
-    let choices = PROGRAMS.iter().enumerate().map(|(index, program)| {
-        let id = format!("program-{}", program.name());
+    let choices = PROGRAMS.iter().map(|program| {
+        let name = program.name();
+        let id = format!("program-{name}");
         let (label, hint) = program.label(t);
         view! {
             <div class="choice">
-                <input type="radio" name="program" id=id.clone() prop:checked=move || chosen.get() == index
-                    checked=chosen.get_untracked() == index on:change=move |_| chosen.set(index)/>
+                <input type="radio" name="program" id=id.clone() prop:checked=move || program_name.with(|chosen| chosen == name)
+                    checked=program_name.with_untracked(|chosen| chosen == name)
+                    on:change=move |_| program_name.set(name.to_owned())/>
                 <label for=id>{label}<small>{hint}</small></label>
             </div>
         }

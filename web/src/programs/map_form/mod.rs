@@ -14,7 +14,7 @@ use super::draft::JobDraft;
 use super::file_field::FileField;
 use super::file_slot::FileSlot;
 use super::program::{Program, ProgramForm};
-use super::result_link::ResultLink;
+use super::result_link::result_link;
 use crate::browser::backend::{ANY_WEBGPU, Backend};
 use crate::text::{Text, text};
 
@@ -42,7 +42,7 @@ impl Program for Map {
 
     // Records have no columns.
     fn result(&self, job: &Job) -> AnyView {
-        view! { <ResultLink id=job.id format="bin" label=text().jobs.download class="button primary"/> }.into_any()
+        result_link(job.id, "bin", text().jobs.download, "button primary")
     }
 }
 
