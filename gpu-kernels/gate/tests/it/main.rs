@@ -1,7 +1,5 @@
 //! What the gate refuses, and what comes out of it, on a GPU.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail")]
-
 mod admit;
 mod generated;
 
