@@ -15,7 +15,7 @@ fn help(command: &str) -> String {
         .output()
         .expect("the program should run");
     let text = String::from_utf8(output.stdout).expect("help should be text");
-    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect()
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn the_reference_shows_each_programs_help() {
         for part in parts {
             let (command, rest) = part.split_once('\n').expect("a command should end its line");
             let (_, after) = rest.split_once("```\n").expect("a block should end");
-            expected += &format!("```text\n$ {command}\n{}```\n{after}", help(command));
+            expected.extend(["```text\n$ ", command, "\n", &help(command), "```\n", after]);
         }
         if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(&path, &expected).expect("a page should be written");

@@ -1,5 +1,4 @@
 #![doc = include_str!("../README.md")]
-
 #![expect(clippy::unwrap_used, reason = "what cannot be read should fail the tests that ask for it")]
 
 pub mod circles;

@@ -17,7 +17,7 @@ db_test! {
 
         let first = find_device(conn, known).await.unwrap().unwrap();
         let mut again = hello(1);
-        again.name = "Another driver".to_owned();
+        "Another driver".clone_into(&mut again.name);
         upsert_device(conn, &again, bob, NOW + 5).await.unwrap();
         let second = find_device(conn, known).await.unwrap().unwrap();
         let listed = list_devices_of_account(conn, bob, 10, NOW + 5).await.unwrap();
