@@ -27,6 +27,7 @@ pub fn complete(derived: &utoipa::openapi::OpenApi) -> Value {
         }
     }
     name_times(&mut document);
+    refer_to_rows(&mut document);
     tidy(&mut document);
     let known = document.clone();
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
@@ -44,6 +45,16 @@ fn name_times(document: &mut Value) {
         times["description"] = json!("Microseconds since 1970-01-01 UTC.");
         times["example"] = json!(1_795_348_800_000_000_i64);
         schemas.insert("Micros".to_owned(), times);
+    }
+}
+
+/// A generic page's rows are derived in place, although each has a schema of its own.
+fn refer_to_rows(document: &mut Value) {
+    let Some(schemas) = document["components"]["schemas"].as_object_mut() else { return };
+    for (name, page) in schemas {
+        if let Some(row) = name.strip_prefix("Page_") {
+            page["properties"]["rows"]["items"] = json!({ "$ref": format!("#/components/schemas/{row}") });
+        }
     }
 }
 

@@ -80,7 +80,7 @@ async fn the_reference_shows_every_operation() {
     assert_eq!(status, 200);
     for route in edge_api::routes::routes() {
         assert!(html.contains(&format!("id=\"{}\"", route.operation)), "{}", route.operation);
-        assert!(html.contains(&format!("<code>{}</code>", route.path)), "{}", route.path);
+        assert!(html.contains(&format!("<code>{}<", route.path)), "{}", route.path);
     }
     // What the page links to within itself is there.
     for anchor in html.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
