@@ -50,6 +50,7 @@ check:
 	cargo test --release --locked -p tidy
 	@bash e2e/deny.sh
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	cargo clippy --release --locked -p rules --target wasm32-unknown-unknown -- -D warnings
 	cargo clippy --release --locked -p web --lib --features hydrate --target wasm32-unknown-unknown -- -D warnings
 	cargo clippy --release --locked -p worker --lib --target wasm32-unknown-unknown -- -D warnings
 	cargo clippy --release --locked -p worker --lib --no-default-features --target wasm32-unknown-unknown -- -D warnings
