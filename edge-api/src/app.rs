@@ -72,7 +72,7 @@ impl App {
         tx.commit().await?;
         Ok(Self(Arc::new(Parts {
             blobs: Blobs::open(&config.blobs)?,
-            scheduler: Scheduler::new(secret, !config.checkers.is_empty()),
+            scheduler: Scheduler::new(secret, config.has_checkers()),
             models: Models::default(),
             limits: Limits::default(),
             checks: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),

@@ -56,6 +56,11 @@ pub enum Command {
 }
 
 impl Config {
+    /// The operator has named devices that recompute; without any, devices of other accounts do.
+    pub fn has_checkers(&self) -> bool {
+        !self.checkers.is_empty()
+    }
+
     pub fn price(&self) -> PricePerCu {
         PricePerCu(self.price)
     }

@@ -92,16 +92,21 @@ async fn claim(app: &App) -> anyhow::Result<()> {
     let jobs: Vec<JobId> = claimed.iter().map(|slice| slice.job).collect();
     let jobs = store::jobs::load_jobs(&mut tx, &jobs).await?;
     let waiting = store::receipts::list_pending_receipts(&mut tx, &slices).await?;
-    tx.commit().await?;
     let jobs: BTreeMap<JobId, Arc<Job>> = jobs.into_iter().map(|job| (job.id, Arc::new(job))).collect();
+    let job_of = |slice: ClaimedSlice| {
+        let job = jobs.get(&slice.job).context("a slice's job should be on record")?;
+        anyhow::Ok((slice, Arc::clone(job)))
+    };
+    // Nothing may fail between the commit and the core: a slice would be claimed and worked on by nobody.
+    let claimed = claimed.into_iter().map(job_of).collect::<anyhow::Result<Vec<_>>>()?;
+    tx.commit().await?;
     let mut by_slice: BTreeMap<SliceId, Vec<StoredReceipt>> = BTreeMap::new();
     for stored in waiting {
         by_slice.entry(stored.slice).or_default().push(stored);
     }
-    for slice in claimed {
+    for (slice, job) in claimed {
         let waiting = by_slice.remove(&slice.slice).unwrap_or_default();
-        let job = jobs.get(&slice.job).context("a slice's job should be on record")?;
-        take(app, &slice, job, waiting, now);
+        take(app, &slice, &job, waiting, now);
     }
     Ok(())
 }

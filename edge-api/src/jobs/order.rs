@@ -20,7 +20,7 @@ pub async fn admit(app: &App, caller: Caller, program: Program, privacy: Privacy
         privacy,
         program,
         price: app.config.price(),
-        has_checkers: has_checkers(app),
+        has_checkers: app.config.has_checkers(),
     };
     programs::admit(app, &order).await
 }
@@ -32,12 +32,8 @@ pub fn take_census(app: &App, job: &Job) -> Result<Census, AdmitFailure> {
     let state = app.scheduler.lock();
     let census = state.core.census(&needs);
     admission::check_devices(&needs, census)?;
-    admission::check_checkers(job, has_checkers(app), state.core.has_fitting_checker(job.device_bytes))?;
+    admission::check_checkers(job, app.config.has_checkers(), state.core.has_fitting_checker(job.device_bytes))?;
     Ok(census)
-}
-
-fn has_checkers(app: &App) -> bool {
-    !app.config.checkers.is_empty()
 }
 
 pub fn quote(app: &App, job: &Job, census: Census) -> Result<Quote, AdmitFailure> {
@@ -53,7 +49,7 @@ pub fn quote(app: &App, job: &Job, census: Census) -> Result<Quote, AdmitFailure
         cost: admission::cost(job)?,
         device_bytes: job.device_bytes,
         peak_bytes: job.peak_bytes,
-        checked_by: job.checked_by(has_checkers(app)),
+        checked_by: job.checked_by(app.config.has_checkers()),
         devices: census.fitting,
         seconds: (census.fitting > 0).then(|| flops.div_ceil(census.flops_per_sec.max(1))),
     })

@@ -97,13 +97,12 @@ pub async fn feeds(app: &App, layout: &Layout) -> Result<Vec<Feed>, AdmitFailure
 /// Values that must fit 32 bits are looked at here, not when a device meets them.
 async fn feed(app: &App, input: &LaidInput, rows: u64) -> Result<Feed, AdmitFailure> {
     let LaidInput { field, source, sent_as } = input;
-    let (sent_as, name) = (sent_as.clone(), field.name.clone());
-    let too_large = || AdmitError::ArrayTooLarge { field: sent_as.clone(), name: name.clone() };
+    let too_large = || AdmitError::ArrayTooLarge { field: sent_as.clone(), name: field.name.clone() };
     let size = |&size: &u64| usize::try_from(size).map_err(|_large| too_large());
     let shape = field.shape.iter().map(size).collect::<Result<Vec<usize>, _>>()?;
     let dtype = DType::from_name(field.dtype.name()).expect("every type of the wire should be one of the kernels'");
     let too_wide = |place: u64, value: i64| {
-        let (field, name) = (sent_as.clone(), name.clone());
+        let (field, name) = (sent_as.clone(), field.name.clone());
         AdmitError::IntegerTooWide { field, name, place, value }
     };
     let start = source.offset;

@@ -72,7 +72,7 @@ impl Program for Infer {
         task: &InferTask,
         tiles: &[u32],
     ) -> anyhow::Result<Result<(), Mismatch>> {
-        match output.job.checked_by(!app.config.checkers.is_empty()) {
+        match output.job.checked_by(app.config.has_checkers()) {
             CheckedBy::Checker => match check_by_checker(app, output, task, tiles).await? {
                 Some(verdict) => Ok(verdict),
                 None => check_here(app, output, task, tiles).await,
@@ -219,6 +219,7 @@ async fn check_here(
 ) -> anyhow::Result<Result<(), Mismatch>> {
     let _permit = app.checks.acquire().await.context("the server is stopping")?;
     let graph = app.models.load(&app.blobs, task.model).await?;
+    let task = Arc::new(task.clone());
     for &tile in tiles {
         let of_job = output.job.tiles(output.tiles_of_job(&(tile..tile + 1)));
         let rows = of_job.rows();
@@ -226,7 +227,7 @@ async fn check_here(
         for (blob, range) in of_job.input_parts() {
             input.extend_from_slice(&app.blobs.read_range(blob, range).await?);
         }
-        let (graph, task, output) = (Arc::clone(&graph), task.clone(), output.clone());
+        let (graph, task, output) = (Arc::clone(&graph), Arc::clone(&task), output.clone());
         let verdict = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
             let expected = recompute_tile(&graph, &task, rows, &input)?;
             Ok(same_values(&task, output.tile_bytes(tile..tile + 1), &expected))
