@@ -1,7 +1,5 @@
 //! Numbers from one integer type into another, where this crate's own checks keep them in range.
 
-use std::fmt::Debug;
-
 /// The same number as another integer type.
 ///
 /// For counts, strides and indices of tensors and records: whoever built the call or the program has bounded
@@ -10,13 +8,20 @@ use std::fmt::Debug;
 /// # Panics
 /// When the number does not fit, which is an error in whatever should have bounded it.
 #[inline(always)]
-#[track_caller]
-pub fn to<T, N>(number: N) -> T
-where
-    N: TryInto<T>,
-    N::Error: Debug,
-{
-    number.try_into().expect("a count should have been bounded where it came in")
+#[cfg_attr(not(target_family = "wasm"), track_caller)]
+pub fn to<T, N: TryInto<T>>(number: N) -> T {
+    match number.try_into() {
+        Ok(number) => number,
+        Err(_) => does_not_fit(),
+    }
+}
+
+/// Apart, so that a browser downloads it once.
+#[cold]
+#[inline(never)]
+#[cfg_attr(not(target_family = "wasm"), track_caller)]
+fn does_not_fit() -> ! {
+    panic!("a count should have been bounded where it came in")
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::{DType, DeviceId, ErrorCode, JobId, LeaseId};
 
 /// From the page to the worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum ToWorker {
     /// `url` is the edge's origin; `software`, that a GPU which the processor plays will do.
     /// `code` links the device to the account that the page is signed in to; `only_job`, a job of that
@@ -62,7 +62,7 @@ pub enum PauseReason {
 
 /// From the worker to the page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum FromWorker {
     /// The worker's script is running and will hear messages.
     Loaded,

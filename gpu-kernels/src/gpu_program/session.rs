@@ -1,6 +1,6 @@
 //! GPU programs for several batch sizes of one model, and rows cut into such batches.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,15 +40,15 @@ pub struct TileNeeds {
 /// What must be fetched before rows can run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Missing {
-    /// Batch sizes without a program.
-    pub batches: BTreeSet<u64>,
+    /// Batch sizes without a program, each once, the largest first.
+    pub batches: Vec<u64>,
     /// Constants that need not be fetched.
-    pub known: BTreeSet<[u8; 32]>,
+    pub known: HashSet<[u8; 32]>,
 }
 
 /// The batches that `rows` are run in: each a power of two of tiles of `unit` rows, `most` tiles at the
 /// largest, and last the rows that make no whole tile.
-pub fn batches(rows: u64, unit: u64, most: u64) -> Vec<u64> {
+fn batches(rows: u64, unit: u64, most: u64) -> Vec<u64> {
     let (mut left, unit, mut batches) = (rows, unit.max(1), Vec::new());
     while left > 0 {
         let tiles = (left / unit).min(most.max(1));
@@ -57,6 +57,14 @@ pub fn batches(rows: u64, unit: u64, most: u64) -> Vec<u64> {
         left -= batch;
     }
     batches
+}
+
+/// The sizes of the batches that `rows` are run in, each once.
+pub fn batch_sizes(rows: u64, unit: u64, most: u64) -> Vec<u64> {
+    let mut sizes = batches(rows, unit, most);
+    // None is larger than the one before it.
+    sizes.dedup();
+    sizes
 }
 
 /// Tiles that one batch may have. Memory grows with them, and so do the steps of a model whose rows run one
@@ -77,11 +85,11 @@ impl GpuProgramSession {
     /// is there, nothing more is asked for.
     pub fn missing(&self, rows: u64, tile_rows: u64, buffer_bytes_max: u64) -> Missing {
         let known = self.constants.keys().copied().collect();
-        let needed = match self.tile {
-            Some(tile) => batches(rows, tile_rows, tiles_at_once(tile, buffer_bytes_max)),
+        let mut batches = match self.tile {
+            Some(tile) => batch_sizes(rows, tile_rows, tiles_at_once(tile, buffer_bytes_max)),
             None => vec![tile_rows.min(rows)],
         };
-        let batches = needed.into_iter().filter(|batch| !self.prepared.contains_key(batch)).collect();
+        batches.retain(|batch| !self.prepared.contains_key(batch));
         Missing { batches, known }
     }
 
@@ -166,6 +174,18 @@ mod tests {
         assert_eq!(batches(0, 8, 64), Vec::<u64>::new());
         for rows in 1..200 {
             assert_eq!(batches(rows, 7, 16).iter().sum::<u64>(), rows);
+        }
+    }
+
+    #[test]
+    fn each_size_of_a_batch_is_planned_once() {
+        assert_eq!(batch_sizes(100, 8, 2), [16, 4]);
+        for rows in 1..200 {
+            let mut sizes = batch_sizes(rows, 7, 16);
+            let planned = sizes.len();
+            sizes.sort_unstable();
+            sizes.dedup();
+            assert_eq!(sizes.len(), planned, "of {rows} rows");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gpu_kernels::device::{Device, DeviceInfo};
 use gpu_kernels::gpu_program::run::GpuProgramError;
-use gpu_kernels::gpu_program::session::{GpuProgramSession, Missing, batches, tiles_at_once, unit_of};
+use gpu_kernels::gpu_program::session::{GpuProgramSession, Missing, batch_sizes, tiles_at_once, unit_of};
 use gpu_kernels::gpu_program::{DanglingReference, Package, Packed};
 use wire::{Check, InferTask};
 
@@ -85,13 +85,13 @@ impl Program for Infer {
     async fn fetch(http: &impl Transfer, paths: &BlobPaths, missing: MissingPlans) -> Result<Vec<Plan>, RunFailure> {
         let MissingPlans { mut missing, rows, tile_rows, buffer_bytes_max } = missing;
         let mut plans: Vec<Plan> = Vec::new();
-        while let Some(batch) = missing.batches.pop_first() {
+        while let Some(batch) = missing.batches.pop() {
             let plan = fetch_plan(http, paths, batch, &missing).await?;
             missing.known.extend(plan.constants.iter().map(|(hash, _)| *hash));
             if plans.is_empty() && batch == tile_rows.min(rows) {
                 // Only a tile's own plan tells how many tiles fit at once.
                 let most = tiles_at_once(unit_of(&plan.package), buffer_bytes_max);
-                missing.batches.extend(batches(rows, tile_rows, most).into_iter().filter(|other| *other != batch));
+                missing.batches.extend(batch_sizes(rows, tile_rows, most).into_iter().filter(|other| *other != batch));
             }
             plans.push(plan);
         }
