@@ -30,8 +30,8 @@ pub struct Config {
     /// Anyone may open an account with faucet credits, which are worth nothing.
     #[arg(long, env = "TESSERA_DEVELOPMENT")]
     pub development: bool,
-    /// Price of one CU, in micro-credits.
-    #[arg(long, env = "TESSERA_PRICE", default_value = "20")]
+    /// Price of one CU, in pico-credits: a credit is 1000000000000 of them.
+    #[arg(long, env = "TESSERA_PRICE", default_value = "20000000", value_parser = clap::value_parser!(i64).range(0..))]
     pub price: i64,
     /// The platform's part of each payment, in hundredths of a percent.
     #[arg(long, env = "TESSERA_FEE_BPS", default_value = "1000", value_parser = clap::value_parser!(i64).range(0..=10_000))]

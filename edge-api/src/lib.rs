@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod openapi;
 pub mod programs;
 pub mod random;
+pub mod retry;
 pub mod routes;
 pub mod server;
 pub mod tasks;

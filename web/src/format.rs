@@ -1,6 +1,6 @@
 //! Numbers and times as people read them.
 
-use wire::{Credits, Micros};
+use wire::{Credits, Micros, PricePerCu};
 
 /// Digits in groups of three.
 pub fn count(value: u64) -> String {
@@ -17,9 +17,16 @@ pub fn count(value: u64) -> String {
 
 /// Credits without zeros that say nothing: `99.999775`, `100`.
 pub fn credits(amount: Credits) -> String {
-    let text = amount.to_string();
-    let trimmed = text.trim_end_matches('0').trim_end_matches('.');
-    if trimmed.is_empty() { "0".to_owned() } else { trimmed.to_owned() }
+    without_zeros(&amount.to_string())
+}
+
+/// Of a CU, in credits, as precisely as needed.
+pub fn price(price: PricePerCu) -> String {
+    without_zeros(&price.to_string())
+}
+
+fn without_zeros(decimal: &str) -> String {
+    decimal.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Floating-point operations with a unit.

@@ -57,7 +57,7 @@ impl Job {
         self.row_flops.saturating_mul(self.tile_rows)
     }
 
-    /// Operations of the whole job.
+    /// Operations of the whole job, as far as they are shown.
     pub fn flops(&self) -> u64 {
         self.row_flops.saturating_mul(self.rows)
     }
@@ -86,7 +86,7 @@ impl Job {
 
     /// The most that the job can cost.
     pub fn cost(&self) -> Result<Credits, CreditsOverflow> {
-        self.tiles(0..self.tile_count()).cost()
+        billing::most(u128::from(self.row_flops).saturating_mul(self.rows.into()), self.price)
     }
 }
 
@@ -120,21 +120,6 @@ impl TileRange<'_> {
         self.rows().saturating_mul(self.job.task.out_bytes())
     }
 
-    /// What is paid for these tiles, each rounded up by itself, so that a job costs the same however its
-    /// tiles are lent out.
-    pub fn cost(&self) -> Result<Credits, CreditsOverflow> {
-        let (job, count) = (self.job, self.count());
-        let of_rows = |rows: u64| billing::cost(job.row_flops.saturating_mul(rows), job.price);
-        let holds_last = count > 0 && self.tiles.end >= job.tile_count();
-        let full_tiles = i64::try_from(count - u64::from(holds_last)).map_err(|_too_many| CreditsOverflow)?;
-        let full = of_rows(job.tile_rows)?.checked_mul(full_tiles)?;
-        if !holds_last {
-            return Ok(full);
-        }
-        let last_rows = job.rows - (job.tile_count() - 1) * job.tile_rows;
-        full.checked_add(of_rows(last_rows)?)
-    }
-
     /// Where the rows lie in the input blobs: those of each input, then what all rows share.
     pub fn input_parts(&self) -> Vec<(BlobHash, Range<u64>)> {
         let rows = self.row_range();
@@ -156,26 +141,5 @@ impl TileRange<'_> {
         let part = self.job.tiles(first + u64::from(tiles.start)..first + u64::from(tiles.end)).row_range();
         let offset_of = |row: u64| wire::number::to((row - self.row_range().start) * self.job.task.out_bytes());
         offset_of(part.start)..offset_of(part.end)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn job(rows: u64, tile_rows: u64, row_flops: u64) -> Job {
-        Job { rows, tile_rows, row_flops, ..crate::scheduling::tests::open_job() }
-    }
-
-    #[test]
-    fn a_job_costs_the_same_however_its_tiles_are_lent() {
-        for (rows, tile_rows, flops) in [(1, 1, 5), (100, 7, 123_456_789_012), (64, 8, 1), (10, 100, 1 << 50)] {
-            let job = job(rows, tile_rows, flops);
-
-            let one_by_one =
-                (0..job.tile_count()).map(|tile| job.tiles(tile..tile + 1).cost().unwrap().micros()).sum::<i64>();
-
-            assert_eq!(job.cost().unwrap().micros(), one_by_one, "{job:?}");
-        }
     }
 }

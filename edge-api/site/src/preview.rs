@@ -12,7 +12,6 @@ use web::components::short;
 use web::format;
 use web::route::Page;
 use web::text::{Lang, Text};
-use wire::Credits;
 use wire::number::to;
 use xmlwriter::XmlWriter;
 
@@ -122,7 +121,7 @@ async fn network(api: &Api, page: Page, t: &'static Text) -> Result<Picture, Fai
             (t.explorer.devices_online, format::count(overview.devices_online())),
             (t.explorer.measured_speed, format::speed(overview.flops_per_sec())),
             (t.explorer.tiles_today, format::count(overview.today.tiles)),
-            (t.site.price, format::credits(Credits::from_micros(overview.price.0))),
+            (t.site.price, format::price(overview.price)),
         ],
         mosaic,
     })

@@ -67,7 +67,7 @@ pub async fn open_account(
     insert_key(&mut tx, account, &key, "First key", now).await?;
     store::accounts::insert_session(&mut tx, account, &hash_secret(&token), expires_at).await?;
     store::accounts::delete_expired_sessions(&mut tx, now).await?;
-    store::ledger::post(&mut tx, &transfer).await?;
+    store::ledger::post(&mut tx, &[transfer]).await?;
     let opened = store::accounts::find_account(&mut tx, account, true).await?.ok_or_else(unauthorized)?;
     tx.commit().await?;
 

@@ -118,11 +118,15 @@ async fn claim_guest(
     to: AccountId,
     now: Micros,
 ) -> anyhow::Result<()> {
-    let guest = store::accounts::find_account(conn, from, false).await?;
-    let Some(guest) = guest.filter(|account| account.kind == AccountKind::Guest) else { return Ok(()) };
+    let is_guest = |account: &wire::Account| account.kind == AccountKind::Guest;
+    if !store::accounts::find_account(conn, from, false).await?.is_some_and(|account| is_guest(&account)) {
+        return Ok(());
+    }
     store::receipts::reassign_receipts(conn, device, to).await?;
+    // Read only now: a job's end may have matured some of the receipts until they were locked.
+    let Some(guest) = store::accounts::find_account(conn, from, false).await? else { return Ok(()) };
     let transfer = transfer::claim(from, to, device, guest.available, guest.pending, now)?;
-    store::ledger::post(conn, &transfer).await?;
+    store::ledger::post(conn, &[transfer]).await?;
     Ok(())
 }
 

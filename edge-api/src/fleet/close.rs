@@ -9,10 +9,11 @@ use wire::{JobEventKind, JobId, JobState};
 
 use super::check::check_lease;
 use super::lease_output::committed_lease;
-use super::mature::pay_matured;
+use super::mature;
 use super::reject::reject;
 use crate::app::App;
 use crate::random;
+use crate::retry::retry;
 
 /// The end of a job whose tiles are all settled, or that ended otherwise: the final draw over what
 /// is not mature, then everything matures and the rest of the hold is released.
@@ -39,22 +40,27 @@ async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
             return reject(app, stored.device, job, stored.receipt.lease, mismatch).await;
         }
     }
+    if retry(|| write_end(app, job)).await? {
+        app.scheduler.end_job(app.clock.now(), job);
+        app.scheduler.job_changed(job);
+    }
+    Ok(())
+}
+
+/// `false` when tiles came back while the draw was going on.
+async fn write_end(app: &App, job: JobId) -> anyhow::Result<bool> {
     let now = app.clock.now();
     let mut tx = app.db.begin_write().await?;
     let done = store::job_progress::finish_job(&mut tx, job, now).await?;
     let state = store::job_progress::find_job_state(&mut tx, job).await?;
     if !done && state == Some(JobState::Running) {
-        // Tiles came back while the draw was going on.
-        return Ok(());
+        return Ok(false);
     }
     if done {
         store::job_detail::insert_event(&mut tx, job, JobEventKind::Done, None, now).await?;
     }
     let matured = store::receipts::mature_receipts_of_job(&mut tx, job).await?;
-    pay_matured(&mut tx, app, matured).await?;
-    store::ledger::release(&mut tx, job).await?;
+    store::ledger::release_and_post(&mut tx, job, &mature::transfers(app, &matured)?).await?;
     tx.commit().await?;
-    app.scheduler.end_job(now, job);
-    app.scheduler.job_changed(job);
-    Ok(())
+    Ok(true)
 }

@@ -67,7 +67,7 @@ async fn judge_fault(app: &App, job: &Arc<Job>, lease: &Lease, fault: JobFault) 
     let now = app.clock.now();
     let mut tx = app.db.begin_write().await?;
     if store::job_progress::fail_job(&mut tx, lease.job, confirmed, now).await? {
-        store::ledger::release(&mut tx, lease.job).await?;
+        store::ledger::release_and_post(&mut tx, lease.job, &[]).await?;
         store::job_detail::insert_event(&mut tx, lease.job, JobEventKind::Failed, None, now).await?;
         tx.commit().await?;
     }

@@ -1,25 +1,25 @@
 //! What receipts earned, once nothing can take it back.
 
-use std::collections::BTreeMap;
-
-use rules::billing::transfer::Payment;
-use store::DbConnection;
+use rules::billing::transfer::{Payment, Transfer};
 use store::receipts::StoredReceipt;
-use wire::{AccountId, Credits, DeviceId, JobId};
 
 use crate::app::App;
 
-/// Moves what matured receipts earned, summed by job, device and account.
-pub async fn pay_matured(conn: &mut DbConnection, app: &App, matured: Vec<StoredReceipt>) -> anyhow::Result<()> {
-    let mut sums: BTreeMap<(AccountId, DeviceId, JobId), (Credits, Credits)> = BTreeMap::new();
-    for stored in matured {
-        let sum = sums.entry((stored.provider, stored.device, stored.receipt.job)).or_default();
-        *sum = (sum.0.checked_add(stored.cost)?, sum.1.checked_add(stored.fee)?);
+/// The payment that a receipt is about.
+pub fn payment(app: &App, stored: &StoredReceipt) -> Payment {
+    Payment {
+        lease: stored.receipt.lease,
+        job: stored.receipt.job,
+        device: stored.device,
+        customer: stored.customer,
+        provider: stored.provider,
+        fees: app.fees,
+        charge: stored.charge,
     }
-    for ((provider, device, job), (cost, fee)) in sums {
-        // Whoever paid has paid already: maturing moves nothing of the customer's.
-        let payment = Payment { job, device, customer: provider, provider, fees: app.fees, cost, fee };
-        store::ledger::post(conn, &payment.mature(app.clock.now())?).await?;
-    }
-    Ok(())
+}
+
+/// What matured receipts move.
+pub fn transfers(app: &App, matured: &[StoredReceipt]) -> anyhow::Result<Vec<Transfer>> {
+    let now = app.clock.now();
+    matured.iter().map(|stored| Ok(payment(app, stored).mature(now)?)).collect()
 }

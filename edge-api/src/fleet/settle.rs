@@ -6,20 +6,21 @@ use anyhow::Context;
 use ed25519_dalek::VerifyingKey;
 use rules::Job;
 use rules::billing::transfer::Payment;
-use rules::billing::{self, MATURE_AFTER_LEASES};
 use rules::scheduling::lease::{Lease, Settlement};
 use rules::verification::draw::draw;
-use rules::verification::standing::Standing;
+use rules::verification::standing::{MATURE_AFTER_LEASES, Standing};
 use store::devices::AcceptedWork;
+use store::job_progress::JobBalance;
 use store::receipts::Acceptance;
 use wire::{DeviceId, ErrorCode, JobEventKind, LeaseId, Receipt, Signature, ToDevice};
 
 use super::check::check_lease;
 use super::close::close_job;
-use super::mature::pay_matured;
+use super::mature;
 use super::reject::reject;
 use crate::app::App;
 use crate::random;
+use crate::retry::retry;
 
 /// Why a commit was not taken; the device is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,7 +143,7 @@ async fn settle(app: &App, job: &Arc<Job>, lease: &Lease, receipt: &Receipt, rec
     let Some(settlement) = settlement else {
         return void_receipt(app, lease.id).await;
     };
-    let Some(settled) = write_settlement(app, job, lease, receipt, &settlement, recomputed).await? else {
+    let Some(settled) = retry(|| write_settlement(app, job, lease, receipt, &settlement, recomputed)).await? else {
         // Somebody else owns the slice by now, or the job has ended: nothing was written.
         drop(turn);
         void_receipt(app, lease.id).await?;
@@ -165,7 +166,7 @@ async fn settle(app: &App, job: &Arc<Job>, lease: &Lease, receipt: &Receipt, rec
 }
 
 struct Settled {
-    remaining: i64,
+    remaining: u64,
     earnings: wire::device::Earnings,
 }
 
@@ -179,49 +180,45 @@ async fn write_settlement(
 ) -> anyhow::Result<Option<Settled>> {
     let now = app.clock.now();
     let tiles = job.tiles(lease.tile_range());
-    let cost = tiles.cost()?;
-    let fee = billing::fee(cost, app.config.fee_bps)?;
     let recomputed = u64::try_from(recomputed)?;
 
     let mut tx = app.db.begin_write().await?;
     if !store::slices::settle_slice(&mut tx, settlement).await? {
         return Ok(None);
     }
-    let Some(remaining) = store::job_progress::take_tiles(&mut tx, lease.job, lease.tiles, recomputed, cost).await?
+    let Some(JobBalance { remaining, bill }) =
+        store::job_progress::take_tiles(&mut tx, lease.job, lease.tiles, recomputed).await?
     else {
         return Ok(None);
     };
-    let kflop = tiles.flops() / 1000;
+    let (bill, charge) = bill.charge(tiles.flops(), job.price, app.config.fee_bps, remaining == 0)?;
+    store::job_progress::write_bill(&mut tx, lease.job, bill).await?;
+    let kflop = tiles.flops().div_ceil(1000);
     let flops_per_sec = app.scheduler.lock().core.flops_per_sec(lease.device);
-    let work = AcceptedWork { tiles: u64::from(receipt.tiles), kflop, earned: cost.checked_sub(fee)?, flops_per_sec };
+    let work = AcceptedWork { tiles: u64::from(receipt.tiles), kflop, earned: charge.earned()?, flops_per_sec };
     let sequence = store::devices::count_passed(&mut tx, lease.device, work).await?;
-    if !store::receipts::accept_receipt(&mut tx, lease.id, Acceptance { kflop, cost, fee, recomputed, sequence })
-        .await?
-    {
+    if !store::receipts::accept_receipt(&mut tx, lease.id, Acceptance { kflop, charge, recomputed, sequence }).await? {
         return Ok(None);
     }
     let device =
         store::devices::find_device(&mut tx, lease.device).await?.context("a settled device should be on record")?;
-    anyhow::ensure!(
-        store::ledger::draw_hold(&mut tx, lease.job, cost).await?,
-        "a running job's hold should cover its tiles"
-    );
     let payment = Payment {
+        lease: lease.id,
         job: lease.job,
         device: lease.device,
         customer: job.customer,
         provider: device.account,
         fees: app.fees,
-        cost,
-        fee,
+        charge,
     };
-    store::ledger::post(&mut tx, &payment.settle(now)?).await?;
+    let mut transfers = vec![payment.settle(now)?];
     if sequence % MATURE_AFTER_LEASES == 0 {
         let matured =
             store::receipts::mature_receipts_of_device(&mut tx, lease.device, sequence - MATURE_AFTER_LEASES).await?;
-        pay_matured(&mut tx, app, matured).await?;
+        transfers.extend(mature::transfers(app, &matured)?);
     }
-    if lease.tiles + store::codec::uncount(remaining) == job.tile_count() {
+    anyhow::ensure!(store::ledger::post(&mut tx, &transfers).await?, "a running job's hold should cover its tiles");
+    if lease.tiles + remaining == job.tile_count() {
         store::job_detail::insert_event(&mut tx, lease.job, JobEventKind::Started, None, now).await?;
     }
     let earnings = store::accounts::find_account(&mut tx, device.account, app.config.development).await?;

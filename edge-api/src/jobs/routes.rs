@@ -333,7 +333,7 @@ pub async fn cancel_job(
     if !store::job_progress::cancel_job(&mut tx, id, now).await? {
         return Err(conflict(ErrorCode::JobEnded, "this job has ended; there is nothing to cancel"));
     }
-    store::ledger::release(&mut tx, id).await?;
+    store::ledger::release_and_post(&mut tx, id, &[]).await?;
     store::job_detail::insert_event(&mut tx, id, JobEventKind::Cancelled, None, now).await?;
     let job = store::jobs::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     tx.commit().await?;

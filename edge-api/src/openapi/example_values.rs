@@ -28,7 +28,7 @@ const TILE_ROWS: u64 = 40;
 const TILES: u64 = 250;
 const ROW_FLOPS: u64 = 600_000_000;
 const FLOPS: u64 = ROWS * ROW_FLOPS;
-const PRICE: PricePerCu = PricePerCu(55);
+const PRICE: PricePerCu = PricePerCu(55_000_000);
 /// Six CU at that price.
 const COST: Credits = Credits::from_micros(330);
 const NAME: &str = "Photos of November";

@@ -14,8 +14,7 @@ create table account (
     constraint account_verified_is_flag check (verified in (0, 1)),
     constraint account_held_positive check (held >= 0),
     constraint account_pending_positive check (pending >= 0),
-    -- Only the faucet may owe.
-    constraint account_covers_holds check (kind = 'faucet' or posted >= held)
+    constraint account_covers_holds check (posted >= held)
 );
 
 -- Its owner knows a key by its name and by the last characters of the secret.

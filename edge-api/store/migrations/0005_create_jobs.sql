@@ -26,7 +26,11 @@ create table job (
     device_bytes bigint not null,
     peak_bytes bigint not null,
     hold bigint not null,
+    -- Paid so far, the platform's part of it, and what verified work is worth beyond it, in 10^-18 credits: money is
+    -- rounded once a job, so what one settlement leaves over a later one pays.
     cost bigint not null,
+    fee bigint not null,
+    cost_rest bigint not null,
     remaining_tiles bigint not null,
     recomputed_tiles bigint not null,
     created_at bigint not null,

@@ -76,6 +76,14 @@ impl Db {
     }
 }
 
+/// Whether the engine broke a transaction off for the sake of another, so that it may simply be tried again: a
+/// serialization failure (SQLSTATE 40001), a deadlock (40P01), or SQLite's lock held too long.
+pub fn is_conflict(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    // SQLITE_BUSY, and the same for a snapshot that is too old.
+    code.is_some_and(|code| ["40001", "40P01", "5", "517"].contains(&code.as_ref()))
+}
+
 /// Whether this database answers at all.
 pub async fn ping(conn: &mut DbConnection) -> sqlx::Result<bool> {
     let (one,): (i64,) = sqlx::query_as("select cast($1 as bigint)").bind(1_i64).fetch_one(conn).await?;

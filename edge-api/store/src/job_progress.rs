@@ -1,10 +1,14 @@
 //! A job on its way: tiles taken off its remainder and put back, and its end.
 
+use std::collections::BTreeSet;
+
+use rules::billing::bill::Bill;
 use wire::{Credits, JobFault, JobId, JobState, Micros};
 
-use crate::codec::{count, id, json};
-use crate::db::DbConnection;
+use crate::codec::{count, id, json, uncount};
+use crate::db::{DbConnection, Dialect};
 use crate::jobs::state;
+use crate::list::list_sql;
 
 pub async fn find_job_state(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Option<JobState>> {
     let row: Option<(String,)> =
@@ -12,36 +16,80 @@ pub async fn find_job_state(conn: &mut DbConnection, job: JobId) -> sqlx::Result
     Ok(row.map(|(name,)| state(&name)))
 }
 
-/// Takes settled tiles off a running job; returns what remains. `None`: the job has ended, nothing was written.
+/// A job's tiles and money, with its row locked for the rest of the transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobBalance {
+    pub remaining: u64,
+    pub bill: Bill,
+}
+
+type BalanceRow = (i64, i64, i64, i64);
+
+fn balance((remaining, cost, fee, rest): BalanceRow) -> JobBalance {
+    let bill = Bill { cost: Credits::from_micros(cost), fee: Credits::from_micros(fee), rest };
+    JobBalance { remaining: uncount(remaining), bill }
+}
+
+macro_rules! lock_jobs_sql {
+    ($engine:ident, $lock:literal) => {
+        concat!("select job_id from job where job_id in (", list_sql!($engine "$1"), ") order by job_id", $lock)
+    };
+}
+
+/// Locks the rows of jobs for the rest of the transaction, in the order of their ids.
+pub async fn lock_jobs(conn: &mut DbConnection, jobs: &BTreeSet<JobId>) -> sqlx::Result<()> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => lock_jobs_sql!(sqlite, ""),
+        Dialect::Postgres => lock_jobs_sql!(postgres, " for update"),
+    };
+    sqlx::query(statement).bind(json(jobs)).fetch_all(conn).await?;
+    Ok(())
+}
+
+/// Takes settled tiles off a running job. `None`: the job has ended, nothing was written.
 pub async fn take_tiles(
     conn: &mut DbConnection,
     job: JobId,
     tiles: u64,
     recomputed: u64,
-    cost: Credits,
-) -> sqlx::Result<Option<i64>> {
-    let row: Option<(i64,)> = sqlx::query_as(
+) -> sqlx::Result<Option<JobBalance>> {
+    let row: Option<BalanceRow> = sqlx::query_as(
         "update job
-        set remaining_tiles = remaining_tiles - $2, recomputed_tiles = recomputed_tiles + $3, cost = cost + $4
+        set remaining_tiles = remaining_tiles - $2, recomputed_tiles = recomputed_tiles + $3
         where job_id = $1
           and state = 'running'
-        returning remaining_tiles",
+        returning remaining_tiles, cost, fee, cost_rest",
     )
     .bind(job.to_string())
     .bind(count(tiles))
     .bind(count(recomputed))
-    .bind(cost.micros())
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|(remaining,)| remaining))
+    Ok(row.map(balance))
 }
 
-/// Takes a settlement off a job's account again, whatever its state.
-pub async fn return_tiles(conn: &mut DbConnection, job: JobId, tiles: u64, cost: Credits) -> sqlx::Result<()> {
-    sqlx::query("update job set remaining_tiles = remaining_tiles + $2, cost = cost - $3 where job_id = $1")
+/// Puts tiles back that were settled, whatever the job's state.
+pub async fn return_tiles(conn: &mut DbConnection, job: JobId, tiles: u64) -> sqlx::Result<JobBalance> {
+    let row: BalanceRow = sqlx::query_as(
+        "update job
+        set remaining_tiles = remaining_tiles + $2
+        where job_id = $1
+        returning remaining_tiles, cost, fee, cost_rest",
+    )
+    .bind(job.to_string())
+    .bind(count(tiles))
+    .fetch_one(conn)
+    .await?;
+    Ok(balance(row))
+}
+
+/// Writes the bill of a job whose row this transaction has locked.
+pub async fn write_bill(conn: &mut DbConnection, job: JobId, bill: Bill) -> sqlx::Result<()> {
+    sqlx::query("update job set cost = $2, fee = $3, cost_rest = $4 where job_id = $1")
         .bind(job.to_string())
-        .bind(count(tiles))
-        .bind(cost.micros())
+        .bind(bill.cost.micros())
+        .bind(bill.fee.micros())
+        .bind(bill.rest)
         .execute(conn)
         .await?;
     Ok(())

@@ -35,8 +35,8 @@ pub async fn insert_job(conn: &mut DbConnection, job: &Job, submission: &Submiss
     let inserted = sqlx::query(
         "insert into job (job_id, account_id, idempotency_key, request_hash, name, state, fault, privacy, published, program,
                           task, sources, check_rule, row_count, tile_rows, tiles, row_flops, price, device_bytes, peak_bytes,
-                          hold, cost, remaining_tiles, recomputed_tiles, created_at, ended_at)
-        values ($1, $2, $3, $4, $5, 'running', '', $6, 0, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 0, $13, 0, $19, 0)
+                          hold, cost, fee, cost_rest, remaining_tiles, recomputed_tiles, created_at, ended_at)
+        values ($1, $2, $3, $4, $5, 'running', '', $6, 0, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 0, 0, 0, $13, 0, $19, 0)
         on conflict (account_id, idempotency_key) do nothing",
     )
     .bind(job.id.to_string())

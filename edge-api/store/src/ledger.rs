@@ -1,12 +1,15 @@
-//! Money: holds, the legs of transfers, and what the ledger must say of itself at any moment.
+//! Money: holds, and the legs of transfers.
 
-use rules::billing::transfer::{BUCKET, Purse, Transfer};
+use std::collections::BTreeMap;
+
+use rules::billing::transfer::{ASSET, BUCKET, HoldDraw, Purse, Transfer};
+use serde::Serialize;
 use wire::explorer::Page;
 use wire::number::to;
-use wire::{AccountId, Credits, JobId, LedgerEntry};
+use wire::{AccountId, Credits, JobId, LedgerEntry, Micros};
 
-use crate::codec::{optional_id, optional_text};
-use crate::db::DbConnection;
+use crate::codec::{id, json, optional_id, optional_text};
+use crate::db::{DbConnection, Dialect};
 
 /// Sets `amount` aside for a job. `false` when the account cannot cover it: nothing was written.
 pub async fn hold(conn: &mut DbConnection, job: JobId, account: AccountId, amount: Credits) -> sqlx::Result<bool> {
@@ -35,101 +38,190 @@ pub async fn hold(conn: &mut DbConnection, job: JobId, account: AccountId, amoun
     Ok(true)
 }
 
-/// Takes `amount` out of an open hold, to be paid. `false` when the hold has ended or holds less.
-pub async fn draw_hold(conn: &mut DbConnection, job: JobId, amount: Credits) -> sqlx::Result<bool> {
-    let drawn = sqlx::query(
-        "update hold
-        set settled = settled + $2
-        where hold_id = $1
-          and state = 'open'
-          and amount - settled >= $2",
-    )
-    .bind(job.to_string())
-    .bind(amount.micros())
-    .execute(&mut *conn)
-    .await?;
-    if drawn.rows_affected() == 0 {
-        return Ok(false);
-    }
-    change_held(conn, job, amount.micros().checked_neg().expect("an amount should have a negative")).await?;
-    Ok(true)
+/// What transfers change in one account's row.
+#[derive(Clone, Copy, Debug, Default)]
+struct BalanceChange {
+    posted: i64,
+    pending: i64,
+    held: i64,
 }
 
-/// Puts `amount` back into a hold that is still open; a hold that has ended stays as it is.
-pub async fn refill_hold(conn: &mut DbConnection, job: JobId, amount: Credits) -> sqlx::Result<()> {
-    let refilled = sqlx::query(
-        "update hold
-        set settled = settled - $2
-        where hold_id = $1
-          and state = 'open'",
-    )
-    .bind(job.to_string())
-    .bind(amount.micros())
-    .execute(&mut *conn)
-    .await?;
-    if refilled.rows_affected() > 0 {
-        change_held(conn, job, amount.micros()).await?;
-    }
-    Ok(())
+/// A row of `ledger_entry`, as a list of them is bound.
+#[derive(Serialize)]
+struct NewEntry<'a> {
+    kind: &'static str,
+    reference: &'a str,
+    account: String,
+    purse: &'static str,
+    asset: &'static str,
+    amount: i64,
+    job: String,
+    device: String,
+    bucket: i64,
+    at: Micros,
 }
 
-/// Ends a hold: what was not settled is free to spend again. `false` when it had ended before.
-pub async fn release(conn: &mut DbConnection, job: JobId) -> sqlx::Result<bool> {
-    let rest: Option<(i64,)> = sqlx::query_as(
+macro_rules! insert_entries_sql {
+    ($entries:literal) => {
+        concat!(
+            "insert into ledger_entry (kind, reference, account_id, purse, asset, amount, job_id, device_id, bucket, created_at) ",
+            $entries
+        )
+    };
+}
+
+/// Moves the money of transfers and writes it down: holds first, in the order of their jobs, and then each account in
+/// one statement, in the order of their ids. `false` when a hold has ended or holds less: roll the transaction back.
+///
+/// A transfer that the ledger holds already is an error, by its key.
+pub async fn post(conn: &mut DbConnection, transfers: &[Transfer]) -> sqlx::Result<bool> {
+    post_with(conn, transfers, BTreeMap::new()).await
+}
+
+/// Ends a job's hold, so that what was not settled is free to spend again, and moves the money of transfers. A hold
+/// that has ended stays as it is.
+pub async fn release_and_post(conn: &mut DbConnection, job: JobId, transfers: &[Transfer]) -> sqlx::Result<bool> {
+    let rest: Option<(String, i64)> = sqlx::query_as(
         "update hold
         set state = 'released'
         where hold_id = $1
           and state = 'open'
-        returning amount - settled",
+        returning account_id, amount - settled",
     )
     .bind(job.to_string())
     .fetch_optional(&mut *conn)
     .await?;
-    let Some((rest,)) = rest else {
-        return Ok(false);
-    };
-    change_held(conn, job, rest.checked_neg().expect("an amount should have a negative")).await?;
+    let released =
+        rest.map(|(account, rest)| (id(&account), BalanceChange { held: -rest, ..BalanceChange::default() }));
+    post_with(conn, transfers, released.into_iter().collect()).await
+}
+
+async fn post_with(
+    conn: &mut DbConnection,
+    transfers: &[Transfer],
+    mut changes: BTreeMap<AccountId, BalanceChange>,
+) -> sqlx::Result<bool> {
+    let mut draws: BTreeMap<JobId, HoldDraw> = BTreeMap::new();
+    for transfer in transfers {
+        for leg in &transfer.legs {
+            let change = changes.entry(leg.account).or_default();
+            match leg.purse {
+                Purse::Posted => change.posted += leg.amount.micros(),
+                Purse::Pending => change.pending += leg.amount.micros(),
+            }
+        }
+        if let (Some(job), Some(hold)) = (transfer.job, transfer.hold) {
+            let draw = draws.entry(job).or_insert(HoldDraw { amount: Credits::ZERO, ..hold });
+            draw.amount = Credits::from_micros(draw.amount.micros() + hold.amount.micros());
+        }
+    }
+    for (job, HoldDraw { customer, amount }) in draws {
+        match draw_hold(conn, job, amount).await? {
+            Drawn::FromOpen => changes.entry(customer).or_default().held -= amount.micros(),
+            Drawn::FromReleased => {}
+            Drawn::NotCovered => return Ok(false),
+        }
+    }
+    for (account, change) in changes {
+        change_balance(conn, account, change).await?;
+    }
+    insert_entries(conn, transfers).await?;
     Ok(true)
 }
 
-async fn change_held(conn: &mut DbConnection, job: JobId, change: i64) -> sqlx::Result<()> {
-    sqlx::query(
-        "update account
-        set held = held + $2
-        where account_id = (select account_id from hold where hold_id = $1)",
+enum Drawn {
+    FromOpen,
+    /// It has ended: what comes back is free to spend.
+    FromReleased,
+    NotCovered,
+}
+
+async fn draw_hold(conn: &mut DbConnection, job: JobId, amount: Credits) -> sqlx::Result<Drawn> {
+    let drawn: Option<(String,)> = sqlx::query_as(
+        "update hold
+        set settled = settled + $2
+        where hold_id = $1
+          and (state = 'open' or $2 <= 0)
+          and amount - settled >= $2
+        returning state",
     )
     .bind(job.to_string())
-    .bind(change)
+    .bind(amount.micros())
+    .fetch_optional(conn)
+    .await?;
+    Ok(match drawn {
+        Some((state,)) if state == "open" => Drawn::FromOpen,
+        Some(_) => Drawn::FromReleased,
+        None => Drawn::NotCovered,
+    })
+}
+
+/// All at once: an account whose purses and hold were changed one after another would break its own rules in between.
+/// The platform's accounts have no balance: it is the sum of their entries.
+async fn change_balance(conn: &mut DbConnection, account: AccountId, change: BalanceChange) -> sqlx::Result<()> {
+    sqlx::query(
+        "update account
+        set posted = posted + $2, pending = pending + $3, held = held + $4
+        where account_id = $1
+          and kind in ('customer', 'guest')",
+    )
+    .bind(account.to_string())
+    .bind(change.posted)
+    .bind(change.pending)
+    .bind(change.held)
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Moves the money and writes it down. Rows are locked in account order.
-pub async fn post(conn: &mut DbConnection, transfer: &Transfer) -> sqlx::Result<()> {
-    for leg in &transfer.legs {
-        let statement = match leg.purse {
-            Purse::Posted => "update account set posted = posted + $2 where account_id = $1",
-            Purse::Pending => "update account set pending = pending + $2 where account_id = $1",
-        };
-        sqlx::query(statement).bind(leg.account.to_string()).bind(leg.amount.micros()).execute(&mut *conn).await?;
-        sqlx::query(
-            "insert into ledger_entry (kind, job_id, device_id, bucket, account_id, purse, amount)
-            values ($1, $2, $3, $4, $5, $6, $7)
-            on conflict (account_id, kind, job_id, device_id, bucket, purse)
-            do update set amount = ledger_entry.amount + excluded.amount",
-        )
-        .bind(transfer.kind.name())
-        .bind(optional_text(transfer.job))
-        .bind(optional_text(transfer.device))
-        .bind(transfer.bucket)
-        .bind(leg.account.to_string())
-        .bind(leg.purse.name())
-        .bind(leg.amount.micros())
-        .execute(&mut *conn)
-        .await?;
+async fn insert_entries(conn: &mut DbConnection, transfers: &[Transfer]) -> sqlx::Result<()> {
+    let entries = transfers.iter().flat_map(|transfer| {
+        transfer.legs.iter().map(|leg| NewEntry {
+            kind: transfer.kind.name(),
+            reference: &transfer.reference,
+            account: leg.account.to_string(),
+            purse: leg.purse.name(),
+            asset: ASSET,
+            amount: leg.amount.micros(),
+            job: optional_text(transfer.job),
+            device: optional_text(transfer.device),
+            bucket: transfer.at.div_euclid(BUCKET),
+            at: transfer.at,
+        })
+    });
+    let entries: Vec<NewEntry<'_>> = entries.collect();
+    if entries.is_empty() {
+        return Ok(());
     }
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => insert_entries_sql!(
+            "select value ->> 'kind', value ->> 'reference', value ->> 'account', value ->> 'purse', value ->> 'asset',
+                    value ->> 'amount', value ->> 'job', value ->> 'device', value ->> 'bucket', value ->> 'at'
+            from json_each($1)"
+        ),
+        Dialect::Postgres => insert_entries_sql!(
+            "select kind, reference, account, purse, asset, amount, job, device, bucket, at
+            from jsonb_to_recordset($1::jsonb)
+                as entry (kind text, reference text, account text, purse text, asset text, amount bigint, job text,
+                          device text, bucket bigint, at bigint)"
+        ),
+    };
+    sqlx::query(statement).bind(json(&entries)).execute(conn).await?;
     Ok(())
+}
+
+/// The sum of a platform account's entries: what is its own, and what it may yet lose.
+pub async fn find_platform_balance(conn: &mut DbConnection, account: AccountId) -> sqlx::Result<(Credits, Credits)> {
+    let (posted, pending): (i64, i64) = sqlx::query_as(
+        "select cast(coalesce(sum(case when purse = 'posted' then amount else 0 end), 0) as bigint),
+                cast(coalesce(sum(case when purse = 'pending' then amount else 0 end), 0) as bigint)
+        from ledger_entry
+        where account_id = $1",
+    )
+    .bind(account.to_string())
+    .fetch_one(conn)
+    .await?;
+    Ok((Credits::from_micros(posted), Credits::from_micros(pending)))
 }
 
 /// Where a list of entries goes on: the key of the last row shown.
@@ -167,26 +259,24 @@ struct EntryRow {
     amount: i64,
 }
 
-/// An account's entries, newest first.
+/// An account's entries, newest first: those of one kind, job, device, purse and ten seconds in one row.
 pub async fn list_entries(
     conn: &mut DbConnection,
     account: AccountId,
     after: Option<EntryCursor>,
     most: i64,
 ) -> sqlx::Result<Page<LedgerEntry>> {
-    let after = after.unwrap_or(EntryCursor {
-        bucket: i64::MAX,
-        kind: String::new(),
-        job: String::new(),
-        device: String::new(),
-        purse: String::new(),
-    });
+    // No name or id sorts after a tilde.
+    let last = || "~".to_owned();
+    let first = EntryCursor { bucket: i64::MAX, kind: last(), job: last(), device: last(), purse: last() };
+    let after = after.unwrap_or(first);
     let mut rows: Vec<EntryRow> = sqlx::query_as(
-        "select bucket, kind, job_id, device_id, purse, amount
+        "select bucket, kind, job_id, device_id, purse, cast(sum(amount) as bigint) as amount
         from ledger_entry
         where account_id = $1
-          and (bucket < $2 or (bucket = $2 and (kind, job_id, device_id, purse) > ($3, $4, $5, $6)))
-        order by bucket desc, kind, job_id, device_id, purse
+          and (bucket, kind, job_id, device_id, purse) < ($2, $3, $4, $5, $6)
+        group by bucket, kind, job_id, device_id, purse
+        order by bucket desc, kind desc, job_id desc, device_id desc, purse desc
         limit $7",
     )
     .bind(account.to_string())
@@ -214,27 +304,4 @@ pub async fn list_entries(
         device: optional_id(&row.device_id),
     };
     Ok(Page { rows: rows.into_iter().map(entry).collect(), next })
-}
-
-/// What the ledger must say of itself at any moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Audit {
-    /// Sum of every ledger entry.
-    pub sum: i64,
-    /// Accounts whose balances are not the sum of their entries.
-    pub accounts_off: i64,
-    /// Accounts whose `held` is not the rest of their open holds.
-    pub holds_off: i64,
-    /// Jobs whose cost is not the sum of their accepted receipts.
-    pub jobs_off: i64,
-}
-
-impl Audit {
-    pub const CLEAN: Self = Self { sum: 0, accounts_off: 0, holds_off: 0, jobs_off: 0 };
-}
-
-pub async fn audit(conn: &mut DbConnection) -> sqlx::Result<Audit> {
-    let (sum, accounts_off, holds_off, jobs_off): (i64, i64, i64, i64) =
-        sqlx::query_as(include_str!("audit.sql")).fetch_one(conn).await?;
-    Ok(Audit { sum, accounts_off, holds_off, jobs_off })
 }

@@ -1,5 +1,6 @@
 //! Devices' signed statements and what became of them.
 
+use rules::billing::bill::Charge;
 use sqlx::FromRow;
 use wire::number::to;
 use wire::{AccountId, Credits, DeviceId, JobId, LeaseId, Micros, Receipt, Signature, SliceId, TileHash};
@@ -13,8 +14,8 @@ macro_rules! receipts_sql {
     (select $($rest:expr),+) => {
         concat!("select ", receipts_sql!(columns), " from receipt ", $($rest),+)
     };
-    (update $rest:literal) => {
-        concat!("update receipt ", $rest, " returning ", receipts_sql!(columns))
+    (update $($rest:expr),+) => {
+        concat!("update receipt ", $($rest),+, " returning ", receipts_sql!(columns))
     };
     (columns) => {
         "lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
@@ -28,6 +29,15 @@ macro_rules! pending_receipts_sql {
         receipts_sql!(
             select
             "where state = 'pending' and slice_id in (", list_sql!($engine "$1"), ") order by lease_id"
+        )
+    };
+}
+
+macro_rules! void_receipts_sql {
+    ($engine:ident) => {
+        receipts_sql!(
+            update
+            "set state = 'void' where state = 'accepted' and lease_id in (", list_sql!($engine "$1"), ")"
         )
     };
 }
@@ -60,8 +70,7 @@ pub struct StoredReceipt {
     pub device: DeviceId,
     pub provider: AccountId,
     pub customer: AccountId,
-    pub cost: Credits,
-    pub fee: Credits,
+    pub charge: Charge,
     pub kflop: u64,
 }
 
@@ -84,8 +93,7 @@ impl From<ReceiptRow> for StoredReceipt {
             device: id(&row.device_id),
             provider: id(&row.account_id),
             customer: id(&row.customer_id),
-            cost: Credits::from_micros(row.cost),
-            fee: Credits::from_micros(row.fee),
+            charge: Charge { cost: Credits::from_micros(row.cost), fee: Credits::from_micros(row.fee) },
             kflop: uncount(row.kflop),
         }
     }
@@ -150,8 +158,7 @@ pub async fn list_accepted_receipts(conn: &mut DbConnection, job: JobId) -> sqlx
 pub struct Acceptance {
     /// Floating-point operations, in thousands.
     pub kflop: u64,
-    pub cost: Credits,
-    pub fee: Credits,
+    pub charge: Charge,
     pub recomputed: u64,
     /// The lease's number in its device's life.
     pub sequence: i64,
@@ -167,8 +174,8 @@ pub async fn accept_receipt(conn: &mut DbConnection, lease: LeaseId, acceptance:
           and state = 'pending'",
     )
     .bind(lease.to_string())
-    .bind(acceptance.cost.micros())
-    .bind(acceptance.fee.micros())
+    .bind(acceptance.charge.cost.micros())
+    .bind(acceptance.charge.fee.micros())
     .bind(count(acceptance.recomputed))
     .bind(acceptance.sequence)
     .bind(count(acceptance.kflop))
@@ -206,16 +213,26 @@ pub async fn void_pending_receipt(conn: &mut DbConnection, lease: LeaseId) -> sq
     Ok(())
 }
 
-/// Takes back all that a device was promised and not yet given; returns it.
-pub async fn void_accepted_receipts(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<Vec<StoredReceipt>> {
-    let rows: Vec<ReceiptRow> = sqlx::query_as(receipts_sql!(
-        update "set state = 'void'
-        where device_id = $1
-          and state = 'accepted'"
-    ))
-    .bind(device.to_string())
-    .fetch_all(conn)
-    .await?;
+/// What a device was promised and not yet given.
+pub async fn list_accepted_receipts_of_device(
+    conn: &mut DbConnection,
+    device: DeviceId,
+) -> sqlx::Result<Vec<StoredReceipt>> {
+    let rows: Vec<ReceiptRow> =
+        sqlx::query_as(receipts_sql!(select "where device_id = $1 and state = 'accepted' order by lease_id"))
+            .bind(device.to_string())
+            .fetch_all(conn)
+            .await?;
+    Ok(rows.into_iter().map(StoredReceipt::from).collect())
+}
+
+/// Takes back those of these receipts that are settled and not mature; returns them.
+pub async fn void_accepted_receipts(conn: &mut DbConnection, leases: &[LeaseId]) -> sqlx::Result<Vec<StoredReceipt>> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => void_receipts_sql!(sqlite),
+        Dialect::Postgres => void_receipts_sql!(postgres),
+    };
+    let rows: Vec<ReceiptRow> = sqlx::query_as(statement).bind(json(&leases)).fetch_all(conn).await?;
     Ok(rows.into_iter().map(StoredReceipt::from).collect())
 }
 

@@ -14,7 +14,7 @@ use edge_api::config::Config;
 use edge_api::{routes, tasks};
 use serde_json::{Value, json};
 use sqlx::Connection;
-use store::ledger::{Audit, audit};
+use store::audit::{Audit, audit};
 use tower::ServiceExt;
 use wire::BlobHash;
 
@@ -76,7 +76,7 @@ impl TestApp {
             downloads: None,
             public_url: "http://tessera.test".to_owned(),
             development: true,
-            price: 20,
+            price: 20_000_000,
             fee_bps: 1000,
             blob_bytes_max: 1 << 20,
             checkers: Vec::new(),
@@ -129,7 +129,7 @@ impl TestApp {
     }
 
     pub(crate) async fn check_ledger(&self) {
-        assert_eq!(audit(&mut self.app.db.read().await.unwrap()).await.unwrap(), Audit::CLEAN);
+        assert_eq!(audit(&mut self.app.db.read().await.unwrap()).await.unwrap(), Audit::default());
     }
 }
 

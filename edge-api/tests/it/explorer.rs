@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use edge_api::devices;
+use rules::billing::bill::Charge;
 use store::devices::{AcceptedWork, upsert_device};
 use store::presence::mark_present;
 use store::receipts::{Acceptance, accept_receipt, insert_pending_receipt, mature_receipts_of_job};
@@ -70,7 +71,7 @@ async fn settled(app: &TestApp, owner: &Customer<'_>, job: &str, device: u8, lea
     let earned = Credits::from_micros(0);
     let work = AcceptedWork { tiles: 3, kflop: 2000 * u64::from(lease / 2), earned, flops_per_sec: 5_000_000_000 };
     let sequence = store::devices::count_passed(&mut tx, DeviceId([device; 32]), work).await.unwrap();
-    let acceptance = Acceptance { kflop: work.kflop, cost: earned, fee: earned, recomputed: 2, sequence };
+    let acceptance = Acceptance { kflop: work.kflop, charge: Charge::default(), recomputed: 2, sequence };
     assert!(accept_receipt(&mut tx, LeaseId([lease; 16]), acceptance).await.unwrap());
     mature_receipts_of_job(&mut tx, job.parse().unwrap()).await.unwrap();
     tx.commit().await.unwrap();

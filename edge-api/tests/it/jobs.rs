@@ -122,7 +122,7 @@ db_test! {
 
 #[tokio::test]
 async fn a_job_the_balance_cannot_cover_is_refused_and_nothing_is_held() {
-    let app = TestApp::sqlite_with(|config| config.price = 1_000_000_000_000_000).await;
+    let app = TestApp::sqlite_with(|config| config.price = 1_000_000_000_000_000_000).await;
     let ada = app.customer("Ada").await;
 
     let answer = ada.submit(&ada.digits().await, "a").await;

@@ -65,11 +65,23 @@ impl fmt::Display for Credits {
     }
 }
 
-/// Price of one CU (10¹² floating-point operations), in micro-credits.
+/// Price of one CU (10¹² floating-point operations), in pico-credits (10⁻¹² credits).
+///
+/// So fine that small work has its price too: what a job costs is rounded once, not a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = 55))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(example = 55_000_000))]
 #[serde(transparent)]
 pub struct PricePerCu(pub i64);
+
+/// Credits with twelve decimals: `0.000055000000`.
+impl fmt::Display for PricePerCu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const PICOS_PER_CREDIT: u64 = 1_000_000_000_000;
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let picos = self.0.unsigned_abs();
+        write!(f, "{sign}{}.{:012}", picos / PICOS_PER_CREDIT, picos % PICOS_PER_CREDIT)
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -80,6 +92,12 @@ mod tests {
         let shown = [0, 57, -57, 1_000_000, -12_345_678].map(|micros| Credits::from_micros(micros).to_string());
 
         assert_eq!(shown, ["0.000000", "0.000057", "-0.000057", "1.000000", "-12.345678"]);
+    }
+
+    #[test]
+    fn a_price_is_shown_with_twelve_decimals() {
+        assert_eq!(PricePerCu(20_000_000).to_string(), "0.000020000000");
+        assert_eq!(PricePerCu(-1_500_000_000_001).to_string(), "-1.500000000001");
     }
 
     #[test]

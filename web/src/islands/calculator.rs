@@ -43,7 +43,7 @@ impl Assumptions {
         let secs =
             30.0 * self.hours_a_day * 3600.0 * (self.duty_percent / 100.0) * (self.utilisation_bps as f64 / 10_000.0);
         let cu = self.gflops * 1e9 * secs / 1e12;
-        let earned = cu * self.price as f64 / 1e6 * (1.0 - self.fee_bps as f64 / 10_000.0);
+        let earned = cu * self.price as f64 / 1e12 * (1.0 - self.fee_bps as f64 / 10_000.0);
         Profit { earned, power: self.watts / 1000.0 * secs / 3600.0 * self.electricity }
     }
 }
@@ -165,7 +165,7 @@ fn Month(
             </dl>
             <h3>{t.lend.assumptions}</h3>
             <ul>
-                <li>{t.lend.assume_price} " " <b>{crate::format::credits(wire::Credits::from_micros(price.0))}</b></li>
+                <li>{t.lend.assume_price} " " <b>{crate::format::price(price)}</b></li>
                 <li>{t.lend.assume_fee} " " <b>{crate::format::percent(number::to(fee_bps))}</b></li>
                 <li>{t.lend.assume_utilisation} " " <b>{utilisation_bps.map_or_else(|| t.lend.unknown.to_owned(), crate::format::percent)}</b></li>
                 <li>{t.lend.assume_cu}</li>
@@ -209,7 +209,7 @@ mod tests {
     fn a_month_of_a_tenth_used_gpu_is_its_work_at_the_price_less_fee_and_power() {
         let assumptions = Assumptions {
             gflops: 1000.0,
-            price: 20,
+            price: 20_000_000,
             fee_bps: 1000,
             utilisation_bps: 1000,
             hours_a_day: 10.0,

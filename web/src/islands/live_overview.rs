@@ -44,7 +44,7 @@ pub fn LiveOverviewIsland(
                 <Fact label=t.explorer.devices_online><span data-testid="devices-online">{figure(|o| format::count(o.devices_online()))}</span></Fact>
                 <Fact label=t.explorer.measured_speed>{figure(|o| format::speed(o.flops_per_sec()))}</Fact>
                 <Fact label=t.explorer.tiles_today>{figure(|o| format::count(o.today.tiles))}</Fact>
-                <Fact label=t.site.price>{figure(|o| format::credits(wire::Credits::from_micros(o.price.0)))} " " <small>{t.site.credits}</small></Fact>
+                <Fact label=t.site.price>{figure(|o| format::price(o.price))} " " <small>{t.site.credits}</small></Fact>
             </dl>
         </div>
     }

@@ -2,25 +2,42 @@
 
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::float_arithmetic)]
 
+pub mod bill;
 pub mod transfer;
 
 use wire::{Credits, CreditsOverflow, PricePerCu};
 
-/// Floating-point operations in one CU.
-const FLOPS_PER_CU: u128 = 1_000_000_000_000;
-/// A device's receipts mature this many accepted leases later.
-pub const MATURE_AFTER_LEASES: i64 = 8;
+/// Atto-credits (10⁻¹⁸ credits) in a micro-credit.
+const ATTOS_PER_MICRO: i128 = 1_000_000_000_000;
+/// A pico-credit for 10¹² operations is 10⁻²⁴ credits for one: a millionth of an atto-credit.
+const OPERATION_PRICES_PER_ATTO: i128 = 1_000_000;
 
-/// Price of `flops`, rounded up to a whole micro-credit: at least one for any work at all.
-pub fn cost(flops: u64, price: PricePerCu) -> Result<Credits, CreditsOverflow> {
-    let price = u128::try_from(price.0).map_err(|_negative| CreditsOverflow)?;
-    let micros = u128::from(flops.max(1)).checked_mul(price).ok_or(CreditsOverflow)?.div_ceil(FLOPS_PER_CU);
-    i64::try_from(micros.max(1)).map(Credits::from_micros).map_err(|_too_large| CreditsOverflow)
+/// What so many floating-point operations cost at a price, in atto-credits, rounded down.
+pub(crate) fn exact_cost(flops: u128, price: PricePerCu) -> Result<i128, CreditsOverflow> {
+    let flops = i128::try_from(flops).map_err(|_too_much| CreditsOverflow)?;
+    let product = flops.checked_mul(i128::from(price.0.max(0))).ok_or(CreditsOverflow)?;
+    product.checked_div(OPERATION_PRICES_PER_ATTO).ok_or(CreditsOverflow)
 }
 
-/// The platform's part of a payment, rounded down: the device gets the odd micro-credit.
-pub fn fee(amount: Credits, fee_bps: i64) -> Result<Credits, CreditsOverflow> {
-    let scaled = i128::from(amount.micros()).checked_mul(i128::from(fee_bps)).ok_or(CreditsOverflow)?;
+/// Whole micro-credits of an amount in atto-credits: what is more than them is left over.
+fn round_down(attos: i128) -> Result<Credits, CreditsOverflow> {
+    let micros = attos.checked_div_euclid(ATTOS_PER_MICRO).ok_or(CreditsOverflow)?;
+    i64::try_from(micros).map(Credits::from_micros).map_err(|_too_large| CreditsOverflow)
+}
+
+/// The most that so many operations can cost: their price, rounded up to a micro-credit, and never nothing.
+pub fn most(flops: u128, price: PricePerCu) -> Result<Credits, CreditsOverflow> {
+    round_up(exact_cost(flops, price)?.max(1))
+}
+
+fn round_up(attos: i128) -> Result<Credits, CreditsOverflow> {
+    let most = attos.checked_add(ATTOS_PER_MICRO).and_then(|sum| sum.checked_sub(1)).ok_or(CreditsOverflow)?;
+    round_down(most)
+}
+
+/// The platform's part of all that was paid for a job, rounded down: devices get the odd micro-credit.
+fn fee(paid: Credits, fee_bps: i64) -> Result<Credits, CreditsOverflow> {
+    let scaled = i128::from(paid.micros()).checked_mul(i128::from(fee_bps)).ok_or(CreditsOverflow)?;
     let part = scaled.checked_div(10_000).ok_or(CreditsOverflow)?;
     i64::try_from(part).map(Credits::from_micros).map_err(|_too_large| CreditsOverflow)
 }
@@ -29,16 +46,15 @@ pub fn fee(amount: Credits, fee_bps: i64) -> Result<Credits, CreditsOverflow> {
 mod tests {
     use super::*;
 
-    const PRICE: PricePerCu = PricePerCu(20);
-
     #[test]
-    fn work_costs_its_price_rounded_up_to_a_micro_credit() {
-        let micros = |flops| cost(flops, PRICE).unwrap().micros();
+    fn a_job_costs_its_price_rounded_up_once_to_a_micro_credit() {
+        let micros = |flops| most(flops, PricePerCu(20_000_000)).unwrap().micros();
 
         assert_eq!(
             [micros(0), micros(1), micros(50_000_000_000), micros(50_000_000_001), micros(1_000_000_000_000)],
             [1, 1, 1, 2, 20]
         );
-        assert_eq!(cost(u64::MAX, PricePerCu(i64::MAX)), Err(CreditsOverflow));
+        assert_eq!(most(u128::MAX, PricePerCu(1)), Err(CreditsOverflow));
+        assert_eq!(most(u128::from(u64::MAX) << 20, PricePerCu(i64::MAX)), Err(CreditsOverflow));
     }
 }

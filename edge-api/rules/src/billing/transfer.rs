@@ -1,9 +1,15 @@
-//! Movements of money. A transfer's legs always sum to zero.
+//! Movements of money. A transfer's legs always sum to zero, and its reference says what it is about, so that the
+//! ledger can hold it once only.
 
-use wire::{AccountId, Credits, CreditsOverflow, DeviceId, JobId, Micros};
+use wire::{AccountId, Credits, CreditsOverflow, DeviceId, JobId, LeaseId, Micros};
 
-/// Ledger rows are summed over this long.
+use super::bill::Charge;
+
+/// Lists of the ledger sum its entries over this long.
 pub const BUCKET: Micros = 10_000_000;
+
+/// What is moved. Play money and credits that were paid for are never mixed on one server.
+pub const ASSET: &str = "credit";
 
 /// Why money moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,77 +61,95 @@ pub struct Leg {
     pub amount: Credits,
 }
 
-/// Money that moves at once. `legs` sum to zero and are in account order, which is also the order
-/// in which rows are locked.
+/// What a transfer does to the hold of its job, in the same statement as to its account's purses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldDraw {
+    pub customer: AccountId,
+    /// Taken out of the hold; below zero, put back into it.
+    pub amount: Credits,
+}
+
+/// Money that moves at once. `legs` sum to zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
     pub kind: TransferKind,
+    /// What it is about: a lease, an account, a device. Of one kind and reference there is one transfer.
+    pub reference: String,
     pub job: Option<JobId>,
     pub device: Option<DeviceId>,
-    pub bucket: Micros,
+    pub at: Micros,
     pub legs: Vec<Leg>,
+    pub hold: Option<HoldDraw>,
 }
 
 impl Transfer {
-    fn new(kind: TransferKind, job: Option<JobId>, device: Option<DeviceId>, now: Micros, mut legs: Vec<Leg>) -> Self {
+    fn new(kind: TransferKind, reference: String, at: Micros, mut legs: Vec<Leg>) -> Self {
         legs.retain(|leg| leg.amount != Credits::ZERO);
-        legs.sort_by_key(|leg| (leg.account, leg.purse));
-        Self { kind, job, device, bucket: now.checked_div_euclid(BUCKET).unwrap_or(0), legs }
+        Self { kind, reference, job: None, device: None, at, legs, hold: None }
     }
 }
 
 /// Who is paid for a lease, and how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Payment {
+    pub lease: LeaseId,
     pub job: JobId,
     pub device: DeviceId,
     pub customer: AccountId,
     pub provider: AccountId,
     pub fees: AccountId,
-    pub cost: Credits,
-    pub fee: Credits,
+    pub charge: Charge,
 }
 
 impl Payment {
-    /// From the customer's account to pending purses.
-    pub fn settle(&self, now: Micros) -> Result<Transfer, CreditsOverflow> {
-        let legs = vec![
-            Leg { account: self.customer, purse: Purse::Posted, amount: self.cost.checked_neg()? },
-            Leg { account: self.provider, purse: Purse::Pending, amount: self.cost.checked_sub(self.fee)? },
-            Leg { account: self.fees, purse: Purse::Pending, amount: self.fee },
-        ];
-        Ok(Transfer::new(TransferKind::Settle, Some(self.job), Some(self.device), now, legs))
+    fn transfer(&self, kind: TransferKind, at: Micros, legs: Vec<Leg>) -> Transfer {
+        let transfer = Transfer::new(kind, self.lease.to_string(), at, legs);
+        Transfer { job: Some(self.job), device: Some(self.device), ..transfer }
     }
 
-    /// The settlement taken back.
-    pub fn void(&self, now: Micros) -> Result<Transfer, CreditsOverflow> {
-        let mut transfer = self.settle(now)?;
+    /// From the customer's account, out of the job's hold, to pending purses.
+    pub fn settle(&self, at: Micros) -> Result<Transfer, CreditsOverflow> {
+        let Charge { cost, fee } = self.charge;
+        let legs = vec![
+            Leg { account: self.customer, purse: Purse::Posted, amount: cost.checked_neg()? },
+            Leg { account: self.provider, purse: Purse::Pending, amount: self.charge.earned()? },
+            Leg { account: self.fees, purse: Purse::Pending, amount: fee },
+        ];
+        let hold = Some(HoldDraw { customer: self.customer, amount: cost });
+        Ok(Transfer { hold, ..self.transfer(TransferKind::Settle, at, legs) })
+    }
+
+    /// The settlement taken back, and put back into the hold.
+    pub fn void(&self, at: Micros) -> Result<Transfer, CreditsOverflow> {
+        let mut transfer = self.settle(at)?;
         transfer.kind = TransferKind::Void;
         for leg in &mut transfer.legs {
             leg.amount = leg.amount.checked_neg()?;
+        }
+        if let Some(hold) = &mut transfer.hold {
+            hold.amount = hold.amount.checked_neg()?;
         }
         Ok(transfer)
     }
 
     /// From pending purses to the accounts' own.
-    pub fn mature(&self, now: Micros) -> Result<Transfer, CreditsOverflow> {
-        let earned = self.cost.checked_sub(self.fee)?;
+    pub fn mature(&self, at: Micros) -> Result<Transfer, CreditsOverflow> {
         let mut legs = Vec::new();
-        for (account, amount) in [(self.provider, earned), (self.fees, self.fee)] {
+        for (account, amount) in [(self.provider, self.charge.earned()?), (self.fees, self.charge.fee)] {
             legs.push(Leg { account, purse: Purse::Pending, amount: amount.checked_neg()? });
             legs.push(Leg { account, purse: Purse::Posted, amount });
         }
-        Ok(Transfer::new(TransferKind::Mature, Some(self.job), Some(self.device), now, legs))
+        Ok(self.transfer(TransferKind::Mature, at, legs))
     }
 }
 
-/// Play money for a new account.
-pub fn faucet(from: AccountId, to: AccountId, amount: Credits, now: Micros) -> Result<Transfer, CreditsOverflow> {
+/// Play money for a new account, once.
+pub fn faucet(from: AccountId, to: AccountId, amount: Credits, at: Micros) -> Result<Transfer, CreditsOverflow> {
     let legs = vec![
         Leg { account: from, purse: Purse::Posted, amount: amount.checked_neg()? },
         Leg { account: to, purse: Purse::Posted, amount },
     ];
-    Ok(Transfer::new(TransferKind::Faucet, None, None, now, legs))
+    Ok(Transfer::new(TransferKind::Faucet, to.to_string(), at, legs))
 }
 
 /// All that a guest's device has earned, to the account that it was linked to.
@@ -135,44 +159,48 @@ pub fn claim(
     device: DeviceId,
     posted: Credits,
     pending: Credits,
-    now: Micros,
+    at: Micros,
 ) -> Result<Transfer, CreditsOverflow> {
     let mut legs = Vec::new();
     for (purse, amount) in [(Purse::Posted, posted), (Purse::Pending, pending)] {
         legs.push(Leg { account: guest, purse, amount: amount.checked_neg()? });
         legs.push(Leg { account: to, purse, amount });
     }
-    Ok(Transfer::new(TransferKind::Claim, None, Some(device), now, legs))
+    let transfer = Transfer::new(TransferKind::Claim, format!("{guest} {at}"), at, legs);
+    Ok(Transfer { device: Some(device), ..transfer })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::billing::fee;
 
     #[test]
     fn every_transfer_sums_to_zero() {
         let account = |n| AccountId::from_parts(n, [0; 10]);
+        let charge = Charge { cost: Credits::from_micros(1001), fee: Credits::from_micros(100) };
         let payment = Payment {
+            lease: LeaseId([1; 16]),
             job: JobId::from_parts(1, [0; 10]),
             device: DeviceId([1; 32]),
             customer: account(1),
             provider: account(2),
             fees: account(3),
-            cost: Credits::from_micros(1001),
-            fee: fee(Credits::from_micros(1001), 1000).unwrap(),
+            charge,
         };
 
         for transfer in [
             payment.settle(0),
             payment.void(0),
             payment.mature(0),
-            faucet(account(4), account(1), payment.cost, 0),
-            claim(account(5), account(1), payment.device, payment.cost, payment.fee, 0),
+            faucet(account(4), account(1), charge.cost, 0),
+            claim(account(5), account(1), payment.device, charge.cost, charge.fee, 0),
         ] {
             let transfer = transfer.unwrap();
             assert_eq!(transfer.legs.iter().map(|leg| leg.amount.micros()).sum::<i64>(), 0, "{transfer:?}");
         }
-        assert_eq!(payment.fee.micros(), 100);
+        assert_eq!(
+            payment.void(0).unwrap().hold,
+            Some(HoldDraw { customer: account(1), amount: Credits::from_micros(-1001) })
+        );
     }
 }

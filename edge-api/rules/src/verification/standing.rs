@@ -9,6 +9,8 @@ pub(super) const AGE_OF_STANDING: Micros = 24 * 3_600_000_000;
 /// First suspension after a failed check; doubled each time, up to a day.
 const SUSPENSION: Micros = 60_000_000;
 const SUSPENSION_MAX: Micros = 24 * 3_600_000_000;
+/// A device's receipts mature this many accepted leases later.
+pub const MATURE_AFTER_LEASES: i64 = 8;
 /// Accounts whose devices must fail one job before the job is taken to be at fault.
 pub const ACCOUNTS_IN_DISPUTE: i64 = 3;
 

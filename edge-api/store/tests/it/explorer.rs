@@ -1,9 +1,10 @@
+use rules::billing::bill::Bill;
 use store::explorer::{
     DeviceFilter, count_jobs, find_public_device, find_public_job, find_receipt, find_statement,
     find_statement_of_tile, list_latest_leases, list_periods, list_public_devices, list_public_jobs, list_receipts,
     list_receipts_of_device, list_supply, list_uptime, search,
 };
-use store::job_progress::take_tiles;
+use store::job_progress::{take_tiles, write_bill};
 use store::jobs::publish_job;
 use store::presence::mark_present;
 use store::receipts::mature_receipts_of_job;
@@ -12,7 +13,7 @@ use wire::explorer::Hit;
 use wire::{DeviceId, JobState};
 
 use crate::db_test;
-use crate::fixture::{NOW, Work, account, credits, device, job, job_id, lease};
+use crate::fixture::{CHARGE, NOW, Work, account, device, job, job_id, lease};
 
 db_test! {
     async fn devices_are_listed_by_work_in_pages_and_by_kind(conn: &mut DbConnection) {
@@ -94,7 +95,8 @@ db_test! {
         let work = Work::start(conn).await;
         let job = work.job.id;
         work.accept(conn, 1, (1, 2), 0).await;
-        take_tiles(conn, job, 2, 1, credits(10)).await.unwrap();
+        let balance = take_tiles(conn, job, 2, 1).await.unwrap().unwrap();
+        write_bill(conn, job, Bill { cost: CHARGE.cost, fee: CHARGE.fee, ..balance.bill }).await.unwrap();
         mature_receipts_of_job(conn, job).await.unwrap();
 
         assert_eq!(find_public_job(conn, job).await.unwrap(), None);

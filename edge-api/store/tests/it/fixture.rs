@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rules::billing::bill::Charge;
+use rules::scheduling::bitmap::Bitmap;
+use rules::scheduling::lease::Settlement;
 use rules::{Job, Source};
 use serde_json::{from_value, json};
 use sqlx::Connection;
@@ -9,7 +12,7 @@ use store::accounts::insert_account;
 use store::devices::{AcceptedWork, count_passed, upsert_device};
 use store::jobs::{Submission, insert_job};
 use store::receipts::{Acceptance, accept_receipt, insert_pending_receipt};
-use store::slices::insert_slice;
+use store::slices::{insert_slice, settle_slice};
 use store::{Db, DbConnection};
 use wire::device::{DeviceClass, PROTOCOL};
 use wire::{
@@ -33,6 +36,9 @@ pub(crate) async fn postgres() -> Db {
     sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}"))).execute(&mut admin).await.unwrap();
     Db::connect(&format!("{server}/{name}")).await.unwrap()
 }
+
+/// What an accepted receipt costs, and of it the fee.
+pub(crate) const CHARGE: Charge = Charge { cost: Credits::from_micros(10), fee: Credits::from_micros(1) };
 
 pub(crate) fn credits(micros: i64) -> Credits {
     Credits::from_micros(micros)
@@ -89,7 +95,7 @@ pub(crate) fn order(n: u64, customer: AccountId) -> Job {
         rows: 10,
         tile_rows: 2,
         row_flops: 1_000_000,
-        price: PricePerCu(20),
+        price: PricePerCu(20_000_000),
         device_bytes: 4096,
         peak_bytes: 8192,
     }
@@ -97,7 +103,18 @@ pub(crate) fn order(n: u64, customer: AccountId) -> Job {
 
 /// A running job, named by its number, as its customer ordered it.
 pub(crate) async fn job(conn: &mut DbConnection, n: u64, customer: AccountId) -> Job {
-    let job = order(n, customer);
+    job_with_hold(conn, n, customer, credits(100), 5).await
+}
+
+/// A running job of so many tiles.
+pub(crate) async fn job_with_hold(
+    conn: &mut DbConnection,
+    n: u64,
+    customer: AccountId,
+    hold: Credits,
+    tiles: u64,
+) -> Job {
+    let job = Job { rows: 2 * tiles, ..order(n, customer) };
     let program =
         from_value(json!({ "kind": "infer", "model": BlobHash([1; 32]), "input": BlobHash([2; 32]) })).unwrap();
     let (name, key) = (format!("Job {n}"), n.to_string());
@@ -106,7 +123,7 @@ pub(crate) async fn job(conn: &mut DbConnection, n: u64, customer: AccountId) ->
         name: &name,
         idempotency_key: &key,
         request_hash: TileHash([n.to_le_bytes()[0]; 32]),
-        hold: credits(100),
+        hold,
         now: NOW,
     };
     assert!(insert_job(conn, &job, &submission).await.unwrap());
@@ -124,6 +141,33 @@ pub(crate) async fn slice(conn: &mut DbConnection, n: u64, job: JobId, first_til
 
 pub(crate) fn lease(n: u8) -> LeaseId {
     LeaseId([n; 16])
+}
+
+fn receipt(job: JobId, n: u8, first_tile: u64, tiles: u32) -> Receipt {
+    Receipt {
+        lease: lease(n),
+        job,
+        first_tile,
+        tiles,
+        root: TileHash([9; 32]),
+        output: BlobHash([n; 32]),
+        program: "infer/1".to_owned(),
+        backend: "vulkan".to_owned(),
+        time: NOW,
+    }
+}
+
+/// A device's receipt for one tile, which awaits its check.
+pub(crate) async fn commit_receipt(
+    conn: &mut DbConnection,
+    job: &Job,
+    slice: SliceId,
+    device: DeviceId,
+    n: u8,
+    tile: u64,
+) {
+    let receipt = receipt(job.id, n, tile, 1);
+    insert_pending_receipt(conn, &receipt, Signature([7; 64]), slice, device, NOW).await.unwrap();
 }
 
 /// A customer, a device of theirs, and a running job of one slice: what a receipt is about.
@@ -144,17 +188,7 @@ impl Work {
     }
 
     pub(crate) fn receipt(&self, n: u8, first_tile: u64, tiles: u32) -> Receipt {
-        Receipt {
-            lease: lease(n),
-            job: self.job.id,
-            first_tile,
-            tiles,
-            root: TileHash([9; 32]),
-            output: BlobHash([n; 32]),
-            program: "infer/1".to_owned(),
-            backend: "vulkan".to_owned(),
-            time: NOW,
-        }
+        receipt(self.job.id, n, first_tile, tiles)
     }
 
     /// A receipt that awaits its check, received so many seconds after the job.
@@ -164,12 +198,21 @@ impl Work {
         insert_pending_receipt(conn, &receipt, Signature([7; 64]), self.slice, self.device, at).await.unwrap();
     }
 
+    /// Marks tiles of the slice as settled.
+    pub(crate) async fn settle_bits(&self, conn: &mut DbConnection, tiles: std::ops::Range<u64>) {
+        let mut settled = Bitmap::new(self.job.tile_count());
+        settled.set(tiles.start, tiles.end - tiles.start);
+        let settlement =
+            Settlement { slice: self.slice, fence: 0, version: 0, settled, tiles: tiles.end - tiles.start };
+        assert!(settle_slice(conn, &settlement).await.unwrap());
+    }
+
     /// One whose check passed: it costs 10, of which 1 is the fee.
     pub(crate) async fn accept(&self, conn: &mut DbConnection, n: u8, tiles: (u64, u32), secs: i64) {
         self.commit(conn, n, tiles, secs).await;
         let work = AcceptedWork { tiles: tiles.1.into(), kflop: 500, earned: credits(9), flops_per_sec: 1_000_000 };
         let sequence = count_passed(conn, self.device, work).await.unwrap();
-        let acceptance = Acceptance { kflop: 500, cost: credits(10), fee: credits(1), recomputed: 1, sequence };
+        let acceptance = Acceptance { kflop: 500, charge: CHARGE, recomputed: 1, sequence };
         assert!(accept_receipt(conn, lease(n), acceptance).await.unwrap());
     }
 }

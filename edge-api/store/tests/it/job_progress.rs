@@ -1,6 +1,8 @@
+use rules::billing::bill::Bill;
 use store::explorer::count_jobs;
 use store::job_progress::{
-    cancel_job, end_disputed_job, fail_job, find_job_state, finish_job, list_jobs_to_close, return_tiles, take_tiles,
+    JobBalance, cancel_job, end_disputed_job, fail_job, find_job_state, finish_job, list_jobs_to_close, lock_jobs,
+    return_tiles, take_tiles, write_bill,
 };
 use store::jobs::{JobFilter, find_job, list_jobs};
 use wire::{JobFault, JobState};
@@ -14,14 +16,18 @@ db_test! {
     async fn tiles_are_taken_off_a_running_job_and_put_back(conn: &mut DbConnection) {
         let ada = account(conn, 1).await;
         let ordered = job(conn, 1, ada).await;
+        let bill = Bill { cost: credits(4), fee: credits(1), rest: -7 };
+        let left = |remaining, bill| JobBalance { remaining, bill };
 
-        assert_eq!(take_tiles(conn, ordered.id, 2, 1, credits(4)).await.unwrap(), Some(3));
-        assert_eq!(take_tiles(conn, ordered.id, 3, 1, credits(6)).await.unwrap(), Some(0));
-        return_tiles(conn, ordered.id, 3, credits(6)).await.unwrap();
+        lock_jobs(conn, &[ordered.id, job_id(9)].into()).await.unwrap();
+        assert_eq!(take_tiles(conn, ordered.id, 2, 1).await.unwrap(), Some(left(3, Bill::default())));
+        write_bill(conn, ordered.id, bill).await.unwrap();
+        assert_eq!(take_tiles(conn, ordered.id, 3, 1).await.unwrap(), Some(left(0, bill)));
+        assert_eq!(return_tiles(conn, ordered.id, 3).await.unwrap(), left(3, bill));
         let found = find_job(conn, ada, ordered.id).await.unwrap().unwrap();
         assert_eq!((found.verified_tiles, found.recomputed_tiles, found.cost.micros()), (2, 2, 4));
         assert!(cancel_job(conn, ordered.id, NOW + 1).await.unwrap());
-        assert_eq!(take_tiles(conn, ordered.id, 1, 1, credits(1)).await.unwrap(), None);
+        assert_eq!(take_tiles(conn, ordered.id, 1, 1).await.unwrap(), None);
     }
 }
 
@@ -31,7 +37,7 @@ db_test! {
         let ordered = job(conn, 1, ada).await;
 
         assert!(!finish_job(conn, ordered.id, NOW + 1).await.unwrap());
-        take_tiles(conn, ordered.id, 5, 1, credits(4)).await.unwrap();
+        take_tiles(conn, ordered.id, 5, 1).await.unwrap();
         assert_eq!(list_jobs_to_close(conn, 9).await.unwrap(), [ordered.id]);
         assert!(finish_job(conn, ordered.id, NOW + 1).await.unwrap());
         assert!(!finish_job(conn, ordered.id, NOW + 2).await.unwrap());

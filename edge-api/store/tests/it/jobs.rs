@@ -18,7 +18,7 @@ db_test! {
 
         assert_eq!((found.id, found.name.as_str(), found.state, found.privacy), (ordered.id, "Job 1", JobState::Running, Privacy::Known));
         assert_eq!((found.rows, found.tile_rows, found.tiles, found.verified_tiles, found.flops), (10, 2, 5, 0, 10_000_000));
-        assert_eq!((found.hold.micros(), found.cost.micros(), found.price.0, found.devices), (100, 0, 20, 0));
+        assert_eq!((found.hold.micros(), found.cost.micros(), found.price.0, found.devices), (100, 0, 20_000_000, 0));
         assert_eq!((found.created_at, found.ended_at, found.published, found.fault), (NOW, None, false, None));
         assert_eq!((found.inputs, found.outputs), (ordered.task.inputs(), ordered.task.outputs()));
         assert_eq!(find_job(conn, bob, ordered.id).await.unwrap(), None);

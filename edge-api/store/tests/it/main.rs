@@ -4,6 +4,7 @@
 
 mod accounts;
 mod blobs;
+mod books;
 mod coverage;
 mod devices;
 mod explorer;

@@ -1,12 +1,13 @@
+use rules::billing::bill::Charge;
 use store::receipts::{
-    Acceptance, accept_receipt, insert_pending_receipt, list_accepted_receipts, list_pending_receipts,
-    mature_receipts_of_device, mature_receipts_of_job, reassign_receipts, reject_receipt, void_accepted_receipts,
-    void_pending_receipt,
+    Acceptance, accept_receipt, insert_pending_receipt, list_accepted_receipts, list_accepted_receipts_of_device,
+    list_pending_receipts, mature_receipts_of_device, mature_receipts_of_job, reassign_receipts, reject_receipt,
+    void_accepted_receipts, void_pending_receipt,
 };
-use wire::{Credits, LeaseId, Signature};
+use wire::{LeaseId, Signature};
 
 use crate::db_test;
-use crate::fixture::{NOW, Work, account, credits, lease};
+use crate::fixture::{CHARGE, NOW, Work, account, lease};
 
 fn leases(receipts: &[store::receipts::StoredReceipt]) -> Vec<LeaseId> {
     let mut leases: Vec<_> = receipts.iter().map(|stored| stored.receipt.lease).collect();
@@ -28,7 +29,7 @@ db_test! {
         let [only] = waiting.as_slice() else { panic!("{waiting:?}") };
         assert_eq!(only.receipt, receipt);
         assert_eq!((only.slice, only.device, only.provider, only.customer), (work.slice, work.device, work.account, work.account));
-        assert_eq!((only.cost, only.fee, only.kflop), (Credits::ZERO, Credits::ZERO, 0));
+        assert_eq!((only.charge, only.kflop), (Charge::default(), 0));
         assert_eq!(none.len(), 0);
     }
 }
@@ -39,14 +40,14 @@ db_test! {
         let bob = account(conn, 2).await;
         work.commit(conn, 1, (0, 1), 0).await;
         store::devices::upsert_device(conn, &crate::fixture::hello(1), bob, NOW).await.unwrap();
-        let acceptance = Acceptance { kflop: 5, cost: credits(10), fee: credits(1), recomputed: 1, sequence: 1 };
+        let acceptance = Acceptance { kflop: 5, charge: CHARGE, recomputed: 1, sequence: 1 };
 
         assert!(accept_receipt(conn, lease(1), acceptance).await.unwrap());
         assert!(!accept_receipt(conn, lease(1), acceptance).await.unwrap());
         let accepted = list_accepted_receipts(conn, work.job.id).await.unwrap();
 
         assert_eq!((accepted[0].provider, accepted[0].customer), (bob, work.account));
-        assert_eq!((accepted[0].cost, accepted[0].fee, accepted[0].kflop), (credits(10), credits(1), 5));
+        assert_eq!((accepted[0].charge, accepted[0].kflop), (CHARGE, 5));
     }
 }
 
@@ -88,9 +89,11 @@ db_test! {
         }
 
         let matured = mature_receipts_of_device(conn, work.device, 1).await.unwrap();
-        let voided = void_accepted_receipts(conn, work.device).await.unwrap();
+        let unmatured = list_accepted_receipts_of_device(conn, work.device).await.unwrap();
+        let voided = void_accepted_receipts(conn, &[lease(1), lease(2), lease(3)]).await.unwrap();
 
         assert_eq!((leases(&matured), leases(&voided)), (vec![lease(1)], vec![lease(2), lease(3)]));
+        assert_eq!(leases(&unmatured), leases(&voided), "what is mature stays");
         assert_eq!(voided[0].customer, work.account);
         assert!(reject_receipt(conn, lease(2)).await.unwrap(), "the voided one was the one caught");
         assert_eq!(list_accepted_receipts(conn, work.job.id).await.unwrap().len(), 0);

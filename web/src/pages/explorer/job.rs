@@ -70,7 +70,7 @@ fn PublicFacts(
             <Fact label=t.site.rows>{format::count(job.rows)}</Fact>
             <Fact label=t.site.work>{format::flops(job.flops)}</Fact>
             <Fact label=t.site.cost>{format::credits(job.cost)} " " <small>{t.site.credits}</small></Fact>
-            <Fact label=t.site.price>{format::credits(wire::Credits::from_micros(job.price.0))}</Fact>
+            <Fact label=t.site.price>{format::price(job.price)}</Fact>
             <Fact label=t.site.started><small><Moment time=job.created_at/></small></Fact>
             {job.ended_at.map(|ended| view! { <Fact label=t.site.took>{format::seconds(job.created_at, ended)}</Fact> })}
             <Fact label=t.explorer.model_hash><small class="mono">{job.code.to_string()}</small></Fact>

@@ -61,7 +61,7 @@ fn Figures(
         (t.explorer.credits_today, format::credits(overview.today.cost)),
         (t.explorer.jobs_running, format::count(overview.jobs_running)),
         (t.explorer.jobs_done, format::count(overview.jobs_done)),
-        (t.site.price, format!("{} {}", format::credits(wire::Credits::from_micros(overview.price.0)), t.site.credits)),
+        (t.site.price, format!("{} {}", format::price(overview.price), t.site.credits)),
     ];
     let figure = |(label, value): (&'static str, String)| view! { <Fact label>{value}</Fact> };
     view! { <dl class="facts big">{figures.map(figure).collect_view()}</dl> }

@@ -102,7 +102,7 @@ fn Prices(
     let price = overview.price.0;
     let row = move |(name, flops): (&'static str, u128)| {
         // An operator may set any price: what no longer fits is shown as the largest amount.
-        let micros = flops * 1_000_000 * u128::from(price.unsigned_abs()) / 1_000_000_000_000;
+        let micros = flops * u128::from(price.unsigned_abs()) / 1_000_000_000_000;
         let cost = wire::Credits::from_micros(i64::try_from(micros).unwrap_or(i64::MAX));
         view! { <tr><td>{name}</td><td class="number">{format::credits(cost)}</td></tr> }
     };
