@@ -129,7 +129,13 @@ impl Scripted {
     }
 
     pub fn commit(&self, receipt: &Receipt) -> FromDevice {
-        FromDevice::Commit { receipt: receipt.clone(), signature: self.identity.sign_receipt(receipt) }
+        self.commit_with_token(receipt, "")
+    }
+
+    /// To a server that may not have granted the lease.
+    pub fn commit_with_token(&self, receipt: &Receipt, token: &str) -> FromDevice {
+        let signature = self.identity.sign_receipt(receipt);
+        FromDevice::Commit { receipt: receipt.clone(), signature, token: token.to_owned() }
     }
 
     /// Waits for the edge's word on a lease: whether it was settled.

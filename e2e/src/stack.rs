@@ -25,6 +25,8 @@ pub struct Stack {
     /// Ids of the devices that the edge trusts to recompute.
     checkers: Vec<String>,
     edge: Option<Child>,
+    /// Further servers over the same database and blobs.
+    others: Vec<Child>,
     workers: Vec<Child>,
 }
 
@@ -86,7 +88,15 @@ impl Stack {
 
     async fn start_over(port: u16, folder: TempDir, database_url: String) -> Self {
         client::install_tls();
-        let mut stack = Self { folder, port, database_url, checkers: Vec::new(), edge: None, workers: Vec::new() };
+        let mut stack = Self {
+            folder,
+            port,
+            database_url,
+            checkers: Vec::new(),
+            edge: None,
+            others: Vec::new(),
+            workers: Vec::new(),
+        };
         stack.start_edge().await;
         stack
     }
@@ -125,15 +135,22 @@ impl Stack {
 
     /// Starts the edge over what is in the folder, and waits until it answers.
     pub async fn start_edge(&mut self) {
+        self.edge = Some(self.spawn_edge(self.port).await);
+    }
+
+    /// Starts another edge over the same database and blobs; returns its URL.
+    pub async fn start_another_edge(&mut self) -> String {
+        let port = free_port();
+        let child = self.spawn_edge(port).await;
+        self.others.push(child);
+        format!("http://127.0.0.1:{port}")
+    }
+
+    async fn spawn_edge(&self, port: u16) -> Child {
+        let url = format!("http://127.0.0.1:{port}");
         let child = Command::new(program("edge-api"))
-            .args([
-                "--development",
-                "--listen",
-                &format!("127.0.0.1:{}", self.port),
-                "--database-url",
-                &self.database_url,
-            ])
-            .args(["--public-url", &self.url()])
+            .args(["--development", "--listen", &format!("127.0.0.1:{port}"), "--database-url", &self.database_url])
+            .args(["--public-url", &url])
             .args(self.checkers.iter().flat_map(|id| ["--checker", id]))
             .arg("--blobs")
             .arg(self.folder.path().join("blobs"))
@@ -143,12 +160,28 @@ impl Stack {
             .stderr(self.log("edge.log"))
             .spawn()
             .expect("the edge should start");
-        self.edge = Some(child);
-        let url = format!("{}/v1/health", self.url());
+        let health = format!("{url}/v1/health");
         until("the edge answers", START_WITHIN, async || {
-            reqwest::get(&url).await.ok().filter(|answer| answer.status().is_success())
+            reqwest::get(&health).await.ok().filter(|answer| answer.status().is_success())
         })
         .await;
+        child
+    }
+
+    /// SIGSTOP: it sleeps, and knows nothing of it.
+    pub fn pause_edge(&self) {
+        self.signal_edge("-STOP");
+    }
+
+    /// SIGCONT.
+    pub fn wake_edge(&self) {
+        self.signal_edge("-CONT");
+    }
+
+    fn signal_edge(&self, signal: &str) {
+        let edge = self.edge.as_ref().expect("the edge should run");
+        let sent = Command::new("kill").args([signal, &edge.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "the edge should take {signal}");
     }
 
     /// SIGKILL: nothing is finished, nothing is written.
@@ -160,10 +193,15 @@ impl Stack {
 
     /// A native worker with a device key of its own.
     pub fn start_worker(&mut self, name: &str, arguments: &[&str]) {
+        self.start_worker_at(&self.url(), name, arguments);
+    }
+
+    /// The same at another edge.
+    pub fn start_worker_at(&mut self, url: &str, name: &str, arguments: &[&str]) {
         // Tests are of GPUs, even where only a software adapter stands for one.
         let backend = if arguments.contains(&"--backend") { &[][..] } else { &["--backend", "gpu"] };
         let child = Command::new(program("tessera-worker"))
-            .args(["run", "--url", &self.url(), "--device-key-file"])
+            .args(["run", "--url", url, "--device-key-file"])
             .arg(self.folder.path().join(format!("{name}.key")))
             .args(backend)
             .args(arguments)
@@ -256,6 +294,7 @@ impl Drop for Stack {
     fn drop(&mut self) {
         self.kill_workers();
         self.kill_edge();
+        self.others.iter_mut().for_each(kill);
         if std::thread::panicking() {
             for name in ["edge.log", "worker.log"] {
                 let log = std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();

@@ -13,3 +13,9 @@ pub fn bytes<const N: usize>() -> [u8; N] {
 pub fn id_parts(now: Micros) -> (u64, [u8; 10]) {
     (u64::try_from(now / 1000).unwrap_or(0), bytes())
 }
+
+/// A number below `bound`, each as likely as the others to within 2⁻⁶⁴.
+pub fn below(bound: u64) -> u64 {
+    let drawn = u128::from_le_bytes(bytes()) % u128::from(bound.max(1));
+    wire::number::to(drawn)
+}

@@ -4,16 +4,35 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::devices::presence;
-use crate::fleet::{claim, close};
+use crate::fleet::{claim, close, outcomes, redraw};
 
 const CLOSE_EVERY: Duration = Duration::from_secs(2);
+const LOOK_AT_RECEIPTS_EVERY: Duration = Duration::from_secs(1);
 const CLOSED_AT_ONCE: i64 = 16;
 
 /// Starts all of them once; `App::shut_down` waits for them.
 pub fn start(app: &App) {
     app.tasks.spawn(claim::run(app.clone()));
     app.tasks.spawn(close_jobs(app.clone()));
+    app.tasks.spawn(look_at_receipts(app.clone()));
     app.tasks.spawn(presence::run(app.clone()));
+}
+
+/// Goes on with checks that another replica, or an earlier run of this one, left open.
+async fn look_at_receipts(app: App) {
+    let mut tick = tokio::time::interval(LOOK_AT_RECEIPTS_EVERY);
+    loop {
+        tokio::select! {
+            () = app.stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        if let Err(error) = redraw::redraw(&app).await {
+            tracing::error!(error = format!("{error:#}"), "receipts of caught devices could not be listed");
+        }
+        if let Err(error) = outcomes::look(&app).await {
+            tracing::error!(error = format!("{error:#}"), "receipts that wait could not be listed");
+        }
+    }
 }
 
 /// Closes jobs whose closing was cut short: the server died between the last tile and the end.

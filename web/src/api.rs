@@ -191,6 +191,11 @@ pub fn result_path(id: JobId, format: &str) -> String {
     format!("/v1/jobs/{id}/result?format={format}")
 }
 
+/// Where what is verified of a job comes from, as `npz`.
+pub fn partial_result_path(id: JobId) -> String {
+    format!("/v1/jobs/{id}/result?partial=true")
+}
+
 #[cfg(feature = "ssr")]
 pub use transport::Server;
 pub use transport::{blob_text, sign_in, submit, upload};

@@ -1,6 +1,6 @@
 //! What a device does next. Pure: frames in, frames and work out.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use wire::device::Earnings;
 use wire::lend::{PauseReason, Phase};
@@ -21,15 +21,22 @@ pub struct Core {
     connected: bool,
     paused: Option<PauseReason>,
     stopped: bool,
-    /// Leases being computed, with their number of tiles.
-    in_hand: Vec<(LeaseId, u32)>,
+    /// Leases being computed.
+    in_hand: Vec<InHand>,
     /// Ready credits that the edge holds: each lets it lend one more lease.
     ready_credits: usize,
-    /// Committed, and not yet answered.
-    committed: BTreeSet<LeaseId>,
+    /// Committed, and not yet answered: said once more after each reconnection.
+    committed: BTreeMap<LeaseId, FromDevice>,
     pub earnings: Earnings,
     pub tiles_verified: u64,
     pub leases_refused: u64,
+}
+
+#[derive(Debug)]
+struct InHand {
+    lease: LeaseId,
+    tiles: u32,
+    token: String,
 }
 
 impl Core {
@@ -39,6 +46,7 @@ impl Core {
             ToDevice::Welcome(earnings) => {
                 self.connected = true;
                 self.earnings = earnings;
+                self.committed.values().for_each(|commit| link.send(commit.clone()));
                 self.send_ready_credits(link);
             }
             ToDevice::Lease(grant) => self.on_lease(link, grant),
@@ -69,31 +77,32 @@ impl Core {
             link.send(FromDevice::Return { lease: grant.lease });
             return;
         }
-        self.in_hand.push((grant.lease, grant.tiles));
+        self.in_hand.push(InHand { lease: grant.lease, tiles: grant.tiles, token: grant.token.clone() });
         link.compute(grant);
         self.send_ready_credits(link);
     }
 
     /// The output is uploaded and the receipt signed.
     pub fn on_computed(&mut self, link: &mut impl Link, receipt: Receipt, signature: Signature) {
-        if self.forget(receipt.lease) {
-            self.committed.insert(receipt.lease);
-            link.send(FromDevice::Commit { receipt, signature });
+        if let Some(InHand { lease, token, .. }) = self.forget(receipt.lease) {
+            let commit = FromDevice::Commit { receipt, signature, token };
+            self.committed.insert(lease, commit.clone());
+            self.say(link, commit);
         }
         self.send_ready_credits(link);
     }
 
     pub fn on_compute_failed(&mut self, link: &mut impl Link, lease: LeaseId) {
-        if self.forget(lease) {
-            link.send(FromDevice::Return { lease });
+        if self.forget(lease).is_some() {
+            self.say(link, FromDevice::Return { lease });
         }
         self.send_ready_credits(link);
     }
 
     /// A record of the lease ran out of fuel in `tile`, counted over the job.
     pub fn on_fault(&mut self, link: &mut impl Link, lease: LeaseId, tile: u64, line: u32, turns: bool) {
-        if self.forget(lease) {
-            link.send(FromDevice::Fault { lease, tile, line, turns });
+        if self.forget(lease).is_some() {
+            self.say(link, FromDevice::Fault { lease, tile, line, turns });
         }
         self.send_ready_credits(link);
     }
@@ -114,20 +123,19 @@ impl Core {
         self.give_back(link);
     }
 
+    /// What is in hand goes on: any server of the network takes it, once one is there again.
     pub fn on_disconnected(&mut self) {
         self.connected = false;
         self.ready_credits = 0;
-        self.in_hand.clear();
-        self.committed.clear();
     }
 
     /// Whether this lease is still this device's to compute.
     pub fn holds(&self, lease: LeaseId) -> bool {
-        self.in_hand.iter().any(|(held, _)| *held == lease)
+        self.in_hand.iter().any(|held| held.lease == lease)
     }
 
     pub fn tiles_in_hand(&self) -> u32 {
-        self.in_hand.iter().map(|(_, tiles)| tiles).sum()
+        self.in_hand.iter().map(|held| held.tiles).sum()
     }
 
     pub fn phase(&self) -> Phase {
@@ -156,20 +164,23 @@ impl Core {
     }
 
     fn give_back(&mut self, link: &mut impl Link) {
-        if !self.connected {
-            return;
-        }
-        for (lease, _) in std::mem::take(&mut self.in_hand) {
-            link.send(FromDevice::Return { lease });
+        for InHand { lease, .. } in std::mem::take(&mut self.in_hand) {
+            self.say(link, FromDevice::Return { lease });
         }
         self.ready_credits = 0;
-        link.send(FromDevice::Rest);
+        self.say(link, FromDevice::Rest);
     }
 
-    fn forget(&mut self, lease: LeaseId) -> bool {
-        let before = self.in_hand.len();
-        self.in_hand.retain(|(held, _)| *held != lease);
-        self.in_hand.len() < before
+    /// What is said while nobody hears it is said for nothing: commits are said again, and leases end by deadline.
+    fn say(&self, link: &mut impl Link, frame: FromDevice) {
+        if self.connected {
+            link.send(frame);
+        }
+    }
+
+    fn forget(&mut self, lease: LeaseId) -> Option<InHand> {
+        let at = self.in_hand.iter().position(|held| held.lease == lease)?;
+        Some(self.in_hand.remove(at))
     }
 }
 
@@ -297,13 +308,35 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_socket_loses_every_lease() {
+    fn what_is_in_hand_outlives_a_lost_socket_and_is_committed_until_it_is_answered() {
+        let (mut core, mut link) = working();
+        core.on_disconnected();
+        core.on_computed(&mut link, receipt(1), Signature([0; 64]));
+        assert_eq!(link.0, Vec::<String>::new());
+        assert_eq!(core.phase(), Phase::Connecting);
+
+        for _ in 0..2 {
+            core.on_frame(&mut link, ToDevice::Welcome(Earnings::default()));
+            assert_eq!(std::mem::take(&mut link.0), ["commit 1", "ready", "ready"]);
+            core.on_disconnected();
+        }
+        let answer = ToDevice::Settled { lease: lease(1), tiles: 3, earnings: Earnings::default() };
+        core.on_frame(&mut link, ToDevice::Welcome(Earnings::default()));
+        core.on_frame(&mut link, answer);
+        core.on_disconnected();
+        link.0.clear();
+        core.on_frame(&mut link, ToDevice::Welcome(Earnings::default()));
+
+        assert_eq!(link.0, ["ready", "ready"]);
+    }
+
+    #[test]
+    fn a_device_that_is_paused_without_a_server_computes_no_more() {
         let (mut core, mut link) = working();
 
         core.on_disconnected();
-        core.on_computed(&mut link, receipt(1), Signature([0; 64]));
+        core.on_pause(&mut link, PauseReason::Hidden);
 
-        assert_eq!(link.0, Vec::<String>::new());
-        assert_eq!(core.phase(), Phase::Connecting);
+        assert_eq!((link.0.len(), core.holds(lease(1))), (0, false));
     }
 }

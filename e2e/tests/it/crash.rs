@@ -1,5 +1,7 @@
 use e2e::scripted::{Scripted, identity};
 use e2e::stack::Stack;
+use e2e::until::until;
+use worker::identity::Identity;
 
 use crate::engine_test;
 
@@ -85,4 +87,114 @@ engine_test! {
         assert!((12..899).contains(&settled_before.0), "{settled_before:?}");
         finish(&mut stack, &client, &job).await;
     }
+}
+
+const WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
+/// Rows whose work is more than the server's own processor redoes.
+const HEAVY_ROWS: u32 = 8000;
+
+engine_test! {
+    async fn killed_with_a_receipt_that_waits_the_server_goes_on_with_the_same_draw_and_the_device_hears(mut stack: Stack) {
+        // Its checker is away, so the receipt waits.
+        stack.add_checker().await;
+        stack.kill_workers();
+        let (client, _) = stack.customer().await.unwrap();
+        let job = stack.submit_digits(&client, 9, Some(HEAVY_ROWS)).await.unwrap();
+        let identity = || Identity::from_secret(&[7; 32]);
+        let mut device = Scripted::join(&stack.url(), identity()).await.unwrap();
+        let grant = device.lease().await.unwrap();
+        let output = device.compute(&grant).await.unwrap();
+        let bytes = device.upload(&grant, &output).await.unwrap();
+        let commit = device.commit(&device.receipt(&grant, &bytes).unwrap());
+        device.say(&commit).await.unwrap();
+        let lease = grant.lease.to_string();
+        let pool = stack.database().await;
+        let drawn = async || {
+            let row: Option<(String, String)> = sqlx::query_as(
+                "select verdict.seed, verdict.tiles
+                from verdict
+                join receipt on receipt.lease_id = verdict.lease_id
+                where receipt.lease_id = $1
+                  and receipt.state = 'pending'
+                  and verdict.state = 'open'",
+            )
+            .bind(&lease)
+            .fetch_optional(&pool)
+            .await
+            .unwrap();
+            row
+        };
+        let before = until("tiles are drawn", WITHIN, drawn).await;
+
+        stack.kill_edge();
+        assert_eq!(drawn().await.as_ref(), Some(&before), "the receipt waits");
+        stack.start_edge().await;
+        let mut device = Scripted::join(&stack.url(), identity()).await.unwrap();
+        device.say(&commit).await.unwrap();
+        stack.start_worker("checker-0", &["--checker"]);
+
+        assert!(device.verdict(&grant).await.unwrap(), "it is accepted, and the device hears of it");
+        let after: (String, String) = sqlx::query_as("select seed, tiles from verdict where lease_id = $1 and cause = 'commit'")
+            .bind(&lease)
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        assert_eq!(after, before);
+        stack.start_worker("worker", &["--backend", "cpu"]);
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+        assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
+        stack.check_settled_once(&ended).await;
+        stack.check_ledger().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_slept_settles_nothing_that_another_has_taken_over() {
+    let mut stack = Stack::start_on_postgres().await;
+    let (client, key) = stack.customer().await.unwrap();
+    let job = stack.submit_digits(&client, 1, None).await.unwrap();
+    let mut device = Scripted::join(&stack.url(), identity()).await.unwrap();
+    let grant = device.lease().await.unwrap();
+    let output = device.compute(&grant).await.unwrap();
+    let bytes = device.upload(&grant, &output).await.unwrap();
+    let commit = device.commit(&device.receipt(&grant, &bytes).unwrap());
+
+    stack.pause_edge();
+    let other = stack.start_another_edge().await;
+    stack.start_worker_at(&other, "worker", &[]);
+    let client = client::Client::new(&other, &key).unwrap();
+    let ended = client.watch(job.id, |_| {}).await.unwrap();
+    stack.wake_edge();
+    device.say(&commit).await.unwrap();
+
+    assert!(!device.verdict(&grant).await.unwrap(), "its tiles are another's by now, and it hears so");
+    assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
+    stack.check_settled_once(&ended).await;
+    stack.check_ledger().await;
+}
+
+#[tokio::test]
+async fn a_lease_is_committed_to_another_server_when_the_one_that_granted_it_is_gone() {
+    let mut stack = Stack::start_on_postgres().await;
+    let (_, key) = stack.customer().await.unwrap();
+    let client = client::Client::new(&stack.url(), &key).unwrap();
+    let job = stack.submit_digits(&client, 1, None).await.unwrap();
+    let mut device = Scripted::join(&stack.url(), Identity::from_secret(&[7; 32])).await.unwrap();
+    let grant = device.lease().await.unwrap();
+    let output = device.compute(&grant).await.unwrap();
+    let bytes = device.upload(&grant, &output).await.unwrap();
+    let receipt = device.receipt(&grant, &bytes).unwrap();
+
+    stack.kill_edge();
+    let other = stack.start_another_edge().await;
+    let mut device = Scripted::join(&other, Identity::from_secret(&[7; 32])).await.unwrap();
+    device.say(&device.commit_with_token(&receipt, &grant.token)).await.unwrap();
+    stack.start_worker_at(&other, "worker", &[]);
+
+    assert!(device.verdict(&grant).await.unwrap(), "its work is paid");
+    let client = client::Client::new(&other, &key).unwrap();
+    let ended = client.watch(job.id, |_| {}).await.unwrap();
+    assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
+    stack.check_settled_once(&ended).await;
+    stack.check_ledger().await;
 }

@@ -8,7 +8,7 @@ use e2e::browser::{Browser, Gpu};
 use e2e::scripted::{Scripted, identity};
 use e2e::stack::{Stack, program};
 use sha2::{Digest, Sha256};
-use wire::{FromDevice, JobFault, JobState, Map, Privacy, Program, SubmitJob, ToDevice};
+use wire::{DisputeState, FromDevice, JobFault, JobState, Map, Privacy, Program, SubmitJob, ToDevice};
 
 use crate::engine_test;
 
@@ -109,6 +109,89 @@ async fn without_a_checker_devices_of_two_accounts_must_agree() {
     assert_eq!((ended.state, ended.verified_tiles), (JobState::Done, 10));
     assert_eq!(words(&stack, &client, &ended).await, squares(200));
     stack.check_ledger().await;
+}
+
+/// Takes what the device is lent next and answers it with one word for every record.
+async fn answer_with(device: &mut Scripted, word: u32) -> wire::LeaseGrant {
+    let grant = device.lease().await.unwrap();
+    let rows = usize::try_from(grant.rows).unwrap();
+    let bytes = device.upload(&grant, &vec![f32::from_bits(word); rows]).await.unwrap();
+    device.say(&device.commit(&device.receipt(&grant, &bytes).unwrap())).await.unwrap();
+    grant
+}
+
+async fn failed_checks(stack: &Stack, device: &Scripted) -> i64 {
+    let (failed,): (i64,) = sqlx::query_as("select failed from device where device_id = $1")
+        .bind(device.identity.device().to_string())
+        .fetch_one(&stack.database().await)
+        .await
+        .unwrap();
+    failed
+}
+
+engine_test! {
+    async fn a_peer_that_lies_about_anothers_work_is_outvoted_and_suspended(mut stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        stack.start_worker("honest", &[]);
+        let job = submit(&stack, &client, SQUARE, 200, 200).await;
+        let mut peer = Scripted::join(&stack.url(), identity()).await.unwrap();
+
+        answer_with(&mut peer, 7).await;
+        stack.start_worker("witness", &[]);
+
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+        assert_eq!((ended.state, ended.cost), (JobState::Done, ended.hold));
+        assert_eq!(words(&stack, &client, &ended).await, squares(200));
+        assert_eq!(failed_checks(&stack, &peer).await, 1);
+        let detail = client.job_detail(job.id).await.unwrap();
+        let [dispute] = detail.disputes.as_slice() else { panic!("{detail:?}") };
+        assert_eq!((dispute.tile, dispute.state), (0, DisputeState::CheckerWrong));
+        assert_eq!((&dispute.signed[..4], &dispute.recomputed[..2]), (&["0", "1", "4", "9"].map(str::to_owned)[..], &["7", "7"].map(str::to_owned)[..]));
+        stack.check_ledger().await;
+    }
+}
+
+engine_test! {
+    async fn a_lie_falls_by_two_peers_and_its_tile_is_done_again(mut stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        let job = submit(&stack, &client, SQUARE, 200, 200).await;
+        let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
+        answer_with(&mut liar, 7).await;
+        stack.start_worker("one", &[]);
+        stack.start_worker("two", &[]);
+
+        // It is asked once more, and says the same.
+        answer_with(&mut liar, 7).await;
+
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+        assert_eq!(words(&stack, &client, &ended).await, squares(200));
+        assert_eq!(failed_checks(&stack, &liar).await, 1);
+        stack.check_ledger().await;
+    }
+}
+
+engine_test! {
+    async fn where_every_device_comes_to_another_result_nobody_is_blamed_and_the_work_is_paid(stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        let job = submit(&stack, &client, SQUARE, 200, 200).await;
+        let mut devices = Vec::new();
+        for word in 1..=5 {
+            let mut device = Scripted::join(&stack.url(), identity()).await.unwrap();
+            answer_with(&mut device, word).await;
+            devices.push(device);
+        }
+
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+        assert_eq!((ended.state, ended.cost), (JobState::Done, ended.hold));
+        for device in &devices {
+            assert_eq!(failed_checks(&stack, device).await, 0);
+        }
+        let detail = client.job_detail(job.id).await.unwrap();
+        // The final draw finds it too.
+        assert!(detail.disputes.iter().all(|dispute| dispute.state == DisputeState::NotReproducible), "{detail:?}");
+        stack.check_ledger().await;
+    }
 }
 
 #[tokio::test]

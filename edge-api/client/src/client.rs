@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncWriteExt;
 use wire::{
-    Account, Blob, DeviceCode, Job, JobId, JobPage, JobProgress, NewAccount, OpenedAccount, Quote, QuoteRequest,
-    SubmitJob, explorer,
+    Account, Blob, DeviceCode, Job, JobDetail, JobId, JobPage, JobProgress, NewAccount, OpenedAccount, Quote,
+    QuoteRequest, SubmitJob, explorer,
 };
 
 use crate::error::ClientError;
@@ -117,6 +117,11 @@ impl Client {
         self.get(&format!("/v1/jobs/{id}/progress")).await
     }
 
+    /// Who computed a job, how fast, what happened, and the tiles that were disputed.
+    pub async fn job_detail(&self, id: JobId) -> Result<JobDetail, ClientError> {
+        self.get(&format!("/v1/jobs/{id}/detail")).await
+    }
+
     /// One page of jobs, newest first.
     pub async fn jobs(&self, before: Option<JobId>) -> Result<JobPage, ClientError> {
         let before = before.map_or_else(String::new, |id| format!("?before={id}"));
@@ -169,12 +174,22 @@ impl Client {
 
     /// Writes a done job's result to a file, whole or not at all. Returns its size in bytes.
     pub async fn download(&self, id: JobId, path: &Path) -> Result<u64, ClientError> {
+        self.download_from(&format!("/v1/jobs/{id}/result"), path).await
+    }
+
+    /// Writes what is verified of a job, whatever became of it, to an `.npz`: its outputs with zeros for the rows that
+    /// are missing, and `rows_present`. Returns its size in bytes.
+    pub async fn download_partial(&self, id: JobId, path: &Path) -> Result<u64, ClientError> {
+        self.download_from(&format!("/v1/jobs/{id}/result?partial=true"), path).await
+    }
+
+    async fn download_from(&self, from: &str, path: &Path) -> Result<u64, ClientError> {
         let failed = |source| ClientError::File { path: path.display().to_string(), source };
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".part");
         let part = path.with_file_name(name);
         let send = || async {
-            let request = self.http.get(self.at(&format!("/v1/jobs/{id}/result"))).bearer_auth(&self.key);
+            let request = self.http.get(self.at(from)).bearer_auth(&self.key);
             let mut stream = granted(request.send().await?).await?.bytes_stream();
             let mut file = tokio::fs::File::create(&part).await.map_err(failed)?;
             let mut size = 0;

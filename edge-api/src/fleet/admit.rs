@@ -143,6 +143,7 @@ pub async fn leave(app: &App, device: DeviceId, number: u64) {
         if is_checker {
             return;
         }
+        state.unanswered.retain(|_, waiting| *waiting != device);
         let since = state.accounted.remove(&device).unwrap_or(now);
         UptimeSample { device, speed, since }
     };

@@ -5,11 +5,23 @@ use std::sync::Arc;
 use rules::Job;
 use rules::scheduling::lease::Lease;
 use rules::verification::Mismatch;
+use rules::verification::dispute::Outcome;
 use wire::Receipt;
 
+use super::dispute;
 use super::lease_output::LeaseOutput;
 use crate::app::App;
 use crate::programs;
+
+/// What came of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    Stands,
+    /// The device was wrong.
+    Falls(Mismatch),
+    /// What was uploaded is damaged where it is kept: nobody is to blame.
+    Damaged,
+}
 
 /// `tiles` were drawn after the device had signed; they count from the lease's first.
 pub async fn check_lease(
@@ -18,12 +30,20 @@ pub async fn check_lease(
     lease: &Lease,
     receipt: &Receipt,
     tiles: &[u32],
-) -> anyhow::Result<Result<(), Mismatch>> {
-    let bytes = app.blobs.read(receipt.output).await?;
+) -> anyhow::Result<Judgement> {
+    let Some(bytes) = app.blobs.read_verified(receipt.output).await? else { return Ok(Judgement::Damaged) };
     let output = LeaseOutput { job: Arc::clone(job), lease: *lease, bytes };
     let (hashed, root) = (output.clone(), receipt.root);
     if let Err(mismatch) = tokio::task::spawn_blocking(move || hashed.check_root(root)).await? {
-        return Ok(Err(mismatch));
+        return Ok(Judgement::Falls(mismatch));
     }
-    programs::check(app, &output, tiles).await
+    let mut rest = tiles;
+    while let Some(found) = programs::check(app, &output, rest).await? {
+        let tile = found.tile;
+        if dispute::resolve(app, &output, found).await? == Outcome::DeviceWrong {
+            return Ok(Judgement::Falls(Mismatch::Values));
+        }
+        rest = &rest[rest.partition_point(|drawn| *drawn <= tile)..];
+    }
+    Ok(Judgement::Stands)
 }

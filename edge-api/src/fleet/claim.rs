@@ -24,6 +24,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const DEAD_AFTER: Micros = 5_000_000;
 /// How often unclaimed slices are looked for while devices wait.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often slices are looked for whose receipts wait for a check, whether devices wait or not.
+const LOOK_FOR_RECEIPTS: Duration = Duration::from_secs(2);
 const CLAIMED_AT_ONCE: i64 = 16;
 const JOBS_LOOKED_AT: i64 = 64;
 
@@ -31,11 +33,13 @@ const JOBS_LOOKED_AT: i64 = 64;
 pub async fn run(app: App) {
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     let mut look = tokio::time::interval(LOOK);
+    let mut receipts = tokio::time::interval(LOOK_FOR_RECEIPTS);
     loop {
         let step = tokio::select! {
             () = app.stop.cancelled() => break,
             _ = heartbeat.tick() => beat(&app).await,
             _ = look.tick() => tick(&app).await,
+            _ = receipts.tick() => claim(&app).await,
             () = app.scheduler.wake.notified() => tick(&app).await,
         };
         if let Err(error) = step {
@@ -153,9 +157,9 @@ fn take(app: &App, claimed: &ClaimedSlice, job: &Arc<Job>, waiting: Vec<StoredRe
         .lock()
         .drive(|core, link| core.on_slice_claimed(link, now, id, slice, Arc::clone(job), leases.clone()));
     for (lease, stored) in leases.into_iter().zip(waiting) {
-        settle::spawn_check(app, lease, stored.receipt);
+        settle::spawn_check(app, lease, stored);
     }
     for stored in stale {
-        settle::spawn_void(app, stored.receipt.lease);
+        settle::spawn_drop(app, stored, settle::SETTLED_BY_ANOTHER);
     }
 }

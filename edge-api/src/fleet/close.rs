@@ -4,10 +4,13 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use rules::verification::dispute::{UNREPRODUCIBLE_ACCOUNTS, UNREPRODUCIBLE_TILES};
 use rules::verification::draw::draw_one;
+use store::receipts::StoredReceipt;
+use store::verdicts::{Cause, Verdict, VerdictState};
 use wire::{JobEventKind, JobId, JobState};
 
-use super::check::check_lease;
+use super::check::{Judgement, check_lease};
 use super::lease_output::committed_lease;
 use super::mature;
 use super::reject::reject;
@@ -30,17 +33,74 @@ pub async fn close_job(app: &App, job: JobId) -> anyhow::Result<()> {
 async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
     let (found, accepted) = {
         let mut conn = app.db.read().await?;
+        if store::verdicts::has_redraws(&mut conn, job).await? {
+            // A device of this job was caught: what else it computed is looked at first.
+            return Ok(());
+        }
         (store::jobs::load_job(&mut conn, job).await?, store::receipts::list_accepted_receipts(&mut conn, job).await?)
     };
     let found = Arc::new(found.context("a job to close should be on record")?);
-    for stored in &accepted {
-        let tile = draw_one(stored.receipt.tiles, random::bytes());
+    // What was recomputed whole before it was settled has nothing left to draw.
+    for stored in accepted.iter().filter(|stored| stored.recomputed < u64::from(stored.receipt.tiles)) {
+        let verdict = draw_final(app, stored).await?;
+        if verdict.state != VerdictState::Open {
+            continue;
+        }
         let lease = committed_lease(stored, app.clock.now());
-        if let Err(mismatch) = check_lease(app, &found, &lease, &stored.receipt, &[tile]).await? {
-            return reject(app, stored.device, job, stored.receipt.lease, mismatch).await;
+        match check_lease(app, &found, &lease, &stored.receipt, &verdict.tiles).await? {
+            Judgement::Stands | Judgement::Damaged => pass_final(app, stored).await?,
+            Judgement::Falls(mismatch) => return reject(app, stored, &found, Cause::Final, mismatch).await,
         }
     }
     if retry(|| write_end(app, job)).await? {
+        app.scheduler.end_job(app.clock.now(), job);
+        app.scheduler.job_changed(job);
+    }
+    Ok(())
+}
+
+/// What is drawn of a receipt at its job's end: stored before anything is compared.
+async fn draw_final(app: &App, stored: &StoredReceipt) -> anyhow::Result<Verdict> {
+    let seed = random::bytes();
+    let tiles = [draw_one(stored.receipt.tiles, seed)];
+    retry(async || {
+        let mut tx = app.db.begin_write().await?;
+        let (lease, now) = (stored.receipt.lease, app.clock.now());
+        let verdict = store::verdicts::open_verdict(&mut tx, lease, Cause::Final, seed, &tiles, now).await?;
+        tx.commit().await?;
+        Ok(verdict)
+    })
+    .await
+}
+
+async fn pass_final(app: &App, stored: &StoredReceipt) -> anyhow::Result<()> {
+    retry(async || {
+        let mut tx = app.db.begin_write().await?;
+        let (lease, now) = (stored.receipt.lease, app.clock.now());
+        store::verdicts::decide_verdict(&mut tx, lease, Cause::Final, VerdictState::Passed, now).await?;
+        Ok(tx.commit().await?)
+    })
+    .await
+}
+
+/// A job of whose tiles several cannot be reproduced ends, with nobody blamed and what was done paid.
+pub async fn end_if_unreproducible(app: &App, job: JobId) -> anyhow::Result<()> {
+    let is_over = |(tiles, accounts)| tiles >= UNREPRODUCIBLE_TILES && accounts >= UNREPRODUCIBLE_ACCOUNTS;
+    if !is_over(store::verdicts::count_unreproducible(&mut *app.db.read().await?, job).await?) {
+        return Ok(());
+    }
+    let ended = retry(async || {
+        let mut tx = app.db.begin_write().await?;
+        let now = app.clock.now();
+        if !store::job_progress::end_disputed_job(&mut tx, job, now).await? {
+            return Ok::<bool, anyhow::Error>(false);
+        }
+        store::job_detail::insert_event(&mut tx, job, JobEventKind::Nondeterministic, None, now).await?;
+        store::ledger::release_and_post(&mut tx, job, &[]).await?;
+        tx.commit().await?;
+        Ok(true)
+    });
+    if ended.await? {
         app.scheduler.end_job(app.clock.now(), job);
         app.scheduler.job_changed(job);
     }
@@ -51,6 +111,9 @@ async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
 async fn write_end(app: &App, job: JobId) -> anyhow::Result<bool> {
     let now = app.clock.now();
     let mut tx = app.db.begin_write().await?;
+    if store::verdicts::has_redraws(&mut tx, job).await? {
+        return Ok(false);
+    }
     let done = store::job_progress::finish_job(&mut tx, job, now).await?;
     let state = store::job_progress::find_job_state(&mut tx, job).await?;
     if !done && state == Some(JobState::Running) {

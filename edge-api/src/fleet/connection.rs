@@ -21,8 +21,8 @@ use crate::http::error::ApiResult;
 use crate::openapi::answers::{RateLimited, Refusals};
 use crate::random;
 
-/// A frame is a few hundred bytes.
-const FRAME_BYTES_MAX: usize = 16 << 10;
+/// A frame is a few hundred bytes, and a commit the token of its lease more.
+const FRAME_BYTES_MAX: usize = 64 << 10;
 /// Time for a device to answer the challenge.
 const HELLO_WITHIN: Duration = Duration::from_secs(15);
 /// A silent socket is asked this often whether it lives, and closed if it does not answer twice.
@@ -188,9 +188,9 @@ async fn on_frame(app: &App, socket: &mut WebSocket, device: DeviceId, frame: Fr
             on_recheck_commit(app, receipt.lease, receipt.output).await;
             send(socket, &ToDevice::Checked { lease: receipt.lease }).await.ok();
         }
-        FromDevice::Commit { receipt, signature } => {
+        FromDevice::Commit { receipt, signature, token } => {
             let lease = receipt.lease;
-            match settle::commit(app, device, receipt, signature).await {
+            match settle::commit(app, device, receipt, signature, &token).await {
                 Ok(Ok(())) => {}
                 Ok(Err(refusal)) => {
                     let frame = ToDevice::Refused { lease, code: refusal.code, message: refusal.message };

@@ -10,7 +10,7 @@ use wire::{DeviceId, ErrorCode, JobEventKind, JobFault, LeaseId, ToDevice};
 
 use super::owner::account_of;
 use super::recheck::recompute_elsewhere;
-use super::reject::suspend;
+use super::reject::suspend_device;
 use crate::app::App;
 
 /// A device says that a record of its lease ran out of fuel. Where another confirms it, the job ends;
@@ -50,13 +50,10 @@ async fn judge_fault(app: &App, job: &Arc<Job>, lease: &Lease, fault: JobFault) 
         match recompute_elsewhere(app, job, tile..tile + 1, BTreeSet::from([provider])).await?.answer {
             Answer::Fault(confirmed) => confirmed,
             Answer::Output(_) => {
+                suspend_device(app, lease.device).await?;
                 let now = app.clock.now();
-                let until = suspend(app, lease.device).await?;
                 let mut state = app.scheduler.lock();
-                state.drive(|core, link| {
-                    core.on_refused(link, now, lease.id);
-                    core.on_device_suspended(link, now, lease.device, until);
-                });
+                state.drive(|core, link| core.on_refused(link, now, lease.id));
                 let message = "another device finished the tile".to_owned();
                 let frame = ToDevice::Refused { lease: lease.id, code: ErrorCode::CheckFailed, message };
                 state.send(lease.device, frame);

@@ -1,19 +1,23 @@
 //! The devices on this replica's sockets: admitted, lent leases, checked and paid.
 //!
 //! `rules::scheduling` decides. `connection` speaks with a device, `claim` owns slices, `settle` goes from a
-//! commit to money, `reject` takes a device's work back, `close` ends a job.
+//! commit to money; where a check finds a difference, `dispute` has others compute the tile, `reject` takes a device's work
+//! back and `redraw` looks at the rest of it; `outcomes` tells devices what became of a commit; `close` ends a job.
 
 pub mod admit;
 pub mod check;
 pub mod claim;
 pub mod close;
 pub mod connection;
+pub mod dispute;
 pub mod fault;
 pub mod lease_output;
 pub mod leases;
 pub mod mature;
+pub mod outcomes;
 pub mod owner;
 pub mod recheck;
+pub mod redraw;
 pub mod reject;
 pub mod scheduler;
 pub mod settle;

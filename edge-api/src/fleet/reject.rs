@@ -1,28 +1,39 @@
-//! A check failed: the device's unmatured work is taken back, and done again by others.
+//! A check failed: the lease is rejected and done again by others, and what else of its device's is not mature is drawn
+//! from once more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use anyhow::Context;
+use rules::Job;
 use rules::scheduling::bitmap::Bitmap;
+use rules::scheduling::lease::Settlement;
 use rules::verification::Mismatch;
-use rules::verification::standing::{ACCOUNTS_IN_DISPUTE, suspension};
+use rules::verification::draw::draw;
+use rules::verification::standing::{Standing, suspension};
 use store::DbConnection;
 use store::codec::uncount;
 use store::job_progress::JobBalance;
 use store::receipts::StoredReceipt;
-use store::slices::ClaimedSlice;
-use wire::{DeviceId, ErrorCode, JobEventKind, JobId, LeaseId, Micros, SliceId, ToDevice};
+use store::verdicts::{Cause, VerdictState};
+use wire::{DeviceId, ErrorCode, JobEventKind, Micros, ToDevice};
 
 use super::mature;
 use crate::app::App;
+use crate::random;
 use crate::retry::retry;
 
-/// Suspends a device that was caught, for twice as long each time; returns until when.
-pub async fn suspend(app: &App, device: DeviceId) -> anyhow::Result<Micros> {
-    let mut tx = app.db.begin_write().await?;
-    let until = suspend_in(&mut tx, device, app.clock.now()).await?;
-    tx.commit().await?;
-    Ok(until)
+/// Suspends a device that was caught, for twice as long each time.
+pub async fn suspend_device(app: &App, device: DeviceId) -> anyhow::Result<()> {
+    let until = retry(async || {
+        let mut tx = app.db.begin_write().await?;
+        let until = suspend_in(&mut tx, device, app.clock.now()).await?;
+        tx.commit().await?;
+        Ok::<Micros, anyhow::Error>(until)
+    })
+    .await?;
+    let now = app.clock.now();
+    app.scheduler.lock().drive(|core, link| core.on_device_suspended(link, now, device, until));
+    Ok(())
 }
 
 async fn suspend_in(conn: &mut DbConnection, device: DeviceId, now: Micros) -> anyhow::Result<Micros> {
@@ -32,106 +43,135 @@ async fn suspend_in(conn: &mut DbConnection, device: DeviceId, now: Micros) -> a
     Ok(until)
 }
 
-/// A check failed: the lease is done again by another, and so is everything of the device's that
-/// was not yet mature.
-pub async fn reject(app: &App, device: DeviceId, job: JobId, lease: LeaseId, mismatch: Mismatch) -> anyhow::Result<()> {
-    tracing::warn!(%device, %lease, %mismatch, "a check failed");
-    let Some(Rejection { until, voided, slices, ended }) = retry(|| write_rejection(app, device, job, lease)).await?
-    else {
-        return Ok(());
+/// The receipt's check, for that cause, failed. Nothing happens where it no longer awaits a verdict, or is another
+/// replica's to judge.
+pub async fn reject(
+    app: &App,
+    stored: &StoredReceipt,
+    job: &Arc<Job>,
+    cause: Cause,
+    mismatch: Mismatch,
+) -> anyhow::Result<()> {
+    let (lease, device) = (stored.receipt.lease, stored.device);
+    let (first_tile, tiles) = (stored.receipt.first_tile, u64::from(stored.receipt.tiles));
+    // Settlements of the slice wait: each must see the version that the last one left.
+    let slice_turn = app.scheduler.lock().settling(stored.slice);
+    let turn = slice_turn.lock().await;
+    let hold = {
+        let state = app.scheduler.lock();
+        match cause {
+            Cause::Commit => SliceHold::Fence(state.core.fence(stored.slice)),
+            Cause::Final | Cause::After(_) => {
+                SliceHold::Settled(state.core.unsettlement(stored.slice, first_tile, tiles))
+            }
+        }
     };
+    let written = retry(|| write_rejection(app, stored, job, cause, &hold)).await?;
+    let Some(Rejection { until, seized }) = written else { return Ok(()) };
+    tracing::warn!(%device, %lease, %mismatch, "a check failed");
     let now = app.clock.now();
     let mut state = app.scheduler.lock();
     state.drive(|core, link| {
+        if let (SliceHold::Settled(Some(written)), false) = (&hold, seized) {
+            core.on_unsettled(link, now, first_tile, written);
+        }
         core.on_refused(link, now, lease);
         core.on_device_suspended(link, now, device, until);
-        core.on_slices_lost(link, &slices);
-        if ended {
-            core.on_job_ended(link, now, job);
+        if seized {
+            core.on_slices_lost(link, &[stored.slice].into());
         }
     });
-    state.send(device, ToDevice::Refused { lease, code: ErrorCode::CheckFailed, message: mismatch.to_string() });
+    let message = mismatch.to_string();
+    state.answer(device, lease, ToDevice::Refused { lease, code: ErrorCode::CheckFailed, message });
     drop(state);
+    drop(turn);
     app.scheduler.wake.notify_one();
-    app.scheduler.job_changed(job);
-    for stored in voided {
-        app.scheduler.job_changed(stored.receipt.job);
-    }
+    app.scheduler.job_changed(job.id);
     Ok(())
+}
+
+/// By what this replica may write a slice.
+enum SliceHold {
+    /// Its receipt is not settled: the fence, where the slice is this replica's.
+    Fence(Option<i64>),
+    /// Its receipt is settled: the slice without its tiles, where it is this replica's.
+    Settled(Option<Settlement>),
 }
 
 struct Rejection {
     until: Micros,
-    voided: Vec<StoredReceipt>,
-    /// Nobody owns them now.
-    slices: BTreeSet<SliceId>,
-    /// The job has ended, since its runs disagree.
-    ended: bool,
+    /// The slice is nobody's now, since it was not this replica's.
+    seized: bool,
 }
 
-/// `None` when the receipt no longer awaits a verdict.
-async fn write_rejection(app: &App, device: DeviceId, job: JobId, lease: LeaseId) -> anyhow::Result<Option<Rejection>> {
-    let now = app.clock.now();
-    let mut tx = app.db.begin_write().await?;
-    // Rows are locked in the order that `retry` names: what is accepted meanwhile waits for the device's row.
-    let suspects = store::receipts::list_accepted_receipts_of_device(&mut tx, device).await?;
-    let slices: BTreeSet<SliceId> = suspects.iter().map(|stored| stored.slice).collect();
-    let mut seized = BTreeMap::new();
-    for &id in &slices {
-        seized.insert(id, store::slices::seize_slice(&mut tx, id).await?);
-    }
-    let mut jobs: BTreeSet<JobId> = suspects.iter().map(|stored| stored.receipt.job).collect();
-    jobs.insert(job);
-    store::job_progress::lock_jobs(&mut tx, &jobs).await?;
-    let until = suspend_in(&mut tx, device, now).await?;
-    let leases: Vec<LeaseId> = suspects.iter().map(|stored| stored.receipt.lease).collect();
-    let voided = store::receipts::void_accepted_receipts(&mut tx, &leases).await?;
-    if !store::receipts::reject_receipt(&mut tx, lease).await? {
-        return Ok(None);
-    }
-    take_back(&mut tx, app, seized, &voided).await?;
-    store::job_detail::insert_event(&mut tx, job, JobEventKind::CheckFailed, Some(device), now).await?;
-    let in_dispute = store::devices::count_accounts_rejected(&mut tx, job).await? >= ACCOUNTS_IN_DISPUTE;
-    let ended = in_dispute && store::job_progress::end_disputed_job(&mut tx, job, now).await?;
-    if ended {
-        store::devices::forgive_devices_of(&mut tx, job).await?;
-        store::job_detail::insert_event(&mut tx, job, JobEventKind::Nondeterministic, None, now).await?;
-        store::ledger::release_and_post(&mut tx, job, &[]).await?;
-    }
-    tx.commit().await?;
-    Ok(Some(Rejection { until, voided, slices, ended }))
-}
-
-/// Undoes settlements: tiles clear, tiles owed again, money back.
-async fn take_back(
-    conn: &mut DbConnection,
+/// Rows are locked in the order that [`crate::retry`] names.
+async fn write_rejection(
     app: &App,
-    seized: BTreeMap<SliceId, ClaimedSlice>,
-    voided: &[StoredReceipt],
-) -> anyhow::Result<()> {
-    for (id, slice) in seized {
-        let mut settled = Bitmap::from_bytes(slice.tiles, &slice.settled).context("a slice's bitmap is damaged")?;
-        let mut back = 0;
-        for stored in voided.iter().filter(|stored| stored.slice == id) {
-            settled.clear(stored.receipt.first_tile - slice.first_tile, u64::from(stored.receipt.tiles));
-            back += u64::from(stored.receipt.tiles);
+    stored: &StoredReceipt,
+    job: &Job,
+    cause: Cause,
+    hold: &SliceHold,
+) -> anyhow::Result<Option<Rejection>> {
+    let (lease, device, now) = (stored.receipt.lease, stored.device, app.clock.now());
+    let mut tx = app.db.begin_write().await?;
+    let seized = match hold {
+        SliceHold::Fence(fence) => {
+            let Some(fence) = *fence else { return Ok(None) };
+            if !store::slices::lock_fence(&mut tx, stored.slice, fence).await? {
+                // Whoever owns the slice now finds the receipt waiting, with what was drawn of it.
+                return Ok(None);
+            }
+            false
         }
-        store::slices::write_seized_slice(conn, id, settled.to_bytes(), back).await?;
+        SliceHold::Settled(Some(written)) if store::slices::unsettle_slice(&mut tx, written).await? => false,
+        SliceHold::Settled(_) => {
+            clear_seized(&mut tx, stored).await?;
+            true
+        }
+    };
+    store::job_progress::lock_jobs(&mut tx, &[job.id].into()).await?;
+    let until = suspend_in(&mut tx, device, now).await?;
+    if cause == Cause::Commit {
+        if !store::receipts::reject_pending_receipt(&mut tx, lease).await? {
+            return Ok(None);
+        }
+    } else {
+        let Some(rejected) = store::receipts::reject_accepted_receipt(&mut tx, lease).await? else { return Ok(None) };
+        take_back(&mut tx, app, job, &rejected).await?;
     }
-    let jobs: BTreeSet<JobId> = voided.iter().map(|stored| stored.receipt.job).collect();
-    let jobs = store::jobs::load_jobs(conn, &jobs.into_iter().collect::<Vec<_>>()).await?;
-    let mut transfers = Vec::with_capacity(voided.len());
-    for stored in voided {
-        let job =
-            jobs.iter().find(|job| job.id == stored.receipt.job).context("a receipt's job should be on record")?;
-        let tiles = u64::from(stored.receipt.tiles);
-        let flops = job.tiles(stored.receipt.first_tile..stored.receipt.first_tile + tiles).flops();
-        let JobBalance { bill, .. } = store::job_progress::return_tiles(conn, job.id, tiles).await?;
-        let bill = bill.take_back(flops, job.price, stored.charge)?;
-        store::job_progress::write_bill(conn, job.id, bill).await?;
-        store::devices::uncount_lease(conn, stored.device, tiles, stored.kflop, stored.charge.earned()?).await?;
-        transfers.push(mature::payment(app, stored).void(app.clock.now())?);
+    store::verdicts::decide_verdict(&mut tx, lease, cause, VerdictState::Rejected, now).await?;
+    for other in store::receipts::list_accepted_receipts_of_device(&mut tx, device).await? {
+        let seed = random::bytes();
+        let tile_flops = other.kflop.saturating_mul(1000) / u64::from(other.receipt.tiles.max(1));
+        let tiles = draw(Standing::default(), other.receipt.tiles, tile_flops, seed);
+        let cause = Cause::After(lease);
+        store::verdicts::open_verdict(&mut tx, other.receipt.lease, cause, seed, &tiles, now).await?;
     }
-    store::ledger::post(conn, &transfers).await?;
+    store::job_detail::insert_event(&mut tx, job.id, JobEventKind::CheckFailed, Some(device), now).await?;
+    tx.commit().await?;
+    Ok(Some(Rejection { until, seized }))
+}
+
+/// Takes the receipt's tiles back in a slice that is another replica's, or nobody's.
+async fn clear_seized(conn: &mut DbConnection, stored: &StoredReceipt) -> anyhow::Result<()> {
+    let slice = store::slices::seize_slice(conn, stored.slice).await?;
+    let mut settled = Bitmap::from_bytes(slice.tiles, &slice.settled).context("a slice's bitmap is damaged")?;
+    let tiles = u64::from(stored.receipt.tiles);
+    settled.clear(stored.receipt.first_tile - slice.first_tile, tiles);
+    store::slices::write_seized_slice(conn, slice.slice, settled.to_bytes(), tiles).await?;
+    Ok(())
+}
+
+/// Undoes a settlement: tiles owed again, money back.
+async fn take_back(conn: &mut DbConnection, app: &App, job: &Job, rejected: &StoredReceipt) -> anyhow::Result<()> {
+    let tiles = u64::from(rejected.receipt.tiles);
+    let flops = job.tiles(rejected.receipt.first_tile..rejected.receipt.first_tile + tiles).flops();
+    let JobBalance { bill, .. } = store::job_progress::return_tiles(conn, job.id, tiles).await?;
+    let bill = bill.take_back(flops, job.price, rejected.charge)?;
+    store::job_progress::write_bill(conn, job.id, bill).await?;
+    let earned = rejected.charge.earned()?;
+    store::devices::uncount_lease(conn, rejected.device, tiles, rejected.kflop, earned).await?;
+    let transfer = mature::payment(app, rejected).void(app.clock.now())?;
+    store::ledger::post(conn, &[transfer]).await?;
     Ok(())
 }

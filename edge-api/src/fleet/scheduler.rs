@@ -1,6 +1,6 @@
 //! The rules' core with what it needs of this process: sockets, secrets, and who waits for an answer.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rules::Job;
@@ -36,6 +36,10 @@ pub struct State {
     settling: HashMap<SliceId, Arc<tokio::sync::Mutex<()>>>,
     /// Jobs whose end is under way here.
     pub closing: BTreeSet<JobId>,
+    /// Settled receipts that are drawn from once more here.
+    pub redrawing: BTreeSet<LeaseId>,
+    /// Committed over a socket here and not yet answered, by the device that waits.
+    pub unanswered: BTreeMap<LeaseId, DeviceId>,
     rechecks_asked: u64,
 }
 
@@ -55,7 +59,7 @@ struct Socket {
 }
 
 /// What a device is told of tiles that it may compute.
-pub fn lease_grant(secret: &[u8; 32], job: &Job, grant: &Grant, now: Micros) -> LeaseGrant {
+pub fn lease_grant(secret: &[u8; 32], device: Option<DeviceId>, job: &Job, grant: &Grant, now: Micros) -> LeaseGrant {
     let tiles = job.tiles(grant.tiles.clone());
     LeaseGrant {
         lease: grant.lease,
@@ -67,7 +71,7 @@ pub fn lease_grant(secret: &[u8; 32], job: &Job, grant: &Grant, now: Micros) -> 
         task: job.task.clone(),
         flops: tiles.flops(),
         deadline_millis: u64::try_from((grant.deadline - now) / 1000).unwrap_or(0),
-        token: LeaseToken::new(job, grant).seal(secret),
+        token: LeaseToken::new(device, job, grant).seal(secret),
     }
 }
 
@@ -76,8 +80,12 @@ impl Link for Outbox {
         LeaseId(random::bytes())
     }
 
+    fn draw_below(&mut self, bound: u64) -> u64 {
+        random::below(bound)
+    }
+
     fn grant(&mut self, device: DeviceId, job: &Job, grant: Grant, now: Micros) {
-        self.send(device, ToDevice::Lease(lease_grant(&self.secret, job, &grant, now)));
+        self.send(device, ToDevice::Lease(lease_grant(&self.secret, Some(device), job, &grant, now)));
     }
 
     fn revoke(&mut self, device: DeviceId, lease: LeaseId) {
@@ -117,6 +125,8 @@ impl Scheduler {
             orphans: BTreeSet::new(),
             settling: HashMap::new(),
             closing: BTreeSet::new(),
+            redrawing: BTreeSet::new(),
+            unanswered: BTreeMap::new(),
             rechecks_asked: 0,
         };
         Self { state: Mutex::new(state), wake: Notify::new(), changes: broadcast::Sender::new(CHANGES_WAITING_MAX) }
@@ -180,6 +190,12 @@ impl State {
     /// Sends a frame to a device's socket, if it has one here.
     pub fn send(&self, device: DeviceId, frame: ToDevice) {
         self.outbox.send(device, frame);
+    }
+
+    /// Tells a device what became of its commit, once.
+    pub fn answer(&mut self, device: DeviceId, lease: LeaseId, frame: ToDevice) {
+        self.unanswered.remove(&lease);
+        self.send(device, frame);
     }
 
     pub fn open_socket(&mut self, device: DeviceId, number: u64, frames: mpsc::Sender<ToDevice>) {

@@ -1,26 +1,38 @@
 //! From a device's commit to money: the receipt stored, its output checked, its tiles settled.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use ed25519_dalek::VerifyingKey;
 use rules::Job;
 use rules::billing::transfer::Payment;
-use rules::scheduling::lease::{Lease, Settlement};
+use rules::scheduling::lease::{CommitError, Lease, LeaseState, Settlement};
 use rules::verification::draw::draw;
 use rules::verification::standing::{MATURE_AFTER_LEASES, Standing};
 use store::devices::AcceptedWork;
 use store::job_progress::JobBalance;
-use store::receipts::Acceptance;
-use wire::{DeviceId, ErrorCode, JobEventKind, LeaseId, Receipt, Signature, ToDevice};
+use store::receipts::{Acceptance, StoredReceipt};
+use store::verdicts::{Cause, Verdict, VerdictState};
+use wire::{DeviceId, ErrorCode, JobEventKind, JobState, LeaseId, Receipt, Signature, ToDevice};
 
-use super::check::check_lease;
-use super::close::close_job;
+use super::check::{Judgement, check_lease};
+use super::close::{close_job, end_if_unreproducible};
+use super::lease_output::committed_lease;
 use super::mature;
 use super::reject::reject;
+use super::token::LeaseToken;
 use crate::app::App;
 use crate::random;
 use crate::retry::retry;
+
+/// Attempts at a check, and the time before the second one; doubled for each one more.
+const CHECK_ATTEMPTS: u32 = 6;
+const CHECK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Why a receipt comes to nothing.
+pub const SETTLED_BY_ANOTHER: &str = "another device's receipt settled its tiles";
+pub const JOB_ENDED: &str = "its job has ended";
 
 /// Why a commit was not taken; the device is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,24 +45,32 @@ fn refuse(code: ErrorCode, message: impl Into<String>) -> CommitRefusal {
     CommitRefusal { code, message: message.into() }
 }
 
-/// Takes a device's signed receipt and has it checked.
+/// Takes a device's signed receipt and has it checked. `token` came with the lease: where another replica granted it, it
+/// tells what the lease was.
 pub async fn commit(
     app: &App,
     device: DeviceId,
     receipt: Receipt,
     signature: Signature,
+    token: &str,
 ) -> anyhow::Result<Result<(), CommitRefusal>> {
     if let Err(refusal) = check_signature(device, &receipt, signature) {
         return Ok(Err(refusal));
     }
-    let (lease, job) = {
+    let found = {
         let state = app.scheduler.lock();
         let lease = state.core.lease(receipt.lease).filter(|lease| lease.device == device).copied();
-        let job = lease.and_then(|lease| state.core.job(lease.job));
-        match (lease, job) {
-            (Some(lease), Some(job)) => (lease, job),
-            _ => return Ok(Err(refuse(ErrorCode::UnknownLease, "this lease is not this device's, or has ended"))),
-        }
+        lease.and_then(|lease| Some((lease, state.core.job(lease.job)?)))
+    };
+    let (lease, job) = match found {
+        Some(found) => found,
+        None => match find_lease_elsewhere(app, device, receipt.lease, token).await? {
+            Elsewhere::Lease(lease, job) => (lease, job),
+            Elsewhere::Committed => return Ok(Ok(())),
+            Elsewhere::Unknown => {
+                return Ok(Err(refuse(ErrorCode::UnknownLease, "this lease is not this device's, or has ended")));
+            }
+        },
     };
     if receipt.job != lease.job
         || receipt.first_tile != lease.first_tile
@@ -64,20 +84,92 @@ pub async fn commit(
         return Ok(Err(refuse(ErrorCode::OutputMissing, "upload the lease's output before its receipt")));
     }
     let now = app.clock.now();
-    if let Err(error) = app.scheduler.lock().core.on_commit(now, device, receipt.lease) {
-        return Ok(Err(refuse(ErrorCode::ReplayedFrame, error.to_string())));
-    }
-    let stored = async {
+    let is_held_here = {
+        let mut state = app.scheduler.lock();
+        match state.core.on_commit(now, device, receipt.lease) {
+            Err(CommitError::Twice) => {
+                return Ok(Err(refuse(ErrorCode::ReplayedFrame, CommitError::Twice.to_string())));
+            }
+            committed => {
+                state.unanswered.insert(receipt.lease, device);
+                committed.is_ok()
+            }
+        }
+    };
+    let stored = retry(async || {
         let mut tx = app.db.begin_write().await?;
         store::receipts::insert_pending_receipt(&mut tx, &receipt, signature, lease.slice, device, now).await?;
-        tx.commit().await
+        let stored = store::receipts::find_receipt(&mut tx, receipt.lease).await?;
+        tx.commit().await?;
+        let (stored, _) = stored.context("a receipt just written should be on record")?;
+        Ok::<StoredReceipt, anyhow::Error>(stored)
+    });
+    let stored = match stored.await {
+        Ok(stored) => stored,
+        Err(error) => {
+            let mut state = app.scheduler.lock();
+            state.unanswered.remove(&lease.id);
+            state.drive(|core, link| core.on_refused(link, now, lease.id));
+            return Err(error).context("a receipt could not be stored");
+        }
     };
-    if let Err(error) = stored.await {
-        app.scheduler.lock().drive(|core, link| core.on_refused(link, now, lease.id));
-        return Err(error).context("a receipt could not be stored");
+    if is_held_here {
+        spawn_check(app, lease, stored);
+    } else {
+        take_found(app, stored);
     }
-    spawn_check(app, lease, receipt);
     Ok(Ok(()))
+}
+
+/// A lease that this replica does not hold, or no longer.
+enum Elsewhere {
+    /// Its token tells what it is.
+    Lease(Lease, Arc<Job>),
+    /// Its receipt is on record: the device hears what becomes of it.
+    Committed,
+    Unknown,
+}
+
+async fn find_lease_elsewhere(app: &App, device: DeviceId, lease: LeaseId, token: &str) -> anyhow::Result<Elsewhere> {
+    let found = store::receipts::find_receipt(&mut *app.db.read().await?, lease).await?;
+    if let Some((stored, _)) = found {
+        if stored.device != device {
+            return Ok(Elsewhere::Unknown);
+        }
+        app.scheduler.lock().unanswered.insert(lease, device);
+        return Ok(Elsewhere::Committed);
+    }
+    let now = app.clock.now();
+    let token = LeaseToken::open(token, &app.secret, now);
+    let Some(token) = token.filter(|token| token.lease == lease && token.device == Some(device)) else {
+        return Ok(Elsewhere::Unknown);
+    };
+    let (Some(slice), Some(job)) = (token.slice, store::jobs::load_job(&mut *app.db.read().await?, token.job).await?)
+    else {
+        return Ok(Elsewhere::Unknown);
+    };
+    let (first_tile, tiles) = (token.tiles.start, token.tiles.end - token.tiles.start);
+    let (granted_at, deadline, state) = (now, now, LeaseState::Committed);
+    let lease = Lease { id: lease, device, job: job.id, slice, first_tile, tiles, granted_at, deadline, state };
+    Ok(Elsewhere::Lease(lease, Arc::new(job)))
+}
+
+/// A receipt that was not committed to a lease of this replica: checked here, if its slice is this replica's; else it
+/// waits for whoever owns that.
+pub fn take_found(app: &App, stored: StoredReceipt) {
+    let now = app.clock.now();
+    let lease = committed_lease(&stored, now);
+    let (owns, taken) = {
+        let mut state = app.scheduler.lock();
+        let is_known = state.core.lease(lease.id).is_some();
+        let owns = state.core.owns(lease.slice) && !is_known;
+        (owns, owns && state.drive(|core, link| core.on_receipt_found(link, now, lease)))
+    };
+    if taken {
+        spawn_check(app, lease, stored);
+    } else if owns {
+        spawn_drop(app, stored, SETTLED_BY_ANOTHER);
+    }
 }
 
 fn check_signature(device: DeviceId, receipt: &Receipt, signature: Signature) -> Result<(), CommitRefusal> {
@@ -87,45 +179,86 @@ fn check_signature(device: DeviceId, receipt: &Receipt, signature: Signature) ->
         .map_err(|_forged| refuse(ErrorCode::InvalidSignature, "the receipt is not signed by this device's key"))
 }
 
-/// Checks a committed lease in the background. The server waits for it when it stops.
-pub fn spawn_check(app: &App, lease: Lease, receipt: Receipt) {
+/// Checks a committed lease in the background, and again after a while where that fails: one read that fails costs a
+/// receipt at the most. The server waits for it when it stops.
+pub fn spawn_check(app: &App, lease: Lease, stored: StoredReceipt) {
     let task = app.clone();
     app.tasks.spawn(async move {
-        if let Err(error) = check(&task, lease, &receipt).await {
+        for doubled in 0..CHECK_ATTEMPTS {
+            let Err(error) = check(&task, lease, &stored).await else { return };
             tracing::error!(error = format!("{error:#}"), lease = %lease.id, "a check could not be finished");
-            task.scheduler.forget_slice(lease.slice);
+            tokio::select! {
+                () = task.stop.cancelled() => return,
+                () = tokio::time::sleep(CHECK_AGAIN * 2_u32.pow(doubled)) => {}
+            }
+            if task.scheduler.lock().core.lease(lease.id).is_none() {
+                // The slice is somebody else's by now, and the receipt with it.
+                return;
+            }
         }
+        spawn_drop(&task, stored, "it could not be checked");
     });
 }
 
-/// A receipt for tiles that somebody else's receipt has settled.
-pub fn spawn_void(app: &App, lease: LeaseId) {
+/// Drops a receipt that comes to nothing, in the background.
+pub fn spawn_drop(app: &App, stored: StoredReceipt, why: &'static str) {
     let task = app.clone();
     app.tasks.spawn(async move {
-        if let Err(error) = void_receipt(&task, lease).await {
-            tracing::error!(error = format!("{error:#}"), %lease, "a stale receipt could not be voided");
+        let lease = stored.receipt.lease;
+        if let Err(error) = drop_receipt(&task, &stored, why).await {
+            tracing::error!(error = format!("{error:#}"), %lease, "a receipt could not be dropped");
         }
     });
 }
 
-async fn void_receipt(app: &App, lease: LeaseId) -> anyhow::Result<()> {
-    let mut tx = app.db.begin_write().await?;
-    store::receipts::void_pending_receipt(&mut tx, lease).await?;
-    tx.commit().await?;
+/// The receipt comes to nothing and nobody is to blame. Only the slice's owner may say so, or anybody once its job has
+/// ended.
+async fn drop_receipt(app: &App, stored: &StoredReceipt, why: &str) -> anyhow::Result<()> {
+    let lease = stored.receipt.lease;
+    let fence = app.scheduler.lock().core.fence(stored.slice);
+    let dropped = retry(async || {
+        let mut tx = app.db.begin_write().await?;
+        let owns = match fence {
+            Some(fence) => store::slices::lock_fence(&mut tx, stored.slice, fence).await?,
+            None => false,
+        };
+        let state = store::job_progress::find_job_state(&mut tx, stored.receipt.job).await?;
+        if !owns && state == Some(JobState::Running) {
+            return Ok(false);
+        }
+        store::receipts::void_pending_receipt(&mut tx, lease).await?;
+        tx.commit().await?;
+        Ok::<bool, anyhow::Error>(true)
+    });
+    if dropped.await? {
+        let now = app.clock.now();
+        let mut state = app.scheduler.lock();
+        state.drive(|core, link| core.on_refused(link, now, lease));
+        let message = format!("nothing is paid for this lease: {why}");
+        state.answer(stored.device, lease, ToDevice::Refused { lease, code: ErrorCode::UnknownLease, message });
+    }
     Ok(())
 }
 
-async fn check(app: &App, lease: Lease, receipt: &Receipt) -> anyhow::Result<()> {
+async fn check(app: &App, lease: Lease, stored: &StoredReceipt) -> anyhow::Result<()> {
     let job = app.scheduler.lock().core.job(lease.job);
-    let Some(job) = job else {
-        return void_receipt(app, lease.id).await;
-    };
+    let Some(job) = job else { return drop_receipt(app, stored, JOB_ENDED).await };
     let standing = standing(app, lease.device).await?;
-    // Drawn only now: the device has signed its root.
-    let tiles = draw(standing, receipt.tiles, job.tile_flops(), random::bytes());
-    match check_lease(app, &job, &lease, receipt, &tiles).await? {
-        Ok(()) => settle(app, &job, &lease, receipt, tiles.len()).await,
-        Err(mismatch) => reject(app, lease.device, lease.job, lease.id, mismatch).await,
+    // Drawn only now that the device has signed its root, and stored before anything is compared.
+    let seed = random::bytes();
+    let drawn = draw(standing, stored.receipt.tiles, job.tile_flops(), seed);
+    let verdict = retry(async || {
+        let mut tx = app.db.begin_write().await?;
+        let now = app.clock.now();
+        let verdict = store::verdicts::open_verdict(&mut tx, lease.id, Cause::Commit, seed, &drawn, now).await?;
+        tx.commit().await?;
+        Ok::<Verdict, anyhow::Error>(verdict)
+    })
+    .await?;
+    match check_lease(app, &job, &lease, &stored.receipt, &verdict.tiles).await? {
+        Judgement::Stands => settle(app, &job, &lease, stored, verdict.tiles.len()).await,
+        Judgement::Falls(mismatch) => reject(app, stored, &job, Cause::Commit, mismatch).await,
+        Judgement::Damaged => drop_receipt(app, stored, "its output was damaged on the server").await,
     }
 }
 
@@ -136,33 +269,53 @@ async fn standing(app: &App, device: DeviceId) -> anyhow::Result<Standing> {
 }
 
 /// Settles a lease whose check passed: tiles, receipt and money in one transaction.
-async fn settle(app: &App, job: &Arc<Job>, lease: &Lease, receipt: &Receipt, recomputed: usize) -> anyhow::Result<()> {
+async fn settle(
+    app: &App,
+    job: &Arc<Job>,
+    lease: &Lease,
+    stored: &StoredReceipt,
+    recomputed: usize,
+) -> anyhow::Result<()> {
     let slice_turn = app.scheduler.lock().settling(lease.slice);
     let turn = slice_turn.lock().await;
     let settlement = app.scheduler.lock().core.settlement(lease.id);
-    let Some(settlement) = settlement else {
-        return void_receipt(app, lease.id).await;
-    };
-    let Some(settled) = retry(|| write_settlement(app, job, lease, receipt, &settlement, recomputed)).await? else {
-        // Somebody else owns the slice by now, or the job has ended: nothing was written.
-        drop(turn);
-        void_receipt(app, lease.id).await?;
-        app.scheduler.forget_slice(lease.slice);
-        return Ok(());
+    let Some(settlement) = settlement else { return drop_receipt(app, stored, SETTLED_BY_ANOTHER).await };
+    let written = retry(|| write_settlement(app, job, lease, &stored.receipt, &settlement, recomputed)).await?;
+    let settled = match written {
+        Written::Settled(settled) => settled,
+        Written::Suspended => return drop_receipt(app, stored, "the device is suspended").await,
+        Written::JobEnded => return drop_receipt(app, stored, JOB_ENDED).await,
+        Written::NotOurs => {
+            // Whoever owns the slice finds the receipt waiting; the device hears of it all the same.
+            drop(turn);
+            app.scheduler.forget_slice(lease.slice);
+            return Ok(());
+        }
     };
     let remaining = settled.remaining;
     {
         let mut state = app.scheduler.lock();
         state.core.on_settled(lease.id, &settlement);
-        let frame = ToDevice::Settled { lease: lease.id, tiles: receipt.tiles, earnings: settled.earnings };
-        state.send(lease.device, frame);
+        let (tiles, earnings) = (stored.receipt.tiles, settled.earnings);
+        state.answer(lease.device, lease.id, ToDevice::Settled { lease: lease.id, tiles, earnings });
     }
     drop(turn);
     app.scheduler.job_changed(lease.job);
     if remaining == 0 {
         close_job(app, lease.job).await?;
+    } else {
+        end_if_unreproducible(app, lease.job).await?;
     }
     Ok(())
+}
+
+enum Written {
+    Settled(Settled),
+    /// Another replica owns the slice.
+    NotOurs,
+    JobEnded,
+    /// The device was caught in the meantime.
+    Suspended,
 }
 
 struct Settled {
@@ -177,19 +330,19 @@ async fn write_settlement(
     receipt: &Receipt,
     settlement: &Settlement,
     recomputed: usize,
-) -> anyhow::Result<Option<Settled>> {
+) -> anyhow::Result<Written> {
     let now = app.clock.now();
     let tiles = job.tiles(lease.tile_range());
     let recomputed = u64::try_from(recomputed)?;
 
     let mut tx = app.db.begin_write().await?;
     if !store::slices::settle_slice(&mut tx, settlement).await? {
-        return Ok(None);
+        return Ok(Written::NotOurs);
     }
     let Some(JobBalance { remaining, bill }) =
         store::job_progress::take_tiles(&mut tx, lease.job, lease.tiles, recomputed).await?
     else {
-        return Ok(None);
+        return Ok(Written::JobEnded);
     };
     let (bill, charge) = bill.charge(tiles.flops(), job.price, app.config.fee_bps, remaining == 0)?;
     store::job_progress::write_bill(&mut tx, lease.job, bill).await?;
@@ -198,10 +351,14 @@ async fn write_settlement(
     let work = AcceptedWork { tiles: u64::from(receipt.tiles), kflop, earned: charge.earned()?, flops_per_sec };
     let sequence = store::devices::count_passed(&mut tx, lease.device, work).await?;
     if !store::receipts::accept_receipt(&mut tx, lease.id, Acceptance { kflop, charge, recomputed, sequence }).await? {
-        return Ok(None);
+        return Ok(Written::NotOurs);
     }
     let device =
         store::devices::find_device(&mut tx, lease.device).await?.context("a settled device should be on record")?;
+    if device.suspended_until > now {
+        return Ok(Written::Suspended);
+    }
+    store::verdicts::decide_verdict(&mut tx, lease.id, Cause::Commit, VerdictState::Passed, now).await?;
     let payment = Payment {
         lease: lease.id,
         job: lease.job,
@@ -225,5 +382,5 @@ async fn write_settlement(
     tx.commit().await?;
     let earnings =
         earnings.map(|account| wire::device::Earnings { available: account.available, pending: account.pending });
-    Ok(Some(Settled { remaining, earnings: earnings.unwrap_or_default() }))
+    Ok(Written::Settled(Settled { remaining, earnings: earnings.unwrap_or_default() }))
 }

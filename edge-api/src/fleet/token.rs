@@ -8,12 +8,18 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rules::Job;
 use rules::scheduling::link::Grant;
 use serde::{Deserialize, Serialize};
-use wire::{BlobHash, LeaseId, Micros, Task};
+use wire::{BlobHash, DeviceId, JobId, LeaseId, Micros, SliceId, Task};
 
 /// What a lease opens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseToken {
     pub lease: LeaseId,
+    /// Whose lease it is, and what of its job: what a commit is held against by a replica that did not grant it.
+    pub device: Option<DeviceId>,
+    pub job: JobId,
+    pub slice: Option<SliceId>,
+    /// Counted over the job.
+    pub tiles: Range<u64>,
     pub task: Task,
     pub rows: u64,
     pub input: Vec<(BlobHash, Range<u64>)>,
@@ -21,10 +27,15 @@ pub struct LeaseToken {
 }
 
 impl LeaseToken {
-    pub fn new(job: &Job, grant: &Grant) -> Self {
+    /// `device`: whom the tiles are lent to, or nobody where they are only tried.
+    pub fn new(device: Option<DeviceId>, job: &Job, grant: &Grant) -> Self {
         let tiles = job.tiles(grant.tiles.clone());
         Self {
             lease: grant.lease,
+            device,
+            job: job.id,
+            slice: grant.slice,
+            tiles: grant.tiles.clone(),
             task: job.task.clone(),
             rows: tiles.rows(),
             input: tiles.input_parts(),
@@ -64,6 +75,10 @@ mod tests {
 
     fn token() -> LeaseToken {
         LeaseToken {
+            device: Some(DeviceId([1; 32])),
+            job: JobId::from_parts(1, [0; 10]),
+            slice: Some(SliceId::from_parts(1, [0; 10])),
+            tiles: 0..4,
             lease: LeaseId([3; 16]),
             task: Task::Infer(InferTask { model: BlobHash([1; 32]), inputs: Vec::new(), outputs: Vec::new() }),
             rows: 7,

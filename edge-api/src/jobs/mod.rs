@@ -1,5 +1,6 @@
 //! Jobs as customers see them: quote, submit, watch, cancel, publish, download.
 
+mod disputes;
 pub mod events;
 pub mod order;
 pub mod result;

@@ -1,12 +1,15 @@
 //! A finished job's output, streamed in order from the blobs of its receipts: an array as `.npy`,
 //! several as `.npz`, a map's records as they are, or row by row as CSV or JSON.
 
+use std::ops::Range;
+
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use serde::Deserialize;
-use wire::{BlobHash, ErrorCode, Field, Job, JobId, JobState};
+use store::job_detail::OutputPart;
+use wire::{BlobHash, DType, ErrorCode, Field, Job, JobId, JobState};
 
 use crate::app::App;
 use crate::arrays::npy;
@@ -25,13 +28,18 @@ pub struct ResultParams {
     format: Option<String>,
     /// Which output, where there are several.
     output: Option<String>,
+    /// What is verified so far, whatever became of the job: every output with zeros for the rows that are missing, and
+    /// `rows_present`, which says which rows are there. As `npz`.
+    #[serde(default)]
+    partial: bool,
 }
 
 /// Download a job's result
 ///
 /// `format` is `npy` (one array), `npz` (all of them), `csv` (a row a line), `json` (`shape` and
 /// `rows`) or `bin` (row after row, without a head). Left out: `npy`, or `npz` where there are several
-/// outputs, or `bin` for a map's records. `output` names one of several.
+/// outputs, or `bin` for a map's records. `output` names one of several. Of a job that is not done, `partial` asks for
+/// what is verified and paid.
 #[utoipa::path(
     get,
     path = "/v1/jobs/{id}/result",
@@ -53,17 +61,28 @@ pub async fn job_result(
         let job = store::jobs::find_job(&mut conn, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
         (job, store::job_detail::list_outputs(&mut conn, id).await?)
     };
+    if params.partial {
+        if params.format.as_deref().is_some_and(|format| format != "npz") {
+            let message = "a partial result comes as 'npz', with 'rows_present' beside the outputs";
+            return Err(invalid(ErrorCode::MalformedRequest, "format", message));
+        }
+        return Ok(npz_response(&app, &job, &Pieces::with_gaps(&job, &outputs), Some(rows_present(&job, &outputs))));
+    }
     if job.state != JobState::Done {
-        let message = format!("this job is {}; only a done job has a result", job.state.name());
+        let message = format!(
+            "this job is {}; only a done job has a result: 'partial' asks for what is verified",
+            job.state.name()
+        );
         return Err(conflict(ErrorCode::JobNotDone, message));
     }
+    let outputs = Pieces::whole(&outputs);
     let arrays = if params.output.is_some() { 1 } else { job.outputs.len() };
     let usual = programs::result_format(&job.program, arrays);
     let blobs = || stream_blobs(&app, outputs.clone());
     let one = || Column::find(&job, params.output.as_deref());
     match params.format.as_deref().unwrap_or(usual) {
         "npy" => one().map(|column| npy_response(&job, &column, column.cut(blobs()))),
-        "npz" => Ok(npz_response(&app, &job, &outputs)),
+        "npz" => Ok(npz_response(&app, &job, &outputs, None)),
         "csv" => one().map(|column| text_response(&job, Format::Csv, &column, column.cut(blobs()))),
         "json" => one().map(|column| text_response(&job, Format::Json, &column, column.cut(blobs()))),
         "bin" => Ok(bin_response(&job, blobs())),
@@ -76,15 +95,76 @@ pub async fn job_result(
 
 type Chunk = Result<Bytes, std::io::Error>;
 
-fn stream_blobs(app: &App, outputs: Vec<BlobHash>) -> impl Stream<Item = Chunk> + Send + use<> {
+/// Of a result, one after another.
+#[derive(Clone, Debug)]
+struct Pieces(Vec<Piece>);
+
+#[derive(Clone, Copy, Debug)]
+enum Piece {
+    Blob(BlobHash),
+    /// Bytes of rows that are not there.
+    Zeros(u64),
+}
+
+impl Pieces {
+    fn whole(outputs: &[OutputPart]) -> Self {
+        Self(outputs.iter().map(|part| Piece::Blob(part.blob)).collect())
+    }
+
+    /// With zeros where nothing is verified.
+    fn with_gaps(job: &Job, outputs: &[OutputPart]) -> Self {
+        let row_bytes: u64 = job.outputs.iter().map(Field::bytes).sum();
+        let (mut pieces, mut row) = (Vec::new(), 0);
+        for part in outputs {
+            let rows = rows_of(job, part);
+            pieces.extend((rows.start > row).then(|| Piece::Zeros((rows.start - row) * row_bytes)));
+            pieces.push(Piece::Blob(part.blob));
+            row = rows.end;
+        }
+        pieces.extend((job.rows > row).then(|| Piece::Zeros((job.rows - row) * row_bytes)));
+        Self(pieces)
+    }
+}
+
+fn rows_of(job: &Job, part: &OutputPart) -> Range<u64> {
+    part.first_tile * job.tile_rows..((part.first_tile + part.tiles) * job.tile_rows).min(job.rows)
+}
+
+/// A byte a row: 1 for one that is there.
+fn rows_present(job: &Job, outputs: &[OutputPart]) -> Vec<u8> {
+    let mut present = vec![0; wire::number::to(job.rows)];
+    for part in outputs {
+        let rows = rows_of(job, part);
+        present[wire::number::to(rows.start)..wire::number::to(rows.end)].fill(1);
+    }
+    present
+}
+
+const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+
+fn zeros(bytes: u64) -> impl Stream<Item = Chunk> + Send {
+    stream::unfold(bytes, |left| async move {
+        let len = left.min(wire::number::to(ZEROS.len()));
+        (len > 0).then(|| (Ok(Bytes::from_static(&ZEROS[..wire::number::to(len)])), left - len))
+    })
+}
+
+fn stream_blobs(app: &App, pieces: Pieces) -> impl Stream<Item = Chunk> + Send + use<> {
     let blobs = app.blobs.clone();
-    stream::iter(outputs)
-        .then(move |hash| {
+    stream::iter(pieces.0)
+        .then(move |piece| {
             let blobs = blobs.clone();
-            async move { blobs.stream(hash).await.map_err(std::io::Error::other) }
+            async move {
+                match piece {
+                    Piece::Blob(hash) => {
+                        let stream = blobs.stream(hash).await.map_err(std::io::Error::other)?;
+                        Ok(stream.map_err(std::io::Error::other).boxed())
+                    }
+                    Piece::Zeros(bytes) => Ok::<_, std::io::Error>(zeros(bytes).boxed()),
+                }
+            }
         })
         .try_flatten()
-        .map_err(std::io::Error::other)
 }
 
 /// One output among those that lie side by side in each row.
@@ -189,15 +269,21 @@ fn bin_response(job: &Job, blobs: impl Stream<Item = Chunk> + Send + 'static) ->
     (headers(job, "bin", BINARY), [("content-length", size.to_string())], Body::from_stream(blobs)).into_response()
 }
 
-/// Every output, one after another; each goes through the blobs anew.
-fn npz_response(app: &App, job: &Job, outputs: &[BlobHash]) -> Response {
-    let (app, outputs) = (app.clone(), outputs.to_vec());
+/// Every output, one after another; each goes through the blobs anew. `present` tells which rows are there.
+fn npz_response(app: &App, job: &Job, outputs: &Pieces, present: Option<Vec<u8>>) -> Response {
+    let (app, outputs) = (app.clone(), outputs.clone());
     let columns: Vec<Column> = (0..job.outputs.len()).map(|place| Column::at(job, place)).collect();
     let (sender, receiver) = tokio::sync::mpsc::channel::<Chunk>(4);
     let tasks = app.tasks.clone();
     tasks.spawn(async move {
         let mut writer = NpzWriter::default();
         let written = async {
+            if let Some(present) = present {
+                let head = npy::head(DType::Bool, &[wire::number::to(present.len())]);
+                writer.begin("rows_present", wire::number::to(head.len() + present.len()))?;
+                writer.write(&head)?;
+                writer.write(&present)?;
+            }
             for column in &columns {
                 writer.begin(&column.field.name, column.size())?;
                 writer.write(&column.head())?;

@@ -17,6 +17,7 @@ use wire::{
     TileHash,
 };
 
+use super::disputes;
 use super::order;
 use crate::app::App;
 use crate::auth::Caller;
@@ -107,8 +108,8 @@ pub async fn try_job(
     app.limits.check_trial(from.ip())?;
     let job = order::admit(&app, caller, request.program, request.privacy).await?;
     let now = app.clock.now();
-    let grant = Grant { lease: wire::LeaseId(random::bytes()), tiles: 0..1, deadline: now + TRIAL };
-    Ok(Json(lease_grant(&app.secret, &job, &grant, now)))
+    let grant = Grant { lease: wire::LeaseId(random::bytes()), slice: None, tiles: 0..1, deadline: now + TRIAL };
+    Ok(Json(lease_grant(&app.secret, None, &job, &grant, now)))
 }
 
 /// Submit a job
@@ -303,6 +304,7 @@ pub async fn show_job_detail(
             .await?,
         events: store::job_detail::list_events(&mut conn, id, EVENTS_MAX).await?,
         receipts: store::job_detail::list_latest_receipts(&mut conn, id, RECEIPTS_MAX).await?,
+        disputes: disputes::of_job(&app, &mut conn, &job).await?,
     }))
 }
 

@@ -13,10 +13,11 @@ use wire::explorer::{
 };
 use wire::{
     Account, AccountId, AccountKey, AccountKind, Blob, BlobHash, Check, CheckedBy, Credits, DType, DeviceCode,
-    DeviceId, ErrorBody, ErrorCode, Field, FromDevice, GatedKernel, Infer, InferTask, Job, JobDetail, JobEvent,
-    JobEventKind, JobFault, JobId, JobPage, JobProgress, JobState, KernelReport, KernelToCheck, LeaseGrant, LeaseId,
-    LedgerEntry, MadeKey, Map, MapTask, Micros, NewAccount, NewKey, OpenedAccount, Place, PricePerCu, Privacy, Program,
-    PublicJob, Quote, QuoteRequest, Receipt, Signature, SubmitJob, Task, Throughput, TileHash, ToDevice,
+    DeviceId, DisputeState, ErrorBody, ErrorCode, Field, FromDevice, GatedKernel, Infer, InferTask, Job, JobDetail,
+    JobDispute, JobEvent, JobEventKind, JobFault, JobId, JobPage, JobProgress, JobState, KernelReport, KernelToCheck,
+    LeaseGrant, LeaseId, LedgerEntry, MadeKey, Map, MapTask, Micros, NewAccount, NewKey, OpenedAccount, Place,
+    PricePerCu, Privacy, Program, PublicJob, Quote, QuoteRequest, Receipt, Signature, SubmitJob, Task, Throughput,
+    TileHash, ToDevice,
 };
 
 /// Noon of 22 November 2026, UTC.
@@ -62,6 +63,8 @@ pub(super) fn all() -> Vec<(String, Value)> {
         named(&job_page()),
         named(&job_progress()),
         named(&job_detail()),
+        named(&job_dispute()),
+        named(&DisputeState::DeviceWrong),
         named(&overview()),
         named(&public_device()),
         named(&public_device_page()),
@@ -331,6 +334,18 @@ fn job_detail() -> JobDetail {
         throughput: throughput(),
         events: vec![JobEvent { at: NOON, kind: JobEventKind::Submitted, device: None }, job_event()],
         receipts: vec![public_receipt()],
+        disputes: vec![job_dispute()],
+    }
+}
+
+fn job_dispute() -> JobDispute {
+    JobDispute {
+        tile: 17,
+        at: NOON + 9 * SECOND,
+        device: device_id(),
+        state: DisputeState::DeviceWrong,
+        signed: vec!["0.25".to_owned(), "0.75".to_owned()],
+        recomputed: vec!["0.125".to_owned(), "0.875".to_owned()],
     }
 }
 
@@ -511,7 +526,7 @@ fn lease_grant() -> LeaseGrant {
 }
 
 fn from_device() -> FromDevice {
-    FromDevice::Commit { receipt: receipt(), signature: Signature(bytes(11)) }
+    FromDevice::Commit { receipt: receipt(), signature: Signature(bytes(11)), token: lease_grant().token }
 }
 
 fn to_device() -> ToDevice {

@@ -11,11 +11,11 @@ mod program;
 
 use rules::Job;
 use rules::admission::Order;
-use rules::verification::Mismatch;
 
 use self::failure::AdmitFailure;
 use self::infer::Infer;
 use self::map::Map;
+pub use self::program::Disagreement;
 use self::program::Program;
 use crate::app::App;
 use crate::fleet::lease_output::LeaseOutput;
@@ -29,9 +29,15 @@ macro_rules! programs {
             }
         }
 
-        pub async fn check(app: &App, output: &LeaseOutput, tiles: &[u32]) -> anyhow::Result<Result<(), Mismatch>> {
+        pub async fn check(app: &App, output: &LeaseOutput, tiles: &[u32]) -> anyhow::Result<Option<Disagreement>> {
             match &output.job.task {
                 $(wire::Task::$name(task) => $name::check(app, output, task, tiles).await,)*
+            }
+        }
+
+        pub async fn agree(app: &App, job: &Job, one: &[u8], other: &[u8]) -> anyhow::Result<bool> {
+            match &job.task {
+                $(wire::Task::$name(task) => $name::agree(app, job, task, one, other).await,)*
             }
         }
 

@@ -1,12 +1,23 @@
 //! What a program does on this server.
 
+use bytes::Bytes;
 use rules::Job;
 use rules::admission::Order;
-use rules::verification::Mismatch;
+use rules::scheduling::recheck_request::Answerer;
 
 use super::failure::AdmitFailure;
 use crate::app::App;
 use crate::fleet::lease_output::LeaseOutput;
+
+/// A tile that somebody else computed to another result.
+#[derive(Clone, Debug)]
+pub struct Disagreement {
+    /// Counted from the lease's first.
+    pub tile: u32,
+    pub by: Answerer,
+    /// What the other computed; nothing where it ran out of fuel.
+    pub output: Option<Bytes>,
+}
 
 pub(crate) trait Program {
     /// What a customer asks for.
@@ -17,14 +28,17 @@ pub(crate) trait Program {
     /// Reads the code and the inputs that an order names, and cuts and prices the job.
     async fn admit(app: &App, order: &Order, wanted: &Self::Order) -> Result<Job, AdmitFailure>;
 
-    /// Holds the drawn tiles of a lease's output against what others compute. `tiles` count from the
-    /// lease's first.
+    /// Holds the drawn tiles of a lease's output against what others compute, up to the first that differs. `tiles`
+    /// count from the lease's first.
     async fn check(
         app: &App,
         output: &LeaseOutput,
         task: &Self::Task,
         tiles: &[u32],
-    ) -> anyhow::Result<Result<(), Mismatch>>;
+    ) -> anyhow::Result<Option<Disagreement>>;
+
+    /// Whether two outputs of one tile are the same by the job's rule.
+    async fn agree(app: &App, job: &Job, task: &Self::Task, one: &[u8], other: &[u8]) -> anyhow::Result<bool>;
 
     /// How a result of so many arrays is downloaded where nobody says how.
     fn result_format(arrays: usize) -> &'static str;

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 use wire::explorer::PublicDevice;
-use wire::{AccountId, Credits, DeviceId, Hello, JobId, Micros};
+use wire::{AccountId, Credits, DeviceId, Hello, Micros};
 
 use crate::codec::{count, flag, id, uncount};
 use crate::db::DbConnection;
@@ -207,29 +207,4 @@ pub async fn suspend_device(conn: &mut DbConnection, device: DeviceId, until: Mi
         .execute(conn)
         .await?;
     Ok(())
-}
-
-/// Nobody is blamed for a job whose runs disagree: the devices it turned away may work again.
-pub async fn forgive_devices_of(conn: &mut DbConnection, job: JobId) -> sqlx::Result<()> {
-    sqlx::query(
-        "update device
-        set failed = failed - 1, suspended_until = 0
-        where failed > 0
-          and device_id in (select device_id from receipt where job_id = $1 and state = 'rejected')",
-    )
-    .bind(job.to_string())
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Accounts whose devices failed a check of this job.
-pub async fn count_accounts_rejected(conn: &mut DbConnection, job: JobId) -> sqlx::Result<i64> {
-    let (accounts,): (i64,) = sqlx::query_as(
-        "select cast(count(distinct account_id) as bigint) from receipt where job_id = $1 and state = 'rejected'",
-    )
-    .bind(job.to_string())
-    .fetch_one(conn)
-    .await?;
-    Ok(accounts)
 }

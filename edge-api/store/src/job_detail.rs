@@ -120,11 +120,29 @@ pub async fn list_latest_receipts(conn: &mut DbConnection, job: JobId, most: i64
 }
 
 /// The outputs of a finished job, in order.
-pub async fn list_outputs(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<BlobHash>> {
-    let rows: Vec<(String,)> =
-        sqlx::query_as("select output_hash from receipt where job_id = $1 and state = 'matured' order by first_tile")
-            .bind(job.to_string())
-            .fetch_all(conn)
-            .await?;
-    Ok(rows.iter().map(|(hash,)| id(hash)).collect())
+pub async fn list_outputs(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<OutputPart>> {
+    let rows: Vec<(i64, i64, String)> = sqlx::query_as(
+        "select first_tile, tiles, output_hash
+        from receipt
+        where job_id = $1
+          and state in ('accepted', 'matured')
+        order by first_tile",
+    )
+    .bind(job.to_string())
+    .fetch_all(conn)
+    .await?;
+    let part = |(first_tile, tiles, hash): (i64, i64, String)| OutputPart {
+        first_tile: uncount(first_tile),
+        tiles: uncount(tiles),
+        blob: id(&hash),
+    };
+    Ok(rows.into_iter().map(part).collect())
+}
+
+/// The output of one lease, verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputPart {
+    pub first_tile: u64,
+    pub tiles: u64,
+    pub blob: BlobHash,
 }

@@ -16,5 +16,6 @@ pub mod presence;
 pub mod receipts;
 pub mod replicas;
 pub mod slices;
+pub mod verdicts;
 
 pub use db::{Db, DbConnection, Dialect};

@@ -5,7 +5,7 @@ use sqlx::FromRow;
 use wire::number::to;
 use wire::{AccountId, Credits, DeviceId, JobId, LeaseId, Micros, Receipt, Signature, SliceId, TileHash};
 
-use crate::codec::{count, id, json, uncount};
+use crate::codec::{count, id, json, named, uncount};
 use crate::db::{DbConnection, Dialect};
 use crate::list::list_sql;
 
@@ -19,7 +19,7 @@ macro_rules! receipts_sql {
     };
     (columns) => {
         "lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
-         device_time, cost, fee, kflop,
+         device_time, cost, fee, kflop, recomputed, state,
          (select job.account_id from job where job.job_id = receipt.job_id) as customer_id"
     };
 }
@@ -29,15 +29,6 @@ macro_rules! pending_receipts_sql {
         receipts_sql!(
             select
             "where state = 'pending' and slice_id in (", list_sql!($engine "$1"), ") order by lease_id"
-        )
-    };
-}
-
-macro_rules! void_receipts_sql {
-    ($engine:ident) => {
-        receipts_sql!(
-            update
-            "set state = 'void' where state = 'accepted' and lease_id in (", list_sql!($engine "$1"), ")"
         )
     };
 }
@@ -59,6 +50,8 @@ struct ReceiptRow {
     cost: i64,
     fee: i64,
     kflop: i64,
+    recomputed: i64,
+    state: String,
     customer_id: String,
 }
 
@@ -72,6 +65,8 @@ pub struct StoredReceipt {
     pub customer: AccountId,
     pub charge: Charge,
     pub kflop: u64,
+    /// Tiles that others computed again before it was settled.
+    pub recomputed: u64,
 }
 
 impl From<ReceiptRow> for StoredReceipt {
@@ -95,6 +90,7 @@ impl From<ReceiptRow> for StoredReceipt {
             customer: id(&row.customer_id),
             charge: Charge { cost: Credits::from_micros(row.cost), fee: Credits::from_micros(row.fee) },
             kflop: uncount(row.kflop),
+            recomputed: uncount(row.recomputed),
         }
     }
 }
@@ -194,14 +190,64 @@ pub async fn reassign_receipts(conn: &mut DbConnection, device: DeviceId, accoun
     Ok(())
 }
 
-/// The receipt's check failed. `false` when it no longer awaits one.
-pub async fn reject_receipt(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<bool> {
-    let done =
-        sqlx::query("update receipt set state = 'rejected' where lease_id = $1 and state in ('pending', 'void')")
-            .bind(lease.to_string())
-            .execute(conn)
-            .await?;
+/// The receipt's check failed before it was settled. `false` when it no longer awaits one.
+pub async fn reject_pending_receipt(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<bool> {
+    let done = sqlx::query("update receipt set state = 'rejected' where lease_id = $1 and state = 'pending'")
+        .bind(lease.to_string())
+        .execute(conn)
+        .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// A settled receipt's check failed; returns what is to be taken back. `None` when it is mature, or was never settled.
+pub async fn reject_accepted_receipt(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<Option<StoredReceipt>> {
+    let row: Option<ReceiptRow> = sqlx::query_as(receipts_sql!(
+        update "set state = 'rejected'
+        where lease_id = $1
+          and state = 'accepted'"
+    ))
+    .bind(lease.to_string())
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(StoredReceipt::from))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiptState {
+    Pending,
+    Accepted,
+    Matured,
+    Void,
+    Rejected,
+}
+
+impl ReceiptState {
+    const ALL: [Self; 5] = [Self::Pending, Self::Accepted, Self::Matured, Self::Void, Self::Rejected];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Accepted => "accepted",
+            Self::Matured => "matured",
+            Self::Void => "void",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// A receipt with what became of it.
+pub async fn find_receipt(
+    conn: &mut DbConnection,
+    lease: LeaseId,
+) -> sqlx::Result<Option<(StoredReceipt, ReceiptState)>> {
+    let row: Option<ReceiptRow> = sqlx::query_as(receipts_sql!(select "where lease_id = $1"))
+        .bind(lease.to_string())
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.map(|row| {
+        let state = named(&ReceiptState::ALL, ReceiptState::name, &row.state);
+        (StoredReceipt::from(row), state)
+    }))
 }
 
 /// The receipt came to nothing, and nobody is to blame.
@@ -223,16 +269,6 @@ pub async fn list_accepted_receipts_of_device(
             .bind(device.to_string())
             .fetch_all(conn)
             .await?;
-    Ok(rows.into_iter().map(StoredReceipt::from).collect())
-}
-
-/// Takes back those of these receipts that are settled and not mature; returns them.
-pub async fn void_accepted_receipts(conn: &mut DbConnection, leases: &[LeaseId]) -> sqlx::Result<Vec<StoredReceipt>> {
-    let statement = match Dialect::of(conn) {
-        Dialect::Sqlite => void_receipts_sql!(sqlite),
-        Dialect::Postgres => void_receipts_sql!(postgres),
-    };
-    let rows: Vec<ReceiptRow> = sqlx::query_as(statement).bind(json(&leases)).fetch_all(conn).await?;
     Ok(rows.into_iter().map(StoredReceipt::from).collect())
 }
 

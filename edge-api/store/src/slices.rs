@@ -162,6 +162,17 @@ pub async fn release_slice(conn: &mut DbConnection, replica: &str, slice: SliceI
     Ok(())
 }
 
+/// Whether a slice is still under this fence; locked for the rest of the transaction if it is. What is written of its
+/// receipts under another fence is for whoever owns it now.
+pub async fn lock_fence(conn: &mut DbConnection, slice: SliceId, fence: i64) -> sqlx::Result<bool> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => "select slice_id from slice where slice_id = $1 and fence = $2",
+        Dialect::Postgres => "select slice_id from slice where slice_id = $1 and fence = $2 for update",
+    };
+    let found = sqlx::query(statement).bind(slice.to_string()).bind(fence).fetch_optional(conn).await?;
+    Ok(found.is_some())
+}
+
 /// Writes a settlement, if the slice is as its owner left it. `false`: nothing was written.
 pub async fn settle_slice(conn: &mut DbConnection, settlement: &Settlement) -> sqlx::Result<bool> {
     let done = sqlx::query(
@@ -176,6 +187,25 @@ pub async fn settle_slice(conn: &mut DbConnection, settlement: &Settlement) -> s
     .bind(settlement.version)
     .bind(settlement.settled.to_bytes())
     .bind(count(settlement.tiles))
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Writes a slice of which settled tiles were taken back, if it is as its owner left it. `false`: nothing was written.
+pub async fn unsettle_slice(conn: &mut DbConnection, written: &Settlement) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update slice
+        set settled = $4, version = version + 1, remaining = remaining + $5
+        where slice_id = $1
+          and fence = $2
+          and version = $3",
+    )
+    .bind(written.slice.to_string())
+    .bind(written.fence)
+    .bind(written.version)
+    .bind(written.settled.to_bytes())
+    .bind(count(written.tiles))
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{BlobHash, Credits, DeviceId, ErrorCode, JobId, LeaseId, Micros, Nonce, Signature, Task, TileHash};
 
 /// Version of the frames and of the receipt's bytes. The edge refuses others by this number.
-pub const PROTOCOL: u16 = 3;
+pub const PROTOCOL: u16 = 4;
 
 /// What a device opens with, in answer to the edge's challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +74,8 @@ pub enum FromDevice {
     Commit {
         receipt: Receipt,
         signature: Signature,
+        /// The token that came with the lease: any replica takes its receipt, also when the one that granted it is gone.
+        token: String,
     },
     /// The device gives a lease back undone.
     Return {

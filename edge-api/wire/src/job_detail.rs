@@ -19,6 +19,37 @@ pub struct JobDetail {
     pub events: Vec<JobEvent>,
     /// The latest receipts, newest first; 100 at most.
     pub receipts: Vec<PublicReceipt>,
+    /// Tiles of which two runs disagreed, newest first; 16 at most.
+    pub disputes: Vec<JobDispute>,
+}
+
+/// A tile of which two runs disagreed, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobDispute {
+    pub tile: u64,
+    pub at: Micros,
+    /// Whose output was drawn.
+    pub device: DeviceId,
+    pub state: DisputeState,
+    /// The first values of the tile's first output, as that device signed them; 16 at most.
+    pub signed: Vec<String>,
+    /// As whoever recomputed the tile found them; none where its program ran out of fuel there.
+    pub recomputed: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeState {
+    /// Others compute the tile again.
+    Open,
+    /// The device's lease was rejected.
+    DeviceWrong,
+    /// The lease stands.
+    CheckerWrong,
+    /// Honest devices come to different results: nobody is to blame, and the lease is paid.
+    NotReproducible,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +76,9 @@ pub enum JobEventKind {
     Submitted,
     /// The first tiles were verified.
     Started,
-    /// A device's check failed: its unmatured tiles are done again.
+    /// Two runs of a tile disagree: others compute it again before anyone is blamed.
+    Disputed,
+    /// A device's check failed: its tiles are done again by another.
     CheckFailed,
     Published,
     Unpublished,
@@ -56,9 +89,10 @@ pub enum JobEventKind {
 }
 
 impl JobEventKind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Submitted,
         Self::Started,
+        Self::Disputed,
         Self::CheckFailed,
         Self::Published,
         Self::Unpublished,
@@ -72,6 +106,7 @@ impl JobEventKind {
         match self {
             Self::Submitted => "submitted",
             Self::Started => "started",
+            Self::Disputed => "disputed",
             Self::CheckFailed => "check_failed",
             Self::Published => "published",
             Self::Unpublished => "unpublished",

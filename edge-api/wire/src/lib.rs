@@ -41,7 +41,7 @@ pub use id::{AccountId, BlobHash, DeviceId, JobId, LeaseId, Nonce, Signature, Sl
 pub use job::{
     Blob, CheckedBy, Job, JobFault, JobPage, JobProgress, JobState, Privacy, Quote, QuoteRequest, SubmitJob,
 };
-pub use job_detail::{JobDetail, JobEvent, JobEventKind, Throughput};
+pub use job_detail::{DisputeState, JobDetail, JobDispute, JobEvent, JobEventKind, Throughput};
 pub use money::{Credits, CreditsOverflow, PricePerCu};
 pub use program::infer::{Infer, InferTask};
 pub use program::map::{GatedKernel, KernelReport, KernelToCheck, Map, MapTask};

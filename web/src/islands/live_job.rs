@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::{Job, JobDetail, JobEvent, JobFault, JobProgress, JobState, Micros, number};
+use wire::{Job, JobDetail, JobDispute, JobEvent, JobFault, JobProgress, JobState, Micros, number};
 
 use super::compute_here::ComputeHereCard;
 use super::dialog::Confirm;
@@ -81,6 +81,15 @@ pub fn LiveJobIsland(
                 </ol>
             </section>
         </div>
+        <Show when=move || detail.with(|detail| !detail.disputes.is_empty())>
+            <section class="card">
+                <h2>{t.jobs.disputes}</h2>
+                <p class="hint">{t.jobs.disputes_hint}</p>
+                <For each=move || detail.with(|detail| detail.disputes.clone()) key=|dispute| (dispute.at, dispute.tile, dispute.state) let:dispute>
+                    <Dispute dispute/>
+                </For>
+            </section>
+        </Show>
         <section class="card">
             <h2>{t.jobs.log}</h2>
             {move || detail.with(|detail| if detail.receipts.is_empty() {
@@ -188,6 +197,24 @@ fn Event(
     }
 }
 
+/// A tile of which two runs disagreed, with both outputs.
+#[component]
+fn Dispute(
+    /// What differs, and what came of it.
+    dispute: JobDispute,
+) -> impl IntoView {
+    let t = text();
+    let JobDispute { tile, at, device, state, signed, recomputed } = dispute;
+    let values = |values: Vec<String>| if values.is_empty() { t.jobs.no_output.to_owned() } else { values.join(" ") };
+    view! {
+        <h3>{t.site.tile} " " {format::count(tile)} " · " {t.jobs.dispute_state(state)} " · " <small><Moment time=at/></small></h3>
+        <p class="soft">{t.jobs.signed_by} " " <a class="mono" href=href(Page::Device(device))>{short(&device)}</a></p>
+        <p class="mono">{values(signed)}</p>
+        <p class="soft">{t.jobs.recomputed_as}</p>
+        <p class="mono">{values(recomputed)}</p>
+    }
+}
+
 #[component]
 fn JobFacts(
     /// The job.
@@ -255,6 +282,9 @@ fn Actions(
         <div class="actions">
             <Show when=move || state() == JobState::Done>
                 {job.with_untracked(|job| program_of(&job.program).result(job))}
+            </Show>
+            <Show when=move || state() != JobState::Done && job.with(|job| job.state.has_ended() && job.verified_tiles > 0)>
+                <a class="button primary" href=api::partial_result_path(id) download=format!("{id}.npz")>{t.jobs.download_partial}</a>
             </Show>
             <a class="button" href=format!("{}?from={id}", Page::NewJob.path())>{t.jobs.run_again}</a>
             <Confirm label=either(t.jobs.unpublish, t.jobs.publish) title=either(t.jobs.unpublish_title, t.jobs.publish_title)

@@ -1,6 +1,6 @@
 //! Words of ordering a job and watching it, whatever its program.
 
-use wire::{CheckedBy, JobEventKind, JobState, Privacy};
+use wire::{CheckedBy, DisputeState, JobEventKind, JobState, Privacy};
 
 texts! { JobsText {
     new_job: "New job", "新建任务";
@@ -96,6 +96,17 @@ texts! { JobsText {
     publish_help: "The owner of a job publishes it from the job's page.", "任务所有者可在任务页面发布。";
     event_submitted: "Submitted; the cost is held", "已提交，费用已冻结";
     event_started: "First tiles verified", "首批分块通过验证";
+    download_partial: "Download what was verified", "下载已验证的部分";
+    disputes: "Tiles that devices disagree about", "设备结果不一致的分块";
+    disputes_hint: "Others compute such a tile again before anyone is blamed. The first values of both outputs:", "此类分块会由其他设备重新计算，之后才会追究责任。两份输出的前几个值：";
+    signed_by: "Signed by", "签名设备";
+    recomputed_as: "Recomputed as", "重新计算的结果";
+    no_output: "no output: it ran out of fuel", "无输出：燃料耗尽";
+    dispute_open: "being computed again", "正在重新计算";
+    dispute_device_wrong: "the device was wrong", "该设备有误";
+    dispute_checker_wrong: "the checker was wrong", "验证方有误";
+    dispute_not_reproducible: "not reproducible", "不可复现";
+    event_disputed: "Two devices disagree about a tile: others compute it again", "两台设备对某个分块的结果不一致：由其他设备重新计算";
     event_check_failed: "A check failed: its tiles are done again", "验证失败：分块将重新计算";
     event_published: "Published", "已发布";
     event_unpublished: "Taken off the explorer", "已从浏览器撤下";
@@ -134,10 +145,22 @@ impl JobsText {
         }
     }
 
+    /// What a dispute came to.
+    pub fn dispute_state(&self, state: DisputeState) -> &'static str {
+        match state {
+            DisputeState::Open => self.dispute_open,
+            DisputeState::DeviceWrong => self.dispute_device_wrong,
+            DisputeState::CheckerWrong => self.dispute_checker_wrong,
+            DisputeState::NotReproducible => self.dispute_not_reproducible,
+        }
+    }
+
+    /// What happened to a job.
     pub fn job_event(&self, kind: JobEventKind) -> &'static str {
         match kind {
             JobEventKind::Submitted => self.event_submitted,
             JobEventKind::Started => self.event_started,
+            JobEventKind::Disputed => self.event_disputed,
             JobEventKind::CheckFailed => self.event_check_failed,
             JobEventKind::Published => self.event_published,
             JobEventKind::Unpublished => self.event_unpublished,

@@ -25,6 +25,10 @@ pub(crate) enum JobCommand {
         id: JobId,
         #[arg(long)]
         output: PathBuf,
+        /// What is verified so far, whatever became of the job, as `.npz`: its outputs with zeros for the rows that are
+        /// missing, and `rows_present`, which says which are there.
+        #[arg(long)]
+        partial: bool,
     },
 }
 
@@ -53,8 +57,12 @@ pub(crate) async fn run(client: &Client, command: &JobCommand, json: bool) -> Re
                 }
             }
         }
-        JobCommand::Result { id, output } => {
-            let size = client.download(*id, output).await?;
+        JobCommand::Result { id, output, partial } => {
+            let size = if *partial {
+                client.download_partial(*id, output).await?
+            } else {
+                client.download(*id, output).await?
+            };
             if !json {
                 println!("{} bytes written to {}", size, output.display());
             }

@@ -28,7 +28,8 @@ impl Core {
             .collect();
         for id in waiting {
             while let Some(lease) = self.find_work(link, now, id) {
-                let grant = Grant { lease: lease.id, tiles: lease.tile_range(), deadline: lease.deadline };
+                let (slice, tiles) = (Some(lease.slice), lease.tile_range());
+                let grant = Grant { lease: lease.id, slice, tiles, deadline: lease.deadline };
                 link.grant(id, &self.jobs[&lease.job].job, grant, now);
                 self.leases.insert(lease.id, lease);
             }

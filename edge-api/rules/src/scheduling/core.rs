@@ -13,8 +13,8 @@ use wire::{AccountId, DeviceId, JobId, LeaseId, Micros, SliceId};
 use super::device::{Census, Device};
 use super::lease::{CommitError, Lease, LeaseState, Settlement, Slice};
 use super::link::Link;
-use super::recheck::Rechecks;
-use super::recheck_request::{Answer, RecheckId, RecheckRequest};
+use super::recheck::{Found, Rechecks};
+use super::recheck_request::{Answer, RecheckId, RecheckRequest, Whom};
 use crate::job::{Job, Needs};
 
 #[derive(Debug, Default)]
@@ -156,6 +156,52 @@ impl Core {
         self.drop_finished();
     }
 
+    /// A slice as it should be written once a settled lease in it is rejected. `None` when this replica does not hold
+    /// the slice.
+    pub fn unsettlement(&self, slice_id: SliceId, first_tile: u64, tiles: u64) -> Option<Settlement> {
+        let slice = self.slices.get(&slice_id)?;
+        let mut settled = slice.settled.clone();
+        settled.clear(first_tile - slice.first_tile, tiles);
+        Some(Settlement { slice: slice_id, fence: slice.fence, version: slice.version, settled, tiles })
+    }
+
+    /// The database took tiles back that were settled: they are done again.
+    pub fn on_unsettled(&mut self, link: &mut impl Link, now: Micros, first_tile: u64, written: &Settlement) {
+        if let Some(slice) = self.slices.get_mut(&written.slice)
+            && slice.fence == written.fence
+        {
+            slice.version = written.version + 1;
+            slice.settled = written.settled.clone();
+            slice.taken.clear(first_tile - slice.first_tile, written.tiles);
+        }
+        self.assign(link, now);
+    }
+
+    /// A receipt in a slice of this replica that another one took. What was lent of its tiles since is revoked: they
+    /// are done. `false` when they are settled, or committed by somebody else.
+    pub fn on_receipt_found(&mut self, link: &mut impl Link, now: Micros, lease: Lease) -> bool {
+        let range = lease.tile_range();
+        let overlaps = |other: &Lease| {
+            let of_other = other.tile_range();
+            other.slice == lease.slice && of_other.start < range.end && range.start < of_other.end
+        };
+        let Some(slice) = self.slices.get(&lease.slice) else { return false };
+        let is_settled = !slice.settled.is_clear(lease.first_tile - slice.first_tile, lease.tiles);
+        let is_committed = |other: &Lease| overlaps(other) && other.state == LeaseState::Committed;
+        if is_settled || self.leases.values().any(is_committed) {
+            return false;
+        }
+        for lost in self.give_back(overlaps) {
+            link.revoke(lost.device, lost.id);
+        }
+        if let Some(slice) = self.slices.get_mut(&lease.slice) {
+            slice.taken.set(lease.first_tile - slice.first_tile, lease.tiles);
+        }
+        self.leases.insert(lease.id, lease);
+        self.assign(link, now);
+        true
+    }
+
     /// The lease is not accepted: its tiles are to be done again.
     pub fn on_refused(&mut self, link: &mut impl Link, now: Micros, id: LeaseId) {
         self.give_back(|lease| lease.id == id);
@@ -244,6 +290,12 @@ impl Core {
         self.rechecks.output_bytes(lease)
     }
 
+    /// Whether some device here could be a witness, now or when it is done with what it does.
+    pub fn has_witness(&self, needs: &Needs, excluded: &BTreeSet<AccountId>, now: Micros) -> bool {
+        let may_witness = |device: &Device| may_witness(device, needs, excluded, self.has_checkers);
+        self.devices.values().any(|device| device.suspended_until <= now && may_witness(device))
+    }
+
     pub fn is_checker(&self, device: DeviceId) -> bool {
         self.rechecks.is_checker(device)
     }
@@ -305,6 +357,16 @@ impl Core {
         idle.map(|(id, _)| *id).collect()
     }
 
+    /// The slices that this replica owns.
+    pub fn slice_ids(&self) -> Vec<SliceId> {
+        self.slices.keys().copied().collect()
+    }
+
+    /// Under which fence this replica owns a slice.
+    pub fn fence(&self, slice: SliceId) -> Option<i64> {
+        self.slices.get(&slice).map(|slice| slice.fence)
+    }
+
     pub fn owns(&self, slice: SliceId) -> bool {
         self.slices.contains_key(&slice)
     }
@@ -332,10 +394,12 @@ impl Core {
     pub fn assign(&mut self, link: &mut impl Link, now: Micros) {
         if self.has_checkers {
             self.rechecks.assign_to_checkers(link, now);
-        } else {
-            let devices = &mut self.devices;
-            self.rechecks.assign_to_peers(link, now, |needs, excluded| take_peer(devices, needs, excluded, now));
         }
+        let devices = &mut self.devices;
+        let has_checkers = self.has_checkers;
+        self.rechecks.assign_to_devices(link, now, has_checkers, |link, needs, request| {
+            take_device(link, devices, needs, request, has_checkers, now)
+        });
         self.lend(link, now);
     }
 
@@ -364,15 +428,41 @@ impl Core {
     }
 }
 
-/// Takes one ready credit of a device that may do the job and is of none of the accounts.
-pub(super) fn take_peer(
+/// Takes one ready credit of a device that may answer: drawn among all that may, so that no id is worth making.
+pub(super) fn take_device(
+    link: &mut impl Link,
     devices: &mut BTreeMap<DeviceId, Device>,
     needs: &Needs,
-    excluded: &BTreeSet<AccountId>,
+    request: &RecheckRequest,
+    has_checkers: bool,
     now: Micros,
-) -> Option<(DeviceId, AccountId)> {
-    let is_peer = |device: &Device| device.takes(None, needs, now) && !excluded.contains(&device.account);
-    let (id, device) = devices.iter_mut().find(|(_, device)| is_peer(device))?;
+) -> Found {
+    let id = match request.whom {
+        Whom::Accused(id) => match devices.get(&id) {
+            Some(device) if device.ready_credits > 0 => id,
+            Some(_) => return Found::NotNow,
+            None => return Found::Gone,
+        },
+        Whom::Checkers | Whom::Witness => {
+            let may_answer = |device: &Device| {
+                may_witness(device, needs, &request.excluded_accounts, has_checkers) && device.takes(None, needs, now)
+            };
+            let fitting: Vec<DeviceId> =
+                devices.iter().filter(|(_, device)| may_answer(device)).map(|(id, _)| *id).collect();
+            if fitting.is_empty() {
+                return Found::NotNow;
+            }
+            fitting[to::<usize>(link.draw_below(to(fitting.len())))]
+        }
+    };
+    let Some(device) = devices.get_mut(&id) else { return Found::Gone };
     device.ready_credits -= 1;
-    Some((*id, device.account))
+    Found::Device { device: id, account: device.account }
+}
+
+/// Whether a device's word on others' work counts. Where there are no checkers all are strangers to each other; else a
+/// witness must have shown what it can.
+fn may_witness(device: &Device, needs: &Needs, excluded: &BTreeSet<AccountId>, has_checkers: bool) -> bool {
+    let is_known = !has_checkers || device.standing.is_established();
+    device.fits(None, needs) && is_known && !excluded.contains(&device.account)
 }

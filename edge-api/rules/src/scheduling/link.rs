@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use wire::{DeviceId, JobId, LeaseId, Micros};
+use wire::{DeviceId, JobId, LeaseId, Micros, SliceId};
 
 use super::recheck_request::{Answered, RecheckError, RecheckId};
 use crate::job::Job;
@@ -11,6 +11,8 @@ use crate::job::Job;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub lease: LeaseId,
+    /// The slice that the tiles are settled in; `None` where they are only to be checked.
+    pub slice: Option<SliceId>,
     /// Counted over the job.
     pub tiles: Range<u64>,
     pub deadline: Micros,
@@ -19,6 +21,8 @@ pub struct Grant {
 pub trait Link {
     /// A fresh, unguessable name for a lease.
     fn lease_id(&mut self) -> LeaseId;
+    /// A number below `bound` that nobody can foresee: whoever is asked to check is drawn.
+    fn draw_below(&mut self, bound: u64) -> u64;
     fn grant(&mut self, device: DeviceId, job: &Job, grant: Grant, now: Micros);
     fn revoke(&mut self, device: DeviceId, lease: LeaseId);
     /// A re-check has ended; it is told once.

@@ -2,13 +2,13 @@
 //! there are any, else to a device of another account. A request waits for a device, unpaid, and goes to
 //! the next one when a device is lost, or gives it back.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use wire::{AccountId, DeviceId, LeaseId, Micros};
 
 use super::link::{Grant, Link};
-use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest};
+use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest, Whom};
 use crate::job::Needs;
 
 /// Time for a request, in microseconds; then it is put to somebody else.
@@ -55,6 +55,18 @@ struct Assigned {
     by: Answerer,
     until: Micros,
     recheck: Recheck,
+}
+
+/// A device for a request.
+pub(super) enum Found {
+    Device {
+        device: DeviceId,
+        account: AccountId,
+    },
+    /// None that fits would take it now.
+    NotNow,
+    /// The device that alone may answer is not connected.
+    Gone,
 }
 
 #[derive(Debug)]
@@ -170,7 +182,8 @@ impl Rechecks {
             return;
         }
         recheck.tries += 1;
-        if recheck.tries < TRIES_MAX {
+        let is_for_others = !matches!(recheck.request.whom, Whom::Accused(_));
+        if is_for_others && recheck.tries < TRIES_MAX {
             self.waiting.push_front(recheck);
         } else {
             link.end_recheck(recheck.id, Err(RecheckError::GivenUp));
@@ -180,6 +193,10 @@ impl Rechecks {
     /// Puts waiting requests to the operator's checkers.
     pub(super) fn assign_to_checkers(&mut self, link: &mut impl Link, now: Micros) {
         for recheck in std::mem::take(&mut self.waiting) {
+            if recheck.request.whom != Whom::Checkers {
+                self.waiting.push_back(recheck);
+                continue;
+            }
             if recheck.request.has_fallback && self.is_hopeless(&recheck) {
                 link.end_recheck(recheck.id, Err(RecheckError::NoChecker));
                 continue;
@@ -191,24 +208,32 @@ impl Rechecks {
         }
     }
 
-    /// Puts waiting requests to devices that `take_peer` finds.
-    pub(super) fn assign_to_peers(
+    /// Puts waiting requests to devices that `take_device` finds. `has_checkers`: those for checkers are left to them.
+    pub(super) fn assign_to_devices<L: Link>(
         &mut self,
-        link: &mut impl Link,
+        link: &mut L,
         now: Micros,
-        mut take_peer: impl FnMut(&Needs, &BTreeSet<AccountId>) -> Option<(DeviceId, AccountId)>,
+        has_checkers: bool,
+        mut take_device: impl FnMut(&mut L, &Needs, &RecheckRequest) -> Found,
     ) {
         for recheck in std::mem::take(&mut self.waiting) {
-            match take_peer(&recheck.needs, &recheck.request.excluded_accounts) {
-                Some((device, account)) => self.assign(link, now, device, Answerer::Peer(account), recheck),
-                None => self.waiting.push_back(recheck),
+            if has_checkers && recheck.request.whom == Whom::Checkers {
+                self.waiting.push_back(recheck);
+                continue;
+            }
+            match take_device(link, &recheck.needs, &recheck.request) {
+                Found::Device { device, account } => {
+                    self.assign(link, now, device, Answerer::Peer { account, device }, recheck);
+                }
+                Found::NotNow => self.waiting.push_back(recheck),
+                Found::Gone => link.end_recheck(recheck.id, Err(RecheckError::GivenUp)),
             }
         }
     }
 
     fn assign(&mut self, link: &mut impl Link, now: Micros, device: DeviceId, by: Answerer, recheck: Recheck) {
         let (lease, until) = (link.lease_id(), now + ANSWER_WITHIN);
-        let grant = Grant { lease, tiles: recheck.request.tiles.clone(), deadline: until };
+        let grant = Grant { lease, slice: None, tiles: recheck.request.tiles.clone(), deadline: until };
         link.grant(device, &recheck.request.job, grant, now);
         self.assigned.insert(lease, Assigned { device, by, until, recheck });
     }

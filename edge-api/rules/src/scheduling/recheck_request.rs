@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use wire::{AccountId, BlobHash, JobFault};
+use wire::{AccountId, BlobHash, DeviceId, JobFault};
 
 use crate::job::Job;
 
@@ -17,19 +17,31 @@ pub struct RecheckRequest {
     pub job: Arc<Job>,
     /// Counted over the job.
     pub tiles: Range<u64>,
+    pub whom: Whom,
     /// Party to the question: their devices may not answer.
     pub excluded_accounts: BTreeSet<AccountId>,
     /// The server can recompute the tiles itself, so the request ends at once when no checker can.
     pub has_fallback: bool,
 }
 
+/// Whom a request is put to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// The operator's checkers where there are any, else any device.
+    Checkers,
+    /// A device that has nothing to do with it, though there are checkers: in a dispute.
+    Witness,
+    /// This device, which has signed another result: in a dispute. Ends at once when it is gone.
+    Accused(DeviceId),
+}
+
 /// Who recomputes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answerer {
-    /// An operator's: nobody's in particular.
+    /// The operator's checker, or the server itself: tied to no account.
     Checker,
-    /// A device of this account.
-    Peer(AccountId),
+    /// A device of a customer or a stranger.
+    Peer { account: AccountId, device: DeviceId },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,12 +8,14 @@ use wire::{
 };
 
 use super::bitmap::Bitmap;
-use super::core::{Core, take_peer};
+use super::core::{Core, take_device};
 use super::device::Device;
 use super::lease::{CommitError, Lease, Slice};
 use super::link::{Grant, Link};
-use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest};
+use super::recheck::Found;
+use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest, Whom};
 use crate::job::Job;
+use crate::verification::standing::Standing;
 
 /// Writes down what the core says.
 #[derive(Default)]
@@ -21,6 +23,8 @@ struct Record {
     next: u8,
     granted: Vec<(DeviceId, Grant)>,
     revoked: Vec<LeaseId>,
+    /// What is drawn next, last first; then 0.
+    drawn: Vec<u64>,
     rechecked: Vec<(RecheckId, Result<Answered, RecheckError>)>,
     failures: Vec<DeviceId>,
 }
@@ -29,6 +33,10 @@ impl Link for Record {
     fn lease_id(&mut self) -> LeaseId {
         self.next += 1;
         LeaseId([self.next; 16])
+    }
+
+    fn draw_below(&mut self, bound: u64) -> u64 {
+        self.drawn.pop().unwrap_or(0) % bound
     }
 
     fn grant(&mut self, device: DeviceId, _job: &Job, grant: Grant, _now: Micros) {
@@ -131,7 +139,7 @@ pub(crate) fn open_job() -> Job {
         rows: 1,
         tile_rows: 1,
         row_flops: 1_000_000,
-        price: PricePerCu(20),
+        price: PricePerCu(20_000_000),
         device_bytes: 1 << 10,
         peak_bytes: 1 << 10,
     }
@@ -295,7 +303,9 @@ fn a_device_of_one_job_does_nothing_else_and_no_strangers_job() {
     assert_eq!(world.ready(BOB), None, "the job is another account's");
     // Neither counts for an order to come, nor is asked for its word on what others computed.
     assert_eq!(world.core.census(&own.needs()).fitting, 0);
-    assert_eq!(take_peer(&mut world.core.devices, &own.needs(), &BTreeSet::new(), world.now), None);
+    let request = RecheckRequest { job: Arc::new(own.clone()), ..request(&[], false) };
+    let found = take_device(&mut world.link, &mut world.core.devices, &own.needs(), &request, false, world.now);
+    assert!(matches!(found, Found::NotNow));
 }
 
 #[test]
@@ -319,6 +329,16 @@ fn slices_that_no_device_here_can_do_are_let_go_for_other_replicas() {
     assert!(world.core.is_wanted(job_id(1), &open_job().needs(), world.now + 1));
 }
 
+fn request(excluded: &[u64], has_fallback: bool) -> RecheckRequest {
+    RecheckRequest {
+        job: Arc::new(open_job()),
+        tiles: 0..1,
+        whom: Whom::Checkers,
+        excluded_accounts: excluded.iter().map(|n| account(*n)).collect(),
+        has_fallback,
+    }
+}
+
 const CHECKER: DeviceId = DeviceId([3; 32]);
 
 impl World {
@@ -328,13 +348,7 @@ impl World {
     }
 
     fn ask(&mut self, id: u64, excluded: &[u64], has_fallback: bool) {
-        let request = RecheckRequest {
-            job: Arc::new(open_job()),
-            tiles: 0..1,
-            excluded_accounts: excluded.iter().map(|n| account(*n)).collect(),
-            has_fallback,
-        };
-        self.core.on_recheck_requested(&mut self.link, self.now, RecheckId(id), request);
+        self.core.on_recheck_requested(&mut self.link, self.now, RecheckId(id), request(excluded, has_fallback));
     }
 
     fn checker(&mut self, id: DeviceId, buffer_bytes_max: u64) {
@@ -423,7 +437,9 @@ fn peers_recompute_where_there_are_no_checkers_and_never_a_party_to_it() {
     world.core.on_recheck_answered(&mut world.link, lease, Answer::Output(BlobHash([5; 32])));
 
     assert_eq!(world.asked(), [BOB]);
-    assert!(matches!(world.link.rechecked[..], [(_, Ok(Answered { by: Answerer::Peer(by), .. }))] if by == account(2)));
+    assert!(
+        matches!(world.link.rechecked[..], [(_, Ok(Answered { by: Answerer::Peer { account: by, device: BOB }, .. }))] if by == account(2))
+    );
 }
 
 #[test]
@@ -457,4 +473,45 @@ fn a_cancelled_request_is_put_to_nobody_and_its_answer_is_nobodys() {
     world.core.on_recheck_answered(&mut world.link, lease, Answer::Output(BlobHash([5; 32])));
 
     assert!(world.link.rechecked.is_empty());
+}
+
+#[test]
+fn whoever_checks_is_drawn_among_all_that_may() {
+    for (drawn, asked) in [(0, ADA), (1, BOB), (2, CHECKER)] {
+        let mut world = World::of_rechecks(false);
+        for (device, n) in [(ADA, 1), (BOB, 2), (CHECKER, 3)] {
+            world.join(device, n);
+            world.ready(device);
+        }
+        world.link.drawn = vec![drawn];
+
+        world.ask(1, &[], false);
+
+        assert_eq!(world.asked(), [asked]);
+    }
+}
+
+#[test]
+fn a_witness_is_a_device_though_there_are_checkers_and_the_accused_is_asked_itself() {
+    let mut world = World::of_rechecks(true);
+    world.checker(CHECKER, 1 << 20);
+    world.ready(CHECKER);
+    for (device, n) in [(DeviceId([0; 32]), 3), (ADA, 1), (BOB, 2)] {
+        world.join(device, n);
+        world.ready(device);
+    }
+    if let Some(bob) = world.core.devices.get_mut(&BOB) {
+        bob.standing = Standing { passed: 1000, age: i64::MAX };
+    }
+    let mut put = |id, whom| {
+        let request = RecheckRequest { whom, ..request(&[1], false) };
+        world.core.on_recheck_requested(&mut world.link, world.now, RecheckId(id), request);
+        world.link.granted.last().unwrap().0
+    };
+
+    assert_eq!(put(1, Whom::Witness), BOB);
+    assert_eq!(put(2, Whom::Accused(ADA)), ADA);
+    assert_eq!(put(3, Whom::Checkers), CHECKER);
+    put(4, Whom::Accused(DeviceId([9; 32])));
+    assert_eq!(world.link.rechecked, [(RecheckId(4), Err(RecheckError::GivenUp))], "it is gone");
 }

@@ -1,7 +1,7 @@
 //! What of a receipt is checked, and whose word counts.
 
+pub mod dispute;
 pub mod draw;
-pub mod quorum;
 pub mod standing;
 
 /// Why an output is not accepted.

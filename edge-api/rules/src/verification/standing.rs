@@ -11,8 +11,6 @@ const SUSPENSION: Micros = 60_000_000;
 const SUSPENSION_MAX: Micros = 24 * 3_600_000_000;
 /// A device's receipts mature this many accepted leases later.
 pub const MATURE_AFTER_LEASES: i64 = 8;
-/// Accounts whose devices must fail one job before the job is taken to be at fault.
-pub const ACCOUNTS_IN_DISPUTE: i64 = 3;
 
 /// What a device has behind it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -16,15 +16,14 @@ use rules::admission::{AdmitError, Order};
 use rules::program::infer::{self as infer_rules, Layout, ModelCost, Port};
 use rules::program::limits::{CHECKER_FLOPS_MAX, EDGE_FLOPS_MAX};
 use rules::scheduling::recheck::group_tiles;
-use rules::scheduling::recheck_request::Answer;
-use rules::verification::Mismatch;
+use rules::scheduling::recheck_request::{Answer, Answerer};
 use wire::number::to;
 use wire::{AccountId, BlobHash, Check, CheckedBy, DType, Field, InferTask};
 
 use self::models::LoadError;
 use self::recompute::{recompute_tile, same_values};
 use super::failure::AdmitFailure;
-use super::program::Program;
+use super::program::{Disagreement, Program};
 use crate::app::App;
 use crate::fleet::lease_output::LeaseOutput;
 use crate::fleet::recheck;
@@ -71,14 +70,18 @@ impl Program for Infer {
         output: &LeaseOutput,
         task: &InferTask,
         tiles: &[u32],
-    ) -> anyhow::Result<Result<(), Mismatch>> {
+    ) -> anyhow::Result<Option<Disagreement>> {
         match output.job.checked_by(app.config.has_checkers()) {
             CheckedBy::Checker => match check_by_checker(app, output, task, tiles).await? {
-                Some(verdict) => Ok(verdict),
-                None => check_here(app, output, task, tiles).await,
+                ByChecker::Checked(found) => Ok(found),
+                ByChecker::Nobody => check_here(app, output, task, tiles).await,
             },
             CheckedBy::Edge | CheckedBy::Quorum => check_here(app, output, task, tiles).await,
         }
+    }
+
+    async fn agree(_app: &App, _job: &Job, task: &InferTask, one: &[u8], other: &[u8]) -> anyhow::Result<bool> {
+        Ok(same_values(task, one, other))
     }
 
     fn result_format(arrays: usize) -> &'static str {
@@ -175,14 +178,19 @@ fn output_fields(signature: &Signature, whole: bool) -> Result<Vec<Field>, Admit
     signature.outputs.iter().map(field).collect()
 }
 
-/// By the operator's checkers: it would hold this server's processor up. `None` where none that is
-/// connected can, and this server could.
+enum ByChecker {
+    Checked(Option<Disagreement>),
+    /// None that is connected can, and this server could.
+    Nobody,
+}
+
+/// By the operator's checkers: it would hold this server's processor up.
 async fn check_by_checker(
     app: &App,
     output: &LeaseOutput,
     task: &InferTask,
     tiles: &[u32],
-) -> anyhow::Result<Option<Result<(), Mismatch>>> {
+) -> anyhow::Result<ByChecker> {
     let needs = output.job.needs();
     for tiles in group_tiles(&needs, tiles) {
         let of_job = output.tiles_of_job(&tiles);
@@ -191,7 +199,7 @@ async fn check_by_checker(
         } else {
             match recheck::recompute_by_checker(app, &output.job, of_job).await? {
                 Some(answered) => answered,
-                None => return Ok(None),
+                None => return Ok(ByChecker::Nobody),
             }
         };
         let Answer::Output(hash) = answered.answer else { anyhow::bail!("a model has no fuel to run out of") };
@@ -200,14 +208,14 @@ async fn check_by_checker(
         // Tile by tile, since the tolerance goes by what is largest in one.
         for tile in tiles {
             let range = output.tiles().output_range(tile..tile + 1);
-            let recomputed = &answer[range.start - first..range.end - first];
-            let verdict = same_values(task, output.tile_bytes(tile..tile + 1), recomputed);
-            if verdict.is_err() {
-                return Ok(Some(verdict));
+            let recomputed = answer.slice(range.start - first..range.end - first);
+            if !same_values(task, output.tile_bytes(tile..tile + 1), &recomputed) {
+                let by = answered.by;
+                return Ok(ByChecker::Checked(Some(Disagreement { tile, by, output: Some(recomputed) })));
             }
         }
     }
-    Ok(Some(Ok(())))
+    Ok(ByChecker::Checked(None))
 }
 
 /// By the references, on this server's processor.
@@ -216,7 +224,7 @@ async fn check_here(
     output: &LeaseOutput,
     task: &InferTask,
     tiles: &[u32],
-) -> anyhow::Result<Result<(), Mismatch>> {
+) -> anyhow::Result<Option<Disagreement>> {
     let _permit = app.checks.acquire().await.context("the server is stopping")?;
     let graph = app.models.load(&app.blobs, task.model).await?;
     let task = Arc::new(task.clone());
@@ -228,14 +236,14 @@ async fn check_here(
             input.extend_from_slice(&app.blobs.read_range(blob, range).await?);
         }
         let (graph, task, output) = (Arc::clone(&graph), Arc::clone(&task), output.clone());
-        let verdict = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
+        let checked = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
             let expected = recompute_tile(&graph, &task, rows, &input)?;
-            Ok(same_values(&task, output.tile_bytes(tile..tile + 1), &expected))
-        })
-        .await??;
-        if verdict.is_err() {
-            return Ok(verdict);
+            let is_same = same_values(&task, output.tile_bytes(tile..tile + 1), &expected);
+            Ok((!is_same).then(|| Disagreement { tile, by: Answerer::Checker, output: Some(expected.into()) }))
+        });
+        if let Some(found) = checked.await?? {
+            return Ok(Some(found));
         }
     }
-    Ok(Ok(()))
+    Ok(None)
 }

@@ -3,21 +3,21 @@
 
 mod compare;
 
+use std::collections::BTreeSet;
+
 use gate::{AdmittedKernel, Contract, FUEL_MAX, GateError, SOURCE_BYTES_MAX};
 use gpu_kernels::customer_kernel::GROUPS_MAX;
 use rules::admission::{AdmitError, Order, owned};
 use rules::program::map::{self as map_rules, FUEL, KernelFacts};
 use rules::scheduling::recheck::group_tiles;
 use rules::scheduling::recheck_request::Answer;
-use rules::verification::Mismatch;
-use rules::verification::quorum::Quorum;
 use rules::{Job, Source};
 use wire::number::to;
 use wire::{Blob, BlobHash, Check, GatedKernel, KernelReport, MapTask, Place};
 
 use self::compare::same_records;
 use super::failure::AdmitFailure;
-use super::program::Program;
+use super::program::{Disagreement, Program};
 use crate::app::App;
 use crate::fleet::lease_output::LeaseOutput;
 use crate::fleet::{owner, recheck};
@@ -62,35 +62,35 @@ impl Program for Map {
         output: &LeaseOutput,
         task: &MapTask,
         tiles: &[u32],
-    ) -> anyhow::Result<Result<(), Mismatch>> {
+    ) -> anyhow::Result<Option<Disagreement>> {
         let provider = owner::account_of(app, output.lease.device).await?;
         if !app.config.has_checkers() && provider == output.job.customer {
             // The customer's own device at the customer's own cost: there is nobody to deceive.
-            return Ok(Ok(()));
+            return Ok(None);
         }
         let float_words = float_words(app, task, output.job.check).await?;
         for tiles in group_tiles(&output.job.needs(), tiles) {
-            let found = output.tile_bytes(tiles.clone());
-            let mut quorum = Quorum::new(provider);
-            let verdict = loop {
-                let of_job = output.tiles_of_job(&tiles);
-                let answered =
-                    recheck::recompute_elsewhere(app, &output.job, of_job, quorum.excluded_accounts()).await?;
-                let agrees = match answered.answer {
-                    Answer::Output(hash) => {
-                        same_records(output.job.check, &float_words, found, &app.blobs.read(hash).await?)
-                    }
-                    Answer::Fault(_) => false,
-                };
-                if let Some(verdict) = quorum.on_answer(answered.by, agrees) {
-                    break verdict;
-                }
+            let of_job = output.tiles_of_job(&tiles);
+            let answered = recheck::recompute_elsewhere(app, &output.job, of_job, BTreeSet::from([provider])).await?;
+            let by = answered.by;
+            let Answer::Output(hash) = answered.answer else {
+                return Ok(Some(Disagreement { tile: tiles.start, by, output: None }));
             };
-            if verdict.is_err() {
-                return Ok(verdict);
+            let answer = app.blobs.read(hash).await?;
+            let first = output.tiles().output_range(tiles.clone()).start;
+            for tile in tiles {
+                let range = output.tiles().output_range(tile..tile + 1);
+                let recomputed = answer.slice(range.start - first..range.end - first);
+                if !same_records(output.job.check, &float_words, output.tile_bytes(tile..tile + 1), &recomputed) {
+                    return Ok(Some(Disagreement { tile, by, output: Some(recomputed) }));
+                }
             }
         }
-        Ok(Ok(()))
+        Ok(None)
+    }
+
+    async fn agree(app: &App, job: &Job, task: &MapTask, one: &[u8], other: &[u8]) -> anyhow::Result<bool> {
+        Ok(same_records(job.check, &float_words(app, task, job.check).await?, one, other))
     }
 
     fn result_format(_arrays: usize) -> &'static str {

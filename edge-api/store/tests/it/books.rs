@@ -19,7 +19,7 @@ use store::job_progress::{JobBalance, cancel_job, return_tiles, take_tiles, writ
 use store::ledger::{hold, post, release_and_post};
 use store::receipts::{
     Acceptance, StoredReceipt, accept_receipt, list_accepted_receipts, mature_receipts_of_job, reassign_receipts,
-    void_accepted_receipts,
+    reject_accepted_receipt,
 };
 use store::slices::{insert_slice, seize_slice, settle_slice, write_seized_slice};
 use store::{Db, DbConnection};
@@ -237,8 +237,10 @@ async fn void(conn: &mut DbConnection, job: u64, at: i64) -> bool {
         return false;
     }
     let slice = seize_slice(conn, slice_id(job)).await.unwrap();
-    let leases: Vec<_> = accepted.iter().map(|stored| stored.receipt.lease).collect();
-    let voided = void_accepted_receipts(conn, &leases).await.unwrap();
+    let mut voided = Vec::new();
+    for stored in &accepted {
+        voided.extend(reject_accepted_receipt(conn, stored.receipt.lease).await.unwrap());
+    }
     let mut settled = Bitmap::from_bytes(TILES, &slice.settled).unwrap();
     let mut transfers = Vec::new();
     for stored in &voided {

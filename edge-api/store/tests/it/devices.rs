@@ -1,14 +1,12 @@
 use store::devices::{
-    AcceptedWork, count_accounts_rejected, count_failed, count_passed, delete_expired_codes, find_device,
-    forgive_devices_of, insert_device_code, list_devices_of_account, suspend_device, take_device_code, uncount_lease,
-    upsert_device,
+    AcceptedWork, count_failed, count_passed, delete_expired_codes, find_device, insert_device_code,
+    list_devices_of_account, suspend_device, take_device_code, uncount_lease, upsert_device,
 };
 use store::presence::mark_present;
-use store::receipts::reject_receipt;
 use wire::DeviceId;
 
 use crate::db_test;
-use crate::fixture::{NOW, Work, account, credits, device, hello, lease};
+use crate::fixture::{NOW, account, credits, device, hello};
 
 db_test! {
     async fn a_device_is_as_it_last_said_under_its_latest_account(conn: &mut DbConnection) {
@@ -77,24 +75,5 @@ db_test! {
         assert_eq!((record.passed, record.suspended_until, record.flops_per_sec), (1, NOW + 60, 5_000));
         assert_eq!((shown.tiles, shown.kflop, shown.earned.micros()), (6, 140, 18));
         assert_eq!((shown.checks_passed, shown.checks_failed, shown.suspended_until), (3, 1, Some(NOW + 60)));
-    }
-}
-
-db_test! {
-    async fn nobody_is_blamed_for_a_job_whose_runs_disagree(conn: &mut DbConnection) {
-        let work = Work::start(conn).await;
-        work.commit(conn, 1, (0, 1), 0).await;
-        work.commit(conn, 2, (1, 1), 0).await;
-        assert_eq!(count_accounts_rejected(conn, work.job.id).await.unwrap(), 0);
-        for n in [1, 2] {
-            reject_receipt(conn, lease(n)).await.unwrap();
-        }
-        count_failed(conn, work.device).await.unwrap();
-        suspend_device(conn, work.device, NOW + 60).await.unwrap();
-
-        assert_eq!(count_accounts_rejected(conn, work.job.id).await.unwrap(), 1, "one account, however many receipts");
-        forgive_devices_of(conn, work.job.id).await.unwrap();
-        let shown = &list_devices_of_account(conn, work.account, 1, NOW).await.unwrap()[0];
-        assert_eq!((shown.checks_failed, shown.suspended_until), (0, None));
     }
 }

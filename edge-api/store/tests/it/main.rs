@@ -20,6 +20,7 @@ mod presence;
 mod receipts;
 mod replicas;
 mod slices;
+mod verdicts;
 
 /// A test that runs in one transaction over a fresh SQLite file, and in one over a fresh PostgreSQL database.
 macro_rules! db_test {

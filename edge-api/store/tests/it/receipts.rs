@@ -1,8 +1,8 @@
 use rules::billing::bill::Charge;
 use store::receipts::{
-    Acceptance, accept_receipt, insert_pending_receipt, list_accepted_receipts, list_accepted_receipts_of_device,
-    list_pending_receipts, mature_receipts_of_device, mature_receipts_of_job, reassign_receipts, reject_receipt,
-    void_accepted_receipts, void_pending_receipt,
+    Acceptance, ReceiptState, accept_receipt, find_receipt, insert_pending_receipt, list_accepted_receipts,
+    list_accepted_receipts_of_device, list_pending_receipts, mature_receipts_of_device, mature_receipts_of_job,
+    reassign_receipts, reject_accepted_receipt, reject_pending_receipt, void_pending_receipt,
 };
 use wire::{LeaseId, Signature};
 
@@ -74,15 +74,15 @@ db_test! {
             work.commit(conn, n, (u64::from(n), 1), 0).await;
         }
 
-        assert!(reject_receipt(conn, lease(1)).await.unwrap());
-        assert!(!reject_receipt(conn, lease(1)).await.unwrap());
+        assert!(reject_pending_receipt(conn, lease(1)).await.unwrap());
+        assert!(!reject_pending_receipt(conn, lease(1)).await.unwrap());
         void_pending_receipt(conn, lease(2)).await.unwrap();
         assert_eq!(leases(&list_pending_receipts(conn, &[work.slice]).await.unwrap()), [lease(3)]);
     }
 }
 
 db_test! {
-    async fn a_device_that_was_caught_loses_what_is_not_mature(conn: &mut DbConnection) {
+    async fn a_settled_receipt_is_rejected_until_it_is_mature(conn: &mut DbConnection) {
         let work = Work::start(conn).await;
         for n in 1..=3 {
             work.accept(conn, n, (u64::from(n), 1), 0).await;
@@ -90,12 +90,16 @@ db_test! {
 
         let matured = mature_receipts_of_device(conn, work.device, 1).await.unwrap();
         let unmatured = list_accepted_receipts_of_device(conn, work.device).await.unwrap();
-        let voided = void_accepted_receipts(conn, &[lease(1), lease(2), lease(3)]).await.unwrap();
+        let rejected = reject_accepted_receipt(conn, lease(2)).await.unwrap().unwrap();
 
-        assert_eq!((leases(&matured), leases(&voided)), (vec![lease(1)], vec![lease(2), lease(3)]));
-        assert_eq!(leases(&unmatured), leases(&voided), "what is mature stays");
-        assert_eq!(voided[0].customer, work.account);
-        assert!(reject_receipt(conn, lease(2)).await.unwrap(), "the voided one was the one caught");
-        assert_eq!(list_accepted_receipts(conn, work.job.id).await.unwrap().len(), 0);
+        assert_eq!((leases(&matured), leases(&unmatured)), (vec![lease(1)], vec![lease(2), lease(3)]));
+        assert_eq!((rejected.receipt.lease, rejected.customer, rejected.charge), (lease(2), work.account, CHARGE));
+        assert!(reject_accepted_receipt(conn, lease(2)).await.unwrap().is_none(), "it was");
+        assert!(reject_accepted_receipt(conn, lease(1)).await.unwrap().is_none(), "it is mature");
+        let state = async |conn: &mut store::DbConnection, n| find_receipt(conn, lease(n)).await.unwrap().unwrap().1;
+        assert_eq!(state(conn, 1).await, ReceiptState::Matured);
+        assert_eq!(state(conn, 2).await, ReceiptState::Rejected);
+        assert_eq!(state(conn, 3).await, ReceiptState::Accepted, "it stands or falls by itself");
+        assert!(find_receipt(conn, lease(9)).await.unwrap().is_none());
     }
 }

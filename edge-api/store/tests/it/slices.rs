@@ -1,8 +1,8 @@
 use rules::scheduling::bitmap::Bitmap;
 use rules::scheduling::lease::Settlement;
 use store::slices::{
-    ClaimedSlice, claim_slices, list_lost_owners, list_settled_slices, release_slice, seize_slice, settle_slice,
-    write_seized_slice,
+    ClaimedSlice, claim_slices, list_lost_owners, list_settled_slices, lock_fence, release_slice, seize_slice,
+    settle_slice, unsettle_slice, write_seized_slice,
 };
 
 use crate::db_test;
@@ -87,5 +87,23 @@ db_test! {
 
         assert_eq!(claimed[0].settled, Bitmap::new(5).to_bytes());
         assert_eq!((claimed[0].fence, claimed[0].version), (seized.fence + 1, seized.version + 1));
+    }
+}
+
+db_test! {
+    async fn settled_tiles_are_taken_back_under_the_fence_that_settled_them(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        let claimed = claim_slices(conn, "one", &NOBODY, &[work.job.id], 9).await.unwrap().remove(0);
+        let settled = settlement(&claimed);
+        assert!(settle_slice(conn, &settled).await.unwrap());
+        let cleared = Settlement { version: settled.version + 1, settled: Bitmap::new(claimed.tiles), ..settled.clone() };
+
+        assert!(lock_fence(conn, work.slice, claimed.fence).await.unwrap());
+        assert!(!unsettle_slice(conn, &Settlement { version: settled.version, ..cleared.clone() }).await.unwrap());
+        assert!(unsettle_slice(conn, &cleared).await.unwrap());
+        let slice = list_settled_slices(conn, work.job.id).await.unwrap().remove(0);
+        assert_eq!(slice.settled.count_ones(), 0);
+        seize_slice(conn, work.slice).await.unwrap();
+        assert!(!lock_fence(conn, work.slice, claimed.fence).await.unwrap(), "it is another's by now");
     }
 }

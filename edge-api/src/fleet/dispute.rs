@@ -1,0 +1,164 @@
+//! A tile on which two runs disagree, computed again by others before anyone is blamed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rules::scheduling::recheck_request::{Answer, Answered, Answerer, RecheckRequest, Whom};
+use rules::verification::dispute::{Comparison, Dispute, Next, Outcome};
+use store::verdicts::{DisputeRun, DisputedTile};
+use wire::JobEventKind;
+
+use super::lease_output::LeaseOutput;
+use super::owner::account_of;
+use super::recheck;
+use super::reject;
+use crate::app::App;
+use crate::programs::{self, Disagreement};
+use crate::retry::retry;
+
+/// Time for a witness, or for the accused, to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// Before a dispute that waits for a witness looks again whether one is connected.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Has a disputed tile computed by others until it is clear who was wrong. What is known of it is stored, so that a
+/// dispute which was broken off goes on where it was.
+pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::Result<Outcome> {
+    let tile = found.tile;
+    let finder_bytes = found.output.clone();
+    let stored = open(app, output, found).await?;
+    if let Some(outcome) = stored.outcome {
+        return Ok(outcome);
+    }
+    let signed = output.tile_bytes(tile..tile + 1);
+    let mut dispute = Dispute::new(stored.account, stored.finder);
+    for run in store::verdicts::list_dispute_runs(&mut *app.db.read().await?, stored.lease, stored.tile).await? {
+        note(&mut dispute, stored.device, run);
+    }
+    loop {
+        let whom = match dispute.next() {
+            Next::Decided(outcome) => {
+                decide(app, &stored, outcome, &dispute).await?;
+                return Ok(outcome);
+            }
+            Next::AskAccused => Whom::Accused(stored.device),
+            Next::AskWitness => Whom::Witness,
+            Next::Wait => {
+                tokio::select! {
+                    () = app.stop.cancelled() => anyhow::bail!("the server is stopping"),
+                    () = tokio::time::sleep(LOOK_AGAIN) => dispute.look_again(),
+                }
+                continue;
+            }
+        };
+        let answered = ask(app, output, tile, whom, dispute.parties().clone()).await?;
+        let Some(Answered { by: Answerer::Peer { account, device }, answer }) = answered else {
+            match whom {
+                Whom::Accused(_) => dispute.on_accused(false),
+                Whom::Checkers | Whom::Witness => dispute.on_no_witness(),
+            }
+            continue;
+        };
+        let comparison = match answer {
+            Answer::Output(hash) => match app.blobs.read_verified(hash).await? {
+                Some(computed) => Comparison {
+                    with_device: programs::agree(app, &output.job, signed, &computed).await?,
+                    with_checker: match &finder_bytes {
+                        Some(bytes) => programs::agree(app, &output.job, &computed, bytes).await?,
+                        None => false,
+                    },
+                },
+                None => continue,
+            },
+            Answer::Fault(_) => Comparison { with_device: false, with_checker: finder_bytes.is_none() },
+        };
+        let run = DisputeRun { device, account, comparison };
+        let mut tx = app.db.begin_write().await?;
+        store::verdicts::insert_dispute_run(&mut tx, stored.lease, stored.tile, run, app.clock.now()).await?;
+        tx.commit().await?;
+        note(&mut dispute, stored.device, run);
+    }
+}
+
+fn note(dispute: &mut Dispute, accused: wire::DeviceId, run: DisputeRun) {
+    if run.device == accused {
+        dispute.on_accused(run.comparison.with_device);
+    } else {
+        dispute.on_witness(run.account, run.comparison);
+    }
+}
+
+/// Both outputs are kept, so that the customer can see what differs.
+async fn open(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::Result<DisputedTile> {
+    let tile = found.tile;
+    let signed = bytes::Bytes::copy_from_slice(output.tile_bytes(tile..tile + 1));
+    let signed_output = app.blobs.put(signed).await?.hash;
+    let finder_output = match found.output {
+        Some(bytes) => Some(app.blobs.put(bytes).await?.hash),
+        None => None,
+    };
+    let (lease, now) = (&output.lease, app.clock.now());
+    tracing::info!(lease = %lease.id, device = %lease.device, tile, "two runs of a tile disagree");
+    let dispute = DisputedTile {
+        lease: lease.id,
+        tile: lease.first_tile + u64::from(tile),
+        job: lease.job,
+        device: lease.device,
+        account: account_of(app, lease.device).await?,
+        finder: found.by,
+        signed_output,
+        finder_output,
+        outcome: None,
+        created_at: now,
+    };
+    let mut tx = app.db.begin_write().await?;
+    let stored = store::verdicts::open_dispute(&mut tx, &dispute).await?;
+    store::job_detail::insert_event(&mut tx, lease.job, JobEventKind::Disputed, Some(lease.device), now).await?;
+    tx.commit().await?;
+    Ok(stored)
+}
+
+/// `None`: nobody answered in time, or nobody can.
+async fn ask(
+    app: &App,
+    output: &LeaseOutput,
+    tile: u32,
+    whom: Whom,
+    parties: BTreeSet<wire::AccountId>,
+) -> anyhow::Result<Option<Answered>> {
+    let needs = output.job.needs();
+    if whom == Whom::Witness && !app.scheduler.lock().core.has_witness(&needs, &parties, app.clock.now()) {
+        return Ok(None);
+    }
+    let request = RecheckRequest {
+        job: std::sync::Arc::clone(&output.job),
+        tiles: output.tiles_of_job(&(tile..tile + 1)),
+        whom,
+        excluded_accounts: parties,
+        has_fallback: false,
+    };
+    match tokio::time::timeout(ANSWER_WITHIN, recheck::request(app, request)).await {
+        Ok(answered) => Ok(answered?.ok()),
+        Err(_elapsed) => Ok(None),
+    }
+}
+
+/// A checker that was wrong is no longer believed: the operator hears of theirs, and a device is suspended.
+async fn decide(app: &App, stored: &DisputedTile, outcome: Outcome, dispute: &Dispute) -> anyhow::Result<()> {
+    tracing::info!(lease = %stored.lease, tile = stored.tile, outcome = outcome.name(), "a dispute is decided");
+    retry(async || {
+        let mut tx = app.db.begin_write().await?;
+        store::verdicts::decide_dispute(&mut tx, stored.lease, stored.tile, outcome, app.clock.now()).await?;
+        Ok::<(), anyhow::Error>(tx.commit().await?)
+    })
+    .await?;
+    if outcome == Outcome::CheckerWrong {
+        match dispute.finder_device() {
+            Some(device) => reject::suspend_device(app, device).await?,
+            None => {
+                tracing::warn!(job = %stored.job, tile = stored.tile, "the operator's checker was outvoted by two devices")
+            }
+        }
+    }
+    Ok(())
+}

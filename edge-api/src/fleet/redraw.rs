@@ -1,0 +1,57 @@
+//! Settled receipts of a device that was caught: tiles of them are drawn once more, and each stands or falls by itself.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use store::receipts::{ReceiptState, StoredReceipt};
+use store::verdicts::{Cause, VerdictState};
+use wire::LeaseId;
+
+use super::check::{Judgement, check_lease};
+use super::lease_output::committed_lease;
+use super::reject::reject;
+use crate::app::App;
+
+const REDRAWN_AT_ONCE: i64 = 16;
+
+/// Begins with what is open and not under way here.
+pub async fn redraw(app: &App) -> anyhow::Result<()> {
+    let open = store::verdicts::list_redraws(&mut *app.db.read().await?, REDRAWN_AT_ONCE).await?;
+    for (lease, cause) in open {
+        if !app.scheduler.lock().redrawing.insert(lease) {
+            continue;
+        }
+        let task = app.clone();
+        app.tasks.spawn(async move {
+            if let Err(error) = redraw_one(&task, lease, cause).await {
+                tracing::error!(error = format!("{error:#}"), %lease, "a receipt could not be drawn from once more");
+            }
+            task.scheduler.lock().redrawing.remove(&lease);
+        });
+    }
+    Ok(())
+}
+
+async fn redraw_one(app: &App, lease: LeaseId, cause: Cause) -> anyhow::Result<()> {
+    let (stored, job, verdict) = {
+        let mut tx = app.db.begin_write().await?;
+        let found = store::receipts::find_receipt(&mut tx, lease).await?;
+        let Some((stored, ReceiptState::Accepted)) = found else { return Ok(()) };
+        let job = store::jobs::load_job(&mut tx, stored.receipt.job).await?.context("a job should be on record")?;
+        let verdict = store::verdicts::open_verdict(&mut tx, lease, cause, [0; 32], &[], app.clock.now()).await?;
+        tx.commit().await?;
+        (stored, Arc::new(job), verdict)
+    };
+    let StoredReceipt { receipt, .. } = &stored;
+    let committed = committed_lease(&stored, app.clock.now());
+    match check_lease(app, &job, &committed, receipt, &verdict.tiles).await? {
+        Judgement::Stands | Judgement::Damaged => {
+            let mut tx = app.db.begin_write().await?;
+            store::verdicts::decide_verdict(&mut tx, lease, cause, VerdictState::Passed, app.clock.now()).await?;
+            tx.commit().await?;
+            app.scheduler.job_changed(receipt.job);
+            Ok(())
+        }
+        Judgement::Falls(mismatch) => reject(app, &stored, &job, cause, mismatch).await,
+    }
+}

@@ -1,0 +1,348 @@
+//! What was drawn of receipts and what came of it, and the tiles on which runs disagree.
+
+use rules::scheduling::recheck_request::Answerer;
+use rules::verification::dispute::{Comparison, Outcome};
+use sqlx::FromRow;
+use wire::{AccountId, BlobHash, DeviceId, JobId, LeaseId, Micros, TileHash};
+
+use crate::codec::{count, flag, from_json, id, json, named, optional_id, optional_text, uncount};
+use crate::db::DbConnection;
+
+/// Why tiles of a receipt are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The device committed.
+    Commit,
+    /// Its job ends.
+    Final,
+    /// This lease of the same device was rejected.
+    After(LeaseId),
+}
+
+impl Cause {
+    fn text(self) -> String {
+        match self {
+            Self::Commit => "commit".to_owned(),
+            Self::Final => "final".to_owned(),
+            Self::After(lease) => format!("after {lease}"),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerdictState {
+    Open,
+    Passed,
+    Rejected,
+}
+
+impl VerdictState {
+    const ALL: [Self; 3] = [Self::Open, Self::Passed, Self::Rejected];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Passed => "passed",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// What was drawn of a receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Counted from the lease's first.
+    pub tiles: Vec<u32>,
+    pub state: VerdictState,
+}
+
+/// Stores what is drawn, unless tiles were drawn for this cause before: then those count.
+pub async fn open_verdict(
+    conn: &mut DbConnection,
+    lease: LeaseId,
+    cause: Cause,
+    seed: [u8; 32],
+    tiles: &[u32],
+    now: Micros,
+) -> sqlx::Result<Verdict> {
+    sqlx::query(
+        "insert into verdict (lease_id, cause, seed, tiles, state, created_at, decided_at)
+        values ($1, $2, $3, $4, 'open', $5, 0)
+        on conflict (lease_id, cause) do nothing",
+    )
+    .bind(lease.to_string())
+    .bind(cause.text())
+    .bind(TileHash(seed).to_string())
+    .bind(json(&tiles))
+    .bind(now)
+    .execute(&mut *conn)
+    .await?;
+    let (tiles, state): (String, String) =
+        sqlx::query_as("select tiles, state from verdict where lease_id = $1 and cause = $2")
+            .bind(lease.to_string())
+            .bind(cause.text())
+            .fetch_one(conn)
+            .await?;
+    Ok(Verdict { tiles: from_json(&tiles), state: named(&VerdictState::ALL, VerdictState::name, &state) })
+}
+
+/// Closes a verdict. `false`: it was closed before.
+pub async fn decide_verdict(
+    conn: &mut DbConnection,
+    lease: LeaseId,
+    cause: Cause,
+    state: VerdictState,
+    now: Micros,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update verdict
+        set state = $3, decided_at = $4
+        where lease_id = $1
+          and cause = $2
+          and state = 'open'",
+    )
+    .bind(lease.to_string())
+    .bind(cause.text())
+    .bind(state.name())
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Settled receipts that are drawn from once more since their device was caught: each with its cause.
+pub async fn list_redraws(conn: &mut DbConnection, most: i64) -> sqlx::Result<Vec<(LeaseId, Cause)>> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "select verdict.lease_id, substr(verdict.cause, 7)
+        from verdict
+        join receipt on receipt.lease_id = verdict.lease_id
+        where verdict.state = 'open'
+          and receipt.state = 'accepted'
+          and verdict.cause like 'after %'
+        order by verdict.created_at, verdict.lease_id
+        limit $1",
+    )
+    .bind(most)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.iter().map(|(lease, caught)| (id(lease), Cause::After(id(caught)))).collect())
+}
+
+/// Whether receipts of the job are being drawn from once more: it cannot end before that is decided.
+pub async fn has_redraws(conn: &mut DbConnection, job: JobId) -> sqlx::Result<bool> {
+    let (open,): (i64,) = sqlx::query_as(
+        "select cast(count(*) as bigint)
+        from receipt
+        join verdict on verdict.lease_id = receipt.lease_id
+        where receipt.job_id = $1
+          and receipt.state = 'accepted'
+          and verdict.state = 'open'
+          and verdict.cause like 'after %'",
+    )
+    .bind(job.to_string())
+    .fetch_one(conn)
+    .await?;
+    Ok(open > 0)
+}
+
+/// A tile on which two runs disagree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisputedTile {
+    pub lease: LeaseId,
+    /// Counted over the job.
+    pub tile: u64,
+    pub job: JobId,
+    pub device: DeviceId,
+    pub account: AccountId,
+    pub finder: Answerer,
+    pub signed_output: BlobHash,
+    /// `None` where the finder ran out of fuel.
+    pub finder_output: Option<BlobHash>,
+    /// `None` while it is open.
+    pub outcome: Option<Outcome>,
+    pub created_at: Micros,
+}
+
+#[derive(FromRow)]
+struct DisputeRow {
+    lease_id: String,
+    tile: i64,
+    job_id: String,
+    device_id: String,
+    account_id: String,
+    finder_device_id: String,
+    finder_account_id: String,
+    signed_output: String,
+    finder_output: String,
+    outcome: String,
+    created_at: i64,
+}
+
+impl From<DisputeRow> for DisputedTile {
+    fn from(row: DisputeRow) -> Self {
+        let finder = match (optional_id(&row.finder_account_id), optional_id(&row.finder_device_id)) {
+            (Some(account), Some(device)) => Answerer::Peer { account, device },
+            _ => Answerer::Checker,
+        };
+        Self {
+            lease: id(&row.lease_id),
+            tile: uncount(row.tile),
+            job: id(&row.job_id),
+            device: id(&row.device_id),
+            account: id(&row.account_id),
+            finder,
+            signed_output: id(&row.signed_output),
+            finder_output: optional_id(&row.finder_output),
+            outcome: (!row.outcome.is_empty()).then(|| named(&Outcome::ALL, Outcome::name, &row.outcome)),
+            created_at: row.created_at,
+        }
+    }
+}
+
+macro_rules! select_disputes_sql {
+    ($rest:literal) => {
+        concat!(
+            "select lease_id, tile, job_id, device_id, account_id, finder_device_id, finder_account_id, signed_output,
+                    finder_output, outcome, created_at
+            from dispute ",
+            $rest
+        )
+    };
+}
+
+/// Opens a dispute, unless there is one about this tile: then it goes on. Returns the one that counts.
+pub async fn open_dispute(conn: &mut DbConnection, dispute: &DisputedTile) -> sqlx::Result<DisputedTile> {
+    let (account, device) = match dispute.finder {
+        Answerer::Checker => (None, None),
+        Answerer::Peer { account, device } => (Some(account), Some(device)),
+    };
+    sqlx::query(
+        "insert into dispute (lease_id, tile, job_id, device_id, account_id, finder_device_id, finder_account_id,
+                              signed_output, finder_output, outcome, created_at, decided_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', $10, 0)
+        on conflict (lease_id, tile) do nothing",
+    )
+    .bind(dispute.lease.to_string())
+    .bind(count(dispute.tile))
+    .bind(dispute.job.to_string())
+    .bind(dispute.device.to_string())
+    .bind(dispute.account.to_string())
+    .bind(optional_text(device))
+    .bind(optional_text(account))
+    .bind(dispute.signed_output.to_string())
+    .bind(optional_text(dispute.finder_output))
+    .bind(dispute.created_at)
+    .execute(&mut *conn)
+    .await?;
+    let row: DisputeRow = sqlx::query_as(select_disputes_sql!("where lease_id = $1 and tile = $2"))
+        .bind(dispute.lease.to_string())
+        .bind(count(dispute.tile))
+        .fetch_one(conn)
+        .await?;
+    Ok(row.into())
+}
+
+/// The latest disputes of a job, newest first.
+pub async fn list_disputes(conn: &mut DbConnection, job: JobId, most: i64) -> sqlx::Result<Vec<DisputedTile>> {
+    let rows: Vec<DisputeRow> =
+        sqlx::query_as(select_disputes_sql!("where job_id = $1 order by created_at desc, lease_id, tile limit $2"))
+            .bind(job.to_string())
+            .bind(most)
+            .fetch_all(conn)
+            .await?;
+    Ok(rows.into_iter().map(DisputedTile::from).collect())
+}
+
+/// Whoever computed a disputed tile, and how it compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DisputeRun {
+    pub device: DeviceId,
+    pub account: AccountId,
+    pub comparison: Comparison,
+}
+
+/// Stores a run. Of one device the first counts.
+pub async fn insert_dispute_run(
+    conn: &mut DbConnection,
+    lease: LeaseId,
+    tile: u64,
+    run: DisputeRun,
+    now: Micros,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into dispute_run (lease_id, tile, device_id, account_id, with_device, with_checker, created_at)
+        values ($1, $2, $3, $4, $5, $6, $7)
+        on conflict (lease_id, tile, device_id) do nothing",
+    )
+    .bind(lease.to_string())
+    .bind(count(tile))
+    .bind(run.device.to_string())
+    .bind(run.account.to_string())
+    .bind(flag(run.comparison.with_device))
+    .bind(flag(run.comparison.with_checker))
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The runs of a dispute, in their order.
+pub async fn list_dispute_runs(conn: &mut DbConnection, lease: LeaseId, tile: u64) -> sqlx::Result<Vec<DisputeRun>> {
+    let rows: Vec<(String, String, i64, i64)> = sqlx::query_as(
+        "select device_id, account_id, with_device, with_checker
+        from dispute_run
+        where lease_id = $1
+          and tile = $2
+        order by created_at, device_id",
+    )
+    .bind(lease.to_string())
+    .bind(count(tile))
+    .fetch_all(conn)
+    .await?;
+    let run = |(device, account, with_device, with_checker): (String, String, i64, i64)| DisputeRun {
+        device: id(&device),
+        account: id(&account),
+        comparison: Comparison { with_device: with_device != 0, with_checker: with_checker != 0 },
+    };
+    Ok(rows.into_iter().map(run).collect())
+}
+
+/// Ends a dispute. `false`: it had ended.
+pub async fn decide_dispute(
+    conn: &mut DbConnection,
+    lease: LeaseId,
+    tile: u64,
+    outcome: Outcome,
+    now: Micros,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update dispute
+        set outcome = $3, decided_at = $4
+        where lease_id = $1
+          and tile = $2
+          and outcome = ''",
+    )
+    .bind(lease.to_string())
+    .bind(count(tile))
+    .bind(outcome.name())
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Tiles of a job that are not reproducible, and the accounts on whose devices that was found. Guests have no vote.
+pub async fn count_unreproducible(conn: &mut DbConnection, job: JobId) -> sqlx::Result<(u64, u64)> {
+    let (tiles, accounts): (i64, i64) = sqlx::query_as(
+        "select cast(count(distinct dispute.tile) as bigint), cast(count(distinct dispute.account_id) as bigint)
+        from dispute
+        join account on account.account_id = dispute.account_id
+        where dispute.job_id = $1
+          and dispute.outcome = 'not_reproducible'
+          and account.kind = 'customer'",
+    )
+    .bind(job.to_string())
+    .fetch_one(conn)
+    .await?;
+    Ok((uncount(tiles), uncount(accounts)))
+}

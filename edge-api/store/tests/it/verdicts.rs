@@ -1,0 +1,108 @@
+use rules::scheduling::recheck_request::Answerer;
+use rules::verification::dispute::{Comparison, Outcome};
+use store::verdicts::{
+    Cause, DisputeRun, DisputedTile, Verdict, VerdictState, count_unreproducible, decide_dispute, decide_verdict,
+    has_redraws, insert_dispute_run, list_dispute_runs, list_disputes, list_redraws, open_dispute, open_verdict,
+};
+use wire::{AccountKind, BlobHash};
+
+use crate::db_test;
+use crate::fixture::{NOW, Work, account, account_id, device, job_id, lease};
+
+db_test! {
+    async fn what_was_drawn_first_counts_until_it_is_decided(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        work.commit(conn, 1, (0, 3), 0).await;
+        let drawn = Verdict { tiles: vec![0, 2], state: VerdictState::Open };
+
+        assert_eq!(open_verdict(conn, lease(1), Cause::Commit, [1; 32], &[0, 2], NOW).await.unwrap(), drawn);
+        let again = open_verdict(conn, lease(1), Cause::Commit, [2; 32], &[1], NOW + 1).await.unwrap();
+        assert_eq!(again, drawn, "a crash does not draw anew");
+        let other = open_verdict(conn, lease(1), Cause::Final, [2; 32], &[1], NOW + 1).await.unwrap();
+        assert_eq!(other.tiles, [1], "another cause draws its own");
+        assert!(decide_verdict(conn, lease(1), Cause::Commit, VerdictState::Passed, NOW + 2).await.unwrap());
+        assert!(!decide_verdict(conn, lease(1), Cause::Commit, VerdictState::Rejected, NOW + 3).await.unwrap());
+        let decided = open_verdict(conn, lease(1), Cause::Commit, [3; 32], &[], NOW + 4).await.unwrap();
+        assert_eq!(decided, Verdict { state: VerdictState::Passed, ..drawn });
+    }
+}
+
+db_test! {
+    async fn a_job_waits_for_the_redraws_of_its_settled_receipts(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        work.accept(conn, 1, (0, 1), 0).await;
+        work.accept(conn, 2, (1, 1), 0).await;
+        work.commit(conn, 3, (2, 1), 0).await;
+        let caught = Cause::After(lease(9));
+        for n in [1, 3] {
+            open_verdict(conn, lease(n), caught, [1; 32], &[0], NOW).await.unwrap();
+        }
+        open_verdict(conn, lease(2), Cause::Final, [1; 32], &[0], NOW).await.unwrap();
+
+        assert_eq!(list_redraws(conn, 9).await.unwrap(), [(lease(1), caught)], "the third is not settled");
+        assert!(has_redraws(conn, work.job.id).await.unwrap());
+        assert!(!has_redraws(conn, job_id(9)).await.unwrap());
+        decide_verdict(conn, lease(1), caught, VerdictState::Passed, NOW + 1).await.unwrap();
+        assert!(!has_redraws(conn, work.job.id).await.unwrap());
+        assert_eq!(list_redraws(conn, 9).await.unwrap(), []);
+    }
+}
+
+fn dispute(work: &Work, n: u8, tile: u64, finder: Answerer) -> DisputedTile {
+    DisputedTile {
+        lease: lease(n),
+        tile,
+        job: work.job.id,
+        device: work.device,
+        account: work.account,
+        finder,
+        signed_output: BlobHash([1; 32]),
+        finder_output: Some(BlobHash([2; 32])),
+        outcome: None,
+        created_at: NOW,
+    }
+}
+
+db_test! {
+    async fn a_dispute_goes_on_with_what_is_known_of_it(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        work.commit(conn, 1, (0, 3), 0).await;
+        let bob = account(conn, 2).await;
+        let witness = device(conn, 2, bob).await;
+        let found = dispute(&work, 1, 2, Answerer::Peer { account: bob, device: witness });
+        let run = DisputeRun {
+            device: witness,
+            account: bob,
+            comparison: Comparison { with_device: false, with_checker: true },
+        };
+
+        assert_eq!(open_dispute(conn, &found).await.unwrap(), found);
+        let again = DisputedTile { finder: Answerer::Checker, finder_output: None, ..found.clone() };
+        assert_eq!(open_dispute(conn, &again).await.unwrap(), found, "it is the same one");
+        for _ in 0..2 {
+            insert_dispute_run(conn, lease(1), 2, run, NOW + 1).await.unwrap();
+        }
+        assert_eq!(list_dispute_runs(conn, lease(1), 2).await.unwrap(), [run]);
+        assert_eq!(list_dispute_runs(conn, lease(1), 1).await.unwrap(), []);
+        assert!(decide_dispute(conn, lease(1), 2, Outcome::CheckerWrong, NOW + 2).await.unwrap());
+        assert!(!decide_dispute(conn, lease(1), 2, Outcome::DeviceWrong, NOW + 3).await.unwrap());
+        let decided = DisputedTile { outcome: Some(Outcome::CheckerWrong), ..found };
+        assert_eq!(list_disputes(conn, work.job.id, 9).await.unwrap(), [decided]);
+    }
+}
+
+db_test! {
+    async fn tiles_that_cannot_be_reproduced_count_by_account_and_guests_have_no_vote(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        store::accounts::insert_account(conn, account_id(7), AccountKind::Guest, "Guest", NOW).await.unwrap();
+        for (n, tile, account) in [(1, 0, work.account), (2, 1, work.account), (3, 2, account_id(7))] {
+            work.commit(conn, n, (tile, 1), 0).await;
+            let found = DisputedTile { account, ..dispute(&work, n, tile, Answerer::Checker) };
+            open_dispute(conn, &found).await.unwrap();
+            assert!(decide_dispute(conn, lease(n), tile, Outcome::NotReproducible, NOW).await.unwrap());
+        }
+
+        assert_eq!(count_unreproducible(conn, work.job.id).await.unwrap(), (2, 1));
+        assert_eq!(count_unreproducible(conn, job_id(9)).await.unwrap(), (0, 0));
+    }
+}
