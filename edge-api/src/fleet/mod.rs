@@ -7,6 +7,7 @@ pub mod admit;
 pub mod check;
 pub mod claim;
 pub mod close;
+pub mod compile;
 pub mod connection;
 pub mod fault;
 pub mod lease_output;

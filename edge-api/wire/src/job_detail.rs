@@ -47,6 +47,8 @@ pub enum JobEventKind {
     Started,
     /// A device's check failed: its unmatured tiles are done again.
     CheckFailed,
+    /// A device cannot compile the job's kernel, and gets no more of it.
+    CannotCompile,
     Published,
     Unpublished,
     Done,
@@ -56,10 +58,11 @@ pub enum JobEventKind {
 }
 
 impl JobEventKind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Submitted,
         Self::Started,
         Self::CheckFailed,
+        Self::CannotCompile,
         Self::Published,
         Self::Unpublished,
         Self::Done,
@@ -73,6 +76,7 @@ impl JobEventKind {
             Self::Submitted => "submitted",
             Self::Started => "started",
             Self::CheckFailed => "check_failed",
+            Self::CannotCompile => "cannot_compile",
             Self::Published => "published",
             Self::Unpublished => "unpublished",
             Self::Done => "done",

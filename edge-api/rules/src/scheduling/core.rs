@@ -110,6 +110,30 @@ impl Core {
         self.assign(link, now);
     }
 
+    /// The kernel of the lease, or of tiles to recompute, does not compile on the device: it gets no more of that job.
+    /// Returns the job and a tile of it; `None` where the lease is not the device's, or of no kernel.
+    pub fn on_cannot_compile(
+        &mut self,
+        link: &mut impl Link,
+        now: Micros,
+        device: DeviceId,
+        id: LeaseId,
+    ) -> Option<(Arc<Job>, u64)> {
+        let lent = self.leases.get(&id).filter(|lease| lease.device == device && lease.state == LeaseState::Out);
+        let lent = lent.and_then(|lease| Some((self.job(lease.job)?, lease.first_tile)));
+        let asked = self.rechecks.request_of(device, id);
+        let (job, tile) = lent.or_else(|| asked.clone()).filter(|(job, _)| job.needs().kernels)?;
+        if let Some(device) = self.devices.get_mut(&device) {
+            device.unfit_for.insert(job.id);
+        }
+        if asked.is_some() {
+            self.on_recheck_returned(link, now, id);
+        } else {
+            self.on_lease_returned(link, now, device, id);
+        }
+        Some((job, tile))
+    }
+
     /// The device says that it is done: from here on the check decides, and no deadline counts.
     pub fn on_commit(&mut self, now: Micros, device: DeviceId, id: LeaseId) -> Result<Lease, CommitError> {
         let lease = self.leases.get_mut(&id).filter(|lease| lease.device == device).ok_or(CommitError::Unknown)?;
@@ -334,7 +358,8 @@ impl Core {
             self.rechecks.assign_to_checkers(link, now);
         } else {
             let devices = &mut self.devices;
-            self.rechecks.assign_to_peers(link, now, |needs, excluded| take_peer(devices, needs, excluded, now));
+            self.rechecks
+                .assign_to_peers(link, now, |job, needs, excluded| take_peer(devices, job, needs, excluded, now));
         }
         self.lend(link, now);
     }
@@ -367,11 +392,14 @@ impl Core {
 /// Takes one ready credit of a device that may do the job and is of none of the accounts.
 pub(super) fn take_peer(
     devices: &mut BTreeMap<DeviceId, Device>,
+    job: JobId,
     needs: &Needs,
     excluded: &BTreeSet<AccountId>,
     now: Micros,
 ) -> Option<(DeviceId, AccountId)> {
-    let is_peer = |device: &Device| device.takes(None, needs, now) && !excluded.contains(&device.account);
+    let is_peer = |device: &Device| {
+        device.takes(None, needs, now) && !device.unfit_for.contains(&job) && !excluded.contains(&device.account)
+    };
     let (id, device) = devices.iter_mut().find(|(_, device)| is_peer(device))?;
     device.ready_credits -= 1;
     Some((*id, device.account))

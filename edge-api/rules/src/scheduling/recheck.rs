@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
+use std::sync::Arc;
 
-use wire::{AccountId, DeviceId, LeaseId, Micros};
+use wire::{AccountId, DeviceId, JobId, LeaseId, Micros};
 
 use super::link::{Grant, Link};
 use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest};
-use crate::job::Needs;
+use crate::job::{Job, Needs};
 
 /// Time for a request, in microseconds; then it is put to somebody else.
 const ANSWER_WITHIN: Micros = 120_000_000;
@@ -134,6 +135,13 @@ impl Rechecks {
         Some(request.job.tiles(request.tiles.clone()).output_bytes())
     }
 
+    /// The job and the first tile of a request that this device has.
+    pub(super) fn request_of(&self, device: DeviceId, lease: LeaseId) -> Option<(Arc<Job>, u64)> {
+        let assigned = self.assigned.get(&lease).filter(|assigned| assigned.device == device)?;
+        let request = &assigned.recheck.request;
+        Some((Arc::clone(&request.job), request.tiles.start))
+    }
+
     pub(super) fn answer(&mut self, link: &mut impl Link, lease: LeaseId, answer: Answer) {
         let Some(Assigned { by, recheck, .. }) = self.assigned.remove(&lease) else { return };
         if !recheck.is_cancelled {
@@ -196,10 +204,10 @@ impl Rechecks {
         &mut self,
         link: &mut impl Link,
         now: Micros,
-        mut take_peer: impl FnMut(&Needs, &BTreeSet<AccountId>) -> Option<(DeviceId, AccountId)>,
+        mut take_peer: impl FnMut(JobId, &Needs, &BTreeSet<AccountId>) -> Option<(DeviceId, AccountId)>,
     ) {
         for recheck in std::mem::take(&mut self.waiting) {
-            match take_peer(&recheck.needs, &recheck.request.excluded_accounts) {
+            match take_peer(recheck.request.job.id, &recheck.needs, &recheck.request.excluded_accounts) {
                 Some((device, account)) => self.assign(link, now, device, Answerer::Peer(account), recheck),
                 None => self.waiting.push_back(recheck),
             }

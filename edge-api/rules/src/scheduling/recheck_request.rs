@@ -32,7 +32,7 @@ pub enum Answerer {
     Peer(AccountId),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The tiles' outputs, stored.
     Output(BlobHash),
@@ -40,7 +40,7 @@ pub enum Answer {
 }
 
 /// Who answered, and what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
     pub by: Answerer,
     pub answer: Answer,

@@ -142,6 +142,29 @@ fn kernel() -> Task {
 }
 
 #[test]
+fn a_device_that_cannot_compile_a_kernel_gets_no_more_of_that_job() {
+    let mut world = World::new(10, 1_000_000);
+    world.claim(2, 10, Job { id: job_id(2), task: kernel(), ..open_job() });
+    for (id, n) in [(ADA, 1), (BOB, 2)] {
+        let mut device = Device::new(account(n), DeviceClass::Native, false, 1 << 20);
+        device.runs_kernels = true;
+        world.core.on_device_joined(id, device);
+    }
+    let (model, kernel) = (world.ready(ADA).unwrap(), world.ready(ADA).unwrap());
+    assert_eq!((model.job, kernel.job), (job_id(1), job_id(2)));
+
+    let of_model = world.core.on_cannot_compile(&mut world.link, world.now, ADA, model.id);
+    let of_another = world.core.on_cannot_compile(&mut world.link, world.now, BOB, kernel.id);
+    let said = world.core.on_cannot_compile(&mut world.link, world.now, ADA, kernel.id);
+
+    assert!(of_model.is_none() && of_another.is_none(), "not a kernel, and not its lease");
+    assert_eq!(said.map(|(job, tile)| (job.id, tile)), Some((job_id(2), 0)));
+    assert_eq!(world.ready(ADA).unwrap().job, job_id(1));
+    assert_eq!(world.ready(BOB).unwrap().job, job_id(1));
+    assert_eq!(world.ready(BOB).unwrap().job, job_id(2), "its tiles are free for others");
+}
+
+#[test]
 fn every_tile_is_lent_once_until_the_job_is_settled() {
     let mut world = World::new(225, 1_000_000);
     world.join(ADA, 1);
@@ -295,7 +318,7 @@ fn a_device_of_one_job_does_nothing_else_and_no_strangers_job() {
     assert_eq!(world.ready(BOB), None, "the job is another account's");
     // Neither counts for an order to come, nor is asked for its word on what others computed.
     assert_eq!(world.core.census(&own.needs()).fitting, 0);
-    assert_eq!(take_peer(&mut world.core.devices, &own.needs(), &BTreeSet::new(), world.now), None);
+    assert_eq!(take_peer(&mut world.core.devices, own.id, &own.needs(), &BTreeSet::new(), world.now), None);
 }
 
 #[test]
