@@ -252,7 +252,7 @@ fn first_words(task: &Task, output: &[u8]) -> (Vec<u32>, Option<DType>) {
     (words, format.first_dtype)
 }
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
 mod tests {
     use gpu_kernels::customer_kernel::GatedKernel;
     use gpu_kernels::device::{Gpu, budget};

@@ -22,7 +22,7 @@ use std::time::Duration;
 use gpu_kernels::device::{Device, DeviceInfo};
 use wire::{Check, Task};
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
 pub(crate) use self::map::Code;
 use self::program::{OutputFormat, Program, Work};
 use crate::failure::RunFailure;
