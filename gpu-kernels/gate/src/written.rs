@@ -32,11 +32,12 @@ fn sized_members(module: &Module, text: &str) -> Result<String, String> {
         if line.starts_with("struct ") {
             let (members, span) = structures.next().ok_or("a structure more than there are types")?;
             sizes = member_sizes(module, members, span).into_iter();
-        } else if let (Some(member), true) = (line.strip_prefix("    "), sizes.len() > 0) {
-            if let Some(size) = sizes.next().flatten() {
-                sized.push_str(&format!("    @size({size}) {member}\n"));
-                continue;
-            }
+        } else if sizes.len() > 0
+            && let Some(member) = line.strip_prefix("    ")
+            && let Some(size) = sizes.next().flatten()
+        {
+            sized.extend(["    @size(", &size.to_string(), ") ", member, "\n"]);
+            continue;
         }
         sized.push_str(line);
         sized.push('\n');
@@ -76,7 +77,7 @@ fn exact_floats(text: &str) -> String {
         };
         let (token, after) = rest.split_at(len);
         match token.strip_suffix('f').filter(|_| first.is_ascii_digit()).and_then(|digits| digits.parse::<f32>().ok()) {
-            Some(value) => exact.push_str(&format!("{:e}f", f64::from(value))),
+            Some(value) => exact.extend([format!("{:e}", f64::from(value)).as_str(), "f"]),
             None => exact.push_str(token),
         }
         rest = after;
