@@ -38,8 +38,8 @@ async fn refuse(device: &mut Scripted, grant: &LeaseGrant) {
     device.say(&FromDevice::CannotCompile { lease: grant.lease, message }).await.unwrap();
 }
 
-fn cannot_compile(backend: &str) -> Option<JobFault> {
-    Some(JobFault::CannotCompile { backend: backend.to_owned(), message: "no such instruction".to_owned() })
+fn cannot_compile(backend: &str) -> JobFault {
+    JobFault::CannotCompile { backend: backend.to_owned(), message: "no such instruction".to_owned() }
 }
 
 async fn reports(stack: &Stack, job: &Job) -> i64 {
@@ -95,7 +95,7 @@ async fn a_kernel_that_a_checker_cannot_compile_either_ends_its_job() {
     refuse(&mut checker, &asked).await;
     let ended = client.watch(job.id, |_| {}).await.unwrap();
 
-    assert_eq!((ended.state, ended.fault), (JobState::Failed, cannot_compile("checker")));
+    assert_eq!((ended.state, ended.fault), (JobState::Failed, Some(cannot_compile("checker"))));
     assert_eq!(client.account().await.unwrap().available, before, "all of it is free again");
     stack.check_ledger().await;
 }
@@ -114,7 +114,7 @@ async fn a_customers_own_device_is_believed_that_a_kernel_does_not_compile() {
     refuse(&mut own, &grant).await;
     let ended = client.watch(job.id, |_| {}).await.unwrap();
 
-    assert_eq!((ended.state, ended.fault), (JobState::Failed, cannot_compile("vulkan")));
+    assert_eq!((ended.state, ended.fault), (JobState::Failed, Some(cannot_compile("vulkan"))));
     stack.check_ledger().await;
 }
 

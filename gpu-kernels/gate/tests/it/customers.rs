@@ -32,6 +32,9 @@ fn kernels_that_devices_stumbled_over_give_right_answers() {
     }
 }
 
+/// What a kernel answers to a word.
+type Answer = fn(u32) -> u32;
+
 const PARTS: &str = "
 struct Inner { words: array<u32, 4>, pair: vec2u }
 struct Outer { first: u32, inner: array<Inner, 2> }
@@ -47,7 +50,7 @@ fn next(at: ptr<function, u32>) -> u32 { *at += 1u; return *at; }
 
 #[test]
 fn a_part_of_a_variable_can_be_handed_to_a_function() {
-    let cases: [(&str, fn(u32) -> u32); 8] = [
+    let cases: [(&str, Answer); 8] = [
         ("var o: Outer; o.first = x; bump(&o.first, 5u); result[id.x] = o.first;", |x| x + 5),
         ("var o: Outer; o.first = x; let before = bump(&o.first, 5u); result[id.x] = before * 100u + o.first;", |x| {
             x * 100 + x + 5
@@ -112,10 +115,11 @@ fn a_part_too_large_to_copy_is_refused() {
 
 #[test]
 fn what_nests_too_deep_for_some_device_is_refused() {
-    let types: String = (1..20).map(|i| format!("struct T{i} {{ a: T{} }} ", i - 1)).collect();
-    let types = format!("struct T0 {{ a: u32 }} {types}");
+    let types: Vec<String> = (1..20).map(|i| format!("struct T{i} {{ a: T{} }}", i - 1)).collect();
+    let types = format!("struct T0 {{ a: u32 }} {}", types.join(" "));
     check_refusal(&kernel(&types, "var t: T19; result[id.x] = 1u;"), 3, "types lie more than 15 deep");
-    let calls: String = (1..100).map(|i| format!("fn f{i}() {{ f{}(); }} ", i - 1)).collect();
+    let calls: Vec<String> = (1..100).map(|i| format!("fn f{i}() {{ f{}(); }}", i - 1)).collect();
+    let calls = calls.join(" ");
     check_refusal(
         &kernel(&format!("fn f0() {{}} {calls}"), "f99();"),
         3,

@@ -30,6 +30,10 @@ fn up(bytes: u32, to: u32) -> u32 {
     bytes.div_ceil(to) * to
 }
 
+fn align_of_column(rows: u32) -> u32 {
+    if rows == 2 { 8 } else { 16 }
+}
+
 /// <https://www.w3.org/TR/WGSL/#alignment-and-size>
 impl Shape {
     fn align(&self) -> u32 {
@@ -51,7 +55,7 @@ impl Shape {
         match self {
             Self::Scalar(_) => 4,
             Self::Vector(_, size) => 4 * size,
-            Self::Matrix(columns, rows) => columns * up(4 * rows, self.align_of_column(*rows)),
+            Self::Matrix(columns, rows) => columns * up(4 * rows, align_of_column(*rows)),
             Self::Array(element, len) => len * up(element.size(), element.align()),
             Self::Struct(members) => {
                 let end = offsets(members).last().zip(members.last()).map_or(0, |(at, last)| at + last.size());
@@ -80,10 +84,6 @@ impl Shape {
         }
     }
 
-    fn align_of_column(&self, rows: u32) -> u32 {
-        if rows == 2 { 8 } else { 16 }
-    }
-
     /// The words that hold something: where each lies, and how it is read as a `u32`.
     fn leaves(&self, at: u32, path: &str, into: &mut Vec<(u32, String)>) {
         let word = |kind: &str, path: String| if kind == "u32" { path } else { format!("bitcast<u32>({path})") };
@@ -93,7 +93,7 @@ impl Shape {
                 into.extend((0..*size).map(|lane| (at + 4 * lane, word(kind, format!("{path}[{lane}]")))));
             }
             Self::Matrix(columns, rows) => {
-                let stride = up(4 * rows, self.align_of_column(*rows));
+                let stride = up(4 * rows, align_of_column(*rows));
                 let cells = (0..*columns).flat_map(|column| (0..*rows).map(move |row| (column, row)));
                 into.extend(cells.map(|(c, r)| (at + c * stride + 4 * r, format!("bitcast<u32>({path}[{c}][{r}])"))));
             }
@@ -121,7 +121,7 @@ impl Shape {
                 for (index, member) in members.iter().enumerate() {
                     let align = member.align.map_or(String::new(), |_| format!("@align({}) ", member.align()));
                     let size = member.extra.map_or(String::new(), |_| format!("@size({}) ", member.size()));
-                    text += &format!("{align}{size}m{index}: {}, ", member.shape.name(declared));
+                    text.extend([align, size, format!("m{index}: {}, ", member.shape.name(declared))]);
                 }
                 let name = format!("S{}_", declared.len());
                 declared.push((format!("struct {name} {{ {text}}}\n"), offsets(members)));
@@ -186,11 +186,11 @@ proptest! {
         leaves.truncate(512);
         let (record_bytes, out_bytes) = (up(shape.size(), shape.align()), 4 * u32::try_from(leaves.len()).unwrap());
         let texts: String = declared.iter().map(|(text, _)| text.as_str()).collect();
-        let reads: String = leaves.iter().enumerate()
+        let reads: Vec<String> = leaves.iter().enumerate()
             .map(|(at, (_, read))| format!("result[id.x * {}u + {at}u] = {read};\n", leaves.len())).collect();
         let source = format!("{texts}@group(0) @binding(0) var<storage, read> source: array<{name}>;
             @group(0) @binding(1) var<storage, read_write> result: array<u32>;
-            @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {{ {reads} }}");
+            @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {{ {} }}", reads.concat());
         let admitted = admit(&source, Contract { record_bytes, out_bytes, fuel: 1000 });
         if shape.holds_raised() {
             prop_assert!(admitted.unwrap_err().message.contains("raised by @align"), "{}", source);
@@ -235,9 +235,10 @@ fn check_constant(value: f32) {
             result[id.x] = max(source[id.x], {literal});
         }}"
     );
-    let wgsl = admit(&source, Contract { record_bytes: 4, out_bytes: 4, fuel: 1 }).unwrap().kernel.wgsl;
+    let wgsl = admit(&source, Contract { record_bytes: 4, out_bytes: 4, fuel: 1 });
+    let wgsl = wgsl.expect("a kernel").kernel.wgsl;
 
-    let module = naga::front::wgsl::parse_str(&wgsl).unwrap();
+    let module = naga::front::wgsl::parse_str(&wgsl).expect("WGSL");
     let functions = module.functions.iter().flat_map(|(_, function)| function.expressions.iter());
     let is_it = |expression: &Expression| matches!(expression, Expression::Literal(Literal::F32(found)) if found.to_bits() == value.to_bits());
     assert!(functions.map(|(_, expression)| expression).any(is_it), "{value:e} in {wgsl}");

@@ -27,6 +27,10 @@ fn floats(values: impl IntoIterator<Item = f32>) -> Vec<u8> {
     words(values.into_iter().map(f32::to_bits))
 }
 
+fn place(index: u32) -> usize {
+    usize::try_from(index).expect("an index should fit")
+}
+
 fn contract(record_bytes: u32, out_bytes: u32) -> Contract {
     Contract { record_bytes, out_bytes, fuel: 1000 }
 }
@@ -35,7 +39,7 @@ fn pointers_to_parts() -> Customer {
     let records: Vec<[u32; 2]> = (0..100).map(|i: u32| [i.wrapping_mul(0x9e37_79b9), i * i]).collect();
     let answer = |&[x, by]: &[u32; 2]| {
         let mut cells = [1, 2, 3];
-        cells[by as usize % 3] += 100;
+        cells[place(by % 3)] += 100;
         [x.wrapping_add(by), cells[0] + cells[1] * 2 + cells[2] * 3]
     };
     Customer {
@@ -52,11 +56,11 @@ fn pointers_to_parts() -> Customer {
 fn constants() -> Customer {
     // Even ones: the kernel's subnormal is left out.
     let records: Vec<u32> = (0..100).map(|i| 2 * i).collect();
-    let steps = [1.0 / 7.0, 1e-20, 16_777_217.0f64 as f32, 0.3];
+    let steps = [1.0 / 7.0, 1e-20, 16_777_216.0, 0.3];
     let big = 1u32 << 30;
     let answer = |&x: &u32| {
-        let floats = [f32::MAX, f32::MIN, f32::MIN_POSITIVE, (1u32 << (x & 15)) as f32];
-        let more = [steps[x as usize & 3], 1.0 / 3.0, 1.0, 0.0];
+        let floats = [f32::MAX, f32::MIN, f32::MIN_POSITIVE, f32::from(1u16 << (x & 15))];
+        let more = [steps[place(x & 3)], 1.0 / 3.0, 1.0, 0.0];
         let words = [u32::MAX >> 5, 27, 1 << 31, x + big / 4 + 1];
         let last = [4u32, 0u32.wrapping_sub(8), 12].map(|side| side.wrapping_sub(big));
         let floats = floats.into_iter().chain(more).map(f32::to_bits);
@@ -87,8 +91,8 @@ fn layout_of_parameters() -> Customer {
 
     let records: Vec<[f32; 4]> =
         (0..100u8).map(|i| [f32::from(i) / 8.0, 3.0 - f32::from(i), f32::from(i % 7), f32::from(i % 5)]).collect();
-    let answer = |p: &[f32; 4]| {
-        let which = p[3] as usize % 2;
+    let answer = |(index, p): (usize, &[f32; 4])| {
+        let which = index % 5 % 2;
         let moved: [f32; 3] = std::array::from_fn(|i| p[i] * scale + offset[i]);
         let turned = |row: usize| (0..3).map(|column| turn[column][row] * moved[column]).sum::<f32>();
         let skewed = |row: usize| skew[0][row] * p[0] + skew[1][row] * p[1];
@@ -103,7 +107,7 @@ fn layout_of_parameters() -> Customer {
         kernel: include_str!("layout_of_parameters.wgsl"),
         contract: contract(16, 64),
         params,
-        output: floats(records.iter().flat_map(answer)),
+        output: floats(records.iter().enumerate().flat_map(answer)),
         input: floats(records.concat()),
         tolerance: Some(1e-5),
     }
