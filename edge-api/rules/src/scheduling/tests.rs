@@ -160,8 +160,8 @@ fn a_device_that_cannot_compile_a_kernel_gets_no_more_of_that_job() {
     assert!(of_model.is_none() && of_another.is_none(), "not a kernel, and not its lease");
     assert_eq!(said.map(|(job, tile)| (job.id, tile)), Some((job_id(2), 0)));
     assert_eq!(world.ready(ADA).unwrap().job, job_id(1));
-    assert_eq!(world.ready(BOB).unwrap().job, job_id(1));
-    assert_eq!(world.ready(BOB).unwrap().job, job_id(2), "its tiles are free for others");
+    let of_bob = [world.ready(BOB).unwrap(), world.ready(BOB).unwrap()];
+    assert!(of_bob.iter().any(|lease| lease.job == job_id(2)), "its tiles are free for others: {of_bob:?}");
 }
 
 #[test]
@@ -391,8 +391,8 @@ fn a_request_waits_for_a_checker_and_ends_with_its_answer() {
     assert_eq!(world.core.recheck_output_bytes(lease), Some(512));
 
     let answer = Answer::Output(BlobHash([5; 32]));
-    world.core.on_recheck_answered(&mut world.link, lease, answer);
-    world.core.on_recheck_answered(&mut world.link, lease, answer);
+    world.core.on_recheck_answered(&mut world.link, lease, answer.clone());
+    world.core.on_recheck_answered(&mut world.link, lease, answer.clone());
     assert_eq!(world.link.rechecked, [(RecheckId(7), Ok(Answered { by: Answerer::Checker, answer }))]);
 }
 
