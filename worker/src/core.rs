@@ -107,6 +107,14 @@ impl Core {
         self.send_ready_credits(link);
     }
 
+    /// The lease's kernel does not compile here, or breaks the device.
+    pub fn on_cannot_compile(&mut self, link: &mut impl Link, lease: LeaseId, message: String) {
+        if self.forget(lease).is_some() {
+            self.say(link, FromDevice::CannotCompile { lease, message });
+        }
+        self.send_ready_credits(link);
+    }
+
     /// Gives everything back and takes nothing more until [`Core::on_resume`].
     pub fn on_pause(&mut self, link: &mut impl Link, reason: PauseReason) {
         self.paused = Some(reason);
@@ -201,6 +209,7 @@ mod tests {
                 FromDevice::Commit { receipt, .. } => format!("commit {}", receipt.lease.0[0]),
                 FromDevice::Return { lease } => format!("return {}", lease.0[0]),
                 FromDevice::Fault { lease, tile, line, .. } => format!("fault {} {tile} {line}", lease.0[0]),
+                FromDevice::CannotCompile { lease, message } => format!("cannot compile {} {message}", lease.0[0]),
                 FromDevice::Rest => "rest".into(),
             });
         }
@@ -305,6 +314,16 @@ mod tests {
         core.on_fault(&mut link, lease(1), 7, 12, false);
 
         assert_eq!(link.0, ["fault 1 7 12", "ready"]);
+    }
+
+    #[test]
+    fn a_kernel_that_does_not_compile_is_told_and_the_lease_is_gone() {
+        let (mut core, mut link) = working();
+
+        core.on_cannot_compile(&mut link, lease(1), "too deep".into());
+        core.on_compute_failed(&mut link, lease(1));
+
+        assert_eq!(link.0, ["cannot compile 1 too deep", "ready"]);
     }
 
     #[test]

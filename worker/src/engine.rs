@@ -1,10 +1,12 @@
 //! One device: a lease becomes a signed receipt by fetching, computing, uploading and signing.
 
+use std::any::Any;
 use std::cell::Cell;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{AbortRegistration, Abortable};
+use futures::future::{AbortRegistration, Abortable, FutureExt, LocalBoxFuture};
 use gpu_kernels::device::{Device, DeviceInfo, GpuError, Measured};
 use gpu_kernels::records::deinterleave;
 use wire::explorer::Sample;
@@ -16,7 +18,7 @@ use crate::duty::{DutyCycle, Pacing};
 use crate::failure::RunFailure;
 use crate::identity::Identity;
 use crate::programs::program::Work;
-use crate::programs::{Executor, FetchedAssets, backend, output_format};
+use crate::programs::{Executor, FetchedAssets, backend, broken, output_format};
 use crate::recompute::{Tile, compare};
 use crate::transfer::{BlobPaths, Transfer, sample_path};
 
@@ -30,7 +32,11 @@ pub struct Engine {
     pub identity: Identity,
     pub info: DeviceInfo,
     executor: device::Exclusive<Executor>,
+    reopen: Option<Reopen>,
 }
+
+/// Opens the device as it was opened first.
+type Reopen = Box<dyn Fn() -> LocalBoxFuture<'static, Result<Device, GpuError>>>;
 
 /// A finished lease.
 pub struct Outcome {
@@ -48,7 +54,32 @@ struct Computed {
 
 impl Engine {
     pub fn new(device: Device, identity: Identity) -> Self {
-        Self { identity, info: device.info().clone(), executor: device::Exclusive::new(Executor::new(device)) }
+        let info = device.info().clone();
+        Self { identity, info, executor: device::Exclusive::new(Executor::new(device)), reopen: None }
+    }
+
+    /// How a device that broke down is opened anew. Without it, such a device is lost.
+    pub fn reopen_with(self, open: impl Fn() -> LocalBoxFuture<'static, Result<Device, GpuError>> + 'static) -> Self {
+        Self { reopen: Some(Box::new(open)), ..self }
+    }
+
+    /// Opens the device anew, with nothing prepared on it.
+    pub async fn restart(&self) -> Result<(), GpuError> {
+        let Some(reopen) = &self.reopen else {
+            return Err(GpuError::NoDevice { reason: "it is opened once".to_owned() });
+        };
+        let fresh = reopen().await?;
+        if fresh.info().name != self.info.name {
+            return Err(GpuError::NoDevice { reason: format!("there is {} instead", fresh.info().name) });
+        }
+        self.executor
+            .with(async move |executor: &mut Executor| {
+                let old = std::mem::replace(executor, Executor::new(fresh));
+                // What is broken may panic once more as it is let go.
+                drop(std::panic::catch_unwind(AssertUnwindSafe(|| drop(old))));
+            })
+            .await;
+        Ok(())
     }
 
     /// Computes a lease and uploads its output. Aborted, it fetches nothing more, and breaks off after the
@@ -173,13 +204,28 @@ async fn compute_rows(
     if pacing.is_over() {
         return Err(RunFailure::Abandoned);
     }
+    if executor.is_broken {
+        return Err(RunFailure::Reopening);
+    }
     let busy = Cell::new(Duration::ZERO);
     let rest = async |took: Duration| {
         busy.set(busy.get() + took);
         pacing.rest(took).await
     };
-    let output = executor.run(work, fetched, rest).await?;
-    Ok(Computed { output, busy: busy.get() })
+    // Compilers and drivers panic over strangers' kernels; nothing else of this process does.
+    let ran = AssertUnwindSafe(executor.run(work, fetched, rest)).catch_unwind().await;
+    let ran = ran.unwrap_or_else(|panic| Err(broken(&work.task, panic_text(&*panic))));
+    let ran = ran.map_err(|failure| match failure {
+        RunFailure::Gpu(GpuError::Lost { reason }) => broken(&work.task, reason),
+        failure => failure,
+    });
+    executor.is_broken = ran.as_ref().is_err_and(RunFailure::breaks_device);
+    Ok(Computed { output: ran?, busy: busy.get() })
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
 
 fn receipt(grant: &LeaseGrant, output: &[u8], backend: String) -> Receipt {
@@ -204,4 +250,69 @@ fn first_words(task: &Task, output: &[u8]) -> (Vec<u32>, Option<DType>) {
     let columns = deinterleave(output, &format.columns).and_then(Result::ok).unwrap_or_default();
     let words = columns.into_iter().next().unwrap_or_default().into_iter().take(SHOWN).collect();
     (words, format.first_dtype)
+}
+
+#[cfg(test)]
+mod tests {
+    use gpu_kernels::customer_kernel::GatedKernel;
+    use gpu_kernels::device::{Gpu, budget};
+    use wire::MapTask;
+
+    use super::*;
+    use crate::failure::DeviceState;
+    use crate::programs::Code;
+
+    /// What a gate let through once: naga's writer for Vulkan panics over it.
+    const BREAKS: &str = "
+        struct Pair { a: u32, b: u32 }
+        @group(0) @binding(0) var<storage, read> source: array<u32>;
+        @group(0) @binding(1) var<storage, read_write> result: array<u32>;
+        fn bump(x: ptr<function, u32>) { *x += 1u; }
+        @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+            var pair = Pair(source[id.x], 2u);
+            bump(&pair.a);
+            result[id.x] = pair.a;
+        }";
+    const SOUND: &str = "
+        @group(0) @binding(0) var<storage, read> source: array<u32>;
+        @group(0) @binding(1) var<storage, read_write> result: array<u32>;
+        @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) { result[id.x] = source[id.x] + 1u; }";
+
+    async fn open() -> Result<Device, GpuError> {
+        Ok(Device::Gpu(Box::new(Gpu::open(budget::NATIVE).await?)))
+    }
+
+    async fn compute(engine: &Engine, wgsl: &str) -> Result<Vec<u8>, RunFailure> {
+        let kernel = BlobHash(*blake3::hash(wgsl.as_bytes()).as_bytes());
+        let task = MapTask { kernel, params: None, record_bytes: 4, out_bytes: 4, fuel: 1 };
+        let work = Arc::new(Work::new(Task::Map(task), 1, 1, 4u32.to_le_bytes().to_vec()).unwrap());
+        let kernel =
+            GatedKernel { wgsl: wgsl.to_owned(), workgroup_size: 64, params_bytes: None, loop_lines: vec![], ops: 1 };
+        let fetched = FetchedAssets::Map(Code { kernel, params: Vec::new() });
+        engine.run(work, Some(fetched), Pacing::unlimited()).await.map(|computed| computed.output)
+    }
+
+    #[tokio::test]
+    async fn a_customers_kernel_cannot_stop_a_device() {
+        let device = match open().await {
+            Ok(device) => device,
+            Err(error) => {
+                assert!(std::env::var_os("REQUIRE_GPU").is_none(), "REQUIRE_GPU is set: {error}");
+                eprintln!("SKIP {error}");
+                return;
+            }
+        };
+        let engine = Engine::new(device, Identity::from_secret(&[7; 32])).reopen_with(|| Box::pin(open()));
+
+        let failure = compute(&engine, BREAKS).await.unwrap_err();
+        let waiting = compute(&engine, SOUND).await.unwrap_err();
+        engine.restart().await.unwrap();
+        let output = compute(&engine, SOUND).await.unwrap();
+        let refused = compute(&engine, "fn main() { not a kernel }").await.unwrap_err();
+
+        assert!(matches!(failure, RunFailure::CannotCompile { device: DeviceState::Broken, .. }), "{failure}");
+        assert!(matches!(waiting, RunFailure::Reopening), "{waiting}");
+        assert_eq!(output, 5u32.to_le_bytes());
+        assert!(matches!(refused, RunFailure::CannotCompile { device: DeviceState::Sound, .. }), "{refused}");
+    }
 }

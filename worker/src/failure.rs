@@ -8,6 +8,13 @@ use gpu_kernels::dtype::OutOfRange;
 
 use crate::transfer::TransferError;
 
+/// What a failure leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceState {
+    Sound,
+    Broken,
+}
+
 /// Why a lease was not computed. It goes back to the edge.
 #[derive(Debug, thiserror::Error)]
 pub enum RunFailure {
@@ -21,6 +28,14 @@ pub enum RunFailure {
     /// In which tile of the lease, and at which loop of the customer's kernel.
     #[error("tile {tile}: the loop in line {} {}", fault.line, if fault.turns { "turned too often" } else { "ran out of fuel" })]
     OutOfFuel { tile: u64, fault: Fault },
+    /// A customer's kernel does not compile here, or takes the device down.
+    #[error("the kernel cannot run here: {reason}")]
+    CannotCompile { reason: String, device: DeviceState },
+    /// The device's driver or compiler panicked over work of ours.
+    #[error("the device broke down: {reason}")]
+    Broken { reason: String },
+    #[error("the device is being opened anew")]
+    Reopening,
     #[error(transparent)]
     Value(OutOfRange),
     #[error("the input has {found} bytes where {expected} were expected")]
@@ -39,9 +54,32 @@ impl RunFailure {
         Self::Program(Box::new(error))
     }
 
-    /// The GPU is gone: nothing more can be computed with it.
-    pub fn is_device_lost(&self) -> bool {
-        matches!(self, Self::Gpu(GpuError::Lost { .. }))
+    /// Nothing more can be computed before the device is opened anew.
+    pub fn breaks_device(&self) -> bool {
+        matches!(
+            self,
+            Self::Gpu(GpuError::Lost { .. })
+                | Self::Broken { .. }
+                | Self::CannotCompile { device: DeviceState::Broken, .. }
+        )
+    }
+
+    /// What the device's compiler says against the lease's kernel.
+    pub fn compile_error(&self) -> Option<&str> {
+        match self {
+            Self::CannotCompile { reason, .. } => Some(reason),
+            Self::OutOfFuel { .. }
+            | Self::Transfer(_)
+            | Self::Gpu(_)
+            | Self::Program(_)
+            | Self::Broken { .. }
+            | Self::Reopening
+            | Self::Value(_)
+            | Self::Input { .. }
+            | Self::Sample(_)
+            | Self::Abandoned
+            | Self::Evicted => None,
+        }
     }
 
     /// The lease's kernel ran out of fuel: in which tile of the lease, and at which loop.
@@ -51,6 +89,9 @@ impl RunFailure {
             Self::Transfer(_)
             | Self::Gpu(_)
             | Self::Program(_)
+            | Self::CannotCompile { .. }
+            | Self::Broken { .. }
+            | Self::Reopening
             | Self::Value(_)
             | Self::Input { .. }
             | Self::Sample(_)

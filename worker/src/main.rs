@@ -24,6 +24,9 @@ mod agent {
     use worker::link::native::run;
     use worker::session::Options;
 
+    /// Compilers of shaders recurse.
+    const STACK_BYTES: usize = 16 << 20;
+
     /// Lends this machine's GPU, or its CPU, to the network.
     #[derive(clap::Parser)]
     #[command(name = "tessera-worker", version)]
@@ -100,27 +103,30 @@ mod agent {
             .install_default()
             .map_err(|_twice| anyhow::anyhow!("a TLS provider is installed already"))?;
         let identity = Identity::from_secret(&device_key(&key_file(arguments.device_key_file)?)?);
-        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async move {
-            let device = open(arguments.backend).await?;
-            let info = device.info();
-            tracing::info!(name = info.name, backend = info.backend, software = info.software, "device");
-            let engine = Engine::new(device, identity);
-            let options = Options {
-                account: Credentials {
-                    key: arguments.key,
-                    code: arguments.code,
-                    checker: arguments.checker,
-                    only_job: arguments.only_job,
-                },
-                duty_percent: arguments.duty,
-            };
-            let stop = async {
-                if let Err(error) = stop_requested().await {
-                    tracing::error!(%error, "signals cannot be received");
-                }
-            };
-            Ok(run(&engine, &arguments.url, options, stop).await?)
-        })
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build()?.block_on(
+            async move {
+                let device = open(arguments.backend).await?;
+                let info = device.info();
+                tracing::info!(name = info.name, backend = info.backend, software = info.software, "device");
+                let backend = arguments.backend;
+                let engine = Engine::new(device, identity).reopen_with(move || Box::pin(open(backend)));
+                let options = Options {
+                    account: Credentials {
+                        key: arguments.key,
+                        code: arguments.code,
+                        checker: arguments.checker,
+                        only_job: arguments.only_job,
+                    },
+                    duty_percent: arguments.duty,
+                };
+                let stop = async {
+                    if let Err(error) = stop_requested().await {
+                        tracing::error!(%error, "signals cannot be received");
+                    }
+                };
+                Ok(run(&engine, &arguments.url, options, stop).await?)
+            },
+        )
     }
 
     /// A hardware GPU where there is one. The CPU's own vector code is many times as fast as a software

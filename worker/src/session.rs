@@ -24,6 +24,11 @@ use crate::hello::{Credentials, hello};
 use crate::link::{Closed, Socket, Transport};
 use crate::reconnect::Backoff;
 
+/// Breakdowns in a row, over work of ours, after which a device is taken to be lost.
+const BREAKDOWNS_MAX: u32 = 3;
+/// Characters of a compiler's message that the edge is told.
+const COMPILE_ERROR_MAX: usize = 500;
+
 /// What the device's owner wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -47,6 +52,8 @@ pub enum SessionError {
 pub trait Observer {
     fn on_frame(&mut self, _frame: &ToDevice) {}
     fn on_lease_failed(&mut self, _lease: LeaseId, _failure: &RunFailure) {}
+    /// The device broke down, and was opened anew.
+    fn on_device_restarted(&mut self, _reason: &str) {}
     fn on_connection_lost(&mut self, _reason: &str, _wait: Duration) {}
     /// Called when it differs from the last.
     fn on_status(&mut self, _status: &Status) {}
@@ -81,6 +88,7 @@ pub async fn run<T: Transport>(
         backoff: Backoff::default(),
         welcomed: None,
         busy_share: BusyShare::default(),
+        breakdowns: 0,
         gflops: 0.0,
         program: None,
         reported: None,
@@ -110,6 +118,8 @@ struct Session<'a, T: Transport, O, C> {
     /// When the edge took the device on, over this connection.
     welcomed: Option<Instant>,
     busy_share: BusyShare,
+    /// Since a lease was computed, and over no customer's kernel.
+    breakdowns: u32,
     /// Of the last lease, while the device was busy.
     gflops: f64,
     /// Program of the latest lease.
@@ -182,7 +192,7 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
                     self.on_command(command);
                     Ok(None)
                 }
-                Event::Finished(finished) => self.on_finished(*finished).map(|()| None),
+                Event::Finished(finished) => self.on_finished(*finished).await.map(|()| None),
                 Event::Awaited(Ok(text)) => self.on_text(&text),
                 Event::Awaited(Err(Closed { reason })) => Ok(Some(ConnectionEnd::Lost(reason))),
             };
@@ -218,7 +228,7 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
         loop {
             match self.next_event(awaited.as_mut()).await {
                 Event::Command(command) => self.on_command(command),
-                Event::Finished(finished) => self.on_finished(*finished)?,
+                Event::Finished(finished) => self.on_finished(*finished).await?,
                 Event::Awaited(output) => return Ok(Some(output)),
             }
             self.report();
@@ -291,7 +301,7 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
         }
     }
 
-    fn on_finished(&mut self, Finished { grant, result }: Finished) -> Result<(), SessionError> {
+    async fn on_finished(&mut self, Finished { grant, result }: Finished) -> Result<(), SessionError> {
         self.leases.remove(&grant.lease);
         match result {
             Ok(outcome) => {
@@ -299,23 +309,48 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
                 let flops = grant.flops as f64;
                 self.gflops = flops / outcome.busy.as_secs_f64().max(1e-6) / 1e9;
                 self.busy_share.add(outcome.busy);
+                self.breakdowns = 0;
                 self.core.on_computed(&mut self.outbox, outcome.receipt, outcome.signature);
             }
             Err(failure) => {
-                match failure.fault() {
-                    Some((tile, fault)) => {
-                        let tile = grant.first_tile.saturating_add(tile);
-                        self.core.on_fault(&mut self.outbox, grant.lease, tile, fault.line, fault.turns);
-                    }
-                    None => self.core.on_compute_failed(&mut self.outbox, grant.lease),
-                }
-                if failure.is_device_lost() {
-                    return Err(SessionError::DeviceLost { reason: failure.to_string() });
-                }
+                self.give_back(&grant, &failure);
                 self.observer.on_lease_failed(grant.lease, &failure);
+                if failure.breaks_device() {
+                    self.restart(&failure).await?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Says why a lease is not computed, where that is the kernel's doing.
+    fn give_back(&mut self, grant: &LeaseGrant, failure: &RunFailure) {
+        if let Some((tile, fault)) = failure.fault() {
+            let tile = grant.first_tile.saturating_add(tile);
+            self.core.on_fault(&mut self.outbox, grant.lease, tile, fault.line, fault.turns);
+        } else if let Some(reason) = failure.compile_error() {
+            let message = reason.chars().take(COMPILE_ERROR_MAX).collect();
+            self.core.on_cannot_compile(&mut self.outbox, grant.lease, message);
+        } else {
+            self.core.on_compute_failed(&mut self.outbox, grant.lease);
+        }
+    }
+
+    /// Opens the device anew. A customer's kernel never ends the session; a device that breaks down over our own
+    /// work again and again does.
+    async fn restart(&mut self, failure: &RunFailure) -> Result<(), SessionError> {
+        let reason = failure.to_string();
+        self.breakdowns += u32::from(failure.compile_error().is_none());
+        if self.breakdowns > BREAKDOWNS_MAX {
+            return Err(SessionError::DeviceLost { reason });
+        }
+        match self.engine.restart().await {
+            Ok(()) => {
+                self.observer.on_device_restarted(&reason);
+                Ok(())
+            }
+            Err(error) => Err(SessionError::DeviceLost { reason: format!("{reason}; {error}") }),
+        }
     }
 
     /// Says and begins what the core asked for.

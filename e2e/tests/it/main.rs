@@ -5,7 +5,10 @@
 #[path = "../../../gpu-kernels/tests/it/all_kernels.rs"]
 mod all_kernels;
 mod arrays;
+mod compile;
 mod crash;
+#[path = "../../../gpu-kernels/gate/tests/kernels/mod.rs"]
+mod customers;
 mod editor;
 mod journeys;
 mod lend;

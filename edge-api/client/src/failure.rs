@@ -10,20 +10,23 @@ use wire::{JobFault, JobId, JobState};
 pub(crate) enum Failure {
     #[error(transparent)]
     Client(#[from] ClientError),
-    #[error("job {id} ended as {}{}; nothing was written", state.name(), fault_text(*fault))]
+    #[error("job {id} ended as {}{}; nothing was written", state.name(), fault_text(fault.as_ref()))]
     NoResult { id: JobId, state: JobState, fault: Option<JobFault> },
     #[error("the account's key is missing: set TESSERA_KEY or say --key")]
     NoKey,
 }
 
 /// What went wrong in the customer's program, where something did.
-fn fault_text(fault: Option<JobFault>) -> String {
+fn fault_text(fault: Option<&JobFault>) -> String {
     match fault {
         None => String::new(),
         Some(JobFault::OutOfFuel { line, turns: false, tile }) => {
             format!(
                 ": out_of_fuel in tile {tile}, at the loop in line {line} (raise --fuel, or give a record less to do)"
             )
+        }
+        Some(JobFault::CannotCompile { backend, message }) => {
+            format!(": cannot_compile, devices refuse the kernel ({backend}: {message})")
         }
         Some(JobFault::OutOfFuel { line, turns: true, tile }) => {
             format!(": out_of_fuel in tile {tile}, the loop in line {line} turned more than 65,000 times (nest it)")

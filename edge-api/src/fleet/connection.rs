@@ -15,7 +15,7 @@ use wire::device::{PROTOCOL, hello_bytes};
 use wire::{BlobHash, DeviceId, ErrorCode, FromDevice, Hello, JobFault, LeaseId, Nonce, ToDevice};
 
 use super::admit::{Closing, admit, admit_checker, closing, leave};
-use super::{fault, settle};
+use super::{compile, fault, settle};
 use crate::app::App;
 use crate::http::error::ApiResult;
 use crate::openapi::answers::{RateLimited, Refusals};
@@ -184,6 +184,7 @@ async fn on_frame(app: &App, socket: &mut WebSocket, device: DeviceId, frame: Fr
                 fault::report_fault(app, device, lease, fault);
             }
         }
+        FromDevice::CannotCompile { lease, message } => compile::report_compile_error(app, device, lease, &message),
         FromDevice::Commit { receipt, .. } if is_recheck(app, device, receipt.lease) => {
             on_recheck_commit(app, receipt.lease, receipt.output).await;
             send(socket, &ToDevice::Checked { lease: receipt.lease }).await.ok();

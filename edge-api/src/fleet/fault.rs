@@ -16,7 +16,7 @@ use crate::app::App;
 /// A device says that a record of its lease ran out of fuel. Where another confirms it, the job ends;
 /// where none does, the device is at fault.
 pub fn report_fault(app: &App, device: DeviceId, lease: LeaseId, fault: JobFault) {
-    let JobFault::OutOfFuel { tile, .. } = fault;
+    let JobFault::OutOfFuel { tile, .. } = fault else { return };
     let now = app.clock.now();
     let (lease, job) = {
         let mut state = app.scheduler.lock();
@@ -42,7 +42,7 @@ pub fn report_fault(app: &App, device: DeviceId, lease: LeaseId, fault: JobFault
 }
 
 async fn judge_fault(app: &App, job: &Arc<Job>, lease: &Lease, fault: JobFault) -> anyhow::Result<()> {
-    let JobFault::OutOfFuel { tile, .. } = fault;
+    let JobFault::OutOfFuel { tile, .. } = fault else { return Ok(()) };
     let provider = account_of(app, lease.device).await?;
     let confirmed = if provider == job.customer {
         fault
@@ -63,7 +63,7 @@ async fn judge_fault(app: &App, job: &Arc<Job>, lease: &Lease, fault: JobFault) 
     };
     let now = app.clock.now();
     let mut tx = app.db.begin_write().await?;
-    if store::job_progress::fail_job(&mut tx, lease.job, confirmed, now).await? {
+    if store::job_progress::fail_job(&mut tx, lease.job, &confirmed, now).await? {
         store::ledger::release_and_post(&mut tx, lease.job, &[]).await?;
         store::job_detail::insert_event(&mut tx, lease.job, JobEventKind::Failed, None, now).await?;
         tx.commit().await?;

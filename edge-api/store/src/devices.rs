@@ -52,6 +52,15 @@ pub async fn find_device(conn: &mut DbConnection, device: DeviceId) -> sqlx::Res
     }))
 }
 
+/// What a device computes with.
+pub async fn find_backend(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<Option<String>> {
+    let row: Option<(String,)> = sqlx::query_as("select backend from device where device_id = $1")
+        .bind(device.to_string())
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.map(|(backend,)| backend))
+}
+
 /// Records what a device says of itself, under `account` from here on.
 pub async fn upsert_device(
     conn: &mut DbConnection,

@@ -142,7 +142,7 @@ pub async fn end_disputed_job(conn: &mut DbConnection, job: JobId, now: Micros) 
 }
 
 /// Ends a running job whose program cannot finish, and says why. `false`: it had ended.
-pub async fn fail_job(conn: &mut DbConnection, job: JobId, fault: JobFault, now: Micros) -> sqlx::Result<bool> {
+pub async fn fail_job(conn: &mut DbConnection, job: JobId, fault: &JobFault, now: Micros) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "update job
         set state = 'failed', fault = $2, ended_at = $3
@@ -150,7 +150,7 @@ pub async fn fail_job(conn: &mut DbConnection, job: JobId, fault: JobFault, now:
           and state = 'running'",
     )
     .bind(job.to_string())
-    .bind(json(&fault))
+    .bind(json(fault))
     .bind(now)
     .execute(conn)
     .await?;

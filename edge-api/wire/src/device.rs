@@ -91,6 +91,12 @@ pub enum FromDevice {
         /// It turned too often, though there was fuel left.
         turns: bool,
     },
+    /// The lease's kernel does not compile on this device, or breaks it. The device wants no more of the job.
+    CannotCompile {
+        lease: LeaseId,
+        /// What its compiler says; 500 characters at most.
+        message: String,
+    },
     /// The device will take no more for a while; it keeps its socket.
     Rest,
 }

@@ -166,7 +166,7 @@ pub struct Job {
 }
 
 /// Why a job's program cannot finish.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum JobFault {
@@ -178,6 +178,13 @@ pub enum JobFault {
         turns: bool,
         /// Counted over the job.
         tile: u64,
+    },
+    /// Devices cannot compile the kernel, though the gate took it.
+    CannotCompile {
+        /// Of the device that said so: `vulkan`, `metal`, `dx12` or `webgpu`.
+        backend: String,
+        /// What its compiler said.
+        message: String,
     },
 }
 

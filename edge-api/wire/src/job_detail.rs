@@ -80,6 +80,8 @@ pub enum JobEventKind {
     Disputed,
     /// A device's check failed: its tiles are done again by another.
     CheckFailed,
+    /// A device cannot compile the job's kernel, and gets no more of it.
+    CannotCompile,
     Published,
     Unpublished,
     Done,
@@ -94,6 +96,7 @@ impl JobEventKind {
         Self::Started,
         Self::Disputed,
         Self::CheckFailed,
+        Self::CannotCompile,
         Self::Published,
         Self::Unpublished,
         Self::Done,
@@ -108,6 +111,7 @@ impl JobEventKind {
             Self::Started => "started",
             Self::Disputed => "disputed",
             Self::CheckFailed => "check_failed",
+            Self::CannotCompile => "cannot_compile",
             Self::Published => "published",
             Self::Unpublished => "unpublished",
             Self::Done => "done",

@@ -15,7 +15,7 @@ const WORKGROUP_MAX: u32 = 256;
 /// Bytes that a workgroup shares, likewise.
 const WORKGROUP_BYTES_MAX: u32 = 16_384;
 /// Bytes of a function's variables, and of all private ones together.
-const LOCAL_BYTES_MAX: u32 = 8192;
+pub(super) const LOCAL_BYTES_MAX: u32 = 8192;
 const PARAMS_BYTES_MAX: u32 = 16_384;
 const RECORD_BYTES_MAX: u32 = 16 << 20;
 

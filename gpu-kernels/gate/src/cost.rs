@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use naga::valid::{FunctionInfo, ModuleInfo};
 use naga::{BinaryOperator, Block, Expression, Function, Handle, MathFunction, Module, Statement, TypeInner};
 
+use crate::pointers;
+
 /// Operations of a quotient or a remainder.
 const DIVISION: u64 = 4;
 /// Operations of an exponential, a sine and the like.
@@ -105,12 +107,21 @@ impl Counter<'_> {
                 TURN
             }
             Statement::Store { value, .. } => self.words(*value),
-            Statement::Call { function, .. } => self.costs.functions[function].straight.saturating_add(1),
+            Statement::Call { function, arguments, .. } => {
+                let copied = arguments.iter().fold(0u64, |sum, argument| sum.saturating_add(self.copied(*argument)));
+                self.costs.functions[function].straight.saturating_add(copied).saturating_add(1)
+            }
             Statement::ControlBarrier(_) | Statement::MemoryBarrier(_) | Statement::WorkGroupUniformLoad { .. } => {
                 BARRIER
             }
             _ => 1,
         }
+    }
+
+    /// Words of the part of a variable that is handed to a function: there and back.
+    fn copied(&self, argument: Handle<Expression>) -> u64 {
+        pointers::part(self.module, &self.function.expressions, self.info, argument)
+            .map_or(0, |ty| 2 * u64::from(self.module.types[ty].inner.size(self.module.to_ctx()).div_ceil(4)))
     }
 
     /// Words of an expression's value.

@@ -3,7 +3,7 @@
 //! naga's expressions refer to one another by handles in order, so a function's are laid out anew, each
 //! index followed by its bound, and every statement refers to the new handles.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use gpu_kernels::customer_kernel::{STATUS_FAULT, STATUS_RECORDS, STATUS_TURNS, STATUS_USED, STATUS_WORDS, TURNS_MAX};
 use gpu_kernels::number::to;
@@ -15,9 +15,14 @@ use naga::{
     ResourceBinding, Scalar, ScalarKind, Span, Statement, StorageAccess, SwitchCase, Type, TypeInner, VectorSize,
 };
 
-use crate::contract::Facts;
+use crate::contract::{Facts, LOCAL_BYTES_MAX};
 use crate::cost::{Costs, FunctionCost};
 use crate::error::GateError;
+use crate::pointers::{self, WrittenArguments};
+
+/// Deepest expression that is written in one piece: what goes on has a name first. A browser's parser takes about a
+/// hundred brackets inside one another.
+const DEPTH_MAX: u32 = 16;
 
 /// The globals that the gate adds.
 #[derive(Clone, Copy)]
@@ -34,6 +39,7 @@ pub(super) fn instrument(
     info: &ModuleInfo,
     costs: &Costs,
     facts: &Facts,
+    written: &WrittenArguments,
     fuel: u32,
 ) -> Result<(Module, Vec<Span>), GateError> {
     let own = add_globals(&mut module, fuel);
@@ -41,11 +47,11 @@ pub(super) fn instrument(
     let mut functions = std::mem::take(&mut module.functions);
     for (handle, function) in functions.iter_mut() {
         let cost = costs.functions[&handle].clone();
-        Instrumenter::new(source, &module, &info[handle], own, &mut loops).instrument(function, &cost)?;
+        Instrumenter::new(source, &module, &info[handle], own, written, &mut loops).instrument(function, &cost)?;
     }
     module.functions = functions;
     if let Some(mut entry) = module.entry_points.pop() {
-        Instrumenter::new(source, &module, info.get_entry_point(0), own, &mut loops)
+        Instrumenter::new(source, &module, info.get_entry_point(0), own, written, &mut loops)
             .instrument(&mut entry.function, &costs.entry)?;
         let wrapped = wrap(&mut module, entry, own, fuel, facts.barriers);
         module.entry_points.push(wrapped);
@@ -85,9 +91,18 @@ struct Instrumenter<'a> {
     module: &'a Module,
     info: &'a FunctionInfo,
     own: Own,
+    written: &'a WrittenArguments,
     loops: &'a mut Vec<Span>,
+    old: Arena<Expression>,
     new: Arena<Expression>,
     locals: Arena<LocalVariable>,
+    names: Vec<(Handle<Expression>, String)>,
+    /// Copies of parts, by their type and their place among a call's; calls do not lie inside one another.
+    copies: HashMap<(Handle<Type>, usize), Handle<LocalVariable>>,
+    /// The customer's variables and our copies.
+    local_bytes: u32,
+    /// How deep each new expression lies as it is written; 0 for one that has a name.
+    depths: Vec<u32>,
     /// The new handle of each old expression.
     places: Vec<Handle<Expression>>,
     /// The first new expression that belongs to an old one: its bound, or itself.
@@ -97,15 +112,28 @@ struct Instrumenter<'a> {
 }
 
 impl<'a> Instrumenter<'a> {
-    fn new(source: &'a str, module: &'a Module, info: &'a FunctionInfo, own: Own, loops: &'a mut Vec<Span>) -> Self {
+    fn new(
+        source: &'a str,
+        module: &'a Module,
+        info: &'a FunctionInfo,
+        own: Own,
+        written: &'a WrittenArguments,
+        loops: &'a mut Vec<Span>,
+    ) -> Self {
         Self {
             source,
             module,
             info,
             own,
+            written,
             loops,
+            old: Arena::new(),
             new: Arena::new(),
             locals: Arena::new(),
+            names: Vec::new(),
+            copies: HashMap::new(),
+            local_bytes: 0,
+            depths: Vec::new(),
             places: Vec::new(),
             firsts: Vec::new(),
             words: HashMap::new(),
@@ -125,21 +153,25 @@ impl<'a> Instrumenter<'a> {
                 });
             }
         }
+        let customers: Vec<_> = std::mem::take(&mut function.named_expressions).into_iter().collect();
+        let named: HashSet<Handle<Expression>> = customers.iter().map(|(handle, _)| *handle).collect();
         for (handle, expression) in old.iter() {
-            self.place(handle, expression, old.get_span(handle))?;
+            self.place(handle, expression, old.get_span(handle), named.contains(&handle))?;
         }
         for (_, variable) in function.local_variables.iter_mut() {
             variable.init = variable.init.map(|init| self.at(init));
         }
         self.locals = std::mem::take(&mut function.local_variables);
-        let names = std::mem::take(&mut function.named_expressions);
-        for (handle, name) in names {
-            function.named_expressions.insert(self.at(handle), name);
+        self.local_bytes = self.locals.iter().map(|(_, variable)| self.bytes(variable.ty)).sum();
+        for (handle, name) in customers {
+            self.names.push((self.at(handle), name));
         }
+        self.old = old;
         let body = std::mem::take(&mut function.body);
         function.body = self.block(body)?;
         function.expressions = self.new;
         function.local_variables = self.locals;
+        function.named_expressions.extend(self.names);
         Ok(())
     }
 
@@ -148,7 +180,29 @@ impl<'a> Instrumenter<'a> {
     }
 
     fn append(&mut self, expression: Expression) -> Handle<Expression> {
-        self.new.append(expression, Span::UNDEFINED)
+        self.append_at(expression, Span::UNDEFINED)
+    }
+
+    fn append_at(&mut self, expression: Expression, span: Span) -> Handle<Expression> {
+        self.depths.push(self.depth(&expression));
+        self.new.append(expression, span)
+    }
+
+    /// How many brackets lie around the innermost operand; what is loaded or called has a name of its own.
+    fn depth(&self, expression: &Expression) -> u32 {
+        let mut deepest = None;
+        if !matches!(expression, Expression::Load { .. }) {
+            // Every kind that comes here was mapped once.
+            map_operands(expression, |operand| {
+                deepest = deepest.max(Some(self.depths[operand.index()]));
+                operand
+            });
+        }
+        deepest.map_or(0, |depth| depth + 1)
+    }
+
+    fn bytes(&self, ty: Handle<Type>) -> u32 {
+        self.module.types[ty].inner.size(self.module.to_ctx())
     }
 
     fn word(&mut self, value: u32) -> Handle<Expression> {
@@ -171,9 +225,15 @@ impl<'a> Instrumenter<'a> {
         inner.indexable_length(self.module).ok()
     }
 
-    fn place(&mut self, handle: Handle<Expression>, old: &Expression, span: Span) -> Result<(), GateError> {
+    fn place(
+        &mut self,
+        handle: Handle<Expression>,
+        old: &Expression,
+        span: Span,
+        named: bool,
+    ) -> Result<(), GateError> {
         let bound = self.bound(handle, old);
-        let mut expression = self.remap(old).ok_or_else(|| {
+        let mut expression = map_operands(old, |operand| self.at(operand)).ok_or_else(|| {
             GateError::at(self.source, span, "this expression has no place in a kernel of independent records")
         })?;
         let mut first = None;
@@ -200,57 +260,92 @@ impl<'a> Instrumenter<'a> {
             *index = self.append(Expression::Math { fun, arg: bounded, arg1: Some(last), arg2: None, arg3: None });
             first = self.new.iter().nth(begin).map(|(handle, _)| handle);
         }
-        let place = self.new.append(expression, span);
+        let place = self.append_at(expression, span);
+        let is_value = !matches!(
+            self.info[handle].ty.inner_with(&self.module.types),
+            TypeInner::Pointer { .. } | TypeInner::ValuePointer { .. }
+        );
+        if named {
+            self.depths[place.index()] = 0;
+        } else if self.depths[place.index()] >= DEPTH_MAX && is_value {
+            self.names.push((place, "tessera_step".to_owned()));
+            self.depths[place.index()] = 0;
+        }
         self.places.push(place);
         self.firsts.push(first.unwrap_or(place));
         Ok(())
     }
 
-    /// The same expression over new handles; none for a kind that no kernel has.
-    fn remap(&self, old: &Expression) -> Option<Expression> {
-        let at = |handle: &Handle<Expression>| self.at(*handle);
-        let maybe = |handle: &Option<Handle<Expression>>| handle.map(|handle| self.at(handle));
-        Some(match old {
-            Expression::Literal(_)
-            | Expression::Constant(_)
-            | Expression::ZeroValue(_)
-            | Expression::FunctionArgument(_)
-            | Expression::GlobalVariable(_)
-            | Expression::LocalVariable(_)
-            | Expression::CallResult(_)
-            | Expression::WorkGroupUniformLoadResult { .. } => old.clone(),
-            Expression::Compose { ty, components } => {
-                Expression::Compose { ty: *ty, components: components.iter().map(at).collect() }
-            }
-            Expression::Access { base, index } => Expression::Access { base: at(base), index: at(index) },
-            Expression::AccessIndex { base, index } => Expression::AccessIndex { base: at(base), index: *index },
-            Expression::Splat { size, value } => Expression::Splat { size: *size, value: at(value) },
-            Expression::Swizzle { size, vector, pattern } => {
-                Expression::Swizzle { size: *size, vector: at(vector), pattern: *pattern }
-            }
-            Expression::Load { pointer } => Expression::Load { pointer: at(pointer) },
-            Expression::Unary { op, expr } => Expression::Unary { op: *op, expr: at(expr) },
-            Expression::Binary { op, left, right } => Expression::Binary { op: *op, left: at(left), right: at(right) },
-            Expression::Select { condition, accept, reject } => {
-                Expression::Select { condition: at(condition), accept: at(accept), reject: at(reject) }
-            }
-            Expression::Relational { fun, argument } => Expression::Relational { fun: *fun, argument: at(argument) },
-            Expression::Math { fun, arg, arg1, arg2, arg3 } => {
-                Expression::Math { fun: *fun, arg: at(arg), arg1: maybe(arg1), arg2: maybe(arg2), arg3: maybe(arg3) }
-            }
-            Expression::As { expr, kind, convert } => Expression::As { expr: at(expr), kind: *kind, convert: *convert },
-            Expression::ArrayLength(array) => Expression::ArrayLength(at(array)),
-            _ => return None,
-        })
-    }
-
     fn block(&mut self, block: Block) -> Result<Block, GateError> {
         let mut new = Block::with_capacity(block.len());
         for (statement, span) in block.span_into_iter() {
-            let statement = self.statement(statement, span)?;
-            new.push(statement, span);
+            if let Statement::Call { function, arguments, result } = statement {
+                self.call(&mut new, function, &arguments, result, span)?;
+            } else {
+                let statement = self.statement(statement, span)?;
+                new.push(statement, span);
+            }
         }
         Ok(new)
+    }
+
+    /// A call. Where it hands over a part of a variable, a copy goes in, and comes back if the function changes it.
+    fn call(
+        &mut self,
+        block: &mut Block,
+        function: Handle<Function>,
+        arguments: &[Handle<Expression>],
+        result: Option<Handle<Expression>>,
+        span: Span,
+    ) -> Result<(), GateError> {
+        let mut passed = Vec::with_capacity(arguments.len());
+        let mut back = Vec::new();
+        for (index, &old) in arguments.iter().enumerate() {
+            let argument = self.at(old);
+            let Some(ty) = pointers::part(self.module, &self.old, self.info, old) else {
+                passed.push(argument);
+                continue;
+            };
+            let copy = self.copy_of(ty, index, span)?;
+            let copy = self.append(Expression::LocalVariable(copy));
+            self.assign(block, copy, argument);
+            passed.push(copy);
+            if self.written.writes(function, index) {
+                back.push((argument, copy));
+            }
+        }
+        let result = result.map(|result| self.at(result));
+        block.push(Statement::Call { function, arguments: passed, result }, span);
+        for (part, copy) in back {
+            self.assign(block, part, copy);
+        }
+        Ok(())
+    }
+
+    fn copy_of(&mut self, ty: Handle<Type>, index: usize, span: Span) -> Result<Handle<LocalVariable>, GateError> {
+        if let Some(&known) = self.copies.get(&(ty, index)) {
+            return Ok(known);
+        }
+        self.local_bytes = self.local_bytes.saturating_add(self.bytes(ty));
+        if self.local_bytes > LOCAL_BYTES_MAX {
+            let message = format!(
+                "with a copy of this part the function's variables take {} bytes; at most {LOCAL_BYTES_MAX}: pass the \
+                 whole variable, or a smaller part",
+                self.local_bytes
+            );
+            return Err(GateError::at(self.source, span, message));
+        }
+        let variable = LocalVariable { name: Some("tessera_part".to_owned()), ty, init: None };
+        let variable = self.locals.append(variable, Span::UNDEFINED);
+        self.copies.insert((ty, index), variable);
+        Ok(variable)
+    }
+
+    /// `*to = *from`
+    fn assign(&mut self, block: &mut Block, to: Handle<Expression>, from: Handle<Expression>) {
+        let value = self.append(Expression::Load { pointer: from });
+        block.push(Statement::Emit(Range::new_from_bounds(value, value)), Span::UNDEFINED);
+        block.push(Statement::Store { pointer: to, value }, Span::UNDEFINED);
     }
 
     fn statement(&mut self, statement: Statement, span: Span) -> Result<Statement, GateError> {
@@ -288,17 +383,13 @@ impl<'a> Instrumenter<'a> {
             Statement::Store { pointer, value } => {
                 Statement::Store { pointer: self.at(pointer), value: self.at(value) }
             }
-            Statement::Call { function, arguments, result } => Statement::Call {
-                function,
-                arguments: arguments.into_iter().map(|argument| self.at(argument)).collect(),
-                result: result.map(|result| self.at(result)),
-            },
             Statement::WorkGroupUniformLoad { pointer, result } => {
                 Statement::WorkGroupUniformLoad { pointer: self.at(pointer), result: self.at(result) }
             }
             Statement::Break | Statement::Continue | Statement::ControlBarrier(_) | Statement::MemoryBarrier(_) => {
                 statement
             }
+            // Calls are written by `call`.
             _ => {
                 let message = "this statement has no place in a kernel of independent records";
                 return Err(GateError::at(self.source, span, message));
@@ -429,4 +520,45 @@ fn find_id(module: &mut Module, arguments: &mut Vec<FunctionArgument>) -> (u32, 
     let ty = module.types.insert(Type { name: None, inner }, Span::UNDEFINED);
     arguments.push(FunctionArgument { name: Some("tessera_id".to_owned()), ty, binding: wanted });
     (to(arguments.len() - 1), None)
+}
+
+/// The same expression over other operands; none for a kind that no kernel has.
+fn map_operands(old: &Expression, mut map: impl FnMut(Handle<Expression>) -> Handle<Expression>) -> Option<Expression> {
+    let mut at = |handle: &Handle<Expression>| map(*handle);
+    Some(match old {
+        Expression::Literal(_)
+        | Expression::Constant(_)
+        | Expression::ZeroValue(_)
+        | Expression::FunctionArgument(_)
+        | Expression::GlobalVariable(_)
+        | Expression::LocalVariable(_)
+        | Expression::CallResult(_)
+        | Expression::WorkGroupUniformLoadResult { .. } => old.clone(),
+        Expression::Compose { ty, components } => {
+            Expression::Compose { ty: *ty, components: components.iter().map(&mut at).collect() }
+        }
+        Expression::Access { base, index } => Expression::Access { base: at(base), index: at(index) },
+        Expression::AccessIndex { base, index } => Expression::AccessIndex { base: at(base), index: *index },
+        Expression::Splat { size, value } => Expression::Splat { size: *size, value: at(value) },
+        Expression::Swizzle { size, vector, pattern } => {
+            Expression::Swizzle { size: *size, vector: at(vector), pattern: *pattern }
+        }
+        Expression::Load { pointer } => Expression::Load { pointer: at(pointer) },
+        Expression::Unary { op, expr } => Expression::Unary { op: *op, expr: at(expr) },
+        Expression::Binary { op, left, right } => Expression::Binary { op: *op, left: at(left), right: at(right) },
+        Expression::Select { condition, accept, reject } => {
+            Expression::Select { condition: at(condition), accept: at(accept), reject: at(reject) }
+        }
+        Expression::Relational { fun, argument } => Expression::Relational { fun: *fun, argument: at(argument) },
+        Expression::Math { fun, arg, arg1, arg2, arg3 } => Expression::Math {
+            fun: *fun,
+            arg: at(arg),
+            arg1: arg1.as_ref().map(&mut at),
+            arg2: arg2.as_ref().map(&mut at),
+            arg3: arg3.as_ref().map(&mut at),
+        },
+        Expression::As { expr, kind, convert } => Expression::As { expr: at(expr), kind: *kind, convert: *convert },
+        Expression::ArrayLength(array) => Expression::ArrayLength(at(array)),
+        _ => return None,
+    })
 }

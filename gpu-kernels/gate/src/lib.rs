@@ -22,18 +22,23 @@
 //! The gate works on naga's tree and writes WGSL again, which a browser's or a driver's compiler then checks once
 //! more in its own way.
 
+mod backends;
 mod contract;
 mod cost;
+mod depth;
 mod error;
 mod instrument;
+mod layout;
+mod pointers;
+mod written;
 
 use gpu_kernels::customer_kernel::GatedKernel;
-use naga::back::wgsl::WriterFlags;
 use naga::valid::{Capabilities, ModuleInfo, ValidationError, ValidationFlags, Validator};
 use naga::{Module, Span, WithSpan};
 
 pub use self::contract::Contract;
 pub use self::error::GateError;
+use self::pointers::WrittenArguments;
 
 /// Longest kernel, in bytes.
 pub const SOURCE_BYTES_MAX: usize = 64 << 10;
@@ -77,7 +82,10 @@ pub fn admit(source: &str, contract: Contract) -> Result<AdmittedKernel, GateErr
 fn inspect(source: &str, contract: Contract) -> Result<AdmittedKernel, GateError> {
     let module = parse(source)?;
     let info = validate(&module).map_err(|error| describe(source, &error))?;
+    depth::check(source, &module)?;
+    layout::check(source, &module)?;
     let facts = contract::check(source, &module, &info, contract)?;
+    let written = WrittenArguments::check(source, &module)?;
     let costs = cost::count(&module, &info);
     let straight = costs.entry.straight;
     if straight > STRAIGHT_OPS_MAX {
@@ -85,7 +93,7 @@ fn inspect(source: &str, contract: Contract) -> Result<AdmittedKernel, GateError
         return Err(GateError::at(source, contract::entry_span(source, "main"), message));
     }
     let loops = cost::has_loops(&module);
-    let (module, loop_spans) = instrument::instrument(source, module, &info, &costs, &facts, contract.fuel)?;
+    let (module, loop_spans) = instrument::instrument(source, module, &info, &costs, &facts, &written, contract.fuel)?;
     let loop_lines = loop_spans.iter().map(|span| span.location(source).line_number).collect();
     let wgsl = emit(&module).map_err(|message| GateError::at(source, Span::UNDEFINED, message))?;
     let kernel = GatedKernel {
@@ -124,12 +132,16 @@ fn describe(source: &str, error: &WithSpan<ValidationError>) -> GateError {
     GateError::at(source, span, message)
 }
 
-/// WGSL of an instrumented module, read back once: what devices get has been parsed and validated.
+/// WGSL of an instrumented module. It is read back once: what devices get has been parsed and validated, lies in
+/// memory as the customer wrote it, and is something that every backend can compile.
 fn emit(module: &Module) -> Result<String, String> {
     let info = validate(module).map_err(|error| format!("the kernel cannot be made safe: {:?}", error.as_inner()))?;
-    let text =
-        naga::back::wgsl::write_string(module, &info, WriterFlags::empty()).map_err(|error| error.to_string())?;
+    let text = written::write(module, &info)?;
     let again = naga::front::wgsl::parse_str(&text).map_err(|error| error.message().to_owned())?;
-    validate(&again).map_err(|error| error.as_inner().to_string())?;
+    let info = validate(&again).map_err(|error| error.as_inner().to_string())?;
+    if written::layout(module) != written::layout(&again) {
+        return Err("the members of a structure would lie elsewhere; leave out @size and @align".to_owned());
+    }
+    backends::try_all(&again, &info)?;
     Ok(text)
 }

@@ -12,6 +12,8 @@ use crate::number;
 pub enum MapError {
     #[error(transparent)]
     Gpu(#[from] GpuError),
+    #[error("the kernel does not compile here: {reason}")]
+    Compile { reason: String },
     #[error("the run was stopped between two submissions")]
     Stopped,
     #[error("{what} hold {found} bytes where {expected} were expected")]
@@ -74,7 +76,10 @@ impl MapSession {
             gpu.queue.write_buffer(&buffer, 0, params);
             buffer
         });
-        gpu.close(scopes).await?;
+        gpu.close(scopes).await.map_err(|error| match error {
+            GpuError::Validation { reason } => MapError::Compile { reason },
+            error => error.into(),
+        })?;
         Ok(Self { kernel, pipeline, params, budget: Budget::new(limit) })
     }
 

@@ -51,7 +51,7 @@ pub fn LiveJobIsland(
         <p class="mono soft">{id.to_string()}</p>
         <ConnectionNotice connection/>
         <Show when=idle><p class="notice">{t.jobs.waiting_for_devices}</p></Show>
-        {move || job.with(|job| job.fault).map(|fault| view! { <FaultNotice fault/> })}
+        {move || job.with(|job| job.fault.clone()).map(|fault| view! { <FaultNotice fault/> })}
         <section class="card">
             <Mosaic cells=Signal::derive(move || progress.with(|progress| progress.mosaic.clone()))/>
             <progress aria-label=t.site.verified max=move || job.with(|job| job.tiles.to_string()) value=move || job.with(|job| job.verified_tiles.to_string())></progress>
@@ -108,13 +108,16 @@ fn FaultNotice(
     fault: JobFault,
 ) -> impl IntoView {
     let t = text();
-    let JobFault::OutOfFuel { line, turns, tile } = fault;
-    let cause = if turns { t.jobs.too_many_turns } else { t.jobs.out_of_fuel };
-    view! {
-        <p class="notice bad" role="alert" data-testid="fault">
-            {cause} " " {line} " (" {t.site.tile} " " {format::count(tile)} "). " {t.jobs.out_of_fuel_help}
-        </p>
-    }
+    let said = match fault {
+        JobFault::OutOfFuel { line, turns, tile } => {
+            let cause = if turns { t.jobs.too_many_turns } else { t.jobs.out_of_fuel };
+            format!("{cause} {line} ({} {}). {}", t.site.tile, format::count(tile), t.jobs.out_of_fuel_help)
+        }
+        JobFault::CannotCompile { backend, message } => {
+            format!("{} ({backend}: {message}) {}", t.jobs.cannot_compile, t.jobs.cannot_compile_help)
+        }
+    };
+    view! { <p class="notice bad" role="alert" data-testid="fault">{said}</p> }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and small by its making")]

@@ -108,11 +108,14 @@ texts! { JobsText {
     dispute_not_reproducible: "not reproducible", "不可复现";
     event_disputed: "Two devices disagree about a tile: others compute it again", "两台设备对某个分块的结果不一致：由其他设备重新计算";
     event_check_failed: "A check failed: its tiles are done again", "验证失败：分块将重新计算";
+    event_cannot_compile: "A device cannot compile the kernel, and gets no more of it", "有设备无法编译该内核，不再分配给它";
+    cannot_compile: "Devices cannot compile the kernel.", "设备无法编译该内核。";
+    cannot_compile_help: "What was verified is paid; the rest is free again. Write it more simply, and tell the operator.", "已验证的部分已付款，其余已释放。请简化内核，并告知运营者。";
     event_published: "Published", "已发布";
     event_unpublished: "Taken off the explorer", "已从浏览器撤下";
     event_done: "Done: every tile verified", "已完成：全部分块通过验证";
     event_cancelled: "Cancelled", "已取消";
-    event_failed: "Failed: the kernel ran out of fuel", "失败：内核耗尽燃料";
+    event_failed: "Failed: the kernel cannot finish", "失败：内核无法完成";
     event_nondeterministic: "Ended: devices disagree", "已结束：设备结果不一致";
 } }
 
@@ -162,6 +165,7 @@ impl JobsText {
             JobEventKind::Started => self.event_started,
             JobEventKind::Disputed => self.event_disputed,
             JobEventKind::CheckFailed => self.event_check_failed,
+            JobEventKind::CannotCompile => self.event_cannot_compile,
             JobEventKind::Published => self.event_published,
             JobEventKind::Unpublished => self.event_unpublished,
             JobEventKind::Done => self.event_done,

@@ -22,6 +22,8 @@ use std::time::Duration;
 use gpu_kernels::device::{Device, DeviceInfo};
 use wire::{Check, Task};
 
+#[cfg(test)]
+pub(crate) use self::map::Code;
 use self::program::{OutputFormat, Program, Work};
 use crate::failure::RunFailure;
 use crate::transfer::{BlobPaths, Transfer};
@@ -32,6 +34,8 @@ macro_rules! programs {
         /// A device with the programs that are prepared on it.
         pub(crate) struct Executor {
             pub device: Device,
+            /// It computes nothing before it is opened anew.
+            pub is_broken: bool,
             $($field: $program,)+
         }
 
@@ -47,7 +51,7 @@ macro_rules! programs {
 
         impl Executor {
             pub(crate) fn new(device: Device) -> Self {
-                Self { device, $($field: <$program>::default(),)+ }
+                Self { device, is_broken: false, $($field: <$program>::default(),)+ }
             }
 
             pub(crate) fn missing(&self, work: &Work) -> Option<MissingAssets> {
@@ -87,6 +91,13 @@ macro_rules! programs {
                         <$program>::fetch(http, paths, missing).await.map(FetchedAssets::$variant)
                     })+
                 }
+            }
+        }
+
+        /// The device broke down over a task.
+        pub(crate) fn broken(task: &Task, reason: String) -> RunFailure {
+            match task {
+                $(Task::$variant(_) => <$program>::broken(reason),)+
             }
         }
 

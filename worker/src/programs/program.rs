@@ -49,6 +49,11 @@ pub(crate) trait Program: Default {
         rest: impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<u8>, RunFailure>;
 
+    /// The device broke down over this program, and is to be opened anew.
+    fn broken(reason: String) -> RunFailure {
+        RunFailure::Broken { reason }
+    }
+
     /// What computes it on such a device, as receipts name it.
     fn backend(info: &DeviceInfo) -> &'static str;
 

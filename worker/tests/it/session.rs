@@ -77,6 +77,7 @@ impl Socket for Connection<'_> {
             FromDevice::Commit { .. } => "commit",
             FromDevice::Return { .. } => "return",
             FromDevice::Fault { .. } => "fault",
+            FromDevice::CannotCompile { .. } => "cannot compile",
             FromDevice::Rest => "rest",
         });
         Ok(())

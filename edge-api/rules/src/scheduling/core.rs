@@ -110,6 +110,30 @@ impl Core {
         self.assign(link, now);
     }
 
+    /// The kernel of the lease, or of tiles to recompute, does not compile on the device: it gets no more of that job.
+    /// Returns the job and a tile of it; `None` where the lease is not the device's, or of no kernel.
+    pub fn on_cannot_compile(
+        &mut self,
+        link: &mut impl Link,
+        now: Micros,
+        device: DeviceId,
+        id: LeaseId,
+    ) -> Option<(Arc<Job>, u64)> {
+        let lent = self.leases.get(&id).filter(|lease| lease.device == device && lease.state == LeaseState::Out);
+        let lent = lent.and_then(|lease| Some((self.job(lease.job)?, lease.first_tile)));
+        let asked = self.rechecks.request_of(device, id);
+        let (job, tile) = lent.or_else(|| asked.clone()).filter(|(job, _)| job.needs().kernels)?;
+        if let Some(device) = self.devices.get_mut(&device) {
+            device.unfit_for.insert(job.id);
+        }
+        if asked.is_some() {
+            self.on_recheck_returned(link, now, id);
+        } else {
+            self.on_lease_returned(link, now, device, id);
+        }
+        Some((job, tile))
+    }
+
     /// The device says that it is done: from here on the check decides, and no deadline counts.
     pub fn on_commit(&mut self, now: Micros, device: DeviceId, id: LeaseId) -> Result<Lease, CommitError> {
         let lease = self.leases.get_mut(&id).filter(|lease| lease.device == device).ok_or(CommitError::Unknown)?;
@@ -291,8 +315,8 @@ impl Core {
     }
 
     /// Whether some device here could be a witness, now or when it is done with what it does.
-    pub fn has_witness(&self, needs: &Needs, excluded: &BTreeSet<AccountId>, now: Micros) -> bool {
-        let may_witness = |device: &Device| may_witness(device, needs, excluded, self.has_checkers);
+    pub fn has_witness(&self, job: JobId, needs: &Needs, excluded: &BTreeSet<AccountId>, now: Micros) -> bool {
+        let may_witness = |device: &Device| may_witness(device, job, needs, excluded, self.has_checkers);
         self.devices.values().any(|device| device.suspended_until <= now && may_witness(device))
     }
 
@@ -445,7 +469,8 @@ pub(super) fn take_device(
         },
         Whom::Checkers | Whom::Witness => {
             let may_answer = |device: &Device| {
-                may_witness(device, needs, &request.excluded_accounts, has_checkers) && device.takes(None, needs, now)
+                may_witness(device, request.job.id, needs, &request.excluded_accounts, has_checkers)
+                    && device.takes(None, needs, now)
             };
             let fitting: Vec<DeviceId> =
                 devices.iter().filter(|(_, device)| may_answer(device)).map(|(id, _)| *id).collect();
@@ -462,7 +487,14 @@ pub(super) fn take_device(
 
 /// Whether a device's word on others' work counts. Where there are no checkers all are strangers to each other; else a
 /// witness must have shown what it can.
-fn may_witness(device: &Device, needs: &Needs, excluded: &BTreeSet<AccountId>, has_checkers: bool) -> bool {
+fn may_witness(
+    device: &Device,
+    job: JobId,
+    needs: &Needs,
+    excluded: &BTreeSet<AccountId>,
+    has_checkers: bool,
+) -> bool {
     let is_known = !has_checkers || device.standing.is_established();
-    device.fits(None, needs) && is_known && !excluded.contains(&device.account)
+    let can = device.fits(None, needs) && !device.unfit_for.contains(&job);
+    can && is_known && !excluded.contains(&device.account)
 }

@@ -1,5 +1,7 @@
 //! Devices on this replica's sockets, as far as deciding needs to know them.
 
+use std::collections::BTreeSet;
+
 use wire::device::DeviceClass;
 use wire::{AccountId, JobId, Micros, Privacy};
 
@@ -23,6 +25,8 @@ pub struct Device {
     pub runs_kernels: bool,
     /// It works for this job of its own account, and for nothing else.
     pub only_job: Option<JobId>,
+    /// Jobs whose kernels it cannot compile.
+    pub unfit_for: BTreeSet<JobId>,
     pub standing: Standing,
     pub suspended_until: Micros,
     /// Leases that it would take more.
@@ -44,6 +48,7 @@ impl Device {
             buffer_bytes_max,
             runs_kernels: false,
             only_job: None,
+            unfit_for: BTreeSet::new(),
             standing: Standing::default(),
             suspended_until: 0,
             ready_credits: 0,
@@ -93,7 +98,8 @@ impl Device {
             Privacy::Known => self.verified,
             Privacy::Own => is_own,
         };
-        allowed && self.buffer_bytes_max >= needs.device_bytes && (self.runs_kernels || !needs.kernels)
+        let is_fit = id.is_none_or(|id| !self.unfit_for.contains(&id));
+        allowed && is_fit && self.buffer_bytes_max >= needs.device_bytes && (self.runs_kernels || !needs.kernels)
     }
 
     /// Whether it waits for work and would be given this job's.

@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
+use std::sync::Arc;
 
-use wire::{AccountId, DeviceId, LeaseId, Micros};
+use wire::{AccountId, DeviceId, JobId, LeaseId, Micros};
 
 use super::link::{Grant, Link};
 use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest, Whom};
-use crate::job::Needs;
+use crate::job::{Job, Needs};
 
 /// Time for a request, in microseconds; then it is put to somebody else.
 const ANSWER_WITHIN: Micros = 120_000_000;
@@ -144,6 +145,13 @@ impl Rechecks {
     pub(super) fn output_bytes(&self, lease: LeaseId) -> Option<u64> {
         let request = &self.assigned.get(&lease)?.recheck.request;
         Some(request.job.tiles(request.tiles.clone()).output_bytes())
+    }
+
+    /// The job and the first tile of a request that this device has.
+    pub(super) fn request_of(&self, device: DeviceId, lease: LeaseId) -> Option<(Arc<Job>, u64)> {
+        let assigned = self.assigned.get(&lease).filter(|assigned| assigned.device == device)?;
+        let request = &assigned.recheck.request;
+        Some((Arc::clone(&request.job), request.tiles.start))
     }
 
     pub(super) fn answer(&mut self, link: &mut impl Link, lease: LeaseId, answer: Answer) {

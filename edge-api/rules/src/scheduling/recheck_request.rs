@@ -44,7 +44,7 @@ pub enum Answerer {
     Peer { account: AccountId, device: DeviceId },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The tiles' outputs, stored.
     Output(BlobHash),
@@ -52,7 +52,7 @@ pub enum Answer {
 }
 
 /// Who answered, and what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
     pub by: Answerer,
     pub answer: Answer,

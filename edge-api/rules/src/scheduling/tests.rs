@@ -150,6 +150,29 @@ fn kernel() -> Task {
 }
 
 #[test]
+fn a_device_that_cannot_compile_a_kernel_gets_no_more_of_that_job() {
+    let mut world = World::new(10, 1_000_000);
+    world.claim(2, 10, Job { id: job_id(2), task: kernel(), ..open_job() });
+    for (id, n) in [(ADA, 1), (BOB, 2)] {
+        let mut device = Device::new(account(n), DeviceClass::Native, false, 1 << 20);
+        device.runs_kernels = true;
+        world.core.on_device_joined(id, device);
+    }
+    let (model, kernel) = (world.ready(ADA).unwrap(), world.ready(ADA).unwrap());
+    assert_eq!((model.job, kernel.job), (job_id(1), job_id(2)));
+
+    let of_model = world.core.on_cannot_compile(&mut world.link, world.now, ADA, model.id);
+    let of_another = world.core.on_cannot_compile(&mut world.link, world.now, BOB, kernel.id);
+    let said = world.core.on_cannot_compile(&mut world.link, world.now, ADA, kernel.id);
+
+    assert!(of_model.is_none() && of_another.is_none(), "not a kernel, and not its lease");
+    assert_eq!(said.map(|(job, tile)| (job.id, tile)), Some((job_id(2), 0)));
+    assert_eq!(world.ready(ADA).unwrap().job, job_id(1));
+    let of_bob = [world.ready(BOB).unwrap(), world.ready(BOB).unwrap()];
+    assert!(of_bob.iter().any(|lease| lease.job == job_id(2)), "its tiles are free for others: {of_bob:?}");
+}
+
+#[test]
 fn every_tile_is_lent_once_until_the_job_is_settled() {
     let mut world = World::new(225, 1_000_000);
     world.join(ADA, 1);
@@ -382,8 +405,8 @@ fn a_request_waits_for_a_checker_and_ends_with_its_answer() {
     assert_eq!(world.core.recheck_output_bytes(lease), Some(512));
 
     let answer = Answer::Output(BlobHash([5; 32]));
-    world.core.on_recheck_answered(&mut world.link, lease, answer);
-    world.core.on_recheck_answered(&mut world.link, lease, answer);
+    world.core.on_recheck_answered(&mut world.link, lease, answer.clone());
+    world.core.on_recheck_answered(&mut world.link, lease, answer.clone());
     assert_eq!(world.link.rechecked, [(RecheckId(7), Ok(Answered { by: Answerer::Checker, answer }))]);
 }
 

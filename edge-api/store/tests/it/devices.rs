@@ -1,5 +1,5 @@
 use store::devices::{
-    AcceptedWork, count_failed, count_passed, delete_expired_codes, find_device, insert_device_code,
+    AcceptedWork, count_failed, count_passed, delete_expired_codes, find_backend, find_device, insert_device_code,
     list_devices_of_account, suspend_device, take_device_code, uncount_lease, upsert_device,
 };
 use store::presence::mark_present;
@@ -24,6 +24,8 @@ db_test! {
         assert_eq!((second.account, second.created_at, second.flops_per_sec), (bob, NOW, 0));
         assert_eq!((listed[0].name.as_str(), listed[0].seen_at), ("Another driver", NOW + 5));
         assert!(find_device(conn, DeviceId([9; 32])).await.unwrap().is_none());
+        assert_eq!(find_backend(conn, known).await.unwrap(), Some(again.backend));
+        assert_eq!(find_backend(conn, DeviceId([9; 32])).await.unwrap(), None);
     }
 }
 

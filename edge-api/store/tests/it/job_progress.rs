@@ -56,11 +56,11 @@ db_test! {
 
         assert!(cancel_job(conn, job_id(1), NOW + 1).await.unwrap());
         assert!(end_disputed_job(conn, job_id(2), NOW + 1).await.unwrap());
-        assert!(fail_job(conn, job_id(3), FAULT, NOW + 1).await.unwrap());
+        assert!(fail_job(conn, job_id(3), &FAULT, NOW + 1).await.unwrap());
         for n in 1..=3 {
             assert!(!cancel_job(conn, job_id(n), NOW + 2).await.unwrap());
             assert!(!end_disputed_job(conn, job_id(n), NOW + 2).await.unwrap());
-            assert!(!fail_job(conn, job_id(n), FAULT, NOW + 2).await.unwrap());
+            assert!(!fail_job(conn, job_id(n), &FAULT, NOW + 2).await.unwrap());
         }
 
         let states = [JobState::Cancelled, JobState::Nondeterministic, JobState::Failed, JobState::Running];

@@ -10,8 +10,8 @@ use std::cell::RefCell;
 use std::future::ready;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::channel::mpsc;
+use futures::{FutureExt, StreamExt};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::MessageEvent;
@@ -99,7 +99,7 @@ async fn answer(request: Request, software: bool, messages: mpsc::Receiver<ToWor
     if !software && device.info().software {
         return Err((FailureCode::SoftwareAdapter, device.info().name.clone()));
     }
-    let engine = Engine::new(device, identity);
+    let engine = Engine::new(device, identity).reopen_with(|| device::open().boxed_local());
     match request {
         Request::Lend { url, options } => lend(&engine, &url, options, messages).await,
         Request::Benchmark { secs } => benchmark(&engine, secs).await,

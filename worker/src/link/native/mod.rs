@@ -92,6 +92,10 @@ impl Observer for Log {
         }
     }
 
+    fn on_device_restarted(&mut self, reason: &str) {
+        tracing::warn!(reason, "the device broke down and was opened anew");
+    }
+
     fn on_connection_lost(&mut self, reason: &str, wait: Duration) {
         tracing::warn!(reason, wait_millis = wait.as_millis(), "not connected; trying again");
     }

@@ -23,7 +23,7 @@ use self::native::{SUBMISSION, fetch_gated};
 use self::tab::{SUBMISSION, fetch_gated};
 use super::cache::PreparedCache;
 use super::program::{Agreement, Input, OutputFormat, Program};
-use crate::failure::RunFailure;
+use crate::failure::{DeviceState, RunFailure};
 use crate::transfer::{BlobPaths, Transfer};
 
 #[derive(Default)]
@@ -33,8 +33,8 @@ pub(crate) struct Map {
 
 /// A kernel that may run, with its parameters.
 pub(crate) struct Code {
-    kernel: GatedKernel,
-    params: Vec<u8>,
+    pub(crate) kernel: GatedKernel,
+    pub(crate) params: Vec<u8>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,7 @@ impl From<MapError> for RunFailure {
     fn from(error: MapError) -> Self {
         match error {
             MapError::Gpu(error) => Self::Gpu(error),
+            MapError::Compile { reason } => Self::CannotCompile { reason, device: DeviceState::Sound },
             MapError::Stopped => Self::Abandoned,
             MapError::OutOfFuel { tile, fault } => Self::OutOfFuel { tile, fault },
             MapError::Input { .. } | MapError::Tile { .. } => Self::program(error),
@@ -97,6 +98,11 @@ impl Program for Map {
             out_bytes: u64::from(task.out_bytes),
         };
         Ok(session.run(gpu, records, input.row_values(), rest).await?.records)
+    }
+
+    /// What breaks a device over a stranger's kernel is the kernel.
+    fn broken(reason: String) -> RunFailure {
+        RunFailure::CannotCompile { reason, device: DeviceState::Broken }
     }
 
     /// Beside a CPU a software adapter runs kernels.

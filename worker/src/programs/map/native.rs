@@ -1,23 +1,19 @@
 use std::time::Duration;
 
-use gate::{Contract, GateError, admit};
+use gate::{Contract, admit};
 use gpu_kernels::customer_kernel::GatedKernel;
 use gpu_kernels::device::budget;
 use wire::MapTask;
 
-use crate::failure::RunFailure;
+use crate::failure::{DeviceState, RunFailure};
 use crate::transfer::{BlobPaths, Transfer};
 
 /// Budget of one submission.
 pub(super) const SUBMISSION: Duration = budget::NATIVE;
 
 #[derive(Debug, thiserror::Error)]
-enum KernelError {
-    #[error("the kernel cannot run here: it is not text")]
-    NotText(std::string::FromUtf8Error),
-    #[error("the kernel cannot run here: {0}")]
-    Gate(GateError),
-}
+#[error("the kernel cannot run here: it is not text")]
+struct NotText(std::string::FromUtf8Error);
 
 /// The customer's own text through this device's own gate.
 pub(super) async fn fetch_gated(
@@ -26,8 +22,9 @@ pub(super) async fn fetch_gated(
     task: &MapTask,
 ) -> Result<GatedKernel, RunFailure> {
     let bytes = http.get(&paths.path("code")).await?;
-    let text = String::from_utf8(bytes).map_err(|error| RunFailure::program(KernelError::NotText(error)))?;
+    let text = String::from_utf8(bytes).map_err(|error| RunFailure::program(NotText(error)))?;
     let contract = Contract { record_bytes: task.record_bytes, out_bytes: task.out_bytes, fuel: task.fuel };
-    let admitted = admit(&text, contract).map_err(|error| RunFailure::program(KernelError::Gate(error)))?;
+    let refuse = |reason: String| RunFailure::CannotCompile { reason, device: DeviceState::Sound };
+    let admitted = admit(&text, contract).map_err(|error| refuse(error.to_string()))?;
     Ok(admitted.kernel)
 }

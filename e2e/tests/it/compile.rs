@@ -1,0 +1,141 @@
+//! Kernels that devices cannot compile, and kernels that they once could not.
+
+use client::Client;
+use e2e::browser::{Browser, Gpu};
+use e2e::scripted::{Scripted, identity};
+use e2e::stack::Stack;
+use wire::{FromDevice, Job, JobFault, JobState, LeaseGrant, Map, Privacy, Program, SubmitJob};
+
+use crate::customers::{Customer, customers};
+
+async fn submit(stack: &Stack, client: &Client, customer: &Customer) -> Job {
+    let upload = async |name: &str, bytes: &[u8]| {
+        let file = stack.folder().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        client.upload(&file).await.unwrap().hash
+    };
+    let params = &customer.params[..];
+    let request = SubmitJob {
+        program: Program::Map(Map {
+            kernel: upload("kernel.wgsl", customer.kernel.as_bytes()).await,
+            input: upload("input.bin", &customer.input).await,
+            record_bytes: customer.contract.record_bytes,
+            out_bytes: customer.contract.out_bytes,
+            params: if params.is_empty() { None } else { Some(upload("params.bin", params).await) },
+            fuel: None,
+            check: None,
+            tile_records: Some(32),
+        }),
+        privacy: Privacy::Open,
+        name: customer.name.to_owned(),
+        limit: None,
+    };
+    client.submit(&request, &identity().device().to_string()).await.unwrap()
+}
+
+async fn refuse(device: &mut Scripted, grant: &LeaseGrant) {
+    let message = "no such instruction\u{7}".to_owned();
+    device.say(&FromDevice::CannotCompile { lease: grant.lease, message }).await.unwrap();
+}
+
+fn cannot_compile(backend: &str) -> JobFault {
+    JobFault::CannotCompile { backend: backend.to_owned(), message: "no such instruction".to_owned() }
+}
+
+async fn reports(stack: &Stack, job: &Job) -> i64 {
+    let (count,): (i64,) =
+        sqlx::query_as("select count(*) from job_event where job_id = $1 and kind = 'cannot_compile'")
+            .bind(job.id.to_string())
+            .fetch_one(&stack.database().await)
+            .await
+            .unwrap();
+    count
+}
+
+#[tokio::test]
+async fn a_guests_word_that_a_kernel_does_not_compile_ends_no_job() {
+    let mut stack = Stack::start().await;
+    stack.add_checker().await;
+    let (client, _) = stack.customer().await.unwrap();
+    let customer = &customers()[0];
+    let job = submit(&stack, &client, customer).await;
+    for _ in 0..4 {
+        let mut guest = Scripted::join(&stack.url(), identity()).await.unwrap();
+        let grant = guest.lease().await.unwrap();
+        refuse(&mut guest, &grant).await;
+        guest.say(&FromDevice::Ready).await.unwrap();
+        let more = tokio::time::timeout(std::time::Duration::from_millis(700), guest.hear()).await;
+        assert!(more.is_err(), "it gets no more of the job: {more:?}");
+    }
+    stack.start_worker("worker", &[]);
+
+    let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+    assert_eq!((ended.state, reports(&stack, &job).await), (JobState::Done, 4));
+    stack.check_ledger().await;
+}
+
+#[tokio::test]
+async fn a_kernel_that_a_checker_cannot_compile_either_ends_its_job() {
+    let mut stack = Stack::start().await;
+    let trusted = identity();
+    stack.trust(trusted.device().to_string()).await;
+    let (client, _) = stack.customer().await.unwrap();
+    let before = client.account().await.unwrap().available;
+    let job = submit(&stack, &client, &customers()[0]).await;
+    let (mut checker, nonce) = Scripted::open(&stack.url(), trusted).await.unwrap();
+    let mut hello = checker.hello(nonce);
+    hello.checker = true;
+    checker.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();
+    let mut guest = Scripted::join(&stack.url(), identity()).await.unwrap();
+
+    let grant = guest.lease().await.unwrap();
+    refuse(&mut guest, &grant).await;
+    let asked = checker.lease().await.unwrap();
+    refuse(&mut checker, &asked).await;
+    let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+    assert_eq!((ended.state, ended.fault), (JobState::Failed, Some(cannot_compile("checker"))));
+    assert_eq!(client.account().await.unwrap().available, before, "all of it is free again");
+    stack.check_ledger().await;
+}
+
+#[tokio::test]
+async fn a_customers_own_device_is_believed_that_a_kernel_does_not_compile() {
+    let stack = Stack::start().await;
+    let (client, key) = stack.customer().await.unwrap();
+    let job = submit(&stack, &client, &customers()[0]).await;
+    let (mut own, nonce) = Scripted::open(&stack.url(), identity()).await.unwrap();
+    let mut hello = own.hello(nonce);
+    hello.key = Some(key);
+    own.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();
+
+    let grant = own.lease().await.unwrap();
+    refuse(&mut own, &grant).await;
+    let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+    assert_eq!((ended.state, ended.fault), (JobState::Failed, Some(cannot_compile("vulkan"))));
+    stack.check_ledger().await;
+}
+
+#[tokio::test]
+async fn kernels_that_devices_stumbled_over_give_right_answers_in_a_tab() {
+    let mut stack = Stack::start().await;
+    stack.add_checker().await;
+    let (client, _) = stack.customer().await.unwrap();
+    let browser = Browser::start(Gpu::Swiftshader).await;
+    browser.lend(&stack.url(), "software").await;
+
+    for customer in customers() {
+        let job = submit(&stack, &client, &customer).await;
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+        assert_eq!(ended.state, JobState::Done, "{}: {:?}", customer.name, ended.fault);
+        let file = stack.folder().join("result.bin");
+        client.download(job.id, &file).await.unwrap();
+        customer.check(&std::fs::read(file).unwrap());
+    }
+    let receipts = client.public_receipts().await.unwrap().rows;
+    assert!(receipts.iter().all(|row| row.backend == "webgpu"));
+    browser.close().await;
+}

@@ -1,0 +1,134 @@
+//! A kernel that a device cannot compile, or that breaks it: the device gets no more of the job, and once those agree
+//! whose word counts, the job ends.
+//!
+//! That is a device of the customer's own, a checker beside some device, or devices of three accounts that have
+//! standing. A device that is alone with it has a backend of its own, and is not blamed.
+
+use std::sync::Arc;
+
+use rules::Job;
+use rules::verification::standing::Standing;
+use tokio::sync::broadcast::error::RecvError;
+use wire::{AccountKind, DeviceId, JobEventKind, JobFault, JobId, LeaseId};
+
+use super::recheck::recompute_by_checker;
+use crate::app::App;
+
+/// Accounts whose devices, with standing, decide without a checker.
+const ACCOUNTS_THAT_DECIDE: usize = 3;
+/// Characters kept of what a device says.
+const MESSAGE_MAX: usize = 500;
+/// Events of a job that are looked at.
+const EVENTS_MAX: i64 = 10_000;
+
+/// What a device said.
+#[derive(Clone)]
+struct Report {
+    device: DeviceId,
+    job: JobId,
+    /// Counted over the job.
+    tile: u64,
+    message: String,
+}
+
+/// A device says that the kernel of its lease, or of a tile that it was to recompute, does not compile.
+pub fn report_compile_error(app: &App, device: DeviceId, lease: LeaseId, message: &str) {
+    let now = app.clock.now();
+    let refused = app.scheduler.lock().drive(|core, link| core.on_cannot_compile(link, now, device, lease));
+    let Some((job, tile)) = refused else { return };
+    let message = message.chars().filter(|c| !c.is_control() || *c == '\n').take(MESSAGE_MAX).collect();
+    let (task, report) = (app.clone(), Report { device, job: job.id, tile, message });
+    app.tasks.spawn(async move {
+        if let Err(error) = judge(&task, &job, &report).await {
+            tracing::error!(error = format!("{error:#}"), job = %job.id, "a compile error could not be judged");
+        }
+    });
+}
+
+async fn judge(app: &App, job: &Arc<Job>, report: &Report) -> anyhow::Result<()> {
+    if !write_report(app, report).await? {
+        return Ok(());
+    }
+    tracing::warn!(job = %report.job, device = %report.device, message = report.message, "a kernel does not compile");
+    app.scheduler.job_changed(report.job);
+    if is_decided(app, job).await? {
+        return fail(app, report).await;
+    }
+    let is_checker = app.config.checkers.contains(&report.device);
+    if app.config.has_checkers() && !is_checker {
+        // Whether they can: the checker that cannot says so itself, and is judged here.
+        tokio::select! {
+            outcome = recompute_by_checker(app, job, report.tile..report.tile + 1) => drop(outcome?),
+            () = job_ended(app, report.job) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Once a device; `false` when it has said so before.
+async fn write_report(app: &App, report: &Report) -> anyhow::Result<bool> {
+    let mut tx = app.db.begin_write().await?;
+    if reporters(&mut tx, report.job).await?.contains(&report.device) {
+        return Ok(false);
+    }
+    let (kind, now) = (JobEventKind::CannotCompile, app.clock.now());
+    store::job_detail::insert_event(&mut tx, report.job, kind, Some(report.device), now).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+async fn reporters(conn: &mut store::DbConnection, job: JobId) -> anyhow::Result<Vec<DeviceId>> {
+    let events = store::job_detail::list_events(conn, job, EVENTS_MAX).await?;
+    let reports = events.into_iter().filter(|event| event.kind == JobEventKind::CannotCompile);
+    Ok(reports.filter_map(|event| event.device).collect())
+}
+
+/// Whether enough devices say so whose word counts.
+async fn is_decided(app: &App, job: &Job) -> anyhow::Result<bool> {
+    let now = app.clock.now();
+    let mut conn = app.db.read().await?;
+    let reporters = reporters(&mut conn, job.id).await?;
+    let (checkers, devices): (Vec<_>, Vec<_>) =
+        reporters.into_iter().partition(|device| app.config.checkers.contains(device));
+    let mut accounts = std::collections::BTreeSet::new();
+    for device in &devices {
+        let Some(record) = store::devices::find_device(&mut conn, *device).await? else { continue };
+        if record.account == job.customer {
+            return Ok(true);
+        }
+        let account = store::accounts::find_account(&mut conn, record.account, app.config.development).await?;
+        let is_guest = account.is_none_or(|account| account.kind == AccountKind::Guest);
+        let standing = Standing { passed: record.passed, age: now - record.created_at };
+        if standing.is_established() && !is_guest {
+            accounts.insert(record.account);
+        }
+    }
+    let confirmed = !checkers.is_empty() && !devices.is_empty();
+    Ok(confirmed || accounts.len() >= ACCOUNTS_THAT_DECIDE)
+}
+
+/// Ends the job: what was verified is paid, the rest is free again.
+async fn fail(app: &App, report: &Report) -> anyhow::Result<()> {
+    let (job, now) = (report.job, app.clock.now());
+    let mut tx = app.db.begin_write().await?;
+    let backend = store::devices::find_backend(&mut tx, report.device).await?.unwrap_or_else(|| "checker".to_owned());
+    let fault = JobFault::CannotCompile { backend, message: report.message.clone() };
+    if store::job_progress::fail_job(&mut tx, job, &fault, now).await? {
+        store::ledger::release_and_post(&mut tx, job, &[]).await?;
+        store::job_detail::insert_event(&mut tx, job, JobEventKind::Failed, None, now).await?;
+        tx.commit().await?;
+    }
+    app.scheduler.end_job(now, job);
+    app.scheduler.job_changed(job);
+    Ok(())
+}
+
+/// Nobody asks any more whether the job's kernel compiles.
+async fn job_ended(app: &App, job: JobId) {
+    let mut changes = app.scheduler.changes.subscribe();
+    while app.scheduler.lock().core.job(job).is_some() {
+        if matches!(changes.recv().await, Err(RecvError::Closed)) {
+            return;
+        }
+    }
+}
