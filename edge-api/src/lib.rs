@@ -20,4 +20,5 @@ pub mod programs;
 pub mod random;
 pub mod routes;
 pub mod server;
+pub mod sweep;
 pub mod tasks;

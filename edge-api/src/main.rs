@@ -1,9 +1,8 @@
 //! Config, connect, migrate, serve; nothing else.
 
 use clap::Parser;
-use edge_api::app::App;
-use edge_api::clock::Clock;
 use edge_api::config::{Command, Config};
+use store::Db;
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
@@ -19,11 +18,11 @@ async fn main() -> anyhow::Result<()> {
         Some(Command::PrepareSite) => site::prepare_site(&config.site),
         None => edge_api::server::serve(config).await,
         Some(Command::VerifyAccount { account }) => {
-            let app = App::start(config, Clock::System).await?;
-            let mut tx = app.db.begin_write().await?;
+            let db = Db::open(&config.database_url).await?;
+            let mut tx = db.begin_write().await?;
             let found = store::accounts::verify_account(&mut tx, account).await?;
             tx.commit().await?;
-            app.shut_down().await;
+            db.close().await;
             anyhow::ensure!(found, "there is no customer account {account}");
             Ok(())
         }

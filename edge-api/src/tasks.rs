@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::app::App;
 use crate::devices::presence;
 use crate::fleet::{claim, close};
+use crate::sweep;
 
 const CLOSE_EVERY: Duration = Duration::from_secs(2);
 const CLOSED_AT_ONCE: i64 = 16;
@@ -14,6 +15,7 @@ pub fn start(app: &App) {
     app.tasks.spawn(claim::run(app.clone()));
     app.tasks.spawn(close_jobs(app.clone()));
     app.tasks.spawn(presence::run(app.clone()));
+    app.tasks.spawn(sweep::run(app.clone()));
 }
 
 /// Closes jobs whose closing was cut short: the server died between the last tile and the end.

@@ -16,6 +16,7 @@ mod openapi;
 mod postgres;
 mod refusals;
 mod slices;
+mod sweep;
 
 /// A test that runs on a fresh SQLite file and on a fresh PostgreSQL database.
 macro_rules! db_test {
