@@ -12,10 +12,11 @@ use wire::{AccountId, Nonce, TileHash};
 
 use crate::blobs::Blobs;
 use crate::clock::Clock;
+use crate::compile::pool::Compilers;
 use crate::config::Config;
 use crate::fleet::scheduler::Scheduler;
 use crate::http::limits::Limits;
-use crate::programs::infer::models::Models;
+use crate::programs::infer::plans::Plans;
 use crate::random;
 
 /// The platform's own accounts have ids that no random one can be.
@@ -31,7 +32,8 @@ pub struct Parts {
     pub clock: Clock,
     pub config: Config,
     pub scheduler: Scheduler,
-    pub models: Models,
+    pub compilers: Compilers,
+    pub plans: Plans,
     pub limits: Limits,
     /// Checks that may run at once: one a core.
     pub checks: Arc<Semaphore>,
@@ -73,7 +75,8 @@ impl App {
         Ok(Self(Arc::new(Parts {
             blobs: Blobs::open(&config.blobs)?,
             scheduler: Scheduler::new(secret, config.has_checkers()),
-            models: Models::default(),
+            compilers: Compilers::new(config.compile.clone())?,
+            plans: Plans::default(),
             limits: Limits::default(),
             checks: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
             replica: Nonce(random::bytes()).to_string(),

@@ -43,8 +43,24 @@ pub struct Config {
     /// (`tessera-worker id` prints one). Without any, devices of other accounts must agree.
     #[arg(long = "checker", env = "TESSERA_CHECKERS", value_delimiter = ',')]
     pub checkers: Vec<wire::DeviceId>,
+    #[command(flatten)]
+    pub compile: CompileConfig,
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+/// What strangers' models and kernels may take while they are read, planned and computed here.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CompileConfig {
+    /// Bytes of memory of a process that reads strangers' models; a small model may take less.
+    #[arg(long, env = "TESSERA_COMPILE_BYTES_MAX", default_value = "8589934592")]
+    pub compile_bytes_max: u64,
+    /// Seconds that such a process may take for one answer.
+    #[arg(long, env = "TESSERA_COMPILE_SECONDS", default_value = "30", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub compile_seconds: u32,
+    /// The program with the subcommand `compile`. Left out, this one.
+    #[arg(long, hide = true)]
+    pub compiler: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -53,6 +69,14 @@ pub enum Command {
     VerifyAccount { account: wire::AccountId },
     /// Pack the site's files for browsers, beside themselves. Run after each build of the site.
     PrepareSite,
+    /// Read, plan and compute what strangers wrote, over standard input and output.
+    #[command(hide = true)]
+    Compile {
+        /// Bytes of memory that this process may have.
+        memory: u64,
+        /// Processor seconds for one answer.
+        seconds: u32,
+    },
 }
 
 impl Config {

@@ -9,6 +9,7 @@ pub mod arrays;
 pub mod auth;
 pub mod blobs;
 pub mod clock;
+pub mod compile;
 pub mod config;
 pub mod devices;
 pub mod explorer;

@@ -27,6 +27,7 @@ async fn close_jobs(app: App) {
             _ = tick.tick() => {}
         }
         app.limits.shrink();
+        app.compilers.shrink();
         if let Err(error) = close_once(&app).await {
             tracing::error!(error = format!("{error:#}"), "ended jobs could not be closed");
         }

@@ -54,14 +54,14 @@ impl TaskFiles<'_> {
 
     /// The model's plan for `rows` rows at once, in postcard's format.
     pub async fn plan(self, rows: u64) -> ApiResult<Response> {
-        let plan = self.packed_plan(rows).await?.plan()?;
+        let plan = self.packed_plan(rows).await?.plan;
         Ok(self.binary(plan))
     }
 
     /// The constants of that plan, one after another, as 32-bit words.
     pub async fn weights(self, rows: u64) -> ApiResult<Response> {
-        let weights = self.packed_plan(rows).await?.weights();
-        Ok(self.binary(Body::from_stream(weights)))
+        let weights = self.packed_plan(rows).await?.weights;
+        Ok(self.binary(weights))
     }
 
     async fn packed_plan(&self, rows: u64) -> ApiResult<PackedPlan> {

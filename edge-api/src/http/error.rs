@@ -83,6 +83,9 @@ impl From<AdmitError> for ApiError {
 /// What a refused order is called, and the request's field that is at fault.
 fn code_and_field(error: &AdmitError) -> (ErrorCode, Option<&str>) {
     let (code, field) = match error {
+        AdmitError::CompileLimit { field, .. } => {
+            (if *field == "kernel" { ErrorCode::InvalidKernel } else { ErrorCode::InvalidModel }, *field)
+        }
         AdmitError::InvalidName => (ErrorCode::MalformedRequest, "name"),
         AdmitError::UnknownBlob { field } => (ErrorCode::UnknownBlob, field.as_str()),
         AdmitError::UnsupportedOperator { .. } => (ErrorCode::UnsupportedOperator, "model"),

@@ -58,7 +58,7 @@ pub async fn check_kernel(
     app.limits.check_kernel(from.ip())?;
     let KernelToCheck { kernel, record_bytes, out_bytes, fuel } = request;
     let contract = Contract { record_bytes, out_bytes, fuel: fuel.unwrap_or(FUEL) };
-    Ok(Json(map::report(kernel, contract).await?))
+    Ok(Json(map::report(&app, kernel, contract).await?))
 }
 
 /// Quote a job

@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod app;
+mod compile;
 mod docs;
 mod explorer;
 mod inputs;
