@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::app::App;
+use crate::blobs::collect;
 use crate::devices::presence;
 use crate::fleet::{claim, close};
 use crate::sweep;
@@ -15,6 +16,7 @@ pub fn start(app: &App) {
     app.tasks.spawn(claim::run(app.clone()));
     app.tasks.spawn(close_jobs(app.clone()));
     app.tasks.spawn(presence::run(app.clone()));
+    app.tasks.spawn(collect::run(app.clone()));
     app.tasks.spawn(sweep::run(app.clone()));
 }
 

@@ -5,13 +5,17 @@
 mod access;
 mod accounts;
 mod app;
+mod collect;
 mod compile;
+mod device;
 mod docs;
 mod explorer;
 mod inputs;
 mod jobs;
 mod kernels;
+mod limits;
 mod openapi;
+mod outputs;
 #[expect(unreachable_pub, reason = "the journeys share it")]
 #[path = "../../../e2e/src/postgres.rs"]
 mod postgres;
