@@ -17,7 +17,7 @@ use crate::compile::pool::Compilers;
 use crate::config::Config;
 use crate::fleet::scheduler::Scheduler;
 use crate::http::limits::Limits;
-use crate::programs::infer::plans::Plans;
+use crate::programs::infer::kept_plans::KeptPlans;
 use crate::random;
 
 /// The platform's own accounts have ids that no random one can be.
@@ -35,7 +35,7 @@ pub struct Parts {
     pub config: Config,
     pub scheduler: Scheduler,
     pub compilers: Compilers,
-    pub plans: Plans,
+    pub plans: KeptPlans,
     pub limits: Limits,
     /// Checks that may run at once: one a core.
     pub checks: Arc<Semaphore>,
@@ -81,7 +81,7 @@ impl App {
             blobs,
             scheduler: Scheduler::new(secret, config.has_checkers()),
             compilers: Compilers::new(config.compile.clone())?,
-            plans: Plans::default(),
+            plans: KeptPlans::default(),
             limits: Limits::new(config.limits.body_bytes_max, config.limits.connections_per_address_max),
             checks: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
             replica: Nonce(random::bytes()).to_string(),

@@ -13,7 +13,8 @@ use wire::{BlobHash, GatedKernel, Task};
 use crate::app::App;
 use crate::blobs::Blobs;
 use crate::http::error::{ApiResult, not_found};
-use crate::programs::infer::plans::{self, PackedPlan};
+use crate::programs::infer::kept_plans::PackedPlan;
+use crate::programs::infer::plans;
 use crate::programs::map;
 
 /// Files of some rows of a task.

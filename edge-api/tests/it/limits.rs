@@ -1,7 +1,7 @@
 //! What one caller may take of the server: how often, how much at once, and for how long.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::app::{Answer, TestApp, post};
 use crate::db_test;
+use crate::until::until;
 
 fn from(address: &str, mut request: Request<Body>) -> Request<Body> {
     request.headers_mut().insert("x-forwarded-for", address.parse().unwrap());
@@ -141,6 +142,12 @@ async fn a_pages_parameters_do_not_bypass_the_page_cache() {
     assert_eq!([parameter, csv, nothing], [StatusCode::TOO_MANY_REQUESTS; 3]);
 }
 
+/// Waits until this machine's own address has so many connections.
+async fn until_connections(app: &TestApp, expected: u32) {
+    let count = || app.app.limits.connections.count(std::net::IpAddr::from([127, 0, 0, 1]));
+    until("connections are counted", Duration::from_secs(10), async || (count() == expected).then_some(())).await;
+}
+
 /// The app on a real socket.
 async fn listen(app: &TestApp, patience: Patience) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -195,13 +202,8 @@ async fn whoever_does_not_read_an_answer_is_let_go() {
     let request = format!("GET /v1/blobs/{hash} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", ada.key);
     stream.write_all(request.as_bytes()).await.unwrap();
 
-    let begun = Instant::now();
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(app.app.limits.connections.count(std::net::IpAddr::from([127, 0, 0, 1])), 1);
-    while app.app.limits.connections.count(std::net::IpAddr::from([127, 0, 0, 1])) > 0 {
-        assert!(begun.elapsed() < Duration::from_secs(10), "the connection is still held");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until_connections(&app, 1).await;
+    until_connections(&app, 0).await;
 
     let mut taken = Vec::new();
     drop(stream.read_to_end(&mut taken).await);
@@ -221,6 +223,7 @@ async fn a_reader_who_takes_what_it_asked_for_gets_all_of_it() {
     stream.write_all(request.as_bytes()).await.unwrap();
 
     // Slower than the patience for all of it, and never as long without a byte.
+    let mut pace = tokio::time::interval(Duration::from_millis(20));
     let (mut taken, mut piece) = (0, vec![0; 1 << 20]);
     loop {
         let read = stream.read(&mut piece).await.unwrap();
@@ -228,7 +231,7 @@ async fn a_reader_who_takes_what_it_asked_for_gets_all_of_it() {
             break;
         }
         taken += read;
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        pace.tick().await;
     }
 
     assert!(taken > 16 << 20, "{taken} bytes came");
@@ -243,10 +246,7 @@ async fn one_address_has_so_many_connections_and_no_more() {
         streams.push(TcpStream::connect(address).await.unwrap());
     }
     // They are counted when the server has taken them.
-    let own = std::net::IpAddr::from([127, 0, 0, 1]);
-    while app.app.limits.connections.count(own) < app.app.config.limits.connections_per_address_max {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until_connections(&app, app.app.config.limits.connections_per_address_max).await;
 
     let mut refused = TcpStream::connect(address).await.unwrap();
     let answer = read_to_end(&mut refused).await;
@@ -260,9 +260,7 @@ async fn when_all_connections_are_taken_another_waits_for_one_to_end() {
     let address = listen(&app, Patience::default()).await;
     let request = b"GET /v1/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let first = TcpStream::connect(address).await.unwrap();
-    while app.app.limits.connections.count(std::net::IpAddr::from([127, 0, 0, 1])) == 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until_connections(&app, 1).await;
 
     let mut second = TcpStream::connect(address).await.unwrap();
     second.write_all(request).await.unwrap();

@@ -22,6 +22,9 @@ mod postgres;
 mod refusals;
 mod slices;
 mod sweep;
+#[expect(unreachable_pub, reason = "the journeys share it")]
+#[path = "../../../e2e/src/until.rs"]
+mod until;
 
 /// A test that runs on a fresh SQLite file and on a fresh PostgreSQL database.
 macro_rules! db_test {

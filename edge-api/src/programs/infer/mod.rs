@@ -2,6 +2,7 @@
 //! that would hold the server up. Models are read, planned and computed by `compile`'s processes alone.
 
 pub mod arrays;
+pub mod kept_plans;
 pub mod plans;
 pub mod recompute;
 
