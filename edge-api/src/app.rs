@@ -11,11 +11,13 @@ use tokio_util::task::TaskTracker;
 use wire::{AccountId, Nonce, TileHash};
 
 use crate::blobs::Blobs;
+use crate::blobs::disk::DiskReserve;
 use crate::clock::Clock;
+use crate::compile::pool::Compilers;
 use crate::config::Config;
 use crate::fleet::scheduler::Scheduler;
 use crate::http::limits::Limits;
-use crate::programs::infer::models::Models;
+use crate::programs::infer::kept_plans::KeptPlans;
 use crate::random;
 
 /// The platform's own accounts have ids that no random one can be.
@@ -28,10 +30,12 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     pub db: Db,
     pub blobs: Blobs,
+    pub disk: DiskReserve,
     pub clock: Clock,
     pub config: Config,
     pub scheduler: Scheduler,
-    pub models: Models,
+    pub compilers: Compilers,
+    pub plans: KeptPlans,
     pub limits: Limits,
     /// Checks that may run at once: one a core.
     pub checks: Arc<Semaphore>,
@@ -67,14 +71,18 @@ impl App {
         if db.dialect == Dialect::Sqlite {
             // An embedded database has one process: whoever owned slices before is gone.
             store::replicas::delete_replicas(&mut tx, wire::Micros::MAX).await?;
+            store::blobs::forget_collecting(&mut tx).await?;
             store::presence::delete_stale_presence(&mut tx, wire::Micros::MAX).await?;
         }
         tx.commit().await?;
+        let blobs = Blobs::open(&config.blobs)?;
         Ok(Self(Arc::new(Parts {
-            blobs: Blobs::open(&config.blobs)?,
+            disk: DiskReserve::new(blobs.folder(), &config.database_url, config.limits.disk_reserve),
+            blobs,
             scheduler: Scheduler::new(secret, config.has_checkers()),
-            models: Models::default(),
-            limits: Limits::default(),
+            compilers: Compilers::new(config.compile.clone())?,
+            plans: KeptPlans::default(),
+            limits: Limits::new(config.limits.body_bytes_max, config.limits.connections_per_address_max),
             checks: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
             replica: Nonce(random::bytes()).to_string(),
             secret,

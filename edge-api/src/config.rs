@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use wire::PricePerCu;
 
 /// The edge: accounts, jobs and devices over HTTP, and the pages.
@@ -43,8 +44,60 @@ pub struct Config {
     /// (`tessera-worker id` prints one). Without any, devices of other accounts must agree.
     #[arg(long = "checker", env = "TESSERA_CHECKERS", value_delimiter = ',')]
     pub checkers: Vec<wire::DeviceId>,
+    #[command(flatten)]
+    pub limits: LimitsConfig,
+    #[command(flatten)]
+    pub compile: CompileConfig,
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+/// What strangers may take of this machine.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LimitsConfig {
+    /// Networks of the proxies in front of this server, such as `10.0.0.0/8`: what they say in
+    /// `X-Forwarded-For` or `Forwarded` is the address that limits go by.
+    #[arg(long = "trusted-proxy", env = "TESSERA_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Connections at once.
+    #[arg(long, env = "TESSERA_CONNECTIONS_MAX", default_value = "8192", value_parser = clap::value_parser!(u32).range(1..))]
+    pub connections_max: u32,
+    /// Connections of one address at once; a trusted proxy may have all.
+    #[arg(long, env = "TESSERA_CONNECTIONS_PER_ADDRESS_MAX", default_value = "512")]
+    pub connections_per_address_max: u32,
+    /// Bytes of request bodies that may be in memory at once.
+    #[arg(long, env = "TESSERA_BODY_BYTES_MAX", default_value = "536870912")]
+    pub body_bytes_max: u64,
+    /// Bytes of an account's uploads that are kept.
+    #[arg(long, env = "TESSERA_ACCOUNT_BYTES_MAX", default_value = "107374182400")]
+    pub account_bytes_max: u64,
+    /// Free bytes that uploads leave on the disks of the blobs and of the `SQLite` file.
+    #[arg(long, env = "TESSERA_DISK_RESERVE", default_value = "1073741824")]
+    pub disk_reserve: u64,
+    /// Days after which a blob that no job and no receipt refers to is deleted.
+    #[arg(long, env = "TESSERA_BLOB_DAYS", default_value = "7", value_parser = clap::value_parser!(i64).range(1..=3650))]
+    pub blob_days: i64,
+}
+
+impl LimitsConfig {
+    /// How long a blob is kept after its last use.
+    pub fn blob_grace(&self) -> wire::Micros {
+        self.blob_days * 86_400_000_000
+    }
+}
+
+/// What strangers' models and kernels may take while they are read, planned and computed here.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CompileConfig {
+    /// Bytes of memory of a process that reads strangers' models; a small model may take less.
+    #[arg(long, env = "TESSERA_COMPILE_BYTES_MAX", default_value = "8589934592")]
+    pub compile_bytes_max: u64,
+    /// Seconds that such a process may take for one answer.
+    #[arg(long, env = "TESSERA_COMPILE_SECONDS", default_value = "30", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub compile_seconds: u32,
+    /// The program with the subcommand `compile`. Left out, this one.
+    #[arg(long, hide = true)]
+    pub compiler: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -53,6 +106,14 @@ pub enum Command {
     VerifyAccount { account: wire::AccountId },
     /// Pack the site's files for browsers, beside themselves. Run after each build of the site.
     PrepareSite,
+    /// Read, plan and compute what strangers wrote, over standard input and output.
+    #[command(hide = true)]
+    Compile {
+        /// Bytes of memory that this process may have.
+        memory: u64,
+        /// Processor seconds for one answer.
+        seconds: u32,
+    },
 }
 
 impl Config {

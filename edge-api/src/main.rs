@@ -1,29 +1,38 @@
 //! Config, connect, migrate, serve; nothing else.
 
 use clap::Parser;
-use edge_api::app::App;
-use edge_api::clock::Clock;
 use edge_api::config::{Command, Config};
+use store::Db;
 use tracing_subscriber::EnvFilter;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    let mut config = Config::parse();
+    // A child has neither a log nor other threads.
+    if let Some(Command::Compile { memory, seconds }) = config.command {
+        return edge_api::compile::child::run(memory, seconds);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let command = config.command.take();
+    runtime.block_on(run(config, command))
+}
+
+async fn run(config: Config, command: Option<Command>) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_env("TESSERA_LOG").unwrap_or_else(|_unset| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
-    let mut config = Config::parse();
-    match config.command.take() {
+    match command {
         Some(Command::PrepareSite) => site::prepare_site(&config.site),
         None => edge_api::server::serve(config).await,
+        Some(Command::Compile { memory, seconds }) => edge_api::compile::child::run(memory, seconds),
         Some(Command::VerifyAccount { account }) => {
-            let app = App::start(config, Clock::System).await?;
-            let mut tx = app.db.begin_write().await?;
+            let db = Db::open(&config.database_url).await?;
+            let mut tx = db.begin_write().await?;
             let found = store::accounts::verify_account(&mut tx, account).await?;
             tx.commit().await?;
-            app.shut_down().await;
+            db.close().await;
             anyhow::ensure!(found, "there is no customer account {account}");
             Ok(())
         }

@@ -15,11 +15,9 @@ use utoipa::OpenApi;
 
 use crate::app::App;
 use crate::http::error::{ApiResult, not_found};
+use crate::http::extract::BODY_BYTES_MAX;
 use crate::openapi::answers::Refusals;
 use crate::{accounts, blobs, devices, explorer, fleet, jobs, openapi};
-
-/// Largest JSON body, in bytes.
-const BODY_BYTES_MAX: usize = 256 << 10;
 
 pub struct Route {
     pub method: &'static str,

@@ -1,36 +1,159 @@
 //! The listening side: sockets in, a clean stop.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use axum::response::IntoResponse;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use site::{Shared, SiteConfig};
-use tokio::net::TcpListener;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::http::client_address::{ClientAddress, is_trusted, limit_key};
+use crate::http::limits::Action;
+use crate::http::stall::StallGuard;
 use crate::{routes, tasks};
+
+/// A request's head in bytes.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+/// Files of the process besides its connections: the database, blobs, children.
+const OTHER_FILES: u64 = 256;
+/// Time for requests under way when the server stops.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
+
+/// How long a connection may keep us waiting.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a request's head, and between requests.
+    pub head: Duration,
+    /// For the other end to take what it has asked for.
+    pub reader: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(30), reader: Duration::from_secs(60) }
+    }
+}
 
 /// Serves until the process is asked to stop, then finishes the checks under way.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
+    raise_file_limit(config.limits.connections_max);
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let app = App::start(config, Clock::System).await?;
     tasks::start(&app);
     tracing::info!(address = %listener.local_addr()?, "listening");
-    let stop = app.stop.clone();
-    let stopping = stop.clone();
+    let stopping = app.stop.clone();
     app.tasks.spawn(async move {
         asked_to_stop().await;
         stopping.cancel();
     });
-    axum::serve(listener, router(&app).into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move { stop.cancelled().await })
-        .await?;
+    accept(&app, listener, Patience::default()).await;
     app.shut_down().await;
     Ok(())
+}
+
+/// A connection is a file, and systems allow few unless asked.
+fn raise_file_limit(connections: u32) {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let wanted = u64::from(connections) + OTHER_FILES;
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        if current.is_none_or(|current| current >= wanted) {
+            return;
+        }
+        let raised = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+        let done = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum });
+        if done.is_err() || raised < wanted {
+            tracing::warn!(allowed = raised, wanted, "this system allows fewer files than connections");
+        }
+    }
+}
+
+/// Takes connections until the server stops, and lets those under way finish.
+pub async fn accept(app: &App, listener: TcpListener, patience: Patience) {
+    let (router, connections) = (router(app), TaskTracker::new());
+    let room = Arc::new(Semaphore::new(app.config.limits.connections_max as usize));
+    loop {
+        // Whoever comes when the house is full waits outside, in the system's queue.
+        let next = async {
+            let seat = Arc::clone(&room).acquire_owned().await;
+            (seat, listener.accept().await)
+        };
+        let (seat, accepted) = tokio::select! {
+            () = app.stop.cancelled() => break,
+            next = next => next,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let (app, router) = (app.clone(), router.clone());
+                connections.spawn(async move {
+                    connect(&app, router, stream, peer, patience).await;
+                    drop(seat);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    connections.close();
+    connections.wait().await;
+}
+
+async fn connect(app: &App, router: Router, mut stream: TcpStream, peer: SocketAddr, patience: Patience) {
+    let address = peer.ip().to_canonical();
+    let is_proxy = is_trusted(address, &app.config.limits.trusted_proxies);
+    let entry = app.limits.connections.try_enter(limit_key(address));
+    if entry.is_none() && !is_proxy {
+        const REFUSED: &[u8] =
+            b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        // It may be gone; then there is nobody to tell.
+        stream.write_all(REFUSED).await.unwrap_or_default();
+        return;
+    }
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection ended before it began");
+    }
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let router = router.clone();
+        async move { Ok::<_, Infallible>(router.oneshot(request).await.into_response()) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(patience.head).max_buf_size(HEAD_BYTES_MAX);
+    let io = TokioIo::new(StallGuard::new(stream, patience.reader));
+    let connection = http.serve_connection(io, service).with_upgrades();
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = app.stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(LAST_REQUESTS, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, %peer, "a connection broke off");
+    }
+    drop(entry);
 }
 
 /// Everything this server answers.
@@ -41,7 +164,15 @@ pub fn router(app: &App) -> Router {
         downloads: app.config.downloads.clone(),
         public_url: app.config.public_url.clone(),
     };
-    let shared = Shared { publications: app.publications.subscribe(), cores: Arc::clone(&app.checks) };
+    let drawing = app.clone();
+    let shared = Shared {
+        publications: app.publications.subscribe(),
+        cores: Arc::clone(&app.checks),
+        refuse_drawing: Arc::new(move |parts| {
+            let address = ClientAddress::of(parts, &drawing.config.limits.trusted_proxies)?;
+            drawing.limits.check(Action::DrawPage, address).err().map(IntoResponse::into_response)
+        }),
+    };
     site::router(config, shared, api.clone()).merge(api)
 }
 

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use crate::app::App;
+use crate::blobs::collect;
 use crate::devices::presence;
 use crate::fleet::{claim, close, outcomes, redraw};
+use crate::sweep;
 
 const CLOSE_EVERY: Duration = Duration::from_secs(2);
 const LOOK_AT_RECEIPTS_EVERY: Duration = Duration::from_secs(1);
@@ -16,6 +18,8 @@ pub fn start(app: &App) {
     app.tasks.spawn(close_jobs(app.clone()));
     app.tasks.spawn(look_at_receipts(app.clone()));
     app.tasks.spawn(presence::run(app.clone()));
+    app.tasks.spawn(collect::run(app.clone()));
+    app.tasks.spawn(sweep::run(app.clone()));
 }
 
 /// Goes on with checks that another replica, or an earlier run of this one, left open.
@@ -44,6 +48,7 @@ async fn close_jobs(app: App) {
             _ = tick.tick() => {}
         }
         app.limits.shrink();
+        app.compilers.shrink();
         if let Err(error) = close_once(&app).await {
             tracing::error!(error = format!("{error:#}"), "ended jobs could not be closed");
         }

@@ -12,7 +12,7 @@ use web::route::Page;
 use web::visit::Visit;
 
 use crate::cache::Rendered;
-use crate::request::{Language, header, language, parse_query};
+use crate::request::{Language, canonical_query, header, language, parse_query};
 use crate::state::Site;
 use crate::{docs, preview, tables};
 
@@ -30,6 +30,11 @@ pub(crate) async fn page(State(site): State<Site>, request: Parts) -> Response {
         && let Some(page) = find(stem).filter(|page| page.is_public())
     {
         let query = request.uri.query().unwrap_or_default();
+        if matches!(ending, "png" | "csv" | "json")
+            && let Some(refusal) = (site.shared.refuse_drawing)(&request)
+        {
+            return refusal;
+        }
         return match ending {
             "png" if page.has_preview() => preview::respond(&site, page, language(&request, None).lang).await,
             "csv" => tables::csv(&site, page, query).await,
@@ -46,13 +51,23 @@ fn find(path: &str) -> Option<Page> {
 
 async fn render(site: &Site, page: Option<Page>, request: &Parts) -> Response {
     let Language { lang, chosen: lang_chosen } = language(request, page);
-    let query: Vec<(String, String)> = request.uri.query().map(parse_query).unwrap_or_default();
+    let mut query: Vec<(String, String)> = request.uri.query().map(parse_query).unwrap_or_default();
+    let is_public = page.is_some_and(Page::is_public);
+    if is_public {
+        query = canonical_query(&query, page);
+        if lang_chosen {
+            query.push(("lang".to_owned(), lang.code().to_owned()));
+        }
+    }
     let visit =
         Visit { page, lang, lang_chosen, query, public_url: site.public_url.clone(), assets: site.assets.clone() };
-    if page.is_some_and(Page::is_public) {
+    if is_public {
         return render_public(site, visit, request).await;
     }
     // A page of somebody's own, or none: it may know who asks.
+    if let Some(refusal) = (site.shared.refuse_drawing)(request) {
+        return refusal;
+    }
     let session = header(&request.headers, &COOKIE);
     let (status, html) = draw(site, visit, session).await;
     let headers = [
@@ -67,13 +82,19 @@ async fn render(site: &Site, page: Option<Page>, request: &Parts) -> Response {
 async fn render_public(site: &Site, visit: Visit, request: &Parts) -> Response {
     // A page drawn before a job was published or taken back has another key, and is never found again.
     let publications = *site.shared.publications.borrow();
+    // Parameters that the page does not read are no part of it, nor is their order.
     let key = format!(
         "{publications} {}?{}#{}{}",
         request.uri.path(),
-        request.uri.query().unwrap_or_default(),
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(&visit.query).finish(),
         visit.lang.code(),
         u8::from(visit.lang_chosen)
     );
+    if site.rendered.get(&key).await.is_none()
+        && let Some(refusal) = (site.shared.refuse_drawing)(request)
+    {
+        return refusal;
+    }
     let rendered = site.rendered.get_with(key.clone(), async {
         let (status, html) = draw(site, visit, None).await;
         Arc::new(Rendered::new(status, html))

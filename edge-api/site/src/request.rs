@@ -3,7 +3,7 @@
 use axum::http::header::{ACCEPT_LANGUAGE, COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
-use web::route::Page;
+use web::route::{DocsPage, Page};
 use web::text::Lang;
 
 const LANG_COOKIE: &str = "tessera_lang";
@@ -28,6 +28,18 @@ pub(crate) fn parse_query(query: &str) -> Vec<(String, String)> {
         .take(PARAMETERS_MAX)
         .map(|(key, value)| (key.into(), value.into()))
         .collect()
+}
+
+/// The parameters that a public page reads, each once, in one order; the language is told apart from them.
+pub(crate) fn canonical_query(query: &[(String, String)], page: Option<Page>) -> Vec<(String, String)> {
+    let names: &[&str] = match page {
+        Some(Page::Devices) => &["after", "class", "limit", "online", "q"],
+        Some(Page::Device(_) | Page::PublicJobs | Page::Receipts) => &["after", "limit"],
+        Some(Page::Search | Page::Docs(DocsPage::Index)) => &["q"],
+        _ => &[],
+    };
+    let find = |name: &&str| query.iter().find(|(key, value)| key == name && !value.is_empty());
+    names.iter().filter_map(find).cloned().collect()
 }
 
 /// A page's language, and whether it was chosen or guessed.

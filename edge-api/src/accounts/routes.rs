@@ -1,7 +1,5 @@
-use std::net::SocketAddr;
-
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -17,8 +15,10 @@ use wire::{
 
 use crate::app::App;
 use crate::auth::{Caller, ended_cookie, hash_secret, new_key, new_session, session_cookie, session_token};
+use crate::http::client_address::ClientAddress;
 use crate::http::error::{ApiError, ApiResult, Refusal, conflict, invalid, not_found, unauthorized};
 use crate::http::extract::{JsonBody, PathParam, QueryParams};
+use crate::http::limits::Action;
 use crate::openapi::answers::{
     ForeignOrigin, LastKey, NotInDevelopment, OutOfBounds, RateLimited, Refusals, TooManyKeys,
 };
@@ -45,14 +45,14 @@ const FAUCET: Credits = Credits::from_micros(100_000_000);
 )]
 pub async fn open_account(
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
     JsonBody(request): JsonBody<NewAccount>,
 ) -> ApiResult<Response> {
     if !app.config.development {
         let message = "this server is not in development mode; ask its operator for an account";
         return Err(Refusal::new(StatusCode::FORBIDDEN, ErrorCode::NotInDevelopment, message).into());
     }
-    app.limits.check_account(from.ip())?;
+    app.limits.check(Action::OpenAccount, from)?;
     check_name(&request.name)?;
     let now = app.clock.now();
     let (millis, bytes) = random::id_parts(now);

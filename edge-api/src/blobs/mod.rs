@@ -1,5 +1,7 @@
 //! Blobs by BLAKE3. A hash is an address, not a permission: callers check ownership or a lease first.
 
+pub mod collect;
+pub mod disk;
 pub mod routes;
 
 use std::ops::Range;
@@ -9,7 +11,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
@@ -18,14 +20,33 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncWriteExt;
 use url::Url;
 use wire::number::to;
-use wire::{Blob, BlobHash};
+use wire::{Blob, BlobHash, Micros};
+
+use self::disk::{DiskFull, DiskReserve};
 
 /// Sent at a time, in bytes.
 const PIECE: u64 = 1 << 20;
 
+/// What the store holds in memory of one upload: pieces that wait to be written.
+const UPLOAD_PIECE: usize = 5 << 20;
+const UPLOAD_PIECES: usize = 2;
+/// Most bytes of an upload that are in memory.
+pub const UPLOAD_BYTES: u64 = 16 << 20;
+/// The disk is looked at after so many bytes of an upload.
+const LOOK_AFTER: u64 = 8 << 20;
+
 #[derive(Clone, Debug)]
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
+    /// Where they lie in a folder.
+    folder: Option<Arc<Path>>,
+}
+
+/// An upload that is stored, and not in its place.
+#[derive(Debug)]
+pub struct Staged {
+    pub blob: Blob,
+    place: Key,
 }
 
 /// Why an upload was not kept. Nothing is left of it.
@@ -33,6 +54,8 @@ pub struct Blobs {
 pub enum UploadError {
     #[error("the upload is larger than {limit} bytes")]
     TooLarge { limit: u64 },
+    #[error(transparent)]
+    DiskFull(#[from] DiskFull),
     #[error("the upload broke off")]
     Broken(#[source] axum::Error),
     #[error("the blob could not be stored")]
@@ -53,7 +76,8 @@ impl Blobs {
 
     fn in_folder(folder: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        Ok(Self { store: Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true)) })
+        let store = Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true));
+        Ok(Self { store, folder: Some(folder.into()) })
     }
 
     /// Endpoint, region and keys come from the variables that other programs use for S3.
@@ -61,24 +85,32 @@ impl Blobs {
         // A second installation changes nothing.
         rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
         let (bucket, prefix) = object_store::parse_url_opts(url, std::env::vars())?;
-        Ok(Self { store: Arc::new(PrefixStore::new(bucket, prefix)) })
+        Ok(Self { store: Arc::new(PrefixStore::new(bucket, prefix)), folder: None })
     }
 
     fn key(hash: BlobHash) -> Key {
         Key::from(format!("blobs/{hash}"))
     }
 
-    /// Stores a stream under its hash, counting as it goes.
-    pub async fn upload(
+    /// The folder in which they lie, where they lie in one.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// Stores a stream, counting and hashing as it goes.
+    pub async fn stage(
         &self,
         name: &str,
         limit: u64,
+        disk: &DiskReserve,
         mut stream: impl Stream<Item = Result<Bytes, axum::Error>> + Unpin,
-    ) -> Result<Blob, UploadError> {
+    ) -> Result<Staged, UploadError> {
+        disk.check()?;
         let staging = Key::from(format!("staging/{name}"));
-        let mut writer = BufWriter::new(Arc::clone(&self.store), staging.clone());
+        let mut writer = BufWriter::with_capacity(Arc::clone(&self.store), staging.clone(), UPLOAD_PIECE)
+            .with_max_concurrency(UPLOAD_PIECES);
         let mut hasher = blake3::Hasher::new();
-        let mut size = 0u64;
+        let (mut size, mut looked) = (0u64, 0);
         let written: Result<(), UploadError> = async {
             while let Some(chunk) = stream.next().await {
                 let chunk = chunk.map_err(UploadError::Broken)?;
@@ -86,10 +118,14 @@ impl Blobs {
                 if size > limit {
                     return Err(UploadError::TooLarge { limit });
                 }
+                if size / LOOK_AFTER > looked {
+                    looked = size / LOOK_AFTER;
+                    disk.check()?;
+                }
                 hasher.update(&chunk);
                 writer.write_all(&chunk).await.map_err(UploadError::Store)?;
             }
-            writer.shutdown().await.map_err(UploadError::Store)
+            Ok(())
         }
         .await;
         if let Err(error) = written {
@@ -98,17 +134,53 @@ impl Blobs {
             }
             return Err(error);
         }
+        // A writer that could not finish cleans up by itself, and panics when it is asked to.
+        writer.shutdown().await.map_err(UploadError::Store)?;
         let hash = BlobHash(*hasher.finalize().as_bytes());
-        self.store.rename(&staging, &Self::key(hash)).await?;
-        Ok(Blob { hash, size })
+        Ok(Staged { blob: Blob { hash, size }, place: staging })
     }
 
-    /// Stores bytes that are in memory anyway.
-    pub async fn put(&self, bytes: Bytes) -> Result<Blob, object_store::Error> {
-        let hash = BlobHash(*blake3::hash(&bytes).as_bytes());
-        let size = to(bytes.len());
+    /// Puts an upload in its place, where it may lie already.
+    pub async fn place(&self, staged: &Staged) -> Result<(), object_store::Error> {
+        self.store.rename(&staged.place, &Self::key(staged.blob.hash)).await
+    }
+
+    /// Takes an upload back.
+    pub async fn discard(&self, staged: &Staged) -> Result<(), object_store::Error> {
+        self.store.delete(&staged.place).await
+    }
+
+    /// Stores bytes whose hash is known.
+    pub async fn put(&self, hash: BlobHash, bytes: Bytes) -> Result<(), object_store::Error> {
         self.store.put(&Self::key(hash), bytes.into()).await?;
-        Ok(Blob { hash, size })
+        Ok(())
+    }
+
+    /// Deletes a blob, if it is there.
+    pub async fn delete(&self, hash: BlobHash) -> Result<(), object_store::Error> {
+        self.delete_object(&Self::key(hash)).await
+    }
+
+    /// Another server may have been first.
+    async fn delete_object(&self, key: &Key) -> Result<(), object_store::Error> {
+        match self.store.delete(key).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes what uploads left behind that were last written before `before`.
+    pub async fn delete_staged(&self, before: Micros) -> anyhow::Result<()> {
+        let mut listed = self.store.list(Some(&Key::from("staging")));
+        while let Some(staged) = listed.try_next().await? {
+            if staged.last_modified.timestamp_micros() < before {
+                self.delete_object(&staged.location).await?;
+            }
+        }
+        if let Some(folder) = self.folder.clone() {
+            tokio::task::spawn_blocking(move || delete_unfinished(&folder, before)).await??;
+        }
+        Ok(())
     }
 
     /// The size of a blob, in bytes; `None` where there is no such blob.
@@ -171,4 +243,33 @@ impl Blobs {
         });
         stream::iter(pieces).buffered(2).boxed()
     }
+}
+
+/// In a folder an unfinished write has a name with `#`, which the store does not list.
+fn delete_unfinished(folder: &Path, before: Micros) -> std::io::Result<()> {
+    for folder in [folder.join("staging"), folder.join("blobs")] {
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            if !entry.file_name().to_string_lossy().contains('#') {
+                continue;
+            }
+            let deleted = delete_if_older(&entry, before);
+            if deleted.as_ref().is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound) {
+                return deleted;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn delete_if_older(file: &std::fs::DirEntry, before: Micros) -> std::io::Result<()> {
+    let modified = file.metadata()?.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    if Micros::try_from(modified.as_micros()).is_ok_and(|modified| modified < before) {
+        std::fs::remove_file(file.path())?;
+    }
+    Ok(())
 }

@@ -1,16 +1,20 @@
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use wire::{BlobHash, ErrorCode};
 
-use super::UploadError;
+use super::disk::DiskFull;
+use super::{Staged, UPLOAD_BYTES, UploadError, collect};
 use crate::app::App;
 use crate::auth::Caller;
+use crate::http::client_address::ClientAddress;
 use crate::http::error::{ApiError, ApiResult, Refusal, not_found};
-use crate::http::extract::PathParam;
-use crate::openapi::answers::{Binary, ForeignOrigin, Refusals, UploadFailed};
+use crate::http::extract::{PathParam, content_length};
+use crate::http::limits::Action;
+use crate::http::pace::paced;
+use crate::openapi::answers::{Binary, ForeignOrigin, RateLimited, Refusals, UploadFailed};
 
 /// Upload a blob
 ///
@@ -22,20 +26,56 @@ use crate::openapi::answers::{Binary, ForeignOrigin, Refusals, UploadFailed};
     request_body(content = Binary, content_type = "application/octet-stream", description = "The file"),
     responses(
         (status = 201, description = "The blob", body = wire::Blob),
-        Refusals<(Caller, ForeignOrigin, UploadFailed)>
+        Refusals<(Caller, ForeignOrigin, RateLimited, UploadFailed)>
     )
 )]
 pub async fn upload_blob(
     caller: Caller,
     State(app): State<App>,
-    body: Body,
+    from: ClientAddress,
+    request: Request,
 ) -> ApiResult<(StatusCode, Json<wire::Blob>)> {
+    app.limits.check(Action::Upload, from)?;
+    app.limits.check(Action::Upload, caller.account)?;
+    let _entry = app.limits.uploads.enter(caller.account, "uploads of an account are taken")?;
+    let announced = content_length(&request).unwrap_or(0);
+    let stored = store::blobs::sum_owned_bytes(&mut *app.db.read().await?, caller.account).await?;
+    check_account_bytes(&app, stored.saturating_add(announced))?;
+    let _room =
+        app.limits.hold_body(content_length(&request).map_or(UPLOAD_BYTES, |size| size.min(UPLOAD_BYTES))).await?;
     let name = app.new_nonce().to_string();
-    let blob = app.blobs.upload(&name, app.config.blob_bytes_max, body.into_data_stream()).await?;
+    let body = paced(request.into_body());
+    let staged = app.blobs.stage(&name, app.config.blob_bytes_max, &app.disk, body).await?;
+    match keep(&app, caller, &staged).await {
+        Ok(()) => Ok((StatusCode::CREATED, Json(staged.blob))),
+        Err(error) => {
+            if let Err(left) = app.blobs.discard(&staged).await {
+                tracing::debug!(%left, "a refused upload lies in its place already");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Puts an upload in its place, and lets the caller read it.
+async fn keep(app: &App, caller: Caller, staged: &Staged) -> ApiResult<()> {
+    collect::reserve(app, &staged.blob).await?;
+    app.blobs.place(staged).await?;
     let mut tx = app.db.begin_write().await?;
-    store::blobs::insert_owned_blob(&mut tx, caller.account, &blob).await?;
+    store::blobs::insert_blob_owner(&mut tx, caller.account, staged.blob.hash).await?;
+    check_account_bytes(app, store::blobs::sum_owned_bytes(&mut tx, caller.account).await?)?;
     tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(blob)))
+    Ok(())
+}
+
+fn check_account_bytes(app: &App, bytes: u64) -> Result<(), ApiError> {
+    let most = app.config.limits.account_bytes_max;
+    if bytes <= most {
+        return Ok(());
+    }
+    let message =
+        format!("an account's files take at most {most} bytes here; those that no job needs go after a while");
+    Err(Refusal::new(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::StorageFull, message).into())
 }
 
 /// Download a blob of the caller's own
@@ -60,6 +100,13 @@ pub async fn download_blob(
     Ok((headers, Body::from_stream(app.blobs.stream(hash).await?)).into_response())
 }
 
+impl From<DiskFull> for Refusal {
+    fn from(_full: DiskFull) -> Self {
+        let message = "the server's disk is full; its operator has to make room";
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::StorageFull, message)
+    }
+}
+
 impl From<UploadError> for ApiError {
     fn from(error: UploadError) -> Self {
         match error {
@@ -69,6 +116,7 @@ impl From<UploadError> for ApiError {
                 );
                 Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge, message).into()
             }
+            UploadError::DiskFull(full) => Refusal::from(full).into(),
             UploadError::Broken(_) => Refusal::new(
                 StatusCode::BAD_REQUEST,
                 ErrorCode::MalformedRequest,

@@ -1,14 +1,14 @@
-use std::net::SocketAddr;
-
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use wire::DeviceCode;
 use wire::explorer::PublicDevice;
 
 use crate::app::App;
 use crate::auth::{Caller, hash_secret};
+use crate::http::client_address::ClientAddress;
 use crate::http::error::ApiResult;
+use crate::http::limits::Action;
 use crate::openapi::answers::{ForeignOrigin, RateLimited, Refusals};
 use crate::random;
 
@@ -48,9 +48,9 @@ pub async fn list_devices(caller: Caller, State(app): State<App>) -> ApiResult<J
 pub async fn make_device_code(
     caller: Caller,
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
 ) -> ApiResult<(StatusCode, Json<DeviceCode>)> {
-    app.limits.check_code(from.ip())?;
+    app.limits.check(Action::MakeDeviceCode, from)?;
     let now = app.clock.now();
     let code = new_code(random::bytes());
     let expires_at = now + CODE_LASTS;

@@ -1,11 +1,10 @@
 //! One tile of a published job, for anyone who would compute it again: its rows, what its device
 //! answered, and the way from that answer to the root that the device signed.
 
-use std::net::SocketAddr;
 use std::ops::Range;
 
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use rules::{Job, TileRange};
 use serde::Deserialize;
@@ -16,8 +15,10 @@ use wire::{BlobHash, ErrorCode, GatedKernel, JobId, merkle};
 use crate::app::App;
 use crate::fleet::lease_output::{blake3_hash, tile_hashes};
 use crate::fleet::task_files::TaskFiles;
+use crate::http::client_address::ClientAddress;
 use crate::http::error::{ApiResult, invalid, not_found};
 use crate::http::extract::{PathParam, QueryParams};
+use crate::http::limits::Action;
 use crate::openapi::answers::{Binary, OutOfBounds, RateLimited, Refusals};
 use crate::random;
 
@@ -103,11 +104,11 @@ fn files<'a>(app: &'a App, job: &'a Job, rows: u64, input: Vec<(BlobHash, Range<
 )]
 pub async fn show_sample(
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
     PathParam(job): PathParam<JobId>,
     QueryParams(params): QueryParams<TileParams>,
 ) -> ApiResult<Json<Sample>> {
-    app.limits.check_sample(from.ip())?;
+    app.limits.check(Action::Sample, from)?;
     let sampled = SampledTile::find(&app, job, params.tile).await?;
     let output = app.blobs.read(sampled.statement.receipt.output).await?;
     let lease = sampled.statement.receipt.lease;
@@ -140,10 +141,10 @@ pub async fn show_sample(
 )]
 pub async fn sample_code(
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
     PathParam(job): PathParam<JobId>,
 ) -> ApiResult<Response> {
-    app.limits.check_sample(from.ip())?;
+    app.limits.check(Action::Sample, from)?;
     files(&app, &find_published_job(&app, job).await?, 0, Vec::new()).code().await
 }
 
@@ -160,10 +161,10 @@ pub async fn sample_code(
 )]
 pub async fn sample_kernel(
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
     PathParam(job): PathParam<JobId>,
 ) -> ApiResult<Json<GatedKernel>> {
-    app.limits.check_sample(from.ip())?;
+    app.limits.check(Action::Sample, from)?;
     files(&app, &find_published_job(&app, job).await?, 0, Vec::new()).kernel().await
 }
 
@@ -182,11 +183,11 @@ pub async fn sample_kernel(
 )]
 pub async fn sample_plan(
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
     PathParam(job): PathParam<JobId>,
     QueryParams(params): QueryParams<SamplePlanParams>,
 ) -> ApiResult<Response> {
-    app.limits.check_sample(from.ip())?;
+    app.limits.check(Action::Sample, from)?;
     SampledTile::find(&app, job, params.tile).await?.files(&app).plan(params.rows).await
 }
 
@@ -205,11 +206,11 @@ pub async fn sample_plan(
 )]
 pub async fn sample_weights(
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
     PathParam(job): PathParam<JobId>,
     QueryParams(params): QueryParams<SamplePlanParams>,
 ) -> ApiResult<Response> {
-    app.limits.check_sample(from.ip())?;
+    app.limits.check(Action::Sample, from)?;
     SampledTile::find(&app, job, params.tile).await?.files(&app).weights(params.rows).await
 }
 
@@ -226,10 +227,10 @@ pub async fn sample_weights(
 )]
 pub async fn sample_params(
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
     PathParam(job): PathParam<JobId>,
 ) -> ApiResult<Response> {
-    app.limits.check_sample(from.ip())?;
+    app.limits.check(Action::Sample, from)?;
     files(&app, &find_published_job(&app, job).await?, 0, Vec::new()).params().await
 }
 
@@ -246,11 +247,11 @@ pub async fn sample_params(
 )]
 pub async fn sample_input(
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
     PathParam(job): PathParam<JobId>,
     QueryParams(params): QueryParams<TileParams>,
 ) -> ApiResult<Response> {
-    app.limits.check_sample(from.ip())?;
+    app.limits.check(Action::Sample, from)?;
     Ok(SampledTile::find(&app, job, params.tile).await?.files(&app).input())
 }
 
@@ -267,11 +268,11 @@ pub async fn sample_input(
 )]
 pub async fn sample_output(
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
     PathParam(job): PathParam<JobId>,
     QueryParams(params): QueryParams<TileParams>,
 ) -> ApiResult<Response> {
-    app.limits.check_sample(from.ip())?;
+    app.limits.check(Action::Sample, from)?;
     let sampled = SampledTile::find(&app, job, params.tile).await?;
     let index = sampled.index();
     let range = sampled.lease_tiles().output_range(index..index + 1);

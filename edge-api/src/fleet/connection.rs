@@ -1,14 +1,15 @@
 //! A device's WebSocket: it shows its key, says what it is, and then takes leases and commits.
 
-use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
 use ed25519_dalek::VerifyingKey;
 use futures::SinkExt;
+use governor::{Quota, RateLimiter};
 use rules::scheduling::recheck_request::Answer;
 use tokio::sync::mpsc;
 use wire::device::{PROTOCOL, hello_bytes};
@@ -17,7 +18,9 @@ use wire::{BlobHash, DeviceId, ErrorCode, FromDevice, Hello, JobFault, LeaseId, 
 use super::admit::{Closing, admit, admit_checker, closing, leave};
 use super::{compile, fault, settle};
 use crate::app::App;
+use crate::http::client_address::ClientAddress;
 use crate::http::error::ApiResult;
+use crate::http::limits::Action;
 use crate::openapi::answers::{RateLimited, Refusals};
 use crate::random;
 
@@ -28,6 +31,9 @@ const HELLO_WITHIN: Duration = Duration::from_secs(15);
 /// A silent socket is asked this often whether it lives, and closed if it does not answer twice.
 const PING_EVERY: Duration = Duration::from_secs(15);
 const NAME_MAX: usize = 128;
+/// Frames that a device may send a second, and at once after a while of silence.
+const FRAMES_PER_SECOND: NonZeroU32 = NonZeroU32::new(50).unwrap();
+const FRAMES_AT_ONCE: NonZeroU32 = NonZeroU32::new(200).unwrap();
 
 /// Sockets are numbered, so that an old one's end does not take a new one with it.
 static SOCKETS: AtomicU64 = AtomicU64::new(0);
@@ -49,9 +55,9 @@ static SOCKETS: AtomicU64 = AtomicU64::new(0);
 pub async fn connect_device(
     upgrade: WebSocketUpgrade,
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
 ) -> ApiResult<Response> {
-    app.limits.check_socket(from.ip())?;
+    app.limits.check(Action::OpenSocket, from)?;
     let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX).read_buffer_size(4 << 10);
     Ok(upgrade.on_upgrade(move |socket| serve(app, socket)))
 }
@@ -126,6 +132,7 @@ async fn run_connection(
 ) -> Option<Closing> {
     let mut ping = tokio::time::interval(PING_EVERY);
     let mut unanswered = 0u8;
+    let frames_in = RateLimiter::direct(Quota::per_second(FRAMES_PER_SECOND).allow_burst(FRAMES_AT_ONCE));
     loop {
         tokio::select! {
             () = app.stop.cancelled() => return Some(closing(ErrorCode::Internal, "the server is stopping; connect again")),
@@ -142,6 +149,10 @@ async fn run_connection(
             }
             message = socket.recv() => {
                 unanswered = 0;
+                if frames_in.check().is_err() {
+                    let message = format!("a device sends at most {FRAMES_PER_SECOND} frames a second; connect again");
+                    return Some(closing(ErrorCode::RateLimited, message));
+                }
                 match message {
                     Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
                         Ok(frame) => if let Some(reason) = on_frame(app, socket, device, frame).await { return Some(reason) },

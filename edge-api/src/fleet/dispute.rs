@@ -6,13 +6,14 @@ use std::time::Duration;
 use rules::scheduling::recheck_request::{Answer, Answered, Answerer, RecheckRequest, Whom};
 use rules::verification::dispute::{Comparison, Dispute, Next, Outcome};
 use store::verdicts::{DisputeRun, DisputedTile};
-use wire::JobEventKind;
+use wire::{Blob, BlobHash, JobEventKind};
 
 use super::lease_output::LeaseOutput;
 use super::owner::account_of;
 use super::recheck;
 use super::reject;
 use crate::app::App;
+use crate::blobs::collect;
 use crate::programs::{self, Disagreement};
 use crate::retry::retry;
 
@@ -92,9 +93,9 @@ fn note(dispute: &mut Dispute, accused: wire::DeviceId, run: DisputeRun) {
 async fn open(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::Result<DisputedTile> {
     let tile = found.tile;
     let signed = bytes::Bytes::copy_from_slice(output.tile_bytes(tile..tile + 1));
-    let signed_output = app.blobs.put(signed).await?.hash;
+    let signed_output = keep(app, signed).await?;
     let finder_output = match found.output {
-        Some(bytes) => Some(app.blobs.put(bytes).await?.hash),
+        Some(bytes) => Some(keep(app, bytes).await?),
         None => None,
     };
     let (lease, now) = (&output.lease, app.clock.now());
@@ -116,6 +117,14 @@ async fn open(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::R
     store::job_detail::insert_event(&mut tx, lease.job, JobEventKind::Disputed, Some(lease.device), now).await?;
     tx.commit().await?;
     Ok(stored)
+}
+
+async fn keep(app: &App, bytes: bytes::Bytes) -> anyhow::Result<BlobHash> {
+    let hash = BlobHash(*blake3::hash(&bytes).as_bytes());
+    let blob = Blob { hash, size: wire::number::to(bytes.len()) };
+    collect::reserve(app, &blob).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    app.blobs.put(hash, bytes).await?;
+    Ok(hash)
 }
 
 /// `None`: nobody answered in time, or nobody can.

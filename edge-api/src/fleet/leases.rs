@@ -1,22 +1,26 @@
 //! A lease's files over HTTP: program and input down, output up. A device shows the token that came with
 //! its lease.
 
-use std::net::SocketAddr;
-
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
-use wire::{ErrorCode, GatedKernel};
+use wire::{BlobHash, ErrorCode, GatedKernel};
 
 use super::task_files::TaskFiles;
 use super::token::LeaseToken;
 use crate::app::App;
-use crate::http::error::{ApiError, ApiResult, Refusal};
+use crate::blobs::collect;
+use crate::http::client_address::ClientAddress;
+use crate::http::error::{ApiError, ApiResult, Refusal, conflict};
 use crate::http::extract::QueryParams;
-use crate::openapi::answers::{Binary, OutOfBounds, OutputSize, PartMissing, RateLimited, Refusals, UnknownLease};
+use crate::http::limits::Action;
+use crate::http::pace::read_all;
+use crate::openapi::answers::{
+    Binary, OutOfBounds, OutputFailed, OutputSize, OutputTaken, PartMissing, RateLimited, Refusals, UnknownLease,
+};
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -63,11 +67,17 @@ pub async fn lease_code(State(app): State<App>, Path(token): Path<String>) -> Ap
     params(("token" = String, Path, description = "The token that came with the lease", example = "eyJsZWFzZSI6IjAzIn0.c2VhbA")),
     responses(
         (status = 200, description = "The kernel with its checks", body = GatedKernel),
-        Refusals<(UnknownLease, PartMissing)>
+        Refusals<(UnknownLease, PartMissing, RateLimited)>
     )
 )]
-pub async fn lease_kernel(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Json<GatedKernel>> {
-    files(&app, &open(&app, &token)?).kernel().await
+pub async fn lease_kernel(
+    State(app): State<App>,
+    from: ClientAddress,
+    Path(token): Path<String>,
+) -> ApiResult<Json<GatedKernel>> {
+    let token = open(&app, &token)?;
+    app.limits.check(Action::Plan, from)?;
+    files(&app, &token).kernel().await
 }
 
 /// Fetch the plan of a lease's model for so many rows
@@ -85,13 +95,13 @@ pub async fn lease_kernel(State(app): State<App>, Path(token): Path<String>) -> 
 )]
 pub async fn lease_plan(
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
     Path(token): Path<String>,
     QueryParams(params): QueryParams<PlanParams>,
 ) -> ApiResult<Response> {
     let token = open(&app, &token)?;
     // Planning a stranger's model takes a while of a core.
-    app.limits.check_plan(from.ip())?;
+    app.limits.check(Action::Plan, from)?;
     files(&app, &token).plan(params.rows).await
 }
 
@@ -110,12 +120,12 @@ pub async fn lease_plan(
 )]
 pub async fn lease_weights(
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
     Path(token): Path<String>,
     QueryParams(params): QueryParams<PlanParams>,
 ) -> ApiResult<Response> {
     let token = open(&app, &token)?;
-    app.limits.check_plan(from.ip())?;
+    app.limits.check(Action::Plan, from)?;
     files(&app, &token).weights(params.rows).await
 }
 
@@ -160,7 +170,7 @@ pub async fn lease_input(State(app): State<App>, Path(token): Path<String>) -> A
     tag = "leases",
     params(("token" = String, Path, description = "The token that came with the lease", example = "eyJsZWFzZSI6IjAzIn0.c2VhbA")),
     request_body(content = Binary, content_type = "application/octet-stream", description = "The rows"),
-    responses((status = 201, description = "The blob", body = wire::Blob), Refusals<(UnknownLease, OutputSize)>)
+    responses((status = 201, description = "The blob", body = wire::Blob), Refusals<(UnknownLease, OutputSize, OutputTaken, OutputFailed, RateLimited)>)
 )]
 pub async fn lease_output(
     State(app): State<App>,
@@ -172,11 +182,30 @@ pub async fn lease_output(
         let message = format!("the output of this lease has {} bytes", token.output_bytes());
         Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::OutputSize, message)
     };
+    app.limits.check(Action::Output, token.lease)?;
+    app.disk.check().map_err(Refusal::from)?;
+    let _room = app.limits.hold_body(token.output_bytes()).await?;
     let limit = wire::number::to(token.output_bytes());
-    let bytes = axum::body::to_bytes(body, limit).await.map_err(|_too_long_or_broken| wrong())?;
+    let bytes = read_all(body, limit).await.map_err(|_too_long_or_broken| wrong())?;
     if bytes.len() != limit {
         return Err(wrong().into());
     }
+    let hash = BlobHash(*blake3::hash(&bytes).as_bytes());
+    let blob = wire::Blob { hash, size: wire::number::to(bytes.len()) };
+    keep_only_output(&app, &token, &blob).await?;
     // It is on disk before anything is settled.
-    Ok((StatusCode::CREATED, axum::Json(app.blobs.put(bytes).await?)))
+    app.blobs.put(hash, bytes).await?;
+    Ok((StatusCode::CREATED, axum::Json(blob)))
+}
+
+/// The first output of a lease is its only one; sent again, it is the same.
+async fn keep_only_output(app: &App, token: &LeaseToken, blob: &wire::Blob) -> ApiResult<()> {
+    collect::reserve(app, blob).await?;
+    let mut tx = app.db.begin_write().await?;
+    let kept = store::blobs::insert_lease_output(&mut tx, token.lease, blob.hash, token.expires_at()).await?;
+    tx.commit().await?;
+    if kept == blob.hash {
+        return Ok(());
+    }
+    Err(conflict(ErrorCode::OutputTaken, "this lease has another output already; ask for another lease"))
 }

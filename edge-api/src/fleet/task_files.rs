@@ -13,7 +13,8 @@ use wire::{BlobHash, GatedKernel, Task};
 use crate::app::App;
 use crate::blobs::Blobs;
 use crate::http::error::{ApiResult, not_found};
-use crate::programs::infer::plans::{self, PackedPlan};
+use crate::programs::infer::kept_plans::PackedPlan;
+use crate::programs::infer::plans;
 use crate::programs::map;
 
 /// Files of some rows of a task.
@@ -54,14 +55,14 @@ impl TaskFiles<'_> {
 
     /// The model's plan for `rows` rows at once, in postcard's format.
     pub async fn plan(self, rows: u64) -> ApiResult<Response> {
-        let plan = self.packed_plan(rows).await?.plan()?;
+        let plan = self.packed_plan(rows).await?.plan;
         Ok(self.binary(plan))
     }
 
     /// The constants of that plan, one after another, as 32-bit words.
     pub async fn weights(self, rows: u64) -> ApiResult<Response> {
-        let weights = self.packed_plan(rows).await?.weights();
-        Ok(self.binary(Body::from_stream(weights)))
+        let weights = self.packed_plan(rows).await?.weights;
+        Ok(self.binary(weights))
     }
 
     async fn packed_plan(&self, rows: u64) -> ApiResult<PackedPlan> {

@@ -47,6 +47,10 @@ impl LeaseToken {
         self.rows.saturating_mul(self.task.out_bytes())
     }
 
+    pub fn expires_at(&self) -> Micros {
+        self.deadline
+    }
+
     pub fn seal(&self, secret: &[u8; 32]) -> String {
         let body = serde_json::to_vec(self).expect("a lease token should serialise");
         let mac = blake3::keyed_hash(secret, &body);

@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::http::header::RETRY_AFTER;
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use rules::admission::AdmitError;
 use wire::{ErrorBody, ErrorCode};
 
@@ -22,15 +23,22 @@ pub enum ApiError {
 pub struct Refusal {
     pub status: StatusCode,
     pub body: ErrorBody,
+    /// When to try again, in seconds.
+    pub retry_after: Option<u64>,
 }
 
 impl Refusal {
     pub fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { status, body: ErrorBody { code, message: message.into(), field: None, place: None } }
+        Self { status, body: ErrorBody { code, message: message.into(), field: None, place: None }, retry_after: None }
     }
 
     pub fn field(mut self, field: &str) -> Self {
         self.body.field = Some(field.to_owned());
+        self
+    }
+
+    pub fn retry_after(mut self, secs: u64) -> Self {
+        self.retry_after = Some(secs);
         self
     }
 }
@@ -83,6 +91,9 @@ impl From<AdmitError> for ApiError {
 /// What a refused order is called, and the request's field that is at fault.
 fn code_and_field(error: &AdmitError) -> (ErrorCode, Option<&str>) {
     let (code, field) = match error {
+        AdmitError::CompileLimit { field, .. } => {
+            (if *field == "kernel" { ErrorCode::InvalidKernel } else { ErrorCode::InvalidModel }, *field)
+        }
         AdmitError::InvalidName => (ErrorCode::MalformedRequest, "name"),
         AdmitError::UnknownBlob { field } => (ErrorCode::UnknownBlob, field.as_str()),
         AdmitError::UnsupportedOperator { .. } => (ErrorCode::UnsupportedOperator, "model"),
@@ -152,7 +163,10 @@ impl From<object_store::Error> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         match self {
-            Self::Refused(refusal) => (refusal.status, Json(refusal.body)).into_response(),
+            Self::Refused(refusal) => {
+                let retry_after = refusal.retry_after.map(|secs| [(RETRY_AFTER, secs.to_string())]);
+                (refusal.status, retry_after.map(AppendHeaders), Json(refusal.body)).into_response()
+            }
             Self::Internal(error) => {
                 tracing::error!(error = format!("{error:#}"), "a request failed");
                 let message = "something went wrong on the server; try again".to_owned();

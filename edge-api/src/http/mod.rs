@@ -1,5 +1,8 @@
-//! What every handler shares: how a request is read, how it is refused, and how often one address may ask.
+//! What every handler shares: how a request is read, how it is refused, and how much one caller may ask.
 
+pub mod client_address;
 pub mod error;
 pub mod extract;
 pub mod limits;
+pub mod pace;
+pub mod stall;

@@ -1,7 +1,7 @@
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
 
 use axum::Json;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use gate::Contract;
 use rules::admission::{self, AdmitError};
@@ -13,8 +13,8 @@ use store::DbConnection;
 use store::codec::count;
 use store::jobs::Submission;
 use wire::{
-    ErrorCode, Job, JobDetail, JobEventKind, JobId, JobPage, JobState, KernelToCheck, QuoteRequest, SliceId, SubmitJob,
-    TileHash,
+    AccountId, BlobHash, ErrorCode, Job, JobDetail, JobEventKind, JobId, JobPage, JobState, KernelToCheck,
+    QuoteRequest, SliceId, SubmitJob, TileHash,
 };
 
 use super::disputes;
@@ -22,8 +22,10 @@ use super::order;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::fleet::scheduler::lease_grant;
+use crate::http::client_address::ClientAddress;
 use crate::http::error::{ApiError, ApiResult, conflict, invalid, not_found};
 use crate::http::extract::{JsonBody, PathParam, QueryParams};
+use crate::http::limits::{Action, Entry};
 use crate::openapi::answers::{
     ForeignOrigin, IdempotencyConflict, InvalidKernel, InvalidOrder, JobEnded, NoDeviceFits, NotPayable, OutOfBounds,
     RateLimited, Refusals,
@@ -53,13 +55,20 @@ const TRIAL: wire::Micros = 600_000_000;
 )]
 pub async fn check_kernel(
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
     JsonBody(request): JsonBody<KernelToCheck>,
 ) -> ApiResult<Json<wire::KernelReport>> {
-    app.limits.check_kernel(from.ip())?;
+    app.limits.check(Action::CheckKernel, from)?;
     let KernelToCheck { kernel, record_bytes, out_bytes, fuel } = request;
     let contract = Contract { record_bytes, out_bytes, fuel: fuel.unwrap_or(FUEL) };
-    Ok(Json(map::report(kernel, contract).await?))
+    Ok(Json(map::report(&app, kernel, contract).await?))
+}
+
+/// Counts an order, which is read and planned while the answer is waited for.
+fn begin_order(app: &App, caller: Caller, from: ClientAddress) -> Result<Entry<AccountId>, ApiError> {
+    app.limits.check(Action::Order, from)?;
+    app.limits.check(Action::Order, caller.account)?;
+    app.limits.orders.enter(caller.account, "orders of an account are read")
 }
 
 /// Quote a job
@@ -72,14 +81,16 @@ pub async fn check_kernel(
     request_body = QuoteRequest,
     responses(
         (status = 200, description = "The quote, at the present price", body = wire::Quote),
-        Refusals<(Caller, ForeignOrigin, JsonBody<QuoteRequest>, InvalidOrder, NoDeviceFits)>
+        Refusals<(Caller, ForeignOrigin, RateLimited, JsonBody<QuoteRequest>, InvalidOrder, NoDeviceFits)>
     )
 )]
 pub async fn quote_job(
     caller: Caller,
     State(app): State<App>,
+    from: ClientAddress,
     JsonBody(request): JsonBody<QuoteRequest>,
 ) -> ApiResult<Json<wire::Quote>> {
+    let _order = begin_order(&app, caller, from)?;
     let job = order::admit(&app, caller, request.program, request.privacy).await?;
     let census = order::take_census(&app, &job)?;
     Ok(Json(order::quote(&app, &job, census)?))
@@ -102,10 +113,12 @@ pub async fn quote_job(
 pub async fn try_job(
     caller: Caller,
     State(app): State<App>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    from: ClientAddress,
     JsonBody(request): JsonBody<QuoteRequest>,
 ) -> ApiResult<Json<wire::LeaseGrant>> {
-    app.limits.check_trial(from.ip())?;
+    app.limits.check(Action::Trial, from)?;
+    app.limits.check(Action::Trial, caller.account)?;
+    let _order = begin_order(&app, caller, from)?;
     let job = order::admit(&app, caller, request.program, request.privacy).await?;
     let now = app.clock.now();
     let grant = Grant { lease: wire::LeaseId(random::bytes()), slice: None, tiles: 0..1, deadline: now + TRIAL };
@@ -125,12 +138,13 @@ pub async fn try_job(
     responses(
         (status = 201, description = "The job", body = Job),
         (status = 200, description = "The job that this idempotency key made before", body = Job),
-        Refusals<(Caller, ForeignOrigin, JsonBody<SubmitJob>, OutOfBounds, InvalidOrder, NoDeviceFits, NotPayable, IdempotencyConflict)>
+        Refusals<(Caller, ForeignOrigin, RateLimited, JsonBody<SubmitJob>, OutOfBounds, InvalidOrder, NoDeviceFits, NotPayable, IdempotencyConflict)>
     )
 )]
 pub async fn submit_job(
     caller: Caller,
     State(app): State<App>,
+    from: ClientAddress,
     headers: HeaderMap,
     JsonBody(request): JsonBody<SubmitJob>,
 ) -> ApiResult<(StatusCode, Json<Job>)> {
@@ -140,6 +154,7 @@ pub async fn submit_job(
     if let Some(job) = find_repeated(&mut *app.db.read().await?, caller, &key, request_hash).await? {
         return Ok((StatusCode::OK, Json(job)));
     }
+    let _order = begin_order(&app, caller, from)?;
     let job = order::admit(&app, caller, request.program.clone(), request.privacy).await?;
     order::take_census(&app, &job)?;
     let cost = admission::cost(&job)?;
@@ -163,6 +178,7 @@ pub async fn submit_job(
     if !store::ledger::hold(&mut tx, job.id, caller.account, cost).await? {
         return Err(AdmitError::InsufficientFunds { cost }.into());
     }
+    keep_blobs(&mut tx, &job, now).await?;
     insert_slices(&mut tx, &job, now).await?;
     store::job_detail::insert_event(&mut tx, job.id, JobEventKind::Submitted, None, now).await?;
     let job = store::jobs::find_job(&mut tx, caller.account, job.id).await?.ok_or_else(|| not_found("job"))?;
@@ -170,6 +186,19 @@ pub async fn submit_job(
 
     app.scheduler.wake.notify_one();
     Ok((StatusCode::CREATED, Json(job)))
+}
+
+/// What the job needs stays. In the order of their hashes, in which everybody locks them.
+async fn keep_blobs(conn: &mut DbConnection, job: &rules::Job, now: wire::Micros) -> Result<(), ApiError> {
+    let sources = job.sources.iter().map(|source| source.blob);
+    let blobs: BTreeSet<BlobHash> = job.task.blobs().into_iter().chain(sources).collect();
+    for blob in blobs {
+        if !store::blobs::insert_job_blob(conn, job.id, blob, now).await? {
+            // It was deleted while the order was read.
+            return Err(AdmitError::UnknownBlob { field: "program".to_owned() }.into());
+        }
+    }
+    Ok(())
 }
 
 async fn insert_slices(conn: &mut DbConnection, job: &rules::Job, now: wire::Micros) -> sqlx::Result<()> {

@@ -67,7 +67,8 @@ tuples_refuse! {
     (A, B, C)
     (A, B, C, D)
     (A, B, C, D, E)
-    (A, B, C, D, E, F, G, H)
+    (A, B, C, D, E, F)
+    (A, B, C, D, E, F, G, H, I)
 }
 
 impl Refuses for () {
@@ -86,7 +87,7 @@ macro_rules! refuses {
 
 refuses! {
     [] Caller: 401 Unauthorized;
-    [T] JsonBody<T>: 400 MalformedRequest, 413 MalformedRequest, 422 MalformedRequest;
+    [T] JsonBody<T>: 400 MalformedRequest, 413 MalformedRequest, 422 MalformedRequest, 503 Overloaded;
     [T] QueryParams<T>: 400 MalformedRequest;
     [T] PathParam<T>: 404 NotFound;
 }
@@ -109,7 +110,7 @@ checks! {
     TooManyKeys: 409 TooManyKeys;
     LastKey: 409 LastKey;
     /// Bytes that are streamed to the store.
-    UploadFailed: 400 MalformedRequest, 413 TooLarge;
+    UploadFailed: 400 MalformedRequest, 413 TooLarge, 503 Overloaded, 507 StorageFull;
     InvalidKernel: 422 InvalidKernel;
     /// A program and its data that are no job that can run.
     InvalidOrder: 422 UnknownBlob | InvalidModel | InvalidKernel | InvalidParams | UnsupportedOperator | InvalidInput
@@ -123,4 +124,7 @@ checks! {
     /// A model has no parameters, a kernel no plan.
     PartMissing: 404 NotFound;
     OutputSize: 422 OutputSize;
+    OutputTaken: 409 OutputTaken;
+    /// Bytes that are held in memory on their way to the store.
+    OutputFailed: 503 Overloaded, 507 StorageFull;
 }

@@ -2,6 +2,9 @@
 
 use rules::admission::AdmitError;
 
+use crate::compile::message::{ModelRefusal, RefusalKind};
+use crate::compile::pool::CompileError;
+
 #[derive(Debug)]
 pub enum AdmitFailure {
     /// The customer can mend it.
@@ -31,5 +34,20 @@ impl From<sqlx::Error> for AdmitFailure {
 impl From<object_store::Error> for AdmitFailure {
     fn from(error: object_store::Error) -> Self {
         Self::Internal(error.into())
+    }
+}
+
+impl AdmitFailure {
+    /// What a compiler says of a customer's `field`.
+    pub fn of_compiler(error: CompileError, field: &'static str) -> Self {
+        match error {
+            CompileError::Limit { megabytes, seconds } => AdmitError::CompileLimit { field, megabytes, seconds }.into(),
+            CompileError::Refused(ModelRefusal { kind, reason }) => Self::Refused(match kind {
+                RefusalKind::UnsupportedOperator => AdmitError::UnsupportedOperator { reason },
+                RefusalKind::Input => AdmitError::ModelInput { reason },
+                RefusalKind::Model => AdmitError::InvalidModel { reason },
+            }),
+            CompileError::Internal(error) => Self::Internal(error),
+        }
     }
 }

@@ -42,6 +42,9 @@ create table dispute (
 );
 
 create index dispute_by_job on dispute (job_id, created_at);
+-- Both outputs are kept for as long as the dispute is.
+create index dispute_by_signed_output on dispute (signed_output);
+create index dispute_by_finder_output on dispute (finder_output);
 
 -- What others computed of it, and the accused once more.
 create table dispute_run (

@@ -33,6 +33,13 @@ pub struct Db {
 impl Db {
     /// Connects and brings the schema up to date.
     pub async fn connect(url: &str) -> sqlx::Result<Self> {
+        let db = Self::open(url).await?;
+        sqlx::migrate!().run(&db.writes).await?;
+        Ok(db)
+    }
+
+    /// Connects to a database that a server has made, and changes nothing.
+    pub async fn open(url: &str) -> sqlx::Result<Self> {
         sqlx::any::install_default_drivers();
         let options = AnyConnectOptions::from_str(url)?;
         let dialect = if options.database_url.scheme() == "sqlite" { Dialect::Sqlite } else { Dialect::Postgres };
@@ -52,7 +59,6 @@ impl Db {
         // SQLite has one writer: a second connection would only wait for the first.
         let writers = if dialect == Dialect::Sqlite { 1 } else { 16 };
         let writes = pool(writers).connect_with(options.clone()).await?;
-        sqlx::migrate!().run(&writes).await?;
         let reads = pool(8).connect_with(options).await?;
         Ok(Self { reads, writes, dialect })
     }

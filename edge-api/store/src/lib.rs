@@ -7,6 +7,7 @@ pub mod codec;
 pub mod db;
 pub mod devices;
 pub mod explorer;
+pub mod guests;
 pub mod job_detail;
 pub mod job_progress;
 pub mod jobs;

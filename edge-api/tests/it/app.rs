@@ -10,7 +10,7 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode};
 use edge_api::app::App;
 use edge_api::clock::Clock;
-use edge_api::config::Config;
+use edge_api::config::{CompileConfig, Config, LimitsConfig};
 use edge_api::{routes, tasks};
 use serde_json::{Value, json};
 use sqlx::Connection;
@@ -80,6 +80,20 @@ impl TestApp {
             fee_bps: 1000,
             blob_bytes_max: 1 << 20,
             checkers: Vec::new(),
+            limits: LimitsConfig {
+                trusted_proxies: Vec::new(),
+                connections_max: 64,
+                connections_per_address_max: 8,
+                body_bytes_max: 64 << 20,
+                account_bytes_max: 64 << 20,
+                disk_reserve: 0,
+                blob_days: 7,
+            },
+            compile: CompileConfig {
+                compile_bytes_max: 4 << 30,
+                compile_seconds: 30,
+                compiler: Some(env!("CARGO_BIN_EXE_edge-api").into()),
+            },
             command: None,
         };
         change(&mut config);

@@ -5,17 +5,26 @@
 mod access;
 mod accounts;
 mod app;
+mod collect;
+mod compile;
+mod device;
 mod docs;
 mod explorer;
 mod inputs;
 mod jobs;
 mod kernels;
+mod limits;
 mod openapi;
+mod outputs;
 #[expect(unreachable_pub, reason = "the journeys share it")]
 #[path = "../../../e2e/src/postgres.rs"]
 mod postgres;
 mod refusals;
 mod slices;
+mod sweep;
+#[expect(unreachable_pub, reason = "the journeys share it")]
+#[path = "../../../e2e/src/until.rs"]
+mod until;
 
 /// A test that runs on a fresh SQLite file and on a fresh PostgreSQL database.
 macro_rules! db_test {

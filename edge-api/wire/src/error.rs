@@ -65,8 +65,12 @@ error_codes! {
     MalformedRequest,
     /// The body, or the job that it describes, is larger than the limit.
     TooLarge,
-    /// Too many requests from one address; wait a minute.
+    /// Too many requests, or too many at once, of one address or account; `Retry-After` says when to try again.
     RateLimited,
+    /// The server has no room for the request's body for the moment; try again.
+    Overloaded,
+    /// The server's disk, or the account's part of it, is full.
+    StorageFull,
     /// The account has no blob of this hash: upload it first.
     UnknownBlob,
     /// The model is not ONNX, or this network cannot run it.
@@ -117,6 +121,8 @@ error_codes! {
     ReplayedFrame,
     /// The receipt came before its output was uploaded.
     OutputMissing,
+    /// The lease has another output already.
+    OutputTaken,
     /// The output does not have the bytes that the lease's rows have.
     OutputSize,
     /// A recomputed tile differs, or the output is not the one signed for.

@@ -28,6 +28,10 @@ pub enum AdmitError {
     KernelTooLong { bytes: u64, most: u64 },
     #[error("the kernel is not text in UTF-8")]
     KernelNotText,
+    #[error(
+        "this {field} takes more than {megabytes} MB or {seconds} seconds to compile here; make it smaller or simpler"
+    )]
+    CompileLimit { field: &'static str, megabytes: u64, seconds: u32 },
     #[error("{reason}")]
     InvalidKernel { place: Place, reason: String },
     #[error("at most {most} operations; give each record less to do")]

@@ -1,16 +1,15 @@
 //! `infer`: a model over rows. Its tiles are recomputed by this server's processor, or by a checker where
-//! that would hold the server up.
+//! that would hold the server up. Models are read, planned and computed by `compile`'s processes alone.
 
 pub mod arrays;
-pub mod models;
+pub mod kept_plans;
 pub mod plans;
 pub mod recompute;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use anyhow::Context;
-use onnx::{Feed, Graph, ModelError, Signature};
+use onnx::Signature;
 use rules::Job;
 use rules::admission::{AdmitError, Order};
 use rules::program::infer::{self as infer_rules, Layout, ModelCost, Port};
@@ -20,11 +19,11 @@ use rules::scheduling::recheck_request::{Answer, Answerer};
 use wire::number::to;
 use wire::{AccountId, BlobHash, Check, CheckedBy, DType, Field, InferTask};
 
-use self::models::LoadError;
-use self::recompute::{recompute_tile, same_values};
+use self::recompute::same_values;
 use super::failure::AdmitFailure;
 use super::program::{Disagreement, Program};
 use crate::app::App;
+use crate::compile::pool::{CompileError, Model, Purpose};
 use crate::fleet::lease_output::LeaseOutput;
 use crate::fleet::recheck;
 
@@ -35,14 +34,14 @@ impl Program for Infer {
     type Task = InferTask;
 
     async fn admit(app: &App, order: &Order, wanted: &wire::Infer) -> Result<Job, AdmitFailure> {
-        let graph = load_model(app, order.customer, wanted.model).await?;
-        let ports = ports(&graph);
+        let mut model = open_model(app, order.customer, wanted.model).await?;
+        let ports = ports(model.ports());
         let sent = arrays::receive(app, order.customer, &ports, wanted).await?;
         let flops_max = if order.has_checkers { CHECKER_FLOPS_MAX } else { EDGE_FLOPS_MAX };
         let limits = Limits { tile_rows: wanted.tile_rows, flops_max };
-        let planned = match plan(app, &graph, infer_rules::by_rows(&ports, &sent), limits).await {
+        let planned = match plan(app, &mut model, infer_rules::by_rows(&ports, &sent), limits).await {
             Err(AdmitFailure::Refused(error)) if wanted.tile_rows.is_none() && infer_rules::may_be_whole(&error) => {
-                let whole = plan(app, &graph, infer_rules::as_whole(&ports, &sent), limits).await;
+                let whole = plan(app, &mut model, infer_rules::as_whole(&ports, &sent), limits).await;
                 // Most models have rows, so the advice is for those.
                 whole.map_err(|_whole| AdmitFailure::Refused(error))?
             }
@@ -89,32 +88,24 @@ impl Program for Infer {
     }
 }
 
-async fn load_model(app: &App, customer: AccountId, model: BlobHash) -> Result<Arc<Graph>, AdmitFailure> {
+async fn open_model(app: &App, customer: AccountId, model: BlobHash) -> Result<Model<'_>, AdmitFailure> {
     let owned = store::blobs::find_owned_blob(&mut *app.db.read().await?, customer, model).await?;
     let blob = rules::admission::owned(owned, "model")?;
-    app.models.load(&app.blobs, blob.hash).await.map_err(|error| match &*error {
-        LoadError::Model(error) => refuse_model(error).into(),
-        LoadError::Store(_) => AdmitFailure::Internal(error.into()),
-    })
+    app.compilers.open(&app.blobs, blob.hash, Purpose::Order).await.map_err(refuse)
 }
 
-fn ports(graph: &Graph) -> Vec<Port> {
+fn refuse(error: CompileError) -> AdmitFailure {
+    AdmitFailure::of_compiler(error, "model")
+}
+
+fn ports(ports: &[onnx::Port]) -> Vec<Port> {
     let shape = |shape: &Vec<Option<usize>>| shape.iter().map(|size| size.map(to)).collect();
     let port = |port: &onnx::Port| Port {
         name: port.name.clone(),
         dtype: port.dtype.name(),
         shape: port.shape.as_ref().map(shape),
     };
-    graph.inputs.iter().map(port).collect()
-}
-
-fn refuse_model(error: &ModelError) -> AdmitError {
-    let reason = error.to_string();
-    match error {
-        ModelError::UnsupportedOperator { .. } => AdmitError::UnsupportedOperator { reason },
-        ModelError::InputShape { .. } | ModelError::InputCount { .. } => AdmitError::ModelInput { reason },
-        _ => AdmitError::InvalidModel { reason },
-    }
+    ports.iter().map(port).collect()
 }
 
 #[derive(Clone, Copy)]
@@ -136,33 +127,23 @@ struct Planned {
 
 async fn plan(
     app: &App,
-    graph: &Arc<Graph>,
+    model: &mut Model<'_>,
     layout: Result<Layout, AdmitError>,
     limits: Limits,
 ) -> Result<Planned, AdmitFailure> {
     let layout = layout?;
     let feeds = arrays::feeds(app, &layout).await?;
-    let graph = Arc::clone(graph);
-    // Shapes and costs of a large graph take a while; nothing else should wait for that.
-    let planning = tokio::task::spawn_blocking(move || cut(&graph, layout, &feeds, limits));
-    Ok(planning.await.map_err(anyhow::Error::from)??)
-}
-
-fn cut(graph: &Graph, layout: Layout, feeds: &[Feed], limits: Limits) -> Result<Planned, AdmitError> {
-    let refuse = |error: ModelError| refuse_model(&error);
-    let signature = graph.signature(feeds).map_err(refuse)?;
+    let signature = model.signature(&feeds).await.map_err(refuse)?;
     let outputs = output_fields(&signature, layout.is_whole())?;
-    let rows = layout.rows;
     let micro_batch: u64 = to(signature.micro_batch);
     // Where rows are mixed the work may grow faster than their number.
-    let batch = if signature.mixed_by.is_some() { rows } else { micro_batch };
-    let batch = usize::try_from(batch).map_err(|_too_large| AdmitError::TooManyRows { rows })?;
-    let flops = graph.plan(batch, feeds).map_err(refuse)?.flops();
+    let batch = if signature.mixed_by.is_some() { layout.rows } else { micro_batch };
+    let flops = model.measure(batch, &feeds).await.map_err(refuse)?.flops;
     let rows_at_once = to(signature.rows_at_once);
     let cost = ModelCost { micro_batch, flops, mixed_by: signature.mixed_by, rows_at_once };
     let tiling = infer_rules::cut(&layout, &outputs, &cost, limits.tile_rows, limits.flops_max)?;
-    let tile = graph.plan(to(tiling.tile_rows), feeds).map_err(refuse)?;
-    let (device_bytes, peak_bytes) = (tile.buffer_bytes_max(), tile.device_bytes());
+    let tile = model.measure(tiling.tile_rows, &feeds).await.map_err(refuse)?;
+    let (device_bytes, peak_bytes) = (tile.buffer_bytes_max, tile.device_bytes);
     Ok(Planned { layout, outputs, tiling, device_bytes, peak_bytes })
 }
 
@@ -226,8 +207,7 @@ async fn check_here(
     tiles: &[u32],
 ) -> anyhow::Result<Option<Disagreement>> {
     let _permit = app.checks.acquire().await.context("the server is stopping")?;
-    let graph = app.models.load(&app.blobs, task.model).await?;
-    let task = Arc::new(task.clone());
+    let mut model = app.compilers.open(&app.blobs, task.model, Purpose::Check).await?;
     for &tile in tiles {
         let of_job = output.job.tiles(output.tiles_of_job(&(tile..tile + 1)));
         let rows = of_job.rows();
@@ -235,14 +215,10 @@ async fn check_here(
         for (blob, range) in of_job.input_parts() {
             input.extend_from_slice(&app.blobs.read_range(blob, range).await?);
         }
-        let (graph, task, output) = (Arc::clone(&graph), Arc::clone(&task), output.clone());
-        let checked = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
-            let expected = recompute_tile(&graph, &task, rows, &input)?;
-            let is_same = same_values(&task, output.tile_bytes(tile..tile + 1), &expected);
-            Ok((!is_same).then(|| Disagreement { tile, by: Answerer::Checker, output: Some(expected.into()) }))
-        });
-        if let Some(found) = checked.await?? {
-            return Ok(Some(found));
+        let expected = model.recompute(task, rows, input.into()).await?;
+        if !same_values(task, output.tile_bytes(tile..tile + 1), &expected) {
+            let by = Answerer::Checker;
+            return Ok(Some(Disagreement { tile, by, output: Some(expected) }));
         }
     }
     Ok(None)

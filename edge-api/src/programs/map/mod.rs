@@ -35,7 +35,7 @@ impl Program for Map {
         if contract.fuel > FUEL_MAX {
             return Err(AdmitError::TooMuchFuel { most: FUEL_MAX }.into());
         }
-        let kernel = facts(&through_gate(read_text(app, &code).await?, contract).await?);
+        let kernel = facts(&through_gate(app, read_text(app, &code).await?, contract).await?);
         map_rules::check_params(&kernel, found.map(|blob| blob.size))?;
         let rows = map_rules::count_records(records.size, record_bytes)?;
         let tiling = map_rules::cut(&kernel, (record_bytes, out_bytes), rows, wanted.tile_records)?;
@@ -120,10 +120,11 @@ async fn read_text(app: &App, blob: &Blob) -> Result<String, AdmitFailure> {
     Ok(String::from_utf8(bytes.to_vec()).map_err(|_binary| AdmitError::KernelNotText)?)
 }
 
-/// The gate, on a thread that may block.
-async fn through_gate(source: String, contract: Contract) -> Result<AdmittedKernel, AdmitFailure> {
-    let passed = tokio::task::spawn_blocking(move || gate::admit(&source, contract));
-    Ok(passed.await.map_err(anyhow::Error::from)?.map_err(|error| refuse(&error))?)
+/// The gate, in a process apart.
+async fn through_gate(app: &App, source: String, contract: Contract) -> Result<AdmittedKernel, AdmitFailure> {
+    let passed = app.compilers.gate(source, contract).await;
+    let passed = passed.map_err(|error| AdmitFailure::of_compiler(error, "kernel"))?;
+    Ok(passed.map_err(|error| refuse(&error))?)
 }
 
 fn refuse(error: &GateError) -> AdmitError {
@@ -143,8 +144,8 @@ fn facts(passed: &AdmittedKernel) -> KernelFacts {
 }
 
 /// What the gate says of a text that nobody has ordered yet.
-pub async fn report(source: String, contract: Contract) -> Result<KernelReport, AdmitFailure> {
-    let passed = through_gate(source, contract).await?;
+pub async fn report(app: &App, source: String, contract: Contract) -> Result<KernelReport, AdmitFailure> {
+    let passed = through_gate(app, source, contract).await?;
     Ok(KernelReport {
         workgroup_size: passed.kernel.workgroup_size,
         params_bytes: passed.kernel.params_bytes,
@@ -159,7 +160,7 @@ async fn stored_kernel(app: &App, task: &MapTask) -> anyhow::Result<AdmittedKern
     let MapTask { kernel, record_bytes, out_bytes, fuel, .. } = *task;
     let source = String::from_utf8(app.blobs.read(kernel).await?.to_vec())?;
     let contract = Contract { record_bytes, out_bytes, fuel };
-    Ok(tokio::task::spawn_blocking(move || gate::admit(&source, contract)).await??)
+    Ok(app.compilers.gate(source, contract).await??)
 }
 
 /// A task's kernel as the gate emits it.

@@ -1,21 +1,103 @@
-use store::blobs::{find_owned_blob, insert_owned_blob};
+use store::DbConnection;
+use store::blobs::{
+    begin_collecting, delete_expired_outputs, end_collecting, find_owned_blob, forget_collecting, insert_blob_owner,
+    insert_job_blob, insert_lease_output, list_unused_blobs, sum_owned_bytes, use_blob,
+};
 use store::db::ping;
-use wire::{Blob, BlobHash};
+use wire::{Blob, BlobHash, Micros};
 
 use crate::db_test;
-use crate::fixture::account;
+use crate::fixture::{NOW, Work, account, lease};
+
+fn blob(n: u8) -> Blob {
+    Blob { hash: BlobHash([n; 32]), size: 1 << 40 }
+}
+
+async fn used(conn: &mut DbConnection, n: u8, at: Micros) -> BlobHash {
+    assert!(use_blob(conn, &blob(n), at).await.unwrap());
+    blob(n).hash
+}
+
+/// Those that nobody used since `NOW`.
+async fn unused(conn: &mut DbConnection) -> Vec<BlobHash> {
+    list_unused_blobs(conn, NOW, NOW, None, 10).await.unwrap()
+}
+
+async fn begin(conn: &mut DbConnection, hash: BlobHash) -> bool {
+    begin_collecting(conn, hash, NOW, NOW, NOW + 9).await.unwrap()
+}
 
 db_test! {
     async fn a_blob_is_found_by_whoever_sent_it(conn: &mut DbConnection) {
         let (ada, bob, eve) = (account(conn, 1).await, account(conn, 2).await, account(conn, 3).await);
-        let blob = Blob { hash: BlobHash([1; 32]), size: 1 << 40 };
+        let blob = blob(1);
         for sender in [ada, ada, bob] {
-            insert_owned_blob(conn, sender, &blob).await.unwrap();
+            assert!(use_blob(conn, &blob, NOW).await.unwrap());
+            insert_blob_owner(conn, sender, blob.hash).await.unwrap();
         }
 
         assert_eq!(find_owned_blob(conn, ada, blob.hash).await.unwrap(), Some(blob.clone()));
         assert_eq!(find_owned_blob(conn, bob, blob.hash).await.unwrap(), Some(blob.clone()));
         assert_eq!(find_owned_blob(conn, eve, blob.hash).await.unwrap(), None);
+        assert_eq!([sum_owned_bytes(conn, ada).await.unwrap(), sum_owned_bytes(conn, eve).await.unwrap()], [1 << 40, 0]);
+    }
+}
+
+db_test! {
+    async fn a_blob_that_nobody_used_for_long_is_collected_and_its_owner_has_it_no_more(conn: &mut DbConnection) {
+        let ada = account(conn, 1).await;
+        let (old, recent) = (used(conn, 1, NOW - 1).await, used(conn, 2, NOW).await);
+        insert_blob_owner(conn, ada, old).await.unwrap();
+        assert_eq!(unused(conn).await, [old]);
+        assert_eq!(list_unused_blobs(conn, NOW, NOW, Some(old), 10).await.unwrap(), []);
+
+        assert!(!begin(conn, recent).await);
+        assert!(begin(conn, old).await);
+        assert!(!begin(conn, old).await, "it is under way");
+
+        assert_eq!(find_owned_blob(conn, ada, old).await.unwrap(), None);
+        end_collecting(conn, old, NOW + 8).await.unwrap();
+        assert!(!use_blob(conn, &blob(1), NOW).await.unwrap(), "that was another's deletion, which began earlier");
+        end_collecting(conn, old, NOW + 9).await.unwrap();
+        assert!(use_blob(conn, &blob(1), NOW).await.unwrap(), "sent again, it is there again");
+    }
+}
+
+db_test! {
+    async fn a_blob_that_is_being_deleted_can_be_used_by_nobody_until_it_is_gone(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        let old = used(conn, 7, NOW - 1).await;
+        assert!(begin(conn, old).await);
+
+        assert!(!use_blob(conn, &blob(7), NOW).await.unwrap());
+        assert!(!insert_job_blob(conn, work.job.id, old, NOW).await.unwrap());
+        assert_eq!(unused(conn).await, [], "its deletion has just begun");
+        assert_eq!(list_unused_blobs(conn, NOW, NOW + 10, None, 10).await.unwrap(), [old], "it was cut short");
+        forget_collecting(conn).await.unwrap();
+        assert!(use_blob(conn, &blob(7), NOW).await.unwrap());
+    }
+}
+
+db_test! {
+    async fn what_a_job_a_receipt_or_a_lease_refers_to_is_not_collected(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        let (input, output, uploaded) =
+            (used(conn, 7, NOW - 9).await, used(conn, 8, NOW - 9).await, used(conn, 9, NOW - 9).await);
+        assert!(insert_job_blob(conn, work.job.id, input, NOW - 1).await.unwrap());
+        assert!(insert_job_blob(conn, work.job.id, input, NOW - 1).await.unwrap(), "twice is once");
+        work.commit(conn, 8, (0, 1), 0).await;
+        assert_eq!(insert_lease_output(conn, lease(9), uploaded, NOW + 5).await.unwrap(), uploaded);
+
+        assert_eq!(unused(conn).await, []);
+        for hash in [input, output, uploaded] {
+            assert!(!begin(conn, hash).await);
+        }
+        assert_eq!(insert_lease_output(conn, lease(9), output, NOW + 5).await.unwrap(), uploaded, "one a lease");
+        delete_expired_outputs(conn, NOW + 5).await.unwrap();
+        assert_eq!(unused(conn).await, []);
+        delete_expired_outputs(conn, NOW + 6).await.unwrap();
+        assert_eq!(unused(conn).await, [uploaded], "its lease is over, and it has no receipt");
+        assert!(!insert_job_blob(conn, work.job.id, BlobHash([1; 32]), NOW).await.unwrap(), "nobody has sent that");
     }
 }
 

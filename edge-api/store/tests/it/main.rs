@@ -9,6 +9,7 @@ mod coverage;
 mod devices;
 mod explorer;
 mod fixture;
+mod guests;
 mod job_detail;
 mod job_progress;
 mod jobs;

@@ -52,6 +52,14 @@ impl Task {
         }
     }
 
+    /// Every blob that a device needs besides the rows.
+    pub fn blobs(&self) -> Vec<BlobHash> {
+        match self {
+            Self::Infer(task) => vec![task.model],
+            Self::Map(task) => std::iter::once(task.kernel).chain(task.params).collect(),
+        }
+    }
+
     pub fn inputs(&self) -> Vec<Field> {
         match self {
             Self::Infer(task) => task.inputs.clone(),
