@@ -63,6 +63,11 @@ pub async fn commit(
         lease.and_then(|lease| Some((lease, state.core.job(lease.job)?)))
     };
     let (lease, job) = match found {
+        // Said again, after a reconnection: it hears what becomes of it.
+        Some((lease, _)) if lease.state == LeaseState::Committed => {
+            app.scheduler.lock().unanswered.insert(lease.id, device);
+            return Ok(Ok(()));
+        }
         Some(found) => found,
         None => match find_lease_elsewhere(app, device, receipt.lease, token).await? {
             Elsewhere::Lease(lease, job) => (lease, job),
