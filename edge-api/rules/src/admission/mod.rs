@@ -56,7 +56,7 @@ pub fn check_checkers(job: &Job, has_checkers: bool, has_fitting_checker: Option
 }
 
 /// A blob that the order names, if the customer owns it.
-pub fn owned<T>(blob: Option<T>, field: &str) -> Result<T, AdmitError> {
+pub fn require_owned<T>(blob: Option<T>, field: &str) -> Result<T, AdmitError> {
     blob.ok_or_else(|| AdmitError::UnknownBlob { field: field.to_owned() })
 }
 

@@ -88,7 +88,7 @@ impl Program for Infer {
 
 async fn load_model(app: &App, customer: AccountId, model: BlobHash) -> Result<Arc<Graph>, AdmitFailure> {
     let owned = store::blobs::find_owned_blob(&mut *app.db.read().await?, customer, model).await?;
-    let blob = rules::admission::owned(owned, "model")?;
+    let blob = rules::admission::require_owned(owned, "model")?;
     app.models.load(&app.blobs, blob.hash).await.map_err(|error| match &*error {
         LoadError::Model(error) => refuse_model(error).into(),
         LoadError::Store(_) => AdmitFailure::Internal(error.into()),

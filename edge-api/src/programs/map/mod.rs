@@ -5,7 +5,7 @@ mod compare;
 
 use gate::{AdmittedKernel, Contract, FUEL_MAX, GateError, SOURCE_BYTES_MAX};
 use gpu_kernels::customer_kernel::GROUPS_MAX;
-use rules::admission::{AdmitError, Order, owned};
+use rules::admission::{AdmitError, Order, require_owned};
 use rules::program::map::{self as map_rules, FUEL, KernelFacts};
 use rules::scheduling::recheck::group_tiles;
 use rules::scheduling::recheck_request::Answer;
@@ -102,7 +102,7 @@ impl Program for Map {
 async fn find_blobs(app: &App, order: &Order, wanted: &wire::Map) -> Result<(Blob, Blob, Option<Blob>), AdmitFailure> {
     let mut conn = app.db.read().await?;
     let mut find = async |hash: BlobHash, field: &str| -> Result<Blob, AdmitFailure> {
-        Ok(owned(store::blobs::find_owned_blob(&mut conn, order.customer, hash).await?, field)?)
+        Ok(require_owned(store::blobs::find_owned_blob(&mut conn, order.customer, hash).await?, field)?)
     };
     let params = match wanted.params {
         Some(hash) => Some(find(hash, "params").await?),
