@@ -162,7 +162,9 @@ impl<'a, 'b> NodeContext<'a, 'b> {
     pub(crate) fn ints_or_input(&mut self, attribute: &str, i: usize) -> Result<Option<Vec<i64>>, ModelError> {
         match self.ints(attribute) {
             // Brought near, so that no sum of a few overflows.
-            Some(list) => Ok(Some(list.into_iter().map(|value| value.clamp(-UNBOUNDED_SIZE, UNBOUNDED_SIZE)).collect())),
+            Some(list) => {
+                Ok(Some(list.into_iter().map(|value| value.clamp(-UNBOUNDED_SIZE, UNBOUNDED_SIZE)).collect()))
+            }
             None => self.known_ints(i),
         }
     }
