@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be read should fail the tests that ask for it")]
 
 pub mod circles;
+mod modules;
+mod names;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
