@@ -16,4 +16,4 @@ pub mod receipts;
 pub mod replicas;
 pub mod slices;
 
-pub use db::{Db, DbConnection, Dialect};
+pub use db::{Db, DbConnection, Dialect, Error, Result};
