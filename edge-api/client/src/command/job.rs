@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use client::Client;
 use wire::JobId;
 
+use super::output::check_output;
 use super::print::{print_job, print_json};
 use crate::failure::Failure;
 
@@ -23,6 +24,7 @@ pub(crate) enum JobCommand {
     /// Write a done job's result to a file.
     Result {
         id: JobId,
+        /// In the format of its ending: `.npy`, `.csv` or `.json` for one output, `.npz` or `.bin` for all.
         #[arg(long)]
         output: PathBuf,
     },
@@ -54,7 +56,7 @@ pub(crate) async fn run(client: &Client, command: &JobCommand, json: bool) -> Re
             }
         }
         JobCommand::Result { id, output } => {
-            let size = client.download(*id, output).await?;
+            let size = client.download_as(*id, check_output(output)?, output).await?;
             if !json {
                 println!("{} bytes written to {}", size, output.display());
             }
