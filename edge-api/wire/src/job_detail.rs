@@ -26,14 +26,18 @@ pub struct JobDetail {
 pub struct Throughput {
     /// Length of a step, in microseconds.
     pub step: Micros,
+    /// Settled in each step, oldest first.
     pub tiles: Vec<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobEvent {
+    /// When it happened.
     pub at: Micros,
+    /// What happened.
     pub kind: JobEventKind,
+    /// The device that it happened to, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceId>,
 }
