@@ -22,6 +22,10 @@ impl TaskRules for InferTask {
         if has_checkers && tile_flops > EDGE_FLOPS { CheckedBy::Checker } else { CheckedBy::Edge }
     }
 
+    fn code_field(&self) -> &'static str {
+        "model"
+    }
+
     fn needs_kernels(&self) -> bool {
         false
     }

@@ -30,11 +30,8 @@ impl Program for Map {
 
     async fn admit(app: &App, order: &Order, wanted: &wire::Map) -> Result<Job, AdmitFailure> {
         let wire::Map { record_bytes, out_bytes, params, .. } = *wanted;
+        let contract = contract(record_bytes, out_bytes, wanted.fuel)?;
         let (code, records, found) = find_blobs(app, order, wanted).await?;
-        let contract = Contract { record_bytes, out_bytes, fuel: wanted.fuel.unwrap_or(FUEL) };
-        if contract.fuel > FUEL_MAX {
-            return Err(AdmitError::TooMuchFuel { most: FUEL_MAX }.into());
-        }
         let kernel = facts(&through_gate(read_text(app, &code).await?, contract).await?);
         map_rules::check_params(&kernel, found.map(|blob| blob.size))?;
         let rows = map_rules::count_records(records.size, record_bytes)?;
@@ -96,6 +93,18 @@ impl Program for Map {
     fn result_format(_arrays: usize) -> &'static str {
         "bin"
     }
+}
+
+/// What a customer says of a kernel; a number that no kernel could keep to is refused by its own field, not by the
+/// kernel's.
+pub fn contract(record_bytes: u32, out_bytes: u32, fuel: Option<u32>) -> Result<Contract, AdmitError> {
+    map_rules::check_record_bytes("record_bytes", record_bytes)?;
+    map_rules::check_record_bytes("out_bytes", out_bytes)?;
+    let fuel = fuel.unwrap_or(FUEL);
+    if fuel > FUEL_MAX {
+        return Err(AdmitError::TooMuchFuel { most: FUEL_MAX });
+    }
+    Ok(Contract { record_bytes, out_bytes, fuel })
 }
 
 /// The kernel, its records, and its parameters where it has some.
