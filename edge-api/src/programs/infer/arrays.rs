@@ -75,11 +75,7 @@ async fn read_array(
     field: &str,
 ) -> Result<SentArray, AdmitFailure> {
     let size = range.end - range.start;
-    let head = if size == 0 {
-        bytes::Bytes::new()
-    } else {
-        app.blobs.read_range(blob.hash, range.start..range.start + size.min(npy::HEAD_BYTES)).await?
-    };
+    let head = app.blobs.read_range(blob.hash, range.start..range.start + size.min(npy::HEAD_BYTES)).await?;
     let array = npy::parse(&head, size).map_err(|error| unreadable(field, &error))?;
     let source = Source { blob: blob.hash, offset: range.start + array.offset };
     Ok(SentArray { name, field: field.to_owned(), source, dtype: array.dtype, shape: array.shape })
