@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use axum::Router;
+use axum::{Router, middleware};
 use site::{Shared, SiteConfig};
 use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::http::head::leave_unknown_length_out;
 use crate::{routes, tasks};
 
 /// Serves until the process is asked to stop, then finishes the checks under way.
@@ -42,7 +43,7 @@ pub fn router(app: &App) -> Router {
         public_url: app.config.public_url.clone(),
     };
     let shared = Shared { publications: app.publications.subscribe(), cores: Arc::clone(&app.checks) };
-    site::router(config, shared, api.clone()).merge(api)
+    site::router(config, shared, api.clone()).merge(api).layer(middleware::from_fn(leave_unknown_length_out))
 }
 
 async fn asked_to_stop() {

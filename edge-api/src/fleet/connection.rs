@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{Message, WebSocket};
 use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
 use ed25519_dalek::VerifyingKey;
@@ -18,6 +18,7 @@ use super::admit::{Closing, admit, admit_checker, closing, leave};
 use super::{fault, settle};
 use crate::app::App;
 use crate::http::error::ApiResult;
+use crate::http::extract::SocketUpgrade;
 use crate::openapi::answers::{RateLimited, Refusals};
 use crate::random;
 
@@ -42,12 +43,11 @@ static SOCKETS: AtomicU64 = AtomicU64::new(0);
     tag = "devices",
     responses(
         (status = 101, description = "The socket is open"),
-        (status = 400, description = "Not the request that opens a WebSocket", body = String, content_type = "text/plain", example = "Connection header did not include 'upgrade'"),
-        Refusals<RateLimited>
+        Refusals<(SocketUpgrade, RateLimited)>
     )
 )]
 pub async fn connect_device(
-    upgrade: WebSocketUpgrade,
+    SocketUpgrade(upgrade): SocketUpgrade,
     State(app): State<App>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
 ) -> ApiResult<Response> {
