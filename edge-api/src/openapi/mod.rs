@@ -29,6 +29,7 @@ pub fn complete(derived: &utoipa::openapi::OpenApi) -> Value {
     name_times(&mut document);
     refer_to_rows(&mut document);
     tidy(&mut document);
+    describe_choices(&mut document);
     let known = document.clone();
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
@@ -88,6 +89,29 @@ fn tidy(value: &mut Value) {
             }
         }
         _ => {}
+    }
+}
+
+/// What tells a choice's kind, and what it holds, are no fields of the code that could have a comment.
+fn describe_choices(document: &mut Value) {
+    let schemas = document["components"]["schemas"].as_object_mut();
+    for schema in schemas.into_iter().flat_map(|schemas| schemas.values_mut()) {
+        for choice in schema["oneOf"].as_array_mut().into_iter().flatten() {
+            if let Some(parts) = choice.get_mut("allOf") {
+                parts.as_array_mut().into_iter().flatten().for_each(describe_choice);
+            }
+            describe_choice(choice);
+        }
+    }
+}
+
+fn describe_choice(choice: &mut Value) {
+    for (_, field) in choice.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        if field.get("description").is_none() {
+            let is_tag = field["enum"].as_array().is_some_and(|names| names.len() == 1);
+            field["description"] =
+                json!(if is_tag { "Which of the kinds this is." } else { "What it is of this kind." });
+        }
     }
 }
 
