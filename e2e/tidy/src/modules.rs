@@ -90,12 +90,12 @@ impl Tree {
             return Some((module, name.clone()));
         }
         let imports = here.imports.get(name).into_iter().flatten();
-        let by_name = imports.filter(|import| module != from || *import != path);
+        let mut by_name = imports.filter(|import| module != from || *import != path);
         let by_glob = || {
             let target = self.globs_with(module, name, left).next()?;
             self.home(target, std::slice::from_ref(name), left)
         };
-        by_name.filter_map(|import| self.home(module, import, left)).next().or_else(by_glob)
+        by_name.find_map(|import| self.home(module, import, left)).or_else(by_glob)
     }
 
     /// The module that a path names, if it names one.

@@ -92,26 +92,30 @@ fn tidy(value: &mut Value) {
     }
 }
 
-/// What tells a choice's kind, and what it holds, are no fields of the code that could have a comment.
+/// What a choice holds beside its kind, where that is no field of the code that could have a comment.
+const CONTENTS: [(&str, &str, &str); 2] =
+    [("Hit", "id", "The id that was found."), ("ProofStep", "hash", "The sibling's hash.")];
+
 fn describe_choices(document: &mut Value) {
     let schemas = document["components"]["schemas"].as_object_mut();
-    for schema in schemas.into_iter().flat_map(|schemas| schemas.values_mut()) {
-        for choice in schema["oneOf"].as_array_mut().into_iter().flatten() {
-            if let Some(parts) = choice.get_mut("allOf") {
-                parts.as_array_mut().into_iter().flatten().for_each(describe_choice);
-            }
-            describe_choice(choice);
-        }
+    for (name, schema) in schemas.into_iter().flatten() {
+        describe_choice(name, schema);
     }
 }
 
-fn describe_choice(choice: &mut Value) {
-    for (_, field) in choice.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
-        if field.get("description").is_none() {
-            let is_tag = field["enum"].as_array().is_some_and(|names| names.len() == 1);
-            field["description"] =
-                json!(if is_tag { "Which of the kinds this is." } else { "What it is of this kind." });
+/// The field that tells a choice's kind has one value, and no comment either.
+fn describe_choice(name: &str, choice: &mut Value) {
+    for (field_name, field) in choice.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        let content = CONTENTS.iter().find(|(of, content, _)| *of == name && content == field_name);
+        let is_tag = field["enum"].as_array().is_some_and(|names| names.len() == 1);
+        let description = content.map(|(_, _, says)| *says).or(is_tag.then_some("Which of the kinds this is."));
+        if let Some(description) = description.filter(|_| field.get("description").is_none()) {
+            field["description"] = json!(description);
         }
+    }
+    for kind in ["oneOf", "allOf"] {
+        let parts = choice.get_mut(kind).and_then(Value::as_array_mut);
+        parts.into_iter().flatten().for_each(|part| describe_choice(name, part));
     }
 }
 
