@@ -195,16 +195,6 @@ fn an_example_of_a_list_and_of_a_search_can_be_run_as_it_stands() {
     assert_eq!(search["parameters"][0]["required"], true);
 }
 
-#[tokio::test]
-async fn commands_ask_the_server_that_shows_them() {
-    let app = crate::app::TestApp::sqlite_with(|config| config.public_url = "https://compute.test/".to_owned()).await;
-
-    let served: Value = app.get("/v1/openapi.json").await.json();
-
-    let command = served["paths"]["/v1/public/overview"]["get"]["x-codeSamples"][0]["source"].as_str().unwrap();
-    assert_eq!(command, "curl 'https://compute.test/v1/public/overview'");
-}
-
 #[test]
 fn every_error_code_is_an_operations_or_a_sockets_or_the_routers() {
     let mut codes: BTreeSet<String> = BTreeSet::new();
