@@ -2,6 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "a demo speaks to whoever started it")]
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -26,6 +28,12 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    // Mesa complains on standard error, here and in every worker, where nobody has set it.
+    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
+        let mut again = Command::new(std::env::current_exe()?);
+        again.args(std::env::args_os().skip(1)).env("XDG_RUNTIME_DIR", std::env::temp_dir());
+        return Err(again.exec().into());
+    }
     // Whichever ends first drops the stack, and with it whatever was started.
     tokio::select! {
         result = demo(arguments) => result,

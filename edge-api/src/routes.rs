@@ -7,16 +7,16 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
-use bytes::Bytes;
 use tower::ServiceBuilder;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 use utoipa::OpenApi;
 
 use crate::app::App;
-use crate::http::error::{ApiResult, not_found};
+use crate::http::error::{ApiResult, method_not_allowed, not_found};
 use crate::http::extract::BODY_BYTES_MAX;
 use crate::openapi::answers::Refusals;
+use crate::openapi::examples::SERVER;
 use crate::{accounts, blobs, devices, explorer, fleet, jobs, openapi};
 
 pub struct Route {
@@ -119,11 +119,11 @@ const INTRODUCTION: &str = "Rent compute: upload a model and an array, submit a 
     stable.";
 
 /// The API's description, as JSON.
-pub static DESCRIPTION: LazyLock<Bytes> = LazyLock::new(|| {
+pub static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
     let mut derived = Derived::openapi();
     derived.info.description = Some(INTRODUCTION.to_owned());
     let document = openapi::complete(&derived);
-    serde_json::to_vec_pretty(&document).expect("a description should serialise").into()
+    serde_json::to_string_pretty(&document).expect("a description should serialise")
 });
 
 /// The API as a router.
@@ -135,6 +135,7 @@ pub fn api(app: App) -> Router {
     let private = SetResponseHeaderLayer::if_not_present(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     router
         .route("/v1/{*rest}", any(|| async { not_found("route") }))
+        .method_not_allowed_fallback(async || method_not_allowed())
         .layer(
             ServiceBuilder::new()
                 .layer(TraceLayer::new_for_http())
@@ -153,8 +154,11 @@ pub fn api(app: App) -> Router {
         (status = 200, description = "This document", body = serde_json::Value, example = json!({ "openapi": "3.1.0" }))
     )
 )]
-pub async fn describe() -> ([(&'static str, &'static str); 2], Bytes) {
-    ([("content-type", "application/json"), ("cache-control", "public, max-age=300")], DESCRIPTION.clone())
+pub async fn describe(State(app): State<App>) -> ([(&'static str, &'static str); 2], String) {
+    let headers = [("content-type", "application/json"), ("cache-control", "public, max-age=300")];
+    // In JSON's own escapes, since an operator may write anything.
+    let address = serde_json::Value::from(app.config.public_url.trim_end_matches('/')).to_string();
+    (headers, DESCRIPTION.replace(SERVER, address.trim_matches('"')))
 }
 
 /// Say whether the server can reach its database

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
 use axum::response::IntoResponse;
+use axum::{Router, middleware};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -25,6 +25,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::client_address::{ClientAddress, is_trusted, limit_key};
+use crate::http::head::leave_unknown_length_out;
 use crate::http::limits::Action;
 use crate::http::stall::StallGuard;
 use crate::{routes, tasks};
@@ -173,7 +174,7 @@ pub fn router(app: &App) -> Router {
             drawing.limits.check(Action::DrawPage, address).err().map(IntoResponse::into_response)
         }),
     };
-    site::router(config, shared, api.clone()).merge(api)
+    site::router(config, shared, api.clone()).merge(api).layer(middleware::from_fn(leave_unknown_length_out))
 }
 
 async fn asked_to_stop() {

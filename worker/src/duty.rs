@@ -47,7 +47,7 @@ impl Pacing {
         Self { duty, lease: Some(lease) }
     }
 
-    /// For whoever sits before this device and waits.
+    /// Without rests or an end: a person is waiting at this device for the outcome.
     pub(crate) fn unlimited() -> Self {
         Self { duty: DutyCycle::new(100), lease: None }
     }

@@ -10,7 +10,7 @@ use futures::future::{AbortRegistration, Abortable, FutureExt, LocalBoxFuture};
 use gpu_kernels::device::{Device, DeviceInfo, GpuError, Measured};
 use gpu_kernels::records::deinterleave;
 use wire::explorer::Sample;
-use wire::lend::{Recomputed, Tried};
+use wire::lend::{Recomputed, TrialResult};
 use wire::{BlobHash, Check, DType, JobId, LeaseGrant, Receipt, Signature, Task, merkle};
 
 use crate::device;
@@ -105,8 +105,8 @@ impl Engine {
     }
 
     /// Computes a lease for whoever is at this device: nothing is uploaded and nothing signed.
-    pub async fn try_tile(&self, http: &impl Transfer, grant: &LeaseGrant) -> Result<Tried, RunFailure> {
-        let mut tried = Tried {
+    pub async fn try_tile(&self, http: &impl Transfer, grant: &LeaseGrant) -> Result<TrialResult, RunFailure> {
+        let mut tried = TrialResult {
             adapter: self.info.name.clone(),
             software: self.info.software,
             rows: grant.rows,

@@ -175,7 +175,7 @@ async fn a_lender_sets_the_rules_lends_reads_what_ran_and_stops() {
 
         follow(&browser, t.lend).await;
         browser.tab_to(t.compute_with).await;
-        // The last choice: the GPU that the processor plays.
+        // The last choice: the GPU that the processor emulates.
         browser.key("End", 35, "").await;
         browser.tab_to(t.duty).await;
         browser.key("Home", 36, "").await;

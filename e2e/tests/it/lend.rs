@@ -63,7 +63,7 @@ async fn a_gpu_that_the_processor_plays_is_not_lent_before_somebody_asks_for_it(
     browser.lend(&stack.url(), "gpu").await;
 
     let said = browser.text_where("[role=alert]", Duration::from_secs(20), |text| text.contains("GPU")).await;
-    assert!(said.contains("The only GPU here is one that the processor plays"), "{said}");
+    assert!(said.contains("The only GPU here is emulated by the processor"), "{said}");
     browser.press("Use the software GPU all the same").await;
     browser.text_where("[data-testid=phase]", Duration::from_secs(20), |phase| phase == "Waiting for work").await;
 

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be read should fail the tests that ask for it")]
 
 pub mod circles;
+mod modules;
+mod names;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,7 +36,12 @@ pub fn dependencies(folder: &str) -> Vec<String> {
     let targets =
         manifest.get("target").and_then(|targets| targets.as_table()).into_iter().flat_map(|targets| targets.values());
     let tables = targets.filter_map(|target| target.get("dependencies")).chain(manifest.get("dependencies"));
-    tables.filter_map(|table| table.as_table()).flat_map(|table| table.keys().cloned()).collect()
+    tables.filter_map(|table| table.as_table()).flat_map(|table| table.iter().map(name)).collect()
+}
+
+/// The crate that a dependency is of, whatever it is called here.
+fn name((key, dependency): (&String, &toml::Value)) -> String {
+    dependency.get("package").and_then(|package| package.as_str()).unwrap_or(key).to_owned()
 }
 
 /// Rust sources with their paths from the root.

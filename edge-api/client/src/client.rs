@@ -15,6 +15,7 @@ use wire::{
 use crate::error::ClientError;
 use crate::events;
 use crate::http::{granted, read, retry};
+use crate::result_format::ResultFormat;
 
 /// Read from a file at a time: each reading is a trip to another thread.
 const READ_BYTES: usize = 1 << 20;
@@ -36,6 +37,10 @@ impl Client {
     /// `url` is the server's origin, `key` an account's key.
     pub fn new(url: &str, key: &str) -> Result<Self, ClientError> {
         install_tls();
+        let parsed = reqwest::Url::parse(url).ok();
+        if !parsed.is_some_and(|parsed| matches!(parsed.scheme(), "http" | "https") && parsed.has_host()) {
+            return Err(ClientError::Url { url: url.to_owned() });
+        }
         Ok(Self {
             http: reqwest::Client::builder().build()?,
             url: url.trim_end_matches('/').to_owned(),
@@ -86,7 +91,11 @@ impl Client {
         let failed = |source| ClientError::File { path: path.display().to_string(), source };
         let send = || async {
             let file = tokio::fs::File::open(path).await.map_err(failed)?;
-            let size = file.metadata().await.map_err(failed)?.len();
+            let about = file.metadata().await.map_err(failed)?;
+            if about.is_dir() {
+                return Err(ClientError::Folder { path: path.display().to_string() });
+            }
+            let size = about.len();
             let body = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::with_capacity(file, READ_BYTES));
             let request =
                 self.http.post(self.at("/v1/blobs")).bearer_auth(&self.key).header("content-length", size).body(body);
@@ -172,9 +181,15 @@ impl Client {
         Ok(last)
     }
 
-    /// Writes a done job's result to a file, whole or not at all. Returns its size in bytes.
+    /// Writes a done job's result to a file, whole or not at all, in the format that the server chooses: see
+    /// [`Client::download_as`]. Returns its size in bytes.
     pub async fn download(&self, id: JobId, path: &Path) -> Result<u64, ClientError> {
         self.download_from(&format!("/v1/jobs/{id}/result"), path).await
+    }
+
+    /// The same in a format of the customer's choice.
+    pub async fn download_as(&self, id: JobId, format: ResultFormat, path: &Path) -> Result<u64, ClientError> {
+        self.download_from(&format!("/v1/jobs/{id}/result?format={}", format.name()), path).await
     }
 
     /// Writes what is verified of a job, whatever became of it, to an `.npz`: its outputs with zeros for the rows that
@@ -183,13 +198,13 @@ impl Client {
         self.download_from(&format!("/v1/jobs/{id}/result?partial=true"), path).await
     }
 
-    async fn download_from(&self, from: &str, path: &Path) -> Result<u64, ClientError> {
+    async fn download_from(&self, address: &str, path: &Path) -> Result<u64, ClientError> {
         let failed = |source| ClientError::File { path: path.display().to_string(), source };
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".part");
         let part = path.with_file_name(name);
         let send = || async {
-            let request = self.http.get(self.at(from)).bearer_auth(&self.key);
+            let request = self.http.get(self.at(address)).bearer_auth(&self.key);
             let mut stream = granted(request.send().await?).await?.bytes_stream();
             let mut file = tokio::fs::File::create(&part).await.map_err(failed)?;
             let mut size = 0;

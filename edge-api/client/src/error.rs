@@ -11,6 +11,10 @@ pub enum ClientError {
     Network(#[from] reqwest::Error),
     #[error("the server's answer was not understood (status {status})")]
     Unexpected { status: u16 },
+    #[error("'{url}' is not the address of a server, which looks like http://127.0.0.1:8080")]
+    Url { url: String },
+    #[error("'{path}' is a folder; name a file")]
+    Folder { path: String },
     #[error("'{path}' could not be read or written")]
     File { path: String, source: std::io::Error },
 }
@@ -21,7 +25,7 @@ impl ClientError {
         match self {
             Self::Network(error) => error.is_connect() || error.is_timeout() || error.is_body() || error.is_request(),
             Self::Refused { status, .. } | Self::Unexpected { status } => *status >= 500 || *status == 429,
-            Self::File { .. } => false,
+            Self::Url { .. } | Self::Folder { .. } | Self::File { .. } => false,
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use client::ClientError;
-use wire::{JobFault, JobId, JobState};
+use client::{ClientError, ResultFormat};
+use wire::{ErrorCode, JobFault, JobId, JobState};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -14,6 +14,24 @@ pub(crate) enum Failure {
     NoResult { id: JobId, state: JobState, fault: Option<JobFault> },
     #[error("the account's key is missing: set TESSERA_KEY or say --key")]
     NoKey,
+    #[error("no result is written as '{path}': end the name in {}", endings())]
+    OutputEnding { path: String },
+    #[error("'{path}' is a folder; name a file in it")]
+    OutputFolder { path: String },
+    #[error("there is no folder '{folder}' to write the result into")]
+    OutputParent { folder: String },
+    #[error("the outputs are {names}, and '{path}' would hold one: end its name in .npz or .bin")]
+    SeveralOutputs { path: String, names: String },
+    #[error("--input {name}=… is said twice")]
+    InputTwice { name: String },
+    #[error("two files without a name: say --input NAME=FILE for each of the model's inputs")]
+    InputUnnamed,
+}
+
+fn endings() -> String {
+    let names = ResultFormat::ALL.map(|format| format!(".{}", format.name()));
+    let (last, others) = names.split_last().expect("there should be formats");
+    format!("{} or {last}", others.join(", "))
 }
 
 /// What went wrong in the customer's program, where something did.
@@ -41,7 +59,14 @@ impl Failure {
             Self::Client(ClientError::Refused { .. } | ClientError::Network(_) | ClientError::Unexpected { .. }) => {
                 1.into()
             }
-            Self::Client(ClientError::File { .. }) | Self::NoKey => 2.into(),
+            Self::Client(ClientError::File { .. } | ClientError::Folder { .. } | ClientError::Url { .. })
+            | Self::NoKey
+            | Self::OutputEnding { .. }
+            | Self::OutputFolder { .. }
+            | Self::OutputParent { .. }
+            | Self::SeveralOutputs { .. }
+            | Self::InputTwice { .. }
+            | Self::InputUnnamed => 2.into(),
             Self::NoResult { .. } => 4.into(),
         }
     }
@@ -55,7 +80,13 @@ impl Failure {
             eprintln!("{body}");
             return;
         }
-        let mut reason = self.to_string();
+        let mut reason = match self {
+            // The server's words are for those who write requests by hand.
+            Self::Client(ClientError::Refused { body, .. }) if body.code == ErrorCode::Unauthorized => {
+                "the server does not know this key: check --key or TESSERA_KEY".to_owned()
+            }
+            other => other.to_string(),
+        };
         let mut source = self.source();
         while let Some(cause) = source {
             reason = format!("{reason}: {cause}");

@@ -20,22 +20,22 @@ use crate::api::{Answer, InProcessApi};
 use crate::request::parse_query;
 use crate::state::Site;
 
-/// Parameters that a table takes from its page's address.
-const PARAMETERS: [&str; 5] = ["after", "limit", "class", "online", "q"];
+/// Parameters that a list takes from its page's address.
+const LIST: &[&str] = &["after", "limit"];
 /// A download ends after so many rows; the last page's address goes on from there.
 const ROWS_MAX: usize = 50_000;
 
 /// The API's answer of the same page. `None` for pages without a table.
 fn source(page: Page, query: &str) -> Option<String> {
-    let path = match page {
-        Page::Explorer => "/v1/public/overview".to_owned(),
-        Page::Devices => "/v1/public/devices".to_owned(),
-        Page::Device(id) => format!("/v1/public/devices/{id}"),
-        Page::PublicJobs => "/v1/public/jobs".to_owned(),
-        Page::PublicJob(id) => format!("/v1/public/jobs/{id}"),
-        Page::Receipts => "/v1/public/receipts".to_owned(),
-        Page::Receipt(id) => format!("/v1/public/receipts/{id}"),
-        Page::Search => "/v1/public/search".to_owned(),
+    let (path, taken) = match page {
+        Page::Explorer => ("/v1/public/overview".to_owned(), &[][..]),
+        Page::Devices => ("/v1/public/devices".to_owned(), &["after", "limit", "class", "online"][..]),
+        Page::Device(id) => (format!("/v1/public/devices/{id}"), LIST),
+        Page::PublicJobs => ("/v1/public/jobs".to_owned(), LIST),
+        Page::PublicJob(id) => (format!("/v1/public/jobs/{id}"), &[][..]),
+        Page::Receipts => ("/v1/public/receipts".to_owned(), LIST),
+        Page::Receipt(id) => (format!("/v1/public/receipts/{id}"), &[][..]),
+        Page::Search => ("/v1/public/search".to_owned(), &["q"][..]),
         Page::Landing
         | Page::Calculator
         | Page::Docs(_)
@@ -46,7 +46,7 @@ fn source(page: Page, query: &str) -> Option<String> {
         | Page::Account => return None,
     };
     let mut parameters = form_urlencoded::Serializer::new(String::new());
-    for (key, value) in parse_query(query).into_iter().filter(|(key, _)| PARAMETERS.contains(&key.as_str())) {
+    for (key, value) in parse_query(query).into_iter().filter(|(key, _)| taken.contains(&key.as_str())) {
         parameters.append_pair(&key, &value);
     }
     let parameters = parameters.finish();

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::auth::{Caller, ended_cookie, hash_secret, new_key, new_session, session_cookie, session_token};
 use crate::http::client_address::ClientAddress;
 use crate::http::error::{ApiError, ApiResult, Refusal, conflict, invalid, not_found, unauthorized};
-use crate::http::extract::{JsonBody, PathParam, QueryParams};
+use crate::http::extract::{JsonBody, PageSize, PathParam, QueryParams};
 use crate::http::limits::Action;
 use crate::openapi::answers::{
     ForeignOrigin, LastKey, NotInDevelopment, OutOfBounds, RateLimited, Refusals, TooManyKeys,
@@ -26,7 +26,7 @@ use crate::random;
 
 const NAME_MAX: usize = 64;
 const KEYS_MAX: i64 = 50;
-const ENTRIES_MAX: i64 = 200;
+const ENTRIES: PageSize = PageSize { usual: 50, most: 200 };
 /// What a development server gives a new account.
 const FAUCET: Credits = Credits::from_micros(100_000_000);
 
@@ -81,7 +81,7 @@ async fn insert_key(
     key: &str,
     name: &str,
     now: Micros,
-) -> sqlx::Result<()> {
+) -> store::Result<()> {
     let hint = key.get(key.len().saturating_sub(4)..).unwrap_or_default();
     store::accounts::insert_key(
         conn,
@@ -173,6 +173,7 @@ pub async fn revoke_key(
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub struct EntryParams {
     /// What `next` of the page before said.
     after: Option<String>,
@@ -197,7 +198,7 @@ pub async fn list_entries(
     State(app): State<App>,
     QueryParams(params): QueryParams<EntryParams>,
 ) -> ApiResult<Json<Page<LedgerEntry>>> {
-    let limit = params.limit.unwrap_or(50).clamp(1, ENTRIES_MAX);
+    let limit = ENTRIES.limit(params.limit)?;
     let after = params.after.as_deref().map(store::ledger::EntryCursor::parse);
     let after = match after {
         Some(None) => {

@@ -7,6 +7,8 @@ use npyz::{DType, NpyHeader, Order};
 /// Bytes read to find the head. Version 1 heads end within 64 KiB.
 pub const HEAD_BYTES: u64 = 65_546;
 
+const MAGIC: &[u8] = b"\x93NUMPY";
+
 /// An array in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Array {
@@ -24,6 +26,10 @@ pub enum NpyError {
         "the input's header names no plain number type (arrays of objects have none); save it with array.astype('<f4')"
     )]
     Header,
+    #[error("the input ends within its .npy header; it is cut short, so write or upload it again")]
+    HeaderCutShort,
+    #[error("the input's shape {shape} has a negative size; sizes are counts")]
+    NegativeSize { shape: String },
     #[error(
         "the input holds {found}; expected float32, float16, int64, int32, int16, int8, uint32, uint16, uint8 or bool, little-endian: save it with array.astype('<f4')"
     )]
@@ -44,8 +50,7 @@ const DIMENSIONS_MAX: usize = 8;
 /// Reads the head of a file of `size` bytes, of which `head` is the beginning.
 pub fn parse(head: &[u8], size: u64) -> Result<Array, NpyError> {
     let mut cursor = Cursor::new(head);
-    let malformed = if head.starts_with(b"\x93NUMPY") { NpyError::Header } else { NpyError::NotNpy };
-    let header = NpyHeader::from_reader(&mut cursor).map_err(|_malformed| malformed)?;
+    let header = NpyHeader::from_reader(&mut cursor).map_err(|_malformed| header_fault(head))?;
     let offset = cursor.position();
     let known = match header.dtype() {
         DType::Plain(kind) => {
@@ -69,6 +74,33 @@ pub fn parse(head: &[u8], size: u64) -> Result<Array, NpyError> {
         return Err(NpyError::Size { expected, found: size });
     }
     Ok(Array { dtype, shape, offset })
+}
+
+/// What is wrong with a header that cannot be read.
+fn header_fault(head: &[u8]) -> NpyError {
+    if !head.starts_with(MAGIC) {
+        return NpyError::NotNpy;
+    }
+    let Some(text) = header_text(head) else { return NpyError::HeaderCutShort };
+    let shape = text.split_once("'shape':").and_then(|(_, rest)| rest.split_inclusive(')').next());
+    match shape.filter(|shape| shape.contains('-')) {
+        Some(shape) => NpyError::NegativeSize { shape: shape.trim().to_owned() },
+        None => NpyError::Header,
+    }
+}
+
+/// A version, then the header's length in two bytes, or in four from version 2 on.
+/// See <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
+fn header_text(head: &[u8]) -> Option<String> {
+    let (version, rest) = head.get(MAGIC.len()..)?.split_first_chunk::<2>()?;
+    let (len, text) = if version[0] == 1 {
+        let (len, text) = rest.split_first_chunk()?;
+        (usize::from(u16::from_le_bytes(*len)), text)
+    } else {
+        let (len, text) = rest.split_first_chunk()?;
+        (usize::try_from(u32::from_le_bytes(*len)).ok()?, text)
+    };
+    Some(String::from_utf8_lossy(text.get(..len)?).into_owned())
 }
 
 /// The head of a file of `shape`.
@@ -126,6 +158,12 @@ mod tests {
         assert_eq!(refusal(&file("<f8", "False", "(2,)", 4)), NpyError::DType { found: "'<f8'".into() });
         assert_eq!(refusal(&file(">f4", "False", "(2,)", 2)), NpyError::DType { found: "'>f4'".into() });
         assert_eq!(refusal(&file("|O", "False", "(2,)", 2)), NpyError::Header);
+        let whole = file("<f4", "False", "(2,)", 2);
+        for len in 6..whole.len() - 8 {
+            assert_eq!(refusal(&whole[..len]), NpyError::HeaderCutShort, "{len} bytes");
+        }
+        let negative = NpyError::NegativeSize { shape: "(2, -3)".into() };
+        assert_eq!(refusal(&file("<f4", "False", "(2, -3)", 6)), negative);
         assert_eq!(refusal(&file("<f4", "True", "(2, 3)", 6)), NpyError::FortranOrder);
         let deep = format!("({})", "1, ".repeat(9));
         assert_eq!(refusal(&file("<f4", "False", &deep, 1)), NpyError::Dimensions { found: 9 });

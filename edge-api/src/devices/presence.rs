@@ -8,15 +8,15 @@ use wire::{DeviceId, Micros};
 
 use crate::app::App;
 
-const EVERY: Duration = Duration::from_secs(15);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 /// How often what was done lately is summed.
-const SUM_EVERY: Duration = Duration::from_secs(3);
+const SUM_INTERVAL: Duration = Duration::from_secs(3);
 const DAY: Micros = 86_400_000_000;
 /// Length of a period of the explorer's charts.
 const PERIOD: Micros = 600_000_000;
 /// A transaction of this many devices holds the write lock for milliseconds.
 const DEVICES_AT_ONCE: usize = 256;
-/// Time that one look may account for: a machine that slept counts nobody's sleep as uptime.
+/// The most time that one heartbeat adds to an uptime: while a machine sleeps, its devices are not online.
 const ELAPSED_MAX: Micros = 60_000_000;
 /// Presence that nobody refreshed for this long is deleted.
 const STALE: Micros = 600_000_000;
@@ -38,8 +38,8 @@ impl UptimeSample {
 
 /// Writes down who is here until the server stops.
 pub async fn run(app: App) {
-    let mut tick = tokio::time::interval(EVERY);
-    let mut sum = tokio::time::interval(SUM_EVERY);
+    let mut tick = tokio::time::interval(HEARTBEAT_INTERVAL);
+    let mut sum = tokio::time::interval(SUM_INTERVAL);
     loop {
         let written = tokio::select! {
             () = app.stop.cancelled() => return,

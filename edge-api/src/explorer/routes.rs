@@ -10,12 +10,11 @@ use wire::{DeviceId, ErrorCode, JobId, JobState, LeaseId, Micros, PublicJob};
 
 use crate::app::App;
 use crate::http::error::{ApiResult, invalid, not_found};
-use crate::http::extract::{PathParam, QueryParams};
+use crate::http::extract::{PageSize, PathParam, QueryParams};
 use crate::openapi::answers::{OutOfBounds, Refusals};
 
 const DAY: Micros = 86_400_000_000;
-const PAGE_MAX: i64 = 500;
-const PAGE: i64 = 100;
+const PAGE: PageSize = PageSize { usual: 100, most: 500 };
 const UPTIME_DAYS: usize = 30;
 const LATEST_LEASES: i64 = 240;
 /// Shorter beginnings would list the whole network.
@@ -68,6 +67,7 @@ pub async fn show_overview(State(app): State<App>) -> ApiResult<Public<Overview>
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub struct PageParams {
     /// What `next` of the page before said.
     after: Option<String>,
@@ -78,6 +78,7 @@ pub struct PageParams {
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub struct DeviceParams {
     /// What `next` of the page before said.
     after: Option<String>,
@@ -88,6 +89,7 @@ pub struct DeviceParams {
     #[param(value_type = Option<DeviceClass>)]
     class: Option<String>,
     /// `1` for those online alone.
+    #[param(pattern = "^1?$")]
     online: Option<String>,
 }
 
@@ -98,8 +100,8 @@ impl DeviceParams {
 }
 
 impl PageParams {
-    fn limit(&self) -> i64 {
-        self.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX)
+    fn limit(&self) -> ApiResult<i64> {
+        PAGE.limit(self.limit)
     }
 
     /// Two parts of a cursor that `next` gave.
@@ -135,10 +137,15 @@ pub async fn list_public_devices(
             })?),
         };
     let page = params.page();
-    let filter = store::explorer::DeviceFilter { class, online: params.online.as_deref() == Some("1") };
+    let online = match params.online.as_deref() {
+        None | Some("") => false,
+        Some("1") => true,
+        Some(_) => return Err(invalid(ErrorCode::MalformedRequest, "online", "say '1', or leave it out")),
+    };
+    let filter = store::explorer::DeviceFilter { class, online };
     let mut conn = app.db.read().await?;
     let now = app.clock.now();
-    Ok(public(store::explorer::list_public_devices(&mut conn, filter, page.after()?, page.limit(), now).await?))
+    Ok(public(store::explorer::list_public_devices(&mut conn, filter, page.after()?, page.limit()?, now).await?))
 }
 
 /// Show a device
@@ -167,7 +174,7 @@ pub async fn show_public_device(
         device,
         uptime: store::explorer::list_uptime(&mut conn, id, first, UPTIME_DAYS).await?,
         uptime_from: first * DAY,
-        receipts: store::explorer::list_receipts_of_device(&mut conn, id, params.after()?, params.limit()).await?,
+        receipts: store::explorer::list_receipts_of_device(&mut conn, id, params.after()?, params.limit()?).await?,
     }))
 }
 
@@ -188,7 +195,7 @@ pub async fn list_public_jobs(
 ) -> ApiResult<Public<Page<PublicJobRow>>> {
     let malformed = |_malformed| invalid(ErrorCode::MalformedRequest, "after", "not a job's id");
     let after = params.after.as_deref().map(|text| text.parse().map_err(malformed)).transpose()?;
-    Ok(public(store::explorer::list_public_jobs(&mut *app.db.read().await?, after, params.limit()).await?))
+    Ok(public(store::explorer::list_public_jobs(&mut *app.db.read().await?, after, params.limit()?).await?))
 }
 
 /// Show a published job to anyone
@@ -219,7 +226,7 @@ pub async fn list_public_receipts(
     State(app): State<App>,
     QueryParams(params): QueryParams<PageParams>,
 ) -> ApiResult<Public<Page<PublicReceipt>>> {
-    Ok(public(store::explorer::list_receipts(&mut *app.db.read().await?, params.after()?, params.limit()).await?))
+    Ok(public(store::explorer::list_receipts(&mut *app.db.read().await?, params.after()?, params.limit()?).await?))
 }
 
 /// Show a receipt
@@ -243,9 +250,10 @@ pub async fn show_public_receipt(
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub struct SearchParams {
     /// Four characters of an id or more: digits, the letters a to f, hyphens.
-    #[param(example = "019aa966")]
+    #[param(required = true, example = "019aa966", min_length = 4, max_length = 64)]
     #[serde(default)]
     q: String,
 }

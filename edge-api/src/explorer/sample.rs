@@ -26,6 +26,7 @@ const CACHE_CONTROL: &str = "public, max-age=60";
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub struct TileParams {
     /// Counted from 0; left out, one is drawn.
     tile: Option<u64>,
@@ -33,6 +34,7 @@ pub struct TileParams {
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub struct SamplePlanParams {
     /// Counted from 0; left out, one is drawn.
     tile: Option<u64>,

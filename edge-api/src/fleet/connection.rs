@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{Message, WebSocket};
 use axum::response::Response;
 use ed25519_dalek::VerifyingKey;
 use futures::SinkExt;
@@ -20,6 +20,7 @@ use super::{compile, fault, settle};
 use crate::app::App;
 use crate::http::client_address::ClientAddress;
 use crate::http::error::ApiResult;
+use crate::http::extract::SocketUpgrade;
 use crate::http::limits::Action;
 use crate::openapi::answers::{RateLimited, Refusals};
 use crate::random;
@@ -48,12 +49,11 @@ static SOCKETS: AtomicU64 = AtomicU64::new(0);
     tag = "devices",
     responses(
         (status = 101, description = "The socket is open"),
-        (status = 400, description = "Not the request that opens a WebSocket", body = String, content_type = "text/plain", example = "Connection header did not include 'upgrade'"),
-        Refusals<RateLimited>
+        Refusals<(SocketUpgrade, RateLimited)>
     )
 )]
 pub async fn connect_device(
-    upgrade: WebSocketUpgrade,
+    SocketUpgrade(upgrade): SocketUpgrade,
     State(app): State<App>,
     from: ClientAddress,
 ) -> ApiResult<Response> {

@@ -24,6 +24,7 @@ use crate::openapi::answers::{
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub struct PlanParams {
     /// Rows at once.
     #[param(minimum = 1, example = 40)]

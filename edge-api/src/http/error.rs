@@ -53,6 +53,12 @@ pub fn not_found(what: &str) -> ApiError {
     Refusal::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, format!("there is no such {what}")).into()
 }
 
+/// The address is there for other methods, which the router names in `Allow`.
+pub fn method_not_allowed() -> ApiError {
+    let message = "this address does not take this method; 'Allow' names those that it takes";
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed, message).into()
+}
+
 /// A field of the request that is wrong in itself.
 pub fn invalid(code: ErrorCode, field: &str, message: impl Into<String>) -> ApiError {
     Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, code, message).field(field).into()
@@ -105,6 +111,7 @@ fn code_and_field(error: &AdmitError) -> (ErrorCode, Option<&str>) {
         AdmitError::FloatsToIntegers | AdmitError::NeedsTolerance | AdmitError::NothingToTolerate => {
             (ErrorCode::InvalidKernel, "check")
         }
+        AdmitError::RecordBytes { field, .. } => (ErrorCode::MalformedRequest, *field),
         AdmitError::TooMuchFuel { .. } => (ErrorCode::RowTooHeavy, "fuel"),
         AdmitError::KernelParams { .. } => (ErrorCode::InvalidParams, "params"),
         AdmitError::TooManyInputs { .. } | AdmitError::InputTwice => (ErrorCode::InvalidInput, "inputs"),
@@ -129,7 +136,9 @@ fn code_and_field(error: &AdmitError) -> (ErrorCode, Option<&str>) {
         AdmitError::TileRecords { .. } => (ErrorCode::InvalidTileRows, "tile_records"),
         AdmitError::TileTooHeavy { .. } => (ErrorCode::RowTooHeavy, "model"),
         AdmitError::RecordsTooHeavy { .. } => (ErrorCode::RowTooHeavy, "kernel"),
-        AdmitError::NoDeviceFits { .. } | AdmitError::NoCheckerFits { .. } => (ErrorCode::NoDeviceFits, "model"),
+        AdmitError::NoDeviceFits { code, .. } | AdmitError::NoCheckerFits { code, .. } => {
+            (ErrorCode::NoDeviceFits, *code)
+        }
         AdmitError::OverLimit { .. } => (ErrorCode::OverLimit, "limit"),
         AdmitError::InsufficientFunds { .. } => return (ErrorCode::InsufficientFunds, None),
     };
@@ -148,8 +157,8 @@ impl From<anyhow::Error> for ApiError {
     }
 }
 
-impl From<sqlx::Error> for ApiError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<store::Error> for ApiError {
+    fn from(error: store::Error) -> Self {
         Self::Internal(error.into())
     }
 }

@@ -1,19 +1,20 @@
-//! JSON bodies, query strings and path ids whose faults are refusals in our own shape.
+//! JSON bodies, query strings and path ids whose faults are refusals in our own shape, with the field at fault.
 
 use std::str::FromStr;
 
-use axum::Json;
-use axum::body::Body;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_LENGTH;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use wire::ErrorCode;
 
+use super::body_error::{BodyError, parse_json, plain_words};
 use super::client_address::ClientAddress;
-use super::error::{ApiError, Refusal, not_found};
+use super::error::{ApiError, ApiResult, Refusal, invalid, not_found};
 use super::pace::paced;
 use crate::app::App;
 
@@ -27,14 +28,21 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        if !is_json(request.headers()) {
+            return Err(malformed("send JSON, with 'Content-Type: application/json'").into());
+        }
         let most = wire::number::to(BODY_BYTES_MAX);
         let bytes = content_length(&request).map_or(most, |bytes| bytes.min(most));
         let _room = app.limits.hold_body(bytes).await?;
         let request = request.map(|body| Body::from_stream(paced(body)));
-        match Json::<T>::from_request(request, app).await {
-            Ok(Json(value)) => Ok(Self(value)),
-            Err(rejection) => Err(refuse(&rejection)),
-        }
+        let bytes = Bytes::from_request(request, app).await.map_err(|rejection| refuse_bytes(&rejection))?;
+        parse_json(&bytes).map(Self).map_err(|error| match error {
+            BodyError::Syntax { message } => malformed(message).into(),
+            BodyError::Field { field, message } => {
+                let refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::MalformedRequest, message);
+                if field.is_empty() { refusal.into() } else { refusal.field(&field).into() }
+            }
+        })
     }
 }
 
@@ -43,13 +51,24 @@ pub fn content_length(request: &Request) -> Option<u64> {
     request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn refuse(rejection: &JsonRejection) -> ApiError {
-    let status = match rejection.status() {
-        StatusCode::UNPROCESSABLE_ENTITY => StatusCode::UNPROCESSABLE_ENTITY,
-        StatusCode::PAYLOAD_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
-        _ => StatusCode::BAD_REQUEST,
-    };
-    Refusal::new(status, ErrorCode::MalformedRequest, rejection.body_text()).into()
+fn malformed(message: impl Into<String>) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::MalformedRequest, message)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+fn refuse_bytes(rejection: &BytesRejection) -> ApiError {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let message = "the body is too large: a request's JSON has at most 256 KiB";
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::MalformedRequest, message).into()
+        }
+        _ => malformed("the body broke off; send it again").into(),
+    }
 }
 
 impl FromRequestParts<App> for ClientAddress {
@@ -67,13 +86,32 @@ pub struct QueryParams<T>(pub T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T> {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        match Query::<T>::from_request_parts(parts, state).await {
-            Ok(query) => Ok(Self(query.0)),
-            Err(rejection) => {
-                Err(Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::MalformedRequest, rejection.body_text()).into())
-            }
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        let pairs = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        let read = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs));
+        read.map(Self).map_err(|error| {
+            let (message, missing) = plain_words(&error.inner().to_string());
+            let field = missing.unwrap_or_else(|| error.path().to_string());
+            malformed(message).field(&field).into()
+        })
+    }
+}
+
+/// How many rows a page may have.
+#[derive(Clone, Copy, Debug)]
+pub struct PageSize {
+    pub usual: i64,
+    pub most: i64,
+}
+
+impl PageSize {
+    /// What was asked for, if a page may be so long.
+    pub fn limit(self, wanted: Option<i64>) -> ApiResult<i64> {
+        let limit = wanted.unwrap_or(self.usual);
+        if (1..=self.most).contains(&limit) {
+            return Ok(limit);
         }
+        Err(invalid(ErrorCode::MalformedRequest, "limit", format!("a page has 1 to {} rows", self.most)))
     }
 }
 
@@ -86,5 +124,19 @@ impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for PathParam<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let text = Path::<String>::from_request_parts(parts, state).await.ok().map(|path| path.0);
         text.and_then(|text| text.parse().ok()).map(Self).ok_or_else(|| not_found("id"))
+    }
+}
+
+/// The request that opens a WebSocket.
+pub struct SocketUpgrade(pub WebSocketUpgrade);
+
+impl<S: Send + Sync> FromRequestParts<S> for SocketUpgrade {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        WebSocketUpgrade::from_request_parts(parts, state).await.map(Self).map_err(|rejection| {
+            let message = format!("this address is a WebSocket: {}", rejection.body_text());
+            malformed(message).into()
+        })
     }
 }

@@ -1,8 +1,10 @@
 //! What every handler shares: how a request is read, how it is refused, and how much one caller may ask.
 
+mod body_error;
 pub mod client_address;
 pub mod error;
 pub mod extract;
+pub mod head;
 pub mod limits;
 pub mod pace;
 pub mod stall;

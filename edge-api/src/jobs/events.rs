@@ -17,8 +17,8 @@ use crate::http::error::{ApiResult, not_found};
 use crate::http::extract::PathParam;
 use crate::openapi::answers::Refusals;
 
-/// Changes of another replica are seen by looking this often.
-const LOOK: Duration = Duration::from_secs(1);
+/// Changes made by another replica are found by reading the database this often.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// At most ten events a second.
 const SPACING: Duration = Duration::from_millis(100);
 
@@ -96,7 +96,7 @@ impl Watch {
             tokio::select! {
                 () = stop.cancelled() => return None,
                 () = self.changed() => tokio::time::sleep(SPACING).await,
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
         }
     }

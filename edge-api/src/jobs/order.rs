@@ -31,7 +31,7 @@ pub fn take_census(app: &App, job: &Job) -> Result<Census, AdmitFailure> {
     let needs = job.needs();
     let state = app.scheduler.lock();
     let census = state.core.census(&needs);
-    admission::check_devices(&needs, census)?;
+    admission::check_devices(job, census)?;
     admission::check_checkers(job, app.config.has_checkers(), state.core.has_fitting_checker(job.device_bytes))?;
     Ok(census)
 }

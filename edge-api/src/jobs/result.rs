@@ -23,6 +23,7 @@ use crate::programs;
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub struct ResultParams {
     /// `npy`, `npz`, `csv`, `json` or `bin`.
     format: Option<String>,

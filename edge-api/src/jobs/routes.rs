@@ -3,9 +3,7 @@ use std::collections::BTreeSet;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use gate::Contract;
 use rules::admission::{self, AdmitError};
-use rules::program::map::FUEL;
 use rules::scheduling::link::Grant;
 use rules::scheduling::slices;
 use serde::Deserialize;
@@ -24,7 +22,7 @@ use crate::auth::Caller;
 use crate::fleet::scheduler::lease_grant;
 use crate::http::client_address::ClientAddress;
 use crate::http::error::{ApiError, ApiResult, conflict, invalid, not_found};
-use crate::http::extract::{JsonBody, PathParam, QueryParams};
+use crate::http::extract::{JsonBody, PageSize, PathParam, QueryParams};
 use crate::http::limits::{Action, Entry};
 use crate::openapi::answers::{
     ForeignOrigin, IdempotencyConflict, InvalidKernel, InvalidOrder, JobEnded, NoDeviceFits, NotPayable, OutOfBounds,
@@ -34,7 +32,7 @@ use crate::programs::map;
 use crate::random;
 
 const SEARCH_CHARS_MAX: usize = 128;
-const PAGE_MAX: i64 = 100;
+const PAGE: PageSize = PageSize { usual: 20, most: 100 };
 const EVENTS_MAX: i64 = 200;
 const RECEIPTS_MAX: i64 = 100;
 /// How long a trial's lease opens its blobs.
@@ -60,7 +58,7 @@ pub async fn check_kernel(
 ) -> ApiResult<Json<wire::KernelReport>> {
     app.limits.check(Action::CheckKernel, from)?;
     let KernelToCheck { kernel, record_bytes, out_bytes, fuel } = request;
-    let contract = Contract { record_bytes, out_bytes, fuel: fuel.unwrap_or(FUEL) };
+    let contract = map::contract(record_bytes, out_bytes, fuel)?;
     Ok(Json(map::report(&app, kernel, contract).await?))
 }
 
@@ -133,7 +131,7 @@ pub async fn try_job(
     post,
     path = "/v1/jobs",
     tag = "jobs",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Names the order, in 1 to 128 visible characters", max_length = 128, example = "november-photos-1")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Names the order, in 1 to 128 visible characters without spaces", max_length = 128, example = "november-photos-1")),
     request_body = SubmitJob,
     responses(
         (status = 201, description = "The job", body = Job),
@@ -201,7 +199,7 @@ async fn keep_blobs(conn: &mut DbConnection, job: &rules::Job, now: wire::Micros
     Ok(())
 }
 
-async fn insert_slices(conn: &mut DbConnection, job: &rules::Job, now: wire::Micros) -> sqlx::Result<()> {
+async fn insert_slices(conn: &mut DbConnection, job: &rules::Job, now: wire::Micros) -> store::Result<()> {
     for tiles in slices(job.tile_count()) {
         let (millis, bytes) = random::id_parts(now);
         let (id, len) = (SliceId::from_parts(millis, bytes), tiles.end - tiles.start);
@@ -215,7 +213,8 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, ApiError> {
         return Ok(wire::Nonce(random::bytes()).to_string());
     };
     let key = value.to_str().ok().filter(|key| (1..=128).contains(&key.len()));
-    let message = "an idempotency key has 1 to 128 visible characters";
+    let key = key.filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()));
+    let message = "an idempotency key has 1 to 128 visible characters, and no spaces";
     key.map(str::to_owned).ok_or_else(|| invalid(ErrorCode::MalformedRequest, "idempotency-key", message))
 }
 
@@ -239,6 +238,7 @@ async fn find_repeated(
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub struct ListParams {
     /// What `next` of the page before said.
     #[param(value_type = Option<JobId>)]
@@ -271,7 +271,7 @@ pub async fn list_jobs(
 ) -> ApiResult<Json<JobPage>> {
     let malformed = |_malformed| invalid(ErrorCode::MalformedRequest, "before", "not a job's id");
     let before = params.before.map(|text| text.parse().map_err(malformed)).transpose()?;
-    let limit = params.limit.unwrap_or(20).clamp(1, PAGE_MAX);
+    let limit = PAGE.limit(params.limit)?;
     let state = match params.state.as_deref() {
         None | Some("") => None,
         Some(text) => Some(JobState::ALL.into_iter().find(|state| state.name() == text).ok_or_else(|| {

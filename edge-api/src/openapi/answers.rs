@@ -11,7 +11,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use wire::ErrorCode;
 
 use crate::auth::Caller;
-use crate::http::extract::{JsonBody, PathParam, QueryParams};
+use crate::http::extract::{JsonBody, PathParam, QueryParams, SocketUpgrade};
 
 /// A body that is no JSON.
 #[derive(utoipa::ToSchema)]
@@ -90,6 +90,7 @@ refuses! {
     [T] JsonBody<T>: 400 MalformedRequest, 413 MalformedRequest, 422 MalformedRequest, 503 Overloaded;
     [T] QueryParams<T>: 400 MalformedRequest;
     [T] PathParam<T>: 404 NotFound;
+    [] SocketUpgrade: 400 MalformedRequest;
 }
 
 /// What handlers check themselves, named after what they refuse.
@@ -111,7 +112,7 @@ checks! {
     LastKey: 409 LastKey;
     /// Bytes that are streamed to the store.
     UploadFailed: 400 MalformedRequest, 413 TooLarge, 503 Overloaded, 507 StorageFull;
-    InvalidKernel: 422 InvalidKernel;
+    InvalidKernel: 422 InvalidKernel | RowTooHeavy;
     /// A program and its data that are no job that can run.
     InvalidOrder: 422 UnknownBlob | InvalidModel | InvalidKernel | InvalidParams | UnsupportedOperator | InvalidInput
         | InputMismatch | NoRows | TooLarge | RowTooHeavy | InvalidTileRows;

@@ -143,11 +143,17 @@ fn infer_task() -> InferTask {
 }
 
 fn map_task() -> MapTask {
-    MapTask { kernel: BlobHash(bytes(15)), record_bytes: 4, out_bytes: 4, fuel: 65_536, params: None }
+    MapTask {
+        kernel: BlobHash(bytes(15)),
+        record_bytes: 4,
+        out_bytes: 4,
+        fuel: 65_536,
+        params: Some(BlobHash(bytes(18))),
+    }
 }
 
 fn infer() -> Infer {
-    Infer { model: model(), input: Some(BlobHash(bytes(5))), inputs: BTreeMap::new(), tile_rows: None }
+    Infer { model: model(), input: Some(BlobHash(bytes(5))), inputs: BTreeMap::new(), tile_rows: Some(40) }
 }
 
 fn map() -> Map {
@@ -156,10 +162,10 @@ fn map() -> Map {
         input: BlobHash(bytes(16)),
         record_bytes: 4,
         out_bytes: 4,
-        params: None,
-        fuel: None,
+        params: Some(BlobHash(bytes(18))),
+        fuel: Some(65_536),
         check: Some(Check::Exact),
-        tile_records: None,
+        tile_records: Some(640),
     }
 }
 

@@ -29,6 +29,7 @@ pub fn complete(derived: &utoipa::openapi::OpenApi) -> Value {
     name_times(&mut document);
     refer_to_rows(&mut document);
     tidy(&mut document);
+    describe_choices(&mut document);
     let known = document.clone();
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
@@ -88,6 +89,33 @@ fn tidy(value: &mut Value) {
             }
         }
         _ => {}
+    }
+}
+
+/// What a choice holds beside its kind, where that is no field of the code that could have a comment.
+const CONTENTS: [(&str, &str, &str); 2] =
+    [("Hit", "id", "The id that was found."), ("ProofStep", "hash", "The sibling's hash.")];
+
+fn describe_choices(document: &mut Value) {
+    let schemas = document["components"]["schemas"].as_object_mut();
+    for (name, schema) in schemas.into_iter().flatten() {
+        describe_choice(name, schema);
+    }
+}
+
+/// The field that tells a choice's kind has one value, and no comment either.
+fn describe_choice(name: &str, choice: &mut Value) {
+    for (field_name, field) in choice.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        let content = CONTENTS.iter().find(|(of, content, _)| *of == name && content == field_name);
+        let is_tag = field["enum"].as_array().is_some_and(|names| names.len() == 1);
+        let description = content.map(|(_, _, says)| *says).or(is_tag.then_some("Which of the kinds this is."));
+        if let Some(description) = description.filter(|_| field.get("description").is_none()) {
+            field["description"] = json!(description);
+        }
+    }
+    for kind in ["oneOf", "allOf"] {
+        let parts = choice.get_mut(kind).and_then(Value::as_array_mut);
+        parts.into_iter().flatten().for_each(|part| describe_choice(name, part));
     }
 }
 

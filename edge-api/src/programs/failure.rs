@@ -25,8 +25,8 @@ impl From<anyhow::Error> for AdmitFailure {
     }
 }
 
-impl From<sqlx::Error> for AdmitFailure {
-    fn from(error: sqlx::Error) -> Self {
+impl From<store::Error> for AdmitFailure {
+    fn from(error: store::Error) -> Self {
         Self::Internal(error.into())
     }
 }

@@ -8,6 +8,9 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction};
 
 pub type DbConnection = AnyConnection;
+/// Why a statement failed. Callers depend on these names, and not on the crate that runs statements.
+pub type Error = sqlx::Error;
+pub type Result<T> = sqlx::Result<T>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {

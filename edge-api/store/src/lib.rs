@@ -19,4 +19,4 @@ pub mod replicas;
 pub mod slices;
 pub mod verdicts;
 
-pub use db::{Db, DbConnection, Dialect};
+pub use db::{Db, DbConnection, Dialect, Error, Result};

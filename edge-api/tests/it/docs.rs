@@ -98,3 +98,13 @@ async fn the_site_map_names_the_documentation() {
     }
     assert!(!map.contains("/docs/concepts/tiles?lang=zh"));
 }
+
+#[tokio::test]
+async fn commands_ask_the_server_that_shows_them() {
+    let app = TestApp::sqlite_with(|config| config.public_url = "https://compute.test/".to_owned()).await;
+
+    let served = app.get("/v1/openapi.json").await.json();
+
+    let command = served["paths"]["/v1/public/overview"]["get"]["x-codeSamples"][0]["source"].as_str().unwrap();
+    assert_eq!(command, "curl 'https://compute.test/v1/public/overview'");
+}

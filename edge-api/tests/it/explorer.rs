@@ -394,3 +394,22 @@ db_test! {
         assert_eq!(ada.get("/v1/account/entries?after=x.y").await.refusal(), "422 malformed_request after");
     }
 }
+
+#[tokio::test]
+async fn what_only_asks_for_the_head_of_a_table_is_not_told_that_it_is_empty() {
+    let app = TestApp::sqlite().await;
+    for path in ["/explorer/devices.csv", "/explorer/receipts.csv", "/sitemap.xml", "/explorer"] {
+        let router = edge_api::server::router(&app.app);
+        let whole = app.page(path).await;
+        let head = app.send_to(router, Request::head(path).body(Body::empty()).unwrap()).await;
+
+        assert_eq!(head.status, whole.status, "{path}");
+        assert_eq!(head.headers["content-type"], whole.headers["content-type"], "{path}");
+        assert_ne!(
+            head.headers.get("content-length").map(axum::http::HeaderValue::as_bytes),
+            Some(&b"0"[..]),
+            "{path}"
+        );
+        assert!(head.bytes.is_empty() && !whole.bytes.is_empty(), "{path}");
+    }
+}

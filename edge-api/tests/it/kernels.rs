@@ -31,6 +31,21 @@ async fn anybody_may_have_a_kernel_checked_and_hears_line_and_column() {
 }
 
 #[tokio::test]
+async fn a_number_that_no_kernel_could_keep_to_is_refused_by_its_own_field() {
+    let app = TestApp::sqlite().await;
+    for (field, value, expected) in [
+        ("fuel", 10_000_001_u32, "422 row_too_heavy fuel"),
+        ("record_bytes", 3, "422 malformed_request record_bytes"),
+        ("out_bytes", 4_294_967_292, "422 malformed_request out_bytes"),
+    ] {
+        let mut body = json!({ "kernel": KERNEL, "record_bytes": 4, "out_bytes": 4, "fuel": 1000 });
+        body[field] = json!(value);
+        let answer = app.send(crate::app::post("/v1/kernels/check", &body)).await;
+        assert_eq!(answer.refusal(), expected, "{}", answer.json());
+    }
+}
+
+#[tokio::test]
 async fn a_map_job_is_quoted_by_its_fuel_and_refused_by_field() {
     let app = TestApp::sqlite().await;
     let ada = app.customer("Ada").await;
@@ -62,7 +77,9 @@ async fn a_map_job_is_quoted_by_its_fuel_and_refused_by_field() {
         ("invalid_kernel kernel", with(json!({ "kernel": blob(b"fn main() {").await }))),
         ("invalid_kernel kernel", with(json!({ "kernel": blob(&[0xff, 0xfe]).await }))),
         ("invalid_kernel kernel", with(json!({ "kernel": blob(&vec![b' '; 70_000]).await }))),
-        ("invalid_kernel kernel", with(json!({ "record_bytes": 6 }))),
+        ("malformed_request record_bytes", with(json!({ "record_bytes": 0 }))),
+        ("malformed_request record_bytes", with(json!({ "record_bytes": 6 }))),
+        ("malformed_request out_bytes", with(json!({ "out_bytes": 4_294_967_292_u32 }))),
         ("invalid_input input", with(json!({ "input": five }))),
         ("no_rows input", with(json!({ "input": blob(b"").await }))),
         ("invalid_params params", with(json!({ "kernel": params }))),
@@ -91,5 +108,5 @@ async fn a_map_job_is_quoted_by_its_fuel_and_refused_by_field() {
             &json!({ "program": with(json!({ "check": { "kind": "tolerance", "rtol": -1.0, "atol": 0.0 } })) }),
         )
         .await;
-    assert!(malformed.refusal().starts_with("422 malformed_request"), "{}", malformed.refusal());
+    assert_eq!(malformed.refusal(), "422 malformed_request program.check.rtol");
 }

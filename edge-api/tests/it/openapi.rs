@@ -7,7 +7,7 @@ use edge_api::openapi::examples;
 use edge_api::routes::{DESCRIPTION, routes};
 use serde_json::{Value, json};
 
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_slice(&DESCRIPTION).unwrap());
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(&DESCRIPTION).unwrap());
 
 /// Each operation with its method in capitals and its path.
 fn operations() -> impl Iterator<Item = (String, &'static str, &'static Value)> {
@@ -39,8 +39,7 @@ fn every_route_is_described_by_its_own_handler() {
 
 #[test]
 fn every_reference_of_the_document_leads_somewhere() {
-    let text = std::str::from_utf8(&DESCRIPTION).unwrap();
-    let references: Vec<&str> = text.split("\"$ref\": \"#").skip(1).collect();
+    let references: Vec<&str> = DESCRIPTION.split("\"$ref\": \"#").skip(1).collect();
 
     assert!(references.len() > 100);
     for reference in references {
@@ -113,17 +112,91 @@ fn every_schema_has_an_example_of_each_field() {
         let (Some(fields), Some(Value::Object(example))) = (schema["properties"].as_object(), example) else {
             continue;
         };
+        let required: Vec<&str> =
+            schema["required"].as_array().into_iter().flatten().map(|field| field.as_str().unwrap()).collect();
         for field in example.keys() {
             assert!(fields.contains_key(field), "the example of {name} has a field '{field}' of its own");
         }
-        for field in schema["required"].as_array().into_iter().flatten() {
-            assert!(example.contains_key(field.as_str().unwrap()), "the example of {name} has no {field}");
+        for (field, about) in fields.iter().filter(|(field, _)| !example.contains_key(*field)) {
+            assert!(!required.contains(&field.as_str()), "the example of {name} has no {field}");
+            // What may be left out is left out of an example where it would be untrue there; it has one elsewhere.
+            assert!(examples::value(&DOCUMENT, about).is_some(), "{name}.{field} has no example of its own");
         }
     }
 }
 
 #[test]
-fn every_error_code_is_an_operations_or_a_sockets() {
+fn every_field_of_every_schema_says_what_it_is() {
+    fn check(name: &str, schema: &Value, silent: &mut Vec<String>) {
+        for (field, about) in schema["properties"].as_object().into_iter().flatten() {
+            if about["description"].as_str().unwrap_or_default().is_empty() {
+                silent.push(format!("{name}.{field}"));
+            }
+        }
+        let parts = ["oneOf", "allOf", "anyOf"].into_iter().filter_map(|kind| schema[kind].as_array());
+        parts.flatten().for_each(|part| check(name, part, silent));
+    }
+    let mut silent = Vec::new();
+    for (name, schema) in DOCUMENT["components"]["schemas"].as_object().unwrap() {
+        check(name, schema, &mut silent);
+    }
+
+    assert!(silent.is_empty(), "write a doc comment on {}", silent.join(", "));
+}
+
+/// The handlers' own signatures, read from their files, say who must be signed in.
+#[test]
+fn what_needs_a_caller_says_that_it_refuses_others() {
+    let signed_in = handlers_with("Caller");
+    assert!(signed_in.len() > 20, "{signed_in:?}");
+    for (method, path, operation) in operations() {
+        let takes_caller = signed_in.contains(operation["operationId"].as_str().unwrap());
+        let says_so = operation["responses"].get("401").is_some();
+        assert_eq!(takes_caller, says_so, "{method} {path}: its handler and its description differ on 401");
+    }
+}
+
+/// Names of `pub async fn`s that take a parameter of that type.
+fn handlers_with(parameter: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![std::path::Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(path).unwrap();
+            for function in text.split("pub async fn ").skip(1) {
+                let (name, rest) = function.split_once('(').unwrap();
+                let parameters = rest.split(") ->").next().unwrap();
+                if parameters.contains(&format!(": {parameter},")) || parameters.ends_with(&format!(": {parameter}")) {
+                    found.insert(name.to_owned());
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn an_example_of_a_list_and_of_a_search_can_be_run_as_it_stands() {
+    for (method, path, operation) in operations() {
+        let command = operation["x-codeSamples"][0]["source"].as_str().unwrap();
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let name = parameter["name"].as_str().unwrap();
+            if parameter["required"] == true && parameter["in"] == "query" {
+                assert!(command.contains(&format!("{name}=")), "{method} {path}: the command lacks {name}");
+            }
+        }
+    }
+    let search = &DOCUMENT["paths"]["/v1/public/search"]["get"];
+    assert_eq!(search["parameters"][0]["required"], true);
+}
+
+#[test]
+fn every_error_code_is_an_operations_or_a_sockets_or_the_routers() {
     let mut codes: BTreeSet<String> = BTreeSet::new();
     for (_, _, operation) in operations() {
         let responses = operation["responses"].as_object().unwrap().values();
@@ -132,11 +205,14 @@ fn every_error_code_is_an_operations_or_a_sockets() {
     }
     let all: BTreeSet<String> =
         wire::ErrorCode::ALL.iter().map(|code| json!(code).as_str().unwrap().to_owned()).collect();
-    let on_sockets: Vec<&str> = all.difference(&codes).map(String::as_str).collect();
+    let elsewhere: Vec<&str> = all.difference(&codes).map(String::as_str).collect();
 
     assert!(codes.is_subset(&all));
     let frames = ["check_failed", "invalid_signature", "malformed_frame", "output_missing", "protocol_version"];
-    assert_eq!(on_sockets, [&frames[..], &["replayed_frame", "unknown_code"]].concat());
+    // What the router answers where there is no operation.
+    let of_the_router = ["method_not_allowed"];
+    let frames = [&frames[..3], &of_the_router, &frames[3..], &["replayed_frame", "unknown_code"]].concat();
+    assert_eq!(elsewhere, frames);
 }
 
 /// Fails for a refusal that the description of its operation does not name.

@@ -1,5 +1,7 @@
 //! Bad input: each is refused by name and field before money is held.
 
+use axum::body::Body;
+use axum::http::Request;
 use onnx::proto::{FLOAT, Graph, Model, Node, OperatorSet, Tensor, ValueInfo};
 use prost::Message;
 use serde_json::{Value, json};
@@ -73,6 +75,9 @@ async fn each_bad_input_is_refused_by_name_and_field() {
         ("422 input_mismatch input", model(vec![node("Add", &["x", "z"])], &["x", "z"], vec![]), rows(), None),
         ("422 invalid_model model", mixing(), two_rows(), Some(1)),
         ("422 invalid_model model", heavy(), npy("<f4", "False", "(1, 60000)", 60_000), None),
+        ("422 invalid_model model", Vec::new(), rows(), None),
+        ("422 invalid_input input", digits(), Vec::new(), None),
+        ("422 invalid_input input", digits(), npy("<f4", "False", "(2, 0)", 0), None),
         ("422 invalid_input input", digits(), b"not an array".to_vec(), None),
         ("422 invalid_input input", digits(), npy(">f4", "False", "(2, 1, 8, 8)", 128), None),
         ("422 invalid_input input", digits(), npy("<f8", "False", "(2, 1, 8, 8)", 256), None),
@@ -140,13 +145,67 @@ async fn a_malformed_request_is_refused() {
 
     assert_eq!(
         ada.post("/v1/jobs", &json!({ "program": { "kind": "dance" } })).await.refusal(),
-        "422 malformed_request"
+        "422 malformed_request program.kind"
     );
     let mut long = ada.digits().await;
     long["name"] = json!("x".repeat(129));
     assert_eq!(ada.submit(&long, "a").await.refusal(), "422 malformed_request name");
     long["name"] = json!("fine");
     assert_eq!(ada.submit(&long, &"k".repeat(129)).await.refusal(), "422 malformed_request idempotency-key");
+    assert_eq!(ada.submit(&long, "a  b").await.refusal(), "422 malformed_request idempotency-key");
+}
+
+#[tokio::test]
+async fn a_field_or_a_parameter_that_there_is_none_of_is_refused_by_name() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+
+    let mut order = ada.digits().await;
+    order["privcy"] = json!("own");
+    assert_eq!(ada.post("/v1/jobs", &order).await.refusal(), "422 malformed_request privcy");
+    let mut order = ada.digits().await;
+    order["program"]["tile_row"] = json!(4);
+    assert_eq!(ada.post("/v1/quotes", &order).await.refusal(), "422 malformed_request name");
+    order.as_object_mut().unwrap().remove("name");
+    assert_eq!(ada.post("/v1/quotes", &order).await.refusal(), "422 malformed_request program.tile_row");
+    for (path, expected) in [
+        ("/v1/jobs?sate=done", "400 malformed_request sate"),
+        ("/v1/jobs?limit=ten", "400 malformed_request limit"),
+        ("/v1/jobs?limit=0", "422 malformed_request limit"),
+        ("/v1/jobs?limit=101", "422 malformed_request limit"),
+        ("/v1/account/entries?limit=201", "422 malformed_request limit"),
+        ("/v1/public/devices?online=yes", "422 malformed_request online"),
+        ("/v1/public/receipts?limit=501", "422 malformed_request limit"),
+        ("/v1/public/receipts?class=tab", "400 malformed_request class"),
+        ("/v1/public/search", "422 malformed_request q"),
+    ] {
+        let answer = ada.get(path).await;
+        assert_eq!(answer.refusal(), expected, "{path}: {}", answer.json());
+    }
+    for path in ["/v1/jobs?limit=100", "/v1/public/devices?class=&online=1", "/v1/public/receipts?limit=500"] {
+        assert_eq!(ada.get(path).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_an_address_does_not_take_is_refused_in_the_one_shape() {
+    let app = TestApp::sqlite().await;
+
+    let answer = app.send(Request::delete("/v1/jobs").body(Body::empty()).unwrap()).await;
+
+    assert_eq!(answer.refusal(), "405 method_not_allowed");
+    let allowed = answer.headers["allow"].to_str().unwrap();
+    assert!(allowed.contains("GET") && allowed.contains("POST"), "{allowed}");
+}
+
+#[tokio::test]
+async fn what_opens_no_socket_is_refused_in_the_one_shape() {
+    let app = TestApp::sqlite().await;
+
+    let answer = app.get("/v1/devices/socket").await;
+
+    assert_eq!(answer.refusal(), "400 malformed_request");
+    assert!(answer.json()["message"].as_str().unwrap().contains("WebSocket"));
 }
 
 #[tokio::test]

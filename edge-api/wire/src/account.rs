@@ -4,6 +4,7 @@ use crate::{AccountId, Credits, DeviceId, JobId, Micros};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct NewAccount {
     /// What to call it; 64 characters at most.
     #[cfg_attr(feature = "openapi", schema(max_length = 64))]
@@ -15,6 +16,7 @@ pub struct NewAccount {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OpenedAccount {
+    /// The account as it stands, with its faucet credits.
     pub account: Account,
     /// The secret, for `Authorization: Bearer`.
     pub key: String,
@@ -33,8 +35,11 @@ pub enum AccountKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Account {
+    /// Names the account.
     pub id: AccountId,
+    /// What its owner calls it.
     pub name: String,
+    /// How it came about.
     pub kind: AccountKind,
     /// An operator knows who this is: its devices may run jobs of privacy class `known`.
     pub verified: bool,
@@ -44,6 +49,7 @@ pub struct Account {
     pub held: Credits,
     /// Earned, and not yet mature.
     pub pending: Credits,
+    /// When it was opened.
     pub created_at: Micros,
     /// The server hands out faucet credits that are worth nothing.
     pub development: bool,
@@ -59,11 +65,13 @@ pub struct AccountKey {
     pub name: String,
     /// Its last four characters.
     pub hint: String,
+    /// When it was made.
     pub created_at: Micros,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct NewKey {
     /// What to call it; 64 characters at most.
     #[cfg_attr(feature = "openapi", schema(max_length = 64))]
@@ -75,6 +83,7 @@ pub struct NewKey {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MadeKey {
+    /// The key as the account lists it.
     pub key: AccountKey,
     /// For `Authorization: Bearer`.
     pub secret: String,
@@ -84,14 +93,18 @@ pub struct MadeKey {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LedgerEntry {
+    /// When, to ten seconds.
     pub at: Micros,
     /// `faucet`, `settle`, `mature`, `void` or `claim`.
     pub kind: String,
     /// `posted` or `pending`.
     pub purse: String,
+    /// What was added to the purse; negative where it was taken.
     pub amount: Credits,
+    /// The job that was paid, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobId>,
+    /// The device that earned it, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceId>,
 }
@@ -102,5 +115,6 @@ pub struct LedgerEntry {
 pub struct DeviceCode {
     /// Eight letters and digits in two groups.
     pub code: String,
+    /// It links nothing after this.
     pub expires_at: Micros,
 }

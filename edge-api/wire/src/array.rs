@@ -83,7 +83,9 @@ impl DType {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Field {
+    /// The program's name for it.
     pub name: String,
+    /// The type of its values.
     pub dtype: DType,
     /// Of a row; of the whole where it is shared.
     pub shape: Vec<u64>,

@@ -5,12 +5,17 @@ use serde::{Deserialize, Serialize};
 /// When two devices' outputs are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Check {
     /// Every byte.
     Exact,
     /// |a − b| ≤ `atol` + `rtol`·|b| for floats, and every other byte.
-    Tolerance { rtol: Tolerance, atol: Tolerance },
+    Tolerance {
+        /// How far apart, as a share of the value.
+        rtol: Tolerance,
+        /// How far apart besides, as an amount.
+        atol: Tolerance,
+    },
 }
 
 /// A finite number that is not negative.

@@ -11,10 +11,13 @@ pub const PROTOCOL: u16 = 4;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Hello {
+    /// The version of these frames that it speaks.
     pub protocol: u16,
+    /// Its Ed25519 public key.
     pub device: DeviceId,
     /// Over [`hello_bytes`] of the challenge.
     pub signature: Signature,
+    /// What kind of program it is.
     pub class: DeviceClass,
     /// The adapter's name, as its driver gives it; 128 characters at most.
     pub name: String,
@@ -34,6 +37,7 @@ pub struct Hello {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only_job: Option<JobId>,
     /// An account's key, to earn for that account and run its `own` jobs; else the device is a guest.
+    #[cfg_attr(feature = "openapi", schema(example = "tsk_59…"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// A device code, to link the device to the account that made it. What the device earned as a
@@ -72,17 +76,21 @@ pub enum FromDevice {
     Ready,
     /// The output is uploaded, and this is what the device says of it.
     Commit {
+        /// What the device says.
         receipt: Receipt,
+        /// Ed25519, over the receipt's bytes.
         signature: Signature,
         /// The token that came with the lease: any replica takes its receipt, also when the one that granted it is gone.
         token: String,
     },
     /// The device gives a lease back undone.
     Return {
+        /// The lease that is given back.
         lease: LeaseId,
     },
     /// A record of the lease ran out of fuel: there is no output, and never will be.
     Fault {
+        /// The lease that cannot be finished.
         lease: LeaseId,
         /// Counted over the job.
         tile: u64,
@@ -106,35 +114,50 @@ pub enum FromDevice {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToDevice {
+    /// The socket's first frame, which the device's hello answers.
     Challenge {
+        /// The version of these frames that the edge speaks.
         protocol: u16,
+        /// Sixteen random bytes to sign.
         nonce: Nonce,
     },
+    /// The hello was taken.
     Welcome(Earnings),
+    /// Work, in answer to a `ready`.
     Lease(LeaseGrant),
     /// The lease is no longer this device's: its job ended, or its deadline passed.
     Revoke {
+        /// The lease that is over.
         lease: LeaseId,
     },
     /// The lease's check passed and its tiles are settled.
     Settled {
+        /// The lease that is settled.
         lease: LeaseId,
+        /// Tiles of it that are paid.
         tiles: u32,
+        /// What the account has earned with it.
         earnings: Earnings,
     },
     /// The tile that the device recomputed for a check was taken. Nothing is paid for it.
     Checked {
+        /// The lease of that tile.
         lease: LeaseId,
     },
     /// The lease was not accepted; nothing is paid for it.
     Refused {
+        /// The lease that came to nothing.
         lease: LeaseId,
+        /// What to branch on.
         code: ErrorCode,
+        /// What is wrong, for a person.
         message: String,
     },
     /// The socket closes after this.
     Close {
+        /// What to branch on.
         code: ErrorCode,
+        /// What is wrong, for a person.
         message: String,
     },
 }
@@ -153,13 +176,19 @@ pub struct Earnings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LeaseGrant {
+    /// Names the lease.
     pub lease: LeaseId,
+    /// The job whose tiles these are.
     pub job: JobId,
+    /// Counted over the job, from zero.
     pub first_tile: u64,
+    /// How many, side by side.
     pub tiles: u32,
     /// Rows of the lease; every tile but a job's last has the same number.
     pub rows: u64,
+    /// Rows of each tile but a job's last.
     pub tile_rows: u64,
+    /// What to do with the rows.
     pub task: Task,
     /// Floating-point operations of the lease.
     pub flops: u64,
@@ -173,16 +202,23 @@ pub struct LeaseGrant {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Receipt {
+    /// The lease that was computed.
     pub lease: LeaseId,
+    /// The job whose tiles these are.
     pub job: JobId,
+    /// Counted over the job, from zero.
     pub first_tile: u64,
+    /// How many, side by side.
     pub tiles: u32,
     /// Merkle root of the tiles' output hashes, in order.
     pub root: TileHash,
+    /// BLAKE3 of all that was uploaded.
     pub output: BlobHash,
     /// Program and kernel version.
     pub program: String,
+    /// What computed it: `vulkan`, `metal`, `dx12`, `webgpu` or `cpu`.
     pub backend: String,
+    /// When it was signed, by the device's clock.
     pub time: Micros,
 }
 

@@ -22,6 +22,7 @@ pub struct ErrorBody {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Place {
+    /// Counted from one.
     pub line: u32,
     /// In bytes.
     pub column: u32,
@@ -61,6 +62,8 @@ error_codes! {
     NotInDevelopment,
     /// There is no such thing, or the caller may not know of it.
     NotFound,
+    /// The address does not take this method; `Allow` names those that it takes.
+    MethodNotAllowed,
     /// The request is not what the operation reads: its JSON, a parameter, or a field's value.
     MalformedRequest,
     /// The body, or the job that it describes, is larger than the limit.

@@ -14,6 +14,7 @@ use crate::{
 pub struct Overview {
     /// When this was read, by the server's clock.
     pub at: Micros,
+    /// Of one CU, now.
     pub price: PricePerCu,
     /// The platform's part of each payment, in hundredths of a percent.
     pub fee_bps: i64,
@@ -25,7 +26,9 @@ pub struct Overview {
     /// percent. Left out when nothing was online.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub utilisation_bps: Option<u64>,
+    /// Jobs that run now, published or not.
     pub jobs_running: u64,
+    /// Jobs that are done, published or not.
     pub jobs_done: u64,
     /// The last 24 hours in ten-minute periods, oldest first; a period without devices or work is left out.
     pub periods: Vec<Period>,
@@ -48,10 +51,13 @@ impl Overview {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SupplyGroup {
+    /// What kind of program they are.
     pub class: DeviceClass,
+    /// `vulkan`, `metal`, `dx12`, `webgpu` or `cpu`.
     pub backend: String,
     /// The adapter is a CPU's.
     pub software: bool,
+    /// How many there are.
     pub devices: u64,
     /// Measured, in floating-point operations a second.
     pub flops_per_sec: u64,
@@ -61,10 +67,13 @@ pub struct SupplyGroup {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Work {
+    /// Accepted.
     pub receipts: u64,
+    /// Verified.
     pub tiles: u64,
     /// In thousands of floating-point operations.
     pub kflop: u64,
+    /// What customers paid for it.
     pub cost: Credits,
 }
 
@@ -72,7 +81,9 @@ pub struct Work {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Period {
+    /// When the ten minutes began.
     pub start: Micros,
+    /// What was settled in them.
     pub work: Work,
     /// Time that devices were online, summed over them, in microseconds.
     pub device_micros: u64,
@@ -84,26 +95,36 @@ pub struct Period {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PublicDevice {
+    /// Its Ed25519 public key.
     pub id: DeviceId,
+    /// What kind of program it is.
     pub class: DeviceClass,
     /// The adapter's name, as its driver gives it.
     pub name: String,
+    /// `vulkan`, `metal`, `dx12`, `webgpu` or `cpu`.
     pub backend: String,
+    /// The adapter is a CPU's.
     pub software: bool,
+    /// It is connected now.
     pub online: bool,
     /// Measured over its last leases, in floating-point operations a second; 0 until it has shown one.
     pub flops_per_sec: u64,
+    /// Verified, over its life.
     pub tiles: u64,
     /// Verified work, in thousands of operations.
     pub kflop: u64,
+    /// Leases of its own whose checks agreed.
     pub checks_passed: u64,
+    /// Leases of its own whose checks did not.
     pub checks_failed: u64,
     /// It takes no leases until then, after a failed check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended_until: Option<Micros>,
     /// What its account was paid for its work, fees deducted.
     pub earned: Credits,
+    /// When it first connected.
     pub first_seen_at: Micros,
+    /// When it was last connected.
     pub seen_at: Micros,
 }
 
@@ -111,11 +132,13 @@ pub struct PublicDevice {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PublicDevicePage {
+    /// The device itself.
     pub device: PublicDevice,
     /// Microseconds online on each of the last 30 days (UTC), today last.
     pub uptime: Vec<u64>,
     /// Midnight of the first of those days.
     pub uptime_from: Micros,
+    /// A page of its receipts, newest first.
     pub receipts: Page<PublicReceipt>,
 }
 
@@ -123,6 +146,7 @@ pub struct PublicDevicePage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Page<T> {
+    /// At most as many as were asked for.
     pub rows: Vec<T>,
     /// Pass as `after` for the next page.
     #[cfg_attr(feature = "openapi", schema(example = "1795348812000000.9f"))]
@@ -164,16 +188,25 @@ impl ReceiptState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PublicReceipt {
+    /// Names the receipt.
     pub lease: LeaseId,
+    /// Who signed it.
     pub device: DeviceId,
+    /// What computed it: `vulkan`, `metal`, `dx12`, `webgpu` or `cpu`.
     pub backend: String,
+    /// Program and kernel version.
     pub program: String,
+    /// Tiles that it is about.
     pub tiles: u64,
+    /// Their work, in thousands of operations.
     pub kflop: u64,
+    /// What became of it.
     pub state: ReceiptState,
     /// Tiles that the check computed again.
     pub recomputed_tiles: u64,
+    /// When the server got it.
     pub received_at: Micros,
+    /// The job whose tiles these are; left out where it is not published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobId>,
 }
@@ -182,7 +215,9 @@ pub struct PublicReceipt {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PublicReceiptPage {
+    /// The receipt as lists show it.
     pub receipt: PublicReceipt,
+    /// What was signed; left out where the job is not published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statement: Option<SignedReceipt>,
 }
@@ -191,9 +226,13 @@ pub struct PublicReceiptPage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignedReceipt {
+    /// What the device says.
     pub receipt: Receipt,
+    /// Whose key signed it.
     pub device: DeviceId,
+    /// Ed25519, over the receipt's bytes.
     pub signature: Signature,
+    /// What the customer paid for it.
     pub cost: Credits,
 }
 
@@ -201,14 +240,23 @@ pub struct SignedReceipt {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PublicJobRow {
+    /// Names the job.
     pub id: JobId,
+    /// What its owner calls it.
     pub name: String,
+    /// How far it is, or how it ended.
     pub state: JobState,
+    /// Rows of the input.
     pub rows: u64,
+    /// Tiles that it is cut into.
     pub tiles: u64,
+    /// Tiles verified and settled.
     pub verified_tiles: u64,
+    /// Paid so far.
     pub cost: Credits,
+    /// When it was submitted.
     pub created_at: Micros,
+    /// When it ended; left out while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Micros>,
 }
@@ -217,21 +265,34 @@ pub struct PublicJobRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PublicJob {
+    /// Names the job.
     pub id: JobId,
+    /// What its owner calls it.
     pub name: String,
+    /// How far it is, or how it ended.
     pub state: JobState,
     /// The model or the kernel.
     pub code: BlobHash,
+    /// Rows of the input.
     pub rows: u64,
+    /// Tiles that it is cut into.
     pub tiles: u64,
+    /// Tiles verified and settled.
     pub verified_tiles: u64,
+    /// Tiles that a checker computed again.
     pub recomputed_tiles: u64,
+    /// Floating-point operations of the whole job; of a `map` job the most that it can take.
     pub flops: u64,
+    /// Of one CU, when it was submitted.
     pub price: PricePerCu,
+    /// Paid so far.
     pub cost: Credits,
+    /// When it was submitted.
     pub created_at: Micros,
+    /// When it ended; left out while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Micros>,
+    /// The tiles in order, in at most 1,024 cells: each digit says how many ninths of its tiles are settled.
     pub mosaic: String,
     /// Who computed it, most tiles first; 200 at most.
     pub devices: Vec<Share>,
@@ -243,10 +304,15 @@ pub struct PublicJob {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Share {
+    /// Whose part this is.
     pub device: DeviceId,
+    /// What computed it: `vulkan`, `metal`, `dx12`, `webgpu` or `cpu`.
     pub backend: String,
+    /// Verified tiles of the job.
     pub tiles: u64,
+    /// Accepted receipts of the job.
     pub receipts: u64,
+    /// Tiles of its own that a checker computed again.
     pub recomputed_tiles: u64,
 }
 
@@ -255,13 +321,19 @@ pub struct Share {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Sample {
+    /// Counted over the job, from zero.
     pub tile: u64,
+    /// The receipt of the tile's lease, and its signature.
     pub statement: SignedReceipt,
     /// Hashes beside the way from the tile's leaf to the signed root, leaf first.
     pub proof: Vec<ProofStep>,
+    /// Rows of the tile.
     pub rows: u64,
+    /// What to do with them.
     pub task: Task,
+    /// When two outputs are the same.
     pub check: Check,
+    /// Floating-point operations of the tile.
     pub flops: u64,
 }
 

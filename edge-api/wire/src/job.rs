@@ -6,6 +6,7 @@ use crate::{BlobHash, Credits, Field, JobId, Micros, PricePerCu, Program};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Blob {
+    /// BLAKE3 of its bytes, which is its address.
     pub hash: BlobHash,
     /// In bytes.
     pub size: u64,
@@ -52,8 +53,11 @@ pub enum CheckedBy {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct QuoteRequest {
+    /// What would run, and over what.
     pub program: Program,
+    /// Who may see its inputs.
     #[serde(default)]
     pub privacy: Privacy,
 }
@@ -62,13 +66,19 @@ pub struct QuoteRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Quote {
+    /// Rows of the input, each computed by itself.
     pub rows: u64,
+    /// What the program reads.
     pub inputs: Vec<Field>,
+    /// What it answers.
     pub outputs: Vec<Field>,
+    /// Rows of each tile but the last.
     pub tile_rows: u64,
+    /// Tiles that the job is cut into.
     pub tiles: u64,
     /// Floating-point operations of the whole job; of a `map` job the most that it can take.
     pub flops: u64,
+    /// Of one CU, now.
     pub price: PricePerCu,
     /// The most that the job can cost: what is held at submit.
     pub cost: Credits,
@@ -76,6 +86,7 @@ pub struct Quote {
     pub device_bytes: u64,
     /// Memory that a device needs at most, in bytes: for one tile at a time.
     pub peak_bytes: u64,
+    /// Who would recompute its tiles.
     pub checked_by: CheckedBy,
     /// Connected devices that may run it.
     pub devices: u64,
@@ -86,8 +97,11 @@ pub struct Quote {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct SubmitJob {
+    /// What runs, and over what.
     pub program: Program,
+    /// Who may see its inputs.
     #[serde(default)]
     pub privacy: Privacy,
     /// What to call it; 128 characters at most.
@@ -133,17 +147,27 @@ impl JobState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Job {
+    /// Names the job.
     pub id: JobId,
+    /// What its owner calls it.
     pub name: String,
+    /// How far it is, or how it ended.
     pub state: JobState,
+    /// Who may see its inputs.
     pub privacy: Privacy,
     /// Shown to everyone on the explorer.
     pub published: bool,
+    /// What runs, and over what.
     pub program: Program,
+    /// Rows of the input, each computed by itself.
     pub rows: u64,
+    /// What the program reads.
     pub inputs: Vec<Field>,
+    /// What it answers.
     pub outputs: Vec<Field>,
+    /// Rows of each tile but the last.
     pub tile_rows: u64,
+    /// Tiles that it is cut into.
     pub tiles: u64,
     /// Tiles verified and settled.
     pub verified_tiles: u64,
@@ -151,13 +175,17 @@ pub struct Job {
     pub recomputed_tiles: u64,
     /// Devices whose work was accepted.
     pub devices: u64,
+    /// Floating-point operations of the whole job; of a `map` job the most that it can take.
     pub flops: u64,
+    /// Of one CU, when it was submitted.
     pub price: PricePerCu,
     /// Set aside at submit.
     pub hold: Credits,
     /// Paid so far.
     pub cost: Credits,
+    /// When it was submitted.
     pub created_at: Micros,
+    /// When it ended; left out while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Micros>,
     /// Why it failed.
@@ -192,6 +220,7 @@ pub enum JobFault {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobPage {
+    /// At most as many as were asked for.
     pub jobs: Vec<Job>,
     /// Pass as `before` for the next page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -202,6 +231,7 @@ pub struct JobPage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobProgress {
+    /// The job as it stands.
     pub job: Job,
     /// The job's tiles in order, in at most 1,024 cells: each digit says how many ninths of its
     /// tiles are settled.

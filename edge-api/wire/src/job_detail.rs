@@ -27,10 +27,13 @@ pub struct JobDetail {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobDispute {
+    /// Counted over the job.
     pub tile: u64,
+    /// When the two outputs were found to differ.
     pub at: Micros,
     /// Whose output was drawn.
     pub device: DeviceId,
+    /// Whether it is decided, and how.
     pub state: DisputeState,
     /// The first values of the tile's first output, as that device signed them; 16 at most.
     pub signed: Vec<String>,
@@ -57,14 +60,18 @@ pub enum DisputeState {
 pub struct Throughput {
     /// Length of a step, in microseconds.
     pub step: Micros,
+    /// Settled in each step, oldest first.
     pub tiles: Vec<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct JobEvent {
+    /// When it happened.
     pub at: Micros,
+    /// What happened.
     pub kind: JobEventKind,
+    /// The device that it happened to, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceId>,
 }

@@ -9,7 +9,7 @@ use crate::{DType, DeviceId, ErrorCode, JobId, LeaseId};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToWorker {
-    /// `url` is the edge's origin; `software`, that a GPU which the processor plays will do.
+    /// `url` is the edge's origin; `software`, that a GPU emulated by the processor will do.
     /// `code` links the device to the account that the page is signed in to; `only_job`, a job of that
     /// account, is all that it works for.
     Start {
@@ -69,7 +69,7 @@ pub enum FromWorker {
     Status(Status),
     Benchmarked(Benchmark),
     Recomputed(Recomputed),
-    Tried(Tried),
+    Tried(TrialResult),
     /// The worker cannot go on; it has stopped.
     Failed {
         code: FailureCode,
@@ -81,7 +81,7 @@ pub enum FromWorker {
 #[serde(rename_all = "snake_case")]
 pub enum FailureCode {
     NoWebGpu,
-    /// The only GPU is one that the processor plays, and nobody asked for that.
+    /// The only GPU is emulated in software by the processor, and nobody asked for that.
     SoftwareAdapter,
     DeviceLost,
     Refused(ErrorCode),
@@ -155,7 +155,7 @@ pub enum Phase {
 
 /// The first tile of an order, computed on the customer's own device before anything is paid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tried {
+pub struct TrialResult {
     pub adapter: String,
     /// The adapter is a CPU's.
     pub software: bool,

@@ -49,7 +49,7 @@ impl Node {
 pub struct Port {
     pub name: String,
     pub dtype: DType,
-    /// `None` where nothing is said, else a size or nothing an axis.
+    /// `None` where the model declares no shape; in it, `None` for an axis of any size.
     pub shape: Option<Vec<Option<usize>>>,
 }
 

@@ -25,6 +25,7 @@
 //! # Ok::<(), onnx::ModelError>(())
 //! ```
 
+mod batching;
 mod builder;
 mod cpu;
 mod error;

@@ -9,15 +9,7 @@ use crate::ir::{Plan, ValueKind};
 use crate::lower;
 
 impl Graph {
-    /// Fixes the batch at `batch` rows of what is fed.
-    pub fn plan(&self, batch: usize, feeds: &[Feed]) -> Result<Plan, ModelError> {
-        let is_declared = self.fixed_batch(feeds).is_none_or(|fixed| fixed == batch);
-        match if is_declared { None } else { self.micro_batch(feeds) } {
-            Some(micro_batch) => self.micro_batched_plan(micro_batch, batch, feeds),
-            None => self.plan_at_once(batch, feeds),
-        }
-    }
-
+    /// Fixes the batch at `batch` rows of what is fed, all computed at once.
     pub(crate) fn plan_at_once(&self, batch: usize, feeds: &[Feed]) -> Result<Plan, ModelError> {
         self.check_feeds(feeds)?;
         let mut builder = Builder::new(self);

@@ -29,22 +29,8 @@ pub struct Field {
 }
 
 impl Graph {
-    /// Checks what is fed against the model, and finds the outputs' row shapes.
-    ///
-    /// # Errors
-    /// Whatever keeps the model from running on such rows, by node.
-    pub fn signature(&self, feeds: &[Feed]) -> Result<Signature, ModelError> {
-        if !feeds.iter().any(Feed::is_rows) {
-            return self.whole_signature(feeds);
-        }
-        match self.micro_batch(feeds) {
-            Some(batch) => self.micro_batched_signature(batch, feeds),
-            None => self.batched_signature(feeds).map_err(|error| self.unsupported_batch_reason(error, feeds)),
-        }
-    }
-
     /// What it does to arrays that are no rows: one row's work, whose outputs are whole too.
-    fn whole_signature(&self, feeds: &[Feed]) -> Result<Signature, ModelError> {
+    pub(crate) fn whole_signature(&self, feeds: &[Feed]) -> Result<Signature, ModelError> {
         let plan = self.plan_at_once(1, feeds)?;
         let fields = self.outputs.iter().zip(&plan.outputs).map(|(name, &id)| {
             let Value { dtype, shape, .. } = &plan.values[id];
@@ -58,7 +44,7 @@ impl Graph {
         Ok(Signature { outputs, mixed_by: None, micro_batch: 1, rows_at_once: 1 })
     }
 
-    /// The same where several rows go at once.
+    /// What it does to rows, several at once.
     pub(crate) fn batched_signature(&self, feeds: &[Feed]) -> Result<Signature, ModelError> {
         // Two batch sizes tell a dimension that follows the batch from one that only equals it.
         let (two, three) = (self.plan_at_once(2, feeds)?, self.plan_at_once(3, feeds)?);

@@ -41,3 +41,16 @@ fn shaders_read_parameters_where_the_host_puts_them() {
         assert_eq!(usize::try_from(*span).unwrap(), 4 * layout.words(), "{kernel:?}");
     }
 }
+
+#[test]
+fn every_kernels_folder_is_among_all_kernels() {
+    let folder = format!("{}/src/kernels", std::env::var("CARGO_MANIFEST_DIR").unwrap());
+    let folders = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let kernels = folders.filter(|entry| entry.file_type().unwrap().is_dir());
+    let kernels: std::collections::BTreeSet<String> =
+        kernels.map(|entry| entry.file_name().into_string().unwrap()).collect();
+
+    let listed = all_kernels().iter().map(|kernel| kernel.label().to_owned()).collect();
+
+    assert_eq!(kernels, listed, "a kernel is labelled as its folder is called, and has its texts in all_kernels.rs");
+}

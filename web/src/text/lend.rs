@@ -25,7 +25,7 @@ texts! { LendText {
     stopped: "Stopped", "已停止";
     idle: "Not started", "未开始";
     no_webgpu: "This browser has no GPU to lend", "此浏览器没有可出借的 GPU";
-    only_software: "The only GPU here is one that the processor plays", "这里只有由处理器模拟的 GPU";
+    only_software: "The only GPU here is emulated by the processor", "这里只有由处理器模拟的 GPU";
     lend_cpu: "Lend the processor instead", "改为出借处理器";
     lend_cpu_help: "The processor computes models with its own vector code: slower than a GPU, and paid by the same tiles. It runs no kernels.", "处理器使用自身的向量指令计算模型：比 GPU 慢，按同样的分块计酬，但不运行内核。";
     lend_software: "Use the software GPU all the same", "仍使用软件模拟 GPU";

@@ -8,6 +8,7 @@ pub(super) fn chinese(code: ErrorCode) -> &'static str {
         ErrorCode::ForeignOrigin => "请求来自其他网站的页面",
         ErrorCode::NotInDevelopment => "服务器不在开发模式，请向运营方申请账户",
         ErrorCode::NotFound => "不存在",
+        ErrorCode::MethodNotAllowed => "此地址不接受该请求方法",
         ErrorCode::MalformedRequest => "请求格式有误",
         ErrorCode::TooLarge => "超出大小限制",
         ErrorCode::RateLimited => "请求过于频繁，请稍后再试",

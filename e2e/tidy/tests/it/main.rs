@@ -37,6 +37,8 @@ const FOREIGN: [(&str, &[&str]); 3] = [
     ("edge-api/store", &["axum", "reqwest", "tower"]),
     ("edge-api/site", &["sqlx", "object_store", "ed25519-dalek"]),
 ];
+/// Crates that run SQL.
+const DATABASES: [&str; 6] = ["sqlx", "rusqlite", "postgres", "tokio-postgres", "diesel", "sea-orm"];
 /// The contract and the rules stay light: beside `ARROWS` these are all that they may depend on. Without a runtime, a
 /// database or a server among them, no rule can wait for anything.
 const DATA_CRATES: [(&str, &[&str]); 2] =
@@ -89,12 +91,24 @@ fn no_files_use_each_other_in_a_circle() {
     assert!(found.is_empty(), "move what two files share down into one of its own:\n{}", found.join("\n"));
 }
 
+/// What does not depend on a database's crate has nothing to run a statement with. The journeys and the tests make
+/// databases and look into them.
 #[test]
 fn sql_stands_in_the_store_alone() {
-    let is_server = |name: &str| name.starts_with("edge-api/") && !name.contains("/tests/");
-    for (name, text) in sources().iter().filter(|(name, _)| is_server(name)) {
-        let is_store = name.starts_with("edge-api/store/");
-        assert!(is_store || !code(text).contains("sqlx::query"), "{name}: SQL belongs into the store");
+    for folder in crates().iter().filter(|folder| !["edge-api/store", "e2e"].contains(&folder.as_str())) {
+        for dependency in dependencies(folder) {
+            assert!(
+                !DATABASES.contains(&dependency.as_str()),
+                "{folder}: SQL belongs into the store, not {dependency}"
+            );
+        }
+    }
+    let is_shipped = |name: &str| !["/tests/", "e2e/"].iter().any(|part| name.contains(part));
+    for (name, text) in sources().iter().filter(|(name, _)| is_shipped(name) && !name.starts_with("edge-api/store/")) {
+        for database in DATABASES.map(|name| name.replace('-', "_")) {
+            let is_named = |end: &str| code(text).contains(&format!("{database}{end}"));
+            assert!(!is_named("::") && !is_named(";"), "{name}: SQL belongs into the store, not {database}");
+        }
     }
 }
 

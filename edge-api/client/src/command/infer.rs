@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use client::{Client, ClientError};
+use client::Client;
 use wire::Program;
 
 use super::submit::{JobOptions, ProgramArguments};
+use crate::failure::Failure;
 
 #[derive(clap::Args)]
 pub(crate) struct Infer {
@@ -17,7 +18,8 @@ pub(crate) struct Infer {
     /// once for each.
     #[arg(long, required = true, value_name = "FILE or NAME=FILE")]
     input: Vec<String>,
-    /// Where the result goes: `.npy`, or `.npz` where the model has several outputs.
+    /// Where the result goes, in the format of its ending: `.npy`, `.csv` or `.json` for one output, `.npz` or `.bin`
+    /// for all.
     #[arg(long)]
     output: PathBuf,
     /// Rows a tile; left out, the server chooses.
@@ -28,8 +30,8 @@ pub(crate) struct Infer {
 }
 
 impl ProgramArguments for Infer {
-    async fn upload(&self, client: &Client) -> Result<Program, ClientError> {
-        let Files { all, by_input } = files(&self.input);
+    async fn upload(&self, client: &Client) -> Result<Program, Failure> {
+        let Files { all, by_input } = files(&self.input)?;
         let model = client.upload(&self.model).await?.hash;
         let input = match all {
             Some(path) => Some(client.upload(path).await?.hash),
@@ -62,16 +64,36 @@ struct Files<'a> {
     by_input: BTreeMap<&'a str, &'a Path>,
 }
 
-fn files(inputs: &[String]) -> Files<'_> {
+fn files(inputs: &[String]) -> Result<Files<'_>, Failure> {
     let mut files = Files { all: None, by_input: BTreeMap::new() };
     for input in inputs {
         // A path that is there is a path, whatever its name.
         match input.split_once('=').filter(|_| !Path::new(input).exists()) {
             Some((name, path)) => {
-                files.by_input.insert(name, Path::new(path));
+                if files.by_input.insert(name, Path::new(path)).is_some() {
+                    return Err(Failure::InputTwice { name: name.to_owned() });
+                }
             }
+            None if files.all.is_some() => return Err(Failure::InputUnnamed),
             None => files.all = Some(Path::new(input)),
         }
     }
-    files
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_input_is_said_once() {
+        let said = |inputs: &[&str]| {
+            let inputs: Vec<String> = inputs.iter().map(|input| (*input).to_owned()).collect();
+            files(&inputs).map(|files| files.by_input.len()).map_err(|failure| failure.to_string())
+        };
+
+        assert_eq!(said(&["a=1.npy", "b=2.npy"]), Ok(2));
+        assert_eq!(said(&["a=1.npy", "a=2.npy"]), Err("--input a=… is said twice".to_owned()));
+        assert!(said(&["1.npy", "2.npy"]).is_err());
+    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use client::Client;
 use wire::JobId;
 
+use super::output::check_output;
 use super::print::{print_job, print_json};
 use crate::failure::Failure;
 
@@ -23,6 +24,7 @@ pub(crate) enum JobCommand {
     /// Write a done job's result to a file.
     Result {
         id: JobId,
+        /// In the format of its ending: `.npy`, `.csv` or `.json` for one output, `.npz` or `.bin` for all.
         #[arg(long)]
         output: PathBuf,
         /// What is verified so far, whatever became of the job, as `.npz`: its outputs with zeros for the rows that are
@@ -61,7 +63,7 @@ pub(crate) async fn run(client: &Client, command: &JobCommand, json: bool) -> Re
             let size = if *partial {
                 client.download_partial(*id, output).await?
             } else {
-                client.download(*id, output).await?
+                client.download_as(*id, check_output(output)?, output).await?
             };
             if !json {
                 println!("{} bytes written to {}", size, output.display());

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use client::{Client, ClientError};
+use client::Client;
 use wire::{Check, Program, Tolerance};
 
 use super::submit::{JobOptions, ProgramArguments};
+use crate::failure::Failure;
 
 #[derive(clap::Args)]
 pub(crate) struct Map {
@@ -22,7 +23,8 @@ pub(crate) struct Map {
     /// Size of an output record, in bytes.
     #[arg(long)]
     out_bytes: u32,
-    /// Where the output records go.
+    /// Where the output records go, in the format of its ending: `.bin` (as they are), `.npy`, `.npz`, `.csv` or
+    /// `.json`.
     #[arg(long)]
     output: PathBuf,
     /// What `@binding(2)` holds.
@@ -54,7 +56,7 @@ fn parse_tolerance(text: &str) -> Result<Check, String> {
 }
 
 impl ProgramArguments for Map {
-    async fn upload(&self, client: &Client) -> Result<Program, ClientError> {
+    async fn upload(&self, client: &Client) -> Result<Program, Failure> {
         let kernel = client.upload(&self.kernel).await?.hash;
         let params = match &self.params {
             Some(path) => Some(client.upload(path).await?.hash),

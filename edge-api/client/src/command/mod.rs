@@ -7,6 +7,7 @@ pub(crate) mod account;
 mod infer;
 pub(crate) mod job;
 mod map;
+mod output;
 mod print;
 mod submit;
 

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use client::{Client, ClientError};
 use indicatif::{ProgressBar, ProgressStyle};
-use wire::{Credits, Job, JobState, Privacy, Program, SubmitJob};
+use wire::{Credits, Job, JobState, Privacy, Program, Quote, QuoteRequest, SubmitJob};
 
+use super::output::check_output;
 use super::print::print_job;
 use crate::failure::Failure;
 
 /// What a program's subcommand was given.
 pub(crate) trait ProgramArguments {
     /// Uploads files, and says what to run over them.
-    async fn upload(&self, client: &Client) -> Result<Program, ClientError>;
+    async fn upload(&self, client: &Client) -> Result<Program, Failure>;
     /// The file that a job without a name is named after.
     fn code(&self) -> &Path;
     /// Where the result goes.
@@ -44,8 +45,13 @@ fn parse_privacy(text: &str) -> Result<Privacy, String> {
 }
 
 pub(crate) async fn run(client: &Client, arguments: &impl ProgramArguments, json: bool) -> Result<(), Failure> {
+    let format = check_output(arguments.output())?;
     let program = arguments.upload(client).await?;
     let options = arguments.options();
+    if format.holds_one_output() {
+        let order = QuoteRequest { program: program.clone(), privacy: options.privacy };
+        check_outputs(&client.quote(&order).await?, arguments.output())?;
+    }
     let request = SubmitJob {
         program,
         privacy: options.privacy,
@@ -61,9 +67,18 @@ pub(crate) async fn run(client: &Client, arguments: &impl ProgramArguments, json
     if ended.state != JobState::Done {
         return Err(Failure::NoResult { id: ended.id, state: ended.state, fault: ended.fault });
     }
-    client.download(ended.id, arguments.output()).await?;
+    client.download_as(ended.id, format, arguments.output()).await?;
     print_job(&ended, json);
     Ok(())
+}
+
+/// Refuses a file for one output where there are several, before they are paid for.
+fn check_outputs(quote: &Quote, path: &Path) -> Result<(), Failure> {
+    if quote.outputs.len() <= 1 {
+        return Ok(());
+    }
+    let names: Vec<&str> = quote.outputs.iter().map(|output| output.name.as_str()).collect();
+    Err(Failure::SeveralOutputs { path: path.display().to_string(), names: names.join(", ") })
 }
 
 /// Waits for the job's end, with a bar for whoever waits along.

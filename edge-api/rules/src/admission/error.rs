@@ -34,6 +34,8 @@ pub enum AdmitError {
     CompileLimit { field: &'static str, megabytes: u64, seconds: u32 },
     #[error("{reason}")]
     InvalidKernel { place: Place, reason: String },
+    #[error("a record of {found} bytes; a record has a multiple of 4 bytes, at least 4 and at most {most}")]
+    RecordBytes { field: &'static str, found: u32, most: u64 },
     #[error("at most {most} operations; give each record less to do")]
     TooMuchFuel { most: u32 },
     #[error("{}", params_message(*.expected, *.found))]
@@ -117,14 +119,15 @@ pub enum AdmitError {
     RecordsTooHeavy { tile_rows: u64, tile_ops: u64, tile_bytes: u64, ops_max: u64, bytes_max: u64 },
 
     // Who could run and check it, and what it costs.
+    /// `code` is the order's field that names the program's code.
     #[error(
-        "the model needs a buffer of {device_bytes} bytes and the largest connected device allows {largest}; use fewer rows a tile, or a smaller model"
+        "the {code} needs a buffer of {device_bytes} bytes and the largest connected device allows {largest}; use fewer rows a tile, or make what a row needs smaller"
     )]
-    NoDeviceFits { device_bytes: u64, largest: u64 },
+    NoDeviceFits { code: &'static str, device_bytes: u64, largest: u64 },
     #[error(
-        "the model needs a buffer of {device_bytes} bytes, which no connected checker has, and a tile takes {tile_flops} operations, of which the server itself redoes at most {EDGE_FLOPS_MAX}; use fewer rows a tile, or a smaller model"
+        "the {code} needs a buffer of {device_bytes} bytes, which no connected checker has, and a tile takes {tile_flops} operations, of which the server itself redoes at most {EDGE_FLOPS_MAX}; use fewer rows a tile, or make what a row needs smaller"
     )]
-    NoCheckerFits { device_bytes: u64, tile_flops: u64 },
+    NoCheckerFits { code: &'static str, device_bytes: u64, tile_flops: u64 },
     #[error("the amount is too large")]
     CostTooLarge,
     #[error("the job costs up to {cost} credits and the limit is {limit}; raise the limit or send fewer rows")]

@@ -6,8 +6,9 @@ use wire::{AccountId, CheckedBy, Credits, JobId, PricePerCu, Privacy, Program};
 
 pub use self::error::AdmitError;
 use self::error::NAME_CHARS_MAX;
-use crate::job::{Job, Needs};
+use crate::job::Job;
 use crate::program::limits::EDGE_FLOPS_MAX;
+use crate::program::rules_of;
 use crate::scheduling::device::Census;
 
 /// What a customer asks for, at the present price.
@@ -37,9 +38,10 @@ pub fn check_limit(cost: Credits, limit: Option<Credits>) -> Result<(), AdmitErr
 }
 
 /// Refuses a job that no connected device could run, while some are connected.
-pub fn check_devices(needs: &Needs, census: Census) -> Result<(), AdmitError> {
-    if census.connected > 0 && census.fitting == 0 && census.buffer_bytes_max < needs.device_bytes {
-        return Err(AdmitError::NoDeviceFits { device_bytes: needs.device_bytes, largest: census.buffer_bytes_max });
+pub fn check_devices(job: &Job, census: Census) -> Result<(), AdmitError> {
+    if census.connected > 0 && census.fitting == 0 && census.buffer_bytes_max < job.device_bytes {
+        let (code, device_bytes, largest) = (code_field(job), job.device_bytes, census.buffer_bytes_max);
+        return Err(AdmitError::NoDeviceFits { code, device_bytes, largest });
     }
     Ok(())
 }
@@ -50,13 +52,18 @@ pub fn check_checkers(job: &Job, has_checkers: bool, has_fitting_checker: Option
     let tile_flops = job.tile_flops();
     let by_checker = job.checked_by(has_checkers) == CheckedBy::Checker;
     if by_checker && tile_flops > EDGE_FLOPS_MAX && has_fitting_checker == Some(false) {
-        return Err(AdmitError::NoCheckerFits { device_bytes: job.device_bytes, tile_flops });
+        let (code, device_bytes) = (code_field(job), job.device_bytes);
+        return Err(AdmitError::NoCheckerFits { code, device_bytes, tile_flops });
     }
     Ok(())
 }
 
+fn code_field(job: &Job) -> &'static str {
+    rules_of(&job.task).code_field()
+}
+
 /// A blob that the order names, if the customer owns it.
-pub fn owned<T>(blob: Option<T>, field: &str) -> Result<T, AdmitError> {
+pub fn require_owned<T>(blob: Option<T>, field: &str) -> Result<T, AdmitError> {
     blob.ok_or_else(|| AdmitError::UnknownBlob { field: field.to_owned() })
 }
 

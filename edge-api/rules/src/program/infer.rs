@@ -22,6 +22,10 @@ impl TaskRules for InferTask {
         if has_checkers && tile_flops > EDGE_FLOPS { CheckedBy::Checker } else { CheckedBy::Edge }
     }
 
+    fn code_field(&self) -> &'static str {
+        "model"
+    }
+
     fn needs_kernels(&self) -> bool {
         false
     }
@@ -32,7 +36,7 @@ impl TaskRules for InferTask {
 pub struct Port {
     pub name: String,
     pub dtype: &'static str,
-    /// `None` where nothing is said, else a size or nothing an axis.
+    /// `None` where the model declares no shape; in it, `None` for an axis of any size.
     pub shape: Option<Vec<Option<u64>>>,
 }
 
@@ -51,11 +55,11 @@ pub struct SentArray {
 #[derive(Clone, Debug)]
 pub struct Layout {
     pub rows: u64,
-    pub inputs: Vec<LaidInput>,
+    pub inputs: Vec<InputLayout>,
 }
 
 #[derive(Clone, Debug)]
-pub struct LaidInput {
+pub struct InputLayout {
     pub field: Field,
     pub source: Source,
     /// The request's field that sent it.
@@ -131,7 +135,7 @@ pub fn by_rows(ports: &[Port], sent: &[SentArray]) -> Result<Layout, AdmitError>
                 return Err(AdmitError::SharedTooLarge { field: sent.field.clone(), name, most });
             }
         }
-        inputs.push(LaidInput { field, source: sent.source, sent_as: sent.field.clone() });
+        inputs.push(InputLayout { field, source: sent.source, sent_as: sent.field.clone() });
     }
     Ok(Layout { rows, inputs })
 }
@@ -152,7 +156,7 @@ pub fn as_whole(ports: &[Port], sent: &[SentArray]) -> Result<Layout, AdmitError
             return Err(AdmitError::EmptyArray { field: sent.field.clone(), name, shape });
         }
         let field = Field { name, dtype: sent.dtype, shape, shared, whole: !shared };
-        inputs.push(LaidInput { field, source: sent.source, sent_as: sent.field.clone() });
+        inputs.push(InputLayout { field, source: sent.source, sent_as: sent.field.clone() });
     }
     Ok(Layout { rows: 1, inputs })
 }

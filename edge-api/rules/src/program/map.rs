@@ -22,6 +22,10 @@ impl TaskRules for MapTask {
         if has_checkers { CheckedBy::Checker } else { CheckedBy::Quorum }
     }
 
+    fn code_field(&self) -> &'static str {
+        "kernel"
+    }
+
     fn needs_kernels(&self) -> bool {
         true
     }
@@ -49,6 +53,12 @@ pub struct RecordTiling {
     pub row_flops: u64,
     pub device_bytes: u64,
     pub peak_bytes: u64,
+}
+
+/// Of an input or output record: whole words, and no more than a tile may hold. `field` is the request's.
+pub fn check_record_bytes(field: &'static str, found: u32) -> Result<(), AdmitError> {
+    let is_record = found > 0 && found.is_multiple_of(4) && u64::from(found) <= TILE_BYTES_MAX;
+    if is_record { Ok(()) } else { Err(AdmitError::RecordBytes { field, found, most: TILE_BYTES_MAX }) }
 }
 
 pub fn check_params(kernel: &KernelFacts, found: Option<u64>) -> Result<(), AdmitError> {

@@ -13,7 +13,8 @@ pub(super) struct RowCost {
     pub(super) rows_max: u64,
 }
 
-/// Rows a tile: as many as are wanted, or a moment's work of them. `field` is the request's that wants.
+/// Rows a tile: as many as the customer asks for, else about a moment's work. `field` is the request's field
+/// that asks, which a refusal names.
 pub(super) fn tile_rows(rows: u64, row: RowCost, wanted: Option<u64>, field: &'static str) -> Result<u64, AdmitError> {
     let tile_rows = wanted.unwrap_or_else(|| {
         let by_work = TILE_FLOPS_AIM / row.flops.max(1);

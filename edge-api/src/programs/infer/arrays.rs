@@ -4,8 +4,8 @@ use futures::TryStreamExt;
 use gpu_kernels::dtype::DType;
 use onnx::{Feed, Tensor};
 use rules::Source;
-use rules::admission::{AdmitError, owned};
-use rules::program::infer::{INPUTS_MAX, LaidInput, Layout, Port, SentArray, match_names};
+use rules::admission::{AdmitError, require_owned};
+use rules::program::infer::{INPUTS_MAX, InputLayout, Layout, Port, SentArray, match_names};
 use wire::number::to;
 use wire::{AccountId, Blob, BlobHash, Infer};
 
@@ -44,7 +44,7 @@ pub async fn receive(
 
 async fn find(app: &App, customer: AccountId, hash: BlobHash, field: &str) -> Result<Blob, AdmitFailure> {
     let found = store::blobs::find_owned_blob(&mut *app.db.read().await?, customer, hash).await?;
-    Ok(owned(found, field)?)
+    Ok(require_owned(found, field)?)
 }
 
 fn unreadable(field: &str, error: &impl std::error::Error) -> AdmitError {
@@ -75,11 +75,7 @@ async fn read_array(
     field: &str,
 ) -> Result<SentArray, AdmitFailure> {
     let size = range.end - range.start;
-    let head = if size == 0 {
-        bytes::Bytes::new()
-    } else {
-        app.blobs.read_range(blob.hash, range.start..range.start + size.min(npy::HEAD_BYTES)).await?
-    };
+    let head = app.blobs.read_range(blob.hash, range.start..range.start + size.min(npy::HEAD_BYTES)).await?;
     let array = npy::parse(&head, size).map_err(|error| unreadable(field, &error))?;
     let source = Source { blob: blob.hash, offset: range.start + array.offset };
     Ok(SentArray { name, field: field.to_owned(), source, dtype: array.dtype, shape: array.shape })
@@ -95,8 +91,8 @@ pub async fn feeds(app: &App, layout: &Layout) -> Result<Vec<Feed>, AdmitFailure
 }
 
 /// Values that must fit 32 bits are looked at here, not when a device meets them.
-async fn feed(app: &App, input: &LaidInput, rows: u64) -> Result<Feed, AdmitFailure> {
-    let LaidInput { field, source, sent_as } = input;
+async fn feed(app: &App, input: &InputLayout, rows: u64) -> Result<Feed, AdmitFailure> {
+    let InputLayout { field, source, sent_as } = input;
     let too_large = || AdmitError::ArrayTooLarge { field: sent_as.clone(), name: field.name.clone() };
     let size = |&size: &u64| usize::try_from(size).map_err(|_large| too_large());
     let shape = field.shape.iter().map(size).collect::<Result<Vec<usize>, _>>()?;

@@ -90,7 +90,7 @@ impl Program for Infer {
 
 async fn open_model(app: &App, customer: AccountId, model: BlobHash) -> Result<Model<'_>, AdmitFailure> {
     let owned = store::blobs::find_owned_blob(&mut *app.db.read().await?, customer, model).await?;
-    let blob = rules::admission::owned(owned, "model")?;
+    let blob = rules::admission::require_owned(owned, "model")?;
     app.compilers.open(&app.blobs, blob.hash, Purpose::Order).await.map_err(refuse)
 }
 

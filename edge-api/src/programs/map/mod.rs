@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use gate::{AdmittedKernel, Contract, FUEL_MAX, GateError, SOURCE_BYTES_MAX};
 use gpu_kernels::customer_kernel::GROUPS_MAX;
-use rules::admission::{AdmitError, Order, owned};
+use rules::admission::{AdmitError, Order, require_owned};
 use rules::program::map::{self as map_rules, FUEL, KernelFacts};
 use rules::scheduling::recheck::group_tiles;
 use rules::scheduling::recheck_request::Answer;
@@ -30,11 +30,8 @@ impl Program for Map {
 
     async fn admit(app: &App, order: &Order, wanted: &wire::Map) -> Result<Job, AdmitFailure> {
         let wire::Map { record_bytes, out_bytes, params, .. } = *wanted;
+        let contract = contract(record_bytes, out_bytes, wanted.fuel)?;
         let (code, records, found) = find_blobs(app, order, wanted).await?;
-        let contract = Contract { record_bytes, out_bytes, fuel: wanted.fuel.unwrap_or(FUEL) };
-        if contract.fuel > FUEL_MAX {
-            return Err(AdmitError::TooMuchFuel { most: FUEL_MAX }.into());
-        }
         let kernel = facts(&through_gate(app, read_text(app, &code).await?, contract).await?);
         map_rules::check_params(&kernel, found.map(|blob| blob.size))?;
         let rows = map_rules::count_records(records.size, record_bytes)?;
@@ -98,11 +95,23 @@ impl Program for Map {
     }
 }
 
+/// What a customer says of a kernel; a number that no kernel could keep to is refused by its own field, not by the
+/// kernel's.
+pub fn contract(record_bytes: u32, out_bytes: u32, fuel: Option<u32>) -> Result<Contract, AdmitError> {
+    map_rules::check_record_bytes("record_bytes", record_bytes)?;
+    map_rules::check_record_bytes("out_bytes", out_bytes)?;
+    let fuel = fuel.unwrap_or(FUEL);
+    if fuel > FUEL_MAX {
+        return Err(AdmitError::TooMuchFuel { most: FUEL_MAX });
+    }
+    Ok(Contract { record_bytes, out_bytes, fuel })
+}
+
 /// The kernel, its records, and its parameters where it has some.
 async fn find_blobs(app: &App, order: &Order, wanted: &wire::Map) -> Result<(Blob, Blob, Option<Blob>), AdmitFailure> {
     let mut conn = app.db.read().await?;
     let mut find = async |hash: BlobHash, field: &str| -> Result<Blob, AdmitFailure> {
-        Ok(owned(store::blobs::find_owned_blob(&mut conn, order.customer, hash).await?, field)?)
+        Ok(require_owned(store::blobs::find_owned_blob(&mut conn, order.customer, hash).await?, field)?)
     };
     let params = match wanted.params {
         Some(hash) => Some(find(hash, "params").await?),

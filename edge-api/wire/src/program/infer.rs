@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::properties::TaskProperties;
 use crate::{BlobHash, Field};
 
 /// Program and kernel version, as receipts name them.
@@ -12,6 +13,7 @@ pub const VERSION: &str = "infer/1";
 /// What a customer asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Infer {
     /// ONNX.
     pub model: BlobHash,
@@ -19,6 +21,10 @@ pub struct Infer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<BlobHash>,
     /// `.npy` by input, in place of `input`.
+    #[cfg_attr(
+        feature = "openapi",
+        schema(example = json!({ "images": "5959595959595959595959595959595959595959595959595959595959595959" }))
+    )]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, BlobHash>,
     /// Rows a tile; left out, the edge chooses.
@@ -35,26 +41,24 @@ pub struct InferTask {
     pub model: BlobHash,
     /// In the model's order.
     pub inputs: Vec<Field>,
+    /// In the model's order.
     pub outputs: Vec<Field>,
 }
 
-impl InferTask {
-    /// Of a row over all inputs that have rows.
-    pub fn row_bytes(&self) -> u64 {
-        sum(self.inputs.iter().filter(|field| !field.shared))
+impl TaskProperties for InferTask {
+    fn version(&self) -> &'static str {
+        VERSION
     }
 
-    /// Of the inputs that all rows share.
-    pub fn shared_bytes(&self) -> u64 {
-        sum(self.inputs.iter().filter(|field| field.shared))
+    fn code(&self) -> BlobHash {
+        self.model
     }
 
-    /// Of an output row.
-    pub fn out_bytes(&self) -> u64 {
-        sum(self.outputs.iter())
+    fn inputs(&self) -> Vec<Field> {
+        self.inputs.clone()
     }
-}
 
-fn sum<'a>(fields: impl Iterator<Item = &'a Field>) -> u64 {
-    fields.fold(0, |sum, field| sum.saturating_add(field.bytes()))
+    fn outputs(&self) -> Vec<Field> {
+        self.outputs.clone()
+    }
 }

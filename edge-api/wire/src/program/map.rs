@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::properties::TaskProperties;
 use crate::{BlobHash, Check, DType, Field};
 
 /// Program and kernel version, as receipts name them.
@@ -10,6 +11,7 @@ pub const VERSION: &str = "map/1";
 /// What a customer asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Map {
     /// WGSL: `main`, one invocation a record.
     pub kernel: BlobHash,
@@ -43,25 +45,36 @@ pub struct Map {
 pub struct MapTask {
     /// WGSL, as the customer wrote it.
     pub kernel: BlobHash,
+    /// Of an input record, in bytes.
     pub record_bytes: u32,
+    /// Of an output record, in bytes.
     pub out_bytes: u32,
     /// Operations that the loops of one record may take.
     pub fuel: u32,
+    /// What `@binding(2)` holds; left out where the kernel has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub params: Option<BlobHash>,
 }
 
-impl MapTask {
-    /// Records are bytes.
-    pub fn input(&self) -> Field {
-        records("records", self.record_bytes)
+impl TaskProperties for MapTask {
+    fn version(&self) -> &'static str {
+        VERSION
     }
 
-    pub fn output(&self) -> Field {
-        records("results", self.out_bytes)
+    fn code(&self) -> BlobHash {
+        self.kernel
+    }
+
+    fn inputs(&self) -> Vec<Field> {
+        vec![records("records", self.record_bytes)]
+    }
+
+    fn outputs(&self) -> Vec<Field> {
+        vec![records("results", self.out_bytes)]
     }
 }
 
+/// Records are bytes.
 fn records(name: &str, bytes: u32) -> Field {
     Field { name: name.to_owned(), dtype: DType::Uint8, shape: vec![u64::from(bytes)], shared: false, whole: false }
 }
@@ -71,10 +84,12 @@ fn records(name: &str, bytes: u32) -> Field {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct GatedKernel {
+    /// The text that a device compiles: the kernel with fuel and bounds written in.
     pub wgsl: String,
     /// Invocations a workgroup.
     pub workgroup_size: u32,
     /// Of `@binding(2)`.
+    #[cfg_attr(feature = "openapi", schema(example = 16))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub params_bytes: Option<u32>,
     /// Line of each loop in the customer's text, counted from one.
@@ -86,6 +101,7 @@ pub struct GatedKernel {
 /// A kernel to be passed through the gate without running it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct KernelToCheck {
     /// WGSL.
     pub kernel: String,
@@ -108,6 +124,7 @@ pub struct KernelReport {
     /// Invocations a workgroup.
     pub workgroup_size: u32,
     /// Of `@binding(2)`; none where the kernel takes no parameters.
+    #[cfg_attr(feature = "openapi", schema(example = 16))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub params_bytes: Option<u32>,
     /// The most operations that a record can take, its fuel included.

@@ -1,55 +1,65 @@
 //! What a job runs. A program is a file here: what a customer asks for, and what a device does with a
-//! lease's rows. It has one line in [`Program`] and one in [`Task`].
+//! lease's rows. It has one line in the table below.
 //!
 //! A lease's input holds the rows of each input after one another, then each shared input whole. Its
 //! output holds row after row, and in each row the outputs in order. Values are little-endian.
 
 pub mod infer;
 pub mod map;
+mod properties;
 
 use serde::{Deserialize, Serialize};
 
 use self::infer::{Infer, InferTask};
 use self::map::{Map, MapTask};
+use self::properties::TaskProperties;
 use crate::{BlobHash, Field};
 
-/// What a customer asks for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Program {
-    /// A model over the rows of arrays.
-    Infer(Infer),
-    /// A kernel of the customer's own over the records of a file.
-    Map(Map),
+/// The table: each program with what it does, its order and its task.
+macro_rules! programs {
+    ($($(#[$doc:meta])* $name:ident($order:ty, $task:ty),)+) => {
+        /// What a customer asks for.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(tag = "kind", rename_all = "snake_case")]
+        pub enum Program {
+            $($(#[$doc])* $name($order),)+
+        }
+
+        /// What a device does with the rows of a lease.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(tag = "kind", rename_all = "snake_case")]
+        pub enum Task {
+            $($(#[$doc])* $name($task),)+
+        }
+
+        impl Task {
+            fn properties(&self) -> &dyn TaskProperties {
+                match self {
+                    $(Self::$name(task) => task,)+
+                }
+            }
+        }
+    };
 }
 
-/// What a device does with the rows of a lease.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Task {
-    /// A model over rows.
-    Infer(InferTask),
-    /// A kernel over records.
-    Map(MapTask),
+programs! {
+    /// A model over the rows of arrays.
+    Infer(Infer, InferTask),
+    /// A kernel of the customer's own over the records of a file.
+    Map(Map, MapTask),
 }
 
 impl Task {
     /// Program and kernel version, as receipts name them.
     pub fn program(&self) -> &'static str {
-        match self {
-            Self::Infer(_) => infer::VERSION,
-            Self::Map(_) => map::VERSION,
-        }
+        self.properties().version()
     }
 
     /// The customer's code: a model or a kernel.
     pub fn code(&self) -> BlobHash {
-        match self {
-            Self::Infer(task) => task.model,
-            Self::Map(task) => task.kernel,
-        }
+        self.properties().code()
     }
 
     /// Every blob that a device needs besides the rows.
@@ -61,40 +71,25 @@ impl Task {
     }
 
     pub fn inputs(&self) -> Vec<Field> {
-        match self {
-            Self::Infer(task) => task.inputs.clone(),
-            Self::Map(task) => vec![task.input()],
-        }
+        self.properties().inputs()
     }
 
     pub fn outputs(&self) -> Vec<Field> {
-        match self {
-            Self::Infer(task) => task.outputs.clone(),
-            Self::Map(task) => vec![task.output()],
-        }
+        self.properties().outputs()
     }
 
     /// Bytes of a row over all inputs that have rows.
     pub fn row_bytes(&self) -> u64 {
-        match self {
-            Self::Infer(task) => task.row_bytes(),
-            Self::Map(task) => u64::from(task.record_bytes),
-        }
+        self.properties().row_bytes()
     }
 
     /// Bytes of the inputs that all rows share.
     pub fn shared_bytes(&self) -> u64 {
-        match self {
-            Self::Infer(task) => task.shared_bytes(),
-            Self::Map(_) => 0,
-        }
+        self.properties().shared_bytes()
     }
 
     /// Bytes of an output row.
     pub fn out_bytes(&self) -> u64 {
-        match self {
-            Self::Infer(task) => task.out_bytes(),
-            Self::Map(task) => u64::from(task.out_bytes),
-        }
+        self.properties().out_bytes()
     }
 }

@@ -162,7 +162,9 @@ impl<'a, 'b> NodeContext<'a, 'b> {
     pub(crate) fn ints_or_input(&mut self, attribute: &str, i: usize) -> Result<Option<Vec<i64>>, ModelError> {
         match self.ints(attribute) {
             // Brought near, so that no sum of a few overflows.
-            Some(list) => Ok(Some(list.into_iter().map(|value| value.clamp(-FAR, FAR)).collect())),
+            Some(list) => {
+                Ok(Some(list.into_iter().map(|value| value.clamp(-UNBOUNDED_SIZE, UNBOUNDED_SIZE)).collect()))
+            }
             None => self.known_ints(i),
         }
     }
@@ -299,7 +301,7 @@ impl<'a, 'b> NodeContext<'a, 'b> {
     }
 }
 
-/// Beyond any size that there can be.
-const FAR: i64 = 1 << 40;
+/// Stands for "to the end" in a slice: larger than any dimension that a model can have.
+const UNBOUNDED_SIZE: i64 = 1 << 40;
 /// Most entries of a table that is made for a node.
 pub(crate) const TABLE_MAX: usize = 1 << 24;

@@ -73,7 +73,8 @@ struct BatchAxis {
     share: i64,
 }
 
-/// The ways in which an iteration may go from row to row of a tensor that lies so.
+/// The axes of an iteration that may step through the batch rows of a tensor in which each batch row has
+/// `inner` values on end.
 fn batch_axes(access: &Access, inner: i64) -> impl Iterator<Item = BatchAxis> {
     let steps = access.strides.iter().enumerate().filter(move |(_, stride)| **stride > 0 && inner % **stride == 0);
     steps.map(move |(axis, stride)| BatchAxis { axis, share: inner / stride })
@@ -120,7 +121,8 @@ impl RowPropagation<'_> {
         self.keeps(&self.footprint.output, long(self.plan.values[self.step.output].len()), batch_axis)
     }
 
-    /// How a tensor of `len` values lies whose iterations of one row touch that row's values alone.
+    /// The `inner` of a tensor of `len` values, if iterations along this axis touch the values of one batch row
+    /// each; `None` where one touches several rows.
     fn keeps(&self, access: &Access, len: i64, BatchAxis { axis, share }: BatchAxis) -> Option<i64> {
         let along = access.strides[axis];
         let inner = along.checked_mul(share).filter(|inner| *inner > 0)?;

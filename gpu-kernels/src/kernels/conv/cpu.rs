@@ -20,7 +20,7 @@ const PRODUCT_OUTPUTS_MIN: usize = 64;
 
 /// Values between two fused convolutions that are held at once: they should fit the L2 cache beside the
 /// inputs.
-const BETWEEN_MAX: usize = 1 << 17;
+const INTERMEDIATE_VALUES_MAX: usize = 1 << 17;
 
 /// How many channels at a time a pointwise convolution is computed with, fused with the depthwise one that
 /// reads it; `None` where the two are not such a pair.
@@ -31,7 +31,7 @@ pub fn fused_channels(first: &Params, second: &Params) -> Option<usize> {
         return None;
     }
     let channels = to_usize(first.filters);
-    let most = BETWEEN_MAX / to_usize(Params::volume(&first.out)).max(1);
+    let most = INTERMEDIATE_VALUES_MAX / to_usize(Params::volume(&first.out)).max(1);
     (8..=most.min(channels)).rev().find(|taken| channels.is_multiple_of(*taken))
 }
 

@@ -77,8 +77,10 @@ pub(super) fn shader(repr: Repr, mode: Mode) -> String {
         Mode::AveragePadded => (repr, "total / T(max(1u, padded))"),
         Mode::Sum => (repr, "total"),
     };
-    let body =
-        format!("fn odd(v: T) -> bool {{ return {nan}; }}\n{}", include_str!("pool.wgsl").replace("RESULT", value));
+    let body = format!(
+        "fn value_is_nan(v: T) -> bool {{ return {nan}; }}\n{}",
+        include_str!("pool.wgsl").replace("RESULT", value)
+    );
     let interface = Interface {
         types: vec![("T", repr)],
         inputs: vec![Input::words("x", repr)],

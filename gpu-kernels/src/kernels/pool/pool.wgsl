@@ -28,7 +28,7 @@ fn run_element(i: u32) {
         let ix = px - p.pad[2];
         if (iz < p.size[0] && iy < p.size[1] && ix < p.size[2]) {
           let value = x[base + (iz * p.size[1] + iy) * p.size[2] + ix];
-          if (seen == 0u || (!odd(best) && (odd(value) || value > best))) {
+          if (seen == 0u || (!value_is_nan(best) && (value_is_nan(value) || value > best))) {
             best = value;
             index = base + select((iz * p.size[1] + iy) * p.size[2] + ix, (ix * p.size[1] + iy) * p.size[0] + iz, p.by_columns != 0u);
           }

@@ -51,7 +51,7 @@ impl Params {
 
 pub(super) fn shader(repr: Repr) -> String {
     let nan = if repr == Repr::F32 { "is_nan(v)" } else { "false" };
-    let body = format!("fn odd(v: T) -> bool {{ return {nan}; }}\n{}", include_str!("top_k.wgsl"));
+    let body = format!("fn value_is_nan(v: T) -> bool {{ return {nan}; }}\n{}", include_str!("top_k.wgsl"));
     let interface = Interface {
         types: vec![("T", repr)],
         inputs: vec![Input::words("x", repr)],

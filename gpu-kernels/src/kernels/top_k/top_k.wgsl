@@ -1,6 +1,6 @@
 // Whether a comes before b; NaN counts as the largest.
 fn before(a: T, b: T) -> bool {
-  if (odd(a) || odd(b)) { return odd(a) != odd(b) && (odd(a) == (p.largest != 0u)); }
+  if (value_is_nan(a) || value_is_nan(b)) { return value_is_nan(a) != value_is_nan(b) && (value_is_nan(a) == (p.largest != 0u)); }
   return select((a < b), (a > b), p.largest != 0u);
 }
 

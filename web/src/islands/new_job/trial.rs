@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::lend::{FromWorker, ToWorker, Tried};
+use wire::lend::{FromWorker, ToWorker, TrialResult};
 use wire::{DType, QuoteRequest, number};
 
 use super::job_form::JobForm;
@@ -20,7 +20,7 @@ use crate::text::text;
 enum TrialState {
     Idle,
     Running,
-    Done(Tried),
+    Done(TrialResult),
     Failed(String),
 }
 
@@ -79,7 +79,7 @@ pub(super) fn TrialCard(
     }
 }
 
-fn outcome(tried: Tried, rows: u64, floats: bool) -> AnyView {
+fn outcome(tried: TrialResult, rows: u64, floats: bool) -> AnyView {
     let t = text();
     if let Some(line) = tried.out_of_fuel {
         return view! { <p class="error" role="alert">{t.jobs.out_of_fuel} " " {line}</p> }.into_any();

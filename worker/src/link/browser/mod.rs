@@ -61,7 +61,7 @@ enum Request {
 }
 
 impl Request {
-    /// With whether a GPU that the processor plays will do. `None`: nothing can be done with that yet.
+    /// With whether a GPU emulated by the processor will do. `None`: nothing can be done with that yet.
     fn read(message: ToWorker) -> Option<(Self, bool)> {
         match message {
             ToWorker::Start { url, software, duty_percent, code, only_job } => {

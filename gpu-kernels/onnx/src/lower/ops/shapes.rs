@@ -11,8 +11,8 @@ use crate::lower::prims::cast::convert;
 use crate::lower::prims::iota::iota;
 use crate::tensor::Tensor;
 
-/// Most values of a tensor that has no input.
-const MADE_MAX: i64 = 1 << 26;
+/// Most values of a tensor that an operator generates from numbers alone, like Range.
+const GENERATED_VALUES_MAX: i64 = 1 << 26;
 
 pub(crate) fn constant(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelError> {
     let tensor = if let Some(value) = cx.attribute("value") {
@@ -92,8 +92,8 @@ pub(crate) fn range(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
         *end = cx.known_ints(i)?.and_then(|values| values.first().copied()).unwrap_or(0);
     }
     let [start, limit, delta] = ends;
-    let count = if delta == 0 { MADE_MAX } else { ((limit - start) + delta - delta.signum()) / delta };
-    if count >= MADE_MAX {
+    let count = if delta == 0 { GENERATED_VALUES_MAX } else { ((limit - start) + delta - delta.signum()) / delta };
+    if count >= GENERATED_VALUES_MAX {
         return Err(cx.shape_error("a range is endless or too long", format!("{start} to {limit} by {delta}")));
     }
     let values: Vec<i64> = (0..count.max(0)).map(|i| start + i * delta).collect();
@@ -109,7 +109,7 @@ pub(crate) fn eye_like(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mod
     let asked = cx.attribute("dtype").map(|attribute| i32::try_from(attribute.i).unwrap_or(0));
     let unknown = || cx.unsupported_attribute("dtype", "the type is none that devices here compute with");
     let dtype = asked.map_or(Ok(cx.dtype(x)), |to| DType::from_onnx(to).ok_or_else(unknown))?;
-    let k = cx.int("k", 0).clamp(-MADE_MAX, MADE_MAX);
+    let k = cx.int("k", 0).clamp(-GENERATED_VALUES_MAX, GENERATED_VALUES_MAX);
     let (row, col) = (iota(cx, rows, 0, 2)?, iota(cx, cols, 1, 2)?);
     let id = cx.elementwise(&[row, col], dtype, |p, r| {
         let k = p.i(to(k));
