@@ -49,13 +49,9 @@ pub async fn sweep_guests(app: &App, after: Option<AccountId>) -> anyhow::Result
         match store::guests::delete_guest(&mut tx, guest, seen_before).await {
             Ok(()) => tx.commit().await?,
             // Its device has just come back; what was deleted of it stays.
-            Err(error) if is_referenced(&error) => tx.rollback().await?,
+            Err(error) if store::db::is_referenced(&error) => tx.rollback().await?,
             Err(error) => return Err(error.into()),
         }
     }
     Ok(guests.last().copied())
-}
-
-fn is_referenced(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation)
 }

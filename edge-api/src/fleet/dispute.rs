@@ -136,7 +136,8 @@ async fn ask(
     parties: BTreeSet<wire::AccountId>,
 ) -> anyhow::Result<Option<Answered>> {
     let needs = output.job.needs();
-    if whom == Whom::Witness && !app.scheduler.lock().core.has_witness(output.job.id, &needs, &parties, app.clock.now()) {
+    if whom == Whom::Witness && !app.scheduler.lock().core.has_witness(output.job.id, &needs, &parties, app.clock.now())
+    {
         return Ok(None);
     }
     let request = RecheckRequest {

@@ -93,6 +93,11 @@ pub fn is_conflict(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| ["40001", "40P01", "5", "517"].contains(&code.as_ref()))
 }
 
+/// Whether a row was not deleted since others refer to it.
+pub fn is_referenced(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation)
+}
+
 /// Whether this database answers at all.
 pub async fn ping(conn: &mut DbConnection) -> sqlx::Result<bool> {
     let (one,): (i64,) = sqlx::query_as("select cast($1 as bigint)").bind(1_i64).fetch_one(conn).await?;

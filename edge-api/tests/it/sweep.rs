@@ -38,7 +38,7 @@ db_test! {
             store::accounts::insert_account(&mut tx, guest, AccountKind::Guest, "Guest", now).await.unwrap();
         }
         let credit = rules::billing::transfer::faucet(app.app.faucet, rich, wire::Credits::from_micros(1), now).unwrap();
-        store::ledger::post(&mut tx, &credit).await.unwrap();
+        store::ledger::post(&mut tx, &[credit]).await.unwrap();
         tx.commit().await.unwrap();
         let find = async |guest| {
             store::accounts::find_account(&mut app.app.db.read().await.unwrap(), guest, true).await.unwrap()

@@ -98,7 +98,7 @@ pub enum JobEventKind {
 }
 
 impl JobEventKind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Submitted,
         Self::Started,
         Self::Disputed,

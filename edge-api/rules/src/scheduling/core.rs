@@ -487,13 +487,7 @@ pub(super) fn take_device(
 
 /// Whether a device's word on others' work counts. Where there are no checkers all are strangers to each other; else a
 /// witness must have shown what it can.
-fn may_witness(
-    device: &Device,
-    job: JobId,
-    needs: &Needs,
-    excluded: &BTreeSet<AccountId>,
-    has_checkers: bool,
-) -> bool {
+fn may_witness(device: &Device, job: JobId, needs: &Needs, excluded: &BTreeSet<AccountId>, has_checkers: bool) -> bool {
     let is_known = !has_checkers || device.standing.is_established();
     let can = device.fits(None, needs) && !device.unfit_for.contains(&job);
     can && is_known && !excluded.contains(&device.account)

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-use wire::{AccountId, DeviceId, JobId, LeaseId, Micros};
+use wire::{AccountId, DeviceId, LeaseId, Micros};
 
 use super::link::{Grant, Link};
 use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest, Whom};
