@@ -140,7 +140,7 @@ async fn a_renter_runs_a_job_watches_it_publishes_it_and_finds_it_again() {
         choose_focused(&browser, t.input, "#input", &digits::file("digits.npy")).await;
         browser.tab_to(t.name).await;
         browser.type_text("Evening run").await;
-        browser.text_where("[data-testid=quote]", SOON, |quote| quote.contains("0.000225")).await;
+        browser.text_where("[data-testid=quote]", SOON, |quote| quote.contains("0.000001")).await;
         follow(&browser, t.submit).await;
         browser.text_where("[data-testid=state]", Duration::from_secs(60), |state| state == t.done).await;
         browser.tab_to(t.publish).await;

@@ -154,7 +154,10 @@ engine_test! {
         let detail = client.job_detail(job.id).await.unwrap();
         let [dispute] = detail.disputes.as_slice() else { panic!("{detail:?}") };
         assert_eq!((dispute.tile, dispute.state), (0, DisputeState::CheckerWrong));
-        assert_eq!((&dispute.signed[..4], &dispute.recomputed[..2]), (&["0", "1", "4", "9"].map(str::to_owned)[..], &["7", "7"].map(str::to_owned)[..]));
+        // As the records' bytes.
+        let bytes = |values: &[u8]| values.iter().map(u8::to_string).collect::<Vec<_>>();
+        assert_eq!(dispute.signed[..8], bytes(&[0, 0, 0, 0, 1, 0, 0, 0]));
+        assert_eq!(dispute.recomputed[..4], bytes(&[7, 0, 0, 0]));
         stack.check_ledger().await;
     }
 }

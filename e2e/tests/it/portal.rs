@@ -30,7 +30,7 @@ async fn a_session_lost_in_mid_form_loses_nothing_that_was_typed() {
     browser.find("#key").await.send_keys(&key).await.unwrap();
     browser.press("Sign in").await;
 
-    browser.text_where("[data-testid=quote]", SOON, |quote| quote.contains("0.000225")).await;
+    browser.text_where("[data-testid=quote]", SOON, |quote| quote.contains("0.000001")).await;
     let name = browser.script("return document.getElementById('name').value").await;
     assert_eq!(name, "A name that took thought");
     browser.press("Submit").await;
@@ -180,9 +180,9 @@ async fn a_machine_is_linked_by_its_code_and_its_guests_earnings_come_along() {
     browser.sign_in(&stack.url(), &stack.session(&lender_key).await.unwrap()).await;
     browser.open(&format!("{}/account", stack.url())).await;
 
-    // 225 micro-credits less the platform's tenth, each payment's fee rounded down.
+    // All of the job: its work is worth less than a micro-credit, and a tenth of that is nothing.
     let earned = after.available.micros() - before.available.micros();
-    assert!((203..=225).contains(&earned), "{earned}");
+    assert_eq!(earned, 1);
     browser.text_where("[aria-labelledby=devices]", SOON, |devices| devices.contains("llvmpipe")).await;
     browser.text_where("[aria-labelledby=credits]", SOON, |credits| credits.contains("Claimed from a guest")).await;
     assert_ne!(key, lender_key);

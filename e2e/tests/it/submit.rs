@@ -130,7 +130,7 @@ async fn a_bad_file_is_refused_at_its_field_and_nothing_is_held() {
     assert!(refusal.contains("as float32"), "{refusal}");
 
     browser.choose("#input", &digits::file("digits.npy")).await;
-    browser.text_where("[data-testid=quote]", Duration::from_secs(20), |quote| quote.contains("0.000225")).await;
+    browser.text_where("[data-testid=quote]", Duration::from_secs(20), |quote| quote.contains("0.000001")).await;
     stack.check_ledger().await;
     browser.close().await;
 }

@@ -4,10 +4,10 @@ use wire::device::DeviceClass;
 use wire::number::to;
 use wire::{DeviceId, JobId, Micros, SliceId};
 
-use super::core::Core;
 use super::device::{Device, LEASES_OUT_MAX};
 use super::lease::{Lease, LeaseState};
 use super::link::{Grant, Link};
+use super::state::Core;
 use crate::job::Needs;
 
 /// Tiles of a newcomer's first leases, so that little is lost when a stranger vanishes.

@@ -1,10 +1,7 @@
-//! The state of one replica, and what happens to it. Pure: time, ids and what leaves go through arguments.
-//!
-//! The core holds the slices that this replica owns, the devices on its sockets, the leases between
-//! them, and the tiles that devices are asked to recompute. It never decides that a tile is settled: the
-//! database does, and tells it.
+//! What happens to a replica's state. Pure: time, ids and what leaves go through arguments. It never decides that a tile
+//! is settled: the database does, and tells it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use wire::number::to;
@@ -13,29 +10,11 @@ use wire::{AccountId, DeviceId, JobId, LeaseId, Micros, SliceId};
 use super::device::{Census, Device};
 use super::lease::{CommitError, Lease, LeaseState, Settlement, Slice};
 use super::link::Link;
-use super::recheck::{Found, Rechecks};
-use super::recheck_request::{Answer, RecheckId, RecheckRequest, Whom};
+use super::peers::{may_witness, take_device};
+use super::recheck_request::{Answer, RecheckId, RecheckRequest};
+pub use super::state::Core;
+use super::state::RunningJob;
 use crate::job::{Job, Needs};
-
-#[derive(Debug, Default)]
-pub struct Core {
-    /// Tiles are recomputed by the operator's checkers alone.
-    has_checkers: bool,
-    pub(super) devices: BTreeMap<DeviceId, Device>,
-    pub(super) jobs: BTreeMap<JobId, RunningJob>,
-    /// Jobs in the order of their next turn.
-    pub(super) round_robin: VecDeque<JobId>,
-    pub(super) slices: BTreeMap<SliceId, Slice>,
-    pub(super) leases: BTreeMap<LeaseId, Lease>,
-    rechecks: Rechecks,
-}
-
-/// A job with slices on this replica.
-#[derive(Debug)]
-pub(super) struct RunningJob {
-    pub(super) job: Arc<Job>,
-    pub(super) needs: Needs,
-}
 
 impl Core {
     /// `has_checkers`: the operator has named checkers, so that devices of customers and strangers are
@@ -450,45 +429,4 @@ impl Core {
         let turns: BTreeSet<JobId> = self.round_robin.iter().copied().collect();
         assert_eq!(turns, self.jobs.keys().copied().collect());
     }
-}
-
-/// Takes one ready credit of a device that may answer: drawn among all that may, so that no id is worth making.
-pub(super) fn take_device(
-    link: &mut impl Link,
-    devices: &mut BTreeMap<DeviceId, Device>,
-    needs: &Needs,
-    request: &RecheckRequest,
-    has_checkers: bool,
-    now: Micros,
-) -> Found {
-    let id = match request.whom {
-        Whom::Accused(id) => match devices.get(&id) {
-            Some(device) if device.ready_credits > 0 => id,
-            Some(_) => return Found::NotNow,
-            None => return Found::Gone,
-        },
-        Whom::Checkers | Whom::Witness => {
-            let may_answer = |device: &Device| {
-                may_witness(device, request.job.id, needs, &request.excluded_accounts, has_checkers)
-                    && device.takes(None, needs, now)
-            };
-            let fitting: Vec<DeviceId> =
-                devices.iter().filter(|(_, device)| may_answer(device)).map(|(id, _)| *id).collect();
-            if fitting.is_empty() {
-                return Found::NotNow;
-            }
-            fitting[to::<usize>(link.draw_below(to(fitting.len())))]
-        }
-    };
-    let Some(device) = devices.get_mut(&id) else { return Found::Gone };
-    device.ready_credits -= 1;
-    Found::Device { device: id, account: device.account }
-}
-
-/// Whether a device's word on others' work counts. Where there are no checkers all are strangers to each other; else a
-/// witness must have shown what it can.
-fn may_witness(device: &Device, job: JobId, needs: &Needs, excluded: &BTreeSet<AccountId>, has_checkers: bool) -> bool {
-    let is_known = !has_checkers || device.standing.is_established();
-    let can = device.fits(None, needs) && !device.unfit_for.contains(&job);
-    can && is_known && !excluded.contains(&device.account)
 }

@@ -8,8 +8,10 @@ pub mod device;
 pub mod lease;
 pub mod link;
 pub mod mosaic;
+mod peers;
 pub mod recheck;
 pub mod recheck_request;
+mod state;
 #[cfg(test)]
 pub(crate) mod tests;
 

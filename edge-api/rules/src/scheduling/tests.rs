@@ -8,10 +8,11 @@ use wire::{
 };
 
 use super::bitmap::Bitmap;
-use super::core::{Core, take_device};
+use super::core::Core;
 use super::device::Device;
 use super::lease::{CommitError, Lease, Slice};
 use super::link::{Grant, Link};
+use super::peers::take_device;
 use super::recheck::Found;
 use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest, Whom};
 use crate::job::Job;
