@@ -1,7 +1,7 @@
 //! Transactions that the database broke off for the sake of another are tried again.
 //!
-//! All of them lock rows in one order, so that two of them rarely wait for each other: slices, jobs, devices, receipts,
-//! holds, accounts; of each kind, by id.
+//! All of them lock rows in one order, so that two of them rarely wait for each other: slices, jobs, blobs, devices,
+//! receipts, holds, accounts; of each kind, by id.
 
 use std::time::Duration;
 

@@ -37,7 +37,9 @@ async fn show(app: &App, job: &Job, dispute: DisputedTile) -> anyhow::Result<Job
 /// The first values of a tile's first output.
 async fn first_values(app: &App, job: &Job, tile: BlobHash) -> anyhow::Result<Vec<String>> {
     let Some(field) = job.outputs.first() else { return Ok(Vec::new()) };
-    let bytes = field.bytes().min(VALUES_MAX * field.dtype.bytes());
+    // Outputs lie side by side in each row: of several, the first row's is shown.
+    let of_output = if job.outputs.len() == 1 { app.blobs.size(tile).await?.unwrap_or(0) } else { field.bytes() };
+    let bytes = of_output.min(VALUES_MAX * field.dtype.bytes());
     let bytes = app.blobs.read_range(tile, 0..bytes).await?;
     Ok(show_values(field, &bytes))
 }

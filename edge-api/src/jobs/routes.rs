@@ -30,6 +30,7 @@ use crate::openapi::answers::{
 };
 use crate::programs::map;
 use crate::random;
+use crate::retry::retry;
 
 const SEARCH_CHARS_MAX: usize = 128;
 const PAGE: PageSize = PageSize { usual: 20, most: 100 };
@@ -167,23 +168,34 @@ pub async fn submit_job(
         hold: cost,
         now,
     };
+    let (status, job) = retry(|| write_submission(&app, caller, &job, &submission)).await?;
+    app.scheduler.wake.notify_one();
+    Ok((status, Json(job)))
+}
+
+/// Rows are locked in the order that [`crate::retry`] names.
+async fn write_submission(
+    app: &App,
+    caller: Caller,
+    job: &rules::Job,
+    submission: &Submission<'_>,
+) -> ApiResult<(StatusCode, Job)> {
+    let (now, cost) = (submission.now, submission.hold);
     let mut tx = app.db.begin_write().await?;
-    if !store::jobs::insert_job(&mut tx, &job, &submission).await? {
+    if !store::jobs::insert_job(&mut tx, job, submission).await? {
         // The same request came in twice at once, and the other was first.
-        let first = find_repeated(&mut tx, caller, &key, request_hash).await?.ok_or_else(|| not_found("job"))?;
-        return Ok((StatusCode::OK, Json(first)));
+        let first = find_repeated(&mut tx, caller, submission.idempotency_key, submission.request_hash).await?;
+        return Ok((StatusCode::OK, first.ok_or_else(|| not_found("job"))?));
     }
+    keep_blobs(&mut tx, job, now).await?;
+    insert_slices(&mut tx, job, now).await?;
+    store::job_detail::insert_event(&mut tx, job.id, JobEventKind::Submitted, None, now).await?;
     if !store::ledger::hold(&mut tx, job.id, caller.account, cost).await? {
         return Err(AdmitError::InsufficientFunds { cost }.into());
     }
-    keep_blobs(&mut tx, &job, now).await?;
-    insert_slices(&mut tx, &job, now).await?;
-    store::job_detail::insert_event(&mut tx, job.id, JobEventKind::Submitted, None, now).await?;
-    let job = store::jobs::find_job(&mut tx, caller.account, job.id).await?.ok_or_else(|| not_found("job"))?;
+    let written = store::jobs::find_job(&mut tx, caller.account, job.id).await?.ok_or_else(|| not_found("job"))?;
     tx.commit().await?;
-
-    app.scheduler.wake.notify_one();
-    Ok((StatusCode::CREATED, Json(job)))
+    Ok((StatusCode::CREATED, written))
 }
 
 /// What the job needs stays. In the order of their hashes, in which everybody locks them.

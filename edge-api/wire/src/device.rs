@@ -101,6 +101,7 @@ pub enum FromDevice {
     },
     /// The lease's kernel does not compile on this device, or breaks it. The device wants no more of the job.
     CannotCompile {
+        /// The lease that is given up.
         lease: LeaseId,
         /// What its compiler says; 500 characters at most.
         message: String,

@@ -27,7 +27,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("gpu-kernels/gate", &["gpu-kernels"]),
     ("worker", &["wire", "gpu-kernels", "onnx", "gate"]),
     ("web", &["wire", "rules"]),
-    ("e2e", &["client", "wire", "gpu-kernels", "gate", "onnx", "worker", "engine"]),
+    ("e2e", &["client", "wire", "store", "gpu-kernels", "gate", "onnx", "worker", "engine"]),
     ("e2e/tidy", &[]),
     ("e2e/engine", &["gpu-kernels", "onnx"]),
 ];
