@@ -88,7 +88,7 @@ impl Db {
 /// Whether the engine broke a transaction off for the sake of another, so that it may simply be tried again: a
 /// serialization failure (SQLSTATE 40001), a deadlock (40P01), or SQLite's lock held too long.
 pub fn is_conflict(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     // SQLITE_BUSY, and the same for a snapshot that is too old.
     code.is_some_and(|code| ["40001", "40P01", "5", "517"].contains(&code.as_ref()))
 }

@@ -81,15 +81,7 @@ pub fn LiveJobIsland(
                 </ol>
             </section>
         </div>
-        <Show when=move || detail.with(|detail| !detail.disputes.is_empty())>
-            <section class="card">
-                <h2>{t.jobs.disputes}</h2>
-                <p class="hint">{t.jobs.disputes_hint}</p>
-                <For each=move || detail.with(|detail| detail.disputes.clone()) key=|dispute| (dispute.at, dispute.tile, dispute.state) let:dispute>
-                    <Dispute dispute/>
-                </For>
-            </section>
-        </Show>
+        <Disputes detail/>
         <section class="card">
             <h2>{t.jobs.log}</h2>
             {move || detail.with(|detail| if detail.receipts.is_empty() {
@@ -197,6 +189,26 @@ fn Event(
             <span>{t.jobs.job_event(event.kind)}</span>
             {event.device.map(|device| view! { <a class="mono" href=href(Page::Device(device))>{short(&device)}</a> })}
         </li>
+    }
+}
+
+/// The tiles of which two runs disagreed, if there are any.
+#[component]
+fn Disputes(
+    /// What is known of the job.
+    detail: RwSignal<JobDetail>,
+) -> impl IntoView {
+    let t = text();
+    view! {
+        <Show when=move || detail.with(|detail| !detail.disputes.is_empty())>
+            <section class="card">
+                <h2>{t.jobs.disputes}</h2>
+                <p class="hint">{t.jobs.disputes_hint}</p>
+                <For each=move || detail.with(|detail| detail.disputes.clone()) key=|dispute| (dispute.at, dispute.tile, dispute.state) let:dispute>
+                    <Dispute dispute/>
+                </For>
+            </section>
+        </Show>
     }
 }
 

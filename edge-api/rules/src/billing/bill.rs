@@ -69,6 +69,7 @@ fn rest(worth: i128, paid: Credits) -> Result<i64, CreditsOverflow> {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test whose sum overflows should stop")]
 mod tests {
     use proptest::prelude::*;
 
@@ -91,17 +92,17 @@ mod tests {
     #[test]
     fn a_small_tile_costs_its_published_price() {
         // 20 MFLOP at 20 micro-credits a CU: a 2,500th of a micro-credit.
-        let (bill, _) = settle_all(&[20_000_000; 5000], PRICE, 1000);
+        let (bill, _) = settle_all(&vec![20_000_000; 5000], PRICE, 1000);
         assert_eq!(bill.cost.micros(), 2);
 
-        let (bill, _) = settle_all(&[20_000_000_000; 5000], PRICE, 1000);
+        let (bill, _) = settle_all(&vec![20_000_000_000; 5000], PRICE, 1000);
         assert_eq!(bill.cost.micros(), 2000);
     }
 
     #[test]
     fn small_leases_pay_the_fee_too() {
         // A micro-credit each, of which a tenth is less than anything that can be moved.
-        let (bill, charges) = settle_all(&[50_000_000_000; 1000], PRICE, 1000);
+        let (bill, charges) = settle_all(&vec![50_000_000_000; 1000], PRICE, 1000);
 
         assert_eq!((bill.cost.micros(), bill.fee.micros()), (1000, 100));
         assert!(charges.iter().all(|charge| charge.fee <= charge.cost));

@@ -297,14 +297,12 @@ async fn read_back(db: &Db) -> (BTreeMap<u64, [i64; 3]>, [i64; 2]) {
 
 async fn follow(db: &Db, plan: &[(Movement, Option<usize>)]) {
     let mut model = start(db).await;
-    let mut n = 0;
-    for (step, (movement, crash)) in (1..).zip(plan) {
-        n += 1;
+    for (step, (movement, crash)) in (1_u8..).zip(plan) {
         let before = model.clone();
         let moved = model.apply(movement);
         let written = kill_after(*crash, async {
             let mut tx = db.begin_write().await.unwrap();
-            let to_commit = make(&mut tx, movement, n, NOW + step).await;
+            let to_commit = make(&mut tx, movement, step, NOW + i64::from(step)).await;
             if to_commit {
                 tx.commit().await.unwrap();
             }
@@ -322,7 +320,7 @@ async fn follow(db: &Db, plan: &[(Movement, Option<usize>)]) {
             None if is_like(&before) && !job_moved(db, movement, &before).await => model = before,
             None => assert!(is_like(&model), "step {step} of {plan:#?}\nfound {found:?}\nmodel {model:#?}"),
         }
-        let found = audit(&mut *db.read().await.unwrap()).await.unwrap();
+        let found = audit(&mut db.read().await.unwrap()).await.unwrap();
         assert_eq!(found, Audit::default(), "step {step} of {plan:#?}");
     }
 }
