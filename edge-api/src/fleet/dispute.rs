@@ -166,7 +166,7 @@ async fn decide(app: &App, stored: &DisputedTile, outcome: Outcome, dispute: &Di
         match dispute.finder_device() {
             Some(device) => reject::suspend_device(app, device).await?,
             None => {
-                tracing::warn!(job = %stored.job, tile = stored.tile, "the operator's checker was outvoted by two devices")
+                tracing::warn!(job = %stored.job, tile = stored.tile, "the operator's checker was outvoted by two devices");
             }
         }
     }

@@ -77,11 +77,7 @@ pub async fn commit(
             }
         },
     };
-    if receipt.job != lease.job
-        || receipt.first_tile != lease.first_tile
-        || u64::from(receipt.tiles) != lease.tiles
-        || receipt.program != job.task.program()
-    {
+    if !is_about(&receipt, &lease, &job) {
         return Ok(Err(refuse(ErrorCode::MalformedFrame, "the receipt is not about this lease")));
     }
     let expected = job.tiles(lease.tile_range()).output_bytes();
@@ -124,6 +120,13 @@ pub async fn commit(
         take_found(app, stored);
     }
     Ok(Ok(()))
+}
+
+fn is_about(receipt: &Receipt, lease: &Lease, job: &Job) -> bool {
+    receipt.job == lease.job
+        && receipt.first_tile == lease.first_tile
+        && u64::from(receipt.tiles) == lease.tiles
+        && receipt.program == job.task.program()
 }
 
 /// A lease that this replica does not hold, or no longer.

@@ -141,7 +141,7 @@ fn rows_present(job: &Job, outputs: &[OutputPart]) -> Vec<u8> {
     present
 }
 
-const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 fn zeros(bytes: u64) -> impl Stream<Item = Chunk> + Send {
     stream::unfold(bytes, |left| async move {
