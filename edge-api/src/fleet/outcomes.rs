@@ -1,7 +1,8 @@
 //! What became of commits whose check was decided elsewhere, or while the device was away: it always hears.
 
-use store::receipts::{ReceiptState, StoredReceipt};
+use store::receipts::StoredReceipt;
 use wire::device::Earnings;
+use wire::explorer::ReceiptState;
 use wire::{DeviceId, ErrorCode, JobId, JobState, LeaseId, ToDevice};
 
 use super::settle;

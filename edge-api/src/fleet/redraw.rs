@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use store::receipts::{ReceiptState, StoredReceipt};
+use store::receipts::StoredReceipt;
 use store::verdicts::{Cause, VerdictState};
 use wire::LeaseId;
+use wire::explorer::ReceiptState;
 
 use super::check::{Judgement, check_lease};
 use super::lease_output::committed_lease;

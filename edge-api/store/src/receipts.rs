@@ -2,6 +2,7 @@
 
 use rules::billing::bill::Charge;
 use sqlx::FromRow;
+use wire::explorer::ReceiptState;
 use wire::number::to;
 use wire::{AccountId, Credits, DeviceId, JobId, LeaseId, Micros, Receipt, Signature, SliceId, TileHash};
 
@@ -212,29 +213,6 @@ pub async fn reject_accepted_receipt(conn: &mut DbConnection, lease: LeaseId) ->
     Ok(row.map(StoredReceipt::from))
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReceiptState {
-    Pending,
-    Accepted,
-    Matured,
-    Void,
-    Rejected,
-}
-
-impl ReceiptState {
-    const ALL: [Self; 5] = [Self::Pending, Self::Accepted, Self::Matured, Self::Void, Self::Rejected];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Accepted => "accepted",
-            Self::Matured => "matured",
-            Self::Void => "void",
-            Self::Rejected => "rejected",
-        }
-    }
-}
-
 /// A receipt with what became of it.
 pub async fn find_receipt(
     conn: &mut DbConnection,
@@ -272,7 +250,8 @@ pub async fn list_accepted_receipts_of_device(
     Ok(rows.into_iter().map(StoredReceipt::from).collect())
 }
 
-/// Matures a device's accepted receipts up to one of its leases; returns them.
+/// Matures a device's accepted receipts up to one of its leases, but for those that are being drawn from once more;
+/// returns them.
 pub async fn mature_receipts_of_device(
     conn: &mut DbConnection,
     device: DeviceId,
@@ -282,7 +261,13 @@ pub async fn mature_receipts_of_device(
         update "set state = 'matured'
         where device_id = $1
           and state = 'accepted'
-          and sequence <= $2"
+          and sequence <= $2
+          and not exists (
+            select 1
+            from verdict
+            where verdict.lease_id = receipt.lease_id
+              and verdict.state = 'open'
+          )"
     ))
     .bind(device.to_string())
     .bind(up_to)

@@ -1,9 +1,10 @@
 use rules::billing::bill::Charge;
 use store::receipts::{
-    Acceptance, ReceiptState, accept_receipt, find_receipt, insert_pending_receipt, list_accepted_receipts,
+    Acceptance, accept_receipt, find_receipt, insert_pending_receipt, list_accepted_receipts,
     list_accepted_receipts_of_device, list_pending_receipts, mature_receipts_of_device, mature_receipts_of_job,
     reassign_receipts, reject_accepted_receipt, reject_pending_receipt, void_pending_receipt,
 };
+use wire::explorer::ReceiptState;
 use wire::{LeaseId, Signature};
 
 use crate::db_test;

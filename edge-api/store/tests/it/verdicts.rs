@@ -42,6 +42,8 @@ db_test! {
         assert_eq!(list_redraws(conn, 9).await.unwrap(), [(lease(1), caught)], "the third is not settled");
         assert!(has_redraws(conn, work.job.id).await.unwrap());
         assert!(!has_redraws(conn, job_id(9)).await.unwrap());
+        let matured = store::receipts::mature_receipts_of_device(conn, work.device, 1).await.unwrap();
+        assert_eq!(matured.len(), 0, "the first is looked at before it matures");
         decide_verdict(conn, lease(1), caught, VerdictState::Passed, NOW + 1).await.unwrap();
         assert!(!has_redraws(conn, work.job.id).await.unwrap());
         assert_eq!(list_redraws(conn, 9).await.unwrap(), []);
