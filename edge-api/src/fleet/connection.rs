@@ -31,6 +31,8 @@ const FRAME_BYTES_MAX: usize = 64 << 10;
 const HELLO_WITHIN: Duration = Duration::from_secs(15);
 /// A silent socket is asked this often whether it lives, and closed if it does not answer twice.
 const PING_EVERY: Duration = Duration::from_secs(15);
+/// Time for a device to take the reason why it is disconnected.
+const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
 const NAME_MAX: usize = 128;
 /// Frames that a device may send a second, and at once after a while of silence.
 const FRAMES_PER_SECOND: NonZeroU32 = NonZeroU32::new(50).unwrap();
@@ -87,10 +89,11 @@ async fn serve(app: App, mut socket: WebSocket) {
                 .await;
         }
     };
-    if let Some(reason) = run_connection(&app, &mut socket, device, &mut frames).await {
+    let reason = run_connection(&app, &mut socket, device, &mut frames).await;
+    leave(&app, device, number).await;
+    if let Some(reason) = reason {
         close(&mut socket, reason).await;
     }
-    leave(&app, device, number).await;
 }
 
 /// `Err(None)`: the device went away.
@@ -242,10 +245,16 @@ async fn send(socket: &mut WebSocket, frame: &ToDevice) -> Result<(), axum::Erro
     socket.send(Message::Text(text.into())).await
 }
 
+/// Says why and ends the socket. What the device had sent meanwhile is read and dropped: closing with unread bytes
+/// resets the connection, and a reset takes the reason with it.
 async fn close(socket: &mut WebSocket, reason: Closing) {
     let frame = ToDevice::Close { code: reason.code, message: reason.message };
+    let goodbye = async {
+        send(socket, &frame).await?;
+        SinkExt::close(socket).await?;
+        while let Some(Ok(_dropped)) = socket.recv().await {}
+        Ok::<_, axum::Error>(())
+    };
     // The socket may be gone already; then there is nobody to tell.
-    if send(socket, &frame).await.is_ok() {
-        SinkExt::close(socket).await.unwrap_or_default();
-    }
+    drop(tokio::time::timeout(GOODBYE_WITHIN, goodbye).await);
 }
