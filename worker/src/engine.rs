@@ -20,7 +20,7 @@ use crate::identity::Identity;
 use crate::programs::program::Work;
 use crate::programs::{Executor, FetchedAssets, backend, broken, output_format};
 use crate::recompute::{Tile, compare};
-use crate::transfer::{BlobPaths, Transfer, sample_path};
+use crate::transfer::{BlobPaths, Transfer, read_json, sample_path};
 
 /// Between two submissions of a measurement: a tab's page stays alive.
 const MEASURE_PAUSE: Duration = Duration::from_millis(1);
@@ -139,7 +139,7 @@ impl Engine {
     /// Computes one tile of a published job again, which the edge draws, and compares.
     pub async fn recompute(&self, http: &impl Transfer, job: JobId) -> Result<Recomputed, RunFailure> {
         let drawn = http.get(&sample_path(job)).await?;
-        let sample: Sample = serde_json::from_slice(&drawn).map_err(RunFailure::Sample)?;
+        let sample: Sample = read_json(&drawn).map_err(RunFailure::Sample)?;
         let paths = BlobPaths::of_sample(sample.statement.receipt.job, sample.tile);
         let input = http.get(&paths.path("input")).await?;
         let work = Arc::new(Work::new(sample.task.clone(), sample.rows, sample.rows, input)?);

@@ -1,11 +1,18 @@
 //! Bytes over HTTP, and where they lie at the edge.
 
+use serde::de::DeserializeOwned;
 use wire::JobId;
 
 /// Blobs over HTTP: `reqwest` natively, `fetch` in a tab.
 pub trait Transfer {
     fn get(&self, path: &str) -> impl Future<Output = Result<Vec<u8>, TransferError>>;
     fn put(&self, path: &str, body: Vec<u8>) -> impl Future<Output = Result<(), TransferError>>;
+}
+
+/// What the edge sent as JSON. Read as text, like frames: a parser of bytes would come into a tab's bundle besides,
+/// with all that it can parse.
+pub(crate) fn read_json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_str(&String::from_utf8_lossy(body))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@ use crate::{AccountId, Credits, DeviceId, JobId, Micros};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(not(target_family = "wasm"), serde(deny_unknown_fields))]
 pub struct NewAccount {
     /// What to call it; 64 characters at most.
     #[cfg_attr(feature = "openapi", schema(max_length = 64))]
@@ -71,7 +71,7 @@ pub struct AccountKey {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(not(target_family = "wasm"), serde(deny_unknown_fields))]
 pub struct NewKey {
     /// What to call it; 64 characters at most.
     #[cfg_attr(feature = "openapi", schema(max_length = 64))]

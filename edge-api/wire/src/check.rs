@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 /// When two devices' outputs are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[cfg_attr(not(target_family = "wasm"), serde(deny_unknown_fields))]
 pub enum Check {
     /// Every byte.
     Exact,

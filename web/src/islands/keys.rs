@@ -72,7 +72,7 @@ pub fn KeysIsland(
         <div class="scroll" tabindex="0" role="group" aria-label=t.account.keys>
             <table>
                 <thead><tr><th scope="col">{t.site.name}</th><th scope="col">{t.account.key}</th><th scope="col">{t.account.made}</th><th scope="col"><span class="unseen">{t.account.revoke}</span></th></tr></thead>
-                <tbody><For each=move || keys.get() key=|key| key.id.clone() children=row/></tbody>
+                <tbody>{move || keys.get().into_iter().map(row).collect_view()}</tbody>
             </table>
         </div>
         {move || made.get().map(|made| view! { <FreshKey secret=made.secret/> })}

@@ -199,16 +199,18 @@ fn Disputes(
     detail: RwSignal<JobDetail>,
 ) -> impl IntoView {
     let t = text();
-    view! {
-        <Show when=move || detail.with(|detail| !detail.disputes.is_empty())>
+    let card = move |disputes: Vec<JobDispute>| {
+        view! {
             <section class="card">
                 <h2>{t.jobs.disputes}</h2>
                 <p class="hint">{t.jobs.disputes_hint}</p>
-                <For each=move || detail.with(|detail| detail.disputes.clone()) key=|dispute| (dispute.at, dispute.tile, dispute.state) let:dispute>
-                    <Dispute dispute/>
-                </For>
+                {disputes.into_iter().map(|dispute| view! { <Dispute dispute/> }).collect_view()}
             </section>
-        </Show>
+        }
+    };
+    move || {
+        let disputes = detail.with(|detail| detail.disputes.clone());
+        (!disputes.is_empty()).then(|| card(disputes))
     }
 }
 

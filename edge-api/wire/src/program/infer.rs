@@ -13,7 +13,7 @@ pub const VERSION: &str = "infer/1";
 /// What a customer asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(not(target_family = "wasm"), serde(deny_unknown_fields))]
 pub struct Infer {
     /// ONNX.
     pub model: BlobHash,

@@ -11,7 +11,7 @@ pub const VERSION: &str = "map/1";
 /// What a customer asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(not(target_family = "wasm"), serde(deny_unknown_fields))]
 pub struct Map {
     /// WGSL: `main`, one invocation a record.
     pub kernel: BlobHash,
@@ -101,7 +101,7 @@ pub struct GatedKernel {
 /// A kernel to be passed through the gate without running it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(not(target_family = "wasm"), serde(deny_unknown_fields))]
 pub struct KernelToCheck {
     /// WGSL.
     pub kernel: String,

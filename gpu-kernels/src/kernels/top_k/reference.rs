@@ -14,10 +14,11 @@ pub fn run(call: &TopK, x: &[u32], out: &mut [u32]) {
         let value = |place: u32| x[(outer * axis + to_usize(place)) * inner + n];
         places.clear();
         places.extend(0..p.axis);
-        // Stable, so of equal values the first stays first.
-        places.sort_by(|&a, &b| {
+        places.sort_unstable_by(|&a, &b| {
             let order = compare(call.repr, value(a), value(b));
-            if p.largest == 0 { order } else { order.reverse() }
+            let order = if p.largest == 0 { order } else { order.reverse() };
+            // Of equal values the first stays first.
+            order.then(a.cmp(&b))
         });
         for (i, &place) in places.iter().take(k).enumerate() {
             out[(outer * k + i) * inner + n] = place;

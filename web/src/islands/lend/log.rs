@@ -32,9 +32,9 @@ pub fn DeviceLog(
             seen.set_value(Some(now));
             spawn_local(async move {
                 // A device that has done nothing yet has no page; the next refresh tries again.
-                match Api::default().public_device(id, "?limit=50").await {
-                    Ok(page) => {
-                        receipts.try_set(page.receipts.rows);
+                match Api::default().device_receipts(id).await {
+                    Ok(read) => {
+                        receipts.try_set(read);
                     }
                     Err(_failure) => seen.try_update_value(|seen| *seen = None).unwrap_or_default(),
                 }

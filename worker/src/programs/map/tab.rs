@@ -5,7 +5,7 @@ use gpu_kernels::device::budget;
 use wire::MapTask;
 
 use crate::failure::RunFailure;
-use crate::transfer::{BlobPaths, Transfer};
+use crate::transfer::{BlobPaths, Transfer, read_json};
 
 /// Budget of one submission.
 pub(super) const SUBMISSION: Duration = budget::TAB;
@@ -21,8 +21,7 @@ pub(super) async fn fetch_gated(
     _task: &MapTask,
 ) -> Result<GatedKernel, RunFailure> {
     let bytes = http.get(&paths.path("kernel")).await?;
-    let kernel: wire::GatedKernel =
-        serde_json::from_slice(&bytes).map_err(|error| RunFailure::program(MalformedKernel(error)))?;
+    let kernel: wire::GatedKernel = read_json(&bytes).map_err(|error| RunFailure::program(MalformedKernel(error)))?;
     Ok(GatedKernel {
         wgsl: kernel.wgsl,
         workgroup_size: kernel.workgroup_size,
