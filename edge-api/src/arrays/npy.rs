@@ -46,11 +46,22 @@ pub enum NpyError {
 
 /// Most dimensions of an array.
 const DIMENSIONS_MAX: usize = 8;
+/// Brackets that a header opens: its dictionary, its shape, and the unit of a type that is refused by its name.
+const BRACKETS_MAX: usize = 3;
 
 /// Reads the head of a file of `size` bytes, of which `head` is the beginning.
 pub fn parse(head: &[u8], size: u64) -> Result<Array, NpyError> {
+    if !head.starts_with(MAGIC) {
+        return Err(NpyError::NotNpy);
+    }
+    // The reader makes room for as much as a file says that its header has, and reads what stands in brackets up to
+    // three times at each level. Whether one is closed, or stands in a string, it knows better than we would.
+    let text = header_text(head).ok_or(NpyError::HeaderCutShort)?;
+    if text.iter().filter(|byte| b"([{".contains(byte)).count() > BRACKETS_MAX {
+        return Err(NpyError::Header);
+    }
     let mut cursor = Cursor::new(head);
-    let header = NpyHeader::from_reader(&mut cursor).map_err(|_malformed| header_fault(head))?;
+    let header = NpyHeader::from_reader(&mut cursor).map_err(|_malformed| header_fault(text))?;
     let offset = cursor.position();
     let known = match header.dtype() {
         DType::Plain(kind) => {
@@ -77,11 +88,8 @@ pub fn parse(head: &[u8], size: u64) -> Result<Array, NpyError> {
 }
 
 /// What is wrong with a header that cannot be read.
-fn header_fault(head: &[u8]) -> NpyError {
-    if !head.starts_with(MAGIC) {
-        return NpyError::NotNpy;
-    }
-    let Some(text) = header_text(head) else { return NpyError::HeaderCutShort };
+fn header_fault(text: &[u8]) -> NpyError {
+    let text = String::from_utf8_lossy(text);
     let shape = text.split_once("'shape':").and_then(|(_, rest)| rest.split_inclusive(')').next());
     match shape.filter(|shape| shape.contains('-')) {
         Some(shape) => NpyError::NegativeSize { shape: shape.trim().to_owned() },
@@ -91,7 +99,7 @@ fn header_fault(head: &[u8]) -> NpyError {
 
 /// A version, then the header's length in two bytes, or in four from version 2 on.
 /// See <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
-fn header_text(head: &[u8]) -> Option<String> {
+fn header_text(head: &[u8]) -> Option<&[u8]> {
     let (version, rest) = head.get(MAGIC.len()..)?.split_first_chunk::<2>()?;
     let (len, text) = if version[0] == 1 {
         let (len, text) = rest.split_first_chunk()?;
@@ -100,7 +108,7 @@ fn header_text(head: &[u8]) -> Option<String> {
         let (len, text) = rest.split_first_chunk()?;
         (usize::try_from(u32::from_le_bytes(*len)).ok()?, text)
     };
-    Some(String::from_utf8_lossy(text.get(..len)?).into_owned())
+    text.get(..len)
 }
 
 /// The head of a file of `shape`.
@@ -170,6 +178,22 @@ mod tests {
         assert!(matches!(refusal(&file("<f4", "False", "(4294967296, 4294967296)", 0)), NpyError::Overflow { .. }));
         assert!(matches!(refusal(&file("<f4", "False", "(2, 3)", 5)), NpyError::Size { .. }));
         assert!(matches!(refusal(&file("<f4", "False", "(2, 3)", 7)), NpyError::Size { .. }));
+    }
+
+    #[test]
+    fn a_header_is_refused_at_once_however_long_or_deep_it_says_it_is() {
+        let begin = |version: u8, len: u32| [MAGIC, &[version, 0], &len.to_le_bytes()].concat();
+        assert_eq!(refusal(&begin(2, u32::MAX)), NpyError::HeaderCutShort);
+        assert_eq!(refusal(&begin(3, 1 << 31)), NpyError::HeaderCutShort);
+
+        for deep in ["[", "{", "(1,", "{(", "[{"] {
+            let deep = deep.repeat(1000);
+            assert_eq!(refusal(&file("<f4", "False", &deep, 0)), NpyError::Header, "{}", &deep[..2]);
+        }
+        let quoted = "[']',".repeat(100);
+        assert_eq!(refusal(&file("<f4", "False", &quoted, 0)), NpyError::Header);
+        let time = NpyError::DType { found: "'<M8[ns]'".into() };
+        assert_eq!(refusal(&file("<M8[ns]", "False", "(2,)", 4)), time);
     }
 
     proptest! {
