@@ -40,15 +40,17 @@ pub enum NpzError {
     TooMany { found: usize },
     #[error("the file holds two arrays named '{name}'")]
     Twice { name: String },
+    #[error("'{name}' is said to lie beyond the end of the file; it is cut short, so write or upload it again")]
+    Outside { name: String },
 }
 
 /// The arrays of a blob of `size` bytes.
 pub async fn entries(blobs: &Blobs, blob: BlobHash, size: u64) -> anyhow::Result<Result<Vec<Entry>, NpzError>> {
     let reader = RangeReader { blobs: blobs.clone(), blob, size, at: 0, page: (0, Bytes::new()), left: READ_MAX };
-    Ok(tokio::task::spawn_blocking(move || list(reader)).await?)
+    Ok(tokio::task::spawn_blocking(move || list(reader, size)).await?)
 }
 
-fn list(reader: impl Read + Seek) -> Result<Vec<Entry>, NpzError> {
+fn list(reader: impl Read + Seek, file_size: u64) -> Result<Vec<Entry>, NpzError> {
     let mut archive = ZipArchive::new(reader).map_err(|_malformed| NpzError::NotNpz)?;
     if archive.len() > ARRAYS_MAX {
         return Err(NpzError::TooMany { found: archive.len() });
@@ -65,8 +67,11 @@ fn list(reader: impl Read + Seek) -> Result<Vec<Entry>, NpzError> {
         if entries.iter().any(|entry| entry.name == name) {
             return Err(NpzError::Twice { name });
         }
-        let start = file.data_start().ok_or(NpzError::NotNpz)?;
-        entries.push(Entry { name, start, size: file.size() });
+        let (start, size) = (file.data_start().ok_or(NpzError::NotNpz)?, file.size());
+        if start.checked_add(size).is_none_or(|end| end > file_size) {
+            return Err(NpzError::Outside { name });
+        }
+        entries.push(Entry { name, start, size });
     }
     Ok(entries)
 }
@@ -191,11 +196,15 @@ mod tests {
         bytes
     }
 
+    fn entries_of(bytes: &[u8]) -> Result<Vec<Entry>, NpzError> {
+        list(Cursor::new(bytes), u64::try_from(bytes.len()).unwrap())
+    }
+
     #[test]
     fn what_we_write_we_read() {
         let bytes = file(&[("ids", b"one"), ("mask", b"twothree")]);
 
-        let entries = list(Cursor::new(&bytes)).unwrap();
+        let entries = entries_of(&bytes).unwrap();
 
         let content = |entry: &Entry| {
             let at = |byte: u64| usize::try_from(byte).unwrap();
@@ -207,15 +216,31 @@ mod tests {
 
     #[test]
     fn what_is_no_list_of_arrays_is_refused() {
-        assert!(matches!(list(Cursor::new(b"PK\x03\x04 and no more")), Err(NpzError::NotNpz)));
+        assert!(matches!(entries_of(b"PK\x03\x04 and no more"), Err(NpzError::NotNpz)));
         let many: Vec<String> = (0..65).map(|number| format!("a{number}")).collect();
         let many: Vec<(&str, &[u8])> = many.iter().map(|name| (name.as_str(), b"x".as_slice())).collect();
-        assert!(matches!(list(Cursor::new(file(&many))), Err(NpzError::TooMany { found: 65 })));
+        assert!(matches!(entries_of(&file(&many)), Err(NpzError::TooMany { found: 65 })));
         let mut picture = Cursor::new(Vec::new());
         let mut zip = ZipWriter::new(&mut picture);
         zip.start_file("cat.png", SimpleFileOptions::default().compression_method(CompressionMethod::Stored)).unwrap();
         zip.finish().unwrap();
-        assert!(matches!(list(picture), Err(NpzError::NotArray { name }) if name == "cat.png"));
+        assert!(matches!(entries_of(picture.get_ref()), Err(NpzError::NotArray { name }) if name == "cat.png"));
+    }
+
+    #[test]
+    fn an_array_that_lies_beyond_the_end_is_refused_by_its_name() {
+        let whole = file(&[("ids", b"one")]);
+        let entry = whole.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        for size in [200, u32::MAX - 1] {
+            let mut bytes = whole.clone();
+            // In the directory: packed, and as it is.
+            bytes[entry + 20..entry + 24].copy_from_slice(&size.to_le_bytes());
+            bytes[entry + 24..entry + 28].copy_from_slice(&size.to_le_bytes());
+
+            let found = entries_of(&bytes);
+
+            assert!(matches!(&found, Err(NpzError::Outside { name }) if name == "ids"), "{size} bytes: {found:?}");
+        }
     }
 
     proptest! {
@@ -230,7 +255,9 @@ mod tests {
                 bytes[place] = byte;
             }
             bytes.truncate(bytes.len() - cut.index(4));
-            drop(list(Cursor::new(bytes)));
+            for entry in entries_of(&bytes).iter().flatten() {
+                prop_assert!(entry.start + entry.size <= u64::try_from(bytes.len()).unwrap());
+            }
         }
     }
 }
