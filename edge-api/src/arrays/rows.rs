@@ -1,8 +1,10 @@
 //! Values' bytes into lines of text, chunk by chunk, wherever the chunks are cut.
 
 use std::fmt::Write;
+use std::io;
 
 use bytes::Bytes;
+use futures::stream::{self, Stream, StreamExt};
 use wire::DType;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +61,44 @@ impl std::fmt::Display for Number {
     }
 }
 
-/// Writes rows of `row_len` values. Floats are the shortest decimals that read back as the same
-/// value; what is not finite is `NaN`, `inf` or `-inf` in CSV, and null in JSON, which has no word
-/// for it.
-pub struct RowWriter {
+/// Columns that are named at a time: a row may have more than a server has room to name.
+const COLUMNS_AT_ONCE: u64 = 1 << 13;
+
+/// Rows as text. `shape` counts rows first; a row of several dimensions is written flat. Floats are the shortest
+/// decimals that read back as the same value; what is not finite is `NaN`, `inf` or `-inf` in CSV, and null in JSON,
+/// which has no word for it.
+pub fn text<S>(format: Format, dtype: DType, shape: &[u64], values: S) -> impl Stream<Item = io::Result<Bytes>> + use<S>
+where
+    S: Stream<Item = io::Result<Bytes>> + Unpin,
+{
+    let row_len = shape.iter().skip(1).product::<u64>().max(1);
+    let rows = stream::unfold(Some((values, RowWriter::new(format, dtype, row_len))), |state| async move {
+        let (mut values, mut writer) = state?;
+        match values.next().await {
+            Some(Ok(chunk)) => Some((Ok(writer.write(&chunk)), Some((values, writer)))),
+            Some(Err(error)) => Some((Err(error), None)),
+            None => Some((Ok(writer.end().into()), None)),
+        }
+    });
+    // Whoever packs a body asks once more after its end.
+    stream::iter(head(format, shape, row_len)).chain(rows).fuse()
+}
+
+/// What stands before the first row, piece by piece.
+fn head(format: Format, shape: &[u64], row_len: u64) -> impl Iterator<Item = io::Result<Bytes>> + use<> {
+    let (first, columns, last) = match format {
+        Format::Csv => ("row".to_owned(), row_len, "\n"),
+        Format::Json => (format!("{{\"shape\":{shape:?},\"rows\":["), 0, ""),
+    };
+    let names = (0..columns.div_ceil(COLUMNS_AT_ONCE)).map(move |piece| {
+        let from = piece * COLUMNS_AT_ONCE;
+        let columns = from..(from + COLUMNS_AT_ONCE).min(columns);
+        columns.map(|column| format!(",v{column}")).collect()
+    });
+    std::iter::once(first).chain(names).chain([last.to_owned()]).map(|text: String| Ok(text.into()))
+}
+
+struct RowWriter {
     format: Format,
     dtype: DType,
     row_len: u64,
@@ -70,25 +106,15 @@ pub struct RowWriter {
     written: u64,
     /// Bytes of a value that the last chunk cut.
     rest: Vec<u8>,
-    head: String,
 }
 
 impl RowWriter {
-    /// `shape` counts rows first; a row of several dimensions is written flat.
-    pub fn new(format: Format, dtype: DType, shape: &[u64]) -> Self {
-        let row_len = shape.iter().skip(1).product::<u64>().max(1);
-        let head = match format {
-            Format::Csv => {
-                let columns: Vec<String> = (0..row_len).map(|column| format!("v{column}")).collect();
-                format!("row,{}\n", columns.join(","))
-            }
-            Format::Json => format!("{{\"shape\":{shape:?},\"rows\":["),
-        };
-        Self { format, dtype, row_len, written: 0, rest: Vec::new(), head }
+    fn new(format: Format, dtype: DType, row_len: u64) -> Self {
+        Self { format, dtype, row_len, written: 0, rest: Vec::new() }
     }
 
-    pub fn write(&mut self, chunk: &[u8]) -> Bytes {
-        let mut text = std::mem::take(&mut self.head);
+    fn write(&mut self, chunk: &[u8]) -> Bytes {
+        let mut text = String::new();
         self.rest.extend_from_slice(chunk);
         let bytes = std::mem::take(&mut self.rest);
         let size = usize::try_from(self.dtype.bytes()).unwrap_or(1);
@@ -101,12 +127,11 @@ impl RowWriter {
         text.into()
     }
 
-    pub fn finish(&mut self) -> Bytes {
-        let mut text = std::mem::take(&mut self.head);
-        if self.format == Format::Json {
-            text.push_str("]}\n");
+    fn end(&self) -> &'static str {
+        match self.format {
+            Format::Csv => "",
+            Format::Json => "]}\n",
         }
-        text.into()
     }
 
     fn push(&mut self, text: &mut String, value: Number) {
@@ -137,6 +162,8 @@ impl RowWriter {
 
 #[cfg(test)]
 mod tests {
+    use futures::executor::block_on;
+
     use super::*;
 
     #[track_caller]
@@ -148,14 +175,25 @@ mod tests {
     #[track_caller]
     fn check_bytes(format: Format, dtype: DType, shape: &[u64], bytes: &[u8], expect: &str) {
         for cut in 1..=bytes.len().max(1) {
-            let mut writer = RowWriter::new(format, dtype, shape);
-            let mut text = Vec::new();
-            for chunk in bytes.chunks(cut) {
-                text.extend(writer.write(chunk));
-            }
-            text.extend(writer.finish());
-            assert_eq!(String::from_utf8(text).unwrap(), expect, "in chunks of {cut} bytes");
+            let chunks: Vec<io::Result<Bytes>> =
+                bytes.chunks(cut).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+            let pieces = text(format, dtype, shape, stream::iter(chunks)).map(Result::unwrap).collect::<Vec<Bytes>>();
+            let found = block_on(pieces).concat();
+            assert_eq!(String::from_utf8(found).unwrap(), expect, "in chunks of {cut} bytes");
         }
+    }
+
+    #[test]
+    fn the_columns_of_a_wide_row_are_named_piece_by_piece() {
+        let values = stream::repeat_with(|| Ok(Bytes::new()));
+        let wide = text(Format::Csv, DType::Uint8, &[1, 1 << 40], values).map(Result::unwrap);
+
+        let pieces: Vec<Bytes> = block_on(wide.take(100).collect());
+
+        assert!(pieces.iter().all(|piece| piece.len() < 1 << 17));
+        assert!(pieces[2].starts_with(b",v8192,v8193,"));
+        let columns = pieces.concat().iter().filter(|byte| **byte == b',').count();
+        assert_eq!(u64::try_from(columns).unwrap(), 99 * COLUMNS_AT_ONCE);
     }
 
     #[test]

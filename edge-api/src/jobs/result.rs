@@ -14,7 +14,7 @@ use wire::{BlobHash, DType, ErrorCode, Field, Job, JobId, JobState};
 use crate::app::App;
 use crate::arrays::npy;
 use crate::arrays::npz::NpzWriter;
-use crate::arrays::rows::{Format, RowWriter};
+use crate::arrays::rows::{self, Format};
 use crate::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, conflict, invalid, not_found};
 use crate::http::extract::{PathParam, QueryParams};
@@ -313,14 +313,6 @@ fn chunks_of(receiver: tokio::sync::mpsc::Receiver<Chunk>) -> impl Stream<Item =
 }
 
 fn text_response(job: &Job, format: Format, column: &Column, values: BoxStream<'static, Chunk>) -> Response {
-    let writer = RowWriter::new(format, column.field.dtype, &column.shape());
-    let body = stream::unfold(Some((values, writer)), |state| async move {
-        let (mut values, mut writer) = state?;
-        match values.next().await {
-            Some(Ok(chunk)) => Some((Ok(writer.write(&chunk)), Some((values, writer)))),
-            Some(Err(error)) => Some((Err(error), None)),
-            None => Some((Ok(writer.finish()), None)),
-        }
-    });
+    let body = rows::text(format, column.field.dtype, &column.shape(), values);
     (headers(job, format.ending(), format.content_type()), Body::from_stream(body)).into_response()
 }
