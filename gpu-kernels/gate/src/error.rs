@@ -11,6 +11,17 @@ pub struct GateError {
     pub message: String,
 }
 
+/// Longest message, in characters: it may name what the text itself holds.
+const MESSAGE_CHARS_MAX: usize = 500;
+
+fn shortened(mut message: String) -> String {
+    if let Some((end, _)) = message.char_indices().nth(MESSAGE_CHARS_MAX) {
+        message.truncate(end);
+        message.push('…');
+    }
+    message
+}
+
 impl GateError {
     /// A refusal of what stands at `span`; without a place, of the first line.
     pub(super) fn at(source: &str, span: Span, message: impl Into<String>) -> Self {
@@ -20,6 +31,6 @@ impl GateError {
         } else {
             (1, 1)
         };
-        Self { line, column, message: message.into() }
+        Self { line, column, message: shortened(message.into()) }
     }
 }

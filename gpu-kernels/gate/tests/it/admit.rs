@@ -50,6 +50,18 @@ fn a_compilers_error_is_told_with_its_line_and_column() {
 }
 
 #[test]
+fn a_refusal_is_short_whatever_it_names() {
+    let long = "x".repeat(60_000);
+    for source in
+        [kernel("", &format!("result[id.x] = {long};")), kernel(&format!("var<private> {long}: atomic<u32>;"), "")]
+    {
+        let error = refusal(&source);
+
+        assert!(error.message.chars().count() <= 501 && error.message.ends_with('…'), "{error}");
+    }
+}
+
+#[test]
 fn what_is_outside_the_contract_is_named() {
     check_refusal(&kernel("@group(0) @binding(4) var<storage> more: array<u32>;", ""), 4, "'more' is none of");
     check_refusal(&kernel("@group(1) @binding(0) var<uniform> more: u32;", ""), 4, "'more' is none of");
