@@ -21,6 +21,10 @@ use crate::app::App;
 /// Largest JSON body, in bytes.
 pub const BODY_BYTES_MAX: usize = 256 << 10;
 
+/// What text may hold and PostgreSQL has no room for, so that nothing there is called by it. Names in bodies have no
+/// control characters at all.
+const ZERO: char = '\0';
+
 /// A parsed JSON body.
 pub struct JsonBody<T>(pub T);
 
@@ -88,6 +92,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T>
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         let pairs = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        if let Some((name, _)) = pairs.clone().find(|(_, value)| value.contains(ZERO)) {
+            return Err(malformed("expected text without the character zero").field(&name).into());
+        }
         let read = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs));
         read.map(Self).map_err(|error| {
             let (message, missing) = plain_words(&error.inner().to_string());
@@ -123,6 +130,7 @@ impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for PathParam<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let text = Path::<String>::from_request_parts(parts, state).await.ok().map(|path| path.0);
+        let text = text.filter(|text| !text.contains(ZERO));
         text.and_then(|text| text.parse().ok()).map(Self).ok_or_else(|| not_found("id"))
     }
 }

@@ -66,6 +66,16 @@ db_test! {
     }
 }
 
+db_test! {
+    async fn nothing_is_called_by_the_character_zero(app: TestApp) {
+        let ada = app.customer("Ada").await;
+
+        assert_eq!(ada.delete("/v1/account/keys/a%00b").await.refusal(), "404 not_found");
+        assert_eq!(ada.get("/v1/jobs?q=%00").await.refusal(), "400 malformed_request q");
+        assert_eq!(ada.get("/v1/account/entries?limit=2&after=a%00").await.refusal(), "400 malformed_request after");
+    }
+}
+
 #[tokio::test]
 async fn outside_development_nobody_opens_an_account_with_faucet_credits() {
     let app = TestApp::sqlite_with(|config| config.development = false).await;
