@@ -1,6 +1,7 @@
 //! Frames between the edge and a device, as JSON text messages, and the receipt that a device signs.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{BlobHash, Credits, DeviceId, ErrorCode, JobId, LeaseId, Micros, Nonce, Signature, Task, TileHash};
 
@@ -20,8 +21,10 @@ pub struct Hello {
     /// What kind of program it is.
     pub class: DeviceClass,
     /// The adapter's name, as its driver gives it; 128 characters at most.
+    #[serde(deserialize_with = "text")]
     pub name: String,
     /// `vulkan`, `metal`, `dx12`, `webgpu` or `cpu`.
+    #[serde(deserialize_with = "text")]
     pub backend: String,
     /// The adapter is a CPU's.
     pub software: bool,
@@ -104,6 +107,7 @@ pub enum FromDevice {
         /// The lease that is given up.
         lease: LeaseId,
         /// What its compiler says; 500 characters at most.
+        #[serde(deserialize_with = "text")]
         message: String,
     },
     /// The device will take no more for a while; it keeps its socket.
@@ -216,8 +220,10 @@ pub struct Receipt {
     /// BLAKE3 of all that was uploaded.
     pub output: BlobHash,
     /// Program and kernel version.
+    #[serde(deserialize_with = "text")]
     pub program: String,
     /// What computed it: `vulkan`, `metal`, `dx12`, `webgpu` or `cpu`.
+    #[serde(deserialize_with = "text")]
     pub backend: String,
     /// When it was signed, by the device's clock.
     pub time: Micros,
@@ -242,7 +248,48 @@ impl Receipt {
     }
 }
 
+/// Text of a device's that is kept. No database has room for the character zero, and no driver writes it.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.contains('\0') { Err(D::Error::custom("a text holds the character zero")) } else { Ok(text) }
+}
+
 /// What a device signs to open its socket.
 pub fn hello_bytes(nonce: Nonce, device: DeviceId) -> Vec<u8> {
     [b"tessera.hello.1\0".as_slice(), &nonce.0, &device.0].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_text_with_the_character_zero_is_no_frame() {
+        let (lease, hash, signature) = ("01".repeat(16), "02".repeat(32), "03".repeat(64));
+        let receipt = json!({
+            "lease": lease, "job": "019aa966-9c00-7123-8a5b-2f6c1d0e9b47", "first_tile": 0, "tiles": 1, "root": hash,
+            "output": hash, "program": "infer/1", "backend": "vulkan", "time": 0,
+        });
+        let hello = json!({
+            "type": "hello", "protocol": PROTOCOL, "device": hash, "signature": signature, "class": "tab",
+            "name": "GPU", "backend": "webgpu", "software": false, "buffer_bytes_max": 1,
+        });
+        let commit = json!({ "type": "commit", "receipt": receipt, "signature": signature, "token": "" });
+        let refusal = json!({ "type": "cannot_compile", "lease": lease, "message": "no" });
+        let texts = [
+            (hello, &["/name", "/backend"][..]),
+            (commit, &["/receipt/program", "/receipt/backend"]),
+            (refusal, &["/message"]),
+        ];
+        for (frame, places) in texts {
+            assert!(serde_json::from_value::<FromDevice>(frame.clone()).is_ok(), "{frame}");
+            for place in places {
+                let mut frame = frame.clone();
+                *frame.pointer_mut(place).expect("the frame should have it") = json!("a\0b");
+                assert!(serde_json::from_value::<FromDevice>(frame).is_err(), "{place}");
+            }
+        }
+    }
 }
