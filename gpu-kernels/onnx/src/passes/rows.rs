@@ -3,11 +3,11 @@
 //! A tensor holds *rows* when every `inner` values in a row belong to one batch row, the next ones to the next,
 //! and so on round and round: where the batch comes first `inner` is all that a row has, further in it is
 //! what follows the batch. Whether a kernel call keeps to that is read off the strides by which it walks
-//! its operands ([`AccessFootprint`]), so no operator needs a rule of its own.
+//! its operands ([`AccessFootprint`]), so no operator needs a rule of its own, unless it answers with places.
 
 use std::collections::HashMap;
 
-use gpu_kernels::kernels::{Access, AccessFootprint};
+use gpu_kernels::kernels::{Access, AccessFootprint, Call, pool};
 use gpu_kernels::number::to;
 
 use crate::ir::{Plan, Step, Value, ValueKind, long};
@@ -100,6 +100,10 @@ impl RowPropagation<'_> {
             }
         }
         let Some((access, inner)) = separate else { return Rows::Shared };
+        // A place in the whole tensor counts the rows before it; no stride tells.
+        if matches!(&self.step.call, Call::Pool(call) if call.mode == pool::Mode::ArgMax) {
+            return Rows::Mixed(self.step.node);
+        }
         batch_axes(access, inner)
             .find_map(|batch_axis| self.output_along(batch_axis, rows))
             .map_or(Rows::Mixed(self.step.node), |inner| Rows::Separate { inner })

@@ -275,3 +275,17 @@ fn rows_that_meet_where_the_batch_is_not_the_first_axis_are_said_to() {
     assert_eq!(within(down.0, down.1), None);
     assert!(within(along.0, along.1).is_some(), "the last row first");
 }
+
+/// ONNX counts the places of the largest values over the whole tensor, other rows included.
+#[test]
+fn places_in_the_whole_tensor_belong_to_all_rows() {
+    let window = vec![ints("kernel_shape", &[2])];
+    let pool = Node { output: vec!["largest".into(), "y".into()], ..node("MaxPool", &["x"], "y", window.clone()) };
+    let mixed_by = |pool| {
+        let graph = parse(&model(vec![pool], vec![])).unwrap();
+        graph.signature(&[Feed::Rows(vec![2, 4])]).unwrap().mixed_by
+    };
+
+    assert_eq!(mixed_by(pool), Some("MaxPool_of_y".to_owned()));
+    assert_eq!(mixed_by(node("MaxPool", &["x"], "y", window)), None);
+}
