@@ -69,7 +69,23 @@ pub enum ModelError {
     InputShape { input: String, expected: String, found: String },
 }
 
+/// Most entries of a list, and characters of what was found, that a refusal shows.
+const ENTRIES_MAX: usize = 16;
+const FOUND_CHARS_MAX: usize = 300;
+
 pub(crate) fn show(shape: &[usize]) -> String {
-    let parts: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    let mut parts: Vec<String> = shape.iter().take(ENTRIES_MAX).map(ToString::to_string).collect();
+    if shape.len() > ENTRIES_MAX {
+        parts.push(format!("… {} in all", shape.len()));
+    }
     format!("[{}]", parts.join(", "))
+}
+
+/// What was found, where a model may have made it as long as it likes.
+pub(crate) fn shortened(mut found: String) -> String {
+    if let Some((end, _)) = found.char_indices().nth(FOUND_CHARS_MAX) {
+        found.truncate(end);
+        found.push('…');
+    }
+    found
 }

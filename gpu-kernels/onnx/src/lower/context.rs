@@ -7,7 +7,7 @@ use gpu_kernels::dtype::{DType, Repr};
 use gpu_kernels::kernels::elementwise::{Program, Reg};
 
 use crate::builder::Builder;
-use crate::error::{ModelError, show};
+use crate::error::{ModelError, shortened, show};
 use crate::graph::{Body, Node};
 use crate::ir::{ValueId, broadcast};
 use crate::lower::prims::cast::{convert, same, wrapped};
@@ -77,7 +77,7 @@ impl<'a, 'b> NodeContext<'a, 'b> {
     }
 
     pub(crate) fn shape_error(&self, reason: &'static str, found: impl Into<String>) -> ModelError {
-        ModelError::Shape { node: self.node.name.clone(), reason, found: found.into() }
+        ModelError::Shape { node: self.node.name.clone(), reason, found: shortened(found.into()) }
     }
 
     pub(crate) fn type_error(&self, dtype: DType) -> ModelError {

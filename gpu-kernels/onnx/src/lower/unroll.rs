@@ -25,11 +25,12 @@ impl<'a> Builder<'a> {
         for (name, &id) in body.inputs.iter().zip(inputs) {
             hidden.push((name, self.names.insert(name, id)));
         }
+        if body.nodes.is_empty() {
+            // It takes its time all the same, as often as it is turned.
+            self.count_unrolled(node)?;
+        }
         for inner in &body.nodes {
-            self.unrolled += 1;
-            if self.unrolled > UNROLLED_MAX {
-                return Err(ModelError::Unrolled { node: node.to_owned() });
-            }
+            self.count_unrolled(node)?;
             let outputs = lower::lower(self, inner)?;
             for (name, id) in inner.outputs.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
                 hidden.push((name, self.names.insert(name, id)));
@@ -44,5 +45,10 @@ impl<'a> Builder<'a> {
             };
         }
         outputs
+    }
+
+    fn count_unrolled(&mut self, node: &str) -> Result<(), ModelError> {
+        self.unrolled += 1;
+        if self.unrolled > UNROLLED_MAX { Err(ModelError::Unrolled { node: node.to_owned() }) } else { Ok(()) }
     }
 }

@@ -164,6 +164,35 @@ fn a_reshape_that_fixes_the_batch_is_refused_at_its_node() {
     assert_eq!(refusal(&fixed, &[2]), ModelError::MixesRows { node: "Reshape_of_y".into() });
 }
 
+/// What a plan would need is known before any of it is made.
+#[test]
+fn a_walk_that_is_too_long_is_refused_before_it_begins() {
+    let refused = |model: Model, feed| parse(&model).unwrap().signature(&[feed]).unwrap_err();
+    let port = || value("a", FLOAT, &[]);
+    let body = proto::Graph { input: vec![port()], output: vec![port()], ..Default::default() };
+    let body = Attribute { name: "body".to_owned(), g: Some(body), ..Default::default() };
+    let scan = model(vec![node("Scan", &["x"], "y", vec![body, int("num_scan_inputs", 1)])], vec![]);
+    assert!(matches!(refused(scan, Feed::Whole(vec![1 << 30, 1])), ModelError::Unrolled { .. }));
+
+    let nothing = floats("none", &[1 << 30, 0], vec![]);
+    let nodes =
+        vec![node("SplitToSequence", &["none"], "list", vec![]), node("SequenceLength", &["list"], "y", vec![])];
+    let found = refused(model(nodes, vec![nothing]), Feed::Rows(vec![2]));
+    assert_eq!(found, ModelError::TooLarge { node: "SplitToSequence_of_list".into() });
+}
+
+#[test]
+fn a_refusal_is_short_however_much_is_wrong() {
+    let zeros = longs("zeros", &[0; 50_000]);
+    for op in ["Expand", "Tile", "Reshape"] {
+        let error = refusal(&model(vec![node(op, &["x", "zeros"], "y", vec![])], vec![zeros.clone()]), &[2]);
+        assert!(error.to_string().len() < 1000, "{op}: {} bytes", error.to_string().len());
+    }
+    let split = model(vec![node("Split", &["x", "zeros"], "y", vec![])], vec![zeros]);
+    let error = refusal(&split, &[2]);
+    assert!(error.to_string().len() < 1000, "{} bytes", error.to_string().len());
+}
+
 #[test]
 fn a_row_without_values_is_refused() {
     let relu = model(vec![node("Relu", &["x"], "y", vec![])], vec![]);

@@ -4,8 +4,7 @@ use gpu_kernels::dtype::DType;
 
 use crate::error::{ModelError, show};
 use crate::graph::Body;
-use crate::ir::{ValueId, long};
-use crate::limits::UNROLLED_MAX;
+use crate::ir::ValueId;
 use crate::lower::context::NodeContext;
 use crate::lower::prims::copies::concat_along;
 use crate::lower::prims::views::{slice_axis, squeeze_axes, unsqueeze_axes};
@@ -32,10 +31,6 @@ pub(crate) fn repeat(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
     let mut kept: Vec<Vec<ValueId>> = vec![Vec::new(); body.outputs.len() - 1 - carries];
     let mut turn = 0;
     while goes_on && turns.is_none_or(|turns| turn < turns) {
-        // A loop without a node in its body would never reach that bound.
-        if turn > long(UNROLLED_MAX) {
-            return Err(ModelError::Unrolled { node: cx.node.name.clone() });
-        }
         let number = cx.constant_ints(vec![], &[turn])?;
         let flag = cx.constant(&Tensor { dtype: DType::Bool, shape: vec![], words: [1].into() })?;
         let mut inputs = vec![number, flag];

@@ -68,10 +68,14 @@ pub(crate) fn split(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
             if size == 0 {
                 return Err(cx.shape_error("a part must hold something", "0"));
             }
+            cx.check_table(Some(shape[axis].div_ceil(size)))?;
             (0..shape[axis]).step_by(size).map(|from| size.min(shape[axis] - from)).collect()
         }
         Some(sizes) => sizes.iter().map(|&size| cx.size(size)).collect::<Result<Vec<_>, _>>()?,
-        None => vec![1; shape[axis]],
+        None => {
+            cx.check_table(Some(shape[axis]))?;
+            vec![1; shape[axis]]
+        }
     };
     cx.check_table(Some(sizes.len()))?;
     let total = sizes.iter().try_fold(0usize, |sum, &size| sum.checked_add(size));
