@@ -10,8 +10,11 @@ impl Graph {
     /// Fixes the batch at `batch` rows of what is fed.
     pub fn plan(&self, batch: usize, feeds: &[Feed]) -> Result<Plan, ModelError> {
         let is_declared = self.fixed_batch(feeds).is_none_or(|fixed| fixed == batch);
-        match if is_declared { None } else { self.micro_batch(feeds) } {
+        // What squeezes every axis of size 1 would take the batch too, unless the model was made for one row.
+        let is_alone = batch == 1 && feeds.iter().any(Feed::is_rows) && self.squeezes_unnamed_axes();
+        match if is_declared && !is_alone { None } else { self.micro_batch(feeds) } {
             Some(micro_batch) => self.micro_batched_plan(micro_batch, batch, feeds),
+            None if is_alone => self.plan_one_row(feeds),
             None => self.plan_at_once(batch, feeds),
         }
     }

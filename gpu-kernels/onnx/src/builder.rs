@@ -36,10 +36,14 @@ pub(crate) struct Builder<'a> {
     pub(crate) unrolled: usize,
     /// Values and operations spent on constants.
     folded: (usize, u64),
+    /// What each squeeze that names no axes takes, where another plan has told, and what it took.
+    to_squeeze: std::vec::IntoIter<Vec<usize>>,
+    pub(crate) squeezed: Vec<Vec<usize>>,
 }
 
 impl<'a> Builder<'a> {
-    pub(crate) fn new(graph: &'a Graph) -> Self {
+    /// `to_squeeze` is what another plan of the graph has `squeezed`.
+    pub(crate) fn new(graph: &'a Graph, to_squeeze: Vec<Vec<usize>>) -> Self {
         Self {
             graph,
             node: 0,
@@ -49,6 +53,8 @@ impl<'a> Builder<'a> {
             lists: HashMap::new(),
             unrolled: 0,
             folded: (0, 0),
+            to_squeeze: to_squeeze.into_iter(),
+            squeezed: Vec::new(),
         }
     }
 
@@ -68,6 +74,14 @@ impl<'a> Builder<'a> {
     pub(crate) fn constant(&mut self, tensor: &Tensor) -> Result<ValueId, ModelError> {
         let kind = ValueKind::Constant(Arc::clone(&tensor.words));
         self.value("constant", tensor.dtype, tensor.shape.clone(), kind)
+    }
+
+    /// The axes that a squeeze takes which names none.
+    pub(crate) fn unnamed_axes(&mut self, shape: &[usize]) -> Vec<usize> {
+        let of_size_one = || (0..shape.len()).filter(|&axis| shape[axis] == 1).collect();
+        let axes: Vec<usize> = self.to_squeeze.next().unwrap_or_else(of_size_one);
+        self.squeezed.push(axes.clone());
+        axes
     }
 
     /// A list of tensors, as a value that nothing else may read.

@@ -37,7 +37,21 @@ pub(crate) struct Node {
     pub(crate) bodies: Vec<(String, Body)>,
 }
 
+impl Graph {
+    /// Whether some node takes away whatever axes have size 1.
+    pub(crate) fn squeezes_unnamed_axes(&self) -> bool {
+        self.nodes.iter().any(Node::squeezes_unnamed_axes)
+    }
+}
+
 impl Node {
+    fn squeezes_unnamed_axes(&self) -> bool {
+        let names_axes = self.inputs.get(1).is_some_and(|name| !name.is_empty())
+            || self.attributes.iter().any(|attribute| attribute.name == "axes");
+        let mut inside = self.bodies.iter().flat_map(|(_, body)| &body.nodes);
+        (self.op == "Squeeze" && !names_axes) || inside.any(Self::squeezes_unnamed_axes)
+    }
+
     /// Every name that it reads, those that its bodies use among them.
     pub(crate) fn reads(&self) -> impl Iterator<Item = &String> {
         self.inputs.iter().chain(self.bodies.iter().flat_map(|(_, body)| body.reads()))

@@ -11,8 +11,24 @@ use crate::lower;
 impl Graph {
     /// Fixes the batch at `batch` rows of what is fed, all computed at once.
     pub(crate) fn plan_at_once(&self, batch: usize, feeds: &[Feed]) -> Result<Plan, ModelError> {
+        Ok(self.plan_squeezing(batch, feeds, Vec::new())?.0)
+    }
+
+    /// A row alone as it is among others, where nothing squeezes the batch away.
+    pub(crate) fn plan_one_row(&self, feeds: &[Feed]) -> Result<Plan, ModelError> {
+        let (_, squeezed) = self.plan_squeezing(2, feeds, Vec::new())?;
+        Ok(self.plan_squeezing(1, feeds, squeezed)?.0)
+    }
+
+    /// A plan, and what it squeezed without being told which axes; `to_squeeze` is what another one did.
+    fn plan_squeezing(
+        &self,
+        batch: usize,
+        feeds: &[Feed],
+        to_squeeze: Vec<Vec<usize>>,
+    ) -> Result<(Plan, Vec<Vec<usize>>), ModelError> {
         self.check_feeds(feeds)?;
-        let mut builder = Builder::new(self);
+        let mut builder = Builder::new(self, to_squeeze);
         let mut inputs = Vec::new();
         let mut shared = Vec::new();
         for (port, feed) in self.inputs.iter().zip(feeds) {
@@ -44,11 +60,11 @@ impl Graph {
             }
             outputs.push(builder.dense(id)?);
         }
-        let Builder { values, steps, .. } = builder;
+        let Builder { values, steps, squeezed, .. } = builder;
         let mut plan = Plan { values, steps, inputs, outputs, shared, f16_constants: Arc::clone(&self.f16_constants) };
         plan.drop_unused();
         plan.fuse();
-        Ok(plan)
+        Ok((plan, squeezed))
     }
 
     fn check_feeds(&self, feeds: &[Feed]) -> Result<(), ModelError> {

@@ -164,6 +164,19 @@ fn a_reshape_that_fixes_the_batch_is_refused_at_its_node() {
     assert_eq!(refusal(&fixed, &[2]), ModelError::MixesRows { node: "Reshape_of_y".into() });
 }
 
+#[test]
+fn biases_of_another_shape_are_refused_at_their_recurrent_layer() {
+    for shape in [&[2][..], &[], &[1, 3], &[2, 2]] {
+        let len = shape.iter().product::<i64>();
+        let biases = floats("b", shape, noise(usize::try_from(len).unwrap()));
+        let weights = ["w", "r"].map(|name| floats(name, &[1, 1, 1], noise(1)));
+        let layer = node("RNN", &["x", "w", "r", "b"], "y", vec![int("hidden_size", 1), int("layout", 1)]);
+        let net = model(vec![layer], [weights.to_vec(), vec![biases]].concat());
+
+        assert!(matches!(refusal(&net, &[3, 1]), ModelError::Shape { .. }), "{shape:?}");
+    }
+}
+
 /// What a plan would need is known before any of it is made.
 #[test]
 fn a_walk_that_is_too_long_is_refused_before_it_begins() {

@@ -289,3 +289,41 @@ fn places_in_the_whole_tensor_belong_to_all_rows() {
     assert_eq!(mixed_by(pool), Some("MaxPool_of_y".to_owned()));
     assert_eq!(mixed_by(node("MaxPool", &["x"], "y", window)), None);
 }
+
+/// Among others a row is an axis of its own, which nothing squeezes; so it is alone.
+#[test]
+fn a_row_alone_is_squeezed_as_it_is_among_others() {
+    let nodes = vec![
+        node("Squeeze", &["x"], "s", vec![]),
+        node("ArgMax", &["s"], "a", vec![int("axis", 1), int("keepdims", 0)]),
+        node("Reshape", &["a", "flat"], "y", vec![]),
+    ];
+    let squeezing = model(nodes, vec![longs("flat", &[-1, 2])]);
+    let (graph, feeds) = (parse(&squeezing).unwrap(), [Feed::Rows(vec![1, 3, 2])]);
+    let input: Vec<u32> = noise(12).iter().map(|value| value.to_bits()).collect();
+
+    let together = graph.plan(2, &feeds).unwrap().run(&[&input]).remove(0);
+    let alone = graph.plan(1, &feeds).unwrap();
+    let apart: Vec<u32> = input.chunks(6).flat_map(|row| alone.run(&[row]).remove(0)).collect();
+
+    assert_eq!((together.len(), together), (4, apart));
+}
+
+/// A model that was exported with one row squeezes that row's axis as it did then.
+#[test]
+fn a_model_that_fixes_one_row_squeezes_it() {
+    let nodes = vec![
+        node("Squeeze", &["x"], "s", vec![]),
+        node("Transpose", &["s"], "t", vec![ints("perm", &[1, 0])]),
+        node("Reshape", &["t", "back"], "y", vec![]),
+    ];
+    let mut fixed = model(nodes, vec![longs("back", &[1, 6])]);
+    fixed.graph.as_mut().unwrap().input = vec![value("x", FLOAT, &[Some(1), Some(1), Some(3), Some(2)])];
+    let (graph, feeds) = (parse(&fixed).unwrap(), [Feed::Rows(vec![1, 3, 2])]);
+    let input: Vec<u32> = (0..12).collect();
+
+    let turned = [0, 2, 4, 1, 3, 5];
+    assert_eq!(graph.plan(1, &feeds).unwrap().run(&[&input[..6]])[0], turned);
+    let both: Vec<u32> = turned.iter().copied().chain(turned.iter().map(|value| value + 6)).collect();
+    assert_eq!(graph.plan(2, &feeds).unwrap().run(&[&input])[0], both);
+}

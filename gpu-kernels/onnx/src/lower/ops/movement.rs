@@ -96,9 +96,9 @@ pub(crate) fn squeeze(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Mode
     let shape = cx.shape(x);
     let axes = match cx.ints_or_input("axes", 1)? {
         Some(axes) => cx.axes(&axes, shape.len())?,
-        None => (0..shape.len()).filter(|&axis| shape[axis] == 1).collect(),
+        None => cx.builder.unnamed_axes(&shape),
     };
-    if let Some(&axis) = axes.iter().find(|&&axis| shape[axis] != 1) {
+    if let Some(&axis) = axes.iter().find(|&&axis| shape.get(axis) != Some(&1)) {
         return Err(
             cx.shape_error("only an axis of size 1 can be taken away", format!("axis {axis} of {}", show(&shape)))
         );

@@ -129,6 +129,11 @@ fn network(cx: &mut NodeContext<'_, '_>, gates: usize, defaults: &[&str]) -> Res
             format!("{} and {}", show(&shape_w), show(&shape_r)),
         ));
     }
+    if let Some(bias) = bias
+        && cx.shape(bias) != [count, 2 * rows]
+    {
+        return Err(cx.shape_error("the biases do not fit the directions and gates", show(&cx.shape(bias))));
+    }
     let names: Vec<String> = match cx.attribute("activations") {
         Some(names) => names.strings.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect(),
         None => defaults.iter().cycle().take(defaults.len() * count).map(|name| (*name).to_owned()).collect(),
