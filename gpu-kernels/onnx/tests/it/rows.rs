@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use gpu_kernels::device::budget::{self, Budget};
 use gpu_kernels::device::{Cpu, Device};
 use onnx::forward::{RunError, Session};
-use onnx::proto::{self, FLOAT, Node, Tensor};
+use onnx::proto::{self, Attribute, FLOAT, Node, Tensor};
 use onnx::{Feed, Graph, ModelError};
 
 use crate::build::{floats as stored, int, ints, longs, model, node, noise, parse, value};
@@ -326,4 +326,36 @@ fn a_model_that_fixes_one_row_squeezes_it() {
     assert_eq!(graph.plan(1, &feeds).unwrap().run(&[&input[..6]])[0], turned);
     let both: Vec<u32> = turned.iter().copied().chain(turned.iter().map(|value| value + 6)).collect();
     assert_eq!(graph.plan(2, &feeds).unwrap().run(&[&input])[0], both);
+}
+
+/// Two rows and three show what a model does to rows; a model may look how many there are.
+#[test]
+fn a_model_that_treats_more_rows_otherwise_is_refused_when_they_are_planned() {
+    let cut = model(
+        vec![node("Slice", &["x", "from", "to", "axes"], "y", vec![])],
+        vec![longs("from", &[-3]), longs("to", &[4]), longs("axes", &[0])],
+    );
+    let body = |op: &str| proto::Graph {
+        node: vec![node(op, &["x", "sum"], "out", vec![])],
+        output: vec![value("out", FLOAT, &[])],
+        ..Default::default()
+    };
+    let branch = |name: &str, op| Attribute { name: name.to_owned(), g: Some(body(op)), ..Default::default() };
+    let nodes = vec![
+        node("Shape", &["x"], "shape", vec![]),
+        node("Gather", &["shape", "first"], "rows", vec![]),
+        node("Greater", &["rows", "three"], "many", vec![]),
+        node("ReduceSum", &["x", "axes"], "sum", vec![]),
+        node("If", &["many"], "y", vec![branch("then_branch", "Add"), branch("else_branch", "Identity")]),
+    ];
+    let one = |name: &str, value: i64| proto::Tensor { dims: vec![], ..longs(name, &[value]) };
+    let counting = model(nodes, vec![one("first", 0), one("three", 3), longs("axes", &[0])]);
+
+    for (name, model) in [("a cut", cut), ("a count", counting)] {
+        let (graph, feeds) = (parse(&model).unwrap(), [Feed::Rows(vec![2])]);
+        assert_eq!(graph.signature(&feeds).unwrap().mixed_by, None, "{name}");
+        assert!(graph.plan(3, &feeds).is_ok(), "{name}");
+        let found = graph.plan(5, &feeds).map(|plan| plan.run(&[&[1; 10]]));
+        assert!(matches!(found, Err(ModelError::MixesRows { .. })), "{name}: {found:?}");
+    }
 }
