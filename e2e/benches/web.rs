@@ -78,9 +78,9 @@ async fn fill(stack: &Stack) -> (String, String) {
     let device = |i: i64| format!("{i:064x}");
     for i in 0..ROWS {
         sqlx::query(
-            "insert into device (device_id, account_id, class, name, backend, software, passed, passed_at_failure, failed,
+            "insert into device (device_id, account_id, class, name, backend, software, passed, failed,
                                 suspended_until, created_at, seen_at, tiles, kflop, earned, flops_per_sec)
-            values ($1, $2, 'native', 'NVIDIA GeForce RTX 4090', 'vulkan', 0, $3, 0, 0, 0, 1, 1, $3, $3, $3, 5000000000)",
+            values ($1, $2, 'native', 'NVIDIA GeForce RTX 4090', 'vulkan', 0, $3, 0, 0, 1, 1, $3, $3, $3, 5000000000)",
         )
         .bind(device(i))
         .bind(&account)
@@ -94,7 +94,7 @@ async fn fill(stack: &Stack) -> (String, String) {
         let whose = if i < ROWS { 0 } else { i - ROWS };
         sqlx::query(
             "insert into receipt (lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash,
-                                  program, backend, device_time, signature, state, cost, fee, recomputed, sequence,
+                                  program, backend, device_time, signature, state, cost, fee, recomputed, matures_at,
                                   created_at, kflop)
             values ($1, $2, $3, $4, $5, $6, 1, $7, $7, 'infer/1', 'vulkan', 1, $8, 'matured', 0, 0, 1, 1, $6, 151)",
         )

@@ -6,8 +6,8 @@ use futures::{SinkExt, StreamExt};
 use onnx::{Feed, Graph};
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
-use wire::device::{DeviceClass, PROTOCOL};
-use wire::{BlobHash, FromDevice, Hello, LeaseGrant, Nonce, Receipt, ToDevice, merkle};
+use wire::device::{Backend, DeviceClass, PROTOCOL};
+use wire::{BlobHash, FromDevice, Hello, LeaseGrant, Micros, Nonce, Receipt, Signature, ToDevice, merkle};
 use worker::identity::Identity;
 
 type Socket = tokio_tungstenite::WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
@@ -41,22 +41,31 @@ impl Scripted {
         }
     }
 
+    /// An honest hello, signed for this server; one that is changed must be signed anew.
     pub fn hello(&self, nonce: Nonce) -> Hello {
-        Hello {
-            protocol: PROTOCOL,
-            device: self.identity.device(),
-            signature: self.identity.sign_hello(nonce),
-            class: DeviceClass::Native,
-            name: "Scripted".to_owned(),
-            backend: "vulkan".to_owned(),
-            software: true,
-            buffer_bytes_max: 128 << 20,
-            runs_kernels: true,
-            checker: false,
-            only_job: None,
-            key: None,
-            code: None,
-        }
+        self.signed(
+            nonce,
+            Hello {
+                protocol: PROTOCOL,
+                device: self.identity.device(),
+                signature: Signature([0; 64]),
+                class: DeviceClass::Native,
+                name: "Scripted".to_owned(),
+                backend: Backend::Vulkan,
+                software: true,
+                buffer_bytes_max: 128 << 20,
+                runs_kernels: true,
+                checker: false,
+                only_job: None,
+                key: None,
+                code: None,
+            },
+        )
+    }
+
+    /// The hello under the device's signature.
+    pub fn signed(&self, nonce: Nonce, hello: Hello) -> Hello {
+        Hello { signature: self.identity.sign_hello(&hello, nonce, &self.url), ..hello }
     }
 
     pub async fn say(&mut self, frame: &FromDevice) -> anyhow::Result<()> {
@@ -123,8 +132,8 @@ impl Scripted {
             root: merkle::output_root(grant.lease, output, tile_bytes, |bytes| *blake3::hash(bytes).as_bytes()),
             output: BlobHash(*blake3::hash(output).as_bytes()),
             program: grant.task.program().to_owned(),
-            backend: "vulkan".to_owned(),
-            time: 0,
+            backend: Backend::Vulkan,
+            time: now(),
         })
     }
 
@@ -160,6 +169,12 @@ impl Scripted {
         let settled = self.verdict(&grant).await?;
         Ok((grant, settled))
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a device has a clock of its own")]
+fn now() -> Micros {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Micros::try_from(since.expect("it is after 1970").as_micros()).expect("it is before the year 200000")
 }
 
 /// A fresh device key.

@@ -11,9 +11,11 @@ use anyhow::Context;
 use client::Client;
 use store::audit::{Audit, audit};
 use tempfile::TempDir;
-use wire::{BlobHash, Infer, NewAccount, Program, SubmitJob};
+use wire::device::{Backend, DeviceClass, PROTOCOL};
+use wire::{BlobHash, DeviceId, FromDevice, Hello, Infer, NewAccount, Program, Signature, SubmitJob, ToDevice};
 
 use crate::digits;
+use crate::scripted::{self, Scripted};
 use crate::until::until;
 
 const START_WITHIN: Duration = Duration::from_secs(30);
@@ -104,12 +106,7 @@ impl Stack {
     /// Has the edge trust a checker, and starts that one.
     pub async fn add_checker(&mut self) {
         let name = format!("checker-{}", self.checkers.len());
-        let id = Command::new(program("tessera-worker"))
-            .args(["id", "--device-key-file"])
-            .arg(self.folder.path().join(format!("{name}.key")))
-            .output()
-            .expect("a worker should tell its id");
-        self.trust(String::from_utf8_lossy(&id.stdout).trim().to_owned()).await;
+        self.trust(self.worker_id(&name).to_string()).await;
         self.start_worker(&name, &["--checker", "--backend", "auto"]);
     }
 
@@ -210,6 +207,63 @@ impl Stack {
             .spawn()
             .expect("the worker should start");
         self.workers.push(child);
+    }
+
+    /// The id of a worker that is started under this name.
+    pub fn worker_id(&self, name: &str) -> DeviceId {
+        let id = Command::new(program("tessera-worker"))
+            .args(["id", "--device-key-file"])
+            .arg(self.folder.path().join(format!("{name}.key")))
+            .output()
+            .expect("a worker should tell its id");
+        String::from_utf8_lossy(&id.stdout).trim().parse().expect("a worker's id should be one")
+    }
+
+    /// A native worker of an account of its own whose word counts: others have verified its work for days.
+    pub async fn start_established_worker(&mut self, name: &str) {
+        let key = self.establish(self.worker_id(name)).await;
+        self.start_worker(name, &["--key", &key]);
+    }
+
+    /// The same for a device that a test scripts. It has not said that it is ready.
+    pub async fn established(&self) -> Scripted {
+        let (mut device, nonce) =
+            Scripted::open(&self.url(), scripted::identity()).await.expect("the edge should take a socket");
+        let key = Some(self.establish(device.identity.device()).await);
+        let hello = FromDevice::Hello(Box::new(device.signed(nonce, Hello { key, ..device.hello(nonce) })));
+        device.say(&hello).await.expect("the socket should take a hello");
+        let heard = device.hear().await.expect("the edge should answer");
+        assert!(matches!(heard, ToDevice::Welcome(_)), "{heard:?}");
+        device
+    }
+
+    /// Puts a device on record as one that others have verified for days; returns the key of its account.
+    async fn establish(&self, device: DeviceId) -> String {
+        let (client, key) = self.customer().await.expect("an account should open");
+        let account = client.account().await.expect("an account should be readable").id;
+        let hello = Hello {
+            protocol: PROTOCOL,
+            device,
+            signature: Signature([0; 64]),
+            class: DeviceClass::Native,
+            name: String::new(),
+            backend: Backend::Vulkan,
+            software: true,
+            buffer_bytes_max: 0,
+            runs_kernels: true,
+            checker: false,
+            only_job: None,
+            key: None,
+            code: None,
+        };
+        let database = self.database().await;
+        let mut conn = database.acquire().await.expect("the database should answer");
+        store::devices::upsert_device(&mut conn, &hello, account, None, 0).await.expect("a device should be written");
+        for program in ["infer", "map"] {
+            let written = store::devices::add_verified(&mut conn, device, program, 1_000_000_000).await;
+            written.expect("a standing should be written");
+        }
+        key
     }
 
     /// SIGKILL to every native worker.

@@ -28,6 +28,10 @@ pub struct Config {
     /// The address people reach this server at, for canonical links.
     #[arg(long, env = "TESSERA_PUBLIC_URL", default_value = "http://127.0.0.1:8080")]
     pub public_url: String,
+    /// Further addresses that devices reach this server at, such as `http://edge:8080`: a device signs which server it
+    /// means.
+    #[arg(long = "device-origin", env = "TESSERA_DEVICE_ORIGINS", value_delimiter = ',')]
+    pub device_origins: Vec<String>,
     /// Anyone may open an account with faucet credits, which are worth nothing.
     #[arg(long, env = "TESSERA_DEVELOPMENT")]
     pub development: bool,
@@ -41,7 +45,8 @@ pub struct Config {
     #[arg(long, env = "TESSERA_BLOB_BYTES_MAX", default_value = "1073741824")]
     pub blob_bytes_max: u64,
     /// Ids of the operator's own devices that recompute what this server's processor cannot
-    /// (`tessera-worker id` prints one). Without any, devices of other accounts must agree.
+    /// (`tessera-worker id` prints one). Without any, kernels run where devices with standing of two other
+    /// accounts are connected, and on customers' own devices.
     #[arg(long = "checker", env = "TESSERA_CHECKERS", value_delimiter = ',')]
     pub checkers: Vec<wire::DeviceId>,
     #[command(flatten)]
@@ -120,6 +125,12 @@ impl Config {
     /// The operator has named devices that recompute; without any, devices of other accounts do.
     pub fn has_checkers(&self) -> bool {
         !self.checkers.is_empty()
+    }
+
+    /// The origins that devices may mean by this server.
+    pub fn origins(&self) -> impl Iterator<Item = &str> {
+        let known = std::iter::once(&self.public_url).chain(&self.device_origins);
+        known.map(|url| url.trim_end_matches('/'))
     }
 
     pub fn price(&self) -> PricePerCu {

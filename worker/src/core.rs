@@ -247,7 +247,7 @@ mod tests {
             root: TileHash([0; 32]),
             output: BlobHash([0; 32]),
             program: "infer/1".into(),
-            backend: "vulkan".into(),
+            backend: wire::device::Backend::Vulkan,
             time: 0,
         }
     }

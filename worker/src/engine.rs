@@ -9,10 +9,12 @@ use std::time::Duration;
 use futures::future::{AbortRegistration, Abortable, FutureExt, LocalBoxFuture};
 use gpu_kernels::device::{Device, DeviceInfo, GpuError, Measured};
 use gpu_kernels::records::deinterleave;
+use wire::device::Backend;
 use wire::explorer::Sample;
 use wire::lend::{Recomputed, TrialResult};
 use wire::{BlobHash, Check, DType, JobId, LeaseGrant, Receipt, Signature, Task, merkle};
 
+use crate::backend::backend_of;
 use crate::device;
 use crate::duty::{DutyCycle, Pacing};
 use crate::failure::RunFailure;
@@ -188,7 +190,7 @@ impl Engine {
 
     /// What the device says of a lease's output, with that output.
     async fn receipt(&self, grant: &LeaseGrant, output: Vec<u8>) -> (Receipt, Vec<u8>) {
-        let backend = backend(&grant.task, &self.info).to_owned();
+        let backend = backend_of(backend(&grant.task, &self.info));
         let grant = grant.clone();
         device::run_blocking(move || (receipt(&grant, &output, backend), output)).await
     }
@@ -228,7 +230,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
 
-fn receipt(grant: &LeaseGrant, output: &[u8], backend: String) -> Receipt {
+fn receipt(grant: &LeaseGrant, output: &[u8], backend: Backend) -> Receipt {
     let hash = |bytes: &[u8]| *blake3::hash(bytes).as_bytes();
     let tile_bytes = grant.tile_rows.saturating_mul(grant.task.out_bytes());
     Receipt {

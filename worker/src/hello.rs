@@ -1,8 +1,9 @@
 //! What a device says first, and whom it earns for.
 
 use wire::device::{DeviceClass, PROTOCOL};
-use wire::{FromDevice, Hello, JobId, Nonce};
+use wire::{FromDevice, Hello, JobId, Nonce, Signature};
 
+use crate::backend::backend_of;
 use crate::engine::Engine;
 
 /// Whom a device earns for. With neither it is a guest, or whoever it was linked to before.
@@ -18,16 +19,21 @@ pub struct Credentials {
     pub only_job: Option<JobId>,
 }
 
-/// The answer to the edge's challenge.
-pub(crate) fn hello(engine: &Engine, nonce: Nonce, class: DeviceClass, account: &Credentials) -> FromDevice {
+/// The answer to the challenge of the edge at `origin`.
+pub(crate) fn hello(
+    engine: &Engine,
+    (nonce, origin): (Nonce, &str),
+    class: DeviceClass,
+    account: &Credentials,
+) -> FromDevice {
     let info = &engine.info;
-    FromDevice::Hello(Box::new(Hello {
+    let mut hello = Hello {
         protocol: PROTOCOL,
         device: engine.identity.device(),
-        signature: engine.identity.sign_hello(nonce),
+        signature: Signature([0; 64]),
         class,
         name: info.name.chars().take(128).collect(),
-        backend: info.backend.to_owned(),
+        backend: backend_of(info.backend),
         software: info.software,
         buffer_bytes_max: info.buffer_bytes_max,
         runs_kernels: info.kernels.is_some(),
@@ -35,5 +41,7 @@ pub(crate) fn hello(engine: &Engine, nonce: Nonce, class: DeviceClass, account: 
         only_job: account.only_job,
         key: account.key.clone(),
         code: account.code.clone(),
-    }))
+    };
+    hello.signature = engine.identity.sign_hello(&hello, nonce, origin);
+    FromDevice::Hello(Box::new(hello))
 }

@@ -1,8 +1,7 @@
 //! A device's key: its public half is the device's id, and every receipt is signed with it.
 
 use ed25519_dalek::{Signer, SigningKey};
-use wire::device::hello_bytes;
-use wire::{DeviceId, Nonce, Receipt, Signature};
+use wire::{DeviceId, Hello, Nonce, Receipt, Signature};
 
 #[derive(Clone)]
 pub struct Identity(SigningKey);
@@ -17,8 +16,9 @@ impl Identity {
         DeviceId(self.0.verifying_key().to_bytes())
     }
 
-    pub fn sign_hello(&self, nonce: Nonce) -> Signature {
-        Signature(self.0.sign(&hello_bytes(nonce, self.device())).to_bytes())
+    /// Signs what the device says of itself to the server of this origin.
+    pub fn sign_hello(&self, hello: &Hello, nonce: Nonce, origin: &str) -> Signature {
+        Signature(self.0.sign(&hello.signing_bytes(nonce, origin)).to_bytes())
     }
 
     pub fn sign_receipt(&self, receipt: &Receipt) -> Signature {

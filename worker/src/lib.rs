@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod backend;
 pub mod core;
 pub mod device;
 pub mod duty;

@@ -267,7 +267,7 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
         self.observer.on_frame(&frame);
         match &frame {
             ToDevice::Challenge { nonce, .. } => {
-                self.outbox.frames.push(hello(self.engine, *nonce, T::CLASS, &self.account));
+                self.outbox.frames.push(hello(self.engine, (*nonce, self.transport.origin()), T::CLASS, &self.account));
             }
             ToDevice::Welcome(_) => {
                 // A device code works once: the device is linked by now.

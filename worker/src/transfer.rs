@@ -53,7 +53,14 @@ impl EdgeUrl {
     }
 
     pub fn http(&self, path: &str) -> String {
-        format!("{}://{}{path}", if self.secure { "https" } else { "http" }, self.authority)
+        format!("{}{path}", self.origin())
+    }
+
+    /// What the device means when it says hello: lower case, without the scheme's own port.
+    pub fn origin(&self) -> String {
+        let (scheme, port) = if self.secure { ("https", ":443") } else { ("http", ":80") };
+        let authority = self.authority.to_ascii_lowercase();
+        format!("{scheme}://{}", authority.strip_suffix(port).unwrap_or(&authority))
     }
 }
 
@@ -93,6 +100,8 @@ mod tests {
         let url = EdgeUrl::parse("https://edge.example:8443/").unwrap();
 
         assert_eq!(url.socket(), "wss://edge.example:8443/v1/devices/socket");
+        assert_eq!(EdgeUrl::parse("HTTPS://Edge.example:443").map_err(drop), Err(()), "a scheme is written small");
+        assert_eq!(EdgeUrl::parse("https://Edge.example:443").unwrap().origin(), "https://edge.example");
         assert_eq!(url.http("/v1/account"), "https://edge.example:8443/v1/account");
         assert_eq!(EdgeUrl::parse("http://edge").unwrap().socket(), "ws://edge/v1/devices/socket");
         assert_eq!(EdgeUrl::parse("edge"), Err(UrlError { url: "edge".to_owned() }));

@@ -4,11 +4,15 @@ use client::Client;
 use e2e::browser::{Browser, Gpu};
 use e2e::scripted::{Scripted, identity};
 use e2e::stack::Stack;
-use wire::{FromDevice, Job, JobFault, JobState, LeaseGrant, Map, Privacy, Program, SubmitJob};
+use wire::{FromDevice, Hello, Job, JobFault, JobState, LeaseGrant, Map, Privacy, Program, SubmitJob};
 
 use crate::customers::{Customer, customers};
 
 async fn submit(stack: &Stack, client: &Client, customer: &Customer) -> Job {
+    submit_for(Privacy::Open, stack, client, customer).await
+}
+
+async fn submit_for(privacy: Privacy, stack: &Stack, client: &Client, customer: &Customer) -> Job {
     let upload = async |name: &str, bytes: &[u8]| {
         let file = stack.folder().join(name);
         std::fs::write(&file, bytes).unwrap();
@@ -26,7 +30,7 @@ async fn submit(stack: &Stack, client: &Client, customer: &Customer) -> Job {
             check: None,
             tile_records: Some(32),
         }),
-        privacy: Privacy::Open,
+        privacy,
         name: customer.name.to_owned(),
         limit: None,
     };
@@ -84,8 +88,7 @@ async fn a_kernel_that_a_checker_cannot_compile_either_ends_its_job() {
     let before = client.account().await.unwrap().available;
     let job = submit(&stack, &client, &customers()[0]).await;
     let (mut checker, nonce) = Scripted::open(&stack.url(), trusted).await.unwrap();
-    let mut hello = checker.hello(nonce);
-    hello.checker = true;
+    let hello = checker.signed(nonce, Hello { checker: true, ..checker.hello(nonce) });
     checker.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();
     let mut guest = Scripted::join(&stack.url(), identity()).await.unwrap();
 
@@ -104,10 +107,9 @@ async fn a_kernel_that_a_checker_cannot_compile_either_ends_its_job() {
 async fn a_customers_own_device_is_believed_that_a_kernel_does_not_compile() {
     let stack = Stack::start().await;
     let (client, key) = stack.customer().await.unwrap();
-    let job = submit(&stack, &client, &customers()[0]).await;
+    let job = submit_for(Privacy::Own, &stack, &client, &customers()[0]).await;
     let (mut own, nonce) = Scripted::open(&stack.url(), identity()).await.unwrap();
-    let mut hello = own.hello(nonce);
-    hello.key = Some(key);
+    let hello = own.signed(nonce, Hello { key: Some(key), ..own.hello(nonce) });
     own.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();
 
     let grant = own.lease().await.unwrap();

@@ -33,23 +33,33 @@ engine_test! {
             .unwrap();
         assert_eq!((state.as_str(), cost), ("rejected", 0));
         until("all that it was not paid for yet is drawn from once more", WITHIN, async || {
-            let (redrawn,): (i64,) = sqlx::query_as(
-                "select count(*)
+            let (unmatured, redrawn): (i64, i64) = sqlx::query_as(
+                "select count(*), count(verdict.lease_id)
                 from receipt
-                join verdict on verdict.lease_id = receipt.lease_id
+                left join verdict on verdict.lease_id = receipt.lease_id and verdict.cause = $2 and verdict.state = 'passed'
                 where receipt.device_id = $1
-                  and receipt.state = 'accepted'
-                  and verdict.cause = $2
-                  and verdict.state = 'passed'",
+                  and receipt.state = 'accepted'",
             )
             .bind(&device)
             .bind(format!("after {}", lied.lease))
             .fetch_one(&pool)
             .await
             .unwrap();
-            (redrawn == 10).then_some(())
+            (redrawn == unmatured && unmatured > 0).then_some(())
         })
         .await;
+        // What it was paid for good had been recomputed, every tile of it.
+        let (matured, recomputed): (i64, i64) = sqlx::query_as(
+            "select count(*), count(case when recomputed = tiles then 1 end)
+            from receipt
+            where device_id = $1
+              and state = 'matured'",
+        )
+        .bind(&device)
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+        assert!(matured > 0 && matured == recomputed, "{recomputed} of {matured}");
         stack.check_ledger().await;
 
         stack.start_worker("honest", &[]);
@@ -76,9 +86,17 @@ engine_test! {
         assert!(matches!(device.hear().await.unwrap(), ToDevice::Close { code: ErrorCode::ProtocolVersion, .. }));
 
         let (mut device, nonce) = Scripted::open(&url, identity()).await.unwrap();
-        let forged = wire::Hello { signature: identity().sign_hello(nonce), ..device.hello(nonce) };
+        let forged = wire::Hello { name: "Another".to_owned(), ..device.hello(nonce) };
         device.say(&FromDevice::Hello(Box::new(forged))).await.unwrap();
         assert!(matches!(device.hear().await.unwrap(), ToDevice::Close { code: ErrorCode::InvalidSignature, .. }));
+
+        // Signed for a server that passes it on.
+        let (mut device, nonce) = Scripted::open(&url, identity()).await.unwrap();
+        let hello = device.hello(nonce);
+        let signature = device.identity.sign_hello(&hello, nonce, "https://evil.example");
+        device.say(&FromDevice::Hello(Box::new(wire::Hello { signature, ..hello }))).await.unwrap();
+        let heard = device.hear().await.unwrap();
+        assert!(matches!(&heard, ToDevice::Close { code: ErrorCode::InvalidSignature, message } if message.contains("--device-origin")), "{heard:?}");
 
         let mut device = Scripted::join(&url, identity()).await.unwrap();
         let grant = device.lease().await.unwrap();
@@ -91,6 +109,10 @@ engine_test! {
         let signature = identity().sign_receipt(&receipt);
         device.say(&FromDevice::Commit { receipt: receipt.clone(), signature, token: grant.token.clone() }).await.unwrap();
         assert!(matches!(device.hear().await.unwrap(), ToDevice::Refused { code: ErrorCode::InvalidSignature, .. }));
+        let long_ago = wire::Receipt { time: 0, ..receipt.clone() };
+        device.say(&device.commit(&long_ago)).await.unwrap();
+        let heard = device.hear().await.unwrap();
+        assert!(matches!(&heard, ToDevice::Refused { code: ErrorCode::MalformedFrame, message, .. } if message.contains("clock")), "{heard:?}");
         let foreign = wire::Receipt { first_tile: receipt.first_tile + 1, ..receipt.clone() };
         device.say(&device.commit(&foreign)).await.unwrap();
         assert!(matches!(device.hear().await.unwrap(), ToDevice::Refused { code: ErrorCode::MalformedFrame, .. }));
@@ -132,7 +154,7 @@ async fn a_model_larger_than_any_connected_device_is_refused() {
     let stack = Stack::start().await;
     let (client, _) = stack.customer().await.unwrap();
     let (mut device, nonce) = Scripted::open(&stack.url(), identity()).await.unwrap();
-    let small = wire::Hello { buffer_bytes_max: 1024, ..device.hello(nonce) };
+    let small = device.signed(nonce, wire::Hello { buffer_bytes_max: 1024, ..device.hello(nonce) });
     device.say(&FromDevice::Hello(Box::new(small))).await.unwrap();
     assert!(matches!(device.hear().await.unwrap(), ToDevice::Welcome(_)));
 
@@ -150,7 +172,7 @@ async fn checker_and_heavy_job(stack: &mut Stack, buffer_bytes_max: u64) -> (Scr
     let identity = identity();
     stack.trust(identity.device().to_string()).await;
     let (mut checker, nonce) = Scripted::open(&stack.url(), identity).await.unwrap();
-    let hello = Hello { checker: true, buffer_bytes_max, ..checker.hello(nonce) };
+    let hello = checker.signed(nonce, Hello { checker: true, buffer_bytes_max, ..checker.hello(nonce) });
     checker.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();
     assert!(matches!(checker.hear().await.unwrap(), ToDevice::Welcome(_)));
     checker.say(&FromDevice::Ready).await.unwrap();

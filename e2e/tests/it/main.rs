@@ -20,6 +20,7 @@ mod portal;
 mod reference;
 mod shaders;
 mod submit;
+mod undone;
 
 /// A journey that is made over SQLite and over PostgreSQL.
 macro_rules! engine_test {

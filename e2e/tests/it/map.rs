@@ -9,7 +9,7 @@ use e2e::scripted::{Scripted, identity};
 use e2e::stack::{Stack, program};
 use e2e::until::until;
 use sha2::{Digest, Sha256};
-use wire::{DisputeState, FromDevice, JobFault, JobState, Map, Privacy, Program, SubmitJob, ToDevice};
+use wire::{DisputeState, FromDevice, Hello, JobFault, JobState, Map, Privacy, Program, SubmitJob, ToDevice};
 
 use crate::engine_test;
 
@@ -35,10 +35,20 @@ async fn tessera(stack: &Stack, key: &str, arguments: &[&str]) -> Output {
 
 /// Submits a kernel over whole numbers from 0 and returns the job.
 async fn submit(stack: &Stack, client: &Client, kernel: &str, records: u32, tile: u32) -> wire::Job {
+    let request = order(stack, client, kernel, records, tile).await;
+    client.submit(&request, &identity().device().to_string()).await.unwrap()
+}
+
+async fn try_submit(stack: &Stack, client: &Client, privacy: Privacy) -> Result<wire::Job, client::ClientError> {
+    let request = SubmitJob { privacy, ..order(stack, client, SQUARE, 200, 20).await };
+    client.submit(&request, &identity().device().to_string()).await
+}
+
+async fn order(stack: &Stack, client: &Client, kernel: &str, records: u32, tile: u32) -> SubmitJob {
     let (code, input) = (stack.folder().join("kernel.wgsl"), stack.folder().join("numbers.bin"));
     std::fs::write(&code, kernel).unwrap();
     std::fs::write(&input, (0..records).flat_map(u32::to_le_bytes).collect::<Vec<u8>>()).unwrap();
-    let request = SubmitJob {
+    SubmitJob {
         program: Program::Map(Map {
             kernel: client.upload(&code).await.unwrap().hash,
             input: client.upload(&input).await.unwrap().hash,
@@ -52,8 +62,7 @@ async fn submit(stack: &Stack, client: &Client, kernel: &str, records: u32, tile
         privacy: Privacy::Open,
         name: "Squares".to_owned(),
         limit: None,
-    };
-    client.submit(&request, &identity().device().to_string()).await.unwrap()
+    }
 }
 
 async fn words(stack: &Stack, client: &Client, job: &wire::Job) -> Vec<u32> {
@@ -99,16 +108,42 @@ async fn a_machine_with_a_software_adapter_alone_runs_kernels_on_it() {
 }
 
 #[tokio::test]
-async fn without_a_checker_devices_of_two_accounts_must_agree() {
+async fn without_a_checker_devices_with_standing_of_two_accounts_must_agree() {
     let mut stack = Stack::start().await;
     let (client, _) = stack.customer().await.unwrap();
-    let job = submit(&stack, &client, SQUARE, 200, 20).await;
-    stack.start_worker("one", &[]);
-    stack.start_worker("two", &[]);
+    stack.start_established_worker("one").await;
+    stack.start_established_worker("two").await;
+    let request = order(&stack, &client, SQUARE, 200, 20).await;
+    let job = until("two judges are connected", WITHIN, async || {
+        client.submit(&request, &identity().device().to_string()).await.ok()
+    })
+    .await;
 
     let ended = client.watch(job.id, |_| {}).await.unwrap();
 
     assert_eq!((ended.state, ended.verified_tiles), (JobState::Done, 10));
+    assert!(ended.recomputed_tiles > 0);
+    assert_eq!(words(&stack, &client, &ended).await, squares(200));
+    stack.check_ledger().await;
+}
+
+#[tokio::test]
+async fn a_kernel_that_nobody_could_check_is_refused_with_the_reason() {
+    let mut stack = Stack::start().await;
+    let (client, key) = stack.customer().await.unwrap();
+    // Two strangers with nothing to lose, and one judge, who has nobody to be judged by.
+    stack.start_worker("one", &[]);
+    stack.start_worker("two", &[]);
+    let _judge = stack.established().await;
+
+    let error = try_submit(&stack, &client, Privacy::Open).await.unwrap_err().to_string();
+
+    assert!(error.contains("no checker") && error.contains("your own devices"), "{error}");
+    // On the customer's own devices nobody is deceived, and nothing says that anybody checked.
+    let own = try_submit(&stack, &client, Privacy::Own).await.unwrap();
+    stack.start_worker("own", &["--key", &key]);
+    let ended = client.watch(own.id, |_| {}).await.unwrap();
+    assert_eq!((ended.state, ended.recomputed_tiles), (JobState::Done, 0));
     assert_eq!(words(&stack, &client, &ended).await, squares(200));
     stack.check_ledger().await;
 }
@@ -120,6 +155,15 @@ async fn answer_with(device: &mut Scripted, word: u32) -> wire::LeaseGrant {
     let bytes = device.upload(&grant, &vec![f32::from_bits(word); rows]).await.unwrap();
     device.say(&device.commit(&device.receipt(&grant, &bytes).unwrap())).await.unwrap();
     grant
+}
+
+/// One tile, once two devices are connected whose word counts.
+async fn submit_to_judges(stack: &Stack, client: &Client) -> wire::Job {
+    let request = order(stack, client, SQUARE, 200, 200).await;
+    until("two judges are connected", WITHIN, async || {
+        client.submit(&request, &identity().device().to_string()).await.ok()
+    })
+    .await
 }
 
 async fn failed_checks(stack: &Stack, device: &Scripted) -> i64 {
@@ -134,18 +178,18 @@ async fn failed_checks(stack: &Stack, device: &Scripted) -> i64 {
 engine_test! {
     async fn a_peer_that_lies_about_anothers_work_is_outvoted_and_suspended(mut stack: Stack) {
         let (client, _) = stack.customer().await.unwrap();
-        stack.start_worker("honest", &[]);
-        let job = submit(&stack, &client, SQUARE, 200, 200).await;
+        let mut peer = stack.established().await;
+        stack.start_established_worker("honest").await;
+        let job = submit_to_judges(&stack, &client).await;
         let pool = stack.database().await;
         until("the honest device has committed", WITHIN, async || {
             let committed: Option<(String,)> = sqlx::query_as("select lease_id from receipt").fetch_optional(&pool).await.unwrap();
             committed
         })
         .await;
-        let mut peer = Scripted::join(&stack.url(), identity()).await.unwrap();
 
         answer_with(&mut peer, 7).await;
-        stack.start_worker("witness", &[]);
+        stack.start_established_worker("witness").await;
 
         let ended = client.watch(job.id, |_| {}).await.unwrap();
         assert_eq!((ended.state, ended.cost), (JobState::Done, ended.hold));
@@ -165,11 +209,13 @@ engine_test! {
 engine_test! {
     async fn a_lie_falls_by_two_peers_and_its_tile_is_done_again(mut stack: Stack) {
         let (client, _) = stack.customer().await.unwrap();
-        let job = submit(&stack, &client, SQUARE, 200, 200).await;
+        let judges = [stack.established().await, stack.established().await];
+        let job = submit_to_judges(&stack, &client).await;
+        drop(judges);
         let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
         answer_with(&mut liar, 7).await;
-        stack.start_worker("one", &[]);
-        stack.start_worker("two", &[]);
+        stack.start_established_worker("one").await;
+        stack.start_established_worker("two").await;
 
         // It is asked once more, and says the same.
         answer_with(&mut liar, 7).await;
@@ -184,18 +230,17 @@ engine_test! {
 engine_test! {
     async fn where_every_device_comes_to_another_result_nobody_is_blamed_and_the_work_is_paid(stack: Stack) {
         let (client, _) = stack.customer().await.unwrap();
-        let job = submit(&stack, &client, SQUARE, 200, 200).await;
-        let mut devices = Vec::new();
-        for word in 1..=3 {
-            let mut device = Scripted::join(&stack.url(), identity()).await.unwrap();
-            answer_with(&mut device, word).await;
-            devices.push(device);
+        let mut devices = [stack.established().await, stack.established().await];
+        let mut more = [stack.established().await, stack.established().await];
+        let job = submit_to_judges(&stack, &client).await;
+        for (word, device) in (1..).zip(devices.iter_mut().chain(&mut more)) {
+            answer_with(device, word).await;
         }
 
         let ended = client.watch(job.id, |_| {}).await.unwrap();
 
         assert_eq!((ended.state, ended.cost), (JobState::Done, ended.hold));
-        for device in &devices {
+        for device in devices.iter().chain(&more) {
             assert_eq!(failed_checks(&stack, device).await, 0);
         }
         let detail = client.job_detail(job.id).await.unwrap();
@@ -276,8 +321,7 @@ async fn a_device_that_cries_out_of_fuel_without_cause_ends_nothing() {
 async fn a_checker_that_the_server_does_not_know_is_turned_away() {
     let stack = Stack::start().await;
     let (mut stranger, nonce) = Scripted::open(&stack.url(), identity()).await.unwrap();
-    let mut hello = stranger.hello(nonce);
-    hello.checker = true;
+    let hello = stranger.signed(nonce, Hello { checker: true, ..stranger.hello(nonce) });
 
     stranger.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();
 

@@ -195,7 +195,7 @@ async fn a_device_code_that_nobody_made_is_refused_with_what_to_do() {
     let stack = Stack::start().await;
     let (device, nonce) = Scripted::open(&stack.url(), identity()).await.unwrap();
     let mut device = device;
-    let hello = wire::Hello { code: Some("AAAA-AAAA".to_owned()), ..device.hello(nonce) };
+    let hello = device.signed(nonce, wire::Hello { code: Some("AAAA-AAAA".to_owned()), ..device.hello(nonce) });
 
     device.say(&wire::FromDevice::Hello(Box::new(hello))).await.unwrap();
     let answer = device.hear().await.unwrap();

@@ -46,6 +46,11 @@ fn fault_text(fault: Option<&JobFault>) -> String {
         Some(JobFault::CannotCompile { backend, message }) => {
             format!(": cannot_compile, devices refuse the kernel ({backend}: {message})")
         }
+        Some(JobFault::CannotCompute { tile, reason }) => {
+            format!(
+                ": cannot_compute, no device computes tile {tile} ({reason}; use fewer rows a tile, or look at the input)"
+            )
+        }
         Some(JobFault::OutOfFuel { line, turns: true, tile }) => {
             format!(": out_of_fuel in tile {tile}, the loop in line {line} turned more than 65,000 times (nest it)")
         }

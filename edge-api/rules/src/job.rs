@@ -40,6 +40,8 @@ pub struct Job {
 pub struct Needs {
     pub customer: AccountId,
     pub privacy: Privacy,
+    /// What a device's standing goes by.
+    pub program: &'static str,
     pub device_bytes: u64,
     /// Customers' kernels run on GPUs and software adapters alone.
     pub kernels: bool,
@@ -67,6 +69,7 @@ impl Job {
         Needs {
             customer: self.customer,
             privacy: self.privacy,
+            program: self.task.program_name(),
             device_bytes: self.device_bytes,
             kernels: program::rules_of(&self.task).needs_kernels(),
             tile_flops: self.tile_flops(),
@@ -76,7 +79,10 @@ impl Job {
 
     /// Who recomputes its tiles.
     pub fn checked_by(&self, has_checkers: bool) -> CheckedBy {
-        program::rules_of(&self.task).checked_by(self.tile_flops(), has_checkers)
+        match program::rules_of(&self.task).checked_by(self.tile_flops(), has_checkers) {
+            CheckedBy::Quorum if self.privacy == Privacy::Own => CheckedBy::Owner,
+            by => by,
+        }
     }
 
     /// A part of the job, counted in tiles from its first.

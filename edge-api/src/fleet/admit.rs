@@ -2,7 +2,8 @@
 
 use rules::billing::transfer;
 use rules::scheduling::device::Device;
-use rules::verification::standing::Standing;
+use rules::verification::party::Network;
+use rules::verification::standing::Standings;
 use store::DbConnection;
 use tokio::sync::mpsc;
 use wire::device::Earnings;
@@ -27,7 +28,12 @@ pub fn closing(code: ErrorCode, message: impl Into<String>) -> Closing {
 }
 
 /// Puts the device on record and into the core. Frames for it come out of the channel.
-pub async fn admit(app: &App, hello: &Hello, number: u64) -> anyhow::Result<Result<mpsc::Receiver<ToDevice>, Closing>> {
+pub async fn admit(
+    app: &App,
+    hello: &Hello,
+    network: Option<Network>,
+    number: u64,
+) -> anyhow::Result<Result<mpsc::Receiver<ToDevice>, Closing>> {
     let now = app.clock.now();
     let mut tx = app.db.begin_write().await?;
     let known = store::devices::find_device(&mut tx, hello.device).await?;
@@ -56,22 +62,25 @@ pub async fn admit(app: &App, hello: &Hello, number: u64) -> anyhow::Result<Resu
             guest
         }
     };
-    store::devices::upsert_device(&mut tx, hello, account, now).await?;
+    store::devices::upsert_device(&mut tx, hello, account, network, now).await?;
     if let Some(known) = known.filter(|known| known.account != account) {
         claim_guest(&mut tx, hello.device, known.account, account, now).await?;
     }
     store::presence::mark_present(&mut tx, &app.replica, hello.device, now).await?;
     let record = store::devices::find_device(&mut tx, hello.device).await?;
+    let standings = store::devices::find_standings(&mut tx, hello.device).await?;
     let balance = store::accounts::find_account(&mut tx, account, app.config.development).await?;
     tx.commit().await?;
 
     let (sender, frames) = mpsc::channel(FRAMES_WAITING_MAX);
+    let is_guest = balance.as_ref().is_none_or(|account| account.kind == AccountKind::Guest);
     let earnings =
         balance.map(|account| Earnings { available: account.available, pending: account.pending }).unwrap_or_default();
     sender.try_send(ToDevice::Welcome(earnings))?;
     let record = record.ok_or_else(|| anyhow::anyhow!("a device just written should be on record"))?;
     let mut device = Device::new(account, hello.class, record.verified, hello.buffer_bytes_max);
-    device.standing = Standing { passed: record.passed, age: now - record.created_at };
+    (device.is_guest, device.network) = (is_guest, network);
+    device.standings = Standings { since: record.created_at, ..standings };
     device.suspended_until = record.suspended_until;
     device.remember_speed(record.flops_per_sec);
     device.runs_kernels = hello.runs_kernels;

@@ -11,16 +11,24 @@ use wire::Receipt;
 use super::dispute;
 use super::lease_output::LeaseOutput;
 use crate::app::App;
-use crate::programs;
+use crate::programs::{self, Checked};
 
 /// What came of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    Stands,
+    Stands(CheckedTiles),
     /// The device was wrong.
     Falls(Mismatch),
     /// What was uploaded is damaged where it is kept: nobody is to blame.
     Damaged,
+}
+
+/// Whether anybody computed the drawn tiles again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckedTiles {
+    ByOthers,
+    /// Its customer's own work, which is published as such.
+    ByNobody,
 }
 
 /// `tiles` were drawn after the device had signed; they count from the lease's first.
@@ -38,12 +46,19 @@ pub async fn check_lease(
         return Ok(Judgement::Falls(mismatch));
     }
     let mut rest = tiles;
-    while let Some(found) = programs::check(app, &output, rest).await? {
+    loop {
+        let found = match programs::check(app, &output, rest).await? {
+            Checked::Agreed => return Ok(Judgement::Stands(CheckedTiles::ByOthers)),
+            Checked::OwnWork => return Ok(Judgement::Stands(CheckedTiles::ByNobody)),
+            Checked::Differs(found) => found,
+        };
         let tile = found.tile;
         if dispute::resolve(app, &output, found).await? == Outcome::DeviceWrong {
             return Ok(Judgement::Falls(Mismatch::Values));
         }
         rest = &rest[rest.partition_point(|drawn| *drawn <= tile)..];
+        if rest.is_empty() {
+            return Ok(Judgement::Stands(CheckedTiles::ByOthers));
+        }
     }
-    Ok(Judgement::Stands)
 }

@@ -1,14 +1,15 @@
 //! A job's end: the final draw over what is not mature, then everything matures and the rest of the hold is
 //! released.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context;
 use rules::verification::dispute::{UNREPRODUCIBLE_ACCOUNTS, UNREPRODUCIBLE_TILES};
-use rules::verification::draw::draw_one;
+use rules::verification::draw::draw_final;
 use store::receipts::StoredReceipt;
 use store::verdicts::{Cause, Verdict, VerdictState};
-use wire::{JobEventKind, JobId, JobState};
+use wire::{DeviceId, JobEventKind, JobId, JobState};
 
 use super::check::{Judgement, check_lease};
 use super::lease_output::committed_lease;
@@ -40,16 +41,18 @@ async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
         (store::jobs::load_job(&mut conn, job).await?, store::receipts::list_accepted_receipts(&mut conn, job).await?)
     };
     let found = Arc::new(found.context("a job to close should be on record")?);
-    // What was recomputed whole before it was settled has nothing left to draw.
-    for stored in accepted.iter().filter(|stored| stored.recomputed < u64::from(stored.receipt.tiles)) {
-        let verdict = draw_final(app, stored).await?;
+    for (stored, verdict) in open_final_verdicts(app, accepted).await? {
         if verdict.state != VerdictState::Open {
             continue;
         }
-        let lease = committed_lease(stored, app.clock.now());
+        if verdict.tiles.is_empty() {
+            pass_final(app, &stored).await?;
+            continue;
+        }
+        let lease = committed_lease(&stored, app.clock.now());
         match check_lease(app, &found, &lease, &stored.receipt, &verdict.tiles).await? {
-            Judgement::Stands | Judgement::Damaged => pass_final(app, stored).await?,
-            Judgement::Falls(mismatch) => return reject(app, stored, &found, Cause::Final, mismatch).await,
+            Judgement::Stands(_) | Judgement::Damaged => pass_final(app, &stored).await?,
+            Judgement::Falls(mismatch) => return reject(app, &stored, &found, Cause::Final, mismatch).await,
         }
     }
     if retry(|| write_end(app, job)).await? {
@@ -59,18 +62,33 @@ async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is drawn of a receipt at its job's end: stored before anything is compared.
-async fn draw_final(app: &App, stored: &StoredReceipt) -> anyhow::Result<Verdict> {
-    let seed = random::bytes();
-    let tiles = [draw_one(stored.receipt.tiles, seed)];
-    retry(async || {
-        let mut tx = app.db.begin_write().await?;
-        let (lease, now) = (stored.receipt.lease, app.clock.now());
-        let verdict = store::verdicts::open_verdict(&mut tx, lease, Cause::Final, seed, &tiles, now).await?;
-        tx.commit().await?;
-        Ok(verdict)
-    })
-    .await
+/// What is drawn at a job's end of each device's receipts, all of a device's at once and stored before anything is
+/// compared: whoever goes on after a crash finds the same draw.
+async fn open_final_verdicts(app: &App, accepted: Vec<StoredReceipt>) -> anyhow::Result<Vec<(StoredReceipt, Verdict)>> {
+    let mut by_device: BTreeMap<DeviceId, Vec<StoredReceipt>> = BTreeMap::new();
+    // What was recomputed whole before it was settled has nothing left to draw.
+    for stored in accepted.into_iter().filter(|stored| stored.recomputed < u64::from(stored.receipt.tiles)) {
+        by_device.entry(stored.device).or_default().push(stored);
+    }
+    let mut opened = Vec::new();
+    for receipts in by_device.into_values() {
+        let seed = random::bytes();
+        let lease_tiles: Vec<u32> = receipts.iter().map(|stored| stored.receipt.tiles).collect();
+        let drawn = draw_final(&lease_tiles, seed);
+        let verdicts = retry(async || {
+            let (mut tx, now) = (app.db.begin_write().await?, app.clock.now());
+            let mut verdicts = Vec::new();
+            for (stored, tiles) in receipts.iter().zip(&drawn) {
+                let lease = stored.receipt.lease;
+                let verdict = store::verdicts::open_verdict(&mut tx, lease, Cause::Final, seed, tiles, now).await?;
+                verdicts.push(verdict);
+            }
+            tx.commit().await?;
+            Ok::<Vec<Verdict>, anyhow::Error>(verdicts)
+        });
+        opened.extend(receipts.iter().cloned().zip(verdicts.await?));
+    }
+    Ok(opened)
 }
 
 async fn pass_final(app: &App, stored: &StoredReceipt) -> anyhow::Result<()> {

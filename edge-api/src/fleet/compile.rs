@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use rules::Job;
-use rules::verification::standing::Standing;
 use tokio::sync::broadcast::error::RecvError;
 use wire::{AccountKind, DeviceId, JobEventKind, JobFault, JobId, LeaseId};
 
@@ -98,8 +97,8 @@ async fn is_decided(app: &App, job: &Job) -> anyhow::Result<bool> {
         }
         let account = store::accounts::find_account(&mut conn, record.account, app.config.development).await?;
         let is_guest = account.is_none_or(|account| account.kind == AccountKind::Guest);
-        let standing = Standing { passed: record.passed, age: now - record.created_at };
-        if standing.is_established() && !is_guest {
+        let standings = store::devices::find_standings(&mut conn, *device).await?;
+        if standings.of(job.task.program_name(), now).may_judge() && !is_guest {
             accounts.insert(record.account);
         }
     }

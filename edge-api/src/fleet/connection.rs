@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket};
+use axum::http::HeaderMap;
+use axum::http::header::HOST;
 use axum::response::Response;
 use ed25519_dalek::VerifyingKey;
 use futures::SinkExt;
 use governor::{Quota, RateLimiter};
 use rules::scheduling::recheck_request::Answer;
+use rules::verification::party::Network;
 use tokio::sync::mpsc;
-use wire::device::{PROTOCOL, hello_bytes};
+use wire::device::PROTOCOL;
 use wire::{BlobHash, DeviceId, ErrorCode, FromDevice, Hello, JobFault, LeaseId, Nonce, ToDevice};
 
 use super::admit::{Closing, admit, admit_checker, closing, leave};
@@ -58,18 +61,30 @@ pub async fn connect_device(
     SocketUpgrade(upgrade): SocketUpgrade,
     State(app): State<App>,
     from: ClientAddress,
+    headers: HeaderMap,
 ) -> ApiResult<Response> {
     app.limits.check(Action::OpenSocket, from)?;
+    let origins = origins(&app, &headers);
     let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX).read_buffer_size(4 << 10);
-    Ok(upgrade.on_upgrade(move |socket| serve(app, socket)))
+    Ok(upgrade.on_upgrade(move |socket| serve(app, socket, origins, Network::of(from.0))))
 }
 
-async fn serve(app: App, mut socket: WebSocket) {
+/// What a device may mean by this server. One for development, with nothing at stake, is also what it is called.
+fn origins(app: &App, headers: &HeaderMap) -> Vec<String> {
+    let mut origins: Vec<String> = app.config.origins().map(str::to_owned).collect();
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    if let Some(host) = host.filter(|_| app.config.development) {
+        origins.extend(["http", "https"].map(|scheme| format!("{scheme}://{}", host.to_ascii_lowercase())));
+    }
+    origins
+}
+
+async fn serve(app: App, mut socket: WebSocket, origins: Vec<String>, network: Option<Network>) {
     let nonce = Nonce(random::bytes());
     if send(&mut socket, &ToDevice::Challenge { protocol: PROTOCOL, nonce }).await.is_err() {
         return;
     }
-    let hello = match tokio::time::timeout(HELLO_WITHIN, read_hello(&mut socket, nonce)).await {
+    let hello = match tokio::time::timeout(HELLO_WITHIN, read_hello(&mut socket, nonce, &origins)).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(None)) => return,
         Ok(Err(Some(reason))) => return close(&mut socket, reason).await,
@@ -79,7 +94,8 @@ async fn serve(app: App, mut socket: WebSocket) {
     };
     let device = hello.device;
     let number = SOCKETS.fetch_add(1, Ordering::Relaxed);
-    let admitted = if hello.checker { admit_checker(&app, &hello, number) } else { admit(&app, &hello, number).await };
+    let admitted =
+        if hello.checker { admit_checker(&app, &hello, number) } else { admit(&app, &hello, network, number).await };
     let mut frames = match admitted {
         Ok(Ok(frames)) => frames,
         Ok(Err(reason)) => return close(&mut socket, reason).await,
@@ -97,7 +113,7 @@ async fn serve(app: App, mut socket: WebSocket) {
 }
 
 /// `Err(None)`: the device went away.
-async fn read_hello(socket: &mut WebSocket, nonce: Nonce) -> Result<Hello, Option<Closing>> {
+async fn read_hello(socket: &mut WebSocket, nonce: Nonce, origins: &[String]) -> Result<Hello, Option<Closing>> {
     let text = loop {
         match socket.recv().await {
             Some(Ok(Message::Text(text))) => break text,
@@ -116,14 +132,20 @@ async fn read_hello(socket: &mut WebSocket, nonce: Nonce) -> Result<Hello, Optio
         );
         return Err(Some(closing(ErrorCode::ProtocolVersion, message)));
     }
-    if hello.name.chars().count() > NAME_MAX || hello.backend.len() > 32 {
-        return Err(Some(closing(ErrorCode::MalformedFrame, "the device's name or backend is too long")));
+    if hello.name.chars().count() > NAME_MAX {
+        return Err(Some(closing(ErrorCode::MalformedFrame, "the device's name is too long")));
     }
-    let forged = || Some(closing(ErrorCode::InvalidSignature, "the hello is not signed by the device's key"));
+    let forged = || {
+        let known = origins.join(" or ");
+        let message = format!(
+            "the hello is not signed by the device's key, or for another server than {known}: connect to that address, or start the server with --device-origin and the one that the device uses"
+        );
+        Some(closing(ErrorCode::InvalidSignature, message))
+    };
     let key = VerifyingKey::from_bytes(&hello.device.0).map_err(|_no_key| forged())?;
     let signature = ed25519_dalek::Signature::from_bytes(&hello.signature.0);
-    key.verify_strict(&hello_bytes(nonce, hello.device), &signature).map_err(|_forged| forged())?;
-    Ok(*hello)
+    let is_signed_for = |origin: &String| key.verify_strict(&hello.signing_bytes(nonce, origin), &signature).is_ok();
+    if origins.iter().any(is_signed_for) { Ok(*hello) } else { Err(forged()) }
 }
 
 /// Frames both ways until one side ends. The reason, where it is ours to say.
@@ -229,10 +251,14 @@ fn is_recheck(app: &App, device: DeviceId, lease: LeaseId) -> bool {
 
 /// A device has recomputed tiles. An output that is not stored whole is no answer.
 async fn on_recheck_commit(app: &App, lease: LeaseId, output: BlobHash) {
-    let size = app.blobs.size(output).await;
+    let expected = app.scheduler.lock().core.recheck_output_bytes(lease);
+    let is_computed = match expected {
+        Some(bytes) => settle::is_output_of(app, lease, output, bytes).await.unwrap_or(false),
+        None => false,
+    };
     let now = app.clock.now();
     app.scheduler.lock().drive(|core, link| {
-        if matches!(size, Ok(found) if found.is_some() && found == core.recheck_output_bytes(lease)) {
+        if is_computed {
             core.on_recheck_answered(link, lease, Answer::Output(output));
         } else {
             core.on_recheck_returned(link, now, lease);

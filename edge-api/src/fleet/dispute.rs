@@ -1,15 +1,15 @@
 //! A tile on which two runs disagree, computed again by others before anyone is blamed.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rules::scheduling::recheck_request::{Answer, Answered, Answerer, RecheckRequest, Whom};
 use rules::verification::dispute::{Comparison, Dispute, Next, Outcome};
+use rules::verification::party::Parties;
 use store::verdicts::{DisputeRun, DisputedTile};
 use wire::{Blob, BlobHash, JobEventKind};
 
 use super::lease_output::LeaseOutput;
-use super::owner::account_of;
+use super::owner::party_of;
 use super::recheck;
 use super::reject;
 use crate::app::App;
@@ -32,7 +32,7 @@ pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> an
         return Ok(outcome);
     }
     let signed = output.tile_bytes(tile..tile + 1);
-    let mut dispute = Dispute::new(stored.account, stored.finder);
+    let mut dispute = Dispute::new(stored.accused, output.job.customer, stored.finder);
     for run in store::verdicts::list_dispute_runs(&mut *app.db.read().await?, stored.lease, stored.tile).await? {
         note(&mut dispute, stored.device, run);
     }
@@ -53,7 +53,7 @@ pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> an
             }
         };
         let answered = ask(app, output, tile, whom, dispute.parties().clone()).await?;
-        let Some(Answered { by: Answerer::Peer { account, device }, answer }) = answered else {
+        let Some(Answered { by: Answerer::Peer { party, device }, answer }) = answered else {
             match whom {
                 Whom::Accused(_) => dispute.on_accused(false),
                 Whom::Checkers | Whom::Witness => dispute.on_no_witness(),
@@ -73,7 +73,7 @@ pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> an
             },
             Answer::Fault(_) => Comparison { with_device: false, with_checker: finder_bytes.is_none() },
         };
-        let run = DisputeRun { device, account, comparison };
+        let run = DisputeRun { device, by: party, comparison };
         let mut tx = app.db.begin_write().await?;
         store::verdicts::insert_dispute_run(&mut tx, stored.lease, stored.tile, run, app.clock.now()).await?;
         tx.commit().await?;
@@ -85,7 +85,7 @@ fn note(dispute: &mut Dispute, accused: wire::DeviceId, run: DisputeRun) {
     if run.device == accused {
         dispute.on_accused(run.comparison.with_device);
     } else {
-        dispute.on_witness(run.account, run.comparison);
+        dispute.on_witness(run.by, run.comparison);
     }
 }
 
@@ -105,7 +105,7 @@ async fn open(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::R
         tile: lease.first_tile + u64::from(tile),
         job: lease.job,
         device: lease.device,
-        account: account_of(app, lease.device).await?,
+        accused: party_of(app, lease.device).await?,
         finder: found.by,
         signed_output,
         finder_output,
@@ -133,7 +133,7 @@ async fn ask(
     output: &LeaseOutput,
     tile: u32,
     whom: Whom,
-    parties: BTreeSet<wire::AccountId>,
+    parties: Parties,
 ) -> anyhow::Result<Option<Answered>> {
     let needs = output.job.needs();
     if whom == Whom::Witness && !app.scheduler.lock().core.has_witness(output.job.id, &needs, &parties, app.clock.now())
@@ -144,7 +144,7 @@ async fn ask(
         job: std::sync::Arc::clone(&output.job),
         tiles: output.tiles_of_job(&(tile..tile + 1)),
         whom,
-        excluded_accounts: parties,
+        parties,
         has_fallback: false,
     };
     match tokio::time::timeout(ANSWER_WITHIN, recheck::request(app, request)).await {

@@ -1,20 +1,20 @@
-//! A kernel that ran out of fuel: said by one device, confirmed by another, and then the job's end.
+//! A kernel that ran out of fuel: said by one device, confirmed by others whose word counts, and then the job's end.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rules::Job;
 use rules::scheduling::lease::Lease;
-use rules::scheduling::recheck_request::Answer;
+use rules::scheduling::recheck_request::{Answer, Answered, Answerer};
+use rules::verification::party::{Parties, Party};
 use wire::{DeviceId, ErrorCode, JobEventKind, JobFault, LeaseId, ToDevice};
 
-use super::owner::account_of;
+use super::owner::party_of;
 use super::recheck::recompute_elsewhere;
 use super::reject::suspend_device;
 use crate::app::App;
 
-/// A device says that a record of its lease ran out of fuel. Where another confirms it, the job ends;
-/// where none does, the device is at fault.
+/// A device says that a record of its lease ran out of fuel. Where others confirm it, the job ends;
+/// where they finish it, the device is at fault.
 pub fn report_fault(app: &App, device: DeviceId, lease: LeaseId, fault: JobFault) {
     let JobFault::OutOfFuel { tile, .. } = fault else { return };
     let now = app.clock.now();
@@ -41,25 +41,41 @@ pub fn report_fault(app: &App, device: DeviceId, lease: LeaseId, fault: JobFault
     });
 }
 
+/// The fault as others found it; `None` where they finished the tile. An operator's checker decides by itself, of
+/// devices two that agree: one alone could end a stranger's job, or ruin a device.
+async fn confirm(app: &App, job: &Arc<Job>, reporter: Party, tile: u64) -> anyhow::Result<Option<JobFault>> {
+    let mut parties = Parties::default().with(reporter).with(Party { account: job.customer, network: None });
+    let (mut found, mut finished) = (Vec::new(), 0);
+    loop {
+        let Answered { by, answer } = recompute_elsewhere(app, job, tile..tile + 1, parties.clone()).await?;
+        match answer {
+            Answer::Fault(fault) => found.push(fault),
+            Answer::Output(_) => finished += 1,
+        }
+        match by {
+            Answerer::Checker => return Ok(found.pop()),
+            Answerer::Peer { .. } if found.len() >= 2 || finished >= 2 => {
+                return Ok(found.pop().filter(|_| finished < 2));
+            }
+            Answerer::Peer { party, .. } => parties.add(party),
+        }
+    }
+}
+
 async fn judge_fault(app: &App, job: &Arc<Job>, lease: &Lease, fault: JobFault) -> anyhow::Result<()> {
     let JobFault::OutOfFuel { tile, .. } = fault else { return Ok(()) };
-    let provider = account_of(app, lease.device).await?;
-    let confirmed = if provider == job.customer {
-        fault
-    } else {
-        match recompute_elsewhere(app, job, tile..tile + 1, BTreeSet::from([provider])).await?.answer {
-            Answer::Fault(confirmed) => confirmed,
-            Answer::Output(_) => {
-                suspend_device(app, lease.device).await?;
-                let now = app.clock.now();
-                let mut state = app.scheduler.lock();
-                state.drive(|core, link| core.on_refused(link, now, lease.id));
-                let message = "another device finished the tile".to_owned();
-                let frame = ToDevice::Refused { lease: lease.id, code: ErrorCode::CheckFailed, message };
-                state.send(lease.device, frame);
-                return Ok(());
-            }
-        }
+    let provider = party_of(app, lease.device).await?;
+    let confirmed =
+        if provider.account == job.customer { Some(fault) } else { confirm(app, job, provider, tile).await? };
+    let Some(confirmed) = confirmed else {
+        suspend_device(app, lease.device).await?;
+        let now = app.clock.now();
+        let mut state = app.scheduler.lock();
+        state.drive(|core, link| core.on_refused(link, now, lease.id));
+        let message = "others finished the tile".to_owned();
+        let frame = ToDevice::Refused { lease: lease.id, code: ErrorCode::CheckFailed, message };
+        state.send(lease.device, frame);
+        return Ok(());
     };
     let now = app.clock.now();
     let mut tx = app.db.begin_write().await?;

@@ -24,3 +24,4 @@ pub mod scheduler;
 pub mod settle;
 pub mod task_files;
 pub mod token;
+pub mod undone;

@@ -15,7 +15,7 @@ use store::codec::uncount;
 use store::job_progress::JobBalance;
 use store::receipts::StoredReceipt;
 use store::verdicts::{Cause, VerdictState};
-use wire::{DeviceId, ErrorCode, JobEventKind, Micros, ToDevice};
+use wire::{CheckedBy, DeviceId, ErrorCode, JobEventKind, Micros, ToDevice};
 
 use super::mature;
 use crate::app::App;
@@ -143,7 +143,7 @@ async fn write_rejection(
     for other in store::receipts::list_accepted_receipts_of_device(&mut tx, device).await? {
         let seed = random::bytes();
         let tile_flops = other.kflop.saturating_mul(1000) / u64::from(other.receipt.tiles.max(1));
-        let tiles = draw(Standing::default(), other.receipt.tiles, tile_flops, seed);
+        let tiles = draw(Standing::default(), other.receipt.tiles, tile_flops, CheckedBy::Checker, seed);
         let cause = Cause::After(lease);
         store::verdicts::open_verdict(&mut tx, other.receipt.lease, cause, seed, &tiles, now).await?;
     }

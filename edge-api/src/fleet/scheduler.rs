@@ -23,6 +23,8 @@ pub struct Scheduler {
     state: Mutex<State>,
     /// Claim slices now.
     pub wake: Notify,
+    /// Tiles were reported that come back time and again.
+    pub undone: Arc<Notify>,
     pub changes: broadcast::Sender<JobId>,
 }
 
@@ -38,6 +40,8 @@ pub struct State {
     pub closing: BTreeSet<JobId>,
     /// Settled receipts that are drawn from once more here.
     pub redrawing: BTreeSet<LeaseId>,
+    /// Tiles that are being tried here, since devices give them back.
+    pub looking: BTreeSet<(JobId, u64)>,
     /// Committed over a socket here and not yet answered, by the device that waits.
     pub unanswered: BTreeMap<LeaseId, DeviceId>,
     rechecks_asked: u64,
@@ -50,6 +54,8 @@ pub struct Outbox {
     secret: [u8; 32],
     sockets: HashMap<DeviceId, Socket>,
     rechecks: HashMap<RecheckId, oneshot::Sender<RecheckOutcome>>,
+    undone: Vec<(JobId, u64)>,
+    undone_reported: Arc<Notify>,
 }
 
 /// A device's socket; its number tells it from an older one of the same device.
@@ -99,6 +105,11 @@ impl Link for Outbox {
         }
     }
 
+    fn report_undone(&mut self, job: JobId, tile: u64) {
+        self.undone.push((job, tile));
+        self.undone_reported.notify_one();
+    }
+
     fn report_checker_failure(&mut self, checker: DeviceId, job: JobId) {
         tracing::warn!(%job, device = %checker, "a checker could not recompute a tile");
     }
@@ -118,18 +129,27 @@ impl Outbox {
 impl Scheduler {
     /// `secret` seals the tokens of leases; all replicas share it. `has_checkers`: the operator named some.
     pub fn new(secret: [u8; 32], has_checkers: bool) -> Self {
+        let undone = Arc::new(Notify::new());
         let state = State {
             core: Core::new(has_checkers),
             accounted: HashMap::new(),
-            outbox: Outbox { secret, sockets: HashMap::new(), rechecks: HashMap::new() },
+            outbox: Outbox {
+                secret,
+                sockets: HashMap::new(),
+                rechecks: HashMap::new(),
+                undone: Vec::new(),
+                undone_reported: Arc::clone(&undone),
+            },
             orphans: BTreeSet::new(),
             settling: HashMap::new(),
             closing: BTreeSet::new(),
             redrawing: BTreeSet::new(),
+            looking: BTreeSet::new(),
             unanswered: BTreeMap::new(),
             rechecks_asked: 0,
         };
-        Self { state: Mutex::new(state), wake: Notify::new(), changes: broadcast::Sender::new(CHANGES_WAITING_MAX) }
+        let (wake, changes) = (Notify::new(), broadcast::Sender::new(CHANGES_WAITING_MAX));
+        Self { state: Mutex::new(state), wake, undone, changes }
     }
 
     /// Short, and never held across an await.
@@ -196,6 +216,11 @@ impl State {
     pub fn answer(&mut self, device: DeviceId, lease: LeaseId, frame: ToDevice) {
         self.unanswered.remove(&lease);
         self.send(device, frame);
+    }
+
+    /// Tiles that were reported since the last time.
+    pub fn take_undone(&mut self) -> Vec<(JobId, u64)> {
+        std::mem::take(&mut self.outbox.undone)
     }
 
     pub fn open_socket(&mut self, device: DeviceId, number: u64, frames: mpsc::Sender<ToDevice>) {

@@ -9,14 +9,14 @@ use rules::Job;
 use rules::billing::transfer::Payment;
 use rules::scheduling::lease::{CommitError, Lease, LeaseState, Settlement};
 use rules::verification::draw::draw;
-use rules::verification::standing::{MATURE_AFTER_LEASES, Standing};
+use rules::verification::standing::{matures_at, verified_kflop};
 use store::devices::AcceptedWork;
 use store::job_progress::JobBalance;
 use store::receipts::{Acceptance, StoredReceipt};
 use store::verdicts::{Cause, Verdict, VerdictState};
-use wire::{DeviceId, ErrorCode, JobEventKind, JobState, LeaseId, Receipt, Signature, ToDevice};
+use wire::{BlobHash, DeviceId, ErrorCode, JobEventKind, JobState, LeaseId, Receipt, Signature, ToDevice};
 
-use super::check::{Judgement, check_lease};
+use super::check::{CheckedTiles, Judgement, check_lease};
 use super::close::{close_job, end_if_unreproducible};
 use super::lease_output::committed_lease;
 use super::mature;
@@ -29,6 +29,9 @@ use crate::retry::retry;
 /// Attempts at a check, and the time before the second one; doubled for each one more.
 const CHECK_ATTEMPTS: u32 = 6;
 const CHECK_AGAIN: Duration = Duration::from_secs(2);
+
+/// How far a device's clock may be off: its time is published as it was signed.
+const CLOCK_OFF_MAX: u64 = 86_400_000_000;
 
 /// Why a receipt comes to nothing.
 pub const SETTLED_BY_ANOTHER: &str = "another device's receipt settled its tiles";
@@ -54,7 +57,7 @@ pub async fn commit(
     signature: Signature,
     token: &str,
 ) -> anyhow::Result<Result<(), CommitRefusal>> {
-    if let Err(refusal) = check_signature(device, &receipt, signature) {
+    if let Err(refusal) = check_signature(device, &receipt, signature).and_then(|()| check_time(app, &receipt)) {
         return Ok(Err(refusal));
     }
     let found = {
@@ -81,7 +84,7 @@ pub async fn commit(
         return Ok(Err(refuse(ErrorCode::MalformedFrame, "the receipt is not about this lease")));
     }
     let expected = job.tiles(lease.tile_range()).output_bytes();
-    if app.blobs.size(receipt.output).await? != Some(expected) {
+    if !is_output_of(app, receipt.lease, receipt.output, expected).await? {
         return Ok(Err(refuse(ErrorCode::OutputMissing, "upload the lease's output before its receipt")));
     }
     let now = app.clock.now();
@@ -120,6 +123,12 @@ pub async fn commit(
         take_found(app, stored);
     }
     Ok(Ok(()))
+}
+
+/// Whether the blob was uploaded as this lease's output, whole: who names another's has not computed it.
+pub async fn is_output_of(app: &App, lease: LeaseId, output: BlobHash, bytes: u64) -> anyhow::Result<bool> {
+    let uploaded = store::blobs::find_lease_output(&mut *app.db.read().await?, lease).await?;
+    Ok(uploaded == Some(output) && app.blobs.size(output).await? == Some(bytes))
 }
 
 fn is_about(receipt: &Receipt, lease: &Lease, job: &Job) -> bool {
@@ -178,6 +187,14 @@ pub fn take_found(app: &App, stored: StoredReceipt) {
     } else if owns {
         spawn_drop(app, stored, SETTLED_BY_ANOTHER);
     }
+}
+
+fn check_time(app: &App, receipt: &Receipt) -> Result<(), CommitRefusal> {
+    if receipt.time.abs_diff(app.clock.now()) <= CLOCK_OFF_MAX {
+        return Ok(());
+    }
+    let message = "the receipt's time is more than a day off: set this machine's clock";
+    Err(refuse(ErrorCode::MalformedFrame, message))
 }
 
 fn check_signature(device: DeviceId, receipt: &Receipt, signature: Signature) -> Result<(), CommitRefusal> {
@@ -251,10 +268,12 @@ async fn drop_receipt(app: &App, stored: &StoredReceipt, why: &str) -> anyhow::R
 async fn check(app: &App, lease: Lease, stored: &StoredReceipt) -> anyhow::Result<()> {
     let job = app.scheduler.lock().core.job(lease.job);
     let Some(job) = job else { return drop_receipt(app, stored, JOB_ENDED).await };
-    let standing = standing(app, lease.device).await?;
+    let standings = store::devices::find_standings(&mut *app.db.read().await?, lease.device).await?;
+    let standing = standings.of(job.task.program_name(), app.clock.now());
     // Drawn only now that the device has signed its root, and stored before anything is compared.
     let seed = random::bytes();
-    let drawn = draw(standing, stored.receipt.tiles, job.tile_flops(), seed);
+    let checked_by = job.checked_by(app.config.has_checkers());
+    let drawn = draw(standing, stored.receipt.tiles, job.tile_flops(), checked_by, seed);
     let verdict = retry(async || {
         let mut tx = app.db.begin_write().await?;
         let now = app.clock.now();
@@ -264,16 +283,11 @@ async fn check(app: &App, lease: Lease, stored: &StoredReceipt) -> anyhow::Resul
     })
     .await?;
     match check_lease(app, &job, &lease, &stored.receipt, &verdict.tiles).await? {
-        Judgement::Stands => settle(app, &job, &lease, stored, verdict.tiles.len()).await,
+        Judgement::Stands(CheckedTiles::ByOthers) => settle(app, &job, &lease, stored, verdict.tiles.len()).await,
+        Judgement::Stands(CheckedTiles::ByNobody) => settle(app, &job, &lease, stored, 0).await,
         Judgement::Falls(mismatch) => reject(app, stored, &job, Cause::Commit, mismatch).await,
         Judgement::Damaged => drop_receipt(app, stored, "its output was damaged on the server").await,
     }
-}
-
-async fn standing(app: &App, device: DeviceId) -> anyhow::Result<Standing> {
-    let record = store::devices::find_device(&mut *app.db.read().await?, device).await?;
-    let record = record.context("a device with a receipt should be on record")?;
-    Ok(Standing { passed: record.passed, age: app.clock.now() - record.created_at })
 }
 
 /// Settles a lease whose check passed: tiles, receipt and money in one transaction.
@@ -288,7 +302,7 @@ async fn settle(
     let turn = slice_turn.lock().await;
     let settlement = app.scheduler.lock().core.settlement(lease.id);
     let Some(settlement) = settlement else { return drop_receipt(app, stored, SETTLED_BY_ANOTHER).await };
-    let written = retry(|| write_settlement(app, job, lease, &stored.receipt, &settlement, recomputed)).await?;
+    let written = retry(|| write_settlement(app, job, lease, &settlement, recomputed)).await?;
     let settled = match written {
         Written::Settled(settled) => settled,
         Written::Suspended => return drop_receipt(app, stored, "the device is suspended").await,
@@ -303,7 +317,7 @@ async fn settle(
     let remaining = settled.remaining;
     {
         let mut state = app.scheduler.lock();
-        state.core.on_settled(lease.id, &settlement);
+        state.core.on_settled(lease.id, &settlement, settled.verified_kflop);
         let (tiles, earnings) = (stored.receipt.tiles, settled.earnings);
         state.answer(lease.device, lease.id, ToDevice::Settled { lease: lease.id, tiles, earnings });
     }
@@ -328,6 +342,7 @@ enum Written {
 
 struct Settled {
     remaining: u64,
+    verified_kflop: u64,
     earnings: wire::device::Earnings,
 }
 
@@ -335,7 +350,6 @@ async fn write_settlement(
     app: &App,
     job: &Arc<Job>,
     lease: &Lease,
-    receipt: &Receipt,
     settlement: &Settlement,
     recomputed: usize,
 ) -> anyhow::Result<Written> {
@@ -356,15 +370,21 @@ async fn write_settlement(
     store::job_progress::write_bill(&mut tx, lease.job, bill).await?;
     let kflop = tiles.flops().div_ceil(1000);
     let flops_per_sec = app.scheduler.lock().core.flops_per_sec(lease.device);
-    let work = AcceptedWork { tiles: u64::from(receipt.tiles), kflop, earned: charge.earned()?, flops_per_sec };
-    let sequence = store::devices::count_passed(&mut tx, lease.device, work).await?;
-    if !store::receipts::accept_receipt(&mut tx, lease.id, Acceptance { kflop, charge, recomputed, sequence }).await? {
-        return Ok(Written::NotOurs);
-    }
+    let work = AcceptedWork { tiles: lease.tiles, kflop, earned: charge.earned()?, flops_per_sec };
+    store::devices::count_passed(&mut tx, lease.device, work).await?;
+    // Read only now that its row is locked: it may have been caught, or have changed hands.
     let device =
         store::devices::find_device(&mut tx, lease.device).await?.context("a settled device should be on record")?;
     if device.suspended_until > now {
         return Ok(Written::Suspended);
+    }
+    let program = job.task.program_name();
+    let verified_kflop = verified_kflop(kflop, lease.tiles, recomputed, device.account == job.customer);
+    let verified_ever = store::devices::add_verified(&mut tx, lease.device, program, verified_kflop).await?;
+    let matures_at = matures_at(verified_ever, kflop);
+    let acceptance = Acceptance { kflop, charge, recomputed, matures_at };
+    if !store::receipts::accept_receipt(&mut tx, lease.id, acceptance).await? {
+        return Ok(Written::NotOurs);
     }
     store::verdicts::decide_verdict(&mut tx, lease.id, Cause::Commit, VerdictState::Passed, now).await?;
     let payment = Payment {
@@ -377,11 +397,8 @@ async fn write_settlement(
         charge,
     };
     let mut transfers = vec![payment.settle(now)?];
-    if sequence % MATURE_AFTER_LEASES == 0 {
-        let matured =
-            store::receipts::mature_receipts_of_device(&mut tx, lease.device, sequence - MATURE_AFTER_LEASES).await?;
-        transfers.extend(mature::transfers(app, &matured)?);
-    }
+    let matured = store::receipts::mature_receipts_of_device(&mut tx, lease.device, program, verified_ever).await?;
+    transfers.extend(mature::transfers(app, &matured)?);
     anyhow::ensure!(store::ledger::post(&mut tx, &transfers).await?, "a running job's hold should cover its tiles");
     if lease.tiles + remaining == job.tile_count() {
         store::job_detail::insert_event(&mut tx, lease.job, JobEventKind::Started, None, now).await?;
@@ -390,5 +407,5 @@ async fn write_settlement(
     tx.commit().await?;
     let earnings =
         earnings.map(|account| wire::device::Earnings { available: account.available, pending: account.pending });
-    Ok(Written::Settled(Settled { remaining, earnings: earnings.unwrap_or_default() }))
+    Ok(Written::Settled(Settled { remaining, verified_kflop, earnings: earnings.unwrap_or_default() }))
 }

@@ -134,11 +134,12 @@ fn code_and_field(error: &AdmitError) -> (ErrorCode, Option<&str>) {
         AdmitError::TooManyRows { .. } | AdmitError::CostTooLarge => (ErrorCode::TooLarge, "input"),
         AdmitError::TileRows { field, .. } => (ErrorCode::InvalidTileRows, *field),
         AdmitError::TileRecords { .. } => (ErrorCode::InvalidTileRows, "tile_records"),
+        AdmitError::LeaseTooLong { code, .. } => (ErrorCode::TooLarge, *code),
         AdmitError::TileTooHeavy { .. } => (ErrorCode::RowTooHeavy, "model"),
         AdmitError::RecordsTooHeavy { .. } => (ErrorCode::RowTooHeavy, "kernel"),
-        AdmitError::NoDeviceFits { code, .. } | AdmitError::NoCheckerFits { code, .. } => {
-            (ErrorCode::NoDeviceFits, *code)
-        }
+        AdmitError::NoDeviceFits { code, .. }
+        | AdmitError::NoCheckerFits { code, .. }
+        | AdmitError::NobodyChecks { code } => (ErrorCode::NoDeviceFits, *code),
         AdmitError::OverLimit { .. } => (ErrorCode::OverLimit, "limit"),
         AdmitError::InsufficientFunds { .. } => return (ErrorCode::InsufficientFunds, None),
     };

@@ -3,10 +3,12 @@
 use rules::Job;
 use rules::admission::{self, Order};
 use rules::scheduling::device::Census;
-use wire::{JobId, Privacy, Program, Quote};
+use rules::scheduling::link::Grant;
+use wire::{DeviceId, JobId, LeaseId, Micros, Privacy, Program, Quote, SliceId};
 
 use crate::app::App;
 use crate::auth::Caller;
+use crate::fleet::token::LeaseToken;
 use crate::programs;
 use crate::programs::failure::AdmitFailure;
 use crate::random;
@@ -22,7 +24,16 @@ pub async fn admit(app: &App, caller: Caller, program: Program, privacy: Privacy
         price: app.config.price(),
         has_checkers: app.config.has_checkers(),
     };
-    programs::admit(app, &order).await
+    let job = programs::admit(app, &order).await?;
+    admission::check_lease_bytes(&job, wire::number::to(lease_token(app, &job).len()))?;
+    Ok(job)
+}
+
+/// As long as any token of the job.
+fn lease_token(app: &App, job: &Job) -> String {
+    let (lease, slice) = (LeaseId([0; 16]), Some(SliceId::from_parts(0, [0; 10])));
+    let grant = Grant { lease, slice, tiles: 0..job.tile_count(), deadline: Micros::MAX };
+    LeaseToken::new(Some(DeviceId([0; 32])), job, &grant).seal(&app.secret)
 }
 
 /// Connected devices and those of them that may run the job; refuses one that none of those connected could
@@ -33,6 +44,8 @@ pub fn take_census(app: &App, job: &Job) -> Result<Census, AdmitFailure> {
     let census = state.core.census(&needs);
     admission::check_devices(job, census)?;
     admission::check_checkers(job, app.config.has_checkers(), state.core.has_fitting_checker(job.device_bytes))?;
+    let judges = state.core.count_judges(job.id, &needs, app.clock.now());
+    admission::check_judges(job, app.config.has_checkers(), judges)?;
     Ok(census)
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
-use wire::device::{DeviceClass, Earnings, Hello, PROTOCOL};
+use wire::device::{Backend, DeviceClass, Earnings, Hello, PROTOCOL};
 use wire::explorer::{
     Hit, Overview, Page, Period, ProofStep, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt,
     PublicReceiptPage, ReceiptState, Sample, Share, SignedReceipt, SupplyGroup, Work,
@@ -443,7 +443,7 @@ fn receipt() -> Receipt {
         root: TileHash(bytes(9)),
         output: BlobHash(bytes(10)),
         program: "infer/1".to_owned(),
-        backend: "vulkan".to_owned(),
+        backend: Backend::Vulkan,
         time: NOON + 12 * SECOND,
     }
 }
@@ -550,7 +550,7 @@ fn hello() -> Hello {
         signature: Signature(bytes(17)),
         class: DeviceClass::Native,
         name: "NVIDIA GeForce RTX 3060".to_owned(),
-        backend: "vulkan".to_owned(),
+        backend: Backend::Vulkan,
         software: false,
         buffer_bytes_max: 2_147_483_644,
         runs_kernels: true,

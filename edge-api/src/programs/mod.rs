@@ -9,14 +9,16 @@ pub mod infer;
 pub mod map;
 mod program;
 
+use std::sync::Arc;
+
 use rules::Job;
 use rules::admission::Order;
 
 use self::failure::AdmitFailure;
 use self::infer::Infer;
 use self::map::Map;
-pub use self::program::Disagreement;
 use self::program::Program;
+pub use self::program::{Checked, Disagreement};
 use crate::app::App;
 use crate::fleet::lease_output::LeaseOutput;
 
@@ -29,9 +31,15 @@ macro_rules! programs {
             }
         }
 
-        pub async fn check(app: &App, output: &LeaseOutput, tiles: &[u32]) -> anyhow::Result<Option<Disagreement>> {
+        pub async fn check(app: &App, output: &LeaseOutput, tiles: &[u32]) -> anyhow::Result<Checked> {
             match &output.job.task {
                 $(wire::Task::$name(task) => $name::check(app, output, task, tiles).await,)*
+            }
+        }
+
+        pub async fn try_tile(app: &App, job: &Arc<Job>, tile: u64) -> anyhow::Result<Option<String>> {
+            match &job.task {
+                $(wire::Task::$name(task) => $name::try_tile(app, job, task, tile).await,)*
             }
         }
 

@@ -1,5 +1,7 @@
 //! What a program does on this server.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use rules::Job;
 use rules::admission::Order;
@@ -8,6 +10,22 @@ use rules::scheduling::recheck_request::Answerer;
 use super::failure::AdmitFailure;
 use crate::app::App;
 use crate::fleet::lease_output::LeaseOutput;
+
+/// What came of a check.
+#[derive(Clone, Debug)]
+pub enum Checked {
+    /// Others computed the tiles to the same.
+    Agreed,
+    /// It is its customer's own work, which nobody else computed again.
+    OwnWork,
+    Differs(Disagreement),
+}
+
+impl From<Option<Disagreement>> for Checked {
+    fn from(found: Option<Disagreement>) -> Self {
+        found.map_or(Self::Agreed, Self::Differs)
+    }
+}
 
 /// A tile that somebody else computed to another result.
 #[derive(Clone, Debug)]
@@ -30,12 +48,10 @@ pub(crate) trait Program {
 
     /// Holds the drawn tiles of a lease's output against what others compute, up to the first that differs. `tiles`
     /// count from the lease's first.
-    async fn check(
-        app: &App,
-        output: &LeaseOutput,
-        task: &Self::Task,
-        tiles: &[u32],
-    ) -> anyhow::Result<Option<Disagreement>>;
+    async fn check(app: &App, output: &LeaseOutput, task: &Self::Task, tiles: &[u32]) -> anyhow::Result<Checked>;
+
+    /// Why whoever checks cannot compute a tile of the job; `None` where it can.
+    async fn try_tile(app: &App, job: &Arc<Job>, task: &Self::Task, tile: u64) -> anyhow::Result<Option<String>>;
 
     /// Whether two outputs of one tile are the same by the job's rule.
     async fn agree(app: &App, job: &Job, task: &Self::Task, one: &[u8], other: &[u8]) -> anyhow::Result<bool>;

@@ -7,9 +7,10 @@ create table device (
     backend text not null,
     -- The adapter is a processor that stands in for a GPU.
     software bigint not null,
-    -- Accepted leases, how many of them there were when a check last failed, and failed checks.
+    -- Where it last connected from: the first address of its network, or empty where that tells nobody apart.
+    network text not null,
+    -- Accepted leases, and failed checks.
     passed bigint not null,
-    passed_at_failure bigint not null,
     failed bigint not null,
     suspended_until bigint not null,
     -- Verified work, in tiles and in thousands of operations, and what it earned.
@@ -22,6 +23,17 @@ create table device (
     seen_at bigint not null,
     constraint device_class_known check (class in ('native', 'tab')),
     constraint device_software_is_flag check (software in (0, 1))
+);
+
+-- A device's work that others verified, by program, in thousands of operations: ever, and when a check last failed.
+-- What came since then is its standing.
+create table device_standing (
+    device_id text not null references device (device_id),
+    program text not null,
+    verified_kflop bigint not null,
+    verified_at_failure bigint not null,
+    primary key (device_id, program),
+    constraint device_standing_in_range check (verified_at_failure >= 0 and verified_at_failure <= verified_kflop)
 );
 
 create index device_by_work on device (kflop, device_id);

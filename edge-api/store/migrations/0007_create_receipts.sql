@@ -19,14 +19,14 @@ create table receipt (
     fee bigint not null,
     kflop bigint not null,
     recomputed bigint not null,
-    -- The lease's number in its device's life.
-    sequence bigint not null,
+    -- It matures once so much of its device's work in this program is verified, in thousands of operations.
+    matures_at bigint not null,
     created_at bigint not null,
     constraint receipt_state_known check (state in ('pending', 'accepted', 'matured', 'void', 'rejected'))
 );
 
 create index receipt_by_job on receipt (job_id, state, first_tile);
-create index receipt_unmatured on receipt (device_id, sequence) where state = 'accepted';
+create index receipt_unmatured on receipt (device_id, matures_at) where state = 'accepted';
 create index receipt_pending on receipt (slice_id) where state = 'pending';
 create index receipt_by_time on receipt (created_at, lease_id);
 create index receipt_by_device on receipt (device_id, created_at, lease_id);

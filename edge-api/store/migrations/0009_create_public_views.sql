@@ -27,7 +27,8 @@ select receipt.lease_id as lease_id, receipt.device_id as device_id, receipt.bac
 from receipt
 join job on job.job_id = receipt.job_id;
 
--- What was signed names the job and the output, so it is public with the job alone.
+-- What was signed names the job and the output, so it is public with the job alone, and only once it was checked: whoever
+-- checks it has to compute it.
 create view public_statement as
 select receipt.lease_id as lease_id, receipt.job_id as job_id, receipt.device_id as device_id,
        receipt.first_tile as first_tile, receipt.tiles as tiles, receipt.root as root,
@@ -36,7 +37,8 @@ select receipt.lease_id as lease_id, receipt.job_id as job_id, receipt.device_id
        receipt.cost as cost, receipt.recomputed as recomputed
 from receipt
 join job on job.job_id = receipt.job_id
-where job.published = 1;
+where job.published = 1
+  and receipt.state <> 'pending';
 
 create view public_device as
 select device.device_id as device_id, device.class as class, device.name as name, device.backend as backend,

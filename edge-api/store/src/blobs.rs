@@ -115,6 +115,15 @@ pub async fn insert_lease_output(
     Ok(id(&hash))
 }
 
+/// What was uploaded as a lease's output.
+pub async fn find_lease_output(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<Option<BlobHash>> {
+    let row: Option<(String,)> = sqlx::query_as("select hash from lease_output where lease_id = $1")
+        .bind(lease.to_string())
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.map(|(hash,)| id(&hash)))
+}
+
 /// Forgets the outputs of leases that are over. Those with a receipt are the receipts' own.
 pub async fn delete_expired_outputs(conn: &mut DbConnection, now: Micros) -> sqlx::Result<()> {
     sqlx::query("delete from lease_output where expires_at < $1").bind(now).execute(conn).await?;

@@ -1,5 +1,7 @@
 //! Devices: what they say of themselves, what was verified of them, and the codes that link them.
 
+use rules::verification::party::Network;
+use rules::verification::standing::Standings;
 use sqlx::FromRow;
 use wire::explorer::PublicDevice;
 use wire::{AccountId, Credits, DeviceId, Hello, Micros};
@@ -12,9 +14,9 @@ use crate::explorer::PublicDeviceRow;
 #[derive(Clone, Debug)]
 pub struct DeviceRecord {
     pub account: AccountId,
+    /// Where it last connected from.
+    pub network: Option<Network>,
     pub verified: bool,
-    /// Accepted leases since its last failed check.
-    pub passed: u64,
     pub suspended_until: Micros,
     pub created_at: Micros,
     /// As last measured, in operations a second; 0 until it has shown one.
@@ -24,8 +26,8 @@ pub struct DeviceRecord {
 #[derive(FromRow)]
 struct DeviceRow {
     account_id: String,
+    network: String,
     verified: i64,
-    passed: i64,
     suspended_until: i64,
     created_at: i64,
     flops_per_sec: i64,
@@ -33,8 +35,8 @@ struct DeviceRow {
 
 pub async fn find_device(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<Option<DeviceRecord>> {
     let row: Option<DeviceRow> = sqlx::query_as(
-        "select device.account_id, account.verified, device.passed - device.passed_at_failure as passed,
-                device.suspended_until, device.created_at, device.flops_per_sec
+        "select device.account_id, device.network, account.verified, device.suspended_until, device.created_at,
+                device.flops_per_sec
         from device
         join account on account.account_id = device.account_id
         where device.device_id = $1",
@@ -44,12 +46,29 @@ pub async fn find_device(conn: &mut DbConnection, device: DeviceId) -> sqlx::Res
     .await?;
     Ok(row.map(|row| DeviceRecord {
         account: id(&row.account_id),
+        network: row.network.parse().ok().and_then(Network::of),
         verified: row.verified != 0,
-        passed: uncount(row.passed),
         suspended_until: row.suspended_until,
         created_at: row.created_at,
         flops_per_sec: uncount(row.flops_per_sec),
     }))
+}
+
+/// What others verified of a device, by program.
+pub async fn find_standings(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<Standings> {
+    let rows: Vec<(i64, String, i64)> = sqlx::query_as(
+        "select device.created_at, device_standing.program,
+                device_standing.verified_kflop - device_standing.verified_at_failure
+        from device
+        join device_standing on device_standing.device_id = device.device_id
+        where device.device_id = $1",
+    )
+    .bind(device.to_string())
+    .fetch_all(conn)
+    .await?;
+    let since = rows.first().map_or(Micros::MAX, |(created_at, ..)| *created_at);
+    let verified_kflop = rows.into_iter().map(|(_, program, kflop)| (program, uncount(kflop))).collect();
+    Ok(Standings { since, verified_kflop })
 }
 
 /// What a device computes with.
@@ -61,28 +80,31 @@ pub async fn find_backend(conn: &mut DbConnection, device: DeviceId) -> sqlx::Re
     Ok(row.map(|(backend,)| backend))
 }
 
-/// Records what a device says of itself, under `account` from here on.
+/// Records what a device says of itself, under `account` and in `network` from here on.
 pub async fn upsert_device(
     conn: &mut DbConnection,
     hello: &Hello,
     account: AccountId,
+    network: Option<Network>,
     now: Micros,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into device (device_id, account_id, class, name, backend, software, passed, passed_at_failure, failed,
+        "insert into device (device_id, account_id, class, name, backend, software, network, passed, failed,
                             suspended_until, tiles, kflop, earned, flops_per_sec, created_at, seen_at)
-        values ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, 0, 0, 0, 0, $7, $7)
+        values ($1, $2, $3, $4, $5, $6, $8, 0, 0, 0, 0, 0, 0, 0, $7, $7)
         on conflict (device_id)
         do update set account_id = excluded.account_id, class = excluded.class, name = excluded.name,
-                      backend = excluded.backend, software = excluded.software, seen_at = excluded.seen_at",
+                      backend = excluded.backend, software = excluded.software,
+                      network = excluded.network, seen_at = excluded.seen_at",
     )
     .bind(hello.device.to_string())
     .bind(account.to_string())
     .bind(hello.class.name())
     .bind(&hello.name)
-    .bind(&hello.backend)
+    .bind(hello.backend.name())
     .bind(flag(hello.software))
     .bind(now)
+    .bind(network.map(|network| network.first().to_string()).unwrap_or_default())
     .execute(conn)
     .await?;
     Ok(())
@@ -158,22 +180,38 @@ pub struct AcceptedWork {
     pub flops_per_sec: u64,
 }
 
-/// Counts an accepted lease; returns its number in the device's life.
-pub async fn count_passed(conn: &mut DbConnection, device: DeviceId, work: AcceptedWork) -> sqlx::Result<i64> {
-    let (passed,): (i64,) = sqlx::query_as(
+/// Counts an accepted lease.
+pub async fn count_passed(conn: &mut DbConnection, device: DeviceId, work: AcceptedWork) -> sqlx::Result<()> {
+    sqlx::query(
         "update device
         set passed = passed + 1, tiles = tiles + $2, kflop = kflop + $3, earned = earned + $4, flops_per_sec = $5
-        where device_id = $1
-        returning passed",
+        where device_id = $1",
     )
     .bind(device.to_string())
     .bind(count(work.tiles))
     .bind(count(work.kflop))
     .bind(work.earned.micros())
     .bind(count(work.flops_per_sec))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Adds what others verified of a device's work in a program, in thousands of operations; returns all that they ever did.
+pub async fn add_verified(conn: &mut DbConnection, device: DeviceId, program: &str, kflop: u64) -> sqlx::Result<u64> {
+    let (verified,): (i64,) = sqlx::query_as(
+        "insert into device_standing (device_id, program, verified_kflop, verified_at_failure)
+        values ($1, $2, $3, 0)
+        on conflict (device_id, program)
+        do update set verified_kflop = device_standing.verified_kflop + excluded.verified_kflop
+        returning verified_kflop",
+    )
+    .bind(device.to_string())
+    .bind(program)
+    .bind(count(kflop))
     .fetch_one(conn)
     .await?;
-    Ok(passed)
+    Ok(uncount(verified))
 }
 
 /// Takes a voided lease off its device's record.
@@ -198,14 +236,17 @@ pub async fn uncount_lease(
     Ok(())
 }
 
-/// Counts a failed check; returns how many there were.
+/// Counts a failed check, which takes all standing; returns how many there were.
 pub async fn count_failed(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<i64> {
-    let (failed,): (i64,) = sqlx::query_as(
-        "update device set failed = failed + 1, passed_at_failure = passed where device_id = $1 returning failed",
-    )
-    .bind(device.to_string())
-    .fetch_one(conn)
-    .await?;
+    let (failed,): (i64,) =
+        sqlx::query_as("update device set failed = failed + 1 where device_id = $1 returning failed")
+            .bind(device.to_string())
+            .fetch_one(&mut *conn)
+            .await?;
+    sqlx::query("update device_standing set verified_at_failure = verified_kflop where device_id = $1")
+        .bind(device.to_string())
+        .execute(conn)
+        .await?;
     Ok(failed)
 }
 

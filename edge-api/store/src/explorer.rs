@@ -2,7 +2,7 @@
 
 use rules::scheduling::mosaic;
 use sqlx::FromRow;
-use wire::device::DeviceClass;
+use wire::device::{Backend, DeviceClass};
 use wire::explorer::{
     Hit, Page, Period, PublicDevice, PublicJobRow, PublicReceipt, ReceiptState, Share, SignedReceipt, SupplyGroup, Work,
 };
@@ -277,7 +277,7 @@ impl From<StatementRow> for SignedReceipt {
                 root: id(&row.root),
                 output: id(&row.output_hash),
                 program: row.program,
-                backend: row.backend,
+                backend: named(&Backend::ALL, Backend::name, &row.backend),
                 time: row.device_time,
             },
             device: id(&row.device_id),

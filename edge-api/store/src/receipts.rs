@@ -2,6 +2,7 @@
 
 use rules::billing::bill::Charge;
 use sqlx::FromRow;
+use wire::device::Backend;
 use wire::explorer::ReceiptState;
 use wire::number::to;
 use wire::{AccountId, Credits, DeviceId, JobId, LeaseId, Micros, Receipt, Signature, SliceId, TileHash};
@@ -82,7 +83,7 @@ impl From<ReceiptRow> for StoredReceipt {
                 root,
                 output: id(&row.output_hash),
                 program: row.program,
-                backend: row.backend,
+                backend: named(&Backend::ALL, Backend::name, &row.backend),
                 time: row.device_time,
             },
             slice: id(&row.slice_id),
@@ -107,7 +108,7 @@ pub async fn insert_pending_receipt(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "insert into receipt (lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program,
-                              backend, device_time, signature, state, cost, fee, kflop, recomputed, sequence, created_at)
+                              backend, device_time, signature, state, cost, fee, kflop, recomputed, matures_at, created_at)
         values ($1, $2, $3, $4, (select account_id from device where device_id = $4), $5, $6, $7, $8, $9,
                 $10, $11, $12, 'pending', 0, 0, 0, 0, 0, $13)
         on conflict (lease_id) do nothing",
@@ -121,7 +122,7 @@ pub async fn insert_pending_receipt(
     .bind(receipt.root.to_string())
     .bind(receipt.output.to_string())
     .bind(&receipt.program)
-    .bind(&receipt.backend)
+    .bind(receipt.backend.name())
     .bind(receipt.time)
     .bind(signature.to_string())
     .bind(now)
@@ -157,15 +158,15 @@ pub struct Acceptance {
     pub kflop: u64,
     pub charge: Charge,
     pub recomputed: u64,
-    /// The lease's number in its device's life.
-    pub sequence: i64,
+    /// It matures once so much of its device's work in this program is verified, in thousands of operations.
+    pub matures_at: u64,
 }
 
 /// `false` when the receipt no longer awaits its check: nothing was written.
 pub async fn accept_receipt(conn: &mut DbConnection, lease: LeaseId, acceptance: Acceptance) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "update receipt
-        set state = 'accepted', cost = $2, fee = $3, recomputed = $4, sequence = $5, kflop = $6,
+        set state = 'accepted', cost = $2, fee = $3, recomputed = $4, matures_at = $5, kflop = $6,
             account_id = (select device.account_id from device where device.device_id = receipt.device_id)
         where lease_id = $1
           and state = 'pending'",
@@ -174,7 +175,7 @@ pub async fn accept_receipt(conn: &mut DbConnection, lease: LeaseId, acceptance:
     .bind(acceptance.charge.cost.micros())
     .bind(acceptance.charge.fee.micros())
     .bind(count(acceptance.recomputed))
-    .bind(acceptance.sequence)
+    .bind(count(acceptance.matures_at))
     .bind(count(acceptance.kflop))
     .execute(conn)
     .await?;
@@ -250,18 +251,20 @@ pub async fn list_accepted_receipts_of_device(
     Ok(rows.into_iter().map(StoredReceipt::from).collect())
 }
 
-/// Matures a device's accepted receipts up to one of its leases, but for those that are being drawn from once more;
-/// returns them.
+/// Matures a device's accepted receipts of a program once others have verified so much of its work in it, but for those
+/// that are being drawn from once more; returns them.
 pub async fn mature_receipts_of_device(
     conn: &mut DbConnection,
     device: DeviceId,
-    up_to: i64,
+    program: &str,
+    verified_kflop: u64,
 ) -> sqlx::Result<Vec<StoredReceipt>> {
     let rows: Vec<ReceiptRow> = sqlx::query_as(receipts_sql!(
         update "set state = 'matured'
         where device_id = $1
           and state = 'accepted'
-          and sequence <= $2
+          and matures_at <= $2
+          and program like $3
           and not exists (
             select 1
             from verdict
@@ -270,7 +273,8 @@ pub async fn mature_receipts_of_device(
           )"
     ))
     .bind(device.to_string())
-    .bind(up_to)
+    .bind(count(verified_kflop))
+    .bind(format!("{program}/%"))
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(StoredReceipt::from).collect())

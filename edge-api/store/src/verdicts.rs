@@ -2,6 +2,7 @@
 
 use rules::scheduling::recheck_request::Answerer;
 use rules::verification::dispute::{Comparison, Outcome};
+use rules::verification::party::{Network, Party};
 use sqlx::FromRow;
 use wire::{AccountId, BlobHash, DeviceId, JobId, LeaseId, Micros, TileHash};
 
@@ -153,7 +154,7 @@ pub struct DisputedTile {
     pub tile: u64,
     pub job: JobId,
     pub device: DeviceId,
-    pub account: AccountId,
+    pub accused: Party,
     pub finder: Answerer,
     pub signed_output: BlobHash,
     /// `None` where the finder ran out of fuel.
@@ -170,8 +171,10 @@ struct DisputeRow {
     job_id: String,
     device_id: String,
     account_id: String,
+    network: Option<String>,
     finder_device_id: String,
     finder_account_id: String,
+    finder_network: Option<String>,
     signed_output: String,
     finder_output: String,
     outcome: String,
@@ -181,7 +184,9 @@ struct DisputeRow {
 impl From<DisputeRow> for DisputedTile {
     fn from(row: DisputeRow) -> Self {
         let finder = match (optional_id(&row.finder_account_id), optional_id(&row.finder_device_id)) {
-            (Some(account), Some(device)) => Answerer::Peer { account, device },
+            (Some(account), Some(device)) => {
+                Answerer::Peer { party: party(account, row.finder_network.as_deref()), device }
+            }
             _ => Answerer::Checker,
         };
         Self {
@@ -189,7 +194,7 @@ impl From<DisputeRow> for DisputedTile {
             tile: uncount(row.tile),
             job: id(&row.job_id),
             device: id(&row.device_id),
-            account: id(&row.account_id),
+            accused: party(id(&row.account_id), row.network.as_deref()),
             finder,
             signed_output: id(&row.signed_output),
             finder_output: optional_id(&row.finder_output),
@@ -203,7 +208,9 @@ macro_rules! select_disputes_sql {
     ($rest:literal) => {
         concat!(
             "select lease_id, tile, job_id, device_id, account_id, finder_device_id, finder_account_id, signed_output,
-                    finder_output, outcome, created_at
+                    finder_output, outcome, created_at,
+                    (select network from device where device.device_id = dispute.device_id) as network,
+                    (select network from device where device.device_id = dispute.finder_device_id) as finder_network
             from dispute ",
             $rest
         )
@@ -214,7 +221,7 @@ macro_rules! select_disputes_sql {
 pub async fn open_dispute(conn: &mut DbConnection, dispute: &DisputedTile) -> sqlx::Result<DisputedTile> {
     let (account, device) = match dispute.finder {
         Answerer::Checker => (None, None),
-        Answerer::Peer { account, device } => (Some(account), Some(device)),
+        Answerer::Peer { party, device } => (Some(party.account), Some(device)),
     };
     sqlx::query(
         "insert into dispute (lease_id, tile, job_id, device_id, account_id, finder_device_id, finder_account_id,
@@ -226,7 +233,7 @@ pub async fn open_dispute(conn: &mut DbConnection, dispute: &DisputedTile) -> sq
     .bind(count(dispute.tile))
     .bind(dispute.job.to_string())
     .bind(dispute.device.to_string())
-    .bind(dispute.account.to_string())
+    .bind(dispute.accused.account.to_string())
     .bind(optional_text(device))
     .bind(optional_text(account))
     .bind(dispute.signed_output.to_string())
@@ -257,8 +264,21 @@ pub async fn list_disputes(conn: &mut DbConnection, job: JobId, most: i64) -> sq
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DisputeRun {
     pub device: DeviceId,
-    pub account: AccountId,
+    pub by: Party,
     pub comparison: Comparison,
+}
+
+#[derive(FromRow)]
+struct RunRow {
+    device_id: String,
+    account_id: String,
+    network: Option<String>,
+    with_device: i64,
+    with_checker: i64,
+}
+
+fn party(account: AccountId, network: Option<&str>) -> Party {
+    Party { account, network: network.and_then(|network| network.parse().ok()).and_then(Network::of) }
 }
 
 /// Stores a run. Of one device the first counts.
@@ -277,7 +297,7 @@ pub async fn insert_dispute_run(
     .bind(lease.to_string())
     .bind(count(tile))
     .bind(run.device.to_string())
-    .bind(run.account.to_string())
+    .bind(run.by.account.to_string())
     .bind(flag(run.comparison.with_device))
     .bind(flag(run.comparison.with_checker))
     .bind(now)
@@ -288,8 +308,9 @@ pub async fn insert_dispute_run(
 
 /// The runs of a dispute, in their order.
 pub async fn list_dispute_runs(conn: &mut DbConnection, lease: LeaseId, tile: u64) -> sqlx::Result<Vec<DisputeRun>> {
-    let rows: Vec<(String, String, i64, i64)> = sqlx::query_as(
-        "select device_id, account_id, with_device, with_checker
+    let rows: Vec<RunRow> = sqlx::query_as(
+        "select device_id, account_id, with_device, with_checker,
+                (select network from device where device.device_id = dispute_run.device_id) as network
         from dispute_run
         where lease_id = $1
           and tile = $2
@@ -299,10 +320,10 @@ pub async fn list_dispute_runs(conn: &mut DbConnection, lease: LeaseId, tile: u6
     .bind(count(tile))
     .fetch_all(conn)
     .await?;
-    let run = |(device, account, with_device, with_checker): (String, String, i64, i64)| DisputeRun {
-        device: id(&device),
-        account: id(&account),
-        comparison: Comparison { with_device: with_device != 0, with_checker: with_checker != 0 },
+    let run = |row: RunRow| DisputeRun {
+        device: id(&row.device_id),
+        by: party(id(&row.account_id), row.network.as_deref()),
+        comparison: Comparison { with_device: row.with_device != 0, with_checker: row.with_checker != 0 },
     };
     Ok(rows.into_iter().map(run).collect())
 }

@@ -75,6 +75,7 @@ impl TestApp {
             site: folder.path().join("site"),
             downloads: None,
             public_url: "http://tessera.test".to_owned(),
+            device_origins: Vec::new(),
             development: true,
             price: 20_000_000,
             fee_bps: 1000,

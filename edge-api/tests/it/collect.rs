@@ -103,7 +103,7 @@ db_test! {
             let kernel = ada.blob(format!("// {round}\n{SMALL}").into_bytes()).await;
             let input = ada.blob(vec![round; 400]).await;
             let program = json!({ "kind": "map", "kernel": kernel, "input": input, "record_bytes": 4, "out_bytes": 4 });
-            let order = json!({ "program": program, "name": "Racing" });
+            let order = json!({ "program": program, "name": "Racing", "privacy": "own" });
             pass(&app, 8 * DAY);
             let (collected, sent, submitted) = tokio::join!(
                 collect(&app.app),

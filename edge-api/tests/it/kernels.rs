@@ -62,12 +62,13 @@ async fn a_map_job_is_quoted_by_its_fuel_and_refused_by_field() {
         changes.as_object().unwrap().iter().for_each(|(field, value)| program[field] = value.clone());
         program
     };
-    let quote = async |program: Value| ada.post("/v1/quotes", &json!({ "program": program })).await.json();
+    let quote =
+        async |program: Value| ada.post("/v1/quotes", &json!({ "program": program, "privacy": "own" })).await.json();
 
     let small = quote(with(json!({ "fuel": 100 }))).await;
     let large = quote(with(json!({ "fuel": 100_000 }))).await;
 
-    assert_eq!((small["rows"].clone(), small["checked_by"].clone()), (json!(1000), json!("quorum")), "{small}");
+    assert_eq!((small["rows"].clone(), small["checked_by"].clone()), (json!(1000), json!("owner")), "{small}");
     assert!(large["flops"].as_u64() > Some(100 * small["flops"].as_u64().unwrap()), "{large}");
     let few = quote(with(json!({ "fuel": 100, "tile_records": 10 }))).await;
     let heavy = quote(with(json!({ "fuel": 10_000_000 }))).await;
@@ -109,4 +110,6 @@ async fn a_map_job_is_quoted_by_its_fuel_and_refused_by_field() {
         )
         .await;
     assert_eq!(malformed.refusal(), "422 malformed_request program.check.rtol");
+    let for_strangers = ada.post("/v1/quotes", &json!({ "program": base })).await;
+    assert_eq!(for_strangers.refusal(), "422 no_device_fits kernel", "nobody could check it");
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::{BlobHash, Credits, DeviceId, ErrorCode, JobId, LeaseId, Micros, Nonce, Signature, Task, TileHash};
 
 /// Version of the frames and of the receipt's bytes. The edge refuses others by this number.
-pub const PROTOCOL: u16 = 4;
+pub const PROTOCOL: u16 = 5;
 
 /// What a device opens with, in answer to the edge's challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,16 +16,15 @@ pub struct Hello {
     pub protocol: u16,
     /// Its Ed25519 public key.
     pub device: DeviceId,
-    /// Over [`hello_bytes`] of the challenge.
+    /// Over [`Hello::signing_bytes`] of the challenge, and of the server that the device means.
     pub signature: Signature,
     /// What kind of program it is.
     pub class: DeviceClass,
     /// The adapter's name, as its driver gives it; 128 characters at most.
     #[serde(deserialize_with = "text")]
     pub name: String,
-    /// `vulkan`, `metal`, `dx12`, `webgpu` or `cpu`.
-    #[serde(deserialize_with = "text")]
-    pub backend: String,
+    /// What it computes with.
+    pub backend: Backend,
     /// The adapter is a CPU's.
     pub software: bool,
     /// Largest buffer that a shader may read, in bytes.
@@ -222,9 +221,8 @@ pub struct Receipt {
     /// Program and kernel version.
     #[serde(deserialize_with = "text")]
     pub program: String,
-    /// What computed it: `vulkan`, `metal`, `dx12`, `webgpu` or `cpu`.
-    #[serde(deserialize_with = "text")]
-    pub backend: String,
+    /// What computed it.
+    pub backend: Backend,
     /// When it was signed, by the device's clock.
     pub time: Micros,
 }
@@ -239,12 +237,73 @@ impl Receipt {
         bytes.extend(self.tiles.to_le_bytes());
         bytes.extend(self.root.0);
         bytes.extend(self.output.0);
-        for text in [&self.program, &self.backend] {
-            bytes.extend(u64::try_from(text.len()).unwrap_or(u64::MAX).to_le_bytes());
-            bytes.extend(text.bytes());
+        for text in [&self.program, self.backend.name()] {
+            bytes.extend(text_bytes(text));
         }
         bytes.extend(self.time.to_le_bytes());
         bytes
+    }
+}
+
+impl Hello {
+    /// What a device signs to open its socket: a domain, the challenge, the server that it means, then each field, texts
+    /// with their length before them. So a server cannot say a device's hello to another one, nor change a word of it.
+    /// `origin` is the server's as the device knows it: scheme, host and port where that is not the scheme's own.
+    pub fn signing_bytes(&self, nonce: Nonce, origin: &str) -> Vec<u8> {
+        let mut bytes = b"tessera.hello.2\0".to_vec();
+        bytes.extend(nonce.0);
+        bytes.extend(text_bytes(origin));
+        bytes.extend(self.protocol.to_le_bytes());
+        bytes.extend(self.device.0);
+        for text in [self.class.name(), &self.name, self.backend.name()] {
+            bytes.extend(text_bytes(text));
+        }
+        bytes.extend([u8::from(self.software), u8::from(self.runs_kernels), u8::from(self.checker)]);
+        bytes.extend(self.buffer_bytes_max.to_le_bytes());
+        let only_job = self.only_job.map(|job| job.to_string());
+        for text in [&only_job, &self.key, &self.code] {
+            bytes.push(u8::from(text.is_some()));
+            bytes.extend(text_bytes(text.as_deref().unwrap_or_default()));
+        }
+        bytes
+    }
+}
+
+fn text_bytes(text: &str) -> Vec<u8> {
+    let len = u64::try_from(text.len()).unwrap_or(u64::MAX);
+    [&len.to_le_bytes(), text.as_bytes()].concat()
+}
+
+/// What a device computes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    Vulkan,
+    Metal,
+    Dx12,
+    Gl,
+    Webgpu,
+    Cpu,
+}
+
+impl Backend {
+    pub const ALL: [Self; 6] = [Self::Vulkan, Self::Metal, Self::Dx12, Self::Gl, Self::Webgpu, Self::Cpu];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vulkan => "vulkan",
+            Self::Metal => "metal",
+            Self::Dx12 => "dx12",
+            Self::Gl => "gl",
+            Self::Webgpu => "webgpu",
+            Self::Cpu => "cpu",
+        }
+    }
+
+    /// `None` for a text that names none.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|backend| backend.name() == name)
     }
 }
 
@@ -252,11 +311,6 @@ impl Receipt {
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text.contains('\0') { Err(D::Error::custom("a text holds the character zero")) } else { Ok(text) }
-}
-
-/// What a device signs to open its socket.
-pub fn hello_bytes(nonce: Nonce, device: DeviceId) -> Vec<u8> {
-    [b"tessera.hello.1\0".as_slice(), &nonce.0, &device.0].concat()
 }
 
 #[cfg(test)]

@@ -47,8 +47,10 @@ pub enum CheckedBy {
     Edge,
     /// An operator's device.
     Checker,
-    /// Devices of other accounts, which must agree.
+    /// Devices of other accounts that have standing, which must agree.
     Quorum,
+    /// Nobody: the customer's own devices compute it.
+    Owner,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,6 +215,13 @@ pub enum JobFault {
         backend: String,
         /// What its compiler said.
         message: String,
+    },
+    /// Devices gave a tile back time and again, and whoever checks could not compute it either.
+    CannotCompute {
+        /// Counted over the job.
+        tile: u64,
+        /// What went wrong, for a person.
+        reason: String,
     },
 }
 

@@ -108,6 +108,15 @@ fn FaultNotice(
         JobFault::CannotCompile { backend, message } => {
             format!("{} ({backend}: {message}) {}", t.jobs.cannot_compile, t.jobs.cannot_compile_help)
         }
+        JobFault::CannotCompute { tile, reason } => {
+            format!(
+                "{} ({} {}: {reason}) {}",
+                t.jobs.cannot_compute,
+                t.site.tile,
+                format::count(tile),
+                t.jobs.cannot_compute_help
+            )
+        }
     };
     view! { <p class="notice bad" role="alert" data-testid="fault">{said}</p> }
 }

@@ -60,6 +60,7 @@ texts! { JobsText {
     by_edge: "the server's processor", "服务器处理器";
     by_checker: "an operator's device", "运营方设备";
     by_quorum: "devices of other accounts", "其他账户的设备";
+    by_owner: "nobody: your own devices compute it", "无人：由您自己的设备计算";
     search_jobs: "Name or id", "名称或 ID";
     progress: "Progress", "进度";
     privacy_short: "Privacy", "隐私";
@@ -110,6 +111,8 @@ texts! { JobsText {
     event_check_failed: "A check failed: its tiles are done again", "验证失败：分块将重新计算";
     event_cannot_compile: "A device cannot compile the kernel, and gets no more of it", "有设备无法编译该内核，不再分配给它";
     cannot_compile: "Devices cannot compile the kernel.", "设备无法编译该内核。";
+    cannot_compute: "No device can compute a tile of it.", "有一个分块没有设备能够计算。";
+    cannot_compute_help: "What was verified is paid; the rest is free again. Use fewer rows a tile, or look at the input.", "已验证的部分已付款，其余已释放。请减少每个分块的行数，或检查输入。";
     cannot_compile_help: "What was verified is paid; the rest is free again. Write it more simply, and tell the operator.", "已验证的部分已付款，其余已释放。请简化内核，并告知运营者。";
     event_published: "Published", "已发布";
     event_unpublished: "Taken off the explorer", "已从浏览器撤下";
@@ -145,6 +148,7 @@ impl JobsText {
             CheckedBy::Edge => self.by_edge,
             CheckedBy::Checker => self.by_checker,
             CheckedBy::Quorum => self.by_quorum,
+            CheckedBy::Owner => self.by_owner,
         }
     }
 

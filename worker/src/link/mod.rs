@@ -19,6 +19,8 @@ pub trait Transport {
     type Socket: Socket;
     type Http: Transfer;
 
+    /// The edge's, as the device reaches it.
+    fn origin(&self) -> &str;
     fn http(&self) -> &Self::Http;
     fn connect(&self) -> impl Future<Output = Result<Self::Socket, Closed>>;
     fn wait(&self, time: Duration) -> impl Future<Output = ()>;

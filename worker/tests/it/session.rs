@@ -45,6 +45,10 @@ impl<'a> Transport for &'a Edge {
     type Socket = Connection<'a>;
     type Http = NoBlobs;
 
+    fn origin(&self) -> &'static str {
+        "http://edge.test"
+    }
+
     fn http(&self) -> &NoBlobs {
         &NoBlobs
     }

@@ -86,6 +86,10 @@ pub enum AdmitError {
     ArrayTooLarge { field: String, name: String },
     #[error("'{name}' holds {value} at place {place}; int64 values must fit 32 bits here")]
     IntegerTooWide { field: String, name: String, place: u64, value: i64 },
+    #[error(
+        "the names and shapes of all inputs and outputs take {bytes} bytes in each lease; at most {most}: give them shorter names, or fewer of them"
+    )]
+    LeaseTooLong { code: &'static str, bytes: u64, most: u64 },
     #[error("the input has no records")]
     NoRecords,
     #[error(
@@ -128,6 +132,10 @@ pub enum AdmitError {
         "the {code} needs a buffer of {device_bytes} bytes, which no connected checker has, and a tile takes {tile_flops} operations, of which the server itself redoes at most {EDGE_FLOPS_MAX}; use fewer rows a tile, or make what a row needs smaller"
     )]
     NoCheckerFits { code: &'static str, device_bytes: u64, tile_flops: u64 },
+    #[error(
+        "nobody could check what strangers' devices make of the {code}: this server has no checker, and devices with standing of fewer than two other accounts are connected; run it on your own devices (privacy \"own\"), or ask the operator for a checker"
+    )]
+    NobodyChecks { code: &'static str },
     #[error("the amount is too large")]
     CostTooLarge,
     #[error("the job costs up to {cost} credits and the limit is {limit}; raise the limit or send fewer rows")]

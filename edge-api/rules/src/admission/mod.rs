@@ -11,6 +11,12 @@ use crate::program::limits::EDGE_FLOPS_MAX;
 use crate::program::rules_of;
 use crate::scheduling::device::Census;
 
+/// Accounts whose devices may judge others, so that each has another to be judged by.
+const JUDGES_MIN: usize = 2;
+
+/// Of a lease's token, which is in each address that its device reads from and in what it commits.
+const LEASE_BYTES_MAX: u64 = 16 << 10;
+
 /// What a customer asks for, at the present price.
 #[derive(Clone, Debug)]
 pub struct Order {
@@ -56,6 +62,23 @@ pub fn check_checkers(job: &Job, has_checkers: bool, has_fitting_checker: Option
         return Err(AdmitError::NoCheckerFits { code, device_bytes, tile_flops });
     }
     Ok(())
+}
+
+/// Refuses a job for other people's devices that nobody could check: there are no checkers, and fewer than two accounts
+/// whose devices may judge others, `judges`, since one is not its own judge.
+pub fn check_judges(job: &Job, has_checkers: bool, judges: usize) -> Result<(), AdmitError> {
+    if job.checked_by(has_checkers) == CheckedBy::Quorum && judges < JUDGES_MIN {
+        return Err(AdmitError::NobodyChecks { code: code_field(job) });
+    }
+    Ok(())
+}
+
+/// Refuses a job whose leases are too long to be sent back and forth. `bytes` has the token of one.
+pub fn check_lease_bytes(job: &Job, bytes: u64) -> Result<(), AdmitError> {
+    if bytes <= LEASE_BYTES_MAX {
+        return Ok(());
+    }
+    Err(AdmitError::LeaseTooLong { code: code_field(job), bytes, most: LEASE_BYTES_MAX })
 }
 
 fn code_field(job: &Job) -> &'static str {

@@ -6,11 +6,13 @@ use wire::number::to;
 pub struct Bitmap {
     len: u64,
     words: Vec<u64>,
+    /// Counted along, since it is asked for with every lease.
+    ones: u64,
 }
 
 impl Bitmap {
     pub fn new(len: u64) -> Self {
-        Self { len, words: vec![0; to(len.div_ceil(64))] }
+        Self { len, words: vec![0; to(len.div_ceil(64))], ones: 0 }
     }
 
     /// Reads what [`Bitmap::to_bytes`] wrote. `None` when the length differs.
@@ -18,7 +20,8 @@ impl Bitmap {
         let (words, rest) = bytes.as_chunks::<8>();
         let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
         let fits = rest.is_empty() && u64::try_from(words.len()).ok() == Some(len.div_ceil(64));
-        fits.then_some(Self { len, words })
+        let ones = words.iter().map(|word| u64::from(word.count_ones())).sum();
+        fits.then_some(Self { len, words, ones })
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -39,8 +42,14 @@ impl Bitmap {
 
     fn change(&mut self, first: u64, count: u64, apply: impl Fn(&mut u64, u64)) {
         assert!(first + count <= self.len, "a range should lie inside its slice");
-        for i in first..first + count {
-            apply(&mut self.words[to::<usize>(i / 64)], 1 << (i % 64));
+        let (mut at, end) = (first, first + count);
+        while at < end {
+            let bits = (64 - at % 64).min(end - at);
+            let word = &mut self.words[to::<usize>(at / 64)];
+            let before = u64::from(word.count_ones());
+            apply(word, (u64::MAX >> (64 - bits)) << (at % 64));
+            self.ones = self.ones + u64::from(word.count_ones()) - before;
+            at += bits;
         }
     }
 
@@ -49,7 +58,7 @@ impl Bitmap {
     }
 
     pub fn count_ones(&self) -> u64 {
-        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+        self.ones
     }
 
     /// The first run of clear bits at or after `from`, at most `most` long.
@@ -90,6 +99,10 @@ mod tests {
         bits.set(145, 55);
         assert_eq!(bits.clear_run(0, 1), None);
         assert_eq!(bits.count_ones(), 200);
+        bits.clear(60, 70);
+        assert_eq!((bits.count_ones(), bits.clear_run(0, 200)), (130, Some((60, 70))));
+        bits.clear(60, 1);
+        assert_eq!(bits.count_ones(), 130, "it was clear");
     }
 
     #[test]

@@ -5,16 +5,23 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use wire::number::to;
-use wire::{AccountId, DeviceId, JobId, LeaseId, Micros, SliceId};
+use wire::{DeviceId, JobId, LeaseId, Micros, SliceId};
 
 use super::device::{Census, Device};
 use super::lease::{CommitError, Lease, LeaseState, Settlement, Slice};
 use super::link::Link;
-use super::peers::{may_witness, take_device};
-use super::recheck_request::{Answer, RecheckId, RecheckRequest};
+use super::peers::take_device;
+use super::recheck_request::{Answer, RecheckError, RecheckId, RecheckRequest, Whom};
 pub use super::state::Core;
+#[cfg(test)]
+use super::state::Holding;
 use super::state::RunningJob;
 use crate::job::{Job, Needs};
+
+/// After so many times that leases beginning with a tile came back undone, somebody who is trusted tries it.
+const UNDONE_BEFORE_LOOK: u32 = 8;
+/// Jobs of which that is counted; the oldest is forgotten.
+const UNDONE_JOBS_MAX: usize = 1024;
 
 impl Core {
     /// `has_checkers`: the operator has named checkers, so that devices of customers and strangers are
@@ -45,6 +52,7 @@ impl Core {
     pub(super) fn note_ready(&mut self, id: DeviceId) {
         if let Some(device) = self.devices.get_mut(&id) {
             device.add_ready_credit();
+            self.waiting.insert(id);
         }
     }
 
@@ -64,6 +72,10 @@ impl Core {
 
     /// Tiles are to be recomputed. `id` is told of with the outcome.
     pub fn on_recheck_requested(&mut self, link: &mut impl Link, now: Micros, id: RecheckId, request: RecheckRequest) {
+        if matches!(request.whom, Whom::Accused(accused) if !self.devices.contains_key(&accused)) {
+            link.end_recheck(id, Err(RecheckError::GivenUp));
+            return;
+        }
         self.rechecks.push(id, request);
         self.assign(link, now);
     }
@@ -85,7 +97,10 @@ impl Core {
     }
 
     pub fn on_lease_returned(&mut self, link: &mut impl Link, now: Micros, device: DeviceId, id: LeaseId) {
-        self.give_back(|lease| lease.id == id && lease.device == device && lease.state == LeaseState::Out);
+        let back = self.give_back(|lease| lease.id == id && lease.device == device && lease.state == LeaseState::Out);
+        for lease in back {
+            self.note_undone(link, &lease);
+        }
         self.assign(link, now);
     }
 
@@ -115,12 +130,13 @@ impl Core {
 
     /// The device says that it is done: from here on the check decides, and no deadline counts.
     pub fn on_commit(&mut self, now: Micros, device: DeviceId, id: LeaseId) -> Result<Lease, CommitError> {
-        let lease = self.leases.get_mut(&id).filter(|lease| lease.device == device).ok_or(CommitError::Unknown)?;
+        let lease = self.leases.get(&id).filter(|lease| lease.device == device).ok_or(CommitError::Unknown)?;
         if lease.state == LeaseState::Committed {
             return Err(CommitError::Twice);
         }
-        lease.state = LeaseState::Committed;
-        let lease = *lease;
+        let lease = Lease { state: LeaseState::Committed, ..*lease };
+        self.take_lease(id);
+        self.insert_lease(lease);
         if let (Some(device), Some(running)) = (self.devices.get_mut(&device), self.jobs.get(&lease.job)) {
             let took = (now - lease.granted_at.max(device.busy_since)).max(1);
             device.busy_since = now;
@@ -144,17 +160,20 @@ impl Core {
         Some(Settlement { slice: lease.slice, fence: slice.fence, version: slice.version, settled, tiles: lease.tiles })
     }
 
-    /// The database took the settlement.
-    pub fn on_settled(&mut self, id: LeaseId, settlement: &Settlement) {
-        let Some(lease) = self.leases.remove(&id) else { return };
+    /// The database took the settlement. `verified_kflop` of it counts towards the device's standing, in thousands of
+    /// operations.
+    pub fn on_settled(&mut self, id: LeaseId, settlement: &Settlement, verified_kflop: u64) {
+        let Some(lease) = self.take_lease(id) else { return };
         if let Some(slice) = self.slices.get_mut(&settlement.slice)
             && slice.fence == settlement.fence
         {
             slice.version = settlement.version + 1;
             slice.settled = settlement.settled.clone();
         }
-        if let Some(device) = self.devices.get_mut(&lease.device) {
-            device.standing.passed += 1;
+        if let (Some(device), Some(running)) = (self.devices.get_mut(&lease.device), self.jobs.get(&lease.job)) {
+            device.standings.add(running.needs.program, verified_kflop);
+            device.settled_leases += 1;
+            device.strikes = device.strikes.saturating_sub(1);
         }
         self.drop_finished();
     }
@@ -200,7 +219,7 @@ impl Core {
         if let Some(slice) = self.slices.get_mut(&lease.slice) {
             slice.taken.set(lease.first_tile - slice.first_tile, lease.tiles);
         }
-        self.leases.insert(lease.id, lease);
+        self.insert_lease(lease);
         self.assign(link, now);
         true
     }
@@ -215,7 +234,8 @@ impl Core {
     pub fn on_device_suspended(&mut self, link: &mut impl Link, now: Micros, id: DeviceId, until: Micros) {
         if let Some(device) = self.devices.get_mut(&id) {
             device.suspended_until = until;
-            device.standing.passed = 0;
+            device.standings.clear();
+            device.settled_leases = 0;
         }
         for lease in self.give_back(|lease| lease.device == id && lease.state == LeaseState::Out) {
             link.revoke(lease.device, lease.id);
@@ -242,7 +262,7 @@ impl Core {
                 continue;
             }
             slice.taken.set(lease.first_tile - slice.first_tile, lease.tiles);
-            self.leases.insert(lease.id, lease);
+            self.insert_lease(lease);
         }
         self.slices.insert(id, slice);
         self.assign(link, now);
@@ -253,13 +273,14 @@ impl Core {
         self.slices.retain(|id, _| !ids.contains(id));
         let lost: Vec<Lease> = self.leases.values().filter(|lease| ids.contains(&lease.slice)).copied().collect();
         for lease in lost {
-            self.leases.remove(&lease.id);
+            self.take_lease(lease.id);
             link.revoke(lease.device, lease.id);
         }
         self.drop_finished();
     }
 
     pub fn on_job_ended(&mut self, link: &mut impl Link, now: Micros, job: JobId) {
+        self.undone.remove(&job);
         let ids = self.slices.iter().filter(|(_, slice)| slice.job == job).map(|(id, _)| *id).collect();
         self.on_slices_lost(link, &ids);
         self.assign(link, now);
@@ -270,6 +291,7 @@ impl Core {
         self.rechecks.expire(link, now);
         for lease in self.give_back(|lease| lease.state == LeaseState::Out && lease.deadline <= now) {
             link.revoke(lease.device, lease.id);
+            self.note_undone(link, &lease);
         }
         self.assign(link, now);
     }
@@ -291,12 +313,6 @@ impl Core {
     /// The size of the answer to a request, in bytes.
     pub fn recheck_output_bytes(&self, lease: LeaseId) -> Option<u64> {
         self.rechecks.output_bytes(lease)
-    }
-
-    /// Whether some device here could be a witness, now or when it is done with what it does.
-    pub fn has_witness(&self, job: JobId, needs: &Needs, excluded: &BTreeSet<AccountId>, now: Micros) -> bool {
-        let may_witness = |device: &Device| may_witness(device, job, needs, excluded, self.has_checkers);
-        self.devices.values().any(|device| device.suspended_until <= now && may_witness(device))
     }
 
     pub fn is_checker(&self, device: DeviceId) -> bool {
@@ -374,10 +390,25 @@ impl Core {
         self.slices.contains_key(&slice)
     }
 
+    /// A lease came back undone: its device falls behind others, and tiles that often come back are looked into.
+    fn note_undone(&mut self, link: &mut impl Link, lease: &Lease) {
+        if let Some(device) = self.devices.get_mut(&lease.device) {
+            device.add_strike();
+        }
+        if self.undone.len() >= UNDONE_JOBS_MAX && !self.undone.contains_key(&lease.job) {
+            self.undone.pop_first();
+        }
+        let times = self.undone.entry(lease.job).or_default().entry(lease.first_tile).or_default();
+        *times += 1;
+        if times.is_multiple_of(UNDONE_BEFORE_LOOK) {
+            link.report_undone(lease.job, lease.first_tile);
+        }
+    }
+
     fn give_back(&mut self, which: impl Fn(&Lease) -> bool) -> Vec<Lease> {
         let back: Vec<Lease> = self.leases.values().filter(|lease| which(lease)).copied().collect();
         for lease in &back {
-            self.leases.remove(&lease.id);
+            self.take_lease(lease.id);
             if let Some(slice) = self.slices.get_mut(&lease.slice) {
                 slice.taken.clear(lease.first_tile - slice.first_tile, lease.tiles);
             }
@@ -398,11 +429,13 @@ impl Core {
         if self.has_checkers {
             self.rechecks.assign_to_checkers(link, now);
         }
-        let devices = &mut self.devices;
-        let has_checkers = self.has_checkers;
-        self.rechecks.assign_to_devices(link, now, has_checkers, |link, needs, request| {
-            take_device(link, devices, needs, request, has_checkers, now)
-        });
+        let (devices, waiting, has_checkers) = (&mut self.devices, &mut self.waiting, self.has_checkers);
+        waiting.retain(|id| devices.get(id).is_some_and(|device| device.ready_credits > 0));
+        if !waiting.is_empty() {
+            self.rechecks.assign_to_devices(link, now, has_checkers, |link, needs, request| {
+                take_device(link, (devices, waiting), needs, request, now)
+            });
+        }
         self.lend(link, now);
     }
 
@@ -425,6 +458,16 @@ impl Core {
                 lent + slice.settled.count_ones(),
                 "taken tiles should be lent or settled"
             );
+        }
+        for (id, device) in &self.devices {
+            let of_device =
+                |state| self.leases.values().filter(|lease| lease.device == *id && lease.state == state).count();
+            let holding = self.holdings.get(id).copied().unwrap_or_default();
+            assert_eq!(
+                holding,
+                Holding { out: of_device(LeaseState::Out), committed: of_device(LeaseState::Committed) }
+            );
+            assert!(device.ready_credits == 0 || self.waiting.contains(id));
         }
         let turns: BTreeSet<JobId> = self.round_robin.iter().copied().collect();
         assert_eq!(turns, self.jobs.keys().copied().collect());

@@ -6,10 +6,13 @@ use wire::device::DeviceClass;
 use wire::{AccountId, JobId, Micros, Privacy};
 
 use crate::job::Needs;
-use crate::verification::standing::Standing;
+use crate::verification::party::{Network, Party};
+use crate::verification::standing::Standings;
 
 /// Leases that a device may hold undone: one in hand and one to begin with at once.
 pub(super) const LEASES_OUT_MAX: usize = 2;
+/// No more than what an honest device works off within a few minutes.
+const STRIKES_MAX: u32 = 10;
 /// Speed taken for granted until a device has shown its own, in operations a second.
 const FIRST_RATE: f64 = 1e8;
 
@@ -20,6 +23,10 @@ pub struct Device {
     pub class: DeviceClass,
     /// Its account is known to the operator.
     pub verified: bool,
+    /// Its account came with its key, and has nothing to lose.
+    pub is_guest: bool,
+    /// Where it connects from.
+    pub network: Option<Network>,
     pub buffer_bytes_max: u64,
     /// It runs customers' kernels.
     pub runs_kernels: bool,
@@ -27,7 +34,12 @@ pub struct Device {
     pub only_job: Option<JobId>,
     /// Jobs whose kernels it cannot compile.
     pub unfit_for: BTreeSet<JobId>,
-    pub standing: Standing,
+    pub standings: Standings,
+    /// Leases that it sat on or gave back, less those that were settled since: the more, the later and the less it is
+    /// lent.
+    pub strikes: u32,
+    /// Leases that were settled since it connected.
+    pub settled_leases: u64,
     pub suspended_until: Micros,
     /// Leases that it would take more.
     pub ready_credits: usize,
@@ -45,17 +57,30 @@ impl Device {
             account,
             class,
             verified,
+            is_guest: false,
+            network: None,
             buffer_bytes_max,
             runs_kernels: false,
             only_job: None,
             unfit_for: BTreeSet::new(),
-            standing: Standing::default(),
+            standings: Standings::default(),
+            strikes: 0,
+            settled_leases: 0,
             suspended_until: 0,
             ready_credits: 0,
             rate: FIRST_RATE,
             kernel_rate: FIRST_RATE,
             busy_since: 0,
         }
+    }
+
+    pub fn party(&self) -> Party {
+        Party { account: self.account, network: self.network }
+    }
+
+    /// It gave a lease back undone, or sat on it.
+    pub(super) fn add_strike(&mut self) {
+        self.strikes = (self.strikes + 1).min(STRIKES_MAX);
     }
 
     /// Goes on from the speed that it showed before.

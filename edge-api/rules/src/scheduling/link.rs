@@ -27,6 +27,8 @@ pub trait Link {
     fn revoke(&mut self, device: DeviceId, lease: LeaseId);
     /// A re-check has ended; it is told once.
     fn end_recheck(&mut self, id: RecheckId, outcome: Result<Answered, RecheckError>);
+    /// Leases that begin with this tile came back undone time and again: perhaps nobody can compute it.
+    fn report_undone(&mut self, job: JobId, tile: u64);
     /// An operator's checker did not do what it was asked to: the operator should know.
     fn report_checker_failure(&mut self, checker: DeviceId, job: JobId);
 }

@@ -11,6 +11,8 @@ pub mod mosaic;
 mod peers;
 pub mod recheck;
 pub mod recheck_request;
+#[cfg(test)]
+mod recheck_tests;
 mod state;
 #[cfg(test)]
 pub(crate) mod tests;

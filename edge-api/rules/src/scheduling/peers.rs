@@ -2,58 +2,89 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wire::number::to;
 use wire::{AccountId, DeviceId, JobId, Micros};
 
 use super::device::Device;
 use super::link::Link;
 use super::recheck::Found;
 use super::recheck_request::{RecheckRequest, Whom};
+use super::state::Core;
 use crate::job::Needs;
+use crate::verification::party::{Parties, Party};
 
-/// Takes one ready credit of a device that may answer: drawn among all that may, so that no id is worth making.
+impl Core {
+    /// Whether some device here could be a witness, now or when it is done with what it does.
+    pub fn has_witness(&self, job: JobId, needs: &Needs, parties: &Parties, now: Micros) -> bool {
+        self.devices.values().any(|device| device.suspended_until <= now && may_judge(device, job, needs, parties, now))
+    }
+
+    /// Accounts, other than the customer's, whose devices here may recompute such a job's tiles.
+    pub fn count_judges(&self, job: JobId, needs: &Needs, now: Micros) -> usize {
+        let parties = Parties::default().with(Party { account: needs.customer, network: None });
+        let judges = self.devices.values().filter(|device| may_judge(device, job, needs, &parties, now));
+        judges.map(|device| device.account).collect::<BTreeSet<AccountId>>().len()
+    }
+}
+
+/// Takes one ready credit of a device that may answer. `waiting` names those that have any.
 pub(super) fn take_device(
     link: &mut impl Link,
-    devices: &mut BTreeMap<DeviceId, Device>,
+    (devices, waiting): (&mut BTreeMap<DeviceId, Device>, &BTreeSet<DeviceId>),
     needs: &Needs,
     request: &RecheckRequest,
-    has_checkers: bool,
     now: Micros,
 ) -> Found {
+    if waiting.iter().all(|id| devices.get(id).is_none_or(|device| device.ready_credits == 0)) {
+        return Found::Nobody;
+    }
     let id = match request.whom {
         Whom::Accused(id) => match devices.get(&id) {
             Some(device) if device.ready_credits > 0 => id,
-            Some(_) => return Found::NotNow,
-            None => return Found::Gone,
+            Some(_) | None => return Found::NotNow,
         },
-        Whom::Checkers | Whom::Witness => {
-            let may_answer = |device: &Device| {
-                may_witness(device, request.job.id, needs, &request.excluded_accounts, has_checkers)
-                    && device.takes(None, needs, now)
-            };
-            let fitting: Vec<DeviceId> =
-                devices.iter().filter(|(_, device)| may_answer(device)).map(|(id, _)| *id).collect();
-            if fitting.is_empty() {
-                return Found::NotNow;
-            }
-            fitting[to::<usize>(link.draw_below(to(fitting.len())))]
-        }
+        Whom::Checkers | Whom::Witness => match draw_judge(link, (devices, waiting), needs, request, now) {
+            Some(id) => id,
+            None => return Found::NotNow,
+        },
     };
-    let Some(device) = devices.get_mut(&id) else { return Found::Gone };
+    let Some(device) = devices.get_mut(&id) else { return Found::NotNow };
     device.ready_credits -= 1;
-    Found::Device { device: id, account: device.account }
+    Found::Device { device: id, party: device.party() }
 }
 
-/// Whether a device's word on others' work counts. Where there are no checkers all are strangers to each other; else a
-/// witness must have shown what it can.
-pub(super) fn may_witness(
-    device: &Device,
-    job: JobId,
+/// Drawn among all that may answer, by their standing: no id is worth making, and a thousand keys weigh no more than
+/// the work that was verified of them.
+fn draw_judge(
+    link: &mut impl Link,
+    (devices, waiting): (&BTreeMap<DeviceId, Device>, &BTreeSet<DeviceId>),
     needs: &Needs,
-    excluded: &BTreeSet<AccountId>,
-    has_checkers: bool,
-) -> bool {
-    let is_known = !has_checkers || device.standing.is_established();
+    request: &RecheckRequest,
+    now: Micros,
+) -> Option<DeviceId> {
+    let may_answer = |device: &Device| {
+        may_judge(device, request.job.id, needs, &request.parties, now) && device.takes(None, needs, now)
+    };
+    let fitting: Vec<(DeviceId, u64)> = waiting
+        .iter()
+        .filter_map(|id| Some((id, devices.get(id)?)))
+        .filter(|(_, device)| may_answer(device))
+        .map(|(id, device)| (*id, device.standings.of(needs.program, now).verified_kflop))
+        .collect();
+    let weight = fitting.iter().fold(0, |sum: u64, (_, weight)| sum.saturating_add(*weight));
+    let mut drawn = if weight == 0 { 0 } else { link.draw_below(weight) };
+    for (id, weight) in &fitting {
+        if drawn < *weight {
+            return Some(*id);
+        }
+        drawn -= weight;
+    }
+    None
+}
+
+/// Whether a device's word on others' work counts: it has shown what it can and has that to lose, its account is no
+/// guest's, and it has no part in the question.
+fn may_judge(device: &Device, job: JobId, needs: &Needs, parties: &Parties, now: Micros) -> bool {
     let can = device.fits(None, needs) && !device.unfit_for.contains(&job);
-    can && is_known && !excluded.contains(&device.account)
+    let has_standing = !device.is_guest && device.standings.of(needs.program, now).may_judge();
+    can && has_standing && !parties.include(device.party())
 }

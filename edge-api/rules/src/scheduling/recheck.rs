@@ -1,16 +1,17 @@
 //! Tiles that this server's processor cannot recompute, put to devices: to the operator's checkers where
-//! there are any, else to a device of another account. A request waits for a device, unpaid, and goes to
+//! there are any, else to a device that has standing and nothing to do with it. A request waits for a device, unpaid, and goes to
 //! the next one when a device is lost, or gives it back.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-use wire::{AccountId, DeviceId, LeaseId, Micros};
+use wire::{DeviceId, LeaseId, Micros};
 
 use super::link::{Grant, Link};
 use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest, Whom};
 use crate::job::{Job, Needs};
+use crate::verification::party::Party;
 
 /// Time for a request, in microseconds; then it is put to somebody else.
 const ANSWER_WITHIN: Micros = 120_000_000;
@@ -62,12 +63,12 @@ struct Assigned {
 pub(super) enum Found {
     Device {
         device: DeviceId,
-        account: AccountId,
+        party: Party,
     },
     /// None that fits would take it now.
     NotNow,
-    /// The device that alone may answer is not connected.
-    Gone,
+    /// No device at all.
+    Nobody,
 }
 
 #[derive(Debug)]
@@ -165,6 +166,13 @@ impl Rechecks {
     pub(super) fn remove_device(&mut self, link: &mut impl Link, now: Micros, device: DeviceId) {
         self.checkers.remove(&device);
         self.take_back(link, now, |assigned| assigned.device == device);
+        self.waiting.retain(|recheck| {
+            let is_for_it = recheck.request.whom == Whom::Accused(device);
+            if is_for_it {
+                link.end_recheck(recheck.id, Err(RecheckError::GivenUp));
+            }
+            !is_for_it
+        });
     }
 
     /// Takes requests back from devices that sit on them.
@@ -224,17 +232,20 @@ impl Rechecks {
         has_checkers: bool,
         mut take_device: impl FnMut(&mut L, &Needs, &RecheckRequest) -> Found,
     ) {
-        for recheck in std::mem::take(&mut self.waiting) {
+        let mut at = 0;
+        while let Some(recheck) = self.waiting.get(at) {
             if has_checkers && recheck.request.whom == Whom::Checkers {
-                self.waiting.push_back(recheck);
+                at += 1;
                 continue;
             }
             match take_device(link, &recheck.needs, &recheck.request) {
-                Found::Device { device, account } => {
-                    self.assign(link, now, device, Answerer::Peer { account, device }, recheck);
+                Found::Device { device, party } => {
+                    if let Some(recheck) = self.waiting.remove(at) {
+                        self.assign(link, now, device, Answerer::Peer { party, device }, recheck);
+                    }
                 }
-                Found::NotNow => self.waiting.push_back(recheck),
-                Found::Gone => link.end_recheck(recheck.id, Err(RecheckError::GivenUp)),
+                Found::NotNow => at += 1,
+                Found::Nobody => return,
             }
         }
     }

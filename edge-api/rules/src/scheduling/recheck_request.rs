@@ -1,12 +1,12 @@
 //! A request to recompute tiles, and what comes of it.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use wire::{AccountId, BlobHash, DeviceId, JobFault};
+use wire::{BlobHash, DeviceId, JobFault};
 
 use crate::job::Job;
+use crate::verification::party::{Parties, Party};
 
 /// Names a request; the caller counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,8 +18,8 @@ pub struct RecheckRequest {
     /// Counted over the job.
     pub tiles: Range<u64>,
     pub whom: Whom,
-    /// Party to the question: their devices may not answer.
-    pub excluded_accounts: BTreeSet<AccountId>,
+    /// Their devices may not answer.
+    pub parties: Parties,
     /// The server can recompute the tiles itself, so the request ends at once when no checker can.
     pub has_fallback: bool,
 }
@@ -27,9 +27,9 @@ pub struct RecheckRequest {
 /// Whom a request is put to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whom {
-    /// The operator's checkers where there are any, else any device.
+    /// The operator's checkers where there are any, else a device that has standing and nothing to do with it.
     Checkers,
-    /// A device that has nothing to do with it, though there are checkers: in a dispute.
+    /// Such a device though there are checkers: in a dispute.
     Witness,
     /// This device, which has signed another result: in a dispute. Ends at once when it is gone.
     Accused(DeviceId),
@@ -41,7 +41,7 @@ pub enum Answerer {
     /// The operator's checker, or the server itself: tied to no account.
     Checker,
     /// A device of a customer or a stranger.
-    Peer { account: AccountId, device: DeviceId },
+    Peer { party: Party, device: DeviceId },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,20 +14,22 @@ use super::lease::{CommitError, Lease, Slice};
 use super::link::{Grant, Link};
 use super::peers::take_device;
 use super::recheck::Found;
-use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest, Whom};
+use super::recheck_request::{Answered, RecheckError, RecheckId, RecheckRequest, Whom};
 use crate::job::Job;
-use crate::verification::standing::Standing;
+use crate::verification::party::{Parties, Party};
+use crate::verification::standing::Standings;
 
 /// Writes down what the core says.
 #[derive(Default)]
-struct Record {
+pub(super) struct Record {
     next: u8,
-    granted: Vec<(DeviceId, Grant)>,
-    revoked: Vec<LeaseId>,
+    pub(super) granted: Vec<(DeviceId, Grant)>,
+    pub(super) revoked: Vec<LeaseId>,
     /// What is drawn next, last first; then 0.
-    drawn: Vec<u64>,
-    rechecked: Vec<(RecheckId, Result<Answered, RecheckError>)>,
-    failures: Vec<DeviceId>,
+    pub(super) drawn: Vec<u64>,
+    pub(super) rechecked: Vec<(RecheckId, Result<Answered, RecheckError>)>,
+    pub(super) failures: Vec<DeviceId>,
+    pub(super) undone: Vec<(JobId, u64)>,
 }
 
 impl Link for Record {
@@ -52,41 +54,60 @@ impl Link for Record {
         self.rechecked.push((id, outcome));
     }
 
+    fn report_undone(&mut self, job: JobId, tile: u64) {
+        self.undone.push((job, tile));
+    }
+
     fn report_checker_failure(&mut self, checker: DeviceId, _job: JobId) {
         self.failures.push(checker);
     }
 }
 
-fn account(n: u64) -> AccountId {
+/// What a device has behind it that has computed for long.
+pub(super) fn established() -> Standings {
+    let mut standings = Standings { since: -MONTH, ..Standings::default() };
+    for program in ["infer", "map"] {
+        standings.add(program, 1_000_000_000);
+    }
+    standings
+}
+
+const MONTH: Micros = 30 * 24 * 3_600_000_000;
+
+pub(super) fn account(n: u64) -> AccountId {
     AccountId::from_parts(n, [0; 10])
 }
 
-const ADA: DeviceId = DeviceId([1; 32]);
-const BOB: DeviceId = DeviceId([2; 32]);
+pub(super) fn party(n: u64) -> Party {
+    Party { account: account(n), network: None }
+}
 
-fn slice_id(n: u64) -> SliceId {
+pub(super) const ADA: DeviceId = DeviceId([1; 32]);
+pub(super) const BOB: DeviceId = DeviceId([2; 32]);
+
+pub(super) fn slice_id(n: u64) -> SliceId {
     SliceId::from_parts(n, [0; 10])
 }
 
-fn job_id(n: u64) -> JobId {
+pub(super) fn job_id(n: u64) -> JobId {
     JobId::from_parts(n, [0; 10])
 }
 
-struct World {
-    core: Core,
-    link: Record,
-    now: Micros,
+pub(super) struct World {
+    pub(super) core: Core,
+    pub(super) link: Record,
+    pub(super) now: Micros,
 }
 
 impl World {
     /// A job of `tiles` tiles that take `tile_flops` each, in one slice.
-    fn new(tiles: u64, tile_flops: u64) -> Self {
+    pub(super) fn new(tiles: u64, tile_flops: u64) -> Self {
         let mut world = Self { core: Core::default(), link: Record::default(), now: 1_000_000 };
         world.claim(1, tiles, Job { row_flops: tile_flops, ..open_job() });
         world
     }
 
-    fn claim(&mut self, n: u64, tiles: u64, job: Job) {
+    pub(super) fn claim(&mut self, n: u64, tiles: u64, job: Job) {
         let slice = Slice {
             job: job_id(n),
             first_tile: 0,
@@ -100,11 +121,11 @@ impl World {
         self.core.sanity_check();
     }
 
-    fn join(&mut self, id: DeviceId, n: u64) {
+    pub(super) fn join(&mut self, id: DeviceId, n: u64) {
         self.core.on_device_joined(id, Device::new(account(n), DeviceClass::Native, false, 1 << 20));
     }
 
-    fn ready(&mut self, id: DeviceId) -> Option<Lease> {
+    pub(super) fn ready(&mut self, id: DeviceId) -> Option<Lease> {
         let before = self.link.granted.len();
         self.core.on_device_ready(&mut self.link, self.now, id);
         self.core.sanity_check();
@@ -112,10 +133,10 @@ impl World {
         self.core.lease(grant.lease).copied()
     }
 
-    fn settle(&mut self, lease: Lease) {
+    pub(super) fn settle(&mut self, lease: Lease) {
         self.core.on_commit(self.now, lease.device, lease.id).unwrap();
         let settlement = self.core.settlement(lease.id).unwrap();
-        self.core.on_settled(lease.id, &settlement);
+        self.core.on_settled(lease.id, &settlement, 0);
         self.core.sanity_check();
     }
 }
@@ -328,7 +349,8 @@ fn a_device_of_one_job_does_nothing_else_and_no_strangers_job() {
     // Neither counts for an order to come, nor is asked for its word on what others computed.
     assert_eq!(world.core.census(&own.needs()).fitting, 0);
     let request = RecheckRequest { job: Arc::new(own.clone()), ..request(&[], false) };
-    let found = take_device(&mut world.link, &mut world.core.devices, &own.needs(), &request, false, world.now);
+    let found =
+        take_device(&mut world.link, (&mut world.core.devices, &world.core.waiting), &own.needs(), &request, world.now);
     assert!(matches!(found, Found::NotNow));
 }
 
@@ -353,189 +375,104 @@ fn slices_that_no_device_here_can_do_are_let_go_for_other_replicas() {
     assert!(world.core.is_wanted(job_id(1), &open_job().needs(), world.now + 1));
 }
 
-fn request(excluded: &[u64], has_fallback: bool) -> RecheckRequest {
+pub(super) fn request(excluded: &[u64], has_fallback: bool) -> RecheckRequest {
     RecheckRequest {
         job: Arc::new(open_job()),
         tiles: 0..1,
         whom: Whom::Checkers,
-        excluded_accounts: excluded.iter().map(|n| account(*n)).collect(),
+        parties: excluded.iter().fold(Parties::default(), |parties, n| parties.with(party(*n))),
         has_fallback,
     }
 }
 
-const CHECKER: DeviceId = DeviceId([3; 32]);
+pub(super) const CHECKER: DeviceId = DeviceId([3; 32]);
 
 impl World {
     /// No tiles to lend: what is granted are requests to recompute.
-    fn of_rechecks(has_checkers: bool) -> Self {
+    pub(super) fn of_rechecks(has_checkers: bool) -> Self {
         Self { core: Core::new(has_checkers), link: Record::default(), now: 1_000_000 }
     }
 
-    fn ask(&mut self, id: u64, excluded: &[u64], has_fallback: bool) {
+    /// A device whose word counts.
+    pub(super) fn judge(&mut self, id: DeviceId, n: u64) {
+        self.join(id, n);
+        if let Some(device) = self.core.devices.get_mut(&id) {
+            device.standings = established();
+        }
+    }
+
+    pub(super) fn ask(&mut self, id: u64, excluded: &[u64], has_fallback: bool) {
         self.core.on_recheck_requested(&mut self.link, self.now, RecheckId(id), request(excluded, has_fallback));
     }
 
-    fn checker(&mut self, id: DeviceId, buffer_bytes_max: u64) {
+    pub(super) fn checker(&mut self, id: DeviceId, buffer_bytes_max: u64) {
         self.core.on_checker_joined(&mut self.link, self.now, id, buffer_bytes_max);
     }
 
     /// Whom requests were put to so far.
-    fn asked(&self) -> Vec<DeviceId> {
+    pub(super) fn asked(&self) -> Vec<DeviceId> {
         self.link.granted.iter().map(|(device, _)| *device).collect()
     }
 
-    fn last_lease(&self) -> LeaseId {
+    pub(super) fn last_lease(&self) -> LeaseId {
         self.link.granted.last().unwrap().1.lease
     }
 }
 
 #[test]
-fn a_request_waits_for_a_checker_and_ends_with_its_answer() {
-    let mut world = World::of_rechecks(true);
-    world.join(ADA, 1);
-    world.ready(ADA);
-    world.ask(7, &[], false);
-    assert!(world.asked().is_empty(), "a stranger's device is not the operator's checker");
-
-    world.checker(CHECKER, 1 << 20);
-    assert!(world.asked().is_empty(), "it has not said that it is ready");
-    world.ready(CHECKER);
-    assert_eq!(world.asked(), [CHECKER]);
-    let lease = world.last_lease();
-    assert!(world.core.is_recheck(CHECKER, lease) && !world.core.is_recheck(ADA, lease));
-    assert_eq!(world.core.recheck_output_bytes(lease), Some(512));
-
-    let answer = Answer::Output(BlobHash([5; 32]));
-    world.core.on_recheck_answered(&mut world.link, lease, answer.clone());
-    world.core.on_recheck_answered(&mut world.link, lease, answer.clone());
-    assert_eq!(world.link.rechecked, [(RecheckId(7), Ok(Answered { by: Answerer::Checker, answer }))]);
-}
-
-#[test]
-fn a_request_goes_to_another_checker_when_one_gives_it_back_is_lost_or_sits_on_it() {
-    let mut world = World::of_rechecks(true);
-    for checker in [ADA, BOB, CHECKER] {
-        world.checker(checker, 1 << 20);
-        world.ready(checker);
-    }
-    world.ask(1, &[], false);
-    let first = world.last_lease();
-
-    world.core.on_recheck_returned(&mut world.link, world.now, first);
-    assert_eq!(world.asked(), [ADA, BOB], "not to the one that gave it back");
-    world.core.on_device_left(&mut world.link, world.now, BOB);
-    assert_eq!(world.asked(), [ADA, BOB, CHECKER]);
-    world.ready(ADA);
-    world.now += 121_000_000;
-    world.core.on_tick(&mut world.link, world.now);
-
-    assert_eq!(world.asked(), [ADA, BOB, CHECKER, ADA], "half a minute later it may be asked again");
-    assert_eq!(world.link.failures, [ADA, CHECKER]);
-    assert!(world.link.rechecked.is_empty());
-}
-
-#[test]
-fn whoever_can_do_it_alone_hears_at_once_that_no_checker_can() {
-    let mut world = World::of_rechecks(true);
-    world.ask(1, &[], true);
-    assert!(world.link.rechecked.is_empty(), "one may still connect");
-
-    world.checker(CHECKER, 1 << 9);
-    world.ready(CHECKER);
-
-    assert_eq!(world.core.has_fitting_checker(1 << 10), Some(false));
-    assert_eq!(world.link.rechecked, [(RecheckId(1), Err(RecheckError::NoChecker))]);
-}
-
-#[test]
-fn peers_recompute_where_there_are_no_checkers_and_never_a_party_to_it() {
-    let mut world = World::of_rechecks(false);
+fn whoever_gives_leases_back_is_lent_less_and_after_others() {
+    let mut world = World::new(1000, 1_000_000);
     world.join(ADA, 1);
     world.join(BOB, 2);
-    world.ready(ADA);
-    world.ask(1, &[1], false);
-    assert!(world.asked().is_empty());
+    let fresh = world.ready(ADA).unwrap();
+    world.core.on_lease_returned(&mut world.link, world.now, ADA, fresh.id);
+    let after_one = world.ready(ADA).unwrap();
+    world.core.on_lease_returned(&mut world.link, world.now, ADA, after_one.id);
+    let again = world.ready(ADA).unwrap();
 
-    world.ready(BOB);
-    let lease = world.last_lease();
-    world.core.on_recheck_answered(&mut world.link, lease, Answer::Output(BlobHash([5; 32])));
+    assert!(again.tiles < fresh.tiles, "{} of {}", again.tiles, fresh.tiles);
+    world.settle(again);
+    let worked_off = world.ready(ADA).unwrap();
+    world.settle(worked_off);
+    assert_eq!(world.core.devices[&ADA].strikes, 0);
 
-    assert_eq!(world.asked(), [BOB]);
-    assert!(
-        matches!(world.link.rechecked[..], [(_, Ok(Answered { by: Answerer::Peer { account: by, device: BOB }, .. }))] if by == account(2))
-    );
+    let mut idle = World::of_rechecks(false);
+    for (id, n) in [(ADA, 1), (BOB, 2)] {
+        idle.join(id, n);
+        idle.ready(id);
+    }
+    idle.core.devices.get_mut(&ADA).unwrap().strikes = 1;
+    assert_eq!(idle.core.lending_order(idle.now), [BOB, ADA], "though its id is the lower one");
 }
 
 #[test]
-fn a_request_is_given_up_after_eight_lost_devices_and_not_before() {
-    let mut world = World::of_rechecks(false);
-    world.ask(1, &[], false);
-
-    for lost in 1..=8 {
-        assert!(world.link.rechecked.is_empty(), "after {lost} devices");
-        world.join(ADA, 1);
-        world.ready(ADA);
-        world.core.on_device_left(&mut world.link, world.now, ADA);
+fn tiles_that_come_back_time_and_again_are_looked_into() {
+    let mut world = World::new(1, 1_000_000);
+    world.join(ADA, 1);
+    for times in 1..=16 {
+        let lease = world.ready(ADA).unwrap();
+        world.core.on_lease_returned(&mut world.link, world.now, ADA, lease.id);
+        // Nobody waits for work, so the replica lets its slices go, and claims them again.
+        world.core.on_slices_lost(&mut world.link, &[slice_id(1)].into());
+        world.claim(1, 1, open_job());
+        assert_eq!(world.link.undone.len(), times / 8);
     }
-
-    assert_eq!(world.link.rechecked, [(RecheckId(1), Err(RecheckError::GivenUp))]);
+    assert_eq!(world.link.undone[0], (job_id(1), 0));
 }
 
 #[test]
-fn a_cancelled_request_is_put_to_nobody_and_its_answer_is_nobodys() {
-    let mut world = World::of_rechecks(true);
-    world.ask(1, &[], false);
-    world.core.on_recheck_cancelled(RecheckId(1));
-    world.checker(CHECKER, 1 << 20);
-    world.ready(CHECKER);
-    assert!(world.asked().is_empty());
-
-    world.ask(2, &[], false);
-    let lease = world.last_lease();
-    world.core.on_recheck_cancelled(RecheckId(2));
-    assert!(world.core.is_recheck(CHECKER, lease), "the device still hears that its answer came");
-    world.core.on_recheck_answered(&mut world.link, lease, Answer::Output(BlobHash([5; 32])));
-
-    assert!(world.link.rechecked.is_empty());
-}
-
-#[test]
-fn whoever_checks_is_drawn_among_all_that_may() {
-    for (drawn, asked) in [(0, ADA), (1, BOB), (2, CHECKER)] {
-        let mut world = World::of_rechecks(false);
-        for (device, n) in [(ADA, 1), (BOB, 2), (CHECKER, 3)] {
-            world.join(device, n);
-            world.ready(device);
-        }
-        world.link.drawn = vec![drawn];
-
-        world.ask(1, &[], false);
-
-        assert_eq!(world.asked(), [asked]);
+fn a_device_that_answers_faster_than_anybody_can_look_is_not_lent_more_meanwhile() {
+    let mut world = World::new(1000, 1_000_000);
+    world.join(ADA, 1);
+    let mut committed = Vec::new();
+    while let Some(lease) = world.ready(ADA) {
+        world.core.on_commit(world.now, ADA, lease.id).unwrap();
+        world.core.sanity_check();
+        committed.push(lease);
     }
-}
+    assert_eq!(committed.len(), 16);
 
-#[test]
-fn a_witness_is_a_device_though_there_are_checkers_and_the_accused_is_asked_itself() {
-    let mut world = World::of_rechecks(true);
-    world.checker(CHECKER, 1 << 20);
-    world.ready(CHECKER);
-    for (device, n) in [(DeviceId([0; 32]), 3), (ADA, 1), (BOB, 2)] {
-        world.join(device, n);
-        world.ready(device);
-    }
-    if let Some(bob) = world.core.devices.get_mut(&BOB) {
-        bob.standing = Standing { passed: 1000, age: i64::MAX };
-    }
-    let mut put = |id, whom| {
-        let request = RecheckRequest { whom, ..request(&[1], false) };
-        world.core.on_recheck_requested(&mut world.link, world.now, RecheckId(id), request);
-        world.link.granted.last().unwrap().0
-    };
+    world.core.on_refused(&mut world.link, world.now, committed[0].id);
 
-    assert_eq!(put(1, Whom::Witness), BOB);
-    assert_eq!(put(2, Whom::Accused(ADA)), ADA);
-    assert_eq!(put(3, Whom::Checkers), CHECKER);
-    put(4, Whom::Accused(DeviceId([9; 32])));
-    assert_eq!(world.link.rechecked, [(RecheckId(4), Err(RecheckError::GivenUp))], "it is gone");
+    assert_eq!(world.core.leases.len(), 16, "one less to look at, and one more is lent");
 }

@@ -4,10 +4,9 @@
 //! nothing from anyone: independent devices compute the tile, and the accused once more, until runs of parties that
 //! have nothing to do with each other say the same.
 
-use std::collections::BTreeSet;
-
 use wire::{AccountId, DeviceId};
 
+use super::party::{Parties, Party};
 use crate::scheduling::recheck_request::Answerer;
 
 /// Independent devices that compute a tile before it is given up as not reproducible.
@@ -60,8 +59,8 @@ pub enum Next {
 
 #[derive(Clone, Debug)]
 pub struct Dispute {
-    /// Accounts whose devices may not be asked: the accused's, the finder's, and those of witnesses.
-    parties: BTreeSet<AccountId>,
+    /// Whose devices may not be asked: the accused's, the finder's, the customer's, and those of witnesses.
+    parties: Parties,
     finder: Answerer,
     witnesses: Vec<Comparison>,
     /// No further witness is connected.
@@ -71,21 +70,21 @@ pub struct Dispute {
 }
 
 impl Dispute {
-    pub fn new(accused: AccountId, finder: Answerer) -> Self {
-        let mut parties = BTreeSet::from([accused]);
-        if let Answerer::Peer { account, .. } = finder {
-            parties.insert(account);
+    pub fn new(accused: Party, customer: AccountId, finder: Answerer) -> Self {
+        let mut parties = Parties::default().with(accused).with(Party { account: customer, network: None });
+        if let Answerer::Peer { party, .. } = finder {
+            parties.add(party);
         }
         Self { parties, finder, witnesses: Vec::new(), exhausted: false, repeated: None }
     }
 
     /// Whose devices may not be asked as witnesses.
-    pub fn parties(&self) -> &BTreeSet<AccountId> {
+    pub fn parties(&self) -> &Parties {
         &self.parties
     }
 
-    pub fn on_witness(&mut self, account: AccountId, comparison: Comparison) {
-        self.parties.insert(account);
+    pub fn on_witness(&mut self, witness: Party, comparison: Comparison) {
+        self.parties.add(witness);
         self.witnesses.push(comparison);
     }
 
@@ -131,7 +130,9 @@ impl Dispute {
             return Next::AskWitness;
         }
         match (with_device, with_neither) {
+            // Nobody is blamed on a peer's word alone, and nobody is forgiven because one more run differs.
             (0, 0) if is_peer => Next::Wait,
+            (0, 1) => Next::Wait,
             // There is the operator's word and the device's, and nobody else's.
             (0, 0) => Next::Decided(Outcome::DeviceWrong),
             _ => Next::Decided(Outcome::NotReproducible),
@@ -165,18 +166,22 @@ mod tests {
         AccountId::from_parts(n, [0; 10])
     }
 
+    fn party(n: u64) -> Party {
+        Party { account: account(n), network: None }
+    }
+
     fn peer() -> Answerer {
-        Answerer::Peer { account: account(2), device: DeviceId([2; 32]) }
+        Answerer::Peer { party: party(2), device: DeviceId([2; 32]) }
     }
 
     /// What a dispute comes to when its witnesses say this, and the accused repeats itself or does not.
     fn decide(finder: Answerer, witnesses: &[Comparison], repeats: bool) -> Next {
-        let mut dispute = Dispute::new(account(1), finder);
+        let mut dispute = Dispute::new(party(1), account(9), finder);
         let mut witnesses = (3..).zip(witnesses);
         loop {
             match dispute.next() {
                 Next::AskWitness => match witnesses.next() {
-                    Some((n, comparison)) => dispute.on_witness(account(n), *comparison),
+                    Some((n, comparison)) => dispute.on_witness(party(n), *comparison),
                     None => dispute.on_no_witness(),
                 },
                 Next::AskAccused => dispute.on_accused(repeats),
@@ -222,6 +227,15 @@ mod tests {
     }
 
     #[test]
+    fn one_run_more_that_differs_from_both_neither_blames_nor_forgives() {
+        for finder in [Answerer::Checker, peer()] {
+            assert_eq!(decide(finder, &[LIKE_NEITHER], true), Next::Wait);
+            let two = decide(finder, &[LIKE_NEITHER, LIKE_NEITHER], true);
+            assert_eq!(two, Next::Decided(Outcome::NotReproducible));
+        }
+    }
+
+    #[test]
     fn where_nobody_else_is_connected_the_operators_word_counts_and_a_peers_waits() {
         assert_eq!(decide(Answerer::Checker, &[], true), Next::Decided(Outcome::DeviceWrong));
         assert_eq!(decide(peer(), &[], true), Next::Wait);
@@ -229,9 +243,10 @@ mod tests {
 
     #[test]
     fn nobody_who_is_party_to_it_is_asked() {
-        let mut dispute = Dispute::new(account(1), peer());
-        dispute.on_witness(account(3), LIKE_NEITHER);
+        let mut dispute = Dispute::new(party(1), account(9), peer());
+        dispute.on_witness(party(3), LIKE_NEITHER);
 
-        assert_eq!(*dispute.parties(), [account(1), account(2), account(3)].into());
+        assert!([1, 2, 3, 9].into_iter().all(|n| dispute.parties().include(party(n))));
+        assert!(!dispute.parties().include(party(4)));
     }
 }

@@ -1,25 +1,63 @@
-//! Which tiles of a receipt are computed again.
+//! Which tiles of a receipt are computed again, and how much a device is lent before it has shown what it is.
 
 use std::collections::BTreeSet;
 
+use wire::CheckedBy;
+use wire::number::to;
+
 use super::standing::Standing;
 
-/// Work that the edge redoes of one lease of a newcomer, in floating-point operations.
-const NEWCOMER_FLOPS: u64 = 1_000_000_000;
-/// One tile in so many is redone of a device with standing.
+/// Work of one lease of a newcomer that is redone, in floating-point operations: by this server's processor, and by a
+/// device.
+const REDONE_HERE_FLOPS: u64 = 1_000_000_000;
+const REDONE_BY_DEVICES_FLOPS: u64 = 100_000_000_000;
+/// One tile in so many is redone at least, of any lease.
 const SAMPLE: u64 = 20;
 
-/// Which of a lease's `tiles` to redo. All of a newcomer's, as far as the work allows; else one in
-/// twenty, and never none. `seed` is drawn after the device has committed.
-pub fn draw(standing: Standing, tiles: u32, tile_flops: u64, seed: [u8; 32]) -> Vec<u32> {
-    let tiles = u64::from(tiles);
-    let wanted = if standing.is_established() { tiles.div_ceil(SAMPLE) } else { NEWCOMER_FLOPS / tile_flops.max(1) };
-    sample(tiles, wanted.clamp(1, tiles.max(1)), seed)
+fn redone_flops(by: CheckedBy) -> u64 {
+    match by {
+        CheckedBy::Edge => REDONE_HERE_FLOPS,
+        CheckedBy::Checker | CheckedBy::Quorum | CheckedBy::Owner => REDONE_BY_DEVICES_FLOPS,
+    }
 }
 
-/// One tile more, for the final draw of a job.
-pub fn draw_one(tiles: u32, seed: [u8; 32]) -> u32 {
-    sample(u64::from(tiles), 1, seed).first().copied().unwrap_or(0)
+/// The most tiles of a lease. A newcomer's is no larger than what can be redone of it, and nobody is trusted with more
+/// at once than others have verified before.
+pub fn lease_tiles_max(standing: Standing, tile_flops: u64, by: CheckedBy) -> u64 {
+    let flops = if standing.is_established() { standing.verified_flops() } else { redone_flops(by) };
+    (flops / tile_flops.max(1)).max(1)
+}
+
+/// Which of a lease's `tiles` to redo: the stricter of one in twenty and what the device's standing asks for, and never
+/// none. Of a newcomer that is all that can be redone; of others the more, the more of their standing the lease is
+/// worth: half of a lease that is worth all of it. `seed` is drawn after the device has committed.
+pub fn draw(standing: Standing, tiles: u32, tile_flops: u64, by: CheckedBy, seed: [u8; 32]) -> Vec<u32> {
+    let tiles = u64::from(tiles);
+    let by_standing = if standing.is_established() {
+        let (worth, stake) = (u128::from(tiles) * u128::from(tile_flops), 2 * u128::from(standing.verified_flops()));
+        to((u128::from(tiles) * worth).div_ceil(stake.max(1)).min(u128::from(tiles)))
+    } else {
+        redone_flops(by) / tile_flops.max(1)
+    };
+    sample(tiles, tiles.div_ceil(SAMPLE).max(by_standing).clamp(1, tiles.max(1)), seed)
+}
+
+/// Which tiles of one device's leases of a job to redo at its end, by lease: one in twenty of them all, so by what they
+/// are worth and not by how they were cut. `lease_tiles` counts each lease's.
+pub fn draw_final(lease_tiles: &[u32], seed: [u8; 32]) -> Vec<Vec<u32>> {
+    let total: u64 = lease_tiles.iter().map(|tiles| u64::from(*tiles)).sum();
+    let mut drawn = sample(total, total.div_ceil(SAMPLE), seed).into_iter().peekable();
+    let mut begin = 0;
+    let draw_lease = |tiles: &u32| {
+        let end = begin + *tiles;
+        let mut of_lease = Vec::new();
+        while let Some(tile) = drawn.next_if(|tile| *tile < end) {
+            of_lease.push(tile - begin);
+        }
+        begin = end;
+        of_lease
+    };
+    lease_tiles.iter().map(draw_lease).collect()
 }
 
 /// `count` different numbers below `tiles`, in order: Floyd's algorithm (CACM 30(9), 1987).
@@ -40,19 +78,52 @@ fn sample(tiles: u64, count: u64, seed: [u8; 32]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verification::standing::AGE_OF_STANDING;
+    use crate::verification::standing::ESTABLISHED_KFLOP;
 
-    const OLD: Standing = Standing { passed: 64, age: AGE_OF_STANDING };
+    const OLD: Standing = Standing { verified_kflop: ESTABLISHED_KFLOP, age: 0 };
+    const NEW: Standing = Standing { verified_kflop: ESTABLISHED_KFLOP - 1, age: i64::MAX };
 
     #[test]
-    fn a_newcomer_is_checked_in_every_tile_and_an_old_hand_in_one_of_twenty() {
-        let newcomer = Standing { passed: 1000, age: 0 };
+    fn all_that_can_be_redone_of_a_newcomer_is() {
+        let count = |tiles, tile_flops, by| draw(NEW, tiles, tile_flops, by, [1; 32]).len();
 
-        assert_eq!(draw(newcomer, 5, 1_000_000, [1; 32]), [0, 1, 2, 3, 4]);
-        assert_eq!(draw(newcomer, 5, 500_000_000, [1; 32]).len(), 2);
-        assert_eq!(draw(newcomer, 5, u64::MAX, [1; 32]).len(), 1);
-        assert_eq!(draw(OLD, 100, 1_000_000, [1; 32]).len(), 5);
-        assert_eq!(draw(OLD, 1, 1_000_000, [1; 32]), [0]);
+        assert_eq!(draw(NEW, 5, 1_000_000, CheckedBy::Edge, [1; 32]), [0, 1, 2, 3, 4]);
+        assert_eq!(count(5, 500_000_000, CheckedBy::Edge), 2);
+        assert_eq!(count(5, 500_000_000, CheckedBy::Checker), 5);
+        assert_eq!(count(5, u64::MAX, CheckedBy::Edge), 1);
+        assert_eq!(count(8192, 200_000_000, CheckedBy::Edge), 410, "one in twenty, where that is more");
+    }
+
+    #[test]
+    fn a_newcomers_lease_is_no_larger_than_what_is_redone_of_it() {
+        for tile_flops in [0, 1, 999, 20_000_000, 400_000_000, 5_000_000_000, u64::MAX] {
+            for by in [CheckedBy::Edge, CheckedBy::Checker, CheckedBy::Quorum] {
+                let tiles = u32::try_from(lease_tiles_max(NEW, tile_flops, by).min(1000)).unwrap();
+
+                assert_eq!(draw(NEW, tiles, tile_flops, by, [1; 32]).len(), usize::try_from(tiles).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn an_old_hand_is_checked_by_what_the_lease_is_worth_beside_its_standing() {
+        let tile_flops = OLD.verified_flops() / 1000;
+        let redone = |tiles| draw(OLD, tiles, tile_flops, CheckedBy::Edge, [1; 32]).len();
+
+        assert_eq!([1, 20, 100, 200, 500, 1000].map(redone), [1, 1, 5, 20, 125, 500]);
+        assert_eq!(lease_tiles_max(OLD, tile_flops, CheckedBy::Edge), 1000);
+    }
+
+    #[test]
+    fn the_final_draw_takes_one_in_twenty_however_the_leases_were_cut() {
+        let many = draw_final(&[1; 100], [7; 32]);
+        let mixed = draw_final(&[1, 90, 9], [7; 32]);
+
+        assert_eq!(many.iter().map(Vec::len).sum::<usize>(), 5);
+        assert_eq!(mixed.iter().map(Vec::len).sum::<usize>(), 5);
+        assert!(mixed.iter().zip([1, 90, 9]).all(|(drawn, tiles)| drawn.iter().all(|tile| *tile < tiles)));
+        assert_eq!(draw_final(&[3], [7; 32])[0].len(), 1, "never none");
+        assert_eq!(draw_final(&[], [7; 32]), Vec::<Vec<u32>>::new());
     }
 
     #[test]

@@ -6,9 +6,10 @@ pub mod kept_plans;
 pub mod plans;
 pub mod recompute;
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use anyhow::Context;
+use bytes::Bytes;
 use onnx::Signature;
 use rules::Job;
 use rules::admission::{AdmitError, Order};
@@ -16,12 +17,13 @@ use rules::program::infer::{self as infer_rules, Layout, ModelCost, Port};
 use rules::program::limits::{CHECKER_FLOPS_MAX, EDGE_FLOPS_MAX};
 use rules::scheduling::recheck::group_tiles;
 use rules::scheduling::recheck_request::{Answer, Answerer};
+use rules::verification::party::Parties;
 use wire::number::to;
 use wire::{AccountId, BlobHash, Check, CheckedBy, DType, Field, InferTask};
 
 use self::recompute::same_values;
 use super::failure::AdmitFailure;
-use super::program::{Disagreement, Program};
+use super::program::{Checked, Disagreement, Program};
 use crate::app::App;
 use crate::compile::pool::{CompileError, Model, Purpose};
 use crate::fleet::lease_output::LeaseOutput;
@@ -64,18 +66,25 @@ impl Program for Infer {
         })
     }
 
-    async fn check(
-        app: &App,
-        output: &LeaseOutput,
-        task: &InferTask,
-        tiles: &[u32],
-    ) -> anyhow::Result<Option<Disagreement>> {
-        match output.job.checked_by(app.config.has_checkers()) {
+    async fn check(app: &App, output: &LeaseOutput, task: &InferTask, tiles: &[u32]) -> anyhow::Result<Checked> {
+        let found = match output.job.checked_by(app.config.has_checkers()) {
             CheckedBy::Checker => match check_by_checker(app, output, task, tiles).await? {
-                ByChecker::Checked(found) => Ok(found),
-                ByChecker::Nobody => check_here(app, output, task, tiles).await,
+                ByChecker::Checked(found) => found,
+                ByChecker::Nobody => check_here(app, output, task, tiles).await?,
             },
-            CheckedBy::Edge | CheckedBy::Quorum => check_here(app, output, task, tiles).await,
+            CheckedBy::Edge | CheckedBy::Quorum | CheckedBy::Owner => check_here(app, output, task, tiles).await?,
+        };
+        Ok(found.into())
+    }
+
+    async fn try_tile(app: &App, job: &Arc<Job>, task: &InferTask, tile: u64) -> anyhow::Result<Option<String>> {
+        match job.checked_by(app.config.has_checkers()) {
+            CheckedBy::Checker if job.tile_flops() > EDGE_FLOPS_MAX => recheck::try_elsewhere(app, job, tile).await,
+            CheckedBy::Edge | CheckedBy::Checker | CheckedBy::Quorum | CheckedBy::Owner => {
+                let _permit = app.checks.acquire().await.context("the server is stopping")?;
+                let mut model = app.compilers.open(&app.blobs, task.model, Purpose::Check).await?;
+                Ok(recompute_tile(app, &mut model, job, task, tile).await?.err().map(|error| error.to_string()))
+            }
         }
     }
 
@@ -176,7 +185,7 @@ async fn check_by_checker(
     for tiles in group_tiles(&needs, tiles) {
         let of_job = output.tiles_of_job(&tiles);
         let answered = if needs.tile_flops > EDGE_FLOPS_MAX {
-            recheck::recompute_elsewhere(app, &output.job, of_job, BTreeSet::new()).await?
+            recheck::recompute_elsewhere(app, &output.job, of_job, Parties::default()).await?
         } else {
             match recheck::recompute_by_checker(app, &output.job, of_job).await? {
                 Some(answered) => answered,
@@ -199,6 +208,25 @@ async fn check_by_checker(
     Ok(ByChecker::Checked(None))
 }
 
+/// A tile's output by the references. The inner error is the model's, or of the limits that it is computed in.
+async fn recompute_tile(
+    app: &App,
+    model: &mut Model<'_>,
+    job: &Job,
+    task: &InferTask,
+    tile: u64,
+) -> anyhow::Result<Result<Bytes, CompileError>> {
+    let tiles = job.tiles(tile..tile + 1);
+    let mut input = Vec::new();
+    for (blob, range) in tiles.input_parts() {
+        input.extend_from_slice(&app.blobs.read_range(blob, range).await?);
+    }
+    match model.recompute(task, tiles.rows(), input.into()).await {
+        Err(CompileError::Internal(error)) => Err(error),
+        computed => Ok(computed),
+    }
+}
+
 /// By the references, on this server's processor.
 async fn check_here(
     app: &App,
@@ -209,13 +237,8 @@ async fn check_here(
     let _permit = app.checks.acquire().await.context("the server is stopping")?;
     let mut model = app.compilers.open(&app.blobs, task.model, Purpose::Check).await?;
     for &tile in tiles {
-        let of_job = output.job.tiles(output.tiles_of_job(&(tile..tile + 1)));
-        let rows = of_job.rows();
-        let mut input = Vec::new();
-        for (blob, range) in of_job.input_parts() {
-            input.extend_from_slice(&app.blobs.read_range(blob, range).await?);
-        }
-        let expected = model.recompute(task, rows, input.into()).await?;
+        let of_job = output.tiles_of_job(&(tile..tile + 1)).start;
+        let expected = recompute_tile(app, &mut model, &output.job, task, of_job).await??;
         if !same_values(task, output.tile_bytes(tile..tile + 1), &expected) {
             let by = Answerer::Checker;
             return Ok(Some(Disagreement { tile, by, output: Some(expected) }));

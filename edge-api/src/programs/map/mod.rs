@@ -1,9 +1,9 @@
 //! `map`: a customer's kernel over records. It has no reference on this server, so its tiles are recomputed
-//! by checkers, or by devices of other accounts.
+//! by checkers, or by devices with standing that have no part in it.
 
 mod compare;
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use gate::{AdmittedKernel, Contract, FUEL_MAX, GateError, SOURCE_BYTES_MAX};
 use gpu_kernels::customer_kernel::GROUPS_MAX;
@@ -11,13 +11,14 @@ use rules::admission::{AdmitError, Order, require_owned};
 use rules::program::map::{self as map_rules, FUEL, KernelFacts};
 use rules::scheduling::recheck::group_tiles;
 use rules::scheduling::recheck_request::Answer;
+use rules::verification::party::{Parties, Party};
 use rules::{Job, Source};
 use wire::number::to;
 use wire::{Blob, BlobHash, Check, GatedKernel, KernelReport, MapTask, Place};
 
 use self::compare::same_records;
 use super::failure::AdmitFailure;
-use super::program::{Disagreement, Program};
+use super::program::{Checked, Disagreement, Program};
 use crate::app::App;
 use crate::fleet::lease_output::LeaseOutput;
 use crate::fleet::{owner, recheck};
@@ -54,24 +55,20 @@ impl Program for Map {
         })
     }
 
-    async fn check(
-        app: &App,
-        output: &LeaseOutput,
-        task: &MapTask,
-        tiles: &[u32],
-    ) -> anyhow::Result<Option<Disagreement>> {
-        let provider = owner::account_of(app, output.lease.device).await?;
-        if !app.config.has_checkers() && provider == output.job.customer {
+    async fn check(app: &App, output: &LeaseOutput, task: &MapTask, tiles: &[u32]) -> anyhow::Result<Checked> {
+        let (provider, customer) = (owner::party_of(app, output.lease.device).await?, output.job.customer);
+        if !app.config.has_checkers() && provider.account == customer {
             // The customer's own device at the customer's own cost: there is nobody to deceive.
-            return Ok(None);
+            return Ok(Checked::OwnWork);
         }
+        let parties = Parties::default().with(provider).with(Party { account: customer, network: None });
         let float_words = float_words(app, task, output.job.check).await?;
         for tiles in group_tiles(&output.job.needs(), tiles) {
             let of_job = output.tiles_of_job(&tiles);
-            let answered = recheck::recompute_elsewhere(app, &output.job, of_job, BTreeSet::from([provider])).await?;
+            let answered = recheck::recompute_elsewhere(app, &output.job, of_job, parties.clone()).await?;
             let by = answered.by;
             let Answer::Output(hash) = answered.answer else {
-                return Ok(Some(Disagreement { tile: tiles.start, by, output: None }));
+                return Ok(Checked::Differs(Disagreement { tile: tiles.start, by, output: None }));
             };
             let answer = app.blobs.read(hash).await?;
             let first = output.tiles().output_range(tiles.clone()).start;
@@ -79,11 +76,15 @@ impl Program for Map {
                 let range = output.tiles().output_range(tile..tile + 1);
                 let recomputed = answer.slice(range.start - first..range.end - first);
                 if !same_records(output.job.check, &float_words, output.tile_bytes(tile..tile + 1), &recomputed) {
-                    return Ok(Some(Disagreement { tile, by, output: Some(recomputed) }));
+                    return Ok(Checked::Differs(Disagreement { tile, by, output: Some(recomputed) }));
                 }
             }
         }
-        Ok(None)
+        Ok(Checked::Agreed)
+    }
+
+    async fn try_tile(app: &App, job: &Arc<Job>, _task: &MapTask, tile: u64) -> anyhow::Result<Option<String>> {
+        recheck::try_elsewhere(app, job, tile).await
     }
 
     async fn agree(app: &App, job: &Job, task: &MapTask, one: &[u8], other: &[u8]) -> anyhow::Result<bool> {
@@ -125,7 +126,13 @@ async fn read_text(app: &App, blob: &Blob) -> Result<String, AdmitFailure> {
     if blob.size > most {
         return Err(AdmitError::KernelTooLong { bytes: blob.size, most }.into());
     }
-    let bytes = app.blobs.read(blob.hash).await?;
+    let bytes = match app.blobs.read(blob.hash).await {
+        // It was owned a moment ago, and is collected by now.
+        Err(object_store::Error::NotFound { .. }) => {
+            return Err(AdmitError::UnknownBlob { field: "kernel".to_owned() }.into());
+        }
+        read => read?,
+    };
     Ok(String::from_utf8(bytes.to_vec()).map_err(|_binary| AdmitError::KernelNotText)?)
 }
 

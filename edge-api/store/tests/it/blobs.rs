@@ -1,7 +1,7 @@
 use store::DbConnection;
 use store::blobs::{
-    begin_collecting, delete_expired_outputs, end_collecting, find_owned_blob, forget_collecting, insert_blob_owner,
-    insert_job_blob, insert_lease_output, list_unused_blobs, sum_owned_bytes, use_blob,
+    begin_collecting, delete_expired_outputs, end_collecting, find_lease_output, find_owned_blob, forget_collecting,
+    insert_blob_owner, insert_job_blob, insert_lease_output, list_unused_blobs, sum_owned_bytes, use_blob,
 };
 use store::db::ping;
 use wire::{Blob, BlobHash, Micros};
@@ -93,6 +93,8 @@ db_test! {
             assert!(!begin(conn, hash).await);
         }
         assert_eq!(insert_lease_output(conn, lease(9), output, NOW + 5).await.unwrap(), uploaded, "one a lease");
+        assert_eq!(find_lease_output(conn, lease(9)).await.unwrap(), Some(uploaded));
+        assert_eq!(find_lease_output(conn, lease(7)).await.unwrap(), None);
         delete_expired_outputs(conn, NOW + 5).await.unwrap();
         assert_eq!(unused(conn).await, []);
         delete_expired_outputs(conn, NOW + 6).await.unwrap();

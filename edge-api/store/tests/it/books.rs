@@ -223,8 +223,8 @@ async fn settle(conn: &mut DbConnection, job: u64, tile: u64, provider: u64, n: 
     let device = wire::DeviceId([u8::try_from(provider).unwrap(); 32]);
     fixture::commit_receipt(conn, &admitted, slice_id(job), device, n, tile).await;
     let work = AcceptedWork { tiles: 1, kflop: 1, earned: charge.earned().unwrap(), flops_per_sec: 1 };
-    let sequence = count_passed(conn, device, work).await.unwrap();
-    let acceptance = Acceptance { kflop: 1, charge, recomputed: 1, sequence };
+    count_passed(conn, device, work).await.unwrap();
+    let acceptance = Acceptance { kflop: 1, charge, recomputed: 1, matures_at: 1 };
     assert!(accept_receipt(conn, lease(n), acceptance).await.unwrap());
     let mut accepted = list_accepted_receipts(conn, admitted.id).await.unwrap();
     accepted.retain(|stored| stored.receipt.lease == lease(n));

@@ -1,6 +1,8 @@
+use rules::verification::party::Network;
 use store::devices::{
-    AcceptedWork, count_failed, count_passed, delete_expired_codes, find_backend, find_device, insert_device_code,
-    list_devices_of_account, suspend_device, take_device_code, uncount_lease, upsert_device,
+    AcceptedWork, add_verified, count_failed, count_passed, delete_expired_codes, find_backend, find_device,
+    find_standings, insert_device_code, list_devices_of_account, suspend_device, take_device_code, uncount_lease,
+    upsert_device,
 };
 use store::presence::mark_present;
 use wire::DeviceId;
@@ -15,16 +17,18 @@ db_test! {
 
         let first = find_device(conn, known).await.unwrap().unwrap();
         let mut again = hello(1);
+        let network = Network::of("203.0.113.9".parse().unwrap());
         "Another driver".clone_into(&mut again.name);
-        upsert_device(conn, &again, bob, NOW + 5).await.unwrap();
+        upsert_device(conn, &again, bob, network, NOW + 5).await.unwrap();
         let second = find_device(conn, known).await.unwrap().unwrap();
         let listed = list_devices_of_account(conn, bob, 10, NOW + 5).await.unwrap();
 
-        assert_eq!((first.account, first.verified, first.passed, first.created_at), (ada, false, 0, NOW));
+        assert_eq!((first.account, first.verified, first.created_at), (ada, false, NOW));
+        assert_eq!((first.network, second.network), (None, network));
         assert_eq!((second.account, second.created_at, second.flops_per_sec), (bob, NOW, 0));
         assert_eq!((listed[0].name.as_str(), listed[0].seen_at), ("Another driver", NOW + 5));
         assert!(find_device(conn, DeviceId([9; 32])).await.unwrap().is_none());
-        assert_eq!(find_backend(conn, known).await.unwrap(), Some(again.backend));
+        assert_eq!(find_backend(conn, known).await.unwrap(), Some(again.backend.name().to_owned()));
         assert_eq!(find_backend(conn, DeviceId([9; 32])).await.unwrap(), None);
     }
 }
@@ -33,7 +37,7 @@ db_test! {
     async fn an_accounts_devices_are_listed_last_seen_first(conn: &mut DbConnection) {
         let (ada, bob) = (account(conn, 1).await, account(conn, 2).await);
         for (n, owner, seen_at) in [(1, ada, 1), (2, bob, 2), (3, ada, 3), (4, ada, 2)] {
-            upsert_device(conn, &hello(n), owner, NOW + seen_at).await.unwrap();
+            upsert_device(conn, &hello(n), owner, None, NOW + seen_at).await.unwrap();
         }
         mark_present(conn, "replica", DeviceId([3; 32]), NOW).await.unwrap();
 
@@ -65,17 +69,37 @@ db_test! {
         let known = device(conn, 1, ada).await;
         let work = AcceptedWork { tiles: 3, kflop: 70, earned: credits(9), flops_per_sec: 5_000 };
 
-        assert_eq!(count_passed(conn, known, work).await.unwrap(), 1);
-        assert_eq!(count_passed(conn, known, work).await.unwrap(), 2);
+        count_passed(conn, known, work).await.unwrap();
+        count_passed(conn, known, work).await.unwrap();
         uncount_lease(conn, known, 3, 70, credits(9)).await.unwrap();
         assert_eq!(count_failed(conn, known).await.unwrap(), 1);
         suspend_device(conn, known, NOW + 60).await.unwrap();
-        assert_eq!(count_passed(conn, known, work).await.unwrap(), 3);
+        count_passed(conn, known, work).await.unwrap();
         let record = find_device(conn, known).await.unwrap().unwrap();
         let shown = &list_devices_of_account(conn, ada, 1, NOW).await.unwrap()[0];
 
-        assert_eq!((record.passed, record.suspended_until, record.flops_per_sec), (1, NOW + 60, 5_000));
+        assert_eq!((record.suspended_until, record.flops_per_sec), (NOW + 60, 5_000));
         assert_eq!((shown.tiles, shown.kflop, shown.earned.micros()), (6, 140, 18));
         assert_eq!((shown.checks_passed, shown.checks_failed, shown.suspended_until), (3, 1, Some(NOW + 60)));
+    }
+}
+
+db_test! {
+    async fn what_others_verified_counts_by_program_and_since_the_last_failed_check(conn: &mut DbConnection) {
+        let ada = account(conn, 1).await;
+        let known = device(conn, 1, ada).await;
+
+        assert_eq!(find_standings(conn, known).await.unwrap().of("infer", NOW).verified_kflop, 0);
+        assert_eq!(add_verified(conn, known, "infer", 70).await.unwrap(), 70);
+        assert_eq!(add_verified(conn, known, "infer", 30).await.unwrap(), 100);
+        assert_eq!(add_verified(conn, known, "map", 5).await.unwrap(), 5);
+        let before = find_standings(conn, known).await.unwrap();
+        count_failed(conn, known).await.unwrap();
+        assert_eq!(add_verified(conn, known, "infer", 1).await.unwrap(), 101, "what matures goes by all of it");
+        let after = find_standings(conn, known).await.unwrap();
+
+        assert_eq!((before.of("infer", NOW + 9).verified_kflop, before.of("infer", NOW + 9).age), (100, 9));
+        assert_eq!(before.of("map", NOW).verified_kflop, 5);
+        assert_eq!((after.of("infer", NOW).verified_kflop, after.of("map", NOW).verified_kflop), (1, 0));
     }
 }

@@ -61,7 +61,7 @@ pub(crate) fn hello(n: u8) -> Hello {
         signature: Signature([0; 64]),
         class: if n.is_multiple_of(2) { DeviceClass::Tab } else { DeviceClass::Native },
         name: format!("GPU {n}"),
-        backend: "vulkan".to_owned(),
+        backend: wire::device::Backend::Vulkan,
         software: false,
         buffer_bytes_max: 1 << 30,
         runs_kernels: true,
@@ -73,7 +73,7 @@ pub(crate) fn hello(n: u8) -> Hello {
 }
 
 pub(crate) async fn device(conn: &mut DbConnection, n: u8, account: AccountId) -> DeviceId {
-    upsert_device(conn, &hello(n), account, NOW).await.unwrap();
+    upsert_device(conn, &hello(n), account, None, NOW).await.unwrap();
     DeviceId([n; 32])
 }
 
@@ -152,7 +152,7 @@ fn receipt(job: JobId, n: u8, first_tile: u64, tiles: u32) -> Receipt {
         root: TileHash([9; 32]),
         output: BlobHash([n; 32]),
         program: "infer/1".to_owned(),
-        backend: "vulkan".to_owned(),
+        backend: wire::device::Backend::Vulkan,
         time: NOW,
     }
 }
@@ -211,8 +211,8 @@ impl Work {
     pub(crate) async fn accept(&self, conn: &mut DbConnection, n: u8, tiles: (u64, u32), secs: i64) {
         self.commit(conn, n, tiles, secs).await;
         let work = AcceptedWork { tiles: tiles.1.into(), kflop: 500, earned: credits(9), flops_per_sec: 1_000_000 };
-        let sequence = count_passed(conn, self.device, work).await.unwrap();
-        let acceptance = Acceptance { kflop: 500, charge: CHARGE, recomputed: 1, sequence };
+        count_passed(conn, self.device, work).await.unwrap();
+        let acceptance = Acceptance { kflop: 500, charge: CHARGE, recomputed: 1, matures_at: n.into() };
         assert!(accept_receipt(conn, lease(n), acceptance).await.unwrap());
     }
 }

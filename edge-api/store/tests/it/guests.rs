@@ -31,7 +31,7 @@ db_test! {
     async fn customers_and_guests_whose_devices_computed_are_not_dead(conn: &mut DbConnection) {
         let work = Work::start(conn).await;
         let guest = guest(conn, 5).await;
-        store::devices::upsert_device(conn, &hello(1), guest, NOW).await.unwrap();
+        store::devices::upsert_device(conn, &hello(1), guest, None, NOW).await.unwrap();
         work.commit(conn, 1, (0, 1), 0).await;
 
         assert_eq!(list_dead_guests(conn, NOW + 1, None, 10).await.unwrap(), []);

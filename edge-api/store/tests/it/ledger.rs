@@ -120,7 +120,7 @@ db_test! {
         let guest = account(conn, 2).await;
         fund(conn, work.account, 100).await;
         hold(conn, work.job.id, work.account, credits(100)).await.unwrap();
-        store::devices::upsert_device(conn, &crate::fixture::hello(1), guest, NOW).await.unwrap();
+        store::devices::upsert_device(conn, &crate::fixture::hello(1), guest, None, NOW).await.unwrap();
         work.accept(conn, 1, (0, 1), 0).await;
         work.settle_bits(conn, 0..1).await;
         let balance = take_tiles(conn, work.job.id, 1, 1).await.unwrap().unwrap();

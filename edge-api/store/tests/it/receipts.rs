@@ -40,8 +40,8 @@ db_test! {
         let work = Work::start(conn).await;
         let bob = account(conn, 2).await;
         work.commit(conn, 1, (0, 1), 0).await;
-        store::devices::upsert_device(conn, &crate::fixture::hello(1), bob, NOW).await.unwrap();
-        let acceptance = Acceptance { kflop: 5, charge: CHARGE, recomputed: 1, sequence: 1 };
+        store::devices::upsert_device(conn, &crate::fixture::hello(1), bob, None, NOW).await.unwrap();
+        let acceptance = Acceptance { kflop: 5, charge: CHARGE, recomputed: 1, matures_at: 1 };
 
         assert!(accept_receipt(conn, lease(1), acceptance).await.unwrap());
         assert!(!accept_receipt(conn, lease(1), acceptance).await.unwrap());
@@ -89,10 +89,12 @@ db_test! {
             work.accept(conn, n, (u64::from(n), 1), 0).await;
         }
 
-        let matured = mature_receipts_of_device(conn, work.device, 1).await.unwrap();
+        let of_others = mature_receipts_of_device(conn, work.device, "map", 9).await.unwrap();
+        let matured = mature_receipts_of_device(conn, work.device, "infer", 1).await.unwrap();
         let unmatured = list_accepted_receipts_of_device(conn, work.device).await.unwrap();
         let rejected = reject_accepted_receipt(conn, lease(2)).await.unwrap().unwrap();
 
+        assert_eq!(leases(&of_others), [], "another program's work");
         assert_eq!((leases(&matured), leases(&unmatured)), (vec![lease(1)], vec![lease(2), lease(3)]));
         assert_eq!((rejected.receipt.lease, rejected.customer, rejected.charge), (lease(2), work.account, CHARGE));
         assert!(reject_accepted_receipt(conn, lease(2)).await.unwrap().is_none(), "it was");

@@ -1,10 +1,11 @@
 use rules::scheduling::recheck_request::Answerer;
 use rules::verification::dispute::{Comparison, Outcome};
+use rules::verification::party::Party;
 use store::verdicts::{
     Cause, DisputeRun, DisputedTile, Verdict, VerdictState, count_unreproducible, decide_dispute, decide_verdict,
     has_redraws, insert_dispute_run, list_dispute_runs, list_disputes, list_redraws, open_dispute, open_verdict,
 };
-use wire::{AccountKind, BlobHash};
+use wire::{AccountId, AccountKind, BlobHash};
 
 use crate::db_test;
 use crate::fixture::{NOW, Work, account, account_id, device, job_id, lease};
@@ -42,12 +43,16 @@ db_test! {
         assert_eq!(list_redraws(conn, 9).await.unwrap(), [(lease(1), caught)], "the third is not settled");
         assert!(has_redraws(conn, work.job.id).await.unwrap());
         assert!(!has_redraws(conn, job_id(9)).await.unwrap());
-        let matured = store::receipts::mature_receipts_of_device(conn, work.device, 1).await.unwrap();
+        let matured = store::receipts::mature_receipts_of_device(conn, work.device, "infer", 1).await.unwrap();
         assert_eq!(matured.len(), 0, "the first is looked at before it matures");
         decide_verdict(conn, lease(1), caught, VerdictState::Passed, NOW + 1).await.unwrap();
         assert!(!has_redraws(conn, work.job.id).await.unwrap());
         assert_eq!(list_redraws(conn, 9).await.unwrap(), []);
     }
+}
+
+fn party(account: AccountId) -> Party {
+    Party { account, network: None }
 }
 
 fn dispute(work: &Work, n: u8, tile: u64, finder: Answerer) -> DisputedTile {
@@ -56,7 +61,7 @@ fn dispute(work: &Work, n: u8, tile: u64, finder: Answerer) -> DisputedTile {
         tile,
         job: work.job.id,
         device: work.device,
-        account: work.account,
+        accused: party(work.account),
         finder,
         signed_output: BlobHash([1; 32]),
         finder_output: Some(BlobHash([2; 32])),
@@ -71,10 +76,10 @@ db_test! {
         work.commit(conn, 1, (0, 3), 0).await;
         let bob = account(conn, 2).await;
         let witness = device(conn, 2, bob).await;
-        let found = dispute(&work, 1, 2, Answerer::Peer { account: bob, device: witness });
+        let found = dispute(&work, 1, 2, Answerer::Peer { party: party(bob), device: witness });
         let run = DisputeRun {
             device: witness,
-            account: bob,
+            by: party(bob),
             comparison: Comparison { with_device: false, with_checker: true },
         };
 
@@ -99,7 +104,7 @@ db_test! {
         store::accounts::insert_account(conn, account_id(7), AccountKind::Guest, "Guest", NOW).await.unwrap();
         for (n, tile, account) in [(1, 0, work.account), (2, 1, work.account), (3, 2, account_id(7))] {
             work.commit(conn, n, (tile, 1), 0).await;
-            let found = DisputedTile { account, ..dispute(&work, n, tile, Answerer::Checker) };
+            let found = DisputedTile { accused: party(account), ..dispute(&work, n, tile, Answerer::Checker) };
             open_dispute(conn, &found).await.unwrap();
             assert!(decide_dispute(conn, lease(n), tile, Outcome::NotReproducible, NOW).await.unwrap());
         }

@@ -57,6 +57,12 @@ impl Task {
         self.properties().version()
     }
 
+    /// The program's name, without the version: what a device's standing goes by.
+    pub fn program_name(&self) -> &'static str {
+        let program = self.program();
+        program.split_once('/').map_or(program, |(name, _version)| name)
+    }
+
     /// The customer's code: a model or a kernel.
     pub fn code(&self) -> BlobHash {
         self.properties().code()

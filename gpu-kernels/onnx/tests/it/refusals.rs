@@ -196,7 +196,7 @@ fn a_walk_that_is_too_long_is_refused_before_it_begins() {
 
 #[test]
 fn a_refusal_is_short_however_much_is_wrong() {
-    let zeros = longs("zeros", &[0; 50_000]);
+    let zeros = longs("zeros", &vec![0; 50_000]);
     for op in ["Expand", "Tile", "Reshape"] {
         let error = refusal(&model(vec![node(op, &["x", "zeros"], "y", vec![])], vec![zeros.clone()]), &[2]);
         assert!(error.to_string().len() < 1000, "{op}: {} bytes", error.to_string().len());

@@ -118,7 +118,7 @@ fn Statement(
                     {row(t.explorer.merkle_root, receipt.root.to_string())}
                     {row(t.explorer.output_hash, receipt.output.to_string())}
                     {row(t.site.program, receipt.program)}
-                    {row(t.explorer.backend, receipt.backend)}
+                    {row(t.explorer.backend, receipt.backend.name().to_owned())}
                     {row(t.explorer.device_time, format::utc(receipt.time))}
                     {row(t.explorer.signer, device.to_string())}
                     {row(t.explorer.signature, signature.to_string())}

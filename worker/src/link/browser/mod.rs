@@ -140,7 +140,7 @@ async fn benchmark(engine: &Engine, secs: u8) -> Result<(), Failure> {
 /// Lends the device until the page stops it.
 async fn lend(engine: &Engine, url: &str, options: Options, messages: mpsc::Receiver<ToWorker>) -> Result<(), Failure> {
     let url = edge_url(url)?;
-    let transport = TabTransport { socket_url: url.socket(), http: Http::new(url) };
+    let transport = TabTransport { origin: url.origin(), socket_url: url.socket(), http: Http::new(url) };
     let commands = messages.filter_map(|message| ready(command(&message)));
     session::run(engine, &transport, Page, options, commands).await.map_err(|error| match error {
         SessionError::Refused { code, message } => (FailureCode::Refused(code), message),
@@ -162,6 +162,7 @@ fn command(message: &ToWorker) -> Option<Command> {
 }
 
 struct TabTransport {
+    origin: String,
     socket_url: String,
     http: Http,
 }
@@ -170,6 +171,10 @@ impl Transport for TabTransport {
     const CLASS: DeviceClass = DeviceClass::Tab;
     type Socket = TabSocket;
     type Http = Http;
+
+    fn origin(&self) -> &str {
+        &self.origin
+    }
 
     fn http(&self) -> &Http {
         &self.http

@@ -37,13 +37,14 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> Result<(), AgentError> {
     let url = EdgeUrl::parse(url)?;
-    let transport = NativeTransport { socket_url: url.socket(), http: Http::new(url)? };
+    let transport = NativeTransport { origin: url.origin(), socket_url: url.socket(), http: Http::new(url)? };
     let log = Log { device: engine.identity.device() };
     let commands = pin!(stream::once(stop.map(|()| Command::Stop)).fuse());
     Ok(session::run(engine, &transport, log, options, commands).await?)
 }
 
 struct NativeTransport {
+    origin: String,
     socket_url: String,
     http: Http,
 }
@@ -52,6 +53,10 @@ impl Transport for NativeTransport {
     const CLASS: DeviceClass = DeviceClass::Native;
     type Socket = NativeSocket;
     type Http = Http;
+
+    fn origin(&self) -> &str {
+        &self.origin
+    }
 
     fn http(&self) -> &Http {
         &self.http

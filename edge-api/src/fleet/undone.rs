@@ -1,0 +1,75 @@
+//! Tiles that devices give back time and again: tried by whoever checks, and where that cannot compute them either the job
+//! ends. Nobody's word is taken for it, so that strangers who give everything back end nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rules::Job;
+use wire::{JobEventKind, JobFault, JobId};
+
+use crate::app::App;
+use crate::programs;
+
+/// Time for whoever checks. A tile that goes on to come back is looked into again.
+const TRY_WITHIN: Duration = Duration::from_secs(600);
+
+/// Looks into tiles as the scheduler reports them, until the server stops.
+pub async fn run(app: App) {
+    loop {
+        tokio::select! {
+            () = app.stop.cancelled() => return,
+            () = app.scheduler.undone.notified() => {}
+        }
+        let reported = app.scheduler.lock().take_undone();
+        for (job, tile) in reported {
+            let task = app.clone();
+            app.tasks.spawn(async move {
+                if let Err(error) = look_into(&task, job, tile).await {
+                    tracing::error!(error = format!("{error:#}"), %job, tile, "a tile could not be looked into");
+                }
+                task.scheduler.lock().looking.remove(&(job, tile));
+            });
+        }
+    }
+}
+
+async fn look_into(app: &App, job: JobId, tile: u64) -> anyhow::Result<()> {
+    if !app.scheduler.lock().looking.insert((job, tile)) {
+        return Ok(());
+    }
+    let Some(found) = app.scheduler.lock().core.job(job) else { return Ok(()) };
+    let tried = tokio::select! {
+        () = app.stop.cancelled() => return Ok(()),
+        tried = tokio::time::timeout(TRY_WITHIN, try_tile(app, &found, tile)) => tried,
+    };
+    // Whoever checks is busy, or computed it: then it is the devices' matter.
+    let Ok(tried) = tried else { return Ok(()) };
+    match tried? {
+        Some(reason) => fail(app, job, JobFault::CannotCompute { tile, reason }).await,
+        None => Ok(()),
+    }
+}
+
+/// Why the tile cannot be computed; `None` where it can.
+async fn try_tile(app: &App, job: &Arc<Job>, tile: u64) -> anyhow::Result<Option<String>> {
+    for (blob, range) in job.tiles(tile..tile + 1).input_parts() {
+        let held = app.blobs.size(blob).await?;
+        if held.is_none_or(|size| size < range.end) {
+            return Ok(Some("an input is shorter than it says, or gone".to_owned()));
+        }
+    }
+    programs::try_tile(app, job, tile).await
+}
+
+async fn fail(app: &App, job: JobId, fault: JobFault) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin_write().await?;
+    if store::job_progress::fail_job(&mut tx, job, &fault, now).await? {
+        store::ledger::release_and_post(&mut tx, job, &[]).await?;
+        store::job_detail::insert_event(&mut tx, job, JobEventKind::Failed, None, now).await?;
+        tx.commit().await?;
+    }
+    app.scheduler.end_job(now, job);
+    app.scheduler.job_changed(job);
+    Ok(())
+}
