@@ -4,7 +4,7 @@ export PATH := $(TOOLS)/bin:$(PATH)
 PORT ?= 8080
 ONCE ?=
 
-.PHONY: setup build site engine demo test check bench shots onnx
+.PHONY: setup build site engine demo test check bench shots onnx sim
 
 setup:
 	@bash e2e/setup.sh
@@ -43,6 +43,11 @@ onnx: engine
 	@$(TOOLS)/onnx/bin/python -W ignore e2e/onnx/models.py $(ONNX)/models
 	@$(TOOLS)/onnx/bin/python -W ignore e2e/onnx/domains.py $(ONNX)/domains
 	@$(TARGET)/release/onnx $(ONNX)/cases $(ONNX)/models $(ONNX)/domains
+
+# The real rules in virtual time, with everyone who cheats: whether it pays.
+sim:
+	@bash e2e/setup.sh system
+	@cargo run --release --locked --quiet --package sim -- $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 check:
 	@bash e2e/setup.sh check
