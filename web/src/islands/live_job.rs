@@ -75,9 +75,7 @@ pub fn LiveJobIsland(
             <section class="card">
                 <h2>{t.jobs.timeline}</h2>
                 <ol class="timeline">
-                    <For each=move || detail.with(|detail| detail.events.clone()) key=|event| (event.at, event.kind.name(), event.device) let:event>
-                        <Event event/>
-                    </For>
+                    {move || detail.with(|detail| detail.events.iter().cloned().map(|event| view! { <Event event/> }).collect_view())}
                 </ol>
             </section>
         </div>
