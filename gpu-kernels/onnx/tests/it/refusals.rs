@@ -195,6 +195,17 @@ fn a_walk_that_is_too_long_is_refused_before_it_begins() {
 }
 
 #[test]
+fn a_filter_that_reaches_too_far_is_refused_before_it_is_written_down() {
+    let scales = floats("s", &[4], vec![1.0, 1.0, 1e-30, 1.0]);
+    for antialiased in ["linear", "cubic"] {
+        let mode = Attribute { name: "mode".to_owned(), s: antialiased.into(), ..Default::default() };
+        let shrink = node("Resize", &["x", "", "s"], "y", vec![mode, int("antialias", 1)]);
+        let error = refusal(&model(vec![shrink], vec![scales.clone()]), &[1, 4, 4]);
+        assert_eq!(error, ModelError::TooLarge { node: "Resize_of_y".into() });
+    }
+}
+
+#[test]
 fn a_refusal_is_short_however_much_is_wrong() {
     let zeros = longs("zeros", &vec![0; 50_000]);
     for op in ["Expand", "Tile", "Reshape"] {

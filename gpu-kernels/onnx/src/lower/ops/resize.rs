@@ -1,5 +1,7 @@
 //! Resizing, an axis at a time: nearest neighbours by index, the rest as weighted sums.
 
+use std::ops::Range;
+
 use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::elementwise::Binary;
 
@@ -241,19 +243,24 @@ struct Filter {
 }
 
 impl Filter {
-    /// First offset from the floor of a coordinate, and the weights from there on; `ratio` is its fraction.
-    fn weights(&self, ratio: f64, scale: f64) -> (i64, Vec<f64>) {
+    /// Offsets from the floor of a coordinate at which something weighs.
+    fn taps(&self, scale: f64) -> Range<i64> {
         let scale = if self.antialias { scale.min(1.0) } else { 1.0 };
-        let reach = if self.cubic.is_some() { 2.0 } else { 1.0 };
-        let first = whole((-reach / scale).floor()) + 1;
-        let last = whole(reach) - first;
-        let last = if self.cubic.is_some() { last } else { 2 - first };
+        let reach: f64 = if self.cubic.is_some() { 2.0 } else { 1.0 };
+        let first = whole((-reach / scale).floor()).saturating_add(1);
+        first..2i64.saturating_sub(first).max(first.saturating_add(1))
+    }
+
+    /// The first of those offsets, and the weights from there on; `ratio` is the coordinate's fraction.
+    fn weights(&self, ratio: f64, scale: f64) -> (i64, Vec<f64>) {
+        let taps = self.taps(scale);
+        let (first, scale) = (taps.start, if self.antialias { scale.min(1.0) } else { 1.0 });
         let shape = |t: f64| match self.cubic {
             None => (1.0 - t.abs()).max(0.0),
             Some(a) => keys(a, t.abs()),
         };
         #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "an offset is small")]
-        let mut weights: Vec<f64> = (first..last.max(first + 1)).map(|i| shape((i as f64 - ratio) * scale)).collect();
+        let mut weights: Vec<f64> = taps.map(|i| shape((i as f64 - ratio) * scale)).collect();
         if self.antialias {
             let sum: f64 = weights.iter().sum();
             weights.iter_mut().for_each(|weight| *weight /= sum);
@@ -284,8 +291,9 @@ fn weighted(
     x = cx.cast(x, DType::F32)?;
     for axis in axes.iter().filter(|axis| moves(axis, coordinates)) {
         let (mut places, mut weights) = (Vec::new(), Vec::new());
-        let taps = filter.weights(0.0, axis.scale).1.len();
-        cx.check_table(axis.to.checked_mul(taps))?;
+        let taps = filter.taps(axis.scale);
+        let taps = usize::try_from(taps.end.saturating_sub(taps.start)).ok();
+        cx.check_table(taps.and_then(|taps| axis.to.max(1).checked_mul(taps)))?;
         for i in 0..axis.to {
             let place = axis.place(coordinates, i);
             let (first, mut own) = filter.weights(place - place.floor(), axis.scale);
