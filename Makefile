@@ -3,8 +3,9 @@ TOOLS := $(or $(TESSERA_TOOLS),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tessera/to
 export PATH := $(TOOLS)/bin:$(PATH)
 PORT ?= 8080
 ONCE ?=
+SECS ?= 60
 
-.PHONY: setup build site engine demo test check bench shots onnx sim
+.PHONY: setup build site engine demo test check bench shots onnx sim fuzz
 
 setup:
 	@bash e2e/setup.sh
@@ -25,6 +26,11 @@ shots: build
 
 test: build
 	cargo test --release --locked --workspace
+
+# Made-up inputs against everything that reads a stranger's, for so many seconds over all of them.
+fuzz:
+	@bash e2e/setup.sh system
+	@cargo run --quiet --release --locked --package fuzz -- --secs $(SECS)
 
 # The engine alone, for a page that runs it beside its peers.
 TARGET := $(or $(CARGO_TARGET_DIR),target)

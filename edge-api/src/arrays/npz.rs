@@ -1,5 +1,6 @@
 //! `.npz`: arrays by name in a zip file. Read by ranges, since it may be large; written as a stream.
 
+use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use bytes::{Bytes, BytesMut};
@@ -125,6 +126,7 @@ impl Seek for RangeReader {
 pub struct NpzWriter {
     zip: ZipWriter<StreamWriter<Shared>>,
     written: Shared,
+    names: HashSet<String>,
 }
 
 #[derive(Clone, Default)]
@@ -150,13 +152,16 @@ impl Write for Shared {
 impl Default for NpzWriter {
     fn default() -> Self {
         let written = Shared::default();
-        Self { zip: ZipWriter::new_stream(written.clone()), written }
+        Self { zip: ZipWriter::new_stream(written.clone()), written, names: HashSet::new() }
     }
 }
 
 impl NpzWriter {
-    /// Begins an array whose file has `size` bytes.
+    /// Begins an array whose file has `size` bytes. Where its name is taken it gets a number too.
     pub fn begin(&mut self, name: &str, size: u64) -> io::Result<()> {
+        let numbered = (2..).map(|number| format!("{name}_{number}"));
+        let mut names = std::iter::once(name.to_owned()).chain(numbered);
+        let name = names.find(|name| self.names.insert(name.clone())).unwrap_or_default();
         let options =
             SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(size >= LARGE);
         self.zip.start_file(format!("{name}.npy"), options).map_err(io::Error::other)
@@ -212,6 +217,15 @@ mod tests {
         };
         let found: Vec<_> = entries.iter().map(content).collect();
         assert_eq!(found, [("ids".to_owned(), b"one".to_vec()), ("mask".to_owned(), b"twothree".to_vec())]);
+    }
+
+    #[test]
+    fn an_array_whose_name_is_taken_gets_a_number() {
+        let bytes = file(&[("rows_present", b"ours"), ("rows_present", b"theirs"), ("rows_present", b"more")]);
+
+        let names: Vec<String> = entries_of(&bytes).unwrap().into_iter().map(|entry| entry.name).collect();
+
+        assert_eq!(names, ["rows_present", "rows_present_2", "rows_present_3"]);
     }
 
     #[test]

@@ -16,6 +16,8 @@ use crate::{external, functions, proto, rewrite};
 
 /// What a model of other domains alone is read by.
 const OPSET_USUAL: i64 = 17;
+/// Longest name of an input or an output.
+const NAME_BYTES_MAX: usize = 1024;
 
 impl Graph {
     /// Reads a model: ONNX, or a `.zip` of one with the files in which it keeps its tensors.
@@ -64,6 +66,7 @@ impl Graph {
         if outputs.is_empty() {
             return Err(ModelError::NoOutput);
         }
+        check_names(&inputs, &outputs)?;
 
         let mut scope = Scope::default();
         for name in constants.keys().chain(inputs.iter().map(|input| &input.name)) {
@@ -173,6 +176,22 @@ impl Body {
         let outputs: Vec<String> = graph.output.into_iter().map(|output| output.name).collect();
         scope.check(node, outputs.iter())?;
         Ok(Self { inputs, outputs, constants, nodes })
+    }
+}
+
+/// Inputs and outputs are files to those who send and fetch them, each of its own name.
+fn check_names(inputs: &[Port], outputs: &[String]) -> Result<(), ModelError> {
+    for name in inputs.iter().map(|input| &input.name).chain(outputs) {
+        if name.len() > NAME_BYTES_MAX {
+            let begin: String = name.chars().take(32).collect();
+            let reason = format!("'{begin}…' is a name of {} bytes; at most {NAME_BYTES_MAX}", name.len());
+            return Err(ModelError::NotOnnx { reason });
+        }
+    }
+    let mut known = HashSet::new();
+    match outputs.iter().find(|output| !known.insert(*output)) {
+        Some(twice) => Err(ModelError::DuplicateName { tensor: twice.clone() }),
+        None => Ok(()),
     }
 }
 

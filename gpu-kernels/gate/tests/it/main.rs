@@ -5,6 +5,8 @@ mod customers;
 mod generated;
 #[path = "../kernels/mod.rs"]
 mod kernels;
+#[path = "../kernels/random.rs"]
+mod random;
 mod round_trip;
 
 use std::ops::ControlFlow;

@@ -106,6 +106,21 @@ fn a_name_used_twice_is_refused() {
     assert_eq!(refusal(&model(twice, vec![]), &[2]), ModelError::DuplicateName { tensor: "y".into() });
 }
 
+/// A result is a file an output, called by its name.
+#[test]
+fn outputs_that_no_files_could_be_called_by_are_refused() {
+    let relu = || model(vec![node("Relu", &["x"], "y", vec![])], vec![]);
+    let mut twice = relu();
+    twice.graph.as_mut().unwrap().output.push(value("y", FLOAT, &[]));
+    assert_eq!(refusal(&twice, &[2]), ModelError::DuplicateName { tensor: "y".into() });
+
+    let long = "y".repeat(70_000);
+    let mut named = model(vec![node("Relu", &["x"], &long, vec![])], vec![]);
+    named.graph.as_mut().unwrap().output = vec![value(&long, FLOAT, &[])];
+    let error = refusal(&named, &[2]);
+    assert!(matches!(error, ModelError::NotOnnx { .. }) && error.to_string().len() < 1000, "{error}");
+}
+
 #[test]
 fn a_damaged_weight_is_refused() {
     let short = floats("w", &[2, 3], noise(5));
