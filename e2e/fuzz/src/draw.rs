@@ -150,7 +150,7 @@ mod tests {
 
         let found = (draw.below(1000), draw.number(), draw.bytes(4), draw.text(12));
 
-        assert_eq!(found, (0, 0, vec![], String::new()));
+        assert_eq!(found, (140, 7, vec![211, 89, 1, 43], "$1".to_owned()));
     }
 
     #[test]

@@ -22,8 +22,10 @@ use crate::edge::{Edge, Engine, Known};
 use crate::mutate;
 use crate::schema::Maker;
 
-/// How long a device listens for an answer that may not come.
+/// How long a device listens for an answer that may not come, and for a lease that it has asked for.
 const LISTENS: Duration = Duration::from_millis(15);
+const WAITS: Duration = Duration::from_millis(300);
+const READY: &str = "{\"type\":\"ready\"}";
 const FRAMES_MAX: usize = 12;
 
 pub(crate) fn run(draw: &mut Draw) -> anyhow::Result<()> {
@@ -72,8 +74,9 @@ impl Device<'_> {
         if !self.say(draw, &mut socket, hello).await? {
             return Ok(());
         }
-        for _ in 0..draw.below(FRAMES_MAX) {
-            let frame = self.frame(draw).await?;
+        for number in 0..draw.below(FRAMES_MAX) {
+            let frame =
+                if number == 0 && !draw.one_in(4) { sent(draw, &FromDevice::Ready) } else { self.frame(draw).await? };
             if !self.say(draw, &mut socket, frame).await? {
                 return Ok(());
             }
@@ -86,14 +89,17 @@ impl Device<'_> {
     /// Sends a frame, and listens for a moment. Whether the socket is still open.
     async fn say(&mut self, draw: &mut Draw, socket: &mut Socket, frame: Message) -> anyhow::Result<bool> {
         draw.show("a frame", &format!("{frame:?}"));
+        let is_ready = matches!(&frame, Message::Text(text) if text.as_str() == READY);
+        let within = if is_ready { WAITS } else { LISTENS };
         if socket.send(frame).await.is_err() {
             return Ok(false);
         }
-        while let Some(frame) = self.listen(socket, LISTENS).await? {
+        while let Some(frame) = self.listen(socket, within).await? {
             match frame {
                 ToDevice::Lease(lease) => {
                     draw.is_taken = true;
                     self.lease = Some(lease);
+                    return Ok(true);
                 }
                 ToDevice::Close { code, message } => {
                     ensure!(code != ErrorCode::Internal, "the server is at fault: {message}");
@@ -146,7 +152,7 @@ impl Device<'_> {
         if draw.one_in(3) {
             hello.key = Some(draw.pick(&self.known.keys));
         }
-        match draw.below(10) {
+        match draw.below(20) {
             0 => hello.name = draw.text(128),
             1 => hello.backend = draw.text(32),
             2 => hello.buffer_bytes_max = draw.number(),

@@ -15,18 +15,18 @@ fn fuzz(arguments: &[&str]) -> (String, bool) {
 
 /// Seeds enough of each for about a second.
 const SEEDS: [(&str, &str); 12] = [
-    ("frames", "400"),
-    ("npy", "400"),
-    ("npz", "400"),
-    ("rows", "400"),
-    ("gate", "300"),
-    ("onnx", "300"),
-    ("query", "60"),
-    ("bodies", "60"),
+    ("frames", "3000"),
+    ("npy", "3000"),
+    ("npz", "1500"),
+    ("rows", "4000"),
+    ("gate", "1500"),
+    ("onnx", "1500"),
+    ("query", "120"),
+    ("bodies", "120"),
     ("orders", "60"),
     ("socket", "20"),
     ("postgres", "8"),
-    ("socket-postgres", "8"),
+    ("socket-postgres", "6"),
 ];
 
 #[test]
