@@ -22,7 +22,7 @@ use store::devices::AcceptedWork;
 use store::receipts::Acceptance;
 use tempfile::TempDir;
 use tower::ServiceExt;
-use wire::device::{DeviceClass, PROTOCOL};
+use wire::device::{Backend, DeviceClass, PROTOCOL};
 use wire::{Credits, DeviceId, Hello, LeaseId, Receipt, Signature, TileHash};
 
 const NOW: i64 = 1_795_372_807_000_000;
@@ -72,6 +72,7 @@ fn config(folder: &Path, database_url: String) -> anyhow::Result<Config> {
         site: folder.join("site"),
         downloads: None,
         public_url: "http://tessera.test".to_owned(),
+        device_origins: Vec::new(),
         development: true,
         price: 20_000_000,
         fee_bps: 1000,
@@ -263,7 +264,7 @@ async fn write_receipt(edge: &Edge, known: &Known, job: &str, place: u8) -> anyh
         signature: Signature([0; 64]),
         class: if place.is_multiple_of(2) { DeviceClass::Tab } else { DeviceClass::Native },
         name: format!("GPU {place}"),
-        backend: "vulkan".to_owned(),
+        backend: Backend::Vulkan,
         software: false,
         buffer_bytes_max: 1 << 30,
         runs_kernels: true,
@@ -281,19 +282,19 @@ async fn write_receipt(edge: &Edge, known: &Known, job: &str, place: u8) -> anyh
         root: TileHash([9; 32]),
         output: output.parse()?,
         program: "infer/1".to_owned(),
-        backend: "vulkan".to_owned(),
+        backend: Backend::Vulkan,
         time: NOW,
     };
     let app = &edge.app;
     let mut tx = app.db.begin_write().await?;
     let slice = sqlx::query_as::<_, (String,)>("select slice_id from slice where job_id = $1");
     let (slice,) = slice.bind(job).fetch_one(&mut *tx).await?;
-    store::devices::upsert_device(&mut tx, &hello, known.ids[0].parse()?, NOW).await?;
+    store::devices::upsert_device(&mut tx, &hello, known.ids[0].parse()?, None, NOW).await?;
     store::presence::mark_present(&mut tx, &app.replica, device, NOW).await?;
     store::receipts::insert_pending_receipt(&mut tx, &receipt, Signature([7; 64]), slice.parse()?, device, NOW).await?;
     let work = AcceptedWork { tiles: 3, kflop: 2000, earned: Credits::ZERO, flops_per_sec: 5_000_000_000 };
-    let sequence = store::devices::count_passed(&mut tx, device, work).await?;
-    let acceptance = Acceptance { kflop: work.kflop, charge: Charge::default(), recomputed: 2, sequence };
+    store::devices::count_passed(&mut tx, device, work).await?;
+    let acceptance = Acceptance { kflop: work.kflop, charge: Charge::default(), recomputed: 2, matures_at: 0 };
     ensure!(store::receipts::accept_receipt(&mut tx, receipt.lease, acceptance).await?, "a receipt should be accepted");
     store::receipts::mature_receipts_of_job(&mut tx, receipt.job).await?;
     Ok(tx.commit().await?)

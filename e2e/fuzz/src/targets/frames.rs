@@ -3,6 +3,7 @@
 use anyhow::{Context, ensure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use wire::device::Backend;
 use wire::{FromDevice, KernelToCheck, LeaseGrant, QuoteRequest, SubmitJob, ToDevice};
 
 use crate::draw::Draw;
@@ -101,11 +102,8 @@ fn check_signed_bytes(draw: &mut Draw, receipt: &wire::Receipt) -> anyhow::Resul
     let mut other = receipt.clone();
     match draw.below(5) {
         0 => other.program.push_str(&draw.text(9)),
-        1 => std::mem::swap(&mut other.program, &mut other.backend),
-        2 => {
-            let moved = other.program.split_off(other.program.ceil_char_boundary(other.program.len() / 2));
-            other.backend.insert_str(0, &moved);
-        }
+        1 => other.backend = draw.pick(&Backend::ALL),
+        2 => drop(other.program.pop()),
         3 => other.tiles = other.tiles.wrapping_add(1),
         _ => other.output = wire::BlobHash(draw.array()),
     }

@@ -13,7 +13,7 @@ use futures::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-use wire::device::{DeviceClass, PROTOCOL, hello_bytes};
+use wire::device::{Backend, DeviceClass, PROTOCOL};
 use wire::{BlobHash, DeviceId, ErrorCode, FromDevice, Hello, LeaseGrant, Nonce, Receipt, Signature, ToDevice};
 
 use super::requests::{runtime, template};
@@ -137,10 +137,10 @@ impl Device<'_> {
         let mut hello = Hello {
             protocol: PROTOCOL,
             device,
-            signature: Signature(self.key.sign(&hello_bytes(nonce, device)).to_bytes()),
+            signature: Signature([0; 64]),
             class: draw.pick(&DeviceClass::ALL),
             name: "GPU".to_owned(),
-            backend: "vulkan".to_owned(),
+            backend: Backend::Vulkan,
             software: draw.one_in(2),
             buffer_bytes_max: 1 << 30,
             runs_kernels: draw.one_in(2),
@@ -154,14 +154,17 @@ impl Device<'_> {
         }
         match draw.below(20) {
             0 => hello.name = draw.text(128),
-            1 => hello.backend = draw.text(32),
+            1 => hello.backend = draw.pick(&Backend::ALL),
             2 => hello.buffer_bytes_max = draw.number(),
             3 => hello.code = Some(draw.text(20)),
             4 => hello.key = Some(draw.text(80)),
-            5 => hello.signature = Signature(draw.array()),
-            6 => hello.only_job = self.known.ids.iter().find_map(|id| id.parse().ok()),
-            7 => hello.device = DeviceId(draw.array()),
+            5 => hello.only_job = self.known.ids.iter().find_map(|id| id.parse().ok()),
+            6 => hello.device = DeviceId(draw.array()),
             _ => {}
+        }
+        if !draw.one_in(20) {
+            let bytes = hello.signing_bytes(nonce, &self.edge.app.config.public_url);
+            hello.signature = Signature(self.key.sign(&bytes).to_bytes());
         }
         sent(draw, &FromDevice::Hello(Box::new(hello)))
     }
@@ -215,14 +218,14 @@ impl Device<'_> {
             root: wire::TileHash(draw.array()),
             output: BlobHash(*blake3::hash(&output).as_bytes()),
             program: lease.task.program().to_owned(),
-            backend: "vulkan".to_owned(),
+            backend: Backend::Vulkan,
             time: 0,
         };
         match draw.below(12) {
             0 => receipt.first_tile = draw.number(),
             1 => receipt.tiles = u32::try_from(draw.number() >> 32).unwrap_or(0),
             2 => receipt.program = draw.text(50),
-            3 => receipt.backend = draw.text(50),
+            3 => receipt.backend = draw.pick(&Backend::ALL),
             4 => receipt.time = draw.signed(),
             5 => receipt.output = BlobHash(draw.array()),
             6 => receipt.lease = wire::LeaseId(draw.array()),
