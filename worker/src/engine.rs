@@ -286,7 +286,7 @@ mod tests {
 
     async fn compute(engine: &Engine, wgsl: &str) -> Result<Vec<u8>, RunFailure> {
         let kernel = BlobHash(*blake3::hash(wgsl.as_bytes()).as_bytes());
-        let task = MapTask { kernel, params: None, record_bytes: 4, out_bytes: 4, fuel: 1 };
+        let task = MapTask { kernel, params: None, record_bytes: 4, out_bytes: 4, fuel: 1, words: Vec::new() };
         let work = Arc::new(Work::new(Task::Map(task), 1, 1, 4u32.to_le_bytes().to_vec()).unwrap());
         let kernel =
             GatedKernel { wgsl: wgsl.to_owned(), workgroup_size: 64, params_bytes: None, loop_lines: vec![], ops: 1 };

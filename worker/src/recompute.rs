@@ -6,7 +6,7 @@ use ed25519_dalek::VerifyingKey;
 use gpu_kernels::device::DeviceInfo;
 use gpu_kernels::dtype::{DType, Repr};
 use gpu_kernels::records::{Column, deinterleave};
-use gpu_kernels::tolerance::{agrees_as, within};
+use gpu_kernels::tolerance::agrees_as;
 use wire::explorer::Sample;
 use wire::lend::Recomputed;
 use wire::merkle;
@@ -62,13 +62,12 @@ impl Comparison {
         let (signed, here) = (numbers(&format.columns, &signed_words), numbers(&format.columns, &words));
         let differences = here.iter().zip(&signed).map(|(a, b)| f64::from((a - b).abs()));
         let max_difference = differences.filter(|difference| !difference.is_nan()).fold(0.0, f64::max);
-        let agrees = match format.agreement {
+        let agrees = match &format.agreement {
             Agreement::ByType => {
                 let mut arrays = format.columns.iter().zip(signed_words.iter().zip(&words));
                 arrays.all(|(column, (a, b))| agrees_as(column.dtype, a, b))
             }
-            Agreement::EveryByte => tile.signed == tile.here,
-            Agreement::Within { rtol, atol } => within(&signed, &here, rtol, atol),
+            Agreement::Stated(check, words) => check.holds(words, tile.signed, tile.here),
         };
         Self { signed, here, max_difference, agrees }
     }

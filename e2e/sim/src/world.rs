@@ -300,7 +300,7 @@ fn make_job(has_checkers: bool, number: u64, customer: AccountId, tiles: u64) ->
     let task = if has_checkers {
         Task::Infer(InferTask { model: code, inputs: vec![field("x")], outputs: vec![field("y")] })
     } else {
-        Task::Map(MapTask { kernel: code, params: None, record_bytes: 64, out_bytes: 64, fuel: 1 })
+        Task::Map(MapTask { kernel: code, params: None, record_bytes: 64, out_bytes: 64, fuel: 1, words: Vec::new() })
     };
     Job {
         id: JobId::from_parts(number, [0; 10]),

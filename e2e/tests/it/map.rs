@@ -346,6 +346,64 @@ async fn a_tab_runs_a_customers_kernel() {
     browser.close().await;
 }
 
+/// Points of the Mandelbrot set: in how many turns each leaves, and a shade as four bytes of a word.
+const FRACTAL: &str = "@group(0) @binding(0) var<storage, read> source: array<u32>;
+struct Point { turns: i32, shade: u32 }
+@group(0) @binding(1) var<storage, read_write> result: array<Point>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+    let at = source[id.x];
+    let c = vec2f(f32(at % 64u), f32(at / 64u)) / 64.0 * vec2f(3.0, 2.4) - vec2f(2.2, 1.2);
+    var z = vec2f(0.0);
+    var turns = 0;
+    for (; turns < 200 && dot(z, z) < 4.0; turns++) { z = vec2f(z.x * z.x - z.y * z.y, 2.0 * z.x * z.y) + c; }
+    let shade = sqrt(f32(turns) / 200.0);
+    result[id.x] = Point(turns, pack4x8unorm(vec4f(shade, shade * shade, 1.0 - shade, 1.0)));
+}
+";
+
+#[tokio::test]
+async fn a_kernel_of_floats_answers_in_integers_as_far_apart_as_its_customer_states() {
+    let mut stack = Stack::start().await;
+    stack.add_checker().await;
+    let (client, key) = stack.customer().await.unwrap();
+    order(&stack, &client, FRACTAL, 64 * 64, 512).await;
+    let at = |name: &str| stack.folder().join(name).display().to_string();
+    let (kernel, input, output) = (at("kernel.wgsl"), at("numbers.bin"), at("out.bin"));
+    let arguments = ["map", "--kernel", &kernel, "--input", &input, "--output", &output, "--record-bytes", "4"];
+    let run = async |more: &[&str]| tessera(&stack, &key, &[&arguments[..], more].concat()).await;
+
+    let unstated = run(&["--out-bytes", "8"]).await;
+    assert!(!unstated.status.success());
+    let told = String::from_utf8_lossy(&unstated.stderr).into_owned();
+    assert!(told.contains("--tolerance-int"), "{told}");
+
+    // A tab computes, and a native device recomputes.
+    let browser = Browser::start(Gpu::Swiftshader).await;
+    browser.lend(&stack.url(), "software").await;
+    let stated = run(&["--out-bytes", "8", "--tolerance-int", "199,0.02", "--int-bits", "8"]).await;
+    assert!(stated.status.success(), "{}", String::from_utf8_lossy(&stated.stderr));
+    let found = std::fs::read(at("out.bin")).unwrap();
+    let turns = |record: &[u8; 8]| i32::from_le_bytes(*record.first_chunk().unwrap());
+    let records = found.as_chunks::<8>().0;
+    let wrong = (0..).zip(records).filter(|(at, record)| turns(record) != turns_of(*at)).count();
+    assert!(records.len() == 64 * 64 && wrong < 80, "{wrong} of {} points", records.len());
+    let job = &client.jobs(None).await.unwrap().jobs[0];
+    assert!(client.job_detail(job.id).await.unwrap().disputes.is_empty());
+    browser.close().await;
+}
+
+fn turns_of(at: u16) -> i32 {
+    let c = (f64::from(at % 64) / 64.0 * 3.0 - 2.2, f64::from(at / 64) / 64.0 * 2.4 - 1.2);
+    let mut z = (0.0f64, 0.0f64);
+    let mut turns = 0;
+    while turns < 200 && z.0 * z.0 + z.1 * z.1 < 4.0 {
+        z = (z.0 * z.0 - z.1 * z.1 + c.0, 2.0 * z.0 * z.1 + c.1);
+        turns += 1;
+    }
+    turns
+}
+
 #[tokio::test]
 async fn the_worked_examples_give_right_answers() {
     let mut stack = Stack::start().await;

@@ -5,6 +5,7 @@
 use gate::{AdmittedKernel, Contract, GateError};
 use gpu_kernels::customer_kernel::GatedKernel;
 use gpu_kernels::dtype::DType;
+use gpu_kernels::records::Column;
 use onnx::{Feed, ModelError, Port, Signature, Tensor};
 use serde::{Deserialize, Serialize};
 use wire::number::to;
@@ -82,23 +83,25 @@ pub struct AdmittedMessage {
     params_bytes: Option<u32>,
     loop_lines: Vec<u32>,
     ops: u64,
-    float_words: Vec<bool>,
+    words: Vec<(DTypeName, usize)>,
     floats: bool,
 }
 
 impl From<AdmittedKernel> for AdmittedMessage {
     fn from(admitted: AdmittedKernel) -> Self {
-        let AdmittedKernel { kernel, float_words, floats } = admitted;
+        let AdmittedKernel { kernel, words, floats } = admitted;
+        let words = words.into_iter().map(|run| (run.dtype.into(), run.len)).collect();
         let GatedKernel { wgsl, workgroup_size, params_bytes, loop_lines, ops } = kernel;
-        Self { wgsl, workgroup_size, params_bytes, loop_lines, ops, float_words, floats }
+        Self { wgsl, workgroup_size, params_bytes, loop_lines, ops, words, floats }
     }
 }
 
 impl From<AdmittedMessage> for AdmittedKernel {
     fn from(message: AdmittedMessage) -> Self {
-        let AdmittedMessage { wgsl, workgroup_size, params_bytes, loop_lines, ops, float_words, floats } = message;
+        let AdmittedMessage { wgsl, workgroup_size, params_bytes, loop_lines, ops, words, floats } = message;
         let kernel = GatedKernel { wgsl, workgroup_size, params_bytes, loop_lines, ops };
-        Self { kernel, float_words, floats }
+        let run = |(dtype, len): (DTypeName, usize)| Column { dtype: dtype.into(), len };
+        Self { kernel, words: words.into_iter().map(run).collect(), floats }
     }
 }
 

@@ -108,9 +108,10 @@ fn code_and_field(error: &AdmitError) -> (ErrorCode, Option<&str>) {
         AdmitError::KernelTooLong { .. } | AdmitError::KernelNotText | AdmitError::InvalidKernel { .. } => {
             (ErrorCode::InvalidKernel, "kernel")
         }
-        AdmitError::FloatsToIntegers | AdmitError::NeedsTolerance | AdmitError::NothingToTolerate => {
-            (ErrorCode::InvalidKernel, "check")
-        }
+        AdmitError::NeedsIntegerTolerance
+        | AdmitError::NeedsTolerance
+        | AdmitError::NothingToTolerate
+        | AdmitError::NoIntegersToTolerate => (ErrorCode::InvalidKernel, "check"),
         AdmitError::RecordBytes { field, .. } => (ErrorCode::MalformedRequest, *field),
         AdmitError::TooMuchFuel { .. } => (ErrorCode::RowTooHeavy, "fuel"),
         AdmitError::KernelParams { .. } => (ErrorCode::InvalidParams, "params"),

@@ -17,7 +17,7 @@ use wire::{
     JobDispute, JobEvent, JobEventKind, JobFault, JobId, JobPage, JobProgress, JobState, KernelReport, KernelToCheck,
     LeaseGrant, LeaseId, LedgerEntry, MadeKey, Map, MapTask, Micros, NewAccount, NewKey, OpenedAccount, Place,
     PricePerCu, Privacy, Program, PublicJob, Quote, QuoteRequest, Receipt, Signature, SubmitJob, Task, Throughput,
-    TileHash, ToDevice,
+    TileHash, ToDevice, WordRun,
 };
 
 /// Noon of 22 November 2026, UTC.
@@ -149,6 +149,7 @@ fn map_task() -> MapTask {
         out_bytes: 4,
         fuel: 65_536,
         params: Some(BlobHash(bytes(18))),
+        words: vec![WordRun { dtype: DType::Uint32, words: 1 }],
     }
 }
 
@@ -245,7 +246,15 @@ fn kernel_to_check() -> KernelToCheck {
 }
 
 fn kernel_report() -> KernelReport {
-    KernelReport { workgroup_size: 64, params_bytes: None, ops: 6, loops: Vec::new(), floats: false }
+    KernelReport {
+        workgroup_size: 64,
+        params_bytes: None,
+        ops: 6,
+        loops: Vec::new(),
+        floats: false,
+        answers_floats: false,
+        answers_integers: true,
+    }
 }
 
 fn gated_kernel() -> GatedKernel {

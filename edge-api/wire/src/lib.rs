@@ -33,7 +33,7 @@ pub use account::{
     Account, AccountKey, AccountKind, DeviceCode, LedgerEntry, MadeKey, NewAccount, NewKey, OpenedAccount,
 };
 pub use array::{DType, Field};
-pub use check::{Check, Tolerance};
+pub use check::{Check, Fraction, IntegerBits, IntegerTolerance, Tolerance};
 pub use device::{FromDevice, Hello, LeaseGrant, Receipt, ToDevice};
 pub use error::{ErrorBody, ErrorCode, Place};
 pub use explorer::PublicJob;
@@ -44,7 +44,7 @@ pub use job::{
 pub use job_detail::{DisputeState, JobDetail, JobDispute, JobEvent, JobEventKind, Throughput};
 pub use money::{Credits, CreditsOverflow, PricePerCu};
 pub use program::infer::{Infer, InferTask};
-pub use program::map::{GatedKernel, KernelReport, KernelToCheck, Map, MapTask};
+pub use program::map::{GatedKernel, KernelReport, KernelToCheck, Map, MapTask, WordRun};
 pub use program::{Program, Task};
 
 /// Microseconds since 1970-01-01 UTC.

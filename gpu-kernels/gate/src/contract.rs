@@ -6,7 +6,9 @@ use naga::{
     ShaderStage, Span, Statement, StorageAccess, Type, TypeInner,
 };
 
+use gpu_kernels::dtype::DType;
 use gpu_kernels::number::to;
+use gpu_kernels::records::Column;
 
 use crate::error::GateError;
 
@@ -34,7 +36,7 @@ pub struct Contract {
 pub(super) struct Facts {
     pub workgroup_size: u32,
     pub params_bytes: Option<u32>,
-    pub float_words: Vec<bool>,
+    pub words: Vec<Column>,
     pub floats: bool,
     /// There is a barrier, so every invocation must come to it.
     pub barriers: bool,
@@ -83,7 +85,7 @@ pub(super) fn check(source: &str, module: &Module, info: &ModuleInfo, contract: 
     Ok(Facts {
         workgroup_size: x,
         params_bytes: globals.params_bytes,
-        float_words: globals.float_words,
+        words: globals.words,
         floats,
         barriers: barriers.found,
     })
@@ -97,7 +99,7 @@ pub(super) fn entry_span(source: &str, name: &str) -> Span {
 
 struct Globals {
     params_bytes: Option<u32>,
-    float_words: Vec<bool>,
+    words: Vec<Column>,
 }
 
 impl Globals {
@@ -150,12 +152,12 @@ impl Globals {
             let message = "there is no `@group(0) @binding(1) var<storage, read_write>` for the output records";
             return Err(GateError::at(source, Span::UNDEFINED, message));
         };
-        let mut float_words = vec![false; words];
-        mark_floats(module, element, 0, &mut float_words);
+        let mut of_element = vec![DType::U32; words];
+        mark_words(module, element, 0, &mut of_element);
         // A record may be several elements: the pattern repeats.
-        let record = to(contract.out_bytes / 4);
-        let float_words = float_words.into_iter().cycle().take(record).collect();
-        Ok(Self { params_bytes, float_words })
+        let runs = of_element.chunk_by(|a, b| a == b);
+        let words = runs.map(|run| Column { dtype: run[0], len: run.len() }).collect();
+        Ok(Self { params_bytes, words })
     }
 }
 
@@ -188,34 +190,38 @@ fn contains_atomic(module: &Module, ty: Handle<Type>) -> bool {
     }
 }
 
-/// Marks the words of a type, laid at word `at`, that are float32.
-fn mark_floats(module: &Module, ty: Handle<Type>, at: usize, words: &mut [bool]) {
+/// Marks the words of a type, laid at word `at`, that are no unsigned integers.
+fn mark_words(module: &Module, ty: Handle<Type>, at: usize, words: &mut [DType]) {
     let step = |bytes: u32| to::<usize, _>(bytes / 4);
-    let mut mark = |at: usize| {
+    let mut mark = |at: usize, kind: ScalarKind| {
         if let Some(word) = words.get_mut(at) {
-            *word = true;
+            *word = match kind {
+                ScalarKind::Float | ScalarKind::AbstractFloat => DType::F32,
+                ScalarKind::Sint | ScalarKind::AbstractInt => DType::I32,
+                ScalarKind::Uint | ScalarKind::Bool => DType::U32,
+            };
         }
     };
     match &module.types[ty].inner {
-        TypeInner::Scalar(scalar) if scalar.kind == ScalarKind::Float => mark(at),
-        TypeInner::Vector { size, scalar } if scalar.kind == ScalarKind::Float => {
-            (0..*size as usize).for_each(|lane| mark(at + lane));
+        TypeInner::Scalar(scalar) => mark(at, scalar.kind),
+        TypeInner::Vector { size, scalar } => {
+            (0..*size as usize).for_each(|lane| mark(at + lane, scalar.kind));
         }
         TypeInner::Matrix { columns, rows, .. } => {
             // A column of three takes the room of four.
             let stride = if *rows as usize == 2 { 2 } else { 4 };
             for column in 0..*columns as usize {
-                (0..*rows as usize).for_each(|row| mark(at + column * stride + row));
+                (0..*rows as usize).for_each(|row| mark(at + column * stride + row, ScalarKind::Float));
             }
         }
         TypeInner::Array { base, size: ArraySize::Constant(len), stride } => {
             for index in 0..len.get() as usize {
-                mark_floats(module, *base, at + index * step(*stride), words);
+                mark_words(module, *base, at + index * step(*stride), words);
             }
         }
         TypeInner::Struct { members, .. } => {
             for member in members {
-                mark_floats(module, member.ty, at + step(member.offset), words);
+                mark_words(module, member.ty, at + step(member.offset), words);
             }
         }
         _ => {}

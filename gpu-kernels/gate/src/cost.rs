@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 
 use naga::valid::{FunctionInfo, ModuleInfo};
-use naga::{BinaryOperator, Block, Expression, Function, Handle, MathFunction, Module, Statement, TypeInner};
+use naga::{
+    BinaryOperator, Block, Expression, Function, Handle, MathFunction, Module, ScalarKind, Statement, TypeInner,
+};
 
 use crate::pointers;
 
@@ -17,6 +19,7 @@ const TRANSCENDENTAL: u64 = 8;
 /// Operations of an iteration's own bookkeeping: fuel and counter are read, compared and written.
 const TURN: u64 = 8;
 const BARRIER: u64 = 4;
+const CAST: u64 = 6;
 
 /// What one function costs.
 #[derive(Clone, Debug, Default)]
@@ -151,8 +154,12 @@ impl Counter<'_> {
             Expression::Load { .. }
             | Expression::Unary { .. }
             | Expression::Select { .. }
-            | Expression::Relational { .. }
-            | Expression::As { .. } => self.words(handle),
+            | Expression::Relational { .. } => self.words(handle),
+            // A float that becomes an integer is brought into its range before.
+            Expression::As { kind: ScalarKind::Sint | ScalarKind::Uint, convert: Some(_), .. } => {
+                CAST * self.words(handle)
+            }
+            Expression::As { .. } => self.words(handle),
             // The index is compared with the length.
             Expression::Access { .. } => 2,
             Expression::ArrayLength(_) => 1,

@@ -3,6 +3,8 @@
 //! naga's expressions refer to one another by handles in order, so a function's are laid out anew, each
 //! index followed by its bound, and every statement refers to the new handles.
 
+mod casts;
+
 use std::collections::{HashMap, HashSet};
 
 use gpu_kernels::customer_kernel::{STATUS_FAULT, STATUS_RECORDS, STATUS_TURNS, STATUS_USED, STATUS_WORDS, TURNS_MAX};
@@ -107,7 +109,7 @@ struct Instrumenter<'a> {
     places: Vec<Handle<Expression>>,
     /// The first new expression that belongs to an old one: its bound, or itself.
     firsts: Vec<Handle<Expression>>,
-    words: HashMap<u32, Handle<Expression>>,
+    literals: HashMap<(u32, ScalarKind), Handle<Expression>>,
     turns: std::vec::IntoIter<u64>,
 }
 
@@ -136,7 +138,7 @@ impl<'a> Instrumenter<'a> {
             depths: Vec::new(),
             places: Vec::new(),
             firsts: Vec::new(),
-            words: HashMap::new(),
+            literals: HashMap::new(),
             turns: Vec::new().into_iter(),
         }
     }
@@ -151,6 +153,9 @@ impl<'a> Instrumenter<'a> {
                     IndexableLength::Known(len) => len - 1,
                     IndexableLength::Dynamic => 1,
                 });
+            }
+            if let Some(cast) = self.cast(expression) {
+                self.cast_literals(cast);
             }
         }
         let customers: Vec<_> = std::mem::take(&mut function.named_expressions).into_iter().collect();
@@ -206,12 +211,20 @@ impl<'a> Instrumenter<'a> {
     }
 
     fn word(&mut self, value: u32) -> Handle<Expression> {
-        if let Some(&known) = self.words.get(&value) {
+        self.literal(Literal::U32(value), (value, ScalarKind::Uint))
+    }
+
+    fn float(&mut self, value: f32) -> Handle<Expression> {
+        self.literal(Literal::F32(value), (value.to_bits(), ScalarKind::Float))
+    }
+
+    fn literal(&mut self, literal: Literal, key: (u32, ScalarKind)) -> Handle<Expression> {
+        if let Some(&known) = self.literals.get(&key) {
             return known;
         }
-        let literal = self.append(Expression::Literal(Literal::U32(value)));
-        self.words.insert(value, literal);
-        literal
+        let place = self.append(Expression::Literal(literal));
+        self.literals.insert(key, place);
+        place
     }
 
     /// Length of what a computed index goes into.
@@ -258,6 +271,11 @@ impl<'a> Instrumenter<'a> {
             };
             let fun = MathFunction::Min;
             *index = self.append(Expression::Math { fun, arg: bounded, arg1: Some(last), arg2: None, arg3: None });
+            first = self.new.iter().nth(begin).map(|(handle, _)| handle);
+        }
+        if let (Some(cast), Expression::As { expr, .. }) = (self.cast(old), &mut expression) {
+            let begin = self.new.len();
+            *expr = self.in_range(cast, *expr);
             first = self.new.iter().nth(begin).map(|(handle, _)| handle);
         }
         let place = self.append_at(expression, span);

@@ -33,6 +33,7 @@ mod pointers;
 mod written;
 
 use gpu_kernels::customer_kernel::GatedKernel;
+use gpu_kernels::records::Column;
 use naga::valid::{Capabilities, ModuleInfo, ValidationError, ValidationFlags, Validator};
 use naga::{Module, Span, WithSpan};
 
@@ -53,8 +54,8 @@ const STACK_BYTES: usize = 64 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdmittedKernel {
     pub kernel: GatedKernel,
-    /// Whether each word of an output record is a float32.
-    pub float_words: Vec<bool>,
+    /// The words of an output record by type, over and over to its end; padding is `uint32`.
+    pub words: Vec<Column>,
     /// It computes with floats: devices may differ in the last bits.
     pub floats: bool,
 }
@@ -103,7 +104,7 @@ fn inspect(source: &str, contract: Contract) -> Result<AdmittedKernel, GateError
         loop_lines,
         ops: straight + if loops { u64::from(contract.fuel) } else { 0 },
     };
-    Ok(AdmittedKernel { kernel, float_words: facts.float_words, floats: facts.floats })
+    Ok(AdmittedKernel { kernel, words: facts.words, floats: facts.floats })
 }
 
 fn parse(source: &str) -> Result<Module, GateError> {

@@ -15,6 +15,10 @@ texts! { MapText {
     fuel_hint: "Operations that a record's loops may take; you pay for them. A record that runs out ends the job with the loop's line.", "每条记录的循环可用的运算次数，按此计费。耗尽时任务结束并指出循环所在行。";
     rtol: "Relative tolerance", "相对容差";
     atol: "Absolute tolerance", "绝对容差";
+    units: "Integers differ by at most", "整数最大差值";
+    fraction: "In a share of", "差异占比";
+    bits: "Bits of an integer", "整数位数";
+    units_hint: "Your kernel computes with floats and answers in integers. Devices round differently, so say how far apart two integers may be, and in what share of a tile (1: all of them). Where a word holds four bytes, an integer has 8 bits.", "内核以浮点计算、以整数作答。各设备舍入不同，请说明两个整数最多可差多少，以及一个分块中可有多大比例不同（1 为全部）。若一个字含四个字节，则整数为 8 位。";
     params: "Parameters", "参数";
     params_hint: "What binding 2 holds, byte for byte.", "绑定 2 的内容，逐字节。";
     records: "Records", "记录";

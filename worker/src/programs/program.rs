@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gpu_kernels::device::{Device, DeviceInfo};
 use gpu_kernels::records::Column;
-use wire::{Check, DType, Task};
+use wire::{Check, DType, Task, WordRun};
 
 use crate::failure::RunFailure;
 use crate::transfer::{BlobPaths, Transfer};
@@ -72,15 +72,12 @@ pub(crate) struct OutputFormat {
 }
 
 /// When two outputs are the same.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Agreement {
     /// Each array by the rule of its type.
     ByType,
-    EveryByte,
-    Within {
-        rtol: f32,
-        atol: f32,
-    },
+    /// As the customer stated, of words that have these types.
+    Stated(Check, Vec<WordRun>),
 }
 
 /// A task with the rows to compute.

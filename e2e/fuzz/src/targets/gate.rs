@@ -281,7 +281,9 @@ fn check(source: &str, contract: Contract, admitted: &AdmittedKernel) -> anyhow:
     let lines = u32::try_from(source.lines().count())?;
     let within = |line: &u32| (1..=lines.max(1)).contains(line);
     ensure!(kernel.loop_lines.iter().all(within), "loops lie at {:?} of {lines} lines", kernel.loop_lines);
-    ensure!(admitted.float_words.len() == usize::try_from(contract.out_bytes / 4)?, "a word a word of the record");
+    let element: usize = admitted.words.iter().map(|run| run.len).sum();
+    let record = usize::try_from(contract.out_bytes / 4)?;
+    ensure!(element > 0 && record.is_multiple_of(element), "a record of {record} words is elements of {element}");
     let again = gate::admit(source, contract);
     ensure!(again.as_ref().ok() == Some(admitted), "the same kernel is admitted as {again:?}, after {admitted:?}");
     is_the_same_written_again(module)

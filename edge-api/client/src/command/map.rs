@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use client::Client;
-use wire::{Check, Program, Tolerance};
+use wire::{Check, Fraction, IntegerBits, IntegerTolerance, Program, Tolerance};
 
 use super::submit::{JobOptions, ProgramArguments};
 use crate::failure::Failure;
@@ -34,11 +34,18 @@ pub(crate) struct Map {
     #[arg(long)]
     fuel: Option<u32>,
     /// Two outputs are the same in every byte. Integer kernels need not say so.
-    #[arg(long, conflicts_with = "tolerance")]
+    #[arg(long, conflicts_with_all = ["tolerance", "tolerance_int"])]
     exact: bool,
     /// Two floats are the same within RTOL·|b| + ATOL; left out, 1e-4,1e-6.
     #[arg(long, value_name = "RTOL,ATOL", value_parser = parse_tolerance)]
-    tolerance: Option<Check>,
+    tolerance: Option<[Tolerance; 2]>,
+    /// Integers that follow from floats are the same within UNITS; at most FRACTION of a tile's may differ at all, left
+    /// out, 1.
+    #[arg(long, value_name = "UNITS[,FRACTION]", value_parser = parse_units)]
+    tolerance_int: Option<(u32, Fraction)>,
+    /// Bits of such an integer: 32, or 16 or 8 where a word holds several.
+    #[arg(long, value_name = "BITS", value_parser = parse_bits, default_value = "32", requires = "tolerance_int")]
+    int_bits: IntegerBits,
     /// Records a tile; left out, the server chooses.
     #[arg(long)]
     tile_records: Option<u32>,
@@ -46,13 +53,40 @@ pub(crate) struct Map {
     options: JobOptions,
 }
 
-fn parse_tolerance(text: &str) -> Result<Check, String> {
+impl Map {
+    /// What the customer states; `None` where it is nothing.
+    fn check(&self) -> Option<Check> {
+        let bits = self.int_bits;
+        let integers = self.tolerance_int.map(|(units, fraction)| IntegerTolerance { units, fraction, bits });
+        match (self.exact, self.tolerance, integers) {
+            (true, _, _) => Some(Check::Exact),
+            (false, None, None) => None,
+            (false, None, Some(integers)) => Some(Check::within(integers)),
+            (false, Some([rtol, atol]), integers) => Some(Check::Tolerance { rtol, atol, integers }),
+        }
+    }
+}
+
+fn parse_units(text: &str) -> Result<(u32, Fraction), String> {
+    let (units, fraction) = text.split_once(',').map_or((text, None), |(units, fraction)| (units, Some(fraction)));
+    let units = units.trim().parse().map_err(|_malformed| format!("'{units}' is no whole number"))?;
+    let Some(fraction) = fraction else { return Ok((units, Fraction::default())) };
+    let value: f32 = fraction.trim().parse().map_err(|_malformed| format!("'{fraction}' is no number"))?;
+    Ok((units, Fraction::try_from(value).map_err(str::to_owned)?))
+}
+
+fn parse_bits(text: &str) -> Result<IntegerBits, String> {
+    let bits: u8 = text.parse().map_err(|_malformed| format!("'{text}' is no number"))?;
+    IntegerBits::try_from(bits).map_err(str::to_owned)
+}
+
+fn parse_tolerance(text: &str) -> Result<[Tolerance; 2], String> {
     let number = |text: &str| {
         let value: f32 = text.trim().parse().map_err(|_malformed| format!("'{text}' is no number"))?;
         Tolerance::try_from(value).map_err(str::to_owned)
     };
     let (rtol, atol) = text.split_once(',').ok_or("write two numbers with a comma between, like 1e-4,1e-6")?;
-    Ok(Check::Tolerance { rtol: number(rtol)?, atol: number(atol)? })
+    Ok([number(rtol)?, number(atol)?])
 }
 
 impl ProgramArguments for Map {
@@ -70,7 +104,7 @@ impl ProgramArguments for Map {
             out_bytes: self.out_bytes,
             params,
             fuel: self.fuel,
-            check: self.exact.then_some(Check::Exact).or(self.tolerance),
+            check: self.check(),
             tile_records: self.tile_records,
         }))
     }

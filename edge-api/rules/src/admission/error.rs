@@ -41,13 +41,15 @@ pub enum AdmitError {
     #[error("{}", params_message(*.expected, *.found))]
     KernelParams { expected: Option<u64>, found: Option<u64> },
     #[error(
-        "the kernel computes with floats and answers in integers, so a last bit can tip an answer over: compute in integers, or answer in floats"
+        "the kernel computes with floats and answers in integers, so a last bit can tip an answer over: state how far integers may be apart (check.integers; --tolerance-int)"
     )]
-    FloatsToIntegers,
+    NeedsIntegerTolerance,
     #[error("the kernel computes with floats, whose last bits differ between devices: state a tolerance")]
     NeedsTolerance,
-    #[error("the output holds no floats, so there is nothing to tolerate: leave the tolerance out")]
+    #[error("the kernel computes with integers alone, so there is nothing to tolerate: leave the tolerance out")]
     NothingToTolerate,
+    #[error("the output holds no integers: leave their tolerance out")]
+    NoIntegersToTolerate,
 
     // Its inputs. `field` is the request's.
     #[error("at most {most} inputs can be sent")]

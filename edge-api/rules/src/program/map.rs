@@ -1,7 +1,7 @@
 //! `map`: whether a kernel and its records go together, how many records a tile holds, and when two devices'
 //! answers are the same.
 
-use wire::{Check, CheckedBy, MapTask, Tolerance};
+use wire::{Check, CheckedBy, MapTask};
 
 use super::limits::{TILE_BYTES_AIM, TILE_FLOPS_AIM};
 use super::task_rules::TaskRules;
@@ -13,8 +13,6 @@ pub const FUEL: u32 = 65_536;
 /// Most operations of a tile: one dispatch of it must not hold a desktop up.
 const TILE_OPS_MAX: u64 = 200_000_000;
 const TILE_BYTES_MAX: u64 = 16 << 20;
-const RTOL: f32 = 1e-4;
-const ATOL: f32 = 1e-6;
 
 impl TaskRules for MapTask {
     /// A kernel has no reference on this server, so devices recompute it.
@@ -44,6 +42,8 @@ pub struct KernelFacts {
     pub floats: bool,
     /// Some word of its output is a float.
     pub answers_floats: bool,
+    /// Some word of its output is an integer.
+    pub answers_integers: bool,
 }
 
 /// How a job's records are cut.
@@ -106,23 +106,28 @@ pub fn cut(
     Ok(RecordTiling { tile_rows, row_flops: ops, device_bytes: largest, peak_bytes: 2 * tile_bytes })
 }
 
-/// Integers must be the same to the bit; floats differ between devices, so their customer says how far.
+/// Integers must be the same to the bit; floats differ between devices, and so may integers that follow from them, so
+/// their customer says how far.
 pub fn choose_check(kernel: &KernelFacts, wanted: Option<Check>) -> Result<Check, AdmitError> {
-    if kernel.floats && !kernel.answers_floats {
-        return Err(AdmitError::FloatsToIntegers);
-    }
-    let tolerance = |value: f32| Tolerance::try_from(value).expect("a constant tolerance should be finite");
     match wanted {
         Some(Check::Exact) if kernel.floats => Err(AdmitError::NeedsTolerance),
-        Some(Check::Tolerance { .. }) if !kernel.answers_floats => Err(AdmitError::NothingToTolerate),
+        Some(Check::Tolerance { .. }) if !kernel.floats => Err(AdmitError::NothingToTolerate),
+        Some(Check::Tolerance { integers: Some(_), .. }) if !kernel.answers_integers => {
+            Err(AdmitError::NoIntegersToTolerate)
+        }
+        Some(Check::Tolerance { integers: None, .. }) | None if kernel.floats && !kernel.answers_floats => {
+            Err(AdmitError::NeedsIntegerTolerance)
+        }
         Some(check) => Ok(check),
-        None if kernel.floats => Ok(Check::Tolerance { rtol: tolerance(RTOL), atol: tolerance(ATOL) }),
+        None if kernel.floats => Ok(Check::FLOATS),
         None => Ok(Check::Exact),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use wire::{Fraction, IntegerBits, IntegerTolerance};
+
     use super::*;
 
     const KERNEL: KernelFacts = KernelFacts {
@@ -132,6 +137,7 @@ mod tests {
         params_bytes: None,
         floats: false,
         answers_floats: false,
+        answers_integers: true,
     };
 
     #[test]
@@ -152,12 +158,30 @@ mod tests {
 
     #[test]
     fn floats_need_a_tolerance_and_integers_none() {
-        let floats = KernelFacts { floats: true, answers_floats: true, ..KERNEL };
-        let to_integers = KernelFacts { floats: true, ..KERNEL };
+        let floats = KernelFacts { floats: true, answers_floats: true, answers_integers: false, ..KERNEL };
 
         assert_eq!(choose_check(&KERNEL, None), Ok(Check::Exact));
-        assert!(matches!(choose_check(&floats, None), Ok(Check::Tolerance { .. })));
+        assert_eq!(choose_check(&KERNEL, Some(Check::FLOATS)), Err(AdmitError::NothingToTolerate));
+        assert_eq!(choose_check(&floats, None), Ok(Check::FLOATS));
         assert_eq!(choose_check(&floats, Some(Check::Exact)), Err(AdmitError::NeedsTolerance));
-        assert_eq!(choose_check(&to_integers, None), Err(AdmitError::FloatsToIntegers));
+    }
+
+    #[test]
+    fn integers_that_follow_from_floats_need_a_tolerance_of_their_own() {
+        let to_integers = KernelFacts { floats: true, ..KERNEL };
+        let to_both = KernelFacts { answers_floats: true, ..to_integers };
+        let to_floats = KernelFacts { answers_integers: false, ..to_both };
+        let integers = IntegerTolerance { units: 1, fraction: Fraction::default(), bits: IntegerBits::default() };
+        let Check::Tolerance { rtol, atol, .. } = Check::FLOATS else { panic!("floats have a tolerance") };
+        let stated = Check::Tolerance { rtol, atol, integers: Some(integers) };
+
+        for unstated in [None, Some(Check::FLOATS)] {
+            assert_eq!(choose_check(&to_integers, unstated), Err(AdmitError::NeedsIntegerTolerance));
+        }
+        assert_eq!(choose_check(&to_integers, Some(stated)), Ok(stated));
+        assert_eq!(choose_check(&to_both, Some(stated)), Ok(stated));
+        assert_eq!(choose_check(&to_both, None), Ok(Check::FLOATS), "whose integers are the same");
+        assert_eq!(choose_check(&to_floats, Some(stated)), Err(AdmitError::NoIntegersToTolerate));
+        assert_eq!(choose_check(&KERNEL, Some(stated)), Err(AdmitError::NothingToTolerate));
     }
 }

@@ -30,7 +30,7 @@ mod tests {
     fn a_checker_redoes_kernels_and_what_would_hold_the_server_up() {
         let hash = wire::BlobHash([0; 32]);
         let model = InferTask { model: hash, inputs: Vec::new(), outputs: Vec::new() };
-        let kernel = MapTask { kernel: hash, params: None, record_bytes: 4, out_bytes: 4, fuel: 1 };
+        let kernel = MapTask { kernel: hash, params: None, record_bytes: 4, out_bytes: 4, fuel: 1, words: Vec::new() };
 
         assert_eq!(model.checked_by(EDGE_FLOPS, true), CheckedBy::Edge);
         assert_eq!(model.checked_by(EDGE_FLOPS + 1, true), CheckedBy::Checker);

@@ -168,7 +168,14 @@ pub(crate) fn open_job() -> Job {
 }
 
 fn kernel() -> Task {
-    Task::Map(MapTask { kernel: BlobHash([0; 32]), record_bytes: 512, out_bytes: 512, fuel: 1, params: None })
+    Task::Map(MapTask {
+        kernel: BlobHash([0; 32]),
+        record_bytes: 512,
+        out_bytes: 512,
+        fuel: 1,
+        params: None,
+        words: Vec::new(),
+    })
 }
 
 #[test]

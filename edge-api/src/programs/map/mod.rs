@@ -1,12 +1,11 @@
 //! `map`: a customer's kernel over records. It has no reference on this server, so its tiles are recomputed
 //! by checkers, or by devices with standing that have no part in it.
 
-mod compare;
-
 use std::sync::Arc;
 
 use gate::{AdmittedKernel, Contract, FUEL_MAX, GateError, SOURCE_BYTES_MAX};
 use gpu_kernels::customer_kernel::GROUPS_MAX;
+use gpu_kernels::records::Column;
 use rules::admission::{AdmitError, Order, require_owned};
 use rules::program::map::{self as map_rules, FUEL, KernelFacts};
 use rules::scheduling::recheck::group_tiles;
@@ -14,14 +13,16 @@ use rules::scheduling::recheck_request::Answer;
 use rules::verification::party::{Parties, Party};
 use rules::{Job, Source};
 use wire::number::to;
-use wire::{Blob, BlobHash, Check, GatedKernel, KernelReport, MapTask, Place};
+use wire::{Blob, BlobHash, Check, DType, GatedKernel, KernelReport, MapTask, Place, WordRun};
 
-use self::compare::same_records;
 use super::failure::AdmitFailure;
 use super::program::{Checked, Disagreement, Program};
 use crate::app::App;
 use crate::fleet::lease_output::LeaseOutput;
 use crate::fleet::{owner, recheck};
+
+/// More runs of words than a task names: every lease carries it.
+const RUNS_MAX: usize = 64;
 
 pub struct Map;
 
@@ -33,12 +34,17 @@ impl Program for Map {
         let wire::Map { record_bytes, out_bytes, params, .. } = *wanted;
         let contract = contract(record_bytes, out_bytes, wanted.fuel)?;
         let (code, records, found) = find_blobs(app, order, wanted).await?;
-        let kernel = facts(&through_gate(app, read_text(app, &code).await?, contract).await?);
+        let admitted = through_gate(app, read_text(app, &code).await?, contract).await?;
+        let kernel = facts(&admitted);
         map_rules::check_params(&kernel, found.map(|blob| blob.size))?;
         let rows = map_rules::count_records(records.size, record_bytes)?;
         let tiling = map_rules::cut(&kernel, (record_bytes, out_bytes), rows, wanted.tile_records)?;
         let check = map_rules::choose_check(&kernel, wanted.check)?;
-        let task = MapTask { kernel: wanted.kernel, record_bytes, out_bytes, fuel: contract.fuel, params };
+        let mut words = runs(&admitted);
+        if words.len() > RUNS_MAX {
+            words.clear();
+        }
+        let task = MapTask { kernel: wanted.kernel, record_bytes, out_bytes, fuel: contract.fuel, params, words };
         Ok(Job {
             id: order.id,
             customer: order.customer,
@@ -62,7 +68,7 @@ impl Program for Map {
             return Ok(Checked::OwnWork);
         }
         let parties = Parties::default().with(provider).with(Party { account: customer, network: None });
-        let float_words = float_words(app, task, output.job.check).await?;
+        let words = words(app, task, output.job.check).await?;
         for tiles in group_tiles(&output.job.needs(), tiles) {
             let of_job = output.tiles_of_job(&tiles);
             let answered = recheck::recompute_elsewhere(app, &output.job, of_job, parties.clone()).await?;
@@ -75,7 +81,7 @@ impl Program for Map {
             for tile in tiles {
                 let range = output.tiles().output_range(tile..tile + 1);
                 let recomputed = answer.slice(range.start - first..range.end - first);
-                if !same_records(output.job.check, &float_words, output.tile_bytes(tile..tile + 1), &recomputed) {
+                if !output.job.check.holds(&words, output.tile_bytes(tile..tile + 1), &recomputed) {
                     return Ok(Checked::Differs(Disagreement { tile, by, output: Some(recomputed) }));
                 }
             }
@@ -88,7 +94,7 @@ impl Program for Map {
     }
 
     async fn agree(app: &App, job: &Job, task: &MapTask, one: &[u8], other: &[u8]) -> anyhow::Result<bool> {
-        Ok(same_records(job.check, &float_words(app, task, job.check).await?, one, other))
+        Ok(job.check.holds(&words(app, task, job.check).await?, one, other))
     }
 
     fn result_format(_arrays: usize) -> &'static str {
@@ -155,19 +161,23 @@ fn facts(passed: &AdmittedKernel) -> KernelFacts {
         groups_max: GROUPS_MAX,
         params_bytes: passed.kernel.params_bytes.map(u64::from),
         floats: passed.floats,
-        answers_floats: passed.float_words.contains(&true),
+        answers_floats: passed.words.iter().any(|run| run.dtype.is_float()),
+        answers_integers: passed.words.iter().any(|run| !run.dtype.is_float()),
     }
 }
 
 /// What the gate says of a text that nobody has ordered yet.
 pub async fn report(app: &App, source: String, contract: Contract) -> Result<KernelReport, AdmitFailure> {
     let passed = through_gate(app, source, contract).await?;
+    let KernelFacts { answers_floats, answers_integers, .. } = facts(&passed);
     Ok(KernelReport {
         workgroup_size: passed.kernel.workgroup_size,
         params_bytes: passed.kernel.params_bytes,
         ops: passed.kernel.ops,
         loops: passed.kernel.loop_lines,
         floats: passed.floats,
+        answers_floats,
+        answers_integers,
     })
 }
 
@@ -191,10 +201,20 @@ pub async fn gated_kernel(app: &App, task: &MapTask) -> anyhow::Result<GatedKern
     })
 }
 
-/// Which words of a kernel's output record are floats.
-async fn float_words(app: &App, task: &MapTask, check: Check) -> anyhow::Result<Vec<bool>> {
+/// What an output record's words are: by the task, or by its kernel where that would be long.
+async fn words(app: &App, task: &MapTask, check: Check) -> anyhow::Result<Vec<WordRun>> {
     match check {
         Check::Exact => Ok(Vec::new()),
-        Check::Tolerance { .. } => Ok(stored_kernel(app, task).await?.float_words),
+        Check::Tolerance { .. } if task.words.is_empty() => Ok(runs(&stored_kernel(app, task).await?)),
+        Check::Tolerance { .. } => Ok(task.words.clone()),
     }
+}
+
+fn runs(kernel: &AdmittedKernel) -> Vec<WordRun> {
+    let dtype = |run: &Column| match run.dtype {
+        gpu_kernels::dtype::DType::F32 => DType::Float32,
+        gpu_kernels::dtype::DType::I32 => DType::Int32,
+        _ => DType::Uint32,
+    };
+    kernel.words.iter().map(|run| WordRun { dtype: dtype(run), words: to(run.len) }).collect()
 }

@@ -30,7 +30,8 @@ pub struct Map {
     #[cfg_attr(feature = "openapi", schema(maximum = 10_000_000))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u32>,
-    /// When two outputs are the same; left out, `exact` for integers and 1e-4, 1e-6 for floats.
+    /// When two outputs are the same; left out, `exact` for integers and 1e-4, 1e-6 for floats. For
+    /// integers that follow from floats it says how far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<Check>,
     /// Records a tile; left out, the edge chooses.
@@ -40,7 +41,7 @@ pub struct Map {
 }
 
 /// What a device does with a lease's records: a row is a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MapTask {
     /// WGSL, as the customer wrote it.
@@ -54,6 +55,19 @@ pub struct MapTask {
     /// What `@binding(2)` holds; left out where the kernel has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub params: Option<BlobHash>,
+    /// Types of an output record's words, over and over to its end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<WordRun>,
+}
+
+/// Words after one another that have one type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WordRun {
+    /// `float32`, `int32` or `uint32`.
+    pub dtype: DType,
+    /// How many words.
+    pub words: u32,
 }
 
 impl TaskProperties for MapTask {
@@ -133,4 +147,8 @@ pub struct KernelReport {
     pub loops: Vec<u32>,
     /// It computes with floats, so its job states a tolerance.
     pub floats: bool,
+    /// Some word of its output is a float.
+    pub answers_floats: bool,
+    /// Some word of its output is an integer.
+    pub answers_integers: bool,
 }

@@ -6,6 +6,8 @@ use gate::{AdmittedKernel, Contract, GateError, admit};
 use gpu_kernels::customer_kernel::session::{MapError, MapSession, Records};
 use gpu_kernels::customer_kernel::{Fault, MapOutput};
 use gpu_kernels::device::Device;
+use gpu_kernels::dtype::DType;
+use gpu_kernels::records::Column;
 use proptest::prelude::*;
 
 use crate::gpu;
@@ -91,13 +93,13 @@ fn what_is_outside_the_contract_is_named() {
 }
 
 #[test]
-fn the_gate_knows_which_words_are_floats_and_what_a_record_costs() {
+fn the_gate_knows_what_the_words_are_and_what_a_record_costs() {
     let source = kernel("", "")
         .replace("result: array<u32>", "result: array<Answer>")
-        .replace("@compute", "struct Answer { count: u32, mean: f32, axis: vec2f }\n@compute");
+        .replace("@compute", "struct Answer { count: i32, mean: f32, axis: vec2f }\n@compute");
     let admitted = admit(&source, Contract { out_bytes: 32, ..WORDS }).unwrap();
 
-    assert_eq!(admitted.float_words, [false, true, true, true, false, true, true, true]);
+    assert_eq!(admitted.words, [(DType::I32, 1), (DType::F32, 3)].map(|(dtype, len)| Column { dtype, len }));
     assert!(admitted.kernel.ops < 20, "{}", admitted.kernel.ops);
     let looping = admit(&kernel("", "for (var i = 0u; i < 9u; i++) { result[id.x] += i; }"), WORDS).unwrap();
     assert!((10_000..10_100).contains(&looping.kernel.ops), "{}", looping.kernel.ops);
@@ -176,6 +178,26 @@ fn the_fuel_that_a_record_used_is_told() {
     let many = run(&admitted, &[], &[3, 100], 2).unwrap().unwrap();
 
     assert!(many.fuel_used > 10 * few.unwrap().fuel_used, "{}", many.fuel_used);
+}
+
+#[test]
+fn a_float_beyond_an_integers_range_becomes_the_nearest_in_it_and_nan_is_0() {
+    let floats = [0.0, -0.75, 1.9, -7.2, 1e20, -1e20, 3e9, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -f32::NAN];
+    let input: Vec<u32> = floats.map(f32::to_bits).to_vec();
+    let casts = [
+        ("bitcast<u32>(i32(x))", [0, 0, 1, -7, 2_147_483_520, i32::MIN, 2_147_483_520, 2_147_483_520, i32::MIN, 0, 0]),
+        (
+            "bitcast<u32>(vec3i(vec3f(1.0, x, x)).y)",
+            [0, 0, 1, -7, 2_147_483_520, i32::MIN, 2_147_483_520, 2_147_483_520, i32::MIN, 0, 0],
+        ),
+        ("u32(x)", [0, 0, 1, 0, -256, 0, (3_000_000_000_u32).cast_signed(), -256, 0, 0, 0]),
+    ];
+    for (cast, expected) in casts {
+        let source = kernel("", &format!("let x = bitcast<f32>(source[id.x]); result[id.x] = {cast};"));
+        let Some(found) = outcome(&source, &input, 11) else { return };
+
+        assert_eq!(found.unwrap(), expected.map(i32::cast_unsigned), "{cast}");
+    }
 }
 
 #[test]

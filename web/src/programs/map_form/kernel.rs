@@ -5,7 +5,7 @@ use std::time::Duration;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use web_sys::File;
-use wire::{BlobHash, KernelReport, KernelToCheck, Tolerance};
+use wire::{BlobHash, Fraction, IntegerBits, IntegerTolerance, KernelReport, KernelToCheck, Tolerance};
 
 use crate::api::{self, Failure};
 use crate::programs::file_slot::FileSlot;
@@ -42,6 +42,9 @@ pub(super) struct KernelDraft {
     pub(super) fuel: RwSignal<String>,
     pub(super) rtol: RwSignal<String>,
     pub(super) atol: RwSignal<String>,
+    pub(super) units: RwSignal<String>,
+    pub(super) fraction: RwSignal<String>,
+    pub(super) bits: RwSignal<String>,
     pub(super) check: RwSignal<CheckState>,
     /// Counts checks, so that an old answer does not overwrite a new one.
     check_number: StoredValue<u32>,
@@ -53,18 +56,24 @@ impl KernelDraft {
     pub(super) fn new(earlier: Option<&wire::Program>) -> Self {
         let mut numbers = [4, 4, 65_536];
         let mut tolerance = ["1e-4".to_owned(), "1e-6".to_owned()];
+        // Nobody can know how far integers may be apart.
+        let mut integers = [String::new(), "1".to_owned(), "32".to_owned()];
         let (mut code, mut params) = (None, FileSlot::Missing);
         if let Some(wire::Program::Map(earlier)) = earlier {
             let wire::Map { kernel, record_bytes, out_bytes, fuel, params: given, check, .. } = earlier;
             numbers = [*record_bytes, *out_bytes, fuel.unwrap_or(numbers[2])];
             code = Some(*kernel);
             params = given.map_or(FileSlot::Missing, FileSlot::from_earlier_job);
-            if let Some(wire::Check::Tolerance { rtol, atol }) = check {
+            if let Some(wire::Check::Tolerance { rtol, atol, integers: stated }) = check {
                 tolerance = [rtol.get().to_string(), atol.get().to_string()];
+                if let Some(IntegerTolerance { units, fraction, bits }) = stated {
+                    integers = [units.to_string(), fraction.get().to_string(), u8::from(*bits).to_string()];
+                }
             }
         }
         let [record_bytes, out_bytes, fuel] = numbers.map(|number| RwSignal::new(number.to_string()));
         let [rtol, atol] = tolerance.map(RwSignal::new);
+        let [units, fraction, bits] = integers.map(RwSignal::new);
         Self {
             text: RwSignal::new(if code.is_some() { String::new() } else { TEMPLATE.to_owned() }),
             code: RwSignal::new(FileSlot::Missing),
@@ -74,6 +83,9 @@ impl KernelDraft {
             fuel,
             rtol,
             atol,
+            units,
+            fraction,
+            bits,
             check: RwSignal::new(CheckState::Unchecked),
             check_number: StoredValue::new(0),
             earlier_code: StoredValue::new(code),
@@ -85,16 +97,25 @@ impl KernelDraft {
         let CheckState::Passed(report) = self.check.get() else { return None };
         let number = |typed: RwSignal<String>| typed.get().trim().parse::<u32>().ok();
         // Parsed as f64, like the calculator's numbers: a second decimal parser would add kilobytes to the bundle.
-        let tolerance = |typed: RwSignal<String>| {
-            let value: f64 = typed.get().trim().parse().ok()?;
-            Tolerance::try_from(to_f32(value)).ok()
-        };
+        let float = |typed: RwSignal<String>| Some(to_f32(typed.get().trim().parse::<f64>().ok()?));
+        let tolerance = |typed: RwSignal<String>| Tolerance::try_from(float(typed)?).ok();
         let params = match report.params_bytes {
             Some(_) => Some(self.params.with(FileSlot::hash)?),
             None => None,
         };
+        let states_units = report.answers_integers && !self.units.get().trim().is_empty();
+        let integers = if states_units {
+            let bits = u8::try_from(number(self.bits)?).ok()?;
+            Some(IntegerTolerance {
+                units: number(self.units)?,
+                fraction: Fraction::try_from(float(self.fraction)?).ok()?,
+                bits: IntegerBits::try_from(bits).ok()?,
+            })
+        } else {
+            None
+        };
         let check = if report.floats {
-            Some(wire::Check::Tolerance { rtol: tolerance(self.rtol)?, atol: tolerance(self.atol)? })
+            Some(wire::Check::Tolerance { rtol: tolerance(self.rtol)?, atol: tolerance(self.atol)?, integers })
         } else {
             None
         };

@@ -76,7 +76,7 @@ impl ProgramForm for MapForm {
     }
 
     fn has_float_outputs(&self) -> bool {
-        untrack(|| self.kernel.report()).is_some_and(|report| report.floats)
+        untrack(|| self.kernel.report()).is_some_and(|report| report.answers_floats)
     }
 }
 
@@ -92,7 +92,8 @@ fn KernelFields(
     Effect::new(move || kernel.check_soon());
     let has = move |what: fn(&KernelReport) -> bool| move || kernel.report().as_ref().is_some_and(what);
     let takes_params = Memo::new(move |_| has(|report| report.params_bytes.is_some())());
-    let floats = Memo::new(move |_| has(|report| report.floats)());
+    let floats = Memo::new(move |_| has(|report| report.answers_floats)());
+    let rounds = Memo::new(move |_| has(|report| report.floats && report.answers_integers)());
     view! {
         <Editor draft kernel/>
         <div class="numbers">
@@ -103,8 +104,16 @@ fn KernelFields(
                 <Number id="rtol" label=t.map.rtol value=kernel.rtol/>
                 <Number id="atol" label=t.map.atol value=kernel.atol/>
             </Show>
+            <Show when=move || rounds.get()>
+                <Number id="units" label=t.map.units value=kernel.units/>
+                <Number id="fraction" label=t.map.fraction value=kernel.fraction/>
+                <Number id="bits" label=t.map.bits value=kernel.bits/>
+            </Show>
         </div>
         <p class="hint">{t.map.fuel_hint}</p>
+        <Show when=move || rounds.get()>
+            <p class="hint">{t.map.units_hint}</p>
+        </Show>
         <p class="error" role="alert">{move || draft.refusal_of(&["fuel", "check"]).map(|failure| failure.message())}</p>
         <Show when=move || takes_params.get()>
             <FileField id="params" label=t.map.params hint=t.map.params_hint accept="" draft file=kernel.params/>

@@ -15,7 +15,7 @@ use gpu_kernels::customer_kernel::session::{MapError, MapSession, Records};
 use gpu_kernels::device::{Device, DeviceInfo};
 use gpu_kernels::dtype::DType;
 use gpu_kernels::records::Column;
-use wire::{Check, MapTask};
+use wire::{Check, MapTask, WordRun};
 
 #[cfg(not(target_arch = "wasm32"))]
 use self::native::{SUBMISSION, fetch_gated};
@@ -25,6 +25,9 @@ use super::cache::PreparedCache;
 use super::program::{Agreement, Input, OutputFormat, Program};
 use crate::failure::{DeviceState, RunFailure};
 use crate::transfer::{BlobPaths, Transfer};
+
+/// More are shown as one.
+const COLUMNS_MAX: usize = 4096;
 
 #[derive(Default)]
 pub(crate) struct Map {
@@ -60,7 +63,7 @@ impl Program for Map {
     type Fetched = Code;
 
     fn missing(&self, _device: &Device, task: &MapTask, _input: &Input) -> Option<MapTask> {
-        self.prepared.peek(task).is_none().then_some(*task)
+        self.prepared.peek(task).is_none().then(|| task.clone())
     }
 
     async fn fetch(http: &impl Transfer, paths: &BlobPaths, task: MapTask) -> Result<Code, RunFailure> {
@@ -78,7 +81,7 @@ impl Program for Map {
     ) -> Result<(), RunFailure> {
         let gpu = device.gpu().ok_or_else(|| RunFailure::program(NoGpu))?;
         let session = MapSession::new(gpu, code.kernel, &code.params, SUBMISSION).await?;
-        self.prepared.insert(*task, session, 0);
+        self.prepared.insert(task.clone(), session, 0);
         Ok(())
     }
 
@@ -110,13 +113,24 @@ impl Program for Map {
         info.kernels.unwrap_or(info.backend)
     }
 
-    /// Records are words, and floats where a tolerance was stated.
+    /// A record is its kernel's words over and over; where nobody says what they are, unsigned integers.
     fn output_format(task: &MapTask, check: Check) -> OutputFormat {
-        let (dtype, agreement) = match check {
-            Check::Exact => (DType::U32, Agreement::EveryByte),
-            Check::Tolerance { rtol, atol } => (DType::F32, Agreement::Within { rtol: rtol.get(), atol: atol.get() }),
-        };
         let len = wire::number::to(task.out_bytes / 4);
-        OutputFormat { columns: vec![Column { dtype, len }], first_dtype: None, agreement }
+        let columns = record_columns(&task.words, len);
+        let columns = columns.unwrap_or_else(|| vec![Column { dtype: DType::U32, len }]);
+        OutputFormat { columns, first_dtype: None, agreement: Agreement::Stated(check, task.words.clone()) }
     }
+}
+
+/// Columns of a record of `len` words. `None` where nobody says what they are, or where it would be too many.
+fn record_columns(runs: &[WordRun], len: usize) -> Option<Vec<Column>> {
+    let element: usize = runs.iter().map(|run| wire::number::to::<usize>(run.words)).sum();
+    let count = len.checked_div(element).filter(|count| (1..=COLUMNS_MAX / runs.len()).contains(count))?;
+    let column = |run: &WordRun| Column {
+        dtype: DType::from_name(run.dtype.name()).unwrap_or(DType::U32),
+        len: wire::number::to(run.words),
+    };
+    let columns: Vec<Column> = std::iter::repeat_n(runs, count).flatten().map(column).collect();
+    let merged = columns.chunk_by(|a, b| a.dtype == b.dtype);
+    Some(merged.map(|run| Column { dtype: run[0].dtype, len: run.iter().map(|column| column.len).sum() }).collect())
 }
