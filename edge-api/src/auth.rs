@@ -5,6 +5,7 @@ use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use site::cookie;
+use store::DbConnection;
 use wire::{AccountId, ErrorCode, Micros};
 
 use crate::app::App;
@@ -15,9 +16,35 @@ pub const SESSION_COOKIE: &str = "tessera_session";
 const SESSION_SECS: i64 = 30 * 24 * 3600;
 
 /// An account that has shown its key or session.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     pub account: AccountId,
+    /// Hash of the key that it showed, or that its session was opened with.
+    pub key_hash: String,
+    /// Hash of its session's token; `None` where it showed a key.
+    session_hash: Option<String>,
+}
+
+impl Caller {
+    async fn of_key(conn: &mut DbConnection, key_hash: String) -> anyhow::Result<Option<Self>> {
+        let account = store::accounts::find_account_by_key(conn, &key_hash).await?;
+        Ok(account.map(|account| Self { account, key_hash, session_hash: None }))
+    }
+
+    async fn of_session(conn: &mut DbConnection, session_hash: String, now: Micros) -> anyhow::Result<Option<Self>> {
+        let found = store::accounts::find_account_by_session(conn, &session_hash, now).await?;
+        Ok(found.map(|(account, key_hash)| Self { account, key_hash, session_hash: Some(session_hash) }))
+    }
+
+    /// Whether its key or session still opens the account: for what goes on long after it was asked.
+    pub async fn is_still_let_in(&self, app: &App) -> anyhow::Result<bool> {
+        let mut conn = app.db.read().await?;
+        let found = match &self.session_hash {
+            Some(session) => Self::of_session(&mut conn, session.clone(), app.clock.now()).await?,
+            None => Self::of_key(&mut conn, self.key_hash.clone()).await?,
+        };
+        Ok(found.is_some_and(|caller| caller.account == self.account))
+    }
 }
 
 impl FromRequestParts<App> for Caller {
@@ -26,16 +53,14 @@ impl FromRequestParts<App> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let mut conn = app.db.read().await?;
         if let Some(key) = bearer(&parts.headers) {
-            let account = store::accounts::find_account_by_key(&mut conn, &hash_secret(key)).await?;
-            return account.map(|account| Self { account }).ok_or_else(unauthorized);
+            return Self::of_key(&mut conn, hash_secret(key)).await?.ok_or_else(unauthorized);
         }
         let token = cookie(&parts.headers, SESSION_COOKIE).ok_or_else(unauthorized)?;
         if !matches!(parts.method, Method::GET | Method::HEAD) && !same_origin(&parts.headers) {
             let message = "this request came from another site's page; use the portal, or a key";
             return Err(Refusal::new(StatusCode::FORBIDDEN, ErrorCode::ForeignOrigin, message).into());
         }
-        let account = store::accounts::find_account_by_session(&mut conn, &hash_secret(token), app.clock.now()).await?;
-        account.map(|account| Self { account }).ok_or_else(unauthorized)
+        Self::of_session(&mut conn, hash_secret(token), app.clock.now()).await?.ok_or_else(unauthorized)
     }
 }
 

@@ -69,6 +69,7 @@ routes! {
     POST "/v1/account/keys" => make_key of accounts::routes;
     DELETE "/v1/account/keys/{id}" => revoke_key of accounts::routes;
     GET "/v1/devices" => list_devices of devices::routes;
+    DELETE "/v1/devices/{id}" => unlink_device of devices::routes;
     POST "/v1/device-codes" => make_device_code of devices::routes;
     POST "/v1/blobs" => upload_blob of blobs::routes;
     GET "/v1/blobs/{hash}" => download_blob of blobs::routes;

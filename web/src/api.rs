@@ -178,6 +178,10 @@ pub async fn revoke_key(id: &str) -> Result<(), Failure> {
     delete(&format!("/v1/account/keys/{id}")).await
 }
 
+pub async fn unlink_device(id: DeviceId) -> Result<(), Failure> {
+    delete(&format!("/v1/devices/{id}")).await
+}
+
 pub async fn sign_out() -> Result<(), Failure> {
     delete("/v1/sessions").await
 }

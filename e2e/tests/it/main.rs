@@ -13,6 +13,7 @@ mod editor;
 mod journeys;
 mod lend;
 mod liar;
+mod linking;
 mod many;
 mod map;
 mod pages;

@@ -15,6 +15,7 @@ use wire::{
 
 use crate::app::App;
 use crate::auth::{Caller, ended_cookie, hash_secret, new_key, new_session, session_cookie, session_token};
+use crate::devices::unlink;
 use crate::http::client_address::ClientAddress;
 use crate::http::error::{ApiError, ApiResult, Refusal, conflict, invalid, not_found, unauthorized};
 use crate::http::extract::{JsonBody, PageSize, PathParam, QueryParams};
@@ -65,7 +66,8 @@ pub async fn open_account(
     let mut tx = app.db.begin_write().await?;
     store::accounts::insert_account(&mut tx, account, AccountKind::Customer, name, now).await?;
     insert_key(&mut tx, account, &key, "First key", now).await?;
-    store::accounts::insert_session(&mut tx, account, &hash_secret(&token), expires_at).await?;
+    let hashes = (hash_secret(&token), hash_secret(&key));
+    store::accounts::insert_session(&mut tx, account, (&hashes.0, &hashes.1), expires_at).await?;
     store::accounts::delete_expired_sessions(&mut tx, now).await?;
     store::ledger::post(&mut tx, &[transfer]).await?;
     let opened = store::accounts::find_account(&mut tx, account, true).await?.ok_or_else(unauthorized)?;
@@ -144,7 +146,8 @@ pub async fn make_key(
 
 /// Revoke a key
 ///
-/// The last one stays: without it nobody could sign in again.
+/// What it has opened ends with it: sessions, event streams, and the links of devices that said it. The last key stays:
+/// without it nobody could sign in again.
 #[utoipa::path(
     delete,
     path = "/v1/account/keys/{id}",
@@ -161,13 +164,19 @@ pub async fn revoke_key(
     PathParam(key): PathParam<String>,
 ) -> ApiResult<StatusCode> {
     let mut tx = app.db.begin_write().await?;
-    if !store::accounts::delete_key(&mut tx, caller.account, &key).await? {
+    let Some(key_hash) = store::accounts::delete_key(&mut tx, caller.account, &key).await? else {
         return Err(not_found("key"));
-    }
+    };
     if store::accounts::list_keys(&mut tx, caller.account).await?.is_empty() {
         return Err(conflict(ErrorCode::LastKey, "this is the account's last key; make another before you revoke it"));
     }
+    let devices = store::devices::list_devices_of_key(&mut tx, &key_hash).await?;
+    let now = app.clock.now();
+    for device in &devices {
+        unlink::unlink(&mut tx, caller.account, *device, false, now).await?;
+    }
     tx.commit().await?;
+    unlink::disconnect(&app, &devices);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -240,7 +249,8 @@ pub async fn open_session(caller: Caller, State(app): State<App>) -> ApiResult<R
     let now = app.clock.now();
     let (token, expires_at) = new_session(now);
     let mut tx = app.db.begin_write().await?;
-    store::accounts::insert_session(&mut tx, caller.account, &hash_secret(&token), expires_at).await?;
+    let hashes = (&*hash_secret(&token), &*caller.key_hash);
+    store::accounts::insert_session(&mut tx, caller.account, hashes, expires_at).await?;
     let account = store::accounts::find_account(&mut tx, caller.account, app.config.development)
         .await?
         .ok_or_else(unauthorized)?;

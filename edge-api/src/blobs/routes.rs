@@ -46,7 +46,7 @@ pub async fn upload_blob(
     let name = app.new_nonce().to_string();
     let body = paced(request.into_body());
     let staged = app.blobs.stage(&name, app.config.blob_bytes_max, &app.disk, body).await?;
-    match keep(&app, caller, &staged).await {
+    match keep(&app, &caller, &staged).await {
         Ok(()) => Ok((StatusCode::CREATED, Json(staged.blob))),
         Err(error) => {
             if let Err(left) = app.blobs.discard(&staged).await {
@@ -58,7 +58,7 @@ pub async fn upload_blob(
 }
 
 /// Puts an upload in its place, and lets the caller read it.
-async fn keep(app: &App, caller: Caller, staged: &Staged) -> ApiResult<()> {
+async fn keep(app: &App, caller: &Caller, staged: &Staged) -> ApiResult<()> {
     collect::reserve(app, &staged.blob).await?;
     app.blobs.place(staged).await?;
     let mut tx = app.db.begin_write().await?;

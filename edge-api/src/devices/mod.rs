@@ -2,3 +2,4 @@
 
 pub mod presence;
 pub mod routes;
+pub mod unlink;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use store::DbConnection;
 use wire::{DeviceId, Micros};
 
+use super::unlink;
 use crate::app::App;
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
@@ -43,13 +44,18 @@ pub async fn run(app: App) {
     loop {
         let written = tokio::select! {
             () = app.stop.cancelled() => return,
-            _ = tick.tick() => record_uptime(&app, app.clock.now()).await,
+            _ = tick.tick() => beat(&app, app.clock.now()).await,
             _ = sum.tick() => sum_work(&app, 1).await,
         };
         if let Err(error) = written {
             tracing::error!(error = format!("{error:#}"), "presence could not be written");
         }
     }
+}
+
+async fn beat(app: &App, now: Micros) -> anyhow::Result<()> {
+    unlink::disconnect_unlinked(app, now).await?;
+    record_uptime(app, now).await
 }
 
 /// Accounts for everyone's time up to `now`.

@@ -1,13 +1,15 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use wire::DeviceCode;
 use wire::explorer::PublicDevice;
+use wire::{DeviceCode, DeviceId};
 
+use super::unlink;
 use crate::app::App;
 use crate::auth::{Caller, hash_secret};
 use crate::http::client_address::ClientAddress;
-use crate::http::error::ApiResult;
+use crate::http::error::{ApiResult, not_found};
+use crate::http::extract::PathParam;
 use crate::http::limits::Action;
 use crate::openapi::answers::{ForeignOrigin, RateLimited, Refusals};
 use crate::random;
@@ -31,6 +33,34 @@ pub async fn list_devices(caller: Caller, State(app): State<App>) -> ApiResult<J
     let mut conn = app.db.read().await?;
     let now = app.clock.now();
     Ok(Json(store::devices::list_devices_of_account(&mut conn, caller.account, DEVICES_MAX, now).await?))
+}
+
+/// Unlink a device
+///
+/// It is disconnected, earns for the account no more and gets none of its private jobs. What it has earned stays. No key
+/// of the account links it again; a device code does.
+#[utoipa::path(
+    delete,
+    path = "/v1/devices/{id}",
+    tag = "devices",
+    params(("id" = DeviceId, Path, description = "The device")),
+    responses(
+        (status = 204, description = "The device is not the account's any more"),
+        Refusals<(Caller, ForeignOrigin, PathParam<DeviceId>)>
+    )
+)]
+pub async fn unlink_device(
+    caller: Caller,
+    State(app): State<App>,
+    PathParam(device): PathParam<DeviceId>,
+) -> ApiResult<StatusCode> {
+    let mut tx = app.db.begin_write().await?;
+    if !unlink::unlink(&mut tx, caller.account, device, true, app.clock.now()).await? {
+        return Err(not_found("device"));
+    }
+    tx.commit().await?;
+    unlink::disconnect(&app, &[device]);
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Make a code that links one device to the caller's account

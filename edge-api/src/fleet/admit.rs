@@ -5,11 +5,10 @@ use rules::scheduling::device::Device;
 use rules::verification::party::Network;
 use rules::verification::standing::Standings;
 use store::DbConnection;
-use tokio::sync::mpsc;
 use wire::device::Earnings;
-use wire::{AccountId, AccountKind, DeviceId, ErrorCode, Hello, Micros, ToDevice};
+use wire::{AccountId, AccountKind, DeviceId, ErrorCode, Hello, Micros};
 
-use super::scheduler::FRAMES_WAITING_MAX;
+use super::scheduler::SocketOrders;
 use crate::app::App;
 use crate::auth::hash_secret;
 use crate::devices::presence::{self, UptimeSample};
@@ -27,23 +26,27 @@ pub fn closing(code: ErrorCode, message: impl Into<String>) -> Closing {
     Closing { code, message: message.into() }
 }
 
-/// Puts the device on record and into the core. Frames for it come out of the channel.
+/// Puts the device on record and into the core.
 pub async fn admit(
     app: &App,
     hello: &Hello,
     network: Option<Network>,
     number: u64,
-) -> anyhow::Result<Result<mpsc::Receiver<ToDevice>, Closing>> {
+) -> anyhow::Result<Result<SocketOrders, Closing>> {
     let now = app.clock.now();
     let mut tx = app.db.begin_write().await?;
     let known = store::devices::find_device(&mut tx, hello.device).await?;
-    let account = match (&hello.key, &known) {
-        (Some(key), _) => {
-            let account = store::accounts::find_account_by_key(&mut tx, &hash_secret(key)).await?;
-            match account {
-                Some(account) => account,
-                None => return Ok(Err(closing(ErrorCode::Unauthorized, "no account has this key"))),
+    let key_hash = hello.key.as_deref().map(hash_secret);
+    let account = match (&key_hash, &known) {
+        (Some(key_hash), _) => {
+            let Some(account) = store::accounts::find_account_by_key(&mut tx, key_hash).await? else {
+                return Ok(Err(closing(ErrorCode::Unauthorized, "no account has this key")));
+            };
+            if known.as_ref().is_some_and(|known| known.unlinked_from == Some(account)) {
+                let message = "this device was unlinked from the account; link it again with a device code";
+                return Ok(Err(closing(ErrorCode::Unauthorized, message)));
             }
+            account
         }
         (None, _) if hello.code.is_some() => {
             let code = hash_secret(&normal_code(hello.code.as_deref().unwrap_or_default()));
@@ -63,6 +66,9 @@ pub async fn admit(
         }
     };
     store::devices::upsert_device(&mut tx, hello, account, network, now).await?;
+    if key_hash.is_some() || hello.code.is_some() {
+        store::devices::link_device(&mut tx, hello.device, key_hash.as_deref()).await?;
+    }
     if let Some(known) = known.filter(|known| known.account != account) {
         claim_guest(&mut tx, hello.device, known.account, account, now).await?;
     }
@@ -72,11 +78,9 @@ pub async fn admit(
     let balance = store::accounts::find_account(&mut tx, account, app.config.development).await?;
     tx.commit().await?;
 
-    let (sender, frames) = mpsc::channel(FRAMES_WAITING_MAX);
     let is_guest = balance.as_ref().is_none_or(|account| account.kind == AccountKind::Guest);
     let earnings =
         balance.map(|account| Earnings { available: account.available, pending: account.pending }).unwrap_or_default();
-    sender.try_send(ToDevice::Welcome(earnings))?;
     let record = record.ok_or_else(|| anyhow::anyhow!("a device just written should be on record"))?;
     let mut device = Device::new(account, hello.class, record.verified, hello.buffer_bytes_max);
     (device.is_guest, device.network) = (is_guest, network);
@@ -88,18 +92,14 @@ pub async fn admit(
     let mut state = app.scheduler.lock();
     // An older socket of the same device ends: its leases go to others.
     state.drive(|core, link| core.on_device_left(link, now, hello.device));
-    state.open_socket(hello.device, number, sender);
+    let orders = state.open_socket(hello.device, number, earnings);
     state.core.on_device_joined(hello.device, device);
     state.accounted.entry(hello.device).or_insert(now);
-    Ok(Ok(frames))
+    Ok(Ok(orders))
 }
 
 /// A device of the operator's: known by its key, paid nothing, and on no list of devices.
-pub fn admit_checker(
-    app: &App,
-    hello: &Hello,
-    number: u64,
-) -> anyhow::Result<Result<mpsc::Receiver<ToDevice>, Closing>> {
+pub fn admit_checker(app: &App, hello: &Hello, number: u64) -> anyhow::Result<Result<SocketOrders, Closing>> {
     if !app.config.checkers.contains(&hello.device) {
         let message = format!("this server does not know the checker {}; start it with --checker {0}", hello.device);
         return Ok(Err(closing(ErrorCode::Unauthorized, message)));
@@ -108,14 +108,12 @@ pub fn admit_checker(
         let message = "a checker runs kernels, so it needs a GPU or a software adapter: start it with --backend gpu";
         return Ok(Err(closing(ErrorCode::MalformedFrame, message)));
     }
-    let (sender, frames) = mpsc::channel(FRAMES_WAITING_MAX);
-    sender.try_send(ToDevice::Welcome(Earnings::default()))?;
     let mut state = app.scheduler.lock();
-    state.open_socket(hello.device, number, sender);
+    let orders = state.open_socket(hello.device, number, Earnings::default());
     let (now, bytes) = (app.clock.now(), hello.buffer_bytes_max);
     state.drive(|core, link| core.on_checker_joined(link, now, hello.device, bytes));
     tracing::info!(device = %hello.device, name = hello.name, "a checker connected");
-    Ok(Ok(frames))
+    Ok(Ok(orders))
 }
 
 /// What a device earned as a guest goes with it to the account that it is linked to. The device's

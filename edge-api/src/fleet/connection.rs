@@ -14,11 +14,11 @@ use futures::SinkExt;
 use governor::{Quota, RateLimiter};
 use rules::scheduling::recheck_request::Answer;
 use rules::verification::party::Network;
-use tokio::sync::mpsc;
 use wire::device::PROTOCOL;
 use wire::{BlobHash, DeviceId, ErrorCode, FromDevice, Hello, JobFault, LeaseId, Nonce, ToDevice};
 
 use super::admit::{Closing, admit, admit_checker, closing, leave};
+use super::scheduler::SocketOrders;
 use super::{compile, fault, settle};
 use crate::app::App;
 use crate::http::client_address::ClientAddress;
@@ -96,8 +96,8 @@ async fn serve(app: App, mut socket: WebSocket, origins: Vec<String>, network: O
     let number = SOCKETS.fetch_add(1, Ordering::Relaxed);
     let admitted =
         if hello.checker { admit_checker(&app, &hello, number) } else { admit(&app, &hello, network, number).await };
-    let mut frames = match admitted {
-        Ok(Ok(frames)) => frames,
+    let mut orders = match admitted {
+        Ok(Ok(orders)) => orders,
         Ok(Err(reason)) => return close(&mut socket, reason).await,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), %device, "a device could not be admitted");
@@ -105,7 +105,7 @@ async fn serve(app: App, mut socket: WebSocket, origins: Vec<String>, network: O
                 .await;
         }
     };
-    let reason = run_connection(&app, &mut socket, device, &mut frames).await;
+    let reason = run_connection(&app, &mut socket, device, &mut orders).await;
     leave(&app, device, number).await;
     if let Some(reason) = reason {
         close(&mut socket, reason).await;
@@ -153,7 +153,7 @@ async fn run_connection(
     app: &App,
     socket: &mut WebSocket,
     device: DeviceId,
-    frames: &mut mpsc::Receiver<ToDevice>,
+    orders: &mut SocketOrders,
 ) -> Option<Closing> {
     let mut ping = tokio::time::interval(PING_EVERY);
     let mut unanswered = 0u8;
@@ -161,7 +161,8 @@ async fn run_connection(
     loop {
         tokio::select! {
             () = app.stop.cancelled() => return Some(closing(ErrorCode::Internal, "the server is stopping; connect again")),
-            frame = frames.recv() => match frame {
+            Some(reason) = orders.closing.recv() => return Some(reason),
+            frame = orders.frames.recv() => match frame {
                 Some(frame) => send(socket, &frame).await.ok()?,
                 None => return Some(closing(ErrorCode::ReplayedFrame, "this device has connected elsewhere")),
             },

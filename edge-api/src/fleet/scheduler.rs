@@ -8,13 +8,15 @@ use rules::scheduling::core::Core;
 use rules::scheduling::link::{Grant, Link};
 use rules::scheduling::recheck_request::{Answered, RecheckError, RecheckId, RecheckRequest};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use wire::device::Earnings;
 use wire::{DeviceId, JobId, LeaseGrant, LeaseId, Micros, SliceId, ToDevice};
 
+use super::admit::Closing;
 use super::token::LeaseToken;
 use crate::random;
 
 /// Frames that wait for one device's socket.
-pub const FRAMES_WAITING_MAX: usize = 64;
+const FRAMES_WAITING_MAX: usize = 64;
 /// Job changes that wait for a slow watcher before it has to look for itself.
 const CHANGES_WAITING_MAX: usize = 1024;
 
@@ -62,6 +64,15 @@ pub struct Outbox {
 struct Socket {
     number: u64,
     frames: mpsc::Sender<ToDevice>,
+    closing: mpsc::Sender<Closing>,
+}
+
+/// What a socket is to do.
+pub struct SocketOrders {
+    /// To be sent to its device.
+    pub frames: mpsc::Receiver<ToDevice>,
+    /// To be closed, and why.
+    pub closing: mpsc::Receiver<Closing>,
 }
 
 /// What a device is told of tiles that it may compute.
@@ -223,8 +234,20 @@ impl State {
         std::mem::take(&mut self.outbox.undone)
     }
 
-    pub fn open_socket(&mut self, device: DeviceId, number: u64, frames: mpsc::Sender<ToDevice>) {
-        self.outbox.sockets.insert(device, Socket { number, frames });
+    /// The device's socket is this one from now on; an older one ends.
+    pub fn open_socket(&mut self, device: DeviceId, number: u64, welcome: Earnings) -> SocketOrders {
+        let ((sender, frames), (closing, closed)) = (mpsc::channel(FRAMES_WAITING_MAX), mpsc::channel(1));
+        self.outbox.sockets.insert(device, Socket { number, frames: sender, closing });
+        self.send(device, ToDevice::Welcome(welcome));
+        SocketOrders { frames, closing: closed }
+    }
+
+    /// Has a device's socket closed, if it has one here.
+    pub fn disconnect(&mut self, device: DeviceId, reason: Closing) {
+        if let Some(socket) = self.outbox.sockets.get(&device) {
+            // One that is closing already wants no second reason.
+            drop(socket.closing.try_send(reason));
+        }
     }
 
     /// `false` when a newer socket of the device has taken this one's place.

@@ -62,14 +62,14 @@ pub async fn job_events(
 ) -> ApiResult<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     read(&app, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     let changes = app.scheduler.changes.subscribe();
-    let watch = Watch { app, account: caller.account, job: id, changes, last: None };
+    let watch = Watch { app, caller, job: id, changes, last: None };
     let stream = stream::unfold(Some(watch), |watch| async move { watch?.next().await });
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
 }
 
 struct Watch {
     app: App,
-    account: AccountId,
+    caller: Caller,
     job: JobId,
     changes: broadcast::Receiver<JobId>,
     last: Option<JobProgress>,
@@ -79,7 +79,7 @@ impl Watch {
     /// The next event, and the watch to go on with unless it was the last.
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Option<Self>)> {
         loop {
-            let progress = match read(&self.app, self.account, self.job).await {
+            let progress = match self.read().await {
                 Ok(progress) => progress?,
                 Err(error) => {
                     tracing::error!(error = format!("{error:#}"), "a job could not be watched");
@@ -99,6 +99,14 @@ impl Watch {
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
         }
+    }
+
+    /// `None` once the caller's key is revoked or its session over.
+    async fn read(&self) -> anyhow::Result<Option<JobProgress>> {
+        if !self.caller.is_still_let_in(&self.app).await? {
+            return Ok(None);
+        }
+        read(&self.app, self.caller.account, self.job).await
     }
 
     async fn changed(&mut self) {

@@ -14,7 +14,7 @@ use crate::programs::failure::AdmitFailure;
 use crate::random;
 
 /// Reads what the caller asks for, at the present price.
-pub async fn admit(app: &App, caller: Caller, program: Program, privacy: Privacy) -> Result<Job, AdmitFailure> {
+pub async fn admit(app: &App, caller: &Caller, program: Program, privacy: Privacy) -> Result<Job, AdmitFailure> {
     let (millis, bytes) = random::id_parts(app.clock.now());
     let order = Order {
         id: JobId::from_parts(millis, bytes),

@@ -64,7 +64,7 @@ pub async fn check_kernel(
 }
 
 /// Counts an order, which is read and planned while the answer is waited for.
-fn begin_order(app: &App, caller: Caller, from: ClientAddress) -> Result<Entry<AccountId>, ApiError> {
+fn begin_order(app: &App, caller: &Caller, from: ClientAddress) -> Result<Entry<AccountId>, ApiError> {
     app.limits.check(Action::Order, from)?;
     app.limits.check(Action::Order, caller.account)?;
     app.limits.orders.enter(caller.account, "orders of an account are read")
@@ -89,8 +89,8 @@ pub async fn quote_job(
     from: ClientAddress,
     JsonBody(request): JsonBody<QuoteRequest>,
 ) -> ApiResult<Json<wire::Quote>> {
-    let _order = begin_order(&app, caller, from)?;
-    let job = order::admit(&app, caller, request.program, request.privacy).await?;
+    let _order = begin_order(&app, &caller, from)?;
+    let job = order::admit(&app, &caller, request.program, request.privacy).await?;
     let census = order::take_census(&app, &job)?;
     Ok(Json(order::quote(&app, &job, census)?))
 }
@@ -117,8 +117,8 @@ pub async fn try_job(
 ) -> ApiResult<Json<wire::LeaseGrant>> {
     app.limits.check(Action::Trial, from)?;
     app.limits.check(Action::Trial, caller.account)?;
-    let _order = begin_order(&app, caller, from)?;
-    let job = order::admit(&app, caller, request.program, request.privacy).await?;
+    let _order = begin_order(&app, &caller, from)?;
+    let job = order::admit(&app, &caller, request.program, request.privacy).await?;
     let now = app.clock.now();
     let grant = Grant { lease: wire::LeaseId(random::bytes()), slice: None, tiles: 0..1, deadline: now + TRIAL };
     Ok(Json(lease_grant(&app.secret, None, &job, &grant, now)))
@@ -150,11 +150,11 @@ pub async fn submit_job(
     admission::check_name(&request.name)?;
     let key = idempotency_key(&headers)?;
     let request_hash = TileHash(*blake3::hash(&serde_json::to_vec(&request).map_err(anyhow::Error::from)?).as_bytes());
-    if let Some(job) = find_repeated(&mut *app.db.read().await?, caller, &key, request_hash).await? {
+    if let Some(job) = find_repeated(&mut *app.db.read().await?, &caller, &key, request_hash).await? {
         return Ok((StatusCode::OK, Json(job)));
     }
-    let _order = begin_order(&app, caller, from)?;
-    let job = order::admit(&app, caller, request.program.clone(), request.privacy).await?;
+    let _order = begin_order(&app, &caller, from)?;
+    let job = order::admit(&app, &caller, request.program.clone(), request.privacy).await?;
     order::take_census(&app, &job)?;
     let cost = admission::cost(&job)?;
     admission::check_limit(cost, request.limit)?;
@@ -168,7 +168,7 @@ pub async fn submit_job(
         hold: cost,
         now,
     };
-    let (status, job) = retry(|| write_submission(&app, caller, &job, &submission)).await?;
+    let (status, job) = retry(|| write_submission(&app, &caller, &job, &submission)).await?;
     app.scheduler.wake.notify_one();
     Ok((status, Json(job)))
 }
@@ -176,7 +176,7 @@ pub async fn submit_job(
 /// Rows are locked in the order that [`crate::retry`] names.
 async fn write_submission(
     app: &App,
-    caller: Caller,
+    caller: &Caller,
     job: &rules::Job,
     submission: &Submission<'_>,
 ) -> ApiResult<(StatusCode, Job)> {
@@ -232,7 +232,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, ApiError> {
 
 async fn find_repeated(
     conn: &mut DbConnection,
-    caller: Caller,
+    caller: &Caller,
     key: &str,
     request_hash: TileHash,
 ) -> Result<Option<Job>, ApiError> {
@@ -400,7 +400,7 @@ pub async fn publish_job(
     State(app): State<App>,
     PathParam(id): PathParam<JobId>,
 ) -> ApiResult<Json<Job>> {
-    set_published(&app, caller, id, true).await
+    set_published(&app, &caller, id, true).await
 }
 
 /// Take a job off the explorer
@@ -416,10 +416,10 @@ pub async fn unpublish_job(
     State(app): State<App>,
     PathParam(id): PathParam<JobId>,
 ) -> ApiResult<Json<Job>> {
-    set_published(&app, caller, id, false).await
+    set_published(&app, &caller, id, false).await
 }
 
-async fn set_published(app: &App, caller: Caller, id: JobId, published: bool) -> ApiResult<Json<Job>> {
+async fn set_published(app: &App, caller: &Caller, id: JobId, published: bool) -> ApiResult<Json<Job>> {
     let mut tx = app.db.begin_write().await?;
     if store::jobs::publish_job(&mut tx, caller.account, id, published).await? {
         let kind = if published { JobEventKind::Published } else { JobEventKind::Unpublished };

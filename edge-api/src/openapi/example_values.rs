@@ -13,11 +13,11 @@ use wire::explorer::{
 };
 use wire::{
     Account, AccountId, AccountKey, AccountKind, Blob, BlobHash, Check, CheckedBy, Credits, DType, DeviceCode,
-    DeviceId, DisputeState, ErrorBody, ErrorCode, Field, FromDevice, GatedKernel, Infer, InferTask, Job, JobDetail,
-    JobDispute, JobEvent, JobEventKind, JobFault, JobId, JobPage, JobProgress, JobState, KernelReport, KernelToCheck,
-    LeaseGrant, LeaseId, LedgerEntry, MadeKey, Map, MapTask, Micros, NewAccount, NewKey, OpenedAccount, Place,
-    PricePerCu, Privacy, Program, PublicJob, Quote, QuoteRequest, Receipt, Signature, SubmitJob, Task, Throughput,
-    TileHash, ToDevice, WordRun,
+    DeviceId, DisputeState, ErrorBody, ErrorCode, Field, Fraction, FromDevice, GatedKernel, Infer, InferTask,
+    IntegerBits, IntegerTolerance, Job, JobDetail, JobDispute, JobEvent, JobEventKind, JobFault, JobId, JobPage,
+    JobProgress, JobState, KernelReport, KernelToCheck, LeaseGrant, LeaseId, LedgerEntry, MadeKey, Map, MapTask,
+    Micros, NewAccount, NewKey, OpenedAccount, Place, PricePerCu, Privacy, Program, PublicJob, Quote, QuoteRequest,
+    Receipt, Signature, SubmitJob, Task, Throughput, TileHash, ToDevice, WordRun,
 };
 
 /// Noon of 22 November 2026, UTC.
@@ -165,7 +165,11 @@ fn map() -> Map {
         out_bytes: 4,
         params: Some(BlobHash(bytes(18))),
         fuel: Some(65_536),
-        check: Some(Check::Exact),
+        check: Some(Check::within(IntegerTolerance {
+            units: 1,
+            fraction: Fraction::default(),
+            bits: IntegerBits::default(),
+        })),
         tile_records: Some(640),
     }
 }

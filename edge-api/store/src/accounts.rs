@@ -94,14 +94,18 @@ pub fn key_id(key_hash: &str) -> &str {
     key_hash.get(..16).unwrap_or(key_hash)
 }
 
-/// `false` when the account has no such key.
-pub async fn delete_key(conn: &mut DbConnection, account: AccountId, key: &str) -> sqlx::Result<bool> {
-    let done = sqlx::query("delete from account_key where account_id = $1 and substr(key_hash, 1, 16) = $2")
-        .bind(account.to_string())
-        .bind(key)
-        .execute(conn)
-        .await?;
-    Ok(done.rows_affected() > 0)
+/// Deletes a key and the sessions that were opened with it; returns its hash. `None` when the account has no such key.
+pub async fn delete_key(conn: &mut DbConnection, account: AccountId, key: &str) -> sqlx::Result<Option<String>> {
+    let deleted: Option<(String,)> = sqlx::query_as(
+        "delete from account_key where account_id = $1 and substr(key_hash, 1, 16) = $2 returning key_hash",
+    )
+    .bind(account.to_string())
+    .bind(key)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some((key_hash,)) = deleted else { return Ok(None) };
+    sqlx::query("delete from session where key_hash = $1").bind(&key_hash).execute(conn).await?;
+    Ok(Some(key_hash))
 }
 
 pub async fn delete_session(conn: &mut DbConnection, token_hash: &str) -> sqlx::Result<()> {
@@ -109,16 +113,18 @@ pub async fn delete_session(conn: &mut DbConnection, token_hash: &str) -> sqlx::
     Ok(())
 }
 
+/// A session that was opened with a key, and ends with it.
 pub async fn insert_session(
     conn: &mut DbConnection,
     account: AccountId,
-    token_hash: &str,
+    (token_hash, key_hash): (&str, &str),
     expires_at: Micros,
 ) -> sqlx::Result<()> {
-    sqlx::query("insert into session (token_hash, account_id, expires_at) values ($1, $2, $3)")
+    sqlx::query("insert into session (token_hash, account_id, expires_at, key_hash) values ($1, $2, $3, $4)")
         .bind(token_hash)
         .bind(account.to_string())
         .bind(expires_at)
+        .bind(key_hash)
         .execute(conn)
         .await?;
     Ok(())
@@ -137,18 +143,19 @@ pub async fn find_account_by_key(conn: &mut DbConnection, key_hash: &str) -> sql
     Ok(row.map(|(account,)| id(&account)))
 }
 
+/// A session's account, and the hash of the key that it was opened with.
 pub async fn find_account_by_session(
     conn: &mut DbConnection,
     token_hash: &str,
     now: Micros,
-) -> sqlx::Result<Option<AccountId>> {
-    let row: Option<(String,)> =
-        sqlx::query_as("select account_id from session where token_hash = $1 and expires_at > $2")
+) -> sqlx::Result<Option<(AccountId, String)>> {
+    let row: Option<(String, String)> =
+        sqlx::query_as("select account_id, key_hash from session where token_hash = $1 and expires_at > $2")
             .bind(token_hash)
             .bind(now)
             .fetch_optional(conn)
             .await?;
-    Ok(row.map(|(account,)| id(&account)))
+    Ok(row.map(|(account, key_hash)| (id(&account), key_hash)))
 }
 
 /// The account as its owner sees it. `development` is the server's mode.

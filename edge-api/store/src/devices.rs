@@ -17,6 +17,8 @@ pub struct DeviceRecord {
     /// Where it last connected from.
     pub network: Option<Network>,
     pub verified: bool,
+    /// The account whose owner has unlinked it: no key links it to that any more.
+    pub unlinked_from: Option<AccountId>,
     pub suspended_until: Micros,
     pub created_at: Micros,
     /// As last measured, in operations a second; 0 until it has shown one.
@@ -28,6 +30,7 @@ struct DeviceRow {
     account_id: String,
     network: String,
     verified: i64,
+    unlinked_from: String,
     suspended_until: i64,
     created_at: i64,
     flops_per_sec: i64,
@@ -35,8 +38,8 @@ struct DeviceRow {
 
 pub async fn find_device(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<Option<DeviceRecord>> {
     let row: Option<DeviceRow> = sqlx::query_as(
-        "select device.account_id, device.network, account.verified, device.suspended_until, device.created_at,
-                device.flops_per_sec
+        "select device.account_id, device.network, account.verified, device.unlinked_from, device.suspended_until,
+                device.created_at, device.flops_per_sec
         from device
         join account on account.account_id = device.account_id
         where device.device_id = $1",
@@ -48,6 +51,7 @@ pub async fn find_device(conn: &mut DbConnection, device: DeviceId) -> sqlx::Res
         account: id(&row.account_id),
         network: row.network.parse().ok().and_then(Network::of),
         verified: row.verified != 0,
+        unlinked_from: row.unlinked_from.parse().ok(),
         suspended_until: row.suspended_until,
         created_at: row.created_at,
         flops_per_sec: uncount(row.flops_per_sec),
@@ -95,7 +99,7 @@ pub async fn upsert_device(
         on conflict (device_id)
         do update set account_id = excluded.account_id, class = excluded.class, name = excluded.name,
                       backend = excluded.backend, software = excluded.software,
-                      network = excluded.network, seen_at = excluded.seen_at",
+                      network = excluded.network, seen_at = excluded.seen_at, unlinked_at = 0",
     )
     .bind(hello.device.to_string())
     .bind(account.to_string())
@@ -108,6 +112,59 @@ pub async fn upsert_device(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The device is its account's by a key, or by a code, for which there is no hash.
+pub async fn link_device(conn: &mut DbConnection, device: DeviceId, key_hash: Option<&str>) -> sqlx::Result<()> {
+    sqlx::query("update device set key_hash = $2, unlinked_from = '' where device_id = $1")
+        .bind(device.to_string())
+        .bind(key_hash.unwrap_or_default())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Takes a device from an account and gives it to a guest; what it has earned stays. `for_good`: the account's keys
+/// link it no more. `false` when it is none of the account's.
+pub async fn unlink_device(
+    conn: &mut DbConnection,
+    device: DeviceId,
+    (from, guest): (AccountId, AccountId),
+    for_good: bool,
+    now: Micros,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update device
+        set account_id = $3, key_hash = '', unlinked_at = $4, unlinked_from = $5
+        where device_id = $1
+          and account_id = $2",
+    )
+    .bind(device.to_string())
+    .bind(from.to_string())
+    .bind(guest.to_string())
+    .bind(now)
+    .bind(if for_good { from.to_string() } else { String::new() })
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Devices that linked themselves by a key.
+pub async fn list_devices_of_key(conn: &mut DbConnection, key_hash: &str) -> sqlx::Result<Vec<DeviceId>> {
+    let rows: Vec<(String,)> = sqlx::query_as("select device_id from device where key_hash = $1 order by device_id")
+        .bind(key_hash)
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.into_iter().map(|(device,)| id(&device)).collect())
+}
+
+/// Devices that were taken from an account after `since` and have not connected again.
+pub async fn list_unlinked_devices(conn: &mut DbConnection, since: Micros) -> sqlx::Result<Vec<DeviceId>> {
+    let rows: Vec<(String,)> = sqlx::query_as("select device_id from device where unlinked_at > $1 order by device_id")
+        .bind(since)
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.into_iter().map(|(device,)| id(&device)).collect())
 }
 
 /// Up to `most` devices of an account, those seen last first.

@@ -7,7 +7,7 @@ use edge_api::routes::routes;
 use crate::app::TestApp;
 
 /// Who may do what: the status for nobody, a stranger, and the owner.
-const ACCESS: [(&str, &str, [u16; 3]); 51] = [
+const ACCESS: [(&str, &str, [u16; 3]); 52] = [
     ("POST", "/v1/accounts", [400, 400, 400]),
     ("GET", "/v1/account", [401, 200, 200]),
     ("POST", "/v1/sessions", [401, 201, 201]),
@@ -17,6 +17,7 @@ const ACCESS: [(&str, &str, [u16; 3]); 51] = [
     ("POST", "/v1/account/keys", [401, 400, 400]),
     ("DELETE", "/v1/account/keys/{id}", [401, 404, 404]),
     ("GET", "/v1/devices", [401, 200, 200]),
+    ("DELETE", "/v1/devices/{id}", [401, 404, 404]),
     ("POST", "/v1/device-codes", [401, 201, 201]),
     ("POST", "/v1/blobs", [401, 201, 201]),
     ("GET", "/v1/blobs/{hash}", [401, 404, 200]),

@@ -1,4 +1,5 @@
 use leptos::prelude::*;
+use wire::DeviceId;
 use wire::device::DeviceClass;
 use wire::explorer::{PublicDevice, PublicJobRow, PublicReceipt, Share};
 
@@ -41,6 +42,9 @@ pub fn Downloads(
 pub fn DeviceTable(
     /// In display order.
     devices: Vec<PublicDevice>,
+    /// What can be done with one, in a last column.
+    #[prop(optional)]
+    action: Option<fn(DeviceId) -> AnyView>,
 ) -> impl IntoView {
     let t = text();
     let row = |device: PublicDevice| {
@@ -59,6 +63,7 @@ pub fn DeviceTable(
                 <td class="number">{format::kflop(device.kflop)}</td>
                 <td class="number">{format::count(device.checks_passed)}" / "{format::count(device.checks_failed)}</td>
                 <td class="number">{format::credits(device.earned)}</td>
+                {action.map(|action| view! { <td class="number">{action(device.id)}</td> })}
             </tr>
         }
     };
@@ -77,6 +82,7 @@ pub fn DeviceTable(
                         <th scope="col" class="number">{t.site.work}</th>
                         <th scope="col" class="number">{t.explorer.checks}</th>
                         <th scope="col" class="number">{t.site.earned}</th>
+                        {action.map(|_| view! { <th scope="col"><span class="unseen">{t.account.unlink}</span></th> })}
                     </tr>
                 </thead>
                 <tbody>{devices.into_iter().map(row).collect_view()}</tbody>

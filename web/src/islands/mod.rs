@@ -14,6 +14,7 @@ mod new_job;
 mod rerun;
 mod sign_in;
 mod toast;
+mod unlink;
 
 pub use calculator::{CalculatorIsland, CalculatorIslandProps};
 pub use job_table::{JobTableIsland, JobTableIslandProps};
@@ -24,3 +25,4 @@ pub use live_overview::{LiveOverviewIsland, LiveOverviewIslandProps};
 pub use new_job::{NewJobIsland, NewJobIslandProps};
 pub use rerun::{RerunIsland, RerunIslandProps};
 pub use sign_in::{SignInIsland, SignOutIsland};
+pub use unlink::{UnlinkIsland, UnlinkIslandProps};

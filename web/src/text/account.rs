@@ -18,11 +18,14 @@ texts! { AccountText {
     made: "Made", "创建时间";
     revoke: "Revoke", "吊销";
     revoke_title: "Revoke this key?", "吊销此密钥？";
-    revoke_explanation: "Whatever uses it can no longer sign in. Sessions that are open go on.", "使用它的程序将无法再登录。已打开的会话不受影响。";
+    revoke_explanation: "Whatever uses it can no longer sign in. Sessions that were opened with it end at once, and devices that lend by it are disconnected.", "使用它的程序将无法再登录。用它打开的会话立即结束，用它出借的设备将断开。";
     key_revoked: "The key is revoked.", "密钥已吊销。";
     new_key_name: "Name of a new key", "新密钥名称";
     make_key: "Make a key", "创建密钥";
     credits_title: "Credits", "积分";
+    unlink: "Unlink", "解除关联";
+    unlink_title: "Unlink this device?", "解除此设备的关联？";
+    unlink_explanation: "It is disconnected at once, earns for you no more and gets none of your private jobs. What it has earned stays yours. A new device code links it again.", "设备将立即断开，不再为您赚取，也不再收到您的私有任务。已赚取的仍归您。使用新的设备码可再次关联。";
     devices_i_lend: "Devices I lend", "我出借的设备";
     no_devices_lent: "No device is linked to this account", "尚无设备关联到此账户";
     no_devices_lent_help: "Open the lend page while signed in, or give the native worker a device code.", "登录后打开出借页面，或为本地程序提供设备码。";

@@ -59,8 +59,12 @@ db_test! {
         let shown: Vec<_> = keys.iter().map(|key| (key.id.as_str(), key.name.as_str(), key.hint.as_str())).collect();
         assert_eq!(shown, [(key_id(first), "First", "abcd"), (key_id(second), "CI", "wxyz")]);
         assert_eq!(find_account_by_key(conn, first).await.unwrap(), Some(ada));
-        assert!(!delete_key(conn, bob, key_id(first)).await.unwrap(), "it is not his");
-        assert!(delete_key(conn, ada, key_id(first)).await.unwrap());
+        insert_session(conn, ada, ("by first", first), NOW + 10).await.unwrap();
+        insert_session(conn, ada, ("by second", second), NOW + 10).await.unwrap();
+        assert_eq!(delete_key(conn, bob, key_id(first)).await.unwrap(), None, "it is not his");
+        assert_eq!(delete_key(conn, ada, key_id(first)).await.unwrap().as_deref(), Some(first));
+        assert_eq!(find_account_by_session(conn, "by first", NOW).await.unwrap(), None, "it ends with its key");
+        assert_eq!(find_account_by_session(conn, "by second", NOW).await.unwrap(), Some((ada, second.to_owned())));
         assert_eq!(find_account_by_key(conn, first).await.unwrap(), None);
         assert_eq!(list_keys(conn, ada).await.unwrap().len(), 1);
     }
@@ -70,14 +74,14 @@ db_test! {
     async fn a_session_opens_its_account_until_it_ends(conn: &mut DbConnection) {
         let ada = account(conn, 1).await;
         for (token, expires_at) in [("short", NOW + 10), ("long", NOW + 20)] {
-            insert_session(conn, ada, token, expires_at).await.unwrap();
+            insert_session(conn, ada, (token, "key"), expires_at).await.unwrap();
         }
 
-        assert_eq!(find_account_by_session(conn, "short", NOW + 9).await.unwrap(), Some(ada));
+        assert_eq!(find_account_by_session(conn, "short", NOW + 9).await.unwrap(), Some((ada, "key".to_owned())));
         assert_eq!(find_account_by_session(conn, "short", NOW + 10).await.unwrap(), None);
         delete_expired_sessions(conn, NOW + 10).await.unwrap();
         assert_eq!(find_account_by_session(conn, "short", NOW).await.unwrap(), None);
-        assert_eq!(find_account_by_session(conn, "long", NOW).await.unwrap(), Some(ada));
+        assert_eq!(find_account_by_session(conn, "long", NOW).await.unwrap(), Some((ada, "key".to_owned())));
         delete_session(conn, "long").await.unwrap();
         assert_eq!(find_account_by_session(conn, "long", NOW).await.unwrap(), None);
     }

@@ -1,8 +1,8 @@
 use rules::verification::party::Network;
 use store::devices::{
     AcceptedWork, add_verified, count_failed, count_passed, delete_expired_codes, find_backend, find_device,
-    find_standings, insert_device_code, list_devices_of_account, suspend_device, take_device_code, uncount_lease,
-    upsert_device,
+    find_standings, insert_device_code, link_device, list_devices_of_account, list_devices_of_key,
+    list_unlinked_devices, suspend_device, take_device_code, uncount_lease, unlink_device, upsert_device,
 };
 use store::presence::mark_present;
 use wire::DeviceId;
@@ -30,6 +30,28 @@ db_test! {
         assert!(find_device(conn, DeviceId([9; 32])).await.unwrap().is_none());
         assert_eq!(find_backend(conn, known).await.unwrap(), Some(again.backend.name().to_owned()));
         assert_eq!(find_backend(conn, DeviceId([9; 32])).await.unwrap(), None);
+    }
+}
+
+db_test! {
+    async fn an_unlinked_device_is_a_guests_until_it_is_linked_again(conn: &mut DbConnection) {
+        let (ada, bob, guest) = (account(conn, 1).await, account(conn, 2).await, account(conn, 3).await);
+        let known = device(conn, 1, ada).await;
+        link_device(conn, known, Some("key")).await.unwrap();
+
+        assert!(!unlink_device(conn, known, (bob, guest), true, NOW + 1).await.unwrap(), "it is not his");
+        assert_eq!(list_devices_of_key(conn, "key").await.unwrap(), [known]);
+        assert!(unlink_device(conn, known, (ada, guest), true, NOW + 1).await.unwrap());
+
+        let unlinked = find_device(conn, known).await.unwrap().unwrap();
+        assert_eq!((unlinked.account, unlinked.unlinked_from), (guest, Some(ada)));
+        assert_eq!(list_devices_of_key(conn, "key").await.unwrap(), []);
+        assert_eq!(list_unlinked_devices(conn, NOW).await.unwrap(), [known]);
+        assert_eq!(list_unlinked_devices(conn, NOW + 1).await.unwrap(), []);
+        upsert_device(conn, &hello(1), ada, None, NOW + 2).await.unwrap();
+        link_device(conn, known, None).await.unwrap();
+        assert_eq!(list_unlinked_devices(conn, NOW).await.unwrap(), [], "it has connected again");
+        assert_eq!(find_device(conn, known).await.unwrap().unwrap().unlinked_from, None);
     }
 }
 

@@ -1,12 +1,12 @@
 use leptos::prelude::*;
-use wire::LedgerEntry;
 use wire::explorer::{Page as TablePage, PublicDevice};
+use wire::{DeviceId, LedgerEntry};
 
 use crate::api::{Api, Failure};
 use crate::components::{Balance, DeviceTable, EmptyState, Moment, Pager, short};
 use crate::document::Document;
 use crate::format;
-use crate::islands::{KeysIsland, SignOutIsland};
+use crate::islands::{KeysIsland, SignOutIsland, UnlinkIsland};
 use crate::route::Page;
 use crate::text::{Lang, Text, text};
 use crate::visit::{Visit, href};
@@ -99,7 +99,8 @@ fn Devices(
         }
         .into_any();
     }
-    view! { <DeviceTable devices/> }.into_any()
+    let unlink: fn(DeviceId) -> AnyView = |device| view! { <UnlinkIsland device/> }.into_any();
+    view! { <DeviceTable devices action=unlink/> }.into_any()
 }
 
 /// Works without Wasm: the page's script keeps what is chosen.
