@@ -12,7 +12,8 @@ const ATOL_OF_TOP: f32 = 2e-5;
 
 /// Relative part for float16, which has eleven significant bits.
 const RTOL_HALF: f32 = 2e-3;
-/// Integers that follow from floats (the index of the largest, a rounded value) may differ: one in so many.
+/// Integers that follow from floats (the index of the largest, a rounded value) may differ between two devices: one in so
+/// many.
 const DIFFERING_INTEGERS: usize = 100;
 
 /// Whether every value is close enough to the reference's. NaN matches NaN, and an infinity one of its sign.
@@ -23,26 +24,35 @@ pub fn agrees(found: &[f32], expected: &[f32]) -> bool {
 
 /// Whether |a − b| ≤ `atol` + `rtol`·|b| everywhere. NaN matches NaN, and an infinity one of its sign.
 pub fn within(found: &[f32], expected: &[f32], rtol: f32, atol: f32) -> bool {
-    found.len() == expected.len()
-        && found.iter().zip(expected).all(|(a, b)| {
-            let close = || b.is_finite() && (a - b).abs() <= atol + rtol * b.abs();
-            a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()) || close()
-        })
+    found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| is_close(*a, *b, rtol, atol))
 }
 
-/// Whether the words of one output agree with the reference's.
+fn is_close(a: f32, b: f32, rtol: f32, atol: f32) -> bool {
+    let close = || b.is_finite() && (a - b).abs() <= atol + rtol * b.abs();
+    a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()) || close()
+}
+
+/// Whether the words of one output agree with another device's, where no reference tells which integers lie near a tie.
 pub fn agrees_as(dtype: DType, found: &[u32], expected: &[u32]) -> bool {
-    if !dtype.is_float() {
-        let differing = found.iter().zip(expected).filter(|(a, b)| a != b).count();
-        return found.len() == expected.len() && differing <= found.len() / DIFFERING_INTEGERS;
+    let differing = differing(dtype, found, expected);
+    let most = if dtype.is_float() { 0 } else { found.len() / DIFFERING_INTEGERS };
+    differing.len() <= most
+}
+
+/// The places where two outputs' words do not agree; all of them where one is longer.
+pub fn differing(dtype: DType, found: &[u32], expected: &[u32]) -> Vec<usize> {
+    if found.len() != expected.len() {
+        return (0..found.len().max(expected.len())).collect();
     }
-    let floats = |words: &[u32]| words.iter().map(|&word| f32::from_bits(word)).collect::<Vec<_>>();
-    let (found, expected) = (floats(found), floats(expected));
-    if dtype == DType::F32 {
-        return agrees(&found, &expected);
-    }
-    let top = expected.iter().filter(|value| value.is_finite()).fold(0.0f32, |top, value| top.max(value.abs()));
-    within(&found, &expected, RTOL_HALF, RTOL_HALF * top)
+    let floats = || expected.iter().map(|&word| f32::from_bits(word));
+    let top = floats().filter(|value| value.is_finite()).fold(0.0f32, |top, value| top.max(value.abs()));
+    let same = |a: u32, b: u32| match dtype {
+        DType::F32 => is_close(f32::from_bits(a), f32::from_bits(b), RTOL, ATOL_OF_TOP * top),
+        _ if dtype.is_float() => is_close(f32::from_bits(a), f32::from_bits(b), RTOL_HALF, RTOL_HALF * top),
+        _ => a == b,
+    };
+    let pairs = found.iter().zip(expected).enumerate();
+    pairs.filter(|(_, (a, b))| !same(**a, **b)).map(|(place, _)| place).collect()
 }
 
 #[cfg(test)]

@@ -118,8 +118,9 @@ fn answer(question: Question, tail: &[u8], model: &mut Option<Graph>) -> anyhow:
             plain(Answer::Measured(Measured { flops, buffer_bytes_max, device_bytes: plan.device_bytes() }))
         }
         Question::Pack { task, rows } => pack(graph()?, &serde_json::from_str(&task)?, rows, tail),
-        Question::Recompute { task, rows } => {
-            Ok((Answer::Recomputed, recompute_tile(graph()?, &serde_json::from_str(&task)?, rows, tail)?))
+        Question::Recompute { task, rows, nudge } => {
+            let task = serde_json::from_str(&task)?;
+            Ok((Answer::Recomputed, recompute_tile(graph()?, &task, rows, tail, nudge)?))
         }
     }
 }

@@ -49,10 +49,11 @@ pub enum Question {
         task: String,
         rows: u64,
     },
-    /// A tile's outputs. The tail holds its inputs.
+    /// A tile's outputs, with every float nudged where there is a seed. The tail holds its inputs.
     Recompute {
         task: String,
         rows: u64,
+        nudge: Option<u64>,
     },
 }
 

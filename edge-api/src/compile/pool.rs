@@ -252,8 +252,14 @@ impl Model<'_> {
     }
 
     /// A tile's outputs, as a device would upload them.
-    pub async fn recompute(&mut self, task: &InferTask, rows: u64, input: Bytes) -> Result<Bytes, CompileError> {
-        match self.ask(&Question::Recompute { task: json(task)?, rows }, input).await? {
+    pub async fn recompute(
+        &mut self,
+        task: &InferTask,
+        rows: u64,
+        input: Bytes,
+        nudge: Option<u64>,
+    ) -> Result<Bytes, CompileError> {
+        match self.ask(&Question::Recompute { task: json(task)?, rows, nudge }, input).await? {
             (Answer::Recomputed, output) => Ok(output),
             (other, _) => Err(unexpected(other)),
         }

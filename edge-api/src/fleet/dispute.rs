@@ -63,9 +63,9 @@ pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> an
         let comparison = match answer {
             Answer::Output(hash) => match app.blobs.read_verified(hash).await? {
                 Some(computed) => Comparison {
-                    with_device: programs::agree(app, &output.job, signed, &computed).await?,
+                    with_device: programs::agree(app, &output.job, stored.tile, (signed, &computed)).await?,
                     with_checker: match &finder_bytes {
-                        Some(bytes) => programs::agree(app, &output.job, &computed, bytes).await?,
+                        Some(bytes) => programs::agree(app, &output.job, stored.tile, (&computed, bytes)).await?,
                         None => false,
                     },
                 },

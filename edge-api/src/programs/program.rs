@@ -53,8 +53,9 @@ pub(crate) trait Program {
     /// Why whoever checks cannot compute a tile of the job; `None` where it can.
     async fn try_tile(app: &App, job: &Arc<Job>, task: &Self::Task, tile: u64) -> anyhow::Result<Option<String>>;
 
-    /// Whether two outputs of one tile are the same by the job's rule.
-    async fn agree(app: &App, job: &Job, task: &Self::Task, one: &[u8], other: &[u8]) -> anyhow::Result<bool>;
+    /// Whether two outputs of one tile of the job are the same by the job's rule.
+    async fn agree(app: &App, job: &Job, task: &Self::Task, tile: u64, outputs: (&[u8], &[u8]))
+    -> anyhow::Result<bool>;
 
     /// How a result of so many arrays is downloaded where nobody says how.
     fn result_format(arrays: usize) -> &'static str;

@@ -1,6 +1,12 @@
 //! A plan on the CPU: step by step in the order it was made, in memory that is kept from run to run.
 
+use gpu_kernels::dtype::Repr;
+
 use crate::ir::{Plan, ValueId, ValueKind};
+
+/// How far a nudged run moves each computed float at most, as a share of it: a little more than what devices' order of
+/// summing and their functions come to.
+const NUDGE: f32 = 3e-5;
 
 /// Memory for computed values, kept from run to run.
 #[derive(Debug, Default)]
@@ -31,6 +37,22 @@ impl Arena {
     }
 }
 
+fn move_floats(words: &mut [u32], seed: u64) {
+    for (word, place) in words.iter_mut().zip(seed..) {
+        let float = f32::from_bits(*word);
+        *word = (float + float * NUDGE * unit(place)).to_bits();
+    }
+}
+
+/// Between -1 and 1, another one for each number: Steele, Lea, Flood 2014 (SplitMix64).
+fn unit(number: u64) -> f32 {
+    let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let high = i16::from_le_bytes([(mixed >> 48) as u8, (mixed >> 56) as u8]);
+    f32::from(high) / f32::from(i16::MAX)
+}
+
 impl Plan {
     /// Runs the plan on the CPU: the outputs' words in order.
     ///
@@ -45,6 +67,19 @@ impl Plan {
     /// # Panics
     /// When `inputs` do not hold exactly the plan's inputs.
     pub fn run_in(&self, arena: &mut Arena, inputs: &[&[u32]]) -> Vec<Vec<u32>> {
+        self.run_with(arena, inputs, None)
+    }
+
+    /// The same with each computed float moved by as much as devices may be apart, at random: what comes out otherwise in
+    /// one of a few such runs lies near a tie (Parker 1997, *Monte Carlo Arithmetic*).
+    ///
+    /// # Panics
+    /// When `inputs` do not hold exactly the plan's inputs.
+    pub fn run_nudged(&self, inputs: &[&[u32]], seed: u64) -> Vec<Vec<u32>> {
+        self.run_with(&mut Arena::default(), inputs, Some(seed))
+    }
+
+    fn run_with(&self, arena: &mut Arena, inputs: &[&[u32]], nudge: Option<u64>) -> Vec<Vec<u32>> {
         for (&id, input) in self.inputs.iter().zip(inputs) {
             assert_eq!(input.len(), self.values[id].len(), "an input should fill the plan's input");
         }
@@ -66,6 +101,9 @@ impl Plan {
                         before.call.run_fused(&step.call, taken, &read, &own, whole);
                     }
                     _ => step.call.run(&read(&step.inputs), whole),
+                }
+                if let (Some(seed), Repr::F32) = (nudge, self.values[step.output].dtype.repr()) {
+                    move_floats(whole, seed ^ (index as u64) << 40);
                 }
             }
             arena[slot] = out;

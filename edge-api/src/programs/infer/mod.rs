@@ -21,13 +21,18 @@ use rules::verification::party::Parties;
 use wire::number::to;
 use wire::{AccountId, BlobHash, Check, CheckedBy, DType, Field, InferTask};
 
-use self::recompute::same_values;
+use self::recompute::{Integers, Pair};
 use super::failure::AdmitFailure;
 use super::program::{Checked, Disagreement, Program};
 use crate::app::App;
 use crate::compile::pool::{CompileError, Model, Purpose};
 use crate::fleet::lease_output::LeaseOutput;
 use crate::fleet::recheck;
+
+/// How often a tile is computed again where its integers are not the reference's: the fewer, the more there is to do.
+const NUDGED_RUNS_MIN: u64 = 3;
+const NUDGED_RUNS_MAX: u64 = 12;
+const NUDGED_FLOPS: u64 = 8_000_000_000;
 
 pub struct Infer;
 
@@ -83,13 +88,28 @@ impl Program for Infer {
             CheckedBy::Edge | CheckedBy::Checker | CheckedBy::Quorum | CheckedBy::Owner => {
                 let _permit = app.checks.acquire().await.context("the server is stopping")?;
                 let mut model = app.compilers.open(&app.blobs, task.model, Purpose::Check).await?;
-                Ok(recompute_tile(app, &mut model, job, task, tile).await?.err().map(|error| error.to_string()))
+                Ok(recompute_tile(app, &mut model, job, task, tile, None).await?.err().map(|error| error.to_string()))
             }
         }
     }
 
-    async fn agree(_app: &App, _job: &Job, task: &InferTask, one: &[u8], other: &[u8]) -> anyhow::Result<bool> {
-        Ok(same_values(task, one, other))
+    async fn agree(
+        app: &App,
+        job: &Job,
+        task: &InferTask,
+        tile: u64,
+        (one, other): (&[u8], &[u8]),
+    ) -> anyhow::Result<bool> {
+        let Some(pair) = Pair::new(task, one, other) else { return Ok(false) };
+        if pair.agrees(Integers::Same) || !has_integers(task) {
+            return Ok(pair.agrees(Integers::Same));
+        }
+        if is_for_checkers(app, job) {
+            return Ok(pair.agrees(Integers::OneInAHundredApart));
+        }
+        let _permit = app.checks.acquire().await.context("the server is stopping")?;
+        let mut model = app.compilers.open(&app.blobs, task.model, Purpose::Check).await?;
+        Ok(pair.agrees_near_ties(&nudged_runs(app, &mut model, job, task, tile).await?))
     }
 
     fn result_format(arrays: usize) -> &'static str {
@@ -199,7 +219,8 @@ async fn check_by_checker(
         for tile in tiles {
             let range = output.tiles().output_range(tile..tile + 1);
             let recomputed = answer.slice(range.start - first..range.end - first);
-            if !same_values(task, output.tile_bytes(tile..tile + 1), &recomputed) {
+            let pair = Pair::new(task, output.tile_bytes(tile..tile + 1), &recomputed);
+            if !pair.is_some_and(|pair| pair.agrees(Integers::OneInAHundredApart)) {
                 let by = answered.by;
                 return Ok(ByChecker::Checked(Some(Disagreement { tile, by, output: Some(recomputed) })));
             }
@@ -215,16 +236,43 @@ async fn recompute_tile(
     job: &Job,
     task: &InferTask,
     tile: u64,
+    nudge: Option<u64>,
 ) -> anyhow::Result<Result<Bytes, CompileError>> {
     let tiles = job.tiles(tile..tile + 1);
     let mut input = Vec::new();
     for (blob, range) in tiles.input_parts() {
         input.extend_from_slice(&app.blobs.read_range(blob, range).await?);
     }
-    match model.recompute(task, tiles.rows(), input.into()).await {
+    match model.recompute(task, tiles.rows(), input.into(), nudge).await {
         Err(CompileError::Internal(error)) => Err(error),
         computed => Ok(computed),
     }
+}
+
+/// A tile by the references some times over, each time with every float moved a little: what lies near a tie comes out
+/// one way and the other.
+async fn nudged_runs(
+    app: &App,
+    model: &mut Model<'_>,
+    job: &Job,
+    task: &InferTask,
+    tile: u64,
+) -> anyhow::Result<Vec<Bytes>> {
+    let count = (NUDGED_FLOPS / job.tile_flops().max(1)).clamp(NUDGED_RUNS_MIN, NUDGED_RUNS_MAX);
+    let mut runs = Vec::new();
+    for seed in 0..count {
+        runs.push(recompute_tile(app, model, job, task, tile, Some(seed)).await??);
+    }
+    Ok(runs)
+}
+
+fn has_integers(task: &InferTask) -> bool {
+    task.outputs.iter().any(|output| !output.dtype.is_float())
+}
+
+/// Its tiles would hold this server up.
+fn is_for_checkers(app: &App, job: &Job) -> bool {
+    job.checked_by(app.config.has_checkers()) == CheckedBy::Checker
 }
 
 /// By the references, on this server's processor.
@@ -238,8 +286,16 @@ async fn check_here(
     let mut model = app.compilers.open(&app.blobs, task.model, Purpose::Check).await?;
     for &tile in tiles {
         let of_job = output.tiles_of_job(&(tile..tile + 1)).start;
-        let expected = recompute_tile(app, &mut model, &output.job, task, of_job).await??;
-        if !same_values(task, output.tile_bytes(tile..tile + 1), &expected) {
+        let expected = recompute_tile(app, &mut model, &output.job, task, of_job, None).await??;
+        let pair = Pair::new(task, output.tile_bytes(tile..tile + 1), &expected);
+        let is_same = match pair {
+            Some(pair) if pair.agrees(Integers::Same) => true,
+            Some(pair) if has_integers(task) => {
+                pair.agrees_near_ties(&nudged_runs(app, &mut model, &output.job, task, of_job).await?)
+            }
+            Some(_) | None => false,
+        };
+        if !is_same {
             let by = Answerer::Checker;
             return Ok(Some(Disagreement { tile, by, output: Some(expected) }));
         }

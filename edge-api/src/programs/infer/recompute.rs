@@ -1,13 +1,21 @@
 //! Tiles of a model by this server's processor, and whether two outputs of a tile agree.
 
+use std::collections::BTreeSet;
+
 use gpu_kernels::records::{Column, columns, deinterleave, interleave, split};
-use gpu_kernels::tolerance::agrees_as;
+use gpu_kernels::tolerance::{agrees_as, differing};
 use onnx::{Feed, Graph, InputArray};
 use wire::{Field, InferTask};
 
 /// One tile of a model by the CPU: its outputs as a device would upload them. `input` holds its `rows`
-/// rows of each input, then what all rows share.
-pub fn recompute_tile(graph: &Graph, task: &InferTask, rows: u64, input: &[u8]) -> anyhow::Result<Vec<u8>> {
+/// rows of each input, then what all rows share. With a seed each computed float is moved a little, at random.
+pub fn recompute_tile(
+    graph: &Graph,
+    task: &InferTask,
+    rows: u64,
+    input: &[u8],
+    nudge: Option<u64>,
+) -> anyhow::Result<Vec<u8>> {
     let rows = usize::try_from(rows)?;
     let of_rows = columns(task.inputs.iter().filter(|field| !field.shared).map(Field::array));
     let row_bytes = rows * of_rows.iter().map(Column::bytes).sum::<usize>();
@@ -17,18 +25,59 @@ pub fn recompute_tile(graph: &Graph, task: &InferTask, rows: u64, input: &[u8]) 
     let feeds = shared_feeds(&task.inputs, shared_values)?;
     let plan = graph.plan(rows, &feeds)?;
     let fed: Vec<&[u32]> = row_words.iter().map(Vec::as_slice).collect();
-    Ok(interleave(rows, &columns(task.outputs.iter().map(Field::array)), &plan.run(&fed)))
+    let computed = nudge.map_or_else(|| plan.run(&fed), |seed| plan.run_nudged(&fed, seed));
+    Ok(interleave(rows, &columns(task.outputs.iter().map(Field::array)), &computed))
 }
 
-/// Whether a tile of a model's output is what it should be. Both come as they are uploaded, so that a
-/// float16 is compared as one.
-pub fn same_values(task: &InferTask, found: &[u8], expected: &[u8]) -> bool {
-    let answers = columns(task.outputs.iter().map(Field::array));
-    let (found, expected) = (deinterleave(found, &answers), deinterleave(expected, &answers));
-    let (Some(Ok(expected)), Some(found)) = (expected, found) else { return false };
-    // An int64 that no device could have computed.
-    let Ok(found) = found else { return false };
-    answers.iter().zip(found.iter().zip(&expected)).all(|(column, (a, b))| agrees_as(column.dtype, a, b))
+/// Two outputs of one tile, as they are uploaded, so that a float16 is compared as one.
+pub struct Pair {
+    answers: Vec<Column>,
+    found: Vec<Vec<u32>>,
+    expected: Vec<Vec<u32>>,
+}
+
+impl Pair {
+    /// `None` where one is no output at all: it has another size, or an int64 that no device could have computed.
+    pub fn new(task: &InferTask, found: &[u8], expected: &[u8]) -> Option<Self> {
+        let answers = columns(task.outputs.iter().map(Field::array));
+        let arrays = |bytes: &[u8]| deinterleave(bytes, &answers)?.ok();
+        let (found, expected) = (arrays(found)?, arrays(expected)?);
+        Some(Self { answers, found, expected })
+    }
+
+    /// Whether they agree, by integers that are the same, or all but one in a hundred: where no reference tells which of
+    /// them lie near a tie.
+    pub fn agrees(&self, integers: Integers) -> bool {
+        let mut arrays = self.answers.iter().zip(self.found.iter().zip(&self.expected));
+        arrays.all(|(column, (a, b))| match integers {
+            Integers::Same => differing(column.dtype, a, b).is_empty(),
+            Integers::OneInAHundredApart => agrees_as(column.dtype, a, b),
+        })
+    }
+
+    /// Whether they agree but for what lies near a tie: where they differ, both are what some run of the references makes
+    /// of it. `runs` are nudged, and as they are uploaded.
+    pub fn agrees_near_ties(&self, runs: &[impl AsRef<[u8]>]) -> bool {
+        let read = |run: &[u8]| deinterleave(run, &self.answers).and_then(Result::ok);
+        let Some(runs) = runs.iter().map(|run| read(run.as_ref())).collect::<Option<Vec<_>>>() else { return false };
+        self.answers.iter().enumerate().all(|(array, column)| {
+            let unlike_all = |words: &[u32]| {
+                let unlike = runs.iter().map(|run| differing(column.dtype, words, &run[array]).into_iter().collect());
+                unlike.reduce(|a: BTreeSet<usize>, b| &a & &b).unwrap_or_default()
+            };
+            let (found, expected) = (&self.found[array], &self.expected[array]);
+            let (unlike_found, unlike_expected) = (unlike_all(found), unlike_all(expected));
+            let apart = differing(column.dtype, found, expected);
+            apart.iter().all(|place| !unlike_found.contains(place) && !unlike_expected.contains(place))
+        })
+    }
+}
+
+/// What is asked of integers that follow from floats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Integers {
+    Same,
+    OneInAHundredApart,
 }
 
 /// What the planner is told of each input. `shared` holds the values of the shared ones, one after another.
@@ -38,4 +87,47 @@ pub fn shared_feeds(inputs: &[Field], shared: &[u8]) -> anyhow::Result<Vec<Feed>
         InputArray { dtype, shape, shared: field.shared, whole: field.whole }
     });
     Ok(onnx::feeds(&arrays.collect::<Vec<_>>(), shared)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::{BlobHash, DType};
+
+    use super::*;
+
+    fn labels() -> InferTask {
+        let field = |dtype| Field { name: "y".to_owned(), dtype, shape: Vec::new(), shared: false, whole: false };
+        InferTask { model: BlobHash([0; 32]), inputs: Vec::new(), outputs: vec![field(DType::Int32)] }
+    }
+
+    fn tile(changed: &[(usize, u32)]) -> Vec<u8> {
+        let mut labels = vec![3u32; 200];
+        changed.iter().for_each(|(place, label)| labels[*place] = *label);
+        labels.into_iter().flat_map(u32::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn a_label_may_differ_where_the_references_are_unsure_of_it_and_nowhere_else() {
+        let runs = [tile(&[]), tile(&[(7, 5)])];
+        let agrees = |found: &[u8], expected: &[u8]| {
+            let pair = Pair::new(&labels(), found, expected).unwrap();
+            (pair.agrees(Integers::Same), pair.agrees_near_ties(&runs))
+        };
+
+        assert_eq!(agrees(&tile(&[]), &tile(&[])), (true, true));
+        assert_eq!(agrees(&tile(&[(7, 5)]), &tile(&[])), (false, true));
+        assert_eq!(agrees(&tile(&[(7, 6)]), &tile(&[])), (false, false), "it is neither of the two");
+        assert_eq!(agrees(&tile(&[(8, 5)]), &tile(&[])), (false, false), "there is no tie");
+        assert_eq!(agrees(&tile(&[(7, 5), (8, 5)]), &tile(&[])), (false, false), "a tie hides no lie beside it");
+    }
+
+    #[test]
+    fn where_no_reference_runs_one_label_in_a_hundred_may_differ() {
+        let agrees =
+            |found: &[u8]| Pair::new(&labels(), found, &tile(&[])).unwrap().agrees(Integers::OneInAHundredApart);
+
+        assert!(agrees(&tile(&[(1, 5), (2, 5)])));
+        assert!(!agrees(&tile(&[(1, 5), (2, 5), (3, 5)])));
+        assert!(Pair::new(&labels(), &tile(&[])[..796], &tile(&[])).is_none(), "nor is any missing");
+    }
 }

@@ -93,7 +93,13 @@ impl Program for Map {
         recheck::try_elsewhere(app, job, tile).await
     }
 
-    async fn agree(app: &App, job: &Job, task: &MapTask, one: &[u8], other: &[u8]) -> anyhow::Result<bool> {
+    async fn agree(
+        app: &App,
+        job: &Job,
+        task: &MapTask,
+        _tile: u64,
+        (one, other): (&[u8], &[u8]),
+    ) -> anyhow::Result<bool> {
         Ok(job.check.holds(&words(app, task, job.check).await?, one, other))
     }
 

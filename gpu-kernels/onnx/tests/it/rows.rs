@@ -359,3 +359,22 @@ fn a_model_that_treats_more_rows_otherwise_is_refused_when_they_are_planned() {
         assert!(matches!(found, Err(ModelError::MixesRows { .. })), "{name}: {found:?}");
     }
 }
+
+/// Of two classes a label, and of three rows the second's is as good as the other: their sums differ in the last bits.
+#[test]
+fn a_nudged_run_tips_over_what_lies_near_a_tie_and_nothing_else() {
+    let nodes = vec![
+        node("MatMul", &["x", "w"], "scores", vec![]),
+        node("ArgMax", &["scores"], "y", vec![int("axis", 1), int("keepdims", 0)]),
+    ];
+    let graph = parse(&model(nodes, vec![floats("w", &[2, 2], vec![1.0, 0.0, 0.0, 1.0])])).unwrap();
+    let plan = graph.plan(3, &[Feed::Rows(vec![2])]).unwrap();
+    let x = bits(&[0.7, 0.6999, 0.7, 0.700_000_1, 0.1, 0.9]);
+    let labels = plan.run(&[&x]).remove(0);
+
+    let nudged: Vec<Vec<u32>> = (0..12).map(|seed| plan.run_nudged(&[&x], seed).remove(0)).collect();
+
+    assert_eq!(labels, [0, 1, 1]);
+    let seen = |row: usize| nudged.iter().map(|labels| labels[row]).collect::<std::collections::BTreeSet<u32>>();
+    assert_eq!([seen(0), seen(1), seen(2)].map(Vec::from_iter), [vec![0], vec![0, 1], vec![1]]);
+}
