@@ -9,6 +9,7 @@ mod compile;
 mod crash;
 #[path = "../../../gpu-kernels/gate/tests/kernels/mod.rs"]
 mod customers;
+mod disputes;
 mod editor;
 mod journeys;
 mod lend;

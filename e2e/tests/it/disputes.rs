@@ -1,0 +1,175 @@
+//! Devices with standing that lie, and tiles that nobody computes to the same twice.
+
+use std::time::Duration;
+
+use client::Client;
+use e2e::scripted::Scripted;
+use e2e::stack::Stack;
+use e2e::until::until;
+use wire::{DisputeState, FromDevice, Job, JobState, ToDevice};
+
+use crate::engine_test;
+
+const WITHIN: Duration = Duration::from_secs(60);
+/// Small tiles, so that a lease has many.
+const TILE_ROWS: u32 = 4;
+/// A lie in one tile of a lease is drawn in about one of twenty.
+const LEASES_MAX: usize = 400;
+const JOBS_MAX: usize = 60;
+
+/// Computes a lease with one wrong value; whether it was settled.
+async fn lie_in_one_tile(device: &mut Scripted) -> anyhow::Result<(wire::LeaseGrant, bool)> {
+    device.work(|output| *output.last_mut().expect("an output should have a value") += 0.01).await
+}
+
+/// What is left of a device's standing, its failed checks, and whether it is suspended.
+async fn record(stack: &Stack, device: &Scripted) -> (i64, i64, bool) {
+    let (standing, failed, suspended_until): (i64, i64, i64) = sqlx::query_as(
+        "select cast(sum(device_standing.verified_kflop - device_standing.verified_at_failure) as bigint),
+                max(device.failed), max(device.suspended_until)
+        from device
+        join device_standing on device_standing.device_id = device.device_id
+        where device.device_id = $1",
+    )
+    .bind(device.identity.device().to_string())
+    .fetch_one(&stack.database().await)
+    .await
+    .unwrap();
+    (standing, failed, suspended_until > 0)
+}
+
+async fn finish_honestly(stack: &mut Stack, client: &Client, job: &Job) {
+    stack.start_worker("honest", &[]);
+    let ended = client.watch(job.id, |_| {}).await.unwrap();
+    assert_eq!((ended.state, ended.cost), (JobState::Done, ended.hold));
+    stack.check_settled_once(&ended).await;
+    stack.check_ledger().await;
+}
+
+engine_test! {
+    async fn one_bad_tile_among_many_costs_a_device_its_standing_once_it_is_drawn(mut stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        let mut liar = stack.established().await;
+        let (before, ..) = record(&stack, &liar).await;
+        let mut jobs = Vec::new();
+        let (mut rejected, mut largest) = (None, 0);
+        for _ in 0..LEASES_MAX {
+            let running = jobs.last().map(|job: &Job| job.id);
+            let is_running = match running {
+                Some(id) => client.progress(id).await.unwrap().job.verified_tiles < jobs.last().unwrap().tiles,
+                None => false,
+            };
+            if !is_running {
+                jobs.push(stack.submit_digits(&client, 1, Some(TILE_ROWS)).await.unwrap());
+            }
+            let (grant, settled) = lie_in_one_tile(&mut liar).await.unwrap();
+            largest = largest.max(grant.tiles);
+            if !settled {
+                rejected = Some(grant);
+                break;
+            }
+        }
+
+        let rejected = rejected.expect("one of its lies should be drawn");
+
+        assert!(before > 0 && largest > 1, "{before} behind it, at most {largest} tiles a lease");
+        assert_eq!(record(&stack, &liar).await, (0, 1, true));
+        let job = jobs.iter().find(|job| job.id == rejected.job).unwrap();
+        finish_honestly(&mut stack, &client, job).await;
+    }
+}
+
+engine_test! {
+    async fn a_lie_that_no_draw_found_before_is_found_by_the_final_draw(mut stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        for _ in 0..JOBS_MAX {
+            let mut liar = stack.established().await;
+            let job = stack.submit_digits(&client, 1, Some(TILE_ROWS)).await.unwrap();
+            // Until all is settled, or a draw before the last has found it.
+            let mut tiles = 0;
+            while tiles < job.tiles {
+                let (grant, settled) = lie_in_one_tile(&mut liar).await.unwrap();
+                tiles += u64::from(grant.tiles);
+                if !settled {
+                    break;
+                }
+            }
+            if tiles < job.tiles || record(&stack, &liar).await.2 {
+                client.cancel(job.id).await.unwrap();
+                continue;
+            }
+            let found = until("the job ends, or its final draw finds a lie", WITHIN, async || {
+                let rejected: (i64,) = sqlx::query_as(
+                    "select count(*)
+                    from verdict
+                    join receipt on receipt.lease_id = verdict.lease_id
+                    where receipt.job_id = $1
+                      and verdict.cause = 'final'
+                      and verdict.state = 'rejected'",
+                )
+                .bind(job.id.to_string())
+                .fetch_one(&stack.database().await)
+                .await
+                .unwrap();
+                let is_over = client.progress(job.id).await.unwrap().job.state.has_ended();
+                (rejected.0 > 0 || is_over).then_some(rejected.0 > 0)
+            })
+            .await;
+            if found {
+                assert_eq!(record(&stack, &liar).await, (0, 1, true));
+                finish_honestly(&mut stack, &client, &job).await;
+                return;
+            }
+        }
+        panic!("the final draw of {JOBS_MAX} jobs found no lie");
+    }
+}
+
+/// A device whose every run is another: it works, and answers whoever asks.
+async fn answer_by_chance(mut device: Scripted, mut noise: u8) -> anyhow::Result<()> {
+    device.say(&FromDevice::Ready).await?;
+    loop {
+        match device.hear().await? {
+            ToDevice::Lease(grant) => {
+                noise = noise.wrapping_add(1);
+                let mut output = device.compute(&grant).await?;
+                output.iter_mut().for_each(|value| *value += 1.0 + f32::from(noise));
+                let bytes = device.upload(&grant, &output).await?;
+                device.say(&device.commit(&device.receipt(&grant, &bytes)?)).await?;
+                device.say(&FromDevice::Ready).await?;
+            }
+            ToDevice::Close { message, .. } => anyhow::bail!(message),
+            _ => {}
+        }
+    }
+}
+
+engine_test! {
+    async fn a_program_that_answers_by_chance_ends_its_job_and_ruins_nobody(stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        let job = stack.submit_digits(&client, 1, Some(TILE_ROWS)).await.unwrap();
+        let mut devices = tokio::task::JoinSet::new();
+        for noise in [0, 60, 120, 180] {
+            devices.spawn(answer_by_chance(stack.established().await, noise));
+        }
+
+        let ended = tokio::time::timeout(WITHIN, client.watch(job.id, |_| {})).await.unwrap().unwrap();
+
+        assert_eq!(ended.state, JobState::Nondeterministic);
+        let disputes = client.job_detail(job.id).await.unwrap().disputes;
+        let unreproducible = disputes.iter().filter(|dispute| dispute.state == DisputeState::NotReproducible);
+        assert!(unreproducible.clone().count() >= 3, "{disputes:?}");
+        assert!(unreproducible.clone().all(|dispute| !dispute.signed.is_empty() && !dispute.recomputed.is_empty()), "{disputes:?}");
+        until("what is left of the hold is free again", WITHIN, async || {
+            (client.account().await.unwrap().held.micros() == 0).then_some(())
+        })
+        .await;
+        let (blamed,): (i64,) = sqlx::query_as("select count(*) from device where failed > 0 or suspended_until > 0")
+            .fetch_one(&stack.database().await)
+            .await
+            .unwrap();
+        assert_eq!(blamed, 0, "no device is to blame");
+        devices.abort_all();
+        stack.check_ledger().await;
+    }
+}
