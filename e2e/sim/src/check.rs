@@ -162,7 +162,7 @@ impl World {
     }
 
     fn index_of(&self, device: wire::DeviceId) -> usize {
-        self.gpus.iter().position(|gpu| gpu.id == device).expect("a device should be known")
+        self.by_id[&device]
     }
 
     fn open_dispute(&mut self, id: CaseId, tile: u32, (signed, found): (u64, u64), by: Answerer, left: Vec<u32>) {

@@ -1,14 +1,15 @@
 //! Lending: which device is lent which free tiles, how many, and for how long.
 
+use std::collections::BTreeSet;
+
 use wire::device::DeviceClass;
 use wire::number::to;
-use wire::{DeviceId, JobId, Micros, SliceId};
+use wire::{DeviceId, Micros, SliceId};
 
 use super::device::{Device, LEASES_OUT_MAX};
 use super::lease::{Lease, LeaseState};
 use super::link::{Grant, Link};
-use super::state::Core;
-use crate::job::Needs;
+use super::state::{Core, RunningJob};
 use crate::verification::draw::lease_tiles_max;
 
 /// Tiles of a newcomer's first leases, so that little is lost when a stranger vanishes: so many for the first, and
@@ -25,9 +26,9 @@ const DEADLINE_MIN: Micros = 15_000_000;
 const DEADLINE_MAX: Micros = 600_000_000;
 
 impl Core {
-    /// Lends free tiles to devices that asked, job by job in turn, until nothing fits.
-    pub(super) fn lend(&mut self, link: &mut impl Link, now: Micros) {
-        for id in self.lending_order(now) {
+    /// Lends free tiles to those that asked, job by job in turn, until nothing fits.
+    pub(super) fn lend(&mut self, link: &mut impl Link, now: Micros, order: Vec<DeviceId>) {
+        for id in order {
             while let Some(lease) = self.find_work(link, now, id) {
                 let (slice, tiles) = (Some(lease.slice), lease.tile_range());
                 let grant = Grant { lease: lease.id, slice, tiles, deadline: lease.deadline };
@@ -38,29 +39,33 @@ impl Core {
     }
 
     /// Devices that may be lent something, those first that gave least back.
-    pub(super) fn lending_order(&self, now: Micros) -> Vec<DeviceId> {
+    pub(super) fn lending_order(&self, now: Micros, candidates: &BTreeSet<DeviceId>) -> Vec<DeviceId> {
         let may = |device: &Device| device.ready_credits > 0 && device.suspended_until <= now;
-        let waiting = self.waiting.iter().filter_map(|id| Some((id, self.devices.get(id)?)));
-        let mut waiting: Vec<(u32, DeviceId)> =
-            waiting.filter(|(_, device)| may(device)).map(|(id, device)| (device.strikes, *id)).collect();
-        waiting.sort_unstable();
-        waiting.into_iter().map(|(_, id)| id).collect()
+        let candidates = candidates.iter().filter_map(|id| Some((id, self.devices.get(id)?)));
+        let mut order: Vec<(u32, DeviceId)> =
+            candidates.filter(|(_, device)| may(device)).map(|(id, device)| (device.strikes, *id)).collect();
+        order.sort_unstable();
+        order.into_iter().map(|(_, id)| id).collect()
     }
 
     fn find_work(&mut self, link: &mut impl Link, now: Micros, id: DeviceId) -> Option<Lease> {
+        if self.jobs_with_free_tiles == 0 {
+            return None;
+        }
         let device = self.devices.get(&id)?;
-        let holding = self.holdings.get(&id).copied().unwrap_or_default();
-        if device.ready_credits == 0 || holding.out >= LEASES_OUT_MAX || holding.committed >= UNCHECKED_MAX {
+        let (out, committed) = self.holdings.get(&id).map_or((0, 0), |holding| (holding.out.len(), holding.committed));
+        if device.ready_credits == 0 || out >= LEASES_OUT_MAX || committed >= UNCHECKED_MAX {
             return None;
         }
         for turn in 0..self.round_robin.len() {
             let job_id = self.round_robin[turn];
-            let needs = &self.jobs[&job_id].needs;
-            if !device.fits(Some(job_id), needs) {
+            let running = &self.jobs[&job_id];
+            let needs = &running.needs;
+            if running.free_tiles == 0 || !device.fits(Some(job_id), needs) {
                 continue;
             }
-            let size = self.lease_tiles(device, job_id, needs, now);
-            let Some((slice_id, first, tiles)) = self.free_run(job_id, size) else { continue };
+            let size = self.lease_tiles(device, running, now);
+            let Some((slice_id, first, tiles)) = self.free_run(running, size) else { continue };
             #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an estimate, clamped")]
             let expected =
                 (tiles.saturating_mul(needs.tile_flops) as f64 / device.rate_for(needs).max(1.0) * 1e6) as Micros;
@@ -68,11 +73,13 @@ impl Core {
             // The job goes to the back: each has its turn.
             self.round_robin.remove(turn);
             self.round_robin.push_back(job_id);
-            let slice = self.slices.get_mut(&slice_id)?;
-            slice.taken.set(first, tiles);
-            let first_tile = slice.first_tile + first;
+            let first_tile = self.slices.get(&slice_id)?.first_tile + first;
+            self.take_tiles(slice_id, first, tiles);
             if let Some(device) = self.devices.get_mut(&id) {
                 device.ready_credits -= 1;
+                if device.ready_credits == 0 {
+                    self.waiting.remove(&id);
+                }
             }
             return Some(Lease {
                 id: link.lease_id(),
@@ -89,19 +96,19 @@ impl Core {
         None
     }
 
-    /// Free tiles of `job`: at most `most` in a row.
-    fn free_run(&self, job: JobId, most: u64) -> Option<(SliceId, u64, u64)> {
-        self.slices
-            .iter()
-            .filter(|(_, slice)| slice.job == job)
-            .find_map(|(id, slice)| slice.taken.clear_run(0, most).map(|(first, tiles)| (*id, first, tiles)))
+    /// Free tiles of a job: at most `most` in a row.
+    fn free_run(&self, running: &RunningJob, most: u64) -> Option<(SliceId, u64, u64)> {
+        let id = running.free_slices.first()?;
+        let (first, tiles) = self.slices.get(id)?.taken.clear_run(0, most)?;
+        Some((*id, first, tiles))
     }
 
     /// About a second's work for a newcomer, five for a tab, thirty for a native device; less
     /// towards a job's end, so that everybody ends together.
-    fn lease_tiles(&self, device: &Device, job_id: JobId, needs: &Needs, now: Micros) -> u64 {
+    fn lease_tiles(&self, device: &Device, running: &RunningJob, now: Micros) -> u64 {
+        let needs = &running.needs;
         let standing = device.standings.of(needs.program, now);
-        let checked_by = self.jobs[&job_id].job.checked_by(self.has_checkers);
+        let checked_by = running.job.checked_by(self.has_checkers);
         let secs = match (standing.is_established(), device.class) {
             (false, _) => 1.0,
             (true, DeviceClass::Tab) => 5.0,
@@ -118,20 +125,8 @@ impl Core {
         let by_ramp = if standing.is_established() { u64::MAX } else { NEWCOMER_TILES << doublings.min(16) };
         let by_standing = lease_tiles_max(standing, needs.tile_flops, checked_by).min(by_ramp);
         let by_bytes = LEASE_BYTES_MAX / needs.tile_bytes.max(1);
-        let free: u64 = self
-            .slices
-            .values()
-            .filter(|slice| slice.job == job_id)
-            .map(|slice| slice.tiles - slice.taken.count_ones())
-            .sum();
         let by_device = by_rate.min(by_standing).min(by_bytes);
-        let share_of = |devices: usize| free.div_ceil(2 * to::<u64>(devices).max(1));
-        // Devices that fit are counted where it matters alone: towards a job's end.
-        let by_share = if share_of(self.devices.len()) >= by_device {
-            by_device
-        } else {
-            share_of(self.devices.values().filter(|device| device.fits(Some(job_id), needs)).count())
-        };
+        let by_share = running.free_tiles.div_ceil(2 * to::<u64>(running.fitting).max(1));
         (by_device.min(by_share) >> device.strikes.min(6)).max(1)
     }
 }

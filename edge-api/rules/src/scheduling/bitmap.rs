@@ -54,7 +54,7 @@ impl Bitmap {
     }
 
     pub fn is_clear(&self, first: u64, count: u64) -> bool {
-        (first..first + count).all(|i| !self.get(i))
+        count == 0 || self.clear_run(first, count) == Some((first, count))
     }
 
     pub fn count_ones(&self) -> u64 {
@@ -63,18 +63,25 @@ impl Bitmap {
 
     /// The first run of clear bits at or after `from`, at most `most` long.
     pub fn clear_run(&self, from: u64, most: u64) -> Option<(u64, u64)> {
-        let mut first = from;
-        while first < self.len && self.get(first) {
-            // A full word is skipped at once.
-            let word = to::<usize>(first / 64);
-            first = if first.is_multiple_of(64) && self.words[word] == u64::MAX { first + 64 } else { first + 1 };
-        }
+        let first = self.next_bit(from, |word| !word);
         if first >= self.len || most == 0 {
             return None;
         }
-        let end = (first + most).min(self.len);
-        let count = (first..end).take_while(|&i| !self.get(i)).count();
-        Some((first, to(count)))
+        let end = self.next_bit(first, |word| word).min(first.saturating_add(most)).min(self.len);
+        Some((first, end - first))
+    }
+
+    /// The first bit at or after `from` that is set in what `view` makes of its word; else where the last word ends.
+    fn next_bit(&self, from: u64, view: impl Fn(u64) -> u64) -> u64 {
+        let mut at = from;
+        while let Some(word) = self.words.get(to::<usize>(at / 64)) {
+            let ahead = view(*word) >> (at % 64);
+            if ahead != 0 {
+                return at + u64::from(ahead.trailing_zeros());
+            }
+            at = (at / 64 + 1) * 64;
+        }
+        at
     }
 
     pub fn ones(&self) -> impl Iterator<Item = u64> + '_ {

@@ -4,19 +4,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use wire::number::to;
 use wire::{DeviceId, JobId, LeaseId, Micros, SliceId};
 
-use super::device::{Census, Device};
+use super::device::Device;
 use super::lease::{CommitError, Lease, LeaseState, Settlement, Slice};
 use super::link::Link;
 use super::peers::take_device;
 use super::recheck_request::{Answer, RecheckError, RecheckId, RecheckRequest, Whom};
 pub use super::state::Core;
-#[cfg(test)]
-use super::state::Holding;
-use super::state::RunningJob;
-use crate::job::{Job, Needs};
+use crate::job::Job;
 
 /// After so many times that leases beginning with a tile came back undone, somebody who is trusted tries it.
 const UNDONE_BEFORE_LOOK: u32 = 8;
@@ -31,14 +27,14 @@ impl Core {
     }
 
     pub fn on_device_joined(&mut self, id: DeviceId, device: Device) {
-        self.devices.insert(id, device);
+        self.insert_device(id, device);
     }
 
     /// The socket closed: whatever the device had not committed goes to others at once.
     pub fn on_device_left(&mut self, link: &mut impl Link, now: Micros, id: DeviceId) {
-        self.devices.remove(&id);
+        self.remove_device(id);
         self.rechecks.remove_device(link, now, id);
-        self.give_back(|lease| lease.device == id && lease.state == LeaseState::Out);
+        self.give_back(self.out_of(id));
         self.assign(link, now);
     }
 
@@ -53,6 +49,7 @@ impl Core {
         if let Some(device) = self.devices.get_mut(&id) {
             device.add_ready_credit();
             self.waiting.insert(id);
+            self.changed.insert(id);
         }
     }
 
@@ -62,6 +59,7 @@ impl Core {
         if let Some(device) = self.devices.get_mut(&id) {
             device.ready_credits = 0;
         }
+        self.waiting.remove(&id);
     }
 
     /// An operator's device that recomputes and is lent nothing else. An older socket of it has ended.
@@ -97,8 +95,9 @@ impl Core {
     }
 
     pub fn on_lease_returned(&mut self, link: &mut impl Link, now: Micros, device: DeviceId, id: LeaseId) {
-        let back = self.give_back(|lease| lease.id == id && lease.device == device && lease.state == LeaseState::Out);
-        for lease in back {
+        let is_out = |lease: &&Lease| lease.device == device && lease.state == LeaseState::Out;
+        let back = self.leases.get(&id).filter(is_out).map(|lease| lease.id);
+        for lease in self.give_back(back) {
             self.note_undone(link, &lease);
         }
         self.assign(link, now);
@@ -117,9 +116,7 @@ impl Core {
         let lent = lent.and_then(|lease| Some((self.job(lease.job)?, lease.first_tile)));
         let asked = self.rechecks.request_of(device, id);
         let (job, tile) = lent.or_else(|| asked.clone()).filter(|(job, _)| job.needs().kernels)?;
-        if let Some(device) = self.devices.get_mut(&device) {
-            device.unfit_for.insert(job.id);
-        }
+        self.mark_unfit(device, job.id);
         if asked.is_some() {
             self.on_recheck_returned(link, now, id);
         } else {
@@ -164,18 +161,22 @@ impl Core {
     /// operations.
     pub fn on_settled(&mut self, id: LeaseId, settlement: &Settlement, verified_kflop: u64) {
         let Some(lease) = self.take_lease(id) else { return };
+        let mut is_finished = false;
         if let Some(slice) = self.slices.get_mut(&settlement.slice)
             && slice.fence == settlement.fence
         {
             slice.version = settlement.version + 1;
-            slice.settled = settlement.settled.clone();
+            slice.settled.clone_from(&settlement.settled);
+            is_finished = slice.is_finished();
         }
         if let (Some(device), Some(running)) = (self.devices.get_mut(&lease.device), self.jobs.get(&lease.job)) {
             device.standings.add(running.needs.program, verified_kflop);
             device.settled_leases += 1;
             device.strikes = device.strikes.saturating_sub(1);
         }
-        self.drop_finished();
+        if is_finished {
+            self.remove_slice(settlement.slice);
+        }
     }
 
     /// A slice as it should be written once a settled lease in it is rejected. `None` when this replica does not hold
@@ -193,8 +194,9 @@ impl Core {
             && slice.fence == written.fence
         {
             slice.version = written.version + 1;
-            slice.settled = written.settled.clone();
-            slice.taken.clear(first_tile - slice.first_tile, written.tiles);
+            slice.settled.clone_from(&written.settled);
+            let first = first_tile - slice.first_tile;
+            self.free_tiles(written.slice, first, written.tiles);
         }
         self.assign(link, now);
     }
@@ -205,20 +207,19 @@ impl Core {
         let range = lease.tile_range();
         let overlaps = |other: &Lease| {
             let of_other = other.tile_range();
-            other.slice == lease.slice && of_other.start < range.end && range.start < of_other.end
+            of_other.start < range.end && range.start < of_other.end
         };
         let Some(slice) = self.slices.get(&lease.slice) else { return false };
-        let is_settled = !slice.settled.is_clear(lease.first_tile - slice.first_tile, lease.tiles);
-        let is_committed = |other: &Lease| overlaps(other) && other.state == LeaseState::Committed;
-        if is_settled || self.leases.values().any(is_committed) {
+        let first = lease.first_tile - slice.first_tile;
+        let is_settled = !slice.settled.is_clear(first, lease.tiles);
+        let others: Vec<Lease> = self.leases_of_slice(lease.slice).filter(|other| overlaps(other)).copied().collect();
+        if is_settled || others.iter().any(|other| other.state == LeaseState::Committed) {
             return false;
         }
-        for lost in self.give_back(overlaps) {
+        for lost in self.give_back(others.iter().map(|other| other.id)) {
             link.revoke(lost.device, lost.id);
         }
-        if let Some(slice) = self.slices.get_mut(&lease.slice) {
-            slice.taken.set(lease.first_tile - slice.first_tile, lease.tiles);
-        }
+        self.take_tiles(lease.slice, first, lease.tiles);
         self.insert_lease(lease);
         self.assign(link, now);
         true
@@ -226,7 +227,7 @@ impl Core {
 
     /// The lease is not accepted: its tiles are to be done again.
     pub fn on_refused(&mut self, link: &mut impl Link, now: Micros, id: LeaseId) {
-        self.give_back(|lease| lease.id == id);
+        self.give_back([id]);
         self.assign(link, now);
     }
 
@@ -237,7 +238,7 @@ impl Core {
             device.standings.clear();
             device.settled_leases = 0;
         }
-        for lease in self.give_back(|lease| lease.device == id && lease.state == LeaseState::Out) {
+        for lease in self.give_back(self.out_of(id)) {
             link.revoke(lease.device, lease.id);
         }
         self.assign(link, now);
@@ -253,10 +254,6 @@ impl Core {
         job: Arc<Job>,
         waiting: Vec<Lease>,
     ) {
-        if !self.jobs.contains_key(&slice.job) {
-            self.round_robin.push_back(slice.job);
-        }
-        self.jobs.insert(slice.job, RunningJob { needs: job.needs(), job });
         for lease in waiting {
             if !slice.taken.is_clear(lease.first_tile - slice.first_tile, lease.tiles) {
                 continue;
@@ -264,24 +261,25 @@ impl Core {
             slice.taken.set(lease.first_tile - slice.first_tile, lease.tiles);
             self.insert_lease(lease);
         }
-        self.slices.insert(id, slice);
+        self.insert_slice(id, slice, job);
         self.assign(link, now);
     }
 
     /// The replica no longer owns these slices. Leases out go on: their receipts will not settle here.
     pub fn on_slices_lost(&mut self, link: &mut impl Link, ids: &BTreeSet<SliceId>) {
-        self.slices.retain(|id, _| !ids.contains(id));
-        let lost: Vec<Lease> = self.leases.values().filter(|lease| ids.contains(&lease.slice)).copied().collect();
-        for lease in lost {
-            self.take_lease(lease.id);
-            link.revoke(lease.device, lease.id);
+        for id in ids {
+            self.remove_slice(*id);
+            let lost: Vec<Lease> = self.leases_of_slice(*id).copied().collect();
+            for lease in lost {
+                self.take_lease(lease.id);
+                link.revoke(lease.device, lease.id);
+            }
         }
-        self.drop_finished();
     }
 
     pub fn on_job_ended(&mut self, link: &mut impl Link, now: Micros, job: JobId) {
         self.undone.remove(&job);
-        let ids = self.slices.iter().filter(|(_, slice)| slice.job == job).map(|(id, _)| *id).collect();
+        let ids = self.jobs.get(&job).map(|running| running.slices.clone()).unwrap_or_default();
         self.on_slices_lost(link, &ids);
         self.assign(link, now);
     }
@@ -289,7 +287,11 @@ impl Core {
     /// Leases and requests past their deadline go to others.
     pub fn on_tick(&mut self, link: &mut impl Link, now: Micros) {
         self.rechecks.expire(link, now);
-        for lease in self.give_back(|lease| lease.state == LeaseState::Out && lease.deadline <= now) {
+        // A suspension may have passed besides.
+        self.has_more_work = true;
+        let overdue = self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now);
+        let overdue: Vec<LeaseId> = overdue.map(|(_, lease)| *lease).collect();
+        for lease in self.give_back(overdue) {
             link.revoke(lease.device, lease.id);
             self.note_undone(link, &lease);
         }
@@ -319,77 +321,6 @@ impl Core {
         self.rechecks.is_checker(device)
     }
 
-    /// Whether some connected checker has buffers of so many bytes; `None` while none is connected.
-    pub fn has_fitting_checker(&self, device_bytes: u64) -> Option<bool> {
-        self.rechecks.has_fitting_checker(device_bytes)
-    }
-
-    pub fn census(&self, needs: &Needs) -> Census {
-        let fitting: Vec<&Device> = self.devices.values().filter(|device| device.fits(None, needs)).collect();
-        Census {
-            fitting: to(fitting.len()),
-            connected: to(self.devices.len()),
-            buffer_bytes_max: self.devices.values().map(|device| device.buffer_bytes_max).max().unwrap_or(0),
-            flops_per_sec: fitting.iter().map(|device| device.flops_per_sec()).sum(),
-        }
-    }
-
-    /// A connected device's measured speed; 0 for one that is gone.
-    pub fn flops_per_sec(&self, device: DeviceId) -> u64 {
-        self.devices.get(&device).map_or(0, Device::flops_per_sec)
-    }
-
-    /// Connected devices with their measured speeds.
-    pub fn speeds(&self) -> Vec<(DeviceId, u64)> {
-        self.devices.iter().map(|(id, device)| (*id, device.flops_per_sec())).collect()
-    }
-
-    pub fn devices_at_work(&self, job: JobId) -> u64 {
-        let devices: BTreeSet<DeviceId> =
-            self.leases.values().filter(|lease| lease.job == job).map(|lease| lease.device).collect();
-        to(devices.len())
-    }
-
-    /// Some device asked for a lease and has none: no free tile here was one that it could do.
-    pub fn is_hungry(&self) -> bool {
-        self.devices.values().any(|device| device.ready_credits > 0)
-    }
-
-    /// Whether a device here, which waits for work, can do the job.
-    pub fn is_wanted(&self, id: JobId, needs: &Needs, now: Micros) -> bool {
-        self.devices.values().any(|device| device.takes(Some(id), needs, now))
-    }
-
-    /// Slices that no device here works on or will: another replica may have one that can.
-    pub fn idle_slices(&self, now: Micros) -> BTreeSet<SliceId> {
-        let busy: BTreeSet<SliceId> = self.leases.values().map(|lease| lease.slice).collect();
-        let at_work: BTreeSet<DeviceId> = self.leases.values().map(|lease| lease.device).collect();
-        let is_served = |id: &JobId| {
-            let needs = &self.jobs[id].needs;
-            self.devices.iter().any(|(device_id, device)| {
-                let is_awake = device.ready_credits > 0 || at_work.contains(device_id);
-                is_awake && device.suspended_until <= now && device.fits(Some(*id), needs)
-            })
-        };
-        let served: BTreeSet<JobId> = self.jobs.keys().filter(|id| is_served(id)).copied().collect();
-        let idle = self.slices.iter().filter(|(id, slice)| !busy.contains(id) && !served.contains(&slice.job));
-        idle.map(|(id, _)| *id).collect()
-    }
-
-    /// The slices that this replica owns.
-    pub fn slice_ids(&self) -> Vec<SliceId> {
-        self.slices.keys().copied().collect()
-    }
-
-    /// Under which fence this replica owns a slice.
-    pub fn fence(&self, slice: SliceId) -> Option<i64> {
-        self.slices.get(&slice).map(|slice| slice.fence)
-    }
-
-    pub fn owns(&self, slice: SliceId) -> bool {
-        self.slices.contains_key(&slice)
-    }
-
     /// A lease came back undone: its device falls behind others, and tiles that often come back are looked into.
     fn note_undone(&mut self, link: &mut impl Link, lease: &Lease) {
         if let Some(device) = self.devices.get_mut(&lease.device) {
@@ -405,22 +336,17 @@ impl Core {
         }
     }
 
-    fn give_back(&mut self, which: impl Fn(&Lease) -> bool) -> Vec<Lease> {
-        let back: Vec<Lease> = self.leases.values().filter(|lease| which(lease)).copied().collect();
-        for lease in &back {
-            self.take_lease(lease.id);
-            if let Some(slice) = self.slices.get_mut(&lease.slice) {
-                slice.taken.clear(lease.first_tile - slice.first_tile, lease.tiles);
+    /// Takes leases from their devices; their tiles are free again.
+    fn give_back(&mut self, ids: impl IntoIterator<Item = LeaseId>) -> Vec<Lease> {
+        let mut back = Vec::new();
+        for lease in ids.into_iter().filter_map(|id| self.take_lease(id)).collect::<Vec<Lease>>() {
+            if let Some(slice) = self.slices.get(&lease.slice) {
+                let first = lease.first_tile - slice.first_tile;
+                self.free_tiles(lease.slice, first, lease.tiles);
             }
+            back.push(lease);
         }
         back
-    }
-
-    fn drop_finished(&mut self) {
-        self.slices.retain(|_, slice| slice.settled.count_ones() < slice.tiles);
-        let live: BTreeSet<JobId> = self.slices.values().map(|slice| slice.job).collect();
-        self.jobs.retain(|id, _| live.contains(id));
-        self.round_robin.retain(|id| live.contains(id));
     }
 
     /// Puts waiting requests and then free tiles to devices that would take them: somebody waits for a
@@ -429,47 +355,18 @@ impl Core {
         if self.has_checkers {
             self.rechecks.assign_to_checkers(link, now);
         }
-        let (devices, waiting, has_checkers) = (&mut self.devices, &mut self.waiting, self.has_checkers);
-        waiting.retain(|id| devices.get(id).is_some_and(|device| device.ready_credits > 0));
-        if !waiting.is_empty() {
-            self.rechecks.assign_to_devices(link, now, has_checkers, |link, needs, request| {
-                take_device(link, (devices, waiting), needs, request, now)
-            });
+        // Whoever found nothing finds nothing now, unless there is more work, or more that the device may take.
+        let changed = std::mem::take(&mut self.changed);
+        let has_more_work = std::mem::take(&mut self.has_more_work);
+        if self.waiting.is_empty() {
+            return;
         }
-        self.lend(link, now);
-    }
-
-    /// Re-derives every cross-invariant. For tests, after each step.
-    #[cfg(test)]
-    pub(super) fn sanity_check(&self) {
-        for lease in self.leases.values() {
-            let slice = &self.slices[&lease.slice];
-            let first = lease.first_tile - slice.first_tile;
-            assert!(
-                (first..first + lease.tiles).all(|tile| slice.taken.get(tile)),
-                "a lent tile should be taken: {lease:?}"
-            );
-            assert!(slice.settled.is_clear(first, lease.tiles), "a lent tile should not be settled: {lease:?}");
-        }
-        for (id, slice) in &self.slices {
-            let lent: u64 = self.leases.values().filter(|lease| lease.slice == *id).map(|lease| lease.tiles).sum();
-            assert_eq!(
-                slice.taken.count_ones(),
-                lent + slice.settled.count_ones(),
-                "taken tiles should be lent or settled"
-            );
-        }
-        for (id, device) in &self.devices {
-            let of_device =
-                |state| self.leases.values().filter(|lease| lease.device == *id && lease.state == state).count();
-            let holding = self.holdings.get(id).copied().unwrap_or_default();
-            assert_eq!(
-                holding,
-                Holding { out: of_device(LeaseState::Out), committed: of_device(LeaseState::Committed) }
-            );
-            assert!(device.ready_credits == 0 || self.waiting.contains(id));
-        }
-        let turns: BTreeSet<JobId> = self.round_robin.iter().copied().collect();
-        assert_eq!(turns, self.jobs.keys().copied().collect());
+        let (devices, waiting) = (&mut self.devices, &mut self.waiting);
+        self.rechecks.assign_to_devices(link, now, self.has_checkers, |link, needs, request, is_tried| {
+            let among = if is_tried && !has_more_work { Some(&changed) } else { None };
+            take_device(link, (devices, waiting, among), needs, request, now)
+        });
+        let order = self.lending_order(now, if has_more_work { &self.waiting } else { &changed });
+        self.lend(link, now, order);
     }
 }

@@ -17,6 +17,17 @@ pub struct Slice {
     pub taken: Bitmap,
 }
 
+impl Slice {
+    /// Tiles that wait for a device.
+    pub(super) fn free_tiles(&self) -> u64 {
+        self.tiles - self.taken.count_ones()
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.settled.count_ones() == self.tiles
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     pub id: LeaseId,

@@ -3,8 +3,10 @@
 
 mod assign;
 pub mod bitmap;
+mod census;
 pub mod core;
 pub mod device;
+mod invariants;
 pub mod lease;
 pub mod link;
 pub mod mosaic;

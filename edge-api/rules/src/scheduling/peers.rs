@@ -26,37 +26,39 @@ impl Core {
     }
 }
 
-/// Takes one ready credit of a device that may answer. `waiting` names those that have any.
+/// Devices, those of them that wait, and those of the waiting that are looked at: `None` is all.
+pub(super) type Candidates<'a> =
+    (&'a mut BTreeMap<DeviceId, Device>, &'a mut BTreeSet<DeviceId>, Option<&'a BTreeSet<DeviceId>>);
+
+/// Takes one ready credit of a device that may answer.
 pub(super) fn take_device(
     link: &mut impl Link,
-    (devices, waiting): (&mut BTreeMap<DeviceId, Device>, &BTreeSet<DeviceId>),
+    (devices, waiting, among): Candidates<'_>,
     needs: &Needs,
     request: &RecheckRequest,
     now: Micros,
 ) -> Found {
-    if waiting.iter().all(|id| devices.get(id).is_none_or(|device| device.ready_credits == 0)) {
-        return Found::Nobody;
-    }
-    let id = match request.whom {
-        Whom::Accused(id) => match devices.get(&id) {
-            Some(device) if device.ready_credits > 0 => id,
-            Some(_) | None => return Found::NotNow,
-        },
-        Whom::Checkers | Whom::Witness => match draw_judge(link, (devices, waiting), needs, request, now) {
-            Some(id) => id,
-            None => return Found::NotNow,
-        },
+    let found = match request.whom {
+        Whom::Accused(id) => waiting.contains(&id).then_some(id),
+        Whom::Checkers | Whom::Witness => {
+            let among = among.unwrap_or(waiting);
+            let candidates = among.iter().filter_map(|id| Some((*id, devices.get(id)?)));
+            draw_judge(link, candidates, needs, request, now)
+        }
     };
-    let Some(device) = devices.get_mut(&id) else { return Found::NotNow };
+    let Some((id, device)) = found.and_then(|id| Some((id, devices.get_mut(&id)?))) else { return Found::NotNow };
     device.ready_credits -= 1;
+    if device.ready_credits == 0 {
+        waiting.remove(&id);
+    }
     Found::Device { device: id, party: device.party() }
 }
 
 /// Drawn among all that may answer, by their standing: no id is worth making, and a thousand keys weigh no more than
 /// the work that was verified of them.
-fn draw_judge(
+fn draw_judge<'a>(
     link: &mut impl Link,
-    (devices, waiting): (&BTreeMap<DeviceId, Device>, &BTreeSet<DeviceId>),
+    candidates: impl Iterator<Item = (DeviceId, &'a Device)>,
     needs: &Needs,
     request: &RecheckRequest,
     now: Micros,
@@ -64,11 +66,9 @@ fn draw_judge(
     let may_answer = |device: &Device| {
         may_judge(device, request.job.id, needs, &request.parties, now) && device.takes(None, needs, now)
     };
-    let fitting: Vec<(DeviceId, u64)> = waiting
-        .iter()
-        .filter_map(|id| Some((id, devices.get(id)?)))
+    let fitting: Vec<(DeviceId, u64)> = candidates
         .filter(|(_, device)| may_answer(device))
-        .map(|(id, device)| (*id, device.standings.of(needs.program, now).verified_kflop))
+        .map(|(id, device)| (id, device.standings.of(needs.program, now).verified_kflop))
         .collect();
     let weight = fitting.iter().fold(0, |sum: u64, (_, weight)| sum.saturating_add(*weight));
     let mut drawn = if weight == 0 { 0 } else { link.draw_below(weight) };

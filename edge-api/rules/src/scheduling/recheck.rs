@@ -46,6 +46,8 @@ struct Recheck {
     needs: Needs,
     /// Nobody waits for it any more.
     is_cancelled: bool,
+    /// Every device that waits was looked at for it.
+    is_tried: bool,
     tries: u32,
     /// Checkers that could not do it, and when they may be asked again.
     returned_by: BTreeMap<DeviceId, Micros>,
@@ -67,8 +69,6 @@ pub(super) enum Found {
     },
     /// None that fits would take it now.
     NotNow,
-    /// No device at all.
-    Nobody,
 }
 
 #[derive(Debug)]
@@ -127,7 +127,15 @@ impl Rechecks {
     pub(super) fn push(&mut self, id: RecheckId, request: RecheckRequest) {
         let needs = request.job.needs();
         let returned_by = BTreeMap::new();
-        self.waiting.push_back(Recheck { id, request, needs, is_cancelled: false, tries: 0, returned_by });
+        self.waiting.push_back(Recheck {
+            id,
+            request,
+            needs,
+            is_cancelled: false,
+            is_tried: false,
+            tries: 0,
+            returned_by,
+        });
     }
 
     pub(super) fn cancel(&mut self, id: RecheckId) {
@@ -188,6 +196,7 @@ impl Rechecks {
 
     pub(super) fn take_back_one(&mut self, link: &mut impl Link, now: Micros, lease: LeaseId) {
         let Some(Assigned { device, mut recheck, .. }) = self.assigned.remove(&lease) else { return };
+        recheck.is_tried = false;
         if recheck.is_cancelled {
             return;
         }
@@ -224,28 +233,29 @@ impl Rechecks {
         }
     }
 
-    /// Puts waiting requests to devices that `take_device` finds. `has_checkers`: those for checkers are left to them.
+    /// Puts waiting requests to devices that `take_device` finds, which is told whether all were looked at for the
+    /// request before. `has_checkers`: those for checkers are left to them.
     pub(super) fn assign_to_devices<L: Link>(
         &mut self,
         link: &mut L,
         now: Micros,
         has_checkers: bool,
-        mut take_device: impl FnMut(&mut L, &Needs, &RecheckRequest) -> Found,
+        mut take_device: impl FnMut(&mut L, &Needs, &RecheckRequest, bool) -> Found,
     ) {
         let mut at = 0;
-        while let Some(recheck) = self.waiting.get(at) {
+        while let Some(recheck) = self.waiting.get_mut(at) {
             if has_checkers && recheck.request.whom == Whom::Checkers {
                 at += 1;
                 continue;
             }
-            match take_device(link, &recheck.needs, &recheck.request) {
+            let is_tried = std::mem::replace(&mut recheck.is_tried, true);
+            match take_device(link, &recheck.needs, &recheck.request, is_tried) {
                 Found::Device { device, party } => {
                     if let Some(recheck) = self.waiting.remove(at) {
                         self.assign(link, now, device, Answerer::Peer { party, device }, recheck);
                     }
                 }
                 Found::NotNow => at += 1,
-                Found::Nobody => return,
             }
         }
     }

@@ -1,10 +1,10 @@
 //! What one replica holds: the slices that it owns, the devices on its sockets, the leases between them, and the tiles
-//! that devices are asked to recompute.
+//! that devices are asked to recompute. Whatever is asked for with every lease is counted along here.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use wire::{DeviceId, JobId, LeaseId, SliceId};
+use wire::{DeviceId, JobId, LeaseId, Micros, SliceId};
 
 use super::device::Device;
 use super::lease::{Lease, LeaseState, Slice};
@@ -16,14 +16,24 @@ pub struct Core {
     /// Tiles are recomputed by the operator's checkers alone.
     pub(super) has_checkers: bool,
     pub(super) devices: BTreeMap<DeviceId, Device>,
-    /// Those of them that wait for a lease, and some that no longer do.
+    /// Those of them that wait for a lease.
     pub(super) waiting: BTreeSet<DeviceId>,
+    /// Devices that may be given something though they were not when everybody was last looked at.
+    pub(super) changed: BTreeSet<DeviceId>,
+    /// Tiles have come free since everybody was last looked at.
+    pub(super) has_more_work: bool,
     pub(super) jobs: BTreeMap<JobId, RunningJob>,
+    /// Of them, those with tiles that wait for a device.
+    pub(super) jobs_with_free_tiles: u64,
     /// Jobs in the order of their next turn.
     pub(super) round_robin: VecDeque<JobId>,
     pub(super) slices: BTreeMap<SliceId, Slice>,
     pub(super) leases: BTreeMap<LeaseId, Lease>,
-    /// How many of them each device holds undone, and how many await their check.
+    /// Leases of each slice.
+    pub(super) lent_of: BTreeMap<SliceId, BTreeSet<LeaseId>>,
+    /// Leases that are out, the next to run out first.
+    pub(super) deadlines: BTreeSet<(Micros, LeaseId)>,
+    /// What each device holds.
     pub(super) holdings: BTreeMap<DeviceId, Holding>,
     pub(super) rechecks: Rechecks,
     /// How often leases came back undone, by job and first tile: also while the job's slices are let go in between.
@@ -31,34 +41,11 @@ pub struct Core {
 }
 
 /// Leases of one device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Holding {
-    pub(super) out: usize,
+    pub(super) out: BTreeSet<LeaseId>,
+    /// How many await their check.
     pub(super) committed: usize,
-}
-
-impl Core {
-    pub(super) fn insert_lease(&mut self, lease: Lease) {
-        self.leases.insert(lease.id, lease);
-        let holding = self.holdings.entry(lease.device).or_default();
-        match lease.state {
-            LeaseState::Out => holding.out += 1,
-            LeaseState::Committed => holding.committed += 1,
-        }
-    }
-
-    pub(super) fn take_lease(&mut self, id: LeaseId) -> Option<Lease> {
-        let lease = self.leases.remove(&id)?;
-        let holding = self.holdings.entry(lease.device).or_default();
-        match lease.state {
-            LeaseState::Out => holding.out -= 1,
-            LeaseState::Committed => holding.committed -= 1,
-        }
-        if *holding == Holding::default() {
-            self.holdings.remove(&lease.device);
-        }
-        Some(lease)
-    }
 }
 
 /// A job with slices on this replica.
@@ -66,4 +53,150 @@ impl Core {
 pub(super) struct RunningJob {
     pub(super) job: Arc<Job>,
     pub(super) needs: Needs,
+    pub(super) slices: BTreeSet<SliceId>,
+    /// Of them, those with tiles that wait for a device.
+    pub(super) free_slices: BTreeSet<SliceId>,
+    pub(super) free_tiles: u64,
+    /// Connected devices that may do it.
+    pub(super) fitting: usize,
+}
+
+impl Core {
+    pub(super) fn insert_device(&mut self, id: DeviceId, device: Device) {
+        self.remove_device(id);
+        for (job, running) in &mut self.jobs {
+            running.fitting += usize::from(device.fits(Some(*job), &running.needs));
+        }
+        self.devices.insert(id, device);
+    }
+
+    pub(super) fn remove_device(&mut self, id: DeviceId) {
+        let Some(device) = self.devices.remove(&id) else { return };
+        for (job, running) in &mut self.jobs {
+            running.fitting -= usize::from(device.fits(Some(*job), &running.needs));
+        }
+        self.waiting.remove(&id);
+        self.changed.remove(&id);
+    }
+
+    /// The device cannot compile the job's kernel.
+    pub(super) fn mark_unfit(&mut self, id: DeviceId, job: JobId) {
+        let Some(device) = self.devices.get_mut(&id) else { return };
+        if let Some(running) = self.jobs.get_mut(&job)
+            && device.fits(Some(job), &running.needs)
+        {
+            running.fitting -= 1;
+        }
+        device.unfit_for.insert(job);
+    }
+
+    pub(super) fn insert_slice(&mut self, id: SliceId, slice: Slice, job: Arc<Job>) {
+        self.remove_slice(id);
+        let job_id = slice.job;
+        if !self.jobs.contains_key(&job_id) {
+            let needs = job.needs();
+            let fitting = self.devices.values().filter(|device| device.fits(Some(job_id), &needs)).count();
+            let (slices, free_slices) = (BTreeSet::new(), BTreeSet::new());
+            self.round_robin.push_back(job_id);
+            self.jobs.insert(job_id, RunningJob { job, needs, slices, free_slices, free_tiles: 0, fitting });
+        }
+        if let Some(running) = self.jobs.get_mut(&job_id) {
+            running.slices.insert(id);
+        }
+        let free = slice.free_tiles();
+        self.slices.insert(id, slice);
+        self.count_free(id, 0, free);
+    }
+
+    /// A slice that is finished or lost, and its job with the last one.
+    pub(super) fn remove_slice(&mut self, id: SliceId) {
+        let Some(slice) = self.slices.get(&id) else { return };
+        let (job, free) = (slice.job, slice.free_tiles());
+        self.count_free(id, free, 0);
+        self.slices.remove(&id);
+        let Some(running) = self.jobs.get_mut(&job) else { return };
+        running.slices.remove(&id);
+        running.free_slices.remove(&id);
+        if running.slices.is_empty() {
+            self.jobs.remove(&job);
+            self.round_robin.retain(|turn| *turn != job);
+        }
+    }
+
+    /// `first` counts from the slice's first tile.
+    pub(super) fn take_tiles(&mut self, id: SliceId, first: u64, tiles: u64) {
+        self.change_slice(id, |slice| slice.taken.set(first, tiles));
+    }
+
+    pub(super) fn free_tiles(&mut self, id: SliceId, first: u64, tiles: u64) {
+        self.change_slice(id, |slice| slice.taken.clear(first, tiles));
+    }
+
+    fn change_slice(&mut self, id: SliceId, change: impl FnOnce(&mut Slice)) {
+        let Some(slice) = self.slices.get_mut(&id) else { return };
+        let before = slice.free_tiles();
+        change(slice);
+        let after = slice.free_tiles();
+        self.count_free(id, before, after);
+    }
+
+    fn count_free(&mut self, id: SliceId, before: u64, after: u64) {
+        let Some(running) = self.slices.get(&id).and_then(|slice| self.jobs.get_mut(&slice.job)) else { return };
+        let had_any = running.free_tiles > 0;
+        running.free_tiles = running.free_tiles + after - before;
+        if after > 0 {
+            running.free_slices.insert(id);
+        } else {
+            running.free_slices.remove(&id);
+        }
+        let has_any = running.free_tiles > 0;
+        self.jobs_with_free_tiles = self.jobs_with_free_tiles + u64::from(has_any) - u64::from(had_any);
+        self.has_more_work |= after > before;
+    }
+
+    pub(super) fn insert_lease(&mut self, lease: Lease) {
+        self.leases.insert(lease.id, lease);
+        self.lent_of.entry(lease.slice).or_default().insert(lease.id);
+        let holding = self.holdings.entry(lease.device).or_default();
+        match lease.state {
+            LeaseState::Out => {
+                holding.out.insert(lease.id);
+                self.deadlines.insert((lease.deadline, lease.id));
+            }
+            LeaseState::Committed => holding.committed += 1,
+        }
+    }
+
+    pub(super) fn take_lease(&mut self, id: LeaseId) -> Option<Lease> {
+        let lease = self.leases.remove(&id)?;
+        if let Some(lent) = self.lent_of.get_mut(&lease.slice) {
+            lent.remove(&id);
+            if lent.is_empty() {
+                self.lent_of.remove(&lease.slice);
+            }
+        }
+        let holding = self.holdings.entry(lease.device).or_default();
+        match lease.state {
+            LeaseState::Out => {
+                holding.out.remove(&id);
+                self.deadlines.remove(&(lease.deadline, id));
+            }
+            LeaseState::Committed => holding.committed -= 1,
+        }
+        if *holding == Holding::default() {
+            self.holdings.remove(&lease.device);
+        }
+        // It holds less, so it may be lent more.
+        self.changed.insert(lease.device);
+        Some(lease)
+    }
+
+    /// Leases that a device holds undone.
+    pub(super) fn out_of(&self, device: DeviceId) -> Vec<LeaseId> {
+        self.holdings.get(&device).map(|holding| holding.out.iter().copied().collect()).unwrap_or_default()
+    }
+
+    pub(super) fn leases_of_slice(&self, slice: SliceId) -> impl Iterator<Item = &Lease> {
+        self.lent_of.get(&slice).into_iter().flatten().filter_map(|id| self.leases.get(id))
+    }
 }

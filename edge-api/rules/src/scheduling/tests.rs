@@ -99,6 +99,13 @@ pub(super) struct World {
     pub(super) now: Micros,
 }
 
+impl Core {
+    #[track_caller]
+    pub(super) fn sanity_check(&self) {
+        assert_eq!(self.find_broken_invariant(), None);
+    }
+}
+
 impl World {
     /// A job of `tiles` tiles that take `tile_flops` each, in one slice.
     pub(super) fn new(tiles: u64, tile_flops: u64) -> Self {
@@ -356,8 +363,13 @@ fn a_device_of_one_job_does_nothing_else_and_no_strangers_job() {
     // Neither counts for an order to come, nor is asked for its word on what others computed.
     assert_eq!(world.core.census(&own.needs()).fitting, 0);
     let request = RecheckRequest { job: Arc::new(own.clone()), ..request(&[], false) };
-    let found =
-        take_device(&mut world.link, (&mut world.core.devices, &world.core.waiting), &own.needs(), &request, world.now);
+    let found = take_device(
+        &mut world.link,
+        (&mut world.core.devices, &mut world.core.waiting, None),
+        &own.needs(),
+        &request,
+        world.now,
+    );
     assert!(matches!(found, Found::NotNow));
 }
 
@@ -449,7 +461,7 @@ fn whoever_gives_leases_back_is_lent_less_and_after_others() {
         idle.ready(id);
     }
     idle.core.devices.get_mut(&ADA).unwrap().strikes = 1;
-    assert_eq!(idle.core.lending_order(idle.now), [BOB, ADA], "though its id is the lower one");
+    assert_eq!(idle.core.lending_order(idle.now, &idle.core.waiting), [BOB, ADA], "though its id is the lower one");
 }
 
 #[test]
