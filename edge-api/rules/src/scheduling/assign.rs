@@ -126,7 +126,9 @@ impl Core {
         let by_standing = lease_tiles_max(standing, needs.tile_flops, checked_by).min(by_ramp);
         let by_bytes = LEASE_BYTES_MAX / needs.tile_bytes.max(1);
         let by_device = by_rate.min(by_standing).min(by_bytes);
-        let by_share = running.free_tiles.div_ceil(2 * to::<u64>(running.fitting).max(1));
+        // Half of what is left, shared by those that come to this job in one turn of all jobs.
+        let shared = running.free_tiles.saturating_mul(self.jobs_with_free_tiles.max(1));
+        let by_share = shared.div_ceil(2 * to::<u64>(running.fitting).max(1));
         (by_device.min(by_share) >> device.strikes.min(6)).max(1)
     }
 }
