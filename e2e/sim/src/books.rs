@@ -1,8 +1,8 @@
 //! What the edge writes down of devices and receipts, as far as the rules need it: the database's part.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rules::verification::standing::{Standings, matures_at, suspension};
+use rules::verification::standing::{Standings, suspension};
 use wire::{JobId, LeaseId, Micros};
 
 use crate::cheat::Run;
@@ -32,6 +32,8 @@ pub(crate) struct Receipt {
     pub matures_at: u64,
     /// It is being drawn from once more.
     pub is_redrawn: bool,
+    /// It was part of its job's final draw.
+    pub is_final: bool,
 }
 
 /// A device's record.
@@ -42,10 +44,13 @@ pub(crate) struct Record {
     pub verified: BTreeMap<&'static str, u64>,
     pub verified_at_failure: BTreeMap<&'static str, u64>,
     pub failed: u64,
+    /// What it was to blame for: a rejected lease, a fault that was none, a wrong word on another's tile.
+    pub blamed: u64,
     pub suspended_until: Micros,
     /// Paid for good, and not yet; in thousands of operations.
     pub matured_kflop: u64,
-    pub accepted: Vec<LeaseId>,
+    /// The next to mature first.
+    pub accepted: BTreeSet<(u64, LeaseId)>,
     pub own_kflop: u64,
 }
 
@@ -74,24 +79,14 @@ impl Record {
     }
 }
 
-/// A receipt is settled: it matures later.
-pub(crate) fn accept(receipt: &mut Receipt, verified_ever: u64, recomputed: u32) {
-    receipt.state = State::Accepted;
-    receipt.recomputed = recomputed;
-    receipt.matures_at = matures_at(verified_ever, receipt.kflop);
-}
-
 /// Matures what a device's verified work allows.
 pub(crate) fn mature(record: &mut Record, receipts: &mut HashMap<LeaseId, Receipt>, verified_ever: u64) {
-    let mut matured = 0;
-    record.accepted.retain(|lease| {
-        let Some(receipt) = receipts.get_mut(lease) else { return false };
-        let is_due = receipt.matures_at <= verified_ever && !receipt.is_redrawn;
-        if is_due {
-            receipt.state = State::Matured;
-            matured += receipt.kflop;
-        }
-        !is_due
-    });
-    record.matured_kflop += matured;
+    let due: Vec<(u64, LeaseId)> =
+        record.accepted.iter().take_while(|(matures_at, _)| *matures_at <= verified_ever).copied().collect();
+    for (matures_at, lease) in due {
+        let Some(receipt) = receipts.get_mut(&lease).filter(|receipt| !receipt.is_redrawn) else { continue };
+        receipt.state = State::Matured;
+        record.matured_kflop += receipt.kflop;
+        record.accepted.remove(&(matures_at, lease));
+    }
 }

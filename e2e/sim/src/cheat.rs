@@ -121,6 +121,8 @@ pub(crate) enum Plan {
     Compute(Run),
     Fault,
     SitOnIt,
+    /// Tiles of others, which it was asked about.
+    Recheck,
 }
 
 /// How a lease is computed.

@@ -1,11 +1,13 @@
 //! What a run comes to, and whether that is what is promised.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use wire::Micros;
 
 use crate::cheat::Kind;
 use crate::settings::Settings;
+use crate::tally::Recomputed;
 use crate::world::World;
 
 /// The platform's part, which who buys its own work pays for nothing.
@@ -17,7 +19,7 @@ pub(crate) struct Promise {
     pub is_kept: bool,
 }
 
-fn promise(is_kept: bool, text: String) -> Promise {
+pub(crate) fn promise(is_kept: bool, text: String) -> Promise {
     Promise { text, is_kept }
 }
 
@@ -53,75 +55,110 @@ pub(crate) fn earned_by_kind(world: &World) -> BTreeMap<Kind, f64> {
     sums.into_iter().map(|(kind, sum)| (kind, share(sum) / honest)).collect()
 }
 
-struct Figures {
-    wrong_paid: f64,
-    overhead: f64,
-    utilisation: f64,
-    fairness: f64,
+/// What a network comes to once it has warmed up, and what was paid at all.
+pub(crate) struct Figures {
+    /// Of all tiles that were paid, the wrong ones.
+    pub wrong_paid: f64,
+    /// Of settled work, what was computed again: all, and by why.
+    pub overhead: f64,
+    overhead_parts: [(&'static str, f64); 4],
+    /// Of the time that honest GPUs were online, what they computed for.
+    pub utilisation: f64,
+    pub fairness: f64,
+    /// The time of a job over what its work takes all GPUs together.
+    pub over_ideal: f64,
 }
 
-fn figures(world: &World) -> Figures {
-    let honest = || (0..world.gpus.len()).filter(|index| world.gpus[*index].kind == Kind::Honest);
-    let (mut busy, mut online) = (0.0, 0.0);
-    for index in honest() {
-        busy += secs(world.gpus[index].busy);
-        online += secs(world.gpus[index].online);
-    }
+pub(crate) fn figures(world: &World) -> Figures {
     // Jain, Chiu, Hawe 1984: 1 where all earn the same for the same.
-    let shares: Vec<f64> = honest()
-        .filter(|index| world.gpus[*index].was_established && secs(world.gpus[*index].online) > 1800.0)
+    let shares: Vec<f64> = (0..world.gpus.len())
+        .filter(|index| world.gpus[*index].kind == Kind::Honest && world.gpus[*index].was_established)
+        .filter(|index| secs(world.gpus[*index].online) > 1800.0)
         .map(|index| earned(world, index))
         .map(|(earned, capable)| earned / capable)
         .collect();
     let (sum, squares) = shares.iter().fold((0.0, 0.0), |(sum, squares), share| (sum + share, squares + share * share));
     let count = f64::from(u32::try_from(shares.len()).unwrap_or(u32::MAX));
-    let tally = &world.tally;
+    let (tally, warm) = (&world.tally, &world.tally_warm);
+    let settled = tally.settled_kflop.saturating_sub(warm.settled_kflop);
+    let part = |of: fn(&Recomputed) -> u64| ratio(of(&tally.recomputed_kflop) - of(&warm.recomputed_kflop), settled);
     Figures {
         wrong_paid: tally.paid_wrong / f64::from(u32::try_from(tally.paid_tiles).unwrap_or(u32::MAX)).max(1.0),
-        overhead: ratio(tally.recomputed_flops, tally.settled_flops),
-        utilisation: busy / online.max(1.0),
+        overhead: part(|recomputed| recomputed.sum()),
+        overhead_parts: [
+            ("newcomers", part(|recomputed| recomputed.newcomers)),
+            ("commits", part(|recomputed| recomputed.commits)),
+            ("final draws", part(|recomputed| recomputed.finals)),
+            ("disputes", part(|recomputed| recomputed.disputes)),
+        ],
+        utilisation: secs(tally.busy - warm.busy) / secs(tally.online - warm.online).max(1.0),
         fairness: sum * sum / (count * squares).max(1e-12),
+        over_ideal: secs(tally.job_time) / tally.job_time_ideal.max(1e-9),
     }
 }
 
-/// Prints a run's settings and figures; returns what was promised of it.
-pub(crate) fn show(world: &World, settings: &Settings) -> Vec<Promise> {
-    let found = figures(world);
-    let tally = &world.tally;
-    println!("\n{} (seed {})", settings.name, settings.seed);
-    let by = if settings.has_checkers { "the operator's checkers" } else { "devices with standing" };
-    println!(
-        "  {} GPUs for {} h, {:.0} % of them new, checked by {by}, {:.2} % of a checker's answers wrong{}",
-        settings.gpus,
-        settings.seconds / 3600,
-        100.0 * (1.0 - settings.established),
-        100.0 * settings.checker_errs,
-        if settings.has_ruinous_customer { ", one customer's program answers by chance" } else { "" },
-    );
-    println!(
-        "  paid {} tiles, {:.4} % of them wrong; recomputed {:.2} %; GPUs at work {:.1} % of their time; fairness {:.3}",
+/// A run's settings and figures.
+pub(crate) fn describe(world: &World) -> String {
+    let (found, tally, settings) = (figures(world), &world.tally, &world.settings);
+    let mut text = String::new();
+    describe_settings(&mut text, settings);
+    let parts: Vec<String> =
+        found.overhead_parts.iter().map(|(name, share)| format!("{name} {:.2}", 100.0 * share)).collect();
+    let jobs = f64::from(u32::try_from(tally.jobs).unwrap_or(u32::MAX));
+    _ = writeln!(
+        text,
+        "  paid {} tiles, {:.4} % of them wrong; recomputed {:.2} % ({}); GPUs at work {:.1} % of their time; fairness {:.3}",
         tally.paid_tiles,
         100.0 * found.wrong_paid,
         100.0 * found.overhead,
+        parts.join(", "),
         100.0 * found.utilisation,
         found.fairness,
     );
-    println!(
-        "  {} disputes: {} leases rejected, {} times the checker was wrong, {} tiles not reproducible; {} honest devices suspended; {} jobs done, {:.0} min each",
-        tally.disputes,
-        tally.rejected,
-        tally.checkers_wrong,
-        tally.not_reproducible,
-        tally.honest_harmed,
-        tally.jobs,
-        secs(tally.job_time) / 60.0 / f64::from(u32::try_from(tally.jobs).unwrap_or(1)).max(1.0),
+    _ = writeln!(
+        text,
+        "  {} disputes: {} leases rejected, {} times the checker was wrong, {} tiles not reproducible; {} honest devices suspended",
+        tally.disputes, tally.rejected, tally.checkers_wrong, tally.not_reproducible, tally.honest_harmed,
     );
-    let by_kind = earned_by_kind(world);
-    for (kind, share) in &by_kind {
-        println!("  {:>22}  {:>6.3} of an honest device", kind.name(), share);
+    _ = writeln!(
+        text,
+        "  {} events, {} leases; {} jobs done, {:.1} min each with {} at once, {:.2} of what all GPUs together need for their work; {} ended as not deterministic",
+        tally.events,
+        tally.leases,
+        tally.jobs,
+        secs(tally.job_time) / 60.0 / jobs.max(1.0),
+        settings.jobs_at_once,
+        found.over_ideal / f64::from(u32::try_from(settings.jobs_at_once).unwrap_or(u32::MAX)),
+        tally.nondeterministic,
+    );
+    for (kind, share) in earned_by_kind(world) {
+        _ = writeln!(text, "  {:>22}  {share:>6.3} of an honest device", kind.name());
     }
+    text
+}
+
+fn describe_settings(text: &mut String, settings: &Settings) {
+    let by = if settings.has_checkers { "the operator's checkers" } else { "devices with standing" };
+    _ = writeln!(
+        text,
+        "\n{} (seed {})\n  {} GPUs for {} min of which the first {} warm up, {:.0} % of them new, {:.1} % cheats, checked by {by}, {:.2} % of a checker's answers wrong{}",
+        settings.name,
+        settings.seed,
+        settings.gpus,
+        settings.seconds / 60,
+        settings.warm_up / 60,
+        100.0 * (1.0 - settings.established),
+        100.0 * settings.cheats.iter().map(|(_, share)| share).sum::<f64>(),
+        100.0 * settings.checker_errs,
+        if settings.has_ruinous_customer { ", one customer's program answers by chance" } else { "" },
+    );
+}
+
+/// What is promised of every network.
+pub(crate) fn promises(world: &World) -> Vec<Promise> {
     let mut promises = Vec::new();
-    let name = settings.name;
+    let name = world.settings.name;
+    let by_kind = earned_by_kind(world);
     for kind in Kind::CHEATS {
         if let Some(share) = by_kind.get(&kind) {
             // Many keys and low ids are no lie: they earn no more.
@@ -129,7 +166,7 @@ pub(crate) fn show(world: &World, settings: &Settings) -> Vec<Promise> {
             promises.push(promise(*share < most, format!("{name}: {} does not pay ({share:.3})", kind.name())));
         }
     }
-    let harmed = tally.honest_harmed;
+    let harmed = world.tally.honest_harmed;
     promises.push(promise(harmed == 0, format!("{name}: no honest device is harmed ({harmed})")));
     promises
 }

@@ -11,8 +11,13 @@ pub(crate) struct Settings {
     pub gpus: u32,
     /// Of them, by kind; the rest is honest.
     pub cheats: Vec<(Kind, f64)>,
+    pub jobs_at_once: u64,
+    /// Tiles of a job are so many for each GPU.
+    pub job_tiles: std::ops::Range<u64>,
     /// Virtual time.
     pub seconds: u64,
+    /// Before so much of it has passed nothing counts as steady.
+    pub warm_up: u64,
     /// The operator runs checkers; else devices with standing check each other's kernels.
     pub has_checkers: bool,
     /// Of GPUs, those that have been here for weeks; the others are new.

@@ -7,7 +7,7 @@ use wire::{DeviceId, JobId, LeaseId, Micros};
 
 use crate::books::{Receipt, State};
 use crate::cheat::{Plan, Run, Situation};
-use crate::world::{Event, Held, TILE_FLOPS, World, whole_u64};
+use crate::world::{Event, Gpu, Held, TILE_FLOPS, TILE_KFLOP, World, whole_u64};
 
 /// Of a message there and back, with the upload.
 const ROUND_TRIP: Micros = 150_000;
@@ -15,6 +15,24 @@ const ROUND_TRIP: Micros = 150_000;
 const CHECK_TAKES: Micros = 2_000_000;
 /// A tenth of a CU, in thousands of operations.
 const NEEDED_KFLOP: f64 = 1e8;
+
+impl Gpu {
+    /// It computes no more what it began with.
+    fn stop(&mut self, now: Micros) {
+        self.is_working = false;
+        if let Some(since) = self.computing_since.take() {
+            self.busy += now - since;
+        }
+    }
+
+    /// Adds the time until now to what it was online and at work.
+    pub(crate) fn count_time(&mut self, now: Micros) {
+        self.online += now - std::mem::replace(&mut self.online_since, now);
+        if let Some(since) = &mut self.computing_since {
+            self.busy += now - std::mem::replace(since, now);
+        }
+    }
+}
 
 impl World {
     pub(crate) fn join(&mut self, index: usize) {
@@ -34,7 +52,7 @@ impl World {
         let (id, session, mean) = (gpu.id, gpu.session, if gpu.class == DeviceClass::Tab { 2.0 } else { 10.0 });
         self.core.on_device_joined(id, device);
         for _ in 0..2 {
-            self.core.on_device_ready(&mut self.link, self.now, id);
+            self.ready(index);
         }
         let stay = self.pause(mean * 3600.0);
         self.after(stay, Event::Leave { gpu: index, session });
@@ -46,7 +64,8 @@ impl World {
             return;
         }
         gpu.is_online = false;
-        gpu.online += self.now - gpu.online_since;
+        gpu.count_time(self.now);
+        gpu.computing_since = None;
         for lease in std::mem::take(&mut gpu.queue) {
             self.held.remove(&lease);
         }
@@ -59,14 +78,10 @@ impl World {
     pub(crate) fn on_granted(&mut self, device: DeviceId, job: JobId, grant: Grant) {
         let index = self.by_id[&device];
         if grant.slice.is_none() {
-            let tiles = grant.tiles.end - grant.tiles.start;
-            let took = self.time(index, tiles, 1.0);
-            self.gpus[index].busy += took;
-            let (lease, plan) = (grant.lease, Plan::SitOnIt);
-            self.held.insert(lease, Held { gpu: index, job, grant, plan });
-            self.after(took + ROUND_TRIP, Event::Rechecked { gpu: index, lease });
-            return;
+            return self.queue(index, job, grant, Plan::Recheck);
         }
+        self.tally.leases += 1;
+        self.require_allowed(index, &grant);
         let gpu = &self.gpus[index];
         let verified = gpu.record.standings().of(self.program(), self.now).verified_kflop;
         let customer = self.jobs[&job].job.customer;
@@ -74,14 +89,19 @@ impl World {
         let standing_over_needed = verified as f64 / NEEDED_KFLOP;
         let is_own_work = customer == gpu.party.account;
         let situation = Situation { standing_over_needed, is_own_work, seed: self.rng.u64(..) };
-        let (lease, plan) = (grant.lease, gpu.kind.plan(situation));
+        let plan = gpu.kind.plan(situation);
+        self.queue(index, job, grant, plan);
+    }
+
+    fn queue(&mut self, index: usize, job: JobId, grant: Grant, plan: Plan) {
+        let lease = grant.lease;
         self.held.insert(lease, Held { gpu: index, job, grant, plan });
         self.gpus[index].queue.push_back(lease);
         self.start(index);
     }
 
     /// Begins with the next lease, if the GPU is free.
-    pub(crate) fn start(&mut self, index: usize) {
+    fn start(&mut self, index: usize) {
         while !self.gpus[index].is_working {
             let Some(&lease) = self.gpus[index].queue.front() else { return };
             let Some(held) = self.held.get(&lease) else {
@@ -89,24 +109,38 @@ impl World {
                 continue;
             };
             let tiles = held.grant.tiles.end - held.grant.tiles.start;
-            let (share, is_held_back) = match held.plan {
-                Plan::Compute(run) => (run.work_share, false),
-                Plan::Fault => (0.0, false),
-                Plan::SitOnIt => (0.0, true),
+            let share = match held.plan {
+                Plan::Compute(run) => run.work_share,
+                Plan::Recheck => 1.0,
+                Plan::Fault => 0.0,
+                Plan::SitOnIt => {
+                    // Until its deadline passes.
+                    self.gpus[index].is_working = true;
+                    return;
+                }
             };
-            self.gpus[index].is_working = true;
-            if is_held_back {
-                // Until its deadline passes.
-                return;
-            }
             let took = self.time(index, tiles, share);
-            self.gpus[index].busy += took;
+            let gpu = &mut self.gpus[index];
+            (gpu.is_working, gpu.computing_since) = (true, Some(self.now));
             self.after(took, Event::Done { gpu: index, lease });
         }
     }
 
+    /// The GPU says that it would take a lease more.
+    fn ready(&mut self, index: usize) {
+        let session = self.gpus[index].session;
+        self.after(ROUND_TRIP, Event::Ready { gpu: index, session });
+    }
+
+    pub(crate) fn on_ready(&mut self, index: usize, session: u32) {
+        let gpu = &self.gpus[index];
+        if gpu.is_online && gpu.session == session {
+            self.core.on_device_ready(&mut self.link, self.now, gpu.id);
+        }
+    }
+
     /// Of so many tiles. One lease in fifty takes three times as long.
-    pub(crate) fn time(&mut self, index: usize, tiles: u64, share: f64) -> Micros {
+    fn time(&mut self, index: usize, tiles: u64, share: f64) -> Micros {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let secs = (tiles * TILE_FLOPS) as f64 * share / self.gpus[index].speed;
         let slowed = if self.rng.f64() < 0.02 { 3.0 } else { 1.0 };
@@ -116,14 +150,11 @@ impl World {
     pub(crate) fn on_revoked(&mut self, lease: LeaseId) {
         let Some(held) = self.held.remove(&lease) else { return };
         let gpu = &mut self.gpus[held.gpu];
-        let was_first = gpu.queue.front() == Some(&lease);
+        if gpu.queue.front() == Some(&lease) {
+            gpu.stop(self.now);
+        }
         gpu.queue.retain(|queued| *queued != lease);
-        if was_first {
-            gpu.is_working = false;
-        }
-        if gpu.is_online {
-            self.core.on_device_ready(&mut self.link, self.now, gpu.id);
-        }
+        self.ready(held.gpu);
         self.start(held.gpu);
     }
 
@@ -131,21 +162,22 @@ impl World {
         if self.gpus[index].queue.front() != Some(&lease) {
             return;
         }
-        self.gpus[index].queue.pop_front();
-        self.gpus[index].is_working = false;
-        let id = self.gpus[index].id;
+        let gpu = &mut self.gpus[index];
+        gpu.queue.pop_front();
+        gpu.stop(self.now);
         if let Some(held) = self.held.remove(&lease) {
             match held.plan {
                 Plan::Compute(run) => self.commit(index, &held, run),
                 Plan::Fault => self.report_fault(index, lease),
+                Plan::Recheck => self.on_rechecked(index, lease),
                 Plan::SitOnIt => {}
             }
         }
-        self.core.on_device_ready(&mut self.link, self.now, id);
+        self.ready(index);
         self.start(index);
     }
 
-    pub(crate) fn commit(&mut self, index: usize, held: &Held, run: Run) {
+    fn commit(&mut self, index: usize, held: &Held, run: Run) {
         let (id, lease) = (self.gpus[index].id, held.grant.lease);
         if self.core.on_commit(self.now, id, lease).is_err() {
             return;
@@ -156,12 +188,13 @@ impl World {
             job: held.job,
             first_tile: held.grant.tiles.start,
             tiles: u32::try_from(tiles).expect("a lease should be small"),
-            kflop: tiles * TILE_FLOPS / 1000,
+            kflop: tiles * TILE_KFLOP,
             run,
             state: State::Pending,
             recomputed: 0,
             matures_at: 0,
             is_redrawn: false,
+            is_final: false,
         };
         self.receipts.insert(lease, receipt);
         if let Some(running) = self.jobs.get_mut(&held.job) {

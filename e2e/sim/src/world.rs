@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use rules::scheduling::bitmap::Bitmap;
 use rules::scheduling::core::Core;
-
 use rules::scheduling::lease::Slice;
 use rules::scheduling::link::Grant;
 use rules::scheduling::recheck_request::RecheckId;
@@ -27,9 +26,15 @@ use crate::settings::Settings;
 use crate::tally::Tally;
 
 pub(crate) const SECOND: Micros = 1_000_000;
-/// A tile of the simulated jobs: a second of a tab's GPU, too much for the server itself.
-pub(crate) const TILE_FLOPS: u64 = 1_000_000_000_000;
-const JOBS_AT_ONCE: u64 = 24;
+/// A tile of the simulated jobs: a fifth of a second of a tab's GPU, too much for the server itself. A job of a million
+/// smaller ones would be over before ten thousand devices have each had a lease of it.
+pub(crate) const TILE_FLOPS: u64 = 200_000_000_000;
+pub(crate) const TILE_KFLOP: u64 = TILE_FLOPS / 1000;
+/// Of the ruinous customer's job.
+const RANDOM_TILES: u64 = 2_000;
+/// One job in so many is that customer's, or a self-dealer's.
+const RUINOUS_EACH: u64 = 24;
+const DEALT_EACH: u64 = 4;
 const MONTH: Micros = 30 * 86_400 * SECOND;
 /// What an established device has behind it, in seconds of its own work.
 const SECONDS_VERIFIED: f64 = 40_000.0;
@@ -37,11 +42,24 @@ const SECONDS_VERIFIED: f64 = 40_000.0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Event {
     Join(usize),
-    Leave { gpu: usize, session: u32 },
-    Done { gpu: usize, lease: LeaseId },
-    Rechecked { gpu: usize, lease: LeaseId },
+    Leave {
+        gpu: usize,
+        session: u32,
+    },
+    Ready {
+        gpu: usize,
+        session: u32,
+    },
+    Done {
+        gpu: usize,
+        lease: LeaseId,
+    },
     Check(LeaseId),
     LookAgain(CaseId),
+    /// Whoever was asked has not answered in time.
+    GiveUp(RecheckId),
+    /// What is counted from here on is steady.
+    WarmedUp,
     Tick,
 }
 
@@ -61,9 +79,10 @@ pub(crate) struct Gpu {
     /// What it holds, and whether it works on the first.
     pub queue: VecDeque<LeaseId>,
     pub is_working: bool,
+    /// When it began with what it computes.
+    pub computing_since: Option<Micros>,
     pub online: Micros,
     pub busy: Micros,
-    pub suspended: Micros,
 }
 
 pub(crate) struct Held {
@@ -83,6 +102,10 @@ pub(crate) struct Running {
     pub open_finals: u32,
     pub is_closing: bool,
     pub is_random: bool,
+    /// Accounts on whose devices tiles were found that cannot be reproduced.
+    pub unreproducible: Vec<AccountId>,
+    /// It ended before all its tiles were done.
+    pub is_over: bool,
     pub began: Micros,
 }
 
@@ -112,6 +135,12 @@ pub(crate) struct World {
     pub asked: HashMap<RecheckId, CaseId>,
     pub numbers: u64,
     pub tally: Tally,
+    /// As it was once the network had warmed up.
+    pub tally_warm: Tally,
+    /// Jobs whose books have changed with this event.
+    pub touched: Vec<JobId>,
+    /// What should not be, and is.
+    pub broken: Option<String>,
 }
 
 impl World {
@@ -133,12 +162,16 @@ impl World {
             asked: HashMap::new(),
             numbers: 0,
             tally: Tally::default(),
+            tally_warm: Tally::default(),
+            touched: Vec::new(),
+            broken: None,
             settings,
         };
         world.make_gpus();
-        for _ in 0..JOBS_AT_ONCE {
+        for _ in 0..world.settings.jobs_at_once {
             world.submit();
         }
+        world.after(i64::try_from(world.settings.warm_up).expect("hours should be few") * SECOND, Event::WarmedUp);
         world.after(SECOND, Event::Tick);
         world
     }
@@ -192,9 +225,9 @@ impl World {
             online_since: 0,
             queue: VecDeque::new(),
             is_working: false,
+            computing_since: None,
             online: 0,
             busy: 0,
-            suspended: 0,
         });
         // Nine of ten are here at the start.
         let wait = if self.rng.f64() < 0.9 { 0 } else { self.pause(3600.0) };
@@ -215,18 +248,23 @@ impl World {
         self.events.push(Reverse((self.now + wait, self.sequence, event)));
     }
 
-    /// A job of an hour or so of a part of the network.
+    /// A customer's next job.
     pub(crate) fn submit(&mut self) {
         self.jobs_made += 1;
         let number = self.jobs_made;
-        let is_random = self.settings.has_ruinous_customer && number.is_multiple_of(JOBS_AT_ONCE);
+        let is_random = self.settings.has_ruinous_customer && number.is_multiple_of(RUINOUS_EACH);
         let gpus = u64::from(self.settings.gpus);
-        let tiles = if is_random { 2_000 } else { self.rng.u64(30 * gpus..150 * gpus) };
+        let of_gpu = self.settings.job_tiles.clone();
+        let mut tiles = if is_random { RANDOM_TILES } else { self.rng.u64(of_gpu.start * gpus..of_gpu.end * gpus) };
+        // The first ones are under way, so that they do not all end together.
+        if let Some(under_way) = self.settings.jobs_at_once.checked_sub(number) {
+            tiles = (tiles * (under_way + 1)).div_ceil(self.settings.jobs_at_once);
+        }
         let dealer = self.gpus.iter().filter(|gpu| gpu.kind == Kind::SelfDealing).map(|gpu| gpu.party.account);
         let dealers: Vec<AccountId> = dealer.collect();
         let customer = match dealers.as_slice() {
             [] => account(u64::MAX >> 20),
-            dealers if number.is_multiple_of(4) => dealers[self.rng.usize(0..dealers.len())],
+            dealers if number.is_multiple_of(DEALT_EACH) => dealers[self.rng.usize(0..dealers.len())],
             _ => account(u64::MAX >> 20),
         };
         let job = Arc::new(make_job(self.settings.has_checkers, number, customer, tiles));
@@ -245,6 +283,8 @@ impl World {
             open_finals: 0,
             is_closing: false,
             is_random,
+            unreproducible: Vec::new(),
+            is_over: false,
             began: self.now,
         };
         self.jobs.insert(job.id, running);

@@ -46,7 +46,7 @@ pub async fn check_lease(
         return Ok(Judgement::Falls(mismatch));
     }
     let mut rest = tiles;
-    loop {
+    while !rest.is_empty() {
         let found = match programs::check(app, &output, rest).await? {
             Checked::Agreed => return Ok(Judgement::Stands(CheckedTiles::ByOthers)),
             Checked::OwnWork => return Ok(Judgement::Stands(CheckedTiles::ByNobody)),
@@ -57,8 +57,7 @@ pub async fn check_lease(
             return Ok(Judgement::Falls(Mismatch::Values));
         }
         rest = &rest[rest.partition_point(|drawn| *drawn <= tile)..];
-        if rest.is_empty() {
-            return Ok(Judgement::Stands(CheckedTiles::ByOthers));
-        }
     }
+    // Nothing was drawn, or nothing that is left.
+    Ok(Judgement::Stands(CheckedTiles::ByOthers))
 }

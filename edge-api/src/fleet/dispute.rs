@@ -43,6 +43,10 @@ pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> an
                 return Ok(outcome);
             }
             Next::AskAccused => Whom::Accused(stored.device),
+            Next::AskWitness if !has_witness(app, output, dispute.parties()) => {
+                dispute.on_no_witness();
+                continue;
+            }
             Next::AskWitness => Whom::Witness,
             Next::Wait => {
                 tokio::select! {
@@ -56,7 +60,7 @@ pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> an
         let Some(Answered { by: Answerer::Peer { party, device }, answer }) = answered else {
             match whom {
                 Whom::Accused(_) => dispute.on_accused(false),
-                Whom::Checkers | Whom::Witness => dispute.on_no_witness(),
+                Whom::Checkers | Whom::Witness => dispute.on_silent_witness(),
             }
             continue;
         };
@@ -127,7 +131,12 @@ async fn keep(app: &App, bytes: bytes::Bytes) -> anyhow::Result<BlobHash> {
     Ok(hash)
 }
 
-/// `None`: nobody answered in time, or nobody can.
+fn has_witness(app: &App, output: &LeaseOutput, parties: &Parties) -> bool {
+    let (job, now) = (&output.job, app.clock.now());
+    app.scheduler.lock().core.has_witness(job.id, &job.needs(), parties, now)
+}
+
+/// `None`: nobody answered in time.
 async fn ask(
     app: &App,
     output: &LeaseOutput,
@@ -135,11 +144,6 @@ async fn ask(
     whom: Whom,
     parties: Parties,
 ) -> anyhow::Result<Option<Answered>> {
-    let needs = output.job.needs();
-    if whom == Whom::Witness && !app.scheduler.lock().core.has_witness(output.job.id, &needs, &parties, app.clock.now())
-    {
-        return Ok(None);
-    }
     let request = RecheckRequest {
         job: std::sync::Arc::clone(&output.job),
         tiles: output.tiles_of_job(&(tile..tile + 1)),

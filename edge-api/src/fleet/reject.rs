@@ -72,11 +72,12 @@ pub async fn reject(
     let now = app.clock.now();
     let mut state = app.scheduler.lock();
     state.drive(|core, link| {
+        // First, so that it is not lent the very tiles that it lost.
+        core.on_device_suspended(link, now, device, until);
         if let (SliceHold::Settled(Some(written)), false) = (&hold, seized) {
             core.on_unsettled(link, now, first_tile, written);
         }
         core.on_refused(link, now, lease);
-        core.on_device_suspended(link, now, device, until);
         if seized {
             core.on_slices_lost(link, &[stored.slice].into());
         }

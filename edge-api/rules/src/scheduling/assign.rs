@@ -29,6 +29,9 @@ impl Core {
     /// Lends free tiles to those that asked, job by job in turn, until nothing fits.
     pub(super) fn lend(&mut self, link: &mut impl Link, now: Micros, order: Vec<DeviceId>) {
         for id in order {
+            if self.jobs_with_free_tiles == 0 {
+                return;
+            }
             while let Some(lease) = self.find_work(link, now, id) {
                 let (slice, tiles) = (Some(lease.slice), lease.tile_range());
                 let grant = Grant { lease: lease.id, slice, tiles, deadline: lease.deadline };
@@ -49,9 +52,6 @@ impl Core {
     }
 
     fn find_work(&mut self, link: &mut impl Link, now: Micros, id: DeviceId) -> Option<Lease> {
-        if self.jobs_with_free_tiles == 0 {
-            return None;
-        }
         let device = self.devices.get(&id)?;
         let (out, committed) = self.holdings.get(&id).map_or((0, 0), |holding| (holding.out.len(), holding.committed));
         if device.ready_credits == 0 || out >= LEASES_OUT_MAX || committed >= UNCHECKED_MAX {

@@ -57,6 +57,10 @@ impl Bitmap {
         count == 0 || self.clear_run(first, count) == Some((first, count))
     }
 
+    pub fn is_set(&self, first: u64, count: u64) -> bool {
+        self.next_bit(first, |word| !word) >= first + count
+    }
+
     pub fn count_ones(&self) -> u64 {
         self.ones
     }
@@ -106,8 +110,10 @@ mod tests {
         bits.set(145, 55);
         assert_eq!(bits.clear_run(0, 1), None);
         assert_eq!(bits.count_ones(), 200);
+        assert!(bits.is_set(0, 200) && bits.is_set(200, 0) && !bits.is_set(190, 11));
         bits.clear(60, 70);
         assert_eq!((bits.count_ones(), bits.clear_run(0, 200)), (130, Some((60, 70))));
+        assert!(bits.is_clear(60, 70) && !bits.is_clear(60, 71) && !bits.is_clear(59, 2) && bits.is_clear(0, 0));
         bits.clear(60, 1);
         assert_eq!(bits.count_ones(), 130, "it was clear");
     }

@@ -363,9 +363,12 @@ impl Core {
         }
         let (devices, waiting) = (&mut self.devices, &mut self.waiting);
         self.rechecks.assign_to_devices(link, now, self.has_checkers, |link, needs, request, is_tried| {
-            let among = if is_tried && !has_more_work { Some(&changed) } else { None };
+            let among = if is_tried { Some(&changed) } else { None };
             take_device(link, (devices, waiting, among), needs, request, now)
         });
+        if self.jobs_with_free_tiles == 0 {
+            return;
+        }
         let order = self.lending_order(now, if has_more_work { &self.waiting } else { &changed });
         self.lend(link, now, order);
     }

@@ -20,7 +20,7 @@ impl Core {
                 return Some(format!("a lent tile's slice should be here: {lease:?}"));
             };
             let first = lease.first_tile - slice.first_tile;
-            if !(first..first + lease.tiles).all(|tile| slice.taken.get(tile)) {
+            if !slice.taken.is_set(first, lease.tiles) {
                 return Some(format!("a lent tile should be taken: {lease:?}"));
             }
             if !slice.settled.is_clear(first, lease.tiles) {

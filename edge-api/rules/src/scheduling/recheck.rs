@@ -185,6 +185,8 @@ impl Rechecks {
 
     /// Takes requests back from devices that sit on them.
     pub(super) fn expire(&mut self, link: &mut impl Link, now: Micros) {
+        // Who may judge changes with time, too.
+        self.waiting.iter_mut().for_each(|recheck| recheck.is_tried = false);
         self.take_back(link, now, |assigned| assigned.until <= now);
     }
 

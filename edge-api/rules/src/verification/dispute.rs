@@ -63,6 +63,8 @@ pub struct Dispute {
     parties: Parties,
     finder: Answerer,
     witnesses: Vec<Comparison>,
+    /// Devices that were asked and said nothing in time.
+    silent: usize,
     /// No further witness is connected.
     exhausted: bool,
     /// Whether the accused came to the same result once more. `None`: it was not asked.
@@ -75,7 +77,7 @@ impl Dispute {
         if let Answerer::Peer { party, .. } = finder {
             parties.add(party);
         }
-        Self { parties, finder, witnesses: Vec::new(), exhausted: false, repeated: None }
+        Self { parties, finder, witnesses: Vec::new(), silent: 0, exhausted: false, repeated: None }
     }
 
     /// Whose devices may not be asked as witnesses.
@@ -86,6 +88,13 @@ impl Dispute {
     pub fn on_witness(&mut self, witness: Party, comparison: Comparison) {
         self.parties.add(witness);
         self.witnesses.push(comparison);
+    }
+
+    /// Whoever was asked did not answer in time. It may be busy, so that another is asked, as often as there may be
+    /// witnesses.
+    pub fn on_silent_witness(&mut self) {
+        self.silent += 1;
+        self.exhausted |= self.silent >= WITNESSES_MAX;
     }
 
     /// No other device can be asked.
@@ -141,7 +150,7 @@ impl Dispute {
 
     /// A witness may have connected since.
     pub fn look_again(&mut self) {
-        self.exhausted = false;
+        (self.silent, self.exhausted) = (0, false);
     }
 
     /// The device whose word was dropped, where it is not the operator's.
@@ -239,6 +248,18 @@ mod tests {
     fn where_nobody_else_is_connected_the_operators_word_counts_and_a_peers_waits() {
         assert_eq!(decide(Answerer::Checker, &[], true), Next::Decided(Outcome::DeviceWrong));
         assert_eq!(decide(peer(), &[], true), Next::Wait);
+    }
+
+    #[test]
+    fn a_witness_that_is_silent_is_not_taken_for_none() {
+        let mut dispute = Dispute::new(party(1), account(9), Answerer::Checker);
+        for _ in 0..2 {
+            dispute.on_silent_witness();
+            assert_eq!(dispute.next(), Next::AskWitness);
+        }
+        dispute.on_silent_witness();
+
+        assert_eq!(dispute.next(), Next::Decided(Outcome::DeviceWrong), "three were");
     }
 
     #[test]
