@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rules::scheduling::recheck::group_tiles;
-use rules::scheduling::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest, Whom};
+use rules::scheduling::recheck_request::{Answer, Answerer, RecheckId, RecheckRequest, Whom};
 use rules::verification::dispute::Comparison;
 use rules::verification::party::{Parties, Party};
 use wire::{BlobHash, DeviceId, JobId, LeaseId, Micros};
@@ -68,7 +68,7 @@ impl World {
     pub(crate) fn give_up(&mut self, recheck: RecheckId) {
         if self.asked.contains_key(&recheck) {
             self.core.on_recheck_cancelled(recheck);
-            self.on_recheck_ended(recheck, Err(RecheckError::GivenUp));
+            self.on_recheck_ended(recheck, None);
         }
     }
 
@@ -113,15 +113,12 @@ impl World {
         }
     }
 
-    pub(crate) fn on_recheck_ended(&mut self, recheck: RecheckId, outcome: Result<Answered, RecheckError>) {
+    /// `answered`: who did, where anybody has.
+    pub(crate) fn on_recheck_ended(&mut self, recheck: RecheckId, answered: Option<(Party, DeviceId)>) {
         let Some(id) = self.asked.remove(&recheck) else { return };
         let Some(case) = self.cases.get_mut(&id) else { return };
         let Some((whom, range)) = case.asked.take() else { return };
         let (lease, accused_run) = (case.lease, self.receipts[&case.lease].run);
-        let answered = match outcome {
-            Ok(Answered { by: Answerer::Peer { party, device }, .. }) => Some((party, device)),
-            _ => None,
-        };
         let accused = self.receipts[&lease].device;
         match (whom, answered) {
             (Whom::Checkers, Some((party, device))) => case.peer = Some((Answerer::Peer { party, device }, range)),

@@ -2,13 +2,24 @@
 
 use rules::Job;
 use rules::scheduling::link::{Grant, Link};
-use rules::scheduling::recheck_request::{Answered, RecheckError, RecheckId};
+use rules::scheduling::recheck_request::{Answered, Answerer, RecheckError, RecheckId};
+use rules::verification::party::Party;
 use wire::{DeviceId, JobId, LeaseId, Micros};
 
 pub(crate) enum Said {
-    Granted { device: DeviceId, job: JobId, grant: Grant },
-    Revoked { lease: LeaseId },
-    Rechecked { id: RecheckId, outcome: Result<Answered, RecheckError> },
+    Granted {
+        device: DeviceId,
+        job: JobId,
+        grant: Grant,
+    },
+    Revoked {
+        lease: LeaseId,
+    },
+    /// And by whom, if by anybody.
+    Rechecked {
+        id: RecheckId,
+        answered: Option<(Party, DeviceId)>,
+    },
 }
 
 pub(crate) struct Outbox {
@@ -42,7 +53,11 @@ impl Link for Outbox {
     }
 
     fn end_recheck(&mut self, id: RecheckId, outcome: Result<Answered, RecheckError>) {
-        self.said.push(Said::Rechecked { id, outcome });
+        let answered = match outcome {
+            Ok(Answered { by: Answerer::Peer { party, device }, .. }) => Some((party, device)),
+            Ok(Answered { by: Answerer::Checker, .. }) | Err(_) => None,
+        };
+        self.said.push(Said::Rechecked { id, answered });
     }
 
     fn report_undone(&mut self, _job: JobId, _tile: u64) {}

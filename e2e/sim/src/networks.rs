@@ -8,8 +8,8 @@ use crate::report::{Promise, describe, earned_by_kind, promise, promises, steady
 use crate::settings::Settings;
 use crate::world::World;
 
-/// Of all standing, the group's share, in percent.
-const GROUPS: [u32; 7] = [1, 5, 10, 20, 30, 40, 50];
+/// Of all standing, the group's share.
+const GROUPS: [f64; 7] = [0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5];
 const COLLUSION: &str = "collusion";
 /// Networks run beside each other.
 const THREADS: usize = 2;
@@ -18,8 +18,8 @@ const THREADS: usize = 2;
 pub(crate) struct Report {
     pub text: String,
     pub promises: Vec<Promise>,
-    /// What a colluding group earned of what an honest device did, and its share of all standing.
-    collusion: Option<(u32, f64)>,
+    /// A colluding group's share of all standing, and what it earned of what honest devices did.
+    collusion: Option<(f64, f64)>,
 }
 
 fn cheats(share: f64) -> Vec<(Kind, f64)> {
@@ -43,10 +43,10 @@ pub(crate) fn networks(seed: u64) -> Vec<Settings> {
         has_ruinous_customer: false,
     };
     let small = Settings { gpus: 300, seconds: 3600, ..base.clone() };
-    let colluding = |percent| Settings {
+    let colluding = |share| Settings {
         name: COLLUSION,
         gpus: 400,
-        cheats: vec![(Kind::Colluding, f64::from(percent) / 100.0)],
+        cheats: vec![(Kind::Colluding, share)],
         seconds: 2 * 3600,
         has_checkers: false,
         established: 1.0,
@@ -93,9 +93,8 @@ fn simulate_one(settings: Settings) -> Report {
     let mut promised = vec![promise(violation.is_none(), format!("{name}: what should not be, is not ({what})"))];
     if name == COLLUSION {
         let earned = earned_by_kind(&world).get(&Kind::Colluding).copied().unwrap_or(0.0);
-        let percent = world.settings.cheats.iter().map(|(_, share)| (share * 100.0).round()).sum::<f64>();
-        let percent = GROUPS.into_iter().find(|group| f64::from(*group) == percent);
-        return Report { text, promises: promised, collusion: percent.map(|percent| (percent, earned)) };
+        let share = world.settings.cheats.iter().map(|(_, share)| share).sum();
+        return Report { text, promises: promised, collusion: Some((share, earned)) };
     }
     promised.extend(promises(&world));
     match name {
@@ -111,12 +110,12 @@ fn simulate_one(settings: Settings) -> Report {
 
 /// How large a group that vouches for itself has to be for its lies to pay, where devices check each other.
 pub(crate) fn collusion_threshold(reports: &[Report]) -> Option<Promise> {
-    let tried: Vec<(u32, f64)> = reports.iter().filter_map(|report| report.collusion).collect();
+    let tried: Vec<(f64, f64)> = reports.iter().filter_map(|report| report.collusion).collect();
     let largest = tried.last()?.0;
-    let threshold = tried.iter().find(|(_, earned)| *earned >= 1.0).map(|(percent, _)| *percent);
+    let threshold = tried.iter().find(|(_, earned)| *earned >= 1.0).map(|(share, _)| *share);
     let text = match threshold {
-        Some(percent) => format!("collusion: pays from {percent} % of all standing"),
-        None => format!("collusion: does not pay up to {largest} % of all standing"),
+        Some(share) => format!("collusion: pays from {:.0} % of all standing", 100.0 * share),
+        None => format!("collusion: does not pay up to {:.0} % of all standing", 100.0 * largest),
     };
-    Some(promise(threshold.is_none_or(|percent| percent >= 20), text))
+    Some(promise(threshold.is_none_or(|share| share >= 0.2), text))
 }

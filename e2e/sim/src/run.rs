@@ -81,7 +81,7 @@ impl World {
                 match said {
                     Said::Granted { device, job, grant } => self.on_granted(device, job, grant),
                     Said::Revoked { lease } => self.on_revoked(lease),
-                    Said::Rechecked { id, outcome } => self.on_recheck_ended(id, outcome),
+                    Said::Rechecked { id, answered } => self.on_recheck_ended(id, answered),
                 }
             }
         }
