@@ -47,7 +47,7 @@ pub(crate) fn networks(seed: u64) -> Vec<Settings> {
         name: COLLUSION,
         gpus: 400,
         cheats: vec![(Kind::Colluding, share)],
-        seconds: 2 * 3600,
+        seconds: 2400,
         has_checkers: false,
         established: 1.0,
         ..base.clone()
@@ -114,7 +114,10 @@ pub(crate) fn collusion_threshold(reports: &[Report]) -> Option<Promise> {
     let largest = tried.last()?.0;
     let threshold = tried.iter().find(|(_, earned)| *earned >= 1.0).map(|(share, _)| *share);
     let text = match threshold {
-        Some(share) => format!("collusion: pays from {:.0} % of all standing", 100.0 * share),
+        Some(share) => {
+            let below = tried.iter().map(|(below, _)| *below).filter(|below| below < &share).fold(0.0, f64::max);
+            format!("collusion: pays with {:.0} % of all standing, not with {:.0} %", 100.0 * share, 100.0 * below)
+        }
         None => format!("collusion: does not pay up to {:.0} % of all standing", 100.0 * largest),
     };
     Some(promise(threshold.is_none_or(|share| share >= 0.2), text))
