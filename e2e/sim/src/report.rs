@@ -147,7 +147,7 @@ fn describe_settings(text: &mut String, settings: &Settings) {
         settings.seconds / 60,
         settings.warm_up / 60,
         100.0 * (1.0 - settings.established),
-        100.0 * settings.cheats.iter().map(|(_, share)| share).sum::<f64>(),
+        100.0 * settings.cheats.iter().fold(0.0, |sum, (_, share)| sum + share),
         100.0 * settings.checker_errs,
         if settings.has_ruinous_customer { ", one customer's program answers by chance" } else { "" },
     );

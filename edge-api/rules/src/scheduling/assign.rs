@@ -22,6 +22,8 @@ const LEASE_BYTES_MAX: u64 = 32 << 20;
 /// Leases of a device that may await their check: a device that answers faster than anybody can look is not lent more
 /// meanwhile.
 const UNCHECKED_MAX: usize = 16;
+/// How many times as much as one of ordinary speed a device may get towards a job's end, or as little.
+const PACE_MAX: f64 = 8.0;
 const DEADLINE_MIN: Micros = 15_000_000;
 const DEADLINE_MAX: Micros = 600_000_000;
 
@@ -126,9 +128,25 @@ impl Core {
         let by_standing = lease_tiles_max(standing, needs.tile_flops, checked_by).min(by_ramp);
         let by_bytes = LEASE_BYTES_MAX / needs.tile_bytes.max(1);
         let by_device = by_rate.min(by_standing).min(by_bytes);
-        // Half of what is left, shared by those that come to this job in one turn of all jobs.
-        let shared = running.free_tiles.saturating_mul(self.jobs_with_free_tiles.max(1));
-        let by_share = shared.div_ceil(2 * to::<u64>(running.fitting).max(1));
+        let by_share = self.fair_share(device, running);
         (by_device.min(by_share) >> device.strikes.min(6)).max(1)
+    }
+
+    /// Half of what is left, shared by those that come to this job in one turn of all jobs: so that they take the same
+    /// time for it, by how fast they are.
+    fn fair_share(&self, device: &Device, running: &RunningJob) -> u64 {
+        let magnitudes = if running.needs.kernels { self.kernel_magnitudes } else { self.magnitudes };
+        let rate = device.rate_for(&running.needs);
+        let pace = magnitudes.mean_rate().map_or(1.0, |mean| (rate / mean).clamp(1.0 / PACE_MAX, PACE_MAX));
+        let shared = running.free_tiles.saturating_mul(self.jobs_with_free_tiles.max(1));
+        let by_count = shared.div_ceil(2 * to::<u64>(running.fitting).max(1));
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an estimate, clamped"
+        )]
+        let by_pace = (by_count as f64 * pace).clamp(1.0, 1e9) as u64;
+        by_pace
     }
 }

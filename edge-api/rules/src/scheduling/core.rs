@@ -137,7 +137,11 @@ impl Core {
         if let (Some(device), Some(running)) = (self.devices.get_mut(&device), self.jobs.get(&lease.job)) {
             let took = (now - lease.granted_at.max(device.busy_since)).max(1);
             device.busy_since = now;
+            let kernels = running.needs.kernels;
+            let magnitudes = if kernels { &mut self.kernel_magnitudes } else { &mut self.magnitudes };
+            magnitudes.take(device, kernels);
             device.measure(&running.needs, lease.tiles, took);
+            magnitudes.add(device, kernels);
         }
         Ok(lease)
     }

@@ -102,6 +102,13 @@ impl Device {
         if needs.kernels { self.kernel_rate } else { self.rate }
     }
 
+    /// The binary logarithm of the speed that it has shown, in sixteenths.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a logarithm, clamped")]
+    pub(super) fn magnitude(&self, kernels: bool) -> Option<u64> {
+        let rate = if kernels { self.kernel_rate } else { self.rate };
+        (rate.to_bits() != FIRST_RATE.to_bits()).then(|| (rate.clamp(1.0, 1e18).log2() * 16.0) as u64)
+    }
+
     /// Takes a measurement in, half and half with what was known.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub(super) fn measure(&mut self, needs: &Needs, tiles: u64, took: Micros) {

@@ -6,7 +6,7 @@ use wire::{DeviceId, JobId, SliceId};
 
 use super::device::LEASES_OUT_MAX;
 use super::lease::LeaseState;
-use super::state::{Core, Holding};
+use super::state::{Core, Holding, Magnitudes};
 
 impl Core {
     /// The first thing found that should not be; slow.
@@ -76,6 +76,14 @@ impl Core {
         }
         if let Some((id, _)) = holdings.iter().find(|(_, holding)| holding.out.len() > LEASES_OUT_MAX) {
             return Some(format!("a device should hold few leases undone: {id}"));
+        }
+        let (mut magnitudes, mut kernel_magnitudes) = (Magnitudes::default(), Magnitudes::default());
+        for device in self.devices.values() {
+            magnitudes.add(device, false);
+            kernel_magnitudes.add(device, true);
+        }
+        if (magnitudes, kernel_magnitudes) != (self.magnitudes, self.kernel_magnitudes) {
+            return Some("devices' speeds should be summed up".to_owned());
         }
         let ready = self.devices.iter().filter(|(_, device)| device.ready_credits > 0).map(|(id, _)| id);
         (!ready.eq(&self.waiting)).then(|| "devices that are ready should wait, and no others".to_owned())

@@ -16,6 +16,9 @@ pub struct Core {
     /// Tiles are recomputed by the operator's checkers alone.
     pub(super) has_checkers: bool,
     pub(super) devices: BTreeMap<DeviceId, Device>,
+    /// How fast they are, with models and with customers' kernels.
+    pub(super) magnitudes: Magnitudes,
+    pub(super) kernel_magnitudes: Magnitudes,
     /// Those of them that wait for a lease.
     pub(super) waiting: BTreeSet<DeviceId>,
     /// Devices that may be given something though they were not when everybody was last looked at.
@@ -38,6 +41,36 @@ pub struct Core {
     pub(super) rechecks: Rechecks,
     /// How often leases came back undone, by job and first tile: also while the job's slices are let go in between.
     pub(super) undone: BTreeMap<JobId, BTreeMap<u64, u32>>,
+}
+
+/// How fast devices are that have shown it, as the sum of their binary logarithms: one that claims to be fast beyond all
+/// measure moves their mean by little.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Magnitudes {
+    sum: u64,
+    devices: u64,
+}
+
+impl Magnitudes {
+    pub(super) fn add(&mut self, device: &Device, kernels: bool) {
+        if let Some(magnitude) = device.magnitude(kernels) {
+            self.sum += magnitude;
+            self.devices += 1;
+        }
+    }
+
+    pub(super) fn take(&mut self, device: &Device, kernels: bool) {
+        if let Some(magnitude) = device.magnitude(kernels) {
+            self.sum -= magnitude;
+            self.devices -= 1;
+        }
+    }
+
+    /// In operations a second; `None` as long as no device has shown any.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub(super) fn mean_rate(self) -> Option<f64> {
+        (self.devices > 0).then(|| (self.sum as f64 / self.devices as f64 / 16.0).exp2())
+    }
 }
 
 /// Leases of one device.
@@ -67,11 +100,15 @@ impl Core {
         for (job, running) in &mut self.jobs {
             running.fitting += usize::from(device.fits(Some(*job), &running.needs));
         }
+        self.magnitudes.add(&device, false);
+        self.kernel_magnitudes.add(&device, true);
         self.devices.insert(id, device);
     }
 
     pub(super) fn remove_device(&mut self, id: DeviceId) {
         let Some(device) = self.devices.remove(&id) else { return };
+        self.magnitudes.take(&device, false);
+        self.kernel_magnitudes.take(&device, true);
         for (job, running) in &mut self.jobs {
             running.fitting -= usize::from(device.fits(Some(*job), &running.needs));
         }

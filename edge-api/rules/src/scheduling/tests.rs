@@ -495,3 +495,18 @@ fn a_device_that_answers_faster_than_anybody_can_look_is_not_lent_more_meanwhile
 
     assert_eq!(world.core.leases.len(), 16, "one less to look at, and one more is lent");
 }
+
+#[test]
+fn towards_a_jobs_end_devices_are_lent_what_takes_them_the_same_time() {
+    let mut world = World::new(100, 1_000_000_000);
+    for (id, n, speed) in [(ADA, 1, 1_000_000_000), (BOB, 2, 4_000_000_000)] {
+        let mut device = Device::new(account(n), DeviceClass::Native, false, 1 << 20);
+        device.remember_speed(speed);
+        device.standings = established();
+        world.core.on_device_joined(id, device);
+    }
+
+    let (slow, fast) = (world.ready(ADA).unwrap(), world.ready(BOB).unwrap());
+
+    assert_eq!((slow.tiles, fast.tiles), (12, 44), "of a half, less what the other has taken");
+}
