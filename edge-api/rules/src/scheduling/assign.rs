@@ -132,14 +132,14 @@ impl Core {
         (by_device.min(by_share) >> device.strikes.min(6)).max(1)
     }
 
-    /// Half of what is left, shared by those that come to this job in one turn of all jobs: so that they take the same
+    /// A third of what is left, shared by those that come to this job in one turn of all jobs: so that they take the same
     /// time for it, by how fast they are.
     fn fair_share(&self, device: &Device, running: &RunningJob) -> u64 {
         let magnitudes = if running.needs.kernels { self.kernel_magnitudes } else { self.magnitudes };
         let rate = device.rate_for(&running.needs);
         let pace = magnitudes.mean_rate().map_or(1.0, |mean| (rate / mean).clamp(1.0 / PACE_MAX, PACE_MAX));
         let shared = running.free_tiles.saturating_mul(self.jobs_with_free_tiles.max(1));
-        let by_count = shared.div_ceil(2 * to::<u64>(running.fitting).max(1));
+        let by_count = shared.div_ceil(3 * to::<u64>(running.fitting).max(1));
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,

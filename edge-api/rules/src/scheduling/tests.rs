@@ -508,5 +508,5 @@ fn towards_a_jobs_end_devices_are_lent_what_takes_them_the_same_time() {
 
     let (slow, fast) = (world.ready(ADA).unwrap(), world.ready(BOB).unwrap());
 
-    assert_eq!((slow.tiles, fast.tiles), (12, 44), "of a half, less what the other has taken");
+    assert_eq!((slow.tiles, fast.tiles), (8, 32), "of a third, less what the other has taken");
 }
