@@ -10,6 +10,8 @@ use crate::world::World;
 
 /// Of all standing, the group's share.
 const GROUPS: [f64; 7] = [0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5];
+/// A group with less of all standing has to lose.
+const LEAST_COLLUSION: f64 = 0.2;
 const COLLUSION: &str = "collusion";
 /// Networks run beside each other.
 const THREADS: usize = 2;
@@ -89,8 +91,11 @@ fn simulate_one(settings: Settings) -> Report {
     let mut world = World::new(settings);
     let violation = world.run().err();
     let text = describe(&world);
-    let what = violation.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
-    let mut promised = vec![promise(violation.is_none(), format!("{name}: what should not be, is not ({what})"))];
+    let invariants = match &violation {
+        None => format!("{name}: every invariant holds"),
+        Some(violation) => format!("{name}: an invariant is broken: {violation}"),
+    };
+    let mut promised = vec![promise(violation.is_none(), invariants)];
     if name == COLLUSION {
         let earned = earned_by_kind(&world).get(&Kind::Colluding).copied().unwrap_or(0.0);
         let share = world.settings.cheats.iter().map(|(_, share)| share).sum();
@@ -120,5 +125,5 @@ pub(crate) fn collusion_threshold(reports: &[Report]) -> Option<Promise> {
         }
         None => format!("collusion: does not pay up to {:.0} % of all standing", 100.0 * largest),
     };
-    Some(promise(threshold.is_none_or(|share| share >= 0.2), text))
+    Some(promise(threshold.is_none_or(|share| share >= LEAST_COLLUSION), text))
 }
