@@ -32,30 +32,53 @@ pub enum DocsPage {
     Api,
 }
 
-impl Page {
-    pub fn path(self) -> String {
-        match self {
-            Self::Landing => "/".to_owned(),
-            Self::Jobs => "/jobs".to_owned(),
-            Self::NewJob => "/jobs/new".to_owned(),
-            Self::Job(id) => format!("/jobs/{id}"),
-            Self::Lend => "/lend".to_owned(),
-            Self::Account => "/account".to_owned(),
-            Self::Calculator => "/calculator".to_owned(),
-            Self::Explorer => "/explorer".to_owned(),
-            Self::Devices => "/explorer/devices".to_owned(),
-            Self::Device(id) => format!("/explorer/devices/{id}"),
-            Self::PublicJobs => "/explorer/jobs".to_owned(),
-            Self::PublicJob(id) => format!("/explorer/jobs/{id}"),
-            Self::Receipts => "/explorer/receipts".to_owned(),
-            Self::Receipt(id) => format!("/explorer/receipts/{id}"),
-            Self::Search => "/explorer/search".to_owned(),
-            Self::Docs(DocsPage::Index) => "/docs".to_owned(),
-            Self::Docs(DocsPage::Guide(slug)) => format!("/docs/{slug}"),
-            Self::Docs(DocsPage::Api) => "/docs/api".to_owned(),
-        }
-    }
+/// The table of addresses. A page without a row does not compile.
+macro_rules! addresses {
+    ($($address:literal => $page:ident $(($($field:tt)+))?;)+) => {
+        impl Page {
+            /// Every page's address, with names in braces for what differs between pages of one kind.
+            pub const ADDRESSES: &[&str] = &[$($address),+];
 
+            pub fn path(self) -> String {
+                match self {
+                    $(Self::$page $(($($field)+))? => path!($address $($($field)+)?),)+
+                }
+            }
+        }
+    };
+}
+
+macro_rules! path {
+    ($address:literal) => {
+        $address.to_owned()
+    };
+    ($address:literal $($field:tt)+) => {
+        format!($address)
+    };
+}
+
+addresses! {
+    "/" => Landing;
+    "/jobs" => Jobs;
+    "/jobs/new" => NewJob;
+    "/jobs/{id}" => Job(id);
+    "/lend" => Lend;
+    "/account" => Account;
+    "/calculator" => Calculator;
+    "/explorer" => Explorer;
+    "/explorer/devices" => Devices;
+    "/explorer/devices/{id}" => Device(id);
+    "/explorer/jobs" => PublicJobs;
+    "/explorer/jobs/{id}" => PublicJob(id);
+    "/explorer/receipts" => Receipts;
+    "/explorer/receipts/{id}" => Receipt(id);
+    "/explorer/search" => Search;
+    "/docs" => Docs(DocsPage::Index);
+    "/docs/api" => Docs(DocsPage::Api);
+    "/docs/{slug}" => Docs(DocsPage::Guide(slug));
+}
+
+impl Page {
     /// The page at a path. `None` where there is none.
     pub fn parse(path: &str) -> Option<Self> {
         let parts: Vec<&str> = path.strip_prefix('/')?.split('/').collect();

@@ -3,6 +3,7 @@
 mod api;
 mod cache;
 mod docs;
+mod ending;
 mod files;
 mod page;
 mod preview;
@@ -15,14 +16,16 @@ use std::path::PathBuf;
 use axum::Router;
 use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+pub use ending::Ending;
 pub use files::prepare_site;
 pub use request::cookie;
 pub use state::Shared;
+pub use web::route::Page;
 
 use api::InProcessApi;
 use state::Site;
@@ -43,6 +46,27 @@ pub struct SiteConfig {
     pub public_url: String,
 }
 
+/// The folder of the bundles' addresses.
+const BUNDLES: &str = "/pkg";
+
+/// What is no page, by address.
+fn routes() -> [(&'static str, MethodRouter<Site>); 5] {
+    [
+        ("/robots.txt", get(files::robots)),
+        ("/sitemap.xml", get(files::sitemap)),
+        ("/install.sh", get(files::install_script)),
+        ("/downloads/{file}", get(files::download)),
+        ("/index.png", get(page::landing_preview)),
+    ]
+}
+
+/// The addresses of what is no page, with names in braces for what differs. The pages' are [`Page::ADDRESSES`], each with
+/// every [`Ending`] besides.
+pub fn file_addresses() -> Vec<String> {
+    let routes = routes().into_iter().map(|(path, _)| path.to_owned());
+    std::iter::once(format!("{BUNDLES}/{{file}}")).chain(routes).collect()
+}
+
 /// The router of everything that a browser shows, over the API's own.
 pub fn router(config: SiteConfig, shared: Shared, api: Router) -> Router {
     let bundles = files::bundles(&config.folder);
@@ -58,13 +82,11 @@ pub fn router(config: SiteConfig, shared: Shared, api: Router) -> Router {
     let header = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
-    Router::new()
-        .nest_service("/pkg", bundles)
-        .route("/robots.txt", get(files::robots))
-        .route("/sitemap.xml", get(files::sitemap))
-        .route("/install.sh", get(files::install_script))
-        .route("/downloads/{file}", get(files::download))
-        .route("/index.png", get(page::landing_preview))
+    let mut router = Router::new().nest_service(BUNDLES, bundles);
+    for (path, handler) in routes() {
+        router = router.route(path, handler);
+    }
+    router
         .fallback(get(page::page))
         .layer(
             ServiceBuilder::new()

@@ -12,6 +12,7 @@ use web::route::Page;
 use web::visit::Visit;
 
 use crate::cache::Rendered;
+use crate::ending::Ending;
 use crate::request::{Language, canonical_query, header, language, parse_query};
 use crate::state::Site;
 use crate::{docs, preview, tables};
@@ -30,16 +31,19 @@ pub(crate) async fn page(State(site): State<Site>, request: Parts) -> Response {
         && let Some(page) = find(stem).filter(|page| page.is_public())
     {
         let query = request.uri.query().unwrap_or_default();
-        if matches!(ending, "png" | "csv" | "json")
+        let ending = Ending::find(ending);
+        if ending.is_some()
             && let Some(refusal) = (site.shared.refuse_drawing)(&request)
         {
             return refusal;
         }
         return match ending {
-            "png" if page.has_preview() => preview::respond(&site, page, language(&request, None).lang).await,
-            "csv" => tables::csv(&site, page, query).await,
-            "json" => tables::json(&site, page, query).await,
-            _ => render(&site, None, &request).await,
+            Some(Ending::Png) if page.has_preview() => {
+                preview::respond(&site, page, language(&request, None).lang).await
+            }
+            Some(Ending::Csv) => tables::csv(&site, page, query).await,
+            Some(Ending::Json) => tables::json(&site, page, query).await,
+            Some(Ending::Png) | None => render(&site, None, &request).await,
         };
     }
     render(&site, find(path), &request).await
