@@ -24,8 +24,16 @@ pub(crate) struct Rendered {
 
 /// By publications, address and language.
 pub(crate) type RenderedPages = Cache<String, Arc<Rendered>>;
-/// Drawn pictures, by page and language; `None` for a page that has none.
-pub(crate) type Pictures = Cache<(String, &'static str), Option<Bytes>>;
+/// Drawn pictures; `None` for a page that has none.
+pub(crate) type Pictures = Cache<PictureKey, Option<Bytes>>;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PictureKey {
+    /// A picture drawn before a job was published or taken back has another key, and is never found again.
+    pub(crate) publications: u64,
+    pub(crate) path: String,
+    pub(crate) lang: &'static str,
+}
 
 impl Rendered {
     pub(crate) fn new(status: StatusCode, html: String) -> Self {
@@ -56,6 +64,6 @@ pub(crate) fn pictures() -> Pictures {
     Cache::builder()
         .time_to_live(PICTURE_LASTS)
         .max_capacity(PICTURE_BYTES_MAX)
-        .weigher(|_key: &(String, &'static str), picture: &Option<Bytes>| to(picture.as_ref().map_or(64, Bytes::len)))
+        .weigher(|_key: &PictureKey, picture: &Option<Bytes>| to(picture.as_ref().map_or(64, Bytes::len)))
         .build()
 }

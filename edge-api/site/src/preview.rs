@@ -15,6 +15,7 @@ use web::text::{Lang, Text};
 use wire::number::to;
 use xmlwriter::XmlWriter;
 
+use crate::cache::PictureKey;
 use crate::docs;
 use crate::state::Site;
 
@@ -33,7 +34,9 @@ struct Picture {
 }
 
 pub(crate) async fn respond(site: &Site, page: Page, lang: Lang) -> Response {
-    let picture = site.pictures.get_with((page.path(), lang.code()), draw(site, page, lang)).await;
+    let publications = *site.shared.publications.borrow();
+    let key = PictureKey { publications, path: page.path(), lang: lang.code() };
+    let picture = site.pictures.get_with(key, draw(site, page, lang)).await;
     match picture {
         Some(bytes) => ([(CONTENT_TYPE, "image/png"), (CACHE_CONTROL, "public, max-age=300")], bytes).into_response(),
         None => (StatusCode::NOT_FOUND, [(CACHE_CONTROL, "no-store")]).into_response(),
