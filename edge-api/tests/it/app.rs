@@ -11,12 +11,14 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use edge_api::app::App;
 use edge_api::clock::Clock;
 use edge_api::config::{CompileConfig, Config, LimitsConfig};
+use edge_api::server::{Patience, accept};
 use edge_api::{routes, tasks};
 use serde_json::{Value, json};
 use sqlx::Connection;
 use store::audit::{Audit, audit};
+use tokio::net::TcpListener;
 use tower::ServiceExt;
-use wire::BlobHash;
+use wire::{AccountId, BlobHash};
 
 pub(crate) struct TestApp {
     pub(crate) app: App,
@@ -58,13 +60,13 @@ impl TestApp {
         Self::new(folder, url, change).await
     }
 
-    pub(crate) async fn postgres() -> Self {
+    pub(crate) async fn postgres_with(change: impl FnOnce(&mut Config)) -> Self {
         let server = tokio::task::spawn_blocking(crate::postgres::server_url).await.unwrap();
         let name = format!("test_{}", wire::Nonce(edge_api::random::bytes()));
         sqlx::any::install_default_drivers();
         let mut admin = sqlx::AnyConnection::connect(&format!("{server}/postgres")).await.unwrap();
         sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}"))).execute(&mut admin).await.unwrap();
-        Self::new(tempfile::TempDir::new().unwrap(), format!("{server}/{name}"), |_| {}).await
+        Self::new(tempfile::TempDir::new().unwrap(), format!("{server}/{name}"), change).await
     }
 
     async fn new(folder: tempfile::TempDir, database_url: String, change: impl FnOnce(&mut Config)) -> Self {
@@ -104,6 +106,15 @@ impl TestApp {
         Self { router: routes::api(app.clone()), app, time, _folder: folder }
     }
 
+    /// The app on a real socket.
+    pub(crate) async fn listen(&self, patience: Patience) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = self.app.clone();
+        self.app.tasks.spawn(async move { accept(&app, listener, patience).await });
+        address
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         self.send_to(self.router.clone(), request).await
     }
@@ -128,6 +139,9 @@ impl TestApp {
         let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let response = router.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
+        // A stream of events has no end to wait for.
+        let is_stream = parts.headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let body = if is_stream { Body::empty() } else { body };
         let bytes = axum::body::to_bytes(body, 64 << 20).await.unwrap().to_vec();
         if parts.status.as_u16() >= 400 {
             crate::openapi::check_refusal(&method, &path, parts.status.as_u16(), &bytes);
@@ -175,6 +189,16 @@ impl Customer<'_> {
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.app.send(self.signed(Request::delete(path).body(Body::empty()).unwrap())).await
+    }
+
+    pub(crate) async fn account(&self) -> AccountId {
+        self.get("/v1/account").await.json()["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// A fresh browser session, as its cookie.
+    pub(crate) async fn sign_in(&self) -> String {
+        let answer = self.post("/v1/sessions", &json!(null)).await;
+        answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned()
     }
 
     pub(crate) async fn submit(&self, body: &Value, idempotency_key: &str) -> Answer {

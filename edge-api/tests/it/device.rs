@@ -1,18 +1,33 @@
-//! A device of one key, as far as its first frame.
+//! Devices: a key, a socket and the frames that both sides send.
+
+use std::net::SocketAddr;
 
 use ed25519_dalek::{Signer, SigningKey};
+use futures::{SinkExt, StreamExt};
 use serde_json::Value;
-use wire::device::{Backend, DeviceClass, PROTOCOL};
-use wire::{DeviceId, FromDevice, Hello, Signature};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use wire::device::{Backend, DeviceClass, LeaseGrant, PROTOCOL};
+use wire::{DeviceId, ErrorCode, FromDevice, Hello, Receipt, Signature, ToDevice, merkle};
+
+use crate::app::TestApp;
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+/// The device whose key is made of a seed.
+pub(crate) fn id(seed: u8) -> DeviceId {
+    DeviceId(key(seed).verifying_key().to_bytes())
+}
 
 /// The frame that answers a challenge.
-pub(crate) fn hello(challenge: &Value) -> String {
-    let key = SigningKey::from_bytes(&[7; 32]);
-    let device = DeviceId(key.verifying_key().to_bytes());
+pub(crate) fn hello(challenge: &Value, seed: u8, change: impl FnOnce(&mut Hello)) -> String {
     let nonce = challenge["nonce"].as_str().unwrap().parse().unwrap();
     let mut hello = Hello {
         protocol: PROTOCOL,
-        device,
+        device: id(seed),
         signature: Signature([0; 64]),
         class: DeviceClass::Native,
         name: "GPU".to_owned(),
@@ -25,6 +40,90 @@ pub(crate) fn hello(challenge: &Value) -> String {
         key: None,
         code: None,
     };
-    hello.signature = Signature(key.sign(&hello.signing_bytes(nonce, "http://tessera.test")).to_bytes());
+    change(&mut hello);
+    hello.signature = Signature(key(seed).sign(&hello.signing_bytes(nonce, "http://tessera.test")).to_bytes());
     serde_json::to_string(&FromDevice::Hello(Box::new(hello))).unwrap()
+}
+
+/// A device that is connected.
+pub(crate) struct Device {
+    seed: u8,
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+impl Device {
+    /// Says hello. The code with which the server closes the socket, where it does not take the device.
+    pub(crate) async fn connect(
+        address: SocketAddr,
+        seed: u8,
+        change: impl FnOnce(&mut Hello),
+    ) -> Result<Self, ErrorCode> {
+        let url = format!("ws://{address}/v1/devices/socket");
+        let (mut socket, _) = Box::pin(tokio_tungstenite::connect_async(url)).await.unwrap();
+        let challenge = serde_json::from_str(socket.next().await.unwrap().unwrap().to_text().unwrap()).unwrap();
+        socket.send(Message::text(hello(&challenge, seed, change))).await.unwrap();
+        let mut device = Self { seed, socket };
+        match device.next().await {
+            ToDevice::Welcome(_) => Ok(device),
+            ToDevice::Close { code, .. } => Err(code),
+            other => panic!("a hello was answered with {other:?}"),
+        }
+    }
+
+    pub(crate) async fn send(&mut self, frame: &FromDevice) {
+        self.socket.send(Message::text(serde_json::to_string(frame).unwrap())).await.unwrap();
+    }
+
+    /// The next frame; pings come in between.
+    async fn next(&mut self) -> ToDevice {
+        loop {
+            if let Message::Text(text) = self.socket.next().await.unwrap().unwrap() {
+                return serde_json::from_str(&text).unwrap();
+            }
+        }
+    }
+
+    /// The next lease that it is given.
+    pub(crate) async fn lease(&mut self) -> LeaseGrant {
+        loop {
+            if let ToDevice::Lease(lease) = self.next().await {
+                return lease;
+            }
+        }
+    }
+
+    /// Asks for a lease, and waits for it.
+    pub(crate) async fn take_lease(&mut self) -> LeaseGrant {
+        self.send(&FromDevice::Ready).await;
+        self.lease().await
+    }
+
+    /// Uploads zeros as the lease's output, and signs that they are.
+    pub(crate) async fn commit_zeros(&mut self, app: &TestApp, lease: &LeaseGrant) {
+        let output = zeros(lease);
+        let upload = axum::http::Request::put(format!("/v1/leases/{}/output", lease.token));
+        let stored = app.send(upload.body(output.clone().into()).unwrap()).await;
+        assert_eq!(stored.status, 201);
+        let hash = |bytes: &[u8]| *blake3::hash(bytes).as_bytes();
+        let tile_bytes = usize::try_from(lease.tile_rows * lease.task.out_bytes()).unwrap();
+        let leaves = output.chunks(tile_bytes).map(|tile| merkle::leaf(lease.lease, tile, hash));
+        let receipt = Receipt {
+            lease: lease.lease,
+            job: lease.job,
+            first_tile: lease.first_tile,
+            tiles: lease.tiles,
+            root: merkle::root(leaves, hash),
+            output: stored.json()["hash"].as_str().unwrap().parse().unwrap(),
+            program: lease.task.program().to_owned(),
+            backend: Backend::Vulkan,
+            time: app.app.clock.now(),
+        };
+        let signature = Signature(key(self.seed).sign(&receipt.signing_bytes()).to_bytes());
+        self.send(&FromDevice::Commit { receipt, signature, token: lease.token.clone() }).await;
+    }
+}
+
+/// As many zeros as the lease's output has bytes.
+pub(crate) fn zeros(lease: &LeaseGrant) -> Vec<u8> {
+    vec![0; usize::try_from(lease.rows * lease.task.out_bytes()).unwrap()]
 }

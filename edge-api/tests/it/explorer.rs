@@ -45,7 +45,7 @@ pub(crate) async fn committed(app: &TestApp, owner: &Customer<'_>, job: &str, de
     let account = owner.get("/v1/account").await.json()["id"].as_str().unwrap().parse().unwrap();
     let job: JobId = job.parse().unwrap();
     let slice = app.first_slice(job).await;
-    let output = owner.blob(vec![lease; 4]).await;
+    let output = owner.blob(vec![lease; 960]).await;
     let receipt = Receipt {
         lease: LeaseId([lease; 16]),
         job,
@@ -65,7 +65,7 @@ pub(crate) async fn committed(app: &TestApp, owner: &Customer<'_>, job: &str, de
 }
 
 /// And settled it.
-async fn settled(app: &TestApp, owner: &Customer<'_>, job: &str, device: u8, lease: u8) {
+pub(crate) async fn settled(app: &TestApp, owner: &Customer<'_>, job: &str, device: u8, lease: u8) {
     committed(app, owner, job, device, lease).await;
     let mut tx = app.app.db.begin_write().await.unwrap();
     let earned = Credits::from_micros(0);

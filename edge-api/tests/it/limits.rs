@@ -1,16 +1,15 @@
 //! What one caller may take of the server: how often, how much at once, and for how long.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use edge_api::http::limits::Action;
-use edge_api::server::{Patience, accept, router};
+use edge_api::server::{Patience, router};
 use futures::{SinkExt, StreamExt};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::app::{Answer, TestApp, post};
@@ -148,16 +147,6 @@ async fn until_connections(app: &TestApp, expected: u32) {
     until("connections are counted", Duration::from_secs(10), async || (count() == expected).then_some(())).await;
 }
 
-/// The app on a real socket.
-async fn listen(app: &TestApp, patience: Patience) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let app = app.app.clone();
-    let tasks = app.tasks.clone();
-    tasks.spawn(async move { accept(&app, listener, patience).await });
-    address
-}
-
 const QUICK: Patience = Patience { head: Duration::from_millis(300), reader: Duration::from_millis(500) };
 
 async fn read_to_end(stream: &mut TcpStream) -> String {
@@ -170,7 +159,7 @@ async fn read_to_end(stream: &mut TcpStream) -> String {
 #[tokio::test]
 async fn whoever_sends_half_a_head_or_nothing_is_let_go() {
     let app = TestApp::sqlite().await;
-    let address = listen(&app, QUICK).await;
+    let address = app.listen(QUICK).await;
     for head in ["", "GET /v1/health HTTP/1.1\r\nhost: x\r\nx-slow: "] {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -182,7 +171,7 @@ async fn whoever_sends_half_a_head_or_nothing_is_let_go() {
 #[tokio::test]
 async fn a_connection_that_is_idle_after_an_answer_is_let_go() {
     let app = TestApp::sqlite().await;
-    let mut stream = TcpStream::connect(listen(&app, QUICK).await).await.unwrap();
+    let mut stream = TcpStream::connect(app.listen(QUICK).await).await.unwrap();
     stream.write_all(b"GET /v1/health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
 
     let answer = read_to_end(&mut stream).await;
@@ -195,7 +184,7 @@ async fn whoever_does_not_read_an_answer_is_let_go() {
     let app = TestApp::sqlite_with(|config| config.blob_bytes_max = 64 << 20).await;
     let ada = app.customer("Ada").await;
     let hash = ada.blob(vec![7; 32 << 20]).await;
-    let address = listen(&app, QUICK).await;
+    let address = app.listen(QUICK).await;
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(64 << 10).unwrap();
     let mut stream = socket.connect(address).await.unwrap();
@@ -215,7 +204,7 @@ async fn a_reader_who_takes_what_it_asked_for_gets_all_of_it() {
     let app = TestApp::sqlite_with(|config| config.blob_bytes_max = 64 << 20).await;
     let ada = app.customer("Ada").await;
     let hash = ada.blob(vec![7; 16 << 20]).await;
-    let mut stream = TcpStream::connect(listen(&app, QUICK).await).await.unwrap();
+    let mut stream = TcpStream::connect(app.listen(QUICK).await).await.unwrap();
     let request = format!(
         "GET /v1/blobs/{hash} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\n\r\n",
         ada.key
@@ -240,7 +229,7 @@ async fn a_reader_who_takes_what_it_asked_for_gets_all_of_it() {
 #[tokio::test]
 async fn one_address_has_so_many_connections_and_no_more() {
     let app = TestApp::sqlite().await;
-    let address = listen(&app, Patience::default()).await;
+    let address = app.listen(Patience::default()).await;
     let mut streams = Vec::new();
     for _ in 0..app.app.config.limits.connections_per_address_max {
         streams.push(TcpStream::connect(address).await.unwrap());
@@ -257,7 +246,7 @@ async fn one_address_has_so_many_connections_and_no_more() {
 #[tokio::test]
 async fn when_all_connections_are_taken_another_waits_for_one_to_end() {
     let app = TestApp::sqlite_with(|config| config.limits.connections_max = 1).await;
-    let address = listen(&app, Patience::default()).await;
+    let address = app.listen(Patience::default()).await;
     let request = b"GET /v1/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let first = TcpStream::connect(address).await.unwrap();
     until_connections(&app, 1).await;
@@ -274,11 +263,11 @@ async fn when_all_connections_are_taken_another_waits_for_one_to_end() {
 #[tokio::test]
 async fn a_device_that_sends_frames_without_end_is_disconnected() {
     let app = TestApp::sqlite().await;
-    let address = listen(&app, Patience::default()).await;
+    let address = app.listen(Patience::default()).await;
     let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{address}/v1/devices/socket")).await.unwrap();
     let challenge: serde_json::Value =
         serde_json::from_str(socket.next().await.unwrap().unwrap().to_text().unwrap()).unwrap();
-    socket.send(Message::text(crate::device::hello(&challenge))).await.unwrap();
+    socket.send(Message::text(crate::device::hello(&challenge, 7, |_| {}))).await.unwrap();
     assert!(socket.next().await.unwrap().unwrap().to_text().unwrap().contains("welcome"));
 
     for _ in 0..1000 {

@@ -29,6 +29,9 @@ mod until;
 /// A test that runs on a fresh SQLite file and on a fresh PostgreSQL database.
 macro_rules! db_test {
     (async fn $name:ident($app:ident: TestApp) $body:block) => {
+        crate::db_test! { async fn $name($app: TestApp with |_| {}) $body }
+    };
+    (async fn $name:ident($app:ident: TestApp with $change:expr) $body:block) => {
         mod $name {
             #[allow(clippy::allow_attributes, unused_imports, reason = "each test takes what it needs")]
             use super::*;
@@ -40,12 +43,12 @@ macro_rules! db_test {
 
             #[tokio::test]
             async fn sqlite() {
-                test(crate::app::TestApp::sqlite().await).await;
+                test(crate::app::TestApp::sqlite_with($change).await).await;
             }
 
             #[tokio::test]
             async fn postgres() {
-                test(crate::app::TestApp::postgres().await).await;
+                test(crate::app::TestApp::postgres_with($change).await).await;
             }
         }
     };
