@@ -60,8 +60,8 @@ fn routes() -> [(&'static str, MethodRouter<Site>); 5] {
     ]
 }
 
-/// The addresses of what is no page, with names in braces for what differs. The pages' are [`Page::ADDRESSES`], each with
-/// every [`Ending`] besides.
+/// The addresses of what is no page, with names in braces for what differs. The pages' are [`Page::ADDRESSES`], each
+/// with every [`Ending`] besides.
 pub fn file_addresses() -> Vec<String> {
     let routes = routes().into_iter().map(|(path, _)| path.to_owned());
     std::iter::once(format!("{BUNDLES}/{{file}}")).chain(routes).collect()

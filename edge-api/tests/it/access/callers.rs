@@ -97,7 +97,8 @@ pub(crate) async fn kernel_order(owner: &Customer<'_>) -> Value {
     let (kernel, input) = (owner.blob(KERNEL.into()).await, owner.blob(vec![0; 4000]).await);
     let params = owner.blob(vec![0; 16]).await;
     let program = json!({
-        "kind": "map", "kernel": kernel, "input": input, "params": params, "record_bytes": 4, "out_bytes": 4, "fuel": 100,
+        "kind": "map", "kernel": kernel, "input": input, "params": params,
+        "record_bytes": 4, "out_bytes": 4, "fuel": 100,
     });
     json!({ "program": program, "name": "Kernel" })
 }

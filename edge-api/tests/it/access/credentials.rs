@@ -81,7 +81,10 @@ db_test! {
     async fn a_device_code_links_one_device_within_fifteen_minutes(app: TestApp) {
         let ada = app.customer("Ada").await;
         let address = app.listen(Patience::default()).await;
-        let make = async || ada.post("/v1/device-codes", &json!(null)).await.json()["code"].as_str().unwrap().to_owned();
+        let make = async || {
+            let made = ada.post("/v1/device-codes", &json!(null)).await;
+            made.json()["code"].as_str().unwrap().to_owned()
+        };
         let connect = async |seed: u8, code: &str| {
             Device::connect(address, seed, |hello| hello.code = Some(code.to_owned())).await.err()
         };
@@ -108,21 +111,25 @@ db_test! {
 db_test! {
     async fn a_leases_token_opens_its_own_files_until_its_deadline(app: TestApp with prepare) {
         let world = World::new(&app).await;
-        let status = async |token: &str| app.get(&format!("/v1/leases/{token}/code")).await.status.as_u16();
+        let code = async |token: &str| app.get(&format!("/v1/leases/{token}/code")).await;
         let [kernel, model, _] = world.tokens();
-        let ((body, seal), (other_body, other_seal)) = (kernel.split_once('.').unwrap(), model.split_once('.').unwrap());
-        let (code, other) = (app.get(&format!("/v1/leases/{kernel}/code")).await, app.get(&format!("/v1/leases/{model}/code")).await);
+        let (body, seal) = kernel.split_once('.').unwrap();
+        let (other_body, other_seal) = model.split_once('.').unwrap();
 
-        assert!(code.bytes != other.bytes);
-        for forged in [format!("{body}.{other_seal}"), format!("{other_body}.{seal}"), format!("{body}."), body.to_owned()] {
-            assert_eq!(status(&forged).await, 404, "{forged}");
+        assert!(code(kernel).await.bytes != code(model).await.bytes);
+        for forged in [format!("{body}.{other_seal}"), format!("{other_body}.{seal}"), format!("{body}."), body.into()] {
+            assert_eq!(code(&forged).await.refusal(), "404 unknown_lease", "{forged}");
         }
-        for token in world.tokens() {
-            assert_eq!(status(token).await, 200);
+        let order = world.owner.digits().await;
+        let trial = world.owner.post("/v1/trials", &json!({ "program": order["program"] })).await.json();
+        let tokens: Vec<&str> = world.tokens().into_iter().chain(trial["token"].as_str()).collect();
+        assert_eq!(tokens.len(), 4);
+        for token in &tokens {
+            assert_eq!(code(token).await.status, 200);
         }
         app.time.fetch_add(7 * 86_400_000_000, Ordering::Relaxed);
-        for token in world.tokens() {
-            assert_eq!(status(token).await, 404);
+        for token in &tokens {
+            assert_eq!(code(token).await.refusal(), "404 unknown_lease");
         }
     }
 }
@@ -134,7 +141,8 @@ db_test! {
 
         for token in elsewhere.tokens() {
             for file in ["code", "kernel", "params", "plan?rows=1", "weights?rows=1", "input"] {
-                assert_eq!(app.get(&format!("/v1/leases/{token}/{file}")).await.refusal(), "404 unknown_lease", "{file}");
+                let refused = app.get(&format!("/v1/leases/{token}/{file}")).await;
+                assert_eq!(refused.refusal(), "404 unknown_lease", "{file}");
             }
         }
     }
