@@ -1,32 +1,17 @@
 //! Draws and comparisons: a case goes on until it has to wait for somebody, or is decided.
 
 use rules::scheduling::recheck_request::Answerer;
-use rules::verification::dispute::{Dispute, Next, Outcome};
+use rules::verification::dispute::{Next, Outcome};
 use rules::verification::draw::draw;
-use wire::{CheckedBy, JobId, LeaseId, Micros};
+use wire::{LeaseId, Micros};
 
-use crate::case::{Case, CaseId, Cause, Open};
-use crate::cheat::{Kind, Run};
-use crate::world::{Event, SECOND, TILE_FLOPS, TILE_KFLOP, World};
+use crate::case::{CaseId, Cause};
+use crate::world::{Event, SECOND, TILE_FLOPS, World, kflop_of};
 
 /// Before a dispute that waits for a witness looks again whether one is connected.
 const LOOK_AGAIN: Micros = 2 * SECOND;
 
-pub(crate) fn kflop_of(tiles: usize) -> u64 {
-    u64::try_from(tiles).expect("tiles should be few") * TILE_KFLOP
-}
-
 impl World {
-    pub(crate) fn seed(&mut self) -> [u8; 32] {
-        let mut seed = [0; 32];
-        self.rng.fill(&mut seed);
-        seed
-    }
-
-    pub(crate) fn checked_by(&self) -> CheckedBy {
-        if self.settings.has_checkers { CheckedBy::Checker } else { CheckedBy::Quorum }
-    }
-
     /// A receipt was committed: tiles are drawn and compared.
     pub(crate) fn open_check(&mut self, lease: LeaseId) {
         let Some(receipt) = self.receipts.get(&lease) else { return };
@@ -42,19 +27,8 @@ impl World {
         let recomputed = &mut self.tally.recomputed_kflop;
         let because = if standing.is_established() { &mut recomputed.commits } else { &mut recomputed.newcomers };
         *because += kflop_of(drawn.len());
-        self.open_case(lease, Cause::Commit, drawn);
-    }
-
-    pub(crate) fn open_case(&mut self, lease: LeaseId, cause: Cause, drawn: Vec<u32>) {
-        let receipt = &self.receipts[&lease];
-        let customer = self.jobs.get(&receipt.job).map(|running| running.job.customer);
-        let is_own_work = customer == Some(self.gpus[receipt.device].party.account);
-        self.numbers += 1;
-        let id = self.numbers;
-        let count = u32::try_from(drawn.len()).expect("a draw should be small");
-        let (peer, asked, dispute) = (None, None, None);
-        self.cases.insert(id, Case { lease, cause, left: drawn, drawn: count, peer, asked, dispute, is_own_work });
-        self.advance(id);
+        let case = self.open_case(lease, Cause::Commit, drawn);
+        self.advance(case);
     }
 
     /// Goes on with a case until it has to wait, or is decided.
@@ -95,11 +69,6 @@ impl World {
         }
     }
 
-    pub(crate) fn run_of(&self, lease: LeaseId) -> (usize, JobId, u64, Run) {
-        let receipt = &self.receipts[&lease];
-        (receipt.device, receipt.job, receipt.first_tile, receipt.run)
-    }
-
     /// The operator's checkers answer for all tiles at once.
     fn compare_with_checker(&mut self, id: CaseId) {
         let (lease, tiles) = {
@@ -121,23 +90,6 @@ impl World {
                 return;
             }
         }
-    }
-
-    pub(crate) fn open_dispute(
-        &mut self,
-        id: CaseId,
-        tile: u32,
-        (signed, found): (u64, u64),
-        by: Answerer,
-        left: Vec<u32>,
-    ) {
-        let Some(case) = self.cases.get_mut(&id) else { return };
-        let receipt = &self.receipts[&case.lease];
-        let Some(running) = self.jobs.get(&receipt.job) else { return };
-        let dispute = Dispute::new(self.gpus[receipt.device].party, running.job.customer, by);
-        case.left = left;
-        case.dispute = Some(Open { tile, signed, found, dispute });
-        self.tally.disputes += 1;
     }
 
     /// `true` where the case is decided by it.
@@ -169,16 +121,6 @@ impl World {
                 false
             }
         }
-    }
-
-    /// A failed check: the device is suspended and its standing gone.
-    pub(crate) fn suspend(&mut self, index: usize) {
-        let until = self.gpus[index].record.fail(self.now);
-        if self.gpus[index].kind == Kind::Honest {
-            self.tally.honest_harmed += 1;
-        }
-        let id = self.gpus[index].id;
-        self.core.on_device_suspended(&mut self.link, self.now, id, until);
     }
 
     /// A checker finished what the device calls endless.

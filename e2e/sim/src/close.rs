@@ -9,8 +9,7 @@ use wire::{AccountId, JobId, LeaseId};
 
 use crate::books::{Receipt, State};
 use crate::case::{CaseId, Cause};
-use crate::check::kflop_of;
-use crate::world::{Running, TILE_FLOPS, World};
+use crate::world::{Event, Running, TILE_FLOPS, World, kflop_of};
 
 impl World {
     /// A job of whose tiles several cannot be reproduced ends, with nobody blamed and what was done paid.
@@ -63,7 +62,8 @@ impl World {
         }
         for (lease, tiles) in drawn {
             self.tally.recomputed_kflop.finals += kflop_of(tiles.len());
-            self.open_case(lease, Cause::Final, tiles);
+            let case = self.open_case(lease, Cause::Final, tiles);
+            self.after(0, Event::Advance(case));
         }
         self.finish(job);
     }
@@ -167,7 +167,8 @@ impl World {
             let seed = self.seed();
             let drawn = draw(Standing::default(), tiles, TILE_FLOPS, self.checked_by(), seed);
             self.tally.recomputed_kflop.disputes += kflop_of(drawn.len());
-            self.open_case(other, Cause::After, drawn);
+            let case = self.open_case(other, Cause::After, drawn);
+            self.after(0, Event::Advance(case));
         }
     }
 

@@ -150,6 +150,6 @@ impl World {
                 }
             }
         }
-        self.advance(id);
+        self.after(0, Event::Advance(id));
     }
 }

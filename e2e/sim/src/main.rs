@@ -4,6 +4,7 @@
 
 mod books;
 mod case;
+mod cases;
 mod cheat;
 mod check;
 mod close;

@@ -61,6 +61,7 @@ impl World {
             Event::Ready { gpu, session } => self.on_ready(gpu, session),
             Event::Done { gpu, lease } => self.on_done(gpu, lease),
             Event::Check(lease) => self.open_check(lease),
+            Event::Advance(case) => self.advance(case),
             Event::LookAgain(case) => self.look_again(case),
             Event::GiveUp(recheck) => self.give_up(recheck),
             Event::Tick => {

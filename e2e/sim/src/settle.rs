@@ -1,28 +1,12 @@
 //! A receipt that stands: what is written of it.
 
 use rules::verification::standing::{matures_at, verified_kflop};
-use wire::{LeaseId, SliceId};
 
 use crate::books::{State, mature};
 use crate::case::{Case, CaseId, Cause};
-use crate::world::{Stored, World};
+use crate::world::World;
 
 impl World {
-    pub(crate) fn void(&mut self, lease: LeaseId) {
-        if let Some(receipt) = self.receipts.get_mut(&lease) {
-            receipt.state = State::Void;
-        }
-    }
-
-    pub(crate) fn slice_of(&self, lease: LeaseId) -> Option<SliceId> {
-        let receipt = &self.receipts[&lease];
-        let running = self.jobs.get(&receipt.job)?;
-        let holds = |stored: &Stored| {
-            stored.first_tile <= receipt.first_tile && receipt.first_tile < stored.first_tile + stored.tiles
-        };
-        running.slices.iter().find(|(_, stored)| holds(stored)).map(|(id, _)| *id)
-    }
-
     /// Nothing differs, or nothing that anybody is to blame for.
     pub(crate) fn stands(&mut self, id: CaseId) {
         let Some(case) = self.cases.remove(&id) else { return };

@@ -14,11 +14,11 @@ use rules::verification::party::{Network, Party};
 use rules::{Job, Source};
 use wire::device::DeviceClass;
 use wire::{
-    AccountId, BlobHash, Check, DType, DeviceId, Field, InferTask, JobId, LeaseId, MapTask, Micros, PricePerCu,
-    Privacy, SliceId, Task,
+    AccountId, BlobHash, Check, CheckedBy, DType, DeviceId, Field, InferTask, JobId, LeaseId, MapTask, Micros,
+    PricePerCu, Privacy, SliceId, Task,
 };
 
-use crate::books::{Receipt, Record};
+use crate::books::{Receipt, Record, State};
 use crate::case::{Case, CaseId};
 use crate::cheat::{Kind, Plan, Run, unit};
 use crate::link::Outbox;
@@ -55,6 +55,7 @@ pub(crate) enum Event {
         lease: LeaseId,
     },
     Check(LeaseId),
+    Advance(CaseId),
     LookAgain(CaseId),
     /// Whoever was asked has not answered in time.
     GiveUp(RecheckId),
@@ -311,6 +312,46 @@ impl World {
         self.core.on_slice_claimed(&mut self.link, self.now, id, slice, job, Vec::new());
     }
 
+    pub(crate) fn seed(&mut self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        self.rng.fill(&mut seed);
+        seed
+    }
+
+    pub(crate) fn checked_by(&self) -> CheckedBy {
+        if self.settings.has_checkers { CheckedBy::Checker } else { CheckedBy::Quorum }
+    }
+
+    pub(crate) fn run_of(&self, lease: LeaseId) -> (usize, JobId, u64, Run) {
+        let receipt = &self.receipts[&lease];
+        (receipt.device, receipt.job, receipt.first_tile, receipt.run)
+    }
+
+    pub(crate) fn void(&mut self, lease: LeaseId) {
+        if let Some(receipt) = self.receipts.get_mut(&lease) {
+            receipt.state = State::Void;
+        }
+    }
+
+    pub(crate) fn slice_of(&self, lease: LeaseId) -> Option<SliceId> {
+        let receipt = &self.receipts[&lease];
+        let running = self.jobs.get(&receipt.job)?;
+        let holds = |stored: &Stored| {
+            stored.first_tile <= receipt.first_tile && receipt.first_tile < stored.first_tile + stored.tiles
+        };
+        running.slices.iter().find(|(_, stored)| holds(stored)).map(|(id, _)| *id)
+    }
+
+    /// A failed check: the device is suspended and its standing gone.
+    pub(crate) fn suspend(&mut self, index: usize) {
+        let until = self.gpus[index].record.fail(self.now);
+        if self.gpus[index].kind == Kind::Honest {
+            self.tally.honest_harmed += 1;
+        }
+        let id = self.gpus[index].id;
+        self.core.on_device_suspended(&mut self.link, self.now, id, until);
+    }
+
     /// What a device makes of a tile: 0 is right, and equal numbers agree.
     pub(crate) fn value(&mut self, index: usize, job: JobId, tile: u64, run: Option<Run>) -> u64 {
         if self.jobs.get(&job).is_some_and(|running| running.is_random) {
@@ -326,6 +367,11 @@ impl World {
             _ => 0,
         }
     }
+}
+
+/// Thousands of operations of so many tiles.
+pub(crate) fn kflop_of(tiles: usize) -> u64 {
+    u64::try_from(tiles).expect("tiles should be few") * TILE_KFLOP
 }
 
 fn make_job(has_checkers: bool, number: u64, customer: AccountId, tiles: u64) -> Job {

@@ -4,7 +4,7 @@ use store::DbConnection;
 use wire::{AccountId, AccountKind, DeviceId, ErrorCode, Micros};
 
 use crate::app::App;
-use crate::fleet::admit::closing;
+use crate::fleet::closing::closing;
 use crate::random;
 
 /// How far back unlinked devices are looked for: longer than a heartbeat takes.

@@ -8,23 +8,13 @@ use store::DbConnection;
 use wire::device::Earnings;
 use wire::{AccountId, AccountKind, DeviceId, ErrorCode, Hello, Micros};
 
+use super::closing::{Closing, closing};
 use super::scheduler::SocketOrders;
 use crate::app::App;
 use crate::auth::hash_secret;
 use crate::devices::presence::{self, UptimeSample};
 use crate::devices::routes::normal_code;
 use crate::random;
-
-/// Why a socket is closed; the device is told.
-#[derive(Debug)]
-pub struct Closing {
-    pub code: ErrorCode,
-    pub message: String,
-}
-
-pub fn closing(code: ErrorCode, message: impl Into<String>) -> Closing {
-    Closing { code, message: message.into() }
-}
 
 /// Puts the device on record and into the core.
 pub async fn admit(

@@ -17,7 +17,8 @@ use rules::verification::party::Network;
 use wire::device::PROTOCOL;
 use wire::{BlobHash, DeviceId, ErrorCode, FromDevice, Hello, JobFault, LeaseId, Nonce, ToDevice};
 
-use super::admit::{Closing, admit, admit_checker, closing, leave};
+use super::admit::{admit, admit_checker, leave};
+use super::closing::{Closing, closing};
 use super::scheduler::SocketOrders;
 use super::{compile, fault, settle};
 use crate::app::App;

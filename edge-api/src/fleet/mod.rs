@@ -8,6 +8,7 @@ pub mod admit;
 pub mod check;
 pub mod claim;
 pub mod close;
+pub mod closing;
 pub mod compile;
 pub mod connection;
 pub mod dispute;

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use wire::device::Earnings;
 use wire::{DeviceId, JobId, LeaseGrant, LeaseId, Micros, SliceId, ToDevice};
 
-use super::admit::Closing;
+use super::closing::Closing;
 use super::token::LeaseToken;
 use crate::random;
 

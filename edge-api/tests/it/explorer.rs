@@ -21,7 +21,7 @@ impl TestApp {
     }
 }
 
-fn hello(device: u8) -> Hello {
+pub(crate) fn hello(device: u8) -> Hello {
     Hello {
         protocol: wire::device::PROTOCOL,
         device: DeviceId([device; 32]),

@@ -108,3 +108,13 @@ impl Field {
         (self.dtype.name(), &self.shape)
     }
 }
+
+/// Words after one another that have one type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WordRun {
+    /// `float32`, `int32` or `uint32`.
+    pub dtype: DType,
+    /// How many words.
+    pub words: u32,
+}

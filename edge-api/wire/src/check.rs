@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::DType;
+use crate::array::{DType, WordRun};
 use crate::number::to;
-use crate::program::map::WordRun;
 
 const RTOL: Tolerance = Tolerance(1e-4);
 const ATOL: Tolerance = Tolerance(1e-6);

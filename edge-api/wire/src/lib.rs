@@ -32,7 +32,7 @@ pub mod program;
 pub use account::{
     Account, AccountKey, AccountKind, DeviceCode, LedgerEntry, MadeKey, NewAccount, NewKey, OpenedAccount,
 };
-pub use array::{DType, Field};
+pub use array::{DType, Field, WordRun};
 pub use check::{Check, Fraction, IntegerBits, IntegerTolerance, Tolerance};
 pub use device::{FromDevice, Hello, LeaseGrant, Receipt, ToDevice};
 pub use error::{ErrorBody, ErrorCode, Place};
@@ -44,7 +44,7 @@ pub use job::{
 pub use job_detail::{DisputeState, JobDetail, JobDispute, JobEvent, JobEventKind, Throughput};
 pub use money::{Credits, CreditsOverflow, PricePerCu};
 pub use program::infer::{Infer, InferTask};
-pub use program::map::{GatedKernel, KernelReport, KernelToCheck, Map, MapTask, WordRun};
+pub use program::map::{GatedKernel, KernelReport, KernelToCheck, Map, MapTask};
 pub use program::{Program, Task};
 
 /// Microseconds since 1970-01-01 UTC.

@@ -151,15 +151,15 @@ impl Counter<'_> {
                 let words = self.words(*arg).max(self.words(handle));
                 weight(*fun).saturating_mul(words)
             }
-            Expression::Load { .. }
-            | Expression::Unary { .. }
-            | Expression::Select { .. }
-            | Expression::Relational { .. } => self.words(handle),
             // A float that becomes an integer is brought into its range before.
             Expression::As { kind: ScalarKind::Sint | ScalarKind::Uint, convert: Some(_), .. } => {
                 CAST * self.words(handle)
             }
-            Expression::As { .. } => self.words(handle),
+            Expression::Load { .. }
+            | Expression::Unary { .. }
+            | Expression::Select { .. }
+            | Expression::Relational { .. }
+            | Expression::As { .. } => self.words(handle),
             // The index is compared with the length.
             Expression::Access { .. } => 2,
             Expression::ArrayLength(_) => 1,

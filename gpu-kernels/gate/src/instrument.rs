@@ -17,6 +17,7 @@ use naga::{
     ResourceBinding, Scalar, ScalarKind, Span, Statement, StorageAccess, SwitchCase, Type, TypeInner, VectorSize,
 };
 
+use self::casts::Cast;
 use crate::contract::{Facts, LOCAL_BYTES_MAX};
 use crate::cost::{Costs, FunctionCost};
 use crate::error::GateError;
@@ -109,7 +110,7 @@ struct Instrumenter<'a> {
     places: Vec<Handle<Expression>>,
     /// The first new expression that belongs to an old one: its bound, or itself.
     firsts: Vec<Handle<Expression>>,
-    literals: HashMap<(u32, ScalarKind), Handle<Expression>>,
+    literals: Vec<(Literal, Handle<Expression>)>,
     turns: std::vec::IntoIter<u64>,
 }
 
@@ -138,7 +139,7 @@ impl<'a> Instrumenter<'a> {
             depths: Vec::new(),
             places: Vec::new(),
             firsts: Vec::new(),
-            literals: HashMap::new(),
+            literals: Vec::new(),
             turns: Vec::new().into_iter(),
         }
     }
@@ -155,7 +156,9 @@ impl<'a> Instrumenter<'a> {
                 });
             }
             if let Some(cast) = self.cast(expression) {
-                self.cast_literals(cast);
+                for literal in cast.literals() {
+                    self.literal(literal);
+                }
             }
         }
         let customers: Vec<_> = std::mem::take(&mut function.named_expressions).into_iter().collect();
@@ -211,20 +214,23 @@ impl<'a> Instrumenter<'a> {
     }
 
     fn word(&mut self, value: u32) -> Handle<Expression> {
-        self.literal(Literal::U32(value), (value, ScalarKind::Uint))
+        self.literal(Literal::U32(value))
     }
 
-    fn float(&mut self, value: f32) -> Handle<Expression> {
-        self.literal(Literal::F32(value), (value.to_bits(), ScalarKind::Float))
-    }
-
-    fn literal(&mut self, literal: Literal, key: (u32, ScalarKind)) -> Handle<Expression> {
-        if let Some(&known) = self.literals.get(&key) {
-            return known;
+    fn literal(&mut self, literal: Literal) -> Handle<Expression> {
+        let known = self.literals.iter().find(|(known, _)| *known == literal);
+        if let Some((_, place)) = known {
+            return *place;
         }
         let place = self.append(Expression::Literal(literal));
-        self.literals.insert(key, place);
+        self.literals.push((literal, place));
         place
+    }
+
+    /// A float that becomes an integer.
+    fn cast(&self, expression: &Expression) -> Option<Cast> {
+        let Expression::As { expr, .. } = expression else { return None };
+        Cast::of(expression, self.info[*expr].ty.inner_with(&self.module.types))
     }
 
     /// Length of what a computed index goes into.
@@ -275,7 +281,8 @@ impl<'a> Instrumenter<'a> {
         }
         if let (Some(cast), Expression::As { expr, .. }) = (self.cast(old), &mut expression) {
             let begin = self.new.len();
-            *expr = self.in_range(cast, *expr);
+            let literals = cast.literals().map(|literal| self.literal(literal));
+            *expr = cast.in_range(*expr, literals, |expression| self.append(expression));
             first = self.new.iter().nth(begin).map(|(handle, _)| handle);
         }
         let place = self.append_at(expression, span);

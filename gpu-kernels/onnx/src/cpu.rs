@@ -44,12 +44,13 @@ fn move_floats(words: &mut [u32], seed: u64) {
     }
 }
 
-/// Between -1 and 1, another one for each number: Steele, Lea, Flood 2014 (SplitMix64).
+/// Between -1 and 1, another one for each number: Steele, Lea, Flood 2014, `SplitMix64`.
 fn unit(number: u64) -> f32 {
     let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    let high = i16::from_le_bytes([(mixed >> 48) as u8, (mixed >> 56) as u8]);
+    let [.., low, high] = mixed.to_le_bytes();
+    let high = i16::from_le_bytes([low, high]);
     f32::from(high) / f32::from(i16::MAX)
 }
 

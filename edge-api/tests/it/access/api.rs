@@ -6,7 +6,7 @@ use super::callers::{Caller, World, prepare};
 use crate::db_test;
 
 /// The statuses for nobody, stranger, owner, session, device, checker, operator.
-pub(crate) const ROUTES: [(&str, &str, [u16; 7]); 51] = [
+pub(crate) const ROUTES: [(&str, &str, [u16; 7]); 52] = [
     ("POST", "/v1/accounts", [201, 201, 201, 201, 201, 201, 201]),
     ("GET", "/v1/account", [401, 200, 200, 200, 401, 401, 200]),
     ("POST", "/v1/sessions", [401, 201, 201, 201, 401, 401, 201]),
@@ -16,6 +16,7 @@ pub(crate) const ROUTES: [(&str, &str, [u16; 7]); 51] = [
     ("POST", "/v1/account/keys", [401, 201, 201, 201, 401, 401, 201]),
     ("DELETE", "/v1/account/keys/{id}", [401, 404, 204, 204, 401, 401, 404]),
     ("GET", "/v1/devices", [401, 200, 200, 200, 401, 401, 200]),
+    ("DELETE", "/v1/devices/{id}", [401, 404, 204, 204, 401, 401, 404]),
     ("POST", "/v1/device-codes", [401, 201, 201, 201, 401, 401, 201]),
     ("POST", "/v1/blobs", [401, 201, 201, 201, 401, 401, 201]),
     ("GET", "/v1/blobs/{hash}", [401, 404, 200, 200, 401, 401, 404]),

@@ -11,7 +11,7 @@ use wire::{BlobHash, DeviceId, FromDevice, LeaseId};
 
 use crate::app::{Answer, Customer, TestApp};
 use crate::device::{self, Device, zeros};
-use crate::explorer::settled;
+use crate::explorer::{hello, settled};
 
 /// The checker's seed.
 pub(crate) const CHECKER: u8 = 9;
@@ -179,6 +179,14 @@ impl<'a> World<'a> {
             "/v1/account/keys/{id}" => {
                 let made = self.owner.post("/v1/account/keys", &json!({ "name": "spare" })).await;
                 made.json()["key"]["id"].as_str().unwrap().to_owned()
+            }
+            // One that is there to be unlinked.
+            "/v1/devices/{id}" => {
+                let (account, now) = (self.owner.account().await, self.app.app.clock.now());
+                let mut tx = self.app.app.db.begin_write().await.unwrap();
+                store::devices::upsert_device(&mut tx, &hello(77), account, None, now).await.unwrap();
+                tx.commit().await.unwrap();
+                DeviceId([77; 32]).to_string()
             }
             "/v1/jobs/{id}/cancel" => self.spare.clone(),
             _ if path.contains("/devices/") => DeviceId([1; 32]).to_string(),

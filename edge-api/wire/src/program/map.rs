@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::properties::TaskProperties;
-use crate::{BlobHash, Check, DType, Field};
+use crate::{BlobHash, Check, DType, Field, WordRun};
 
 /// Program and kernel version, as receipts name them.
 pub const VERSION: &str = "map/1";
@@ -58,16 +58,6 @@ pub struct MapTask {
     /// Types of an output record's words, over and over to its end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<WordRun>,
-}
-
-/// Words after one another that have one type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct WordRun {
-    /// `float32`, `int32` or `uint32`.
-    pub dtype: DType,
-    /// How many words.
-    pub words: u32,
 }
 
 impl TaskProperties for MapTask {

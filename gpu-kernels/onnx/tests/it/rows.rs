@@ -367,9 +367,9 @@ fn a_nudged_run_tips_over_what_lies_near_a_tie_and_nothing_else() {
         node("MatMul", &["x", "w"], "scores", vec![]),
         node("ArgMax", &["scores"], "y", vec![int("axis", 1), int("keepdims", 0)]),
     ];
-    let graph = parse(&model(nodes, vec![floats("w", &[2, 2], vec![1.0, 0.0, 0.0, 1.0])])).unwrap();
+    let graph = parse(&model(nodes, vec![crate::build::floats("w", &[2, 2], vec![1.0, 0.0, 0.0, 1.0])])).unwrap();
     let plan = graph.plan(3, &[Feed::Rows(vec![2])]).unwrap();
-    let x = bits(&[0.7, 0.6999, 0.7, 0.700_000_1, 0.1, 0.9]);
+    let x = crate::bits(&[0.7, 0.6999, 0.7, 0.700_000_1, 0.1, 0.9]);
     let labels = plan.run(&[&x]).remove(0);
 
     let nudged: Vec<Vec<u32>> = (0..12).map(|seed| plan.run_nudged(&[&x], seed).remove(0)).collect();
