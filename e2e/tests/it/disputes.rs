@@ -22,8 +22,8 @@ async fn lie_in_one_tile(device: &mut Scripted) -> anyhow::Result<(wire::LeaseGr
     device.work(|output| *output.last_mut().expect("an output should have a value") += 0.01).await
 }
 
-/// What is left of a device's standing, its failed checks, and whether it is suspended.
-async fn record(stack: &Stack, device: &Scripted) -> (i64, i64, bool) {
+/// What is left of a device's standing, whether a check of it has failed, and whether it is suspended.
+async fn record(stack: &Stack, device: &Scripted) -> (i64, bool, bool) {
     let (standing, failed, suspended_until): (i64, i64, i64) = sqlx::query_as(
         "select cast(sum(device_standing.verified_kflop - device_standing.verified_at_failure) as bigint),
                 max(device.failed), max(device.suspended_until)
@@ -35,7 +35,7 @@ async fn record(stack: &Stack, device: &Scripted) -> (i64, i64, bool) {
     .fetch_one(&stack.database().await)
     .await
     .unwrap();
-    (standing, failed, suspended_until > 0)
+    (standing, failed > 0, suspended_until > 0)
 }
 
 async fn finish_honestly(stack: &mut Stack, client: &Client, job: &Job) {
@@ -73,7 +73,7 @@ engine_test! {
         let rejected = rejected.expect("one of its lies should be drawn");
 
         assert!(before > 0 && largest > 1, "{before} behind it, at most {largest} tiles a lease");
-        assert_eq!(record(&stack, &liar).await, (0, 1, true));
+        assert_eq!(record(&stack, &liar).await, (0, true, true));
         let job = jobs.iter().find(|job| job.id == rejected.job).unwrap();
         finish_honestly(&mut stack, &client, job).await;
     }
@@ -116,7 +116,7 @@ engine_test! {
             })
             .await;
             if found {
-                assert_eq!(record(&stack, &liar).await, (0, 1, true));
+                assert_eq!(record(&stack, &liar).await, (0, true, true));
                 finish_honestly(&mut stack, &client, &job).await;
                 return;
             }

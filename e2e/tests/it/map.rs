@@ -178,9 +178,11 @@ async fn failed_checks(stack: &Stack, device: &Scripted) -> i64 {
 engine_test! {
     async fn a_peer_that_lies_about_anothers_work_is_outvoted_and_suspended(mut stack: Stack) {
         let (client, _) = stack.customer().await.unwrap();
-        let mut peer = stack.established().await;
-        stack.start_established_worker("honest").await;
+        let (mut peer, other) = (stack.established().await, stack.established().await);
         let job = submit_to_judges(&stack, &client).await;
+        drop(other);
+        // All of a newcomer's work is computed again.
+        stack.start_worker("honest", &[]);
         let pool = stack.database().await;
         until("the honest device has committed", WITHIN, async || {
             let committed: Option<(String,)> = sqlx::query_as("select lease_id from receipt").fetch_optional(&pool).await.unwrap();
@@ -230,21 +232,21 @@ engine_test! {
 engine_test! {
     async fn where_every_device_comes_to_another_result_nobody_is_blamed_and_the_work_is_paid(stack: Stack) {
         let (client, _) = stack.customer().await.unwrap();
-        let mut devices = [stack.established().await, stack.established().await];
-        let mut more = [stack.established().await, stack.established().await];
+        let mut devices = [stack.established().await, stack.established().await, stack.established().await];
         let job = submit_to_judges(&stack, &client).await;
-        for (word, device) in (1..).zip(devices.iter_mut().chain(&mut more)) {
+        // All of a newcomer's work is computed again.
+        let mut newcomer = [Scripted::join(&stack.url(), identity()).await.unwrap()];
+        for (word, device) in (1..).zip(newcomer.iter_mut().chain(&mut devices)) {
             answer_with(device, word).await;
         }
 
         let ended = client.watch(job.id, |_| {}).await.unwrap();
 
         assert_eq!((ended.state, ended.cost), (JobState::Done, ended.hold));
-        for device in devices.iter().chain(&more) {
+        for device in newcomer.iter().chain(&devices) {
             assert_eq!(failed_checks(&stack, device).await, 0);
         }
         let detail = client.job_detail(job.id).await.unwrap();
-        // The final draw finds it too.
         assert!(detail.disputes.iter().all(|dispute| dispute.state == DisputeState::NotReproducible), "{detail:?}");
         stack.check_ledger().await;
     }

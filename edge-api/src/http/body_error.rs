@@ -196,9 +196,9 @@ mod tests {
             Err(BodyError::Field { field, .. }) if field == "program.tile_rows"
         ));
         check::<SubmitJob>(
-            &order(|order| drop(order["program"]["check"].as_object_mut().unwrap().remove("rtol"))),
-            "program.check.rtol",
-            "`rtol` is missing",
+            &order(|order| order["program"]["check"]["integers"] = json!({ "bits": 8 })),
+            "program.check.integers.units",
+            "`units` is missing",
         );
         check::<KernelToCheck>("7", "", "found integer `7`, expected an object");
     }

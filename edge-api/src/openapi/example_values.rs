@@ -82,6 +82,8 @@ pub(super) fn all() -> Vec<(String, Value)> {
         named(&map()),
         named(&infer_task()),
         named(&map_task()),
+        named(&WORD_RUN),
+        named(&integer_tolerance()),
         named(&share()),
         named(&receipt()),
         named(&signed_receipt()),
@@ -142,6 +144,12 @@ fn infer_task() -> InferTask {
     InferTask { model: model(), inputs: inputs(), outputs: outputs() }
 }
 
+const WORD_RUN: WordRun = WordRun { dtype: DType::Uint32, words: 1 };
+
+fn integer_tolerance() -> IntegerTolerance {
+    IntegerTolerance { units: 1, fraction: Fraction::default(), bits: IntegerBits::default() }
+}
+
 fn map_task() -> MapTask {
     MapTask {
         kernel: BlobHash(bytes(15)),
@@ -149,7 +157,7 @@ fn map_task() -> MapTask {
         out_bytes: 4,
         fuel: 65_536,
         params: Some(BlobHash(bytes(18))),
-        words: vec![WordRun { dtype: DType::Uint32, words: 1 }],
+        words: vec![WORD_RUN],
     }
 }
 
@@ -165,11 +173,7 @@ fn map() -> Map {
         out_bytes: 4,
         params: Some(BlobHash(bytes(18))),
         fuel: Some(65_536),
-        check: Some(Check::within(IntegerTolerance {
-            units: 1,
-            fraction: Fraction::default(),
-            bits: IntegerBits::default(),
-        })),
+        check: Some(Check::within(integer_tolerance())),
         tile_records: Some(640),
     }
 }

@@ -40,7 +40,9 @@ macro_rules! lock_jobs_sql {
 pub async fn lock_jobs(conn: &mut DbConnection, jobs: &BTreeSet<JobId>) -> sqlx::Result<()> {
     let statement = match Dialect::of(conn) {
         Dialect::Sqlite => lock_jobs_sql!(sqlite, ""),
-        Dialect::Postgres => lock_jobs_sql!(postgres, " for update"),
+        // A row that refers to a job, written or updated twice, locks the job's key: two transactions that did so would
+        // wait for each other's key here.
+        Dialect::Postgres => lock_jobs_sql!(postgres, " for no key update"),
     };
     sqlx::query(statement).bind(json(jobs)).fetch_all(conn).await?;
     Ok(())

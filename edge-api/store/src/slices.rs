@@ -167,7 +167,7 @@ pub async fn release_slice(conn: &mut DbConnection, replica: &str, slice: SliceI
 pub async fn lock_fence(conn: &mut DbConnection, slice: SliceId, fence: i64) -> sqlx::Result<bool> {
     let statement = match Dialect::of(conn) {
         Dialect::Sqlite => "select slice_id from slice where slice_id = $1 and fence = $2",
-        Dialect::Postgres => "select slice_id from slice where slice_id = $1 and fence = $2 for update",
+        Dialect::Postgres => "select slice_id from slice where slice_id = $1 and fence = $2 for no key update",
     };
     let found = sqlx::query(statement).bind(slice.to_string()).bind(fence).fetch_optional(conn).await?;
     Ok(found.is_some())
