@@ -113,7 +113,8 @@ async fn without_a_checker_devices_with_standing_of_two_accounts_must_agree() {
     let (client, _) = stack.customer().await.unwrap();
     stack.start_established_worker("one").await;
     stack.start_established_worker("two").await;
-    let request = order(&stack, &client, SQUARE, 200, 20).await;
+    // So many tiles that some are drawn.
+    let request = order(&stack, &client, SQUARE, 640, 1).await;
     let job = until("two judges are connected", WITHIN, async || {
         client.submit(&request, &identity().device().to_string()).await.ok()
     })
@@ -121,9 +122,9 @@ async fn without_a_checker_devices_with_standing_of_two_accounts_must_agree() {
 
     let ended = client.watch(job.id, |_| {}).await.unwrap();
 
-    assert_eq!((ended.state, ended.verified_tiles), (JobState::Done, 10));
+    assert_eq!((ended.state, ended.verified_tiles), (JobState::Done, 640));
     assert!(ended.recomputed_tiles > 0);
-    assert_eq!(words(&stack, &client, &ended).await, squares(200));
+    assert_eq!(words(&stack, &client, &ended).await, squares(640));
     stack.check_ledger().await;
 }
 
