@@ -9,7 +9,7 @@ use rules::verification::dispute::{UNREPRODUCIBLE_ACCOUNTS, UNREPRODUCIBLE_TILES
 use rules::verification::draw::draw_final;
 use store::receipts::StoredReceipt;
 use store::verdicts::{Cause, Verdict, VerdictState};
-use wire::{DeviceId, JobEventKind, JobId, JobState};
+use wire::{DeviceId, JobEventKind, JobFault, JobId, JobState};
 
 use super::check::{Judgement, check_lease};
 use super::lease_output::committed_lease;
@@ -122,6 +122,20 @@ pub async fn end_if_unreproducible(app: &App, job: JobId) -> anyhow::Result<()> 
         app.scheduler.end_job(app.clock.now(), job);
         app.scheduler.job_changed(job);
     }
+    Ok(())
+}
+
+/// A job whose program cannot finish ends: what was verified is paid, the rest is free again.
+pub async fn fail_job(app: &App, job: JobId, fault: &JobFault) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    let mut tx = app.db.begin_write().await?;
+    if store::job_progress::fail_job(&mut tx, job, fault, now).await? {
+        store::ledger::release_and_post(&mut tx, job, &[]).await?;
+        store::job_detail::insert_event(&mut tx, job, JobEventKind::Failed, None, now).await?;
+        tx.commit().await?;
+    }
+    app.scheduler.end_job(now, job);
+    app.scheduler.job_changed(job);
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use rules::Job;
 use tokio::sync::broadcast::error::RecvError;
 use wire::{AccountKind, DeviceId, JobEventKind, JobFault, JobId, LeaseId};
 
+use super::close::fail_job;
 use super::recheck::recompute_by_checker;
 use crate::app::App;
 
@@ -106,20 +107,10 @@ async fn is_decided(app: &App, job: &Job) -> anyhow::Result<bool> {
     Ok(confirmed || accounts.len() >= ACCOUNTS_THAT_DECIDE)
 }
 
-/// Ends the job: what was verified is paid, the rest is free again.
 async fn fail(app: &App, report: &Report) -> anyhow::Result<()> {
-    let (job, now) = (report.job, app.clock.now());
-    let mut tx = app.db.begin_write().await?;
-    let backend = store::devices::find_backend(&mut tx, report.device).await?.unwrap_or_else(|| "checker".to_owned());
-    let fault = JobFault::CannotCompile { backend, message: report.message.clone() };
-    if store::job_progress::fail_job(&mut tx, job, &fault, now).await? {
-        store::ledger::release_and_post(&mut tx, job, &[]).await?;
-        store::job_detail::insert_event(&mut tx, job, JobEventKind::Failed, None, now).await?;
-        tx.commit().await?;
-    }
-    app.scheduler.end_job(now, job);
-    app.scheduler.job_changed(job);
-    Ok(())
+    let backend = store::devices::find_backend(&mut *app.db.read().await?, report.device).await?;
+    let backend = backend.unwrap_or_else(|| "checker".to_owned());
+    fail_job(app, report.job, &JobFault::CannotCompile { backend, message: report.message.clone() }).await
 }
 
 /// Nobody asks any more whether the job's kernel compiles.

@@ -6,8 +6,9 @@ use rules::Job;
 use rules::scheduling::lease::Lease;
 use rules::scheduling::recheck_request::{Answer, Answered, Answerer};
 use rules::verification::party::{Parties, Party};
-use wire::{DeviceId, ErrorCode, JobEventKind, JobFault, LeaseId, ToDevice};
+use wire::{DeviceId, ErrorCode, JobFault, LeaseId, ToDevice};
 
+use super::close::fail_job;
 use super::owner::party_of;
 use super::recheck::recompute_elsewhere;
 use super::reject::suspend_device;
@@ -77,14 +78,5 @@ async fn judge_fault(app: &App, job: &Arc<Job>, lease: &Lease, fault: JobFault) 
         state.send(lease.device, frame);
         return Ok(());
     };
-    let now = app.clock.now();
-    let mut tx = app.db.begin_write().await?;
-    if store::job_progress::fail_job(&mut tx, lease.job, &confirmed, now).await? {
-        store::ledger::release_and_post(&mut tx, lease.job, &[]).await?;
-        store::job_detail::insert_event(&mut tx, lease.job, JobEventKind::Failed, None, now).await?;
-        tx.commit().await?;
-    }
-    app.scheduler.end_job(now, lease.job);
-    app.scheduler.job_changed(lease.job);
-    Ok(())
+    fail_job(app, lease.job, &confirmed).await
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rules::Job;
-use wire::{JobEventKind, JobFault, JobId};
+use wire::{JobFault, JobId};
 
+use super::close::fail_job;
 use crate::app::App;
 use crate::programs;
 
@@ -45,7 +46,7 @@ async fn look_into(app: &App, job: JobId, tile: u64) -> anyhow::Result<()> {
     // Whoever checks is busy, or computed it: then it is the devices' matter.
     let Ok(tried) = tried else { return Ok(()) };
     match tried? {
-        Some(reason) => fail(app, job, JobFault::CannotCompute { tile, reason }).await,
+        Some(reason) => fail_job(app, job, &JobFault::CannotCompute { tile, reason }).await,
         None => Ok(()),
     }
 }
@@ -59,17 +60,4 @@ async fn try_tile(app: &App, job: &Arc<Job>, tile: u64) -> anyhow::Result<Option
         }
     }
     programs::try_tile(app, job, tile).await
-}
-
-async fn fail(app: &App, job: JobId, fault: JobFault) -> anyhow::Result<()> {
-    let now = app.clock.now();
-    let mut tx = app.db.begin_write().await?;
-    if store::job_progress::fail_job(&mut tx, job, &fault, now).await? {
-        store::ledger::release_and_post(&mut tx, job, &[]).await?;
-        store::job_detail::insert_event(&mut tx, job, JobEventKind::Failed, None, now).await?;
-        tx.commit().await?;
-    }
-    app.scheduler.end_job(now, job);
-    app.scheduler.job_changed(job);
-    Ok(())
 }

@@ -101,8 +101,9 @@ impl Program for Infer {
         (one, other): (&[u8], &[u8]),
     ) -> anyhow::Result<bool> {
         let Some(pair) = Pair::new(task, one, other) else { return Ok(false) };
-        if pair.agrees(Integers::Same) || !has_integers(task) {
-            return Ok(pair.agrees(Integers::Same));
+        let is_same = pair.agrees(Integers::Same);
+        if is_same || !has_integers(task) {
+            return Ok(is_same);
         }
         if is_for_checkers(app, job) {
             return Ok(pair.agrees(Integers::OneInAHundredApart));
