@@ -8,6 +8,7 @@ pub mod postgres;
 pub mod scripted;
 pub mod stack;
 pub mod until;
+pub mod watchdog;
 
 use std::path::PathBuf;
 

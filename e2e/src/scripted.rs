@@ -1,6 +1,8 @@
 //! A device that does what a test tells it, step by step, honest or not. It computes on the
 //! CPU, so it needs no GPU.
 
+use std::time::Duration;
+
 use anyhow::{Context, bail};
 use futures::{SinkExt, StreamExt};
 use onnx::{Feed, Graph};
@@ -9,6 +11,9 @@ use tokio_tungstenite::tungstenite::Message;
 use wire::device::{Backend, DeviceClass, PROTOCOL};
 use wire::{BlobHash, FromDevice, Hello, LeaseGrant, Micros, Nonce, Receipt, Signature, ToDevice, merkle};
 use worker::identity::Identity;
+
+/// Longer than the server waits for anybody, so that only a test that has lost its way meets it.
+const HEAR_WITHIN: Duration = Duration::from_secs(300);
 
 type Socket = tokio_tungstenite::WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
@@ -76,10 +81,11 @@ impl Scripted {
         Ok(self.socket.send(Message::text(text)).await?)
     }
 
-    /// The next frame.
+    /// The next frame; an error after five minutes without one.
     pub async fn hear(&mut self) -> anyhow::Result<ToDevice> {
         loop {
-            match self.socket.next().await.context("the server closed the socket")?? {
+            let heard = tokio::time::timeout(HEAR_WITHIN, self.socket.next()).await;
+            match heard.context("the server says nothing")?.context("the server closed the socket")?? {
                 Message::Text(text) => return Ok(serde_json::from_str(&text)?),
                 Message::Close(_) => bail!("the server closed the socket"),
                 Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_) => {}

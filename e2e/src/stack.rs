@@ -17,6 +17,7 @@ use wire::{BlobHash, DeviceId, FromDevice, Hello, Infer, NewAccount, Program, Si
 use crate::digits;
 use crate::scripted::{self, Scripted};
 use crate::until::until;
+use crate::watchdog::Watchdog;
 
 const START_WITHIN: Duration = Duration::from_secs(30);
 
@@ -30,6 +31,7 @@ pub struct Stack {
     /// Further servers over the same database and blobs.
     others: Vec<Child>,
     workers: Vec<Child>,
+    _watchdog: Option<Watchdog>,
 }
 
 /// A child that is killed, and waited for, when it is dropped or stopped.
@@ -90,6 +92,7 @@ impl Stack {
 
     async fn start_over(port: u16, folder: TempDir, database_url: String) -> Self {
         client::install_tls();
+        let watchdog = Watchdog::start(folder.path().join("edge.log"));
         let mut stack = Self {
             folder,
             port,
@@ -98,6 +101,7 @@ impl Stack {
             edge: None,
             others: Vec::new(),
             workers: Vec::new(),
+            _watchdog: watchdog,
         };
         stack.start_edge().await;
         stack

@@ -87,13 +87,17 @@ async fn a_kernel_that_a_checker_cannot_compile_either_ends_its_job() {
     let (client, _) = stack.customer().await.unwrap();
     let before = client.account().await.unwrap().available;
     let job = submit(&stack, &client, &customers()[0]).await;
-    let (mut checker, nonce) = Scripted::open(&stack.url(), trusted).await.unwrap();
-    let hello = checker.signed(nonce, Hello { checker: true, ..checker.hello(nonce) });
-    checker.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();
     let mut guest = Scripted::join(&stack.url(), identity()).await.unwrap();
 
     let grant = guest.lease().await.unwrap();
     refuse(&mut guest, &grant).await;
+    while reports(&stack, &job).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    // Only now does a checker connect.
+    let (mut checker, nonce) = Scripted::open(&stack.url(), trusted).await.unwrap();
+    let hello = checker.signed(nonce, Hello { checker: true, ..checker.hello(nonce) });
+    checker.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();
     let asked = checker.lease().await.unwrap();
     refuse(&mut checker, &asked).await;
     let ended = client.watch(job.id, |_| {}).await.unwrap();

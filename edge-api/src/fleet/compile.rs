@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use rules::Job;
+use rules::verification::party::Parties;
 use tokio::sync::broadcast::error::RecvError;
 use wire::{AccountKind, DeviceId, JobEventKind, JobFault, JobId, LeaseId};
 
 use super::close::fail_job;
-use super::recheck::recompute_by_checker;
+use super::recheck::recompute_elsewhere;
 use crate::app::App;
 
 /// Accounts whose devices, with standing, decide without a checker.
@@ -46,19 +47,19 @@ pub fn report_compile_error(app: &App, device: DeviceId, lease: LeaseId, message
 }
 
 async fn judge(app: &App, job: &Arc<Job>, report: &Report) -> anyhow::Result<()> {
-    if !write_report(app, report).await? {
-        return Ok(());
+    if write_report(app, report).await? {
+        tracing::warn!(job = %report.job, device = %report.device, message = report.message, "a kernel does not compile");
+        app.scheduler.job_changed(report.job);
     }
-    tracing::warn!(job = %report.job, device = %report.device, message = report.message, "a kernel does not compile");
-    app.scheduler.job_changed(report.job);
     if is_decided(app, job).await? {
         return fail(app, report).await;
     }
     let is_checker = app.config.checkers.contains(&report.device);
     if app.config.has_checkers() && !is_checker {
-        // Whether they can: the checker that cannot says so itself, and is judged here.
+        // Whether they can: the checker that cannot says so itself, and is judged here. A device that says it again has
+        // connected again, or the server has started again, and whoever was asked then may not have been.
         tokio::select! {
-            outcome = recompute_by_checker(app, job, report.tile..report.tile + 1) => drop(outcome?),
+            outcome = recompute_elsewhere(app, job, report.tile..report.tile + 1, Parties::default()) => drop(outcome?),
             () = job_ended(app, report.job) => {}
         }
     }
