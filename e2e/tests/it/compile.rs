@@ -4,6 +4,7 @@ use client::Client;
 use e2e::browser::{Browser, Gpu};
 use e2e::scripted::{Scripted, identity};
 use e2e::stack::Stack;
+use e2e::until::until;
 use wire::{FromDevice, Hello, Job, JobFault, JobState, LeaseGrant, Map, Privacy, Program, SubmitJob};
 
 use crate::customers::{Customer, customers};
@@ -56,6 +57,15 @@ async fn reports(stack: &Stack, job: &Job) -> i64 {
     count
 }
 
+async fn owned_slices(stack: &Stack, job: &Job) -> i64 {
+    let (count,): (i64,) = sqlx::query_as("select count(*) from slice where job_id = $1 and owner <> ''")
+        .bind(job.id.to_string())
+        .fetch_one(&stack.database().await)
+        .await
+        .unwrap();
+    count
+}
+
 #[tokio::test]
 async fn a_guests_word_that_a_kernel_does_not_compile_ends_no_job() {
     let mut stack = Stack::start().await;
@@ -91,10 +101,11 @@ async fn a_kernel_that_a_checker_cannot_compile_either_ends_its_job() {
 
     let grant = guest.lease().await.unwrap();
     refuse(&mut guest, &grant).await;
-    while reports(&stack, &job).await == 0 {
-        tokio::task::yield_now().await;
-    }
-    // Only now does a checker connect.
+    // Only when no server holds the job any more, which nobody here can do, does a checker connect.
+    until("the job's slices are let go", std::time::Duration::from_secs(30), async || {
+        (reports(&stack, &job).await == 1 && owned_slices(&stack, &job).await == 0).then_some(())
+    })
+    .await;
     let (mut checker, nonce) = Scripted::open(&stack.url(), trusted).await.unwrap();
     let hello = checker.signed(nonce, Hello { checker: true, ..checker.hello(nonce) });
     checker.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();

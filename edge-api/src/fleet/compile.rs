@@ -5,11 +5,11 @@
 //! standing. A device that is alone with it has a backend of its own, and is not blamed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rules::Job;
 use rules::verification::party::Parties;
-use tokio::sync::broadcast::error::RecvError;
-use wire::{AccountKind, DeviceId, JobEventKind, JobFault, JobId, LeaseId};
+use wire::{AccountKind, DeviceId, JobEventKind, JobFault, JobId, JobState, LeaseId};
 
 use super::close::fail_job;
 use super::recheck::recompute_elsewhere;
@@ -19,6 +19,8 @@ use crate::app::App;
 const ACCOUNTS_THAT_DECIDE: usize = 3;
 /// Characters kept of what a device says.
 const MESSAGE_MAX: usize = 500;
+/// Before a question that waits for a checker looks again whether its job has ended.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// Events of a job that are looked at.
 const EVENTS_MAX: i64 = 10_000;
 
@@ -60,7 +62,7 @@ async fn judge(app: &App, job: &Arc<Job>, report: &Report) -> anyhow::Result<()>
         // connected again, or the server has started again, and whoever was asked then may not have been.
         tokio::select! {
             outcome = recompute_elsewhere(app, job, report.tile..report.tile + 1, Parties::default()) => drop(outcome?),
-            () = job_ended(app, report.job) => {}
+            ended = job_ended(app, report.job) => ended?,
         }
     }
     Ok(())
@@ -114,12 +116,15 @@ async fn fail(app: &App, report: &Report) -> anyhow::Result<()> {
     fail_job(app, report.job, &JobFault::CannotCompile { backend, message: report.message.clone() }).await
 }
 
-/// Nobody asks any more whether the job's kernel compiles.
-async fn job_ended(app: &App, job: JobId) {
-    let mut changes = app.scheduler.changes.subscribe();
-    while app.scheduler.lock().core.job(job).is_some() {
-        if matches!(changes.recv().await, Err(RecvError::Closed)) {
-            return;
+/// Nobody asks any more whether the job's kernel compiles. Whether the job ended is for the database to say: a job that no
+/// device here can do is with no replica.
+async fn job_ended(app: &App, job: JobId) -> anyhow::Result<()> {
+    let mut look = tokio::time::interval(LOOK_AGAIN);
+    loop {
+        look.tick().await;
+        let state = store::job_progress::find_job_state(&mut *app.db.read().await?, job).await?;
+        if state != Some(JobState::Running) {
+            return Ok(());
         }
     }
 }
