@@ -6,11 +6,13 @@ use client::Client;
 use e2e::scripted::Scripted;
 use e2e::stack::Stack;
 use e2e::until::until;
-use wire::{DisputeState, FromDevice, Job, JobState, ToDevice};
+use wire::{DeviceId, DisputeState, FromDevice, Job, JobState, ToDevice};
 
 use crate::engine_test;
 
 const WITHIN: Duration = Duration::from_secs(60);
+/// Longer than a lease takes.
+const CAUGHT_WITHIN: Duration = Duration::from_secs(300);
 /// Small tiles, so that a lease has many.
 const TILE_ROWS: u32 = 4;
 /// A lie in one tile of a lease is drawn in about one of twenty.
@@ -37,11 +39,24 @@ async fn record(stack: &Stack, device: &Scripted) -> (i64, bool, bool) {
     (standing, failed > 0, suspended_until > 0)
 }
 
-async fn finish_honestly(stack: &mut Stack, client: &Client, job: &Job) {
+/// Returns once a check of the device has failed: of a lease that it commits, or at the end of a job.
+async fn is_caught(stack: &Stack, device: DeviceId) {
+    let (database, id) = (stack.database().await, device.to_string());
+    until("the device is caught", CAUGHT_WITHIN, async || {
+        let failed = sqlx::query_as("select failed from device where device_id = $1").bind(&id);
+        let (failed,): (i64,) = failed.fetch_one(&database).await.ok()?;
+        (failed > 0).then_some(())
+    })
+    .await;
+}
+
+async fn finish_honestly(stack: &mut Stack, client: &Client, jobs: &[Job]) {
     stack.start_worker("honest", &[]);
-    let ended = client.watch(job.id, |_| {}).await.unwrap();
-    assert_eq!((ended.state, ended.cost), (JobState::Done, ended.hold));
-    stack.check_settled_once(&ended).await;
+    for job in jobs {
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+        assert_eq!((ended.state, ended.cost), (JobState::Done, ended.hold));
+        stack.check_settled_once(&ended).await;
+    }
     stack.check_ledger().await;
 }
 
@@ -49,9 +64,9 @@ engine_test! {
     async fn one_bad_tile_among_many_costs_a_device_its_standing_once_it_is_drawn(mut stack: Stack) {
         let (client, _) = stack.customer().await.unwrap();
         let mut liar = stack.established().await;
-        let (before, ..) = record(&stack, &liar).await;
+        let (id, (before, ..)) = (liar.identity.device(), record(&stack, &liar).await);
         let mut jobs = Vec::new();
-        let (mut rejected, mut largest) = (None, 0);
+        let (mut is_over, mut largest) = (false, 0);
         for _ in 0..LEASES_MAX {
             let running = jobs.last().map(|job: &Job| job.id);
             let is_running = match running {
@@ -61,20 +76,24 @@ engine_test! {
             if !is_running {
                 jobs.push(stack.submit_digits(&client, 1, Some(TILE_ROWS)).await.unwrap());
             }
-            let (grant, settled) = lie_in_one_tile(&mut liar).await.unwrap();
-            largest = largest.max(grant.tiles);
-            if !settled {
-                rejected = Some(grant);
+            // A suspended device is lent nothing, so its next lease never comes.
+            is_over = tokio::select! {
+                worked = lie_in_one_tile(&mut liar) => {
+                    let (grant, settled) = worked.unwrap();
+                    largest = largest.max(grant.tiles);
+                    !settled
+                }
+                () = is_caught(&stack, id) => true,
+            };
+            if is_over {
                 break;
             }
         }
 
-        let rejected = rejected.expect("one of its lies should be drawn");
-
+        assert!(is_over, "one of its lies should be drawn");
         assert!(before > 0 && largest > 1, "{before} behind it, at most {largest} tiles a lease");
         assert_eq!(record(&stack, &liar).await, (0, true, true));
-        let job = jobs.iter().find(|job| job.id == rejected.job).unwrap();
-        finish_honestly(&mut stack, &client, job).await;
+        finish_honestly(&mut stack, &client, &jobs).await;
     }
 }
 
