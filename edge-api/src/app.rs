@@ -17,12 +17,17 @@ use crate::compile::pool::Compilers;
 use crate::config::Config;
 use crate::fleet::scheduler::Scheduler;
 use crate::http::limits::Limits;
+use crate::memory::MemoryBudget;
 use crate::programs::infer::kept_plans::KeptPlans;
 use crate::random;
 
 /// The platform's own accounts have ids that no random one can be.
 const FAUCET: AccountId = AccountId::platform(1);
 const FEES: AccountId = AccountId::platform(2);
+
+/// Outputs of leases that checks may hold in memory at once. Receipts wait in the database for their check, and their
+/// outputs among the blobs.
+const OUTPUT_BYTES_MAX: u64 = 256 << 20;
 
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
@@ -37,6 +42,8 @@ pub struct Parts {
     pub compilers: Compilers,
     pub plans: KeptPlans,
     pub limits: Limits,
+    /// Of outputs that are held against their receipts, or against what others computed.
+    pub outputs: MemoryBudget,
     /// Checks that may run at once: one a core.
     pub checks: Arc<Semaphore>,
     pub replica: String,
@@ -83,6 +90,7 @@ impl App {
             compilers: Compilers::new(config.compile.clone())?,
             plans: KeptPlans::default(),
             limits: Limits::new(config.limits.body_bytes_max, config.limits.connections_per_address_max),
+            outputs: MemoryBudget::new(OUTPUT_BYTES_MAX),
             checks: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
             replica: Nonce(random::bytes()).to_string(),
             secret,

@@ -16,6 +16,7 @@ pub mod explorer;
 pub mod fleet;
 pub mod http;
 pub mod jobs;
+pub mod memory;
 pub mod openapi;
 pub mod programs;
 pub mod random;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{AbortRegistration, Abortable, FutureExt, LocalBoxFuture};
+use futures::lock::{Mutex, MutexGuard};
 use gpu_kernels::device::{Device, DeviceInfo, GpuError, Measured};
 use gpu_kernels::records::deinterleave;
 use wire::device::Backend;
@@ -34,6 +35,8 @@ pub struct Engine {
     pub identity: Identity,
     pub info: DeviceInfo,
     executor: device::Exclusive<Executor>,
+    /// One lease at a time fetches what its program needs: the next may find it there.
+    fetching: Mutex<()>,
     reopen: Option<Reopen>,
 }
 
@@ -48,6 +51,14 @@ pub struct Outcome {
     pub busy: Duration,
 }
 
+/// What a task's rows need, while nobody else fetches.
+struct Fetched<'a> {
+    work: Arc<Work>,
+    /// Nothing where the device has it prepared.
+    assets: Option<FetchedAssets>,
+    _turn: MutexGuard<'a, ()>,
+}
+
 /// Rows computed.
 struct Computed {
     output: Vec<u8>,
@@ -57,7 +68,8 @@ struct Computed {
 impl Engine {
     pub fn new(device: Device, identity: Identity) -> Self {
         let info = device.info().clone();
-        Self { identity, info, executor: device::Exclusive::new(Executor::new(device)), reopen: None }
+        let executor = device::Exclusive::new(Executor::new(device));
+        Self { identity, info, executor, fetching: Mutex::new(()), reopen: None }
     }
 
     /// How a device that broke down is opened anew. Without it, such a device is lost.
@@ -84,8 +96,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Computes a lease and uploads its output. Aborted, it fetches nothing more, and breaks off after the
-    /// submission that is under way.
+    /// Computes a lease and uploads its output. Aborted, it fetches nothing more, keeps what it has fetched, and breaks off
+    /// after the submission that is under way.
     pub async fn compute(
         &self,
         http: &impl Transfer,
@@ -95,8 +107,9 @@ impl Engine {
     ) -> Result<Outcome, RunFailure> {
         let pacing = Pacing::of_lease(duty, lease.handle());
         let fetch = Abortable::new(self.fetch_lease(http, grant), lease);
-        let (work, fetched) = fetch.await.map_err(|_aborted| RunFailure::Abandoned)??;
-        let Computed { output, busy } = self.run(work, fetched, pacing.clone()).await?;
+        let fetched = fetch.await.map_err(|_aborted| RunFailure::Abandoned)??;
+        let work = self.prepare(fetched).await?;
+        let Computed { output, busy } = self.run(work, pacing.clone()).await?;
         if pacing.is_over() {
             return Err(RunFailure::Abandoned);
         }
@@ -117,8 +130,8 @@ impl Engine {
             dtype: None,
             out_of_fuel: None,
         };
-        let (work, fetched) = self.fetch_lease(http, grant).await?;
-        match self.run(work, fetched, Pacing::unlimited()).await {
+        let work = self.prepare(self.fetch_lease(http, grant).await?).await?;
+        match self.run(work, Pacing::unlimited()).await {
             Ok(Computed { output, busy }) => {
                 tried.micros = wire::number::to(busy.as_micros());
                 (tried.words, tried.dtype) = first_words(&grant.task, &output);
@@ -145,46 +158,47 @@ impl Engine {
         let paths = BlobPaths::of_sample(sample.statement.receipt.job, sample.tile);
         let input = http.get(&paths.path("input")).await?;
         let work = Arc::new(Work::new(sample.task.clone(), sample.rows, sample.rows, input)?);
-        let fetched = self.fetch(http, &paths, &work).await?;
+        let work = self.prepare(self.fetch(http, &paths, work).await?).await?;
         let signed = http.get(&paths.path("output")).await?;
-        let Computed { output, busy } = self.run(work, fetched, Pacing::unlimited()).await?;
+        let Computed { output, busy } = self.run(work, Pacing::unlimited()).await?;
         Ok(compare(&sample, &Tile { signed: &signed, here: &output, busy }, &self.info))
     }
 
     /// A lease's rows, and what is missing to compute them.
-    async fn fetch_lease(
-        &self,
-        http: &impl Transfer,
-        grant: &LeaseGrant,
-    ) -> Result<(Arc<Work>, Option<FetchedAssets>), RunFailure> {
+    async fn fetch_lease(&self, http: &impl Transfer, grant: &LeaseGrant) -> Result<Fetched<'_>, RunFailure> {
         let paths = BlobPaths::of_lease(&grant.token);
         // The input comes down while another lease may still hold the GPU.
         let input = http.get(&paths.path("input")).await?;
         let work = Arc::new(Work::new(grant.task.clone(), grant.rows, grant.tile_rows, input)?);
-        let fetched = self.fetch(http, &paths, &work).await?;
-        Ok((work, fetched))
+        self.fetch(http, &paths, work).await
     }
 
-    async fn fetch(
-        &self,
-        http: &impl Transfer,
-        paths: &BlobPaths,
-        work: &Arc<Work>,
-    ) -> Result<Option<FetchedAssets>, RunFailure> {
-        let work = Arc::clone(work);
-        match self.executor.with(async move |executor: &mut Executor| executor.missing(&work)).await {
-            Some(missing) => missing.fetch(http, paths).await.map(Some),
-            None => Ok(None),
+    async fn fetch(&self, http: &impl Transfer, paths: &BlobPaths, work: Arc<Work>) -> Result<Fetched<'_>, RunFailure> {
+        let turn = self.fetching.lock().await;
+        let asked = Arc::clone(&work);
+        let missing = self.executor.with(async move |executor: &mut Executor| executor.missing(&asked)).await;
+        let assets = match missing {
+            Some(missing) => Some(missing.fetch(http, paths).await?),
+            None => None,
+        };
+        Ok(Fetched { work, assets, _turn: turn })
+    }
+
+    /// Compiles what was fetched, whatever has become of the lease by now: the next of its job needs it no less.
+    async fn prepare(&self, fetched: Fetched<'_>) -> Result<Arc<Work>, RunFailure> {
+        let Fetched { work, assets, _turn } = fetched;
+        if let Some(assets) = assets {
+            let asked = Arc::clone(&work);
+            let prepare = async move |executor: &mut Executor| {
+                guarded(executor, &asked, async |executor: &mut Executor| executor.prepare(&asked, assets).await).await
+            };
+            self.executor.with(prepare).await?;
         }
+        Ok(work)
     }
 
-    async fn run(
-        &self,
-        work: Arc<Work>,
-        fetched: Option<FetchedAssets>,
-        pacing: Pacing,
-    ) -> Result<Computed, RunFailure> {
-        let run = async move |executor: &mut Executor| compute_rows(executor, &work, fetched, &pacing).await;
+    async fn run(&self, work: Arc<Work>, pacing: Pacing) -> Result<Computed, RunFailure> {
+        let run = async move |executor: &mut Executor| compute_rows(executor, &work, &pacing).await;
         self.executor.with(run).await
     }
 
@@ -197,32 +211,37 @@ impl Engine {
 }
 
 /// Rows in, rows out, with the time that the device was busy.
-async fn compute_rows(
-    executor: &mut Executor,
-    work: &Work,
-    fetched: Option<FetchedAssets>,
-    pacing: &Pacing,
-) -> Result<Computed, RunFailure> {
+async fn compute_rows(executor: &mut Executor, work: &Work, pacing: &Pacing) -> Result<Computed, RunFailure> {
     if pacing.is_over() {
         return Err(RunFailure::Abandoned);
-    }
-    if executor.is_broken {
-        return Err(RunFailure::Reopening);
     }
     let busy = Cell::new(Duration::ZERO);
     let rest = async |took: Duration| {
         busy.set(busy.get() + took);
         pacing.rest(took).await
     };
+    let output = guarded(executor, work, async |executor: &mut Executor| executor.run(work, rest).await).await?;
+    Ok(Computed { output, busy: busy.get() })
+}
+
+/// Does something with a device that may break it.
+async fn guarded<T>(
+    executor: &mut Executor,
+    work: &Work,
+    act: impl AsyncFnOnce(&mut Executor) -> Result<T, RunFailure>,
+) -> Result<T, RunFailure> {
+    if executor.is_broken {
+        return Err(RunFailure::Reopening);
+    }
     // Compilers and drivers panic over strangers' kernels; nothing else of this process does.
-    let ran = AssertUnwindSafe(executor.run(work, fetched, rest)).catch_unwind().await;
-    let ran = ran.unwrap_or_else(|panic| Err(broken(&work.task, panic_text(&*panic))));
-    let ran = ran.map_err(|failure| match failure {
+    let done = AssertUnwindSafe(act(executor)).catch_unwind().await;
+    let done = done.unwrap_or_else(|panic| Err(broken(&work.task, panic_text(&*panic))));
+    let done = done.map_err(|failure| match failure {
         RunFailure::Gpu(GpuError::Lost { reason }) => broken(&work.task, reason),
         failure => failure,
     });
-    executor.is_broken = ran.as_ref().is_err_and(RunFailure::breaks_device);
-    Ok(Computed { output: ran?, busy: busy.get() })
+    executor.is_broken = done.as_ref().is_err_and(RunFailure::breaks_device);
+    done
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
@@ -290,8 +309,9 @@ mod tests {
         let work = Arc::new(Work::new(Task::Map(task), 1, 1, 4u32.to_le_bytes().to_vec()).unwrap());
         let kernel =
             GatedKernel { wgsl: wgsl.to_owned(), workgroup_size: 64, params_bytes: None, loop_lines: vec![], ops: 1 };
-        let fetched = FetchedAssets::Map(Code { kernel, params: Vec::new() });
-        engine.run(work, Some(fetched), Pacing::unlimited()).await.map(|computed| computed.output)
+        let assets = Some(FetchedAssets::Map(Code { kernel, params: Vec::new() }));
+        let work = engine.prepare(Fetched { work, assets, _turn: engine.fetching.lock().await }).await?;
+        engine.run(work, Pacing::unlimited()).await.map(|computed| computed.output)
     }
 
     #[tokio::test]

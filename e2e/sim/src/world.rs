@@ -401,6 +401,7 @@ fn make_job(has_checkers: bool, number: u64, customer: AccountId, tiles: u64) ->
         price: PricePerCu(20_000_000),
         device_bytes: 1 << 20,
         peak_bytes: 1 << 20,
+        code_bytes: 1 << 20,
     }
 }
 

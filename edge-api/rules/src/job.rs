@@ -33,6 +33,8 @@ pub struct Job {
     pub device_bytes: u64,
     /// Of all that is alive at once on a device, for one tile.
     pub peak_bytes: u64,
+    /// Of the model or the kernel, as the customer sent it.
+    pub code_bytes: u64,
 }
 
 /// What a job asks of the devices that compute it.
@@ -48,6 +50,10 @@ pub struct Needs {
     pub tile_flops: u64,
     /// Input and output of one tile.
     pub tile_bytes: u64,
+    pub tile_out_bytes: u64,
+    /// The model or the kernel, which a device keeps from one lease to the next.
+    pub code: BlobHash,
+    pub code_bytes: u64,
 }
 
 impl Job {
@@ -74,6 +80,9 @@ impl Job {
             kernels: program::rules_of(&self.task).needs_kernels(),
             tile_flops: self.tile_flops(),
             tile_bytes: row_bytes.saturating_mul(self.tile_rows),
+            tile_out_bytes: self.task.out_bytes().saturating_mul(self.tile_rows),
+            code: self.task.code(),
+            code_bytes: self.code_bytes,
         }
     }
 

@@ -39,11 +39,11 @@ pub async fn check_lease(
     receipt: &Receipt,
     tiles: &[u32],
 ) -> anyhow::Result<Judgement> {
-    let Some(bytes) = app.blobs.read_verified(receipt.output).await? else { return Ok(Judgement::Damaged) };
-    let output = LeaseOutput { job: Arc::clone(job), lease: *lease, bytes };
-    let (hashed, root) = (output.clone(), receipt.root);
-    if let Err(mismatch) = tokio::task::spawn_blocking(move || hashed.check_root(root)).await? {
-        return Ok(Judgement::Falls(mismatch));
+    let output = LeaseOutput { job: Arc::clone(job), lease: *lease, output: receipt.output };
+    match output.verify(app, receipt.root).await? {
+        None => return Ok(Judgement::Damaged),
+        Some(Err(mismatch)) => return Ok(Judgement::Falls(mismatch)),
+        Some(Ok(())) => {}
     }
     let mut rest = tiles;
     while !rest.is_empty() {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
+use rules::scheduling::line::time_to_fetch;
 use rules::scheduling::recheck_request::{Answer, Answered, Answerer, RecheckRequest, Whom};
 use rules::verification::dispute::{Comparison, Dispute, Next, Outcome};
 use rules::verification::party::Parties;
@@ -17,7 +19,7 @@ use crate::blobs::collect;
 use crate::programs::{self, Disagreement};
 use crate::retry::retry;
 
-/// Time for a witness, or for the accused, to answer.
+/// Time for a witness, or for the accused, to answer, beside what it takes to fetch the code.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// Before a dispute that waits for a witness looks again whether one is connected.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -26,12 +28,10 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// dispute which was broken off goes on where it was.
 pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::Result<Outcome> {
     let tile = found.tile;
-    let finder_bytes = found.output.clone();
     let stored = open(app, output, found).await?;
     if let Some(outcome) = stored.outcome {
         return Ok(outcome);
     }
-    let signed = output.tile_bytes(tile..tile + 1);
     let mut dispute = Dispute::new(stored.accused, output.job.customer, stored.finder);
     for run in store::verdicts::list_dispute_runs(&mut *app.db.read().await?, stored.lease, stored.tile).await? {
         note(&mut dispute, stored.device, run);
@@ -66,16 +66,10 @@ pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> an
         };
         let comparison = match answer {
             Answer::Output(hash) => match app.blobs.read_verified(hash).await? {
-                Some(computed) => Comparison {
-                    with_device: programs::agree(app, &output.job, stored.tile, (signed, &computed)).await?,
-                    with_checker: match &finder_bytes {
-                        Some(bytes) => programs::agree(app, &output.job, stored.tile, (&computed, bytes)).await?,
-                        None => false,
-                    },
-                },
+                Some(computed) => compare(app, output, &stored, &computed).await?,
                 None => continue,
             },
-            Answer::Fault(_) => Comparison { with_device: false, with_checker: finder_bytes.is_none() },
+            Answer::Fault(_) => Comparison { with_device: false, with_checker: stored.finder_output.is_none() },
         };
         let run = DisputeRun { device, by: party, comparison };
         let mut tx = app.db.begin_write().await?;
@@ -83,6 +77,23 @@ pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> an
         tx.commit().await?;
         note(&mut dispute, stored.device, run);
     }
+}
+
+/// What a run says of the two that disagree, which are read as they were stored when the dispute was opened.
+async fn compare(
+    app: &App,
+    output: &LeaseOutput,
+    stored: &DisputedTile,
+    computed: &[u8],
+) -> anyhow::Result<Comparison> {
+    let read = async |hash| app.blobs.read_verified(hash).await?.context("an output in dispute is damaged");
+    let signed = read(stored.signed_output).await?;
+    let with_device = programs::agree(app, &output.job, stored.tile, (&signed, computed)).await?;
+    let with_checker = match stored.finder_output {
+        Some(hash) => programs::agree(app, &output.job, stored.tile, (computed, &read(hash).await?)).await?,
+        None => false,
+    };
+    Ok(Comparison { with_device, with_checker })
 }
 
 fn note(dispute: &mut Dispute, accused: wire::DeviceId, run: DisputeRun) {
@@ -96,8 +107,7 @@ fn note(dispute: &mut Dispute, accused: wire::DeviceId, run: DisputeRun) {
 /// Both outputs are kept, so that the customer can see what differs.
 async fn open(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::Result<DisputedTile> {
     let tile = found.tile;
-    let signed = bytes::Bytes::copy_from_slice(output.tile_bytes(tile..tile + 1));
-    let signed_output = keep(app, signed).await?;
+    let signed_output = keep(app, output.read_tiles(app, tile..tile + 1).await?).await?;
     let finder_output = match found.output {
         Some(bytes) => Some(keep(app, bytes).await?),
         None => None,
@@ -151,7 +161,8 @@ async fn ask(
         parties,
         has_fallback: false,
     };
-    match tokio::time::timeout(ANSWER_WITHIN, recheck::request(app, request)).await {
+    let fetching = Duration::from_micros(time_to_fetch(output.job.code_bytes).unsigned_abs());
+    match tokio::time::timeout(ANSWER_WITHIN + fetching, recheck::request(app, request)).await {
         Ok(answered) => Ok(answered?.ok()),
         Err(_elapsed) => Ok(None),
     }

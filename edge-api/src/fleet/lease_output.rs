@@ -8,13 +8,18 @@ use rules::scheduling::lease::{Lease, LeaseState};
 use rules::verification::Mismatch;
 use rules::{Job, TileRange};
 use store::receipts::StoredReceipt;
-use wire::{LeaseId, Micros, TileHash, merkle};
+use tokio::sync::OwnedSemaphorePermit;
+use wire::number::to;
+use wire::{BlobHash, LeaseId, Micros, TileHash, merkle};
+
+use crate::app::App;
 
 #[derive(Clone, Debug)]
 pub struct LeaseOutput {
     pub job: Arc<Job>,
     pub lease: Lease,
-    pub bytes: Bytes,
+    /// Where it is kept. Whoever waits for others to compute tiles holds none of it.
+    pub output: BlobHash,
 }
 
 impl LeaseOutput {
@@ -23,8 +28,22 @@ impl LeaseOutput {
     }
 
     /// The output of some tiles, which count from the lease's first.
-    pub fn tile_bytes(&self, tiles: Range<u32>) -> &[u8] {
-        &self.bytes[self.tiles().output_range(tiles)]
+    pub async fn read_tiles(&self, app: &App, tiles: Range<u32>) -> anyhow::Result<Bytes> {
+        let range = self.tiles().output_range(tiles);
+        let bytes = app.blobs.read_range(self.output, to(range.start)..to(range.end)).await?;
+        anyhow::ensure!(bytes.len() == range.len(), "a stored output is cut short");
+        Ok(bytes)
+    }
+
+    /// Some tiles, which count from the lease's first, with what somebody else computed of the same and uploaded as
+    /// `answer`.
+    pub async fn read_beside(&self, app: &App, tiles: Range<u32>, answer: BlobHash) -> anyhow::Result<TilePairs<'_>> {
+        let bytes: u64 = to(self.tiles().output_range(tiles.clone()).len());
+        let room = app.outputs.hold(2 * bytes).await?;
+        let signed = self.read_tiles(app, tiles.clone()).await?;
+        let answer = app.blobs.read(answer).await?;
+        anyhow::ensure!(answer.len() == signed.len(), "an answer should have the size that was uploaded");
+        Ok(TilePairs { output: self, tiles, signed, answer, _room: room })
     }
 
     /// Tiles that count from the lease's first, counted over the job.
@@ -32,19 +51,55 @@ impl LeaseOutput {
         self.lease.first_tile + u64::from(tiles.start)..self.lease.first_tile + u64::from(tiles.end)
     }
 
+    /// Reads it whole and holds it against its receipt; `None` where it is damaged in its store.
+    pub async fn verify(&self, app: &App, root: TileHash) -> anyhow::Result<Option<Result<(), Mismatch>>> {
+        let _room = app.outputs.hold(self.tiles().output_bytes()).await?;
+        let Some(bytes) = app.blobs.read_verified(self.output).await? else { return Ok(None) };
+        let held = self.clone();
+        Ok(Some(tokio::task::spawn_blocking(move || held.check_root(&bytes, root)).await?))
+    }
+
     /// Whether it is the output that the receipt commits to.
-    pub fn check_root(&self, root: TileHash) -> Result<(), Mismatch> {
-        if u64::try_from(self.bytes.len()).ok() != Some(self.tiles().output_bytes()) {
+    fn check_root(&self, bytes: &[u8], root: TileHash) -> Result<(), Mismatch> {
+        if to::<u64>(bytes.len()) != self.tiles().output_bytes() {
             return Err(Mismatch::Size);
         }
-        let found = merkle::root(tile_hashes(&self.tiles(), self.lease.id, &self.bytes), blake3_hash);
+        let found = merkle::root(tile_hashes(&self.tiles(), self.lease.id, bytes), blake3_hash);
         if found == root { Ok(()) } else { Err(Mismatch::Root) }
+    }
+}
+
+/// Tiles as they were signed and as they were computed again, while there is room for them in memory.
+pub struct TilePairs<'a> {
+    output: &'a LeaseOutput,
+    tiles: Range<u32>,
+    signed: Bytes,
+    answer: Bytes,
+    _room: OwnedSemaphorePermit,
+}
+
+pub struct TilePair {
+    /// Counted from the lease's first.
+    pub tile: u32,
+    pub signed: Bytes,
+    pub recomputed: Bytes,
+}
+
+impl TilePairs<'_> {
+    pub fn tiles(&self) -> impl Iterator<Item = TilePair> {
+        let tiles = self.output.tiles();
+        let first = tiles.output_range(self.tiles.clone()).start;
+        self.tiles.clone().map(move |tile| {
+            let range = tiles.output_range(tile..tile + 1);
+            let range = range.start - first..range.end - first;
+            TilePair { tile, signed: self.signed.slice(range.clone()), recomputed: self.answer.slice(range) }
+        })
     }
 }
 
 /// The leaves of a lease's tree: a hash of each tile's output.
 pub fn tile_hashes(tiles: &TileRange<'_>, lease: LeaseId, output: &[u8]) -> Vec<TileHash> {
-    let count: u32 = wire::number::to(tiles.count());
+    let count: u32 = to(tiles.count());
     let tile_bytes = |tile| output.get(tiles.output_range(tile..tile + 1)).unwrap_or_default();
     (0..count).map(|tile| merkle::leaf(lease, tile_bytes(tile), blake3_hash)).collect()
 }

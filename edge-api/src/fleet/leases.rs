@@ -7,8 +7,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
+use tokio::time::Instant;
 use wire::{BlobHash, ErrorCode, GatedKernel};
 
+use super::line::{measure_download, measure_upload};
 use super::task_files::TaskFiles;
 use super::token::LeaseToken;
 use crate::app::App;
@@ -57,7 +59,8 @@ fn files<'a>(app: &'a App, token: &'a LeaseToken) -> TaskFiles<'a> {
     )
 )]
 pub async fn lease_code(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Response> {
-    files(&app, &open(&app, &token)?).code().await
+    let token = open(&app, &token)?;
+    Ok(measure_download(&app, &token, files(&app, &token).code().await?))
 }
 
 /// Fetch the kernel of a lease as the gate emits it
@@ -127,7 +130,7 @@ pub async fn lease_weights(
 ) -> ApiResult<Response> {
     let token = open(&app, &token)?;
     app.limits.check(Action::Plan, from)?;
-    files(&app, &token).weights(params.rows).await
+    Ok(measure_download(&app, &token, files(&app, &token).weights(params.rows).await?))
 }
 
 /// Fetch the parameters of a lease's kernel
@@ -159,7 +162,8 @@ pub async fn lease_params(State(app): State<App>, Path(token): Path<String>) -> 
     )
 )]
 pub async fn lease_input(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Response> {
-    Ok(files(&app, &open(&app, &token)?).input())
+    let token = open(&app, &token)?;
+    Ok(measure_download(&app, &token, files(&app, &token).input()))
 }
 
 /// Upload the output rows of a lease
@@ -186,11 +190,13 @@ pub async fn lease_output(
     app.limits.check(Action::Output, token.lease)?;
     app.disk.check().map_err(Refusal::from)?;
     let _room = app.limits.hold_body(token.output_bytes()).await?;
+    let began = Instant::now();
     let limit = wire::number::to(token.output_bytes());
     let bytes = read_all(body, limit).await.map_err(|_too_long_or_broken| wrong())?;
     if bytes.len() != limit {
         return Err(wrong().into());
     }
+    measure_upload(&app, &token, token.output_bytes(), began);
     let hash = BlobHash(*blake3::hash(&bytes).as_bytes());
     let blob = wire::Blob { hash, size: wire::number::to(bytes.len()) };
     keep_only_output(&app, &token, &blob).await?;

@@ -15,6 +15,7 @@ pub mod dispute;
 pub mod fault;
 pub mod lease_output;
 pub mod leases;
+pub mod line;
 pub mod mature;
 pub mod outcomes;
 pub mod owner;

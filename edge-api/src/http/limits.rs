@@ -10,11 +10,12 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use wire::{AccountId, ErrorCode, LeaseId};
 
 use super::client_address::ClientAddress;
 use super::error::{ApiError, Refusal};
+use crate::memory::MemoryBudget;
 
 /// Who is counted. An account's and an address's requests are counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,9 +92,8 @@ pub struct Limits {
     pub connections: InFlight<IpAddr>,
     pub uploads: InFlight<AccountId>,
     pub orders: InFlight<AccountId>,
-    /// Bytes of request bodies that may be in memory at once, in KiB.
-    body_kib: Arc<Semaphore>,
-    body_kib_max: u32,
+    /// Of request bodies.
+    bodies: MemoryBudget,
 }
 
 /// How long a body waits for others to be done with.
@@ -109,14 +109,12 @@ impl Limits {
         let quota = |action: &Action| {
             Quota::per_minute(NonZeroU32::new(action.per_minute()).expect("a quota should not be zero"))
         };
-        let body_kib_max = kib(body_bytes_max).max(1);
         Self {
             limiters: Action::ALL.iter().map(|action| RateLimiter::keyed(quota(action))).collect(),
             connections: InFlight::new(connections_per_address),
             uploads: InFlight::new(UPLOADS_AT_ONCE),
             orders: InFlight::new(ORDERS_AT_ONCE),
-            body_kib: Arc::new(Semaphore::new(body_kib_max as usize)),
-            body_kib_max,
+            bodies: MemoryBudget::new(body_bytes_max),
         }
     }
 
@@ -132,8 +130,7 @@ impl Limits {
 
     /// Room in memory for a body, or for as much of it as is held at once.
     pub async fn hold_body(&self, bytes: u64) -> Result<OwnedSemaphorePermit, ApiError> {
-        let share = kib(bytes).clamp(1, self.body_kib_max);
-        let permit = tokio::time::timeout(BODY_WAITS, Arc::clone(&self.body_kib).acquire_many_owned(share)).await;
+        let permit = tokio::time::timeout(BODY_WAITS, self.bodies.hold(bytes)).await;
         let message = "the server is busy with other uploads; try again in a moment";
         permit.ok().and_then(Result::ok).ok_or_else(|| overloaded(message))
     }
@@ -142,10 +139,6 @@ impl Limits {
     pub fn shrink(&self) {
         self.limiters.iter().for_each(RateLimiter::retain_recent);
     }
-}
-
-fn kib(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX >> 1)
 }
 
 pub fn overloaded(message: &str) -> ApiError {

@@ -34,9 +34,9 @@ pub async fn insert_job(conn: &mut DbConnection, job: &Job, submission: &Submiss
     let sources = job.sources.iter().map(|source| SourceEntry { blob: source.blob, offset: source.offset });
     let inserted = sqlx::query(
         "insert into job (job_id, account_id, idempotency_key, request_hash, name, state, fault, privacy, published, program,
-                          task, sources, check_rule, row_count, tile_rows, tiles, row_flops, price, device_bytes, peak_bytes,
+                          task, sources, check_rule, row_count, tile_rows, tiles, row_flops, price, device_bytes, peak_bytes, code_bytes,
                           hold, cost, fee, cost_rest, remaining_tiles, recomputed_tiles, created_at, ended_at)
-        values ($1, $2, $3, $4, $5, 'running', '', $6, 0, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 0, 0, 0, $13, 0, $19, 0)
+        values ($1, $2, $3, $4, $5, 'running', '', $6, 0, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 0, 0, 0, $13, 0, $20, 0)
         on conflict (account_id, idempotency_key) do nothing",
     )
     .bind(job.id.to_string())
@@ -56,6 +56,7 @@ pub async fn insert_job(conn: &mut DbConnection, job: &Job, submission: &Submiss
     .bind(job.price.0)
     .bind(count(job.device_bytes))
     .bind(count(job.peak_bytes))
+    .bind(count(job.code_bytes))
     .bind(submission.hold.micros())
     .bind(submission.now)
     .execute(conn)
@@ -238,6 +239,7 @@ struct AdmittedRow {
     price: i64,
     device_bytes: i64,
     peak_bytes: i64,
+    code_bytes: i64,
 }
 
 /// Jobs as they were admitted.
@@ -245,7 +247,7 @@ macro_rules! select_admitted_sql {
     ($($rest:expr),+) => {
         concat!(
             "select job_id, account_id, privacy, task, sources, check_rule, row_count, tile_rows, row_flops, price,
-                    device_bytes, peak_bytes
+                    device_bytes, peak_bytes, code_bytes
             from job ",
             $($rest),+
         )
@@ -268,6 +270,7 @@ impl From<AdmittedRow> for Job {
             price: PricePerCu(row.price),
             device_bytes: uncount(row.device_bytes),
             peak_bytes: uncount(row.peak_bytes),
+            code_bytes: uncount(row.code_bytes),
         }
     }
 }

@@ -62,18 +62,25 @@ macro_rules! programs {
                 }
             }
 
+            /// Compiles what was fetched, and keeps it.
+            pub(crate) async fn prepare(&mut self, work: &Work, fetched: FetchedAssets) -> Result<(), RunFailure> {
+                match (&work.task, fetched) {
+                    $((Task::$variant(task), FetchedAssets::$variant(fetched)) => {
+                        self.$field.prepare(&mut self.device, task, &work.input, fetched).await
+                    })+
+                    // It was fetched for another task, and what is missing shows when this one runs.
+                    _ => Ok(()),
+                }
+            }
+
             /// Computes rows. `rest` is awaited after each submission.
             pub(crate) async fn run(
                 &mut self,
                 work: &Work,
-                fetched: Option<FetchedAssets>,
                 rest: impl AsyncFn(Duration) -> ControlFlow<()>,
             ) -> Result<Vec<u8>, RunFailure> {
                 match &work.task {
                     $(Task::$variant(task) => {
-                        if let Some(FetchedAssets::$variant(fetched)) = fetched {
-                            self.$field.prepare(&mut self.device, task, &work.input, fetched).await?;
-                        }
                         self.$field.run(&mut self.device, task, &work.input, rest).await
                     })+
                 }

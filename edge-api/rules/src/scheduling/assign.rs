@@ -22,6 +22,9 @@ const LEASE_BYTES_MAX: u64 = 32 << 20;
 /// Leases of a device that may await their check: a device that answers faster than anybody can look is not lent more
 /// meanwhile.
 const UNCHECKED_MAX: usize = 16;
+/// Leases of all devices that may await theirs, shared among those that have any: when checkers fall behind, everybody
+/// is lent less, and whoever fills the queue with a thousand keys takes nobody's share but the others' beyond one.
+const CHECK_QUEUE: usize = 4096;
 /// How many times as much as one of ordinary speed a device may get towards a job's end, or as little.
 const PACE_MAX: f64 = 8.0;
 const DEADLINE_MIN: Micros = 15_000_000;
@@ -56,7 +59,7 @@ impl Core {
     fn find_work(&mut self, link: &mut impl Link, now: Micros, id: DeviceId) -> Option<Lease> {
         let device = self.devices.get(&id)?;
         let (out, committed) = self.holdings.get(&id).map_or((0, 0), |holding| (holding.out.len(), holding.committed));
-        if device.ready_credits == 0 || out >= LEASES_OUT_MAX || committed >= UNCHECKED_MAX {
+        if device.ready_credits == 0 || out >= LEASES_OUT_MAX || committed >= self.unchecked_max() {
             return None;
         }
         for turn in 0..self.round_robin.len() {
@@ -71,7 +74,8 @@ impl Core {
             #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an estimate, clamped")]
             let expected =
                 (tiles.saturating_mul(needs.tile_flops) as f64 / device.rate_for(needs).max(1.0) * 1e6) as Micros;
-            let deadline = now + expected.saturating_mul(4).clamp(DEADLINE_MIN, DEADLINE_MAX);
+            let transfer = device.line.time_for(needs, tiles);
+            let deadline = now + expected.saturating_mul(4).clamp(DEADLINE_MIN, DEADLINE_MAX) + transfer;
             // The job goes to the back: each has its turn.
             self.round_robin.remove(turn);
             self.round_robin.push_back(job_id);
@@ -96,6 +100,11 @@ impl Core {
             });
         }
         None
+    }
+
+    /// Leases of one device that may await their check now.
+    pub(super) fn unchecked_max(&self) -> usize {
+        (CHECK_QUEUE / self.devices_unchecked.max(1)).clamp(1, UNCHECKED_MAX)
     }
 
     /// Free tiles of a job: at most `most` in a row.
@@ -148,5 +157,65 @@ impl Core {
         )]
         let by_pace = (by_count as f64 * pace).clamp(1.0, 1e9) as u64;
         by_pace
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::line::Direction;
+    use super::super::tests::{ADA, World, established, job_id, open_job};
+    use super::*;
+    use crate::job::Job;
+
+    const SECOND: Micros = 1_000_000;
+
+    #[test]
+    fn a_deadline_leaves_time_to_fetch_the_model_once_at_the_measured_speed() {
+        let with_a_model = || {
+            let mut world = World::new(100, 1_000);
+            world.core = Core::default();
+            world.claim(2, 100, Job { id: job_id(2), code_bytes: 60_000_000, ..open_job() });
+            world.join(ADA, 1);
+            world
+        };
+        let mut world = with_a_model();
+        let first = world.ready(ADA).unwrap();
+        world.settle(first);
+        let second = world.ready(ADA).unwrap();
+        let time = |lease: &Lease| (lease.deadline - lease.granted_at) / SECOND;
+        assert_eq!((time(&first), time(&second)), (15 + 120, 15), "the model is there by now");
+
+        let mut world = with_a_model();
+        for _ in 0..20 {
+            world.core.on_transfer(ADA, Direction::Down, 5_000_000, 50 * SECOND);
+        }
+        let slow = world.ready(ADA).unwrap();
+        assert!((1_100..=1_215).contains(&time(&slow)), "{}", time(&slow));
+    }
+
+    #[test]
+    fn when_checkers_fall_behind_everybody_is_lent_less_and_nobody_nothing() {
+        let mut world = World::new(1_000_000, 100_000_000);
+        let device = |n: u16| DeviceId(std::array::from_fn(|at| n.to_be_bytes()[at % 2]));
+        let mut most = Vec::new();
+        for n in 1..=1_000 {
+            world.join(device(n), n.into());
+            if let Some(device) = world.core.devices.get_mut(&device(n)) {
+                device.standings = established();
+            }
+            let mut committed = 0;
+            loop {
+                world.core.on_device_ready(&mut world.link, world.now, device(n));
+                let Some(lease) = world.core.out_of(device(n)).first().copied() else { break };
+                world.now += 30 * SECOND;
+                world.core.on_commit(world.now, device(n), lease).unwrap();
+                committed += 1;
+            }
+            most.push(committed);
+        }
+        world.core.sanity_check();
+
+        assert_eq!((most[0], most[999]), (UNCHECKED_MAX, CHECK_QUEUE / 1_000));
+        assert!(most.is_sorted_by(|earlier, later| earlier >= later));
     }
 }

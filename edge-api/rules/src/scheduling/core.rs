@@ -8,6 +8,7 @@ use wire::{DeviceId, JobId, LeaseId, Micros, SliceId};
 
 use super::device::Device;
 use super::lease::{CommitError, Lease, LeaseState, Settlement, Slice};
+use super::line::Direction;
 use super::link::Link;
 use super::peers::take_device;
 use super::recheck_request::{Answer, RecheckError, RecheckId, RecheckRequest, Whom};
@@ -141,9 +142,17 @@ impl Core {
             let magnitudes = if kernels { &mut self.kernel_magnitudes } else { &mut self.magnitudes };
             magnitudes.take(device, kernels);
             device.measure(&running.needs, lease.tiles, took);
+            device.line.keep(running.needs.code);
             magnitudes.add(device, kernels);
         }
         Ok(lease)
+    }
+
+    /// Bytes went to a device or came from it.
+    pub fn on_transfer(&mut self, id: DeviceId, direction: Direction, bytes: u64, took: Micros) {
+        if let Some(device) = self.devices.get_mut(&id) {
+            device.line.measure(direction, bytes, took);
+        }
     }
 
     /// The settlement of a committed lease as the owner of its slice would write it. `None` when

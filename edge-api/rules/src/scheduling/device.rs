@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use wire::device::DeviceClass;
 use wire::{AccountId, JobId, Micros, Privacy};
 
+use super::line::Line;
 use crate::job::Needs;
 use crate::verification::party::{Network, Party};
 use crate::verification::standing::Standings;
@@ -49,6 +50,7 @@ pub struct Device {
     pub kernel_rate: f64,
     /// When it last began to work, as far as the edge can tell.
     pub busy_since: Micros,
+    pub(super) line: Line,
 }
 
 impl Device {
@@ -71,6 +73,7 @@ impl Device {
             rate: FIRST_RATE,
             kernel_rate: FIRST_RATE,
             busy_since: 0,
+            line: Line::default(),
         }
     }
 

@@ -74,6 +74,9 @@ impl Core {
         if holdings != self.holdings {
             return Some("what a device holds should be its leases".to_owned());
         }
+        if holdings.values().filter(|holding| holding.committed > 0).count() != self.devices_unchecked {
+            return Some("devices with leases that await their check should be counted".to_owned());
+        }
         if let Some((id, _)) = holdings.iter().find(|(_, holding)| holding.out.len() > LEASES_OUT_MAX) {
             return Some(format!("a device should hold few leases undone: {id}"));
         }

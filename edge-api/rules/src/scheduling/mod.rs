@@ -8,6 +8,7 @@ pub mod core;
 pub mod device;
 mod invariants;
 pub mod lease;
+pub mod line;
 pub mod link;
 pub mod mosaic;
 mod peers;

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use wire::{DeviceId, LeaseId, Micros};
 
+use super::line::time_to_fetch;
 use super::link::{Grant, Link};
 use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest, Whom};
 use crate::job::{Job, Needs};
 use crate::verification::party::Party;
 
-/// Time for a request, in microseconds; then it is put to somebody else.
+/// Time for a request beside what it takes to fetch its code, in microseconds; then it is put to somebody else.
 const ANSWER_WITHIN: Micros = 120_000_000;
 /// Before a checker is asked again what it gave back, in microseconds.
 const RETRY_AFTER: Micros = 30_000_000;
@@ -263,7 +264,7 @@ impl Rechecks {
     }
 
     fn assign(&mut self, link: &mut impl Link, now: Micros, device: DeviceId, by: Answerer, recheck: Recheck) {
-        let (lease, until) = (link.lease_id(), now + ANSWER_WITHIN);
+        let (lease, until) = (link.lease_id(), now + ANSWER_WITHIN + time_to_fetch(recheck.needs.code_bytes));
         let grant = Grant { lease, slice: None, tiles: recheck.request.tiles.clone(), deadline: until };
         link.grant(device, &recheck.request.job, grant, now);
         self.assigned.insert(lease, Assigned { device, by, until, recheck });

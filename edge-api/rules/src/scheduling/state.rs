@@ -38,6 +38,8 @@ pub struct Core {
     pub(super) deadlines: BTreeSet<(Micros, LeaseId)>,
     /// What each device holds.
     pub(super) holdings: BTreeMap<DeviceId, Holding>,
+    /// Devices with leases that await their check.
+    pub(super) devices_unchecked: usize,
     pub(super) rechecks: Rechecks,
     /// How often leases came back undone, by job and first tile: also while the job's slices are let go in between.
     pub(super) undone: BTreeMap<JobId, BTreeMap<u64, u32>>,
@@ -200,7 +202,10 @@ impl Core {
                 holding.out.insert(lease.id);
                 self.deadlines.insert((lease.deadline, lease.id));
             }
-            LeaseState::Committed => holding.committed += 1,
+            LeaseState::Committed => {
+                holding.committed += 1;
+                self.devices_unchecked += usize::from(holding.committed == 1);
+            }
         }
     }
 
@@ -218,7 +223,10 @@ impl Core {
                 holding.out.remove(&id);
                 self.deadlines.remove(&(lease.deadline, id));
             }
-            LeaseState::Committed => holding.committed -= 1,
+            LeaseState::Committed => {
+                holding.committed -= 1;
+                self.devices_unchecked -= usize::from(holding.committed == 0);
+            }
         }
         if *holding == Holding::default() {
             self.holdings.remove(&lease.device);

@@ -22,7 +22,7 @@ use crate::verification::standing::Standings;
 /// Writes down what the core says.
 #[derive(Default)]
 pub(super) struct Record {
-    next: u8,
+    next: u32,
     pub(super) granted: Vec<(DeviceId, Grant)>,
     pub(super) revoked: Vec<LeaseId>,
     /// What is drawn next, last first; then 0.
@@ -35,7 +35,7 @@ pub(super) struct Record {
 impl Link for Record {
     fn lease_id(&mut self) -> LeaseId {
         self.next += 1;
-        LeaseId([self.next; 16])
+        LeaseId(u128::from(self.next).to_be_bytes())
     }
 
     fn draw_below(&mut self, bound: u64) -> u64 {
@@ -171,6 +171,7 @@ pub(crate) fn open_job() -> Job {
         price: PricePerCu(20_000_000),
         device_bytes: 1 << 10,
         peak_bytes: 1 << 10,
+        code_bytes: 0,
     }
 }
 

@@ -26,7 +26,7 @@ use super::failure::AdmitFailure;
 use super::program::{Checked, Disagreement, Program};
 use crate::app::App;
 use crate::compile::pool::{CompileError, Model, Purpose};
-use crate::fleet::lease_output::LeaseOutput;
+use crate::fleet::lease_output::{LeaseOutput, TilePair};
 use crate::fleet::recheck;
 
 /// How often a tile is computed again where its integers are not the reference's: the fewer, the more there is to do.
@@ -41,7 +41,8 @@ impl Program for Infer {
     type Task = InferTask;
 
     async fn admit(app: &App, order: &Order, wanted: &wire::Infer) -> Result<Job, AdmitFailure> {
-        let mut model = open_model(app, order.customer, wanted.model).await?;
+        let blob = find_model(app, order.customer, wanted.model).await?;
+        let mut model = app.compilers.open(&app.blobs, blob.hash, Purpose::Order).await.map_err(refuse)?;
         let ports = ports(model.ports());
         let sent = arrays::receive(app, order.customer, &ports, wanted).await?;
         let flops_max = if order.has_checkers { CHECKER_FLOPS_MAX } else { EDGE_FLOPS_MAX };
@@ -68,6 +69,7 @@ impl Program for Infer {
             price: order.price,
             device_bytes,
             peak_bytes,
+            code_bytes: blob.size,
         })
     }
 
@@ -118,10 +120,9 @@ impl Program for Infer {
     }
 }
 
-async fn open_model(app: &App, customer: AccountId, model: BlobHash) -> Result<Model<'_>, AdmitFailure> {
+async fn find_model(app: &App, customer: AccountId, model: BlobHash) -> Result<wire::Blob, AdmitFailure> {
     let owned = store::blobs::find_owned_blob(&mut *app.db.read().await?, customer, model).await?;
-    let blob = rules::admission::require_owned(owned, "model")?;
-    app.compilers.open(&app.blobs, blob.hash, Purpose::Order).await.map_err(refuse)
+    Ok(rules::admission::require_owned(owned, "model")?)
 }
 
 fn refuse(error: CompileError) -> AdmitFailure {
@@ -214,13 +215,10 @@ async fn check_by_checker(
             }
         };
         let Answer::Output(hash) = answered.answer else { anyhow::bail!("a model has no fuel to run out of") };
-        let answer = app.blobs.read(hash).await?;
-        let first = output.tiles().output_range(tiles.clone()).start;
+        let pairs = output.read_beside(app, tiles, hash).await?;
         // Tile by tile, since the tolerance goes by what is largest in one.
-        for tile in tiles {
-            let range = output.tiles().output_range(tile..tile + 1);
-            let recomputed = answer.slice(range.start - first..range.end - first);
-            let pair = Pair::new(task, output.tile_bytes(tile..tile + 1), &recomputed);
+        for TilePair { tile, signed, recomputed } in pairs.tiles() {
+            let pair = Pair::new(task, &signed, &recomputed);
             if !pair.is_some_and(|pair| pair.agrees(Integers::OneInAHundredApart)) {
                 let by = answered.by;
                 return Ok(ByChecker::Checked(Some(Disagreement { tile, by, output: Some(recomputed) })));
@@ -288,7 +286,8 @@ async fn check_here(
     for &tile in tiles {
         let of_job = output.tiles_of_job(&(tile..tile + 1)).start;
         let expected = recompute_tile(app, &mut model, &output.job, task, of_job, None).await??;
-        let pair = Pair::new(task, output.tile_bytes(tile..tile + 1), &expected);
+        let signed = output.read_tiles(app, tile..tile + 1).await?;
+        let pair = Pair::new(task, &signed, &expected);
         let is_same = match pair {
             Some(pair) if pair.agrees(Integers::Same) => true,
             Some(pair) if has_integers(task) => {

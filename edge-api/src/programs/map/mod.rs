@@ -18,7 +18,7 @@ use wire::{Blob, BlobHash, Check, DType, GatedKernel, KernelReport, MapTask, Pla
 use super::failure::AdmitFailure;
 use super::program::{Checked, Disagreement, Program};
 use crate::app::App;
-use crate::fleet::lease_output::LeaseOutput;
+use crate::fleet::lease_output::{LeaseOutput, TilePair};
 use crate::fleet::{owner, recheck};
 
 /// More runs of words than a task names: every lease carries it.
@@ -58,6 +58,7 @@ impl Program for Map {
             price: order.price,
             device_bytes: tiling.device_bytes,
             peak_bytes: tiling.peak_bytes,
+            code_bytes: code.size,
         })
     }
 
@@ -76,12 +77,9 @@ impl Program for Map {
             let Answer::Output(hash) = answered.answer else {
                 return Ok(Checked::Differs(Disagreement { tile: tiles.start, by, output: None }));
             };
-            let answer = app.blobs.read(hash).await?;
-            let first = output.tiles().output_range(tiles.clone()).start;
-            for tile in tiles {
-                let range = output.tiles().output_range(tile..tile + 1);
-                let recomputed = answer.slice(range.start - first..range.end - first);
-                if !output.job.check.holds(&words, output.tile_bytes(tile..tile + 1), &recomputed) {
+            let pairs = output.read_beside(app, tiles, hash).await?;
+            for TilePair { tile, signed, recomputed } in pairs.tiles() {
+                if !output.job.check.holds(&words, &signed, &recomputed) {
                     return Ok(Checked::Differs(Disagreement { tile, by, output: Some(recomputed) }));
                 }
             }

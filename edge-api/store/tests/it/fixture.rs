@@ -98,6 +98,7 @@ pub(crate) fn order(n: u64, customer: AccountId) -> Job {
         price: PricePerCu(20_000_000),
         device_bytes: 4096,
         peak_bytes: 8192,
+        code_bytes: 2048,
     }
 }
 
