@@ -332,6 +332,12 @@ impl Stack {
         assert_eq!(audit(&mut tx).await.expect("the audit should run"), Audit::default());
     }
 
+    /// Loses a blob, as a disk may.
+    pub fn lose_blob(&self, hash: BlobHash) {
+        let blob = self.folder.path().join("blobs/blobs").join(hash.to_string());
+        std::fs::remove_file(&blob).unwrap_or_else(|error| panic!("{} should be there: {error}", blob.display()));
+    }
+
     /// Fails unless every tile of the job is settled by exactly one paid receipt.
     pub async fn check_settled_once(&self, job: &wire::Job) {
         let rows: Vec<(i64, i64)> = sqlx::query_as("select first_tile, tiles from receipt where job_id = $1 and state in ('accepted', 'matured') order by first_tile")

@@ -59,6 +59,11 @@ pub fn kflop(value: u64) -> String {
     flops(value.saturating_mul(1000))
 }
 
+/// Operations of a receipt, in thousands; a dash where none were settled.
+pub fn work(kflop_settled: u64) -> String {
+    if kflop_settled == 0 { "–".to_owned() } else { kflop(kflop_settled) }
+}
+
 /// Operations a second; a dash where none was measured.
 pub fn speed(flops_per_sec: u64) -> String {
     if flops_per_sec == 0 { "–".to_owned() } else { format!("{}/s", flops(flops_per_sec)) }
@@ -126,6 +131,7 @@ mod tests {
             [flops(12), flops(151_000), flops(271_480_000), flops(2_050_000_000_000)],
             ["12 FLOP", "151.0 kFLOP", "271.4 MFLOP", "2.0 TFLOP"]
         );
+        assert_eq!([work(0), work(2_050)], ["–", "2.0 MFLOP"], "a receipt that is not settled has done no zero work");
         assert_eq!([kflop(0), kflop(2_050), kflop(3_400_000_000_000)], ["0 FLOP", "2.0 MFLOP", "3.4 PFLOP"]);
         assert_eq!([speed(0), speed(1_500_000_000), percent(1234)], ["–", "1.5 GFLOP/s", "12.3 %"]);
     }

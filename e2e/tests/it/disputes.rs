@@ -11,6 +11,7 @@ use wire::{DeviceId, DisputeState, FromDevice, Job, JobState, ToDevice};
 use crate::engine_test;
 
 const WITHIN: Duration = Duration::from_secs(60);
+const LIARS_MAX: usize = 60;
 /// Longer than a lease takes.
 const CAUGHT_WITHIN: Duration = Duration::from_secs(300);
 /// Small tiles, so that a lease has many.
@@ -93,6 +94,53 @@ engine_test! {
         assert!(is_over, "one of its lies should be drawn");
         assert!(before > 0 && largest > 1, "{before} behind it, at most {largest} tiles a lease");
         assert_eq!(record(&stack, &liar).await, (0, true, true));
+        finish_honestly(&mut stack, &client, &jobs).await;
+    }
+}
+
+/// How a device was caught: `commit` or `final`.
+async fn cause(stack: &Stack, device: DeviceId) -> String {
+    let (cause,): (String,) = sqlx::query_as(
+        "select verdict.cause
+        from verdict
+        join receipt on receipt.lease_id = verdict.lease_id
+        where receipt.device_id = $1
+          and verdict.state = 'rejected'
+        order by verdict.decided_at
+        limit 1",
+    )
+    .bind(device.to_string())
+    .fetch_one(&stack.database().await)
+    .await
+    .unwrap();
+    cause
+}
+
+engine_test! {
+    async fn a_lie_that_was_paid_is_found_by_the_final_draw_and_its_job_is_done_again(mut stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        let (mut jobs, mut caught_by) = (Vec::new(), Vec::new());
+        // About one liar in seven is first drawn at the end.
+        for _ in 0..LIARS_MAX {
+            let mut liar = stack.established().await;
+            let id = liar.identity.device();
+            let job = stack.submit_digits(&client, 1, Some(TILE_ROWS)).await.unwrap();
+            let is_caught = tokio::select! {
+                () = async { while lie_in_one_tile(&mut liar).await.is_ok() {} } => panic!("its socket should stand"),
+                () = is_caught(&stack, id) => true,
+                ended = client.watch(job.id, |_| {}) => { assert_eq!(ended.unwrap().state, JobState::Done); false }
+            };
+            jobs.push(job);
+            if is_caught {
+                caught_by.push(cause(&stack, id).await);
+            }
+            if caught_by.last().is_some_and(|cause| cause == "final") {
+                break;
+            }
+        }
+
+        assert_eq!(caught_by.last().map(String::as_str), Some("final"), "{caught_by:?}");
+        assert_eq!(client.progress(jobs.last().unwrap().id).await.unwrap().job.state, JobState::Running);
         finish_honestly(&mut stack, &client, &jobs).await;
     }
 }

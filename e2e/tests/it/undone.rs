@@ -2,7 +2,8 @@
 
 use e2e::scripted::{Scripted, identity};
 use e2e::stack::Stack;
-use wire::{ErrorCode, FromDevice, JobState, LeaseGrant, ToDevice};
+use e2e::until::until;
+use wire::{ErrorCode, FromDevice, Job, JobFault, JobState, LeaseGrant, ToDevice};
 
 use crate::engine_test;
 
@@ -31,6 +32,44 @@ engine_test! {
         assert_eq!((ended.state, ended.cost), (JobState::Done, ended.hold));
         stack.check_ledger().await;
     }
+}
+
+engine_test! {
+    async fn a_job_whose_input_is_lost_ends_with_the_reason_and_what_was_done_is_paid(mut stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        let before = client.account().await.unwrap().available;
+        let job = stack.submit_digits(&client, 1, Some(64)).await.unwrap();
+        let mut device = Scripted::join(&stack.url(), identity()).await.unwrap();
+        let (grant, settled) = device.work(|_| {}).await.unwrap();
+        assert!(settled);
+        let input: serde_json::Value = serde_json::from_str(&sources(&stack, &job).await).unwrap();
+        stack.lose_blob(serde_json::from_value(input[0]["blob"].clone()).unwrap());
+
+        stack.start_worker("worker", &[]);
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+        assert_eq!(ended.state, JobState::Failed);
+        let Some(JobFault::CannotCompute { tile, reason }) = &ended.fault else { panic!("{:?}", ended.fault) };
+        assert!(*tile >= u64::from(grant.tiles) && reason.contains("input"), "{tile}: {reason}");
+        assert_eq!(ended.verified_tiles, u64::from(grant.tiles));
+        until("what is left of the hold is free again", std::time::Duration::from_secs(60), async || {
+            (client.account().await.unwrap().held.micros() == 0).then_some(())
+        })
+        .await;
+        let left = client.account().await.unwrap().available;
+        assert_eq!(left.micros(), before.micros() - ended.cost.micros());
+        assert!(ended.cost.micros() > 0);
+        stack.check_ledger().await;
+    }
+}
+
+async fn sources(stack: &Stack, job: &Job) -> String {
+    let (sources,): (String,) = sqlx::query_as("select sources from job where job_id = $1")
+        .bind(job.id.to_string())
+        .fetch_one(&stack.database().await)
+        .await
+        .unwrap();
+    sources
 }
 
 #[tokio::test]

@@ -119,6 +119,7 @@ pub fn committed_lease(stored: &StoredReceipt, now: Micros) -> Lease {
         tiles: u64::from(stored.receipt.tiles),
         granted_at: now,
         deadline: now,
+        took: 0,
         state: LeaseState::Committed,
     }
 }

@@ -166,8 +166,8 @@ async fn find_lease_elsewhere(app: &App, device: DeviceId, lease: LeaseId, token
         return Ok(Elsewhere::Unknown);
     };
     let (first_tile, tiles) = (token.tiles.start, token.tiles.end - token.tiles.start);
-    let (granted_at, deadline, state) = (now, now, LeaseState::Committed);
-    let lease = Lease { id: lease, device, job: job.id, slice, first_tile, tiles, granted_at, deadline, state };
+    let (granted_at, deadline, took, state) = (now, now, 0, LeaseState::Committed);
+    let lease = Lease { id: lease, device, job: job.id, slice, first_tile, tiles, granted_at, deadline, took, state };
     Ok(Elsewhere::Lease(lease, Arc::new(job)))
 }
 

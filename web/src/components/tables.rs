@@ -120,7 +120,7 @@ pub fn ReceiptTable(
                 <td>{receipt.program}</td>
                 <td class="number">{format::count(receipt.tiles)}</td>
                 <td class="number">{format::count(receipt.recomputed_tiles)}</td>
-                <td class="number">{format::kflop(receipt.kflop)}</td>
+                <td class="number">{format::work(receipt.kflop)}</td>
                 <td><ReceiptBadge state=receipt.state/></td>
             </tr>
         }

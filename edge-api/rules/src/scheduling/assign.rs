@@ -23,8 +23,9 @@ const LEASE_BYTES_MAX: u64 = 32 << 20;
 /// meanwhile.
 const UNCHECKED_MAX: usize = 16;
 /// Leases of all devices that may await theirs, shared among those that have any: when checkers fall behind, everybody
-/// is lent less, and whoever fills the queue with a thousand keys takes nobody's share but the others' beyond one.
-const CHECK_QUEUE: usize = 4096;
+/// is lent less, and whoever fills the queue with a thousand keys leaves everybody two: one is checked while the next is
+/// computed.
+const CHECK_QUEUE: usize = 1 << 16;
 /// How many times as much as one of ordinary speed a device may get towards a job's end, or as little.
 const PACE_MAX: f64 = 8.0;
 const DEADLINE_MIN: Micros = 15_000_000;
@@ -96,6 +97,7 @@ impl Core {
                 tiles,
                 granted_at: now,
                 deadline,
+                took: 0,
                 state: LeaseState::Out,
             });
         }
@@ -104,7 +106,7 @@ impl Core {
 
     /// Leases of one device that may await their check now.
     pub(super) fn unchecked_max(&self) -> usize {
-        (CHECK_QUEUE / self.devices_unchecked.max(1)).clamp(1, UNCHECKED_MAX)
+        (CHECK_QUEUE / self.devices_unchecked.max(1)).clamp(LEASES_OUT_MAX, UNCHECKED_MAX)
     }
 
     /// Free tiles of a job: at most `most` in a row.
@@ -195,10 +197,10 @@ mod tests {
 
     #[test]
     fn when_checkers_fall_behind_everybody_is_lent_less_and_nobody_nothing() {
-        let mut world = World::new(1_000_000, 100_000_000);
+        let mut world = World::new(200_000, 3_000_000_000);
         let device = |n: u16| DeviceId(std::array::from_fn(|at| n.to_be_bytes()[at % 2]));
         let mut most = Vec::new();
-        for n in 1..=1_000 {
+        for n in 1..=8_192 {
             world.join(device(n), n.into());
             if let Some(device) = world.core.devices.get_mut(&device(n)) {
                 device.standings = established();
@@ -215,7 +217,7 @@ mod tests {
         }
         world.core.sanity_check();
 
-        assert_eq!((most[0], most[999]), (UNCHECKED_MAX, CHECK_QUEUE / 1_000));
+        assert_eq!((most[0], most[8_191]), (UNCHECKED_MAX, CHECK_QUEUE / 8_192));
         assert!(most.is_sorted_by(|earlier, later| earlier >= later));
     }
 }

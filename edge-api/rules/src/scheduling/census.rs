@@ -21,7 +21,7 @@ impl Core {
             fitting: to(fitting.len()),
             connected: to(self.devices.len()),
             buffer_bytes_max: self.devices.values().map(|device| device.buffer_bytes_max).max().unwrap_or(0),
-            flops_per_sec: fitting.iter().map(|device| device.flops_per_sec()).sum(),
+            flops_per_sec: fitting.iter().map(|device| device.estimated_for(needs)).sum(),
         }
     }
 

@@ -132,19 +132,19 @@ impl Core {
         if lease.state == LeaseState::Committed {
             return Err(CommitError::Twice);
         }
-        let lease = Lease { state: LeaseState::Committed, ..*lease };
+        let mut lease = Lease { state: LeaseState::Committed, ..*lease };
         self.take_lease(id);
-        self.insert_lease(lease);
         if let (Some(device), Some(running)) = (self.devices.get_mut(&device), self.jobs.get(&lease.job)) {
-            let took = (now - lease.granted_at.max(device.busy_since)).max(1);
+            lease.took = (now - lease.granted_at.max(device.busy_since)).max(1);
             device.busy_since = now;
             let kernels = running.needs.kernels;
             let magnitudes = if kernels { &mut self.kernel_magnitudes } else { &mut self.magnitudes };
             magnitudes.take(device, kernels);
-            device.measure(&running.needs, lease.tiles, took);
+            device.speed_of(&running.needs).on_committed(lease.flops(&running.needs), lease.took);
             device.line.keep(running.needs.code);
             magnitudes.add(device, kernels);
         }
+        self.insert_lease(lease);
         Ok(lease)
     }
 
@@ -184,6 +184,9 @@ impl Core {
         }
         if let (Some(device), Some(running)) = (self.devices.get_mut(&lease.device), self.jobs.get(&lease.job)) {
             device.standings.add(running.needs.program, verified_kflop);
+            if device.account != running.needs.customer && lease.took > 0 {
+                device.speed_of(&running.needs).on_verified(lease.flops(&running.needs), lease.took);
+            }
             device.settled_leases += 1;
             device.strikes = device.strikes.saturating_sub(1);
         }

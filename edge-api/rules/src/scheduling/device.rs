@@ -6,6 +6,7 @@ use wire::device::DeviceClass;
 use wire::{AccountId, JobId, Micros, Privacy};
 
 use super::line::Line;
+use super::speed::Speed;
 use crate::job::Needs;
 use crate::verification::party::{Network, Party};
 use crate::verification::standing::Standings;
@@ -14,8 +15,6 @@ use crate::verification::standing::Standings;
 pub(super) const LEASES_OUT_MAX: usize = 2;
 /// No more than what an honest device works off within a few minutes.
 const STRIKES_MAX: u32 = 10;
-/// Speed taken for granted until a device has shown its own, in operations a second.
-const FIRST_RATE: f64 = 1e8;
 
 /// A connected device.
 #[derive(Clone, Debug)]
@@ -44,10 +43,10 @@ pub struct Device {
     pub suspended_until: Micros,
     /// Leases that it would take more.
     pub ready_credits: usize,
-    /// Measured speed, in operations a second.
-    pub rate: f64,
-    /// Likewise with customers' kernels, whose operations are counted by their fuel: a bound.
-    pub kernel_rate: f64,
+    /// With models.
+    pub(super) speed: Speed,
+    /// With customers' kernels, whose operations are counted by their fuel: a bound.
+    pub(super) kernel_speed: Speed,
     /// When it last began to work, as far as the edge can tell.
     pub busy_since: Micros,
     pub(super) line: Line,
@@ -70,8 +69,8 @@ impl Device {
             settled_leases: 0,
             suspended_until: 0,
             ready_credits: 0,
-            rate: FIRST_RATE,
-            kernel_rate: FIRST_RATE,
+            speed: Speed::default(),
+            kernel_speed: Speed::default(),
             busy_since: 0,
             line: Line::default(),
         }
@@ -87,37 +86,36 @@ impl Device {
     }
 
     /// Goes on from the speed that it showed before.
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub fn remember_speed(&mut self, flops_per_sec: u64) {
-        if flops_per_sec > 0 {
-            self.rate = flops_per_sec as f64;
-        }
+        self.speed = Speed::remembered(flops_per_sec);
     }
 
-    /// Measured, in operations a second.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, far below 2^63")]
+    /// By verified work for others, in operations a second; 0 until there was some of a size that tells.
     pub fn flops_per_sec(&self) -> u64 {
-        self.rate.clamp(0.0, 1e18) as u64
+        self.speed.shown()
     }
 
-    /// Operations a second of such a job.
+    /// Operations a second of such a job, as far as can be told.
     pub(super) fn rate_for(&self, needs: &Needs) -> f64 {
-        if needs.kernels { self.kernel_rate } else { self.rate }
+        if needs.kernels { self.kernel_speed.estimate() } else { self.speed.estimate() }
     }
 
     /// The binary logarithm of the speed that it has shown, in sixteenths.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a logarithm, clamped")]
     pub(super) fn magnitude(&self, kernels: bool) -> Option<u64> {
-        let rate = if kernels { self.kernel_rate } else { self.rate };
-        (rate.to_bits() != FIRST_RATE.to_bits()).then(|| (rate.clamp(1.0, 1e18).log2() * 16.0) as u64)
+        let speed = if kernels { self.kernel_speed } else { self.speed };
+        speed.measured().map(|rate| (rate.clamp(1.0, 1e18).log2() * 16.0) as u64)
     }
 
-    /// Takes a measurement in, half and half with what was known.
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    pub(super) fn measure(&mut self, needs: &Needs, tiles: u64, took: Micros) {
-        let measured = tiles.saturating_mul(needs.tile_flops) as f64 / (took as f64 / 1e6);
-        let rate = if needs.kernels { &mut self.kernel_rate } else { &mut self.rate };
-        *rate = f64::midpoint(*rate, measured);
+    /// The same, whole.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, far below 2^63")]
+    pub(super) fn estimated_for(&self, needs: &Needs) -> u64 {
+        self.rate_for(needs).clamp(0.0, 1e18) as u64
+    }
+
+    /// With customers' kernels, or with models.
+    pub(super) fn speed_of(&mut self, needs: &Needs) -> &mut Speed {
+        if needs.kernels { &mut self.kernel_speed } else { &mut self.speed }
     }
 
     pub(super) fn add_ready_credit(&mut self) {

@@ -3,6 +3,7 @@
 use wire::{DeviceId, JobId, LeaseId, Micros, SliceId};
 
 use super::bitmap::Bitmap;
+use crate::job::Needs;
 
 /// A slice that this replica owns under `fence`.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct Lease {
     pub tiles: u64,
     pub granted_at: Micros,
     pub deadline: Micros,
+    /// From its beginning to its commit, as far as the edge can tell; 0 until then.
+    pub took: Micros,
     pub state: LeaseState,
 }
 
@@ -53,6 +56,10 @@ impl Lease {
     /// Counted over the job.
     pub fn tile_range(&self) -> std::ops::Range<u64> {
         self.first_tile..self.first_tile + self.tiles
+    }
+
+    pub(super) fn flops(&self, needs: &Needs) -> u64 {
+        self.tiles.saturating_mul(needs.tile_flops)
     }
 }
 

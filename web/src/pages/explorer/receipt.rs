@@ -76,7 +76,7 @@ fn Figures(
         <dl class="facts">
             <Fact label=t.site.tiles>{format::count(receipt.tiles)}</Fact>
             <Fact label=t.site.recomputed>{format::count(receipt.recomputed_tiles)}</Fact>
-            <Fact label=t.site.work>{format::kflop(receipt.kflop)}</Fact>
+            <Fact label=t.site.work>{format::work(receipt.kflop)}</Fact>
             <Fact label=t.site.program>{receipt.program}</Fact>
             <Fact label=t.explorer.backend>{receipt.backend}</Fact>
             <Fact label=t.explorer.received><small><Moment time=receipt.received_at/></small></Fact>

@@ -1,0 +1,115 @@
+//! How fast a device computes: as an estimate that leases are cut by, and as a figure that others are shown.
+
+use wire::Micros;
+
+/// Taken for granted until a device has shown its own, in operations a second.
+const FIRST_RATE: f64 = 1e8;
+/// A shorter lease was waiting and sending for the most part: the device is at least as fast as that, and no more is known.
+const BELIEVED_FROM: Micros = 500_000;
+/// Less work than this says nothing to others.
+const SHOWN_FROM: f64 = 1e7;
+
+/// In operations a second.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Speed {
+    estimate: f64,
+    /// By work for others that was verified; 0 until there was some.
+    shown: f64,
+}
+
+impl Default for Speed {
+    fn default() -> Self {
+        Self { estimate: FIRST_RATE, shown: 0.0 }
+    }
+}
+
+impl Speed {
+    /// What it was shown with when it was last here.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub(super) fn remembered(flops_per_sec: u64) -> Self {
+        if flops_per_sec == 0 {
+            return Self::default();
+        }
+        Self { estimate: flops_per_sec as f64, shown: flops_per_sec as f64 }
+    }
+
+    pub(super) fn estimate(&self) -> f64 {
+        self.estimate
+    }
+
+    /// `None` as long as the device has shown nothing of itself.
+    pub(super) fn measured(&self) -> Option<f64> {
+        (self.estimate.to_bits() != FIRST_RATE.to_bits()).then_some(self.estimate)
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, far below 2^63")]
+    pub(super) fn shown(&self) -> u64 {
+        self.shown.clamp(0.0, 1e18) as u64
+    }
+
+    /// A lease was committed so long after it was begun. Half and half with what was known.
+    pub(super) fn on_committed(&mut self, flops: u64, took: Micros) {
+        let measured = rate(flops, took);
+        if took >= BELIEVED_FROM || measured > self.estimate {
+            self.estimate = f64::midpoint(self.estimate, measured);
+        }
+    }
+
+    /// The same lease was verified, and it was for somebody else: who knows the answer is as fast as it likes.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub(super) fn on_verified(&mut self, flops: u64, took: Micros) {
+        let measured = rate(flops, took);
+        if took >= BELIEVED_FROM {
+            let is_first = self.shown.to_bits() == 0.0_f64.to_bits();
+            self.shown = if is_first { measured } else { f64::midpoint(self.shown, measured) };
+        } else if flops as f64 >= SHOWN_FROM {
+            self.shown = self.shown.max(measured);
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+fn rate(flops: u64, took: Micros) -> f64 {
+    flops as f64 / (took.max(1) as f64 / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Micros = 1_000_000;
+
+    #[test]
+    fn tiny_leases_make_no_device_slow() {
+        let mut speed = Speed::remembered(1_000_000_000_000);
+
+        for _ in 0..100 {
+            speed.on_committed(65_200, 200_000);
+            speed.on_verified(65_200, 200_000);
+        }
+
+        assert_eq!((speed.shown(), speed.measured()), (1_000_000_000_000, Some(1e12)));
+    }
+
+    #[test]
+    fn a_device_without_work_of_some_size_shows_no_speed() {
+        let mut speed = Speed::default();
+
+        speed.on_verified(65_200, 1_000);
+        assert_eq!((speed.shown(), speed.measured()), (0, None));
+        speed.on_verified(20_000_000, 10_000);
+        assert_eq!(speed.shown(), 2_000_000_000, "at least that");
+        speed.on_verified(400_000_000, SECOND);
+
+        assert_eq!(speed.shown(), 1_200_000_000, "a second's work counts, also where it is slower");
+    }
+
+    #[test]
+    fn what_is_not_verified_moves_the_estimate_alone() {
+        let mut speed = Speed::default();
+
+        speed.on_committed(100_000_000_000, SECOND);
+
+        assert_eq!((speed.shown(), speed.measured()), (0, Some(50_050_000_000.0)));
+    }
+}
