@@ -9,6 +9,7 @@ use onnx::{Feed, Graph};
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use wire::device::{Backend, DeviceClass, PROTOCOL};
+use wire::program::map::join_tiles;
 use wire::{BlobHash, FromDevice, Hello, LeaseGrant, Micros, Nonce, Receipt, Signature, ToDevice, merkle};
 use worker::identity::Identity;
 
@@ -119,17 +120,26 @@ impl Scripted {
         Ok(outputs.into_iter().flatten().map(f32::from_bits).collect())
     }
 
-    /// Uploads an output and returns its bytes.
+    /// Uploads an output and returns its bytes. A kernel's records have left no fuel.
     pub async fn upload(&self, grant: &LeaseGrant, output: &[f32]) -> anyhow::Result<Vec<u8>> {
-        let bytes: Vec<u8> = output.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let put = self.http.put(format!("{}/v1/leases/{}/output", self.url, grant.token)).body(bytes.clone());
-        put.send().await?.error_for_status()?;
+        let mut bytes: Vec<u8> = output.iter().flat_map(|value| value.to_le_bytes()).collect();
+        if grant.task.tile_note_bytes() > 0 {
+            let tile_bytes = usize::try_from(grant.tile_rows * grant.task.out_bytes())?;
+            bytes = join_tiles(&bytes, tile_bytes, &vec![0; usize::try_from(grant.tiles)?]);
+        }
+        self.upload_bytes(grant, &bytes).await?;
         Ok(bytes)
+    }
+
+    pub async fn upload_bytes(&self, grant: &LeaseGrant, bytes: &[u8]) -> anyhow::Result<()> {
+        let put = self.http.put(format!("{}/v1/leases/{}/output", self.url, grant.token)).body(bytes.to_vec());
+        put.send().await?.error_for_status()?;
+        Ok(())
     }
 
     /// A receipt for an output.
     pub fn receipt(&self, grant: &LeaseGrant, output: &[u8]) -> anyhow::Result<Receipt> {
-        let tile_bytes = grant.tile_rows * grant.task.out_bytes();
+        let tile_bytes = grant.task.output_bytes(grant.tile_rows, 1);
         Ok(Receipt {
             lease: grant.lease,
             job: grant.job,

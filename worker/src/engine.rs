@@ -13,7 +13,7 @@ use gpu_kernels::records::deinterleave;
 use wire::device::Backend;
 use wire::explorer::Sample;
 use wire::lend::{Recomputed, TrialResult};
-use wire::{BlobHash, Check, DType, JobId, LeaseGrant, Receipt, Signature, Task, merkle};
+use wire::{BlobHash, Check, DType, JobId, LeaseGrant, Receipt, Signature, merkle};
 
 use crate::backend::backend_of;
 use crate::device;
@@ -47,6 +47,8 @@ type Reopen = Box<dyn Fn() -> LocalBoxFuture<'static, Result<Device, GpuError>>>
 pub struct Outcome {
     pub receipt: Receipt,
     pub signature: Signature,
+    /// Operations that it took.
+    pub flops: u64,
     /// How long the device was busy with it.
     pub busy: Duration,
 }
@@ -113,10 +115,11 @@ impl Engine {
         if pacing.is_over() {
             return Err(RunFailure::Abandoned);
         }
+        let flops = grant.flops.saturating_sub(grant.task.flops_left(&output, grant.tile_rows));
         let (receipt, output) = self.receipt(grant, output).await;
         http.put(&BlobPaths::of_lease(&grant.token).path("output"), output).await?;
         let signature = self.identity.sign_receipt(&receipt);
-        Ok(Outcome { receipt, signature, busy })
+        Ok(Outcome { receipt, signature, flops, busy })
     }
 
     /// Computes a lease for whoever is at this device: nothing is uploaded and nothing signed.
@@ -134,7 +137,7 @@ impl Engine {
         match self.run(work, Pacing::unlimited()).await {
             Ok(Computed { output, busy }) => {
                 tried.micros = wire::number::to(busy.as_micros());
-                (tried.words, tried.dtype) = first_words(&grant.task, &output);
+                (tried.words, tried.dtype) = first_words(grant, &output);
             }
             Err(failure) => match failure.fault() {
                 Some((_, fault)) => tried.out_of_fuel = Some(fault.line),
@@ -251,7 +254,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 
 fn receipt(grant: &LeaseGrant, output: &[u8], backend: Backend) -> Receipt {
     let hash = |bytes: &[u8]| *blake3::hash(bytes).as_bytes();
-    let tile_bytes = grant.tile_rows.saturating_mul(grant.task.out_bytes());
+    let tile_bytes = grant.task.output_bytes(grant.tile_rows, 1);
     Receipt {
         lease: grant.lease,
         job: grant.job,
@@ -266,9 +269,11 @@ fn receipt(grant: &LeaseGrant, output: &[u8], backend: Backend) -> Receipt {
 }
 
 /// The first values of a lease's first output, as words, with their type where it is known.
-fn first_words(task: &Task, output: &[u8]) -> (Vec<u32>, Option<DType>) {
-    let format = output_format(task, Check::Exact);
-    let columns = deinterleave(output, &format.columns).and_then(Result::ok).unwrap_or_default();
+fn first_words(grant: &LeaseGrant, output: &[u8]) -> (Vec<u32>, Option<DType>) {
+    let format = output_format(&grant.task, Check::Exact);
+    let rows = grant.rows.min(grant.tile_rows).saturating_mul(grant.task.out_bytes());
+    let first_tile = output.get(..wire::number::to(rows)).unwrap_or_default();
+    let columns = deinterleave(first_tile, &format.columns).and_then(Result::ok).unwrap_or_default();
     let words = columns.into_iter().next().unwrap_or_default().into_iter().take(SHOWN).collect();
     (words, format.first_dtype)
 }
@@ -277,7 +282,7 @@ fn first_words(task: &Task, output: &[u8]) -> (Vec<u32>, Option<DType>) {
 mod tests {
     use gpu_kernels::customer_kernel::GatedKernel;
     use gpu_kernels::device::{Gpu, budget};
-    use wire::MapTask;
+    use wire::{MapTask, Task};
 
     use super::*;
     use crate::failure::DeviceState;

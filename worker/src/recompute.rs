@@ -28,7 +28,8 @@ pub(crate) struct Tile<'a> {
 }
 
 pub(crate) fn compare(sample: &Sample, tile: &Tile<'_>, info: &DeviceInfo) -> Recomputed {
-    let comparison = Comparison::of(&output_format(&sample.task, sample.check), tile);
+    let note_bytes = wire::number::to(sample.task.tile_note_bytes());
+    let comparison = Comparison::of(&output_format(&sample.task, sample.check), tile, note_bytes);
     let first = |values: Vec<f32>| values.into_iter().take(SHOWN).map(finite).collect();
     Recomputed {
         tile: sample.tile,
@@ -54,8 +55,11 @@ struct Comparison {
 }
 
 impl Comparison {
-    fn of(format: &OutputFormat, tile: &Tile<'_>) -> Self {
-        let arrays = |bytes: &[u8]| deinterleave(bytes, &format.columns).and_then(Result::ok);
+    fn of(format: &OutputFormat, tile: &Tile<'_>, note_bytes: usize) -> Self {
+        let arrays = |bytes: &[u8]| {
+            let rows = bytes.get(..bytes.len().checked_sub(note_bytes)?)?;
+            deinterleave(rows, &format.columns).and_then(Result::ok)
+        };
         let (Some(signed_words), Some(words)) = (arrays(tile.signed), arrays(tile.here)) else {
             return Self { signed: Vec::new(), here: Vec::new(), max_difference: f64::INFINITY, agrees: false };
         };
@@ -67,7 +71,7 @@ impl Comparison {
                 let mut arrays = format.columns.iter().zip(signed_words.iter().zip(&words));
                 arrays.all(|(column, (a, b))| agrees_as(column.dtype, a, b))
             }
-            Agreement::Stated(check, words) => check.holds(words, tile.signed, tile.here),
+            Agreement::Stated(check, task) => task.tiles_agree(*check, &task.words, tile.signed, tile.here),
         };
         Self { signed, here, max_difference, agrees }
     }

@@ -306,7 +306,7 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
         match result {
             Ok(outcome) => {
                 #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "shown with one decimal")]
-                let flops = grant.flops as f64;
+                let flops = outcome.flops as f64;
                 self.gflops = flops / outcome.busy.as_secs_f64().max(1e-6) / 1e9;
                 self.busy_share.add(outcome.busy);
                 self.breakdowns = 0;

@@ -294,7 +294,8 @@ async fn write_receipt(edge: &Edge, known: &Known, job: &str, place: u8) -> anyh
     store::receipts::insert_pending_receipt(&mut tx, &receipt, Signature([7; 64]), slice.parse()?, device, NOW).await?;
     let work = AcceptedWork { tiles: 3, kflop: 2000, earned: Credits::ZERO, flops_per_sec: 5_000_000_000 };
     store::devices::count_passed(&mut tx, device, work).await?;
-    let acceptance = Acceptance { kflop: work.kflop, charge: Charge::default(), recomputed: 2, matures_at: 0 };
+    let acceptance =
+        Acceptance { kflop: work.kflop, flops_left: 0, charge: Charge::default(), recomputed: 2, matures_at: 0 };
     ensure!(store::receipts::accept_receipt(&mut tx, receipt.lease, acceptance).await?, "a receipt should be accepted");
     store::receipts::mature_receipts_of_job(&mut tx, receipt.job).await?;
     Ok(tx.commit().await?)

@@ -11,6 +11,7 @@ mod crash;
 mod customers;
 mod disputes;
 mod editor;
+mod fuel;
 mod journeys;
 mod lend;
 mod liar;

@@ -79,8 +79,8 @@ impl Job {
             device_bytes: self.device_bytes,
             kernels: program::rules_of(&self.task).needs_kernels(),
             tile_flops: self.tile_flops(),
-            tile_bytes: row_bytes.saturating_mul(self.tile_rows),
-            tile_out_bytes: self.task.out_bytes().saturating_mul(self.tile_rows),
+            tile_bytes: row_bytes.saturating_mul(self.tile_rows).saturating_add(self.task.tile_note_bytes()),
+            tile_out_bytes: self.task.output_bytes(self.tile_rows, 1),
             code: self.task.code(),
             code_bytes: self.code_bytes,
         }
@@ -132,7 +132,21 @@ impl TileRange<'_> {
     }
 
     pub fn output_bytes(&self) -> u64 {
-        self.rows().saturating_mul(self.job.task.out_bytes())
+        self.job.task.output_bytes(self.rows(), self.count())
+    }
+
+    /// Operations that were not needed, by what an output says of them; `None` where it says more than there were.
+    pub fn flops_left(&self, output: &[u8]) -> Option<u64> {
+        if self.job.task.tile_note_bytes() == 0 {
+            return Some(0);
+        }
+        let count: u32 = wire::number::to(self.count());
+        (0..count).try_fold(0u64, |left, tile| {
+            let of_tile = wire::program::map::split_tile(output.get(self.output_range(tile..tile + 1))?)?.1;
+            let tile = self.tiles.start + u64::from(tile);
+            let most = self.job.tiles(tile..tile + 1).flops();
+            (u64::from(of_tile) < most).then(|| left.saturating_add(of_tile.into()))
+        })
     }
 
     /// Where the rows lie in the input blobs: those of each input, then what all rows share.
@@ -150,11 +164,50 @@ impl TileRange<'_> {
             .collect()
     }
 
-    /// Where some of these tiles lie in the range's output, in bytes; `tiles` counts from the range's first.
+    /// Where some of these tiles lie in the range's output, in bytes, with what is noted after each; `tiles` counts from the
+    /// range's first.
     pub fn output_range(&self, tiles: Range<u32>) -> Range<usize> {
         let first = self.tiles.start;
         let part = self.job.tiles(first + u64::from(tiles.start)..first + u64::from(tiles.end)).row_range();
-        let offset_of = |row: u64| wire::number::to((row - self.row_range().start) * self.job.task.out_bytes());
-        offset_of(part.start)..offset_of(part.end)
+        let offset_of = |row: u64, tile: u32| {
+            wire::number::to(self.job.task.output_bytes(row - self.row_range().start, tile.into()))
+        };
+        offset_of(part.start, tiles.start)..offset_of(part.end, tiles.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::MapTask;
+    use wire::program::map::join_tiles;
+
+    use super::*;
+    use crate::scheduling::tests::open_job;
+
+    /// Five records in tiles of two, with 12 operations each.
+    fn map_job() -> Job {
+        let kernel = BlobHash([0; 32]);
+        let task = MapTask { kernel, record_bytes: 4, out_bytes: 4, fuel: 10, params: None, words: Vec::new() };
+        Job { task: Task::Map(task), rows: 5, tile_rows: 2, row_flops: 12, ..open_job() }
+    }
+
+    #[test]
+    fn tiles_lie_with_what_they_left_in_an_output() {
+        let job = map_job();
+        let tiles = job.tiles(0..3);
+
+        assert_eq!(tiles.output_bytes(), 5 * 4 + 3 * 4);
+        assert_eq!([0, 1, 2].map(|tile| tiles.output_range(tile..tile + 1)), [0..12, 12..24, 24..32]);
+        assert_eq!(job.tiles(1..3).output_range(1..2), 12..20);
+    }
+
+    #[test]
+    fn what_a_leases_tiles_left_is_summed_and_no_more_than_there_was() {
+        let job = map_job();
+        let output = |left: &[u32]| join_tiles(&[0; 20], 8, left);
+
+        assert_eq!(job.tiles(0..3).flops_left(&output(&[20, 7, 10])), Some(37));
+        assert_eq!(job.tiles(0..3).flops_left(&output(&[20, 24, 0])), None, "of two records' 24 operations");
+        assert_eq!(open_job().tiles(0..1).flops_left(&[0; 512]), Some(0));
     }
 }

@@ -264,7 +264,7 @@ pub async fn sample_input(
     tag = "explorer",
     params(("id" = JobId, Path, description = "The job"), TileParams),
     responses(
-        (status = 200, description = "Row after row, and in each row the outputs in order", body = Binary, content_type = "application/octet-stream"),
+        (status = 200, description = "Row after row, and in each row the outputs in order; after a kernel's records the fuel that they left, four bytes", body = Binary, content_type = "application/octet-stream"),
         Refusals<(RateLimited, PathParam<JobId>, QueryParams<TileParams>, OutOfBounds)>
     )
 )]

@@ -16,7 +16,11 @@ use crate::programs::{self, Checked};
 /// What came of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    Stands(CheckedTiles),
+    Stands {
+        by: CheckedTiles,
+        /// Operations that were not needed of those that the lease was lent for.
+        flops_left: u64,
+    },
     /// The device was wrong.
     Falls(Mismatch),
     /// What was uploaded is damaged where it is kept: nobody is to blame.
@@ -40,16 +44,17 @@ pub async fn check_lease(
     tiles: &[u32],
 ) -> anyhow::Result<Judgement> {
     let output = LeaseOutput { job: Arc::clone(job), lease: *lease, output: receipt.output };
-    match output.verify(app, receipt.root).await? {
+    let flops_left = match output.verify(app, receipt.root).await? {
         None => return Ok(Judgement::Damaged),
         Some(Err(mismatch)) => return Ok(Judgement::Falls(mismatch)),
-        Some(Ok(())) => {}
-    }
+        Some(Ok(flops_left)) => flops_left,
+    };
+    let stands = |by| Ok(Judgement::Stands { by, flops_left });
     let mut rest = tiles;
     while !rest.is_empty() {
         let found = match programs::check(app, &output, rest).await? {
-            Checked::Agreed => return Ok(Judgement::Stands(CheckedTiles::ByOthers)),
-            Checked::OwnWork => return Ok(Judgement::Stands(CheckedTiles::ByNobody)),
+            Checked::Agreed => return stands(CheckedTiles::ByOthers),
+            Checked::OwnWork => return stands(CheckedTiles::ByNobody),
             Checked::Differs(found) => found,
         };
         let tile = found.tile;
@@ -59,5 +64,5 @@ pub async fn check_lease(
         rest = &rest[rest.partition_point(|drawn| *drawn <= tile)..];
     }
     // Nothing was drawn, or nothing that is left.
-    Ok(Judgement::Stands(CheckedTiles::ByOthers))
+    stands(CheckedTiles::ByOthers)
 }

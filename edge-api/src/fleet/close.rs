@@ -51,7 +51,7 @@ async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
         }
         let lease = committed_lease(&stored, app.clock.now());
         match check_lease(app, &found, &lease, &stored.receipt, &verdict.tiles).await? {
-            Judgement::Stands(_) | Judgement::Damaged => pass_final(app, &stored).await?,
+            Judgement::Stands { .. } | Judgement::Damaged => pass_final(app, &stored).await?,
             Judgement::Falls(mismatch) => return reject(app, &stored, &found, Cause::Final, mismatch).await,
         }
     }

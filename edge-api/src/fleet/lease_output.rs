@@ -51,8 +51,9 @@ impl LeaseOutput {
         self.lease.first_tile + u64::from(tiles.start)..self.lease.first_tile + u64::from(tiles.end)
     }
 
-    /// Reads it whole and holds it against its receipt; `None` where it is damaged in its store.
-    pub async fn verify(&self, app: &App, root: TileHash) -> anyhow::Result<Option<Result<(), Mismatch>>> {
+    /// Reads it whole and holds it against its receipt; `None` where it is damaged in its store. Returns the operations that
+    /// were not needed of those that it was lent for.
+    pub async fn verify(&self, app: &App, root: TileHash) -> anyhow::Result<Option<Result<u64, Mismatch>>> {
         let _room = app.outputs.hold(self.tiles().output_bytes()).await?;
         let Some(bytes) = app.blobs.read_verified(self.output).await? else { return Ok(None) };
         let held = self.clone();
@@ -60,12 +61,15 @@ impl LeaseOutput {
     }
 
     /// Whether it is the output that the receipt commits to.
-    fn check_root(&self, bytes: &[u8], root: TileHash) -> Result<(), Mismatch> {
+    fn check_root(&self, bytes: &[u8], root: TileHash) -> Result<u64, Mismatch> {
         if to::<u64>(bytes.len()) != self.tiles().output_bytes() {
             return Err(Mismatch::Size);
         }
         let found = merkle::root(tile_hashes(&self.tiles(), self.lease.id, bytes), blake3_hash);
-        if found == root { Ok(()) } else { Err(Mismatch::Root) }
+        if found != root {
+            return Err(Mismatch::Root);
+        }
+        self.tiles().flops_left(bytes).ok_or(Mismatch::Fuel)
     }
 }
 

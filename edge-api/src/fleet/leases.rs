@@ -168,7 +168,8 @@ pub async fn lease_input(State(app): State<App>, Path(token): Path<String>) -> A
 
 /// Upload the output rows of a lease
 ///
-/// Row after row, and in each row the outputs in order. The receipt that the device signs names the blob.
+/// Row after row, and in each row the outputs in order; after a kernel's records of each tile the fuel that they left, four
+/// bytes. The receipt that the device signs names the blob.
 #[utoipa::path(
     put,
     path = "/v1/leases/{token}/output",

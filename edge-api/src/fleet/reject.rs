@@ -166,7 +166,8 @@ async fn clear_seized(conn: &mut DbConnection, stored: &StoredReceipt) -> anyhow
 /// Undoes a settlement: tiles owed again, money back.
 async fn take_back(conn: &mut DbConnection, app: &App, job: &Job, rejected: &StoredReceipt) -> anyhow::Result<()> {
     let tiles = u64::from(rejected.receipt.tiles);
-    let flops = job.tiles(rejected.receipt.first_tile..rejected.receipt.first_tile + tiles).flops();
+    let lent = job.tiles(rejected.receipt.first_tile..rejected.receipt.first_tile + tiles).flops();
+    let flops = lent.saturating_sub(rejected.flops_left);
     let JobBalance { bill, .. } = store::job_progress::return_tiles(conn, job.id, tiles).await?;
     let bill = bill.take_back(flops, job.price, rejected.charge)?;
     store::job_progress::write_bill(conn, job.id, bill).await?;

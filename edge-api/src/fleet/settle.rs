@@ -283,11 +283,25 @@ async fn check(app: &App, lease: Lease, stored: &StoredReceipt) -> anyhow::Resul
     })
     .await?;
     match check_lease(app, &job, &lease, &stored.receipt, &verdict.tiles).await? {
-        Judgement::Stands(CheckedTiles::ByOthers) => settle(app, &job, &lease, stored, verdict.tiles.len()).await,
-        Judgement::Stands(CheckedTiles::ByNobody) => settle(app, &job, &lease, stored, 0).await,
+        Judgement::Stands { by, flops_left } => {
+            let recomputed = match by {
+                CheckedTiles::ByOthers => u64::try_from(verdict.tiles.len())?,
+                CheckedTiles::ByNobody => 0,
+            };
+            settle(app, &job, &lease, stored, Verified { recomputed, flops_left }).await
+        }
         Judgement::Falls(mismatch) => reject(app, stored, &job, Cause::Commit, mismatch).await,
         Judgement::Damaged => drop_receipt(app, stored, "its output was damaged on the server").await,
     }
+}
+
+/// A lease whose check passed.
+#[derive(Clone, Copy)]
+struct Verified {
+    /// Tiles that others computed again.
+    recomputed: u64,
+    /// Operations that were not needed, and are not charged.
+    flops_left: u64,
 }
 
 /// Settles a lease whose check passed: tiles, receipt and money in one transaction.
@@ -296,13 +310,13 @@ async fn settle(
     job: &Arc<Job>,
     lease: &Lease,
     stored: &StoredReceipt,
-    recomputed: usize,
+    verified: Verified,
 ) -> anyhow::Result<()> {
     let slice_turn = app.scheduler.lock().settling(lease.slice);
     let turn = slice_turn.lock().await;
     let settlement = app.scheduler.lock().core.settlement(lease.id);
     let Some(settlement) = settlement else { return drop_receipt(app, stored, SETTLED_BY_ANOTHER).await };
-    let written = retry(|| write_settlement(app, job, lease, &settlement, recomputed)).await?;
+    let written = retry(|| write_settlement(app, job, lease, &settlement, verified)).await?;
     let settled = match written {
         Written::Settled(settled) => settled,
         Written::Suspended => return drop_receipt(app, stored, "the device is suspended").await,
@@ -351,11 +365,11 @@ async fn write_settlement(
     job: &Arc<Job>,
     lease: &Lease,
     settlement: &Settlement,
-    recomputed: usize,
+    verified: Verified,
 ) -> anyhow::Result<Written> {
     let now = app.clock.now();
-    let tiles = job.tiles(lease.tile_range());
-    let recomputed = u64::try_from(recomputed)?;
+    let Verified { recomputed, flops_left } = verified;
+    let flops = job.tiles(lease.tile_range()).flops().saturating_sub(flops_left);
 
     let mut tx = app.db.begin_write().await?;
     if !store::slices::settle_slice(&mut tx, settlement).await? {
@@ -366,9 +380,9 @@ async fn write_settlement(
     else {
         return Ok(Written::JobEnded);
     };
-    let (bill, charge) = bill.charge(tiles.flops(), job.price, app.config.fee_bps, remaining == 0)?;
+    let (bill, charge) = bill.charge(flops, job.price, app.config.fee_bps, remaining == 0)?;
     store::job_progress::write_bill(&mut tx, lease.job, bill).await?;
-    let kflop = tiles.flops().div_ceil(1000);
+    let kflop = flops.div_ceil(1000);
     let flops_per_sec = app.scheduler.lock().core.flops_per_sec(lease.device);
     let work = AcceptedWork { tiles: lease.tiles, kflop, earned: charge.earned()?, flops_per_sec };
     store::devices::count_passed(&mut tx, lease.device, work).await?;
@@ -382,7 +396,7 @@ async fn write_settlement(
     let verified_kflop = verified_kflop(kflop, lease.tiles, recomputed, device.account == job.customer);
     let verified_ever = store::devices::add_verified(&mut tx, lease.device, program, verified_kflop).await?;
     let matures_at = matures_at(verified_ever, kflop);
-    let acceptance = Acceptance { kflop, charge, recomputed, matures_at };
+    let acceptance = Acceptance { kflop, flops_left, charge, recomputed, matures_at };
     if !store::receipts::accept_receipt(&mut tx, lease.id, acceptance).await? {
         return Ok(Written::NotOurs);
     }

@@ -44,7 +44,7 @@ impl LeaseToken {
     }
 
     pub fn output_bytes(&self) -> u64 {
-        self.rows.saturating_mul(self.task.out_bytes())
+        self.task.output_bytes(self.rows, self.tiles.end - self.tiles.start)
     }
 
     pub fn expires_at(&self) -> Micros {

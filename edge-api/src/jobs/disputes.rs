@@ -26,21 +26,24 @@ async fn show(app: &App, job: &Job, dispute: DisputedTile) -> anyhow::Result<Job
         Some(Outcome::CheckerWrong) => DisputeState::CheckerWrong,
         Some(Outcome::NotReproducible) => DisputeState::NotReproducible,
     };
-    let signed = first_values(app, job, dispute.signed_output).await?;
+    let values = |output| first_values(app, job, dispute.tile, output);
+    let signed = values(dispute.signed_output).await?;
     let recomputed = match dispute.finder_output {
-        Some(hash) => first_values(app, job, hash).await?,
+        Some(hash) => values(hash).await?,
         None => Vec::new(),
     };
     Ok(JobDispute { tile: dispute.tile, at: dispute.created_at, device: dispute.device, state, signed, recomputed })
 }
 
 /// The first values of a tile's first output.
-async fn first_values(app: &App, job: &Job, tile: BlobHash) -> anyhow::Result<Vec<String>> {
+async fn first_values(app: &App, job: &Job, tile: u64, output: BlobHash) -> anyhow::Result<Vec<String>> {
     let Some(field) = job.outputs.first() else { return Ok(Vec::new()) };
     // Outputs lie side by side in each row: of several, the first row's is shown.
-    let of_output = if job.outputs.len() == 1 { app.blobs.size(tile).await?.unwrap_or(0) } else { field.bytes() };
+    let rows =
+        if job.outputs.len() == 1 { job.tile_rows.min(job.rows.saturating_sub(tile * job.tile_rows)) } else { 1 };
+    let of_output = rows * field.bytes();
     let bytes = of_output.min(VALUES_MAX * field.dtype.bytes());
-    let bytes = app.blobs.read_range(tile, 0..bytes).await?;
+    let bytes = app.blobs.read_range(output, 0..bytes).await?;
     Ok(show_values(field, &bytes))
 }
 

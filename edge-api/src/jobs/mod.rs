@@ -2,6 +2,7 @@
 
 mod disputes;
 pub mod events;
+pub mod notes;
 pub mod order;
 pub mod result;
 pub mod routes;

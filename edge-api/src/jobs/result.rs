@@ -11,6 +11,7 @@ use serde::Deserialize;
 use store::job_detail::OutputPart;
 use wire::{BlobHash, DType, ErrorCode, Field, Job, JobId, JobState};
 
+use super::notes::TileNotes;
 use crate::app::App;
 use crate::arrays::npy;
 use crate::arrays::npz::NpzWriter;
@@ -76,7 +77,7 @@ pub async fn job_result(
         );
         return Err(conflict(ErrorCode::JobNotDone, message));
     }
-    let outputs = Pieces::whole(&outputs);
+    let outputs = Pieces::whole(&job, &outputs);
     let arrays = if params.output.is_some() { 1 } else { job.outputs.len() };
     let usual = programs::result_format(&job.program, arrays);
     let blobs = || stream_blobs(&app, outputs.clone());
@@ -98,18 +99,22 @@ type Chunk = Result<Bytes, std::io::Error>;
 
 /// Of a result, one after another.
 #[derive(Clone, Debug)]
-struct Pieces(Vec<Piece>);
+struct Pieces {
+    notes: TileNotes,
+    pieces: Vec<Piece>,
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Piece {
-    Blob(BlobHash),
+    /// A lease's output, with so many bytes of rows.
+    Blob(BlobHash, u64),
     /// Bytes of rows that are not there.
     Zeros(u64),
 }
 
 impl Pieces {
-    fn whole(outputs: &[OutputPart]) -> Self {
-        Self(outputs.iter().map(|part| Piece::Blob(part.blob)).collect())
+    fn whole(job: &Job, outputs: &[OutputPart]) -> Self {
+        Self { notes: TileNotes::of(job), pieces: outputs.iter().map(|part| Piece::of(job, part)).collect() }
     }
 
     /// With zeros where nothing is verified.
@@ -119,11 +124,18 @@ impl Pieces {
         for part in outputs {
             let rows = rows_of(job, part);
             pieces.extend((rows.start > row).then(|| Piece::Zeros((rows.start - row) * row_bytes)));
-            pieces.push(Piece::Blob(part.blob));
+            pieces.push(Piece::of(job, part));
             row = rows.end;
         }
         pieces.extend((job.rows > row).then(|| Piece::Zeros((job.rows - row) * row_bytes)));
-        Self(pieces)
+        Self { notes: TileNotes::of(job), pieces }
+    }
+}
+
+impl Piece {
+    fn of(job: &Job, part: &OutputPart) -> Self {
+        let rows = rows_of(job, part);
+        Self::Blob(part.blob, (rows.end - rows.start) * job.outputs.iter().map(Field::bytes).sum::<u64>())
     }
 }
 
@@ -151,15 +163,15 @@ fn zeros(bytes: u64) -> impl Stream<Item = Chunk> + Send {
 }
 
 fn stream_blobs(app: &App, pieces: Pieces) -> impl Stream<Item = Chunk> + Send + use<> {
-    let blobs = app.blobs.clone();
-    stream::iter(pieces.0)
+    let (blobs, notes) = (app.blobs.clone(), pieces.notes);
+    stream::iter(pieces.pieces)
         .then(move |piece| {
             let blobs = blobs.clone();
             async move {
                 match piece {
-                    Piece::Blob(hash) => {
+                    Piece::Blob(hash, bytes) => {
                         let stream = blobs.stream(hash).await.map_err(std::io::Error::other)?;
-                        Ok(stream.map_err(std::io::Error::other).boxed())
+                        Ok(stream.map_err(std::io::Error::other).map_ok(notes.strip(bytes)).boxed())
                     }
                     Piece::Zeros(bytes) => Ok::<_, std::io::Error>(zeros(bytes).boxed()),
                 }

@@ -49,6 +49,12 @@ macro_rules! programs {
             }
         }
 
+        pub fn tile_note_bytes(program: &wire::Program) -> u64 {
+            match program {
+                $(wire::Program::$name(_) => $name::tile_note_bytes(),)*
+            }
+        }
+
         pub fn result_format(program: &wire::Program, arrays: usize) -> &'static str {
             match program {
                 $(wire::Program::$name(_) => $name::result_format(arrays),)*

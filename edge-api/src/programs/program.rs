@@ -57,6 +57,11 @@ pub(crate) trait Program {
     async fn agree(app: &App, job: &Job, task: &Self::Task, tile: u64, outputs: (&[u8], &[u8]))
     -> anyhow::Result<bool>;
 
+    /// Bytes that follow the rows of each tile in a lease's output, and are no part of the result.
+    fn tile_note_bytes() -> u64 {
+        0
+    }
+
     /// How a result of so many arrays is downloaded where nobody says how.
     fn result_format(arrays: usize) -> &'static str;
 }

@@ -21,7 +21,7 @@ macro_rules! receipts_sql {
     };
     (columns) => {
         "lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program, backend,
-         device_time, cost, fee, kflop, recomputed, state,
+         device_time, cost, fee, kflop, flops_left, recomputed, state,
          (select job.account_id from job where job.job_id = receipt.job_id) as customer_id"
     };
 }
@@ -52,6 +52,7 @@ struct ReceiptRow {
     cost: i64,
     fee: i64,
     kflop: i64,
+    flops_left: i64,
     recomputed: i64,
     state: String,
     customer_id: String,
@@ -67,6 +68,8 @@ pub struct StoredReceipt {
     pub customer: AccountId,
     pub charge: Charge,
     pub kflop: u64,
+    /// Operations that were not needed of those that the lease was lent for.
+    pub flops_left: u64,
     /// Tiles that others computed again before it was settled.
     pub recomputed: u64,
 }
@@ -92,6 +95,7 @@ impl From<ReceiptRow> for StoredReceipt {
             customer: id(&row.customer_id),
             charge: Charge { cost: Credits::from_micros(row.cost), fee: Credits::from_micros(row.fee) },
             kflop: uncount(row.kflop),
+            flops_left: uncount(row.flops_left),
             recomputed: uncount(row.recomputed),
         }
     }
@@ -156,6 +160,8 @@ pub async fn list_accepted_receipts(conn: &mut DbConnection, job: JobId) -> sqlx
 pub struct Acceptance {
     /// Floating-point operations, in thousands.
     pub kflop: u64,
+    /// Operations that were not needed of those that the lease was lent for.
+    pub flops_left: u64,
     pub charge: Charge,
     pub recomputed: u64,
     /// It matures once so much of its device's work in this program is verified, in thousands of operations.
@@ -166,7 +172,7 @@ pub struct Acceptance {
 pub async fn accept_receipt(conn: &mut DbConnection, lease: LeaseId, acceptance: Acceptance) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "update receipt
-        set state = 'accepted', cost = $2, fee = $3, recomputed = $4, matures_at = $5, kflop = $6,
+        set state = 'accepted', cost = $2, fee = $3, recomputed = $4, matures_at = $5, kflop = $6, flops_left = $7,
             account_id = (select device.account_id from device where device.device_id = receipt.device_id)
         where lease_id = $1
           and state = 'pending'",
@@ -177,6 +183,7 @@ pub async fn accept_receipt(conn: &mut DbConnection, lease: LeaseId, acceptance:
     .bind(count(acceptance.recomputed))
     .bind(count(acceptance.matures_at))
     .bind(count(acceptance.kflop))
+    .bind(count(acceptance.flops_left))
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)

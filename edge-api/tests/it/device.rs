@@ -105,7 +105,7 @@ impl Device {
         let stored = app.send(upload.body(output.clone().into()).unwrap()).await;
         assert_eq!(stored.status, 201);
         let hash = |bytes: &[u8]| *blake3::hash(bytes).as_bytes();
-        let tile_bytes = usize::try_from(lease.tile_rows * lease.task.out_bytes()).unwrap();
+        let tile_bytes = usize::try_from(lease.task.output_bytes(lease.tile_rows, 1)).unwrap();
         let leaves = output.chunks(tile_bytes).map(|tile| merkle::leaf(lease.lease, tile, hash));
         let receipt = Receipt {
             lease: lease.lease,
@@ -125,5 +125,5 @@ impl Device {
 
 /// As many zeros as the lease's output has bytes.
 pub(crate) fn zeros(lease: &LeaseGrant) -> Vec<u8> {
-    vec![0; usize::try_from(lease.rows * lease.task.out_bytes()).unwrap()]
+    vec![0; usize::try_from(lease.task.output_bytes(lease.rows, lease.tiles.into())).unwrap()]
 }

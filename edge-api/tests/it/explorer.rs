@@ -71,7 +71,8 @@ pub(crate) async fn settled(app: &TestApp, owner: &Customer<'_>, job: &str, devi
     let earned = Credits::from_micros(0);
     let work = AcceptedWork { tiles: 3, kflop: 2000 * u64::from(lease / 2), earned, flops_per_sec: 5_000_000_000 };
     store::devices::count_passed(&mut tx, DeviceId([device; 32]), work).await.unwrap();
-    let acceptance = Acceptance { kflop: work.kflop, charge: Charge::default(), recomputed: 2, matures_at: 0 };
+    let acceptance =
+        Acceptance { kflop: work.kflop, flops_left: 0, charge: Charge::default(), recomputed: 2, matures_at: 0 };
     assert!(accept_receipt(&mut tx, LeaseId([lease; 16]), acceptance).await.unwrap());
     mature_receipts_of_job(&mut tx, job.parse().unwrap()).await.unwrap();
     tx.commit().await.unwrap();

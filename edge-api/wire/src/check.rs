@@ -86,6 +86,26 @@ impl Check {
     }
 }
 
+/// How far the fuel may be apart that two devices used for a tile, where they compute with floats: a fiftieth of it, and
+/// some turns of a loop.
+const FUEL_SHARE: u64 = 50;
+const FUEL_TURNS: u64 = 4096;
+
+impl Check {
+    /// Whether two devices used as much of the fuel of a tile of so many records, by what they left of it.
+    pub fn fuel_holds(self, records: u64, fuel: u32, found_left: u32, expected_left: u32) -> bool {
+        let all = records.saturating_mul(fuel.into());
+        if u64::from(found_left) > all {
+            return false;
+        }
+        if self == Self::Exact {
+            return found_left == expected_left;
+        }
+        let used = all.saturating_sub(found_left.min(expected_left).into());
+        u64::from(found_left.abs_diff(expected_left)) <= used / FUEL_SHARE + FUEL_TURNS
+    }
+}
+
 /// NaN is like NaN, and an infinity like one of its sign.
 fn is_close(a: f32, b: f32, rtol: Tolerance, atol: Tolerance) -> bool {
     let close = || b.is_finite() && (a - b).abs() <= atol.0 + rtol.0 * b.abs();
@@ -253,6 +273,21 @@ mod tests {
         let (fraction, bits) = (Fraction::try_from(fraction).unwrap(), IntegerBits::try_from(bits).unwrap());
         let integers = Some(IntegerTolerance { units, fraction, bits });
         Check::Tolerance { rtol: RTOL, atol: ATOL, integers }
+    }
+
+    #[test]
+    fn fuel_is_the_same_where_integers_are_computed_and_about_the_same_where_floats_are() {
+        // A thousand records with 100 each; a tenth was used.
+        let holds = |check: Check, found, expected| check.fuel_holds(1_000, 100, found, expected);
+
+        assert!(holds(Check::Exact, 90_000, 90_000));
+        assert!(!holds(Check::Exact, 90_000, 90_001));
+        assert!(holds(Check::FLOATS, 90_000, 94_000), "some turns of a loop");
+        assert!(!holds(Check::FLOATS, 90_000, 95_000));
+        let holds = |found, expected| Check::FLOATS.fuel_holds(1_000_000, 100, found, expected);
+        assert!(holds(50_000_000, 50_900_000), "a fiftieth of what was used");
+        assert!(!holds(50_000_000, 52_000_000));
+        assert!(!Check::FLOATS.fuel_holds(10, 100, 1_001, 1_000), "no more is left than there was");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::{BlobHash, Credits, DeviceId, ErrorCode, JobId, LeaseId, Micros, Nonce, Signature, Task, TileHash};
 
 /// Version of the frames and of the receipt's bytes. The edge refuses others by this number.
-pub const PROTOCOL: u16 = 5;
+pub const PROTOCOL: u16 = 6;
 
 /// What a device opens with, in answer to the edge's challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,9 @@ mod casts;
 
 use std::collections::{HashMap, HashSet};
 
-use gpu_kernels::customer_kernel::{STATUS_FAULT, STATUS_RECORDS, STATUS_TURNS, STATUS_USED, STATUS_WORDS, TURNS_MAX};
+use gpu_kernels::customer_kernel::{
+    STATUS_FAULT, STATUS_LEFT, STATUS_RECORDS, STATUS_TURNS, STATUS_USED, STATUS_WORDS, TURNS_MAX,
+};
 use gpu_kernels::number::to;
 use naga::proc::IndexableLength;
 use naga::valid::{FunctionInfo, ModuleInfo};
@@ -466,7 +468,7 @@ fn status_word(status: Handle<Expression>, word: usize) -> Expression {
     Expression::AccessIndex { base: status, index: to(word) }
 }
 
-/// A `main` that calls the customer's for the tile's records only and notes the fuel they used.
+/// A `main` that calls the customer's for the tile's records only and notes the fuel that they used and left.
 fn wrap(module: &mut Module, entry: EntryPoint, own: Own, fuel: u32, barriers: bool) -> EntryPoint {
     let mut arguments = entry.function.arguments.clone();
     let mut inner = entry.function;
@@ -495,16 +497,22 @@ fn wrap(module: &mut Module, entry: EntryPoint, own: Own, fuel: u32, barriers: b
     let left = append(Expression::Load { pointer: fuel });
     let used = append(Expression::Binary { op: BinaryOperator::Subtract, left: all, right: left });
     let most = append(status_word(status, STATUS_USED));
+    // What lies past the last record ran to come to the barriers, and is nobody's work.
+    let none = append(Expression::Literal(Literal::U32(0)));
+    let counted = append(Expression::Select { condition: within, accept: left, reject: none });
+    let all_left = append(status_word(status, STATUS_LEFT));
 
     let work = vec![
         Statement::Call { function: inner, arguments: passed, result: None },
         emit(left, most),
         Statement::Atomic { pointer: most, fun: AtomicFunction::Max, value: used, result: None },
+        emit(counted, all_left),
+        Statement::Atomic { pointer: all_left, fun: AtomicFunction::Add, value: counted, result: None },
     ];
     let first = if member.is_some() { id } else { record };
-    let body = if barriers {
+    let body: Vec<Statement> = if barriers {
         // Every invocation must come to a barrier; what lies past the last record clamps to it.
-        work
+        std::iter::once(emit(first, within)).chain(work).collect()
     } else {
         let accept = Block::from_vec(work);
         vec![emit(first, within), Statement::If { condition: within, accept, reject: Block::new() }]

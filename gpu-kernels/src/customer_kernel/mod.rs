@@ -18,6 +18,8 @@ pub const STATUS_TURNS: u32 = 1 << 31;
 pub const STATUS_USED: usize = 1;
 /// Written by the host: the tile's records.
 pub const STATUS_RECORDS: usize = 2;
+/// The fuel that the tile's records left, all together, in operations.
+pub const STATUS_LEFT: usize = 3;
 
 /// Most iterations of one loop. Software adapters silently leave a loop soon after, and a result must not
 /// depend on the device.
@@ -46,6 +48,8 @@ pub struct MapOutput {
     pub records: Vec<u8>,
     /// The most fuel that any record used, in operations.
     pub fuel_used: u32,
+    /// What the records of each tile left of theirs, all together; 0 for a kernel without loops, which has none.
+    pub fuel_left: Vec<u32>,
 }
 
 /// A loop that was stopped.

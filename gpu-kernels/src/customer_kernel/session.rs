@@ -3,7 +3,9 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::{Fault, GROUPS_MAX, GatedKernel, MapOutput, STATUS_FAULT, STATUS_RECORDS, STATUS_USED, STATUS_WORDS};
+use super::{
+    Fault, GROUPS_MAX, GatedKernel, MapOutput, STATUS_FAULT, STATUS_LEFT, STATUS_RECORDS, STATUS_USED, STATUS_WORDS,
+};
 use crate::device::budget::Budget;
 use crate::device::{Gpu, GpuError};
 use crate::number;
@@ -97,7 +99,7 @@ impl MapSession {
         if records.tile > most || records.tile == 0 {
             return Err(MapError::Tile { records: records.tile, most });
         }
-        let mut output = MapOutput { records: Vec::new(), fuel_used: 0 };
+        let mut output = MapOutput { records: Vec::new(), fuel_used: 0, fuel_left: Vec::new() };
         let (mut first, tiles) = (0, records.records.div_ceil(records.tile));
         let tile_ops = self.kernel.ops.saturating_mul(records.tile).max(1);
         while first < tiles {
@@ -183,6 +185,7 @@ impl MapSession {
                 return Err(MapError::OutOfFuel { tile, fault });
             }
             output.fuel_used = output.fuel_used.max(status[STATUS_USED]);
+            output.fuel_left.push(if self.kernel.loop_lines.is_empty() { 0 } else { status[STATUS_LEFT] });
         }
         output.records.extend_from_slice(bytemuck::cast_slice(values));
         Ok(busy)

@@ -12,7 +12,7 @@ texts! { MapText {
     record_bytes: "Bytes of a record", "每条记录字节数";
     out_bytes: "Bytes of a result", "每条结果字节数";
     fuel: "Fuel of a record", "每条记录燃料";
-    fuel_hint: "Operations that a record's loops may take; you pay for them. A record that runs out ends the job with the loop's line.", "每条记录的循环可用的运算次数，按此计费。耗尽时任务结束并指出循环所在行。";
+    fuel_hint: "Operations that a record's loops may take; you pay for those used. A record that runs out ends the job with the loop's line.", "每条记录的循环可用的运算次数，按实际用量计费。耗尽时任务结束并指出循环所在行。";
     rtol: "Relative tolerance", "相对容差";
     atol: "Absolute tolerance", "绝对容差";
     units: "Integers differ by at most", "整数最大差值";

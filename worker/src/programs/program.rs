@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gpu_kernels::device::{Device, DeviceInfo};
 use gpu_kernels::records::Column;
-use wire::{Check, DType, Task, WordRun};
+use wire::{Check, DType, MapTask, Task};
 
 use crate::failure::RunFailure;
 use crate::transfer::{BlobPaths, Transfer};
@@ -76,8 +76,8 @@ pub(crate) struct OutputFormat {
 pub(crate) enum Agreement {
     /// Each array by the rule of its type.
     ByType,
-    /// As the customer stated, of words that have these types.
-    Stated(Check, Vec<WordRun>),
+    /// As the customer of a kernel stated.
+    Stated(Check, MapTask),
 }
 
 /// A task with the rows to compute.

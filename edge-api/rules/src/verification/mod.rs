@@ -14,4 +14,6 @@ pub enum Mismatch {
     Root,
     #[error("a recomputed tile differs from the output")]
     Values,
+    #[error("the output says that more fuel was left than there was")]
+    Fuel,
 }

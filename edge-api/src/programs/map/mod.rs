@@ -13,6 +13,7 @@ use rules::scheduling::recheck_request::Answer;
 use rules::verification::party::{Parties, Party};
 use rules::{Job, Source};
 use wire::number::to;
+use wire::program::map::FUEL_LEFT_BYTES;
 use wire::{Blob, BlobHash, Check, DType, GatedKernel, KernelReport, MapTask, Place, WordRun};
 
 use super::failure::AdmitFailure;
@@ -79,7 +80,7 @@ impl Program for Map {
             };
             let pairs = output.read_beside(app, tiles, hash).await?;
             for TilePair { tile, signed, recomputed } in pairs.tiles() {
-                if !output.job.check.holds(&words, &signed, &recomputed) {
+                if !task.tiles_agree(output.job.check, &words, &signed, &recomputed) {
                     return Ok(Checked::Differs(Disagreement { tile, by, output: Some(recomputed) }));
                 }
             }
@@ -98,11 +99,15 @@ impl Program for Map {
         _tile: u64,
         (one, other): (&[u8], &[u8]),
     ) -> anyhow::Result<bool> {
-        Ok(job.check.holds(&words(app, task, job.check).await?, one, other))
+        Ok(task.tiles_agree(job.check, &words(app, task, job.check).await?, one, other))
     }
 
     fn result_format(_arrays: usize) -> &'static str {
         "bin"
+    }
+
+    fn tile_note_bytes() -> u64 {
+        to(FUEL_LEFT_BYTES)
     }
 }
 

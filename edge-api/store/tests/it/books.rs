@@ -224,7 +224,7 @@ async fn settle(conn: &mut DbConnection, job: u64, tile: u64, provider: u64, n: 
     fixture::commit_receipt(conn, &admitted, slice_id(job), device, n, tile).await;
     let work = AcceptedWork { tiles: 1, kflop: 1, earned: charge.earned().unwrap(), flops_per_sec: 1 };
     count_passed(conn, device, work).await.unwrap();
-    let acceptance = Acceptance { kflop: 1, charge, recomputed: 1, matures_at: 1 };
+    let acceptance = Acceptance { kflop: 1, flops_left: 0, charge, recomputed: 1, matures_at: 1 };
     assert!(accept_receipt(conn, lease(n), acceptance).await.unwrap());
     let mut accepted = list_accepted_receipts(conn, admitted.id).await.unwrap();
     accepted.retain(|stored| stored.receipt.lease == lease(n));

@@ -213,7 +213,7 @@ impl Work {
         self.commit(conn, n, tiles, secs).await;
         let work = AcceptedWork { tiles: tiles.1.into(), kflop: 500, earned: credits(9), flops_per_sec: 1_000_000 };
         count_passed(conn, self.device, work).await.unwrap();
-        let acceptance = Acceptance { kflop: 500, charge: CHARGE, recomputed: 1, matures_at: n.into() };
+        let acceptance = Acceptance { kflop: 500, flops_left: 0, charge: CHARGE, recomputed: 1, matures_at: n.into() };
         assert!(accept_receipt(conn, lease(n), acceptance).await.unwrap());
     }
 }

@@ -41,7 +41,7 @@ db_test! {
         let bob = account(conn, 2).await;
         work.commit(conn, 1, (0, 1), 0).await;
         store::devices::upsert_device(conn, &crate::fixture::hello(1), bob, None, NOW).await.unwrap();
-        let acceptance = Acceptance { kflop: 5, charge: CHARGE, recomputed: 1, matures_at: 1 };
+        let acceptance = Acceptance { kflop: 5, flops_left: 0, charge: CHARGE, recomputed: 1, matures_at: 1 };
 
         assert!(accept_receipt(conn, lease(1), acceptance).await.unwrap());
         assert!(!accept_receipt(conn, lease(1), acceptance).await.unwrap());

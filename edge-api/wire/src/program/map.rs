@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::properties::TaskProperties;
+use crate::number::to;
 use crate::{BlobHash, Check, DType, Field, WordRun};
 
 /// Program and kernel version, as receipts name them.
-pub const VERSION: &str = "map/1";
+pub const VERSION: &str = "map/2";
 
 /// What a customer asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +77,43 @@ impl TaskProperties for MapTask {
     fn outputs(&self) -> Vec<Field> {
         vec![records("results", self.out_bytes)]
     }
+
+    fn tile_note_bytes(&self) -> u64 {
+        to(FUEL_LEFT_BYTES)
+    }
+}
+
+/// After each tile's records: the fuel that they left, all together, as a little-endian word. A job is held for all of
+/// it, and charged for what was used.
+pub const FUEL_LEFT_BYTES: usize = 4;
+
+impl MapTask {
+    /// Whether two outputs of one tile are the same by the job's rule, records and fuel. `words` are the types of an output
+    /// record's, over and over.
+    pub fn tiles_agree(&self, check: Check, words: &[WordRun], found: &[u8], expected: &[u8]) -> bool {
+        let (Some((found, found_left)), Some((expected, expected_left))) = (split_tile(found), split_tile(expected))
+        else {
+            return false;
+        };
+        let records = to::<u64>(found.len()) / u64::from(self.out_bytes.max(1));
+        check.holds(words, found, expected) && check.fuel_holds(records, self.fuel, found_left, expected_left)
+    }
+}
+
+/// A tile's records, and the fuel that they left. `None` where it is too short for a tile.
+pub fn split_tile(tile: &[u8]) -> Option<(&[u8], u32)> {
+    let (records, left) = tile.split_last_chunk::<FUEL_LEFT_BYTES>()?;
+    Some((records, u32::from_le_bytes(*left)))
+}
+
+/// A run's output: the records of each tile, `tile_bytes` of them but in the last one, and what they left.
+pub fn join_tiles(records: &[u8], tile_bytes: usize, fuel_left: &[u32]) -> Vec<u8> {
+    let mut output = Vec::with_capacity(records.len() + FUEL_LEFT_BYTES * fuel_left.len());
+    for (tile, left) in records.chunks(tile_bytes.max(1)).zip(fuel_left) {
+        output.extend_from_slice(tile);
+        output.extend_from_slice(&left.to_le_bytes());
+    }
+    output
 }
 
 /// Records are bytes.
@@ -141,4 +179,32 @@ pub struct KernelReport {
     pub answers_floats: bool,
     /// Some word of its output is an integer.
     pub answers_integers: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_tile_is_followed_by_the_fuel_that_it_left() {
+        let output = join_tiles(b"aabbc", 2, &[7, 8, 9]);
+
+        let tiles: Vec<_> = output.chunks(2 + FUEL_LEFT_BYTES).filter_map(split_tile).collect();
+
+        assert_eq!(tiles, [(&b"aa"[..], 7), (b"bb", 8), (b"c", 9)]);
+        assert_eq!(split_tile(b"abc"), None);
+    }
+
+    #[test]
+    fn a_tile_whose_fuel_differs_is_another_tile() {
+        let (kernel, words) = (BlobHash([0; 32]), Vec::new());
+        let task = MapTask { kernel, record_bytes: 4, out_bytes: 4, fuel: 100, params: None, words };
+        let tile = |left| join_tiles(&[5; 8], 8, &[left]);
+        let agree = |a: &[u8], b: &[u8]| task.tiles_agree(Check::Exact, &[], a, b);
+
+        assert!(agree(&tile(30), &tile(30)));
+        assert!(!agree(&tile(30), &tile(31)));
+        assert!(!agree(&tile(201), &tile(201)), "two records have 200");
+        assert!(!agree(&tile(30), b"ab"));
+    }
 }

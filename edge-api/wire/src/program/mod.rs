@@ -2,7 +2,8 @@
 //! lease's rows. It has one line in the table below.
 //!
 //! A lease's input holds the rows of each input after one another, then each shared input whole. Its
-//! output holds row after row, and in each row the outputs in order. Values are little-endian.
+//! output holds row after row, and in each row the outputs in order; a program may note after each tile what its rows took.
+//! Values are little-endian.
 
 pub mod infer;
 pub mod map;
@@ -97,5 +98,25 @@ impl Task {
     /// Bytes of an output row.
     pub fn out_bytes(&self) -> u64 {
         self.properties().out_bytes()
+    }
+
+    /// Bytes that follow the rows of each tile in an output, and say what they took.
+    pub fn tile_note_bytes(&self) -> u64 {
+        self.properties().tile_note_bytes()
+    }
+
+    /// Operations that a lease's tiles did not need of those that it was lent for, by what its output says.
+    pub fn flops_left(&self, output: &[u8], tile_rows: u64) -> u64 {
+        if self.tile_note_bytes() == 0 {
+            return 0;
+        }
+        let tile_bytes = usize::try_from(self.output_bytes(tile_rows, 1)).unwrap_or(usize::MAX);
+        let tiles = output.chunks(tile_bytes.max(1)).filter_map(map::split_tile);
+        tiles.fold(0, |sum, (_, left)| sum.saturating_add(left.into()))
+    }
+
+    /// Bytes of so many rows' output, cut into so many tiles.
+    pub fn output_bytes(&self, rows: u64, tiles: u64) -> u64 {
+        rows.saturating_mul(self.out_bytes()).saturating_add(tiles.saturating_mul(self.tile_note_bytes()))
     }
 }

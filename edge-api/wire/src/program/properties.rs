@@ -23,6 +23,11 @@ pub(super) trait TaskProperties {
         sum(self.inputs().iter().filter(|field| field.shared))
     }
 
+    /// Bytes that follow the rows of each tile in an output, and say what they took.
+    fn tile_note_bytes(&self) -> u64 {
+        0
+    }
+
     /// Bytes of an output row.
     fn out_bytes(&self) -> u64 {
         sum(self.outputs().iter())

@@ -181,6 +181,29 @@ fn the_fuel_that_a_record_used_is_told() {
 }
 
 #[test]
+fn the_fuel_that_a_tiles_records_left_is_told_tile_by_tile() {
+    let looped = "for (var i = 0u; i < source[id.x]; i++) { x += i; }";
+    let kernels = [
+        kernel("", &format!("var x = 0u; {looped} result[id.x] = x;")),
+        // What runs past the last record, so that all come to the barrier, is counted for nobody.
+        kernel("", &format!("var x = 0u; {looped} workgroupBarrier(); result[id.x] = x;")),
+    ];
+    for source in kernels {
+        let admitted = admit(&source, WORDS).unwrap();
+        let Some(one) = run(&admitted, &[], &[3], 1) else { return };
+        let of_one = WORDS.fuel - one.unwrap().fuel_left[0];
+        let of_many = run(&admitted, &[], &[3, 3, 3, 0, 3], 3).unwrap().unwrap().fuel_left;
+        let none = WORDS.fuel - run(&admitted, &[], &[0], 1).unwrap().unwrap().fuel_left[0];
+
+        assert!(of_one > none, "{of_one} {none}");
+        assert_eq!(of_many, [3 * (WORDS.fuel - of_one), 2 * WORDS.fuel - of_one - none], "{source}");
+    }
+    let admitted = admit(&kernel("", "result[id.x] = source[id.x];"), WORDS).unwrap();
+    let Some(without_loops) = run(&admitted, &[], &[1, 2, 3], 2) else { return };
+    assert_eq!(without_loops.unwrap().fuel_left, [0, 0], "without loops there is none");
+}
+
+#[test]
 fn a_float_beyond_an_integers_range_becomes_the_nearest_in_it_and_nan_is_0() {
     let floats = [0.0, -0.75, 1.9, -7.2, 1e20, -1e20, 3e9, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -f32::NAN];
     let input: Vec<u32> = floats.map(f32::to_bits).to_vec();

@@ -10,11 +10,12 @@ mod tab;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use gpu_kernels::customer_kernel::GatedKernel;
 use gpu_kernels::customer_kernel::session::{MapError, MapSession, Records};
+use gpu_kernels::customer_kernel::{GatedKernel, MapOutput};
 use gpu_kernels::device::{Device, DeviceInfo};
 use gpu_kernels::dtype::DType;
 use gpu_kernels::records::Column;
+use wire::program::map::join_tiles;
 use wire::{Check, MapTask, WordRun};
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -100,7 +101,10 @@ impl Program for Map {
             record_bytes: u64::from(task.record_bytes),
             out_bytes: u64::from(task.out_bytes),
         };
-        Ok(session.run(gpu, records, input.row_values(), rest).await?.records)
+        let MapOutput { records: computed, fuel_left, .. } =
+            session.run(gpu, records, input.row_values(), rest).await?;
+        let tile_bytes = input.tile_rows.saturating_mul(records.out_bytes);
+        Ok(join_tiles(&computed, wire::number::to(tile_bytes), &fuel_left))
     }
 
     /// What breaks a device over a stranger's kernel is the kernel.
@@ -118,7 +122,7 @@ impl Program for Map {
         let len = wire::number::to(task.out_bytes / 4);
         let columns = record_columns(&task.words, len);
         let columns = columns.unwrap_or_else(|| vec![Column { dtype: DType::U32, len }]);
-        OutputFormat { columns, first_dtype: None, agreement: Agreement::Stated(check, task.words.clone()) }
+        OutputFormat { columns, first_dtype: None, agreement: Agreement::Stated(check, task.clone()) }
     }
 }
 
