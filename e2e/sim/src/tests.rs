@@ -13,16 +13,22 @@ fn small(seed: u64) -> Settings {
 
 #[test]
 fn in_a_small_network_no_lie_pays_and_nobody_honest_is_harmed() {
-    let mut world = World::new(small(7));
+    // A slow device may be lucky for ten minutes, so that one play of it says little.
+    let played = [7, 8, 9].map(|seed| {
+        let mut world = World::new(small(seed));
+        world.run().unwrap();
+        world
+    });
 
-    world.run().unwrap();
-
-    let earned = earned_by_kind(&world);
+    let earned = played.each_ref().map(earned_by_kind);
     for liar in [Kind::Random, Kind::Lazy, Kind::Replaying, Kind::SixteenBit, Kind::SeedDependent] {
-        assert!(earned[&liar] < 0.5, "{} earned {}", liar.name(), earned[&liar]);
+        let mean = earned.iter().map(|earned| earned[&liar]).sum::<f64>() / 3.0;
+        assert!(mean < 0.5, "{} earned {mean}", liar.name());
     }
-    assert_eq!(world.tally.honest_harmed, 0);
-    assert!(world.tally.jobs > 0 && world.tally.rejected > 0);
+    for world in played {
+        assert_eq!(world.tally.honest_harmed, 0);
+        assert!(world.tally.jobs > 0 && world.tally.rejected > 0);
+    }
 }
 
 #[test]

@@ -57,13 +57,21 @@ async fn judge(app: &App, job: &Arc<Job>, report: &Report) -> anyhow::Result<()>
         return fail(app, report).await;
     }
     let is_checker = app.config.checkers.contains(&report.device);
-    if app.config.has_checkers() && !is_checker {
-        // Whether they can: the checker that cannot says so itself, and is judged here. A device that says it again has
-        // connected again, or the server has started again, and whoever was asked then may not have been.
-        tokio::select! {
-            outcome = recompute_elsewhere(app, job, report.tile..report.tile + 1, Parties::default()) => drop(outcome?),
-            ended = job_ended(app, report.job) => ended?,
-        }
+    // One question a job, however many devices say so.
+    if app.config.has_checkers() && !is_checker && app.scheduler.lock().compiling.insert(report.job) {
+        let asked = ask_checker(app, job, report).await;
+        app.scheduler.lock().compiling.remove(&report.job);
+        asked?;
+    }
+    Ok(())
+}
+
+/// Whether a checker can: one that cannot says so itself, and is judged here. A device that says it again has connected
+/// again, or the server has started again, and whoever was asked then may not have been.
+async fn ask_checker(app: &App, job: &Arc<Job>, report: &Report) -> anyhow::Result<()> {
+    tokio::select! {
+        outcome = recompute_elsewhere(app, job, report.tile..report.tile + 1, Parties::default()) => drop(outcome?),
+        ended = job_ended(app, report.job) => ended?,
     }
     Ok(())
 }

@@ -44,6 +44,8 @@ pub struct State {
     pub redrawing: BTreeSet<LeaseId>,
     /// Tiles that are being tried here, since devices give them back.
     pub looking: BTreeSet<(JobId, u64)>,
+    /// Jobs of which a checker here is asked whether their kernel compiles.
+    pub compiling: BTreeSet<JobId>,
     /// Committed over a socket here and not yet answered, by the device that waits.
     pub unanswered: BTreeMap<LeaseId, DeviceId>,
     rechecks_asked: u64,
@@ -156,6 +158,7 @@ impl Scheduler {
             closing: BTreeSet::new(),
             redrawing: BTreeSet::new(),
             looking: BTreeSet::new(),
+            compiling: BTreeSet::new(),
             unanswered: BTreeMap::new(),
             rechecks_asked: 0,
         };

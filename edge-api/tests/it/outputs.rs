@@ -12,7 +12,7 @@ use crate::app::{Answer, Customer, TestApp};
 use crate::compile::SMALL;
 use crate::db_test;
 
-/// The token of a lease of one tile of 64 records.
+/// The token of a lease of one tile of 64 records, which has 260 bytes of output.
 async fn lease(ada: &Customer<'_>) -> String {
     let (kernel, input) = (ada.blob(SMALL.into()).await, ada.blob(vec![0; 256]).await);
     let program = json!({ "kind": "map", "kernel": kernel, "input": input, "record_bytes": 4, "out_bytes": 4 });
@@ -30,11 +30,11 @@ db_test! {
         let ada = app.customer("Ada").await;
         let token = lease(&ada).await;
 
-        assert_eq!(put(&app, &token, vec![1; 255]).await.refusal(), "422 output_size");
-        assert_eq!(put(&app, &token, vec![1; 256]).await.status, StatusCode::CREATED);
-        assert_eq!(put(&app, &token, vec![1; 256]).await.status, StatusCode::CREATED, "its answer was lost");
-        assert_eq!(put(&app, &token, vec![2; 256]).await.refusal(), "409 output_taken");
-        assert_eq!(put(&app, &lease(&ada).await, vec![2; 256]).await.status, StatusCode::CREATED);
+        assert_eq!(put(&app, &token, vec![1; 259]).await.refusal(), "422 output_size");
+        assert_eq!(put(&app, &token, vec![1; 260]).await.status, StatusCode::CREATED);
+        assert_eq!(put(&app, &token, vec![1; 260]).await.status, StatusCode::CREATED, "its answer was lost");
+        assert_eq!(put(&app, &token, vec![2; 260]).await.refusal(), "409 output_taken");
+        assert_eq!(put(&app, &lease(&ada).await, vec![2; 260]).await.status, StatusCode::CREATED);
     }
 }
 
@@ -43,15 +43,15 @@ async fn a_lease_sends_its_output_a_few_times_a_minute_and_no_more() {
     let app = TestApp::sqlite().await;
     let token = lease(&app.customer("Ada").await).await;
     for _ in 0..4 {
-        assert_eq!(put(&app, &token, vec![1; 256]).await.status, StatusCode::CREATED);
+        assert_eq!(put(&app, &token, vec![1; 260]).await.status, StatusCode::CREATED);
     }
 
-    assert_eq!(put(&app, &token, vec![1; 256]).await.refusal(), "429 rate_limited");
+    assert_eq!(put(&app, &token, vec![1; 260]).await.refusal(), "429 rate_limited");
 }
 
 db_test! {
     async fn an_output_without_a_receipt_is_collected_after_its_lease(app: TestApp) {
-        let output = put(&app, &lease(&app.customer("Ada").await).await, vec![1; 256]).await.json();
+        let output = put(&app, &lease(&app.customer("Ada").await).await, vec![1; 260]).await.json();
         let hash: BlobHash = output["hash"].as_str().unwrap().parse().unwrap();
 
         collect(&app.app).await.unwrap();
