@@ -321,6 +321,15 @@ impl Stack {
         connect(&self.database_url).await
     }
 
+    /// The one row that a statement finds by an id.
+    pub async fn row<T>(&self, sql: &'static str, id: impl ToString) -> T
+    where
+        T: for<'r> sqlx::FromRow<'r, sqlx::any::AnyRow> + Send + Unpin,
+    {
+        let row = sqlx::query_as(sql).bind(id.to_string()).fetch_one(&self.database().await).await;
+        row.expect("a row should be found")
+    }
+
     /// Fails unless everything that the books say agrees with everything else.
     pub async fn check_ledger(&self) {
         let mut tx = self.database().await.begin().await.expect("the database should answer");

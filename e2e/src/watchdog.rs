@@ -24,6 +24,7 @@ impl Watchdog {
         let (alive, dropped) = sync_channel(0);
         std::thread::spawn(move || {
             if dropped.recv_timeout(A_TEST_WITHIN) == Err(RecvTimeoutError::Timeout) {
+                // Which test it is counts more than a log that cannot be read.
                 let log = std::fs::read(log).unwrap_or_default();
                 let end = String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_SHOWN)..]).into_owned();
                 eprintln!("{test} has stood still for {A_TEST_WITHIN:?}; its server's log ends:\n{end}");

@@ -115,7 +115,8 @@ impl Engine {
         if pacing.is_over() {
             return Err(RunFailure::Abandoned);
         }
-        let flops = grant.flops.saturating_sub(grant.task.flops_left(&output, grant.tile_rows));
+        let left: u64 = grant.task.flops_left(&output, grant.tile_rows).sum();
+        let flops = grant.flops.saturating_sub(left);
         let (receipt, output) = self.receipt(grant, output).await;
         http.put(&BlobPaths::of_lease(&grant.token).path("output"), output).await?;
         let signature = self.identity.sign_receipt(&receipt);
@@ -272,8 +273,10 @@ fn receipt(grant: &LeaseGrant, output: &[u8], backend: Backend) -> Receipt {
 fn first_words(grant: &LeaseGrant, output: &[u8]) -> (Vec<u32>, Option<DType>) {
     let format = output_format(&grant.task, Check::Exact);
     let rows = grant.rows.min(grant.tile_rows).saturating_mul(grant.task.out_bytes());
-    let first_tile = output.get(..wire::number::to(rows)).unwrap_or_default();
-    let columns = deinterleave(first_tile, &format.columns).and_then(Result::ok).unwrap_or_default();
+    let first_tile = output.get(..wire::number::to(rows));
+    // What cannot be read as values is shown as none; the trial has run all the same.
+    let columns =
+        first_tile.and_then(|tile| deinterleave(tile, &format.columns)).and_then(Result::ok).unwrap_or_default();
     let words = columns.into_iter().next().unwrap_or_default().into_iter().take(SHOWN).collect();
     (words, format.first_dtype)
 }

@@ -48,22 +48,12 @@ fn cannot_compile(backend: &str) -> JobFault {
 }
 
 async fn reports(stack: &Stack, job: &Job) -> i64 {
-    let (count,): (i64,) =
-        sqlx::query_as("select count(*) from job_event where job_id = $1 and kind = 'cannot_compile'")
-            .bind(job.id.to_string())
-            .fetch_one(&stack.database().await)
-            .await
-            .unwrap();
-    count
+    let sql = "select count(*) from job_event where job_id = $1 and kind = 'cannot_compile'";
+    stack.row::<(i64,)>(sql, job.id).await.0
 }
 
 async fn owned_slices(stack: &Stack, job: &Job) -> i64 {
-    let (count,): (i64,) = sqlx::query_as("select count(*) from slice where job_id = $1 and owner <> ''")
-        .bind(job.id.to_string())
-        .fetch_one(&stack.database().await)
-        .await
-        .unwrap();
-    count
+    stack.row::<(i64,)>("select count(*) from slice where job_id = $1 and owner <> ''", job.id).await.0
 }
 
 #[tokio::test]

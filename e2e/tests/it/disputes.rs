@@ -28,17 +28,12 @@ async fn lie_in_one_tile(device: &mut Scripted) -> anyhow::Result<(wire::LeaseGr
 
 /// What is left of a device's standing, whether a check of it has failed, and whether it is suspended.
 async fn record(stack: &Stack, device: &Scripted) -> (i64, bool, bool) {
-    let (standing, failed, suspended_until): (i64, i64, i64) = sqlx::query_as(
-        "select cast(sum(device_standing.verified_kflop - device_standing.verified_at_failure) as bigint),
+    let sql = "select cast(sum(device_standing.verified_kflop - device_standing.verified_at_failure) as bigint),
                 max(device.failed), max(device.suspended_until)
         from device
         join device_standing on device_standing.device_id = device.device_id
-        where device.device_id = $1",
-    )
-    .bind(device.identity.device().to_string())
-    .fetch_one(&stack.database().await)
-    .await
-    .unwrap();
+        where device.device_id = $1";
+    let (standing, failed, suspended_until): (i64, i64, i64) = stack.row(sql, device.identity.device()).await;
     (standing, failed > 0, suspended_until > 0)
 }
 
@@ -131,20 +126,14 @@ async fn lie_in_each_lease(device: &mut Scripted, job: JobId) -> anyhow::Result<
 
 /// How a device was caught: `commit` or `final`.
 async fn cause(stack: &Stack, device: DeviceId) -> String {
-    let (cause,): (String,) = sqlx::query_as(
-        "select verdict.cause
+    let sql = "select verdict.cause
         from verdict
         join receipt on receipt.lease_id = verdict.lease_id
         where receipt.device_id = $1
           and verdict.state = 'rejected'
         order by verdict.decided_at
-        limit 1",
-    )
-    .bind(device.to_string())
-    .fetch_one(&stack.database().await)
-    .await
-    .unwrap();
-    cause
+        limit 1";
+    stack.row::<(String,)>(sql, device).await.0
 }
 
 engine_test! {

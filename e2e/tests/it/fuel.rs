@@ -45,14 +45,10 @@ fn triangles() -> Vec<u8> {
 
 /// Operations that the customer was charged for, and the receipts they were on.
 async fn charged(stack: &Stack, job: &Job) -> (i64, i64) {
-    let (cost, rest, price, receipts): (i64, i64, i64, i64) = sqlx::query_as(
+    let sql =
         "select cost, cost_rest, price, (select count(*) from receipt where receipt.job_id = job.job_id and state = 'matured')
-        from job where job_id = $1",
-    )
-    .bind(job.id.to_string())
-    .fetch_one(&stack.database().await)
-    .await
-    .unwrap();
+        from job where job_id = $1";
+    let (cost, rest, price, receipts): (i64, i64, i64, i64) = stack.row(sql, job.id).await;
     // In atto-credits, before the last micro-credit was rounded up; a price is of 10¹² operations in pico-credits.
     let worth = i128::from(cost) * 1_000_000_000_000 + i128::from(rest);
     (i64::try_from(worth * 1_000_000 / i128::from(price)).unwrap(), receipts)
@@ -60,13 +56,8 @@ async fn charged(stack: &Stack, job: &Job) -> (i64, i64) {
 
 /// What the job's receipts say was computed, in thousands of operations.
 async fn work(stack: &Stack, job: &Job) -> i64 {
-    let (kflop,): (i64,) =
-        sqlx::query_as("select cast(sum(kflop) as bigint) from receipt where job_id = $1 and state = 'matured'")
-            .bind(job.id.to_string())
-            .fetch_one(&stack.database().await)
-            .await
-            .unwrap();
-    kflop
+    let sql = "select cast(sum(kflop) as bigint) from receipt where job_id = $1 and state = 'matured'";
+    stack.row::<(i64,)>(sql, job.id).await.0
 }
 
 engine_test! {

@@ -168,12 +168,7 @@ async fn submit_to_judges(stack: &Stack, client: &Client) -> wire::Job {
 }
 
 async fn failed_checks(stack: &Stack, device: &Scripted) -> i64 {
-    let (failed,): (i64,) = sqlx::query_as("select failed from device where device_id = $1")
-        .bind(device.identity.device().to_string())
-        .fetch_one(&stack.database().await)
-        .await
-        .unwrap();
-    failed
+    stack.row::<(i64,)>("select failed from device where device_id = $1", device.identity.device()).await.0
 }
 
 engine_test! {

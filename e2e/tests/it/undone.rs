@@ -63,12 +63,7 @@ engine_test! {
 }
 
 async fn sources(stack: &Stack, job: &Job) -> String {
-    let (sources,): (String,) = sqlx::query_as("select sources from job where job_id = $1")
-        .bind(job.id.to_string())
-        .fetch_one(&stack.database().await)
-        .await
-        .unwrap();
-    sources
+    stack.row::<(String,)>("select sources from job where job_id = $1", job.id).await.0
 }
 
 #[tokio::test]

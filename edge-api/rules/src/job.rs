@@ -137,15 +137,9 @@ impl TileRange<'_> {
 
     /// Operations that were not needed, by what an output says of them; `None` where it says more than there were.
     pub fn flops_left(&self, output: &[u8]) -> Option<u64> {
-        if self.job.task.tile_note_bytes() == 0 {
-            return Some(0);
-        }
-        let count: u32 = wire::number::to(self.count());
-        (0..count).try_fold(0u64, |left, tile| {
-            let of_tile = wire::program::map::split_tile(output.get(self.output_range(tile..tile + 1))?)?.1;
-            let tile = self.tiles.start + u64::from(tile);
-            let most = self.job.tiles(tile..tile + 1).flops();
-            (u64::from(of_tile) < most).then(|| left.saturating_add(of_tile.into()))
+        let mut of_tiles = self.job.task.flops_left(output, self.job.tile_rows).zip(self.tiles.clone());
+        of_tiles.try_fold(0u64, |sum, (left, tile)| {
+            (left < self.job.tiles(tile..tile + 1).flops()).then(|| sum.saturating_add(left))
         })
     }
 

@@ -105,14 +105,12 @@ impl Task {
         self.properties().tile_note_bytes()
     }
 
-    /// Operations that a lease's tiles did not need of those that it was lent for, by what its output says.
-    pub fn flops_left(&self, output: &[u8], tile_rows: u64) -> u64 {
-        if self.tile_note_bytes() == 0 {
-            return 0;
-        }
+    /// Operations that each tile of a lease did not need of those that it was lent for, by what the output notes; nothing
+    /// for a program without notes.
+    pub fn flops_left(&self, output: &[u8], tile_rows: u64) -> impl Iterator<Item = u64> {
+        let noted = if self.tile_note_bytes() > 0 { output } else { &[] };
         let tile_bytes = usize::try_from(self.output_bytes(tile_rows, 1)).unwrap_or(usize::MAX);
-        let tiles = output.chunks(tile_bytes.max(1)).filter_map(map::split_tile);
-        tiles.fold(0, |sum, (_, left)| sum.saturating_add(left.into()))
+        noted.chunks(tile_bytes.max(1)).filter_map(map::split_tile).map(|(_, left)| left.into())
     }
 
     /// Bytes of so many rows' output, cut into so many tiles.
