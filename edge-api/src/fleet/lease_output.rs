@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rules::scheduling::lease::{Lease, LeaseState};
+use rules::scheduling::speed::Took;
 use rules::verification::Mismatch;
 use rules::{Job, TileRange};
 use store::receipts::StoredReceipt;
@@ -123,7 +124,7 @@ pub fn committed_lease(stored: &StoredReceipt, now: Micros) -> Lease {
         tiles: u64::from(stored.receipt.tiles),
         granted_at: now,
         deadline: now,
-        took: 0,
+        took: Took::Unknown,
         state: LeaseState::Committed,
     }
 }

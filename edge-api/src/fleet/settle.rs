@@ -8,6 +8,7 @@ use ed25519_dalek::VerifyingKey;
 use rules::Job;
 use rules::billing::transfer::Payment;
 use rules::scheduling::lease::{CommitError, Lease, LeaseState, Settlement};
+use rules::scheduling::speed::Took;
 use rules::verification::draw::draw;
 use rules::verification::standing::{matures_at, verified_kflop};
 use store::devices::AcceptedWork;
@@ -166,7 +167,7 @@ async fn find_lease_elsewhere(app: &App, device: DeviceId, lease: LeaseId, token
         return Ok(Elsewhere::Unknown);
     };
     let (first_tile, tiles) = (token.tiles.start, token.tiles.end - token.tiles.start);
-    let (granted_at, deadline, took, state) = (now, now, 0, LeaseState::Committed);
+    let (granted_at, deadline, took, state) = (now, now, Took::Unknown, LeaseState::Committed);
     let lease = Lease { id: lease, device, job: job.id, slice, first_tile, tiles, granted_at, deadline, took, state };
     Ok(Elsewhere::Lease(lease, Arc::new(job)))
 }

@@ -9,6 +9,7 @@ use wire::{DeviceId, Micros, SliceId};
 use super::device::{Device, LEASES_OUT_MAX};
 use super::lease::{Lease, LeaseState};
 use super::link::{Grant, Link};
+use super::speed::Took;
 use super::state::{Core, RunningJob};
 use crate::verification::draw::lease_tiles_max;
 
@@ -97,7 +98,7 @@ impl Core {
                 tiles,
                 granted_at: now,
                 deadline,
-                took: 0,
+                took: Took::Unknown,
                 state: LeaseState::Out,
             });
         }

@@ -12,6 +12,7 @@ use super::line::Direction;
 use super::link::Link;
 use super::peers::take_device;
 use super::recheck_request::{Answer, RecheckError, RecheckId, RecheckRequest, Whom};
+use super::speed::Took;
 pub use super::state::Core;
 use crate::job::Job;
 
@@ -135,7 +136,7 @@ impl Core {
         let mut lease = Lease { state: LeaseState::Committed, ..*lease };
         self.take_lease(id);
         if let (Some(device), Some(running)) = (self.devices.get_mut(&device), self.jobs.get(&lease.job)) {
-            lease.took = (now - lease.granted_at.max(device.busy_since)).max(1);
+            lease.took = Took::of(lease.granted_at, device.busy_since, now);
             device.busy_since = now;
             let kernels = running.needs.kernels;
             let magnitudes = if kernels { &mut self.kernel_magnitudes } else { &mut self.magnitudes };
@@ -184,7 +185,7 @@ impl Core {
         }
         if let (Some(device), Some(running)) = (self.devices.get_mut(&lease.device), self.jobs.get(&lease.job)) {
             device.standings.add(running.needs.program, verified_kflop);
-            if device.account != running.needs.customer && lease.took > 0 {
+            if device.account != running.needs.customer {
                 device.speed_of(&running.needs).on_verified(lease.flops(&running.needs), lease.took);
             }
             device.settled_leases += 1;

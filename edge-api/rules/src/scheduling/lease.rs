@@ -3,6 +3,7 @@
 use wire::{DeviceId, JobId, LeaseId, Micros, SliceId};
 
 use super::bitmap::Bitmap;
+use super::speed::Took;
 use crate::job::Needs;
 
 /// A slice that this replica owns under `fence`.
@@ -40,8 +41,7 @@ pub struct Lease {
     pub tiles: u64,
     pub granted_at: Micros,
     pub deadline: Micros,
-    /// From its beginning to its commit, as far as the edge can tell; 0 until then.
-    pub took: Micros,
+    pub took: Took,
     pub state: LeaseState,
 }
 

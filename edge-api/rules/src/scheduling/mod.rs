@@ -16,7 +16,7 @@ pub mod recheck;
 pub mod recheck_request;
 #[cfg(test)]
 mod recheck_tests;
-mod speed;
+pub mod speed;
 mod state;
 #[cfg(test)]
 pub(crate) mod tests;

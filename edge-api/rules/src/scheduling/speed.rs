@@ -9,6 +9,25 @@ const BELIEVED_FROM: Micros = 500_000;
 /// Less work than this says nothing to others.
 const SHOWN_FROM: f64 = 1e7;
 
+/// How long a lease took, as far as the edge can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Took {
+    /// It is not committed, or was not to this replica.
+    Unknown,
+    /// No longer than this: it was over so soon that its beginning is not known so well. Commits of two leases may arrive
+    /// together, however long the second one took.
+    AtMost(Micros),
+    Measured(Micros),
+}
+
+impl Took {
+    /// Of a lease that is committed `now`, by a device that committed its last one at `busy_since`.
+    pub(super) fn of(granted_at: Micros, busy_since: Micros, now: Micros) -> Self {
+        let worked = now - granted_at.max(busy_since);
+        if worked >= BELIEVED_FROM { Self::Measured(worked) } else { Self::AtMost(now - granted_at) }
+    }
+}
+
 /// In operations a second.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Speed {
@@ -47,23 +66,25 @@ impl Speed {
         self.shown.clamp(0.0, 1e18) as u64
     }
 
-    /// A lease was committed so long after it was begun. Half and half with what was known.
-    pub(super) fn on_committed(&mut self, flops: u64, took: Micros) {
-        let measured = rate(flops, took);
-        if took >= BELIEVED_FROM || measured > self.estimate {
-            self.estimate = f64::midpoint(self.estimate, measured);
-        }
+    /// A lease was committed. Half and half with what was known.
+    pub(super) fn on_committed(&mut self, flops: u64, took: Took) {
+        let measured = match took {
+            Took::Unknown => return,
+            Took::Measured(time) => rate(flops, time),
+            Took::AtMost(time) => rate(flops, time).max(self.estimate),
+        };
+        self.estimate = f64::midpoint(self.estimate, measured);
     }
 
     /// The same lease was verified, and it was for somebody else: who knows the answer is as fast as it likes.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    pub(super) fn on_verified(&mut self, flops: u64, took: Micros) {
-        let measured = rate(flops, took);
-        if took >= BELIEVED_FROM {
-            let is_first = self.shown.to_bits() == 0.0_f64.to_bits();
-            self.shown = if is_first { measured } else { f64::midpoint(self.shown, measured) };
-        } else if flops as f64 >= SHOWN_FROM {
-            self.shown = self.shown.max(measured);
+    pub(super) fn on_verified(&mut self, flops: u64, took: Took) {
+        let is_first = self.shown.to_bits() == 0.0_f64.to_bits();
+        match took {
+            Took::Measured(time) if is_first => self.shown = rate(flops, time),
+            Took::Measured(time) => self.shown = f64::midpoint(self.shown, rate(flops, time)),
+            Took::AtMost(time) if flops as f64 >= SHOWN_FROM => self.shown = self.shown.max(rate(flops, time)),
+            Took::AtMost(_) | Took::Unknown => {}
         }
     }
 }
@@ -84,8 +105,8 @@ mod tests {
         let mut speed = Speed::remembered(1_000_000_000_000);
 
         for _ in 0..100 {
-            speed.on_committed(65_200, 200_000);
-            speed.on_verified(65_200, 200_000);
+            speed.on_committed(65_200, Took::AtMost(200_000));
+            speed.on_verified(65_200, Took::AtMost(200_000));
         }
 
         assert_eq!((speed.shown(), speed.measured()), (1_000_000_000_000, Some(1e12)));
@@ -95,20 +116,27 @@ mod tests {
     fn a_device_without_work_of_some_size_shows_no_speed() {
         let mut speed = Speed::default();
 
-        speed.on_verified(65_200, 1_000);
+        speed.on_verified(65_200, Took::AtMost(1_000));
         assert_eq!((speed.shown(), speed.measured()), (0, None));
-        speed.on_verified(20_000_000, 10_000);
+        speed.on_verified(20_000_000, Took::AtMost(10_000));
         assert_eq!(speed.shown(), 2_000_000_000, "at least that");
-        speed.on_verified(400_000_000, SECOND);
+        speed.on_verified(400_000_000, Took::Measured(SECOND));
 
         assert_eq!(speed.shown(), 1_200_000_000, "a second's work counts, also where it is slower");
+    }
+
+    #[test]
+    fn a_short_lease_that_waited_for_another_counts_from_its_grant() {
+        assert_eq!(Took::of(0, 2 * SECOND, 2 * SECOND + 4_000), Took::AtMost(2 * SECOND + 4_000));
+        assert_eq!(Took::of(0, 2 * SECOND, 3 * SECOND), Took::Measured(SECOND));
+        assert_eq!(Took::of(SECOND, 0, 3 * SECOND), Took::Measured(2 * SECOND));
     }
 
     #[test]
     fn what_is_not_verified_moves_the_estimate_alone() {
         let mut speed = Speed::default();
 
-        speed.on_committed(100_000_000_000, SECOND);
+        speed.on_committed(100_000_000_000, Took::Measured(SECOND));
 
         assert_eq!((speed.shown(), speed.measured()), (0, Some(50_050_000_000.0)));
     }
