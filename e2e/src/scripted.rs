@@ -82,6 +82,23 @@ impl Scripted {
         Ok(self.socket.send(Message::text(text)).await?)
     }
 
+    /// A part of what a frame announced.
+    pub async fn say_bytes(&mut self, bytes: Vec<u8>) -> anyhow::Result<()> {
+        Ok(self.socket.send(Message::binary(bytes)).await?)
+    }
+
+    /// So many bytes that a frame announced.
+    pub async fn hear_bytes(&mut self, count: usize) -> anyhow::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        while bytes.len() < count {
+            let heard = tokio::time::timeout(HEAR_WITHIN, self.socket.next()).await;
+            if let Message::Binary(part) = heard.context("the server sends nothing")?.context("the socket closed")?? {
+                bytes.extend(part);
+            }
+        }
+        Ok(bytes)
+    }
+
     /// The next frame; an error after five minutes without one.
     pub async fn hear(&mut self) -> anyhow::Result<ToDevice> {
         loop {

@@ -27,6 +27,8 @@ pub struct Stack {
     database_url: String,
     /// Ids of the devices that the edge trusts to recompute.
     checkers: Vec<String>,
+    /// Seconds in each of which all devices are challenged once.
+    challenge_seconds: u32,
     edge: Option<Child>,
     /// Further servers over the same database and blobs.
     others: Vec<Child>,
@@ -98,6 +100,7 @@ impl Stack {
             port,
             database_url,
             checkers: Vec::new(),
+            challenge_seconds: 0,
             edge: None,
             others: Vec::new(),
             workers: Vec::new(),
@@ -118,6 +121,13 @@ impl Stack {
     pub async fn trust(&mut self, id: String) {
         self.kill_edge();
         self.checkers.push(id);
+        self.start_edge().await;
+    }
+
+    /// Has the edge challenge all devices once in every so many seconds.
+    pub async fn challenge_every(&mut self, seconds: u32) {
+        self.kill_edge();
+        self.challenge_seconds = seconds;
         self.start_edge().await;
     }
 
@@ -151,7 +161,7 @@ impl Stack {
         let url = format!("http://127.0.0.1:{port}");
         let child = Command::new(program("edge-api"))
             .args(["--development", "--listen", &format!("127.0.0.1:{port}"), "--database-url", &self.database_url])
-            .args(["--public-url", &url])
+            .args(["--public-url", &url, "--challenge-seconds", &self.challenge_seconds.to_string()])
             .args(self.checkers.iter().flat_map(|id| ["--checker", id]))
             .arg("--blobs")
             .arg(self.folder.path().join("blobs"))

@@ -49,6 +49,10 @@ pub struct Config {
     /// accounts are connected, and on customers' own devices.
     #[arg(long = "checker", env = "TESSERA_CHECKERS", value_delimiter = ',')]
     pub checkers: Vec<wire::DeviceId>,
+    /// Seconds in each of which, at one instant that nobody can foresee, all devices are asked to show how fast they are;
+    /// 0 for never. The same for all servers on one database.
+    #[arg(long, env = "TESSERA_CHALLENGE_SECONDS", default_value = "600", value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub challenge_seconds: u32,
     #[command(flatten)]
     pub limits: LimitsConfig,
     #[command(flatten)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::app::App;
 use crate::blobs::collect;
 use crate::devices::presence;
-use crate::fleet::{claim, close, outcomes, redraw, undone};
+use crate::fleet::{challenge, claim, close, outcomes, redraw, undone};
 use crate::sweep;
 
 const CLOSE_EVERY: Duration = Duration::from_secs(2);
@@ -15,6 +15,7 @@ const CLOSED_AT_ONCE: i64 = 16;
 /// Starts all of them once; `App::shut_down` waits for them.
 pub fn start(app: &App) {
     app.tasks.spawn(claim::run(app.clone()));
+    app.tasks.spawn(challenge::run(app.clone()));
     app.tasks.spawn(close_jobs(app.clone()));
     app.tasks.spawn(undone::run(app.clone()));
     app.tasks.spawn(look_at_receipts(app.clone()));

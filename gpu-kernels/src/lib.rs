@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod challenge;
 mod cpu;
 pub mod customer_kernel;
 #[cfg(feature = "wgpu")]

@@ -69,6 +69,21 @@ pub fn speed(flops_per_sec: u64) -> String {
     if flops_per_sec == 0 { "–".to_owned() } else { format!("{}/s", flops(flops_per_sec)) }
 }
 
+/// Integer operations a second, which are no `FLOP`.
+pub fn ops_per_sec(ops: u64) -> String {
+    format!("{}/s", flops(ops).replace("FLOP", "OP"))
+}
+
+/// Of so many bytes a second.
+pub fn bits_per_sec(bytes: u64) -> String {
+    let tenths = bytes / 12_500;
+    if tenths < 1000 {
+        format!("{}.{} Mbit/s", tenths / 10, tenths % 10)
+    } else {
+        format!("{} Mbit/s", count(tenths / 10))
+    }
+}
+
 /// Hundredths of a percent.
 pub fn percent(bps: u64) -> String {
     format!("{}.{} %", bps / 100, bps % 100 / 10)

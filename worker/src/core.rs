@@ -42,7 +42,11 @@ struct InHand {
 impl Core {
     pub fn on_frame(&mut self, link: &mut impl Link, frame: ToDevice) {
         match frame {
-            ToDevice::Challenge { .. } | ToDevice::Close { .. } => {}
+            ToDevice::Challenge { .. }
+            | ToDevice::Close { .. }
+            | ToDevice::Prove(_)
+            | ToDevice::Reveal { .. }
+            | ToDevice::Speed { .. } => {}
             ToDevice::Welcome(earnings) => {
                 self.connected = true;
                 self.earnings = earnings;
@@ -160,7 +164,7 @@ impl Core {
         self.stopped
     }
 
-    fn is_working(&self) -> bool {
+    pub fn is_working(&self) -> bool {
         self.connected && !self.stopped && self.paused.is_none()
     }
 
@@ -210,6 +214,7 @@ mod tests {
                 FromDevice::Return { lease } => format!("return {}", lease.0[0]),
                 FromDevice::Fault { lease, tile, line, .. } => format!("fault {} {tile} {line}", lease.0[0]),
                 FromDevice::CannotCompile { lease, message } => format!("cannot compile {} {message}", lease.0[0]),
+                FromDevice::Proved { .. } => "proved".into(),
                 FromDevice::Rest => "rest".into(),
             });
         }

@@ -24,7 +24,7 @@ impl DutyCycle {
         self.0.store(percent, Ordering::Relaxed);
     }
 
-    fn rest_after(&self, busy: Duration) -> Duration {
+    pub(crate) fn rest_after(&self, busy: Duration) -> Duration {
         rest_after(busy, self.0.load(Ordering::Relaxed))
     }
 }

@@ -3,19 +3,21 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{AbortRegistration, Abortable, FutureExt, LocalBoxFuture};
+use futures::future::{AbortRegistration, Abortable, Either, FutureExt, LocalBoxFuture, select};
 use futures::lock::{Mutex, MutexGuard};
 use gpu_kernels::device::{Device, DeviceInfo, GpuError, Measured};
 use gpu_kernels::records::deinterleave;
 use wire::device::Backend;
 use wire::explorer::Sample;
 use wire::lend::{Recomputed, TrialResult};
-use wire::{BlobHash, Check, DType, JobId, LeaseGrant, Receipt, Signature, merkle};
+use wire::{BlobHash, Check, DType, JobId, LeaseGrant, Receipt, Signature, SpeedChallenge, merkle};
 
 use crate::backend::backend_of;
+use crate::challenge::{ChallengeSlot, Product};
 use crate::device;
 use crate::duty::{DutyCycle, Pacing};
 use crate::failure::RunFailure;
@@ -37,6 +39,7 @@ pub struct Engine {
     executor: device::Exclusive<Executor>,
     /// One lease at a time fetches what its program needs: the next may find it there.
     fetching: Mutex<()>,
+    challenges: ChallengeSlot,
     reopen: Option<Reopen>,
 }
 
@@ -71,7 +74,7 @@ impl Engine {
     pub fn new(device: Device, identity: Identity) -> Self {
         let info = device.info().clone();
         let executor = device::Exclusive::new(Executor::new(device));
-        Self { identity, info, executor, fetching: Mutex::new(()), reopen: None }
+        Self { identity, info, executor, fetching: Mutex::new(()), challenges: ChallengeSlot::default(), reopen: None }
     }
 
     /// How a device that broke down is opened anew. Without it, such a device is lost.
@@ -155,6 +158,26 @@ impl Engine {
         self.executor.with(run).await
     }
 
+    /// Answers a challenge: at once, or as soon as the lease that holds the device has ended a submission.
+    pub(crate) async fn prove(&self, challenge: &SpeedChallenge, duty: DutyCycle) -> Result<Product, GpuError> {
+        let product = self.challenges.put(challenge, duty);
+        let slot = self.challenges.clone();
+        let serve = async move |executor: &mut Executor| {
+            if !executor.is_broken {
+                let mut prover = executor.take_prover();
+                slot.serve(&mut prover).await;
+                executor.prover = Some(prover);
+            }
+        };
+        let idle = pin!(self.executor.with(serve));
+        let lost = || GpuError::Lost { reason: "the device broke down, or another challenge came".to_owned() };
+        match select(product, idle).await {
+            Either::Left((product, _)) => product.unwrap_or_else(|_dropped| Err(lost())),
+            // Nothing holds the device now: the challenge was answered here, by a lease before, or never.
+            Either::Right(((), mut product)) => product.try_recv().ok().flatten().unwrap_or_else(|| Err(lost())),
+        }
+    }
+
     /// Computes one tile of a published job again, which the edge draws, and compares.
     pub async fn recompute(&self, http: &impl Transfer, job: JobId) -> Result<Recomputed, RunFailure> {
         let drawn = http.get(&sample_path(job)).await?;
@@ -202,7 +225,8 @@ impl Engine {
     }
 
     async fn run(&self, work: Arc<Work>, pacing: Pacing) -> Result<Computed, RunFailure> {
-        let run = async move |executor: &mut Executor| compute_rows(executor, &work, &pacing).await;
+        let challenges = self.challenges.clone();
+        let run = async move |executor: &mut Executor| compute_rows(executor, &work, &pacing, &challenges).await;
         self.executor.with(run).await
     }
 
@@ -214,18 +238,31 @@ impl Engine {
     }
 }
 
-/// Rows in, rows out, with the time that the device was busy.
-async fn compute_rows(executor: &mut Executor, work: &Work, pacing: &Pacing) -> Result<Computed, RunFailure> {
+/// Rows in, rows out, with the time that the device was busy. Challenges are answered in between.
+async fn compute_rows(
+    executor: &mut Executor,
+    work: &Work,
+    pacing: &Pacing,
+    challenges: &ChallengeSlot,
+) -> Result<Computed, RunFailure> {
     if pacing.is_over() {
         return Err(RunFailure::Abandoned);
     }
     let busy = Cell::new(Duration::ZERO);
+    let prover = Cell::new(Some(executor.take_prover()));
     let rest = async |took: Duration| {
         busy.set(busy.get() + took);
+        if challenges.is_waited_for()
+            && let Some(mut idle) = prover.take()
+        {
+            challenges.serve(&mut idle).await;
+            prover.set(Some(idle));
+        }
         pacing.rest(took).await
     };
-    let output = guarded(executor, work, async |executor: &mut Executor| executor.run(work, rest).await).await?;
-    Ok(Computed { output, busy: busy.get() })
+    let output = guarded(executor, work, async |executor: &mut Executor| executor.run(work, rest).await).await;
+    executor.prover = prover.into_inner();
+    Ok(Computed { output: output?, busy: busy.get() })
 }
 
 /// Does something with a device that may break it.

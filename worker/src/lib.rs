@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod backend;
+mod challenge;
 pub mod core;
 pub mod device;
 pub mod duty;

@@ -11,17 +11,19 @@ use std::time::Duration;
 use futures::future::{AbortHandle, FutureExt, LocalBoxFuture};
 use futures::select_biased;
 use futures::stream::{FusedStream, FuturesUnordered, StreamExt};
+use gpu_kernels::device::GpuError;
 use web_time::Instant;
 use wire::device::DeviceClass;
 use wire::lend::{PauseReason, Status};
-use wire::{ErrorCode, FromDevice, LeaseGrant, LeaseId, ToDevice};
+use wire::{ErrorCode, FromDevice, LeaseGrant, LeaseId, SpeedChallenge, ToDevice};
 
+use crate::challenge::{Answers, Product};
 use crate::core::{Core, Link};
 use crate::duty::{BusyShare, DutyCycle};
 use crate::engine::{Engine, Outcome};
 use crate::failure::RunFailure;
 use crate::hello::{Credentials, hello};
-use crate::link::{Closed, Socket, Transport};
+use crate::link::{Closed, Message, Socket, Transport};
 use crate::reconnect::Backoff;
 
 /// Breakdowns in a row, over work of ours, after which a device is taken to be lost.
@@ -52,6 +54,7 @@ pub enum SessionError {
 pub trait Observer {
     fn on_frame(&mut self, _frame: &ToDevice) {}
     fn on_lease_failed(&mut self, _lease: LeaseId, _failure: &RunFailure) {}
+    fn on_challenge_failed(&mut self, _error: &GpuError) {}
     /// The device broke down, and was opened anew.
     fn on_device_restarted(&mut self, _reason: &str) {}
     fn on_connection_lost(&mut self, _reason: &str, _wait: Duration) {}
@@ -84,6 +87,8 @@ pub async fn run<T: Transport>(
         core: Core::default(),
         outbox: Outbox::default(),
         computing: FuturesUnordered::new(),
+        proving: FuturesUnordered::new(),
+        answers: Answers::default(),
         leases: HashMap::new(),
         backoff: Backoff::default(),
         welcomed: None,
@@ -112,6 +117,8 @@ struct Session<'a, T: Transport, O, C> {
     outbox: Outbox,
     /// Also those that were taken back and end with their submission.
     computing: FuturesUnordered<LocalBoxFuture<'a, Finished>>,
+    proving: FuturesUnordered<LocalBoxFuture<'a, Proved>>,
+    answers: Answers,
     /// Those that are still this device's.
     leases: HashMap<LeaseId, AbortHandle>,
     backoff: Backoff,
@@ -133,10 +140,14 @@ struct Finished {
     result: Result<Outcome, RunFailure>,
 }
 
+/// A challenge that was answered, or could not be.
+type Proved = (SpeedChallenge, Result<Product, GpuError>);
+
 /// What happens next.
 enum Event<T> {
     Command(Command),
     Finished(Box<Finished>),
+    Proved(Proved),
     Awaited(T),
 }
 
@@ -156,6 +167,8 @@ enum Wait {
 #[derive(Default)]
 struct Outbox {
     frames: Vec<FromDevice>,
+    /// Said after the frames.
+    bytes: Vec<Vec<u8>>,
     grants: Vec<LeaseGrant>,
 }
 
@@ -193,7 +206,15 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
                     Ok(None)
                 }
                 Event::Finished(finished) => self.on_finished(*finished).await.map(|()| None),
-                Event::Awaited(Ok(text)) => self.on_text(&text),
+                Event::Proved(proved) => {
+                    self.on_proved(proved);
+                    Ok(None)
+                }
+                Event::Awaited(Ok(Message::Text(text))) => self.on_text(&text),
+                Event::Awaited(Ok(Message::Bytes(bytes))) => {
+                    self.outbox.bytes = self.answers.on_bytes(&bytes);
+                    Ok(None)
+                }
                 Event::Awaited(Err(Closed { reason })) => Ok(Some(ConnectionEnd::Lost(reason))),
             };
             // Leases go back politely if the socket still stands, whatever the end.
@@ -229,6 +250,8 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
             match self.next_event(awaited.as_mut()).await {
                 Event::Command(command) => self.on_command(command),
                 Event::Finished(finished) => self.on_finished(*finished).await?,
+                // Nobody hears it, and the edge counts it as failed.
+                Event::Proved(_) => {}
                 Event::Awaited(output) => return Ok(Some(output)),
             }
             self.report();
@@ -242,6 +265,7 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
         let mut awaited = pin!(awaited.fuse());
         select_biased! {
             command = self.commands.select_next_some() => Event::Command(command),
+            proved = self.proving.select_next_some() => Event::Proved(proved),
             finished = self.computing.select_next_some() => Event::Finished(Box::new(finished)),
             output = awaited => Event::Awaited(output),
         }
@@ -275,10 +299,15 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
                 self.welcomed = Some(Instant::now());
             }
             ToDevice::Close { code, message } => return self.on_close(*code, message).map(Some),
+            ToDevice::Prove(challenge) => self.prove(*challenge),
+            ToDevice::Reveal { challenge, rows, probe_bytes } => {
+                self.outbox.bytes = self.answers.on_reveal(*challenge, rows.clone(), *probe_bytes);
+            }
             ToDevice::Lease(_)
             | ToDevice::Revoke { .. }
             | ToDevice::Settled { .. }
             | ToDevice::Checked { .. }
+            | ToDevice::Speed { .. }
             | ToDevice::Refused { .. } => {}
         }
         self.core.on_frame(&mut self.outbox, frame);
@@ -298,6 +327,21 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
             Ok(ConnectionEnd::Lost(message.to_owned()))
         } else {
             Err(SessionError::Refused { code, message: message.to_owned() })
+        }
+    }
+
+    /// A device that rests computes nothing; whoever paused it wants it for something else.
+    fn prove(&mut self, challenge: SpeedChallenge) {
+        if self.core.is_working() {
+            let (engine, duty) = (self.engine, self.duty.clone());
+            self.proving.push(Box::pin(async move { (challenge, engine.prove(&challenge, duty).await) }));
+        }
+    }
+
+    fn on_proved(&mut self, (challenge, product): Proved) {
+        match product {
+            Ok(product) => self.outbox.frames.push(self.answers.on_proved(&challenge, product)),
+            Err(error) => self.observer.on_challenge_failed(&error),
         }
     }
 
@@ -361,7 +405,10 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
         }
         for frame in std::mem::take(&mut self.outbox.frames) {
             let text = serde_json::to_string(&frame).expect("a frame should serialise");
-            socket.send(text).await?;
+            socket.send(Message::Text(text)).await?;
+        }
+        for bytes in std::mem::take(&mut self.outbox.bytes) {
+            socket.send(Message::Bytes(bytes)).await?;
         }
         Ok(())
     }

@@ -78,6 +78,7 @@ fn config(folder: &Path, database_url: String) -> anyhow::Result<Config> {
         fee_bps: 1000,
         blob_bytes_max: 1 << 20,
         checkers: Vec::new(),
+        challenge_seconds: 0,
         limits: LimitsConfig {
             trusted_proxies: vec!["10.0.0.0/8".parse()?],
             connections_max: 64,

@@ -5,6 +5,7 @@
 #[path = "../../../gpu-kernels/tests/it/all_kernels.rs"]
 mod all_kernels;
 mod arrays;
+mod challenges;
 mod compile;
 mod crash;
 #[path = "../../../gpu-kernels/gate/tests/kernels/mod.rs"]

@@ -26,7 +26,7 @@ const STALE: Micros = 600_000_000;
 #[derive(Clone, Copy, Debug)]
 pub struct UptimeSample {
     pub device: DeviceId,
-    /// In operations a second.
+    /// That it offered, in operations a second.
     pub speed: u64,
     pub since: Micros,
 }
@@ -62,10 +62,10 @@ async fn beat(app: &App, now: Micros) -> anyhow::Result<()> {
 pub async fn record_uptime(app: &App, now: Micros) -> anyhow::Result<()> {
     let samples: Vec<UptimeSample> = {
         let mut state = app.scheduler.lock();
-        let speeds = state.core.speeds();
+        let supply = state.core.supply(now);
         let sample =
             |(device, speed)| UptimeSample { device, speed, since: state.accounted.insert(device, now).unwrap_or(now) };
-        speeds.into_iter().map(sample).collect()
+        supply.into_iter().map(sample).collect()
     };
     for samples in samples.chunks(DEVICES_AT_ONCE) {
         let mut tx = app.db.begin_write().await?;

@@ -1,6 +1,7 @@
 //! A device's coming and going: put on record and into the core, and taken out again.
 
 use rules::billing::transfer;
+use rules::scheduling::challenge::PROOF_LASTS;
 use rules::scheduling::device::Device;
 use rules::verification::party::Network;
 use rules::verification::standing::Standings;
@@ -8,6 +9,7 @@ use store::DbConnection;
 use wire::device::Earnings;
 use wire::{AccountId, AccountKind, DeviceId, ErrorCode, Hello, Micros};
 
+use super::challenge;
 use super::closing::{Closing, closing};
 use super::scheduler::SocketOrders;
 use crate::app::App;
@@ -77,6 +79,10 @@ pub async fn admit(
     device.standings = Standings { since: record.created_at, ..standings };
     device.suspended_until = record.suspended_until;
     device.remember_speed(record.flops_per_sec);
+    device.remember_line(record.line);
+    if let Some(proof) = record.proof.filter(|proof| now - proof.at <= PROOF_LASTS) {
+        device.remember_proof(proof);
+    }
     device.runs_kernels = hello.runs_kernels;
     device.only_job = hello.only_job;
     let mut state = app.scheduler.lock();
@@ -129,11 +135,12 @@ async fn claim_guest(
 
 pub async fn leave(app: &App, device: DeviceId, number: u64) {
     let now = app.clock.now();
-    let sample = {
+    let (sample, was_challenged) = {
         let mut state = app.scheduler.lock();
         if !state.close_socket(device, number) {
             return;
         }
+        let was_challenged = state.challenges.remove(device);
         let is_checker = state.core.is_checker(device);
         let speed = state.core.flops_per_sec(device);
         state.drive(|core, link| core.on_device_left(link, now, device));
@@ -142,8 +149,11 @@ pub async fn leave(app: &App, device: DeviceId, number: u64) {
         }
         state.unanswered.retain(|_, waiting| *waiting != device);
         let since = state.accounted.remove(&device).unwrap_or(now);
-        UptimeSample { device, speed, since }
+        (UptimeSample { device, speed, since }, was_challenged)
     };
+    if was_challenged {
+        challenge::on_left(app, device).await;
+    }
     if let Err(error) = presence::record_departure(app, sample, now).await {
         tracing::error!(%error, %device, "a device's leaving could not be written");
     }

@@ -19,8 +19,9 @@ use wire::{BlobHash, DeviceId, ErrorCode, FromDevice, Hello, JobFault, LeaseId, 
 
 use super::admit::{admit, admit_checker, leave};
 use super::closing::{Closing, closing};
+use super::reveal::{Revealing, Taken};
 use super::scheduler::SocketOrders;
-use super::{compile, fault, settle};
+use super::{challenge, compile, fault, settle};
 use crate::app::App;
 use crate::http::client_address::ClientAddress;
 use crate::http::error::ApiResult;
@@ -158,13 +159,22 @@ async fn run_connection(
 ) -> Option<Closing> {
     let mut ping = tokio::time::interval(PING_EVERY);
     let mut unanswered = 0u8;
+    let mut revealing: Option<Revealing> = None;
     let frames_in = RateLimiter::direct(Quota::per_second(FRAMES_PER_SECOND).allow_burst(FRAMES_AT_ONCE));
     loop {
         tokio::select! {
             () = app.stop.cancelled() => return Some(closing(ErrorCode::Internal, "the server is stopping; connect again")),
             Some(reason) = orders.closing.recv() => return Some(reason),
             frame = orders.frames.recv() => match frame {
-                Some(frame) => send(socket, &frame).await.ok()?,
+                Some(frame) => {
+                    send(socket, &frame).await.ok()?;
+                    if let ToDevice::Reveal { challenge, probe_bytes, .. } = frame {
+                        let expected = app.scheduler.lock().challenges.bytes_to_show(device, challenge);
+                        if let Some(expected) = expected {
+                            revealing = Some(Revealing::begin(socket, challenge, probe_bytes, expected).await.ok()?);
+                        }
+                    }
+                }
                 None => return Some(closing(ErrorCode::ReplayedFrame, "this device has connected elsewhere")),
             },
             _ = ping.tick() => {
@@ -186,7 +196,17 @@ async fn run_connection(
                         Err(error) => return Some(closing(ErrorCode::MalformedFrame, format!("not a frame: {error}"))),
                     },
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                    Some(Ok(Message::Binary(_))) => return Some(closing(ErrorCode::MalformedFrame, "frames are text")),
+                    Some(Ok(Message::Binary(part))) => match revealing.as_mut().map(|revealing| revealing.take(&part)) {
+                        Some(Taken::More) => {}
+                        Some(Taken::All(shown)) => {
+                            revealing = None;
+                            challenge::on_shown(app, device, shown);
+                        }
+                        Some(Taken::TooMuch) => {
+                            return Some(closing(ErrorCode::MalformedFrame, "more rows of a challenge than were asked for"));
+                        }
+                        None => return Some(closing(ErrorCode::MalformedFrame, "frames are text")),
+                    },
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
                 }
             }
@@ -202,6 +222,7 @@ async fn on_frame(app: &App, socket: &mut WebSocket, device: DeviceId, frame: Fr
             app.scheduler.lock().drive(|core, link| core.on_device_ready(link, now, device));
             app.scheduler.wake.notify_one();
         }
+        FromDevice::Proved { challenge, steps, root } => challenge::on_proved(app, device, challenge, steps, root),
         FromDevice::Rest => app.scheduler.lock().core.on_device_rest(device),
         FromDevice::Return { lease } => {
             app.scheduler.lock().drive(|core, link| {

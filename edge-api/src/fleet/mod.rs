@@ -2,9 +2,11 @@
 //!
 //! `rules::scheduling` decides. `connection` speaks with a device, `claim` owns slices, `settle` goes from a
 //! commit to money; where a check finds a difference, `dispute` has others compute the tile, `reject` takes a device's work
-//! back and `redraw` looks at the rest of it; `outcomes` tells devices what became of a commit; `close` ends a job.
+//! back and `redraw` looks at the rest of it; `outcomes` tells devices what became of a commit; `close` ends a job. `challenge` has
+//! devices show how fast they are.
 
 pub mod admit;
+pub mod challenge;
 pub mod check;
 pub mod claim;
 pub mod close;
@@ -17,11 +19,13 @@ pub mod lease_output;
 pub mod leases;
 pub mod line;
 pub mod mature;
+pub mod open_challenges;
 pub mod outcomes;
 pub mod owner;
 pub mod recheck;
 pub mod redraw;
 pub mod reject;
+pub mod reveal;
 pub mod scheduler;
 pub mod settle;
 pub mod task_files;

@@ -12,6 +12,7 @@ use wire::device::Earnings;
 use wire::{DeviceId, JobId, LeaseGrant, LeaseId, Micros, SliceId, ToDevice};
 
 use super::closing::Closing;
+use super::open_challenges::Challenges;
 use super::token::LeaseToken;
 use crate::random;
 
@@ -48,6 +49,7 @@ pub struct State {
     pub compiling: BTreeSet<JobId>,
     /// Committed over a socket here and not yet answered, by the device that waits.
     pub unanswered: BTreeMap<LeaseId, DeviceId>,
+    pub challenges: Challenges,
     rechecks_asked: u64,
 }
 
@@ -160,6 +162,7 @@ impl Scheduler {
             looking: BTreeSet::new(),
             compiling: BTreeSet::new(),
             unanswered: BTreeMap::new(),
+            challenges: Challenges::default(),
             rechecks_asked: 0,
         };
         let (wake, changes) = (Notify::new(), broadcast::Sender::new(CHANGES_WAITING_MAX));

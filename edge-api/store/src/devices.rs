@@ -1,5 +1,7 @@
 //! Devices: what they say of themselves, what was verified of them, and the codes that link them.
 
+use rules::scheduling::line::LineSpeed;
+use rules::scheduling::speed::Proof;
 use rules::verification::party::Network;
 use rules::verification::standing::Standings;
 use sqlx::FromRow;
@@ -23,6 +25,9 @@ pub struct DeviceRecord {
     pub created_at: Micros,
     /// As last measured, in operations a second; 0 until it has shown one.
     pub flops_per_sec: u64,
+    /// What it showed when it was last challenged.
+    pub proof: Option<Proof>,
+    pub line: LineSpeed,
 }
 
 #[derive(FromRow)]
@@ -34,12 +39,18 @@ struct DeviceRow {
     suspended_until: i64,
     created_at: i64,
     flops_per_sec: i64,
+    proved_ops_per_sec: i64,
+    proved_at: i64,
+    line_down: i64,
+    line_up: i64,
+    line_probed_at: i64,
 }
 
 pub async fn find_device(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<Option<DeviceRecord>> {
     let row: Option<DeviceRow> = sqlx::query_as(
         "select device.account_id, device.network, account.verified, device.unlinked_from, device.suspended_until,
-                device.created_at, device.flops_per_sec
+                device.created_at, device.flops_per_sec, device.proved_ops_per_sec, device.proved_at, device.line_down,
+                device.line_up, device.line_probed_at
         from device
         join account on account.account_id = device.account_id
         where device.device_id = $1",
@@ -55,7 +66,42 @@ pub async fn find_device(conn: &mut DbConnection, device: DeviceId) -> sqlx::Res
         suspended_until: row.suspended_until,
         created_at: row.created_at,
         flops_per_sec: uncount(row.flops_per_sec),
+        proof: (row.proved_at > 0).then(|| Proof { ops_per_sec: uncount(row.proved_ops_per_sec), at: row.proved_at }),
+        line: LineSpeed { down: uncount(row.line_down), up: uncount(row.line_up), probed_at: row.line_probed_at },
     }))
+}
+
+/// Writes down what a challenge showed of a device, and the speed that others are shown from now on.
+pub async fn record_proof(
+    conn: &mut DbConnection,
+    device: DeviceId,
+    proof: Proof,
+    flops_per_sec: u64,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update device
+        set proved_ops_per_sec = $2, proved_at = $3, flops_per_sec = $4
+        where device_id = $1",
+    )
+    .bind(device.to_string())
+    .bind(count(proof.ops_per_sec))
+    .bind(proof.at)
+    .bind(count(flops_per_sec))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes down what a device's line was measured to be.
+pub async fn record_line(conn: &mut DbConnection, device: DeviceId, line: LineSpeed) -> sqlx::Result<()> {
+    sqlx::query("update device set line_down = $2, line_up = $3, line_probed_at = $4 where device_id = $1")
+        .bind(device.to_string())
+        .bind(count(line.down))
+        .bind(count(line.up))
+        .bind(line.probed_at)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// What others verified of a device, by program.
@@ -177,7 +223,8 @@ pub async fn list_devices_of_account(
     let rows: Vec<PublicDeviceRow> = sqlx::query_as(
         "select device.device_id, device.class, device.name, device.backend, device.software, device.passed, device.failed,
                 device.suspended_until, device.tiles, device.kflop, device.earned, device.flops_per_sec, device.created_at,
-                device.seen_at, coalesce(presence.seen_at, 0) as present_at
+                device.seen_at, coalesce(presence.seen_at, 0) as present_at, device.proved_ops_per_sec, device.proved_at,
+                device.line_down, device.line_up
         from device
         left join presence on presence.device_id = device.device_id
         where device.account_id = $1

@@ -38,6 +38,10 @@ pub(crate) struct PublicDeviceRow {
     created_at: i64,
     seen_at: i64,
     present_at: i64,
+    proved_ops_per_sec: i64,
+    proved_at: i64,
+    line_down: i64,
+    line_up: i64,
 }
 
 impl PublicDeviceRow {
@@ -50,6 +54,10 @@ impl PublicDeviceRow {
             software: self.software != 0,
             online: self.present_at > now - ONLINE,
             flops_per_sec: uncount(self.flops_per_sec),
+            proved_ops_per_sec: uncount(self.proved_ops_per_sec),
+            proved_at: (self.proved_at > 0).then_some(self.proved_at),
+            down_bytes_per_sec: uncount(self.line_down),
+            up_bytes_per_sec: uncount(self.line_up),
             tiles: uncount(self.tiles),
             kflop: uncount(self.kflop),
             checks_passed: uncount(self.passed),
@@ -85,7 +93,7 @@ pub async fn list_public_devices(
         .map_or((i64::MAX, LAST.to_owned()), |(kflop, id)| (i64::try_from(kflop).unwrap_or(i64::MAX), id.to_string()));
     let rows: Vec<PublicDeviceRow> = sqlx::query_as(
         "select device_id, class, name, backend, software, passed, failed, suspended_until, tiles, kflop, earned, flops_per_sec,
-                created_at, seen_at, present_at
+                created_at, seen_at, present_at, proved_ops_per_sec, proved_at, line_down, line_up
         from public_device
         where (kflop < $1 or (kflop = $1 and device_id < $2))
           and ($3 = '' or class = $3)
@@ -120,7 +128,7 @@ pub async fn find_public_device(
 ) -> sqlx::Result<Option<PublicDevice>> {
     let row: Option<PublicDeviceRow> = sqlx::query_as(
         "select device_id, class, name, backend, software, passed, failed, suspended_until, tiles, kflop, earned, flops_per_sec,
-                created_at, seen_at, present_at
+                created_at, seen_at, present_at, proved_ops_per_sec, proved_at, line_down, line_up
         from public_device
         where device_id = $1",
     )

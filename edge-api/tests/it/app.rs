@@ -83,6 +83,7 @@ impl TestApp {
             fee_bps: 1000,
             blob_bytes_max: 1 << 20,
             checkers: Vec::new(),
+            challenge_seconds: 0,
             limits: LimitsConfig {
                 trusted_proxies: Vec::new(),
                 connections_max: 64,

@@ -3,10 +3,12 @@
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{BlobHash, Credits, DeviceId, ErrorCode, JobId, LeaseId, Micros, Nonce, Signature, Task, TileHash};
+use crate::{
+    BlobHash, ChallengeId, Credits, DeviceId, ErrorCode, JobId, LeaseId, Micros, Nonce, Signature, Task, TileHash,
+};
 
 /// Version of the frames and of the receipt's bytes. The edge refuses others by this number.
-pub const PROTOCOL: u16 = 6;
+pub const PROTOCOL: u16 = 7;
 
 /// What a device opens with, in answer to the edge's challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +111,15 @@ pub enum FromDevice {
         #[serde(deserialize_with = "text")]
         message: String,
     },
+    /// How far the device got with a challenge. What it computed stays with it until the edge asks for rows of it.
+    Proved {
+        /// The challenge that is answered.
+        challenge: ChallengeId,
+        /// Matrices that were multiplied.
+        steps: u32,
+        /// BLAKE3 of the BLAKE3 hashes of the result's rows, in order; a row is its numbers in little-endian bytes.
+        root: TileHash,
+    },
     /// The device will take no more for a while; it keeps its socket.
     Rest,
 }
@@ -157,6 +168,23 @@ pub enum ToDevice {
         /// What is wrong, for a person.
         message: String,
     },
+    /// To be begun at once, before anything else that waits for the device.
+    Prove(SpeedChallenge),
+    /// To be answered with binary messages: BLAKE3 of the bytes that follow, then BLAKE3 of each row of what was computed,
+    /// then the rows that are named. Until then the device is shown with no speed.
+    Reveal {
+        /// The challenge that was answered.
+        challenge: ChallengeId,
+        /// Counted from zero.
+        rows: Vec<u32>,
+        /// Random bytes that follow in binary messages, to measure the line; none where it was measured lately.
+        probe_bytes: u32,
+    },
+    /// What the edge takes the device's speed to be after a challenge.
+    Speed {
+        /// Multiplications and additions of integers a second; 0 where the answer was wrong.
+        ops_per_sec: u64,
+    },
     /// The socket closes after this.
     Close {
         /// What to branch on.
@@ -164,6 +192,23 @@ pub enum ToDevice {
         /// What is wrong, for a person.
         message: String,
     },
+}
+
+/// A product of matrices that no device can know before, and none can compute for two at once. `gpu_kernels::challenge`
+/// says what is multiplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SpeedChallenge {
+    /// Names the challenge.
+    pub challenge: ChallengeId,
+    /// All matrices follow from it.
+    pub seed: [u32; 4],
+    /// Rows and columns of each matrix.
+    pub side: u32,
+    /// Matrices to multiply, one after another.
+    pub steps: u32,
+    /// The device stops after the step that ends later than this.
+    pub millis: u32,
 }
 
 /// What the device's account has earned.

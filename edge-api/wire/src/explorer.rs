@@ -107,8 +107,17 @@ pub struct PublicDevice {
     pub software: bool,
     /// It is connected now.
     pub online: bool,
-    /// Measured over its last leases, in floating-point operations a second; 0 until it has shown one.
+    /// By its verified work for others and the last challenge, in operations a second; 0 until it has shown one.
     pub flops_per_sec: u64,
+    /// By the last challenge that it was put to, in multiplications and additions of integers a second; 0 where it failed.
+    pub proved_ops_per_sec: u64,
+    /// When that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proved_at: Option<Micros>,
+    /// Of its line, as measured, in bytes a second; 0 until it was.
+    pub down_bytes_per_sec: u64,
+    /// The same, from the device.
+    pub up_bytes_per_sec: u64,
     /// Verified, over its life.
     pub tiles: u64,
     /// Verified work, in thousands of operations.

@@ -151,6 +151,10 @@ bytes_id!(
     LeaseId, 16, "a lease in 32 hex digits"
 );
 bytes_id!(
+    /// A challenge that one device is put to.
+    ChallengeId, 16, "a challenge in 32 hex digits"
+);
+bytes_id!(
     /// What a device must sign to show that it holds its key.
     Nonce, 16, "a nonce in 32 hex digits"
 );

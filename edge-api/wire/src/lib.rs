@@ -34,10 +34,10 @@ pub use account::{
 };
 pub use array::{DType, Field, WordRun};
 pub use check::{Check, Fraction, IntegerBits, IntegerTolerance, Tolerance};
-pub use device::{FromDevice, Hello, LeaseGrant, Receipt, ToDevice};
+pub use device::{FromDevice, Hello, LeaseGrant, Receipt, SpeedChallenge, ToDevice};
 pub use error::{ErrorBody, ErrorCode, Place};
 pub use explorer::PublicJob;
-pub use id::{AccountId, BlobHash, DeviceId, JobId, LeaseId, Nonce, Signature, SliceId, TileHash};
+pub use id::{AccountId, BlobHash, ChallengeId, DeviceId, JobId, LeaseId, Nonce, Signature, SliceId, TileHash};
 pub use job::{
     Blob, CheckedBy, Job, JobFault, JobPage, JobProgress, JobState, Privacy, Quote, QuoteRequest, SubmitJob,
 };

@@ -80,6 +80,18 @@ impl Gpu {
         Ok(Self { device, queue, info, budget: Budget::new(limit), pipelines: HashMap::new(), lost })
     }
 
+    /// The same device once more, with a budget of its own. What either submits takes its turn.
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            device: self.device.clone(),
+            queue: self.queue.clone(),
+            info: self.info.clone(),
+            budget: self.budget,
+            pipelines: self.pipelines.clone(),
+            lost: Arc::clone(&self.lost),
+        }
+    }
+
     /// Why the device was lost, if it was.
     pub fn lost(&self) -> Option<GpuError> {
         self.lost.get().map(|reason| GpuError::Lost { reason: reason.clone() })

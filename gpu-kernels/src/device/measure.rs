@@ -30,7 +30,6 @@ impl Gpu {
         let [a, b, out] = ["a", "b", "out"].map(|label| self.buffer(label, bytes, storage));
         let params = matmul::Params::contiguous(1, SIDE, SIDE, SIDE);
         let pipeline = self.pipeline("matmul", &matmul::shader(Repr::F32, false));
-        let layout = pipeline.get_bind_group_layout(0);
         let mut measured = Measured { flops: 0, busy: Duration::ZERO };
         let begun = Instant::now();
         let mut first = true;
@@ -38,25 +37,8 @@ impl Gpu {
             let fit = u128::from(params.units) * u128::from(self.budget.work()) / u128::from(params.flops());
             let units = u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, params.units);
             let flops = params.flops() * u64::from(units) / u64::from(params.units);
-            let part = self.filled("params", bytemuck::bytes_of(&matmul::Params { units, ..params }));
-            // There is no C, but its binding must be filled: A is bound a second time, and not read.
-            let bound = [&part, &a, &b, &a, &out];
-            let entries: Vec<wgpu::BindGroupEntry<'_>> = (0u32..)
-                .zip(bound)
-                .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
-                .collect();
-            let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some("measure"),
-                layout: &layout,
-                entries: &entries,
-            });
             let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            {
-                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                pass.set_pipeline(&pipeline);
-                pass.set_bind_group(0, &group, &[]);
-                pass.dispatch_workgroups(units, 1, 1);
-            }
+            self.encode_product(&mut encoder, &pipeline, &matmul::Params { units, ..params }, [&a, &b, &out]);
             let busy = self.submit(encoder).await?;
             self.budget.learn(flops, busy);
             // The first submission also compiles the shader, so it does not count.
@@ -67,5 +49,41 @@ impl Gpu {
             pause().await;
         }
         Ok(measured)
+    }
+
+    /// Some tiles of a product without C.
+    pub(crate) fn encode_product(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        pipeline: &wgpu::ComputePipeline,
+        part: &matmul::Params,
+        [a, b, out]: [&wgpu::Buffer; 3],
+    ) {
+        let params = self.filled("params", bytemuck::bytes_of(part));
+        // There is no C, but its binding must be filled: A is bound a second time, and not read.
+        self.dispatch(encoder, pipeline, &[&params, a, b, a, out], part.units);
+    }
+
+    /// Runs workgroups of a shader over buffers, which are bound in their order.
+    pub(crate) fn dispatch(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        pipeline: &wgpu::ComputePipeline,
+        buffers: &[&wgpu::Buffer],
+        workgroups: u32,
+    ) {
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = (0u32..)
+            .zip(buffers)
+            .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
+        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: None,
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        });
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        pass.set_pipeline(pipeline);
+        pass.set_bind_group(0, &group, &[]);
+        pass.dispatch_workgroups(workgroups, 1, 1);
     }
 }

@@ -49,6 +49,9 @@ texts! { ExplorerText {
     online_only: "Online only", "仅在线";
     no_devices: "No device matches", "没有匹配的设备";
     devices_description: "Every device that ever lent its GPU, by verified work, with its checks and earnings.", "所有出借过 GPU 的设备，按已验证工作量排列，附验证记录与收益。";
+    challenge: "Last challenge", "最近一次挑战";
+    challenge_failed: "failed", "未通过";
+    line: "Line, down / up", "网络（下行／上行）";
     uptime: "Uptime of 30 days", "30 天在线时间";
     first_seen: "First seen", "首次出现";
     last_seen: "Last seen", "最近出现";

@@ -28,10 +28,19 @@ pub trait Transport {
 
 /// A WebSocket to the edge. It closes when it is dropped.
 pub trait Socket {
-    /// The next text message. Losing the future loses no message.
-    fn receive(&mut self) -> impl Future<Output = Result<String, Closed>>;
-    fn send(&mut self, text: String) -> impl Future<Output = Result<(), Closed>>;
+    /// The next message. Losing the future loses none.
+    fn receive(&mut self) -> impl Future<Output = Result<Message, Closed>>;
+    fn send(&mut self, message: Message) -> impl Future<Output = Result<(), Closed>>;
     fn close(&mut self) -> impl Future<Output = ()>;
+}
+
+/// What goes over a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// A frame.
+    Text(String),
+    /// A part of what a frame announced.
+    Bytes(Vec<u8>),
 }
 
 /// The connection is gone, or never was.

@@ -19,6 +19,7 @@ pub(crate) mod program;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use gpu_kernels::challenge::Prover;
 use gpu_kernels::device::{Device, DeviceInfo};
 use wire::{Check, Task};
 
@@ -36,6 +37,8 @@ macro_rules! programs {
             pub device: Device,
             /// It computes nothing before it is opened anew.
             pub is_broken: bool,
+            /// Made when it is first challenged.
+            pub prover: Option<Prover>,
             $($field: $program,)+
         }
 
@@ -51,7 +54,12 @@ macro_rules! programs {
 
         impl Executor {
             pub(crate) fn new(device: Device) -> Self {
-                Self { device, is_broken: false, $($field: <$program>::default(),)+ }
+                Self { device, is_broken: false, prover: None, $($field: <$program>::default(),)+ }
+            }
+
+            /// Takes it out, so that it is at hand while a program holds the device.
+            pub(crate) fn take_prover(&mut self) -> Prover {
+                self.prover.take().unwrap_or_else(|| Prover::new(&self.device))
             }
 
             pub(crate) fn missing(&self, work: &Work) -> Option<MissingAssets> {

@@ -7,11 +7,14 @@ use std::time::Duration;
 use futures::channel::mpsc;
 use gpu_kernels::device::{Cpu, Device};
 use wire::device::{DeviceClass, Earnings, PROTOCOL};
-use wire::{BlobHash, ErrorCode, FromDevice, InferTask, JobId, LeaseGrant, LeaseId, Nonce, Task, ToDevice};
+use wire::{
+    BlobHash, ChallengeId, ErrorCode, FromDevice, InferTask, JobId, LeaseGrant, LeaseId, Nonce, SpeedChallenge, Task,
+    ToDevice,
+};
 use worker::engine::Engine;
 use worker::hello::Credentials;
 use worker::identity::Identity;
-use worker::link::{Closed, Socket, Transport};
+use worker::link::{Closed, Message, Socket, Transport};
 use worker::session::{self, Command, Observer, Options, SessionError};
 use worker::transfer::{Transfer, TransferError};
 
@@ -66,15 +69,24 @@ impl<'a> Transport for &'a Edge {
 }
 
 impl Socket for Connection<'_> {
-    async fn receive(&mut self) -> Result<String, Closed> {
-        if let Some(frame) = self.frames.pop_front() {
-            return Ok(serde_json::to_string(&frame).unwrap());
+    async fn receive(&mut self) -> Result<Message, Closed> {
+        let is_answered = self.edge.said.borrow().contains(&"proved");
+        let next = self.frames.pop_front_if(|frame| is_answered || !matches!(frame, ToDevice::Reveal { .. }));
+        if let Some(frame) = next {
+            return Ok(Message::Text(serde_json::to_string(&frame).unwrap()));
+        }
+        if !self.frames.is_empty() {
+            return std::future::pending().await;
         }
         self.edge.commands.clone().try_send(Command::Stop).unwrap();
         std::future::pending().await
     }
 
-    async fn send(&mut self, text: String) -> Result<(), Closed> {
+    async fn send(&mut self, message: Message) -> Result<(), Closed> {
+        let Message::Text(text) = message else {
+            self.edge.said.borrow_mut().push("rows");
+            return Ok(());
+        };
         self.edge.said.borrow_mut().push(match serde_json::from_str(&text).unwrap() {
             FromDevice::Hello(_) => "hello",
             FromDevice::Ready => "ready",
@@ -82,6 +94,7 @@ impl Socket for Connection<'_> {
             FromDevice::Return { .. } => "return",
             FromDevice::Fault { .. } => "fault",
             FromDevice::CannotCompile { .. } => "cannot compile",
+            FromDevice::Proved { .. } => "proved",
             FromDevice::Rest => "rest",
         });
         Ok(())
@@ -139,6 +152,18 @@ async fn a_lease_that_cannot_be_fetched_goes_back_and_a_stopped_device_says_so()
 
     assert_eq!(said, ["hello", "ready", "ready", "return", "ready", "rest", "close"]);
     assert_eq!((waits, ended), (0, Ok(())));
+}
+
+#[tokio::test]
+async fn a_challenge_is_answered_and_rows_are_shown_once_they_are_asked_for() {
+    let id = ChallengeId([1; 16]);
+    let prove = ToDevice::Prove(SpeedChallenge { challenge: id, seed: [1; 4], side: 64, steps: 2, millis: 60_000 });
+    let reveal = |challenge| ToDevice::Reveal { challenge, rows: vec![3], probe_bytes: 0 };
+    let welcome = ToDevice::Welcome(Earnings::default());
+
+    let (said, ..) = session([vec![challenge(), welcome, prove, reveal(ChallengeId([2; 16])), reveal(id)]]).await;
+
+    assert_eq!(said, ["hello", "ready", "ready", "proved", "rows", "rest", "close"]);
 }
 
 #[tokio::test]

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use wire::number::to;
 use wire::{DeviceId, JobId, Micros, SliceId};
 
+use super::challenge::Size;
 use super::device::{Census, Device};
+use super::line::LineSpeed;
+use super::speed::Proof;
 use super::state::Core;
 use crate::job::Needs;
 
@@ -30,9 +33,45 @@ impl Core {
         self.devices.get(&device).map_or(0, Device::flops_per_sec)
     }
 
-    /// Connected devices with their measured speeds.
-    pub fn speeds(&self) -> Vec<(DeviceId, u64)> {
-        self.devices.iter().map(|(id, device)| (*id, device.flops_per_sec())).collect()
+    /// Connected devices with what each of them offers: their speed while they take work, and 0 while they rest.
+    pub fn supply(&self, now: Micros) -> Vec<(DeviceId, u64)> {
+        let offered = |(id, device): (&DeviceId, &Device)| {
+            let offers = self.is_awake(*id, device, now);
+            (*id, if offers { device.flops_per_sec() } else { 0 })
+        };
+        self.devices.iter().map(offered).collect()
+    }
+
+    /// Whom a challenge is put to, and what of: all that take others' work now.
+    pub fn challenged(&self, now: Micros) -> Vec<(DeviceId, Size)> {
+        let takes = |(id, device): &(&DeviceId, &Device)| self.is_awake(**id, device, now) && device.only_job.is_none();
+        self.devices.iter().filter(takes).map(|(id, device)| (*id, device.challenge_size())).collect()
+    }
+
+    /// What a connected device proved last.
+    pub fn proof(&self, device: DeviceId) -> Option<Proof> {
+        self.devices.get(&device)?.proof
+    }
+
+    /// The line of a connected device, as measured.
+    pub fn line(&self, device: DeviceId) -> Option<LineSpeed> {
+        Some(self.devices.get(&device)?.line.measured())
+    }
+
+    /// Whether the line of a connected device is to be measured on purpose.
+    pub fn wants_probe(&self, device: DeviceId, now: Micros) -> bool {
+        self.devices.get(&device).is_some_and(|device| device.line.wants_probe(now))
+    }
+
+    /// The largest buffer of a connected device, in bytes.
+    pub fn buffer_bytes_max(&self, device: DeviceId) -> u64 {
+        self.devices.get(&device).map_or(0, |device| device.buffer_bytes_max)
+    }
+
+    /// Whether the device takes leases: it holds one or waits for one, and is not suspended.
+    fn is_awake(&self, id: DeviceId, device: &Device, now: Micros) -> bool {
+        let is_here = device.ready_credits > 0 || self.holdings.contains_key(&id);
+        is_here && device.suspended_until <= now
     }
 
     pub fn devices_at_work(&self, job: JobId) -> u64 {
@@ -57,10 +96,8 @@ impl Core {
     pub fn idle_slices(&self, now: Micros) -> BTreeSet<SliceId> {
         let is_served = |id: &JobId| {
             let needs = &self.jobs[id].needs;
-            self.devices.iter().any(|(device_id, device)| {
-                let is_awake = device.ready_credits > 0 || self.holdings.contains_key(device_id);
-                is_awake && device.suspended_until <= now && device.fits(Some(*id), needs)
-            })
+            let mut devices = self.devices.iter();
+            devices.any(|(device_id, device)| self.is_awake(*device_id, device, now) && device.fits(Some(*id), needs))
         };
         let served: BTreeSet<JobId> = self.jobs.keys().filter(|id| is_served(id)).copied().collect();
         let idle =

@@ -12,7 +12,7 @@ use super::line::Direction;
 use super::link::Link;
 use super::peers::take_device;
 use super::recheck_request::{Answer, RecheckError, RecheckId, RecheckRequest, Whom};
-use super::speed::Took;
+use super::speed::{Proof, Took};
 pub use super::state::Core;
 use crate::job::Job;
 
@@ -153,6 +153,29 @@ impl Core {
     pub fn on_transfer(&mut self, id: DeviceId, direction: Direction, bytes: u64, took: Micros) {
         if let Some(device) = self.devices.get_mut(&id) {
             device.line.measure(direction, bytes, took);
+        }
+    }
+
+    /// What the device showed when it was challenged; 0 operations a second where it failed.
+    pub fn on_proved(&mut self, id: DeviceId, proof: Proof) {
+        let Some(device) = self.devices.get_mut(&id) else { return };
+        device.proof = Some(proof);
+        if proof.ops_per_sec == 0 {
+            return;
+        }
+        for kernels in [false, true] {
+            let magnitudes = if kernels { &mut self.kernel_magnitudes } else { &mut self.magnitudes };
+            magnitudes.take(device, kernels);
+            let speed = if kernels { &mut device.kernel_speed } else { &mut device.speed };
+            speed.on_proved(proof.ops_per_sec);
+            magnitudes.add(device, kernels);
+        }
+    }
+
+    /// The device's line was measured both ways on purpose.
+    pub fn on_line_probed(&mut self, now: Micros, id: DeviceId) {
+        if let Some(device) = self.devices.get_mut(&id) {
+            device.line.on_probed(now);
         }
     }
 

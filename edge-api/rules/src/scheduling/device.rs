@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use wire::device::DeviceClass;
 use wire::{AccountId, JobId, Micros, Privacy};
 
-use super::line::Line;
-use super::speed::Speed;
+use super::challenge::Size;
+use super::line::{Line, LineSpeed};
+use super::speed::{Proof, Speed};
 use crate::job::Needs;
 use crate::verification::party::{Network, Party};
 use crate::verification::standing::Standings;
@@ -47,6 +48,8 @@ pub struct Device {
     pub(super) speed: Speed,
     /// With customers' kernels, whose operations are counted by their fuel: a bound.
     pub(super) kernel_speed: Speed,
+    /// By the last challenge; `None` until it was put to one.
+    pub(super) proof: Option<Proof>,
     /// When it last began to work, as far as the edge can tell.
     pub busy_since: Micros,
     pub(super) line: Line,
@@ -71,6 +74,7 @@ impl Device {
             ready_credits: 0,
             speed: Speed::default(),
             kernel_speed: Speed::default(),
+            proof: None,
             busy_since: 0,
             line: Line::default(),
         }
@@ -90,9 +94,29 @@ impl Device {
         self.speed = Speed::remembered(flops_per_sec);
     }
 
-    /// By verified work for others, in operations a second; 0 until there was some of a size that tells.
+    /// Goes on from what it proved when it was challenged last.
+    pub fn remember_proof(&mut self, proof: Proof) {
+        self.proof = Some(proof);
+        if self.speed.measured().is_none() && proof.ops_per_sec > 0 {
+            self.speed.on_proved(proof.ops_per_sec);
+        }
+    }
+
+    /// Goes on from what its line was measured to be.
+    pub fn remember_line(&mut self, speed: LineSpeed) {
+        self.line = Line::remembered(speed);
+    }
+
+    /// In operations a second: by verified work for others, as far as challenges bear it out; 0 until it has shown any.
     pub fn flops_per_sec(&self) -> u64 {
-        self.speed.shown()
+        self.speed.shown_with(self.proof)
+    }
+
+    /// What it is asked for when all are challenged.
+    pub(super) fn challenge_size(&self) -> Size {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let proved = self.proof.map(|proof| proof.ops_per_sec as f64).filter(|proved| *proved > 0.0);
+        Size::for_rate(proved.unwrap_or_else(|| Speed::default().estimate()), self.buffer_bytes_max)
     }
 
     /// Operations a second of such a job, as far as can be told.

@@ -12,7 +12,9 @@ const FIRST_RATE: f64 = 1e6;
 /// Shorter transfers say more about buffers on the way than about the line. What is sent lies in the system's buffers
 /// before it has left; what arrives was sent.
 const DOWN_BYTES_MIN: u64 = 4 << 20;
-const UP_BYTES_MIN: u64 = 256 << 10;
+const UP_BYTES_MIN: u64 = 192 << 10;
+/// A line that nothing measured for a day is measured on purpose.
+const MEASURED_FOR: Micros = 86_400_000_000;
 /// How many times as long as expected a transfer may take.
 const MARGIN: f64 = 2.0;
 /// Half an hour: who needs longer for a model is of no use to its job.
@@ -27,31 +29,65 @@ pub enum Direction {
     Up,
 }
 
+/// A line as it was measured, in bytes a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LineSpeed {
+    /// 0 until it was measured.
+    pub down: u64,
+    /// 0 until it was measured.
+    pub up: u64,
+    /// When both were measured on purpose.
+    pub probed_at: Micros,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Line {
-    /// Bytes a second.
+    /// Bytes a second, as deadlines take it.
     down: f64,
     up: f64,
+    measured: LineSpeed,
     /// Code that it fetched for leases which it finished, the latest last.
     kept: VecDeque<BlobHash>,
 }
 
 impl Default for Line {
     fn default() -> Self {
-        Self { down: FIRST_RATE, up: FIRST_RATE, kept: VecDeque::new() }
+        Self { down: FIRST_RATE, up: FIRST_RATE, measured: LineSpeed::default(), kept: VecDeque::new() }
     }
 }
 
 impl Line {
-    /// Takes a transfer in, half and half with what was known.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub(super) fn remembered(measured: LineSpeed) -> Self {
+        let rate = |measured: u64| if measured == 0 { FIRST_RATE } else { measured as f64 };
+        Self { down: rate(measured.down), up: rate(measured.up), measured, kept: VecDeque::new() }
+    }
+
+    pub(super) fn measured(&self) -> LineSpeed {
+        self.measured
+    }
+
+    pub(super) fn wants_probe(&self, now: Micros) -> bool {
+        self.measured.probed_at == 0 || now - self.measured.probed_at > MEASURED_FOR
+    }
+
+    /// Both directions were measured on purpose.
+    pub(super) fn on_probed(&mut self, now: Micros) {
+        self.measured.probed_at = now;
+    }
+
+    /// Takes a transfer in, half and half with what was known.
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an estimate")]
+    #[expect(clippy::cast_sign_loss, reason = "an estimate, above zero")]
     pub(super) fn measure(&mut self, direction: Direction, bytes: u64, took: Micros) {
-        let (rate, least) = match direction {
-            Direction::Down => (&mut self.down, DOWN_BYTES_MIN),
-            Direction::Up => (&mut self.up, UP_BYTES_MIN),
+        let (rate, measured, least) = match direction {
+            Direction::Down => (&mut self.down, &mut self.measured.down, DOWN_BYTES_MIN),
+            Direction::Up => (&mut self.up, &mut self.measured.up, UP_BYTES_MIN),
         };
         if bytes >= least {
-            *rate = f64::midpoint(*rate, bytes as f64 / (took.max(1) as f64 / 1e6));
+            let now = bytes as f64 / (took.max(1) as f64 / 1e6);
+            *rate = f64::midpoint(*rate, now);
+            *measured = if *measured == 0 { now as u64 } else { rate.clamp(1.0, 1e18) as u64 };
         }
     }
 

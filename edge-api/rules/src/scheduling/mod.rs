@@ -4,6 +4,7 @@
 mod assign;
 pub mod bitmap;
 mod census;
+pub mod challenge;
 pub mod core;
 pub mod device;
 mod invariants;

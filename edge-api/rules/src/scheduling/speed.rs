@@ -1,4 +1,5 @@
-//! How fast a device computes: as an estimate that leases are cut by, and as a figure that others are shown.
+//! How fast a device computes: as an estimate that leases are cut by, and as a figure that others are shown. Both go by
+//! its work and by what it proves when it is challenged.
 
 use wire::Micros;
 
@@ -8,6 +9,18 @@ const FIRST_RATE: f64 = 1e8;
 const BELIEVED_FROM: Micros = 500_000;
 /// Less work than this says nothing to others.
 const SHOWN_FROM: f64 = 1e7;
+
+/// How many times as fast as its challenge proved a device may seem by its work. A challenge multiplies integers, which
+/// many processors do at a quarter of the speed of floats; and among many keys of one GPU each proves a part of it.
+const BEYOND_PROOF: u64 = 8;
+
+/// What a device showed when it was last challenged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// Multiplications and additions of integers a second; 0 where it failed.
+    pub ops_per_sec: u64,
+    pub at: Micros,
+}
 
 /// How long a lease took, as far as the edge can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +77,24 @@ impl Speed {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, far below 2^63")]
     pub(super) fn shown(&self) -> u64 {
         self.shown.clamp(0.0, 1e18) as u64
+    }
+
+    /// A challenge was passed: what nothing is known of goes by that, and what is known is no other by more than a factor.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub(super) fn on_proved(&mut self, ops_per_sec: u64) {
+        let (proved, beyond) = (ops_per_sec.max(1) as f64, BEYOND_PROOF as f64);
+        let known = self.measured().unwrap_or(proved);
+        self.estimate = known.clamp(proved / beyond, proved * beyond);
+    }
+
+    /// What others are shown of a device with this speed by its work and this proof: work for others says more of a
+    /// device than integers do, within what it has proved.
+    pub(super) fn shown_with(&self, proof: Option<Proof>) -> u64 {
+        match (self.shown(), proof) {
+            (by_work, None) => by_work,
+            (0, Some(proof)) => proof.ops_per_sec,
+            (by_work, Some(proof)) => by_work.min(proof.ops_per_sec.saturating_mul(BEYOND_PROOF)),
+        }
     }
 
     /// A lease was committed. Half and half with what was known.
@@ -130,6 +161,29 @@ mod tests {
         assert_eq!(Took::of(0, 2 * SECOND, 2 * SECOND + 4_000), Took::AtMost(2 * SECOND + 4_000));
         assert_eq!(Took::of(0, 2 * SECOND, 3 * SECOND), Took::Measured(SECOND));
         assert_eq!(Took::of(SECOND, 0, 3 * SECOND), Took::Measured(2 * SECOND));
+    }
+
+    #[test]
+    fn a_challenge_shows_the_speed_of_a_device_without_work_and_bounds_that_of_another() {
+        let proof = |ops_per_sec| Some(Proof { ops_per_sec, at: 0 });
+        let (idle, busy) = (Speed::default(), Speed::remembered(1_000_000_000_000));
+
+        assert_eq!((idle.shown_with(None), idle.shown_with(proof(7))), (0, 7));
+        assert_eq!(busy.shown_with(None), 1_000_000_000_000, "it was not asked yet");
+        assert_eq!(busy.shown_with(proof(300_000_000_000)), 1_000_000_000_000, "integers are slower than floats");
+        assert_eq!(busy.shown_with(proof(1_000_000_000)), 8_000_000_000, "one of a hundred keys of a GPU");
+        assert_eq!(busy.shown_with(proof(0)), 0, "it did not answer");
+    }
+
+    #[test]
+    fn leases_go_by_a_challenge_until_there_is_work_and_then_by_both() {
+        let (mut idle, mut busy) = (Speed::default(), Speed::remembered(1_000_000_000_000));
+
+        idle.on_proved(5_000_000_000);
+        busy.on_proved(5_000_000_000);
+
+        assert_eq!(idle.estimate().to_bits(), 5e9_f64.to_bits());
+        assert_eq!(busy.estimate().to_bits(), 4e10_f64.to_bits());
     }
 
     #[test]

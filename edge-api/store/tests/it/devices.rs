@@ -1,9 +1,13 @@
+use rules::scheduling::line::LineSpeed;
+use rules::scheduling::speed::Proof;
 use rules::verification::party::Network;
 use store::devices::{
     AcceptedWork, add_verified, count_failed, count_passed, delete_expired_codes, find_backend, find_device,
     find_standings, insert_device_code, link_device, list_devices_of_account, list_devices_of_key,
-    list_unlinked_devices, suspend_device, take_device_code, uncount_lease, unlink_device, upsert_device,
+    list_unlinked_devices, record_line, record_proof, suspend_device, take_device_code, uncount_lease, unlink_device,
+    upsert_device,
 };
+use store::explorer::find_public_device;
 use store::presence::mark_present;
 use wire::DeviceId;
 
@@ -103,6 +107,31 @@ db_test! {
         assert_eq!((record.suspended_until, record.flops_per_sec), (NOW + 60, 5_000));
         assert_eq!((shown.tiles, shown.kflop, shown.earned.micros()), (6, 140, 18));
         assert_eq!((shown.checks_passed, shown.checks_failed, shown.suspended_until), (3, 1, Some(NOW + 60)));
+    }
+}
+
+db_test! {
+    async fn what_a_challenge_proved_and_a_line_was_measured_to_be_is_kept_and_shown(conn: &mut DbConnection) {
+        let ada = account(conn, 1).await;
+        let known = device(conn, 1, ada).await;
+        let line = LineSpeed { down: 1_000_000, up: 250_000, probed_at: NOW };
+        let proof = Proof { ops_per_sec: 7_000, at: NOW + 1 };
+        let before = find_device(conn, known).await.unwrap().unwrap();
+
+        record_proof(conn, known, proof, 6_000).await.unwrap();
+        record_line(conn, known, line).await.unwrap();
+        let record = find_device(conn, known).await.unwrap().unwrap();
+        let shown = find_public_device(conn, known, NOW).await.unwrap().unwrap();
+        let listed = &list_devices_of_account(conn, ada, 1, NOW).await.unwrap()[0];
+        record_proof(conn, known, Proof { ops_per_sec: 0, at: NOW + 2 }, 0).await.unwrap();
+        let failed = find_public_device(conn, known, NOW).await.unwrap().unwrap();
+
+        assert_eq!((before.proof, before.line), (None, LineSpeed::default()));
+        assert_eq!((record.proof, record.line, record.flops_per_sec), (Some(proof), line, 6_000));
+        assert_eq!((shown.proved_ops_per_sec, shown.proved_at, shown.flops_per_sec), (7_000, Some(NOW + 1), 6_000));
+        assert_eq!((shown.down_bytes_per_sec, shown.up_bytes_per_sec), (1_000_000, 250_000));
+        assert_eq!(*listed, shown);
+        assert_eq!((failed.proved_ops_per_sec, failed.proved_at, failed.flops_per_sec), (0, Some(NOW + 2), 0));
     }
 }
 

@@ -66,6 +66,17 @@ fn DeviceFacts(
             <Fact label=t.explorer.class>{class_name(device.class)}</Fact>
             <Fact label=t.explorer.backend>{device.backend}</Fact>
             <Fact label=t.site.speed>{format::speed(device.flops_per_sec)}</Fact>
+            {device.proved_at.map(|proved_at| view! {
+                <Fact label=t.explorer.challenge>
+                    {if device.proved_ops_per_sec == 0 { t.explorer.challenge_failed.to_owned() } else { format::ops_per_sec(device.proved_ops_per_sec) }}
+                    " " <small><Moment time=proved_at/></small>
+                </Fact>
+            })}
+            {(device.down_bytes_per_sec > 0 && device.up_bytes_per_sec > 0).then(|| view! {
+                <Fact label=t.explorer.line>
+                    {format!("{} / {}", format::bits_per_sec(device.down_bytes_per_sec), format::bits_per_sec(device.up_bytes_per_sec))}
+                </Fact>
+            })}
             <Fact label=t.site.tiles_verified>{format::count(device.tiles)}</Fact>
             <Fact label=t.site.work>{format::kflop(device.kflop)}</Fact>
             <Fact label=t.explorer.checks_passed>{format::count(device.checks_passed)}</Fact>

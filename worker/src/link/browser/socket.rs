@@ -5,19 +5,20 @@ use std::rc::Rc;
 
 use futures::StreamExt;
 use futures::channel::mpsc;
+use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::prelude::*;
-use web_sys::{MessageEvent, WebSocket};
+use web_sys::{BinaryType, MessageEvent, WebSocket};
 
-use crate::link::{Closed, Socket};
+use crate::link::{Closed, Message, Socket};
 
-/// Frames that wait. The edge has at most a few out for one device.
-const FRAMES_MAX: usize = 256;
+/// Messages that wait. The edge has a few frames out for one device, and the 86 parts of what measures its line.
+const MESSAGES_MAX: usize = 256;
 
 /// A socket with its callbacks, which live as long as it.
 pub(super) struct TabSocket {
     socket: WebSocket,
     /// Ends when the socket closes.
-    frames: mpsc::Receiver<String>,
+    messages: mpsc::Receiver<Message>,
     _on_message: Closure<dyn Fn(MessageEvent)>,
     _on_close: Closure<dyn Fn(JsValue)>,
 }
@@ -31,29 +32,39 @@ impl TabSocket {
     /// It need not be open yet: the edge speaks first, and a failure to connect closes it.
     pub(super) fn open(url: &str) -> Result<Self, Closed> {
         let socket = WebSocket::new(url).map_err(closed)?;
-        let (sender, frames) = mpsc::channel(FRAMES_MAX);
+        socket.set_binary_type(BinaryType::Arraybuffer);
+        let (sender, messages) = mpsc::channel(MESSAGES_MAX);
         let sender = Rc::new(RefCell::new(sender));
         let at_close = Rc::clone(&sender);
         let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
-            if let Some(text) = event.data().as_string() {
+            let data = event.data();
+            let message = match data.as_string() {
+                Some(text) => Some(Message::Text(text)),
+                None => data.dyn_ref::<ArrayBuffer>().map(|bytes| Message::Bytes(Uint8Array::new(bytes).to_vec())),
+            };
+            if let Some(message) = message {
                 // A session so far behind that its queue is full is lost anyway.
-                sender.borrow_mut().try_send(text).unwrap_or_default();
+                sender.borrow_mut().try_send(message).unwrap_or_default();
             }
         });
         let on_close = Closure::<dyn Fn(JsValue)>::new(move |_event| at_close.borrow_mut().close_channel());
         socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         socket.set_onclose(Some(on_close.as_ref().unchecked_ref()));
-        Ok(Self { socket, frames, _on_message: on_message, _on_close: on_close })
+        Ok(Self { socket, messages, _on_message: on_message, _on_close: on_close })
     }
 }
 
 impl Socket for TabSocket {
-    async fn receive(&mut self) -> Result<String, Closed> {
-        self.frames.next().await.ok_or_else(|| Closed { reason: "the connection was lost".to_owned() })
+    async fn receive(&mut self) -> Result<Message, Closed> {
+        self.messages.next().await.ok_or_else(|| Closed { reason: "the connection was lost".to_owned() })
     }
 
-    async fn send(&mut self, text: String) -> Result<(), Closed> {
-        self.socket.send_with_str(&text).map_err(closed)
+    async fn send(&mut self, message: Message) -> Result<(), Closed> {
+        match message {
+            Message::Text(text) => self.socket.send_with_str(&text),
+            Message::Bytes(bytes) => self.socket.send_with_u8_array(&bytes),
+        }
+        .map_err(closed)
     }
 
     async fn close(&mut self) {

@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
+use gpu_kernels::device::GpuError;
 use wire::device::DeviceClass;
 use wire::{DeviceId, LeaseId, ToDevice};
 
@@ -87,7 +88,14 @@ impl Observer for Log {
             }
             ToDevice::Refused { lease, message, .. } => tracing::warn!(%lease, message, "refused"),
             ToDevice::Checked { lease } => tracing::info!(%lease, "recomputed"),
-            ToDevice::Challenge { .. } | ToDevice::Lease(_) | ToDevice::Revoke { .. } | ToDevice::Close { .. } => {}
+            ToDevice::Speed { ops_per_sec: 0 } => tracing::warn!("a challenge was not passed"),
+            ToDevice::Speed { ops_per_sec } => tracing::info!(ops_per_sec, "a challenge was passed"),
+            ToDevice::Challenge { .. }
+            | ToDevice::Lease(_)
+            | ToDevice::Revoke { .. }
+            | ToDevice::Prove(_)
+            | ToDevice::Reveal { .. }
+            | ToDevice::Close { .. } => {}
         }
     }
 
@@ -95,6 +103,10 @@ impl Observer for Log {
         if !matches!(failure, RunFailure::Abandoned) {
             tracing::warn!(%lease, reason = %failure, "a lease went back");
         }
+    }
+
+    fn on_challenge_failed(&mut self, error: &GpuError) {
+        tracing::warn!(reason = %error, "a challenge could not be answered");
     }
 
     fn on_device_restarted(&mut self, reason: &str) {

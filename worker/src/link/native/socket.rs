@@ -1,15 +1,16 @@
 //! A WebSocket by `tokio-tungstenite`.
 
 use futures::{SinkExt, StreamExt};
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-use crate::link::{Closed, Socket};
+use crate::link::{Closed, Message, Socket};
 
 /// Its default would be 128 kB a socket.
 const READ_BUFFER_BYTES: usize = 4 << 10;
-/// A frame is a few hundred bytes.
+/// A frame is a few hundred bytes, and a part of what one announces 48 KiB.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 
 pub(super) struct NativeSocket(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
@@ -29,12 +30,15 @@ impl NativeSocket {
 }
 
 impl Socket for NativeSocket {
-    async fn receive(&mut self) -> Result<String, Closed> {
+    async fn receive(&mut self) -> Result<Message, Closed> {
         loop {
             match self.0.next().await {
-                Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_))) => {}
-                Some(Ok(Message::Close(_))) | None => {
+                Some(Ok(tungstenite::Message::Text(text))) => return Ok(Message::Text(text.to_string())),
+                Some(Ok(tungstenite::Message::Binary(bytes))) => return Ok(Message::Bytes(bytes.to_vec())),
+                Some(Ok(
+                    tungstenite::Message::Ping(_) | tungstenite::Message::Pong(_) | tungstenite::Message::Frame(_),
+                )) => {}
+                Some(Ok(tungstenite::Message::Close(_))) | None => {
                     return Err(Closed { reason: "the server closed the connection".to_owned() });
                 }
                 Some(Err(error)) => return Err(closed(&error)),
@@ -42,8 +46,12 @@ impl Socket for NativeSocket {
         }
     }
 
-    async fn send(&mut self, text: String) -> Result<(), Closed> {
-        self.0.send(Message::text(text)).await.map_err(|error| closed(&error))
+    async fn send(&mut self, message: Message) -> Result<(), Closed> {
+        let message = match message {
+            Message::Text(text) => tungstenite::Message::text(text),
+            Message::Bytes(bytes) => tungstenite::Message::binary(bytes),
+        };
+        self.0.send(message).await.map_err(|error| closed(&error))
     }
 
     async fn close(&mut self) {

@@ -1,0 +1,164 @@
+//! Challenges: when all devices are asked at once how fast they are, how much each is asked for, and what its answer says.
+//!
+//! A device that stands for many keys has one GPU, and all its keys are asked at one instant that nobody can foresee: it
+//! shows that GPU's speed once, however many keys it is divided among.
+
+use wire::Micros;
+
+/// Rows and columns of a challenge's matrices: the larger, the cheaper the answer is to check for what it took.
+const SIDES: [u32; 4] = [256, 512, 1024, 2048];
+/// Matrices of one challenge. More would take a processor seconds to check.
+const STEPS_MAX: u32 = 512;
+/// A larger matrix than this many of which are multiplied in time says less: a device stops after a whole one.
+const STEPS_MIN: f64 = 24.0;
+/// How long an answer should take, in seconds: long beside what the line takes.
+const AIM: f64 = 1.5;
+/// Whoever answers sooner is asked for more at once: its answer says how long the line is.
+const TOO_SOON: Micros = 500_000;
+/// Of growing size, each several times the one before.
+const ROUNDS_MAX: u32 = 8;
+/// A device stops by itself after so many milliseconds.
+pub const STOP_AFTER_MILLIS: u32 = 3000;
+/// And an answer counts until then: the device may have had to end a submission, and to rest.
+pub const ANSWER_WITHIN: Micros = 15_000_000;
+/// How long what a challenge proved is good for once a device is asked no more.
+pub const PROOF_LASTS: Micros = 3_600_000_000;
+/// Bytes of rows that are looked at.
+const ROW_BYTES: u32 = 256 << 10;
+
+/// What one device is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Rows and columns of each matrix.
+    pub side: u32,
+    /// Matrices to multiply.
+    pub steps: u32,
+}
+
+/// What becomes of an answer in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It came too soon to say much.
+    Again(Size),
+    /// In operations a second, if the answer is right.
+    Judge { ops_per_sec: u64 },
+}
+
+impl Size {
+    /// For a device of which so many operations a second are expected, and which has buffers of so many bytes.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a few hundred")]
+    pub(super) fn for_rate(rate: f64, buffer_bytes_max: u64) -> Self {
+        let steps_of = |side: u32| rate * AIM / step_ops(side);
+        let fits = |side: &u32| steps_of(*side) >= STEPS_MIN && 4 * u64::from(side * side) <= buffer_bytes_max;
+        let side = SIDES.into_iter().rev().find(fits).unwrap_or(SIDES[0]);
+        Self { side, steps: steps_of(side).clamp(2.0, f64::from(STEPS_MAX)) as u32 }
+    }
+
+    /// After `steps` of it were done in the time `took`, in round `round`, counted from one.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, far below 2^63")]
+    pub fn next(self, round: u32, steps: u32, took: Micros, buffer_bytes_max: u64) -> Next {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let rate = step_ops(self.side) * f64::from(steps) / (took.max(1) as f64 / 1e6);
+        let larger = Self::for_rate(rate, buffer_bytes_max);
+        let is_larger = larger.ops() > self.ops();
+        if steps == self.steps && took < TOO_SOON && round < ROUNDS_MAX && is_larger {
+            return Next::Again(larger);
+        }
+        Next::Judge { ops_per_sec: rate.clamp(0.0, 1e18) as u64 }
+    }
+
+    /// How many rows of the answer are looked at.
+    pub fn rows_drawn(self) -> u32 {
+        (ROW_BYTES / 4 / self.side).min(self.side)
+    }
+
+    fn ops(self) -> f64 {
+        step_ops(self.side) * f64::from(self.steps)
+    }
+}
+
+/// Multiplications and additions of one product.
+fn step_ops(side: u32) -> f64 {
+    2.0 * f64::from(side).powi(3)
+}
+
+/// The first instant after `now` at which all devices are challenged: one in each period of `every`, the same on every
+/// replica that shares the secret, and known to nobody else.
+pub fn next_instant(secret: &[u8; 32], every: Micros, now: Micros) -> Micros {
+    let every = every.max(1);
+    let of_period = |period: i64| {
+        let mut text = b"tessera.challenge.1\0".to_vec();
+        text.extend(period.to_le_bytes());
+        let hash = blake3::keyed_hash(secret, &text);
+        let drawn = hash.as_bytes().first_chunk().expect("a hash has thirty-two bytes");
+        let into = u64::from_le_bytes(*drawn) % every.unsigned_abs();
+        period * every + Micros::try_from(into).unwrap_or(0)
+    };
+    let period = now.div_euclid(every);
+    let this = of_period(period);
+    if this > now { this } else { of_period(period + 1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOMY: u64 = 1 << 30;
+
+    #[test]
+    fn a_faster_device_is_asked_for_larger_matrices() {
+        assert_eq!(Size::for_rate(1e6, ROOMY), Size { side: 256, steps: 2 }, "the least there is");
+        assert_eq!(Size::for_rate(1e9, ROOMY), Size { side: 256, steps: 44 });
+        assert_eq!(Size::for_rate(1e12, ROOMY).side, 2048);
+        assert_eq!(Size::for_rate(1e12, 4 << 20).side, 1024, "which its buffers hold");
+        assert_eq!(Size::for_rate(1e18, ROOMY), Size { side: 2048, steps: 512 }, "the most there is");
+    }
+
+    #[test]
+    fn an_answer_that_came_too_soon_is_followed_by_a_larger_challenge() {
+        let mut size = Size::for_rate(1e8, ROOMY);
+        let mut rounds = 0;
+        // A trillion operations a second, a tenth of a second away.
+        let took = |size: Size| 2 * Micros::from(size.side).pow(3) * Micros::from(size.steps) / 1_000_000 + 100_000;
+        let ops_per_sec = loop {
+            rounds += 1;
+            match size.next(rounds, size.steps, took(size), ROOMY) {
+                Next::Again(larger) => size = larger,
+                Next::Judge { ops_per_sec } => break ops_per_sec,
+            }
+        };
+
+        assert!((800_000_000_000..1_000_000_000_000).contains(&ops_per_sec), "{ops_per_sec} after {rounds}");
+        assert!(rounds <= 7, "{rounds}");
+    }
+
+    #[test]
+    fn who_stops_early_or_answers_late_is_judged_by_what_was_done() {
+        let size = Size { side: 256, steps: 100 };
+
+        assert_eq!(size.next(1, 50, 400_000, ROOMY), Next::Judge { ops_per_sec: 4_194_304_000 });
+        assert_eq!(size.next(1, 100, 10_000_000, ROOMY), Next::Judge { ops_per_sec: 335_544_320 });
+        assert_eq!(size.next(8, 100, 400_000, ROOMY), Next::Judge { ops_per_sec: 8_388_608_000 }, "the last round");
+    }
+
+    #[test]
+    fn a_quarter_of_a_mebibyte_is_looked_at_or_all_there_is() {
+        let drawn = SIDES.map(|side| Size { side, steps: 1 }.rows_drawn());
+
+        assert_eq!(drawn, [256, 128, 64, 32]);
+    }
+
+    #[test]
+    fn each_period_has_one_instant_that_nobody_without_the_secret_knows() {
+        let every = 600_000_000;
+        let mut now = 1_800_000_000_000_000;
+        for _ in 0..100 {
+            let next = next_instant(&[1; 32], every, now);
+            assert!(next > now && next - now < 2 * every);
+            assert_eq!(next_instant(&[1; 32], every, next - 1), next, "the same for whoever asks");
+            assert_ne!(next_instant(&[2; 32], every, now), next);
+            assert_ne!(next_instant(&[1; 32], every, next).div_euclid(every), next.div_euclid(every));
+            now = next;
+        }
+    }
+}

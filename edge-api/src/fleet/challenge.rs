@@ -1,0 +1,227 @@
+//! Challenges: all devices here are asked at one instant how fast they are. Each says how far it got and binds itself to
+//! its answer; then, a few at a time, they show drawn rows of it over the line that this measures.
+
+use std::time::Duration;
+
+use gpu_kernels::challenge::Chain;
+use rules::scheduling::challenge::{Next, STOP_AFTER_MILLIS, Size, next_instant};
+use rules::scheduling::speed::Proof;
+use tokio::time::Instant;
+use wire::{ChallengeId, DeviceId, Micros, SpeedChallenge, TileHash, ToDevice};
+
+use super::open_challenges::{Answer, HASH_BYTES, Open, Shown, Stage};
+use super::scheduler::State;
+use crate::app::App;
+use crate::random;
+
+/// Random bytes that measure a line.
+const PROBE_BYTES: u32 = 4 << 20;
+/// Devices that show rows at once.
+const REVEALING_MAX: usize = 16;
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Challenges all devices here now and then, until the server stops.
+pub async fn run(app: App) {
+    let every = Micros::from(app.config.challenge_seconds) * 1_000_000;
+    if every == 0 {
+        return;
+    }
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    let mut next = next_instant(&app.secret, every, app.clock.now());
+    loop {
+        let wait = Duration::from_micros(u64::try_from(next - app.clock.now()).unwrap_or(0));
+        tokio::select! {
+            () = app.stop.cancelled() => return,
+            _ = look.tick() => look_after(&app).await,
+            () = tokio::time::sleep(wait) => {
+                challenge_all(&app);
+                next = next_instant(&app.secret, every, next);
+            }
+        }
+    }
+}
+
+/// Puts all devices here that take work to a challenge, each to one of its own, unless it has not ended its last.
+pub fn challenge_all(app: &App) {
+    let now = app.clock.now();
+    let mut state = app.scheduler.lock();
+    for (device, size) in state.core.challenged(now) {
+        if !state.challenges.open.contains_key(&device) {
+            ask(&mut state, device, size, 1);
+        }
+    }
+}
+
+fn ask(state: &mut State, device: DeviceId, size: Size, round: u32) {
+    let words = random::bytes::<16>();
+    let (words, _) = words.as_chunks::<4>();
+    let seed = std::array::from_fn(|at| u32::from_le_bytes(words[at]));
+    let (id, chain) = (ChallengeId(random::bytes()), Chain { seed, side: size.side });
+    let Size { side, steps } = size;
+    let millis = STOP_AFTER_MILLIS;
+    state.send(device, ToDevice::Prove(SpeedChallenge { challenge: id, seed, side, steps, millis }));
+    state.challenges.open.insert(device, Open { id, chain, size, round, since: Instant::now(), stage: Stage::Asked });
+}
+
+/// The device says how far it got. Late answers, and those to another question, are no answers.
+pub fn on_proved(app: &App, device: DeviceId, challenge: ChallengeId, steps: u32, root: TileHash) {
+    let now = app.clock.now();
+    let mut state = app.scheduler.lock();
+    let buffer_bytes_max = state.core.buffer_bytes_max(device);
+    let Some(open) = state.challenges.open.get_mut(&device) else { return };
+    let took = open.since.elapsed();
+    let is_asked = open.id == challenge && matches!(open.stage, Stage::Asked);
+    if !is_asked || steps == 0 || steps > open.size.steps {
+        return;
+    }
+    let took = Micros::try_from(took.as_micros()).unwrap_or(Micros::MAX);
+    match open.size.next(open.round, steps, took, buffer_bytes_max) {
+        Next::Again(larger) => {
+            let round = open.round + 1;
+            ask(&mut state, device, larger, round);
+        }
+        Next::Judge { ops_per_sec } => {
+            open.stage = Stage::Answered(Answer { steps, root, ops_per_sec });
+            state.challenges.waiting.push_back(device);
+            reveal_next(&mut state, now);
+        }
+    }
+}
+
+/// Has those show rows whose turn it is.
+fn reveal_next(state: &mut State, now: Micros) {
+    let is_revealing = |open: &&Open| matches!(open.stage, Stage::Revealing(..));
+    let mut revealing = state.challenges.open.values().filter(is_revealing).count();
+    while revealing < REVEALING_MAX
+        && let Some(device) = state.challenges.waiting.pop_front()
+    {
+        let probe_bytes = if state.core.wants_probe(device, now) { PROBE_BYTES } else { 0 };
+        let Some(open) = state.challenges.open.get_mut(&device) else { continue };
+        let Stage::Answered(answer) = open.stage else { continue };
+        let rows = draw_rows(open.size);
+        (open.stage, open.since) = (Stage::Revealing(answer, rows.clone()), Instant::now());
+        let challenge = open.id;
+        state.send(device, ToDevice::Reveal { challenge, rows, probe_bytes });
+        revealing += 1;
+    }
+}
+
+/// Different rows, in no order.
+fn draw_rows(size: Size) -> Vec<u32> {
+    let mut rows: Vec<u32> = (0..size.side).collect();
+    let drawn: usize = wire::number::to(size.rows_drawn());
+    for at in 0..drawn {
+        let left = wire::number::to::<u64>(rows.len() - at);
+        rows.swap(at, at + wire::number::to::<usize>(random::below(left)));
+    }
+    rows.truncate(drawn);
+    rows
+}
+
+/// The device has shown rows: they are held against its answer, and that against the chain.
+pub fn on_shown(app: &App, device: DeviceId, shown: Shown) {
+    let task = app.clone();
+    app.tasks.spawn(async move {
+        if let Err(error) = judge(&task, device, shown).await {
+            tracing::error!(error = format!("{error:#}"), %device, "a challenge could not be judged");
+        }
+    });
+}
+
+async fn judge(app: &App, device: DeviceId, shown: Shown) -> anyhow::Result<()> {
+    let open = {
+        let mut state = app.scheduler.lock();
+        let open = state.challenges.open.get(&device).filter(|open| open.id == shown.challenge).cloned();
+        state.challenges.remove(device);
+        reveal_next(&mut state, app.clock.now());
+        open
+    };
+    let Some(Open { chain, stage: Stage::Revealing(answer, rows), .. }) = open else { return Ok(()) };
+    let line = shown.line;
+    let seat = app.checks.acquire().await?;
+    let is_right =
+        tokio::task::spawn_blocking(move || shown.is_probe_right && holds(chain, answer, &rows, &shown.bytes)).await?;
+    drop(seat);
+    if !is_right {
+        tracing::warn!(%device, "a device's answer to a challenge is wrong");
+        return prove(app, device, 0).await;
+    }
+    if let Some(line) = line {
+        let now = app.clock.now();
+        let mut state = app.scheduler.lock();
+        for (direction, bytes, took) in line {
+            state.core.on_transfer(device, direction, bytes, took);
+        }
+        state.core.on_line_probed(now, device);
+    }
+    prove(app, device, answer.ops_per_sec).await
+}
+
+/// `bytes`: BLAKE3 of each row, then the rows that were drawn.
+fn holds(chain: Chain, answer: Answer, drawn: &[u32], bytes: &[u8]) -> bool {
+    let side: usize = wire::number::to(chain.side);
+    let Some((hashes, rows)) = bytes.split_at_checked(side * HASH_BYTES) else { return false };
+    let (row_hashes, _) = hashes.as_chunks::<HASH_BYTES>();
+    let is_bound = |(row, bytes): (&u32, &[u8])| {
+        row_hashes.get(wire::number::to::<usize>(*row)) == Some(blake3::hash(bytes).as_bytes())
+    };
+    let rows: Vec<&[u8]> = rows.chunks(side * 4).collect();
+    if *blake3::hash(hashes).as_bytes() != answer.root.0
+        || rows.len() != drawn.len()
+        || !drawn.iter().zip(rows.iter().copied()).all(is_bound)
+    {
+        return false;
+    }
+    let entries = |row: &[u8]| row.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
+    let rows: Vec<(u32, Vec<u32>)> = drawn.iter().copied().zip(rows.into_iter().map(entries)).collect();
+    let coefficients: Vec<u32> = drawn.iter().map(|_row| u32::from_le_bytes(random::bytes())).collect();
+    chain.holds(answer.steps, &rows, &coefficients)
+}
+
+/// Takes what a challenge showed for the device's speed, here and in the database.
+async fn prove(app: &App, device: DeviceId, ops_per_sec: u64) -> anyhow::Result<()> {
+    let proof = Proof { ops_per_sec, at: app.clock.now() };
+    let (line, flops_per_sec) = {
+        let mut state = app.scheduler.lock();
+        state.core.on_proved(device, proof);
+        state.send(device, ToDevice::Speed { ops_per_sec });
+        // One that has left is shown with what it proved last: nothing.
+        (state.core.line(device), state.core.flops_per_sec(device))
+    };
+    let mut tx = app.db.begin_write().await?;
+    store::devices::record_proof(&mut tx, device, proof, flops_per_sec).await?;
+    if let Some(line) = line {
+        store::devices::record_line(&mut tx, device, line).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Those that did not answer in time have failed.
+async fn look_after(app: &App) {
+    let overdue: Vec<DeviceId> = {
+        let mut state = app.scheduler.lock();
+        let overdue = state.challenges.overdue();
+        for device in &overdue {
+            state.challenges.remove(*device);
+        }
+        reveal_next(&mut state, app.clock.now());
+        overdue
+    };
+    for device in overdue {
+        fail(app, device).await;
+    }
+}
+
+/// A device that leaves instead of answering has failed, unless it is the server that stops.
+pub async fn on_left(app: &App, device: DeviceId) {
+    if !app.stop.is_cancelled() {
+        fail(app, device).await;
+    }
+}
+
+async fn fail(app: &App, device: DeviceId) {
+    if let Err(error) = prove(app, device, 0).await {
+        tracing::error!(error = format!("{error:#}"), %device, "what a challenge showed could not be written");
+    }
+}

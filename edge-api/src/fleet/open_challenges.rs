@@ -1,0 +1,93 @@
+//! Challenges that devices on this replica have not ended.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use gpu_kernels::challenge::Chain;
+use rules::scheduling::challenge::{ANSWER_WITHIN, Size};
+use rules::scheduling::line::Direction;
+use tokio::time::Instant;
+use wire::{ChallengeId, DeviceId, Micros, TileHash};
+
+/// Time to take the bytes and to show the rows: half a megabit will do.
+const REVEAL_WITHIN: Duration = Duration::from_mins(2);
+/// Of one BLAKE3 hash.
+pub const HASH_BYTES: usize = 32;
+
+/// What devices here are asked, and have not shown.
+#[derive(Default)]
+pub struct Challenges {
+    pub open: HashMap<DeviceId, Open>,
+    /// Those that have answered and wait for their turn to show rows.
+    pub waiting: VecDeque<DeviceId>,
+}
+
+/// One device's challenge.
+#[derive(Clone, Debug)]
+pub struct Open {
+    pub id: ChallengeId,
+    pub chain: Chain,
+    pub size: Size,
+    /// Of growing size, counted from one.
+    pub round: u32,
+    /// When it came to its stage.
+    pub since: Instant,
+    pub stage: Stage,
+}
+
+#[derive(Clone, Debug)]
+pub enum Stage {
+    Asked,
+    /// It is bound to an answer.
+    Answered(Answer),
+    /// It is to show these rows, in this order.
+    Revealing(Answer, Vec<u32>),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    /// Matrices that it multiplied.
+    pub steps: u32,
+    pub root: TileHash,
+    /// That this shows if it is right.
+    pub ops_per_sec: u64,
+}
+
+/// What a device showed over its socket.
+#[derive(Debug)]
+pub struct Shown {
+    pub challenge: ChallengeId,
+    /// It had all bytes of the probe, or there was none.
+    pub is_probe_right: bool,
+    /// BLAKE3 of each row, then the rows that were asked for.
+    pub bytes: Vec<u8>,
+    /// Bytes each way and the time that they took, where the line was measured.
+    pub line: Option<[(Direction, u64, Micros); 2]>,
+}
+
+impl Challenges {
+    /// Bytes that the device is to show, with the hash of the probe before them.
+    pub fn bytes_to_show(&self, device: DeviceId, challenge: ChallengeId) -> Option<usize> {
+        let open = self.open.get(&device).filter(|open| open.id == challenge)?;
+        let Stage::Revealing(_, rows) = &open.stage else { return None };
+        let side: usize = wire::number::to(open.chain.side);
+        Some(HASH_BYTES + side * HASH_BYTES + rows.len() * side * 4)
+    }
+
+    /// Withdraws the device's challenge; whether there was one.
+    pub fn remove(&mut self, device: DeviceId) -> bool {
+        self.waiting.retain(|waiting| *waiting != device);
+        self.open.remove(&device).is_some()
+    }
+
+    /// Devices that are out of time.
+    pub fn overdue(&self) -> Vec<DeviceId> {
+        let answer_within = Duration::from_micros(ANSWER_WITHIN.unsigned_abs());
+        let is_over = |open: &Open| match open.stage {
+            Stage::Asked => open.since.elapsed() > answer_within,
+            Stage::Answered(_) => false,
+            Stage::Revealing(..) => open.since.elapsed() > REVEAL_WITHIN,
+        };
+        self.open.iter().filter(|(_, open)| is_over(open)).map(|(device, _)| *device).collect()
+    }
+}

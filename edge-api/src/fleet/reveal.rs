@@ -1,0 +1,95 @@
+//! The part of a challenge that goes over a device's socket as bytes: the probe to it, and rows of its answer back.
+
+use axum::extract::ws::{Message, WebSocket};
+use rules::scheduling::line::Direction;
+use tokio::time::Instant;
+use wire::{ChallengeId, Micros};
+
+use super::open_challenges::{HASH_BYTES, Shown};
+use crate::random;
+
+/// Bytes of one binary message.
+const MESSAGE_BYTES: usize = 48 << 10;
+
+/// Rows that are on their way from a device.
+pub struct Revealing {
+    challenge: ChallengeId,
+    probe_bytes: u64,
+    probe_hash: blake3::Hash,
+    /// When the probe began to leave.
+    since: Instant,
+    /// When the first bytes were here, and how many.
+    first: Option<(Instant, usize)>,
+    bytes: Vec<u8>,
+    expected: usize,
+}
+
+/// What came of some bytes.
+pub enum Taken {
+    More,
+    All(Shown),
+    /// More than was asked for.
+    TooMuch,
+}
+
+impl Revealing {
+    /// Sends the probe and waits for `expected` bytes in answer.
+    pub async fn begin(
+        socket: &mut WebSocket,
+        challenge: ChallengeId,
+        probe_bytes: u32,
+        expected: usize,
+    ) -> Result<Self, axum::Error> {
+        let since = Instant::now();
+        let mut probe = blake3::Hasher::new();
+        let mut left: usize = wire::number::to(probe_bytes);
+        // Random, so that no line makes it smaller.
+        let mut pad = blake3::Hasher::new_keyed(&random::bytes()).finalize_xof();
+        while left > 0 {
+            let mut part = vec![0; left.min(MESSAGE_BYTES)];
+            pad.fill(&mut part);
+            left -= part.len();
+            probe.update(&part);
+            socket.send(Message::Binary(part.into())).await?;
+        }
+        let (first, bytes) = (None, Vec::with_capacity(expected));
+        Ok(Self {
+            challenge,
+            probe_bytes: probe_bytes.into(),
+            probe_hash: probe.finalize(),
+            since,
+            first,
+            bytes,
+            expected,
+        })
+    }
+
+    pub fn take(&mut self, part: &[u8]) -> Taken {
+        if self.bytes.len() + part.len() > self.expected {
+            return Taken::TooMuch;
+        }
+        self.first.get_or_insert_with(|| (Instant::now(), part.len()));
+        self.bytes.extend(part);
+        if self.bytes.len() < self.expected { Taken::More } else { Taken::All(self.finish()) }
+    }
+
+    fn finish(&mut self) -> Shown {
+        let (first_at, first_bytes) = self.first.unwrap_or((self.since, 0));
+        let bytes = std::mem::take(&mut self.bytes);
+        let (probe_hash, rows) = bytes.split_at(HASH_BYTES.min(bytes.len()));
+        let micros = |from: Instant, to: Instant| Micros::try_from((to - from).as_micros()).unwrap_or(Micros::MAX);
+        let up_bytes = wire::number::to(bytes.len() - first_bytes);
+        let line = (self.probe_bytes > 0).then(|| {
+            [
+                (Direction::Down, self.probe_bytes, micros(self.since, first_at)),
+                (Direction::Up, up_bytes, micros(first_at, Instant::now())),
+            ]
+        });
+        Shown {
+            challenge: self.challenge,
+            is_probe_right: probe_hash == self.probe_hash.as_bytes(),
+            bytes: rows.to_vec(),
+            line,
+        }
+    }
+}
