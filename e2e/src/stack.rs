@@ -280,6 +280,11 @@ impl Stack {
         key
     }
 
+    /// Whether a device was paid for computing again what others did, or is owed that.
+    pub async fn is_paid_judge(&self, device: DeviceId) -> bool {
+        self.row::<(i64,)>("select owed_attos from device where device_id = $1", device).await.0 > 0
+    }
+
     /// SIGKILL to every native worker.
     pub fn kill_workers(&mut self) {
         self.workers.iter_mut().for_each(kill);

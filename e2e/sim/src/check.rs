@@ -104,7 +104,7 @@ impl World {
             }
             Outcome::CheckerWrong => {
                 self.tally.checkers_wrong += 1;
-                if let Some(device) = open.dispute.finder_device() {
+                if let Some(device) = open.dispute.finder_to_blame() {
                     let index = self.by_id[&device];
                     self.gpus[index].record.blamed += 1;
                     self.suspend(index);

@@ -9,6 +9,7 @@ use e2e::scripted::{Scripted, identity};
 use e2e::stack::{Stack, program};
 use e2e::until::until;
 use sha2::{Digest, Sha256};
+use wire::explorer::PublicDevicePage;
 use wire::{DisputeState, FromDevice, Hello, JobFault, JobState, Map, Privacy, Program, SubmitJob, ToDevice};
 
 use crate::engine_test;
@@ -125,6 +126,8 @@ async fn without_a_checker_devices_with_standing_of_two_accounts_must_agree() {
     assert_eq!((ended.state, ended.verified_tiles), (JobState::Done, 640));
     assert!(ended.recomputed_tiles > 0);
     assert_eq!(words(&stack, &client, &ended).await, squares(640));
+    let [one, two] = ["one", "two"].map(|name| stack.worker_id(name));
+    assert!(stack.is_paid_judge(one).await || stack.is_paid_judge(two).await, "whoever was asked");
     stack.check_ledger().await;
 }
 
@@ -152,10 +155,14 @@ async fn a_kernel_that_nobody_could_check_is_refused_with_the_reason() {
 /// Takes what the device is lent next and answers it with one word for every record.
 async fn answer_with(device: &mut Scripted, word: u32) -> wire::LeaseGrant {
     let grant = device.lease().await.unwrap();
-    let rows = usize::try_from(grant.rows).unwrap();
-    let bytes = device.upload(&grant, &vec![f32::from_bits(word); rows]).await.unwrap();
-    device.say(&device.commit(&device.receipt(&grant, &bytes).unwrap())).await.unwrap();
+    answer_lease_with(device, &grant, word).await;
     grant
+}
+
+async fn answer_lease_with(device: &mut Scripted, grant: &wire::LeaseGrant, word: u32) {
+    let rows = usize::try_from(grant.rows).unwrap();
+    let bytes = device.upload(grant, &vec![f32::from_bits(word); rows]).await.unwrap();
+    device.say(&device.commit(&device.receipt(grant, &bytes).unwrap())).await.unwrap();
 }
 
 /// One tile, once two devices are connected whose word counts.
@@ -186,13 +193,26 @@ engine_test! {
         })
         .await;
 
-        answer_with(&mut peer, 7).await;
-        stack.start_established_worker("witness").await;
+        let question = peer.lease().await.unwrap();
+        for witness in ["witness", "another"] {
+            stack.start_established_worker(witness).await;
+            let page = format!("{}/v1/public/devices/{}", stack.url(), stack.worker_id(witness));
+            until("the witness is connected", WITHIN, async || {
+                let page: PublicDevicePage = reqwest::get(&page).await.ok()?.json().await.ok()?;
+                page.device.online.then_some(())
+            })
+            .await;
+        }
+        answer_lease_with(&mut peer, &question, 7).await;
 
         let ended = client.watch(job.id, |_| {}).await.unwrap();
         assert_eq!((ended.state, ended.cost), (JobState::Done, ended.hold));
         assert_eq!(words(&stack, &client, &ended).await, squares(200));
         assert_eq!(failed_checks(&stack, &peer).await, 1);
+        for witness in ["witness", "another"] {
+            assert!(stack.is_paid_judge(stack.worker_id(witness)).await, "{witness}");
+        }
+        assert!(!stack.is_paid_judge(peer.identity.device()).await);
         let detail = client.job_detail(job.id).await.unwrap();
         let [dispute] = detail.disputes.as_slice() else { panic!("{detail:?}") };
         assert_eq!((dispute.tile, dispute.state), (0, DisputeState::CheckerWrong));
@@ -221,6 +241,9 @@ engine_test! {
         let ended = client.watch(job.id, |_| {}).await.unwrap();
         assert_eq!(words(&stack, &client, &ended).await, squares(200));
         assert_eq!(failed_checks(&stack, &liar).await, 1);
+        for judge in ["one", "two"] {
+            assert!(stack.is_paid_judge(stack.worker_id(judge)).await, "{judge} was right, though it did not agree");
+        }
         stack.check_ledger().await;
     }
 }

@@ -10,6 +10,7 @@ use rules::verification::party::Parties;
 use store::verdicts::{DisputeRun, DisputedTile};
 use wire::{Blob, BlobHash, JobEventKind};
 
+use super::judges;
 use super::lease_output::LeaseOutput;
 use super::owner::party_of;
 use super::recheck;
@@ -27,7 +28,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// Has a disputed tile computed by others until it is clear who was wrong. What is known of it is stored, so that a
 /// dispute which was broken off goes on where it was.
 pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::Result<Outcome> {
-    let tile = found.tile;
+    let (tile, asked, drawn) = (found.tile, found.asked, found.drawn);
     let stored = open(app, output, found).await?;
     if let Some(outcome) = stored.outcome {
         return Ok(outcome);
@@ -40,6 +41,7 @@ pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> an
         let whom = match dispute.next() {
             Next::Decided(outcome) => {
                 decide(app, &stored, outcome, &dispute).await?;
+                pay_judges(app, output, &stored, outcome, (asked, drawn)).await?;
                 return Ok(outcome);
             }
             Next::AskAccused => Whom::Accused(stored.device),
@@ -168,7 +170,32 @@ async fn ask(
     }
 }
 
-/// A checker that was wrong is no longer believed: the operator hears of theirs, and a device is suspended.
+/// Whoever was right is paid for what it computed: the finder like any judge of a lease, witnesses for the tile.
+async fn pay_judges(
+    app: &App,
+    output: &LeaseOutput,
+    stored: &DisputedTile,
+    outcome: Outcome,
+    (asked, drawn): (u64, u64),
+) -> anyhow::Result<()> {
+    if outcome != Outcome::CheckerWrong {
+        judges::pay_for_check(app, output, stored.finder, asked, drawn).await;
+    }
+    let runs = store::verdicts::list_dispute_runs(&mut *app.db.read().await?, stored.lease, stored.tile).await?;
+    for run in runs {
+        let is_right = match outcome {
+            Outcome::DeviceWrong => run.comparison.with_checker,
+            Outcome::CheckerWrong => run.comparison.with_device,
+            Outcome::NotReproducible => true,
+        };
+        if is_right && run.device != stored.device {
+            judges::pay_for_dispute(app, &output.job, run.device).await;
+        }
+    }
+    Ok(())
+}
+
+/// A checker that was wrong is not believed: the operator hears of theirs, and a device that two spoke against is suspended.
 async fn decide(app: &App, stored: &DisputedTile, outcome: Outcome, dispute: &Dispute) -> anyhow::Result<()> {
     tracing::info!(lease = %stored.lease, tile = stored.tile, outcome = outcome.name(), "a dispute is decided");
     retry(async || {
@@ -178,11 +205,11 @@ async fn decide(app: &App, stored: &DisputedTile, outcome: Outcome, dispute: &Di
     })
     .await?;
     if outcome == Outcome::CheckerWrong {
-        match dispute.finder_device() {
-            Some(device) => reject::suspend_device(app, device).await?,
-            None => {
-                tracing::warn!(job = %stored.job, tile = stored.tile, "the operator's checker was outvoted by two devices");
-            }
+        if let Some(device) = dispute.finder_to_blame() {
+            reject::suspend_device(app, device).await?;
+        }
+        if dispute.is_by_checker() {
+            tracing::warn!(job = %stored.job, tile = stored.tile, "the operator's checker was outvoted by two devices");
         }
     }
     Ok(())

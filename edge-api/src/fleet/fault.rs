@@ -9,6 +9,7 @@ use rules::verification::party::{Parties, Party};
 use wire::{DeviceId, ErrorCode, JobFault, LeaseId, ToDevice};
 
 use super::close::fail_job;
+use super::judges;
 use super::owner::party_of;
 use super::recheck::recompute_elsewhere;
 use super::reject::suspend_device;
@@ -47,18 +48,26 @@ pub fn report_fault(app: &App, device: DeviceId, lease: LeaseId, fault: JobFault
 async fn confirm(app: &App, job: &Arc<Job>, reporter: Party, tile: u64) -> anyhow::Result<Option<JobFault>> {
     let mut parties = Parties::default().with(reporter).with(Party { account: job.customer, network: None });
     let (mut found, mut finished) = (Vec::new(), 0);
+    let mut asked = Vec::new();
     loop {
         let Answered { by, answer } = recompute_elsewhere(app, job, tile..tile + 1, parties.clone()).await?;
+        let has_finished = matches!(answer, Answer::Output(_));
         match answer {
             Answer::Fault(fault) => found.push(fault),
             Answer::Output(_) => finished += 1,
         }
         match by {
             Answerer::Checker => return Ok(found.pop()),
-            Answerer::Peer { .. } if found.len() >= 2 || finished >= 2 => {
-                return Ok(found.pop().filter(|_| finished < 2));
+            Answerer::Peer { party, device } => {
+                asked.push((device, has_finished));
+                parties.add(party);
             }
-            Answerer::Peer { party, .. } => parties.add(party),
+        }
+        if found.len() >= 2 || finished >= 2 {
+            for (device, _) in asked.iter().filter(|(_, has_finished)| *has_finished == (finished >= 2)) {
+                judges::pay_for_dispute(app, job, *device).await;
+            }
+            return Ok(found.pop().filter(|_| finished < 2));
         }
     }
 }

@@ -32,6 +32,9 @@ impl From<Option<Disagreement>> for Checked {
 pub struct Disagreement {
     /// Counted from the lease's first.
     pub tile: u32,
+    /// Tiles that were computed again together with it, of those that are drawn.
+    pub asked: u64,
+    pub drawn: u64,
     pub by: Answerer,
     /// What the other computed; nothing where it ran out of fuel.
     pub output: Option<Bytes>,

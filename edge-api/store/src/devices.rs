@@ -104,6 +104,32 @@ pub async fn record_line(conn: &mut DbConnection, device: DeviceId, line: LineSp
     Ok(())
 }
 
+/// Adds to what a device is owed in atto-credits; returns its account and all that it is owed. `None`: there is no such
+/// device.
+pub async fn add_owed(conn: &mut DbConnection, device: DeviceId, attos: i64) -> sqlx::Result<Option<(AccountId, i64)>> {
+    let row: Option<(String, i64)> = sqlx::query_as(
+        "update device
+        set owed_attos = owed_attos + $2
+        where device_id = $1
+        returning account_id, owed_attos",
+    )
+    .bind(device.to_string())
+    .bind(attos)
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|(account, owed)| (id(&account), owed)))
+}
+
+/// The rest was paid.
+pub async fn set_owed(conn: &mut DbConnection, device: DeviceId, attos: i64) -> sqlx::Result<()> {
+    sqlx::query("update device set owed_attos = $2 where device_id = $1")
+        .bind(device.to_string())
+        .bind(attos)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// What others verified of a device, by program.
 pub async fn find_standings(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<Standings> {
     let rows: Vec<(i64, String, i64)> = sqlx::query_as(

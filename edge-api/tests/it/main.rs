@@ -12,6 +12,7 @@ mod docs;
 mod explorer;
 mod inputs;
 mod jobs;
+mod judges;
 mod kernels;
 mod limits;
 mod openapi;

@@ -44,6 +44,7 @@ texts! { AccountText {
     entry_void: "Taken back", "收回";
     entry_unknown: "not known yet", "暂无数据";
     entry_claim: "Claimed from a guest", "从访客账户领取";
+    entry_judge: "For checking others' tiles", "复核他人分块";
 } }
 
 impl AccountText {
@@ -55,6 +56,7 @@ impl AccountText {
             "mature" => self.entry_mature,
             "void" => self.entry_void,
             "claim" => self.entry_claim,
+            "judge" => self.entry_judge,
             _ => self.entry_unknown,
         }
     }

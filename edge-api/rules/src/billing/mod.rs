@@ -3,6 +3,7 @@
 #![deny(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::float_arithmetic)]
 
 pub mod bill;
+pub mod judge;
 pub mod transfer;
 
 use wire::{Credits, CreditsOverflow, PricePerCu};

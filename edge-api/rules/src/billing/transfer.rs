@@ -24,6 +24,8 @@ pub enum TransferKind {
     Void,
     /// From a guest's purses to the account that its device was linked to.
     Claim,
+    /// From the platform to whoever computed again what another did.
+    Judge,
 }
 
 impl TransferKind {
@@ -34,6 +36,7 @@ impl TransferKind {
             Self::Mature => "mature",
             Self::Void => "void",
             Self::Claim => "claim",
+            Self::Judge => "judge",
         }
     }
 }
@@ -170,6 +173,23 @@ pub fn claim(
     Ok(Transfer { device: Some(device), ..transfer })
 }
 
+/// From the platform's fees to the account of a device that was asked to judge, for work that is verified by then.
+pub fn judge(
+    fees: AccountId,
+    to: AccountId,
+    (job, device): (JobId, DeviceId),
+    amount: Credits,
+    reference: String,
+    at: Micros,
+) -> Result<Transfer, CreditsOverflow> {
+    let legs = vec![
+        Leg { account: fees, purse: Purse::Posted, amount: amount.checked_neg()? },
+        Leg { account: to, purse: Purse::Posted, amount },
+    ];
+    let transfer = Transfer::new(TransferKind::Judge, reference, at, legs);
+    Ok(Transfer { job: Some(job), device: Some(device), ..transfer })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +214,7 @@ mod tests {
             payment.mature(0),
             faucet(account(4), account(1), charge.cost, 0),
             claim(account(5), account(1), payment.device, charge.cost, charge.fee, 0),
+            judge(account(3), account(6), (payment.job, payment.device), charge.fee, String::new(), 0),
         ] {
             let transfer = transfer.unwrap();
             assert_eq!(transfer.legs.iter().map(|leg| leg.amount.micros()).sum::<i64>(), 0, "{transfer:?}");

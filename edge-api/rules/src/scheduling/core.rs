@@ -90,10 +90,19 @@ impl Core {
         self.rechecks.answer(link, lease, answer);
     }
 
-    /// The device that a request was put to could not do it.
+    /// The device that a request was put to gives it back: that costs it as a lease does.
     pub fn on_recheck_returned(&mut self, link: &mut impl Link, now: Micros, lease: LeaseId) {
-        self.rechecks.take_back_one(link, now, lease);
+        let by = self.rechecks.take_back_one(link, now, lease);
+        self.add_strikes(by);
         self.assign(link, now);
+    }
+
+    fn add_strikes(&mut self, devices: impl IntoIterator<Item = DeviceId>) {
+        for id in devices {
+            if let Some(device) = self.devices.get_mut(&id) {
+                device.add_strike();
+            }
+        }
     }
 
     pub fn on_lease_returned(&mut self, link: &mut impl Link, now: Micros, device: DeviceId, id: LeaseId) {
@@ -120,7 +129,9 @@ impl Core {
         let (job, tile) = lent.or_else(|| asked.clone()).filter(|(job, _)| job.needs().kernels)?;
         self.mark_unfit(device, job.id);
         if asked.is_some() {
-            self.on_recheck_returned(link, now, id);
+            // It would if it could.
+            let _device = self.rechecks.take_back_one(link, now, id);
+            self.assign(link, now);
         } else {
             self.on_lease_returned(link, now, device, id);
         }
@@ -326,7 +337,8 @@ impl Core {
 
     /// Leases and requests past their deadline go to others.
     pub fn on_tick(&mut self, link: &mut impl Link, now: Micros) {
-        self.rechecks.expire(link, now);
+        let idle = self.rechecks.expire(link, now);
+        self.add_strikes(idle);
         // A suspension may have passed besides.
         self.has_more_work = true;
         let overdue = self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now);

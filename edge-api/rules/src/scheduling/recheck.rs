@@ -1,5 +1,5 @@
 //! Tiles that this server's processor cannot recompute, put to devices: to the operator's checkers where
-//! there are any, else to a device that has standing and nothing to do with it. A request waits for a device, unpaid, and goes to
+//! there are any, else to a device that has standing and nothing to do with it. A request waits for a device, and goes to
 //! the next one when a device is lost, or gives it back.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -174,7 +174,7 @@ impl Rechecks {
     /// The device is gone: its requests go to others.
     pub(super) fn remove_device(&mut self, link: &mut impl Link, now: Micros, device: DeviceId) {
         self.checkers.remove(&device);
-        self.take_back(link, now, |assigned| assigned.device == device);
+        let _gone = self.take_back(link, now, |assigned| assigned.device == device);
         self.waiting.retain(|recheck| {
             let is_for_it = recheck.request.whom == Whom::Accused(device);
             if is_for_it {
@@ -184,30 +184,31 @@ impl Rechecks {
         });
     }
 
-    /// Takes requests back from devices that sit on them.
-    pub(super) fn expire(&mut self, link: &mut impl Link, now: Micros) {
+    /// Takes requests back from devices that sit on them, and returns those that are not checkers.
+    pub(super) fn expire(&mut self, link: &mut impl Link, now: Micros) -> Vec<DeviceId> {
         // Who may judge changes with time, too.
         self.waiting.iter_mut().for_each(|recheck| recheck.is_tried = false);
-        self.take_back(link, now, |assigned| assigned.until <= now);
+        self.take_back(link, now, |assigned| assigned.until <= now)
     }
 
-    fn take_back(&mut self, link: &mut impl Link, now: Micros, which: impl Fn(&Assigned) -> bool) {
+    fn take_back(&mut self, link: &mut impl Link, now: Micros, which: impl Fn(&Assigned) -> bool) -> Vec<DeviceId> {
         let leases: Vec<LeaseId> =
             self.assigned.iter().filter(|(_, assigned)| which(assigned)).map(|(id, _)| *id).collect();
-        leases.into_iter().for_each(|lease| self.take_back_one(link, now, lease));
+        leases.into_iter().filter_map(|lease| self.take_back_one(link, now, lease)).collect()
     }
 
-    pub(super) fn take_back_one(&mut self, link: &mut impl Link, now: Micros, lease: LeaseId) {
-        let Some(Assigned { device, mut recheck, .. }) = self.assigned.remove(&lease) else { return };
+    /// Returns the device that had the request, unless it is a checker or nobody waits for the request any more.
+    pub(super) fn take_back_one(&mut self, link: &mut impl Link, now: Micros, lease: LeaseId) -> Option<DeviceId> {
+        let Assigned { device, mut recheck, .. } = self.assigned.remove(&lease)?;
         recheck.is_tried = false;
         if recheck.is_cancelled {
-            return;
+            return None;
         }
         if self.is_checker(device) {
             link.report_checker_failure(device, recheck.request.job.id);
             recheck.returned_by.insert(device, now + RETRY_AFTER);
             self.waiting.push_front(recheck);
-            return;
+            return None;
         }
         recheck.tries += 1;
         let is_for_others = !matches!(recheck.request.whom, Whom::Accused(_));
@@ -216,6 +217,7 @@ impl Rechecks {
         } else {
             link.end_recheck(recheck.id, Err(RecheckError::GivenUp));
         }
+        Some(device)
     }
 
     /// Puts waiting requests to the operator's checkers.

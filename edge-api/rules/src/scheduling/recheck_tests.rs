@@ -82,6 +82,28 @@ fn peers_recompute_where_there_are_no_checkers_and_never_a_party_to_it() {
 }
 
 #[test]
+fn a_question_that_is_given_back_or_sat_on_costs_as_a_lease_does() {
+    let mut world = World::of_rechecks(false);
+    world.judge(ADA, 1);
+    world.ready(ADA);
+    world.ask(1, &[], false);
+    let lease = world.last_lease();
+    world.core.on_recheck_returned(&mut world.link, world.now, lease);
+    assert_eq!(world.core.devices[&ADA].strikes, 1);
+
+    world.ready(ADA);
+    world.now += 121_000_000;
+    world.core.on_tick(&mut world.link, world.now);
+    assert_eq!(world.core.devices[&ADA].strikes, 2);
+
+    world.ready(ADA);
+    world.core.on_recheck_cancelled(RecheckId(1));
+    let lease = world.last_lease();
+    world.core.on_recheck_returned(&mut world.link, world.now, lease);
+    assert_eq!(world.core.devices[&ADA].strikes, 2, "nobody waits for it any more");
+}
+
+#[test]
 fn a_request_is_given_up_after_eight_lost_devices_and_not_before() {
     let mut world = World::of_rechecks(false);
     world.ask(1, &[], false);

@@ -108,8 +108,9 @@ impl Dispute {
         self.repeated = Some(repeated);
     }
 
-    pub fn next(&self) -> Next {
-        // A run within the tolerance of both speaks for the device: what it signed is within that of an honest run.
+    /// Witnesses that say the same as the device, as the checker, and neither. A run within the tolerance of both speaks
+    /// for the device: what it signed is within that of an honest run.
+    fn sides(&self) -> (usize, usize, usize) {
         let (mut with_device, mut with_checker, mut with_neither) = (0, 0, 0);
         for witness in &self.witnesses {
             match (witness.with_device, witness.with_checker) {
@@ -118,13 +119,19 @@ impl Dispute {
                 (false, false) => with_neither += 1,
             }
         }
+        (with_device, with_checker, with_neither)
+    }
+
+    pub fn next(&self) -> Next {
+        let (with_device, with_checker, with_neither) = self.sides();
         let may_ask = !self.exhausted && self.witnesses.len() < WITNESSES_MAX;
         let is_peer = matches!(self.finder, Answerer::Peer { .. });
         if with_device > 0 && with_checker > 0 {
             return Next::Decided(Outcome::NotReproducible);
         }
-        // The operator's checker weighs more than a device.
-        if with_device >= if is_peer { 1 } else { 2 } {
+        // One witness may be the device's friend, so another is asked. Where there is none, a peer's word is dropped, and
+        // the operator's weighs as much as both.
+        if with_device >= 2 || (is_peer && with_device == 1 && !may_ask) {
             return Next::Decided(Outcome::CheckerWrong);
         }
         if with_checker > 0 {
@@ -153,12 +160,18 @@ impl Dispute {
         (self.silent, self.exhausted) = (0, false);
     }
 
-    /// The device whose word was dropped, where it is not the operator's.
-    pub fn finder_device(&self) -> Option<DeviceId> {
+    /// The device whose word was dropped, where it is not the operator's, and two witnesses spoke against it: by one alone
+    /// nobody is ruined.
+    pub fn finder_to_blame(&self) -> Option<DeviceId> {
         match self.finder {
-            Answerer::Checker => None,
-            Answerer::Peer { device, .. } => Some(device),
+            Answerer::Peer { device, .. } if self.sides().0 >= 2 => Some(device),
+            Answerer::Peer { .. } | Answerer::Checker => None,
         }
+    }
+
+    /// The finder is the operator's.
+    pub fn is_by_checker(&self) -> bool {
+        self.finder == Answerer::Checker
     }
 }
 
@@ -226,13 +239,28 @@ mod tests {
 
     #[test]
     fn a_checker_that_errs_is_outvoted() {
-        assert_eq!(decide(peer(), &[LIKE_DEVICE], true), Next::Decided(Outcome::CheckerWrong));
+        assert_eq!(decide(peer(), &[LIKE_DEVICE, LIKE_DEVICE], true), Next::Decided(Outcome::CheckerWrong));
+        assert_eq!(decide(peer(), &[LIKE_DEVICE], true), Next::Decided(Outcome::CheckerWrong), "by the only witness");
         assert_eq!(
             decide(Answerer::Checker, &[LIKE_DEVICE, LIKE_BOTH], true),
             Next::Decided(Outcome::CheckerWrong),
             "the operator's, by two"
         );
         assert_eq!(decide(Answerer::Checker, &[LIKE_DEVICE], true), Next::Decided(Outcome::NotReproducible));
+    }
+
+    #[test]
+    fn a_finder_is_to_blame_once_two_witnesses_speak_against_it() {
+        let mut dispute = Dispute::new(party(1), account(9), peer());
+        dispute.on_witness(party(3), LIKE_DEVICE);
+        assert_eq!((dispute.next(), dispute.finder_to_blame()), (Next::AskWitness, None));
+        let mut friend_of_device = dispute.clone();
+        friend_of_device.on_witness(party(4), LIKE_CHECKER);
+        dispute.on_witness(party(4), LIKE_DEVICE);
+
+        assert_eq!(friend_of_device.next(), Next::Decided(Outcome::NotReproducible));
+        assert_eq!(dispute.next(), Next::Decided(Outcome::CheckerWrong));
+        assert_eq!(dispute.finder_to_blame(), Some(DeviceId([2; 32])));
     }
 
     #[test]

@@ -204,7 +204,9 @@ async fn check_by_checker(
     tiles: &[u32],
 ) -> anyhow::Result<ByChecker> {
     let needs = output.job.needs();
+    let drawn: u64 = to(tiles.len());
     for tiles in group_tiles(&needs, tiles) {
+        let asked = u64::from(tiles.end - tiles.start);
         let of_job = output.tiles_of_job(&tiles);
         let answered = if needs.tile_flops > EDGE_FLOPS_MAX {
             recheck::recompute_elsewhere(app, &output.job, of_job, Parties::default()).await?
@@ -221,7 +223,8 @@ async fn check_by_checker(
             let pair = Pair::new(task, &signed, &recomputed);
             if !pair.is_some_and(|pair| pair.agrees(Integers::OneInAHundredApart)) {
                 let by = answered.by;
-                return Ok(ByChecker::Checked(Some(Disagreement { tile, by, output: Some(recomputed) })));
+                let output = Some(recomputed);
+                return Ok(ByChecker::Checked(Some(Disagreement { tile, asked, drawn, by, output })));
             }
         }
     }
@@ -297,7 +300,7 @@ async fn check_here(
         };
         if !is_same {
             let by = Answerer::Checker;
-            return Ok(Some(Disagreement { tile, by, output: Some(expected) }));
+            return Ok(Some(Disagreement { tile, asked: 1, drawn: to(tiles.len()), by, output: Some(expected) }));
         }
     }
     Ok(None)

@@ -20,7 +20,7 @@ use super::failure::AdmitFailure;
 use super::program::{Checked, Disagreement, Program};
 use crate::app::App;
 use crate::fleet::lease_output::{LeaseOutput, TilePair};
-use crate::fleet::{owner, recheck};
+use crate::fleet::{judges, owner, recheck};
 
 /// More runs of words than a task names: every lease carries it.
 const RUNS_MAX: usize = 64;
@@ -71,19 +71,22 @@ impl Program for Map {
         }
         let parties = Parties::default().with(provider).with(Party { account: customer, network: None });
         let words = words(app, task, output.job.check).await?;
+        let drawn: u64 = to(tiles.len());
         for tiles in group_tiles(&output.job.needs(), tiles) {
+            let asked = u64::from(tiles.end - tiles.start);
             let of_job = output.tiles_of_job(&tiles);
             let answered = recheck::recompute_elsewhere(app, &output.job, of_job, parties.clone()).await?;
             let by = answered.by;
             let Answer::Output(hash) = answered.answer else {
-                return Ok(Checked::Differs(Disagreement { tile: tiles.start, by, output: None }));
+                return Ok(Checked::Differs(Disagreement { tile: tiles.start, asked, drawn, by, output: None }));
             };
             let pairs = output.read_beside(app, tiles, hash).await?;
             for TilePair { tile, signed, recomputed } in pairs.tiles() {
                 if !task.tiles_agree(output.job.check, &words, &signed, &recomputed) {
-                    return Ok(Checked::Differs(Disagreement { tile, by, output: Some(recomputed) }));
+                    return Ok(Checked::Differs(Disagreement { tile, asked, drawn, by, output: Some(recomputed) }));
                 }
             }
+            judges::pay_for_check(app, output, by, asked, drawn).await;
         }
         Ok(Checked::Agreed)
     }
