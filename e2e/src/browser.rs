@@ -67,6 +67,16 @@ impl Browser {
         self.press("Start lending").await;
     }
 
+    /// The processor, in a browser without a GPU.
+    pub async fn lend_processor(&self, url: &str) {
+        self.open(&format!("{url}/lend")).await;
+        // With no interface at all it is offered at once; with one and no adapter, after pressing start.
+        if self.page.find(Locator::Css("[role=alert] h2")).await.is_err() {
+            self.press("Start lending").await;
+        }
+        self.press("Lend the processor instead").await;
+    }
+
     /// The first element, once it is there.
     pub async fn find(&self, css: &str) -> fantoccini::elements::Element {
         until(css, FIND_WITHIN, async || self.page.find(Locator::Css(css)).await.ok()).await

@@ -4,12 +4,14 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use e2e::browser::{Browser, Gpu};
 use e2e::scripted::{Scripted, identity};
 use e2e::stack::Stack;
 use e2e::until::until;
 use gpu_kernels::challenge::{Chain, Pace, Prover};
 use gpu_kernels::device::{Cpu, Device, budget};
-use wire::explorer::PublicDevicePage;
+use wire::device::DeviceClass;
+use wire::explorer::{Page, PublicDevice, PublicDevicePage};
 use wire::{ChallengeId, DeviceId, FromDevice, SpeedChallenge, TileHash, ToDevice};
 
 use crate::engine_test;
@@ -219,4 +221,34 @@ async fn a_device_that_rests_is_not_challenged() {
     assert_eq!(proved(&stack, id).await, 0);
     let resting = page(&stack, resting.identity.device()).await.unwrap();
     assert_eq!(resting.device.proved_at, None);
+}
+
+/// The one device that is here, once it has passed a challenge.
+async fn only_device_that_proved(stack: &Stack) -> PublicDevice {
+    until("the tab has proved its speed", WITHIN, async || {
+        let answer = reqwest::get(format!("{}/v1/public/devices", stack.url())).await.ok()?;
+        let mut page: Page<PublicDevice> = answer.json().await.ok()?;
+        page.rows.pop().filter(|device| device.proved_ops_per_sec > 0)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_tab_proves_the_speed_of_its_gpu_and_another_that_of_its_processor() {
+    for (gpu, backend) in [(Gpu::Swiftshader, "webgpu"), (Gpu::None, "cpu")] {
+        let mut stack = Stack::start().await;
+        stack.challenge_every(2).await;
+        let browser = Browser::start(gpu).await;
+        if gpu == Gpu::Swiftshader {
+            browser.lend(&stack.url(), "software").await;
+        } else {
+            browser.lend_processor(&stack.url()).await;
+        }
+
+        let device = only_device_that_proved(&stack).await;
+
+        assert_eq!((device.class, device.backend.as_str()), (DeviceClass::Tab, backend));
+        assert!(device.down_bytes_per_sec > 0 && device.up_bytes_per_sec > 0, "{device:?}");
+        browser.close().await;
+    }
 }
