@@ -102,22 +102,34 @@ impl Program for Infer {
         tile: u64,
         (one, other): (&[u8], &[u8]),
     ) -> anyhow::Result<bool> {
-        let Some(pair) = Pair::new(task, one, other) else { return Ok(false) };
-        let is_same = pair.agrees(Integers::Same);
-        if is_same || !has_integers(task) {
-            return Ok(is_same);
-        }
-        if is_for_checkers(app, job) {
-            return Ok(pair.agrees(Integers::OneInAHundredApart));
-        }
-        let _permit = app.checks.acquire().await.context("the server is stopping")?;
-        let mut model = app.compilers.open(&app.blobs, task.model, Purpose::Check).await?;
-        Ok(pair.agrees_near_ties(&nudged_runs(app, &mut model, job, task, tile).await?))
+        agree(app, job, task, tile, (one, other)).await
     }
 
     fn result_format(arrays: usize) -> &'static str {
         if arrays == 1 { "npy" } else { "npz" }
     }
+}
+
+/// Where integers differ, this server computes whether they lie near a tie, unless it takes too long for that: then one in
+/// a hundred may.
+async fn agree(
+    app: &App,
+    job: &Job,
+    task: &InferTask,
+    tile: u64,
+    (one, other): (&[u8], &[u8]),
+) -> anyhow::Result<bool> {
+    let Some(pair) = Pair::new(task, one, other) else { return Ok(false) };
+    let is_same = pair.agrees(Integers::Same);
+    if is_same || !has_integers(task) {
+        return Ok(is_same);
+    }
+    if job.tile_flops() > EDGE_FLOPS_MAX {
+        return Ok(pair.agrees(Integers::OneInAHundredApart));
+    }
+    let _permit = app.checks.acquire().await.context("the server is stopping")?;
+    let mut model = app.compilers.open(&app.blobs, task.model, Purpose::Check).await?;
+    Ok(pair.agrees_near_ties(&nudged_runs(app, &mut model, job, task, tile).await?))
 }
 
 async fn find_model(app: &App, customer: AccountId, model: BlobHash) -> Result<wire::Blob, AdmitFailure> {
@@ -220,8 +232,8 @@ async fn check_by_checker(
         let pairs = output.read_beside(app, tiles, hash).await?;
         // Tile by tile, since the tolerance goes by what is largest in one.
         for TilePair { tile, signed, recomputed } in pairs.tiles() {
-            let pair = Pair::new(task, &signed, &recomputed);
-            if !pair.is_some_and(|pair| pair.agrees(Integers::OneInAHundredApart)) {
+            let of_job = output.tiles_of_job(&(tile..tile + 1)).start;
+            if !agree(app, &output.job, task, of_job, (&signed, &recomputed)).await? {
                 let by = answered.by;
                 let output = Some(recomputed);
                 return Ok(ByChecker::Checked(Some(Disagreement { tile, asked, drawn, by, output })));
@@ -270,11 +282,6 @@ async fn nudged_runs(
 
 fn has_integers(task: &InferTask) -> bool {
     task.outputs.iter().any(|output| !output.dtype.is_float())
-}
-
-/// Its tiles would hold this server up.
-fn is_for_checkers(app: &App, job: &Job) -> bool {
-    job.checked_by(app.config.has_checkers()) == CheckedBy::Checker
 }
 
 /// By the references, on this server's processor.
