@@ -46,6 +46,8 @@ pub struct Parts {
     pub outputs: MemoryBudget,
     /// Checks that may run at once: one a core.
     pub checks: Arc<Semaphore>,
+    /// One answer to a challenge is judged at a time.
+    pub challenge_seat: Semaphore,
     pub replica: String,
     /// Seals the tokens of leases; the same in all replicas.
     pub secret: [u8; 32],
@@ -92,6 +94,7 @@ impl App {
             limits: Limits::new(config.limits.body_bytes_max, config.limits.connections_per_address_max),
             outputs: MemoryBudget::new(OUTPUT_BYTES_MAX),
             checks: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
+            challenge_seat: Semaphore::new(1),
             replica: Nonce(random::bytes()).to_string(),
             secret,
             faucet: FAUCET,

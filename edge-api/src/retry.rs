@@ -41,3 +41,40 @@ impl Conflict for crate::http::error::ApiError {
         matches!(self, Self::Internal(error) if error.is_conflict())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Failure {
+        Conflict,
+        Other,
+    }
+
+    impl Conflict for Failure {
+        fn is_conflict(&self) -> bool {
+            *self == Self::Conflict
+        }
+    }
+
+    /// What comes of a transaction that fails so for its first `times` attempts, and how often it is attempted.
+    async fn attempted(failure: Failure, times: u32) -> (Result<(), Failure>, u32) {
+        let attempts = Cell::new(0);
+        let done = retry(async || {
+            attempts.set(attempts.get() + 1);
+            if attempts.get() <= times { Err(failure) } else { Ok(()) }
+        });
+        (done.await, attempts.get())
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_another_one_broke_off_is_tried_again_and_nothing_else_is() {
+        assert_eq!(attempted(Failure::Conflict, 1).await, (Ok(()), 2), "one deadlock costs nothing");
+        assert_eq!(attempted(Failure::Conflict, 5).await, (Ok(()), 6));
+        assert_eq!(attempted(Failure::Conflict, 9).await, (Err(Failure::Conflict), 6));
+        assert_eq!(attempted(Failure::Other, 1).await, (Err(Failure::Other), 1));
+    }
+}

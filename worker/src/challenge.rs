@@ -1,9 +1,11 @@
 //! Challenges: a device shows how fast it is when the edge asks, and shows rows of what it computed.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::channel::oneshot;
 use gpu_kernels::challenge::{Chain, Pace, Prover};
 use gpu_kernels::device::GpuError;
@@ -14,6 +16,10 @@ use crate::duty::DutyCycle;
 
 /// Bytes of one binary message.
 const MESSAGE_BYTES_MAX: usize = 48 << 10;
+
+/// Rows of a challenge's matrices that a device takes.
+const SIDES: RangeInclusive<u32> = 32..=4096;
+const SIDE_MULTIPLE: u32 = 32;
 
 /// How many steps were done, and the last product, row by row.
 pub(crate) type Product = (u32, Vec<u32>);
@@ -54,8 +60,15 @@ impl ChallengeSlot {
             device::sleep(duty.rest_after(busy)).await;
             ControlFlow::Continue(())
         };
+        let proved = if SIDES.contains(&chain.side) && chain.side.is_multiple_of(SIDE_MULTIPLE) {
+            // A driver may panic over anything, and that is no fault of the lease that is being computed.
+            let proved = AssertUnwindSafe(prover.prove(chain, pace, rest)).catch_unwind().await;
+            proved.unwrap_or_else(|_panic| Err(GpuError::Lost { reason: "the device broke down".to_owned() }))
+        } else {
+            Err(GpuError::Validation { reason: format!("there are no matrices of {} rows", chain.side) })
+        };
         // Whoever asked may have lost its socket.
-        product.send(prover.prove(chain, pace, rest).await).unwrap_or_default();
+        product.send(proved).unwrap_or_default();
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Waiting>> {

@@ -293,7 +293,13 @@ async fn write_receipt(edge: &Edge, known: &Known, job: &str, place: u8) -> anyh
     store::devices::upsert_device(&mut tx, &hello, known.ids[0].parse()?, None, NOW).await?;
     store::presence::mark_present(&mut tx, &app.replica, device, NOW).await?;
     store::receipts::insert_pending_receipt(&mut tx, &receipt, Signature([7; 64]), slice.parse()?, device, NOW).await?;
-    let work = AcceptedWork { tiles: 3, kflop: 2000, earned: Credits::ZERO, flops_per_sec: 5_000_000_000 };
+    let work = AcceptedWork {
+        tiles: 3,
+        kflop: 2000,
+        earned: Credits::ZERO,
+        flops_per_sec: 5_000_000_000,
+        worked_flops_per_sec: 5_000_000_000,
+    };
     store::devices::count_passed(&mut tx, device, work).await?;
     let acceptance =
         Acceptance { kflop: work.kflop, flops_left: 0, charge: Charge::default(), recomputed: 2, matures_at: 0 };

@@ -169,58 +169,58 @@ engine_test! {
     }
 }
 
-#[tokio::test]
-async fn an_answer_counts_with_the_rows_that_it_was_bound_to_and_the_whole_probe() {
-    let mut stack = Stack::start().await;
-    stack.challenge_every(2).await;
-    let mut device = join(&stack).await;
+engine_test! {
+    async fn an_answer_counts_with_the_rows_that_it_was_bound_to_and_the_whole_probe(mut stack: Stack) {
+        stack.challenge_every(2).await;
+        let mut device = join(&stack).await;
 
-    let (_, asked) = answer_until_asked(&mut device, async |challenge| Answer::made_up(&challenge)).await;
-    // Computed only now that its time is over.
-    Answer::computed(asked.challenge).await.show(&mut device, &asked).await;
-    assert_eq!(told(&mut device).await, 0);
+        let (_, asked) = answer_until_asked(&mut device, async |challenge| Answer::made_up(&challenge)).await;
+        // Computed only now that its time is over.
+        Answer::computed(asked.challenge).await.show(&mut device, &asked).await;
+        assert_eq!(told(&mut device).await, 0);
 
-    let (right, asked) = answer_until_asked(&mut device, Answer::computed).await;
-    right.show(&mut device, &Asked { probe: [0; 32], ..asked }).await;
-    assert_eq!(told(&mut device).await, 0, "without the bytes that measure the line");
+        let (right, asked) = answer_until_asked(&mut device, Answer::computed).await;
+        right.show(&mut device, &Asked { probe: [0; 32], ..asked }).await;
+        assert_eq!(told(&mut device).await, 0, "without the bytes that measure the line");
 
-    let (right, asked) = answer_until_asked(&mut device, Answer::computed).await;
-    right.show(&mut device, &asked).await;
-    let speed = told(&mut device).await;
-    assert!(speed > 1_000_000, "{speed}");
-    until("the page shows the speed", WITHIN, async || {
-        page(&stack, device.identity.device()).await.filter(|page| page.device.proved_ops_per_sec == speed)
-    })
-    .await;
+        let (right, asked) = answer_until_asked(&mut device, Answer::computed).await;
+        right.show(&mut device, &asked).await;
+        let speed = told(&mut device).await;
+        assert!(speed > 1_000_000, "{speed}");
+        until("the page shows the speed", WITHIN, async || {
+            page(&stack, device.identity.device()).await.filter(|page| page.device.proved_ops_per_sec == speed)
+        })
+        .await;
+    }
 }
 
-#[tokio::test]
-async fn who_leaves_instead_of_answering_has_failed() {
-    let mut stack = Stack::start().await;
-    stack.challenge_every(2).await;
-    let mut device = join(&stack).await;
-    challenged(&mut device).await;
-    let id = device.identity.device();
+engine_test! {
+    async fn who_leaves_instead_of_answering_has_failed(mut stack: Stack) {
+        stack.challenge_every(2).await;
+        let mut device = join(&stack).await;
+        challenged(&mut device).await;
+        let id = device.identity.device();
 
-    drop(device);
+        drop(device);
 
-    assert_eq!(proved(&stack, id).await, 0);
+        assert_eq!(proved(&stack, id).await, 0);
+    }
 }
 
-#[tokio::test]
-async fn a_device_that_rests_is_not_challenged() {
-    let mut stack = Stack::start().await;
-    stack.challenge_every(2).await;
-    let resting = Scripted::join(&stack.url(), identity()).await.unwrap();
-    let mut awake = join(&stack).await;
+engine_test! {
+    async fn a_device_that_rests_is_not_challenged(mut stack: Stack) {
+        stack.challenge_every(2).await;
+        let resting = Scripted::join(&stack.url(), identity()).await.unwrap();
+        let mut awake = join(&stack).await;
 
-    challenged(&mut awake).await;
-    let id = awake.identity.device();
-    drop(awake);
+        challenged(&mut awake).await;
+        let id = awake.identity.device();
+        drop(awake);
 
-    assert_eq!(proved(&stack, id).await, 0);
-    let resting = page(&stack, resting.identity.device()).await.unwrap();
-    assert_eq!(resting.device.proved_at, None);
+        assert_eq!(proved(&stack, id).await, 0);
+        let resting = page(&stack, resting.identity.device()).await.unwrap();
+        assert_eq!(resting.device.proved_at, None);
+    }
 }
 
 /// The one device that is here, once it has passed a challenge.

@@ -108,48 +108,48 @@ async fn a_machine_with_a_software_adapter_alone_runs_kernels_on_it() {
     assert!(!backends.is_empty() && !backends.contains(&"cpu".to_owned()), "{backends:?}");
 }
 
-#[tokio::test]
-async fn without_a_checker_devices_with_standing_of_two_accounts_must_agree() {
-    let mut stack = Stack::start().await;
-    let (client, _) = stack.customer().await.unwrap();
-    stack.start_established_worker("one").await;
-    stack.start_established_worker("two").await;
-    // So many tiles that some are drawn.
-    let request = order(&stack, &client, SQUARE, 640, 1).await;
-    let job = until("two judges are connected", WITHIN, async || {
-        client.submit(&request, &identity().device().to_string()).await.ok()
-    })
-    .await;
+engine_test! {
+    async fn without_a_checker_devices_with_standing_of_two_accounts_must_agree(mut stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        stack.start_established_worker("one").await;
+        stack.start_established_worker("two").await;
+        // So many tiles that some are drawn.
+        let request = order(&stack, &client, SQUARE, 640, 1).await;
+        let job = until("two judges are connected", WITHIN, async || {
+            client.submit(&request, &identity().device().to_string()).await.ok()
+        })
+        .await;
 
-    let ended = client.watch(job.id, |_| {}).await.unwrap();
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
 
-    assert_eq!((ended.state, ended.verified_tiles), (JobState::Done, 640));
-    assert!(ended.recomputed_tiles > 0);
-    assert_eq!(words(&stack, &client, &ended).await, squares(640));
-    let [one, two] = ["one", "two"].map(|name| stack.worker_id(name));
-    assert!(stack.is_paid_judge(one).await || stack.is_paid_judge(two).await, "whoever was asked");
-    stack.check_ledger().await;
+        assert_eq!((ended.state, ended.verified_tiles), (JobState::Done, 640));
+        assert!(ended.recomputed_tiles > 0);
+        assert_eq!(words(&stack, &client, &ended).await, squares(640));
+        let [one, two] = ["one", "two"].map(|name| stack.worker_id(name));
+        assert!(stack.is_paid_judge(one).await || stack.is_paid_judge(two).await, "whoever was asked");
+        stack.check_ledger().await;
+    }
 }
 
-#[tokio::test]
-async fn a_kernel_that_nobody_could_check_is_refused_with_the_reason() {
-    let mut stack = Stack::start().await;
-    let (client, key) = stack.customer().await.unwrap();
-    // Two strangers with nothing to lose, and one judge, who has nobody to be judged by.
-    stack.start_worker("one", &[]);
-    stack.start_worker("two", &[]);
-    let _judge = stack.established().await;
+engine_test! {
+    async fn a_kernel_that_nobody_could_check_is_refused_with_the_reason(mut stack: Stack) {
+        let (client, key) = stack.customer().await.unwrap();
+        // Two strangers with nothing to lose, and one judge, who has nobody to be judged by.
+        stack.start_worker("one", &[]);
+        stack.start_worker("two", &[]);
+        let _judge = stack.established().await;
 
-    let error = try_submit(&stack, &client, Privacy::Open).await.unwrap_err().to_string();
+        let error = try_submit(&stack, &client, Privacy::Open).await.unwrap_err().to_string();
 
-    assert!(error.contains("no checker") && error.contains("your own devices"), "{error}");
-    // On the customer's own devices nobody is deceived, and nothing says that anybody checked.
-    let own = try_submit(&stack, &client, Privacy::Own).await.unwrap();
-    stack.start_worker("own", &["--key", &key]);
-    let ended = client.watch(own.id, |_| {}).await.unwrap();
-    assert_eq!((ended.state, ended.recomputed_tiles), (JobState::Done, 0));
-    assert_eq!(words(&stack, &client, &ended).await, squares(200));
-    stack.check_ledger().await;
+        assert!(error.contains("no checker") && error.contains("your own devices"), "{error}");
+        // On the customer's own devices nobody is deceived, and nothing says that anybody checked.
+        let own = try_submit(&stack, &client, Privacy::Own).await.unwrap();
+        stack.start_worker("own", &["--key", &key]);
+        let ended = client.watch(own.id, |_| {}).await.unwrap();
+        assert_eq!((ended.state, ended.recomputed_tiles), (JobState::Done, 0));
+        assert_eq!(words(&stack, &client, &ended).await, squares(200));
+        stack.check_ledger().await;
+    }
 }
 
 /// Takes what the device is lent next and answers it with one word for every record.
@@ -271,71 +271,104 @@ engine_test! {
     }
 }
 
-#[tokio::test]
-async fn a_device_that_invents_records_is_caught_and_not_paid() {
-    let mut stack = Stack::start().await;
-    stack.add_checker().await;
-    let (client, _) = stack.customer().await.unwrap();
-    let job = submit(&stack, &client, SQUARE, 200, 20).await;
-    let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
+engine_test! {
+    async fn a_device_that_invents_records_is_caught_and_not_paid(mut stack: Stack) {
+        stack.add_checker().await;
+        let (client, _) = stack.customer().await.unwrap();
+        let job = submit(&stack, &client, SQUARE, 200, 20).await;
+        let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
 
-    let grant = liar.lease().await.unwrap();
-    let bytes = liar.upload(&grant, &vec![0.0; usize::try_from(grant.rows).unwrap()]).await.unwrap();
-    let receipt = liar.receipt(&grant, &bytes).unwrap();
-    liar.say(&liar.commit(&receipt)).await.unwrap();
+        let grant = liar.lease().await.unwrap();
+        let bytes = liar.upload(&grant, &vec![0.0; usize::try_from(grant.rows).unwrap()]).await.unwrap();
+        let receipt = liar.receipt(&grant, &bytes).unwrap();
+        liar.say(&liar.commit(&receipt)).await.unwrap();
 
-    assert!(!liar.verdict(&grant).await.unwrap(), "the lie is caught");
-    stack.start_worker("honest", &[]);
-    let ended = client.watch(job.id, |_| {}).await.unwrap();
-    assert_eq!(words(&stack, &client, &ended).await, squares(200));
-    stack.check_ledger().await;
+        assert!(!liar.verdict(&grant).await.unwrap(), "the lie is caught");
+        stack.start_worker("honest", &[]);
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+        assert_eq!(words(&stack, &client, &ended).await, squares(200));
+        stack.check_ledger().await;
+    }
 }
 
-#[tokio::test]
-async fn an_endless_loop_ends_its_job_with_the_line_and_the_money_back() {
-    let mut stack = Stack::start().await;
-    stack.add_checker().await;
-    stack.start_worker("worker", &[]);
-    let (client, key) = stack.customer().await.unwrap();
-    let before = client.account().await.unwrap().available;
-    let kernel = SQUARE.replace("result[id.x] =", "\n  loop { if source[id.x] != 150u { break; } }\n  result[id.x] =");
+engine_test! {
+    async fn an_endless_loop_ends_its_job_with_the_line_and_the_money_back(mut stack: Stack) {
+        stack.add_checker().await;
+        stack.start_worker("worker", &[]);
+        let (client, key) = stack.customer().await.unwrap();
+        let before = client.account().await.unwrap().available;
+        let kernel = SQUARE.replace("result[id.x] =", "\n  loop { if source[id.x] != 150u { break; } }\n  result[id.x] =");
 
-    let job = submit(&stack, &client, &kernel, 200, 20).await;
-    let ended = client.watch(job.id, |_| {}).await.unwrap();
+        let job = submit(&stack, &client, &kernel, 200, 20).await;
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
 
-    assert_eq!(ended.state, JobState::Failed);
-    assert_eq!(ended.fault, Some(JobFault::OutOfFuel { line: 5, turns: false, tile: 7 }));
-    let code = stack.folder().join("kernel.wgsl");
-    let (code, input) = (code.display().to_string(), stack.folder().join("numbers.bin").display().to_string());
-    let into = stack.folder().join("none.bin").display().to_string();
-    let files = ["--kernel", &code, "--input", &input, "--output", &into, "--record-bytes", "4", "--out-bytes", "4"];
-    let output = tessera(&stack, &key, &[&["map"], &files[..]].concat()).await;
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(4), "{said}");
-    assert!(said.contains("out_of_fuel") && said.contains("line 5"), "{said}");
-    assert!(!Path::new(&into).exists());
-    let account = client.account().await.unwrap();
-    let paid = ended.cost.micros() + client.jobs(None).await.unwrap().jobs[0].cost.micros();
-    assert_eq!((account.available.micros() + paid, account.held.micros()), (before.micros(), 0));
-    stack.check_ledger().await;
+        assert_eq!(ended.state, JobState::Failed);
+        assert_eq!(ended.fault, Some(JobFault::OutOfFuel { line: 5, turns: false, tile: 7 }));
+        let code = stack.folder().join("kernel.wgsl");
+        let (code, input) = (code.display().to_string(), stack.folder().join("numbers.bin").display().to_string());
+        let into = stack.folder().join("none.bin").display().to_string();
+        let files = ["--kernel", &code, "--input", &input, "--output", &into, "--record-bytes", "4", "--out-bytes", "4"];
+        let output = tessera(&stack, &key, &[&["map"], &files[..]].concat()).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{said}");
+        assert!(said.contains("out_of_fuel") && said.contains("line 5"), "{said}");
+        assert!(!Path::new(&into).exists());
+        let account = client.account().await.unwrap();
+        let paid = ended.cost.micros() + client.jobs(None).await.unwrap().jobs[0].cost.micros();
+        assert_eq!((account.available.micros() + paid, account.held.micros()), (before.micros(), 0));
+        stack.check_ledger().await;
+    }
 }
 
-#[tokio::test]
-async fn a_device_that_cries_out_of_fuel_without_cause_ends_nothing() {
-    let mut stack = Stack::start().await;
-    stack.add_checker().await;
-    let (client, _) = stack.customer().await.unwrap();
-    let job = submit(&stack, &client, SQUARE, 200, 20).await;
-    let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
+engine_test! {
+    async fn a_device_that_cries_out_of_fuel_without_cause_ends_nothing(mut stack: Stack) {
+        stack.add_checker().await;
+        let (client, _) = stack.customer().await.unwrap();
+        let job = submit(&stack, &client, SQUARE, 200, 20).await;
+        let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
 
-    let grant = liar.lease().await.unwrap();
-    let fault = FromDevice::Fault { lease: grant.lease, tile: grant.first_tile, line: 1, turns: false };
-    liar.say(&fault).await.unwrap();
+        let grant = liar.lease().await.unwrap();
+        let fault = FromDevice::Fault { lease: grant.lease, tile: grant.first_tile, line: 1, turns: false };
+        liar.say(&fault).await.unwrap();
 
-    assert!(!liar.verdict(&grant).await.unwrap(), "nobody confirms it");
-    stack.start_worker("honest", &[]);
-    assert_eq!(client.watch(job.id, |_| {}).await.unwrap().state, JobState::Done);
-    stack.check_ledger().await;
+        assert!(!liar.verdict(&grant).await.unwrap(), "nobody confirms it");
+        stack.start_worker("honest", &[]);
+        assert_eq!(client.watch(job.id, |_| {}).await.unwrap().state, JobState::Done);
+        stack.check_ledger().await;
+    }
+}
+
+engine_test! {
+    async fn two_judges_who_say_the_same_confirm_a_fault_and_two_who_finish_the_tile_differently_do_not(stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        let mut lazy = [stack.established().await, stack.established().await];
+        let mut honest = [stack.established().await, stack.established().await];
+        let job = submit_to_judges(&stack, &client).await;
+        let mut reporter = Scripted::join(&stack.url(), identity()).await.unwrap();
+        let fault = |lease| FromDevice::Fault { lease, tile: 0, line: 1, turns: false };
+
+        let lease = reporter.lease().await.unwrap().lease;
+        reporter.say(&fault(lease)).await.unwrap();
+        for (word, judge) in (7..).zip(&mut lazy) {
+            answer_with(judge, word).await;
+        }
+        for judge in &mut honest {
+            let question = judge.lease().await.unwrap().lease;
+            judge.say(&fault(question)).await.unwrap();
+        }
+
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+        assert_eq!(ended.state, JobState::Failed);
+        assert_eq!(ended.fault, Some(JobFault::OutOfFuel { line: 1, turns: false, tile: 0 }));
+        assert_eq!(failed_checks(&stack, &reporter).await, 0);
+        for judge in &honest {
+            assert!(stack.is_paid_judge(judge.identity.device()).await);
+        }
+        for judge in &lazy {
+            assert!(!stack.is_paid_judge(judge.identity.device()).await, "whatever it said");
+        }
+        stack.check_ledger().await;
+    }
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ pub async fn admit(
     (device.is_guest, device.network) = (is_guest, network);
     device.standings = Standings { since: record.created_at, ..standings };
     device.suspended_until = record.suspended_until;
-    device.remember_speed(record.flops_per_sec);
+    device.remember_speed(record.worked_flops_per_sec);
     device.remember_line(record.line);
     if let Some(proof) = record.proof.filter(|proof| now - proof.at <= PROOF_LASTS) {
         device.remember_proof(proof);
@@ -140,7 +140,7 @@ pub async fn leave(app: &App, device: DeviceId, number: u64) {
         if !state.close_socket(device, number) {
             return;
         }
-        let was_challenged = state.challenges.remove(device);
+        let was_challenged = state.challenges.withdraw(device);
         let is_checker = state.core.is_checker(device);
         let speed = state.core.flops_per_sec(device);
         state.drive(|core, link| core.on_device_left(link, now, device));

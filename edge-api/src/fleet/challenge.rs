@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use gpu_kernels::challenge::Chain;
-use rules::scheduling::challenge::{Next, STOP_AFTER_MILLIS, Size, next_instant};
+use rules::scheduling::challenge::{Next, STOP_AFTER_MILLIS, Size, Times, next_instant};
 use rules::scheduling::speed::Proof;
 use tokio::time::Instant;
 use wire::{ChallengeId, DeviceId, Micros, SpeedChallenge, TileHash, ToDevice};
@@ -13,11 +13,12 @@ use super::open_challenges::{Answer, HASH_BYTES, Open, Shown, Stage};
 use super::scheduler::State;
 use crate::app::App;
 use crate::random;
+use crate::retry::retry;
 
 /// Random bytes that measure a line.
 const PROBE_BYTES: u32 = 4 << 20;
-/// Devices that show rows at once.
-const REVEALING_MAX: usize = 16;
+/// Devices that show rows at once: some twenty megabytes.
+const REVEALING_MAX: usize = 64;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Challenges all devices here now and then, until the server stops.
@@ -47,12 +48,21 @@ pub fn challenge_all(app: &App) {
     let mut state = app.scheduler.lock();
     for (device, size) in state.core.challenged(now) {
         if !state.challenges.open.contains_key(&device) {
-            ask(&mut state, device, size, 1);
+            ask(&mut state, device, size, Round { number: 1, first_at: Instant::now(), ops_before: 0 });
         }
     }
 }
 
-fn ask(state: &mut State, device: DeviceId, size: Size, round: u32) {
+/// What came before a challenge of growing size.
+#[derive(Clone, Copy)]
+struct Round {
+    /// From one.
+    number: u32,
+    first_at: Instant,
+    ops_before: u64,
+}
+
+fn ask(state: &mut State, device: DeviceId, size: Size, round: Round) {
     let words = random::bytes::<16>();
     let (words, _) = words.as_chunks::<4>();
     let seed = std::array::from_fn(|at| u32::from_le_bytes(words[at]));
@@ -60,25 +70,27 @@ fn ask(state: &mut State, device: DeviceId, size: Size, round: u32) {
     let Size { side, steps } = size;
     let millis = STOP_AFTER_MILLIS;
     state.send(device, ToDevice::Prove(SpeedChallenge { challenge: id, seed, side, steps, millis }));
-    state.challenges.open.insert(device, Open { id, chain, size, round, since: Instant::now(), stage: Stage::Asked });
+    let Round { number: round, first_at, ops_before } = round;
+    let (since, stage) = (Instant::now(), Stage::Asked);
+    state.challenges.open.insert(device, Open { id, chain, size, round, first_at, ops_before, since, stage });
 }
 
 /// The device says how far it got. Late answers, and those to another question, are no answers.
 pub fn on_proved(app: &App, device: DeviceId, challenge: ChallengeId, steps: u32, root: TileHash) {
     let now = app.clock.now();
     let mut state = app.scheduler.lock();
-    let buffer_bytes_max = state.core.buffer_bytes_max(device);
+    let Some(known) = state.core.known_of(device) else { return };
     let Some(open) = state.challenges.open.get_mut(&device) else { return };
-    let took = open.since.elapsed();
     let is_asked = open.id == challenge && matches!(open.stage, Stage::Asked);
     if !is_asked || steps == 0 || steps > open.size.steps {
         return;
     }
-    let took = Micros::try_from(took.as_micros()).unwrap_or(Micros::MAX);
-    match open.size.next(open.round, steps, took, buffer_bytes_max) {
+    let times = Times { of_round: micros(open.since.elapsed()), of_all: micros(open.first_at.elapsed()) };
+    match open.size.next((open.round, steps), times, open.ops_before, known) {
         Next::Again(larger) => {
-            let round = open.round + 1;
-            ask(&mut state, device, larger, round);
+            let (number, ops_before) = (open.round + 1, open.ops_before + open.size.ops_of(steps));
+            let first_at = open.first_at;
+            ask(&mut state, device, larger, Round { number, first_at, ops_before });
         }
         Next::Judge { ops_per_sec } => {
             open.stage = Stage::Answered(Answer { steps, root, ops_per_sec });
@@ -88,10 +100,13 @@ pub fn on_proved(app: &App, device: DeviceId, challenge: ChallengeId, steps: u32
     }
 }
 
+fn micros(time: Duration) -> Micros {
+    Micros::try_from(time.as_micros()).unwrap_or(Micros::MAX)
+}
+
 /// Has those show rows whose turn it is.
 fn reveal_next(state: &mut State, now: Micros) {
-    let is_revealing = |open: &&Open| matches!(open.stage, Stage::Revealing(..));
-    let mut revealing = state.challenges.open.values().filter(is_revealing).count();
+    let mut revealing = state.challenges.revealing();
     while revealing < REVEALING_MAX
         && let Some(device) = state.challenges.waiting.pop_front()
     {
@@ -99,7 +114,8 @@ fn reveal_next(state: &mut State, now: Micros) {
         let Some(open) = state.challenges.open.get_mut(&device) else { continue };
         let Stage::Answered(answer) = open.stage else { continue };
         let rows = draw_rows(open.size);
-        (open.stage, open.since) = (Stage::Revealing(answer, rows.clone()), Instant::now());
+        open.since = Instant::now();
+        open.stage = Stage::Revealing { answer, rows: rows.clone(), probe_bytes };
         let challenge = open.id;
         state.send(device, ToDevice::Reveal { challenge, rows, probe_bytes });
         revealing += 1;
@@ -129,19 +145,27 @@ pub fn on_shown(app: &App, device: DeviceId, shown: Shown) {
 }
 
 async fn judge(app: &App, device: DeviceId, shown: Shown) -> anyhow::Result<()> {
-    let open = {
+    let (chain, answer, rows) = {
         let mut state = app.scheduler.lock();
-        let open = state.challenges.open.get(&device).filter(|open| open.id == shown.challenge).cloned();
-        state.challenges.remove(device);
-        reveal_next(&mut state, app.clock.now());
-        open
+        let open = state.challenges.open.get_mut(&device).filter(|open| open.id == shown.challenge);
+        let Some(open) = open else { return Ok(()) };
+        let Stage::Revealing { answer, rows, .. } = std::mem::replace(&mut open.stage, Stage::Judging) else {
+            return Ok(());
+        };
+        (open.chain, answer, rows)
     };
-    let Some(Open { chain, stage: Stage::Revealing(answer, rows), .. }) = open else { return Ok(()) };
     let line = shown.line;
-    let seat = app.checks.acquire().await?;
+    // One at a time: what devices say of their speed holds up no lease's check and no page.
+    let seat = app.challenge_seat.acquire().await?;
     let is_right =
-        tokio::task::spawn_blocking(move || shown.is_probe_right && holds(chain, answer, &rows, &shown.bytes)).await?;
+        tokio::task::spawn_blocking(move || shown.is_probe_right && holds(chain, answer, &rows, &shown.bytes)).await;
     drop(seat);
+    {
+        let mut state = app.scheduler.lock();
+        state.challenges.withdraw(device);
+        reveal_next(&mut state, app.clock.now());
+    }
+    let is_right = is_right?;
     if !is_right {
         tracing::warn!(%device, "a device's answer to a challenge is wrong");
         return prove(app, device, 0).await;
@@ -188,13 +212,15 @@ async fn prove(app: &App, device: DeviceId, ops_per_sec: u64) -> anyhow::Result<
         // One that has left is shown with what it proved last: nothing.
         (state.core.line(device), state.core.flops_per_sec(device))
     };
-    let mut tx = app.db.begin_write().await?;
-    store::devices::record_proof(&mut tx, device, proof, flops_per_sec).await?;
-    if let Some(line) = line {
-        store::devices::record_line(&mut tx, device, line).await?;
-    }
-    tx.commit().await?;
-    Ok(())
+    retry(async || {
+        let mut tx = app.db.begin_write().await?;
+        store::devices::record_proof(&mut tx, device, proof, flops_per_sec).await?;
+        if let Some(line) = line {
+            store::devices::record_line(&mut tx, device, line).await?;
+        }
+        Ok::<(), anyhow::Error>(tx.commit().await?)
+    })
+    .await
 }
 
 /// Those that did not answer in time have failed.
@@ -203,7 +229,7 @@ async fn look_after(app: &App) {
         let mut state = app.scheduler.lock();
         let overdue = state.challenges.overdue();
         for device in &overdue {
-            state.challenges.remove(*device);
+            state.challenges.withdraw(*device);
         }
         reveal_next(&mut state, app.clock.now());
         overdue

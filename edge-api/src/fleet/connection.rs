@@ -160,6 +160,7 @@ async fn run_connection(
     let mut ping = tokio::time::interval(PING_EVERY);
     let mut unanswered = 0u8;
     let mut revealing: Option<Revealing> = None;
+    let mut was_asked_for_rows = false;
     let frames_in = RateLimiter::direct(Quota::per_second(FRAMES_PER_SECOND).allow_burst(FRAMES_AT_ONCE));
     loop {
         tokio::select! {
@@ -170,13 +171,18 @@ async fn run_connection(
                     send(socket, &frame).await.ok()?;
                     if let ToDevice::Reveal { challenge, probe_bytes, .. } = frame {
                         let expected = app.scheduler.lock().challenges.bytes_to_show(device, challenge);
-                        if let Some(expected) = expected {
-                            revealing = Some(Revealing::begin(socket, challenge, probe_bytes, expected).await.ok()?);
-                        }
+                        revealing = expected.map(|expected| Revealing::new(challenge, probe_bytes, expected));
+                        was_asked_for_rows = true;
                     }
                 }
                 None => return Some(closing(ErrorCode::ReplayedFrame, "this device has connected elsewhere")),
             },
+            // Part by part, so that other frames go their way meanwhile.
+            () = std::future::ready(()), if revealing.as_ref().is_some_and(Revealing::is_probing) => {
+                if let Some(revealing) = &mut revealing {
+                    socket.send(Message::Binary(revealing.next_part().into())).await.ok()?;
+                }
+            }
             _ = ping.tick() => {
                 if unanswered >= 2 {
                     return None;
@@ -205,6 +211,8 @@ async fn run_connection(
                         Some(Taken::TooMuch) => {
                             return Some(closing(ErrorCode::MalformedFrame, "more rows of a challenge than were asked for"));
                         }
+                        // Rows that nobody waits for any more.
+                        None if was_asked_for_rows => {}
                         None => return Some(closing(ErrorCode::MalformedFrame, "frames are text")),
                     },
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return None,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use rules::Job;
 use rules::scheduling::line::time_to_fetch;
 use rules::scheduling::recheck_request::{Answer, Answered, Answerer, RecheckRequest, Whom};
 use rules::verification::dispute::{Comparison, Dispute, Next, Outcome};
@@ -10,7 +11,7 @@ use rules::verification::party::Parties;
 use store::verdicts::{DisputeRun, DisputedTile};
 use wire::{Blob, BlobHash, JobEventKind};
 
-use super::judges;
+use super::judges::{self, Recomputed};
 use super::lease_output::LeaseOutput;
 use super::owner::party_of;
 use super::recheck;
@@ -20,15 +21,15 @@ use crate::blobs::collect;
 use crate::programs::{self, Disagreement};
 use crate::retry::retry;
 
-/// Time for a witness, or for the accused, to answer, beside what it takes to fetch the code.
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// Time for a witness, or for the accused, to end what it has in hand and to answer, beside what it takes to fetch the code.
+const ANSWER_WITHIN: Duration = Duration::from_mins(3);
 /// Before a dispute that waits for a witness looks again whether one is connected.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Has a disputed tile computed by others until it is clear who was wrong. What is known of it is stored, so that a
 /// dispute which was broken off goes on where it was.
 pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::Result<Outcome> {
-    let (tile, asked, drawn) = (found.tile, found.asked, found.drawn);
+    let (tile, done) = (found.tile, found.done);
     let stored = open(app, output, found).await?;
     if let Some(outcome) = stored.outcome {
         return Ok(outcome);
@@ -41,7 +42,7 @@ pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> an
         let whom = match dispute.next() {
             Next::Decided(outcome) => {
                 decide(app, &stored, outcome, &dispute).await?;
-                pay_judges(app, output, &stored, outcome, (asked, drawn)).await?;
+                pay_judges(app, output, &stored, outcome, done).await?;
                 return Ok(outcome);
             }
             Next::AskAccused => Whom::Accused(stored.device),
@@ -74,9 +75,12 @@ pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> an
             Answer::Fault(_) => Comparison { with_device: false, with_checker: stored.finder_output.is_none() },
         };
         let run = DisputeRun { device, by: party, comparison };
-        let mut tx = app.db.begin_write().await?;
-        store::verdicts::insert_dispute_run(&mut tx, stored.lease, stored.tile, run, app.clock.now()).await?;
-        tx.commit().await?;
+        retry(async || {
+            let mut tx = app.db.begin_write().await?;
+            store::verdicts::insert_dispute_run(&mut tx, stored.lease, stored.tile, run, app.clock.now()).await?;
+            Ok::<(), anyhow::Error>(tx.commit().await?)
+        })
+        .await?;
         note(&mut dispute, stored.device, run);
     }
 }
@@ -128,11 +132,14 @@ async fn open(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::R
         outcome: None,
         created_at: now,
     };
-    let mut tx = app.db.begin_write().await?;
-    let stored = store::verdicts::open_dispute(&mut tx, &dispute).await?;
-    store::job_detail::insert_event(&mut tx, lease.job, JobEventKind::Disputed, Some(lease.device), now).await?;
-    tx.commit().await?;
-    Ok(stored)
+    retry(async || {
+        let mut tx = app.db.begin_write().await?;
+        let stored = store::verdicts::open_dispute(&mut tx, &dispute).await?;
+        store::job_detail::insert_event(&mut tx, lease.job, JobEventKind::Disputed, Some(lease.device), now).await?;
+        tx.commit().await?;
+        Ok::<DisputedTile, anyhow::Error>(stored)
+    })
+    .await
 }
 
 async fn keep(app: &App, bytes: bytes::Bytes) -> anyhow::Result<BlobHash> {
@@ -176,11 +183,13 @@ async fn pay_judges(
     output: &LeaseOutput,
     stored: &DisputedTile,
     outcome: Outcome,
-    (asked, drawn): (u64, u64),
+    done: Recomputed,
 ) -> anyhow::Result<()> {
+    let (job, lease) = (&output.job, &output.lease);
     if outcome != Outcome::CheckerWrong {
-        judges::pay_for_check(app, output, stored.finder, asked, drawn).await;
+        judges::pay_for_check(app, job, lease, stored.finder, done).await;
     }
+    let flops = tile_flops(app, job, stored).await?;
     let runs = store::verdicts::list_dispute_runs(&mut *app.db.read().await?, stored.lease, stored.tile).await?;
     for run in runs {
         let is_right = match outcome {
@@ -189,10 +198,21 @@ async fn pay_judges(
             Outcome::NotReproducible => true,
         };
         if is_right && run.device != stored.device {
-            judges::pay_for_dispute(app, &output.job, run.device).await;
+            judges::pay_for_dispute(app, job, lease, (run.device, stored.tile), flops).await;
         }
     }
     Ok(())
+}
+
+/// What the tile took, by the smaller of the two notes: one of them may be made up.
+async fn tile_flops(app: &App, job: &Job, stored: &DisputedTile) -> anyhow::Result<u64> {
+    let tiles = job.tiles(stored.tile..stored.tile + 1);
+    let mut least = tiles.flops();
+    for hash in [Some(stored.signed_output), stored.finder_output].into_iter().flatten() {
+        let Some(bytes) = app.blobs.read_verified(hash).await? else { continue };
+        least = least.min(tiles.flops().saturating_sub(tiles.flops_left(&bytes).unwrap_or(0)));
+    }
+    Ok(least)
 }
 
 /// A checker that was wrong is not believed: the operator hears of theirs, and a device that two spoke against is suspended.

@@ -1,7 +1,9 @@
 //! A kernel that ran out of fuel: said by one device, confirmed by others whose word counts, and then the job's end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use rules::Job;
 use rules::scheduling::lease::Lease;
 use rules::scheduling::recheck_request::{Answer, Answered, Answerer};
@@ -14,6 +16,10 @@ use super::owner::party_of;
 use super::recheck::recompute_elsewhere;
 use super::reject::suspend_device;
 use crate::app::App;
+use crate::programs;
+
+/// Time for others to say whether a tile runs out of fuel; then it is lent anew, and nobody is blamed.
+const CONFIRM_WITHIN: Duration = Duration::from_mins(10);
 
 /// A device says that a record of its lease ran out of fuel. Where others confirm it, the job ends;
 /// where they finish it, the device is at fault.
@@ -43,31 +49,52 @@ pub fn report_fault(app: &App, device: DeviceId, lease: LeaseId, fault: JobFault
     });
 }
 
-/// The fault as others found it; `None` where they finished the tile. An operator's checker decides by itself, of
-/// devices two that agree: one alone could end a stranger's job, or ruin a device.
-async fn confirm(app: &App, job: &Arc<Job>, reporter: Party, tile: u64) -> anyhow::Result<Option<JobFault>> {
+/// What others say of a fault.
+enum Confirmed {
+    Fault(JobFault),
+    /// They finished the tile.
+    Finished,
+    /// They did not agree in time.
+    Unclear,
+}
+
+/// An operator's checker decides by itself, of devices two that agree: one alone could end a stranger's job, or ruin a
+/// device. Two outputs agree where they are the same, so that nobody finishes a tile by saying so.
+async fn confirm(app: &App, job: &Arc<Job>, lease: &Lease, reporter: Party, tile: u64) -> anyhow::Result<Confirmed> {
     let mut parties = Parties::default().with(reporter).with(Party { account: job.customer, network: None });
-    let (mut found, mut finished) = (Vec::new(), 0);
-    let mut asked = Vec::new();
+    let (mut found, mut finished) = (Vec::new(), Vec::<(DeviceId, Bytes)>::new());
+    let (all, of_tile) = (job.tile_flops(), job.tiles(tile..tile + 1));
     loop {
         let Answered { by, answer } = recompute_elsewhere(app, job, tile..tile + 1, parties.clone()).await?;
-        let has_finished = matches!(answer, Answer::Output(_));
+        let (party, device) = match (by, &answer) {
+            (Answerer::Checker, Answer::Fault(fault)) => return Ok(Confirmed::Fault(fault.clone())),
+            (Answerer::Checker, Answer::Output(_)) => return Ok(Confirmed::Finished),
+            (Answerer::Peer { party, device }, _) => (party, device),
+        };
+        parties.add(party);
         match answer {
-            Answer::Fault(fault) => found.push(fault),
-            Answer::Output(_) => finished += 1,
-        }
-        match by {
-            Answerer::Checker => return Ok(found.pop()),
-            Answerer::Peer { party, device } => {
-                asked.push((device, has_finished));
-                parties.add(party);
+            Answer::Fault(fault) => {
+                found.push((device, fault));
+                if let [(one, _), (two, _)] = found[..] {
+                    for judge in [one, two] {
+                        judges::pay_for_dispute(app, job, lease, (judge, tile), all).await;
+                    }
+                    return Ok(Confirmed::Fault(found.swap_remove(0).1));
+                }
             }
-        }
-        if found.len() >= 2 || finished >= 2 {
-            for (device, _) in asked.iter().filter(|(_, has_finished)| *has_finished == (finished >= 2)) {
-                judges::pay_for_dispute(app, job, *device).await;
+            Answer::Output(hash) => {
+                let Some(output) = app.blobs.read_verified(hash).await? else { continue };
+                for (other, before) in &finished {
+                    if programs::agree(app, job, tile, (before, &output)).await? {
+                        let flops = all.saturating_sub(of_tile.flops_left(&output).unwrap_or(all));
+                        for judge in [*other, device] {
+                            judges::pay_for_dispute(app, job, lease, (judge, tile), flops).await;
+                        }
+                        return Ok(Confirmed::Finished);
+                    }
+                }
+                finished.push((device, output));
             }
-            return Ok(found.pop().filter(|_| finished < 2));
         }
     }
 }
@@ -75,17 +102,23 @@ async fn confirm(app: &App, job: &Arc<Job>, reporter: Party, tile: u64) -> anyho
 async fn judge_fault(app: &App, job: &Arc<Job>, lease: &Lease, fault: JobFault) -> anyhow::Result<()> {
     let JobFault::OutOfFuel { tile, .. } = fault else { return Ok(()) };
     let provider = party_of(app, lease.device).await?;
-    let confirmed =
-        if provider.account == job.customer { Some(fault) } else { confirm(app, job, provider, tile).await? };
-    let Some(confirmed) = confirmed else {
-        suspend_device(app, lease.device).await?;
-        let now = app.clock.now();
-        let mut state = app.scheduler.lock();
-        state.drive(|core, link| core.on_refused(link, now, lease.id));
-        let message = "others finished the tile".to_owned();
-        let frame = ToDevice::Refused { lease: lease.id, code: ErrorCode::CheckFailed, message };
-        state.send(lease.device, frame);
-        return Ok(());
+    let confirmed = if provider.account == job.customer {
+        Confirmed::Fault(fault)
+    } else {
+        let confirmed = tokio::time::timeout(CONFIRM_WITHIN, confirm(app, job, lease, provider, tile)).await;
+        confirmed.unwrap_or(Ok(Confirmed::Unclear))?
     };
-    fail_job(app, lease.job, &confirmed).await
+    let (code, message) = match confirmed {
+        Confirmed::Fault(fault) => return fail_job(app, lease.job, &fault).await,
+        Confirmed::Finished => {
+            suspend_device(app, lease.device).await?;
+            (ErrorCode::CheckFailed, "others finished the tile")
+        }
+        Confirmed::Unclear => (ErrorCode::UnknownLease, "nobody could say in time whether the tile runs out of fuel"),
+    };
+    let (now, id) = (app.clock.now(), lease.id);
+    let mut state = app.scheduler.lock();
+    state.drive(|core, link| core.on_refused(link, now, id));
+    state.send(lease.device, ToDevice::Refused { lease: id, code, message: message.to_owned() });
+    Ok(())
 }

@@ -91,6 +91,14 @@ pub struct TilePair {
 }
 
 impl TilePairs<'_> {
+    /// What computing them again took, by the notes of whoever did.
+    pub fn recomputed_flops(&self) -> u64 {
+        let tiles = self.output.job.tiles(self.output.tiles_of_job(&self.tiles));
+        let flops = tiles.flops();
+        // Notes that say more than there was make an answer that agrees with nothing.
+        flops.saturating_sub(tiles.flops_left(&self.answer).unwrap_or(flops))
+    }
+
     pub fn tiles(&self) -> impl Iterator<Item = TilePair> {
         let tiles = self.output.tiles();
         let first = tiles.output_range(self.tiles.clone()).start;

@@ -9,8 +9,9 @@ use rules::scheduling::line::Direction;
 use tokio::time::Instant;
 use wire::{ChallengeId, DeviceId, Micros, TileHash};
 
-/// Time to take the bytes and to show the rows: half a megabit will do.
-const REVEAL_WITHIN: Duration = Duration::from_mins(2);
+/// Time to show the rows, and to take the probe before that where there is one: a megabit will do.
+const REVEAL_WITHIN: Duration = Duration::from_secs(20);
+const PROBE_WITHIN: Duration = Duration::from_secs(70);
 /// Of one BLAKE3 hash.
 pub const HASH_BYTES: usize = 32;
 
@@ -30,6 +31,9 @@ pub struct Open {
     pub size: Size,
     /// Of growing size, counted from one.
     pub round: u32,
+    /// When the first was asked, and the operations of those before this one.
+    pub first_at: Instant,
+    pub ops_before: u64,
     /// When it came to its stage.
     pub since: Instant,
     pub stage: Stage,
@@ -40,8 +44,14 @@ pub enum Stage {
     Asked,
     /// It is bound to an answer.
     Answered(Answer),
-    /// It is to show these rows, in this order.
-    Revealing(Answer, Vec<u32>),
+    /// It is to show these rows, in this order, after a probe of so many bytes.
+    Revealing {
+        answer: Answer,
+        rows: Vec<u32>,
+        probe_bytes: u32,
+    },
+    /// It has shown them.
+    Judging,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,15 +79,21 @@ impl Challenges {
     /// Bytes that the device is to show, with the hash of the probe before them.
     pub fn bytes_to_show(&self, device: DeviceId, challenge: ChallengeId) -> Option<usize> {
         let open = self.open.get(&device).filter(|open| open.id == challenge)?;
-        let Stage::Revealing(_, rows) = &open.stage else { return None };
+        let Stage::Revealing { rows, .. } = &open.stage else { return None };
         let side: usize = wire::number::to(open.chain.side);
         Some(HASH_BYTES + side * HASH_BYTES + rows.len() * side * 4)
     }
 
-    /// Withdraws the device's challenge; whether there was one.
-    pub fn remove(&mut self, device: DeviceId) -> bool {
+    /// The device leaves, or is out of time: its challenge is withdrawn. Whether it owed us something.
+    pub fn withdraw(&mut self, device: DeviceId) -> bool {
         self.waiting.retain(|waiting| *waiting != device);
-        self.open.remove(&device).is_some()
+        let withdrawn = self.open.remove(&device);
+        withdrawn.is_some_and(|open| matches!(open.stage, Stage::Asked | Stage::Revealing { .. }))
+    }
+
+    /// Devices that show rows, or whose rows are looked at.
+    pub fn revealing(&self) -> usize {
+        self.open.values().filter(|open| matches!(open.stage, Stage::Revealing { .. } | Stage::Judging)).count()
     }
 
     /// Devices that are out of time.
@@ -85,8 +101,9 @@ impl Challenges {
         let answer_within = Duration::from_micros(ANSWER_WITHIN.unsigned_abs());
         let is_over = |open: &Open| match open.stage {
             Stage::Asked => open.since.elapsed() > answer_within,
-            Stage::Answered(_) => false,
-            Stage::Revealing(..) => open.since.elapsed() > REVEAL_WITHIN,
+            Stage::Answered(_) | Stage::Judging => false,
+            Stage::Revealing { probe_bytes: 0, .. } => open.since.elapsed() > REVEAL_WITHIN,
+            Stage::Revealing { .. } => open.since.elapsed() > PROBE_WITHIN,
         };
         self.open.iter().filter(|(_, open)| is_over(open)).map(|(device, _)| *device).collect()
     }

@@ -1,6 +1,8 @@
 //! A check failed: the lease is rejected and done again by others, and what else of its device's is not mature is drawn
 //! from once more.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -15,7 +17,7 @@ use store::codec::uncount;
 use store::job_progress::JobBalance;
 use store::receipts::StoredReceipt;
 use store::verdicts::{Cause, VerdictState};
-use wire::{CheckedBy, DeviceId, ErrorCode, JobEventKind, Micros, ToDevice};
+use wire::{DeviceId, ErrorCode, JobEventKind, JobId, Micros, ToDevice};
 
 use super::mature;
 use crate::app::App;
@@ -141,10 +143,17 @@ async fn write_rejection(
         take_back(&mut tx, app, job, &rejected).await?;
     }
     store::verdicts::decide_verdict(&mut tx, lease, cause, VerdictState::Rejected, now).await?;
+    let mut jobs: BTreeMap<JobId, Option<Job>> = BTreeMap::new();
     for other in store::receipts::list_accepted_receipts_of_device(&mut tx, device).await? {
         let seed = random::bytes();
-        let tile_flops = other.kflop.saturating_mul(1000) / u64::from(other.receipt.tiles.max(1));
-        let tiles = draw(Standing::default(), other.receipt.tiles, tile_flops, CheckedBy::Checker, seed);
+        let job = match jobs.entry(other.receipt.job) {
+            Entry::Occupied(job) => job.into_mut(),
+            Entry::Vacant(place) => place.insert(store::jobs::load_job(&mut tx, other.receipt.job).await?),
+        };
+        let Some(job) = job else { continue };
+        // As much as of a newcomer's.
+        let checked_by = job.checked_by(app.config.has_checkers());
+        let tiles = draw(Standing::default(), other.receipt.tiles, job.tile_flops(), checked_by, seed);
         let cause = Cause::After(lease);
         store::verdicts::open_verdict(&mut tx, other.receipt.lease, cause, seed, &tiles, now).await?;
     }

@@ -1,6 +1,5 @@
 //! The part of a challenge that goes over a device's socket as bytes: the probe to it, and rows of its answer back.
 
-use axum::extract::ws::{Message, WebSocket};
 use rules::scheduling::line::Direction;
 use tokio::time::Instant;
 use wire::{ChallengeId, Micros};
@@ -14,8 +13,11 @@ const MESSAGE_BYTES: usize = 48 << 10;
 /// Rows that are on their way from a device.
 pub struct Revealing {
     challenge: ChallengeId,
-    probe_bytes: u64,
-    probe_hash: blake3::Hash,
+    probe_bytes: u32,
+    /// Of the probe that are still to be sent, and random bytes for them, so that no line makes them smaller.
+    probe_left: usize,
+    pad: blake3::OutputReader,
+    probe: blake3::Hasher,
     /// When the probe began to leave.
     since: Instant,
     /// When the first bytes were here, and how many.
@@ -33,35 +35,32 @@ pub enum Taken {
 }
 
 impl Revealing {
-    /// Sends the probe and waits for `expected` bytes in answer.
-    pub async fn begin(
-        socket: &mut WebSocket,
-        challenge: ChallengeId,
-        probe_bytes: u32,
-        expected: usize,
-    ) -> Result<Self, axum::Error> {
-        let since = Instant::now();
-        let mut probe = blake3::Hasher::new();
-        let mut left: usize = wire::number::to(probe_bytes);
-        // Random, so that no line makes it smaller.
-        let mut pad = blake3::Hasher::new_keyed(&random::bytes()).finalize_xof();
-        while left > 0 {
-            let mut part = vec![0; left.min(MESSAGE_BYTES)];
-            pad.fill(&mut part);
-            left -= part.len();
-            probe.update(&part);
-            socket.send(Message::Binary(part.into())).await?;
-        }
-        let (first, bytes) = (None, Vec::with_capacity(expected));
-        Ok(Self {
+    /// Sends a probe, part by part, and waits for `expected` bytes in answer.
+    pub fn new(challenge: ChallengeId, probe_bytes: u32, expected: usize) -> Self {
+        Self {
             challenge,
-            probe_bytes: probe_bytes.into(),
-            probe_hash: probe.finalize(),
-            since,
-            first,
-            bytes,
+            probe_bytes,
+            probe_left: wire::number::to(probe_bytes),
+            pad: blake3::Hasher::new_keyed(&random::bytes()).finalize_xof(),
+            probe: blake3::Hasher::new(),
+            since: Instant::now(),
+            first: None,
+            bytes: Vec::with_capacity(expected),
             expected,
-        })
+        }
+    }
+
+    pub fn is_probing(&self) -> bool {
+        self.probe_left > 0
+    }
+
+    /// The next part of the probe.
+    pub fn next_part(&mut self) -> Vec<u8> {
+        let mut part = vec![0; self.probe_left.min(MESSAGE_BYTES)];
+        self.pad.fill(&mut part);
+        self.probe.update(&part);
+        self.probe_left -= part.len();
+        part
     }
 
     pub fn take(&mut self, part: &[u8]) -> Taken {
@@ -81,13 +80,13 @@ impl Revealing {
         let up_bytes = wire::number::to(bytes.len() - first_bytes);
         let line = (self.probe_bytes > 0).then(|| {
             [
-                (Direction::Down, self.probe_bytes, micros(self.since, first_at)),
+                (Direction::Down, self.probe_bytes.into(), micros(self.since, first_at)),
                 (Direction::Up, up_bytes, micros(first_at, Instant::now())),
             ]
         });
         Shown {
             challenge: self.challenge,
-            is_probe_right: probe_hash == self.probe_hash.as_bytes(),
+            is_probe_right: self.probe_left == 0 && probe_hash == self.probe.finalize().as_bytes(),
             bytes: rows.to_vec(),
             line,
         }

@@ -35,7 +35,7 @@ const CHECK_AGAIN: Duration = Duration::from_secs(2);
 const CLOCK_OFF_MAX: u64 = 86_400_000_000;
 
 /// Why a receipt comes to nothing.
-pub const SETTLED_BY_ANOTHER: &str = "another device's receipt settled its tiles";
+pub const SETTLED_BY_ANOTHER: &str = "its tiles are another device's by now";
 pub const JOB_ENDED: &str = "its job has ended";
 
 /// Why a commit was not taken; the device is told.
@@ -384,8 +384,9 @@ async fn write_settlement(
     let (bill, charge) = bill.charge(flops, job.price, app.config.fee_bps, remaining == 0)?;
     store::job_progress::write_bill(&mut tx, lease.job, bill).await?;
     let kflop = flops.div_ceil(1000);
-    let flops_per_sec = app.scheduler.lock().core.flops_per_sec(lease.device);
-    let work = AcceptedWork { tiles: lease.tiles, kflop, earned: charge.earned()?, flops_per_sec };
+    let (worked_flops_per_sec, flops_per_sec) = app.scheduler.lock().core.speeds_of(lease.device);
+    let work =
+        AcceptedWork { tiles: lease.tiles, kflop, earned: charge.earned()?, flops_per_sec, worked_flops_per_sec };
     store::devices::count_passed(&mut tx, lease.device, work).await?;
     // Read only now that its row is locked: it may have been caught, or have changed hands.
     let device =

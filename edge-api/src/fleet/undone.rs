@@ -25,6 +25,9 @@ pub async fn run(app: App) {
         for (job, tile) in reported {
             let task = app.clone();
             app.tasks.spawn(async move {
+                if !task.scheduler.lock().looking.insert((job, tile)) {
+                    return;
+                }
                 if let Err(error) = look_into(&task, job, tile).await {
                     tracing::error!(error = format!("{error:#}"), %job, tile, "a tile could not be looked into");
                 }
@@ -35,9 +38,6 @@ pub async fn run(app: App) {
 }
 
 async fn look_into(app: &App, job: JobId, tile: u64) -> anyhow::Result<()> {
-    if !app.scheduler.lock().looking.insert((job, tile)) {
-        return Ok(());
-    }
     let Some(found) = app.scheduler.lock().core.job(job) else { return Ok(()) };
     let tried = tokio::select! {
         () = app.stop.cancelled() => return Ok(()),

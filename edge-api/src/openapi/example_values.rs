@@ -12,12 +12,12 @@ use wire::explorer::{
     PublicReceiptPage, ReceiptState, Sample, Share, SignedReceipt, SupplyGroup, Work,
 };
 use wire::{
-    Account, AccountId, AccountKey, AccountKind, Blob, BlobHash, Check, CheckedBy, Credits, DType, DeviceCode,
-    DeviceId, DisputeState, ErrorBody, ErrorCode, Field, Fraction, FromDevice, GatedKernel, Infer, InferTask,
-    IntegerBits, IntegerTolerance, Job, JobDetail, JobDispute, JobEvent, JobEventKind, JobFault, JobId, JobPage,
-    JobProgress, JobState, KernelReport, KernelToCheck, LeaseGrant, LeaseId, LedgerEntry, MadeKey, Map, MapTask,
-    Micros, NewAccount, NewKey, OpenedAccount, Place, PricePerCu, Privacy, Program, PublicJob, Quote, QuoteRequest,
-    Receipt, Signature, SubmitJob, Task, Throughput, TileHash, ToDevice, WordRun,
+    Account, AccountId, AccountKey, AccountKind, Blob, BlobHash, ChallengeId, Check, CheckedBy, Credits, DType,
+    DeviceCode, DeviceId, DisputeState, ErrorBody, ErrorCode, Field, Fraction, FromDevice, GatedKernel, Infer,
+    InferTask, IntegerBits, IntegerTolerance, Job, JobDetail, JobDispute, JobEvent, JobEventKind, JobFault, JobId,
+    JobPage, JobProgress, JobState, KernelReport, KernelToCheck, LeaseGrant, LeaseId, LedgerEntry, MadeKey, Map,
+    MapTask, Micros, NewAccount, NewKey, OpenedAccount, Place, PricePerCu, Privacy, Program, PublicJob, Quote,
+    QuoteRequest, Receipt, Signature, SpeedChallenge, SubmitJob, Task, Throughput, TileHash, ToDevice, WordRun,
 };
 
 /// Noon of 22 November 2026, UTC.
@@ -77,6 +77,7 @@ pub(super) fn all() -> Vec<(String, Value)> {
         named(&lease_grant()),
         named(&from_device()),
         named(&to_device()),
+        named(&speed_challenge()),
         named(&field("images", &[3, 224, 224])),
         named(&infer()),
         named(&map()),
@@ -558,6 +559,10 @@ fn from_device() -> FromDevice {
 
 fn to_device() -> ToDevice {
     ToDevice::Settled { lease: lease_id(), tiles: 8, earnings: earnings() }
+}
+
+fn speed_challenge() -> SpeedChallenge {
+    SpeedChallenge { challenge: ChallengeId(bytes(31)), seed: [7, 11, 13, 17], side: 1024, steps: 64, millis: 3000 }
 }
 
 fn earnings() -> Earnings {

@@ -9,6 +9,7 @@ use rules::scheduling::recheck_request::Answerer;
 
 use super::failure::AdmitFailure;
 use crate::app::App;
+use crate::fleet::judges::Recomputed;
 use crate::fleet::lease_output::LeaseOutput;
 
 /// What came of a check.
@@ -32,9 +33,8 @@ impl From<Option<Disagreement>> for Checked {
 pub struct Disagreement {
     /// Counted from the lease's first.
     pub tile: u32,
-    /// Tiles that were computed again together with it, of those that are drawn.
-    pub asked: u64,
-    pub drawn: u64,
+    /// What was computed again at once, this tile among it.
+    pub done: Recomputed,
     pub by: Answerer,
     /// What the other computed; nothing where it ran out of fuel.
     pub output: Option<Bytes>,

@@ -2,10 +2,14 @@
 -- and a speed of 0 at a time where it failed.
 alter table device add column proved_ops_per_sec bigint not null default 0;
 alter table device add column proved_at bigint not null default 0;
+-- By its verified work for others alone; `flops_per_sec` is what others are shown of both.
+alter table device add column worked_flops_per_sec bigint not null default 0;
 -- Its line as measured, in bytes a second, and when both ways were measured on purpose; 0 where they were not.
 alter table device add column line_down bigint not null default 0;
 alter table device add column line_up bigint not null default 0;
 alter table device add column line_probed_at bigint not null default 0;
+
+update device set worked_flops_per_sec = flops_per_sec;
 
 drop view public_device;
 

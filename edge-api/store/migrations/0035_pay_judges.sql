@@ -1,6 +1,18 @@
 -- What a device has earned by computing again what others did, in atto-credits, and was not paid: less than a micro-credit.
 alter table device add column owed_attos bigint not null default 0;
 
+-- What was computed again of a lease, from which tile on, and what that was worth: once for each device.
+create table judge_answer (
+    lease_id text not null,
+    tile bigint not null,
+    device_id text not null references device (device_id),
+    attos bigint not null,
+    created_at bigint not null,
+    primary key (lease_id, tile, device_id)
+);
+
+create index judge_answer_by_device on judge_answer (device_id);
+
 -- A kind of movement more. Not every engine can change a constraint.
 drop index ledger_entry_by_account;
 drop index ledger_entry_by_job;

@@ -25,6 +25,8 @@ pub struct Audit {
     pub pending_off: i64,
     /// Slices and jobs whose remaining tiles are not those without an accepted receipt.
     pub tiles_off: i64,
+    /// Devices that were paid, and are owed, other than what they computed again of others' leases is worth.
+    pub judges_off: i64,
     /// Slices whose bits are not the tiles of their accepted receipts, each once.
     #[sqlx(default)]
     pub bits_off: i64,

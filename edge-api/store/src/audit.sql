@@ -40,6 +40,20 @@ moved as (
     where entry.kind in ('settle', 'void', 'mature')
     group by entry.reference
 ),
+-- What each device computed again of others' leases, and what it was paid for that.
+answered as (
+    select device_id, sum(attos) as attos
+    from judge_answer
+    group by device_id
+),
+judged as (
+    select entry.device_id as device_id, sum(entry.amount) as paid
+    from ledger_entry as entry
+    join account on account.account_id = entry.account_id
+    where entry.kind = 'judge'
+      and account.kind <> 'fees'
+    group by entry.device_id
+),
 settled as (
     select slice_id, sum(tiles) as tiles
     from receipt
@@ -145,4 +159,12 @@ select
         from job
         left join left_over on left_over.job_id = job.job_id
         where job.remaining_tiles <> coalesce(left_over.remaining, 0)
-    ) as bigint) as tiles_off
+    ) as bigint) as tiles_off,
+    cast((
+        select count(*)
+        from device
+        left join answered on answered.device_id = device.device_id
+        left join judged on judged.device_id = device.device_id
+        where coalesce(answered.attos, 0) <> device.owed_attos + 1000000000000 * coalesce(judged.paid, 0)
+           or device.owed_attos < 0
+    ) as bigint) as judges_off

@@ -6,7 +6,7 @@ use rules::verification::party::Network;
 use rules::verification::standing::Standings;
 use sqlx::FromRow;
 use wire::explorer::PublicDevice;
-use wire::{AccountId, Credits, DeviceId, Hello, Micros};
+use wire::{AccountId, Credits, DeviceId, Hello, LeaseId, Micros};
 
 use crate::codec::{count, flag, id, uncount};
 use crate::db::DbConnection;
@@ -23,8 +23,8 @@ pub struct DeviceRecord {
     pub unlinked_from: Option<AccountId>,
     pub suspended_until: Micros,
     pub created_at: Micros,
-    /// As last measured, in operations a second; 0 until it has shown one.
-    pub flops_per_sec: u64,
+    /// By its work for others, in operations a second; 0 until it has shown one.
+    pub worked_flops_per_sec: u64,
     /// What it showed when it was last challenged.
     pub proof: Option<Proof>,
     pub line: LineSpeed,
@@ -38,7 +38,7 @@ struct DeviceRow {
     unlinked_from: String,
     suspended_until: i64,
     created_at: i64,
-    flops_per_sec: i64,
+    worked_flops_per_sec: i64,
     proved_ops_per_sec: i64,
     proved_at: i64,
     line_down: i64,
@@ -49,7 +49,7 @@ struct DeviceRow {
 pub async fn find_device(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<Option<DeviceRecord>> {
     let row: Option<DeviceRow> = sqlx::query_as(
         "select device.account_id, device.network, account.verified, device.unlinked_from, device.suspended_until,
-                device.created_at, device.flops_per_sec, device.proved_ops_per_sec, device.proved_at, device.line_down,
+                device.created_at, device.worked_flops_per_sec, device.proved_ops_per_sec, device.proved_at, device.line_down,
                 device.line_up, device.line_probed_at
         from device
         join account on account.account_id = device.account_id
@@ -65,7 +65,7 @@ pub async fn find_device(conn: &mut DbConnection, device: DeviceId) -> sqlx::Res
         unlinked_from: row.unlinked_from.parse().ok(),
         suspended_until: row.suspended_until,
         created_at: row.created_at,
-        flops_per_sec: uncount(row.flops_per_sec),
+        worked_flops_per_sec: uncount(row.worked_flops_per_sec),
         proof: (row.proved_at > 0).then(|| Proof { ops_per_sec: uncount(row.proved_ops_per_sec), at: row.proved_at }),
         line: LineSpeed { down: uncount(row.line_down), up: uncount(row.line_up), probed_at: row.line_probed_at },
     }))
@@ -102,6 +102,39 @@ pub async fn record_line(conn: &mut DbConnection, device: DeviceId, line: LineSp
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// What judges of a lease were paid so far, in atto-credits.
+pub async fn sum_judged(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<i64> {
+    let (attos,): (i64,) =
+        sqlx::query_as("select cast(coalesce(sum(attos), 0) as bigint) from judge_answer where lease_id = $1")
+            .bind(lease.to_string())
+            .fetch_one(conn)
+            .await?;
+    Ok(attos)
+}
+
+/// Writes down what a device computed again of a lease, from a tile on. `false` where that stands there already.
+pub async fn insert_judge_answer(
+    conn: &mut DbConnection,
+    (lease, tile): (LeaseId, u64),
+    device: DeviceId,
+    attos: i64,
+    now: Micros,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "insert into judge_answer (lease_id, tile, device_id, attos, created_at)
+        values ($1, $2, $3, $4, $5)
+        on conflict (lease_id, tile, device_id) do nothing",
+    )
+    .bind(lease.to_string())
+    .bind(count(tile))
+    .bind(device.to_string())
+    .bind(attos)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// Adds to what a device is owed in atto-credits; returns its account and all that it is owed. `None`: there is no such
@@ -306,15 +339,18 @@ pub struct AcceptedWork {
     /// Floating-point operations, in thousands.
     pub kflop: u64,
     pub earned: Credits,
-    /// Speed as measured by now, in operations a second.
+    /// Speed as others are shown it, in operations a second.
     pub flops_per_sec: u64,
+    /// By its work for others alone.
+    pub worked_flops_per_sec: u64,
 }
 
 /// Counts an accepted lease.
 pub async fn count_passed(conn: &mut DbConnection, device: DeviceId, work: AcceptedWork) -> sqlx::Result<()> {
     sqlx::query(
         "update device
-        set passed = passed + 1, tiles = tiles + $2, kflop = kflop + $3, earned = earned + $4, flops_per_sec = $5
+        set passed = passed + 1, tiles = tiles + $2, kflop = kflop + $3, earned = earned + $4, flops_per_sec = $5,
+            worked_flops_per_sec = $6
         where device_id = $1",
     )
     .bind(device.to_string())
@@ -322,6 +358,7 @@ pub async fn count_passed(conn: &mut DbConnection, device: DeviceId, work: Accep
     .bind(count(work.kflop))
     .bind(work.earned.micros())
     .bind(count(work.flops_per_sec))
+    .bind(count(work.worked_flops_per_sec))
     .execute(conn)
     .await?;
     Ok(())

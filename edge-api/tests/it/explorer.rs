@@ -69,7 +69,13 @@ pub(crate) async fn settled(app: &TestApp, owner: &Customer<'_>, job: &str, devi
     committed(app, owner, job, device, lease).await;
     let mut tx = app.app.db.begin_write().await.unwrap();
     let earned = Credits::from_micros(0);
-    let work = AcceptedWork { tiles: 3, kflop: 2000 * u64::from(lease / 2), earned, flops_per_sec: 5_000_000_000 };
+    let work = AcceptedWork {
+        tiles: 3,
+        kflop: 2000 * u64::from(lease / 2),
+        earned,
+        flops_per_sec: 5_000_000_000,
+        worked_flops_per_sec: 5_000_000_000,
+    };
     store::devices::count_passed(&mut tx, DeviceId([device; 32]), work).await.unwrap();
     let acceptance =
         Acceptance { kflop: work.kflop, flops_left: 0, charge: Charge::default(), recomputed: 2, matures_at: 0 };

@@ -1,7 +1,9 @@
 //! Who computes again what another did is paid for it, in whole micro-credits.
 
 use edge_api::fleet::judges::pay_for_dispute;
-use wire::{Credits, DeviceId};
+use rules::scheduling::lease::{Lease, LeaseState};
+use rules::scheduling::speed::Took;
+use wire::{Credits, DeviceId, LeaseId};
 
 use crate::db_test;
 use crate::explorer::committed;
@@ -18,19 +20,32 @@ db_test! {
         let mut job = job.unwrap();
         // A tile of 30 GFLOP: three tenths of a micro-credit are half its price.
         job.row_flops = 30_000_000_000u64.div_ceil(job.tile_rows);
+        let lease = Lease {
+            id: LeaseId([3; 16]),
+            device: DeviceId([2; 32]),
+            job: job.id,
+            slice: app.first_slice(job.id).await,
+            first_tile: 0,
+            tiles: 4,
+            granted_at: 0,
+            deadline: 0,
+            took: Took::Unknown,
+            state: LeaseState::Committed,
+        };
+        let pay = async |tile, device| pay_for_dispute(&app.app, &job, &lease, (device, tile), job.tile_flops()).await;
         let available = async || bob.get("/v1/account").await.json()["available"].as_i64().unwrap() - before;
 
-        for _ in 0..3 {
-            pay_for_dispute(&app.app, &job, device).await;
+        for tile in 0..3 {
+            pay(tile, device).await;
+            pay(tile, device).await;
         }
-        assert_eq!(available().await, 0, "nine tenths");
-        pay_for_dispute(&app.app, &job, device).await;
+        assert_eq!(available().await, 0, "nine tenths, since nothing is paid twice");
+        pay(3, device).await;
         assert_eq!(available().await, 1, "and two tenths are still owed");
-        for _ in 0..3 {
-            pay_for_dispute(&app.app, &job, device).await;
+        for tile in 4..7 {
+            pay(tile, device).await;
         }
         assert_eq!(available().await, 2);
-        pay_for_dispute(&app.app, &job, DeviceId([99; 32])).await;
 
         let entries = bob.get("/v1/account/entries").await.json();
         let paid = entries["rows"].as_array().unwrap().iter().filter(|entry| entry["kind"] == "judge");

@@ -10,32 +10,35 @@ const PRICE_PART: i128 = 2;
 /// And for a lease's check at most one in so many parts of that lease's fee: the final draw may ask once more.
 const FEE_PART: i128 = 2;
 
-/// The operations that a judge was asked for, and of what.
+/// What a judge computed, by what it really took, and of what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
     /// Some of the tiles that are drawn of a lease.
     Check {
         flops: u64,
-        /// Of all tiles drawn of the lease.
-        drawn_flops: u64,
-        lease_flops: u64,
+        /// How many tiles these are, of how many that are drawn, of how many that the lease has.
+        tiles: u64,
+        drawn: u64,
+        lease_tiles: u64,
     },
     /// A tile on which two runs disagree, or that is said to run out of fuel.
     Dispute { flops: u64 },
 }
 
 impl Question {
-    /// What it is worth at the job's price, in atto-credits.
-    pub fn worth(self, price: PricePerCu, fee_bps: i64) -> Result<i64, CreditsOverflow> {
+    /// What it is worth at the job's price, in atto-credits, after `paid` was paid to judges of the same lease.
+    pub fn worth(self, price: PricePerCu, fee_bps: i64, paid: i64) -> Result<i64, CreditsOverflow> {
         let part = |whole: i128, part: i128| whole.checked_div(part).ok_or(CreditsOverflow);
         let worth = match self {
             Self::Dispute { flops } => part(exact_cost(flops.into(), price)?, PRICE_PART)?,
-            Self::Check { flops, drawn_flops, lease_flops } => {
-                let by_price = part(exact_cost(flops.into(), price)?, PRICE_PART)?;
-                let fee = exact_cost(lease_flops.into(), price)?.checked_mul(fee_bps.into()).ok_or(CreditsOverflow)?;
-                let pot = part(part(fee, 10_000)?, FEE_PART)?;
-                let share = pot.checked_mul(flops.into()).ok_or(CreditsOverflow)?;
-                by_price.min(part(share, i128::from(drawn_flops.max(1)))?)
+            Self::Check { flops, tiles, drawn, lease_tiles } => {
+                let cost = exact_cost(flops.into(), price)?;
+                // All tiles of the lease taken to be like these.
+                let all = part(cost.checked_mul(lease_tiles.into()).ok_or(CreditsOverflow)?, tiles.max(1).into())?;
+                let fee = part(all.checked_mul(fee_bps.into()).ok_or(CreditsOverflow)?, 10_000)?;
+                let share = part(fee, FEE_PART)?.checked_mul(tiles.into()).ok_or(CreditsOverflow)?;
+                let left = fee.checked_sub(paid.into()).ok_or(CreditsOverflow)?;
+                part(cost, PRICE_PART)?.min(part(share, drawn.max(1).into())?).min(left).max(0)
             }
         };
         i64::try_from(worth).map_err(|_too_large| CreditsOverflow)
@@ -60,22 +63,28 @@ mod tests {
     /// A micro-credit for a million operations.
     const PRICE: PricePerCu = PricePerCu(1_000_000_000_000);
 
-    fn check(flops: u64, drawn_flops: u64, lease_flops: u64) -> i64 {
-        Question::Check { flops, drawn_flops, lease_flops }.worth(PRICE, 1000).unwrap() / 1_000_000_000
+    /// In thousandths of a micro-credit, of tiles of a million operations.
+    fn check(tiles: u64, drawn: u64, lease_tiles: u64, paid: i64) -> i64 {
+        let question = Question::Check { flops: 1_000_000 * tiles, tiles, drawn, lease_tiles };
+        question.worth(PRICE, 1000, paid).unwrap() / 1_000_000_000
     }
 
     #[test]
     fn a_judge_gets_half_the_price_of_what_it_computes_within_half_the_fee_of_the_lease() {
-        assert_eq!(check(1_000_000, 1_000_000, 64_000_000), 500, "thousandths of a micro-credit: half the price");
-        assert_eq!(check(4_000_000, 4_000_000, 4_000_000), 200, "half of a tenth of four micro-credits");
-        assert_eq!(check(1_000_000, 4_000_000, 4_000_000), 50, "a quarter of that");
-        assert_eq!(Question::Dispute { flops: 1_000_000 }.worth(PRICE, 0).unwrap(), 500_000_000_000);
-        assert_eq!(
-            Question::Check { flops: 1, drawn_flops: 1, lease_flops: 9 }.worth(PRICE, 0),
-            Ok(0),
-            "without a fee"
-        );
-        assert!(Question::Dispute { flops: u64::MAX }.worth(PricePerCu(i64::MAX), 0).is_err());
+        assert_eq!(check(1, 1, 64, 0), 500, "half the price");
+        assert_eq!(check(4, 4, 4, 0), 200, "half of a tenth of four micro-credits");
+        assert_eq!(check(1, 4, 4, 0), 50, "a quarter of that");
+        assert_eq!(Question::Dispute { flops: 1_000_000 }.worth(PRICE, 0, 0).unwrap(), 500_000_000_000);
+        let without_fee = Question::Check { flops: 1, tiles: 1, drawn: 1, lease_tiles: 9 };
+        assert_eq!(without_fee.worth(PRICE, 0, 0), Ok(0));
+        assert!(Question::Dispute { flops: u64::MAX }.worth(PricePerCu(i64::MAX), 0, 0).is_err());
+    }
+
+    #[test]
+    fn however_often_a_lease_is_checked_its_judges_get_no_more_than_its_fee() {
+        assert_eq!(check(4, 4, 4, 300_000_000_000), 100, "of four tenths three are paid");
+        assert_eq!(check(4, 4, 4, 400_000_000_000), 0);
+        assert_eq!(check(4, 4, 4, 900_000_000_000), 0);
     }
 
     #[test]
@@ -86,18 +95,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn judges_of_one_lease_never_get_more_than_half_its_fee(
-            parts in proptest::collection::vec(1..1_000_000_000_u64, 1..20),
-            rest in 0..1_000_000_000_000_u64,
+        fn judges_of_one_check_never_get_more_than_half_the_fee_of_the_lease(
+            groups in proptest::collection::vec(1..64_u64, 1..20),
+            rest in 0..1_000_u64,
+            tile_flops in 1..1_000_000_000_u64,
             price in 1..40_000_000_000_i64,
             fee_bps in 0..=10_000_i64,
         ) {
-            let (drawn_flops, price): (u64, _) = (parts.iter().sum(), PricePerCu(price));
-            let lease_flops = drawn_flops + rest;
-            let worth = |&flops: &u64| Question::Check { flops, drawn_flops, lease_flops }.worth(price, fee_bps).unwrap();
-            let paid: i128 = parts.iter().map(|flops| i128::from(worth(flops))).sum();
-            let fee = exact_cost(lease_flops.into(), price).unwrap() * i128::from(fee_bps) / 10_000;
-            prop_assert!(paid <= fee / 2, "{paid} of {fee}");
+            let (drawn, price): (u64, _) = (groups.iter().sum(), PricePerCu(price));
+            let lease_tiles = drawn + rest;
+            let mut paid = 0;
+            for tiles in groups {
+                let question = Question::Check { flops: tile_flops * tiles, tiles, drawn, lease_tiles };
+                paid += question.worth(price, fee_bps, paid).unwrap();
+            }
+            let cost = exact_cost(u128::from(tile_flops) * u128::from(lease_tiles), price).unwrap();
+            prop_assert!(i128::from(paid) <= cost * i128::from(fee_bps) / 10_000 / 2, "{paid} of {cost}");
         }
     }
 }

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use wire::number::to;
 use wire::{DeviceId, JobId, Micros, SliceId};
 
-use super::challenge::Size;
+use super::challenge::{Challenged, Size};
 use super::device::{Census, Device};
 use super::line::LineSpeed;
-use super::speed::Proof;
 use super::state::Core;
 use crate::job::Needs;
 
@@ -48,11 +47,6 @@ impl Core {
         self.devices.iter().filter(takes).map(|(id, device)| (*id, device.challenge_size())).collect()
     }
 
-    /// What a connected device proved last.
-    pub fn proof(&self, device: DeviceId) -> Option<Proof> {
-        self.devices.get(&device)?.proof
-    }
-
     /// The line of a connected device, as measured.
     pub fn line(&self, device: DeviceId) -> Option<LineSpeed> {
         Some(self.devices.get(&device)?.line.measured())
@@ -63,14 +57,19 @@ impl Core {
         self.devices.get(&device).is_some_and(|device| device.line.wants_probe(now))
     }
 
-    /// The largest buffer of a connected device, in bytes.
-    pub fn buffer_bytes_max(&self, device: DeviceId) -> u64 {
-        self.devices.get(&device).map_or(0, |device| device.buffer_bytes_max)
+    /// What is known of a connected device that is challenged.
+    pub fn known_of(&self, device: DeviceId) -> Option<Challenged> {
+        self.devices.get(&device).map(Device::challenged)
     }
 
-    /// Whether the device takes leases: it holds one or waits for one, and is not suspended.
+    /// A connected device's speed by its work alone, and as others are shown it; 0 for one that is gone.
+    pub fn speeds_of(&self, device: DeviceId) -> (u64, u64) {
+        self.devices.get(&device).map_or((0, 0), |device| (device.worked_flops_per_sec(), device.flops_per_sec()))
+    }
+
+    /// Whether the device takes leases: it computes one or waits for one, and is not suspended.
     fn is_awake(&self, id: DeviceId, device: &Device, now: Micros) -> bool {
-        let is_here = device.ready_credits > 0 || self.holdings.contains_key(&id);
+        let is_here = device.ready_credits > 0 || self.holdings.get(&id).is_some_and(|holding| !holding.out.is_empty());
         is_here && device.suspended_until <= now
     }
 

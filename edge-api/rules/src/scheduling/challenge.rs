@@ -17,10 +17,15 @@ const AIM: f64 = 1.5;
 const TOO_SOON: Micros = 500_000;
 /// Of growing size, each several times the one before.
 const ROUNDS_MAX: u32 = 8;
+/// The most that is asked of a device that has proved nothing, in operations: what it said of smaller challenges is not
+/// looked at, and a larger answer costs more to check.
+const UNPROVED_OPS: f64 = 1.5e11;
+/// How many times as fast as it proved a device is taken to be at the most.
+const FASTER_MAX: f64 = 16.0;
 /// A device stops by itself after so many milliseconds.
 pub const STOP_AFTER_MILLIS: u32 = 3000;
 /// And an answer counts until then: the device may have had to end a submission, and to rest.
-pub const ANSWER_WITHIN: Micros = 15_000_000;
+pub const ANSWER_WITHIN: Micros = 8_000_000;
 /// How long what a challenge proved is good for once a device is asked no more.
 pub const PROOF_LASTS: Micros = 3_600_000_000;
 /// Bytes of rows that are looked at.
@@ -44,27 +49,57 @@ pub enum Next {
     Judge { ops_per_sec: u64 },
 }
 
+/// What is known of a device that is challenged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Challenged {
+    /// When it was challenged last; 0 where it failed, or never was.
+    pub proved_ops_per_sec: u64,
+    pub buffer_bytes_max: u64,
+}
+
+/// How long an answer took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// Since this round was asked.
+    pub of_round: Micros,
+    /// Since the first one was.
+    pub of_all: Micros,
+}
+
 impl Size {
-    /// For a device of which so many operations a second are expected, and which has buffers of so many bytes.
+    /// For a device of which so many operations a second are expected, that has proved so many when it was challenged last,
+    /// and that has buffers of so many bytes.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a few hundred")]
-    pub(super) fn for_rate(rate: f64, buffer_bytes_max: u64) -> Self {
-        let steps_of = |side: u32| rate * AIM / step_ops(side);
-        let fits = |side: &u32| steps_of(*side) >= STEPS_MIN && 4 * u64::from(side * side) <= buffer_bytes_max;
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub(super) fn for_rate(rate: f64, device: Challenged) -> Self {
+        let most = UNPROVED_OPS.max(device.proved_ops_per_sec as f64 * FASTER_MAX * AIM);
+        let ops = (rate * AIM).min(most);
+        let fits =
+            |side: &u32| ops / step_ops(*side) >= STEPS_MIN && 4 * u64::from(side * side) <= device.buffer_bytes_max;
         let side = SIDES.into_iter().rev().find(fits).unwrap_or(SIDES[0]);
-        Self { side, steps: steps_of(side).clamp(2.0, f64::from(STEPS_MAX)) as u32 }
+        Self { side, steps: (ops / step_ops(side)).clamp(2.0, f64::from(STEPS_MAX)) as u32 }
     }
 
-    /// After `steps` of it were done in the time `took`, in round `round`, counted from one.
+    /// After `steps` of it were done, the last of `round` rounds, at the time `took` after the first one was asked.
+    /// `ops_before` were done in the rounds before.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, far below 2^63")]
-    pub fn next(self, round: u32, steps: u32, took: Micros, buffer_bytes_max: u64) -> Next {
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let rate = step_ops(self.side) * f64::from(steps) / (took.max(1) as f64 / 1e6);
-        let larger = Self::for_rate(rate, buffer_bytes_max);
-        let is_larger = larger.ops() > self.ops();
-        if steps == self.steps && took < TOO_SOON && round < ROUNDS_MAX && is_larger {
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub fn next(self, (round, steps): (u32, u32), times: Times, ops_before: u64, device: Challenged) -> Next {
+        let done = step_ops(self.side) * f64::from(steps);
+        let larger = Self::for_rate(done / secs(times.of_round), device);
+        if steps == self.steps && times.of_round < TOO_SOON && round < ROUNDS_MAX && larger.ops() > self.ops() {
             return Next::Again(larger);
         }
+        // All that was done since the instant at which everybody was asked: whoever answers for one key after another is
+        // the slower for each.
+        let rate = (done + ops_before as f64) / secs(times.of_all);
         Next::Judge { ops_per_sec: rate.clamp(0.0, 1e18) as u64 }
+    }
+
+    /// Operations of so many of its steps.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far below 2^63")]
+    pub fn ops_of(self, steps: u32) -> u64 {
+        (step_ops(self.side) * f64::from(steps)) as u64
     }
 
     /// How many rows of the answer are looked at.
@@ -75,6 +110,11 @@ impl Size {
     fn ops(self) -> f64 {
         step_ops(self.side) * f64::from(self.steps)
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+fn secs(took: Micros) -> f64 {
+    took.max(1) as f64 / 1e6
 }
 
 /// Multiplications and additions of one product.
@@ -103,42 +143,65 @@ pub fn next_instant(secret: &[u8; 32], every: Micros, now: Micros) -> Micros {
 mod tests {
     use super::*;
 
-    const ROOMY: u64 = 1 << 30;
+    const NEW: Challenged = Challenged { proved_ops_per_sec: 0, buffer_bytes_max: 1 << 30 };
+    const FAST: Challenged = Challenged { proved_ops_per_sec: 1_000_000_000_000, ..NEW };
 
     #[test]
     fn a_faster_device_is_asked_for_larger_matrices() {
-        assert_eq!(Size::for_rate(1e6, ROOMY), Size { side: 256, steps: 2 }, "the least there is");
-        assert_eq!(Size::for_rate(1e9, ROOMY), Size { side: 256, steps: 44 });
-        assert_eq!(Size::for_rate(1e12, ROOMY).side, 2048);
-        assert_eq!(Size::for_rate(1e12, 4 << 20).side, 1024, "which its buffers hold");
-        assert_eq!(Size::for_rate(1e18, ROOMY), Size { side: 2048, steps: 512 }, "the most there is");
+        assert_eq!(Size::for_rate(1e6, NEW), Size { side: 256, steps: 2 }, "the least there is");
+        assert_eq!(Size::for_rate(1e9, NEW), Size { side: 256, steps: 44 });
+        assert_eq!(Size::for_rate(1e12, FAST).side, 2048);
+        assert_eq!(
+            Size::for_rate(1e12, Challenged { buffer_bytes_max: 4 << 20, ..FAST }).side,
+            1024,
+            "its buffers hold that"
+        );
+        assert_eq!(Size::for_rate(1e18, FAST), Size { side: 2048, steps: 512 }, "the most there is");
+    }
+
+    #[test]
+    fn who_has_proved_nothing_is_asked_for_little_whatever_it_says() {
+        assert_eq!(Size::for_rate(1e18, NEW), Size { side: 1024, steps: 69 });
+        assert!(Size::for_rate(1e18, Challenged { proved_ops_per_sec: 10_000_000_000, ..NEW }).ops() <= 2.4e11);
+    }
+
+    /// What a device that does so many operations a second, a tenth of a second away, shows, and in how many rounds.
+    fn prove(ops_per_sec: i64, device: Challenged) -> (u64, u32) {
+        let mut size = Size::for_rate(1e8, device);
+        let (mut rounds, mut of_all, mut before) = (0, 0, 0);
+        loop {
+            rounds += 1;
+            let of_round = i64::try_from(size.ops_of(size.steps)).unwrap() / (ops_per_sec / 1_000_000) + 100_000;
+            of_all += of_round;
+            match size.next((rounds, size.steps), Times { of_round, of_all }, before, device) {
+                Next::Again(larger) => {
+                    before += size.ops_of(size.steps);
+                    size = larger;
+                }
+                Next::Judge { ops_per_sec } => return (ops_per_sec, rounds),
+            }
+        }
     }
 
     #[test]
     fn an_answer_that_came_too_soon_is_followed_by_a_larger_challenge() {
-        let mut size = Size::for_rate(1e8, ROOMY);
-        let mut rounds = 0;
-        // A trillion operations a second, a tenth of a second away.
-        let took = |size: Size| 2 * Micros::from(size.side).pow(3) * Micros::from(size.steps) / 1_000_000 + 100_000;
-        let ops_per_sec = loop {
-            rounds += 1;
-            match size.next(rounds, size.steps, took(size), ROOMY) {
-                Next::Again(larger) => size = larger,
-                Next::Judge { ops_per_sec } => break ops_per_sec,
-            }
-        };
-
-        assert!((800_000_000_000..1_000_000_000_000).contains(&ops_per_sec), "{ops_per_sec} after {rounds}");
-        assert!(rounds <= 7, "{rounds}");
+        let (first, rounds) = prove(1_000_000_000_000, NEW);
+        assert!(first > 100_000_000_000 && rounds <= 7, "{first} after {rounds}");
+        let (second, _) = prove(1_000_000_000_000, Challenged { proved_ops_per_sec: first, ..NEW });
+        assert!((500_000_000_000..1_000_000_000_000).contains(&second), "{second}");
+        let (slow, rounds) = prove(1_000_000_000, NEW);
+        assert!((800_000_000..1_000_000_000).contains(&slow) && rounds <= 3, "{slow} after {rounds}");
     }
 
     #[test]
-    fn who_stops_early_or_answers_late_is_judged_by_what_was_done() {
+    fn who_stops_early_or_answers_late_is_judged_by_what_was_done_since_everybody_was_asked() {
         let size = Size { side: 256, steps: 100 };
+        let judge = |answer, of_round, of_all, before| size.next(answer, Times { of_round, of_all }, before, NEW);
 
-        assert_eq!(size.next(1, 50, 400_000, ROOMY), Next::Judge { ops_per_sec: 4_194_304_000 });
-        assert_eq!(size.next(1, 100, 10_000_000, ROOMY), Next::Judge { ops_per_sec: 335_544_320 });
-        assert_eq!(size.next(8, 100, 400_000, ROOMY), Next::Judge { ops_per_sec: 8_388_608_000 }, "the last round");
+        assert_eq!(judge((1, 50), 400_000, 400_000, 0), Next::Judge { ops_per_sec: 4_194_304_000 });
+        assert_eq!(judge((1, 100), 10_000_000, 10_000_000, 0), Next::Judge { ops_per_sec: 335_544_320 });
+        assert_eq!(judge((8, 100), 400_000, 400_000, 0), Next::Judge { ops_per_sec: 8_388_608_000 }, "the last round");
+        assert_eq!(judge((2, 100), 900_000, 10_000_000, 3_355_443_200), Next::Judge { ops_per_sec: 671_088_640 });
     }
 
     #[test]

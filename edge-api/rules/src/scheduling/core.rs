@@ -149,12 +149,7 @@ impl Core {
         if let (Some(device), Some(running)) = (self.devices.get_mut(&device), self.jobs.get(&lease.job)) {
             lease.took = Took::of(lease.granted_at, device.busy_since, now);
             device.busy_since = now;
-            let kernels = running.needs.kernels;
-            let magnitudes = if kernels { &mut self.kernel_magnitudes } else { &mut self.magnitudes };
-            magnitudes.take(device, kernels);
-            device.speed_of(&running.needs).on_committed(lease.flops(&running.needs), lease.took);
             device.line.keep(running.needs.code);
-            magnitudes.add(device, kernels);
         }
         self.insert_lease(lease);
         Ok(lease)
@@ -219,9 +214,12 @@ impl Core {
         }
         if let (Some(device), Some(running)) = (self.devices.get_mut(&lease.device), self.jobs.get(&lease.job)) {
             device.standings.add(running.needs.program, verified_kflop);
-            if device.account != running.needs.customer {
-                device.speed_of(&running.needs).on_verified(lease.flops(&running.needs), lease.took);
-            }
+            let (kernels, flops) = (running.needs.kernels, lease.flops(&running.needs));
+            let is_own = device.account == running.needs.customer;
+            let magnitudes = if kernels { &mut self.kernel_magnitudes } else { &mut self.magnitudes };
+            magnitudes.take(device, kernels);
+            device.speed_of(&running.needs).on_settled(flops, lease.took, is_own);
+            magnitudes.add(device, kernels);
             device.settled_leases += 1;
             device.strikes = device.strikes.saturating_sub(1);
         }
@@ -252,8 +250,9 @@ impl Core {
         self.assign(link, now);
     }
 
-    /// A receipt in a slice of this replica that another one took. What was lent of its tiles since is revoked: they
-    /// are done. `false` when they are settled, or committed by somebody else.
+    /// A receipt in a slice of this replica that was not committed to a lease of it: another replica granted that, or it
+    /// had come back. `false` when its tiles are settled, or somebody else's by now: whoever gives a lease back and commits
+    /// to it all the same takes nothing from whom it went to.
     pub fn on_receipt_found(&mut self, link: &mut impl Link, now: Micros, lease: Lease) -> bool {
         let range = lease.tile_range();
         let overlaps = |other: &Lease| {
@@ -263,12 +262,8 @@ impl Core {
         let Some(slice) = self.slices.get(&lease.slice) else { return false };
         let first = lease.first_tile - slice.first_tile;
         let is_settled = !slice.settled.is_clear(first, lease.tiles);
-        let others: Vec<Lease> = self.leases_of_slice(lease.slice).filter(|other| overlaps(other)).copied().collect();
-        if is_settled || others.iter().any(|other| other.state == LeaseState::Committed) {
+        if is_settled || self.leases_of_slice(lease.slice).any(overlaps) {
             return false;
-        }
-        for lost in self.give_back(others.iter().map(|other| other.id)) {
-            link.revoke(lost.device, lost.id);
         }
         self.take_tiles(lease.slice, first, lease.tiles);
         self.insert_lease(lease);
@@ -413,10 +408,10 @@ impl Core {
         if self.waiting.is_empty() {
             return;
         }
-        let (devices, waiting) = (&mut self.devices, &mut self.waiting);
-        self.rechecks.assign_to_devices(link, now, self.has_checkers, |link, needs, request, is_tried| {
+        let (devices, holdings, waiting) = (&mut self.devices, &self.holdings, &mut self.waiting);
+        self.rechecks.assign_to_devices(link, now, self.has_checkers, |link, (needs, request), draw, is_tried| {
             let among = if is_tried { Some(&changed) } else { None };
-            take_device(link, (devices, waiting, among), needs, request, now)
+            take_device(link, (devices, holdings, waiting, among), needs, request, draw, now)
         });
         if self.jobs_with_free_tiles == 0 {
             return;

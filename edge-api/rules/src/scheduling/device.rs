@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use wire::device::DeviceClass;
 use wire::{AccountId, JobId, Micros, Privacy};
 
-use super::challenge::Size;
+use super::challenge::{Challenged, Size};
 use super::line::{Line, LineSpeed};
 use super::speed::{Proof, Speed};
 use crate::job::Needs;
@@ -107,6 +107,11 @@ impl Device {
         self.line = Line::remembered(speed);
     }
 
+    /// By its verified work for others alone, in operations a second; 0 until there was some of a size that tells.
+    pub fn worked_flops_per_sec(&self) -> u64 {
+        self.speed.shown()
+    }
+
     /// In operations a second: by verified work for others, as far as challenges bear it out; 0 until it has shown any.
     pub fn flops_per_sec(&self) -> u64 {
         self.speed.shown_with(self.proof)
@@ -116,7 +121,12 @@ impl Device {
     pub(super) fn challenge_size(&self) -> Size {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let proved = self.proof.map(|proof| proof.ops_per_sec as f64).filter(|proved| *proved > 0.0);
-        Size::for_rate(proved.unwrap_or_else(|| Speed::default().estimate()), self.buffer_bytes_max)
+        Size::for_rate(proved.unwrap_or_else(|| Speed::default().estimate()), self.challenged())
+    }
+
+    pub(super) fn challenged(&self) -> Challenged {
+        let proved_ops_per_sec = self.proof.map_or(0, |proof| proof.ops_per_sec);
+        Challenged { proved_ops_per_sec, buffer_bytes_max: self.buffer_bytes_max }
     }
 
     /// Operations a second of such a job, as far as can be told.

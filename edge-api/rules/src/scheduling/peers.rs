@@ -6,9 +6,9 @@ use wire::{AccountId, DeviceId, JobId, Micros};
 
 use super::device::Device;
 use super::link::Link;
-use super::recheck::Found;
+use super::recheck::{Draw, Found};
 use super::recheck_request::{RecheckRequest, Whom};
-use super::state::Core;
+use super::state::{Core, Holding};
 use crate::job::Needs;
 use crate::verification::party::{Parties, Party};
 
@@ -26,27 +26,46 @@ impl Core {
     }
 }
 
-/// Devices, those of them that wait, and those of the waiting that are looked at: `None` is all.
-pub(super) type Candidates<'a> =
-    (&'a mut BTreeMap<DeviceId, Device>, &'a mut BTreeSet<DeviceId>, Option<&'a BTreeSet<DeviceId>>);
+/// Devices, what they hold, those of them that wait, and those among which a judge is drawn: `None` is all.
+pub(super) type Candidates<'a> = (
+    &'a mut BTreeMap<DeviceId, Device>,
+    &'a BTreeMap<DeviceId, Holding>,
+    &'a mut BTreeSet<DeviceId>,
+    Option<&'a BTreeSet<DeviceId>>,
+);
 
-/// Takes one ready credit of a device that may answer.
+/// Takes one ready credit of the device that is to answer.
 pub(super) fn take_device(
     link: &mut impl Link,
-    (devices, waiting, among): Candidates<'_>,
+    (devices, holdings, waiting, among): Candidates<'_>,
     needs: &Needs,
     request: &RecheckRequest,
+    draw: &mut Draw,
     now: Micros,
 ) -> Found {
     let found = match request.whom {
-        Whom::Accused(id) => waiting.contains(&id).then_some(id),
+        Whom::Accused(id) => Some(id),
         Whom::Checkers | Whom::Witness => {
-            let among = among.unwrap_or(waiting);
-            let candidates = among.iter().filter_map(|id| Some((*id, devices.get(id)?)));
-            draw_judge(link, candidates, needs, request, now)
+            let may_answer = |id: &DeviceId, device: &Device| {
+                let is_awake =
+                    device.ready_credits > 0 || holdings.get(id).is_some_and(|holding| !holding.out.is_empty());
+                let is_free = device.suspended_until <= now && !draw.has_returned(device.account, now);
+                is_awake && is_free && may_judge(device, request.job.id, needs, &request.parties, now)
+            };
+            let still = |id: &DeviceId| devices.get(id).is_some_and(|device| may_answer(id, device));
+            let drawn = draw.standing(now).filter(still).or_else(|| {
+                let fitting = devices.iter().filter(|(id, device)| may_answer(id, device));
+                let looked_at = fitting.filter(|(id, _)| among.is_none_or(|among| among.contains(id)));
+                draw_judge(link, looked_at, needs, now)
+            });
+            draw.keep(drawn, now);
+            drawn
         }
     };
     let Some((id, device)) = found.and_then(|id| Some((id, devices.get_mut(&id)?))) else { return Found::NotNow };
+    if !waiting.contains(&id) {
+        return Found::NotNow;
+    }
     device.ready_credits -= 1;
     if device.ready_credits == 0 {
         waiting.remove(&id);
@@ -54,22 +73,16 @@ pub(super) fn take_device(
     Found::Device { device: id, party: device.party() }
 }
 
-/// Drawn among all that may answer, by their standing: no id is worth making, and a thousand keys weigh no more than
-/// the work that was verified of them.
+/// Drawn among all that may answer, also those that are busy, by their standing: no id is worth making, a thousand keys
+/// weigh no more than the work that was verified of them, and whoever idles judges no more than others.
 fn draw_judge<'a>(
     link: &mut impl Link,
-    candidates: impl Iterator<Item = (DeviceId, &'a Device)>,
+    candidates: impl Iterator<Item = (&'a DeviceId, &'a Device)>,
     needs: &Needs,
-    request: &RecheckRequest,
     now: Micros,
 ) -> Option<DeviceId> {
-    let may_answer = |device: &Device| {
-        may_judge(device, request.job.id, needs, &request.parties, now) && device.takes(None, needs, now)
-    };
-    let fitting: Vec<(DeviceId, u64)> = candidates
-        .filter(|(_, device)| may_answer(device))
-        .map(|(id, device)| (id, device.standings.of(needs.program, now).verified_kflop))
-        .collect();
+    let fitting: Vec<(DeviceId, u64)> =
+        candidates.map(|(id, device)| (*id, device.standings.of(needs.program, now).verified_kflop)).collect();
     let weight = fitting.iter().fold(0, |sum: u64, (_, weight)| sum.saturating_add(*weight));
     let mut drawn = if weight == 0 { 0 } else { link.draw_below(weight) };
     for (id, weight) in &fitting {

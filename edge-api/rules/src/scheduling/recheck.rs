@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-use wire::{DeviceId, LeaseId, Micros};
+use wire::{AccountId, DeviceId, LeaseId, Micros};
 
 use super::line::time_to_fetch;
 use super::link::{Grant, Link};
@@ -22,8 +22,12 @@ const RETRY_AFTER: Micros = 30_000_000;
 const TILES_MAX: u64 = 64;
 const FLOPS_MAX: u64 = 2_000_000_000_000;
 const BYTES_MAX: u64 = 32 << 20;
-/// Devices that may be lost over a request before it is given up.
-const TRIES_MAX: u32 = 8;
+/// How long a request waits for the device that was drawn for it to end the lease that it has in hand.
+const DRAWN_FOR: Micros = 45_000_000;
+/// Before a device is asked again what it gave back, or was lost over.
+const ASK_AGAIN: Micros = 300_000_000;
+/// Accounts whose devices may give a request back, or be lost over it, before it is given up.
+const TRIES_MAX: usize = 8;
 /// Requests that a checker may hold.
 const READY_CREDITS_MAX: usize = 2;
 
@@ -49,9 +53,35 @@ struct Recheck {
     is_cancelled: bool,
     /// Every device that waits was looked at for it.
     is_tried: bool,
-    tries: u32,
+    draw: Draw,
     /// Checkers that could not do it, and when they may be asked again.
     returned_by: BTreeMap<DeviceId, Micros>,
+}
+
+/// Which device a request waits for, and which are not asked again.
+#[derive(Debug, Default)]
+pub(super) struct Draw {
+    /// And until when.
+    drawn: Option<(DeviceId, Micros)>,
+    /// Accounts whose devices gave it back, and until when they are not asked again.
+    returned_by: BTreeMap<AccountId, Micros>,
+}
+
+impl Draw {
+    /// The device that was drawn, while its time lasts.
+    pub(super) fn standing(&self, now: Micros) -> Option<DeviceId> {
+        self.drawn.filter(|(_, until)| *until > now).map(|(device, _)| device)
+    }
+
+    pub(super) fn keep(&mut self, device: Option<DeviceId>, now: Micros) {
+        if device != self.standing(now) {
+            self.drawn = device.map(|device| (device, now + DRAWN_FOR));
+        }
+    }
+
+    pub(super) fn has_returned(&self, account: AccountId, now: Micros) -> bool {
+        self.returned_by.get(&account).is_some_and(|until| *until > now)
+    }
 }
 
 #[derive(Debug)]
@@ -134,7 +164,7 @@ impl Rechecks {
             needs,
             is_cancelled: false,
             is_tried: false,
-            tries: 0,
+            draw: Draw::default(),
             returned_by,
         });
     }
@@ -199,7 +229,7 @@ impl Rechecks {
 
     /// Returns the device that had the request, unless it is a checker or nobody waits for the request any more.
     pub(super) fn take_back_one(&mut self, link: &mut impl Link, now: Micros, lease: LeaseId) -> Option<DeviceId> {
-        let Assigned { device, mut recheck, .. } = self.assigned.remove(&lease)?;
+        let Assigned { device, by, mut recheck, .. } = self.assigned.remove(&lease)?;
         recheck.is_tried = false;
         if recheck.is_cancelled {
             return None;
@@ -210,9 +240,12 @@ impl Rechecks {
             self.waiting.push_front(recheck);
             return None;
         }
-        recheck.tries += 1;
+        if let Answerer::Peer { party, .. } = by {
+            recheck.draw.returned_by.insert(party.account, now + ASK_AGAIN);
+        }
+        recheck.draw.drawn = None;
         let is_for_others = !matches!(recheck.request.whom, Whom::Accused(_));
-        if is_for_others && recheck.tries < TRIES_MAX {
+        if is_for_others && recheck.draw.returned_by.len() < TRIES_MAX {
             self.waiting.push_front(recheck);
         } else {
             link.end_recheck(recheck.id, Err(RecheckError::GivenUp));
@@ -245,7 +278,7 @@ impl Rechecks {
         link: &mut L,
         now: Micros,
         has_checkers: bool,
-        mut take_device: impl FnMut(&mut L, &Needs, &RecheckRequest, bool) -> Found,
+        mut take_device: impl FnMut(&mut L, (&Needs, &RecheckRequest), &mut Draw, bool) -> Found,
     ) {
         let mut at = 0;
         while let Some(recheck) = self.waiting.get_mut(at) {
@@ -254,7 +287,7 @@ impl Rechecks {
                 continue;
             }
             let is_tried = std::mem::replace(&mut recheck.is_tried, true);
-            match take_device(link, &recheck.needs, &recheck.request, is_tried) {
+            match take_device(link, (&recheck.needs, &recheck.request), &mut recheck.draw, is_tried) {
                 Found::Device { device, party } => {
                     if let Some(recheck) = self.waiting.remove(at) {
                         self.assign(link, now, device, Answerer::Peer { party, device }, recheck);

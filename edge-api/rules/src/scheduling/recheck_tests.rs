@@ -1,7 +1,8 @@
 use wire::{BlobHash, DeviceId};
 
+use super::core::Core;
 use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest, Whom};
-use super::tests::{ADA, BOB, CHECKER, World, account, established, party, request};
+use super::tests::{ADA, BOB, CHECKER, World, account, established, open_job, party, request};
 use crate::verification::party::{Network, Parties, Party};
 
 #[test]
@@ -82,6 +83,49 @@ fn peers_recompute_where_there_are_no_checkers_and_never_a_party_to_it() {
 }
 
 #[test]
+fn one_judge_that_gives_a_request_back_time_and_again_does_not_end_it() {
+    let mut world = World::of_rechecks(false);
+    world.judge(ADA, 1);
+    world.ready(ADA);
+    world.ask(1, &[], false);
+    for _ in 0..20 {
+        let lease = world.last_lease();
+        world.core.on_recheck_returned(&mut world.link, world.now, lease);
+        world.ready(ADA);
+    }
+    assert_eq!((world.asked().len(), world.link.rechecked.len()), (1, 0), "it is asked once");
+
+    world.judge(BOB, 2);
+    world.ready(BOB);
+    assert_eq!(world.asked(), [ADA, BOB]);
+    world.now += 301_000_000;
+    world.core.on_tick(&mut world.link, world.now);
+    assert_eq!(world.asked().last(), Some(&ADA), "and again once the other has sat on it");
+}
+
+#[test]
+fn who_is_busy_is_drawn_like_who_idles_and_asked_when_it_has_ended_what_it_does() {
+    let mut world = World::new(100, 1_000);
+    world.core = Core::default();
+    world.claim(2, 100, open_job());
+    world.judge(ADA, 1);
+    world.judge(BOB, 2);
+    let busy = world.ready(ADA).unwrap();
+    world.core.on_device_rest(BOB);
+    let weight = established().of("infer", 0).verified_kflop;
+    world.core.waiting.insert(BOB);
+    world.core.devices.get_mut(&BOB).unwrap().ready_credits = 1;
+    world.link.drawn = vec![weight - 1];
+
+    world.ask(1, &[], false);
+    assert_eq!(world.asked(), [ADA], "its lease: the one that was drawn is busy, though another waits");
+    world.core.on_commit(world.now, ADA, busy.id).unwrap();
+    world.ready(ADA);
+    assert_eq!(world.asked()[..2], [ADA, ADA]);
+    assert!(world.link.granted[1].1.slice.is_none(), "the question goes before another lease");
+}
+
+#[test]
 fn a_question_that_is_given_back_or_sat_on_costs_as_a_lease_does() {
     let mut world = World::of_rechecks(false);
     world.judge(ADA, 1);
@@ -91,16 +135,18 @@ fn a_question_that_is_given_back_or_sat_on_costs_as_a_lease_does() {
     world.core.on_recheck_returned(&mut world.link, world.now, lease);
     assert_eq!(world.core.devices[&ADA].strikes, 1);
 
-    world.ready(ADA);
+    world.judge(BOB, 2);
+    world.ready(BOB);
     world.now += 121_000_000;
     world.core.on_tick(&mut world.link, world.now);
-    assert_eq!(world.core.devices[&ADA].strikes, 2);
+    assert_eq!(world.core.devices[&BOB].strikes, 1);
 
-    world.ready(ADA);
+    world.judge(CHECKER, 3);
+    world.ready(CHECKER);
     world.core.on_recheck_cancelled(RecheckId(1));
     let lease = world.last_lease();
     world.core.on_recheck_returned(&mut world.link, world.now, lease);
-    assert_eq!(world.core.devices[&ADA].strikes, 2, "nobody waits for it any more");
+    assert_eq!(world.core.devices[&CHECKER].strikes, 0, "nobody waits for it any more");
 }
 
 #[test]
@@ -109,8 +155,8 @@ fn a_request_is_given_up_after_eight_lost_devices_and_not_before() {
     world.ask(1, &[], false);
 
     for lost in 1..=8 {
-        assert!(world.link.rechecked.is_empty(), "after {lost} devices");
-        world.judge(ADA, 1);
+        assert!(world.link.rechecked.is_empty(), "before it lost {lost} devices");
+        world.judge(ADA, lost);
         world.ready(ADA);
         world.core.on_device_left(&mut world.link, world.now, ADA);
     }

@@ -97,23 +97,23 @@ impl Speed {
         }
     }
 
-    /// A lease was committed. Half and half with what was known.
-    pub(super) fn on_committed(&mut self, flops: u64, took: Took) {
+    /// A lease was verified. Half and half with what was known; others are shown what was done for others: who knows the
+    /// answer is as fast as it likes.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub(super) fn on_settled(&mut self, flops: u64, took: Took, is_own: bool) {
         let measured = match took {
             Took::Unknown => return,
             Took::Measured(time) => rate(flops, time),
             Took::AtMost(time) => rate(flops, time).max(self.estimate),
         };
         self.estimate = f64::midpoint(self.estimate, measured);
-    }
-
-    /// The same lease was verified, and it was for somebody else: who knows the answer is as fast as it likes.
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    pub(super) fn on_verified(&mut self, flops: u64, took: Took) {
+        if is_own {
+            return;
+        }
         let is_first = self.shown.to_bits() == 0.0_f64.to_bits();
         match took {
-            Took::Measured(time) if is_first => self.shown = rate(flops, time),
-            Took::Measured(time) => self.shown = f64::midpoint(self.shown, rate(flops, time)),
+            Took::Measured(_) if is_first => self.shown = measured,
+            Took::Measured(_) => self.shown = f64::midpoint(self.shown, measured),
             Took::AtMost(time) if flops as f64 >= SHOWN_FROM => self.shown = self.shown.max(rate(flops, time)),
             Took::AtMost(_) | Took::Unknown => {}
         }
@@ -136,8 +136,7 @@ mod tests {
         let mut speed = Speed::remembered(1_000_000_000_000);
 
         for _ in 0..100 {
-            speed.on_committed(65_200, Took::AtMost(200_000));
-            speed.on_verified(65_200, Took::AtMost(200_000));
+            speed.on_settled(65_200, Took::AtMost(200_000), false);
         }
 
         assert_eq!((speed.shown(), speed.measured()), (1_000_000_000_000, Some(1e12)));
@@ -147,11 +146,11 @@ mod tests {
     fn a_device_without_work_of_some_size_shows_no_speed() {
         let mut speed = Speed::default();
 
-        speed.on_verified(65_200, Took::AtMost(1_000));
+        speed.on_settled(65_200, Took::AtMost(1_000), false);
         assert_eq!((speed.shown(), speed.measured()), (0, None));
-        speed.on_verified(20_000_000, Took::AtMost(10_000));
+        speed.on_settled(20_000_000, Took::AtMost(10_000), false);
         assert_eq!(speed.shown(), 2_000_000_000, "at least that");
-        speed.on_verified(400_000_000, Took::Measured(SECOND));
+        speed.on_settled(400_000_000, Took::Measured(SECOND), false);
 
         assert_eq!(speed.shown(), 1_200_000_000, "a second's work counts, also where it is slower");
     }
@@ -187,10 +186,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_verified_moves_the_estimate_alone() {
+    fn work_of_ones_own_moves_the_estimate_alone() {
         let mut speed = Speed::default();
 
-        speed.on_committed(100_000_000_000, Took::Measured(SECOND));
+        speed.on_settled(100_000_000_000, Took::Measured(SECOND), true);
 
         assert_eq!((speed.shown(), speed.measured()), (0, Some(50_050_000_000.0)));
     }

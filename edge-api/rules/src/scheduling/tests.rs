@@ -10,10 +10,10 @@ use wire::{
 use super::bitmap::Bitmap;
 use super::core::Core;
 use super::device::Device;
-use super::lease::{CommitError, Lease, Slice};
+use super::lease::{CommitError, Lease, LeaseState, Slice};
 use super::link::{Grant, Link};
 use super::peers::take_device;
-use super::recheck::Found;
+use super::recheck::{Draw, Found};
 use super::recheck_request::{Answered, RecheckError, RecheckId, RecheckRequest, Whom};
 use crate::job::Job;
 use crate::verification::party::{Parties, Party};
@@ -366,12 +366,32 @@ fn a_device_of_one_job_does_nothing_else_and_no_strangers_job() {
     let request = RecheckRequest { job: Arc::new(own.clone()), ..request(&[], false) };
     let found = take_device(
         &mut world.link,
-        (&mut world.core.devices, &mut world.core.waiting, None),
+        (&mut world.core.devices, &world.core.holdings, &mut world.core.waiting, None),
         &own.needs(),
         &request,
+        &mut Draw::default(),
         world.now,
     );
     assert!(matches!(found, Found::NotNow));
+}
+
+#[test]
+fn who_commits_to_a_lease_that_it_gave_back_takes_nothing_from_whom_the_tiles_went_to() {
+    let mut world = World::new(4, 1_000);
+    world.join(ADA, 1);
+    world.join(BOB, 2);
+    let given_back = world.ready(ADA).unwrap();
+    world.core.on_device_rest(ADA);
+    world.core.on_lease_returned(&mut world.link, world.now, ADA, given_back.id);
+    let found = Lease { state: LeaseState::Committed, ..given_back };
+    let lent = world.ready(BOB).unwrap();
+
+    assert!(!world.core.on_receipt_found(&mut world.link, world.now, found));
+    assert!(world.link.revoked.is_empty() && world.core.lease(lent.id).is_some());
+    world.core.on_device_rest(BOB);
+    world.core.on_lease_returned(&mut world.link, world.now, BOB, lent.id);
+    assert!(world.core.on_receipt_found(&mut world.link, world.now, found), "nobody else has them");
+    world.core.sanity_check();
 }
 
 #[test]

@@ -26,6 +26,7 @@ use super::failure::AdmitFailure;
 use super::program::{Checked, Disagreement, Program};
 use crate::app::App;
 use crate::compile::pool::{CompileError, Model, Purpose};
+use crate::fleet::judges::Recomputed;
 use crate::fleet::lease_output::{LeaseOutput, TilePair};
 use crate::fleet::recheck;
 
@@ -218,8 +219,9 @@ async fn check_by_checker(
     let needs = output.job.needs();
     let drawn: u64 = to(tiles.len());
     for tiles in group_tiles(&needs, tiles) {
-        let asked = u64::from(tiles.end - tiles.start);
         let of_job = output.tiles_of_job(&tiles);
+        let flops = output.job.tiles(of_job.clone()).flops();
+        let done = Recomputed { tile: of_job.start, tiles: of_job.end - of_job.start, flops, drawn };
         let answered = if needs.tile_flops > EDGE_FLOPS_MAX {
             recheck::recompute_elsewhere(app, &output.job, of_job, Parties::default()).await?
         } else {
@@ -236,7 +238,7 @@ async fn check_by_checker(
             if !agree(app, &output.job, task, of_job, (&signed, &recomputed)).await? {
                 let by = answered.by;
                 let output = Some(recomputed);
-                return Ok(ByChecker::Checked(Some(Disagreement { tile, asked, drawn, by, output })));
+                return Ok(ByChecker::Checked(Some(Disagreement { tile, done, by, output })));
             }
         }
     }
@@ -307,7 +309,8 @@ async fn check_here(
         };
         if !is_same {
             let by = Answerer::Checker;
-            return Ok(Some(Disagreement { tile, asked: 1, drawn: to(tiles.len()), by, output: Some(expected) }));
+            let done = Recomputed { tile: of_job, tiles: 1, flops: output.job.tile_flops(), drawn: to(tiles.len()) };
+            return Ok(Some(Disagreement { tile, done, by, output: Some(expected) }));
         }
     }
     Ok(None)

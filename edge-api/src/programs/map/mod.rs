@@ -19,8 +19,9 @@ use wire::{Blob, BlobHash, Check, DType, GatedKernel, KernelReport, MapTask, Pla
 use super::failure::AdmitFailure;
 use super::program::{Checked, Disagreement, Program};
 use crate::app::App;
+use crate::fleet::judges::{self, Recomputed};
 use crate::fleet::lease_output::{LeaseOutput, TilePair};
-use crate::fleet::{judges, owner, recheck};
+use crate::fleet::{owner, recheck};
 
 /// More runs of words than a task names: every lease carries it.
 const RUNS_MAX: usize = 64;
@@ -73,20 +74,22 @@ impl Program for Map {
         let words = words(app, task, output.job.check).await?;
         let drawn: u64 = to(tiles.len());
         for tiles in group_tiles(&output.job.needs(), tiles) {
-            let asked = u64::from(tiles.end - tiles.start);
             let of_job = output.tiles_of_job(&tiles);
+            let flops = output.job.tiles(of_job.clone()).flops();
+            let mut done = Recomputed { tile: of_job.start, tiles: of_job.end - of_job.start, flops, drawn };
             let answered = recheck::recompute_elsewhere(app, &output.job, of_job, parties.clone()).await?;
             let by = answered.by;
             let Answer::Output(hash) = answered.answer else {
-                return Ok(Checked::Differs(Disagreement { tile: tiles.start, asked, drawn, by, output: None }));
+                return Ok(Checked::Differs(Disagreement { tile: tiles.start, done, by, output: None }));
             };
             let pairs = output.read_beside(app, tiles, hash).await?;
+            done.flops = pairs.recomputed_flops();
             for TilePair { tile, signed, recomputed } in pairs.tiles() {
                 if !task.tiles_agree(output.job.check, &words, &signed, &recomputed) {
-                    return Ok(Checked::Differs(Disagreement { tile, asked, drawn, by, output: Some(recomputed) }));
+                    return Ok(Checked::Differs(Disagreement { tile, done, by, output: Some(recomputed) }));
                 }
             }
-            judges::pay_for_check(app, output, by, asked, drawn).await;
+            judges::pay_for_check(app, &output.job, &output.lease, by, done).await;
         }
         Ok(Checked::Agreed)
     }

@@ -222,7 +222,13 @@ async fn settle(conn: &mut DbConnection, job: u64, tile: u64, provider: u64, n: 
     write_bill(conn, admitted.id, bill).await.unwrap();
     let device = wire::DeviceId([u8::try_from(provider).unwrap(); 32]);
     fixture::commit_receipt(conn, &admitted, slice_id(job), device, n, tile).await;
-    let work = AcceptedWork { tiles: 1, kflop: 1, earned: charge.earned().unwrap(), flops_per_sec: 1 };
+    let work = AcceptedWork {
+        tiles: 1,
+        kflop: 1,
+        earned: charge.earned().unwrap(),
+        flops_per_sec: 1,
+        worked_flops_per_sec: 1,
+    };
     count_passed(conn, device, work).await.unwrap();
     let acceptance = Acceptance { kflop: 1, flops_left: 0, charge, recomputed: 1, matures_at: 1 };
     assert!(accept_receipt(conn, lease(n), acceptance).await.unwrap());

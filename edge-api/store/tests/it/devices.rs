@@ -29,7 +29,7 @@ db_test! {
 
         assert_eq!((first.account, first.verified, first.created_at), (ada, false, NOW));
         assert_eq!((first.network, second.network), (None, network));
-        assert_eq!((second.account, second.created_at, second.flops_per_sec), (bob, NOW, 0));
+        assert_eq!((second.account, second.created_at, second.worked_flops_per_sec), (bob, NOW, 0));
         assert_eq!((listed[0].name.as_str(), listed[0].seen_at), ("Another driver", NOW + 5));
         assert!(find_device(conn, DeviceId([9; 32])).await.unwrap().is_none());
         assert_eq!(find_backend(conn, known).await.unwrap(), Some(again.backend.name().to_owned()));
@@ -93,7 +93,7 @@ db_test! {
     async fn a_devices_record_counts_what_passed_and_what_failed(conn: &mut DbConnection) {
         let ada = account(conn, 1).await;
         let known = device(conn, 1, ada).await;
-        let work = AcceptedWork { tiles: 3, kflop: 70, earned: credits(9), flops_per_sec: 5_000 };
+        let work = AcceptedWork { tiles: 3, kflop: 70, earned: credits(9), flops_per_sec: 5_000, worked_flops_per_sec: 5_000 };
 
         count_passed(conn, known, work).await.unwrap();
         count_passed(conn, known, work).await.unwrap();
@@ -104,7 +104,7 @@ db_test! {
         let record = find_device(conn, known).await.unwrap().unwrap();
         let shown = &list_devices_of_account(conn, ada, 1, NOW).await.unwrap()[0];
 
-        assert_eq!((record.suspended_until, record.flops_per_sec), (NOW + 60, 5_000));
+        assert_eq!((record.suspended_until, record.worked_flops_per_sec), (NOW + 60, 5_000));
         assert_eq!((shown.tiles, shown.kflop, shown.earned.micros()), (6, 140, 18));
         assert_eq!((shown.checks_passed, shown.checks_failed, shown.suspended_until), (3, 1, Some(NOW + 60)));
     }
@@ -127,7 +127,7 @@ db_test! {
         let failed = find_public_device(conn, known, NOW).await.unwrap().unwrap();
 
         assert_eq!((before.proof, before.line), (None, LineSpeed::default()));
-        assert_eq!((record.proof, record.line, record.flops_per_sec), (Some(proof), line, 6_000));
+        assert_eq!((record.proof, record.line, record.worked_flops_per_sec), (Some(proof), line, 0), "no work");
         assert_eq!((shown.proved_ops_per_sec, shown.proved_at, shown.flops_per_sec), (7_000, Some(NOW + 1), 6_000));
         assert_eq!((shown.down_bytes_per_sec, shown.up_bytes_per_sec), (1_000_000, 250_000));
         assert_eq!(*listed, shown);

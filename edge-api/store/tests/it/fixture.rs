@@ -211,7 +211,13 @@ impl Work {
     /// One whose check passed: it costs 10, of which 1 is the fee.
     pub(crate) async fn accept(&self, conn: &mut DbConnection, n: u8, tiles: (u64, u32), secs: i64) {
         self.commit(conn, n, tiles, secs).await;
-        let work = AcceptedWork { tiles: tiles.1.into(), kflop: 500, earned: credits(9), flops_per_sec: 1_000_000 };
+        let work = AcceptedWork {
+            tiles: tiles.1.into(),
+            kflop: 500,
+            earned: credits(9),
+            flops_per_sec: 1_000_000,
+            worked_flops_per_sec: 1_000_000,
+        };
         count_passed(conn, self.device, work).await.unwrap();
         let acceptance = Acceptance { kflop: 500, flops_left: 0, charge: CHARGE, recomputed: 1, matures_at: n.into() };
         assert!(accept_receipt(conn, lease(n), acceptance).await.unwrap());

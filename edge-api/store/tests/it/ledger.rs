@@ -150,6 +150,7 @@ db_test! {
             "update account set posted = posted + 1, held = 3 where kind = 'customer'",
             "update ledger_entry set amount = amount + 5 where account_id = '00000000-0000-0000-0000-000000000001'",
             "update slice set remaining = 4",
+            "update device set owed_attos = 7",
         ] {
             sqlx::query(statement).execute(&mut *conn).await.unwrap();
         }
@@ -164,6 +165,7 @@ db_test! {
             receipts_off: 1,
             pending_off: 2,
             tiles_off: 1,
+            judges_off: 1,
             bits_off: 1,
         };
         assert_eq!(found, expected);
