@@ -10,7 +10,7 @@ use super::device::Device;
 use super::lease::{CommitError, Lease, LeaseState, Settlement, Slice};
 use super::line::Direction;
 use super::link::Link;
-use super::peers::take_device;
+use super::peers::Candidates;
 use super::recheck_request::{Answer, RecheckError, RecheckId, RecheckRequest, Whom};
 use super::speed::{Proof, Took};
 pub use super::state::Core;
@@ -214,6 +214,9 @@ impl Core {
         }
         if let (Some(device), Some(running)) = (self.devices.get_mut(&lease.device), self.jobs.get(&lease.job)) {
             device.standings.add(running.needs.program, verified_kflop);
+            if device.may_be_known() {
+                self.known.add(lease.device);
+            }
             let (kernels, flops) = (running.needs.kernels, lease.flops(&running.needs));
             let is_own = device.account == running.needs.customer;
             let magnitudes = if kernels { &mut self.kernel_magnitudes } else { &mut self.magnitudes };
@@ -283,6 +286,7 @@ impl Core {
             device.suspended_until = until;
             device.standings.clear();
             device.settled_leases = 0;
+            self.known.remove(id);
         }
         for lease in self.give_back(self.out_of(id)) {
             link.revoke(lease.device, lease.id);
@@ -408,10 +412,12 @@ impl Core {
         if self.waiting.is_empty() {
             return;
         }
-        let (devices, holdings, waiting) = (&mut self.devices, &self.holdings, &mut self.waiting);
-        self.rechecks.assign_to_devices(link, now, self.has_checkers, |link, (needs, request), draw, is_tried| {
-            let among = if is_tried { Some(&changed) } else { None };
-            take_device(link, (devices, holdings, waiting, among), needs, request, draw, now)
+        let (devices, waiting) = (&mut self.devices, &mut self.waiting);
+        let (holdings, known) = (&self.holdings, &self.known);
+        let mut candidates = Candidates { devices, holdings, waiting, known, changed: &changed };
+        let looked_at = (self.has_checkers, &changed);
+        self.rechecks.assign_to_devices(link, now, looked_at, |link, asked, returned, candidate| {
+            candidates.find(link, asked, returned, candidate, now)
         });
         if self.jobs_with_free_tiles == 0 {
             return;

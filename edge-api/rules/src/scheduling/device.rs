@@ -84,6 +84,11 @@ impl Device {
         Party { account: self.account, network: self.network }
     }
 
+    /// Others have verified work of it, and its word may come to count.
+    pub(super) fn may_be_known(&self) -> bool {
+        !self.is_guest && self.only_job.is_none() && !self.standings.is_empty()
+    }
+
     /// It gave a lease back undone, or sat on it.
     pub(super) fn add_strike(&mut self) {
         self.strikes = (self.strikes + 1).min(STRIKES_MAX);

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use wire::{AccountId, DeviceId, JobId, Micros};
 
 use super::device::Device;
+use super::known::Known;
 use super::link::Link;
-use super::recheck::{Draw, Found};
+use super::recheck::{Candidate, Found, Returned};
 use super::recheck_request::{RecheckRequest, Whom};
 use super::state::{Core, Holding};
 use crate::job::Needs;
@@ -26,68 +27,68 @@ impl Core {
     }
 }
 
-/// Devices, what they hold, those of them that wait, and those among which a judge is drawn: `None` is all.
-pub(super) type Candidates<'a> = (
-    &'a mut BTreeMap<DeviceId, Device>,
-    &'a BTreeMap<DeviceId, Holding>,
-    &'a mut BTreeSet<DeviceId>,
-    Option<&'a BTreeSet<DeviceId>>,
-);
+/// Devices, as far as finding one that answers needs them.
+pub(super) struct Candidates<'a> {
+    pub(super) devices: &'a mut BTreeMap<DeviceId, Device>,
+    pub(super) holdings: &'a BTreeMap<DeviceId, Holding>,
+    /// Those that wait for work.
+    pub(super) waiting: &'a mut BTreeSet<DeviceId>,
+    /// Those that others have verified work of.
+    pub(super) known: &'a Known,
+    /// Those that may take more than when everybody was last looked at.
+    pub(super) changed: &'a BTreeSet<DeviceId>,
+}
 
-/// Takes one ready credit of the device that is to answer.
-pub(super) fn take_device(
-    link: &mut impl Link,
-    (devices, holdings, waiting, among): Candidates<'_>,
-    needs: &Needs,
-    request: &RecheckRequest,
-    draw: &mut Draw,
-    now: Micros,
-) -> Found {
-    let found = match request.whom {
-        Whom::Accused(id) => Some(id),
-        Whom::Checkers | Whom::Witness => {
-            let may_answer = |id: &DeviceId, device: &Device| {
-                let is_awake =
-                    device.ready_credits > 0 || holdings.get(id).is_some_and(|holding| !holding.out.is_empty());
-                let is_free = device.suspended_until <= now && !draw.has_returned(device.account, now);
-                is_awake && is_free && may_judge(device, request.job.id, needs, &request.parties, now)
-            };
-            let still = |id: &DeviceId| devices.get(id).is_some_and(|device| may_answer(id, device));
-            let drawn = draw.standing(now).filter(still).or_else(|| {
-                let fitting = devices.iter().filter(|(id, device)| may_answer(id, device));
-                let looked_at = fitting.filter(|(id, _)| among.is_none_or(|among| among.contains(id)));
-                draw_judge(link, looked_at, needs, now)
-            });
-            draw.keep(drawn, now);
-            drawn
+impl Candidates<'_> {
+    /// Finds who is to answer, and takes one of its ready credits where it has one.
+    pub(super) fn find(
+        &mut self,
+        link: &mut impl Link,
+        (needs, request): (&Needs, &RecheckRequest),
+        returned: &Returned,
+        candidate: Candidate,
+        now: Micros,
+    ) -> Found {
+        let may_answer = |id: &DeviceId| {
+            let device = self.devices.get(id)?;
+            let is_out = || self.holdings.get(id).is_some_and(|holding| !holding.out.is_empty());
+            let is_awake = device.ready_credits > 0 || is_out();
+            let is_free = device.suspended_until <= now && !returned.includes(device.account, now);
+            let may = is_awake && is_free && may_judge(device, request.job.id, needs, &request.parties, now);
+            may.then(|| (*id, device.standings.of(needs.program, now).verified_kflop))
+        };
+        let found = match (request.whom, candidate) {
+            (Whom::Accused(id), _) => self.waiting.contains(&id).then_some(id),
+            (_, Candidate::Drawn(id)) => may_answer(&id).map(|(id, _)| id),
+            (_, Candidate::Any { is_tried: true }) => {
+                let fitting = self.changed.iter().filter_map(may_answer).collect();
+                draw_judge(link, fitting)
+            }
+            (_, Candidate::Any { is_tried: false }) => {
+                let fitting = self.known.sample(link).iter().filter_map(may_answer).collect();
+                draw_judge(link, fitting)
+            }
+        };
+        let Some(id) = found else { return Found::NotNow };
+        let Some(device) = self.devices.get_mut(&id).filter(|_| self.waiting.contains(&id)) else {
+            return Found::Busy(id);
+        };
+        device.ready_credits -= 1;
+        if device.ready_credits == 0 {
+            self.waiting.remove(&id);
         }
-    };
-    let Some((id, device)) = found.and_then(|id| Some((id, devices.get_mut(&id)?))) else { return Found::NotNow };
-    if !waiting.contains(&id) {
-        return Found::NotNow;
+        Found::Device { device: id, party: device.party() }
     }
-    device.ready_credits -= 1;
-    if device.ready_credits == 0 {
-        waiting.remove(&id);
-    }
-    Found::Device { device: id, party: device.party() }
 }
 
 /// Drawn among all that may answer, also those that are busy, by their standing: no id is worth making, a thousand keys
 /// weigh no more than the work that was verified of them, and whoever idles judges no more than others.
-fn draw_judge<'a>(
-    link: &mut impl Link,
-    candidates: impl Iterator<Item = (&'a DeviceId, &'a Device)>,
-    needs: &Needs,
-    now: Micros,
-) -> Option<DeviceId> {
-    let fitting: Vec<(DeviceId, u64)> =
-        candidates.map(|(id, device)| (*id, device.standings.of(needs.program, now).verified_kflop)).collect();
+fn draw_judge(link: &mut impl Link, fitting: Vec<(DeviceId, u64)>) -> Option<DeviceId> {
     let weight = fitting.iter().fold(0, |sum: u64, (_, weight)| sum.saturating_add(*weight));
     let mut drawn = if weight == 0 { 0 } else { link.draw_below(weight) };
-    for (id, weight) in &fitting {
-        if drawn < *weight {
-            return Some(*id);
+    for (id, weight) in fitting {
+        if drawn < weight {
+            return Some(id);
         }
         drawn -= weight;
     }

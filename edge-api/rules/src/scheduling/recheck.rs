@@ -2,7 +2,7 @@
 //! there are any, else to a device that has standing and nothing to do with it. A request waits for a device, and goes to
 //! the next one when a device is lost, or gives it back.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -53,35 +53,30 @@ struct Recheck {
     is_cancelled: bool,
     /// Every device that waits was looked at for it.
     is_tried: bool,
-    draw: Draw,
+    returned: Returned,
+    /// Until when it waits for the device that was drawn for it.
+    drawn_until: Micros,
     /// Checkers that could not do it, and when they may be asked again.
     returned_by: BTreeMap<DeviceId, Micros>,
 }
 
-/// Which device a request waits for, and which are not asked again.
+/// Accounts whose devices gave a request back, and until when they are not asked again.
 #[derive(Debug, Default)]
-pub(super) struct Draw {
-    /// And until when.
-    drawn: Option<(DeviceId, Micros)>,
-    /// Accounts whose devices gave it back, and until when they are not asked again.
-    returned_by: BTreeMap<AccountId, Micros>,
+pub(super) struct Returned(BTreeMap<AccountId, Micros>);
+
+impl Returned {
+    pub(super) fn includes(&self, account: AccountId, now: Micros) -> bool {
+        self.0.get(&account).is_some_and(|until| *until > now)
+    }
 }
 
-impl Draw {
-    /// The device that was drawn, while its time lasts.
-    pub(super) fn standing(&self, now: Micros) -> Option<DeviceId> {
-        self.drawn.filter(|(_, until)| *until > now).map(|(device, _)| device)
-    }
-
-    pub(super) fn keep(&mut self, device: Option<DeviceId>, now: Micros) {
-        if device != self.standing(now) {
-            self.drawn = device.map(|device| (device, now + DRAWN_FOR));
-        }
-    }
-
-    pub(super) fn has_returned(&self, account: AccountId, now: Micros) -> bool {
-        self.returned_by.get(&account).is_some_and(|until| *until > now)
-    }
+/// Whom a request may be put to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Candidate {
+    /// Whoever is drawn for it; of those that were not looked at before, where all were.
+    Any { is_tried: bool },
+    /// This device, which was drawn.
+    Drawn(DeviceId),
 }
 
 #[derive(Debug)]
@@ -98,7 +93,8 @@ pub(super) enum Found {
         device: DeviceId,
         party: Party,
     },
-    /// None that fits would take it now.
+    /// This one was drawn, and would not take it now.
+    Busy(DeviceId),
     NotNow,
 }
 
@@ -120,6 +116,8 @@ pub(super) struct Rechecks {
     /// Those connected.
     checkers: BTreeMap<DeviceId, Checker>,
     waiting: VecDeque<Recheck>,
+    /// Those that wait for a device to end what it has in hand.
+    drawn: BTreeMap<DeviceId, VecDeque<Recheck>>,
     assigned: BTreeMap<LeaseId, Assigned>,
 }
 
@@ -164,13 +162,15 @@ impl Rechecks {
             needs,
             is_cancelled: false,
             is_tried: false,
-            draw: Draw::default(),
+            returned: Returned::default(),
+            drawn_until: 0,
             returned_by,
         });
     }
 
     pub(super) fn cancel(&mut self, id: RecheckId) {
         self.waiting.retain(|recheck| recheck.id != id);
+        self.drawn.values_mut().for_each(|drawn| drawn.retain(|recheck| recheck.id != id));
         // A device that has it may still answer; nobody listens.
         let assigned = self.assigned.values_mut().filter(|assigned| assigned.recheck.id == id);
         assigned.for_each(|assigned| assigned.recheck.is_cancelled = true);
@@ -204,6 +204,7 @@ impl Rechecks {
     /// The device is gone: its requests go to others.
     pub(super) fn remove_device(&mut self, link: &mut impl Link, now: Micros, device: DeviceId) {
         self.checkers.remove(&device);
+        self.waiting.extend(self.drawn.remove(&device).into_iter().flatten());
         let _gone = self.take_back(link, now, |assigned| assigned.device == device);
         self.waiting.retain(|recheck| {
             let is_for_it = recheck.request.whom == Whom::Accused(device);
@@ -216,6 +217,13 @@ impl Rechecks {
 
     /// Takes requests back from devices that sit on them, and returns those that are not checkers.
     pub(super) fn expire(&mut self, link: &mut impl Link, now: Micros) -> Vec<DeviceId> {
+        for drawn in self.drawn.values_mut() {
+            // Who came first is overdue first.
+            while let Some(recheck) = drawn.pop_front_if(|recheck| recheck.drawn_until <= now) {
+                self.waiting.push_back(recheck);
+            }
+        }
+        self.drawn.retain(|_, drawn| !drawn.is_empty());
         // Who may judge changes with time, too.
         self.waiting.iter_mut().for_each(|recheck| recheck.is_tried = false);
         self.take_back(link, now, |assigned| assigned.until <= now)
@@ -241,11 +249,10 @@ impl Rechecks {
             return None;
         }
         if let Answerer::Peer { party, .. } = by {
-            recheck.draw.returned_by.insert(party.account, now + ASK_AGAIN);
+            recheck.returned.0.insert(party.account, now + ASK_AGAIN);
         }
-        recheck.draw.drawn = None;
         let is_for_others = !matches!(recheck.request.whom, Whom::Accused(_));
-        if is_for_others && recheck.draw.returned_by.len() < TRIES_MAX {
+        if is_for_others && recheck.returned.0.len() < TRIES_MAX {
             self.waiting.push_front(recheck);
         } else {
             link.end_recheck(recheck.id, Err(RecheckError::GivenUp));
@@ -271,29 +278,55 @@ impl Rechecks {
         }
     }
 
-    /// Puts waiting requests to devices that `take_device` finds, which is told whether all were looked at for the
-    /// request before. `has_checkers`: those for checkers are left to them.
+    /// Puts waiting requests to devices that `find` finds. `changed` are those that may take more than before.
+    /// `has_checkers`: those for checkers are left to them.
     pub(super) fn assign_to_devices<L: Link>(
         &mut self,
         link: &mut L,
         now: Micros,
-        has_checkers: bool,
-        mut take_device: impl FnMut(&mut L, (&Needs, &RecheckRequest), &mut Draw, bool) -> Found,
+        (has_checkers, changed): (bool, &BTreeSet<DeviceId>),
+        mut find: impl FnMut(&mut L, (&Needs, &RecheckRequest), &Returned, Candidate) -> Found,
     ) {
+        for drawn in changed {
+            while let Some(mut recheck) = self.drawn.get_mut(drawn).and_then(VecDeque::pop_front) {
+                let asked = (&recheck.needs, &recheck.request);
+                match find(link, asked, &recheck.returned, Candidate::Drawn(*drawn)) {
+                    Found::Device { device, party } => {
+                        self.assign(link, now, device, Answerer::Peer { party, device }, recheck);
+                    }
+                    Found::Busy(device) => {
+                        self.drawn.entry(device).or_default().push_front(recheck);
+                        break;
+                    }
+                    Found::NotNow => {
+                        recheck.is_tried = false;
+                        self.waiting.push_back(recheck);
+                    }
+                }
+            }
+        }
         let mut at = 0;
         while let Some(recheck) = self.waiting.get_mut(at) {
             if has_checkers && recheck.request.whom == Whom::Checkers {
                 at += 1;
                 continue;
             }
-            let is_tried = std::mem::replace(&mut recheck.is_tried, true);
-            match take_device(link, (&recheck.needs, &recheck.request), &mut recheck.draw, is_tried) {
+            let candidate = Candidate::Any { is_tried: std::mem::replace(&mut recheck.is_tried, true) };
+            let found = find(link, (&recheck.needs, &recheck.request), &recheck.returned, candidate);
+            if matches!(found, Found::NotNow) {
+                at += 1;
+                continue;
+            }
+            let Some(mut recheck) = self.waiting.remove(at) else { return };
+            match found {
                 Found::Device { device, party } => {
-                    if let Some(recheck) = self.waiting.remove(at) {
-                        self.assign(link, now, device, Answerer::Peer { party, device }, recheck);
-                    }
+                    self.assign(link, now, device, Answerer::Peer { party, device }, recheck);
                 }
-                Found::NotNow => at += 1,
+                Found::Busy(device) => {
+                    recheck.drawn_until = now + DRAWN_FOR;
+                    self.drawn.entry(device).or_default().push_back(recheck);
+                }
+                Found::NotNow => {}
             }
         }
     }
