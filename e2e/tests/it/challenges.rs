@@ -141,8 +141,8 @@ async fn join(stack: &Stack) -> Scripted {
 engine_test! {
     async fn a_worker_proves_its_speed_and_its_line_and_its_page_shows_both(mut stack: Stack) {
         stack.challenge_every(2).await;
-        stack.start_worker("worker", &["--backend", "cpu"]);
         let device = stack.worker_id("worker");
+        stack.start_worker("worker", &["--backend", "cpu"]);
 
         let shown = until("the worker has proved its speed", WITHIN, async || {
             page(&stack, device).await.map(|page| page.device).filter(|device| device.proved_ops_per_sec > 0)

@@ -76,7 +76,7 @@ impl Core {
             link.end_recheck(id, Err(RecheckError::GivenUp));
             return;
         }
-        self.rechecks.push(id, request);
+        self.rechecks.push(now, id, request);
         self.assign(link, now);
     }
 
@@ -149,6 +149,7 @@ impl Core {
         if let (Some(device), Some(running)) = (self.devices.get_mut(&device), self.jobs.get(&lease.job)) {
             lease.took = Took::of(lease.granted_at, device.busy_since, now);
             device.busy_since = now;
+            self.questions -= std::mem::take(&mut device.questions);
             device.line.keep(running.needs.code);
         }
         self.insert_lease(lease);
@@ -214,9 +215,6 @@ impl Core {
         }
         if let (Some(device), Some(running)) = (self.devices.get_mut(&lease.device), self.jobs.get(&lease.job)) {
             device.standings.add(running.needs.program, verified_kflop);
-            if device.may_be_known() {
-                self.known.add(lease.device);
-            }
             let (kernels, flops) = (running.needs.kernels, lease.flops(&running.needs));
             let is_own = device.account == running.needs.customer;
             let magnitudes = if kernels { &mut self.kernel_magnitudes } else { &mut self.magnitudes };
@@ -286,7 +284,6 @@ impl Core {
             device.suspended_until = until;
             device.standings.clear();
             device.settled_leases = 0;
-            self.known.remove(id);
         }
         for lease in self.give_back(self.out_of(id)) {
             link.revoke(lease.device, lease.id);
@@ -412,12 +409,10 @@ impl Core {
         if self.waiting.is_empty() {
             return;
         }
-        let (devices, waiting) = (&mut self.devices, &mut self.waiting);
-        let (holdings, known) = (&self.holdings, &self.known);
-        let mut candidates = Candidates { devices, holdings, waiting, known, changed: &changed };
-        let looked_at = (self.has_checkers, &changed);
-        self.rechecks.assign_to_devices(link, now, looked_at, |link, asked, returned, candidate| {
-            candidates.find(link, asked, returned, candidate, now)
+        let (devices, waiting, questions) = (&mut self.devices, &mut self.waiting, &mut self.questions);
+        let mut candidates = Candidates { devices, waiting, questions, changed: &changed };
+        self.rechecks.assign_to_devices(link, now, self.has_checkers, |link, asked, returned, look| {
+            candidates.find(link, asked, returned, look, now)
         });
         if self.jobs_with_free_tiles == 0 {
             return;

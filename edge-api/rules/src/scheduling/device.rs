@@ -48,6 +48,8 @@ pub struct Device {
     pub(super) speed: Speed,
     /// With customers' kernels, whose operations are counted by their fuel: a bound.
     pub(super) kernel_speed: Speed,
+    /// How often it was asked to compute again what another did since it last did a lease.
+    pub(super) questions: u64,
     /// By the last challenge; `None` until it was put to one.
     pub(super) proof: Option<Proof>,
     /// When it last began to work, as far as the edge can tell.
@@ -74,6 +76,7 @@ impl Device {
             ready_credits: 0,
             speed: Speed::default(),
             kernel_speed: Speed::default(),
+            questions: 0,
             proof: None,
             busy_since: 0,
             line: Line::default(),
@@ -82,11 +85,6 @@ impl Device {
 
     pub fn party(&self) -> Party {
         Party { account: self.account, network: self.network }
-    }
-
-    /// Others have verified work of it, and its word may come to count.
-    pub(super) fn may_be_known(&self) -> bool {
-        !self.is_guest && self.only_job.is_none() && !self.standings.is_empty()
     }
 
     /// It gave a lease back undone, or sat on it.

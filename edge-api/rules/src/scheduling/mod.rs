@@ -8,7 +8,6 @@ pub mod challenge;
 pub mod core;
 pub mod device;
 mod invariants;
-mod known;
 pub mod lease;
 pub mod line;
 pub mod link;

@@ -2,16 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use wire::number::to;
 use wire::{AccountId, DeviceId, JobId, Micros};
 
 use super::device::Device;
-use super::known::Known;
 use super::link::Link;
-use super::recheck::{Candidate, Found, Returned};
+use super::recheck::{Found, Look, Returned};
 use super::recheck_request::{RecheckRequest, Whom};
-use super::state::{Core, Holding};
+use super::state::Core;
 use crate::job::Needs;
 use crate::verification::party::{Parties, Party};
+
+/// Questions that any device may be asked between two leases of its own, and how many times as many as all are on average.
+pub(super) const QUESTIONS_LEAST: u64 = 12;
+const QUESTIONS_OVER_MEAN: u64 = 4;
 
 impl Core {
     /// Whether some device here could be a witness, now or when it is done with what it does.
@@ -30,50 +34,47 @@ impl Core {
 /// Devices, as far as finding one that answers needs them.
 pub(super) struct Candidates<'a> {
     pub(super) devices: &'a mut BTreeMap<DeviceId, Device>,
-    pub(super) holdings: &'a BTreeMap<DeviceId, Holding>,
     /// Those that wait for work.
     pub(super) waiting: &'a mut BTreeSet<DeviceId>,
-    /// Those that others have verified work of.
-    pub(super) known: &'a Known,
+    /// That all of them together were asked since each last did a lease.
+    pub(super) questions: &'a mut u64,
     /// Those that may take more than when everybody was last looked at.
     pub(super) changed: &'a BTreeSet<DeviceId>,
 }
 
 impl Candidates<'_> {
-    /// Finds who is to answer, and takes one of its ready credits where it has one.
+    /// Finds who is to answer, and takes one of its ready credits.
     pub(super) fn find(
         &mut self,
         link: &mut impl Link,
         (needs, request): (&Needs, &RecheckRequest),
         returned: &Returned,
-        candidate: Candidate,
+        look: Look,
         now: Micros,
     ) -> Found {
+        let mean = *self.questions / to::<u64>(self.devices.len()).max(1);
+        let most = QUESTIONS_LEAST.saturating_add(QUESTIONS_OVER_MEAN.saturating_mul(mean));
         let may_answer = |id: &DeviceId| {
             let device = self.devices.get(id)?;
-            let is_out = || self.holdings.get(id).is_some_and(|holding| !holding.out.is_empty());
-            let is_awake = device.ready_credits > 0 || is_out();
-            let is_free = device.suspended_until <= now && !returned.includes(device.account, now);
-            let may = is_awake && is_free && may_judge(device, request.job.id, needs, &request.parties, now);
+            let has_turn = look.is_late || device.questions < most;
+            let is_free = device.takes(None, needs, now) && has_turn && !returned.includes(device.account, now);
+            let may = is_free && may_judge(device, request.job.id, needs, &request.parties, now);
             may.then(|| (*id, device.standings.of(needs.program, now).verified_kflop))
         };
-        let found = match (request.whom, candidate) {
-            (Whom::Accused(id), _) => self.waiting.contains(&id).then_some(id),
-            (_, Candidate::Drawn(id)) => may_answer(&id).map(|(id, _)| id),
-            (_, Candidate::Any { is_tried: true }) => {
-                let fitting = self.changed.iter().filter_map(may_answer).collect();
-                draw_judge(link, fitting)
-            }
-            (_, Candidate::Any { is_tried: false }) => {
-                let fitting = self.known.sample(link).iter().filter_map(may_answer).collect();
+        let found = match request.whom {
+            Whom::Accused(id) => self.waiting.contains(&id).then_some(id),
+            Whom::Checkers | Whom::Witness => {
+                let among = if look.is_tried { self.changed } else { &*self.waiting };
+                let fitting = among.iter().filter_map(may_answer).collect();
                 draw_judge(link, fitting)
             }
         };
-        let Some(id) = found else { return Found::NotNow };
-        let Some(device) = self.devices.get_mut(&id).filter(|_| self.waiting.contains(&id)) else {
-            return Found::Busy(id);
+        let Some((id, device)) = found.and_then(|id| Some((id, self.devices.get_mut(&id)?))) else {
+            return Found::NotNow;
         };
         device.ready_credits -= 1;
+        device.questions += 1;
+        *self.questions += 1;
         if device.ready_credits == 0 {
             self.waiting.remove(&id);
         }
@@ -81,8 +82,9 @@ impl Candidates<'_> {
     }
 }
 
-/// Drawn among all that may answer, also those that are busy, by their standing: no id is worth making, a thousand keys
-/// weigh no more than the work that was verified of them, and whoever idles judges no more than others.
+/// Drawn among all that may answer, by their standing: no id is worth making, and a thousand keys weigh no more than the
+/// work that was verified of them. Who was asked a dozen times, and several times as often as others, is asked again once it has done a
+/// lease, so that whoever idles judges little more than who works; a request that finds nobody so goes to anybody after a while.
 fn draw_judge(link: &mut impl Link, fitting: Vec<(DeviceId, u64)>) -> Option<DeviceId> {
     let weight = fitting.iter().fold(0, |sum: u64, (_, weight)| sum.saturating_add(*weight));
     let mut drawn = if weight == 0 { 0 } else { link.draw_below(weight) };

@@ -2,7 +2,7 @@
 //! there are any, else to a device that has standing and nothing to do with it. A request waits for a device, and goes to
 //! the next one when a device is lost, or gives it back.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ const RETRY_AFTER: Micros = 30_000_000;
 const TILES_MAX: u64 = 64;
 const FLOPS_MAX: u64 = 2_000_000_000_000;
 const BYTES_MAX: u64 = 32 << 20;
-/// How long a request waits for the device that was drawn for it to end the lease that it has in hand.
-const DRAWN_FOR: Micros = 45_000_000;
+/// A request that waited for so long goes to devices, too, that have judged since they last did a lease.
+const LATE_AFTER: Micros = 1_000_000;
 /// Before a device is asked again what it gave back, or was lost over.
 const ASK_AGAIN: Micros = 300_000_000;
 /// Accounts whose devices may give a request back, or be lost over it, before it is given up.
@@ -54,8 +54,8 @@ struct Recheck {
     /// Every device that waits was looked at for it.
     is_tried: bool,
     returned: Returned,
-    /// Until when it waits for the device that was drawn for it.
-    drawn_until: Micros,
+    /// When it began to wait.
+    since: Micros,
     /// Checkers that could not do it, and when they may be asked again.
     returned_by: BTreeMap<DeviceId, Micros>,
 }
@@ -70,13 +70,13 @@ impl Returned {
     }
 }
 
-/// Whom a request may be put to.
+/// Among whom a device is looked for.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Candidate {
-    /// Whoever is drawn for it; of those that were not looked at before, where all were.
-    Any { is_tried: bool },
-    /// This device, which was drawn.
-    Drawn(DeviceId),
+pub(super) struct Look {
+    /// Every device that waits was looked at for it: only those are that changed since.
+    pub(super) is_tried: bool,
+    /// It has waited for long.
+    pub(super) is_late: bool,
 }
 
 #[derive(Debug)]
@@ -93,8 +93,7 @@ pub(super) enum Found {
         device: DeviceId,
         party: Party,
     },
-    /// This one was drawn, and would not take it now.
-    Busy(DeviceId),
+    /// None that fits would take it now.
     NotNow,
 }
 
@@ -116,8 +115,6 @@ pub(super) struct Rechecks {
     /// Those connected.
     checkers: BTreeMap<DeviceId, Checker>,
     waiting: VecDeque<Recheck>,
-    /// Those that wait for a device to end what it has in hand.
-    drawn: BTreeMap<DeviceId, VecDeque<Recheck>>,
     assigned: BTreeMap<LeaseId, Assigned>,
 }
 
@@ -153,7 +150,7 @@ impl Rechecks {
         }
     }
 
-    pub(super) fn push(&mut self, id: RecheckId, request: RecheckRequest) {
+    pub(super) fn push(&mut self, now: Micros, id: RecheckId, request: RecheckRequest) {
         let needs = request.job.needs();
         let returned_by = BTreeMap::new();
         self.waiting.push_back(Recheck {
@@ -163,14 +160,13 @@ impl Rechecks {
             is_cancelled: false,
             is_tried: false,
             returned: Returned::default(),
-            drawn_until: 0,
+            since: now,
             returned_by,
         });
     }
 
     pub(super) fn cancel(&mut self, id: RecheckId) {
         self.waiting.retain(|recheck| recheck.id != id);
-        self.drawn.values_mut().for_each(|drawn| drawn.retain(|recheck| recheck.id != id));
         // A device that has it may still answer; nobody listens.
         let assigned = self.assigned.values_mut().filter(|assigned| assigned.recheck.id == id);
         assigned.for_each(|assigned| assigned.recheck.is_cancelled = true);
@@ -204,7 +200,6 @@ impl Rechecks {
     /// The device is gone: its requests go to others.
     pub(super) fn remove_device(&mut self, link: &mut impl Link, now: Micros, device: DeviceId) {
         self.checkers.remove(&device);
-        self.waiting.extend(self.drawn.remove(&device).into_iter().flatten());
         let _gone = self.take_back(link, now, |assigned| assigned.device == device);
         self.waiting.retain(|recheck| {
             let is_for_it = recheck.request.whom == Whom::Accused(device);
@@ -217,13 +212,6 @@ impl Rechecks {
 
     /// Takes requests back from devices that sit on them, and returns those that are not checkers.
     pub(super) fn expire(&mut self, link: &mut impl Link, now: Micros) -> Vec<DeviceId> {
-        for drawn in self.drawn.values_mut() {
-            // Who came first is overdue first.
-            while let Some(recheck) = drawn.pop_front_if(|recheck| recheck.drawn_until <= now) {
-                self.waiting.push_back(recheck);
-            }
-        }
-        self.drawn.retain(|_, drawn| !drawn.is_empty());
         // Who may judge changes with time, too.
         self.waiting.iter_mut().for_each(|recheck| recheck.is_tried = false);
         self.take_back(link, now, |assigned| assigned.until <= now)
@@ -278,55 +266,29 @@ impl Rechecks {
         }
     }
 
-    /// Puts waiting requests to devices that `find` finds. `changed` are those that may take more than before.
-    /// `has_checkers`: those for checkers are left to them.
+    /// Puts waiting requests to devices that `find` finds. `has_checkers`: those for checkers are left to them.
     pub(super) fn assign_to_devices<L: Link>(
         &mut self,
         link: &mut L,
         now: Micros,
-        (has_checkers, changed): (bool, &BTreeSet<DeviceId>),
-        mut find: impl FnMut(&mut L, (&Needs, &RecheckRequest), &Returned, Candidate) -> Found,
+        has_checkers: bool,
+        mut find: impl FnMut(&mut L, (&Needs, &RecheckRequest), &Returned, Look) -> Found,
     ) {
-        for drawn in changed {
-            while let Some(mut recheck) = self.drawn.get_mut(drawn).and_then(VecDeque::pop_front) {
-                let asked = (&recheck.needs, &recheck.request);
-                match find(link, asked, &recheck.returned, Candidate::Drawn(*drawn)) {
-                    Found::Device { device, party } => {
-                        self.assign(link, now, device, Answerer::Peer { party, device }, recheck);
-                    }
-                    Found::Busy(device) => {
-                        self.drawn.entry(device).or_default().push_front(recheck);
-                        break;
-                    }
-                    Found::NotNow => {
-                        recheck.is_tried = false;
-                        self.waiting.push_back(recheck);
-                    }
-                }
-            }
-        }
         let mut at = 0;
         while let Some(recheck) = self.waiting.get_mut(at) {
             if has_checkers && recheck.request.whom == Whom::Checkers {
                 at += 1;
                 continue;
             }
-            let candidate = Candidate::Any { is_tried: std::mem::replace(&mut recheck.is_tried, true) };
-            let found = find(link, (&recheck.needs, &recheck.request), &recheck.returned, candidate);
-            if matches!(found, Found::NotNow) {
-                at += 1;
-                continue;
-            }
-            let Some(mut recheck) = self.waiting.remove(at) else { return };
-            match found {
+            let is_tried = std::mem::replace(&mut recheck.is_tried, true);
+            let look = Look { is_tried, is_late: now - recheck.since >= LATE_AFTER };
+            match find(link, (&recheck.needs, &recheck.request), &recheck.returned, look) {
                 Found::Device { device, party } => {
-                    self.assign(link, now, device, Answerer::Peer { party, device }, recheck);
+                    if let Some(recheck) = self.waiting.remove(at) {
+                        self.assign(link, now, device, Answerer::Peer { party, device }, recheck);
+                    }
                 }
-                Found::Busy(device) => {
-                    recheck.drawn_until = now + DRAWN_FOR;
-                    self.drawn.entry(device).or_default().push_back(recheck);
-                }
-                Found::NotNow => {}
+                Found::NotNow => at += 1,
             }
         }
     }

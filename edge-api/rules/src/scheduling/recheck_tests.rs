@@ -1,6 +1,5 @@
 use wire::{BlobHash, DeviceId};
 
-use super::core::Core;
 use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest, Whom};
 use super::tests::{ADA, BOB, CHECKER, World, account, established, open_job, party, request};
 use crate::verification::party::{Network, Parties, Party};
@@ -104,25 +103,33 @@ fn one_judge_that_gives_a_request_back_time_and_again_does_not_end_it() {
 }
 
 #[test]
-fn who_is_busy_is_drawn_like_who_idles_and_asked_when_it_has_ended_what_it_does() {
-    let mut world = World::new(100, 1_000);
-    world.core = Core::default();
-    world.claim(2, 100, open_job());
+fn who_idles_is_asked_a_dozen_times_and_again_when_it_has_done_a_lease_or_nobody_else_is_there() {
+    let mut world = World::of_rechecks(false);
     world.judge(ADA, 1);
-    world.judge(BOB, 2);
-    let busy = world.ready(ADA).unwrap();
-    world.core.on_device_rest(BOB);
-    let weight = established().of("infer", 0).verified_kflop;
-    world.core.waiting.insert(BOB);
-    world.core.devices.get_mut(&BOB).unwrap().ready_credits = 1;
-    world.link.drawn = vec![weight - 1];
+    for n in 10..30 {
+        world.judge(DeviceId([n; 32]), n.into());
+    }
+    for id in 0..16 {
+        world.ready(ADA);
+        world.ask(id, &[], false);
+    }
+    assert_eq!(world.asked().len(), 12, "it has not worked since");
 
-    world.ask(1, &[], false);
-    assert_eq!(world.asked(), [ADA], "its lease: the one that was drawn is busy, though another waits");
-    world.core.on_commit(world.now, ADA, busy.id).unwrap();
-    world.ready(ADA);
-    assert_eq!(world.asked()[..2], [ADA, ADA]);
-    assert!(world.link.granted[1].1.slice.is_none(), "the question goes before another lease");
+    world.judge(BOB, 2);
+    world.ready(BOB);
+    assert_eq!(world.asked()[12..], [BOB]);
+    world.now += 1_000_000;
+    world.core.on_tick(&mut world.link, world.now);
+    assert_eq!(world.asked()[12..14], [BOB, ADA], "it waited for long enough");
+
+    for id in 0..16 {
+        world.core.on_recheck_cancelled(RecheckId(id));
+    }
+    world.claim(2, 100, open_job());
+    world.core.on_device_ready(&mut world.link, world.now, ADA);
+    let lease = world.core.out_of(ADA).first().copied().unwrap();
+    world.core.on_commit(world.now, ADA, lease).unwrap();
+    assert_eq!(world.core.devices[&ADA].questions, 0);
 }
 
 #[test]

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use wire::{DeviceId, JobId, LeaseId, Micros, SliceId};
 
 use super::device::Device;
-use super::known::Known;
 use super::lease::{Lease, LeaseState, Slice};
 use super::recheck::Rechecks;
 use crate::job::{Job, Needs};
@@ -22,8 +21,8 @@ pub struct Core {
     pub(super) kernel_magnitudes: Magnitudes,
     /// Those of them that wait for a lease.
     pub(super) waiting: BTreeSet<DeviceId>,
-    /// Those of them that others have verified work of.
-    pub(super) known: Known,
+    /// That devices were asked since each last did a lease.
+    pub(super) questions: u64,
     /// Devices that may be given something though they were not when everybody was last looked at.
     pub(super) changed: BTreeSet<DeviceId>,
     /// Tiles have come free since everybody was last looked at.
@@ -107,14 +106,12 @@ impl Core {
         }
         self.magnitudes.add(&device, false);
         self.kernel_magnitudes.add(&device, true);
-        if device.may_be_known() {
-            self.known.add(id);
-        }
         self.devices.insert(id, device);
     }
 
     pub(super) fn remove_device(&mut self, id: DeviceId) {
         let Some(device) = self.devices.remove(&id) else { return };
+        self.questions -= device.questions;
         self.magnitudes.take(&device, false);
         self.kernel_magnitudes.take(&device, true);
         for (job, running) in &mut self.jobs {
@@ -122,7 +119,6 @@ impl Core {
         }
         self.waiting.remove(&id);
         self.changed.remove(&id);
-        self.known.remove(id);
     }
 
     /// The device cannot compile the job's kernel.

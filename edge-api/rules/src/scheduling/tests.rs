@@ -13,7 +13,7 @@ use super::device::Device;
 use super::lease::{CommitError, Lease, LeaseState, Slice};
 use super::link::{Grant, Link};
 use super::peers::Candidates;
-use super::recheck::{Candidate, Found, Returned};
+use super::recheck::{Found, Look, Returned};
 use super::recheck_request::{Answered, RecheckError, RecheckId, RecheckRequest, Whom};
 use crate::job::Job;
 use crate::verification::party::{Parties, Party};
@@ -364,10 +364,10 @@ fn a_device_of_one_job_does_nothing_else_and_no_strangers_job() {
     // Neither counts for an order to come, nor is asked for its word on what others computed.
     assert_eq!(world.core.census(&own.needs()).fitting, 0);
     let request = RecheckRequest { job: Arc::new(own.clone()), ..request(&[], false) };
-    let Core { devices, holdings, waiting, known, changed, .. } = &mut world.core;
-    let mut candidates = Candidates { devices, holdings, waiting, known, changed };
-    let any = Candidate::Any { is_tried: false };
-    let found = candidates.find(&mut world.link, (&own.needs(), &request), &Returned::default(), any, world.now);
+    let Core { devices, waiting, questions, changed, .. } = &mut world.core;
+    let mut candidates = Candidates { devices, waiting, questions, changed };
+    let look = Look { is_tried: false, is_late: true };
+    let found = candidates.find(&mut world.link, (&own.needs(), &request), &Returned::default(), look, world.now);
     assert!(matches!(found, Found::NotNow));
 }
 
@@ -434,7 +434,6 @@ impl World {
         self.join(id, n);
         if let Some(device) = self.core.devices.get_mut(&id) {
             device.standings = established();
-            self.core.known.add(id);
         }
     }
 

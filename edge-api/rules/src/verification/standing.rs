@@ -59,11 +59,6 @@ impl Standings {
         *verified = verified.saturating_add(kflop);
     }
 
-    /// Nobody has verified anything of it.
-    pub fn is_empty(&self) -> bool {
-        self.verified_kflop.values().all(|kflop| *kflop == 0)
-    }
-
     /// A failed check takes all of it, whichever program it was in.
     pub fn clear(&mut self) {
         self.verified_kflop.clear();

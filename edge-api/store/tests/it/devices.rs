@@ -2,14 +2,14 @@ use rules::scheduling::line::LineSpeed;
 use rules::scheduling::speed::Proof;
 use rules::verification::party::Network;
 use store::devices::{
-    AcceptedWork, add_verified, count_failed, count_passed, delete_expired_codes, find_backend, find_device,
-    find_standings, insert_device_code, link_device, list_devices_of_account, list_devices_of_key,
-    list_unlinked_devices, record_line, record_proof, suspend_device, take_device_code, uncount_lease, unlink_device,
-    upsert_device,
+    AcceptedWork, add_owed, add_verified, count_failed, count_passed, delete_expired_codes, find_backend, find_device,
+    find_standings, insert_device_code, insert_judge_answer, link_device, list_devices_of_account, list_devices_of_key,
+    list_unlinked_devices, record_line, record_proof, set_owed, sum_judged, suspend_device, take_device_code,
+    uncount_lease, unlink_device, upsert_device,
 };
 use store::explorer::find_public_device;
 use store::presence::mark_present;
-use wire::DeviceId;
+use wire::{DeviceId, LeaseId};
 
 use crate::db_test;
 use crate::fixture::{NOW, account, credits, device, hello};
@@ -132,6 +132,26 @@ db_test! {
         assert_eq!((shown.down_bytes_per_sec, shown.up_bytes_per_sec), (1_000_000, 250_000));
         assert_eq!(*listed, shown);
         assert_eq!((failed.proved_ops_per_sec, failed.proved_at, failed.flops_per_sec), (0, Some(NOW + 2), 0));
+    }
+}
+
+db_test! {
+    async fn what_a_judge_computed_of_a_lease_counts_once_and_is_owed_until_it_is_paid(conn: &mut DbConnection) {
+        let ada = account(conn, 1).await;
+        let judge = device(conn, 1, ada).await;
+        let lease = LeaseId([7; 16]);
+
+        assert_eq!(sum_judged(conn, lease).await.unwrap(), 0);
+        assert!(insert_judge_answer(conn, (lease, 3), judge, 40, NOW).await.unwrap());
+        assert!(!insert_judge_answer(conn, (lease, 3), judge, 40, NOW).await.unwrap(), "the same tile");
+        assert!(insert_judge_answer(conn, (lease, 4), judge, 2, NOW).await.unwrap());
+        assert_eq!(add_owed(conn, judge, 40).await.unwrap(), Some((ada, 40)));
+        assert_eq!(add_owed(conn, judge, 2).await.unwrap(), Some((ada, 42)));
+        set_owed(conn, judge, 5).await.unwrap();
+
+        assert_eq!(sum_judged(conn, lease).await.unwrap(), 42);
+        assert_eq!(add_owed(conn, judge, 1).await.unwrap(), Some((ada, 6)));
+        assert_eq!(add_owed(conn, DeviceId([9; 32]), 1).await.unwrap(), None);
     }
 }
 
