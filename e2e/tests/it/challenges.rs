@@ -34,6 +34,11 @@ async fn proved(stack: &Stack, device: DeviceId) -> u64 {
     .await
 }
 
+/// Its speed and, once that was known, its line.
+fn has_proved_both(device: &PublicDevice) -> bool {
+    device.proved_ops_per_sec > 0 && device.down_bytes_per_sec > 0
+}
+
 async fn challenged(device: &mut Scripted) -> SpeedChallenge {
     loop {
         if let ToDevice::Prove(challenge) = device.hear().await.unwrap() {
@@ -145,7 +150,7 @@ engine_test! {
         stack.start_worker("worker", &["--backend", "cpu"]);
 
         let shown = until("the worker has proved its speed", WITHIN, async || {
-            page(&stack, device).await.map(|page| page.device).filter(|device| device.proved_ops_per_sec > 0)
+            page(&stack, device).await.map(|page| page.device).filter(has_proved_both)
         })
         .await;
 
@@ -228,7 +233,7 @@ async fn only_device_that_proved(stack: &Stack) -> PublicDevice {
     until("the tab has proved its speed", WITHIN, async || {
         let answer = reqwest::get(format!("{}/v1/public/devices", stack.url())).await.ok()?;
         let mut page: Page<PublicDevice> = answer.json().await.ok()?;
-        page.rows.pop().filter(|device| device.proved_ops_per_sec > 0)
+        page.rows.pop().filter(has_proved_both)
     })
     .await
 }

@@ -17,8 +17,6 @@ use crate::retry::retry;
 
 /// Random bytes that measure a line.
 const PROBE_BYTES: u32 = 4 << 20;
-/// Devices that show rows at once: some twenty megabytes.
-const REVEALING_MAX: usize = 64;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Challenges all devices here now and then, until the server stops.
@@ -48,7 +46,7 @@ pub fn challenge_all(app: &App) {
     let mut state = app.scheduler.lock();
     for (device, size) in state.core.challenged(now) {
         if !state.challenges.open.contains_key(&device) {
-            ask(&mut state, device, size, Round { number: 1, first_at: Instant::now(), ops_before: 0 });
+            ask(&mut state, device, size, Round { number: 1, first_at: Instant::now() });
         }
     }
 }
@@ -59,7 +57,6 @@ struct Round {
     /// From one.
     number: u32,
     first_at: Instant,
-    ops_before: u64,
 }
 
 fn ask(state: &mut State, device: DeviceId, size: Size, round: Round) {
@@ -70,9 +67,9 @@ fn ask(state: &mut State, device: DeviceId, size: Size, round: Round) {
     let Size { side, steps } = size;
     let millis = STOP_AFTER_MILLIS;
     state.send(device, ToDevice::Prove(SpeedChallenge { challenge: id, seed, side, steps, millis }));
-    let Round { number: round, first_at, ops_before } = round;
-    let (since, stage) = (Instant::now(), Stage::Asked);
-    state.challenges.open.insert(device, Open { id, chain, size, round, first_at, ops_before, since, stage });
+    let Round { number: round, first_at } = round;
+    let (since, stage, network) = (Instant::now(), Stage::Asked, state.core.network_of(device));
+    state.challenges.open.insert(device, Open { id, chain, size, round, first_at, network, since, stage });
 }
 
 /// The device says how far it got. Late answers, and those to another question, are no answers.
@@ -86,11 +83,10 @@ pub fn on_proved(app: &App, device: DeviceId, challenge: ChallengeId, steps: u32
         return;
     }
     let times = Times { of_round: micros(open.since.elapsed()), of_all: micros(open.first_at.elapsed()) };
-    match open.size.next((open.round, steps), times, open.ops_before, known) {
+    match open.size.next((open.round, steps), times, known) {
         Next::Again(larger) => {
-            let (number, ops_before) = (open.round + 1, open.ops_before + open.size.ops_of(steps));
-            let first_at = open.first_at;
-            ask(&mut state, device, larger, Round { number, first_at, ops_before });
+            let round = Round { number: open.round + 1, first_at: open.first_at };
+            ask(&mut state, device, larger, round);
         }
         Next::Judge { ops_per_sec } => {
             open.stage = Stage::Answered(Answer { steps, root, ops_per_sec });
@@ -106,11 +102,11 @@ fn micros(time: Duration) -> Micros {
 
 /// Has those show rows whose turn it is.
 fn reveal_next(state: &mut State, now: Micros) {
-    let mut revealing = state.challenges.revealing();
-    while revealing < REVEALING_MAX
-        && let Some(device) = state.challenges.waiting.pop_front()
-    {
-        let probe_bytes = if state.core.wants_probe(device, now) { PROBE_BYTES } else { 0 };
+    while let Some(device) = state.challenges.take_next() {
+        // A line is measured of a device that has passed a challenge before: who has only said something takes no megabytes.
+        let has_proved = state.core.known_of(device).is_some_and(|known| known.proved_ops_per_sec > 0);
+        let wants_probe = has_proved && state.core.wants_probe(device, now);
+        let probe_bytes = if wants_probe { PROBE_BYTES } else { 0 };
         let Some(open) = state.challenges.open.get_mut(&device) else { continue };
         let Stage::Answered(answer) = open.stage else { continue };
         let rows = draw_rows(open.size);
@@ -118,7 +114,6 @@ fn reveal_next(state: &mut State, now: Micros) {
         open.stage = Stage::Revealing { answer, rows: rows.clone(), probe_bytes };
         let challenge = open.id;
         state.send(device, ToDevice::Reveal { challenge, rows, probe_bytes });
-        revealing += 1;
     }
 }
 

@@ -208,8 +208,8 @@ async fn run_connection(
                             revealing = None;
                             challenge::on_shown(app, device, shown);
                         }
-                        Some(Taken::TooMuch) => {
-                            return Some(closing(ErrorCode::MalformedFrame, "more rows of a challenge than were asked for"));
+                        Some(Taken::Unasked) => {
+                            return Some(closing(ErrorCode::MalformedFrame, "rows of a challenge that were not asked for, or before the probe was there"));
                         }
                         // Rows that nobody waits for any more.
                         None if was_asked_for_rows => {}

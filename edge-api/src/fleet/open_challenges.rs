@@ -6,12 +6,16 @@ use std::time::Duration;
 use gpu_kernels::challenge::Chain;
 use rules::scheduling::challenge::{ANSWER_WITHIN, Size};
 use rules::scheduling::line::Direction;
+use rules::verification::party::Network;
 use tokio::time::Instant;
 use wire::{ChallengeId, DeviceId, Micros, TileHash};
 
 /// Time to show the rows, and to take the probe before that where there is one: a megabit will do.
 const REVEAL_WITHIN: Duration = Duration::from_secs(20);
 const PROBE_WITHIN: Duration = Duration::from_secs(70);
+/// Devices that show rows at once: some twenty megabytes. And those of one network.
+const REVEALING_MAX: usize = 64;
+const REVEALING_OF_NETWORK_MAX: usize = 8;
 /// Of one BLAKE3 hash.
 pub const HASH_BYTES: usize = 32;
 
@@ -31,9 +35,10 @@ pub struct Open {
     pub size: Size,
     /// Of growing size, counted from one.
     pub round: u32,
-    /// When the first was asked, and the operations of those before this one.
+    /// When the first was asked.
     pub first_at: Instant,
-    pub ops_before: u64,
+    /// Where the device connects from.
+    pub network: Option<Network>,
     /// When it came to its stage.
     pub since: Instant,
     pub stage: Stage,
@@ -91,9 +96,24 @@ impl Challenges {
         withdrawn.is_some_and(|open| matches!(open.stage, Stage::Asked | Stage::Revealing { .. }))
     }
 
-    /// Devices that show rows, or whose rows are looked at.
-    pub fn revealing(&self) -> usize {
-        self.open.values().filter(|open| matches!(open.stage, Stage::Revealing { .. } | Stage::Judging)).count()
+    /// The next device that is to show rows, if there is room for one more: of one network only a few do at once, so that
+    /// nobody who takes its time for it holds up everybody.
+    pub fn take_next(&mut self) -> Option<DeviceId> {
+        let mut by_network: HashMap<Option<Network>, usize> = HashMap::new();
+        let mut revealing = 0;
+        for open in self.open.values().filter(|open| matches!(open.stage, Stage::Revealing { .. } | Stage::Judging)) {
+            revealing += 1;
+            *by_network.entry(open.network).or_default() += 1;
+        }
+        if revealing >= REVEALING_MAX {
+            return None;
+        }
+        let has_room = |device: &DeviceId| {
+            let network = self.open.get(device).and_then(|open| open.network);
+            by_network.get(&network).is_none_or(|revealing| *revealing < REVEALING_OF_NETWORK_MAX)
+        };
+        let at = self.waiting.iter().position(has_room)?;
+        self.waiting.remove(at)
     }
 
     /// Devices that are out of time.

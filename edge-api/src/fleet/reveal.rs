@@ -30,8 +30,8 @@ pub struct Revealing {
 pub enum Taken {
     More,
     All(Shown),
-    /// More than was asked for.
-    TooMuch,
+    /// More than was asked for, or before the probe was there.
+    Unasked,
 }
 
 impl Revealing {
@@ -64,8 +64,10 @@ impl Revealing {
     }
 
     pub fn take(&mut self, part: &[u8]) -> Taken {
-        if self.bytes.len() + part.len() > self.expected {
-            return Taken::TooMuch;
+        // The first part has the hash of all of the probe: whoever sends it sooner does not have it.
+        let is_too_soon = self.is_probing() || (self.bytes.is_empty() && part.len() < HASH_BYTES);
+        if is_too_soon || self.bytes.len() + part.len() > self.expected {
+            return Taken::Unasked;
         }
         self.first.get_or_insert_with(|| (Instant::now(), part.len()));
         self.bytes.extend(part);

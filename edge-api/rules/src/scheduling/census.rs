@@ -10,6 +10,7 @@ use super::device::{Census, Device};
 use super::line::LineSpeed;
 use super::state::Core;
 use crate::job::Needs;
+use crate::verification::party::Network;
 
 impl Core {
     /// Whether some connected checker has buffers of so many bytes; `None` while none is connected.
@@ -55,6 +56,11 @@ impl Core {
     /// Whether the line of a connected device is to be measured on purpose.
     pub fn wants_probe(&self, device: DeviceId, now: Micros) -> bool {
         self.devices.get(&device).is_some_and(|device| device.line.wants_probe(now))
+    }
+
+    /// Where a connected device connects from.
+    pub fn network_of(&self, device: DeviceId) -> Option<Network> {
+        self.devices.get(&device)?.network
     }
 
     /// What is known of a connected device that is challenged.
