@@ -2,8 +2,8 @@
 //!
 //! `rules::scheduling` decides. `connection` speaks with a device, `claim` owns slices, `settle` goes from a
 //! commit to money; where a check finds a difference, `dispute` has others compute the tile, `reject` takes a device's work
-//! back and `redraw` looks at the rest of it; `outcomes` tells devices what became of a commit; `close` ends a job. `challenge` has
-//! devices show how fast they are.
+//! back and `redraw` looks at the rest of it; `outcomes` tells devices what became of a commit; `close` ends a job.
+//! `judges` are paid, and `challenge` has devices show how fast they are.
 
 pub mod admit;
 pub mod challenge;

@@ -14,7 +14,7 @@ use crate::job::Needs;
 use crate::verification::party::{Parties, Party};
 
 /// Questions that any device may be asked between two leases of its own, and how many times as many as all are on average.
-pub(super) const QUESTIONS_LEAST: u64 = 12;
+const QUESTIONS_LEAST: u64 = 12;
 const QUESTIONS_OVER_MEAN: u64 = 4;
 
 impl Core {
@@ -43,7 +43,9 @@ pub(super) struct Candidates<'a> {
 }
 
 impl Candidates<'_> {
-    /// Finds who is to answer, and takes one of its ready credits.
+    /// Finds who is to answer, and takes one of its ready credits. Who was asked a dozen times, and several times as often as
+    /// others, is asked again once it has done a lease, so that whoever idles judges little more than who works; a request
+    /// that finds nobody so goes to anybody after a while.
     pub(super) fn find(
         &mut self,
         link: &mut impl Link,
@@ -83,8 +85,7 @@ impl Candidates<'_> {
 }
 
 /// Drawn among all that may answer, by their standing: no id is worth making, and a thousand keys weigh no more than the
-/// work that was verified of them. Who was asked a dozen times, and several times as often as others, is asked again once it has done a
-/// lease, so that whoever idles judges little more than who works; a request that finds nobody so goes to anybody after a while.
+/// work that was verified of them.
 fn draw_judge(link: &mut impl Link, fitting: Vec<(DeviceId, u64)>) -> Option<DeviceId> {
     let weight = fitting.iter().fold(0, |sum: u64, (_, weight)| sum.saturating_add(*weight));
     let mut drawn = if weight == 0 { 0 } else { link.draw_below(weight) };

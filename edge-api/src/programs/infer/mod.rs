@@ -96,6 +96,8 @@ impl Program for Infer {
         }
     }
 
+    /// Where integers differ, this server computes whether they lie near a tie, unless it takes too long for that: then
+    /// one in a hundred may.
     async fn agree(
         app: &App,
         job: &Job,
@@ -103,34 +105,22 @@ impl Program for Infer {
         tile: u64,
         (one, other): (&[u8], &[u8]),
     ) -> anyhow::Result<bool> {
-        agree(app, job, task, tile, (one, other)).await
+        let Some(pair) = Pair::new(task, one, other) else { return Ok(false) };
+        let is_same = pair.agrees(Integers::Same);
+        if is_same || !has_integers(task) {
+            return Ok(is_same);
+        }
+        if job.tile_flops() > EDGE_FLOPS_MAX {
+            return Ok(pair.agrees(Integers::OneInAHundredApart));
+        }
+        let _permit = app.checks.acquire().await.context("the server is stopping")?;
+        let mut model = app.compilers.open(&app.blobs, task.model, Purpose::Check).await?;
+        Ok(pair.agrees_near_ties(&nudged_runs(app, &mut model, job, task, tile).await?))
     }
 
     fn result_format(arrays: usize) -> &'static str {
         if arrays == 1 { "npy" } else { "npz" }
     }
-}
-
-/// Where integers differ, this server computes whether they lie near a tie, unless it takes too long for that: then one in
-/// a hundred may.
-async fn agree(
-    app: &App,
-    job: &Job,
-    task: &InferTask,
-    tile: u64,
-    (one, other): (&[u8], &[u8]),
-) -> anyhow::Result<bool> {
-    let Some(pair) = Pair::new(task, one, other) else { return Ok(false) };
-    let is_same = pair.agrees(Integers::Same);
-    if is_same || !has_integers(task) {
-        return Ok(is_same);
-    }
-    if job.tile_flops() > EDGE_FLOPS_MAX {
-        return Ok(pair.agrees(Integers::OneInAHundredApart));
-    }
-    let _permit = app.checks.acquire().await.context("the server is stopping")?;
-    let mut model = app.compilers.open(&app.blobs, task.model, Purpose::Check).await?;
-    Ok(pair.agrees_near_ties(&nudged_runs(app, &mut model, job, task, tile).await?))
 }
 
 async fn find_model(app: &App, customer: AccountId, model: BlobHash) -> Result<wire::Blob, AdmitFailure> {
@@ -235,7 +225,7 @@ async fn check_by_checker(
         // Tile by tile, since the tolerance goes by what is largest in one.
         for TilePair { tile, signed, recomputed } in pairs.tiles() {
             let of_job = output.tiles_of_job(&(tile..tile + 1)).start;
-            if !agree(app, &output.job, task, of_job, (&signed, &recomputed)).await? {
+            if !Infer::agree(app, &output.job, task, of_job, (&signed, &recomputed)).await? {
                 let by = answered.by;
                 let output = Some(recomputed);
                 return Ok(ByChecker::Checked(Some(Disagreement { tile, done, by, output })));
