@@ -117,6 +117,19 @@ impl Stack {
         self.start_worker(&name, &["--checker", "--backend", "auto"]);
     }
 
+    /// A checker of the operator's that a test scripts, with buffers of so many bytes. It is ready to be asked.
+    pub async fn scripted_checker(&mut self, buffer_bytes_max: u64) -> Scripted {
+        let identity = scripted::identity();
+        self.trust(identity.device().to_string()).await;
+        let (mut checker, nonce) = Scripted::open(&self.url(), identity).await.expect("the edge should take a socket");
+        let hello = checker.signed(nonce, Hello { checker: true, buffer_bytes_max, ..checker.hello(nonce) });
+        checker.say(&FromDevice::Hello(Box::new(hello))).await.expect("the socket should take a hello");
+        let heard = checker.hear().await.expect("the edge should answer");
+        assert!(matches!(heard, ToDevice::Welcome(_)), "{heard:?}");
+        checker.say(&FromDevice::Ready).await.expect("the socket should take a frame");
+        checker
+    }
+
     /// Has the edge trust a device as its checker.
     pub async fn trust(&mut self, id: String) {
         self.kill_edge();
@@ -358,8 +371,21 @@ impl Stack {
 
     /// Loses a blob, as a disk may.
     pub fn lose_blob(&self, hash: BlobHash) {
-        let blob = self.folder.path().join("blobs/blobs").join(hash.to_string());
+        let blob = self.blob(hash);
         std::fs::remove_file(&blob).unwrap_or_else(|error| panic!("{} should be there: {error}", blob.display()));
+    }
+
+    /// Changes a byte of a blob, as a disk may.
+    pub fn damage_blob(&self, hash: BlobHash) {
+        let blob = self.blob(hash);
+        let mut bytes =
+            std::fs::read(&blob).unwrap_or_else(|error| panic!("{} should be there: {error}", blob.display()));
+        *bytes.last_mut().expect("a blob should have a byte") ^= 0x40;
+        std::fs::write(&blob, bytes).unwrap_or_else(|error| panic!("{} should be writable: {error}", blob.display()));
+    }
+
+    fn blob(&self, hash: BlobHash) -> PathBuf {
+        self.folder.path().join("blobs/blobs").join(hash.to_string())
     }
 
     /// Fails unless every tile of the job is settled by exactly one paid receipt.

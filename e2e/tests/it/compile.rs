@@ -8,6 +8,7 @@ use e2e::until::until;
 use wire::{FromDevice, Hello, Job, JobFault, JobState, LeaseGrant, Map, Privacy, Program, SubmitJob};
 
 use crate::customers::{Customer, customers};
+use crate::engine_test;
 
 async fn submit(stack: &Stack, client: &Client, customer: &Customer) -> Job {
     submit_for(Privacy::Open, stack, client, customer).await
@@ -56,73 +57,73 @@ async fn owned_slices(stack: &Stack, job: &Job) -> i64 {
     stack.row::<(i64,)>("select count(*) from slice where job_id = $1 and owner <> ''", job.id).await.0
 }
 
-#[tokio::test]
-async fn a_guests_word_that_a_kernel_does_not_compile_ends_no_job() {
-    let mut stack = Stack::start().await;
-    stack.add_checker().await;
-    let (client, _) = stack.customer().await.unwrap();
-    let customer = &customers()[0];
-    let job = submit(&stack, &client, customer).await;
-    for _ in 0..4 {
+engine_test! {
+    async fn a_guests_word_that_a_kernel_does_not_compile_ends_no_job(mut stack: Stack) {
+        stack.add_checker().await;
+        let (client, _) = stack.customer().await.unwrap();
+        let customer = &customers()[0];
+        let job = submit(&stack, &client, customer).await;
+        for _ in 0..4 {
+            let mut guest = Scripted::join(&stack.url(), identity()).await.unwrap();
+            let grant = guest.lease().await.unwrap();
+            refuse(&mut guest, &grant).await;
+            guest.say(&FromDevice::Ready).await.unwrap();
+            let more = tokio::time::timeout(std::time::Duration::from_millis(700), guest.hear()).await;
+            assert!(more.is_err(), "it gets no more of the job: {more:?}");
+        }
+        stack.start_worker("worker", &[]);
+
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+        assert_eq!((ended.state, reports(&stack, &job).await), (JobState::Done, 4));
+        stack.check_ledger().await;
+    }
+}
+
+engine_test! {
+    async fn a_kernel_that_a_checker_cannot_compile_either_ends_its_job(mut stack: Stack) {
+        let trusted = identity();
+        stack.trust(trusted.device().to_string()).await;
+        let (client, _) = stack.customer().await.unwrap();
+        let before = client.account().await.unwrap().available;
+        let job = submit(&stack, &client, &customers()[0]).await;
         let mut guest = Scripted::join(&stack.url(), identity()).await.unwrap();
+
         let grant = guest.lease().await.unwrap();
         refuse(&mut guest, &grant).await;
-        guest.say(&FromDevice::Ready).await.unwrap();
-        let more = tokio::time::timeout(std::time::Duration::from_millis(700), guest.hear()).await;
-        assert!(more.is_err(), "it gets no more of the job: {more:?}");
+        // Only when no server holds the job any more, which nobody here can do, does a checker connect.
+        until("the job's slices are let go", std::time::Duration::from_secs(30), async || {
+            (reports(&stack, &job).await == 1 && owned_slices(&stack, &job).await == 0).then_some(())
+        })
+        .await;
+        let (mut checker, nonce) = Scripted::open(&stack.url(), trusted).await.unwrap();
+        let hello = checker.signed(nonce, Hello { checker: true, ..checker.hello(nonce) });
+        checker.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();
+        let asked = checker.lease().await.unwrap();
+        refuse(&mut checker, &asked).await;
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+        assert_eq!((ended.state, ended.fault), (JobState::Failed, Some(cannot_compile("checker"))));
+        assert_eq!(client.account().await.unwrap().available, before, "all of it is free again");
+        stack.check_ledger().await;
     }
-    stack.start_worker("worker", &[]);
-
-    let ended = client.watch(job.id, |_| {}).await.unwrap();
-
-    assert_eq!((ended.state, reports(&stack, &job).await), (JobState::Done, 4));
-    stack.check_ledger().await;
 }
 
-#[tokio::test]
-async fn a_kernel_that_a_checker_cannot_compile_either_ends_its_job() {
-    let mut stack = Stack::start().await;
-    let trusted = identity();
-    stack.trust(trusted.device().to_string()).await;
-    let (client, _) = stack.customer().await.unwrap();
-    let before = client.account().await.unwrap().available;
-    let job = submit(&stack, &client, &customers()[0]).await;
-    let mut guest = Scripted::join(&stack.url(), identity()).await.unwrap();
+engine_test! {
+    async fn a_customers_own_device_is_believed_that_a_kernel_does_not_compile(stack: Stack) {
+        let (client, key) = stack.customer().await.unwrap();
+        let job = submit_for(Privacy::Own, &stack, &client, &customers()[0]).await;
+        let (mut own, nonce) = Scripted::open(&stack.url(), identity()).await.unwrap();
+        let hello = own.signed(nonce, Hello { key: Some(key), ..own.hello(nonce) });
+        own.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();
 
-    let grant = guest.lease().await.unwrap();
-    refuse(&mut guest, &grant).await;
-    // Only when no server holds the job any more, which nobody here can do, does a checker connect.
-    until("the job's slices are let go", std::time::Duration::from_secs(30), async || {
-        (reports(&stack, &job).await == 1 && owned_slices(&stack, &job).await == 0).then_some(())
-    })
-    .await;
-    let (mut checker, nonce) = Scripted::open(&stack.url(), trusted).await.unwrap();
-    let hello = checker.signed(nonce, Hello { checker: true, ..checker.hello(nonce) });
-    checker.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();
-    let asked = checker.lease().await.unwrap();
-    refuse(&mut checker, &asked).await;
-    let ended = client.watch(job.id, |_| {}).await.unwrap();
+        let grant = own.lease().await.unwrap();
+        refuse(&mut own, &grant).await;
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
 
-    assert_eq!((ended.state, ended.fault), (JobState::Failed, Some(cannot_compile("checker"))));
-    assert_eq!(client.account().await.unwrap().available, before, "all of it is free again");
-    stack.check_ledger().await;
-}
-
-#[tokio::test]
-async fn a_customers_own_device_is_believed_that_a_kernel_does_not_compile() {
-    let stack = Stack::start().await;
-    let (client, key) = stack.customer().await.unwrap();
-    let job = submit_for(Privacy::Own, &stack, &client, &customers()[0]).await;
-    let (mut own, nonce) = Scripted::open(&stack.url(), identity()).await.unwrap();
-    let hello = own.signed(nonce, Hello { key: Some(key), ..own.hello(nonce) });
-    own.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();
-
-    let grant = own.lease().await.unwrap();
-    refuse(&mut own, &grant).await;
-    let ended = client.watch(job.id, |_| {}).await.unwrap();
-
-    assert_eq!((ended.state, ended.fault), (JobState::Failed, Some(cannot_compile("vulkan"))));
-    stack.check_ledger().await;
+        assert_eq!((ended.state, ended.fault), (JobState::Failed, Some(cannot_compile("vulkan"))));
+        stack.check_ledger().await;
+    }
 }
 
 #[tokio::test]

@@ -161,13 +161,30 @@ async fn a_server_that_slept_settles_nothing_that_another_has_taken_over() {
 
     stack.pause_edge();
     let other = stack.start_another_edge().await;
-    stack.start_worker_at(&other, "worker", &[]);
     let client = client::Client::new(&other, &key).unwrap();
-    let ended = client.watch(job.id, |_| {}).await.unwrap();
-    stack.wake_edge();
+    // The other takes the slices over, and settles the very tiles; the job goes on.
+    let mut second = Scripted::join(&other, identity()).await.unwrap();
+    loop {
+        let (taken, settled) = second.work(|_| {}).await.unwrap();
+        assert!(settled);
+        if taken.first_tile + u64::from(taken.tiles) >= grant.first_tile + u64::from(grant.tiles) {
+            break;
+        }
+    }
+    let before = client.job(job.id).await.unwrap();
+    assert!(before.state == wire::JobState::Running && before.verified_tiles < job.tiles, "{before:?}");
+    // It wakes with the commit before it, and still takes the slice for its own.
     device.say(&commit).await.unwrap();
+    stack.wake_edge();
 
     assert!(!device.verdict(&grant).await.unwrap(), "its tiles are another's by now, and it hears so");
+    let after = client.job(job.id).await.unwrap();
+    assert_eq!((after.state, after.verified_tiles), (wire::JobState::Running, before.verified_tiles));
+    let sql = "select state from receipt where lease_id = $1";
+    assert_eq!(stack.row::<(String,)>(sql, grant.lease).await.0, "void");
+    stack.check_ledger().await;
+    stack.start_worker_at(&other, "worker", &[]);
+    let ended = client.watch(job.id, |_| {}).await.unwrap();
     assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
     stack.check_settled_once(&ended).await;
     stack.check_ledger().await;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use client::Client;
 use e2e::digits::CLASSES;
-use e2e::scripted::Scripted;
+use e2e::scripted::{Scripted, identity};
 use e2e::stack::Stack;
 use e2e::until::until;
-use wire::{DeviceId, DisputeState, FromDevice, Job, JobId, JobState, ToDevice};
+use wire::{DeviceId, DisputeState, ErrorCode, FromDevice, Job, JobId, JobState, LeaseGrant, ToDevice};
 
 use crate::engine_test;
 
@@ -21,9 +21,15 @@ const TILE_ROWS: u32 = 4;
 /// A lie in one tile of a lease is drawn in about one of twenty.
 const LEASES_MAX: usize = 400;
 
-/// Computes a lease with one wrong value; whether it was settled.
-async fn lie_in_one_tile(device: &mut Scripted) -> anyhow::Result<(wire::LeaseGrant, bool)> {
-    device.work(|output| *output.last_mut().expect("an output should have a value") += 0.01).await
+/// Computes a lease, of several tiles one with a wrong value; whether it was settled.
+async fn lie_in_one_tile_of_many(device: &mut Scripted) -> anyhow::Result<(LeaseGrant, bool)> {
+    let of_tile = usize::try_from(TILE_ROWS)? * CLASSES;
+    let touch = |output: &mut Vec<f32>| {
+        if let Some(value) = output[of_tile..].last_mut() {
+            *value += 0.01;
+        }
+    };
+    device.work(touch).await
 }
 
 /// What is left of a device's standing, whether a check of it has failed, and whether it is suspended.
@@ -76,7 +82,7 @@ engine_test! {
             }
             // A suspended device is lent nothing, so its next lease never comes.
             is_over = tokio::select! {
-                worked = lie_in_one_tile(&mut liar) => {
+                worked = lie_in_one_tile_of_many(&mut liar) => {
                     let (grant, settled) = worked.unwrap();
                     largest = largest.max(grant.tiles);
                     !settled
@@ -165,23 +171,42 @@ engine_test! {
     }
 }
 
-/// A device whose every run is another: it works, and answers whoever asks.
-async fn answer_by_chance(mut device: Scripted, mut noise: u8) -> anyhow::Result<()> {
+/// A device that works, and answers whoever asks, with outputs that `touch` may change.
+async fn answer(mut device: Scripted, mut touch: impl FnMut(&mut Vec<f32>)) -> anyhow::Result<()> {
     device.say(&FromDevice::Ready).await?;
     loop {
         match device.hear().await? {
-            ToDevice::Lease(grant) => {
-                noise = noise.wrapping_add(1);
-                let mut output = device.compute(&grant).await?;
-                output.iter_mut().for_each(|value| *value += 1.0 + f32::from(noise));
-                let bytes = device.upload(&grant, &output).await?;
-                device.say(&device.commit(&device.receipt(&grant, &bytes)?)).await?;
-                device.say(&FromDevice::Ready).await?;
-            }
+            ToDevice::Lease(grant) => answer_one(&mut device, &grant, &mut touch).await?,
             ToDevice::Close { message, .. } => anyhow::bail!(message),
             _ => {}
         }
     }
+}
+
+async fn answer_one(
+    device: &mut Scripted,
+    grant: &LeaseGrant,
+    touch: &mut impl FnMut(&mut Vec<f32>),
+) -> anyhow::Result<()> {
+    let mut output = device.compute(grant).await?;
+    touch(&mut output);
+    let bytes = device.upload(grant, &output).await?;
+    device.say(&device.commit(&device.receipt(grant, &bytes)?)).await?;
+    device.say(&FromDevice::Ready).await
+}
+
+/// Every run is another.
+fn by_chance(mut noise: u8) -> impl FnMut(&mut Vec<f32>) {
+    move |output| {
+        noise = noise.wrapping_add(1);
+        output.iter_mut().for_each(|value| *value += 1.0 + f32::from(noise));
+    }
+}
+
+async fn blamed(stack: &Stack) -> i64 {
+    let sql = "select count(*) from device where failed > 0 or suspended_until > 0";
+    let (blamed,): (i64,) = sqlx::query_as(sql).fetch_one(&stack.database().await).await.unwrap();
+    blamed
 }
 
 engine_test! {
@@ -190,7 +215,7 @@ engine_test! {
         let job = stack.submit_digits(&client, 1, Some(TILE_ROWS)).await.unwrap();
         let mut devices = tokio::task::JoinSet::new();
         for noise in [0, 60, 120, 180] {
-            devices.spawn(answer_by_chance(stack.established().await, noise));
+            devices.spawn(answer(stack.established().await, by_chance(noise)));
         }
 
         let ended = tokio::time::timeout(WITHIN, client.watch(job.id, |_| {})).await.unwrap().unwrap();
@@ -204,12 +229,102 @@ engine_test! {
             (client.account().await.unwrap().held.micros() == 0).then_some(())
         })
         .await;
-        let (blamed,): (i64,) = sqlx::query_as("select count(*) from device where failed > 0 or suspended_until > 0")
-            .fetch_one(&stack.database().await)
-            .await
-            .unwrap();
-        assert_eq!(blamed, 0, "no device is to blame");
+        assert_eq!(blamed(&stack).await, 0, "no device is to blame");
+        let sql = "select count(case when state = 'matured' then 1 end), count(case when state = 'accepted' then 1 end),
+                count(case when state = 'rejected' then 1 end)
+            from receipt
+            where job_id = $1";
+        let (paid, rejected) = until("what was done is paid for good", WITHIN, async || {
+            let (matured, accepted, rejected): (i64, i64, i64) = stack.row(sql, job.id).await;
+            (accepted == 0).then_some((matured, rejected))
+        })
+        .await;
+        assert!(paid > 0 && rejected == 0, "{paid} receipts are paid, {rejected} rejected");
         devices.abort_all();
+        stack.check_ledger().await;
+    }
+}
+
+/// The digits four times over: one tile, whose work is more than the server's own processor redoes.
+const HEAVY_ROWS: u32 = 7188;
+const BUFFER_BYTES: u64 = 1 << 30;
+
+/// A checker of the operator's, a job of one tile that only it may check, and a device that has that tile.
+async fn checker_and_device(stack: &mut Stack) -> (Scripted, Client, Job, Scripted, LeaseGrant) {
+    let checker = stack.scripted_checker(BUFFER_BYTES).await;
+    let (client, _) = stack.customer().await.unwrap();
+    let job = stack.submit_digits(&client, 4, Some(HEAVY_ROWS)).await.unwrap();
+    let mut device = Scripted::join(&stack.url(), identity()).await.unwrap();
+    let grant = device.lease().await.unwrap();
+    (checker, client, job, device, grant)
+}
+
+async fn commit_honestly(device: &mut Scripted, grant: &LeaseGrant) {
+    let output = device.compute(grant).await.unwrap();
+    let bytes = device.upload(grant, &output).await.unwrap();
+    device.say(&device.commit(&device.receipt(grant, &bytes).unwrap())).await.unwrap();
+}
+
+engine_test! {
+    async fn an_operators_checker_that_errs_is_outvoted_by_two_devices_and_the_work_is_paid(mut stack: Stack) {
+        let (checker, client, job, mut device, grant) = checker_and_device(&mut stack).await;
+        let mut others = tokio::task::JoinSet::new();
+        others.spawn(answer(checker, |output| output[0] += 1.0));
+        let mut witnesses = Vec::new();
+        for _ in 0..2 {
+            let witness = stack.established().await;
+            witnesses.push(witness.identity.device());
+            others.spawn(answer(witness, |_| {}));
+        }
+
+        commit_honestly(&mut device, &grant).await;
+
+        assert!(device.verdict(&grant).await.unwrap(), "it is paid");
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+        assert_eq!((ended.state, ended.cost), (JobState::Done, ended.hold));
+        let disputes = client.job_detail(job.id).await.unwrap().disputes;
+        assert!(matches!(&disputes[..], [one] if one.state == DisputeState::CheckerWrong), "{disputes:?}");
+        assert_eq!(blamed(&stack).await, 0, "nobody's device is to blame");
+        for witness in witnesses {
+            assert!(stack.is_paid_judge(witness).await, "a witness is paid");
+        }
+        stack.check_ledger().await;
+    }
+}
+
+engine_test! {
+    async fn an_output_that_is_damaged_while_it_is_in_dispute_blames_nobody_and_its_tile_is_done_again(mut stack: Stack) {
+        let (checker, client, job, mut device, grant) = checker_and_device(&mut stack).await;
+        let mut witness = stack.established().await;
+        witness.say(&FromDevice::Ready).await.unwrap();
+        let mut checkers = tokio::task::JoinSet::new();
+        let mut errs_once = Some(1.0);
+        checkers.spawn(answer(checker, move |output| output[0] += errs_once.take().unwrap_or_default()));
+        commit_honestly(&mut device, &grant).await;
+        let question = loop {
+            if let ToDevice::Lease(question) = witness.hear().await.unwrap() {
+                break question;
+            }
+        };
+        let (signed,): (String,) = stack.row("select signed_output from dispute where job_id = $1", job.id).await;
+
+        stack.damage_blob(signed.parse().unwrap());
+        answer_one(&mut witness, &question, &mut |output| output[0] += 1.0).await.unwrap();
+
+        let heard = loop {
+            match device.hear().await.unwrap() {
+                ToDevice::Refused { code, message, .. } => break (code, message),
+                ToDevice::Settled { .. } => panic!("nothing is left to be paid for"),
+                _ => {}
+            }
+        };
+        assert!(heard.0 == ErrorCode::UnknownLease && heard.1.contains("damaged on the server"), "{heard:?}");
+        assert_eq!(blamed(&stack).await, 0);
+        let (_, settled) = device.work(|_| {}).await.unwrap();
+        assert!(settled, "the same device may do it again");
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+        assert_eq!((ended.state, ended.cost), (JobState::Done, ended.hold));
+        assert_eq!(client.job_detail(job.id).await.unwrap().disputes, [], "it is withdrawn");
         stack.check_ledger().await;
     }
 }

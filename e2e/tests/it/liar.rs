@@ -8,7 +8,7 @@ use futures::FutureExt;
 use onnx::proto;
 use prost::Message;
 use wire::device::PROTOCOL;
-use wire::{ErrorCode, FromDevice, Hello, ToDevice};
+use wire::{ErrorCode, FromDevice, ToDevice};
 
 use e2e::until::until;
 
@@ -154,19 +154,19 @@ engine_test! {
     }
 }
 
-#[tokio::test]
-async fn a_model_larger_than_any_connected_device_is_refused() {
-    let stack = Stack::start().await;
-    let (client, _) = stack.customer().await.unwrap();
-    let (mut device, nonce) = Scripted::open(&stack.url(), identity()).await.unwrap();
-    let small = device.signed(nonce, wire::Hello { buffer_bytes_max: 1024, ..device.hello(nonce) });
-    device.say(&FromDevice::Hello(Box::new(small))).await.unwrap();
-    assert!(matches!(device.hear().await.unwrap(), ToDevice::Welcome(_)));
+engine_test! {
+    async fn a_model_larger_than_any_connected_device_is_refused(stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        let (mut device, nonce) = Scripted::open(&stack.url(), identity()).await.unwrap();
+        let small = device.signed(nonce, wire::Hello { buffer_bytes_max: 1024, ..device.hello(nonce) });
+        device.say(&FromDevice::Hello(Box::new(small))).await.unwrap();
+        assert!(matches!(device.hear().await.unwrap(), ToDevice::Welcome(_)));
 
-    let refused = stack.submit_digits(&client, 1, None).await.unwrap_err();
+        let refused = stack.submit_digits(&client, 1, None).await.unwrap_err();
 
-    assert!(refused.to_string().contains("the largest connected device allows 1024"), "{refused}");
-    assert_eq!(client.account().await.unwrap().held.micros(), 0);
+        assert!(refused.to_string().contains("the largest connected device allows 1024"), "{refused}");
+        assert_eq!(client.account().await.unwrap().held.micros(), 0);
+    }
 }
 
 /// Rows whose work is more than the server's own processor redoes.
@@ -174,13 +174,7 @@ const HEAVY_ROWS: u32 = 8000;
 
 /// A scripted checker with buffers of so many bytes, and a heavy job that an honest device does.
 async fn checker_and_heavy_job(stack: &mut Stack, buffer_bytes_max: u64) -> (Scripted, Client, wire::Job) {
-    let identity = identity();
-    stack.trust(identity.device().to_string()).await;
-    let (mut checker, nonce) = Scripted::open(&stack.url(), identity).await.unwrap();
-    let hello = checker.signed(nonce, Hello { checker: true, buffer_bytes_max, ..checker.hello(nonce) });
-    checker.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();
-    assert!(matches!(checker.hear().await.unwrap(), ToDevice::Welcome(_)));
-    checker.say(&FromDevice::Ready).await.unwrap();
+    let checker = stack.scripted_checker(buffer_bytes_max).await;
     let (client, _) = stack.customer().await.unwrap();
     let job = stack.submit_digits(&client, 9, Some(HEAVY_ROWS)).await.unwrap();
     let program = job.program.clone();
@@ -190,41 +184,41 @@ async fn checker_and_heavy_job(stack: &mut Stack, buffer_bytes_max: u64) -> (Scr
     (checker, client, job)
 }
 
-#[tokio::test]
-async fn a_model_too_large_for_every_checker_is_checked_by_the_server() {
-    let mut stack = Stack::start().await;
-    let (mut checker, client, job) = checker_and_heavy_job(&mut stack, 1024).await;
+engine_test! {
+    async fn a_model_too_large_for_every_checker_is_checked_by_the_server(mut stack: Stack) {
+        let (mut checker, client, job) = checker_and_heavy_job(&mut stack, 1024).await;
 
-    let ended = client.watch(job.id, |_| {}).await.unwrap();
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
 
-    assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
-    assert!(checker.hear().now_or_never().is_none(), "it should be asked nothing");
-    stack.check_ledger().await;
+        assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
+        assert!(checker.hear().now_or_never().is_none(), "it should be asked nothing");
+        stack.check_ledger().await;
+    }
 }
 
-#[tokio::test]
-async fn what_a_checker_gives_back_is_checked_by_the_server() {
-    let mut stack = Stack::start().await;
-    let (mut checker, client, job) = checker_and_heavy_job(&mut stack, u64::MAX >> 1).await;
+engine_test! {
+    async fn what_a_checker_gives_back_is_checked_by_the_server(mut stack: Stack) {
+        let (mut checker, client, job) = checker_and_heavy_job(&mut stack, u64::MAX >> 1).await;
 
-    let mut asked = 0;
-    let give_back = async {
-        loop {
-            let ToDevice::Lease(grant) = checker.hear().await.unwrap() else { continue };
-            asked += 1;
-            checker.say(&FromDevice::Return { lease: grant.lease }).await.unwrap();
-            checker.say(&FromDevice::Ready).await.unwrap();
-        }
-    };
-    let ended = tokio::select! {
-        ended = client.watch(job.id, |_| {}) => ended.unwrap(),
-        () = give_back => unreachable!("it gives back for as long as it is asked"),
-    };
+        let mut asked = 0;
+        let give_back = async {
+            loop {
+                let ToDevice::Lease(grant) = checker.hear().await.unwrap() else { continue };
+                asked += 1;
+                checker.say(&FromDevice::Return { lease: grant.lease }).await.unwrap();
+                checker.say(&FromDevice::Ready).await.unwrap();
+            }
+        };
+        let ended = tokio::select! {
+            ended = client.watch(job.id, |_| {}) => ended.unwrap(),
+            () = give_back => unreachable!("it gives back for as long as it is asked"),
+        };
 
-    assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
-    // Each tile at its lease, and at the job's final draw.
-    assert!((1..=2 * ended.tiles).contains(&asked), "each question should go to it once: {asked}");
-    stack.check_ledger().await;
+        assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
+        // Each tile at its lease, and at the job's final draw.
+        assert!((1..=2 * ended.tiles).contains(&asked), "each question should go to it once: {asked}");
+        stack.check_ledger().await;
+    }
 }
 
 /// The digits' model with the likeliest class of each for its answer.
@@ -251,58 +245,58 @@ fn labels_model() -> Vec<u8> {
     model.encode_to_vec()
 }
 
-#[tokio::test]
-async fn one_wrong_label_among_thousands_is_found_though_a_checker_computes_the_tile() {
-    let mut stack = Stack::start().await;
-    stack.add_checker().await;
-    let (client, _) = stack.customer().await.unwrap();
-    let (model, input) = (stack.folder().join("labels.onnx"), stack.folder().join("digits.npy"));
-    std::fs::write(&model, labels_model()).unwrap();
-    std::fs::write(&input, digits::repeated(9)).unwrap();
-    let program = wire::Program::Infer(wire::Infer {
-        model: client.upload(&model).await.unwrap().hash,
-        input: Some(client.upload(&input).await.unwrap().hash),
-        inputs: BTreeMap::new(),
-        tile_rows: Some(HEAVY_ROWS),
-    });
-    let request = wire::SubmitJob { program, privacy: wire::Privacy::Open, name: "Labels".to_owned(), limit: None };
-    let job = client.submit(&request, &identity().device().to_string()).await.unwrap();
-    let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
+engine_test! {
+    async fn one_wrong_label_among_thousands_is_found_though_a_checker_computes_the_tile(mut stack: Stack) {
+        stack.add_checker().await;
+        let (client, _) = stack.customer().await.unwrap();
+        let (model, input) = (stack.folder().join("labels.onnx"), stack.folder().join("digits.npy"));
+        std::fs::write(&model, labels_model()).unwrap();
+        std::fs::write(&input, digits::repeated(9)).unwrap();
+        let program = wire::Program::Infer(wire::Infer {
+            model: client.upload(&model).await.unwrap().hash,
+            input: Some(client.upload(&input).await.unwrap().hash),
+            inputs: BTreeMap::new(),
+            tile_rows: Some(HEAVY_ROWS),
+        });
+        let request = wire::SubmitJob { program, privacy: wire::Privacy::Open, name: "Labels".to_owned(), limit: None };
+        let job = client.submit(&request, &identity().device().to_string()).await.unwrap();
+        let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
 
-    let (_, settled) = liar.work(|labels| labels[7] = f32::from_bits((labels[7].to_bits() + 1) % 10)).await.unwrap();
+        let (_, settled) = liar.work(|labels| labels[7] = f32::from_bits((labels[7].to_bits() + 1) % 10)).await.unwrap();
 
-    assert!(!settled, "its label lies near no tie");
-    stack.start_worker("honest", &["--backend", "cpu"]);
-    let ended = client.watch(job.id, |_| {}).await.unwrap();
-    assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
-    stack.check_ledger().await;
+        assert!(!settled, "its label lies near no tie");
+        stack.start_worker("honest", &["--backend", "cpu"]);
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+        assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
+        stack.check_ledger().await;
+    }
 }
 
-#[tokio::test]
-async fn a_heavy_model_waits_for_the_operators_checker_which_finds_the_lie() {
-    let mut stack = Stack::start().await;
-    stack.add_checker().await;
-    stack.kill_workers();
-    let (client, _) = stack.customer().await.unwrap();
-    let job = stack.submit_digits(&client, 9, Some(HEAVY_ROWS)).await.unwrap();
-    let detail =
-        client.quote(&wire::QuoteRequest { program: job.program.clone(), privacy: job.privacy }).await.unwrap();
-    assert!(detail.flops / detail.tiles > 500_000_000, "{detail:?}");
-    assert_eq!(detail.checked_by, wire::CheckedBy::Checker);
-    let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
-    let grant = liar.lease().await.unwrap();
-    let mut output = liar.compute(&grant).await.unwrap();
-    output.iter_mut().for_each(|value| *value += 0.01);
-    let bytes = liar.upload(&grant, &output).await.unwrap();
-    liar.say(&liar.commit(&liar.receipt(&grant, &bytes).unwrap())).await.unwrap();
-    assert_eq!(client.progress(job.id).await.unwrap().job.verified_tiles, 0);
+engine_test! {
+    async fn a_heavy_model_waits_for_the_operators_checker_which_finds_the_lie(mut stack: Stack) {
+        stack.add_checker().await;
+        stack.kill_workers();
+        let (client, _) = stack.customer().await.unwrap();
+        let job = stack.submit_digits(&client, 9, Some(HEAVY_ROWS)).await.unwrap();
+        let detail =
+            client.quote(&wire::QuoteRequest { program: job.program.clone(), privacy: job.privacy }).await.unwrap();
+        assert!(detail.flops / detail.tiles > 500_000_000, "{detail:?}");
+        assert_eq!(detail.checked_by, wire::CheckedBy::Checker);
+        let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
+        let grant = liar.lease().await.unwrap();
+        let mut output = liar.compute(&grant).await.unwrap();
+        output.iter_mut().for_each(|value| *value += 0.01);
+        let bytes = liar.upload(&grant, &output).await.unwrap();
+        liar.say(&liar.commit(&liar.receipt(&grant, &bytes).unwrap())).await.unwrap();
+        assert_eq!(client.progress(job.id).await.unwrap().job.verified_tiles, 0);
 
-    stack.start_worker("checker-0", &["--checker"]);
-    assert!(!liar.verdict(&grant).await.unwrap(), "the checker finds the lie");
+        stack.start_worker("checker-0", &["--checker"]);
+        assert!(!liar.verdict(&grant).await.unwrap(), "the checker finds the lie");
 
-    stack.start_worker("honest", &["--backend", "cpu"]);
-    let ended = client.watch(job.id, |_| {}).await.unwrap();
-    assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
-    stack.check_settled_once(&ended).await;
-    stack.check_ledger().await;
+        stack.start_worker("honest", &["--backend", "cpu"]);
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+        assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
+        stack.check_settled_once(&ended).await;
+        stack.check_ledger().await;
+    }
 }

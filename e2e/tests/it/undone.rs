@@ -66,20 +66,20 @@ async fn sources(stack: &Stack, job: &Job) -> String {
     stack.row::<(String,)>("select sources from job where job_id = $1", job.id).await.0
 }
 
-#[tokio::test]
-async fn a_device_that_names_another_leases_output_has_not_computed_its_own() {
-    let stack = Stack::start().await;
-    let (client, _) = stack.customer().await.unwrap();
-    stack.submit_digits(&client, 1, None).await.unwrap();
-    let mut honest = Scripted::join(&stack.url(), identity()).await.unwrap();
-    let mut lazy = Scripted::join(&stack.url(), identity()).await.unwrap();
-    let (computed, copied) = (honest.lease().await.unwrap(), lazy.lease().await.unwrap());
-    assert_eq!(computed.tiles, copied.tiles);
-    let output = honest.compute(&computed).await.unwrap();
-    let bytes = honest.upload(&computed, &output).await.unwrap();
+engine_test! {
+    async fn a_device_that_names_another_leases_output_has_not_computed_its_own(stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        stack.submit_digits(&client, 1, None).await.unwrap();
+        let mut honest = Scripted::join(&stack.url(), identity()).await.unwrap();
+        let mut lazy = Scripted::join(&stack.url(), identity()).await.unwrap();
+        let (computed, copied) = (honest.lease().await.unwrap(), lazy.lease().await.unwrap());
+        assert_eq!(computed.tiles, copied.tiles);
+        let output = honest.compute(&computed).await.unwrap();
+        let bytes = honest.upload(&computed, &output).await.unwrap();
 
-    lazy.say(&lazy.commit(&lazy.receipt(&copied, &bytes).unwrap())).await.unwrap();
+        lazy.say(&lazy.commit(&lazy.receipt(&copied, &bytes).unwrap())).await.unwrap();
 
-    let heard = lazy.hear().await.unwrap();
-    assert!(matches!(heard, ToDevice::Refused { code: ErrorCode::OutputMissing, .. }), "{heard:?}");
+        let heard = lazy.hear().await.unwrap();
+        assert!(matches!(heard, ToDevice::Refused { code: ErrorCode::OutputMissing, .. }), "{heard:?}");
+    }
 }

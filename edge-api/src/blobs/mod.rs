@@ -197,9 +197,16 @@ impl Blobs {
         self.store.get(&Self::key(hash)).await?.bytes().await
     }
 
-    /// The blob, if it is still what its hash says: one that was damaged where it is kept proves nothing.
+    /// The blob, if it is still what its hash says: one that was damaged or lost where it is kept proves nothing.
     pub async fn read_verified(&self, hash: BlobHash) -> anyhow::Result<Option<Bytes>> {
-        let bytes = self.read(hash).await?;
+        let bytes = match self.read(hash).await {
+            Ok(bytes) => bytes,
+            Err(object_store::Error::NotFound { .. }) => {
+                tracing::error!(%hash, "a stored blob is lost");
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
         let hashed = bytes.clone();
         let found = tokio::task::spawn_blocking(move || BlobHash(*blake3::hash(&hashed).as_bytes())).await?;
         if found != hash {

@@ -8,7 +8,7 @@ use rules::verification::Mismatch;
 use rules::verification::dispute::Outcome;
 use wire::Receipt;
 
-use super::dispute;
+use super::dispute::{self, Resolution};
 use super::lease_output::LeaseOutput;
 use crate::app::App;
 use crate::programs::{self, Checked};
@@ -58,8 +58,10 @@ pub async fn check_lease(
             Checked::Differs(found) => found,
         };
         let tile = found.tile;
-        if dispute::resolve(app, &output, found).await? == Outcome::DeviceWrong {
-            return Ok(Judgement::Falls(Mismatch::Values));
+        match dispute::resolve(app, &output, found).await? {
+            Resolution::Decided(Outcome::DeviceWrong) => return Ok(Judgement::Falls(Mismatch::Values)),
+            Resolution::Damaged => return Ok(Judgement::Damaged),
+            Resolution::Decided(Outcome::CheckerWrong | Outcome::NotReproducible) => {}
         }
         rest = &rest[rest.partition_point(|drawn| *drawn <= tile)..];
     }

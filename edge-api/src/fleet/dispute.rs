@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
 use rules::Job;
 use rules::scheduling::line::time_to_fetch;
 use rules::scheduling::recheck_request::{Answer, Answered, Answerer, RecheckRequest, Whom};
 use rules::verification::dispute::{Comparison, Dispute, Next, Outcome};
 use rules::verification::party::Parties;
 use store::verdicts::{DisputeRun, DisputedTile};
-use wire::{Blob, BlobHash, JobEventKind};
+use wire::{Blob, BlobHash, JobEventKind, Micros};
 
 use super::judges::{self, Recomputed};
 use super::lease_output::LeaseOutput;
@@ -23,16 +22,26 @@ use crate::retry::retry;
 
 /// Time for a witness, or for the accused, to end what it has in hand and to answer, beside what it takes to fetch the code.
 const ANSWER_WITHIN: Duration = Duration::from_mins(3);
+/// Time for somebody to connect who could tell more of a tile that three computed to three results.
+const WAIT_MAX: Micros = 600_000_000;
 /// Before a dispute that waits for a witness looks again whether one is connected.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
+/// What came of a dispute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    Decided(Outcome),
+    /// One of the outputs that it is about is damaged where it is kept, so that it proves nothing.
+    Damaged,
+}
+
 /// Has a disputed tile computed by others until it is clear who was wrong. What is known of it is stored, so that a
 /// dispute which was broken off goes on where it was.
-pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::Result<Outcome> {
+pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::Result<Resolution> {
     let (tile, done) = (found.tile, found.done);
-    let stored = open(app, output, found).await?;
+    let Some(stored) = open(app, output, found).await? else { return Ok(Resolution::Damaged) };
     if let Some(outcome) = stored.outcome {
-        return Ok(outcome);
+        return Ok(Resolution::Decided(outcome));
     }
     let mut dispute = Dispute::new(stored.accused, output.job.customer, stored.finder);
     for run in store::verdicts::list_dispute_runs(&mut *app.db.read().await?, stored.lease, stored.tile).await? {
@@ -43,7 +52,7 @@ pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> an
             Next::Decided(outcome) => {
                 decide(app, &stored, outcome, &dispute).await?;
                 pay_judges(app, output, &stored, outcome, done).await?;
-                return Ok(outcome);
+                return Ok(Resolution::Decided(outcome));
             }
             Next::AskAccused => Whom::Accused(stored.device),
             Next::AskWitness if !has_witness(app, output, dispute.parties()) => {
@@ -55,6 +64,9 @@ pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> an
                 tokio::select! {
                     () = app.stop.cancelled() => anyhow::bail!("the server is stopping"),
                     () = tokio::time::sleep(LOOK_AGAIN) => dispute.look_again(),
+                }
+                if app.clock.now() - stored.created_at > WAIT_MAX {
+                    dispute.on_waited();
                 }
                 continue;
             }
@@ -69,7 +81,10 @@ pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> an
         };
         let comparison = match answer {
             Answer::Output(hash) => match app.blobs.read_verified(hash).await? {
-                Some(computed) => compare(app, output, &stored, &computed).await?,
+                Some(computed) => match compare(app, output, &stored, &computed).await? {
+                    Some(comparison) => comparison,
+                    None => return withdraw(app, &stored).await,
+                },
                 None => continue,
             },
             Answer::Fault(_) => Comparison { with_device: false, with_checker: stored.finder_output.is_none() },
@@ -85,21 +100,37 @@ pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> an
     }
 }
 
-/// What a run says of the two that disagree, which are read as they were stored when the dispute was opened.
+/// What a run says of the two that disagree, which are read as they were stored when the dispute was opened. `None`: one of
+/// them is damaged.
 async fn compare(
     app: &App,
     output: &LeaseOutput,
     stored: &DisputedTile,
     computed: &[u8],
-) -> anyhow::Result<Comparison> {
-    let read = async |hash| app.blobs.read_verified(hash).await?.context("an output in dispute is damaged");
-    let signed = read(stored.signed_output).await?;
-    let with_device = programs::agree(app, &output.job, stored.tile, (&signed, computed)).await?;
+) -> anyhow::Result<Option<Comparison>> {
+    let agree = async |outputs: (&[u8], &[u8])| programs::agree(app, &output.job, stored.tile, outputs).await;
+    let Some(signed) = app.blobs.read_verified(stored.signed_output).await? else { return Ok(None) };
+    let with_device = agree((&signed, computed)).await?;
     let with_checker = match stored.finder_output {
-        Some(hash) => programs::agree(app, &output.job, stored.tile, (computed, &read(hash).await?)).await?,
+        Some(hash) => match app.blobs.read_verified(hash).await? {
+            Some(found) => agree((computed, &found)).await?,
+            None => return Ok(None),
+        },
         None => false,
     };
-    Ok(Comparison { with_device, with_checker })
+    Ok(Some(Comparison { with_device, with_checker }))
+}
+
+/// A dispute that nobody can decide any more, since what it is about is damaged: nobody is to blame.
+async fn withdraw(app: &App, stored: &DisputedTile) -> anyhow::Result<Resolution> {
+    tracing::error!(lease = %stored.lease, tile = stored.tile, "a dispute is withdrawn: an output is damaged");
+    retry(async || {
+        let mut tx = app.db.begin_write().await?;
+        store::verdicts::withdraw_dispute(&mut tx, stored.lease, stored.tile).await?;
+        Ok::<(), anyhow::Error>(tx.commit().await?)
+    })
+    .await?;
+    Ok(Resolution::Damaged)
 }
 
 fn note(dispute: &mut Dispute, accused: wire::DeviceId, run: DisputeRun) {
@@ -110,10 +141,12 @@ fn note(dispute: &mut Dispute, accused: wire::DeviceId, run: DisputeRun) {
     }
 }
 
-/// Both outputs are kept, so that the customer can see what differs.
-async fn open(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::Result<DisputedTile> {
+/// Both outputs are kept, so that the customer can see what differs. `None`: the device's is damaged where it is kept, so
+/// that it is no wonder that they differ.
+async fn open(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::Result<Option<DisputedTile>> {
     let tile = found.tile;
-    let signed_output = keep(app, output.read_tiles(app, tile..tile + 1).await?).await?;
+    let Some(signed) = output.read_verified_tile(app, tile).await? else { return Ok(None) };
+    let signed_output = keep(app, signed).await?;
     let finder_output = match found.output {
         Some(bytes) => Some(keep(app, bytes).await?),
         None => None,
@@ -140,6 +173,7 @@ async fn open(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::R
         Ok::<DisputedTile, anyhow::Error>(stored)
     })
     .await
+    .map(Some)
 }
 
 async fn keep(app: &App, bytes: bytes::Bytes) -> anyhow::Result<BlobHash> {

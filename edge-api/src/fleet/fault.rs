@@ -44,7 +44,7 @@ pub fn report_fault(app: &App, device: DeviceId, lease: LeaseId, fault: JobFault
     app.tasks.spawn(async move {
         if let Err(error) = judge_fault(&task, &job, &lease, fault).await {
             tracing::error!(error = format!("{error:#}"), lease = %lease.id, "a fault could not be judged");
-            task.scheduler.forget_slice(lease.slice);
+            refuse(&task, &lease, ErrorCode::UnknownLease, "the fault could not be judged");
         }
     });
 }
@@ -116,9 +116,14 @@ async fn judge_fault(app: &App, job: &Arc<Job>, lease: &Lease, fault: JobFault) 
         }
         Confirmed::Unclear => (ErrorCode::UnknownLease, "nobody could say in time whether the tile runs out of fuel"),
     };
+    refuse(app, lease, code, message);
+    Ok(())
+}
+
+/// The lease comes to nothing, and its tiles are lent anew.
+fn refuse(app: &App, lease: &Lease, code: ErrorCode, message: &str) {
     let (now, id) = (app.clock.now(), lease.id);
     let mut state = app.scheduler.lock();
     state.drive(|core, link| core.on_refused(link, now, id));
     state.send(lease.device, ToDevice::Refused { lease: id, code, message: message.to_owned() });
-    Ok(())
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use anyhow::Context;
 use bytes::Bytes;
 use rules::scheduling::lease::{Lease, LeaseState};
 use rules::scheduling::speed::Took;
@@ -36,13 +37,22 @@ impl LeaseOutput {
         Ok(bytes)
     }
 
+    /// The output of one tile, if what is kept of the lease is still what was uploaded.
+    pub async fn read_verified_tile(&self, app: &App, tile: u32) -> anyhow::Result<Option<Bytes>> {
+        let _room = app.outputs.hold(self.tiles().output_bytes()).await?;
+        let bytes = app.blobs.read_verified(self.output).await?;
+        // A copy, so that the rest is not held in memory.
+        Ok(bytes.map(|bytes| Bytes::copy_from_slice(&bytes[self.tiles().output_range(tile..tile + 1)])))
+    }
+
     /// Some tiles, which count from the lease's first, with what somebody else computed of the same and uploaded as
     /// `answer`.
     pub async fn read_beside(&self, app: &App, tiles: Range<u32>, answer: BlobHash) -> anyhow::Result<TilePairs<'_>> {
         let bytes: u64 = to(self.tiles().output_range(tiles.clone()).len());
         let room = app.outputs.hold(2 * bytes).await?;
         let signed = self.read_tiles(app, tiles.clone()).await?;
-        let answer = app.blobs.read(answer).await?;
+        // By a damaged answer nobody is accused: the check is done again.
+        let answer = app.blobs.read_verified(answer).await?.context("an answer is damaged on the server")?;
         anyhow::ensure!(answer.len() == signed.len(), "an answer should have the size that was uploaded");
         Ok(TilePairs { output: self, tiles, signed, answer, _room: room })
     }

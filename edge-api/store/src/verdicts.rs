@@ -352,6 +352,26 @@ pub async fn decide_dispute(
     Ok(done.rows_affected() == 1)
 }
 
+/// Takes an open dispute and its runs off the record.
+pub async fn withdraw_dispute(conn: &mut DbConnection, lease: LeaseId, tile: u64) -> sqlx::Result<()> {
+    for sql in [
+        "delete from dispute_run
+        where lease_id = $1
+          and tile = $2
+          and exists (select 1 from dispute
+                      where dispute.lease_id = dispute_run.lease_id
+                        and dispute.tile = dispute_run.tile
+                        and dispute.outcome = '')",
+        "delete from dispute
+        where lease_id = $1
+          and tile = $2
+          and outcome = ''",
+    ] {
+        sqlx::query(sql).bind(lease.to_string()).bind(count(tile)).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
 /// Tiles of a job that are not reproducible, and the accounts on whose devices that was found. Guests have no vote.
 pub async fn count_unreproducible(conn: &mut DbConnection, job: JobId) -> sqlx::Result<(u64, u64)> {
     let (tiles, accounts): (i64, i64) = sqlx::query_as(

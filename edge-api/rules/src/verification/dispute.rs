@@ -67,6 +67,8 @@ pub struct Dispute {
     silent: usize,
     /// No further witness is connected.
     exhausted: bool,
+    /// It was waited for another witness for long enough.
+    waited: bool,
     /// Whether the accused came to the same result once more. `None`: it was not asked.
     repeated: Option<bool>,
 }
@@ -77,7 +79,7 @@ impl Dispute {
         if let Answerer::Peer { party, .. } = finder {
             parties.add(party);
         }
-        Self { parties, finder, witnesses: Vec::new(), silent: 0, exhausted: false, repeated: None }
+        Self { parties, finder, witnesses: Vec::new(), silent: 0, exhausted: false, waited: false, repeated: None }
     }
 
     /// Whose devices may not be asked as witnesses.
@@ -100,6 +102,11 @@ impl Dispute {
     /// No other device can be asked.
     pub fn on_no_witness(&mut self) {
         self.exhausted = true;
+    }
+
+    /// Nobody who could tell more has connected for a long time.
+    pub fn on_waited(&mut self) {
+        self.waited = true;
     }
 
     /// The accused device has come to the same once more, or to something else; it may also not have answered,
@@ -146,9 +153,11 @@ impl Dispute {
             return Next::AskWitness;
         }
         match (with_device, with_neither) {
-            // Nobody is blamed on a peer's word alone, and nobody is forgiven because one more run differs.
+            // Nobody is blamed on a peer's word alone, however long that takes: to let it pass would be to pay whoever lies
+            // where only one other device is.
             (0, 0) if is_peer => Next::Wait,
-            (0, 1) => Next::Wait,
+            // Nobody is forgiven because one more run differs, unless nobody ever comes who tells more.
+            (0, 1) if !self.waited => Next::Wait,
             // There is the operator's word and the device's, and nobody else's.
             (0, 0) => Next::Decided(Outcome::DeviceWrong),
             _ => Next::Decided(Outcome::NotReproducible),
@@ -270,6 +279,24 @@ mod tests {
             let two = decide(finder, &[LIKE_NEITHER, LIKE_NEITHER], true);
             assert_eq!(two, Next::Decided(Outcome::NotReproducible));
         }
+    }
+
+    #[test]
+    fn three_runs_that_all_differ_are_not_waited_on_for_ever_and_one_peers_word_is() {
+        for finder in [Answerer::Checker, peer()] {
+            let mut dispute = Dispute::new(party(1), account(9), finder);
+            dispute.on_witness(party(3), LIKE_NEITHER);
+            dispute.on_no_witness();
+            assert_eq!(dispute.next(), Next::Wait);
+            dispute.on_waited();
+            assert_eq!(dispute.next(), Next::Decided(Outcome::NotReproducible));
+            dispute.look_again();
+            assert_eq!(dispute.next(), Next::AskWitness, "another has connected");
+        }
+        let mut dispute = Dispute::new(party(1), account(9), peer());
+        dispute.on_no_witness();
+        dispute.on_waited();
+        assert_eq!(dispute.next(), Next::Wait);
     }
 
     #[test]

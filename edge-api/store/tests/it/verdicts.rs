@@ -4,6 +4,7 @@ use rules::verification::party::Party;
 use store::verdicts::{
     Cause, DisputeRun, DisputedTile, Verdict, VerdictState, count_unreproducible, decide_dispute, decide_verdict,
     has_redraws, insert_dispute_run, list_dispute_runs, list_disputes, list_redraws, open_dispute, open_verdict,
+    withdraw_dispute,
 };
 use wire::{AccountId, AccountKind, BlobHash};
 
@@ -95,6 +96,32 @@ db_test! {
         assert!(!decide_dispute(conn, lease(1), 2, Outcome::DeviceWrong, NOW + 3).await.unwrap());
         let decided = DisputedTile { outcome: Some(Outcome::CheckerWrong), ..found };
         assert_eq!(list_disputes(conn, work.job.id, 9).await.unwrap(), [decided]);
+    }
+}
+
+db_test! {
+    async fn a_dispute_that_is_withdrawn_leaves_nothing_and_a_decided_one_stays(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        work.commit(conn, 1, (0, 3), 0).await;
+        let run = DisputeRun {
+            device: work.device,
+            by: party(work.account),
+            comparison: Comparison { with_device: true, with_checker: false },
+        };
+        for tile in [0, 1] {
+            open_dispute(conn, &dispute(&work, 1, tile, Answerer::Checker)).await.unwrap();
+            insert_dispute_run(conn, lease(1), tile, run, NOW).await.unwrap();
+        }
+        decide_dispute(conn, lease(1), 1, Outcome::CheckerWrong, NOW + 1).await.unwrap();
+
+        for tile in [0, 1] {
+            withdraw_dispute(conn, lease(1), tile).await.unwrap();
+        }
+
+        let left: Vec<u64> = list_disputes(conn, work.job.id, 9).await.unwrap().iter().map(|left| left.tile).collect();
+        assert_eq!(left, [1]);
+        assert_eq!(list_dispute_runs(conn, lease(1), 0).await.unwrap(), []);
+        assert_eq!(list_dispute_runs(conn, lease(1), 1).await.unwrap(), [run]);
     }
 }
 
