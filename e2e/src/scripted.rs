@@ -8,6 +8,7 @@ use futures::{SinkExt, StreamExt};
 use onnx::{Feed, Graph};
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use wire::device::{Backend, DeviceClass, PROTOCOL};
 use wire::program::map::join_tiles;
 use wire::{BlobHash, FromDevice, Hello, LeaseGrant, Micros, Nonce, Receipt, Signature, ToDevice, merkle};
@@ -28,8 +29,14 @@ pub struct Scripted {
 impl Scripted {
     /// Opens a socket and waits for the challenge, no more.
     pub async fn open(url: &str, identity: Identity) -> anyhow::Result<(Self, Nonce)> {
-        let address = format!("{}/v1/devices/socket", url.replacen("http", "ws", 1));
-        let (socket, _) = tokio_tungstenite::connect_async(address).await?;
+        Self::open_from("127.0.0.1", url, identity).await
+    }
+
+    /// The same through a proxy that names this address as the device's.
+    pub async fn open_from(address: &str, url: &str, identity: Identity) -> anyhow::Result<(Self, Nonce)> {
+        let mut request = format!("{}/v1/devices/socket", url.replacen("http", "ws", 1)).into_client_request()?;
+        request.headers_mut().insert("x-forwarded-for", address.parse()?);
+        let (socket, _) = tokio_tungstenite::connect_async(request).await?;
         let mut device = Self { identity, http: reqwest::Client::new(), url: url.to_owned(), socket };
         match device.hear().await? {
             ToDevice::Challenge { nonce, .. } => Ok((device, nonce)),

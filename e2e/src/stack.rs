@@ -13,6 +13,7 @@ use store::audit::{Audit, audit};
 use tempfile::TempDir;
 use wire::device::{Backend, DeviceClass, PROTOCOL};
 use wire::{BlobHash, DeviceId, FromDevice, Hello, Infer, NewAccount, Program, Signature, SubmitJob, ToDevice};
+use worker::identity::Identity;
 
 use crate::digits;
 use crate::scripted::{self, Scripted};
@@ -29,6 +30,8 @@ pub struct Stack {
     checkers: Vec<String>,
     /// Seconds in each of which all devices are challenged once.
     challenge_seconds: u32,
+    /// Whose word is taken for where others connect from.
+    trusted_proxies: Vec<&'static str>,
     edge: Option<Child>,
     /// Further servers over the same database and blobs.
     others: Vec<Child>,
@@ -101,6 +104,7 @@ impl Stack {
             database_url,
             checkers: Vec::new(),
             challenge_seconds: 0,
+            trusted_proxies: Vec::new(),
             edge: None,
             others: Vec::new(),
             workers: Vec::new(),
@@ -121,6 +125,11 @@ impl Stack {
     pub async fn scripted_checker(&mut self, buffer_bytes_max: u64) -> Scripted {
         let identity = scripted::identity();
         self.trust(identity.device().to_string()).await;
+        self.join_checker(identity, buffer_bytes_max).await
+    }
+
+    /// The same, trusted before.
+    pub async fn join_checker(&self, identity: Identity, buffer_bytes_max: u64) -> Scripted {
         let (mut checker, nonce) = Scripted::open(&self.url(), identity).await.expect("the edge should take a socket");
         let hello = checker.signed(nonce, Hello { checker: true, buffer_bytes_max, ..checker.hello(nonce) });
         checker.say(&FromDevice::Hello(Box::new(hello))).await.expect("the socket should take a hello");
@@ -141,6 +150,13 @@ impl Stack {
     pub async fn challenge_every(&mut self, seconds: u32) {
         self.kill_edge();
         self.challenge_seconds = seconds;
+        self.start_edge().await;
+    }
+
+    /// Has the edge believe this machine where others connect from.
+    pub async fn trust_proxy(&mut self) {
+        self.kill_edge();
+        self.trusted_proxies.push("127.0.0.1/32");
         self.start_edge().await;
     }
 
@@ -176,6 +192,7 @@ impl Stack {
             .args(["--development", "--listen", &format!("127.0.0.1:{port}"), "--database-url", &self.database_url])
             .args(["--public-url", &url, "--challenge-seconds", &self.challenge_seconds.to_string()])
             .args(self.checkers.iter().flat_map(|id| ["--checker", id]))
+            .args(self.trusted_proxies.iter().flat_map(|proxy| ["--trusted-proxy", proxy]))
             .arg("--blobs")
             .arg(self.folder.path().join("blobs"))
             .arg("--site")
@@ -254,8 +271,13 @@ impl Stack {
 
     /// The same for a device that a test scripts. It has not said that it is ready.
     pub async fn established(&self) -> Scripted {
-        let (mut device, nonce) =
-            Scripted::open(&self.url(), scripted::identity()).await.expect("the edge should take a socket");
+        self.established_at("127.0.0.1").await
+    }
+
+    /// The same at an address that a trusted proxy names.
+    pub async fn established_at(&self, address: &str) -> Scripted {
+        let opened = Scripted::open_from(address, &self.url(), scripted::identity()).await;
+        let (mut device, nonce) = opened.expect("the edge should take a socket");
         let key = Some(self.establish(device.identity.device()).await);
         let hello = FromDevice::Hello(Box::new(device.signed(nonce, Hello { key, ..device.hello(nonce) })));
         device.say(&hello).await.expect("the socket should take a hello");
@@ -369,10 +391,22 @@ impl Stack {
         assert_eq!(audit(&mut tx).await.expect("the audit should run"), Audit::default());
     }
 
-    /// Loses a blob, as a disk may.
-    pub fn lose_blob(&self, hash: BlobHash) {
+    /// Loses a blob, as a disk may; returns what it was.
+    pub fn lose_blob(&self, hash: BlobHash) -> Vec<u8> {
         let blob = self.blob(hash);
+        let bytes = std::fs::read(&blob);
         std::fs::remove_file(&blob).unwrap_or_else(|error| panic!("{} should be there: {error}", blob.display()));
+        bytes.expect("a blob should be readable")
+    }
+
+    /// Puts back a blob that was lost.
+    pub fn restore_blob(&self, hash: BlobHash, bytes: &[u8]) {
+        std::fs::write(self.blob(hash), bytes).expect("a blob should be writable");
+    }
+
+    /// Whether the edge has logged this.
+    pub fn has_logged(&self, text: &str) -> bool {
+        std::fs::read_to_string(self.folder.path().join("edge.log")).is_ok_and(|log| log.contains(text))
     }
 
     /// Changes a byte of a blob, as a disk may.

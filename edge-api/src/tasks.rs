@@ -58,9 +58,10 @@ async fn close_jobs(app: App) {
 }
 
 async fn close_once(app: &App) -> anyhow::Result<()> {
-    let jobs = store::job_progress::list_jobs_to_close(&mut *app.db.read().await?, CLOSED_AT_ONCE).await?;
+    // A final draw may have to wait for a checker, and no other job should wait with it.
+    let under_way = app.scheduler.lock().closing.clone();
+    let jobs = store::job_progress::list_jobs_to_close(&mut *app.db.read().await?, &under_way, CLOSED_AT_ONCE).await?;
     for job in jobs {
-        // A final draw may have to wait for a checker, and no other job should wait with it.
         let task = app.clone();
         app.tasks.spawn(async move {
             if let Err(error) = close::close_job(&task, job).await {

@@ -110,6 +110,28 @@ engine_test! {
 }
 
 engine_test! {
+    async fn a_kernel_that_no_checker_can_compile_ends_its_job_though_devices_can(mut stack: Stack) {
+        let mut checker = stack.scripted_checker(1 << 30).await;
+        let (client, _) = stack.customer().await.unwrap();
+        let job = submit(&stack, &client, &customers()[0]).await;
+        stack.start_worker("worker", &[]);
+
+        let asked = checker.lease().await.unwrap();
+        refuse(&mut checker, &asked).await;
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+        assert_eq!((ended.state, ended.fault), (JobState::Failed, Some(cannot_compile("checker"))));
+        until("nothing waits any more", std::time::Duration::from_secs(60), async || {
+            let sql = "select count(*) from receipt where job_id = $1 and state in ('pending', 'accepted')";
+            (stack.row::<(i64,)>(sql, job.id).await.0 == 0).then_some(())
+        })
+        .await;
+        assert_eq!(client.account().await.unwrap().held.micros(), 0);
+        stack.check_ledger().await;
+    }
+}
+
+engine_test! {
     async fn a_customers_own_device_is_believed_that_a_kernel_does_not_compile(stack: Stack) {
         let (client, key) = stack.customer().await.unwrap();
         let job = submit_for(Privacy::Own, &stack, &client, &customers()[0]).await;

@@ -25,6 +25,7 @@ mod reference;
 mod shaders;
 mod submit;
 mod undone;
+mod waiting;
 
 /// A journey that is made over SQLite and over PostgreSQL.
 macro_rules! engine_test {

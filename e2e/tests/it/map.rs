@@ -45,6 +45,10 @@ async fn try_submit(stack: &Stack, client: &Client, privacy: Privacy) -> Result<
     client.submit(&request, &identity().device().to_string()).await
 }
 
+pub(crate) async fn order_of_squares(stack: &Stack, client: &Client, records: u32, tile: u32) -> SubmitJob {
+    order(stack, client, SQUARE, records, tile).await
+}
+
 async fn order(stack: &Stack, client: &Client, kernel: &str, records: u32, tile: u32) -> SubmitJob {
     let (code, input) = (stack.folder().join("kernel.wgsl"), stack.folder().join("numbers.bin"));
     std::fs::write(&code, kernel).unwrap();

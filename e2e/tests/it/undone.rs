@@ -83,3 +83,31 @@ engine_test! {
         assert!(matches!(heard, ToDevice::Refused { code: ErrorCode::OutputMissing, .. }), "{heard:?}");
     }
 }
+
+/// Takes whatever it is lent and asked, and gives it back.
+async fn give_everything_back(mut device: Scripted) -> anyhow::Result<()> {
+    loop {
+        let grant = device.lease().await?;
+        device.say(&FromDevice::Return { lease: grant.lease }).await?;
+    }
+}
+
+engine_test! {
+    async fn a_tile_that_every_device_gives_back_ends_its_job_with_the_reason(stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        let mut devices = tokio::task::JoinSet::new();
+        // As many accounts as are asked before a tile is given up.
+        for _ in 0..8 {
+            devices.spawn(give_everything_back(stack.established().await));
+        }
+        let request = crate::map::order_of_squares(&stack, &client, 200, 200).await;
+        let job = client.submit(&request, &identity().device().to_string()).await.unwrap();
+
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+        assert_eq!(ended.state, JobState::Failed);
+        assert!(matches!(ended.fault, Some(JobFault::CannotCompute { tile: 0, .. })), "{:?}", ended.fault);
+        assert_eq!(client.account().await.unwrap().held.micros(), 0, "all of it is free again");
+        stack.check_ledger().await;
+    }
+}

@@ -1,11 +1,13 @@
 //! A device's coming and going: put on record and into the core, and taken out again.
 
+use anyhow::Context;
 use rules::billing::transfer;
 use rules::scheduling::challenge::PROOF_LASTS;
 use rules::scheduling::device::Device;
 use rules::verification::party::Network;
 use rules::verification::standing::Standings;
 use store::DbConnection;
+use store::devices::DeviceRecord;
 use wire::device::Earnings;
 use wire::{AccountId, AccountKind, DeviceId, ErrorCode, Hello, Micros};
 
@@ -17,6 +19,7 @@ use crate::auth::hash_secret;
 use crate::devices::presence::{self, UptimeSample};
 use crate::devices::routes::normal_code;
 use crate::random;
+use crate::retry::retry;
 
 /// Puts the device on record and into the core.
 pub async fn admit(
@@ -26,6 +29,48 @@ pub async fn admit(
     number: u64,
 ) -> anyhow::Result<Result<SocketOrders, Closing>> {
     let now = app.clock.now();
+    let written = match retry(|| write_device(app, hello, network, now)).await? {
+        Ok(written) => written,
+        Err(closing) => return Ok(Err(closing)),
+    };
+    let Written { account, record, standings, balance } = written;
+    let is_guest = balance.as_ref().is_none_or(|account| account.kind == AccountKind::Guest);
+    let earnings =
+        balance.map(|account| Earnings { available: account.available, pending: account.pending }).unwrap_or_default();
+    let mut device = Device::new(account, hello.class, record.verified, hello.buffer_bytes_max);
+    (device.is_guest, device.network) = (is_guest, network);
+    device.standings = Standings { since: record.created_at, ..standings };
+    device.suspended_until = record.suspended_until;
+    device.remember_speed(record.worked_flops_per_sec);
+    device.remember_line(record.line);
+    if let Some(proof) = record.proof.filter(|proof| now - proof.at <= PROOF_LASTS) {
+        device.remember_proof(proof);
+    }
+    device.runs_kernels = hello.runs_kernels;
+    device.only_job = hello.only_job;
+    let mut state = app.scheduler.lock();
+    // An older socket of the same device ends: its leases go to others.
+    state.drive(|core, link| core.on_device_left(link, now, hello.device));
+    let orders = state.open_socket(hello.device, number, earnings);
+    state.core.on_device_joined(hello.device, device);
+    state.accounted.entry(hello.device).or_insert(now);
+    Ok(Ok(orders))
+}
+
+/// A device as it is on record now.
+struct Written {
+    account: AccountId,
+    record: DeviceRecord,
+    standings: Standings,
+    balance: Option<wire::Account>,
+}
+
+async fn write_device(
+    app: &App,
+    hello: &Hello,
+    network: Option<Network>,
+    now: Micros,
+) -> anyhow::Result<Result<Written, Closing>> {
     let mut tx = app.db.begin_write().await?;
     let known = store::devices::find_device(&mut tx, hello.device).await?;
     let key_hash = hello.key.as_deref().map(hash_secret);
@@ -66,32 +111,11 @@ pub async fn admit(
     }
     store::presence::mark_present(&mut tx, &app.replica, hello.device, now).await?;
     let record = store::devices::find_device(&mut tx, hello.device).await?;
+    let record = record.context("a device just written should be on record")?;
     let standings = store::devices::find_standings(&mut tx, hello.device).await?;
     let balance = store::accounts::find_account(&mut tx, account, app.config.development).await?;
     tx.commit().await?;
-
-    let is_guest = balance.as_ref().is_none_or(|account| account.kind == AccountKind::Guest);
-    let earnings =
-        balance.map(|account| Earnings { available: account.available, pending: account.pending }).unwrap_or_default();
-    let record = record.ok_or_else(|| anyhow::anyhow!("a device just written should be on record"))?;
-    let mut device = Device::new(account, hello.class, record.verified, hello.buffer_bytes_max);
-    (device.is_guest, device.network) = (is_guest, network);
-    device.standings = Standings { since: record.created_at, ..standings };
-    device.suspended_until = record.suspended_until;
-    device.remember_speed(record.worked_flops_per_sec);
-    device.remember_line(record.line);
-    if let Some(proof) = record.proof.filter(|proof| now - proof.at <= PROOF_LASTS) {
-        device.remember_proof(proof);
-    }
-    device.runs_kernels = hello.runs_kernels;
-    device.only_job = hello.only_job;
-    let mut state = app.scheduler.lock();
-    // An older socket of the same device ends: its leases go to others.
-    state.drive(|core, link| core.on_device_left(link, now, hello.device));
-    let orders = state.open_socket(hello.device, number, earnings);
-    state.core.on_device_joined(hello.device, device);
-    state.accounted.entry(hello.device).or_insert(now);
-    Ok(Ok(orders))
+    Ok(Ok(Written { account, record, standings, balance }))
 }
 
 /// A device of the operator's: known by its key, paid nothing, and on no list of devices.

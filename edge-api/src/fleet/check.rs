@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use rules::Job;
 use rules::scheduling::lease::Lease;
+use rules::scheduling::recheck_request::RecheckError;
 use rules::verification::Mismatch;
 use rules::verification::dispute::Outcome;
 use wire::Receipt;
+use wire::number::to;
 
 use super::dispute::{self, Resolution};
 use super::lease_output::LeaseOutput;
@@ -16,23 +18,22 @@ use crate::programs::{self, Checked};
 /// What came of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    Stands {
-        by: CheckedTiles,
-        /// Operations that were not needed of those that the lease was lent for.
-        flops_left: u64,
-    },
+    Stands(Verified),
     /// The device was wrong.
     Falls(Mismatch),
     /// What was uploaded is damaged where it is kept: nobody is to blame.
     Damaged,
+    /// Whoever was asked to compute its tiles again gave them back.
+    Unanswered,
 }
 
-/// Whether anybody computed the drawn tiles again.
+/// A lease whose check passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CheckedTiles {
-    ByOthers,
-    /// Its customer's own work, which is published as such.
-    ByNobody,
+pub struct Verified {
+    /// Tiles that others computed again, to the same; none where it is its customer's own work, which is published as such.
+    pub recomputed: u64,
+    /// Operations that were not needed of those that the lease was lent for, and are not charged.
+    pub flops_left: u64,
 }
 
 /// `tiles` were drawn after the device had signed; they count from the lease's first.
@@ -49,22 +50,27 @@ pub async fn check_lease(
         Some(Err(mismatch)) => return Ok(Judgement::Falls(mismatch)),
         Some(Ok(flops_left)) => flops_left,
     };
-    let stands = |by| Ok(Judgement::Stands { by, flops_left });
+    let stands = |recomputed| Ok(Judgement::Stands(Verified { recomputed, flops_left }));
+    let mut recomputed: u64 = to(tiles.len());
     let mut rest = tiles;
     while !rest.is_empty() {
-        let found = match programs::check(app, &output, rest).await? {
-            Checked::Agreed => return stands(CheckedTiles::ByOthers),
-            Checked::OwnWork => return stands(CheckedTiles::ByNobody),
-            Checked::Differs(found) => found,
+        let found = match programs::check(app, &output, rest).await {
+            Ok(Checked::Agreed) => return stands(recomputed),
+            Ok(Checked::OwnWork) => return stands(0),
+            Ok(Checked::Differs(found)) => found,
+            Err(error) if error.downcast_ref() == Some(&RecheckError::GivenUp) => return Ok(Judgement::Unanswered),
+            Err(error) => return Err(error),
         };
         let tile = found.tile;
         match dispute::resolve(app, &output, found).await? {
             Resolution::Decided(Outcome::DeviceWrong) => return Ok(Judgement::Falls(Mismatch::Values)),
             Resolution::Damaged => return Ok(Judgement::Damaged),
-            Resolution::Decided(Outcome::CheckerWrong | Outcome::NotReproducible) => {}
+            Resolution::Decided(Outcome::CheckerWrong) => {}
+            // It is paid, and nobody has verified it.
+            Resolution::Decided(Outcome::NotReproducible) => recomputed -= 1,
         }
         rest = &rest[rest.partition_point(|drawn| *drawn <= tile)..];
     }
     // Nothing was drawn, or nothing that is left.
-    stands(CheckedTiles::ByOthers)
+    stands(recomputed)
 }

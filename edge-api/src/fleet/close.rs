@@ -14,7 +14,7 @@ use wire::{DeviceId, JobEventKind, JobFault, JobId, JobState};
 use super::check::{Judgement, check_lease};
 use super::lease_output::committed_lease;
 use super::mature;
-use super::reject::reject;
+use super::reject::{Fall, reject};
 use crate::app::App;
 use crate::random;
 use crate::retry::retry;
@@ -51,8 +51,12 @@ async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
         }
         let lease = committed_lease(&stored, app.clock.now());
         match check_lease(app, &found, &lease, &stored.receipt, &verdict.tiles).await? {
-            Judgement::Stands { .. } | Judgement::Damaged => pass_final(app, &stored).await?,
-            Judgement::Falls(mismatch) => return reject(app, &stored, &found, Cause::Final, mismatch).await,
+            // It was checked when it was settled, and nobody can look at it once more.
+            Judgement::Stands(_) | Judgement::Unanswered => pass_final(app, &stored).await?,
+            Judgement::Falls(mismatch) => {
+                return reject(app, &stored, &found, Cause::Final, Fall::Wrong(mismatch)).await;
+            }
+            Judgement::Damaged => return reject(app, &stored, &found, Cause::Final, Fall::Damaged).await,
         }
     }
     if retry(|| write_end(app, job)).await? {
@@ -158,6 +162,7 @@ async fn write_end(app: &App, job: JobId) -> anyhow::Result<bool> {
     if done {
         store::job_detail::insert_event(&mut tx, job, JobEventKind::Done, None, now).await?;
     }
+    store::receipts::void_pending_receipts_of_job(&mut tx, job).await?;
     let matured = store::receipts::mature_receipts_of_job(&mut tx, job).await?;
     store::ledger::release_and_post(&mut tx, job, &mature::transfers(app, &matured)?).await?;
     tx.commit().await?;

@@ -1,8 +1,9 @@
 //! A kernel that a device cannot compile, or that breaks it: the device gets no more of the job, and once those agree
 //! whose word counts, the job ends.
 //!
-//! That is a device of the customer's own, a checker beside some device, or devices of three accounts that have
-//! standing. A device that is alone with it has a backend of its own, and is not blamed.
+//! That is a device of the customer's own; where the operator has named checkers, one of those beside some device, or all
+//! that are connected; elsewhere devices with standing of three accounts and networks. A device that is alone with it has a
+//! backend of its own, and is not blamed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +13,11 @@ use rules::verification::party::Parties;
 use wire::{AccountKind, DeviceId, JobEventKind, JobFault, JobId, JobState, LeaseId};
 
 use super::close::fail_job;
+use super::owner::party_of;
 use super::recheck::recompute_elsewhere;
 use crate::app::App;
 
-/// Accounts whose devices, with standing, decide without a checker.
+/// Accounts, each on a network of its own, whose devices decide where there are no checkers.
 const ACCOUNTS_THAT_DECIDE: usize = 3;
 /// Characters kept of what a device says.
 const MESSAGE_MAX: usize = 500;
@@ -97,11 +99,12 @@ async fn reporters(conn: &mut store::DbConnection, job: JobId) -> anyhow::Result
 /// Whether enough devices say so whose word counts.
 async fn is_decided(app: &App, job: &Job) -> anyhow::Result<bool> {
     let now = app.clock.now();
+    let has_checkers = app.config.has_checkers();
     let mut conn = app.db.read().await?;
     let reporters = reporters(&mut conn, job.id).await?;
     let (checkers, devices): (Vec<_>, Vec<_>) =
         reporters.into_iter().partition(|device| app.config.checkers.contains(device));
-    let mut accounts = std::collections::BTreeSet::new();
+    let (mut parties, mut count) = (Parties::default(), 0);
     for device in &devices {
         let Some(record) = store::devices::find_device(&mut conn, *device).await? else { continue };
         if record.account == job.customer {
@@ -110,12 +113,18 @@ async fn is_decided(app: &App, job: &Job) -> anyhow::Result<bool> {
         let account = store::accounts::find_account(&mut conn, record.account, app.config.development).await?;
         let is_guest = account.is_none_or(|account| account.kind == AccountKind::Guest);
         let standings = store::devices::find_standings(&mut conn, *device).await?;
-        if standings.of(job.task.program_name(), now).may_judge() && !is_guest {
-            accounts.insert(record.account);
+        let party = party_of(app, *device).await?;
+        if standings.of(job.task.program_name(), now).may_judge() && !is_guest && !parties.include(party) {
+            parties.add(party);
+            count += 1;
         }
     }
-    let confirmed = !checkers.is_empty() && !devices.is_empty();
-    Ok(confirmed || accounts.len() >= ACCOUNTS_THAT_DECIDE)
+    if !has_checkers {
+        return Ok(count >= ACCOUNTS_THAT_DECIDE);
+    }
+    // Where no checker is left that might, nobody could ever check what devices compute.
+    let is_left = || app.scheduler.lock().core.has_checker_but(&checkers);
+    Ok(!checkers.is_empty() && (!devices.is_empty() || !is_left()))
 }
 
 async fn fail(app: &App, report: &Report) -> anyhow::Result<()> {

@@ -41,6 +41,8 @@ pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> an
     let (tile, done) = (found.tile, found.done);
     let Some(stored) = open(app, output, found).await? else { return Ok(Resolution::Damaged) };
     if let Some(outcome) = stored.outcome {
+        // Whoever decided it may have died before this; nobody is paid twice.
+        pay_judges(app, output, &stored, outcome, done).await?;
         return Ok(Resolution::Decided(outcome));
     }
     let mut dispute = Dispute::new(stored.accused, output.job.customer, stored.finder);

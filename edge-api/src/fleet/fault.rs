@@ -6,20 +6,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use rules::Job;
 use rules::scheduling::lease::Lease;
-use rules::scheduling::recheck_request::{Answer, Answered, Answerer};
+use rules::scheduling::recheck_request::{Answer, Answered, Answerer, RecheckRequest, Whom};
 use rules::verification::party::{Parties, Party};
 use wire::{DeviceId, ErrorCode, JobFault, LeaseId, ToDevice};
 
 use super::close::fail_job;
 use super::judges;
 use super::owner::party_of;
-use super::recheck::recompute_elsewhere;
+use super::recheck::{self, recompute_elsewhere};
 use super::reject::suspend_device;
 use crate::app::App;
 use crate::programs;
 
 /// Time for others to say whether a tile runs out of fuel; then it is lent anew, and nobody is blamed.
 const CONFIRM_WITHIN: Duration = Duration::from_mins(10);
+/// Of them, for a device that is asked after a checker.
+const WITNESS_WITHIN: Duration = Duration::from_mins(3);
 
 /// A device says that a record of its lease ran out of fuel. Where others confirm it, the job ends;
 /// where they finish it, the device is at fault.
@@ -54,12 +56,14 @@ enum Confirmed {
     Fault(JobFault),
     /// They finished the tile.
     Finished,
-    /// They did not agree in time.
+    /// They did not agree, or not in time.
     Unclear,
 }
 
-/// An operator's checker decides by itself, of devices two that agree: one alone could end a stranger's job, or ruin a
-/// device. Two outputs agree where they are the same, so that nobody finishes a tile by saying so.
+/// An operator's checker ends a job by itself, of devices two that agree do: one alone could end a stranger's job, or ruin
+/// a device. Two outputs agree where they are the same, so that nobody finishes a tile by saying so. Where a checker
+/// finishes, a device that is connected is asked, too: one that runs out of fuel as well is of the same kind, perhaps, and
+/// nobody is blamed for that.
 async fn confirm(app: &App, job: &Arc<Job>, lease: &Lease, reporter: Party, tile: u64) -> anyhow::Result<Confirmed> {
     let mut parties = Parties::default().with(reporter).with(Party { account: job.customer, network: None });
     let (mut found, mut finished) = (Vec::new(), Vec::<(DeviceId, Bytes)>::new());
@@ -68,7 +72,7 @@ async fn confirm(app: &App, job: &Arc<Job>, lease: &Lease, reporter: Party, tile
         let Answered { by, answer } = recompute_elsewhere(app, job, tile..tile + 1, parties.clone()).await?;
         let (party, device) = match (by, &answer) {
             (Answerer::Checker, Answer::Fault(fault)) => return Ok(Confirmed::Fault(fault.clone())),
-            (Answerer::Checker, Answer::Output(_)) => return Ok(Confirmed::Finished),
+            (Answerer::Checker, Answer::Output(_)) => return ask_witness(app, job, tile, parties).await,
             (Answerer::Peer { party, device }, _) => (party, device),
         };
         parties.add(party);
@@ -99,6 +103,23 @@ async fn confirm(app: &App, job: &Arc<Job>, lease: &Lease, reporter: Party, tile
     }
 }
 
+/// What a device says that has nothing to do with it, where one is connected: a checker has finished the tile.
+async fn ask_witness(app: &App, job: &Arc<Job>, tile: u64, parties: Parties) -> anyhow::Result<Confirmed> {
+    if !app.scheduler.lock().core.has_witness(job.id, &job.needs(), &parties, app.clock.now()) {
+        return Ok(Confirmed::Finished);
+    }
+    let (tiles, whom) = (tile..tile + 1, Whom::Witness);
+    let request = RecheckRequest { job: Arc::clone(job), tiles, whom, parties, has_fallback: false };
+    let asked = tokio::time::timeout(WITNESS_WITHIN, recheck::request(app, request)).await;
+    match asked {
+        Ok(answered) => match answered? {
+            Ok(Answered { answer: Answer::Fault(_), .. }) => Ok(Confirmed::Unclear),
+            Ok(Answered { answer: Answer::Output(_), .. }) | Err(_) => Ok(Confirmed::Finished),
+        },
+        Err(_elapsed) => Ok(Confirmed::Finished),
+    }
+}
+
 async fn judge_fault(app: &App, job: &Arc<Job>, lease: &Lease, fault: JobFault) -> anyhow::Result<()> {
     let JobFault::OutOfFuel { tile, .. } = fault else { return Ok(()) };
     let provider = party_of(app, lease.device).await?;
@@ -114,16 +135,16 @@ async fn judge_fault(app: &App, job: &Arc<Job>, lease: &Lease, fault: JobFault) 
             suspend_device(app, lease.device).await?;
             (ErrorCode::CheckFailed, "others finished the tile")
         }
-        Confirmed::Unclear => (ErrorCode::UnknownLease, "nobody could say in time whether the tile runs out of fuel"),
+        Confirmed::Unclear => (ErrorCode::UnknownLease, "others did not agree in time that the tile runs out of fuel"),
     };
     refuse(app, lease, code, message);
     Ok(())
 }
 
-/// The lease comes to nothing, and its tiles are lent anew.
+/// The lease comes to nothing, and its tiles are lent anew, to others.
 fn refuse(app: &App, lease: &Lease, code: ErrorCode, message: &str) {
     let (now, id) = (app.clock.now(), lease.id);
     let mut state = app.scheduler.lock();
-    state.drive(|core, link| core.on_refused(link, now, id));
+    state.drive(|core, link| core.on_fault_unclear(link, now, id));
     state.send(lease.device, ToDevice::Refused { lease: id, code, message: message.to_owned() });
 }

@@ -22,7 +22,14 @@ async fn find_receipts(app: &App) -> anyhow::Result<()> {
     }
     let pending = store::receipts::list_pending_receipts(&mut *app.db.read().await?, &slices).await?;
     for stored in pending {
-        if app.scheduler.lock().core.lease(stored.receipt.lease).is_none() {
+        let lease = stored.receipt.lease;
+        if app.scheduler.lock().core.lease(lease).is_some() {
+            continue;
+        }
+        // What is decided is written first and forgotten here then: a receipt that waits still, though nobody here knows it,
+        // was not among what was decided since the list was read.
+        let found = store::receipts::find_receipt(&mut *app.db.read().await?, lease).await?;
+        if found.is_some_and(|(_, state)| state == ReceiptState::Pending) {
             settle::take_found(app, stored);
         }
     }

@@ -10,14 +10,16 @@ use wire::explorer::ReceiptState;
 
 use super::check::{Judgement, check_lease};
 use super::lease_output::committed_lease;
-use super::reject::reject;
+use super::reject::{Fall, reject};
 use crate::app::App;
 
 const REDRAWN_AT_ONCE: i64 = 16;
 
-/// Begins with what is open and not under way here.
+/// Begins with some of what is open and not under way here.
 pub async fn redraw(app: &App) -> anyhow::Result<()> {
-    let open = store::verdicts::list_redraws(&mut *app.db.read().await?, REDRAWN_AT_ONCE).await?;
+    // Those that wait for a checker hold up no others.
+    let under_way = app.scheduler.lock().redrawing.clone();
+    let open = store::verdicts::list_redraws(&mut *app.db.read().await?, &under_way, REDRAWN_AT_ONCE).await?;
     for (lease, cause) in open {
         if !app.scheduler.lock().redrawing.insert(lease) {
             continue;
@@ -46,13 +48,14 @@ async fn redraw_one(app: &App, lease: LeaseId, cause: Cause) -> anyhow::Result<(
     let StoredReceipt { receipt, .. } = &stored;
     let committed = committed_lease(&stored, app.clock.now());
     match check_lease(app, &job, &committed, receipt, &verdict.tiles).await? {
-        Judgement::Stands { .. } | Judgement::Damaged => {
+        Judgement::Stands(_) | Judgement::Unanswered => {
             let mut tx = app.db.begin_write().await?;
             store::verdicts::decide_verdict(&mut tx, lease, cause, VerdictState::Passed, app.clock.now()).await?;
             tx.commit().await?;
             app.scheduler.job_changed(receipt.job);
             Ok(())
         }
-        Judgement::Falls(mismatch) => reject(app, &stored, &job, cause, mismatch).await,
+        Judgement::Falls(mismatch) => reject(app, &stored, &job, cause, Fall::Wrong(mismatch)).await,
+        Judgement::Damaged => reject(app, &stored, &job, cause, Fall::Damaged).await,
     }
 }

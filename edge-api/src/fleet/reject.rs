@@ -17,6 +17,7 @@ use store::codec::uncount;
 use store::job_progress::JobBalance;
 use store::receipts::StoredReceipt;
 use store::verdicts::{Cause, VerdictState};
+use wire::explorer::ReceiptState;
 use wire::{DeviceId, ErrorCode, JobEventKind, JobId, Micros, ToDevice};
 
 use super::mature;
@@ -45,15 +46,21 @@ async fn suspend_in(conn: &mut DbConnection, device: DeviceId, now: Micros) -> a
     Ok(until)
 }
 
+/// What a device hears of an output that is damaged.
+pub const DAMAGED: &str = "its output was damaged on the server";
+
+/// Why a receipt does not stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fall {
+    /// The device was wrong.
+    Wrong(Mismatch),
+    /// Its output is damaged where it is kept: nobody is to blame, and nothing is paid for what nobody has.
+    Damaged,
+}
+
 /// The receipt's check, for that cause, failed. Nothing happens where it no longer awaits a verdict, or is another
 /// replica's to judge.
-pub async fn reject(
-    app: &App,
-    stored: &StoredReceipt,
-    job: &Arc<Job>,
-    cause: Cause,
-    mismatch: Mismatch,
-) -> anyhow::Result<()> {
+pub async fn reject(app: &App, stored: &StoredReceipt, job: &Arc<Job>, cause: Cause, why: Fall) -> anyhow::Result<()> {
     let (lease, device) = (stored.receipt.lease, stored.device);
     let (first_tile, tiles) = (stored.receipt.first_tile, u64::from(stored.receipt.tiles));
     // Settlements of the slice wait: each must see the version that the last one left.
@@ -68,14 +75,27 @@ pub async fn reject(
             }
         }
     };
-    let written = retry(|| write_rejection(app, stored, job, cause, &hold)).await?;
-    let Some(Rejection { until, seized }) = written else { return Ok(()) };
-    tracing::warn!(%device, %lease, %mismatch, "a check failed");
     let now = app.clock.now();
+    let Rejection { until, seized } = match retry(|| write_rejection(app, stored, job, cause, why, &hold)).await? {
+        Written::Rejected(rejection) => rejection,
+        Written::NotOurs => {
+            // Whoever owns the slice finds the receipt waiting; the device hears of it all the same.
+            drop(turn);
+            app.scheduler.forget_slice(stored.slice);
+            return Ok(());
+        }
+        Written::DecidedBefore => {
+            app.scheduler.lock().drive(|core, link| core.on_refused(link, now, lease));
+            return Ok(());
+        }
+    };
+    tracing::warn!(%device, %lease, ?why, "a check failed");
     let mut state = app.scheduler.lock();
     state.drive(|core, link| {
         // First, so that it is not lent the very tiles that it lost.
-        core.on_device_suspended(link, now, device, until);
+        if let Some(until) = until {
+            core.on_device_suspended(link, now, device, until);
+        }
         if let (SliceHold::Settled(Some(written)), false) = (&hold, seized) {
             core.on_unsettled(link, now, first_tile, written);
         }
@@ -84,8 +104,11 @@ pub async fn reject(
             core.on_slices_lost(link, &[stored.slice].into());
         }
     });
-    let message = mismatch.to_string();
-    state.answer(device, lease, ToDevice::Refused { lease, code: ErrorCode::CheckFailed, message });
+    let (code, message) = match why {
+        Fall::Wrong(mismatch) => (ErrorCode::CheckFailed, mismatch.to_string()),
+        Fall::Damaged => (ErrorCode::UnknownLease, format!("nothing is paid for this lease: {DAMAGED}")),
+    };
+    state.answer(device, lease, ToDevice::Refused { lease, code, message });
     drop(state);
     drop(turn);
     app.scheduler.wake.notify_one();
@@ -101,8 +124,17 @@ enum SliceHold {
     Settled(Option<Settlement>),
 }
 
+enum Written {
+    Rejected(Rejection),
+    /// Another replica owns the slice.
+    NotOurs,
+    /// The receipt awaited no verdict any more.
+    DecidedBefore,
+}
+
 struct Rejection {
-    until: Micros,
+    /// Until when the device is suspended, where it was wrong.
+    until: Option<Micros>,
     /// The slice is nobody's now, since it was not this replica's.
     seized: bool,
 }
@@ -113,16 +145,17 @@ async fn write_rejection(
     stored: &StoredReceipt,
     job: &Job,
     cause: Cause,
+    why: Fall,
     hold: &SliceHold,
-) -> anyhow::Result<Option<Rejection>> {
+) -> anyhow::Result<Written> {
     let (lease, device, now) = (stored.receipt.lease, stored.device, app.clock.now());
     let mut tx = app.db.begin_write().await?;
     let seized = match hold {
         SliceHold::Fence(fence) => {
-            let Some(fence) = *fence else { return Ok(None) };
+            let Some(fence) = *fence else { return Ok(Written::NotOurs) };
             if !store::slices::lock_fence(&mut tx, stored.slice, fence).await? {
                 // Whoever owns the slice now finds the receipt waiting, with what was drawn of it.
-                return Ok(None);
+                return Ok(Written::NotOurs);
             }
             false
         }
@@ -133,33 +166,50 @@ async fn write_rejection(
         }
     };
     store::job_progress::lock_jobs(&mut tx, &[job.id].into()).await?;
-    let until = suspend_in(&mut tx, device, now).await?;
+    let until = match why {
+        Fall::Wrong(_) => Some(suspend_in(&mut tx, device, now).await?),
+        Fall::Damaged => {
+            store::devices::lock_device(&mut tx, device).await?;
+            None
+        }
+    };
+    let state = if until.is_some() { ReceiptState::Rejected } else { ReceiptState::Void };
     if cause == Cause::Commit {
-        if !store::receipts::reject_pending_receipt(&mut tx, lease).await? {
-            return Ok(None);
+        if !store::receipts::end_pending_receipt(&mut tx, lease, state).await? {
+            return Ok(Written::DecidedBefore);
         }
     } else {
-        let Some(rejected) = store::receipts::reject_accepted_receipt(&mut tx, lease).await? else { return Ok(None) };
-        take_back(&mut tx, app, job, &rejected).await?;
+        let Some(fallen) = store::receipts::end_accepted_receipt(&mut tx, lease, state).await? else {
+            return Ok(Written::DecidedBefore);
+        };
+        take_back(&mut tx, app, job, &fallen).await?;
     }
     store::verdicts::decide_verdict(&mut tx, lease, cause, VerdictState::Rejected, now).await?;
+    if until.is_some() {
+        redraw_others(&mut tx, app, stored, now).await?;
+        store::job_detail::insert_event(&mut tx, job.id, JobEventKind::CheckFailed, Some(device), now).await?;
+    }
+    tx.commit().await?;
+    Ok(Written::Rejected(Rejection { until, seized }))
+}
+
+/// Whatever else of the device's is settled and not mature is drawn from once more.
+async fn redraw_others(conn: &mut DbConnection, app: &App, caught: &StoredReceipt, now: Micros) -> anyhow::Result<()> {
     let mut jobs: BTreeMap<JobId, Option<Job>> = BTreeMap::new();
-    for other in store::receipts::list_accepted_receipts_of_device(&mut tx, device).await? {
+    for other in store::receipts::list_accepted_receipts_of_device(conn, caught.device).await? {
         let seed = random::bytes();
         let job = match jobs.entry(other.receipt.job) {
             Entry::Occupied(job) => job.into_mut(),
-            Entry::Vacant(place) => place.insert(store::jobs::load_job(&mut tx, other.receipt.job).await?),
+            Entry::Vacant(place) => place.insert(store::jobs::load_job(conn, other.receipt.job).await?),
         };
         let Some(job) = job else { continue };
         // As much as of a newcomer's.
         let checked_by = job.checked_by(app.config.has_checkers());
         let tiles = draw(Standing::default(), other.receipt.tiles, job.tile_flops(), checked_by, seed);
-        let cause = Cause::After(lease);
-        store::verdicts::open_verdict(&mut tx, other.receipt.lease, cause, seed, &tiles, now).await?;
+        let cause = Cause::After(caught.receipt.lease);
+        store::verdicts::open_verdict(conn, other.receipt.lease, cause, seed, &tiles, now).await?;
     }
-    store::job_detail::insert_event(&mut tx, job.id, JobEventKind::CheckFailed, Some(device), now).await?;
-    tx.commit().await?;
-    Ok(Some(Rejection { until, seized }))
+    Ok(())
 }
 
 /// Takes the receipt's tiles back in a slice that is another replica's, or nobody's.

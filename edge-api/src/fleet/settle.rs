@@ -15,14 +15,16 @@ use store::devices::AcceptedWork;
 use store::job_progress::JobBalance;
 use store::receipts::{Acceptance, StoredReceipt};
 use store::verdicts::{Cause, Verdict, VerdictState};
+use wire::explorer::ReceiptState;
 use wire::{BlobHash, DeviceId, ErrorCode, JobEventKind, JobState, LeaseId, Receipt, Signature, ToDevice};
 
-use super::check::{CheckedTiles, Judgement, check_lease};
+use super::check::{Judgement, Verified, check_lease};
 use super::close::{close_job, end_if_unreproducible};
 use super::lease_output::committed_lease;
 use super::mature;
-use super::reject::reject;
+use super::reject::{DAMAGED, Fall, reject};
 use super::token::LeaseToken;
+use super::undone;
 use crate::app::App;
 use crate::random;
 use crate::retry::retry;
@@ -250,20 +252,32 @@ async fn drop_receipt(app: &App, stored: &StoredReceipt, why: &str) -> anyhow::R
         };
         let state = store::job_progress::find_job_state(&mut tx, stored.receipt.job).await?;
         if !owns && state == Some(JobState::Running) {
-            return Ok(false);
+            return Ok(Dropped::NotOurs);
         }
-        store::receipts::void_pending_receipt(&mut tx, lease).await?;
+        let voided = store::receipts::end_pending_receipt(&mut tx, lease, ReceiptState::Void).await?;
         tx.commit().await?;
-        Ok::<bool, anyhow::Error>(true)
-    });
-    if dropped.await? {
-        let now = app.clock.now();
-        let mut state = app.scheduler.lock();
+        Ok::<Dropped, anyhow::Error>(if voided { Dropped::Voided } else { Dropped::DecidedBefore })
+    })
+    .await?;
+    let now = app.clock.now();
+    let mut state = app.scheduler.lock();
+    if dropped != Dropped::NotOurs {
         state.drive(|core, link| core.on_refused(link, now, lease));
+    }
+    if dropped == Dropped::Voided {
         let message = format!("nothing is paid for this lease: {why}");
         state.answer(stored.device, lease, ToDevice::Refused { lease, code: ErrorCode::UnknownLease, message });
     }
     Ok(())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dropped {
+    /// Another replica owns the slice.
+    NotOurs,
+    Voided,
+    /// It awaited nothing any more; the device hears of what was decided.
+    DecidedBefore,
 }
 
 async fn check(app: &App, lease: Lease, stored: &StoredReceipt) -> anyhow::Result<()> {
@@ -284,25 +298,16 @@ async fn check(app: &App, lease: Lease, stored: &StoredReceipt) -> anyhow::Resul
     })
     .await?;
     match check_lease(app, &job, &lease, &stored.receipt, &verdict.tiles).await? {
-        Judgement::Stands { by, flops_left } => {
-            let recomputed = match by {
-                CheckedTiles::ByOthers => u64::try_from(verdict.tiles.len())?,
-                CheckedTiles::ByNobody => 0,
-            };
-            settle(app, &job, &lease, stored, Verified { recomputed, flops_left }).await
+        Judgement::Stands(verified) => settle(app, &job, &lease, stored, verified).await,
+        Judgement::Falls(mismatch) => reject(app, stored, &job, Cause::Commit, Fall::Wrong(mismatch)).await,
+        Judgement::Damaged => drop_receipt(app, stored, DAMAGED).await,
+        Judgement::Unanswered => {
+            // Perhaps nobody can, and then the job ends.
+            let drawn = verdict.tiles.first().copied().unwrap_or_default();
+            undone::look_into(app, job.id, lease.first_tile + u64::from(drawn)).await?;
+            drop_receipt(app, stored, "nobody could compute its tiles again").await
         }
-        Judgement::Falls(mismatch) => reject(app, stored, &job, Cause::Commit, mismatch).await,
-        Judgement::Damaged => drop_receipt(app, stored, "its output was damaged on the server").await,
     }
-}
-
-/// A lease whose check passed.
-#[derive(Clone, Copy)]
-struct Verified {
-    /// Tiles that others computed again.
-    recomputed: u64,
-    /// Operations that were not needed, and are not charged.
-    flops_left: u64,
 }
 
 /// Settles a lease whose check passed: tiles, receipt and money in one transaction.
@@ -326,6 +331,12 @@ async fn settle(
             // Whoever owns the slice finds the receipt waiting; the device hears of it all the same.
             drop(turn);
             app.scheduler.forget_slice(lease.slice);
+            return Ok(());
+        }
+        Written::DecidedBefore => {
+            drop(turn);
+            let now = app.clock.now();
+            app.scheduler.lock().drive(|core, link| core.on_refused(link, now, lease.id));
             return Ok(());
         }
     };
@@ -353,6 +364,8 @@ enum Written {
     JobEnded,
     /// The device was caught in the meantime.
     Suspended,
+    /// The receipt awaited nothing any more.
+    DecidedBefore,
 }
 
 struct Settled {
@@ -400,7 +413,7 @@ async fn write_settlement(
     let matures_at = matures_at(verified_ever, kflop);
     let acceptance = Acceptance { kflop, flops_left, charge, recomputed, matures_at };
     if !store::receipts::accept_receipt(&mut tx, lease.id, acceptance).await? {
-        return Ok(Written::NotOurs);
+        return Ok(Written::DecidedBefore);
     }
     store::verdicts::decide_verdict(&mut tx, lease.id, Cause::Commit, VerdictState::Passed, now).await?;
     let payment = Payment {

@@ -37,7 +37,8 @@ pub async fn run(app: App) {
     }
 }
 
-async fn look_into(app: &App, job: JobId, tile: u64) -> anyhow::Result<()> {
+/// Ends the job where whoever checks cannot compute the tile either.
+pub async fn look_into(app: &App, job: JobId, tile: u64) -> anyhow::Result<()> {
     let Some(found) = app.scheduler.lock().core.job(job) else { return Ok(()) };
     let tried = tokio::select! {
         () = app.stop.cancelled() => return Ok(()),

@@ -144,21 +144,25 @@ fn rows_of(job: &Job, part: &OutputPart) -> Range<u64> {
 }
 
 /// A byte a row: 1 for one that is there.
-fn rows_present(job: &Job, outputs: &[OutputPart]) -> Vec<u8> {
-    let mut present = vec![0; wire::number::to(job.rows)];
+fn rows_present(job: &Job, outputs: &[OutputPart]) -> BoxStream<'static, Chunk> {
+    let (mut runs, mut row) = (Vec::new(), 0);
     for part in outputs {
         let rows = rows_of(job, part);
-        present[wire::number::to(rows.start)..wire::number::to(rows.end)].fill(1);
+        runs.extend([(&ZEROS, rows.start - row), (&ONES, rows.end - rows.start)]);
+        row = rows.end;
     }
-    present
+    runs.push((&ZEROS, job.rows - row));
+    stream::iter(runs).flat_map(|(byte, rows)| repeat(byte, rows)).boxed()
 }
 
-static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+const REPEATED: usize = 1 << 16;
+static ZEROS: [u8; REPEATED] = [0; REPEATED];
+static ONES: [u8; REPEATED] = [1; REPEATED];
 
-fn zeros(bytes: u64) -> impl Stream<Item = Chunk> + Send {
-    stream::unfold(bytes, |left| async move {
-        let len = left.min(wire::number::to(ZEROS.len()));
-        (len > 0).then(|| (Ok(Bytes::from_static(&ZEROS[..wire::number::to(len)])), left - len))
+fn repeat(byte: &'static [u8; REPEATED], bytes: u64) -> impl Stream<Item = Chunk> + Send {
+    stream::unfold(bytes, move |left| async move {
+        let len = left.min(wire::number::to(REPEATED));
+        (len > 0).then(|| (Ok(Bytes::from_static(&byte[..wire::number::to(len)])), left - len))
     })
 }
 
@@ -173,7 +177,7 @@ fn stream_blobs(app: &App, pieces: Pieces) -> impl Stream<Item = Chunk> + Send +
                         let stream = blobs.stream(hash).await.map_err(std::io::Error::other)?;
                         Ok(stream.map_err(std::io::Error::other).map_ok(notes.strip(bytes)).boxed())
                     }
-                    Piece::Zeros(bytes) => Ok::<_, std::io::Error>(zeros(bytes).boxed()),
+                    Piece::Zeros(bytes) => Ok::<_, std::io::Error>(repeat(&ZEROS, bytes).boxed()),
                 }
             }
         })
@@ -283,24 +287,26 @@ fn bin_response(job: &Job, blobs: impl Stream<Item = Chunk> + Send + 'static) ->
 }
 
 /// Every output, one after another; each goes through the blobs anew. `present` tells which rows are there.
-fn npz_response(app: &App, job: &Job, outputs: &Pieces, present: Option<Vec<u8>>) -> Response {
+fn npz_response(app: &App, job: &Job, outputs: &Pieces, present: Option<BoxStream<'static, Chunk>>) -> Response {
     let (app, outputs) = (app.clone(), outputs.clone());
+    let rows = job.rows;
     let columns: Vec<Column> = (0..job.outputs.len()).map(|place| Column::at(job, place)).collect();
     let (sender, receiver) = tokio::sync::mpsc::channel::<Chunk>(4);
     let tasks = app.tasks.clone();
     tasks.spawn(async move {
         let mut writer = NpzWriter::default();
         let written = async {
-            if let Some(present) = present {
-                let head = npy::head(DType::Bool, &[wire::number::to(present.len())]);
-                writer.begin("rows_present", wire::number::to(head.len() + present.len()))?;
+            let present = present.map(|values| {
+                let head = npy::head(DType::Bool, &[rows]);
+                ("rows_present", wire::number::to::<u64>(head.len()) + rows, head, values)
+            });
+            let arrays = columns.iter().map(|column| {
+                let values = column.cut(stream_blobs(&app, outputs.clone()));
+                (column.field.name.as_str(), column.size(), column.head(), values)
+            });
+            for (name, size, head, mut values) in present.into_iter().chain(arrays) {
+                writer.begin(name, size)?;
                 writer.write(&head)?;
-                writer.write(&present)?;
-            }
-            for column in &columns {
-                writer.begin(&column.field.name, column.size())?;
-                writer.write(&column.head())?;
-                let mut values = column.cut(stream_blobs(&app, outputs.clone()));
                 while let Some(chunk) = values.try_next().await? {
                     writer.write(&chunk)?;
                     if sender.send(Ok(writer.take())).await.is_err() {

@@ -367,10 +367,17 @@ pub async fn cancel_job(
     State(app): State<App>,
     PathParam(id): PathParam<JobId>,
 ) -> ApiResult<Json<Job>> {
+    let job = retry(|| write_cancelled(&app, &caller, id)).await?;
+    app.scheduler.end_job(app.clock.now(), id);
+    app.scheduler.job_changed(id);
+    Ok(Json(job))
+}
+
+async fn write_cancelled(app: &App, caller: &Caller, id: JobId) -> ApiResult<Job> {
     let mut tx = app.db.begin_write().await?;
     let job = store::jobs::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     if job.state == JobState::Cancelled {
-        return Ok(Json(job));
+        return Ok(job);
     }
     let now = app.clock.now();
     if !store::job_progress::cancel_job(&mut tx, id, now).await? {
@@ -380,9 +387,7 @@ pub async fn cancel_job(
     store::job_detail::insert_event(&mut tx, id, JobEventKind::Cancelled, None, now).await?;
     let job = store::jobs::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     tx.commit().await?;
-    app.scheduler.end_job(now, id);
-    app.scheduler.job_changed(id);
-    Ok(Json(job))
+    Ok(job)
 }
 
 /// Publish a job on the explorer

@@ -159,26 +159,39 @@ pub async fn fail_job(conn: &mut DbConnection, job: JobId, fault: &JobFault, now
     Ok(done.rows_affected() == 1)
 }
 
-/// Jobs that only want closing: all is settled, or they ended with receipts that are not mature.
-pub async fn list_jobs_to_close(conn: &mut DbConnection, most: i64) -> sqlx::Result<Vec<JobId>> {
-    let rows: Vec<(String,)> = sqlx::query_as(
-        "select job_id
-        from job
-        where (state = 'running' and remaining_tiles = 0)
-           or (
-             state <> 'running'
-             and exists (
-               select 1
-               from receipt
-               where receipt.job_id = job.job_id
-                 and receipt.state = 'accepted'
-             )
-           )
-        order by job_id
-        limit $1",
-    )
-    .bind(most)
-    .fetch_all(conn)
-    .await?;
+macro_rules! jobs_to_close_sql {
+    ($engine:ident) => {
+        concat!(
+            "select job_id
+            from job
+            where (
+                (state = 'running' and remaining_tiles = 0)
+                or (
+                  state <> 'running'
+                  and exists (
+                    select 1
+                    from receipt
+                    where receipt.job_id = job.job_id
+                      and receipt.state in ('accepted', 'pending')
+                  )
+                )
+              )
+              and job_id not in (",
+            list_sql!($engine "$2"),
+            ")
+            order by job_id
+            limit $1"
+        )
+    };
+}
+
+/// Jobs that only want closing, but for those named: all is settled, or they ended with receipts that are neither mature nor
+/// void.
+pub async fn list_jobs_to_close(conn: &mut DbConnection, but: &BTreeSet<JobId>, most: i64) -> sqlx::Result<Vec<JobId>> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => jobs_to_close_sql!(sqlite),
+        Dialect::Postgres => jobs_to_close_sql!(postgres),
+    };
+    let rows: Vec<(String,)> = sqlx::query_as(statement).bind(most).bind(json(but)).fetch_all(conn).await?;
     Ok(rows.iter().map(|(job,)| id(job)).collect())
 }

@@ -199,23 +199,31 @@ pub async fn reassign_receipts(conn: &mut DbConnection, device: DeviceId, accoun
     Ok(())
 }
 
-/// The receipt's check failed before it was settled. `false` when it no longer awaits one.
-pub async fn reject_pending_receipt(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<bool> {
-    let done = sqlx::query("update receipt set state = 'rejected' where lease_id = $1 and state = 'pending'")
+/// The receipt came to nothing before it was settled: rejected, or void where nobody is to blame. `false` when it no longer
+/// awaits a check.
+pub async fn end_pending_receipt(conn: &mut DbConnection, lease: LeaseId, state: ReceiptState) -> sqlx::Result<bool> {
+    let done = sqlx::query("update receipt set state = $2 where lease_id = $1 and state = 'pending'")
         .bind(lease.to_string())
+        .bind(state.name())
         .execute(conn)
         .await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// A settled receipt's check failed; returns what is to be taken back. `None` when it is mature, or was never settled.
-pub async fn reject_accepted_receipt(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<Option<StoredReceipt>> {
+/// A settled receipt comes to nothing after all: rejected, or void where nobody is to blame. Returns what is to be taken
+/// back; `None` when it is mature, or was never settled.
+pub async fn end_accepted_receipt(
+    conn: &mut DbConnection,
+    lease: LeaseId,
+    state: ReceiptState,
+) -> sqlx::Result<Option<StoredReceipt>> {
     let row: Option<ReceiptRow> = sqlx::query_as(receipts_sql!(
-        update "set state = 'rejected'
+        update "set state = $2
         where lease_id = $1
           and state = 'accepted'"
     ))
     .bind(lease.to_string())
+    .bind(state.name())
     .fetch_optional(conn)
     .await?;
     Ok(row.map(StoredReceipt::from))
@@ -236,10 +244,10 @@ pub async fn find_receipt(
     }))
 }
 
-/// The receipt came to nothing, and nobody is to blame.
-pub async fn void_pending_receipt(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<()> {
-    sqlx::query("update receipt set state = 'void' where lease_id = $1 and state = 'pending'")
-        .bind(lease.to_string())
+/// Receipts of an ended job that await a check, which nobody makes any more.
+pub async fn void_pending_receipts_of_job(conn: &mut DbConnection, job: JobId) -> sqlx::Result<()> {
+    sqlx::query("update receipt set state = 'void' where job_id = $1 and state = 'pending'")
+        .bind(job.to_string())
         .execute(conn)
         .await?;
     Ok(())

@@ -1,5 +1,7 @@
 //! What was drawn of receipts and what came of it, and the tiles on which runs disagree.
 
+use std::collections::BTreeSet;
+
 use rules::scheduling::recheck_request::Answerer;
 use rules::verification::dispute::{Comparison, Outcome};
 use rules::verification::party::{Network, Party};
@@ -7,7 +9,8 @@ use sqlx::FromRow;
 use wire::{AccountId, BlobHash, DeviceId, JobId, LeaseId, Micros, TileHash};
 
 use crate::codec::{count, flag, from_json, id, json, named, optional_id, optional_text, uncount};
-use crate::db::DbConnection;
+use crate::db::{DbConnection, Dialect};
+use crate::list::list_sql;
 
 /// Why tiles of a receipt are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,21 +114,36 @@ pub async fn decide_verdict(
     Ok(done.rows_affected() == 1)
 }
 
-/// Settled receipts that are drawn from once more since their device was caught: each with its cause.
-pub async fn list_redraws(conn: &mut DbConnection, most: i64) -> sqlx::Result<Vec<(LeaseId, Cause)>> {
-    let rows: Vec<(String, String)> = sqlx::query_as(
-        "select verdict.lease_id, substr(verdict.cause, 7)
-        from verdict
-        join receipt on receipt.lease_id = verdict.lease_id
-        where verdict.state = 'open'
-          and receipt.state = 'accepted'
-          and verdict.cause like 'after %'
-        order by verdict.created_at, verdict.lease_id
-        limit $1",
-    )
-    .bind(most)
-    .fetch_all(conn)
-    .await?;
+macro_rules! redraws_sql {
+    ($engine:ident) => {
+        concat!(
+            "select verdict.lease_id, substr(verdict.cause, 7)
+            from verdict
+            join receipt on receipt.lease_id = verdict.lease_id
+            where verdict.state = 'open'
+              and receipt.state = 'accepted'
+              and verdict.cause like 'after %'
+              and verdict.lease_id not in (",
+            list_sql!($engine "$2"),
+            ")
+            order by verdict.created_at, verdict.lease_id
+            limit $1"
+        )
+    };
+}
+
+/// Settled receipts, but for those of the leases named, that are drawn from once more since their device was caught: each
+/// with its cause.
+pub async fn list_redraws(
+    conn: &mut DbConnection,
+    but: &BTreeSet<LeaseId>,
+    most: i64,
+) -> sqlx::Result<Vec<(LeaseId, Cause)>> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => redraws_sql!(sqlite),
+        Dialect::Postgres => redraws_sql!(postgres),
+    };
+    let rows: Vec<(String, String)> = sqlx::query_as(statement).bind(most).bind(json(but)).fetch_all(conn).await?;
     Ok(rows.iter().map(|(lease, caught)| (id(lease), Cause::After(id(caught)))).collect())
 }
 

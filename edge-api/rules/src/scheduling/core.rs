@@ -18,6 +18,8 @@ use crate::job::Job;
 
 /// After so many times that leases beginning with a tile came back undone, somebody who is trusted tries it.
 const UNDONE_BEFORE_LOOK: u32 = 8;
+/// Devices that left, of which what they gave back is remembered.
+const STRIKES_OF_GONE_MAX: usize = 65_536;
 /// Jobs of which that is counted; the oldest is forgotten.
 const UNDONE_JOBS_MAX: usize = 1024;
 
@@ -28,15 +30,26 @@ impl Core {
         Self { has_checkers, ..Self::default() }
     }
 
-    pub fn on_device_joined(&mut self, id: DeviceId, device: Device) {
+    pub fn on_device_joined(&mut self, id: DeviceId, mut device: Device) {
+        device.strikes += self.strikes_of_gone.remove(&id).unwrap_or_default();
         self.insert_device(id, device);
     }
 
-    /// The socket closed: whatever the device had not committed goes to others at once.
+    /// The socket closed: whatever the device had not committed goes to others at once. That costs it as a lease does that
+    /// it gives back, also after it has connected again.
     pub fn on_device_left(&mut self, link: &mut impl Link, now: Micros, id: DeviceId) {
+        for lease in self.give_back(self.out_of(id)) {
+            self.note_undone(link, &lease);
+        }
+        let strikes = self.devices.get(&id).map_or(0, |device| device.strikes);
         self.remove_device(id);
         self.rechecks.remove_device(link, now, id);
-        self.give_back(self.out_of(id));
+        if strikes > 0 {
+            if self.strikes_of_gone.len() >= STRIKES_OF_GONE_MAX {
+                self.strikes_of_gone.pop_first();
+            }
+            self.strikes_of_gone.insert(id, strikes);
+        }
         self.assign(link, now);
     }
 
@@ -136,6 +149,14 @@ impl Core {
             self.on_lease_returned(link, now, device, id);
         }
         Some((job, tile))
+    }
+
+    /// What a device says of a tile of the job does not hold, and yet it may be its backend: it gets no more of that job.
+    pub fn on_fault_unclear(&mut self, link: &mut impl Link, now: Micros, id: LeaseId) {
+        if let Some(lease) = self.leases.get(&id).copied() {
+            self.mark_unfit(lease.device, lease.job);
+        }
+        self.on_refused(link, now, id);
     }
 
     /// The device says that it is done: from here on the check decides, and no deadline counts.
@@ -367,6 +388,11 @@ impl Core {
 
     pub fn is_checker(&self, device: DeviceId) -> bool {
         self.rechecks.is_checker(device)
+    }
+
+    /// Whether a checker is connected beside those named.
+    pub fn has_checker_but(&self, named: &[DeviceId]) -> bool {
+        self.rechecks.has_checker_but(named)
     }
 
     /// A lease came back undone: its device falls behind others, and tiles that often come back are looked into.

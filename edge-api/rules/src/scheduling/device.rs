@@ -33,7 +33,7 @@ pub struct Device {
     pub runs_kernels: bool,
     /// It works for this job of its own account, and for nothing else.
     pub only_job: Option<JobId>,
-    /// Jobs whose kernels it cannot compile.
+    /// Jobs whose kernels it cannot compile, or runs otherwise than others.
     pub unfit_for: BTreeSet<JobId>,
     pub standings: Standings,
     /// Leases that it sat on or gave back, less those that were settled since: the more, the later and the less it is

@@ -28,6 +28,8 @@ const LATE_AFTER: Micros = 1_000_000;
 const ASK_AGAIN: Micros = 300_000_000;
 /// Accounts whose devices may give a request back, or be lost over it, before it is given up.
 const TRIES_MAX: usize = 8;
+/// How often checkers may give a request back, or sit on it, before it is given up.
+const CHECKER_TRIES_MAX: u32 = 20;
 /// Requests that a checker may hold.
 const READY_CREDITS_MAX: usize = 2;
 
@@ -58,6 +60,7 @@ struct Recheck {
     since: Micros,
     /// Checkers that could not do it, and when they may be asked again.
     returned_by: BTreeMap<DeviceId, Micros>,
+    returned_by_checkers: u32,
 }
 
 /// Accounts whose devices gave a request back, and until when they are not asked again.
@@ -131,6 +134,10 @@ impl Rechecks {
         self.checkers.contains_key(&device)
     }
 
+    pub(super) fn has_checker_but(&self, named: &[DeviceId]) -> bool {
+        self.checkers.keys().any(|id| !named.contains(id))
+    }
+
     /// Whether some connected checker has buffers of so many bytes; `None` while none is connected.
     pub(super) fn has_fitting_checker(&self, device_bytes: u64) -> Option<bool> {
         let mut connected = self.checkers.values().peekable();
@@ -162,6 +169,7 @@ impl Rechecks {
             returned: Returned::default(),
             since: now,
             returned_by,
+            returned_by_checkers: 0,
         });
     }
 
@@ -233,7 +241,12 @@ impl Rechecks {
         if self.is_checker(device) {
             link.report_checker_failure(device, recheck.request.job.id);
             recheck.returned_by.insert(device, now + RETRY_AFTER);
-            self.waiting.push_front(recheck);
+            recheck.returned_by_checkers += 1;
+            if recheck.returned_by_checkers < CHECKER_TRIES_MAX {
+                self.waiting.push_front(recheck);
+            } else {
+                link.end_recheck(recheck.id, Err(RecheckError::GivenUp));
+            }
             return None;
         }
         if let Answerer::Peer { party, .. } = by {

@@ -172,6 +172,32 @@ fn a_request_is_given_up_after_eight_lost_devices_and_not_before() {
 }
 
 #[test]
+fn a_request_that_checkers_give_back_time_and_again_is_given_up() {
+    let mut world = World::of_rechecks(true);
+    world.checker(CHECKER, 1 << 20);
+    world.ask(1, &[], false);
+
+    for returned in 1..=20 {
+        assert!(world.link.rechecked.is_empty(), "before it came back {returned} times");
+        world.now += 30_000_000;
+        world.ready(CHECKER);
+        let lease = world.last_lease();
+        world.core.on_recheck_returned(&mut world.link, world.now, lease);
+    }
+
+    assert_eq!(world.link.rechecked, [(RecheckId(1), Err(RecheckError::GivenUp))]);
+}
+
+#[test]
+fn a_checker_beside_those_named_is_one_that_is_connected() {
+    let mut world = World::of_rechecks(true);
+    world.checker(CHECKER, 1 << 20);
+
+    assert!(world.core.has_checker_but(&[ADA]));
+    assert!(!world.core.has_checker_but(&[ADA, CHECKER]));
+}
+
+#[test]
 fn a_cancelled_request_is_put_to_nobody_and_its_answer_is_nobodys() {
     let mut world = World::of_rechecks(true);
     world.ask(1, &[], false);

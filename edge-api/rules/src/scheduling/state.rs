@@ -45,6 +45,8 @@ pub struct Core {
     pub(super) rechecks: Rechecks,
     /// How often leases came back undone, by job and first tile: also while the job's slices are let go in between.
     pub(super) undone: BTreeMap<JobId, BTreeMap<u64, u32>>,
+    /// Strikes of devices that are not connected.
+    pub(super) strikes_of_gone: BTreeMap<DeviceId, u32>,
 }
 
 /// How fast devices are that have shown it, as the sum of their binary logarithms: one that claims to be fast beyond all

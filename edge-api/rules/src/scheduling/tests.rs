@@ -482,6 +482,38 @@ fn whoever_gives_leases_back_is_lent_less_and_after_others() {
 }
 
 #[test]
+fn whoever_is_gone_with_a_lease_has_given_it_back_also_when_it_comes_again() {
+    let mut world = World::new(1, 1_000_000);
+    for times in 1..=8 {
+        world.join(ADA, 1);
+        world.ready(ADA).unwrap();
+        world.core.on_device_left(&mut world.link, world.now, ADA);
+        assert_eq!(world.link.undone.len(), times / 8, "a tile that breaks whoever has it is looked into");
+    }
+    world.join(ADA, 1);
+    let strikes = world.core.devices[&ADA].strikes;
+    assert!(strikes > 1, "{strikes}");
+
+    world.core.on_device_left(&mut world.link, world.now, ADA);
+    world.join(ADA, 1);
+    assert_eq!(world.core.devices[&ADA].strikes, strikes, "it left with nothing in hand");
+}
+
+#[test]
+fn a_device_whose_fault_others_do_not_see_gets_no_more_of_that_job() {
+    let mut world = World::new(8, 1_000_000);
+    world.join(ADA, 1);
+    world.join(BOB, 2);
+    let lease = world.ready(ADA).unwrap();
+    world.core.on_commit(world.now, ADA, lease.id).unwrap();
+
+    world.core.on_fault_unclear(&mut world.link, world.now, lease.id);
+
+    assert!(world.ready(ADA).is_none());
+    assert_eq!(world.ready(BOB).unwrap().first_tile, lease.first_tile);
+}
+
+#[test]
 fn tiles_that_come_back_time_and_again_are_looked_into() {
     let mut world = World::new(1, 1_000_000);
     world.join(ADA, 1);

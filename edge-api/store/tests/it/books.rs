@@ -18,12 +18,13 @@ use store::devices::{AcceptedWork, count_passed};
 use store::job_progress::{JobBalance, cancel_job, return_tiles, take_tiles, write_bill};
 use store::ledger::{hold, post, release_and_post};
 use store::receipts::{
-    Acceptance, StoredReceipt, accept_receipt, list_accepted_receipts, mature_receipts_of_job, reassign_receipts,
-    reject_accepted_receipt,
+    Acceptance, StoredReceipt, accept_receipt, end_accepted_receipt, list_accepted_receipts, mature_receipts_of_job,
+    reassign_receipts,
 };
 use store::slices::{insert_slice, seize_slice, settle_slice, write_seized_slice};
 use store::{Db, DbConnection};
 use wire::AccountId;
+use wire::explorer::ReceiptState;
 
 use crate::fixture::{self, NOW, account_id, credits, job_id, lease, slice_id};
 use crate::ledger::{FEES, fund, purses};
@@ -245,7 +246,7 @@ async fn void(conn: &mut DbConnection, job: u64, at: i64) -> bool {
     let slice = seize_slice(conn, slice_id(job)).await.unwrap();
     let mut voided = Vec::new();
     for stored in &accepted {
-        voided.extend(reject_accepted_receipt(conn, stored.receipt.lease).await.unwrap());
+        voided.extend(end_accepted_receipt(conn, stored.receipt.lease, ReceiptState::Rejected).await.unwrap());
     }
     let mut settled = Bitmap::from_bytes(TILES, &slice.settled).unwrap();
     let mut transfers = Vec::new();

@@ -4,8 +4,8 @@ use rules::verification::party::Network;
 use store::devices::{
     AcceptedWork, add_owed, add_verified, count_failed, count_passed, delete_expired_codes, find_backend, find_device,
     find_standings, insert_device_code, insert_judge_answer, link_device, list_devices_of_account, list_devices_of_key,
-    list_unlinked_devices, record_line, record_proof, set_owed, sum_judged, suspend_device, take_device_code,
-    uncount_lease, unlink_device, upsert_device,
+    list_unlinked_devices, lock_device, record_line, record_proof, set_owed, sum_judged, suspend_device,
+    take_device_code, uncount_lease, unlink_device, upsert_device,
 };
 use store::explorer::find_public_device;
 use store::presence::mark_present;
@@ -100,6 +100,8 @@ db_test! {
         uncount_lease(conn, known, 3, 70, credits(9)).await.unwrap();
         assert_eq!(count_failed(conn, known).await.unwrap(), 1);
         suspend_device(conn, known, NOW + 60).await.unwrap();
+        assert!(lock_device(conn, known).await.unwrap());
+        assert!(!lock_device(conn, DeviceId([9; 32])).await.unwrap(), "there is none");
         count_passed(conn, known, work).await.unwrap();
         let record = find_device(conn, known).await.unwrap().unwrap();
         let shown = &list_devices_of_account(conn, ada, 1, NOW).await.unwrap()[0];

@@ -1,5 +1,8 @@
+use std::collections::BTreeSet;
+
 use rules::billing::bill::Bill;
 use store::explorer::count_jobs;
+
 use store::job_progress::{
     JobBalance, cancel_job, end_disputed_job, fail_job, find_job_state, finish_job, list_jobs_to_close, lock_jobs,
     return_tiles, take_tiles, write_bill,
@@ -38,12 +41,13 @@ db_test! {
 
         assert!(!finish_job(conn, ordered.id, NOW + 1).await.unwrap());
         take_tiles(conn, ordered.id, 5, 1).await.unwrap();
-        assert_eq!(list_jobs_to_close(conn, 9).await.unwrap(), [ordered.id]);
+        assert_eq!(list_jobs_to_close(conn, &BTreeSet::new(), 9).await.unwrap(), [ordered.id]);
+        assert_eq!(list_jobs_to_close(conn, &[ordered.id].into(), 9).await.unwrap(), [], "it is being closed");
         assert!(finish_job(conn, ordered.id, NOW + 1).await.unwrap());
         assert!(!finish_job(conn, ordered.id, NOW + 2).await.unwrap());
         let found = find_job(conn, ada, ordered.id).await.unwrap().unwrap();
         assert_eq!((found.state, found.ended_at), (JobState::Done, Some(NOW + 1)));
-        assert_eq!(list_jobs_to_close(conn, 9).await.unwrap(), []);
+        assert_eq!(list_jobs_to_close(conn, &BTreeSet::new(), 9).await.unwrap(), []);
     }
 }
 
@@ -80,12 +84,12 @@ db_test! {
     async fn a_job_that_ended_is_closed_while_something_of_it_is_not_mature(conn: &mut DbConnection) {
         let work = Work::start(conn).await;
         work.accept(conn, 1, (0, 1), 0).await;
-        assert_eq!(list_jobs_to_close(conn, 9).await.unwrap(), []);
+        assert_eq!(list_jobs_to_close(conn, &BTreeSet::new(), 9).await.unwrap(), []);
 
         cancel_job(conn, work.job.id, NOW + 1).await.unwrap();
 
-        assert_eq!(list_jobs_to_close(conn, 9).await.unwrap(), [work.job.id]);
+        assert_eq!(list_jobs_to_close(conn, &BTreeSet::new(), 9).await.unwrap(), [work.job.id]);
         store::receipts::mature_receipts_of_job(conn, work.job.id).await.unwrap();
-        assert_eq!(list_jobs_to_close(conn, 9).await.unwrap(), []);
+        assert_eq!(list_jobs_to_close(conn, &BTreeSet::new(), 9).await.unwrap(), []);
     }
 }

@@ -1,8 +1,8 @@
 use rules::billing::bill::Charge;
 use store::receipts::{
-    Acceptance, accept_receipt, find_receipt, insert_pending_receipt, list_accepted_receipts,
-    list_accepted_receipts_of_device, list_pending_receipts, mature_receipts_of_device, mature_receipts_of_job,
-    reassign_receipts, reject_accepted_receipt, reject_pending_receipt, void_pending_receipt,
+    Acceptance, accept_receipt, end_accepted_receipt, end_pending_receipt, find_receipt, insert_pending_receipt,
+    list_accepted_receipts, list_accepted_receipts_of_device, list_pending_receipts, mature_receipts_of_device,
+    mature_receipts_of_job, reassign_receipts, void_pending_receipts_of_job,
 };
 use wire::explorer::ReceiptState;
 use wire::{LeaseId, Signature};
@@ -71,14 +71,21 @@ db_test! {
 db_test! {
     async fn a_receipt_that_waits_is_rejected_or_comes_to_nothing(conn: &mut DbConnection) {
         let work = Work::start(conn).await;
-        for n in 1..=3 {
+        for n in 1..=4 {
             work.commit(conn, n, (u64::from(n), 1), 0).await;
         }
 
-        assert!(reject_pending_receipt(conn, lease(1)).await.unwrap());
-        assert!(!reject_pending_receipt(conn, lease(1)).await.unwrap());
-        void_pending_receipt(conn, lease(2)).await.unwrap();
-        assert_eq!(leases(&list_pending_receipts(conn, &[work.slice]).await.unwrap()), [lease(3)]);
+        assert!(end_pending_receipt(conn, lease(1), ReceiptState::Rejected).await.unwrap());
+        assert!(!end_pending_receipt(conn, lease(1), ReceiptState::Void).await.unwrap(), "it was");
+        assert!(end_pending_receipt(conn, lease(2), ReceiptState::Void).await.unwrap());
+        assert_eq!(leases(&list_pending_receipts(conn, &[work.slice]).await.unwrap()), [lease(3), lease(4)]);
+
+        void_pending_receipts_of_job(conn, work.job.id).await.unwrap();
+        let mut states = Vec::new();
+        for n in 1..=4 {
+            states.push(find_receipt(conn, lease(n)).await.unwrap().unwrap().1.name());
+        }
+        assert_eq!(states, ["rejected", "void", "void", "void"]);
     }
 }
 
@@ -92,13 +99,13 @@ db_test! {
         let of_others = mature_receipts_of_device(conn, work.device, "map", 9).await.unwrap();
         let matured = mature_receipts_of_device(conn, work.device, "infer", 1).await.unwrap();
         let unmatured = list_accepted_receipts_of_device(conn, work.device).await.unwrap();
-        let rejected = reject_accepted_receipt(conn, lease(2)).await.unwrap().unwrap();
+        let rejected = end_accepted_receipt(conn, lease(2), ReceiptState::Rejected).await.unwrap().unwrap();
 
         assert_eq!(leases(&of_others), [], "another program's work");
         assert_eq!((leases(&matured), leases(&unmatured)), (vec![lease(1)], vec![lease(2), lease(3)]));
         assert_eq!((rejected.receipt.lease, rejected.customer, rejected.charge), (lease(2), work.account, CHARGE));
-        assert!(reject_accepted_receipt(conn, lease(2)).await.unwrap().is_none(), "it was");
-        assert!(reject_accepted_receipt(conn, lease(1)).await.unwrap().is_none(), "it is mature");
+        assert!(end_accepted_receipt(conn, lease(2), ReceiptState::Rejected).await.unwrap().is_none(), "it was");
+        assert!(end_accepted_receipt(conn, lease(1), ReceiptState::Rejected).await.unwrap().is_none(), "it is mature");
         let state = async |conn: &mut store::DbConnection, n| find_receipt(conn, lease(n)).await.unwrap().unwrap().1;
         assert_eq!(state(conn, 1).await, ReceiptState::Matured);
         assert_eq!(state(conn, 2).await, ReceiptState::Rejected);

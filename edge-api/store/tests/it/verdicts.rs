@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use rules::scheduling::recheck_request::Answerer;
 use rules::verification::dispute::{Comparison, Outcome};
 use rules::verification::party::Party;
@@ -41,14 +43,15 @@ db_test! {
         }
         open_verdict(conn, lease(2), Cause::Final, [1; 32], &[0], NOW).await.unwrap();
 
-        assert_eq!(list_redraws(conn, 9).await.unwrap(), [(lease(1), caught)], "the third is not settled");
+        assert_eq!(list_redraws(conn, &BTreeSet::new(), 9).await.unwrap(), [(lease(1), caught)], "the third is not settled");
+        assert_eq!(list_redraws(conn, &[lease(1)].into(), 9).await.unwrap(), [], "it is under way");
         assert!(has_redraws(conn, work.job.id).await.unwrap());
         assert!(!has_redraws(conn, job_id(9)).await.unwrap());
         let matured = store::receipts::mature_receipts_of_device(conn, work.device, "infer", 1).await.unwrap();
         assert_eq!(matured.len(), 0, "the first is looked at before it matures");
         decide_verdict(conn, lease(1), caught, VerdictState::Passed, NOW + 1).await.unwrap();
         assert!(!has_redraws(conn, work.job.id).await.unwrap());
-        assert_eq!(list_redraws(conn, 9).await.unwrap(), []);
+        assert_eq!(list_redraws(conn, &BTreeSet::new(), 9).await.unwrap(), []);
     }
 }
 
