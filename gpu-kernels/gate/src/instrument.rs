@@ -47,6 +47,7 @@ pub(super) fn instrument(
     written: &WrittenArguments,
     fuel: u32,
 ) -> Result<(Module, Vec<Span>), GateError> {
+    flush_subnormals(&mut module);
     let own = add_globals(&mut module, fuel);
     let mut loops = Vec::new();
     let mut functions = std::mem::take(&mut module.functions);
@@ -62,6 +63,20 @@ pub(super) fn instrument(
         module.entry_points.push(wrapped);
     }
     Ok((module, loops))
+}
+
+/// Writes zero for constants so small that devices may do so: some do, some do not, and one compiles them wrong.
+fn flush_subnormals(module: &mut Module) {
+    let functions = module.functions.iter_mut().map(|(_, function)| function);
+    let entries = module.entry_points.iter_mut().map(|entry| &mut entry.function);
+    let of_functions = functions.chain(entries).flat_map(|function| function.expressions.iter_mut());
+    for (_, expression) in module.global_expressions.iter_mut().chain(of_functions) {
+        if let Expression::Literal(Literal::F32(value)) = expression
+            && value.is_subnormal()
+        {
+            *value = 0.0;
+        }
+    }
 }
 
 fn add_globals(module: &mut Module, fuel: u32) -> Own {

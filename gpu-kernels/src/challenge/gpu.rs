@@ -60,12 +60,14 @@ impl Gpu {
         let mut is_last = false;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         self.fill(&mut encoder, &matrices, chain.key(0), &matrices.right[0]);
-        while at.step <= pace.steps && !(is_last && at.units == 0) {
+        // What is begun of the step after the last is left.
+        while at.step <= pace.steps && !(is_last && at.step > 1) {
             let work = self.encode(&mut encoder, &matrices, chain, &mut at, pace.steps);
             let next = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             let busy = self.submit(std::mem::replace(&mut encoder, next)).await?;
             self.budget.learn(work, busy);
-            is_last = is_last || begun.elapsed() >= pace.time || rest(busy).await.is_break();
+            let is_enough = rest(busy).await.is_break();
+            is_last = is_last || is_enough || begun.elapsed() >= pace.time;
         }
         let steps = at.step - 1;
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;

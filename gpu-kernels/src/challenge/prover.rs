@@ -16,7 +16,7 @@ use crate::device::{Device, Gpu, GpuError};
 pub struct Pace {
     /// At least one.
     pub steps: u32,
-    /// The step that ends later than this is the last.
+    /// No step begins after this but the first.
     pub time: Duration,
 }
 
@@ -37,8 +37,8 @@ impl Prover {
     }
 
     /// Multiplies until the pace says that it is enough, and returns how many steps that were and the last product, row by
-    /// row. `rest` is awaited after each submission with the time that it took; where it breaks, the step under way is the
-    /// last.
+    /// row. `rest` is awaited after each submission with the time that it took; where it breaks, what is done counts, and at
+    /// least one step is.
     pub async fn prove(
         &mut self,
         chain: Chain,
@@ -91,6 +91,28 @@ mod tests {
             let (steps, matrix) =
                 pollster::block_on(prover.prove(CHAIN, pace, async |_busy| ControlFlow::Continue(()))).unwrap();
             assert!(steps >= 1 && matrix == answer(CHAIN, steps), "as far as it got: {steps}");
+        }
+    }
+
+    #[test]
+    fn a_gpu_ends_with_what_is_done_when_the_time_is_over() {
+        // Submissions that end in the middle of steps.
+        let mut gpu = match pollster::block_on(Gpu::open(Duration::ZERO)) {
+            Ok(gpu) => Prover::Gpu(Box::new(gpu)),
+            Err(error) => {
+                assert!(std::env::var_os("REQUIRE_GPU").is_none(), "REQUIRE_GPU is set: {error}");
+                return;
+            }
+        };
+        let chain = Chain { side: 112, ..CHAIN };
+        for (time, enough) in
+            [(Duration::ZERO, ControlFlow::Continue(())), (Duration::from_mins(5), ControlFlow::Break(()))]
+        {
+            let pace = Pace { steps: 300, time };
+            let (steps, matrix) = pollster::block_on(gpu.prove(chain, pace, async |_busy| enough)).unwrap();
+
+            assert_eq!(steps, 1);
+            assert_eq!(matrix, answer(chain, 1));
         }
     }
 }

@@ -22,6 +22,26 @@ pub struct Gpu {
     lost: Arc<OnceLock<String>>,
 }
 
+/// One for the whole process: with the last one a driver is unloaded, and some cannot be loaded time and again.
+#[cfg(not(target_family = "wasm"))]
+fn instance() -> &'static wgpu::Instance {
+    static INSTANCE: OnceLock<wgpu::Instance> = OnceLock::new();
+    INSTANCE.get_or_init(new_instance)
+}
+
+/// A browser keeps its drivers itself.
+#[cfg(target_family = "wasm")]
+fn instance() -> wgpu::Instance {
+    new_instance()
+}
+
+fn new_instance() -> wgpu::Instance {
+    wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::PRIMARY,
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    })
+}
+
 /// Open error scopes; closed by [`Gpu::close`].
 pub struct Scopes([wgpu::ErrorScopeGuard; 3]);
 
@@ -29,10 +49,7 @@ impl Gpu {
     /// Opens the adapter that the platform prefers for heavy work. `limit` is the budget of one
     /// submission.
     pub async fn open(limit: Duration) -> Result<Self, GpuError> {
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
-            backends: wgpu::Backends::PRIMARY,
-            ..wgpu::InstanceDescriptor::new_without_display_handle()
-        });
+        let instance = instance();
         let options = wgpu::RequestAdapterOptions {
             power_preference: wgpu::PowerPreference::HighPerformance,
             ..Default::default()
