@@ -10,6 +10,9 @@ use crate::settings::Settings;
 use crate::tally::Recomputed;
 use crate::world::World;
 
+/// Who earns less than this of an honest device has lost money: the electricity alone takes more of that.
+const PAYS_NOTHING: f64 = 0.1;
+
 /// The platform's part, which who buys its own work pays for nothing.
 const FEE: f64 = 0.1;
 
@@ -96,6 +99,11 @@ pub(crate) fn figures(world: &World) -> Figures {
     }
 }
 
+/// The time of a job, of which so many run at once, over what all GPUs together need for the work of all of those.
+fn over_ideal(world: &World, found: &Figures) -> f64 {
+    found.over_ideal / f64::from(u32::try_from(world.settings.jobs_at_once).unwrap_or(u32::MAX))
+}
+
 /// A run's settings and figures.
 pub(crate) fn describe(world: &World) -> String {
     let (found, tally, settings) = (figures(world), &world.tally, &world.settings);
@@ -127,7 +135,7 @@ pub(crate) fn describe(world: &World) -> String {
         tally.jobs,
         secs(tally.job_time) / 60.0 / jobs.max(1.0),
         settings.jobs_at_once,
-        found.over_ideal / f64::from(u32::try_from(settings.jobs_at_once).unwrap_or(u32::MAX)),
+        over_ideal(world, &found),
         tally.nondeterministic,
     );
     for (kind, share) in earned_by_kind(world) {
@@ -177,9 +185,13 @@ pub(crate) fn promises(world: &World) -> Vec<Promise> {
     let by_kind = earned_by_kind(world);
     for kind in Kind::CHEATS {
         if let Some(share) = by_kind.get(&kind) {
-            // Many keys and low ids are no lie: they earn no more, but for chance.
-            let most =
-                if matches!(kind, Kind::ManyKeys | Kind::GrindingIds) { 1.0 + by_chance(world, kind) } else { 1.0 };
+            let most = match kind {
+                // Many keys and low ids are no lie: they earn no more, but for chance.
+                Kind::ManyKeys | Kind::GrindingIds => 1.0 + by_chance(world, kind),
+                // It works honestly for others besides, and its own fee is taken off.
+                Kind::SelfDealing => 1.0,
+                _ => PAYS_NOTHING,
+            };
             promises.push(promise(
                 *share < most,
                 format!("{name}: {} does not pay ({share:.3}, below {most:.3})", kind.name()),
@@ -198,6 +210,10 @@ pub(crate) fn steady(world: &World) -> Vec<Promise> {
         promise(found.wrong_paid < 0.001, format!("steady: wrong tiles paid {:.4} %", 100.0 * found.wrong_paid)),
         promise(found.overhead <= 0.05, format!("steady: verification costs {:.2} %", 100.0 * found.overhead)),
         promise(found.utilisation >= 0.95, format!("steady: GPUs are at work {:.1} %", 100.0 * found.utilisation)),
+        promise(
+            over_ideal(world, &found) <= 1.5,
+            format!("steady: jobs take {:.2} of what all GPUs together need for their work", over_ideal(world, &found)),
+        ),
         promise(found.fairness >= 0.9, format!("steady: fairness {:.3}", found.fairness)),
     ]
 }

@@ -1,6 +1,5 @@
 //! A device's WebSocket: it shows its key, says what it is, and then takes leases and commits.
 
-use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,7 +10,6 @@ use axum::http::header::HOST;
 use axum::response::Response;
 use ed25519_dalek::VerifyingKey;
 use futures::SinkExt;
-use governor::{Quota, RateLimiter};
 use rules::scheduling::recheck_request::Answer;
 use rules::verification::party::Network;
 use wire::device::PROTOCOL;
@@ -19,8 +17,10 @@ use wire::{BlobHash, DeviceId, ErrorCode, FromDevice, Hello, JobFault, LeaseId, 
 
 use super::admit::{admit, admit_checker, leave};
 use super::closing::{Closing, closing};
+use super::frame_pace::{FRAMES_PER_SECOND, FramePace};
 use super::reveal::{Revealing, Taken};
 use super::scheduler::SocketOrders;
+use super::settle::Taken as CommitTaken;
 use super::{challenge, compile, fault, settle};
 use crate::app::App;
 use crate::http::client_address::ClientAddress;
@@ -39,9 +39,6 @@ const PING_EVERY: Duration = Duration::from_secs(15);
 /// Time for a device to take the reason why it is disconnected.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
 const NAME_MAX: usize = 128;
-/// Frames that a device may send a second, and at once after a while of silence.
-const FRAMES_PER_SECOND: NonZeroU32 = NonZeroU32::new(50).unwrap();
-const FRAMES_AT_ONCE: NonZeroU32 = NonZeroU32::new(200).unwrap();
 
 /// Sockets are numbered, so that an old one's end does not take a new one with it.
 static SOCKETS: AtomicU64 = AtomicU64::new(0);
@@ -161,7 +158,7 @@ async fn run_connection(
     let mut unanswered = 0u8;
     let mut revealing: Option<Revealing> = None;
     let mut was_asked_for_rows = false;
-    let frames_in = RateLimiter::direct(Quota::per_second(FRAMES_PER_SECOND).allow_burst(FRAMES_AT_ONCE));
+    let mut pace = FramePace::default();
     loop {
         tokio::select! {
             () = app.stop.cancelled() => return Some(closing(ErrorCode::Internal, "the server is stopping; connect again")),
@@ -192,13 +189,17 @@ async fn run_connection(
             }
             message = socket.recv() => {
                 unanswered = 0;
-                if frames_in.check().is_err() {
+                if !pace.allows_frame() {
                     let message = format!("a device sends at most {FRAMES_PER_SECOND} frames a second; connect again");
                     return Some(closing(ErrorCode::RateLimited, message));
                 }
                 match message {
                     Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
-                        Ok(frame) => if let Some(reason) = on_frame(app, socket, device, frame).await { return Some(reason) },
+                        Ok(frame) => match on_frame(app, socket, device, frame).await {
+                            Ok(Heard::Work) => pace.on_work(),
+                            Ok(Heard::Other) => {}
+                            Err(reason) => return Some(reason),
+                        },
                         Err(error) => return Some(closing(ErrorCode::MalformedFrame, format!("not a frame: {error}"))),
                     },
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
@@ -222,10 +223,18 @@ async fn run_connection(
     }
 }
 
-async fn on_frame(app: &App, socket: &mut WebSocket, device: DeviceId, frame: FromDevice) -> Option<Closing> {
+/// What a frame was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    /// It handed in what was computed.
+    Work,
+    Other,
+}
+
+async fn on_frame(app: &App, socket: &mut WebSocket, device: DeviceId, frame: FromDevice) -> Result<Heard, Closing> {
     let now = app.clock.now();
     match frame {
-        FromDevice::Hello(_) => return Some(closing(ErrorCode::ReplayedFrame, "a second hello")),
+        FromDevice::Hello(_) => return Err(closing(ErrorCode::ReplayedFrame, "a second hello")),
         FromDevice::Ready => {
             app.scheduler.lock().drive(|core, link| core.on_device_ready(link, now, device));
             app.scheduler.wake.notify_one();
@@ -253,27 +262,29 @@ async fn on_frame(app: &App, socket: &mut WebSocket, device: DeviceId, frame: Fr
         }
         FromDevice::CannotCompile { lease, message } => compile::report_compile_error(app, device, lease, &message),
         FromDevice::Commit { receipt, .. } if is_recheck(app, device, receipt.lease) => {
-            on_recheck_commit(app, receipt.lease, receipt.output).await;
+            let heard = on_recheck_commit(app, receipt.lease, receipt.output).await;
             send(socket, &ToDevice::Checked { lease: receipt.lease }).await.ok();
+            return Ok(heard);
         }
         FromDevice::Commit { receipt, signature, token } => {
             let lease = receipt.lease;
             match settle::commit(app, device, receipt, signature, &token).await {
-                Ok(Ok(())) => {}
+                Ok(Ok(CommitTaken::Now)) => return Ok(Heard::Work),
+                Ok(Ok(CommitTaken::Before)) => {}
                 Ok(Err(refusal)) => {
                     let frame = ToDevice::Refused { lease, code: refusal.code, message: refusal.message };
                     if send(socket, &frame).await.is_err() {
-                        return Some(closing(ErrorCode::Internal, "the socket is gone"));
+                        return Err(closing(ErrorCode::Internal, "the socket is gone"));
                     }
                 }
                 Err(error) => {
                     tracing::error!(error = format!("{error:#}"), %device, "a commit failed");
-                    return Some(closing(ErrorCode::Internal, "something went wrong on the server; connect again"));
+                    return Err(closing(ErrorCode::Internal, "something went wrong on the server; connect again"));
                 }
             }
         }
     }
-    None
+    Ok(Heard::Other)
 }
 
 fn is_recheck(app: &App, device: DeviceId, lease: LeaseId) -> bool {
@@ -281,7 +292,7 @@ fn is_recheck(app: &App, device: DeviceId, lease: LeaseId) -> bool {
 }
 
 /// A device has recomputed tiles. An output that is not stored whole is no answer.
-async fn on_recheck_commit(app: &App, lease: LeaseId, output: BlobHash) {
+async fn on_recheck_commit(app: &App, lease: LeaseId, output: BlobHash) -> Heard {
     let expected = app.scheduler.lock().core.recheck_output_bytes(lease);
     let is_computed = match expected {
         Some(bytes) => settle::is_output_of(app, lease, output, bytes).await.unwrap_or(false),
@@ -295,6 +306,7 @@ async fn on_recheck_commit(app: &App, lease: LeaseId, output: BlobHash) {
             core.on_recheck_returned(link, now, lease);
         }
     });
+    if is_computed { Heard::Work } else { Heard::Other }
 }
 
 async fn send(socket: &mut WebSocket, frame: &ToDevice) -> Result<(), axum::Error> {

@@ -15,6 +15,7 @@ pub mod compile;
 pub mod connection;
 pub mod dispute;
 pub mod fault;
+pub mod frame_pace;
 pub mod judges;
 pub mod lease_output;
 pub mod leases;

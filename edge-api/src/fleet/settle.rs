@@ -47,6 +47,14 @@ pub struct CommitRefusal {
     pub message: String,
 }
 
+/// A commit that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    Now,
+    /// It had been said before: the device hears what becomes of it.
+    Before,
+}
+
 fn refuse(code: ErrorCode, message: impl Into<String>) -> CommitRefusal {
     CommitRefusal { code, message: message.into() }
 }
@@ -59,7 +67,7 @@ pub async fn commit(
     receipt: Receipt,
     signature: Signature,
     token: &str,
-) -> anyhow::Result<Result<(), CommitRefusal>> {
+) -> anyhow::Result<Result<Taken, CommitRefusal>> {
     if let Err(refusal) = check_signature(device, &receipt, signature).and_then(|()| check_time(app, &receipt)) {
         return Ok(Err(refusal));
     }
@@ -72,12 +80,12 @@ pub async fn commit(
         // Said again, after a reconnection: it hears what becomes of it.
         Some((lease, _)) if lease.state == LeaseState::Committed => {
             app.scheduler.lock().unanswered.insert(lease.id, device);
-            return Ok(Ok(()));
+            return Ok(Ok(Taken::Before));
         }
         Some(found) => found,
         None => match find_lease_elsewhere(app, device, receipt.lease, token).await? {
             Elsewhere::Lease(lease, job) => (lease, job),
-            Elsewhere::Committed => return Ok(Ok(())),
+            Elsewhere::Committed => return Ok(Ok(Taken::Before)),
             Elsewhere::Unknown => {
                 return Ok(Err(refuse(ErrorCode::UnknownLease, "this lease is not this device's, or has ended")));
             }
@@ -125,7 +133,7 @@ pub async fn commit(
     } else {
         take_found(app, stored);
     }
-    Ok(Ok(()))
+    Ok(Ok(Taken::Now))
 }
 
 /// Whether the blob was uploaded as this lease's output, whole: who names another's has not computed it.
