@@ -360,9 +360,92 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::json;
 
     use super::*;
+
+    /// Hellos that differ from one another in one field or in how a text is cut, by what differs. All fields are taken
+    /// apart, so that one more does not compile until it is here too.
+    fn hellos() -> Vec<(&'static str, Hello)> {
+        let hello = Hello {
+            protocol: PROTOCOL,
+            device: DeviceId([1; 32]),
+            signature: Signature([2; 64]),
+            class: DeviceClass::Native,
+            name: "GPU".to_owned(),
+            backend: Backend::Vulkan,
+            software: false,
+            buffer_bytes_max: 1 << 30,
+            runs_kernels: false,
+            checker: false,
+            only_job: None,
+            key: None,
+            code: None,
+        };
+        let Hello {
+            protocol,
+            device: DeviceId(mut device),
+            // A signature does not sign itself.
+            signature: _,
+            class,
+            name,
+            backend,
+            software,
+            buffer_bytes_max,
+            runs_kernels,
+            checker,
+            only_job,
+            key,
+            code,
+        } = hello.clone();
+        assert_eq!((class, backend, only_job, key, code), (DeviceClass::Native, Backend::Vulkan, None, None, None));
+        device[31] ^= 1;
+        let with = |change: fn(&mut Hello)| {
+            let mut hello = hello.clone();
+            change(&mut hello);
+            hello
+        };
+        let mut hellos = vec![
+            ("nothing", hello.clone()),
+            ("its protocol", Hello { protocol: protocol + 1, ..hello.clone() }),
+            ("its key", Hello { device: DeviceId(device), ..hello.clone() }),
+            ("its class", Hello { class: DeviceClass::Tab, ..hello.clone() }),
+            ("its name", Hello { name: name + " 2", ..hello.clone() }),
+            ("what its adapter is", Hello { software: !software, ..hello.clone() }),
+            ("its buffers", Hello { buffer_bytes_max: buffer_bytes_max + 1, ..hello.clone() }),
+            ("whether it runs kernels", Hello { runs_kernels: !runs_kernels, ..hello.clone() }),
+            ("whether it checks", Hello { checker: !checker, ..hello.clone() }),
+            ("its only job", with(|hello| hello.only_job = Some(JobId::from_parts(1, [0; 10])))),
+            ("another only job", with(|hello| hello.only_job = Some(JobId::from_parts(2, [0; 10])))),
+            ("a key", with(|hello| hello.key = Some("tsk_1".to_owned()))),
+            ("a key of no characters", with(|hello| hello.key = Some(String::new()))),
+            ("a code that reads like the key", with(|hello| hello.code = Some("tsk_1".to_owned()))),
+            ("a code of no characters", with(|hello| hello.code = Some(String::new()))),
+        ];
+        let others = Backend::ALL.into_iter().filter(|other| *other != backend);
+        hellos.extend(others.map(|backend| (backend.name(), Hello { backend, ..hello.clone() })));
+        hellos
+    }
+
+    #[test]
+    fn a_hello_that_differs_in_anything_is_signed_as_another() {
+        let (nonce, origin) = (Nonce([5; 16]), "https://tessera.test");
+        let mut said: Vec<_> =
+            hellos().into_iter().map(|(what, hello)| (what, hello.signing_bytes(nonce, origin))).collect();
+        let (_, hello) = hellos().swap_remove(0);
+        said.push(("its challenge", hello.signing_bytes(Nonce([6; 16]), origin)));
+        said.push(("the server that it means", hello.signing_bytes(nonce, "https://tessera.test:8443")));
+        let again = Hello { signature: Signature([9; 64]), ..hello.clone() };
+        assert_eq!(again.signing_bytes(nonce, origin), hello.signing_bytes(nonce, origin));
+
+        let mut signed = BTreeMap::new();
+        for (what, bytes) in said {
+            let other = signed.insert(bytes, what);
+            assert_eq!(other, None, "{what} is signed as the other");
+        }
+    }
 
     #[test]
     fn a_text_with_the_character_zero_is_no_frame() {
