@@ -136,6 +136,26 @@ mod tests {
         }
 
         #[test]
+        fn what_receipts_publish_at_the_published_price_is_the_charge_within_a_micro_credit(
+            leases in proptest::collection::vec(1..4_000_000_000_000_u64, 1..60),
+            price in 1..40_000_000_000_i64,
+        ) {
+            let price = PricePerCu(price);
+            let (bill, _) = settle_all(&leases, price, 1000);
+            let charged = i128::from(bill.cost.micros()) * ATTOS_PER_MICRO;
+
+            // A reader of the explorer has thousands of operations alone, rounded up once a receipt.
+            let published: u128 = leases.iter().map(|flops| u128::from(flops.div_ceil(1000)) * 1000).sum();
+            let published = exact_cost(published, price).unwrap();
+            let rounding = exact_cost(999 * u128::try_from(leases.len()).unwrap(), price).unwrap();
+
+            prop_assert!(charged <= published + ATTOS_PER_MICRO, "{charged} for {published}");
+            // A lease's work at the price is rounded down to an atto-credit besides.
+            let least = published - rounding - 1 - i128::try_from(leases.len()).unwrap();
+            prop_assert!(charged >= least, "{charged} for {published}, of which {rounding} is rounding");
+        }
+
+        #[test]
         fn what_is_taken_back_and_done_again_costs_no_more(
             leases in proptest::collection::vec((1..4_000_000_000_000_u64, any::<bool>()), 1..60),
             price in 1..40_000_000_000_i64,

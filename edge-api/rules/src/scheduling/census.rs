@@ -124,3 +124,72 @@ impl Core {
         self.slices.contains_key(&slice)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::speed::Proof;
+    use super::super::tests::{ADA, BOB, World};
+
+    const PROOF: Proof = Proof { ops_per_sec: 3_000_000_000, at: 0 };
+
+    impl World {
+        fn offered(&self) -> u64 {
+            self.core.supply(self.now).iter().map(|(_, flops_per_sec)| flops_per_sec).sum()
+        }
+    }
+
+    #[test]
+    fn the_supply_is_what_devices_that_take_work_have_proved_or_had_verified() {
+        // Of work that is long enough to tell something of a device's speed.
+        let mut world = World::new(100, 1_000_000_000);
+        for (id, n) in [(ADA, 1), (BOB, 2)] {
+            world.join(id, n);
+            world.ready(id);
+        }
+        assert_eq!(world.offered(), 0, "whatever they say of themselves");
+
+        world.core.on_proved(ADA, PROOF);
+        assert_eq!(world.offered(), 3_000_000_000);
+
+        let lease = *world.core.leases.values().find(|lease| lease.device == BOB).unwrap();
+        world.now += 2_000_000;
+        world.settle(lease);
+        world.ready(BOB);
+        assert_eq!(
+            world.offered(),
+            3_000_000_000 + lease.tiles * 500_000_000,
+            "a thousand million a tile, in two seconds"
+        );
+
+        world.core.on_proved(BOB, Proof { ops_per_sec: 0, at: 0 });
+        assert_eq!(world.offered(), 3_000_000_000, "one that fails a challenge shows nothing");
+    }
+
+    #[test]
+    fn a_device_that_rests_is_suspended_or_has_left_offers_nothing() {
+        let mut world = World::new(1, 1_000_000);
+        for (id, n) in [(ADA, 1), (BOB, 2)] {
+            world.join(id, n);
+            world.core.on_proved(id, PROOF);
+        }
+        assert_eq!(world.offered(), 0, "neither has asked for work");
+        let lease = world.ready(ADA).unwrap();
+        world.ready(BOB);
+        assert_eq!(world.offered(), 6_000_000_000, "one of them computes, and one waits");
+
+        world.core.on_device_rest(ADA);
+        world.core.on_device_rest(BOB);
+        assert_eq!(world.offered(), 3_000_000_000, "one has yet to finish what it began");
+        world.settle(lease);
+        assert_eq!(world.offered(), 0);
+
+        world.ready(BOB);
+        let until = world.now + 1;
+        world.core.on_device_suspended(&mut world.link, world.now, BOB, until);
+        assert_eq!(world.offered(), 0);
+        world.now = until;
+        assert_eq!(world.offered(), 3_000_000_000);
+        world.core.on_device_left(&mut world.link, world.now, BOB);
+        assert_eq!(world.offered(), 0);
+    }
+}
