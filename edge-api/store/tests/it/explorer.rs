@@ -124,6 +124,23 @@ db_test! {
 }
 
 db_test! {
+    async fn what_was_signed_of_a_published_job_is_public_once_it_was_checked(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        let job = work.job.id;
+        publish_job(conn, work.account, job, true).await.unwrap();
+
+        work.commit(conn, 1, (1, 2), 0).await;
+        assert_eq!(find_receipt(conn, lease(1)).await.unwrap().unwrap().job, Some(job));
+        work.accept(conn, 2, (3, 1), 0).await;
+
+        let settled = find_statement(conn, lease(2)).await.unwrap().unwrap();
+        assert_eq!(settled.receipt, work.receipt(2, 3, 1));
+        assert_eq!(find_receipt(conn, lease(1)).await.unwrap().unwrap().job, Some(job));
+        assert_eq!(find_statement(conn, lease(1)).await.unwrap(), None, "it names an output that nobody has checked");
+    }
+}
+
+db_test! {
     async fn ids_are_found_by_their_beginning(conn: &mut DbConnection) {
         let work = Work::start(conn).await;
         let other = account(conn, 2).await;
