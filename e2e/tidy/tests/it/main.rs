@@ -114,6 +114,40 @@ fn sql_stands_in_the_store_alone() {
     }
 }
 
+/// Whether a text has a statement that changes entries of the ledger, or takes any away.
+fn changes_the_ledger(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let words: Vec<&str> =
+        text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect();
+    [
+        "update ledger_entry",
+        "delete from ledger_entry",
+        "drop table ledger_entry",
+        "truncate ledger_entry",
+        "replace into ledger_entry",
+    ]
+    .iter()
+    .any(|change| words.windows(change.split(' ').count()).any(|found| found.join(" ") == *change))
+}
+
+/// An entry says for good what moved: whatever is taken back is one more entry.
+#[test]
+fn the_ledger_is_only_ever_added_to() {
+    assert!(
+        changes_the_ledger("update\n  ledger_entry set amount = 0") && !changes_the_ledger("update ledger_entry_of")
+    );
+    let folders = ["src", "migrations"].map(|folder| root().join("edge-api/store").join(folder));
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
+    let texts: Vec<(PathBuf, String)> =
+        files.map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect();
+    assert!(texts.iter().any(|(_, text)| text.contains("insert into ledger_entry")));
+    for (path, text) in texts {
+        assert!(!changes_the_ledger(&text), "{}: what is in the ledger stays as it is", path.display());
+        let is_inserting = text.contains("insert into ledger_entry");
+        assert!(!is_inserting || !text.contains("on conflict"), "{}: an entry is never written over", path.display());
+    }
+}
+
 #[test]
 fn the_explorer_reads_public_views_alone() {
     let sources = sources();
