@@ -128,6 +128,7 @@ select
               where claim.kind = 'claim'
                 and claim.account_id = entry.account_id
                 and claim.device_id = receipt.device_id
+                and claim.amount < 0
             )
         )
     ) + (

@@ -203,6 +203,9 @@ db_test! {
         keep_books(conn).await;
         let receipts = |receipts_off| Audit { receipts_off, ..Audit::default() };
 
+        check(conn, "settled with another", &[
+            "update receipt set account_id = (select account_id from account where kind = 'guest') where lease_id like '03%'",
+        ], receipts(1)).await;
         check(conn, "paid to another, in both purses, after it was settled with another", &[
             "update receipt set account_id = (select account_id from account where name = 'Ada') where lease_id like '01%'",
         ], receipts(2)).await;
