@@ -9,13 +9,14 @@ use std::task::Poll;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rules::billing::bill::{Bill, Charge};
-use rules::billing::transfer::{Payment, claim};
+use rules::billing::judge::payable;
+use rules::billing::transfer::{self, Payment, claim};
 use rules::scheduling::bitmap::Bitmap;
 use rules::scheduling::lease::Settlement;
 use store::audit::{Audit, audit};
 use store::codec::uncount;
-use store::devices::{AcceptedWork, count_passed};
-use store::job_progress::{JobBalance, cancel_job, return_tiles, take_tiles, write_bill};
+use store::devices::{AcceptedWork, add_owed, count_passed, insert_judge_answer, set_owed, sum_judged, upsert_device};
+use store::job_progress::{JobBalance, cancel_job, lock_jobs, return_tiles, take_tiles, write_bill};
 use store::ledger::{hold, post, release_and_post};
 use store::receipts::{
     Acceptance, StoredReceipt, accept_receipt, end_accepted_receipt, list_accepted_receipts, mature_receipts_of_job,
@@ -23,7 +24,6 @@ use store::receipts::{
 };
 use store::slices::{insert_slice, seize_slice, settle_slice, write_seized_slice};
 use store::{Db, DbConnection};
-use wire::AccountId;
 use wire::explorer::ReceiptState;
 
 use crate::fixture::{self, NOW, account_id, credits, job_id, lease, slice_id};
@@ -34,25 +34,27 @@ const TILE_FLOPS: u64 = 2_250_000_000_000;
 const PRICE: wire::PricePerCu = wire::PricePerCu(1_000_000);
 const FEE_BPS: i64 = 1_500;
 /// Ada buys, Bob earns, and so does a guest whose device Bob may claim. Bob buys too.
-const ADA: u64 = 1;
-const BOB: u64 = 2;
+pub(crate) const ADA: u64 = 1;
+pub(crate) const BOB: u64 = 2;
 const GUEST: u64 = 3;
-const TILES: u64 = 4;
+const ATTOS_PER_MICRO: i64 = 1_000_000_000_000;
+pub(crate) const TILES: u64 = 4;
 const JOBS: u64 = 3;
 
 #[derive(Clone, Debug)]
-enum Movement {
+pub(crate) enum Movement {
     Submit { job: u64, customer: u64, hold: i64 },
     Settle { job: u64, tile: u64, provider: u64 },
     Void { job: u64 },
     Mature { job: u64 },
     Cancel { job: u64 },
     Claim,
+    Judge { lease: u8, tile: u64, judge: u64, attos: i64 },
 }
 
-fn movements() -> impl Strategy<Value = Vec<(Movement, Option<usize>)>> {
-    let job = || 1..=JOBS;
-    let movement = prop_oneof![
+pub(crate) fn movement(jobs: u64) -> impl Strategy<Value = Movement> {
+    let job = move || 1..=jobs;
+    prop_oneof![
         2 => (job(), prop_oneof![Just(ADA), Just(BOB)], 0..12_i64)
             .prop_map(|(job, customer, hold)| Movement::Submit { job, customer, hold }),
         6 => (job(), 0..TILES, prop_oneof![Just(BOB), Just(GUEST)])
@@ -61,9 +63,15 @@ fn movements() -> impl Strategy<Value = Vec<(Movement, Option<usize>)>> {
         1 => job().prop_map(|job| Movement::Mature { job }),
         1 => job().prop_map(|job| Movement::Cancel { job }),
         1 => Just(Movement::Claim),
-    ];
+        // Of a few leases and tiles, so that some are answered twice; of up to three micro-credits.
+        2 => (1..3_u8, 0..2_u64, prop_oneof![Just(BOB), Just(GUEST)], 1..3_000_000_000_000_i64)
+            .prop_map(|(lease, tile, judge, attos)| Movement::Judge { lease, tile, judge, attos }),
+    ]
+}
+
+fn movements() -> impl Strategy<Value = Vec<(Movement, Option<usize>)>> {
     let crash = prop_oneof![3 => Just(None), 1 => (1..40_usize).prop_map(Some)];
-    proptest::collection::vec((movement, crash), 1..25)
+    proptest::collection::vec((movement(JOBS), crash), 1..25)
 }
 
 /// What each account has: posted, held, pending. And what the jobs say.
@@ -73,6 +81,9 @@ struct Model {
     jobs: BTreeMap<u64, ModelJob>,
     fees: [i64; 2],
     leases: u8,
+    /// What each tile of a lease was worth to each judge, once, and what is owed to them of that.
+    answers: BTreeMap<(u8, u64, u64), i64>,
+    owed: BTreeMap<u64, i64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,7 +166,24 @@ impl Model {
                 let accepted = self.jobs.values_mut().flat_map(|job| job.accepted.values_mut());
                 accepted.filter(|(provider, _)| *provider == GUEST).for_each(|(provider, _)| *provider = BOB);
             }
+            Movement::Judge { lease, tile, judge, attos } => return self.answer((lease, tile, judge), attos),
         }
+        true
+    }
+
+    /// A judge computed a tile of a lease: whole micro-credits are paid.
+    fn answer(&mut self, answered: (u8, u64, u64), attos: i64) -> bool {
+        if self.answers.contains_key(&answered) {
+            return false;
+        }
+        self.answers.insert(answered, attos);
+        let (_, _, judge) = answered;
+        let owed = self.owed.entry(judge).or_default();
+        *owed += attos;
+        let paid = *owed / ATTOS_PER_MICRO;
+        *owed -= paid * ATTOS_PER_MICRO;
+        self.change(judge, [paid, 0, 0]);
+        self.fees[0] -= paid;
         true
     }
 }
@@ -173,54 +201,67 @@ fn payment(stored: &StoredReceipt) -> Payment {
 }
 
 /// The movement as the edge makes it. `false`: nothing is to be committed.
-async fn make(conn: &mut DbConnection, movement: &Movement, n: u8, at: i64) -> bool {
+pub(crate) async fn make(conn: &mut DbConnection, movement: &Movement, n: u8, at: i64) -> store::db::Result<bool> {
     match *movement {
         Movement::Submit { job, customer, hold: amount } => {
-            if store::jobs::load_job(conn, job_id(job)).await.unwrap().is_some() {
-                return false;
+            if store::jobs::load_job(conn, job_id(job)).await?.is_some() {
+                return Ok(false);
             }
-            fixture::job_with_hold(conn, job, account_id(customer), credits(amount), TILES).await;
-            insert_slice(conn, slice_id(job), job_id(job), 0, TILES).await.unwrap();
-            hold(conn, job_id(job), account_id(customer), credits(amount)).await.unwrap()
+            submit(conn, job, customer, amount).await
         }
         Movement::Settle { job, tile, provider } => settle(conn, job, tile, provider, n, at).await,
         Movement::Void { job } => void(conn, job, at).await,
         Movement::Mature { job } => {
-            let matured = mature_receipts_of_job(conn, job_id(job)).await.unwrap();
+            let matured = mature_receipts_of_job(conn, job_id(job)).await?;
             let transfers: Vec<_> = matured.iter().map(|stored| payment(stored).mature(at).unwrap()).collect();
-            post(conn, &transfers).await.unwrap()
+            post(conn, &transfers).await
         }
         Movement::Cancel { job } => {
-            let ended = cancel_job(conn, job_id(job), at).await.unwrap();
-            let matured = mature_receipts_of_job(conn, job_id(job)).await.unwrap();
+            let ended = cancel_job(conn, job_id(job), at).await?;
+            let matured = mature_receipts_of_job(conn, job_id(job)).await?;
             let transfers: Vec<_> = matured.iter().map(|stored| payment(stored).mature(at).unwrap()).collect();
             if ended { release_and_post(conn, job_id(job), &transfers).await } else { post(conn, &transfers).await }
-                .unwrap()
         }
         Movement::Claim => {
             let (device, bob) = (wire::DeviceId([3; 32]), account_id(BOB));
-            reassign_receipts(conn, device, bob).await.unwrap();
+            // The device's row is locked first, so that no settlement comes in between.
+            upsert_device(conn, &fixture::hello(3), account_id(GUEST), None, at).await?;
+            reassign_receipts(conn, device, bob).await?;
             let [posted, _, pending] = purses(conn, account_id(GUEST)).await;
             let transfer = claim(account_id(GUEST), bob, device, credits(posted), credits(pending), at).unwrap();
-            post(conn, &[transfer]).await.unwrap()
+            post(conn, &[transfer]).await
         }
+        Movement::Judge { lease, tile, judge, attos } => pay_judge(conn, (lease, tile), judge, attos, (n, at)).await,
     }
 }
 
-async fn settle(conn: &mut DbConnection, job: u64, tile: u64, provider: u64, n: u8, at: i64) -> bool {
-    let Some(admitted) = store::jobs::load_job(conn, job_id(job)).await.unwrap() else { return false };
-    let slice = seize_slice(conn, slice_id(job)).await.unwrap();
+pub(crate) async fn submit(conn: &mut DbConnection, job: u64, customer: u64, amount: i64) -> store::db::Result<bool> {
+    fixture::job_with_hold(conn, job, account_id(customer), credits(amount), TILES).await;
+    insert_slice(conn, slice_id(job), job_id(job), 0, TILES).await?;
+    hold(conn, job_id(job), account_id(customer), credits(amount)).await
+}
+
+async fn settle(
+    conn: &mut DbConnection,
+    job: u64,
+    tile: u64,
+    provider: u64,
+    n: u8,
+    at: i64,
+) -> store::db::Result<bool> {
+    let Some(admitted) = store::jobs::load_job(conn, job_id(job)).await? else { return Ok(false) };
+    let slice = seize_slice(conn, slice_id(job)).await?;
     let mut settled = Bitmap::from_bytes(TILES, &slice.settled).unwrap();
     if !settled.is_clear(tile, 1) {
-        return false;
+        return Ok(false);
     }
     settled.set(tile, 1);
     let (fence, version) = (slice.fence, slice.version);
     let settlement = Settlement { slice: slice.slice, fence, version, settled, tiles: 1 };
-    assert!(settle_slice(conn, &settlement).await.unwrap());
-    let Some(JobBalance { remaining, bill }) = take_tiles(conn, admitted.id, 1, 1).await.unwrap() else { return false };
+    assert!(settle_slice(conn, &settlement).await?);
+    let Some(JobBalance { remaining, bill }) = take_tiles(conn, admitted.id, 1, 1).await? else { return Ok(false) };
     let (bill, charge) = bill.charge(TILE_FLOPS, PRICE, FEE_BPS, remaining == 0).unwrap();
-    write_bill(conn, admitted.id, bill).await.unwrap();
+    write_bill(conn, admitted.id, bill).await?;
     let device = wire::DeviceId([u8::try_from(provider).unwrap(); 32]);
     fixture::commit_receipt(conn, &admitted, slice_id(job), device, n, tile).await;
     let work = AcceptedWork {
@@ -230,36 +271,57 @@ async fn settle(conn: &mut DbConnection, job: u64, tile: u64, provider: u64, n: 
         flops_per_sec: 1,
         worked_flops_per_sec: 1,
     };
-    count_passed(conn, device, work).await.unwrap();
+    count_passed(conn, device, work).await?;
     let acceptance = Acceptance { kflop: 1, flops_left: 0, charge, recomputed: 1, matures_at: 1 };
-    assert!(accept_receipt(conn, lease(n), acceptance).await.unwrap());
-    let mut accepted = list_accepted_receipts(conn, admitted.id).await.unwrap();
+    assert!(accept_receipt(conn, lease(n), acceptance).await?);
+    let mut accepted = list_accepted_receipts(conn, admitted.id).await?;
     accepted.retain(|stored| stored.receipt.lease == lease(n));
-    post(conn, &[payment(&accepted[0]).settle(at).unwrap()]).await.unwrap()
+    post(conn, &[payment(&accepted[0]).settle(at).unwrap()]).await
 }
 
-async fn void(conn: &mut DbConnection, job: u64, at: i64) -> bool {
-    let accepted = list_accepted_receipts(conn, job_id(job)).await.unwrap();
+async fn void(conn: &mut DbConnection, job: u64, at: i64) -> store::db::Result<bool> {
+    let accepted = list_accepted_receipts(conn, job_id(job)).await?;
     if accepted.is_empty() {
-        return false;
+        return Ok(false);
     }
-    let slice = seize_slice(conn, slice_id(job)).await.unwrap();
+    let slice = seize_slice(conn, slice_id(job)).await?;
+    lock_jobs(conn, &[job_id(job)].into()).await?;
     let mut voided = Vec::new();
     for stored in &accepted {
-        voided.extend(end_accepted_receipt(conn, stored.receipt.lease, ReceiptState::Rejected).await.unwrap());
+        voided.extend(end_accepted_receipt(conn, stored.receipt.lease, ReceiptState::Rejected).await?);
     }
     let mut settled = Bitmap::from_bytes(TILES, &slice.settled).unwrap();
     let mut transfers = Vec::new();
     for stored in &voided {
         settled.clear(stored.receipt.first_tile, 1);
-        let JobBalance { bill, .. } = return_tiles(conn, job_id(job), 1).await.unwrap();
-        write_bill(conn, job_id(job), bill.take_back(TILE_FLOPS, PRICE, stored.charge).unwrap()).await.unwrap();
+        let JobBalance { bill, .. } = return_tiles(conn, job_id(job), 1).await?;
+        write_bill(conn, job_id(job), bill.take_back(TILE_FLOPS, PRICE, stored.charge).unwrap()).await?;
         transfers.push(payment(stored).void(at).unwrap());
     }
-    write_seized_slice(conn, slice_id(job), settled.to_bytes(), uncount(i64::try_from(voided.len()).unwrap()))
-        .await
-        .unwrap();
-    post(conn, &transfers).await.unwrap()
+    let tiles_back = uncount(i64::try_from(voided.len()).unwrap());
+    write_seized_slice(conn, slice_id(job), settled.to_bytes(), tiles_back).await?;
+    post(conn, &transfers).await
+}
+
+async fn pay_judge(
+    conn: &mut DbConnection,
+    (of, tile): (u8, u64),
+    judge: u64,
+    attos: i64,
+    (n, at): (u8, i64),
+) -> store::db::Result<bool> {
+    let device = wire::DeviceId([u8::try_from(judge).unwrap(); 32]);
+    if !insert_judge_answer(conn, (lease(of), tile), device, attos, at).await? {
+        return Ok(false);
+    }
+    let (account, owed) = add_owed(conn, device, attos).await?.unwrap();
+    let (paid, rest) = payable(owed).unwrap();
+    if paid == credits(0) {
+        return Ok(true);
+    }
+    set_owed(conn, device, rest).await?;
+    let transfer = transfer::judge(FEES, account, (job_id(1), device), paid, format!("answer {n}"), at).unwrap();
+    post(conn, &[transfer]).await
 }
 
 /// Runs a future until it has been woken so often, and then drops it, as a process that is killed there would.
@@ -276,7 +338,8 @@ async fn kill_after<T>(polls: Option<usize>, future: impl Future<Output = T>) ->
     .await
 }
 
-async fn start(db: &Db) -> Model {
+/// Accounts with money, and their devices.
+pub(crate) async fn open_accounts(db: &Db) {
     let mut tx = db.begin_write().await.unwrap();
     for n in [ADA, BOB] {
         fixture::account(&mut tx, n).await;
@@ -286,6 +349,10 @@ async fn start(db: &Db) -> Model {
     store::accounts::insert_account(&mut tx, account_id(GUEST), wire::AccountKind::Guest, "Guest", NOW).await.unwrap();
     fixture::device(&mut tx, 3, account_id(GUEST)).await;
     tx.commit().await.unwrap();
+}
+
+async fn start(db: &Db) -> Model {
+    open_accounts(db).await;
     let accounts = [(ADA, [20, 0, 0]), (BOB, [20, 0, 0]), (GUEST, [0; 3])].into();
     Model { accounts, ..Model::default() }
 }
@@ -309,7 +376,7 @@ async fn follow(db: &Db, plan: &[(Movement, Option<usize>)]) {
         let moved = model.apply(movement);
         let written = kill_after(*crash, async {
             let mut tx = db.begin_write().await.unwrap();
-            let to_commit = make(&mut tx, movement, step, NOW + i64::from(step)).await;
+            let to_commit = make(&mut tx, movement, step, NOW + i64::from(step)).await.unwrap();
             if to_commit {
                 tx.commit().await.unwrap();
             }
@@ -361,6 +428,10 @@ async fn job_moved(db: &Db, movement: &Movement, before: &Model) -> bool {
             }
             still != guest_has
         }
+        Movement::Judge { lease: of, .. } => {
+            let known = before.answers.iter().filter(|((lease, _, _), _)| *lease == of);
+            sum_judged(&mut conn, lease(of)).await.unwrap() != known.map(|(_, attos)| attos).sum::<i64>()
+        }
     }
 }
 
@@ -393,54 +464,4 @@ fn money_moves_once_or_not_at_all_whatever_is_killed_sqlite() {
 #[test]
 fn money_moves_once_or_not_at_all_whatever_is_killed_postgres() {
     run(24, fixture::postgres);
-}
-
-/// Ada and Bob buy of each other at once: transactions that lock the same rows in one order never wait in a circle.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn accounts_that_buy_and_earn_at_once_do_not_lock_each_other_out() {
-    let db = fixture::postgres().await;
-    let mut tx = db.begin_write().await.unwrap();
-    for n in [ADA, BOB] {
-        fixture::account(&mut tx, n).await;
-        fund(&mut tx, account_id(n), 100_000).await;
-        fixture::job_with_hold(&mut tx, n, account_id(n), credits(50_000), TILES).await;
-        assert!(hold(&mut tx, job_id(n), account_id(n), credits(50_000)).await.unwrap());
-    }
-    tx.commit().await.unwrap();
-
-    let payments = (0..8_u8).map(|task| {
-        let db = db.clone();
-        tokio::spawn(async move {
-            let (customer, provider): (AccountId, AccountId) =
-                if task % 2 == 0 { (account_id(ADA), account_id(BOB)) } else { (account_id(BOB), account_id(ADA)) };
-            for n in 0..25_u8 {
-                let lease = wire::LeaseId([[task, n]; 8].concat().try_into().unwrap());
-                let job = job_id(if task % 2 == 0 { ADA } else { BOB });
-                let charge = Charge { cost: credits(10), fee: credits(1) };
-                let payment =
-                    Payment { lease, job, device: wire::DeviceId([1; 32]), customer, provider, fees: FEES, charge };
-                let mut tx = db.begin_write().await?;
-                assert!(post(&mut tx, &[payment.settle(NOW)?]).await?);
-                post(&mut tx, &[payment.mature(NOW)?]).await?;
-                tx.commit().await?;
-            }
-            Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-        })
-    });
-    for done in futures_of(payments.collect()).await {
-        done.unwrap();
-    }
-
-    let mut conn = db.read().await.unwrap();
-    for n in [ADA, BOB] {
-        assert_eq!(purses(&mut conn, account_id(n)).await, [50_900, 49_000, 0]);
-    }
-}
-
-async fn futures_of<T>(tasks: Vec<tokio::task::JoinHandle<T>>) -> Vec<T> {
-    let mut done = Vec::new();
-    for task in tasks {
-        done.push(task.await.unwrap());
-    }
-    done
 }

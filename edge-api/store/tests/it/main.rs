@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail")]
 
 mod accounts;
+mod at_once;
 mod audit;
 mod blobs;
 mod books;
