@@ -120,29 +120,29 @@ db_test! {
     }
 }
 
-#[tokio::test]
-async fn a_job_the_balance_cannot_cover_is_refused_and_nothing_is_held() {
-    let app = TestApp::sqlite_with(|config| config.price = 1_000_000_000_000_000_000).await;
-    let ada = app.customer("Ada").await;
+db_test! {
+    async fn a_job_the_balance_cannot_cover_is_refused_and_nothing_is_held(app: TestApp with |config| config.price = 1_000_000_000_000_000_000) {
+        let ada = app.customer("Ada").await;
 
-    let answer = ada.submit(&ada.digits().await, "a").await;
+        let answer = ada.submit(&ada.digits().await, "a").await;
 
-    assert_eq!(answer.refusal(), "402 insufficient_funds");
-    assert_eq!(ada.held().await, 0);
-    assert_eq!(ada.get("/v1/jobs").await.json()["jobs"], json!([]));
-    app.check_ledger().await;
+        assert_eq!(answer.refusal(), "402 insufficient_funds");
+        assert_eq!(ada.held().await, 0);
+        assert_eq!(ada.get("/v1/jobs").await.json()["jobs"], json!([]));
+    }
 }
 
-#[tokio::test]
-async fn a_job_over_its_own_limit_is_refused() {
-    let app = TestApp::sqlite().await;
-    let ada = app.customer("Ada").await;
-    let mut request = ada.digits().await;
-    request["limit"] = json!(0);
+db_test! {
+    async fn a_job_over_its_own_limit_is_refused(app: TestApp) {
+        let ada = app.customer("Ada").await;
+        let mut request = ada.digits().await;
+        request["limit"] = json!(0);
 
-    assert_eq!(ada.submit(&request, "a").await.refusal(), "409 over_limit limit");
-    request["limit"] = json!(1);
-    assert_eq!(ada.submit(&request, "b").await.status, StatusCode::CREATED);
+        assert_eq!(ada.submit(&request, "a").await.refusal(), "409 over_limit limit");
+        assert_eq!(ada.held().await, 0);
+        request["limit"] = json!(1);
+        assert_eq!(ada.submit(&request, "b").await.status, StatusCode::CREATED);
+    }
 }
 
 #[tokio::test]
