@@ -83,14 +83,32 @@ db_test! {
 
 #[tokio::test]
 async fn plans_and_samples_have_quotas_of_the_address() {
-    let app = TestApp::sqlite().await;
-    let address = edge_api::http::client_address::ClientAddress(std::net::IpAddr::from([127, 0, 0, 1]));
+    let app = TestApp::sqlite_with(behind_a_proxy).await;
+    let ada = app.customer("Ada").await;
+    let trial = ada.post("/v1/trials", &json!({ "program": ada.digits().await["program"] })).await.json();
+    let address = edge_api::http::client_address::ClientAddress(std::net::IpAddr::from([203, 0, 113, 9]));
+    let get = async |from_address: &str, path: &str| {
+        app.send(from(from_address, Request::get(path).body(Body::empty()).unwrap())).await
+    };
+    let lease = |part: &str| format!("/v1/leases/{}/{part}", trial["token"].as_str().unwrap());
+    let plans = [lease("plan?rows=1"), lease("weights?rows=1"), lease("kernel")];
+    let sample = "/v1/public/jobs/01a204cd-e905-7e4a-a5ab-abea1bf0e30f/sample";
+
     while app.app.limits.check(Action::Sample, address).is_ok() {}
+    let refused = get("203.0.113.9", sample).await;
+    assert_eq!(refused.refusal(), "429 rate_limited");
+    assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(get("203.0.113.9", &plans[0]).await.status, StatusCode::OK, "plans are counted apart");
 
-    let sample = app.get("/v1/public/jobs/01a204cd-e905-7e4a-a5ab-abea1bf0e30f/sample").await;
-
-    assert_eq!(sample.refusal(), "429 rate_limited");
-    assert!(sample.headers.contains_key("retry-after"));
+    while app.app.limits.check(Action::Plan, address).is_ok() {}
+    for plan in &plans {
+        let refused = get("203.0.113.9", plan).await;
+        assert_eq!(refused.refusal(), "429 rate_limited", "{plan}");
+        assert!(refused.headers.contains_key("retry-after"));
+    }
+    assert_eq!(get("203.0.113.9", &lease("input")).await.status, StatusCode::OK, "nothing is planned for it");
+    assert_eq!(get("203.0.113.10", &plans[0]).await.status, StatusCode::OK);
+    assert_eq!(get("203.0.113.10", sample).await.refusal(), "404 not_found");
 }
 
 #[tokio::test]
