@@ -21,6 +21,7 @@ mod outputs;
 #[path = "../../../e2e/src/postgres.rs"]
 mod postgres;
 mod refusals;
+mod retry;
 mod slices;
 mod sweep;
 #[expect(unreachable_pub, reason = "the journeys share it")]
