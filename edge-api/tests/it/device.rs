@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use wire::device::{Backend, DeviceClass, LeaseGrant, PROTOCOL};
-use wire::{DeviceId, ErrorCode, FromDevice, Hello, Receipt, Signature, ToDevice, merkle};
+use wire::{DeviceId, ErrorCode, FromDevice, Hello, LeaseId, Receipt, Signature, ToDevice, merkle};
 
 use crate::app::TestApp;
 
@@ -98,9 +98,33 @@ impl Device {
         self.lease().await
     }
 
+    /// Waits until a lease of its is settled, and says which.
+    pub(crate) async fn settled(&mut self) -> LeaseId {
+        loop {
+            match self.next().await {
+                ToDevice::Settled { lease, .. } => return lease,
+                ToDevice::Refused { message, .. } => panic!("a lease was refused: {message}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// What the server takes its speed to be after a challenge.
+    pub(crate) async fn speed(&mut self) -> u64 {
+        loop {
+            if let ToDevice::Speed { ops_per_sec } = self.next().await {
+                return ops_per_sec;
+            }
+        }
+    }
+
     /// Uploads zeros as the lease's output, and signs that they are.
     pub(crate) async fn commit_zeros(&mut self, app: &TestApp, lease: &LeaseGrant) {
-        let output = zeros(lease);
+        self.commit(app, lease, zeros(lease)).await;
+    }
+
+    /// Uploads a lease's output, and signs it.
+    pub(crate) async fn commit(&mut self, app: &TestApp, lease: &LeaseGrant, output: Vec<u8>) {
         let upload = axum::http::Request::put(format!("/v1/leases/{}/output", lease.token));
         let stored = app.send(upload.body(output.clone().into()).unwrap()).await;
         assert_eq!(stored.status, 201);

@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod app;
+mod challenges;
 mod collect;
 mod compile;
 mod device;
