@@ -1,28 +1,43 @@
 //! What a device uploads for a lease: once.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use edge_api::app::App;
 use edge_api::blobs::collect::collect;
-use serde_json::json;
+use edge_api::routes;
+use edge_api::server::Patience;
+use serde_json::{Value, json};
 use wire::BlobHash;
+use wire::explorer::ReceiptState;
 
 use crate::app::{Answer, Customer, TestApp};
 use crate::compile::SMALL;
 use crate::db_test;
+use crate::device::Device;
+use crate::until::until;
 
-/// The token of a lease of one tile of 64 records, which has 260 bytes of output.
-async fn lease(ada: &Customer<'_>) -> String {
+/// One tile of 64 records.
+async fn program(ada: &Customer<'_>) -> Value {
     let (kernel, input) = (ada.blob(SMALL.into()).await, ada.blob(vec![0; 256]).await);
-    let program = json!({ "kind": "map", "kernel": kernel, "input": input, "record_bytes": 4, "out_bytes": 4 });
-    let trial = ada.post("/v1/trials", &json!({ "program": program })).await;
+    json!({ "kind": "map", "kernel": kernel, "input": input, "record_bytes": 4, "out_bytes": 4 })
+}
+
+/// The token of a lease of the tile, which has 260 bytes of output.
+async fn lease(ada: &Customer<'_>) -> String {
+    let trial = ada.post("/v1/trials", &json!({ "program": program(ada).await })).await;
     assert_eq!(trial.status, StatusCode::OK, "{}", trial.refusal());
     trial.json()["token"].as_str().unwrap().to_owned()
 }
 
+fn output(token: &str, bytes: Vec<u8>) -> Request<Body> {
+    Request::put(format!("/v1/leases/{token}/output")).body(Body::from(bytes)).unwrap()
+}
+
 async fn put(app: &TestApp, token: &str, bytes: Vec<u8>) -> Answer {
-    app.send(Request::put(format!("/v1/leases/{token}/output")).body(Body::from(bytes)).unwrap()).await
+    app.send(output(token, bytes)).await
 }
 
 db_test! {
@@ -61,4 +76,43 @@ db_test! {
 
         assert_eq!(app.app.blobs.size(hash).await.unwrap(), None);
     }
+}
+
+#[tokio::test]
+async fn a_replica_whose_disk_is_full_takes_no_output() {
+    let app = TestApp::sqlite().await;
+    let token = lease(&app.customer("Ada").await).await;
+    let mut config = app.app.config.clone();
+    config.limits.disk_reserve = u64::MAX;
+    let full = App::start(config, app.app.clock.clone()).await.unwrap();
+
+    let refused = app.send_to(routes::api(full.clone()), output(&token, vec![1; 260])).await;
+
+    assert_eq!(refused.refusal(), "507 storage_full");
+    assert_eq!(put(&app, &token, vec![2; 260]).await.status, StatusCode::CREATED, "the first one was not kept");
+    full.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_check_waits_for_room_in_memory_before_it_reads_an_output() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+    let address = app.listen(Patience::default()).await;
+    let mut device = Device::connect(address, 1, |hello| hello.key = Some(ada.key.clone())).await.unwrap();
+    let own = json!({ "program": program(&ada).await, "name": "x", "privacy": "own" });
+    assert_eq!(ada.submit(&own, "a").await.status, StatusCode::CREATED);
+    let lease = device.take_lease().await;
+    let state = async || {
+        let found = store::receipts::find_receipt(&mut app.app.db.read().await.unwrap(), lease.lease).await.unwrap();
+        found.map(|(_, state)| state)
+    };
+
+    let all = app.app.outputs.hold(u64::MAX).await.unwrap();
+    device.commit_zeros(&app, &lease).await;
+    until("the receipt is stored", Duration::from_secs(10), state).await;
+    assert!(tokio::time::timeout(Duration::from_millis(300), device.settled()).await.is_err());
+    assert_eq!(state().await, Some(ReceiptState::Pending));
+
+    drop(all);
+    assert_eq!(device.settled().await, lease.lease);
 }
