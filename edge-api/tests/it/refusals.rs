@@ -2,11 +2,13 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use edge_api::server::Patience;
 use onnx::proto::{FLOAT, Graph, Model, Node, OperatorSet, Tensor, ValueInfo};
 use prost::Message;
 use serde_json::{Value, json};
 
 use crate::app::{Customer, TestApp, sample};
+use crate::device::Device;
 
 pub(crate) fn npy(descr: &str, fortran: &str, shape: &str, values: usize) -> Vec<u8> {
     let text = format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
@@ -222,4 +224,54 @@ async fn nan_and_infinity_in_data_are_data() {
         ada.post("/v1/quotes", &json!({ "program": { "kind": "infer", "model": model, "input": input } })).await.json();
 
     assert_eq!(quote["rows"].as_i64(), Some(2));
+}
+
+/// An order for a model of fifteen outputs, each with a name of so many characters and two more.
+async fn with_names_of(ada: &Customer<'_>, chars: usize) -> Value {
+    let names: Vec<String> = (10..25).map(|n| format!("{n}{}", "y".repeat(chars))).collect();
+    let nodes = names.iter().map(|name| Node { output: vec![name.clone()], ..node("Relu", &["x"]) }).collect();
+    let mut proto = Model::decode(model(nodes, &["x"], vec![]).as_slice()).unwrap();
+    proto.graph.as_mut().unwrap().output = names.iter().map(|name| named(name)).collect();
+    let model = ada.blob(proto.encode_to_vec()).await;
+    let input = ada.blob(npy("<f4", "False", "(8, 3)", 24)).await;
+    json!({ "program": { "kind": "infer", "model": model, "input": input }, "privacy": "own" })
+}
+
+#[tokio::test]
+async fn names_that_make_a_lease_too_long_are_refused_and_the_longest_that_are_not_go_through() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+    let (mut fits, mut too_long) = (10, 1_000);
+    while too_long - fits > 1 {
+        let chars = usize::midpoint(fits, too_long);
+        let quote = ada.post("/v1/quotes", &with_names_of(&ada, chars).await).await;
+        let bound = if quote.status == 200 { &mut fits } else { &mut too_long };
+        *bound = chars;
+    }
+
+    let mut refused = with_names_of(&ada, too_long).await;
+    let quote = ada.post("/v1/quotes", &refused).await;
+    assert_eq!(quote.refusal(), "422 too_large model");
+    let message = quote.json()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("shorter names") && message.contains("at most 16384"), "{message}");
+    assert_eq!(
+        ada.post("/v1/trials", &json!({ "program": refused["program"] })).await.refusal(),
+        "422 too_large model"
+    );
+    refused["name"] = json!("Too long");
+    assert_eq!(ada.submit(&refused, "a").await.refusal(), "422 too_large model");
+    assert_eq!(ada.held().await, 0);
+
+    let address = app.listen(Patience::default()).await;
+    let mut device = Device::connect(address, 1, |hello| hello.key = Some(ada.key.clone())).await.unwrap();
+    let mut longest = with_names_of(&ada, fits).await;
+    longest["name"] = json!("Long");
+    let job = ada.submit(&longest, "b").await.json();
+    let lease = device.take_lease().await;
+    assert!(lease.token.len() > 16_000, "{} bytes", lease.token.len());
+    assert_eq!(app.get(&format!("/v1/leases/{}/input", lease.token)).await.status, 200);
+    device.commit_zeros(&app, &lease).await;
+    assert_eq!(device.settled().await, lease.lease);
+    let id = job["id"].as_str().unwrap();
+    assert!(ada.get(&format!("/v1/jobs/{id}")).await.json()["verified_tiles"].as_u64() > Some(0));
 }
