@@ -22,6 +22,7 @@ mod outputs;
 #[path = "../../../e2e/src/postgres.rs"]
 mod postgres;
 mod refusals;
+mod results;
 mod retry;
 mod slices;
 mod sweep;
