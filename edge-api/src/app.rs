@@ -67,6 +67,9 @@ impl Deref for App {
     }
 }
 
+/// Blobs that are looked for where the place of blobs is not marked.
+const KNOWN_BLOBS: i64 = 16;
+
 impl App {
     /// Connects to the database and the blobs. Nothing runs beside requests before `tasks::start`.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
@@ -83,8 +86,10 @@ impl App {
             store::blobs::forget_collecting(&mut tx).await?;
             store::presence::delete_stale_presence(&mut tx, wire::Micros::MAX).await?;
         }
+        let known = store::blobs::list_job_blobs(&mut tx, KNOWN_BLOBS).await?;
         tx.commit().await?;
         let blobs = Blobs::open(&config.blobs)?;
+        blobs.mark(&known).await?;
         Ok(Self(Arc::new(Parts {
             disk: DiskReserve::new(blobs.folder(), &config.database_url, config.limits.disk_reserve),
             blobs,

@@ -11,6 +11,8 @@ use crate::sweep;
 const CLOSE_EVERY: Duration = Duration::from_secs(2);
 const LOOK_AT_RECEIPTS_EVERY: Duration = Duration::from_secs(1);
 const CLOSED_AT_ONCE: i64 = 16;
+/// Closings that wait for a checker hold what is not mature of their jobs in memory.
+const CLOSING_MAX: usize = 1024;
 
 /// Starts all of them once; `App::shut_down` waits for them.
 pub fn start(app: &App) {
@@ -60,6 +62,9 @@ async fn close_jobs(app: App) {
 async fn close_once(app: &App) -> anyhow::Result<()> {
     // A final draw may have to wait for a checker, and no other job should wait with it.
     let under_way = app.scheduler.lock().closing.clone();
+    if under_way.len() >= CLOSING_MAX {
+        return Ok(());
+    }
     let jobs = store::job_progress::list_jobs_to_close(&mut *app.db.read().await?, &under_way, CLOSED_AT_ONCE).await?;
     for job in jobs {
         let task = app.clone();

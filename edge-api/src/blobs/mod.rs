@@ -35,6 +35,9 @@ pub const UPLOAD_BYTES: u64 = 16 << 20;
 /// The disk is looked at after so many bytes of an upload.
 const LOOK_AFTER: u64 = 8 << 20;
 
+/// An object that is there wherever a server keeps its blobs: where it is missing, the place is another, or not mounted.
+const MARK: &str = "tessera";
+
 #[derive(Clone, Debug)]
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
@@ -95,6 +98,33 @@ impl Blobs {
     /// The folder in which they lie, where they lie in one.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
+    }
+
+    /// Marks the place as the one of this database's blobs, of which `known` are some. Where there are such and none of them
+    /// is there, it is another.
+    pub async fn mark(&self, known: &[BlobHash]) -> anyhow::Result<()> {
+        let mark = Key::from(MARK);
+        if self.is_there(&mark).await? {
+            return Ok(());
+        }
+        let mut found = known.is_empty();
+        for hash in known {
+            found = found || self.is_there(&Self::key(*hash)).await?;
+        }
+        anyhow::ensure!(
+            found,
+            "none of this database's blobs is where blobs are kept: is that the right place (--blobs), and mounted?"
+        );
+        self.store.put(&mark, Bytes::from_static(b"blobs of a Tessera server\n").into()).await?;
+        Ok(())
+    }
+
+    async fn is_there(&self, key: &Key) -> Result<bool, object_store::Error> {
+        match self.store.head(key).await {
+            Ok(_meta) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Stores a stream, counting and hashing as it goes.
@@ -201,7 +231,12 @@ impl Blobs {
     pub async fn read_verified(&self, hash: BlobHash) -> anyhow::Result<Option<Bytes>> {
         let bytes = match self.read(hash).await {
             Ok(bytes) => bytes,
-            Err(object_store::Error::NotFound { .. }) => {
+            Err(error @ object_store::Error::NotFound { .. }) => {
+                if !self.is_there(&Key::from(MARK)).await? {
+                    return Err(
+                        anyhow::Error::from(error).context("none of the blobs is there: is their place mounted?")
+                    );
+                }
                 tracing::error!(%hash, "a stored blob is lost");
                 return Ok(None);
             }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use rules::Job;
 use rules::scheduling::lease::Lease;
-use rules::scheduling::recheck_request::RecheckError;
 use rules::verification::Mismatch;
 use rules::verification::dispute::Outcome;
 use wire::Receipt;
@@ -12,11 +11,12 @@ use wire::number::to;
 
 use super::dispute::{self, Resolution};
 use super::lease_output::LeaseOutput;
+use super::recheck::GivenUp;
 use crate::app::App;
 use crate::programs::{self, Checked};
 
 /// What came of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Judgement {
     Stands(Verified),
     /// The device was wrong.
@@ -24,7 +24,7 @@ pub enum Judgement {
     /// What was uploaded is damaged where it is kept: nobody is to blame.
     Damaged,
     /// Whoever was asked to compute its tiles again gave them back.
-    Unanswered,
+    Unanswered(GivenUp),
 }
 
 /// A lease whose check passed.
@@ -58,8 +58,7 @@ pub async fn check_lease(
             Ok(Checked::Agreed) => return stands(recomputed),
             Ok(Checked::OwnWork) => return stands(0),
             Ok(Checked::Differs(found)) => found,
-            Err(error) if error.downcast_ref() == Some(&RecheckError::GivenUp) => return Ok(Judgement::Unanswered),
-            Err(error) => return Err(error),
+            Err(error) => return error.downcast().map(Judgement::Unanswered),
         };
         let tile = found.tile;
         match dispute::resolve(app, &output, found).await? {

@@ -15,6 +15,7 @@ use super::check::{Judgement, check_lease};
 use super::lease_output::committed_lease;
 use super::mature;
 use super::reject::{Fall, reject};
+use super::undone;
 use crate::app::App;
 use crate::random;
 use crate::retry::retry;
@@ -41,18 +42,33 @@ async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
         (store::jobs::load_job(&mut conn, job).await?, store::receipts::list_accepted_receipts(&mut conn, job).await?)
     };
     let found = Arc::new(found.context("a job to close should be on record")?);
+    let mut is_hopeless = false;
     for (stored, verdict) in open_final_verdicts(app, accepted).await? {
         if verdict.state != VerdictState::Open {
             continue;
         }
-        if verdict.tiles.is_empty() {
+        let was_checked = stored.recomputed > 0;
+        // Where nobody can compute one of the job's tiles, each of the others would be waited for as long.
+        if verdict.tiles.is_empty() || (is_hopeless && was_checked) {
             pass_final(app, &stored).await?;
+            continue;
+        }
+        if is_hopeless {
+            reject(app, &stored, &found, Cause::Final, Fall::Unchecked).await?;
             continue;
         }
         let lease = committed_lease(&stored, app.clock.now());
         match check_lease(app, &found, &lease, &stored.receipt, &verdict.tiles).await? {
-            // It was checked when it was settled, and nobody can look at it once more.
-            Judgement::Stands(_) | Judgement::Unanswered => pass_final(app, &stored).await?,
+            Judgement::Stands(_) => pass_final(app, &stored).await?,
+            Judgement::Unanswered(given_up) => {
+                undone::look_into(app, job, given_up.tiles).await?;
+                is_hopeless = true;
+                if was_checked {
+                    pass_final(app, &stored).await?;
+                } else {
+                    reject(app, &stored, &found, Cause::Final, Fall::Unchecked).await?;
+                }
+            }
             Judgement::Falls(mismatch) => {
                 return reject(app, &stored, &found, Cause::Final, Fall::Wrong(mismatch)).await;
             }

@@ -1,8 +1,8 @@
 //! A kernel that a device cannot compile, or that breaks it: the device gets no more of the job, and once those agree
 //! whose word counts, the job ends.
 //!
-//! That is a device of the customer's own; where the operator has named checkers, one of those beside some device, or all
-//! that are connected; elsewhere devices with standing of three accounts and networks. A device that is alone with it has a
+//! That is a device of the customer's own; where the operator has named checkers, one of those beside a device with standing,
+//! or all of them; elsewhere devices with standing of three accounts and networks. A device that is alone with it has a
 //! backend of its own, and is not blamed.
 
 use std::sync::Arc;
@@ -123,8 +123,8 @@ async fn is_decided(app: &App, job: &Job) -> anyhow::Result<bool> {
         return Ok(count >= ACCOUNTS_THAT_DECIDE);
     }
     // Where no checker is left that might, nobody could ever check what devices compute.
-    let is_left = || app.scheduler.lock().core.has_checker_but(&checkers);
-    Ok(!checkers.is_empty() && (!devices.is_empty() || !is_left()))
+    let is_hopeless = app.config.checkers.iter().all(|checker| checkers.contains(checker));
+    Ok(is_hopeless || (!checkers.is_empty() && count > 0))
 }
 
 async fn fail(app: &App, report: &Report) -> anyhow::Result<()> {

@@ -75,20 +75,20 @@ pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> an
         };
         let answered = ask(app, output, tile, whom, dispute.parties().clone()).await?;
         let Some(Answered { by: Answerer::Peer { party, device }, answer }) = answered else {
-            match whom {
-                Whom::Accused(_) => dispute.on_accused(false),
-                Whom::Checkers | Whom::Witness => dispute.on_silent_witness(),
-            }
+            silent(&mut dispute, whom);
             continue;
         };
         let comparison = match answer {
-            Answer::Output(hash) => match app.blobs.read_verified(hash).await? {
-                Some(computed) => match compare(app, output, &stored, &computed).await? {
+            Answer::Output(hash) => {
+                let Some(computed) = app.blobs.read_verified(hash).await? else {
+                    silent(&mut dispute, whom);
+                    continue;
+                };
+                match compare(app, output, &stored, &computed).await? {
                     Some(comparison) => comparison,
                     None => return withdraw(app, &stored).await,
-                },
-                None => continue,
-            },
+                }
+            }
             Answer::Fault(_) => Comparison { with_device: false, with_checker: stored.finder_output.is_none() },
         };
         let run = DisputeRun { device, by: party, comparison };
@@ -133,6 +133,13 @@ async fn withdraw(app: &App, stored: &DisputedTile) -> anyhow::Result<Resolution
     })
     .await?;
     Ok(Resolution::Damaged)
+}
+
+fn silent(dispute: &mut Dispute, asked: Whom) {
+    match asked {
+        Whom::Accused(_) => dispute.on_accused(false),
+        Whom::Checkers | Whom::Witness => dispute.on_silent_witness(),
+    }
 }
 
 fn note(dispute: &mut Dispute, accused: wire::DeviceId, run: DisputeRun) {

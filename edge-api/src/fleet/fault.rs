@@ -13,8 +13,9 @@ use wire::{DeviceId, ErrorCode, JobFault, LeaseId, ToDevice};
 use super::close::fail_job;
 use super::judges;
 use super::owner::party_of;
-use super::recheck::{self, recompute_elsewhere};
+use super::recheck::{self, GivenUp, recompute_elsewhere};
 use super::reject::suspend_device;
+use super::undone;
 use crate::app::App;
 use crate::programs;
 
@@ -56,7 +57,9 @@ enum Confirmed {
     Fault(JobFault),
     /// They finished the tile.
     Finished,
-    /// They did not agree, or not in time.
+    /// They disagree as their backends do.
+    OfBackend,
+    /// They did not agree in time.
     Unclear,
 }
 
@@ -113,7 +116,7 @@ async fn ask_witness(app: &App, job: &Arc<Job>, tile: u64, parties: Parties) -> 
     let asked = tokio::time::timeout(WITNESS_WITHIN, recheck::request(app, request)).await;
     match asked {
         Ok(answered) => match answered? {
-            Ok(Answered { answer: Answer::Fault(_), .. }) => Ok(Confirmed::Unclear),
+            Ok(Answered { answer: Answer::Fault(_), .. }) => Ok(Confirmed::OfBackend),
             Ok(Answered { answer: Answer::Output(_), .. }) | Err(_) => Ok(Confirmed::Finished),
         },
         Err(_elapsed) => Ok(Confirmed::Finished),
@@ -127,7 +130,17 @@ async fn judge_fault(app: &App, job: &Arc<Job>, lease: &Lease, fault: JobFault) 
         Confirmed::Fault(fault)
     } else {
         let confirmed = tokio::time::timeout(CONFIRM_WITHIN, confirm(app, job, lease, provider, tile)).await;
-        confirmed.unwrap_or(Ok(Confirmed::Unclear))?
+        match confirmed {
+            Ok(Err(error)) => match error.downcast() {
+                Ok(GivenUp { tiles }) => {
+                    undone::look_into(app, lease.job, tiles).await?;
+                    Confirmed::Unclear
+                }
+                Err(error) => return Err(error),
+            },
+            Ok(Ok(confirmed)) => confirmed,
+            Err(_elapsed) => Confirmed::Unclear,
+        }
     };
     let (code, message) = match confirmed {
         Confirmed::Fault(fault) => return fail_job(app, lease.job, &fault).await,
@@ -135,13 +148,18 @@ async fn judge_fault(app: &App, job: &Arc<Job>, lease: &Lease, fault: JobFault) 
             suspend_device(app, lease.device).await?;
             (ErrorCode::CheckFailed, "others finished the tile")
         }
-        Confirmed::Unclear => (ErrorCode::UnknownLease, "others did not agree in time that the tile runs out of fuel"),
+        Confirmed::OfBackend => {
+            let (now, id) = (app.clock.now(), lease.id);
+            app.scheduler.lock().drive(|core, link| core.on_fault_of_backend(link, now, id));
+            (ErrorCode::UnknownLease, "others finished the tile, and one ran out of fuel too")
+        }
+        Confirmed::Unclear => (ErrorCode::UnknownLease, "nobody could say in time whether the tile runs out of fuel"),
     };
     refuse(app, lease, code, message);
     Ok(())
 }
 
-/// The lease comes to nothing, and its tiles are lent anew, to others.
+/// The lease comes to nothing, and its tiles are lent anew.
 fn refuse(app: &App, lease: &Lease, code: ErrorCode, message: &str) {
     let (now, id) = (app.clock.now(), lease.id);
     let mut state = app.scheduler.lock();

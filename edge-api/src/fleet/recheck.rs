@@ -10,25 +10,35 @@ use rules::verification::party::{Parties, Party};
 
 use crate::app::App;
 
-/// Has tiles recomputed by somebody who has no part in it; waits for as long as it takes.
+/// Whoever was asked gave the tiles back, or broke over them.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("nobody could compute tiles {} to {} again", tiles.start, tiles.end - 1)]
+pub struct GivenUp {
+    /// Counted over the job.
+    pub tiles: Range<u64>,
+}
+
+/// Has tiles recomputed by somebody who has no part in it; waits for as long as it takes. Fails with
+/// [`GivenUp`].
 pub async fn recompute_elsewhere(
     app: &App,
     job: &Arc<Job>,
     tiles: Range<u64>,
     parties: Parties,
 ) -> anyhow::Result<Answered> {
-    Ok(request(app, RecheckRequest { job: Arc::clone(job), tiles, whom: Whom::Checkers, parties, has_fallback: false })
-        .await??)
+    let (whom, given_up) = (Whom::Checkers, GivenUp { tiles: tiles.clone() });
+    let request_of = RecheckRequest { job: Arc::clone(job), tiles, whom, parties, has_fallback: false };
+    request(app, request_of).await?.map_err(|_gone| given_up.into())
 }
 
 /// Has tiles recomputed by a checker; `None` when none of those connected can, so that this server should.
 pub async fn recompute_by_checker(app: &App, job: &Arc<Job>, tiles: Range<u64>) -> anyhow::Result<Option<Answered>> {
     let (parties, whom) = (Parties::default(), Whom::Checkers);
-    let request_of = RecheckRequest { job: Arc::clone(job), tiles, whom, parties, has_fallback: true };
+    let request_of = RecheckRequest { job: Arc::clone(job), tiles: tiles.clone(), whom, parties, has_fallback: true };
     match request(app, request_of).await? {
         Ok(answered) => Ok(Some(answered)),
         Err(RecheckError::NoChecker) => Ok(None),
-        Err(error @ RecheckError::GivenUp) => Err(error.into()),
+        Err(RecheckError::GivenUp) => Err(GivenUp { tiles }.into()),
     }
 }
 

@@ -46,8 +46,10 @@ async fn suspend_in(conn: &mut DbConnection, device: DeviceId, now: Micros) -> a
     Ok(until)
 }
 
-/// What a device hears of an output that is damaged.
+/// What a device hears of an output that is damaged, and of one that nobody can check.
 pub const DAMAGED: &str = "its output was damaged on the server";
+
+pub const UNCHECKED: &str = "nobody could compute its tiles again";
 
 /// Why a receipt does not stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,8 @@ pub enum Fall {
     Wrong(Mismatch),
     /// Its output is damaged where it is kept: nobody is to blame, and nothing is paid for what nobody has.
     Damaged,
+    /// Nobody has computed any of its tiles again, and nobody can: nobody is to blame, and nothing is paid unseen.
+    Unchecked,
 }
 
 /// The receipt's check, for that cause, failed. Nothing happens where it no longer awaits a verdict, or is another
@@ -107,6 +111,7 @@ pub async fn reject(app: &App, stored: &StoredReceipt, job: &Arc<Job>, cause: Ca
     let (code, message) = match why {
         Fall::Wrong(mismatch) => (ErrorCode::CheckFailed, mismatch.to_string()),
         Fall::Damaged => (ErrorCode::UnknownLease, format!("nothing is paid for this lease: {DAMAGED}")),
+        Fall::Unchecked => (ErrorCode::UnknownLease, format!("nothing is paid for this lease: {UNCHECKED}")),
     };
     state.answer(device, lease, ToDevice::Refused { lease, code, message });
     drop(state);
@@ -168,7 +173,7 @@ async fn write_rejection(
     store::job_progress::lock_jobs(&mut tx, &[job.id].into()).await?;
     let until = match why {
         Fall::Wrong(_) => Some(suspend_in(&mut tx, device, now).await?),
-        Fall::Damaged => {
+        Fall::Damaged | Fall::Unchecked => {
             store::devices::lock_device(&mut tx, device).await?;
             None
         }

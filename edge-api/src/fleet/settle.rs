@@ -22,7 +22,7 @@ use super::check::{Judgement, Verified, check_lease};
 use super::close::{close_job, end_if_unreproducible};
 use super::lease_output::committed_lease;
 use super::mature;
-use super::reject::{DAMAGED, Fall, reject};
+use super::reject::{DAMAGED, Fall, UNCHECKED, reject};
 use super::token::LeaseToken;
 use super::undone;
 use crate::app::App;
@@ -243,6 +243,8 @@ pub fn spawn_drop(app: &App, stored: StoredReceipt, why: &'static str) {
         let lease = stored.receipt.lease;
         if let Err(error) = drop_receipt(&task, &stored, why).await {
             tracing::error!(error = format!("{error:#}"), %lease, "a receipt could not be dropped");
+            // It is found again with its slice.
+            task.scheduler.forget_slice(stored.slice);
         }
     });
 }
@@ -267,11 +269,14 @@ async fn drop_receipt(app: &App, stored: &StoredReceipt, why: &str) -> anyhow::R
         Ok::<Dropped, anyhow::Error>(if voided { Dropped::Voided } else { Dropped::DecidedBefore })
     })
     .await?;
+    if dropped == Dropped::NotOurs {
+        // Whoever owns the slice finds the receipt waiting.
+        app.scheduler.forget_slice(stored.slice);
+        return Ok(());
+    }
     let now = app.clock.now();
     let mut state = app.scheduler.lock();
-    if dropped != Dropped::NotOurs {
-        state.drive(|core, link| core.on_refused(link, now, lease));
-    }
+    state.drive(|core, link| core.on_refused(link, now, lease));
     if dropped == Dropped::Voided {
         let message = format!("nothing is paid for this lease: {why}");
         state.answer(stored.device, lease, ToDevice::Refused { lease, code: ErrorCode::UnknownLease, message });
@@ -309,11 +314,10 @@ async fn check(app: &App, lease: Lease, stored: &StoredReceipt) -> anyhow::Resul
         Judgement::Stands(verified) => settle(app, &job, &lease, stored, verified).await,
         Judgement::Falls(mismatch) => reject(app, stored, &job, Cause::Commit, Fall::Wrong(mismatch)).await,
         Judgement::Damaged => drop_receipt(app, stored, DAMAGED).await,
-        Judgement::Unanswered => {
+        Judgement::Unanswered(given_up) => {
             // Perhaps nobody can, and then the job ends.
-            let drawn = verdict.tiles.first().copied().unwrap_or_default();
-            undone::look_into(app, job.id, lease.first_tile + u64::from(drawn)).await?;
-            drop_receipt(app, stored, "nobody could compute its tiles again").await
+            undone::look_into(app, job.id, given_up.tiles).await?;
+            drop_receipt(app, stored, UNCHECKED).await
         }
     }
 }
@@ -334,7 +338,11 @@ async fn settle(
     let settled = match written {
         Written::Settled(settled) => settled,
         Written::Suspended => return drop_receipt(app, stored, "the device is suspended").await,
-        Written::JobEnded => return drop_receipt(app, stored, JOB_ENDED).await,
+        Written::JobEnded => {
+            // Perhaps by another replica.
+            app.scheduler.end_job(app.clock.now(), lease.job);
+            return drop_receipt(app, stored, JOB_ENDED).await;
+        }
         Written::NotOurs => {
             // Whoever owns the slice finds the receipt waiting; the device hears of it all the same.
             drop(turn);

@@ -1,18 +1,20 @@
 //! Tiles that devices give back time and again: tried by whoever checks, and where that cannot compute them either the job
 //! ends. Nobody's word is taken for it, so that strangers who give everything back end nothing.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rules::Job;
-use wire::{JobFault, JobId};
+use wire::{JobFault, JobId, JobState};
 
 use super::close::fail_job;
 use crate::app::App;
 use crate::programs;
 
-/// Time for whoever checks. A tile that goes on to come back is looked into again.
-const TRY_WITHIN: Duration = Duration::from_secs(600);
+/// Time for whoever checks, which is more than it takes to have a tile given up. A tile that goes on to come back is looked
+/// into again.
+const TRY_WITHIN: Duration = Duration::from_hours(2);
 
 /// Looks into tiles as the scheduler reports them, until the server stops.
 pub async fn run(app: App) {
@@ -28,7 +30,7 @@ pub async fn run(app: App) {
                 if !task.scheduler.lock().looking.insert((job, tile)) {
                     return;
                 }
-                if let Err(error) = look_into(&task, job, tile).await {
+                if let Err(error) = look_into(&task, job, tile..tile + 1).await {
                     tracing::error!(error = format!("{error:#}"), %job, tile, "a tile could not be looked into");
                 }
                 task.scheduler.lock().looking.remove(&(job, tile));
@@ -37,19 +39,27 @@ pub async fn run(app: App) {
     }
 }
 
-/// Ends the job where whoever checks cannot compute the tile either.
-pub async fn look_into(app: &App, job: JobId, tile: u64) -> anyhow::Result<()> {
-    let Some(found) = app.scheduler.lock().core.job(job) else { return Ok(()) };
-    let tried = tokio::select! {
-        () = app.stop.cancelled() => return Ok(()),
-        tried = tokio::time::timeout(TRY_WITHIN, try_tile(app, &found, tile)) => tried,
+/// Tries each of the tiles, and ends the job where whoever checks cannot compute one of them either.
+pub async fn look_into(app: &App, job: JobId, tiles: Range<u64>) -> anyhow::Result<()> {
+    let found = {
+        let mut conn = app.db.read().await?;
+        let is_running = store::job_progress::find_job_state(&mut conn, job).await? == Some(JobState::Running);
+        store::jobs::load_job(&mut conn, job).await?.filter(|_| is_running).map(Arc::new)
     };
-    // Whoever checks is busy, or computed it: then it is the devices' matter.
-    let Ok(tried) = tried else { return Ok(()) };
-    match tried? {
-        Some(reason) => fail_job(app, job, &JobFault::CannotCompute { tile, reason }).await,
-        None => Ok(()),
+    let Some(found) = found else { return Ok(()) };
+    for tile in tiles {
+        let tried = tokio::select! {
+            () = app.stop.cancelled() => return Ok(()),
+            tried = tokio::time::timeout(TRY_WITHIN, try_tile(app, &found, tile)) => tried,
+        };
+        // Whoever checks is busy, or computed it: then it is the devices' matter.
+        if let Ok(tried) = tried
+            && let Some(reason) = tried?
+        {
+            return fail_job(app, job, &JobFault::CannotCompute { tile, reason }).await;
+        }
     }
+    Ok(())
 }
 
 /// Why the tile cannot be computed; `None` where it can.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use axum::http::StatusCode;
+use edge_api::app::App;
 use edge_api::blobs::collect::{collect, collect_staged, reserve};
 use serde_json::json;
 use wire::{Blob, BlobHash, Micros};
@@ -174,5 +175,31 @@ db_test! {
         assert_eq!(ada.upload(b"abc".to_vec()).await.status, StatusCode::CREATED, "it is there already");
         assert_eq!(ada.upload(b"d".to_vec()).await.refusal(), "507 storage_full");
         assert_eq!(bob.upload(b"d".to_vec()).await.status, StatusCode::CREATED);
+    }
+}
+
+db_test! {
+    async fn a_place_without_any_of_the_databases_blobs_is_refused_and_tells_nothing_of_one(app: TestApp) {
+        let ada = app.customer("Ada").await;
+        let order = ada.digits().await;
+        assert_eq!(ada.submit(&order, "a").await.status, StatusCode::CREATED);
+        let input: BlobHash = order["program"]["input"].as_str().unwrap().parse().unwrap();
+        let (folder, blobs) = (app.app.blobs.folder().unwrap().to_owned(), &app.app.blobs);
+
+        let elsewhere = tempfile::tempdir().unwrap();
+        let mut config = app.app.config.clone();
+        config.blobs = elsewhere.path().to_str().unwrap().to_owned();
+        let refused = App::start(config, app.app.clock.clone()).await.err().unwrap().to_string();
+        assert!(refused.contains("--blobs"), "{refused}");
+
+        assert!(blobs.read_verified(input).await.unwrap().is_some());
+        std::fs::remove_file(folder.join("blobs").join(input.to_string())).unwrap();
+        assert!(blobs.read_verified(input).await.unwrap().is_none(), "one that is lost is lost");
+        std::fs::remove_file(folder.join("tessera")).unwrap();
+        assert!(blobs.read_verified(input).await.is_err(), "where nothing is there, nothing is known");
+        // A place of before there were marks, with something in it.
+        let model: BlobHash = order["program"]["model"].as_str().unwrap().parse().unwrap();
+        blobs.mark(&[input, model]).await.unwrap();
+        assert!(blobs.read_verified(input).await.unwrap().is_none());
     }
 }

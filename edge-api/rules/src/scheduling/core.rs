@@ -151,12 +151,20 @@ impl Core {
         Some((job, tile))
     }
 
-    /// What a device says of a tile of the job does not hold, and yet it may be its backend: it gets no more of that job.
-    pub fn on_fault_unclear(&mut self, link: &mut impl Link, now: Micros, id: LeaseId) {
+    /// A device's fault is one to others of its kind alone: it gets no more of that job.
+    pub fn on_fault_of_backend(&mut self, link: &mut impl Link, now: Micros, id: LeaseId) {
         if let Some(lease) = self.leases.get(&id).copied() {
             self.mark_unfit(lease.device, lease.job);
         }
         self.on_refused(link, now, id);
+    }
+
+    /// Nobody can say whether a device's fault is one: it is as if the device had given the lease back.
+    pub fn on_fault_unclear(&mut self, link: &mut impl Link, now: Micros, id: LeaseId) {
+        for lease in self.give_back([id]) {
+            self.note_undone(link, &lease);
+        }
+        self.assign(link, now);
     }
 
     /// The device says that it is done: from here on the check decides, and no deadline counts.
@@ -322,6 +330,8 @@ impl Core {
         job: Arc<Job>,
         waiting: Vec<Lease>,
     ) {
+        // Of an earlier time that it was this replica's.
+        self.on_slices_lost(link, &[id].into());
         for lease in waiting {
             if !slice.taken.is_clear(lease.first_tile - slice.first_tile, lease.tiles) {
                 continue;
@@ -388,11 +398,6 @@ impl Core {
 
     pub fn is_checker(&self, device: DeviceId) -> bool {
         self.rechecks.is_checker(device)
-    }
-
-    /// Whether a checker is connected beside those named.
-    pub fn has_checker_but(&self, named: &[DeviceId]) -> bool {
-        self.rechecks.has_checker_but(named)
     }
 
     /// A lease came back undone: its device falls behind others, and tiles that often come back are looked into.

@@ -12,7 +12,7 @@ use super::line::time_to_fetch;
 use super::link::{Grant, Link};
 use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest, Whom};
 use crate::job::{Job, Needs};
-use crate::verification::party::Party;
+use crate::verification::party::{Parties, Party};
 
 /// Time for a request beside what it takes to fetch its code, in microseconds; then it is put to somebody else.
 const ANSWER_WITHIN: Micros = 120_000_000;
@@ -26,10 +26,12 @@ const BYTES_MAX: u64 = 32 << 20;
 const LATE_AFTER: Micros = 1_000_000;
 /// Before a device is asked again what it gave back, or was lost over.
 const ASK_AGAIN: Micros = 300_000_000;
-/// Accounts whose devices may give a request back, or be lost over it, before it is given up.
-const TRIES_MAX: usize = 8;
-/// How often checkers may give a request back, or sit on it, before it is given up.
-const CHECKER_TRIES_MAX: u32 = 20;
+/// Accounts, each on a network of its own, whose devices may give a request back, or be lost over it, before it is given up.
+const PARTIES_MAX: usize = 8;
+/// How often devices may, whosever they are: by then all that are connected have been asked.
+const RETURNS_MAX: usize = 64;
+/// How often checkers may.
+const CHECKER_RETURNS_MAX: usize = 20;
 /// Requests that a checker may hold.
 const READY_CREDITS_MAX: usize = 2;
 
@@ -60,16 +62,40 @@ struct Recheck {
     since: Micros,
     /// Checkers that could not do it, and when they may be asked again.
     returned_by: BTreeMap<DeviceId, Micros>,
-    returned_by_checkers: u32,
 }
 
-/// Accounts whose devices gave a request back, and until when they are not asked again.
+/// Who gave a request back, or was lost over it.
 #[derive(Debug, Default)]
-pub(super) struct Returned(BTreeMap<AccountId, Micros>);
+pub(super) struct Returned {
+    /// Accounts, and until when they are not asked again.
+    until: BTreeMap<AccountId, Micros>,
+    /// How many they are that have nothing to do with each other.
+    parties: Parties,
+    count: usize,
+    returns: usize,
+    by_checkers: usize,
+}
 
 impl Returned {
     pub(super) fn includes(&self, account: AccountId, now: Micros) -> bool {
-        self.0.get(&account).is_some_and(|until| *until > now)
+        self.until.get(&account).is_some_and(|until| *until > now)
+    }
+
+    fn add(&mut self, by: Answerer, now: Micros) {
+        let Answerer::Peer { party, .. } = by else {
+            self.by_checkers += 1;
+            return;
+        };
+        self.until.insert(party.account, now + ASK_AGAIN);
+        self.returns += 1;
+        if !self.parties.include(party) {
+            self.parties.add(party);
+            self.count += 1;
+        }
+    }
+
+    fn is_enough(&self) -> bool {
+        self.count >= PARTIES_MAX || self.returns >= RETURNS_MAX || self.by_checkers >= CHECKER_RETURNS_MAX
     }
 }
 
@@ -134,10 +160,6 @@ impl Rechecks {
         self.checkers.contains_key(&device)
     }
 
-    pub(super) fn has_checker_but(&self, named: &[DeviceId]) -> bool {
-        self.checkers.keys().any(|id| !named.contains(id))
-    }
-
     /// Whether some connected checker has buffers of so many bytes; `None` while none is connected.
     pub(super) fn has_fitting_checker(&self, device_bytes: u64) -> Option<bool> {
         let mut connected = self.checkers.values().peekable();
@@ -169,7 +191,6 @@ impl Rechecks {
             returned: Returned::default(),
             since: now,
             returned_by,
-            returned_by_checkers: 0,
         });
     }
 
@@ -238,27 +259,22 @@ impl Rechecks {
         if recheck.is_cancelled {
             return None;
         }
-        if self.is_checker(device) {
+        recheck.returned.add(by, now);
+        if by == Answerer::Checker {
             link.report_checker_failure(device, recheck.request.job.id);
-            recheck.returned_by.insert(device, now + RETRY_AFTER);
-            recheck.returned_by_checkers += 1;
-            if recheck.returned_by_checkers < CHECKER_TRIES_MAX {
-                self.waiting.push_front(recheck);
-            } else {
-                link.end_recheck(recheck.id, Err(RecheckError::GivenUp));
+            if self.is_checker(device) {
+                recheck.returned_by.insert(device, now + RETRY_AFTER);
             }
-            return None;
-        }
-        if let Answerer::Peer { party, .. } = by {
-            recheck.returned.0.insert(party.account, now + ASK_AGAIN);
         }
         let is_for_others = !matches!(recheck.request.whom, Whom::Accused(_));
-        if is_for_others && recheck.returned.0.len() < TRIES_MAX {
-            self.waiting.push_front(recheck);
+        // Where the server can do it itself it does, once no checker is left that might.
+        if is_for_others && (recheck.request.has_fallback || !recheck.returned.is_enough()) {
+            // Others first, where a checker broke over it.
+            if by == Answerer::Checker { self.waiting.push_back(recheck) } else { self.waiting.push_front(recheck) }
         } else {
             link.end_recheck(recheck.id, Err(RecheckError::GivenUp));
         }
-        Some(device)
+        (by != Answerer::Checker).then_some(device)
     }
 
     /// Puts waiting requests to the operator's checkers.

@@ -189,12 +189,47 @@ fn a_request_that_checkers_give_back_time_and_again_is_given_up() {
 }
 
 #[test]
-fn a_checker_beside_those_named_is_one_that_is_connected() {
+fn a_request_that_breaks_checkers_is_put_behind_others_and_given_up() {
     let mut world = World::of_rechecks(true);
-    world.checker(CHECKER, 1 << 20);
+    world.ask(1, &[], false);
+    world.ask(2, &[], false);
 
-    assert!(world.core.has_checker_but(&[ADA]));
-    assert!(!world.core.has_checker_but(&[ADA, CHECKER]));
+    world.checker(CHECKER, 1 << 20);
+    world.ready(CHECKER);
+    world.core.on_device_left(&mut world.link, world.now, CHECKER);
+    world.checker(CHECKER, 1 << 20);
+    world.ready(CHECKER);
+    let second = world.last_lease();
+    world.core.on_recheck_answered(&mut world.link, second, Answer::Output(BlobHash([5; 32])));
+    assert!(matches!(world.link.rechecked[..], [(RecheckId(2), Ok(_))]), "the other came first");
+
+    for lost in 2..=20 {
+        assert_eq!(world.link.rechecked.len(), 1, "before it lost {lost}");
+        world.ready(CHECKER);
+        world.core.on_device_left(&mut world.link, world.now, CHECKER);
+        world.checker(CHECKER, 1 << 20);
+    }
+    assert_eq!(world.link.rechecked[1..], [(RecheckId(1), Err(RecheckError::GivenUp))]);
+}
+
+#[test]
+fn accounts_of_one_network_give_nothing_up_by_themselves() {
+    let mut world = World::of_rechecks(false);
+    world.ask(1, &[], false);
+    let network = crate::verification::party::Network::of("203.0.113.9".parse().unwrap());
+
+    for lost in 1..=63 {
+        world.judge(ADA, lost);
+        world.core.devices.get_mut(&ADA).unwrap().network = network;
+        world.ready(ADA);
+        world.core.on_device_left(&mut world.link, world.now, ADA);
+        assert!(world.link.rechecked.is_empty(), "by {lost} accounts");
+    }
+    world.judge(ADA, 64);
+    world.core.devices.get_mut(&ADA).unwrap().network = network;
+    world.ready(ADA);
+    world.core.on_device_left(&mut world.link, world.now, ADA);
+    assert_eq!(world.link.rechecked, [(RecheckId(1), Err(RecheckError::GivenUp))], "by then all were asked");
 }
 
 #[test]

@@ -123,7 +123,7 @@ impl Core {
         self.changed.remove(&id);
     }
 
-    /// The device cannot compile the job's kernel.
+    /// It cannot compile the job's kernel, or runs it otherwise than others.
     pub(super) fn mark_unfit(&mut self, id: DeviceId, job: JobId) {
         let Some(device) = self.devices.get_mut(&id) else { return };
         if let Some(running) = self.jobs.get_mut(&job)

@@ -507,10 +507,35 @@ fn a_device_whose_fault_others_do_not_see_gets_no_more_of_that_job() {
     let lease = world.ready(ADA).unwrap();
     world.core.on_commit(world.now, ADA, lease.id).unwrap();
 
-    world.core.on_fault_unclear(&mut world.link, world.now, lease.id);
+    world.core.on_fault_of_backend(&mut world.link, world.now, lease.id);
 
     assert!(world.ready(ADA).is_none());
     assert_eq!(world.ready(BOB).unwrap().first_tile, lease.first_tile);
+}
+
+#[test]
+fn a_fault_that_nobody_can_judge_is_a_lease_given_back() {
+    let mut world = World::new(1, 1_000_000);
+    world.join(ADA, 1);
+    for times in 1..=8 {
+        let lease = world.ready(ADA).unwrap();
+        world.core.on_commit(world.now, ADA, lease.id).unwrap();
+        world.core.on_fault_unclear(&mut world.link, world.now, lease.id);
+        assert_eq!(world.link.undone.len(), times / 8);
+    }
+    assert!(world.core.devices[&ADA].strikes > 1);
+}
+
+#[test]
+fn a_slice_that_is_claimed_again_has_no_leases_of_before() {
+    let mut world = World::new(8, 1_000_000);
+    world.join(ADA, 1);
+    let before = world.ready(ADA).unwrap();
+
+    world.claim(1, 8, open_job());
+
+    assert!(world.core.lease(before.id).is_none());
+    assert!(world.core.on_commit(world.now, ADA, before.id).is_err());
 }
 
 #[test]

@@ -28,7 +28,7 @@ use crate::app::App;
 use crate::compile::pool::{CompileError, Model, Purpose};
 use crate::fleet::judges::Recomputed;
 use crate::fleet::lease_output::{LeaseOutput, TilePair};
-use crate::fleet::recheck;
+use crate::fleet::recheck::{self, GivenUp};
 
 /// How often a tile is computed again where its integers are not the reference's: the fewer, the more there is to do.
 const NUDGED_RUNS_MIN: u64 = 3;
@@ -267,7 +267,8 @@ async fn nudged_runs(
     let count = (NUDGED_FLOPS / job.tile_flops().max(1)).clamp(NUDGED_RUNS_MIN, NUDGED_RUNS_MAX);
     let mut runs = Vec::new();
     for seed in 0..count {
-        runs.push(recompute_tile(app, model, job, task, tile, Some(seed)).await??);
+        let run = recompute_tile(app, model, job, task, tile, Some(seed)).await?;
+        runs.push(run.map_err(|_refused| GivenUp { tiles: tile..tile + 1 })?);
     }
     Ok(runs)
 }
@@ -287,7 +288,10 @@ async fn check_here(
     let mut model = app.compilers.open(&app.blobs, task.model, Purpose::Check).await?;
     for &tile in tiles {
         let of_job = output.tiles_of_job(&(tile..tile + 1)).start;
-        let expected = recompute_tile(app, &mut model, &output.job, task, of_job, None).await??;
+        let given_up = || GivenUp { tiles: of_job..of_job + 1 };
+        let expected = recompute_tile(app, &mut model, &output.job, task, of_job, None).await?;
+        // It does not fit into what a child may take, and would not the next time.
+        let expected = expected.map_err(|_refused| given_up())?;
         let signed = output.read_tiles(app, tile..tile + 1).await?;
         let pair = Pair::new(task, &signed, &expected);
         let is_same = match pair {

@@ -1,7 +1,8 @@
 use store::DbConnection;
 use store::blobs::{
     begin_collecting, delete_expired_outputs, end_collecting, find_lease_output, find_owned_blob, forget_collecting,
-    insert_blob_owner, insert_job_blob, insert_lease_output, list_unused_blobs, sum_owned_bytes, use_blob,
+    insert_blob_owner, insert_job_blob, insert_lease_output, list_job_blobs, list_unused_blobs, sum_owned_bytes,
+    use_blob,
 };
 use store::db::ping;
 use wire::{Blob, BlobHash, Micros};
@@ -85,6 +86,7 @@ db_test! {
             (used(conn, 7, NOW - 9).await, used(conn, 8, NOW - 9).await, used(conn, 9, NOW - 9).await);
         assert!(insert_job_blob(conn, work.job.id, input, NOW - 1).await.unwrap());
         assert!(insert_job_blob(conn, work.job.id, input, NOW - 1).await.unwrap(), "twice is once");
+        assert_eq!(list_job_blobs(conn, 9).await.unwrap(), [input]);
         work.commit(conn, 8, (0, 1), 0).await;
         assert_eq!(insert_lease_output(conn, lease(9), uploaded, NOW + 5).await.unwrap(), uploaded);
 
