@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::http::client_address::{ClientAddress, is_trusted, limit_key};
 use crate::http::head::leave_unknown_length_out;
 use crate::http::limits::Action;
+use crate::http::place::Place;
 use crate::http::stall::StallGuard;
 use crate::{routes, tasks};
 
@@ -106,8 +107,7 @@ pub async fn accept(app: &App, listener: TcpListener, patience: Patience) {
             Ok((stream, peer)) => {
                 let (app, router) = (app.clone(), router.clone());
                 connections.spawn(async move {
-                    connect(&app, router, stream, peer, patience).await;
-                    drop(seat);
+                    connect(&app, router, stream, peer, (seat, patience)).await;
                 });
             }
             Err(error) => {
@@ -120,22 +120,33 @@ pub async fn accept(app: &App, listener: TcpListener, patience: Patience) {
     connections.wait().await;
 }
 
-async fn connect(app: &App, router: Router, mut stream: TcpStream, peer: SocketAddr, patience: Patience) {
+async fn connect(
+    app: &App,
+    router: Router,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    (seat, patience): (impl Send + Sync + 'static, Patience),
+) {
     let address = peer.ip().to_canonical();
     let is_proxy = is_trusted(address, &app.config.limits.trusted_proxies);
     let entry = app.limits.connections.try_enter(limit_key(address));
     if entry.is_none() && !is_proxy {
-        const REFUSED: &[u8] =
-            b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        let message = "too many connections are open from this address; close some";
+        let body = serde_json::json!({ "code": wire::ErrorCode::RateLimited, "message": message }).to_string();
+        let head =
+            "HTTP/1.1 429 Too Many Requests\r\nretry-after: 5\r\nconnection: close\r\ncontent-type: application/json";
+        let refused = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         // It may be gone; then there is nobody to tell.
-        stream.write_all(REFUSED).await.unwrap_or_default();
+        stream.write_all(refused.as_bytes()).await.unwrap_or_default();
         return;
     }
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended before it began");
     }
+    let place = Place::new((seat, entry));
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(place.clone());
         let router = router.clone();
         async move { Ok::<_, Infallible>(router.oneshot(request).await.into_response()) }
     });
@@ -154,7 +165,6 @@ async fn connect(app: &App, router: Router, mut stream: TcpStream, peer: SocketA
     if let Err(error) = ended {
         tracing::debug!(%error, %peer, "a connection broke off");
     }
-    drop(entry);
 }
 
 /// Everything this server answers.

@@ -64,6 +64,11 @@ impl RunFailure {
         )
     }
 
+    /// It is not the lease's kernel that is to blame, so that the next lease may fail like it.
+    pub fn is_of_no_kernel(&self) -> bool {
+        self.fault().is_none() && self.compile_error().is_none() && !matches!(self, Self::Abandoned)
+    }
+
     /// What the device's compiler says against the lease's kernel.
     pub fn compile_error(&self) -> Option<&str> {
         match self {

@@ -94,6 +94,7 @@ pub async fn run<T: Transport>(
         welcomed: None,
         busy_share: BusyShare::default(),
         breakdowns: 0,
+        failures: 0,
         gflops: 0.0,
         program: None,
         reported: None,
@@ -104,6 +105,13 @@ pub async fn run<T: Transport>(
         }
     }
     Ok(())
+}
+
+/// Before a lease that failed is given back, so that a device which cannot fetch its files does not ask for one after
+/// another.
+fn wait_after(failures: u32) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(2);
+    Duration::from_millis(125).saturating_mul(1 << failures.min(10)).min(LONGEST)
 }
 
 struct Session<'a, T: Transport, O, C> {
@@ -127,6 +135,8 @@ struct Session<'a, T: Transport, O, C> {
     busy_share: BusyShare,
     /// Since a lease was computed, and over no customer's kernel.
     breakdowns: u32,
+    /// Leases that could not be fetched, computed or uploaded since the last that could.
+    failures: u32,
     /// Of the last lease, while the device was busy.
     gflops: f64,
     /// Program of the latest lease.
@@ -353,10 +363,11 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
                 let flops = outcome.flops as f64;
                 self.gflops = flops / outcome.busy.as_secs_f64().max(1e-6) / 1e9;
                 self.busy_share.add(outcome.busy);
-                self.breakdowns = 0;
+                (self.breakdowns, self.failures) = (0, 0);
                 self.core.on_computed(&mut self.outbox, outcome.receipt, outcome.signature);
             }
             Err(failure) => {
+                self.failures += u32::from(failure.is_of_no_kernel());
                 self.give_back(&grant, &failure);
                 self.observer.on_lease_failed(grant.lease, &failure);
                 if failure.breaks_device() {
@@ -419,8 +430,12 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
         self.program = Some(grant.task.program().to_owned());
         self.busy_share.begin();
         let (engine, http, duty) = (self.engine, self.transport.http(), self.duty.clone());
+        let (transport, wait) = (self.transport, wait_after(self.failures));
         self.computing.push(Box::pin(async move {
             let result = engine.compute(http, &grant, duty, registration).await;
+            if result.as_ref().is_err_and(RunFailure::is_of_no_kernel) {
+                transport.wait(wait).await;
+            }
             Finished { grant, result }
         }));
     }

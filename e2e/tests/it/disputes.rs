@@ -25,7 +25,7 @@ const LEASES_MAX: usize = 400;
 async fn lie_in_one_tile_of_many(device: &mut Scripted) -> anyhow::Result<(LeaseGrant, bool)> {
     let of_tile = usize::try_from(TILE_ROWS)? * CLASSES;
     let touch = |output: &mut Vec<f32>| {
-        if let Some(value) = output[of_tile..].last_mut() {
+        if let Some(value) = output.get_mut(of_tile..).and_then(<[f32]>::last_mut) {
             *value += 0.01;
         }
     };

@@ -62,6 +62,30 @@ engine_test! {
     }
 }
 
+engine_test! {
+    async fn a_job_whose_input_is_damaged_on_the_way_ends_with_the_reason_and_blames_nobody(mut stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        let job = stack.submit_digits(&client, 1, Some(64)).await.unwrap();
+        let mut device = Scripted::join(&stack.url(), identity()).await.unwrap();
+        assert!(device.work(|_| {}).await.unwrap().1);
+        let input: serde_json::Value = serde_json::from_str(&sources(&stack, &job).await).unwrap();
+        stack.damage_blob(serde_json::from_value(input[0]["blob"].clone()).unwrap());
+
+        // Whoever computes and whoever checks reads the same wrong bytes.
+        stack.start_worker("worker", &[]);
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+        assert_eq!(ended.state, JobState::Failed);
+        assert!(matches!(&ended.fault, Some(JobFault::CannotCompute { reason, .. }) if reason.contains("damaged")), "{:?}", ended.fault);
+        let (blamed,): (i64,) = sqlx::query_as("select count(*) from device where failed > 0")
+            .fetch_one(&stack.database().await)
+            .await
+            .unwrap();
+        assert_eq!(blamed, 0);
+        stack.check_ledger().await;
+    }
+}
+
 async fn sources(stack: &Stack, job: &Job) -> String {
     stack.row::<(String,)>("select sources from job where job_id = $1", job.id).await.0
 }

@@ -269,12 +269,30 @@ impl Blobs {
         Ok(self.pieces(hash, range))
     }
 
+    /// A whole blob. One that is damaged ends with an error in place of its last piece.
     pub async fn stream(
         &self,
         hash: BlobHash,
     ) -> Result<BoxStream<'static, std::io::Result<Bytes>>, object_store::Error> {
         let size = self.store.head(&Self::key(hash)).await?.size;
-        Ok(self.pieces(hash, 0..size))
+        Ok(verified(hash, self.pieces(hash, 0..size)).boxed())
+    }
+
+    /// Whether a blob is there, and still what its hash says.
+    pub async fn is_intact(&self, hash: BlobHash) -> anyhow::Result<bool> {
+        let Some(size) = self.size(hash).await? else {
+            anyhow::ensure!(
+                self.is_there(&Key::from(MARK)).await?,
+                "none of the blobs is there: is their place mounted?"
+            );
+            return Ok(false);
+        };
+        let mut hasher = blake3::Hasher::new();
+        let mut pieces = self.pieces(hash, 0..size);
+        while let Some(piece) = pieces.try_next().await? {
+            hasher.update(&piece);
+        }
+        Ok(is_hash(&hasher, hash))
     }
 
     /// The next piece is read while one is sent. The store's own stream has pieces of 8 KiB, each a trip to
@@ -289,6 +307,38 @@ impl Blobs {
         });
         stream::iter(pieces).buffered(2).boxed()
     }
+}
+
+fn is_hash(hasher: &blake3::Hasher, hash: BlobHash) -> bool {
+    let is_same = BlobHash(*hasher.finalize().as_bytes()) == hash;
+    if !is_same {
+        tracing::error!(%hash, "a stored blob is damaged");
+    }
+    is_same
+}
+
+/// The pieces of a blob, the last of them once all are what its hash says.
+fn verified(
+    hash: BlobHash,
+    pieces: BoxStream<'static, std::io::Result<Bytes>>,
+) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
+    let state = Some((pieces, blake3::Hasher::new(), None::<Bytes>));
+    stream::unfold(state, move |state| async move {
+        let (mut pieces, mut hasher, mut held) = state?;
+        loop {
+            match pieces.next().await {
+                Some(Ok(piece)) => {
+                    hasher.update(&piece);
+                    if let Some(before) = held.replace(piece) {
+                        return Some((Ok(before), Some((pieces, hasher, held))));
+                    }
+                }
+                Some(Err(error)) => return Some((Err(error), None)),
+                None if is_hash(&hasher, hash) => return held.map(|last| (Ok(last), None)),
+                None => return Some((Err(std::io::Error::other("a stored blob is damaged")), None)),
+            }
+        }
+    })
 }
 
 /// In a folder an unfinished write has a name with `#`, which the store does not list.

@@ -9,7 +9,7 @@ use rules::verification::dispute::{UNREPRODUCIBLE_ACCOUNTS, UNREPRODUCIBLE_TILES
 use rules::verification::draw::draw_final;
 use store::receipts::StoredReceipt;
 use store::verdicts::{Cause, Verdict, VerdictState};
-use wire::{DeviceId, JobEventKind, JobFault, JobId, JobState};
+use wire::{DeviceId, JobEventKind, JobId, JobState};
 
 use super::check::{Judgement, check_lease};
 use super::lease_output::committed_lease;
@@ -33,15 +33,22 @@ pub async fn close_job(app: &App, job: JobId) -> anyhow::Result<()> {
 }
 
 async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
-    let (found, accepted) = {
+    let (found, accepted, is_running) = {
         let mut conn = app.db.read().await?;
         if store::verdicts::has_redraws(&mut conn, job).await? {
             // A device of this job was caught: what else it computed is looked at first.
             return Ok(());
         }
-        (store::jobs::load_job(&mut conn, job).await?, store::receipts::list_accepted_receipts(&mut conn, job).await?)
+        let is_running = store::job_progress::find_job_state(&mut conn, job).await? == Some(JobState::Running);
+        let accepted = store::receipts::list_accepted_receipts(&mut conn, job).await?;
+        (store::jobs::load_job(&mut conn, job).await?, accepted, is_running)
     };
     let found = Arc::new(found.context("a job to close should be on record")?);
+    // Whoever computed and checked it read the same bytes, and would not have seen that they are others than were sent. A
+    // bucket looks after its own.
+    if app.blobs.folder().is_some() && is_running && undone::fail_if_damaged(app, &found, 0).await? {
+        return Ok(());
+    }
     let mut is_hopeless = false;
     for (stored, verdict) in open_final_verdicts(app, accepted).await? {
         if verdict.state != VerdictState::Open {
@@ -142,24 +149,6 @@ pub async fn end_if_unreproducible(app: &App, job: JobId) -> anyhow::Result<()> 
         app.scheduler.end_job(app.clock.now(), job);
         app.scheduler.job_changed(job);
     }
-    Ok(())
-}
-
-/// A job whose program cannot finish ends: what was verified is paid, the rest is free again.
-pub async fn fail_job(app: &App, job: JobId, fault: &JobFault) -> anyhow::Result<()> {
-    let now = app.clock.now();
-    retry(async || {
-        let mut tx = app.db.begin_write().await?;
-        if store::job_progress::fail_job(&mut tx, job, fault, now).await? {
-            store::ledger::release_and_post(&mut tx, job, &[]).await?;
-            store::job_detail::insert_event(&mut tx, job, JobEventKind::Failed, None, now).await?;
-            tx.commit().await?;
-        }
-        Ok::<(), anyhow::Error>(())
-    })
-    .await?;
-    app.scheduler.end_job(now, job);
-    app.scheduler.job_changed(job);
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use rules::Job;
 use rules::verification::party::Parties;
 use wire::{AccountKind, DeviceId, JobEventKind, JobFault, JobId, JobState, LeaseId};
 
-use super::close::fail_job;
+use super::fail::fail_job;
 use super::owner::party_of;
 use super::recheck::recompute_elsewhere;
 use crate::app::App;

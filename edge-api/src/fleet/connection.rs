@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket};
 use axum::http::HeaderMap;
@@ -27,6 +28,7 @@ use crate::http::client_address::ClientAddress;
 use crate::http::error::ApiResult;
 use crate::http::extract::SocketUpgrade;
 use crate::http::limits::Action;
+use crate::http::place::Place;
 use crate::openapi::answers::{RateLimited, Refusals};
 use crate::random;
 
@@ -60,12 +62,16 @@ pub async fn connect_device(
     SocketUpgrade(upgrade): SocketUpgrade,
     State(app): State<App>,
     from: ClientAddress,
+    place: Option<Extension<Place>>,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     app.limits.check(Action::OpenSocket, from)?;
     let origins = origins(&app, &headers);
     let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX).read_buffer_size(4 << 10);
-    Ok(upgrade.on_upgrade(move |socket| serve(app, socket, origins, Network::of(from.0))))
+    Ok(upgrade.on_upgrade(async move |socket| {
+        let _place = place;
+        serve(app, socket, origins, Network::of(from.0)).await;
+    }))
 }
 
 /// What a device may mean by this server. One for development, with nothing at stake, is also what it is called.

@@ -15,6 +15,7 @@ use super::lease_output::LeaseOutput;
 use super::owner::party_of;
 use super::recheck;
 use super::reject;
+use super::undone;
 use crate::app::App;
 use crate::blobs::collect;
 use crate::programs::{self, Disagreement};
@@ -150,11 +151,14 @@ fn note(dispute: &mut Dispute, accused: wire::DeviceId, run: DisputeRun) {
     }
 }
 
-/// Both outputs are kept, so that the customer can see what differs. `None`: the device's is damaged where it is kept, so
-/// that it is no wonder that they differ.
+/// Both outputs are kept, so that the customer can see what differs. `None`: the device's, or
+/// what both were computed from, is damaged where it is kept, so that it is no wonder that they differ.
 async fn open(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::Result<Option<DisputedTile>> {
     let tile = found.tile;
     let Some(signed) = output.read_verified_tile(app, tile).await? else { return Ok(None) };
+    if undone::fail_if_damaged(app, &output.job, output.lease.first_tile + u64::from(tile)).await? {
+        return Ok(None);
+    }
     let signed_output = keep(app, signed).await?;
     let finder_output = match found.output {
         Some(bytes) => Some(keep(app, bytes).await?),

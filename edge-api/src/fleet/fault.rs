@@ -10,7 +10,7 @@ use rules::scheduling::recheck_request::{Answer, Answered, Answerer, RecheckRequ
 use rules::verification::party::{Parties, Party};
 use wire::{DeviceId, ErrorCode, JobFault, LeaseId, ToDevice};
 
-use super::close::fail_job;
+use super::fail::fail_job;
 use super::judges;
 use super::owner::party_of;
 use super::recheck::{self, GivenUp, recompute_elsewhere};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rules::Job;
 use wire::{JobFault, JobId, JobState};
 
-use super::close::fail_job;
+use super::fail::fail_job;
 use crate::app::App;
 use crate::programs;
 
@@ -70,5 +70,29 @@ async fn try_tile(app: &App, job: &Arc<Job>, tile: u64) -> anyhow::Result<Option
             return Ok(Some("an input is shorter than it says, or gone".to_owned()));
         }
     }
+    if let Some(reason) = damaged_file(app, job).await? {
+        return Ok(Some(reason));
+    }
     programs::try_tile(app, job, tile).await
+}
+
+/// Which of the files that all of the job's tiles are computed from is damaged or gone where this server keeps it.
+pub async fn damaged_file(app: &App, job: &Job) -> anyhow::Result<Option<String>> {
+    let code = job.task.blobs().into_iter().map(|blob| ("its code", blob));
+    let inputs = job.sources.iter().map(|source| ("an input", source.blob));
+    for (what, blob) in code.chain(inputs) {
+        if !app.blobs.is_intact(blob).await? {
+            return Ok(Some(format!(
+                "{what} ({blob}) is damaged where the server keeps it: upload it and order again"
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// Ends the job if a file of it is damaged: what differs from what was sent convicts nobody. `true`: it is.
+pub async fn fail_if_damaged(app: &App, job: &Job, tile: u64) -> anyhow::Result<bool> {
+    let Some(reason) = damaged_file(app, job).await? else { return Ok(false) };
+    fail_job(app, job.id, &JobFault::CannotCompute { tile, reason }).await?;
+    Ok(true)
 }

@@ -64,6 +64,11 @@ pub fn invalid(code: ErrorCode, field: &str, message: impl Into<String>) -> ApiE
     Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, code, message).field(field).into()
 }
 
+/// It was there, and will not be again.
+pub fn gone(code: ErrorCode, message: impl Into<String>) -> ApiError {
+    Refusal::new(StatusCode::GONE, code, message).into()
+}
+
 pub fn conflict(code: ErrorCode, message: impl Into<String>) -> ApiError {
     Refusal::new(StatusCode::CONFLICT, code, message).into()
 }

@@ -7,4 +7,5 @@ pub mod extract;
 pub mod head;
 pub mod limits;
 pub mod pace;
+pub mod place;
 pub mod stall;

@@ -17,9 +17,9 @@ use crate::arrays::npy;
 use crate::arrays::npz::NpzWriter;
 use crate::arrays::rows::{self, Format};
 use crate::auth::Caller;
-use crate::http::error::{ApiError, ApiResult, conflict, invalid, not_found};
+use crate::http::error::{ApiError, ApiResult, conflict, gone, invalid, not_found};
 use crate::http::extract::{PathParam, QueryParams};
-use crate::openapi::answers::{Binary, JobNotDone, OutOfBounds, Refusals};
+use crate::openapi::answers::{Binary, JobNotDone, OutOfBounds, Refusals, ResultDamaged};
 use crate::programs;
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -49,7 +49,7 @@ pub struct ResultParams {
     params(("id" = JobId, Path, description = "The job"), ResultParams),
     responses(
         (status = 200, description = "The file; as CSV or JSON where that is asked for", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(Caller, PathParam<JobId>, QueryParams<ResultParams>, OutOfBounds, JobNotDone)>
+        Refusals<(Caller, PathParam<JobId>, QueryParams<ResultParams>, OutOfBounds, JobNotDone, ResultDamaged)>
     )
 )]
 pub async fn job_result(
@@ -64,6 +64,7 @@ pub async fn job_result(
         (job, store::job_detail::list_outputs(&mut conn, id).await?)
     };
     if params.partial {
+        let outputs = intact(&app, outputs).await?;
         if params.format.as_deref().is_some_and(|format| format != "npz") {
             let message = "a partial result comes as 'npz', with 'rows_present' beside the outputs";
             return Err(invalid(ErrorCode::MalformedRequest, "format", message));
@@ -76,6 +77,13 @@ pub async fn job_result(
             job.state.name()
         );
         return Err(conflict(ErrorCode::JobNotDone, message));
+    }
+    for part in &outputs {
+        if app.blobs.size(part.blob).await?.is_none() {
+            tracing::error!(job = %job.id, blob = %part.blob, "a result's output is lost");
+            let message = format!("tiles from {} on are lost on the server: 'partial' gives the rest", part.first_tile);
+            return Err(gone(ErrorCode::ResultDamaged, message));
+        }
     }
     let outputs = Pieces::whole(&job, &outputs);
     let arrays = if params.output.is_some() { 1 } else { job.outputs.len() };
@@ -93,6 +101,17 @@ pub async fn job_result(
             Err(invalid(ErrorCode::MalformedRequest, "format", message))
         }
     }
+}
+
+/// Those that are still what was uploaded.
+async fn intact(app: &App, outputs: Vec<OutputPart>) -> anyhow::Result<Vec<OutputPart>> {
+    let mut kept = Vec::new();
+    for part in outputs {
+        if app.blobs.is_intact(part.blob).await? {
+            kept.push(part);
+        }
+    }
+    Ok(kept)
 }
 
 type Chunk = Result<Bytes, std::io::Error>;

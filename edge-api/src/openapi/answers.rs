@@ -121,6 +121,7 @@ checks! {
     IdempotencyConflict: 409 IdempotencyConflict;
     JobEnded: 409 JobEnded;
     JobNotDone: 409 JobNotDone;
+    ResultDamaged: 410 ResultDamaged;
     UnknownLease: 404 UnknownLease;
     /// A model has no parameters, a kernel no plan.
     PartMissing: 404 NotFound;

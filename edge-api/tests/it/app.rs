@@ -135,7 +135,12 @@ impl TestApp {
         slice.parse().unwrap()
     }
 
-    pub(crate) async fn send_to(&self, router: Router, mut request: Request<Body>) -> Answer {
+    pub(crate) async fn send_to(&self, router: Router, request: Request<Body>) -> Answer {
+        self.try_send_to(router, request).await.unwrap()
+    }
+
+    /// An error is an answer that breaks off.
+    async fn try_send_to(&self, router: Router, mut request: Request<Body>) -> Result<Answer, axum::Error> {
         request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 4000))));
         let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let response = router.oneshot(request).await.unwrap();
@@ -143,11 +148,11 @@ impl TestApp {
         // A stream of events has no end to wait for.
         let is_stream = parts.headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
         let body = if is_stream { Body::empty() } else { body };
-        let bytes = axum::body::to_bytes(body, 64 << 20).await.unwrap().to_vec();
+        let bytes = axum::body::to_bytes(body, 64 << 20).await?.to_vec();
         if parts.status.as_u16() >= 400 {
             crate::openapi::check_refusal(&method, &path, parts.status.as_u16(), &bytes);
         }
-        Answer { status: parts.status, headers: parts.headers, bytes }
+        Ok(Answer { status: parts.status, headers: parts.headers, bytes })
     }
 
     /// A fresh account.
@@ -182,6 +187,12 @@ impl Customer<'_> {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.app.send(self.signed(Request::get(path).body(Body::empty()).unwrap())).await
+    }
+
+    /// An error is an answer that breaks off.
+    pub(crate) async fn try_get(&self, path: &str) -> Result<Answer, axum::Error> {
+        let request = self.signed(Request::get(path).body(Body::empty()).unwrap());
+        self.app.try_send_to(self.app.router.clone(), request).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {

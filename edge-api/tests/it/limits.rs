@@ -279,6 +279,23 @@ async fn when_all_connections_are_taken_another_waits_for_one_to_end() {
 }
 
 #[tokio::test]
+async fn a_socket_keeps_its_connections_place() {
+    let app = TestApp::sqlite_with(|config| config.limits.connections_per_address_max = 2).await;
+    let address = app.listen(Patience::default()).await;
+    let open = || tokio_tungstenite::connect_async(format!("ws://{address}/v1/devices/socket"));
+    let sockets = [open().await.unwrap(), open().await.unwrap()];
+
+    let refused = open().await.unwrap_err();
+    assert!(
+        matches!(&refused, tokio_tungstenite::tungstenite::Error::Http(answer) if answer.status() == 429),
+        "{refused}"
+    );
+
+    drop(sockets);
+    until("their places are free", Duration::from_secs(30), async || open().await.ok()).await;
+}
+
+#[tokio::test]
 async fn a_device_that_sends_frames_without_end_is_disconnected() {
     let app = TestApp::sqlite().await;
     let address = app.listen(Patience::default()).await;

@@ -158,6 +158,25 @@ async fn check_results(app: &TestApp, ada: &Customer<'_>, program: Value, rows: 
         let array = result(&format!("format=npy&output={}", output.name)).await;
         assert_eq!(array.bytes, output.npy(&rows.bytes, rows.row_bytes), "{}", output.name);
     }
+
+    // What a disk does to some of it.
+    let (damaged, lost) = (settled.swap_remove(0), settled.swap_remove(0));
+    let file = |lease: &LeaseGrant| {
+        let hash = wire::BlobHash(*blake3::hash(&rows.upload(lease)).as_bytes());
+        app.app.blobs.folder().unwrap().join("blobs").join(hash.to_string())
+    };
+    let mut bytes = std::fs::read(file(&damaged)).unwrap();
+    bytes[0] ^= 1;
+    std::fs::write(file(&damaged), bytes).unwrap();
+    let whole = ada.try_get(&format!("{path}/result?format=bin")).await;
+    assert!(whole.is_err(), "it breaks off rather than give what nobody uploaded");
+    assert_eq!(
+        arrays(result("partial=true").await.bytes),
+        expected(&[&settled[..], std::slice::from_ref(&lost)].concat())
+    );
+    std::fs::remove_file(file(&lost)).unwrap();
+    assert_eq!(result("format=bin").await.refusal(), "410 result_damaged");
+    assert_eq!(arrays(result("partial=true").await.bytes), expected(&settled));
 }
 
 db_test! {

@@ -134,6 +134,8 @@ error_codes! {
     JobEnded = "job_ended",
     /// The job has no result yet, or never will.
     JobNotDone = "job_not_done",
+    /// A part of the result is lost where the server keeps it; `partial` gives the rest.
+    ResultDamaged = "result_damaged",
     /// There is no such lease, or it is over.
     UnknownLease = "unknown_lease",
     /// A device code that is unknown, used or over.

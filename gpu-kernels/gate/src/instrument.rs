@@ -4,22 +4,25 @@
 //! index followed by its bound, and every statement refers to the new handles.
 
 mod casts;
+mod globals;
+mod subnormals;
 
 use std::collections::{HashMap, HashSet};
 
 use gpu_kernels::customer_kernel::{
-    STATUS_FAULT, STATUS_LEFT, STATUS_RECORDS, STATUS_TURNS, STATUS_USED, STATUS_WORDS, TURNS_MAX,
+    STATUS_FAULT, STATUS_FIRST, STATUS_LEFT, STATUS_RECORDS, STATUS_TURNS, STATUS_USED, TURNS_MAX,
 };
 use gpu_kernels::number::to;
 use naga::proc::IndexableLength;
 use naga::valid::{FunctionInfo, ModuleInfo};
 use naga::{
-    AddressSpace, Arena, ArraySize, AtomicFunction, BinaryOperator, Binding, Block, BuiltIn, EntryPoint, Expression,
-    Function, FunctionArgument, GlobalVariable, Handle, Literal, LocalVariable, MathFunction, Module, Range,
-    ResourceBinding, Scalar, ScalarKind, Span, Statement, StorageAccess, SwitchCase, Type, TypeInner, VectorSize,
+    Arena, AtomicFunction, BinaryOperator, Binding, Block, BuiltIn, EntryPoint, Expression, Function, FunctionArgument,
+    Handle, Literal, LocalVariable, MathFunction, Module, Range, Scalar, ScalarKind, Span, Statement, SwitchCase, Type,
+    TypeInner, VectorSize,
 };
 
 use self::casts::Cast;
+use self::globals::{Own, add_globals};
 use crate::contract::{Facts, LOCAL_BYTES_MAX};
 use crate::cost::{Costs, FunctionCost};
 use crate::error::GateError;
@@ -28,14 +31,6 @@ use crate::pointers::{self, WrittenArguments};
 /// Deepest expression that is written in one piece: what goes on has a name first. A browser's parser takes about a
 /// hundred brackets inside one another.
 const DEPTH_MAX: u32 = 16;
-
-/// The globals that the gate adds.
-#[derive(Clone, Copy)]
-struct Own {
-    fuel: Handle<GlobalVariable>,
-    status: Handle<GlobalVariable>,
-    word: Handle<Type>,
-}
 
 /// The safe module, and the span of each loop in the order of its number.
 pub(super) fn instrument(
@@ -47,7 +42,7 @@ pub(super) fn instrument(
     written: &WrittenArguments,
     fuel: u32,
 ) -> Result<(Module, Vec<Span>), GateError> {
-    flush_subnormals(&mut module);
+    subnormals::flush(&mut module);
     let own = add_globals(&mut module, fuel);
     let mut loops = Vec::new();
     let mut functions = std::mem::take(&mut module.functions);
@@ -63,47 +58,6 @@ pub(super) fn instrument(
         module.entry_points.push(wrapped);
     }
     Ok((module, loops))
-}
-
-/// Writes zero for constants so small that devices may do so: some do, some do not, and one compiles them wrong.
-fn flush_subnormals(module: &mut Module) {
-    let functions = module.functions.iter_mut().map(|(_, function)| function);
-    let entries = module.entry_points.iter_mut().map(|entry| &mut entry.function);
-    let of_functions = functions.chain(entries).flat_map(|function| function.expressions.iter_mut());
-    for (_, expression) in module.global_expressions.iter_mut().chain(of_functions) {
-        if let Expression::Literal(Literal::F32(value)) = expression
-            && value.is_subnormal()
-        {
-            *value = 0.0;
-        }
-    }
-}
-
-fn add_globals(module: &mut Module, fuel: u32) -> Own {
-    let no_name = |inner| Type { name: None, inner };
-    let word = module.types.insert(no_name(TypeInner::Scalar(Scalar::U32)), Span::UNDEFINED);
-    let atomic = module.types.insert(no_name(TypeInner::Atomic(Scalar::U32)), Span::UNDEFINED);
-    let len = std::num::NonZeroU32::new(to(STATUS_WORDS)).expect("there should be a word");
-    let array = TypeInner::Array { base: atomic, size: ArraySize::Constant(len), stride: 4 };
-    let array = module.types.insert(no_name(array), Span::UNDEFINED);
-    let init = module.global_expressions.append(Expression::Literal(Literal::U32(fuel)), Span::UNDEFINED);
-    let global = |name: &str, space, binding, ty, init| GlobalVariable {
-        name: Some(name.to_owned()),
-        space,
-        binding,
-        ty,
-        init,
-        memory_decorations: naga::MemoryDecorations::empty(),
-    };
-    let fuel = global("tessera_fuel", AddressSpace::Private, None, word, Some(init));
-    let access = StorageAccess::LOAD | StorageAccess::STORE;
-    let place = Some(ResourceBinding { group: 0, binding: 3 });
-    let status = global("tessera_status", AddressSpace::Storage { access }, place, array, None);
-    Own {
-        fuel: module.global_variables.append(fuel, Span::UNDEFINED),
-        status: module.global_variables.append(status, Span::UNDEFINED),
-        word,
-    }
 }
 
 struct Instrumenter<'a> {
@@ -441,13 +395,16 @@ impl<'a> Instrumenter<'a> {
 
     /// Before the loop `turns = 0`, and in each iteration
     /// `if fuel < turn || turns == most { status = max(status, loop); fuel = 0; break } fuel -= turn; turns += 1`
+    ///
+    /// A record that was stopped finds no fuel in later loops either: the loop that stopped it comes before those.
     fn spend(&mut self) -> (Statement, Block) {
         let turn = u32::try_from(self.turns.next().unwrap_or(u64::MAX)).unwrap_or(u32::MAX);
         let number = to::<u32, _>(self.loops.len());
         let counter = LocalVariable { name: Some("tessera_turns".to_owned()), ty: self.own.word, init: None };
         let counter = self.locals.append(counter, Span::UNDEFINED);
-        let [turn, dry, round, none, one, most] =
-            [turn, number, number | STATUS_TURNS, 0, 1, TURNS_MAX].map(|value| self.word(value));
+        let first = number | STATUS_FIRST;
+        let [turn, dry, first_dry, round, none, one, most] =
+            [turn, number, first, first | STATUS_TURNS, 0, 1, TURNS_MAX].map(|value| self.word(value));
         let fuel = self.append(Expression::GlobalVariable(self.own.fuel));
         let status = self.append(Expression::GlobalVariable(self.own.status));
         let turns = self.append(Expression::LocalVariable(counter));
@@ -459,7 +416,9 @@ impl<'a> Instrumenter<'a> {
         let long = self.append(Expression::Binary { op: BinaryOperator::GreaterEqual, left: rounds, right: most });
         let over = self.append(Expression::Binary { op: BinaryOperator::LogicalOr, left: short, right: long });
         let fault = self.append(status_word(status, STATUS_FAULT));
-        let value = self.append(Expression::Select { condition: short, accept: dry, reject: round });
+        let is_stopped = self.append(Expression::Binary { op: BinaryOperator::Equal, left, right: none });
+        let word_dry = self.append(Expression::Select { condition: is_stopped, accept: dry, reject: first_dry });
+        let value = self.append(Expression::Select { condition: short, accept: word_dry, reject: round });
         let rest = self.append(Expression::Binary { op: BinaryOperator::Subtract, left, right: turn });
         let next = self.append(Expression::Binary { op: BinaryOperator::Add, left: rounds, right: one });
         let stop = vec![

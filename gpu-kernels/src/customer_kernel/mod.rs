@@ -14,6 +14,8 @@ pub const STATUS_WORDS: usize = 4;
 pub const STATUS_FAULT: usize = 0;
 /// Set beside the loop's number when it ran out of iterations.
 pub const STATUS_TURNS: u32 = 1 << 31;
+/// Set beside the loop's number unless the record had been stopped before.
+pub const STATUS_FIRST: u32 = 1 << 30;
 /// The most fuel that any record used, in operations.
 pub const STATUS_USED: usize = 1;
 /// Written by the host: the tile's records.
@@ -64,7 +66,7 @@ pub struct Fault {
 impl GatedKernel {
     /// The fault that a status word stands for, if any.
     pub fn fault(&self, word: u32) -> Option<Fault> {
-        let index = usize::try_from((word & !STATUS_TURNS).checked_sub(1)?).ok()?;
+        let index = usize::try_from((word & !(STATUS_TURNS | STATUS_FIRST)).checked_sub(1)?).ok()?;
         Some(Fault { line: self.loop_lines.get(index).copied().unwrap_or(1), turns: word & STATUS_TURNS != 0 })
     }
 }

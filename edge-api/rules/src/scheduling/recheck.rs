@@ -260,11 +260,10 @@ impl Rechecks {
             return None;
         }
         recheck.returned.add(by, now);
-        if by == Answerer::Checker {
+        // It is not merely gone.
+        if by == Answerer::Checker && self.is_checker(device) {
             link.report_checker_failure(device, recheck.request.job.id);
-            if self.is_checker(device) {
-                recheck.returned_by.insert(device, now + RETRY_AFTER);
-            }
+            recheck.returned_by.insert(device, now + RETRY_AFTER);
         }
         let is_for_others = !matches!(recheck.request.whom, Whom::Accused(_));
         // Where the server can do it itself it does, once no checker is left that might.

@@ -151,6 +151,11 @@ fn an_endless_loop_ends_as_out_of_fuel_with_its_line() {
             "\n\nresult[id.x] = spin(id.x);",
         ),
         kernel("", "loop { loop { loop { result[id.x] += 1u; } } }"),
+        kernel("", "loop { result[id.x] += 1u; }\n for (var i = 0u; i < 3u; i++) { result[id.x] += 1u; }"),
+        kernel(
+            "fn few(x: u32) -> u32 { var y = x; for (var i = 0u; i < 3u; i++) { y += i; } return y; }",
+            "loop { result[id.x] += 1u; }\n result[id.x] = few(id.x);",
+        ),
         kernel("", "var i = 0u; loop { continuing { i++; break if i == 0u; } } result[id.x] = i;"),
     ];
     for source in endless {
