@@ -68,8 +68,8 @@ pub struct LimitsConfig {
     /// `X-Forwarded-For` or `Forwarded` is the address that limits go by.
     #[arg(long = "trusted-proxy", env = "TESSERA_TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<IpNet>,
-    /// Connections at once.
-    #[arg(long, env = "TESSERA_CONNECTIONS_MAX", default_value = "8192", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Connections at once, devices' sockets among them.
+    #[arg(long, env = "TESSERA_CONNECTIONS_MAX", default_value = "16384", value_parser = clap::value_parser!(u32).range(1..))]
     pub connections_max: u32,
     /// Connections of one address at once; a trusted proxy may have all.
     #[arg(long, env = "TESSERA_CONNECTIONS_PER_ADDRESS_MAX", default_value = "512")]

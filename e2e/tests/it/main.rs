@@ -27,7 +27,7 @@ mod submit;
 mod undone;
 mod waiting;
 
-/// A journey that is made over SQLite and over PostgreSQL.
+/// A journey that is made over SQLite and over PostgreSQL; it ends with the audit.
 macro_rules! engine_test {
     (async fn $name:ident(mut $stack:ident: Stack) $body:block) => {
         mod $name {
@@ -35,7 +35,10 @@ macro_rules! engine_test {
             use super::*;
 
             #[allow(clippy::allow_attributes, unused_mut, reason = "some journeys only watch the stack")]
-            async fn journey(mut $stack: Stack) $body
+            async fn journey(mut $stack: Stack) {
+                $body
+                $stack.check_ledger().await;
+            }
 
             #[tokio::test]
             async fn sqlite() {

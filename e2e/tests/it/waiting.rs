@@ -138,11 +138,15 @@ engine_test! {
         let input = serde_json::from_value(sources[0]["blob"].clone()).unwrap();
         let computed = device.compute(&grant).await.unwrap();
 
+        // As where its folder is not mounted for a moment.
+        let (mark, away) = (stack.folder().join("blobs/tessera"), stack.folder().join("away"));
+        std::fs::rename(&mark, &away).unwrap();
         let bytes = stack.lose_blob(input);
         let uploaded = device.upload(&grant, &computed).await.unwrap();
         device.say(&device.commit(&device.receipt(&grant, &uploaded).unwrap())).await.unwrap();
         until("a check has failed", WITHIN, async || stack.has_logged("a check could not be finished").then_some(())).await;
         stack.restore_blob(input, &bytes);
+        std::fs::rename(&away, &mark).unwrap();
 
         assert!(device.verdict(&grant).await.unwrap(), "it is checked once more");
         let uploaded = other.upload(&of_other, &output).await.unwrap();

@@ -278,15 +278,18 @@ impl Blobs {
         Ok(verified(hash, self.pieces(hash, 0..size)).boxed())
     }
 
+    /// Whether a blob is not there any more, though others are.
+    pub async fn is_lost(&self, hash: BlobHash) -> anyhow::Result<bool> {
+        if self.is_there(&Self::key(hash)).await? {
+            return Ok(false);
+        }
+        anyhow::ensure!(self.is_there(&Key::from(MARK)).await?, "none of the blobs is there: is their place mounted?");
+        Ok(true)
+    }
+
     /// Whether a blob is there, and still what its hash says.
     pub async fn is_intact(&self, hash: BlobHash) -> anyhow::Result<bool> {
-        let Some(size) = self.size(hash).await? else {
-            anyhow::ensure!(
-                self.is_there(&Key::from(MARK)).await?,
-                "none of the blobs is there: is their place mounted?"
-            );
-            return Ok(false);
-        };
+        let Some(size) = self.size(hash).await? else { return Ok(!self.is_lost(hash).await?) };
         let mut hasher = blake3::Hasher::new();
         let mut pieces = self.pieces(hash, 0..size);
         while let Some(piece) = pieces.try_next().await? {

@@ -12,6 +12,7 @@ use wire::number::to;
 use super::dispute::{self, Resolution};
 use super::lease_output::LeaseOutput;
 use super::recheck::GivenUp;
+use super::undone;
 use crate::app::App;
 use crate::programs::{self, Checked};
 
@@ -58,12 +59,16 @@ pub async fn check_lease(
             Ok(Checked::Agreed) => return stands(recomputed),
             Ok(Checked::OwnWork) => return stands(0),
             Ok(Checked::Differs(found)) => found,
-            Err(error) => return error.downcast().map(Judgement::Unanswered),
+            Err(error) => {
+                let first = rest.first().copied().unwrap_or_default();
+                return unanswered(app, &output, first, error).await;
+            }
         };
         let tile = found.tile;
         match dispute::resolve(app, &output, found).await? {
             Resolution::Decided(Outcome::DeviceWrong) => return Ok(Judgement::Falls(Mismatch::Values)),
             Resolution::Damaged => return Ok(Judgement::Damaged),
+            Resolution::Undecidable => return Ok(Judgement::Unanswered(given_up(&output, tile))),
             Resolution::Decided(Outcome::CheckerWrong) => {}
             // It is paid, and nobody has verified it.
             Resolution::Decided(Outcome::NotReproducible) => recomputed -= 1,
@@ -72,4 +77,21 @@ pub async fn check_lease(
     }
     // Nothing was drawn, or nothing that is left.
     stands(recomputed)
+}
+
+fn given_up(output: &LeaseOutput, tile: u32) -> GivenUp {
+    GivenUp { tiles: output.tiles_of_job(&(tile..tile + 1)) }
+}
+
+/// A check that failed: since whoever was asked gave its tiles back, or since what they are computed from is damaged, which
+/// ends the job. Any other error may pass.
+async fn unanswered(app: &App, output: &LeaseOutput, tile: u32, error: anyhow::Error) -> anyhow::Result<Judgement> {
+    let error = match error.downcast() {
+        Ok(given_up) => return Ok(Judgement::Unanswered(given_up)),
+        Err(error) => error,
+    };
+    if undone::fail_if_damaged(app, &output.job, output.lease.first_tile + u64::from(tile)).await? {
+        return Ok(Judgement::Unanswered(given_up(output, tile)));
+    }
+    Err(error)
 }

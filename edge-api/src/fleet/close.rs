@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context;
+use rules::Job;
 use rules::verification::dispute::{UNREPRODUCIBLE_ACCOUNTS, UNREPRODUCIBLE_TILES};
 use rules::verification::draw::draw_final;
 use store::receipts::StoredReceipt;
@@ -54,14 +55,13 @@ async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
         if verdict.state != VerdictState::Open {
             continue;
         }
-        let was_checked = stored.recomputed > 0;
-        // Where nobody can compute one of the job's tiles, each of the others would be waited for as long.
-        if verdict.tiles.is_empty() || (is_hopeless && was_checked) {
-            pass_final(app, &stored).await?;
+        // Where nobody can compute one of an ended job's tiles, each of the others would be waited for as long.
+        if is_hopeless {
+            end_unchecked(app, &stored, &found).await?;
             continue;
         }
-        if is_hopeless {
-            reject(app, &stored, &found, Cause::Final, Fall::Unchecked).await?;
+        if verdict.tiles.is_empty() {
+            pass_final(app, &stored).await?;
             continue;
         }
         let lease = committed_lease(&stored, app.clock.now());
@@ -69,12 +69,13 @@ async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
             Judgement::Stands(_) => pass_final(app, &stored).await?,
             Judgement::Unanswered(given_up) => {
                 undone::look_into(app, job, given_up.tiles).await?;
-                is_hopeless = true;
-                if was_checked {
-                    pass_final(app, &stored).await?;
-                } else {
-                    reject(app, &stored, &found, Cause::Final, Fall::Unchecked).await?;
+                let state = store::job_progress::find_job_state(&mut *app.db.read().await?, job).await?;
+                if state == Some(JobState::Running) {
+                    // Somebody can, and is asked the next time.
+                    return Ok(());
                 }
+                is_hopeless = true;
+                end_unchecked(app, &stored, &found).await?;
             }
             Judgement::Falls(mismatch) => {
                 return reject(app, &stored, &found, Cause::Final, Fall::Wrong(mismatch)).await;
@@ -116,6 +117,14 @@ async fn open_final_verdicts(app: &App, accepted: Vec<StoredReceipt>) -> anyhow:
         opened.extend(receipts.iter().cloned().zip(verdicts.await?));
     }
     Ok(opened)
+}
+
+/// What was settled after a check is paid, and what was settled without one is void.
+async fn end_unchecked(app: &App, stored: &StoredReceipt, job: &Arc<Job>) -> anyhow::Result<()> {
+    if stored.recomputed > 0 {
+        return pass_final(app, stored).await;
+    }
+    reject(app, stored, job, Cause::Final, Fall::Unchecked).await
 }
 
 async fn pass_final(app: &App, stored: &StoredReceipt) -> anyhow::Result<()> {

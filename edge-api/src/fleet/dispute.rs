@@ -32,14 +32,19 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolution {
     Decided(Outcome),
-    /// One of the outputs that it is about is damaged where it is kept, so that it proves nothing.
+    /// The device's output is damaged where it is kept, or the finder's, so that it proves nothing.
     Damaged,
+    /// What they were computed from is damaged: the job has ended.
+    Undecidable,
 }
 
 /// Has a disputed tile computed by others until it is clear who was wrong. What is known of it is stored, so that a
 /// dispute which was broken off goes on where it was.
 pub async fn resolve(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::Result<Resolution> {
     let (tile, done) = (found.tile, found.done);
+    if undone::fail_if_damaged(app, &output.job, output.lease.first_tile + u64::from(tile)).await? {
+        return Ok(Resolution::Undecidable);
+    }
     let Some(stored) = open(app, output, found).await? else { return Ok(Resolution::Damaged) };
     if let Some(outcome) = stored.outcome {
         // Whoever decided it may have died before this; nobody is paid twice.
@@ -151,14 +156,11 @@ fn note(dispute: &mut Dispute, accused: wire::DeviceId, run: DisputeRun) {
     }
 }
 
-/// Both outputs are kept, so that the customer can see what differs. `None`: the device's, or
-/// what both were computed from, is damaged where it is kept, so that it is no wonder that they differ.
+/// Both outputs are kept, so that the customer can see what differs. `None`: the device's is damaged where it is kept, so
+/// that it is no wonder that they differ.
 async fn open(app: &App, output: &LeaseOutput, found: Disagreement) -> anyhow::Result<Option<DisputedTile>> {
     let tile = found.tile;
     let Some(signed) = output.read_verified_tile(app, tile).await? else { return Ok(None) };
-    if undone::fail_if_damaged(app, &output.job, output.lease.first_tile + u64::from(tile)).await? {
-        return Ok(None);
-    }
     let signed_output = keep(app, signed).await?;
     let finder_output = match found.output {
         Some(bytes) => Some(keep(app, bytes).await?),

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use rules::Job;
 use wire::{JobFault, JobId, JobState};
 
@@ -47,6 +48,9 @@ pub async fn look_into(app: &App, job: JobId, tiles: Range<u64>) -> anyhow::Resu
         store::jobs::load_job(&mut conn, job).await?.filter(|_| is_running).map(Arc::new)
     };
     let Some(found) = found else { return Ok(()) };
+    if fail_if_damaged(app, &found, tiles.start).await? {
+        return Ok(());
+    }
     for tile in tiles {
         let tried = tokio::select! {
             () = app.stop.cancelled() => return Ok(()),
@@ -70,14 +74,13 @@ async fn try_tile(app: &App, job: &Arc<Job>, tile: u64) -> anyhow::Result<Option
             return Ok(Some("an input is shorter than it says, or gone".to_owned()));
         }
     }
-    if let Some(reason) = damaged_file(app, job).await? {
-        return Ok(Some(reason));
-    }
     programs::try_tile(app, job, tile).await
 }
 
 /// Which of the files that all of the job's tiles are computed from is damaged or gone where this server keeps it.
-pub async fn damaged_file(app: &App, job: &Job) -> anyhow::Result<Option<String>> {
+async fn damaged_file(app: &App, job: &Job) -> anyhow::Result<Option<String>> {
+    // It is work for this server's processor.
+    let _permit = app.checks.acquire().await.context("the server is stopping")?;
     let code = job.task.blobs().into_iter().map(|blob| ("its code", blob));
     let inputs = job.sources.iter().map(|source| ("an input", source.blob));
     for (what, blob) in code.chain(inputs) {

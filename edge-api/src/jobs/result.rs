@@ -64,11 +64,11 @@ pub async fn job_result(
         (job, store::job_detail::list_outputs(&mut conn, id).await?)
     };
     if params.partial {
-        let outputs = intact(&app, outputs).await?;
         if params.format.as_deref().is_some_and(|format| format != "npz") {
             let message = "a partial result comes as 'npz', with 'rows_present' beside the outputs";
             return Err(invalid(ErrorCode::MalformedRequest, "format", message));
         }
+        let outputs = intact(&app, outputs).await?;
         return Ok(npz_response(&app, &job, &Pieces::with_gaps(&job, &outputs), Some(rows_present(&job, &outputs))));
     }
     if job.state != JobState::Done {
@@ -78,12 +78,10 @@ pub async fn job_result(
         );
         return Err(conflict(ErrorCode::JobNotDone, message));
     }
-    for part in &outputs {
-        if app.blobs.size(part.blob).await?.is_none() {
-            tracing::error!(job = %job.id, blob = %part.blob, "a result's output is lost");
-            let message = format!("tiles from {} on are lost on the server: 'partial' gives the rest", part.first_tile);
-            return Err(gone(ErrorCode::ResultDamaged, message));
-        }
+    if let Some(part) = find_lost(&app, &outputs).await? {
+        tracing::error!(job = %job.id, blob = %part.blob, "a result's output is lost");
+        let message = format!("tiles from {} on are lost on the server: 'partial' gives the rest", part.first_tile);
+        return Err(gone(ErrorCode::ResultDamaged, message));
     }
     let outputs = Pieces::whole(&job, &outputs);
     let arrays = if params.output.is_some() { 1 } else { job.outputs.len() };
@@ -101,6 +99,25 @@ pub async fn job_result(
             Err(invalid(ErrorCode::MalformedRequest, "format", message))
         }
     }
+}
+
+/// Outputs that are looked for at a time.
+const LOOKS_AT_ONCE: usize = 32;
+
+/// The first that is not there any more.
+async fn find_lost(app: &App, outputs: &[OutputPart]) -> anyhow::Result<Option<OutputPart>> {
+    let looks = outputs.iter().map(|part| {
+        let (blobs, part) = (app.blobs.clone(), *part);
+        async move { Ok::<_, anyhow::Error>(blobs.is_lost(part.blob).await?.then_some(part)) }
+    });
+    let looks: Vec<_> = looks.collect();
+    let mut looks = stream::iter(looks).buffered(LOOKS_AT_ONCE);
+    while let Some(lost) = looks.try_next().await? {
+        if lost.is_some() {
+            return Ok(lost);
+        }
+    }
+    Ok(None)
 }
 
 /// Those that are still what was uploaded.

@@ -93,10 +93,11 @@ pub async fn insert_job_blob(conn: &mut DbConnection, job: JobId, hash: BlobHash
 
 /// Some blobs that jobs need, those of the latest jobs first.
 pub async fn list_job_blobs(conn: &mut DbConnection, most: i64) -> sqlx::Result<Vec<BlobHash>> {
-    let rows: Vec<(String,)> = sqlx::query_as("select hash from job_blob order by job_id desc, hash limit $1")
-        .bind(most)
-        .fetch_all(conn)
-        .await?;
+    let rows: Vec<(String,)> =
+        sqlx::query_as("select hash from job_blob group by hash order by max(job_id) desc, hash limit $1")
+            .bind(most)
+            .fetch_all(conn)
+            .await?;
     Ok(rows.iter().map(|(hash,)| id(hash)).collect())
 }
 

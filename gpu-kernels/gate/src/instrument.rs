@@ -407,6 +407,7 @@ impl<'a> Instrumenter<'a> {
             [turn, number, first, first | STATUS_TURNS, 0, 1, TURNS_MAX].map(|value| self.word(value));
         let fuel = self.append(Expression::GlobalVariable(self.own.fuel));
         let status = self.append(Expression::GlobalVariable(self.own.status));
+        let stopped = self.append(Expression::GlobalVariable(self.own.stopped));
         let turns = self.append(Expression::LocalVariable(counter));
         let emit = |first, last| Statement::Emit(Range::new_from_bounds(first, last));
 
@@ -416,7 +417,8 @@ impl<'a> Instrumenter<'a> {
         let long = self.append(Expression::Binary { op: BinaryOperator::GreaterEqual, left: rounds, right: most });
         let over = self.append(Expression::Binary { op: BinaryOperator::LogicalOr, left: short, right: long });
         let fault = self.append(status_word(status, STATUS_FAULT));
-        let is_stopped = self.append(Expression::Binary { op: BinaryOperator::Equal, left, right: none });
+        let before = self.append(Expression::Load { pointer: stopped });
+        let is_stopped = self.append(Expression::Binary { op: BinaryOperator::NotEqual, left: before, right: none });
         let word_dry = self.append(Expression::Select { condition: is_stopped, accept: dry, reject: first_dry });
         let value = self.append(Expression::Select { condition: short, accept: word_dry, reject: round });
         let rest = self.append(Expression::Binary { op: BinaryOperator::Subtract, left, right: turn });
@@ -425,6 +427,7 @@ impl<'a> Instrumenter<'a> {
             emit(fault, value),
             Statement::Atomic { pointer: fault, fun: AtomicFunction::Max, value, result: None },
             Statement::Store { pointer: fuel, value: none },
+            Statement::Store { pointer: stopped, value: one },
             Statement::Break,
         ];
         let spent = Block::from_vec(vec![

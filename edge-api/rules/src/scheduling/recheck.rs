@@ -266,12 +266,13 @@ impl Rechecks {
             recheck.returned_by.insert(device, now + RETRY_AFTER);
         }
         let is_for_others = !matches!(recheck.request.whom, Whom::Accused(_));
-        // Where the server can do it itself it does, once no checker is left that might.
-        if is_for_others && (recheck.request.has_fallback || !recheck.returned.is_enough()) {
+        if is_for_others && !recheck.returned.is_enough() {
             // Others first, where a checker broke over it.
             if by == Answerer::Checker { self.waiting.push_back(recheck) } else { self.waiting.push_front(recheck) }
         } else {
-            link.end_recheck(recheck.id, Err(RecheckError::GivenUp));
+            // The server does it itself where it can.
+            let error = if recheck.request.has_fallback { RecheckError::NoChecker } else { RecheckError::GivenUp };
+            link.end_recheck(recheck.id, Err(error));
         }
         (by != Answerer::Checker).then_some(device)
     }

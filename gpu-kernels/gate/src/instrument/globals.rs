@@ -12,6 +12,8 @@ use naga::{
 pub(super) struct Own {
     pub(super) fuel: Handle<GlobalVariable>,
     pub(super) status: Handle<GlobalVariable>,
+    /// Whether a loop has stopped the record.
+    pub(super) stopped: Handle<GlobalVariable>,
     pub(super) word: Handle<Type>,
 }
 
@@ -31,6 +33,8 @@ pub(super) fn add_globals(module: &mut Module, fuel: u32) -> Own {
         init,
         memory_decorations: naga::MemoryDecorations::empty(),
     };
+    let never = module.global_expressions.append(Expression::Literal(Literal::U32(0)), Span::UNDEFINED);
+    let stopped = global("tessera_stopped", AddressSpace::Private, None, word, Some(never));
     let fuel = global("tessera_fuel", AddressSpace::Private, None, word, Some(init));
     let access = StorageAccess::LOAD | StorageAccess::STORE;
     let place = Some(ResourceBinding { group: 0, binding: 3 });
@@ -38,6 +42,7 @@ pub(super) fn add_globals(module: &mut Module, fuel: u32) -> Own {
     Own {
         fuel: module.global_variables.append(fuel, Span::UNDEFINED),
         status: module.global_variables.append(status, Span::UNDEFINED),
+        stopped: module.global_variables.append(stopped, Span::UNDEFINED),
         word,
     }
 }

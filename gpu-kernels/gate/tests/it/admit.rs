@@ -167,6 +167,17 @@ fn an_endless_loop_ends_as_out_of_fuel_with_its_line() {
 }
 
 #[test]
+fn the_loop_that_never_ends_is_blamed_whatever_fuel_is_left_for_the_next() {
+    let source = kernel("", "loop { result[id.x] += 1u; }\n for (var i = 0u; i < 3u; i++) { result[id.x] += 1u; }");
+    for fuel in 1000..1016 {
+        let admitted = admit(&source, Contract { fuel, ..WORDS }).unwrap();
+        let Some(found) = run(&admitted, &[], &[1], 1) else { return };
+
+        assert_eq!(found, Err(MapError::OutOfFuel { tile: 0, fault: Fault { line: 7, turns: false } }), "{fuel}");
+    }
+}
+
+#[test]
 fn a_loop_of_too_many_turns_is_stopped_though_it_has_fuel() {
     let source = kernel("", "var i = 0u; loop { i++; if i == 100000u { break; } } result[id.x] = i;");
     let admitted = admit(&source, Contract { fuel: 5_000_000, ..WORDS }).unwrap();
