@@ -368,6 +368,7 @@ fn job_dispute() -> JobDispute {
         at: NOON + 9 * SECOND,
         device: device_id(),
         state: DisputeState::DeviceWrong,
+        first_value: 4,
         signed: vec!["0.25".to_owned(), "0.75".to_owned()],
         recomputed: vec!["0.125".to_owned(), "0.875".to_owned()],
     }

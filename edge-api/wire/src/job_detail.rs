@@ -35,7 +35,9 @@ pub struct JobDispute {
     pub device: DeviceId,
     /// Whether it is decided, and how.
     pub state: DisputeState,
-    /// The first values of the tile's first output, as that device signed them; 16 at most.
+    /// Where in the tile's first output the two begin to differ, counted in values from zero.
+    pub first_value: u64,
+    /// Values of that output from there on, as the device signed them; 16 at most.
     pub signed: Vec<String>,
     /// As whoever recomputed the tile found them; none where its program ran out of fuel there.
     pub recomputed: Vec<String>,

@@ -228,11 +228,11 @@ fn Dispute(
     dispute: JobDispute,
 ) -> impl IntoView {
     let t = text();
-    let JobDispute { tile, at, device, state, signed, recomputed } = dispute;
+    let JobDispute { tile, at, device, state, first_value, signed, recomputed } = dispute;
     let values = |values: Vec<String>| if values.is_empty() { t.jobs.no_output.to_owned() } else { values.join(" ") };
     view! {
         <h3>{t.site.tile} " " {format::count(tile)} " · " {t.jobs.dispute_state(state)} " · " <small><Moment time=at/></small></h3>
-        <p class="soft">{t.jobs.signed_by} " " <a class="mono" href=href(Page::Device(device))>{short(&device)}</a></p>
+        <p class="soft">{t.jobs.signed_by} " " <a class="mono" href=href(Page::Device(device))>{short(&device)}</a> " · " {t.jobs.values_from} " " {format::count(first_value)}</p>
         <p class="mono">{values(signed)}</p>
         <p class="soft">{t.jobs.recomputed_as}</p>
         <p class="mono">{values(recomputed)}</p>

@@ -99,8 +99,9 @@ texts! { JobsText {
     event_started: "First tiles verified", "首批分块通过验证";
     download_partial: "Download what was verified", "下载已验证的部分";
     disputes: "Tiles that devices disagree about", "设备结果不一致的分块";
-    disputes_hint: "Others compute such a tile again before anyone is blamed. The first values of both outputs:", "此类分块会由其他设备重新计算，之后才会追究责任。两份输出的前几个值：";
+    disputes_hint: "Others compute such a tile again before anyone is blamed. Both outputs from where they begin to differ:", "此类分块会由其他设备重新计算，之后才会追究责任。两份输出从开始不同之处的值：";
     signed_by: "Signed by", "签名设备";
+    values_from: "from value", "起始值序号";
     recomputed_as: "Recomputed as", "重新计算的结果";
     no_output: "no output: it ran out of fuel", "无输出：燃料耗尽";
     dispute_open: "being computed again", "正在重新计算";
