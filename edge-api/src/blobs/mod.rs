@@ -231,12 +231,8 @@ impl Blobs {
     pub async fn read_verified(&self, hash: BlobHash) -> anyhow::Result<Option<Bytes>> {
         let bytes = match self.read(hash).await {
             Ok(bytes) => bytes,
-            Err(error @ object_store::Error::NotFound { .. }) => {
-                if !self.is_there(&Key::from(MARK)).await? {
-                    return Err(
-                        anyhow::Error::from(error).context("none of the blobs is there: is their place mounted?")
-                    );
-                }
+            Err(object_store::Error::NotFound { .. }) => {
+                self.require_place().await?;
                 tracing::error!(%hash, "a stored blob is lost");
                 return Ok(None);
             }
@@ -283,13 +279,22 @@ impl Blobs {
         if self.is_there(&Self::key(hash)).await? {
             return Ok(false);
         }
-        anyhow::ensure!(self.is_there(&Key::from(MARK)).await?, "none of the blobs is there: is their place mounted?");
+        self.require_place().await?;
         Ok(true)
+    }
+
+    /// Fails where none of the blobs is there, so that one that is missing tells nothing.
+    async fn require_place(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.is_there(&Key::from(MARK)).await?, "none of the blobs is there: is their place mounted?");
+        Ok(())
     }
 
     /// Whether a blob is there, and still what its hash says.
     pub async fn is_intact(&self, hash: BlobHash) -> anyhow::Result<bool> {
-        let Some(size) = self.size(hash).await? else { return Ok(!self.is_lost(hash).await?) };
+        let Some(size) = self.size(hash).await? else {
+            self.require_place().await?;
+            return Ok(false);
+        };
         let mut hasher = blake3::Hasher::new();
         let mut pieces = self.pieces(hash, 0..size);
         while let Some(piece) = pieces.try_next().await? {
