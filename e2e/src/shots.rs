@@ -2,11 +2,12 @@
 
 #![expect(clippy::print_stdout, reason = "a program that says where it wrote")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
 use e2e::browser::{Browser, Gpu, Look};
+use e2e::scripted::{Scripted, identity};
 use e2e::stack::Stack;
 use wire::SubmitJob;
 
@@ -23,15 +24,22 @@ struct Arguments {
     /// Where the pictures go.
     #[arg(default_value = "target/shots")]
     folder: PathBuf,
+    /// Only pages whose name begins so.
+    #[arg(long, default_value = "")]
+    only: String,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let Arguments { folder } = Arguments::parse();
+    let Arguments { folder, only } = Arguments::parse();
     std::fs::create_dir_all(&folder)?;
     let mut stack = Stack::start().await;
-    stack.start_worker("worker", &[]);
     let (client, key) = stack.customer().await?;
+    let disputed = stack.submit_digits(&client, 2, None).await?;
+    let mut liar = Scripted::join(&stack.url(), identity()).await?;
+    liar.work(|output| output[7] += 0.01).await?;
+    stack.start_worker("worker", &[]);
+    client.watch(disputed.id, |_| {}).await?;
     let done = stack.submit_digits(&client, 1, None).await?;
     client.watch(done.id, |_| {}).await?;
     client.publish(done.id).await?;
@@ -70,32 +78,41 @@ async fn main() -> anyhow::Result<()> {
         ("new-kernel", "/jobs/new?program=map".to_owned(), true),
         ("jobs", "/jobs".to_owned(), true),
         ("job-done", format!("/jobs/{}", done.id), true),
+        ("job-disputed", format!("/jobs/{}", disputed.id), true),
         ("job-waiting", format!("/jobs/{}", waiting.id), true),
         ("account", "/account".to_owned(), true),
     ];
-    let browser = Browser::start(Gpu::Swiftshader).await;
     let session = stack.session(&key).await?;
+    let wanted: Vec<Page> = pages.into_iter().filter(|(name, ..)| name.starts_with(&only)).collect();
+    photograph(&stack.url(), &session, &wanted, &folder).await;
+    for (name, path) in [("landing", "/index.png".to_owned()), ("job", format!("/explorer/jobs/{}.png", done.id))] {
+        let picture = reqwest::get(format!("{}{path}", stack.url())).await?.bytes().await?;
+        std::fs::write(folder.join(format!("preview-{name}.png")), picture)?;
+    }
+    println!("{}", folder.display());
+    Ok(())
+}
+
+/// A name for the picture, a path, and whether somebody is signed in.
+type Page = (&'static str, String, bool);
+
+async fn photograph(url: &str, session: &str, pages: &[Page], folder: &Path) {
+    let browser = Browser::start(Gpu::Swiftshader).await;
     for (name, path, signed_in) in pages {
-        browser.open(&stack.url()).await;
+        browser.open(url).await;
         browser.sign_out().await;
-        if signed_in {
-            browser.sign_in(&stack.url(), &session).await;
+        if *signed_in {
+            browser.sign_in(url, session).await;
         }
         for lang in ["en", "zh"] {
             let joint = if path.contains('?') { '&' } else { '?' };
             for (look_name, look) in LOOKS {
                 browser.look(look).await;
-                browser.open(&format!("{}{path}{joint}lang={lang}", stack.url())).await;
+                browser.open(&format!("{url}{path}{joint}lang={lang}")).await;
                 browser.text_where("h1", Duration::from_secs(10), |text| !text.is_empty()).await;
                 browser.whole_page(&folder.join(format!("{name}-{look_name}-{lang}.png"))).await;
             }
         }
     }
-    for (name, path) in [("landing", "/index.png".to_owned()), ("job", format!("/explorer/jobs/{}.png", done.id))] {
-        let picture = reqwest::get(format!("{}{path}", stack.url())).await?.bytes().await?;
-        std::fs::write(folder.join(format!("preview-{name}.png")), picture)?;
-    }
     browser.close().await;
-    println!("{}", folder.display());
-    Ok(())
 }

@@ -238,6 +238,7 @@ mod tests {
             tile_rows: 1,
             task: Task::Infer(InferTask { model: BlobHash([0; 32]), inputs: Vec::new(), outputs: Vec::new() }),
             flops: 3,
+            nudge: None,
             deadline_millis: 1000,
             token: String::new(),
         })

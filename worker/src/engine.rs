@@ -196,7 +196,8 @@ impl Engine {
         let paths = BlobPaths::of_lease(&grant.token);
         // The input comes down while another lease may still hold the GPU.
         let input = http.get(&paths.path("input")).await?;
-        let work = Arc::new(Work::new(grant.task.clone(), grant.rows, grant.tile_rows, input)?);
+        let work = Work::new(grant.task.clone(), grant.rows, grant.tile_rows, input)?.nudged(grant.nudge);
+        let work = Arc::new(work);
         self.fetch(http, &paths, work).await
     }
 

@@ -52,6 +52,8 @@ pub(crate) struct Record {
     /// The next to mature first.
     pub accepted: BTreeSet<(u64, LeaseId)>,
     pub own_kflop: u64,
+    /// Paid for having computed again what others did.
+    pub judged_kflop: u64,
 }
 
 impl Record {

@@ -1,10 +1,11 @@
-//! A receipt whose drawn tiles are being compared.
+//! A receipt whose drawn tiles are being compared, and a fault that is looked into.
 
 use std::ops::Range;
 
-use rules::scheduling::recheck_request::{Answerer, Whom};
-use rules::verification::dispute::Dispute;
-use wire::LeaseId;
+use rules::scheduling::recheck_request::{Answerer, RecheckId, Whom};
+use rules::verification::dispute::{Comparison, Dispute};
+use rules::verification::fault::FaultCase;
+use wire::{DeviceId, JobId, LeaseId};
 
 pub(crate) type CaseId = u64;
 
@@ -27,6 +28,8 @@ pub(crate) struct Case {
     /// Where peers check: whoever answered for the tiles up to here.
     pub peer: Option<(Answerer, Range<u32>)>,
     pub asked: Option<(Whom, Range<u32>)>,
+    /// Devices that answered for drawn tiles, and for how many.
+    pub judged: Vec<(DeviceId, u64)>,
     pub dispute: Option<Open>,
     pub is_own_work: bool,
 }
@@ -36,4 +39,16 @@ pub(crate) struct Open {
     pub signed: u64,
     pub found: u64,
     pub dispute: Dispute,
+    pub witnesses: Vec<(DeviceId, Comparison)>,
+}
+
+/// A fault while it is looked into.
+pub(crate) struct OpenFault {
+    pub gpu: usize,
+    pub job: JobId,
+    pub tile: u64,
+    pub case: FaultCase,
+    pub asked: Option<(RecheckId, Whom)>,
+    /// Of whoever finished: an answer of 0 is right, and equal ones agree.
+    pub finished: Vec<(DeviceId, u64)>,
 }

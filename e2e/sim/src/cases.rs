@@ -16,8 +16,9 @@ impl World {
         self.numbers += 1;
         let id = self.numbers;
         let count = u32::try_from(drawn.len()).expect("a draw should be small");
-        let (peer, asked, dispute) = (None, None, None);
-        self.cases.insert(id, Case { lease, cause, left: drawn, drawn: count, peer, asked, dispute, is_own_work });
+        let (peer, asked, judged, dispute) = (None, None, Vec::new(), None);
+        let case = Case { lease, cause, left: drawn, drawn: count, peer, asked, judged, dispute, is_own_work };
+        self.cases.insert(id, case);
         id
     }
 
@@ -34,7 +35,7 @@ impl World {
         let Some(running) = self.jobs.get(&receipt.job) else { return };
         let dispute = Dispute::new(self.gpus[receipt.device].party, running.job.customer, by);
         case.left = left;
-        case.dispute = Some(Open { tile, signed, found, dispute });
+        case.dispute = Some(Open { tile, signed, found, dispute, witnesses: Vec::new() });
         self.tally.disputes += 1;
     }
 }

@@ -97,6 +97,11 @@ impl World {
         let Some(case) = self.cases.get_mut(&id) else { return true };
         let Some(open) = case.dispute.take() else { return false };
         let case_lease = case.lease;
+        if outcome == Outcome::CheckerWrong {
+            // Its word was dropped.
+            case.judged.pop();
+        }
+        self.pay_witnesses(&open, outcome);
         match outcome {
             Outcome::DeviceWrong => {
                 self.falls(id);
@@ -120,16 +125,6 @@ impl World {
                 }
                 false
             }
-        }
-    }
-
-    /// A checker finished what the device calls endless.
-    pub(crate) fn report_fault(&mut self, index: usize, lease: LeaseId) {
-        let id = self.gpus[index].id;
-        if self.core.on_commit(self.now, id, lease).is_ok() {
-            self.gpus[index].record.blamed += 1;
-            self.suspend(index);
-            self.core.on_refused(&mut self.link, self.now, lease);
         }
     }
 }

@@ -21,8 +21,14 @@ impl World {
         if running.is_over || !is_enough || count(accounts.len()) < UNREPRODUCIBLE_ACCOUNTS {
             return;
         }
-        running.is_over = true;
         self.tally.nondeterministic += 1;
+        self.end_job(job);
+    }
+
+    /// It ends before all its tiles are done.
+    pub(crate) fn end_job(&mut self, job: JobId) {
+        let Some(running) = self.jobs.get_mut(&job) else { return };
+        running.is_over = true;
         let unchecked: BTreeSet<LeaseId> = running.receipts.iter().copied().collect();
         self.core.on_job_ended(&mut self.link, self.now, job);
         // What awaits its check comes to nothing.
@@ -32,6 +38,7 @@ impl World {
                 self.void(lease);
             }
         }
+        self.faults.retain(|_, open| open.job != job);
     }
 
     /// The last tile is settled, or the job is over: the final draw.
@@ -117,6 +124,7 @@ impl World {
     /// The device was wrong: the lease is done again by others, and what else of it is not mature is drawn from.
     pub(crate) fn falls(&mut self, id: CaseId) {
         let Some(case) = self.cases.remove(&id) else { return };
+        self.pay_for_check(&case);
         let lease = case.lease;
         let (index, job) = (self.receipts[&lease].device, self.receipts[&lease].job);
         if case.cause == Cause::Final

@@ -54,14 +54,29 @@ impl World {
         if whom != Whom::Checkers {
             self.tally.recomputed_kflop.disputes += TILE_KFLOP;
         }
+        let job = running.job.id;
+        if let Some(recheck) = self.put_request(job, tiles, whom, parties) {
+            self.asked.insert(recheck, id);
+            if whom != Whom::Checkers {
+                self.after(ANSWER_WITHIN, Event::GiveUp(recheck));
+            }
+        }
+    }
+
+    /// `None` where the job is gone. What comes of it is heard once the core has acted.
+    pub(crate) fn put_request(
+        &mut self,
+        job: JobId,
+        tiles: Range<u64>,
+        whom: Whom,
+        parties: Parties,
+    ) -> Option<RecheckId> {
+        let job = Arc::clone(&self.jobs.get(&job)?.job);
         self.numbers += 1;
         let recheck = RecheckId(self.numbers);
-        self.asked.insert(recheck, id);
-        let request = RecheckRequest { job: Arc::clone(&running.job), tiles, whom, parties, has_fallback: false };
-        if whom != Whom::Checkers {
-            self.after(ANSWER_WITHIN, Event::GiveUp(recheck));
-        }
+        let request = RecheckRequest { job, tiles, whom, parties, has_fallback: false, nudge: None };
         self.core.on_recheck_requested(&mut self.link, self.now, recheck, request);
+        Some(recheck)
     }
 
     /// Whoever was asked in a dispute has not answered in time.
@@ -121,7 +136,10 @@ impl World {
         let (lease, accused_run) = (case.lease, self.receipts[&case.lease].run);
         let accused = self.receipts[&lease].device;
         match (whom, answered) {
-            (Whom::Checkers, Some((party, device))) => case.peer = Some((Answerer::Peer { party, device }, range)),
+            (Whom::Checkers, Some((party, device))) => {
+                case.judged.push((device, u64::from(range.end - range.start)));
+                case.peer = Some((Answerer::Peer { party, device }, range));
+            }
             (Whom::Checkers, None) => {}
             (Whom::Accused(_), None) => {
                 if let Some(open) = &mut case.dispute {
@@ -144,9 +162,11 @@ impl World {
                 };
                 let comparison = Comparison { with_device: value == signed, with_checker: value == found };
                 let Some(open) = self.cases.get_mut(&id).and_then(|case| case.dispute.as_mut()) else { return };
-                match whom {
-                    Whom::Accused(_) => open.dispute.on_accused(comparison.with_device),
-                    _ => open.dispute.on_witness(party, comparison),
+                if matches!(whom, Whom::Accused(_)) {
+                    open.dispute.on_accused(comparison.with_device);
+                } else {
+                    open.witnesses.push((device, comparison));
+                    open.dispute.on_witness(party, comparison);
                 }
             }
         }

@@ -41,7 +41,7 @@ fn secs(micros: Micros) -> f64 {
 fn earned(world: &World, index: usize) -> (f64, f64) {
     let gpu = &world.gpus[index];
     let own = gpu.record.own_kflop as f64;
-    let from_others = gpu.record.matured_kflop as f64 - own * (1.0 + FEE);
+    let from_others = gpu.record.matured_kflop as f64 + gpu.record.judged_kflop as f64 - own * (1.0 + FEE);
     (from_others * 1000.0, secs(gpu.online) * gpu.speed)
 }
 
@@ -129,7 +129,7 @@ pub(crate) fn describe(world: &World) -> String {
     );
     _ = writeln!(
         text,
-        "  {} events, {} leases; {} jobs done, {:.1} min each with {} at once, {:.2} of what all GPUs together need for their work; {} ended as not deterministic",
+        "  {} events, {} leases; {} jobs done, {:.1} min each with {} at once, {:.2} of what all GPUs together need for their work; {} ended as not deterministic, {} by false faults",
         tally.events,
         tally.leases,
         tally.jobs,
@@ -137,6 +137,7 @@ pub(crate) fn describe(world: &World) -> String {
         settings.jobs_at_once,
         over_ideal(world, &found),
         tally.nondeterministic,
+        tally.ended_by_false_faults,
     );
     for (kind, share) in earned_by_kind(world) {
         _ = writeln!(text, "  {:>22}  {share:>6.3} of an honest device", kind.name());
@@ -200,6 +201,8 @@ pub(crate) fn promises(world: &World) -> Vec<Promise> {
     }
     let harmed = world.tally.honest_harmed;
     promises.push(promise(harmed == 0, format!("{name}: no honest device is harmed ({harmed})")));
+    let ended = world.tally.ended_by_false_faults;
+    promises.push(promise(ended == 0, format!("{name}: no job is ended by a fault that is none ({ended})")));
     promises
 }
 

@@ -63,6 +63,8 @@ impl World {
             Event::Check(lease) => self.open_check(lease),
             Event::Advance(case) => self.advance(case),
             Event::LookAgain(case) => self.look_again(case),
+            Event::AdvanceFault(lease) => self.advance_fault(lease),
+            Event::FaultTimesOut(lease) => self.time_fault_out(lease),
             Event::GiveUp(recheck) => self.give_up(recheck),
             Event::Tick => {
                 self.core.on_tick(&mut self.link, self.now);
@@ -82,7 +84,11 @@ impl World {
                 match said {
                     Said::Granted { device, job, grant } => self.on_granted(device, job, grant),
                     Said::Revoked { lease } => self.on_revoked(lease),
-                    Said::Rechecked { id, answered } => self.on_recheck_ended(id, answered),
+                    Said::Rechecked { id, answered } => {
+                        if !self.on_fault_answered(id, answered) {
+                            self.on_recheck_ended(id, answered);
+                        }
+                    }
                 }
             }
         }

@@ -10,6 +10,7 @@ impl World {
     /// Nothing differs, or nothing that anybody is to blame for.
     pub(crate) fn stands(&mut self, id: CaseId) {
         let Some(case) = self.cases.remove(&id) else { return };
+        self.pay_for_check(&case);
         match case.cause {
             Cause::Commit => self.settle(&case),
             Cause::After => {

@@ -23,6 +23,8 @@ pub(crate) struct Tally {
     pub job_time: Micros,
     /// What those jobs' work takes all GPUs that were online at their end.
     pub job_time_ideal: f64,
+    /// Jobs that ended since two devices vouched for a fault that was none.
+    pub ended_by_false_faults: u64,
     /// Jobs that ended since their tiles could not be reproduced.
     pub nondeterministic: u64,
     /// Time that honest GPUs were online, and at work.

@@ -168,7 +168,7 @@ impl World {
         if let Some(held) = self.held.remove(&lease) {
             match held.plan {
                 Plan::Compute(run) => self.commit(index, &held, run),
-                Plan::Fault => self.report_fault(index, lease),
+                Plan::Fault => self.report_fault(index, (held.job, held.grant.tiles.start), lease),
                 Plan::Recheck => self.on_rechecked(index, lease),
                 Plan::SitOnIt => {}
             }

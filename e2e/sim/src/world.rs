@@ -19,7 +19,7 @@ use wire::{
 };
 
 use crate::books::{Receipt, Record, State};
-use crate::case::{Case, CaseId};
+use crate::case::{Case, CaseId, OpenFault};
 use crate::cheat::{Kind, Plan, Run, unit};
 use crate::link::Outbox;
 use crate::settings::Settings;
@@ -57,6 +57,8 @@ pub(crate) enum Event {
     Check(LeaseId),
     Advance(CaseId),
     LookAgain(CaseId),
+    AdvanceFault(LeaseId),
+    FaultTimesOut(LeaseId),
     /// Whoever was asked has not answered in time.
     GiveUp(RecheckId),
     /// What is counted from here on is steady.
@@ -134,6 +136,8 @@ pub(crate) struct World {
     jobs_made: u64,
     pub cases: BTreeMap<CaseId, Case>,
     pub asked: HashMap<RecheckId, CaseId>,
+    pub faults: BTreeMap<LeaseId, OpenFault>,
+    pub asked_of_faults: HashMap<RecheckId, LeaseId>,
     pub numbers: u64,
     pub tally: Tally,
     /// As it was once the network had warmed up.
@@ -161,6 +165,8 @@ impl World {
             jobs_made: 0,
             cases: BTreeMap::new(),
             asked: HashMap::new(),
+            faults: BTreeMap::new(),
+            asked_of_faults: HashMap::new(),
             numbers: 0,
             tally: Tally::default(),
             tally_warm: Tally::default(),

@@ -4,7 +4,7 @@ use client::Client;
 use e2e::scripted::{Scripted, identity};
 use e2e::stack::Stack;
 use wire::program::map::join_tiles;
-use wire::{Job, JobState, Map, Privacy, Program, SubmitJob};
+use wire::{FromDevice, Job, JobState, LeaseGrant, Map, Privacy, Program, SubmitJob};
 
 use crate::engine_test;
 
@@ -110,5 +110,32 @@ engine_test! {
         assert_eq!(ended.state, JobState::Done);
         assert!(work(&stack, &job).await < i64::from(RECORDS * FUEL / 1000) / 20);
         stack.check_ledger().await;
+    }
+}
+
+engine_test! {
+    async fn a_fault_that_no_tile_of_the_lease_can_have_is_refused_and_one_after_a_commit_changes_nothing(mut stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        let job = stack.submit_digits(&client, 1, None).await.unwrap();
+        let mut device = Scripted::join(&stack.url(), identity()).await.unwrap();
+        let fault = |grant: &LeaseGrant| {
+            let lease = grant.lease;
+            FromDevice::Fault { lease, tile: grant.first_tile, line: 1, turns: false }
+        };
+
+        let grant = device.lease().await.unwrap();
+        device.say(&fault(&grant)).await.unwrap();
+        assert!(!device.verdict(&grant).await.unwrap(), "a model has no fuel");
+
+        let grant = device.lease().await.unwrap();
+        let output = device.compute(&grant).await.unwrap();
+        let bytes = device.upload(&grant, &output).await.unwrap();
+        device.say(&device.commit(&device.receipt(&grant, &bytes).unwrap())).await.unwrap();
+        device.say(&fault(&grant)).await.unwrap();
+        assert!(device.verdict(&grant).await.unwrap(), "it was committed");
+
+        stack.start_worker("worker", &[]);
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+        assert_eq!((ended.state, ended.cost), (JobState::Done, ended.hold));
     }
 }

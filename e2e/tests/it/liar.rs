@@ -1,12 +1,7 @@
-use std::collections::BTreeMap;
-
 use client::Client;
-use e2e::digits;
 use e2e::scripted::{Scripted, identity};
 use e2e::stack::Stack;
 use futures::FutureExt;
-use onnx::proto;
-use prost::Message;
 use wire::device::PROTOCOL;
 use wire::{ErrorCode, FromDevice, ToDevice};
 
@@ -217,57 +212,6 @@ engine_test! {
         assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
         // Each tile at its lease, and at the job's final draw.
         assert!((1..=2 * ended.tiles).contains(&asked), "each question should go to it once: {asked}");
-        stack.check_ledger().await;
-    }
-}
-
-/// The digits' model with the likeliest class of each for its answer.
-fn labels_model() -> Vec<u8> {
-    let mut model = proto::Model::decode(&std::fs::read(digits::file("digits.onnx")).unwrap()[..]).unwrap();
-    let graph = model.graph.as_mut().unwrap();
-    let logits = graph.output[0].name.clone();
-    let node = |op_type: &str, input: &str, output: &str, attributes: &[(&str, i64)]| proto::Node {
-        op_type: op_type.to_owned(),
-        input: vec![input.to_owned()],
-        output: vec![output.to_owned()],
-        attribute: attributes
-            .iter()
-            .map(|(name, i)| proto::Attribute { name: (*name).to_owned(), i: *i, ..Default::default() })
-            .collect(),
-        ..Default::default()
-    };
-    graph.node.push(node("ArgMax", &logits, "class", &[("axis", 1), ("keepdims", 0)]));
-    // To 32 bits.
-    graph.node.push(node("Cast", "class", "label", &[("to", 6)]));
-    let tensor_type = Some(proto::TensorType { elem_type: 6, shape: None });
-    let label = proto::Type { tensor_type };
-    graph.output = vec![proto::ValueInfo { name: "label".to_owned(), r#type: Some(label) }];
-    model.encode_to_vec()
-}
-
-engine_test! {
-    async fn one_wrong_label_among_thousands_is_found_though_a_checker_computes_the_tile(mut stack: Stack) {
-        stack.add_checker().await;
-        let (client, _) = stack.customer().await.unwrap();
-        let (model, input) = (stack.folder().join("labels.onnx"), stack.folder().join("digits.npy"));
-        std::fs::write(&model, labels_model()).unwrap();
-        std::fs::write(&input, digits::repeated(9)).unwrap();
-        let program = wire::Program::Infer(wire::Infer {
-            model: client.upload(&model).await.unwrap().hash,
-            input: Some(client.upload(&input).await.unwrap().hash),
-            inputs: BTreeMap::new(),
-            tile_rows: Some(HEAVY_ROWS),
-        });
-        let request = wire::SubmitJob { program, privacy: wire::Privacy::Open, name: "Labels".to_owned(), limit: None };
-        let job = client.submit(&request, &identity().device().to_string()).await.unwrap();
-        let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
-
-        let (_, settled) = liar.work(|labels| labels[7] = f32::from_bits((labels[7].to_bits() + 1) % 10)).await.unwrap();
-
-        assert!(!settled, "its label lies near no tie");
-        stack.start_worker("honest", &["--backend", "cpu"]);
-        let ended = client.watch(job.id, |_| {}).await.unwrap();
-        assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
         stack.check_ledger().await;
     }
 }

@@ -24,6 +24,7 @@ mod portal;
 mod reference;
 mod shaders;
 mod submit;
+mod ties;
 mod undone;
 mod waiting;
 

@@ -218,6 +218,7 @@ async fn ask(
         whom,
         parties,
         has_fallback: false,
+        nudge: None,
     };
     let fetching = Duration::from_micros(time_to_fetch(output.job.code_bytes).unsigned_abs());
     match tokio::time::timeout(ANSWER_WITHIN + fetching, recheck::request(app, request)).await {

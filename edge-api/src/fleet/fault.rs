@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rules::Job;
-use rules::scheduling::lease::Lease;
+use rules::scheduling::lease::{Lease, LeaseState};
 use rules::scheduling::recheck_request::{Answer, Answered, Answerer, RecheckRequest, Whom};
+use rules::verification::fault::{FaultCase, Next, Outcome, Said};
 use rules::verification::party::{Parties, Party};
-use wire::{DeviceId, ErrorCode, JobFault, LeaseId, ToDevice};
+use wire::{BlobHash, DeviceId, ErrorCode, JobFault, LeaseId, Micros, ToDevice};
 
 use super::fail::fail_job;
 use super::judges;
 use super::owner::party_of;
 use super::recheck::{self, GivenUp, recompute_elsewhere};
 use super::reject::suspend_device;
+use super::scheduler::State;
 use super::undone;
 use crate::app::App;
 use crate::programs;
@@ -34,11 +36,15 @@ pub fn report_fault(app: &App, device: DeviceId, lease: LeaseId, fault: JobFault
         let held = state.core.lease(lease).filter(|lease| lease.device == device).copied();
         let job = held.and_then(|lease| state.core.job(lease.job));
         let (Some(held), Some(job)) = (held, job) else { return };
-        let of_lease = held.tile_range().contains(&tile);
-        let of_kernel = job.needs().kernels;
+        if held.state == LeaseState::Committed {
+            return;
+        }
+        if !held.tile_range().contains(&tile) || !job.needs().kernels {
+            refuse_in(&mut state, now, &held, ErrorCode::UnknownLease, "no tile of the lease could run out of fuel");
+            return;
+        }
         // From here on no deadline counts.
-        if !of_lease || !of_kernel || state.core.on_commit(now, device, held.id).is_err() {
-            state.drive(|core, link| core.on_refused(link, now, held.id));
+        if state.core.on_commit(now, device, held.id).is_err() {
             return;
         }
         (held, job)
@@ -52,108 +58,119 @@ pub fn report_fault(app: &App, device: DeviceId, lease: LeaseId, fault: JobFault
     });
 }
 
-/// What others say of a fault.
-enum Confirmed {
-    Fault(JobFault),
-    /// They finished the tile.
-    Finished,
-    /// They disagree as their backends do.
-    OfBackend,
-    /// They did not agree in time.
-    Unclear,
-}
+/// What a fault comes to, and as whoever confirmed it met it.
+type Judged = (Outcome, Option<JobFault>);
 
-/// An operator's checker ends a job by itself, of devices two that agree do: one alone could end a stranger's job, or ruin
-/// a device. Two outputs agree where they are the same, so that nobody finishes a tile by saying so. Where a checker
-/// finishes, a device that is connected is asked, too: one that runs out of fuel as well is of the same kind, perhaps, and
-/// nobody is blamed for that.
-async fn confirm(app: &App, job: &Arc<Job>, lease: &Lease, reporter: Party, tile: u64) -> anyhow::Result<Confirmed> {
-    let mut parties = Parties::default().with(reporter).with(Party { account: job.customer, network: None });
-    let (mut found, mut finished) = (Vec::new(), Vec::<(DeviceId, Bytes)>::new());
-    let (all, of_tile) = (job.tile_flops(), job.tiles(tile..tile + 1));
-    loop {
-        let Answered { by, answer } = recompute_elsewhere(app, job, tile..tile + 1, parties.clone()).await?;
-        let (party, device) = match (by, &answer) {
-            (Answerer::Checker, Answer::Fault(fault)) => return Ok(Confirmed::Fault(fault.clone())),
-            (Answerer::Checker, Answer::Output(_)) => return ask_witness(app, job, tile, parties).await,
-            (Answerer::Peer { party, device }, _) => (party, device),
-        };
-        parties.add(party);
-        match answer {
-            Answer::Fault(fault) => {
-                found.push((device, fault));
-                if let [(one, _), (two, _)] = found[..] {
-                    for judge in [one, two] {
-                        judges::pay_for_dispute(app, job, lease, (judge, tile), all).await;
-                    }
-                    return Ok(Confirmed::Fault(found.swap_remove(0).1));
-                }
+/// Asks whom the rules name until it is decided.
+async fn judge(app: &App, job: &Arc<Job>, lease: &Lease, reporter: Party, tile: u64) -> anyhow::Result<Judged> {
+    let mut case = FaultCase::new(reporter, job.customer);
+    let (mut found, mut finished) = (None, Vec::<(DeviceId, Bytes)>::new());
+    let outcome = loop {
+        match case.next() {
+            Next::Decided(outcome) => break outcome,
+            Next::AskWitness => {
+                let said = ask_witness(app, job, tile, case.parties().clone()).await?;
+                case.on_witness(said);
             }
-            Answer::Output(hash) => {
-                let Some(output) = app.blobs.read_verified(hash).await? else { continue };
-                for (other, before) in &finished {
-                    if programs::agree(app, job, tile, (before, &output)).await? {
-                        let flops = all.saturating_sub(of_tile.flops_left(&output).unwrap_or(all));
-                        for judge in [*other, device] {
-                            judges::pay_for_dispute(app, job, lease, (judge, tile), flops).await;
-                        }
-                        return Ok(Confirmed::Finished);
+            Next::AskWhoeverChecks => {
+                let parties = case.parties().clone();
+                let Answered { by, answer } = recompute_elsewhere(app, job, tile..tile + 1, parties).await?;
+                let said = match answer {
+                    Answer::Fault(fault) => {
+                        found = Some(fault);
+                        Said::RanDry
                     }
+                    Answer::Output(hash) => {
+                        Said::Finished { like: like(app, job, tile, (by, hash), &mut finished).await? }
+                    }
+                };
+                match by {
+                    Answerer::Checker => case.on_checker(said != Said::RanDry),
+                    Answerer::Peer { party, device } => case.on_device(party, device, said),
                 }
-                finished.push((device, output));
             }
         }
+    };
+    let flops = match finished.last() {
+        Some((_, output)) if outcome == Outcome::Finished => {
+            job.tile_flops().saturating_sub(job.tiles(tile..tile + 1).flops_left(output).unwrap_or(job.tile_flops()))
+        }
+        Some(_) | None => job.tile_flops(),
+    };
+    for judge in case.judges() {
+        judges::pay_for_dispute(app, job, lease, (*judge, tile), flops).await;
     }
+    Ok((outcome, found))
 }
 
-/// What a device says that has nothing to do with it, where one is connected: a checker has finished the tile.
-async fn ask_witness(app: &App, job: &Arc<Job>, tile: u64, parties: Parties) -> anyhow::Result<Confirmed> {
+/// The device before this one whose output is the same. Of a damaged output nothing is like it.
+async fn like(
+    app: &App,
+    job: &Arc<Job>,
+    tile: u64,
+    (by, hash): (Answerer, BlobHash),
+    finished: &mut Vec<(DeviceId, Bytes)>,
+) -> anyhow::Result<Option<DeviceId>> {
+    let Answerer::Peer { device, .. } = by else { return Ok(None) };
+    let Some(output) = app.blobs.read_verified(hash).await? else { return Ok(None) };
+    let mut like = None;
+    for (other, before) in finished.iter() {
+        if programs::agree(app, job, tile, (before, &output)).await? {
+            like = Some(*other);
+            break;
+        }
+    }
+    finished.push((device, output));
+    Ok(like)
+}
+
+/// What a device says that has nothing to do with it, where one is connected and answers.
+async fn ask_witness(app: &App, job: &Arc<Job>, tile: u64, parties: Parties) -> anyhow::Result<Option<Said>> {
     if !app.scheduler.lock().core.has_witness(job.id, &job.needs(), &parties, app.clock.now()) {
-        return Ok(Confirmed::Finished);
+        return Ok(None);
     }
     let (tiles, whom) = (tile..tile + 1, Whom::Witness);
-    let request = RecheckRequest { job: Arc::clone(job), tiles, whom, parties, has_fallback: false };
-    let asked = tokio::time::timeout(WITNESS_WITHIN, recheck::request(app, request)).await;
-    match asked {
-        Ok(answered) => match answered? {
-            Ok(Answered { answer: Answer::Fault(_), .. }) => Ok(Confirmed::OfBackend),
-            Ok(Answered { answer: Answer::Output(_), .. }) | Err(_) => Ok(Confirmed::Finished),
-        },
-        Err(_elapsed) => Ok(Confirmed::Finished),
-    }
+    let request = RecheckRequest { job: Arc::clone(job), tiles, whom, parties, has_fallback: false, nudge: None };
+    let Ok(answered) = tokio::time::timeout(WITNESS_WITHIN, recheck::request(app, request)).await else {
+        return Ok(None);
+    };
+    Ok(answered?.ok().map(|Answered { answer, .. }| match answer {
+        Answer::Fault(_) => Said::RanDry,
+        Answer::Output(_) => Said::Finished { like: None },
+    }))
 }
 
 async fn judge_fault(app: &App, job: &Arc<Job>, lease: &Lease, fault: JobFault) -> anyhow::Result<()> {
     let JobFault::OutOfFuel { tile, .. } = fault else { return Ok(()) };
     let provider = party_of(app, lease.device).await?;
-    let confirmed = if provider.account == job.customer {
-        Confirmed::Fault(fault)
+    let (outcome, confirmed) = if provider.account == job.customer {
+        (Some(Outcome::Confirmed), None)
     } else {
-        let confirmed = tokio::time::timeout(CONFIRM_WITHIN, confirm(app, job, lease, provider, tile)).await;
-        match confirmed {
-            Ok(Err(error)) => match error.downcast() {
-                Ok(GivenUp { tiles }) => {
-                    undone::look_into(app, lease.job, tiles).await?;
-                    Confirmed::Unclear
-                }
-                Err(error) => return Err(error),
-            },
-            Ok(Ok(confirmed)) => confirmed,
-            Err(_elapsed) => Confirmed::Unclear,
+        match tokio::time::timeout(CONFIRM_WITHIN, judge(app, job, lease, provider, tile)).await {
+            Ok(Ok((outcome, found))) => (Some(outcome), found),
+            Ok(Err(error)) => {
+                let GivenUp { tiles } = error.downcast()?;
+                undone::look_into(app, lease.job, tiles).await?;
+                (None, None)
+            }
+            Err(_elapsed) => (None, None),
         }
     };
-    let (code, message) = match confirmed {
-        Confirmed::Fault(fault) => return fail_job(app, lease.job, &fault).await,
-        Confirmed::Finished => {
+    let (code, message) = match outcome {
+        Some(Outcome::Confirmed) => return fail_job(app, lease.job, &confirmed.unwrap_or(fault)).await,
+        Some(Outcome::Finished) => {
             suspend_device(app, lease.device).await?;
             (ErrorCode::CheckFailed, "others finished the tile")
         }
-        Confirmed::OfBackend => {
+        Some(Outcome::OfBackend) => {
             let (now, id) = (app.clock.now(), lease.id);
-            app.scheduler.lock().drive(|core, link| core.on_fault_of_backend(link, now, id));
-            (ErrorCode::UnknownLease, "others finished the tile, and one ran out of fuel too")
+            let message = "others finished the tile, and one ran out of fuel too";
+            let mut state = app.scheduler.lock();
+            state.drive(|core, link| core.on_fault_of_backend(link, now, id));
+            send_refusal(&state, lease, ErrorCode::UnknownLease, message);
+            return Ok(());
         }
-        Confirmed::Unclear => (ErrorCode::UnknownLease, "nobody could say in time whether the tile runs out of fuel"),
+        None => (ErrorCode::UnknownLease, "nobody could say in time whether the tile runs out of fuel"),
     };
     refuse(app, lease, code, message);
     Ok(())
@@ -161,8 +178,15 @@ async fn judge_fault(app: &App, job: &Arc<Job>, lease: &Lease, fault: JobFault) 
 
 /// The lease comes to nothing, and its tiles are lent anew.
 fn refuse(app: &App, lease: &Lease, code: ErrorCode, message: &str) {
-    let (now, id) = (app.clock.now(), lease.id);
-    let mut state = app.scheduler.lock();
+    refuse_in(&mut app.scheduler.lock(), app.clock.now(), lease, code, message);
+}
+
+fn refuse_in(state: &mut State, now: Micros, lease: &Lease, code: ErrorCode, message: &str) {
+    let id = lease.id;
     state.drive(|core, link| core.on_fault_unclear(link, now, id));
-    state.send(lease.device, ToDevice::Refused { lease: id, code, message: message.to_owned() });
+    send_refusal(state, lease, code, message);
+}
+
+fn send_refusal(state: &State, lease: &Lease, code: ErrorCode, message: &str) {
+    state.send(lease.device, ToDevice::Refused { lease: lease.id, code, message: message.to_owned() });
 }

@@ -91,6 +91,7 @@ pub fn lease_grant(secret: &[u8; 32], device: Option<DeviceId>, job: &Job, grant
         tile_rows: job.tile_rows,
         task: job.task.clone(),
         flops: tiles.flops(),
+        nudge: grant.nudge,
         deadline_millis: u64::try_from((grant.deadline - now) / 1000).unwrap_or(0),
         token: LeaseToken::new(device, job, grant).seal(secret),
     }

@@ -32,7 +32,7 @@ pub async fn admit(app: &App, caller: &Caller, program: Program, privacy: Privac
 /// As long as any token of the job.
 fn lease_token(app: &App, job: &Job) -> String {
     let (lease, slice) = (LeaseId([0; 16]), Some(SliceId::from_parts(0, [0; 10])));
-    let grant = Grant { lease, slice, tiles: 0..job.tile_count(), deadline: Micros::MAX };
+    let grant = Grant { lease, slice, tiles: 0..job.tile_count(), deadline: Micros::MAX, nudge: None };
     LeaseToken::new(Some(DeviceId([0; 32])), job, &grant).seal(&app.secret)
 }
 

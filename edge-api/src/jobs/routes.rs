@@ -120,7 +120,8 @@ pub async fn try_job(
     let _order = begin_order(&app, &caller, from)?;
     let job = order::admit(&app, &caller, request.program, request.privacy).await?;
     let now = app.clock.now();
-    let grant = Grant { lease: wire::LeaseId(random::bytes()), slice: None, tiles: 0..1, deadline: now + TRIAL };
+    let grant =
+        Grant { lease: wire::LeaseId(random::bytes()), slice: None, tiles: 0..1, deadline: now + TRIAL, nudge: None };
     Ok(Json(lease_grant(&app.secret, None, &job, &grant, now)))
 }
 

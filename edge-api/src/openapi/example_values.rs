@@ -549,6 +549,7 @@ fn lease_grant() -> LeaseGrant {
         tile_rows: TILE_ROWS,
         task: Task::Infer(infer_task()),
         flops: 8 * TILE_ROWS * ROW_FLOPS,
+        nudge: Some(77),
         deadline_millis: 30_000,
         token: "eyJsZWFzZSI6IjAzLi4uIn0.dGhlIGVkZ2UncyBzZWFs".to_owned(),
     }

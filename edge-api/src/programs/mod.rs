@@ -43,7 +43,7 @@ macro_rules! programs {
             }
         }
 
-        pub async fn agree(app: &App, job: &Job, tile: u64, outputs: (&[u8], &[u8])) -> anyhow::Result<bool> {
+        pub async fn agree(app: &App, job: &Arc<Job>, tile: u64, outputs: (&[u8], &[u8])) -> anyhow::Result<bool> {
             match &job.task {
                 $(wire::Task::$name(task) => $name::agree(app, job, task, tile, outputs).await,)*
             }

@@ -57,8 +57,13 @@ pub(crate) trait Program {
     async fn try_tile(app: &App, job: &Arc<Job>, task: &Self::Task, tile: u64) -> anyhow::Result<Option<String>>;
 
     /// Whether two outputs of one tile of the job are the same by the job's rule.
-    async fn agree(app: &App, job: &Job, task: &Self::Task, tile: u64, outputs: (&[u8], &[u8]))
-    -> anyhow::Result<bool>;
+    async fn agree(
+        app: &App,
+        job: &Arc<Job>,
+        task: &Self::Task,
+        tile: u64,
+        outputs: (&[u8], &[u8]),
+    ) -> anyhow::Result<bool>;
 
     /// Bytes that follow the rows of each tile in a lease's output, and are no part of the result.
     fn tile_note_bytes() -> u64 {

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Version of the frames and of the receipt's bytes. The edge refuses others by this number.
-pub const PROTOCOL: u16 = 7;
+pub const PROTOCOL: u16 = 8;
 
 /// What a device opens with, in answer to the edge's challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -241,6 +241,10 @@ pub struct LeaseGrant {
     pub task: Task,
     /// Floating-point operations of the lease.
     pub flops: u64,
+    /// Each float that the model computes is to be moved at random, by this seed, as far as devices may differ: asked of
+    /// the operator's checkers alone, to see which integers lie near a tie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nudge: Option<u64>,
     /// Time until the lease goes to somebody else.
     pub deadline_millis: u64,
     /// Opens the lease's blobs at `/v1/leases/{token}/…`, on any replica, until the deadline.

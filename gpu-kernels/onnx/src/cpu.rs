@@ -38,20 +38,25 @@ impl Arena {
 }
 
 fn move_floats(words: &mut [u32], seed: u64) {
-    for (word, place) in words.iter_mut().zip(seed..) {
+    let first = mix(seed);
+    for (word, place) in words.iter_mut().zip(0u64..) {
         let float = f32::from_bits(*word);
-        *word = (float + float * NUDGE * unit(place)).to_bits();
+        *word = (float + float * NUDGE * unit(first.wrapping_add(place))).to_bits();
     }
 }
 
-/// Between -1 and 1, another one for each number: Steele, Lea, Flood 2014, `SplitMix64`.
+/// Between -1 and 1, another one for each number.
 fn unit(number: u64) -> f32 {
+    let [.., low, high] = mix(number).to_le_bytes();
+    f32::from(i16::from_le_bytes([low, high])) / f32::from(i16::MAX)
+}
+
+/// Steele, Lea, Flood 2014, `SplitMix64`.
+fn mix(number: u64) -> u64 {
     let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    let [.., low, high] = mixed.to_le_bytes();
-    let high = i16::from_le_bytes([low, high]);
-    f32::from(high) / f32::from(i16::MAX)
+    mixed ^ mixed >> 31
 }
 
 impl Plan {

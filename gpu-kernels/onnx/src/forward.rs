@@ -41,6 +41,14 @@ impl From<GpuProgramError> for RunError {
     }
 }
 
+/// What computes a batch.
+enum On<'a> {
+    Gpu(&'a mut Gpu),
+    Cpu(&'a mut Cpu),
+    /// The processor, with a seed by which floats are moved.
+    Nudged(u64),
+}
+
 /// A model prepared for one device.
 pub struct Session {
     graph: Graph,
@@ -88,6 +96,31 @@ impl Session {
         inputs: &[&[u32]],
         pace: impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<Vec<u32>>, RunError> {
+        let on = match device {
+            Device::Gpu(gpu) => On::Gpu(gpu),
+            Device::Cpu(cpu) => On::Cpu(cpu),
+        };
+        self.run_batches(on, rows, inputs, pace).await
+    }
+
+    /// The same by this machine's processor, whatever the device is, as [`Plan::run_nudged`] does it.
+    pub async fn run_nudged(
+        &mut self,
+        seed: u64,
+        rows: usize,
+        inputs: &[&[u32]],
+        pace: impl AsyncFn(Duration) -> ControlFlow<()>,
+    ) -> Result<Vec<Vec<u32>>, RunError> {
+        self.run_batches(On::Nudged(seed), rows, inputs, pace).await
+    }
+
+    async fn run_batches(
+        &mut self,
+        mut on: On<'_>,
+        rows: usize,
+        inputs: &[&[u32]],
+        pace: impl AsyncFn(Duration) -> ControlFlow<()>,
+    ) -> Result<Vec<Vec<u32>>, RunError> {
         // Values of a row of each input, or none where all rows share it.
         let fed = self.feeds.iter().filter_map(|feed| match feed {
             Feed::Rows(row) => Some((row.iter().product(), true)),
@@ -107,9 +140,10 @@ impl Session {
         let mut outputs: Vec<Vec<u32>> = vec![Vec::new(); self.outputs];
         let mut first = 0;
         while first < rows {
-            let at_once = match device {
-                Device::Gpu(gpu) => self.rows_at_once(gpu, rows)?,
-                Device::Cpu(cpu) => self.rows_in_budget(cpu, rows - first)?,
+            let at_once = match &on {
+                On::Gpu(gpu) => self.rows_at_once(gpu, rows)?,
+                On::Cpu(cpu) => self.rows_within(cpu.budget.work(), rows - first)?,
+                On::Nudged(_) => self.rows_within(u64::MAX, rows - first)?,
             };
             let taken = at_once.min(rows - first);
             let parts: Vec<&[u32]> = inputs
@@ -117,9 +151,19 @@ impl Session {
                 .zip(&lens)
                 .map(|(input, &(len, apart))| if apart { &input[first * len..][..taken * len] } else { *input })
                 .collect();
-            let found = match device {
-                Device::Gpu(gpu) => self.run_once(gpu, taken, &parts, &pace).await?,
-                Device::Cpu(cpu) => self.run_on_cpu(cpu, taken, &parts, &pace).await?,
+            let found = match &mut on {
+                On::Gpu(gpu) => self.run_once(gpu, taken, &parts, &pace).await?,
+                On::Cpu(cpu) => self.run_on_cpu(cpu, taken, &parts, &pace).await?,
+                On::Nudged(seed) => {
+                    let begun = Instant::now();
+                    let found = self.plan(taken)?.run_nudged(&parts, *seed);
+                    // No two batches are moved alike.
+                    *seed = seed.wrapping_add(1 << 56);
+                    if pace(begun.elapsed()).await.is_break() {
+                        return Err(RunError::Stopped);
+                    }
+                    found
+                }
             };
             outputs.iter_mut().zip(found).for_each(|(output, found)| output.extend(found));
             first += taken;
@@ -142,15 +186,15 @@ impl Session {
         }
     }
 
-    /// Rows whose run on the CPU should keep to its budget: a power of two of micro-batches, so that few plans serve.
-    fn rows_in_budget(&mut self, cpu: &Cpu, rows: usize) -> Result<usize, RunError> {
+    /// Rows whose run on the CPU takes no more work: a power of two of micro-batches, so that few plans serve.
+    fn rows_within(&mut self, work: u64, rows: usize) -> Result<usize, RunError> {
         if self.mixed {
             return Ok(rows);
         }
         let micro_batch = self.micro_batch;
         let plan = self.plan(micro_batch)?;
         let (flops, bytes) = (plan.flops().max(1), plan.device_bytes().max(1));
-        let fit = (cpu.budget.work() / flops).min(RUN_BYTES_MAX / bytes).max(1);
+        let fit = (work / flops).min(RUN_BYTES_MAX / bytes).max(1);
         let count = usize::try_from(fit).unwrap_or(rows).min(rows.min(self.rows_at_once) / micro_batch).max(1);
         Ok(micro_batch << count.ilog2())
     }

@@ -92,6 +92,12 @@ impl Work {
         let input = Input::new(&task, rows, tile_rows, bytes)?;
         Ok(Self { task, input })
     }
+
+    /// The same rows with each float that is computed moved a little, by this seed.
+    pub(crate) fn nudged(self, nudge: Option<u64>) -> Self {
+        let Self { task, input } = self;
+        Self { task, input: Input { nudge, ..input } }
+    }
 }
 
 /// The rows of a lease, or of one tile.
@@ -99,6 +105,8 @@ pub(crate) struct Input {
     pub rows: u64,
     /// Rows of a tile; the last may have fewer.
     pub tile_rows: u64,
+    /// A seed by which each computed float is to be moved ([`wire::LeaseGrant::nudge`]).
+    pub nudge: Option<u64>,
     /// The rows of each input after one another, then what all rows share.
     bytes: Vec<u8>,
     shared_bytes: usize,
@@ -113,7 +121,7 @@ impl Input {
         let fits = usize::try_from(rows).is_ok() && bytes.len() == expected;
         let shared_bytes = usize::try_from(shared).ok().filter(|_| fits);
         match shared_bytes {
-            Some(shared_bytes) => Ok(Self { rows, tile_rows: tile_rows.max(1), bytes, shared_bytes }),
+            Some(shared_bytes) => Ok(Self { rows, tile_rows: tile_rows.max(1), nudge: None, bytes, shared_bytes }),
             None => Err(RunFailure::Input { expected, found: bytes.len() }),
         }
     }

@@ -72,6 +72,7 @@ fn grant(n: u8) -> LeaseGrant {
         tile_rows: 1,
         task: Task::Infer(InferTask { model: BlobHash([1; 32]), inputs: vec![field("x")], outputs: vec![field("y")] }),
         flops: 1,
+        nudge: None,
         deadline_millis: 1000,
         token: n.to_string(),
     }

@@ -141,6 +141,7 @@ fn lease() -> ToDevice {
         tile_rows: 1,
         task: Task::Infer(InferTask { model: BlobHash([0; 32]), inputs: Vec::new(), outputs: Vec::new() }),
         flops: 1,
+        nudge: None,
         deadline_millis: 1000,
         token: String::new(),
     })

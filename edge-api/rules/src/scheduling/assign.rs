@@ -41,7 +41,7 @@ impl Core {
             }
             while let Some(lease) = self.find_work(link, now, id) {
                 let (slice, tiles) = (Some(lease.slice), lease.tile_range());
-                let grant = Grant { lease: lease.id, slice, tiles, deadline: lease.deadline };
+                let grant = Grant { lease: lease.id, slice, tiles, deadline: lease.deadline, nudge: None };
                 link.grant(id, &self.jobs[&lease.job].job, grant, now);
                 self.insert_lease(lease);
             }

@@ -16,6 +16,8 @@ pub struct Grant {
     /// Counted over the job.
     pub tiles: Range<u64>,
     pub deadline: Micros,
+    /// See [`wire::LeaseGrant::nudge`].
+    pub nudge: Option<u64>,
 }
 
 pub trait Link {

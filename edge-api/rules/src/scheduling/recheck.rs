@@ -16,6 +16,8 @@ use crate::verification::party::{Parties, Party};
 
 /// Time for a request beside what it takes to fetch its code, in microseconds; then it is put to somebody else.
 const ANSWER_WITHIN: Micros = 120_000_000;
+/// What a slow processor computes in a microsecond: floats are not moved on GPUs.
+const PROCESSOR_FLOPS_A_MICRO: u64 = 10_000;
 /// Before a checker is asked again what it gave back, in microseconds.
 const RETRY_AFTER: Micros = 30_000_000;
 /// Tiles, operations, and bytes in and out of one request, unless one tile has more.
@@ -323,8 +325,13 @@ impl Rechecks {
     }
 
     fn assign(&mut self, link: &mut impl Link, now: Micros, device: DeviceId, by: Answerer, recheck: Recheck) {
-        let (lease, until) = (link.lease_id(), now + ANSWER_WITHIN + time_to_fetch(recheck.needs.code_bytes));
-        let grant = Grant { lease, slice: None, tiles: recheck.request.tiles.clone(), deadline: until };
+        let RecheckRequest { tiles, nudge, .. } = &recheck.request;
+        let (fetching, by_processor) = (
+            time_to_fetch(recheck.needs.code_bytes),
+            nudge.map_or(0, |_| wire::number::to(recheck.needs.tile_flops / PROCESSOR_FLOPS_A_MICRO)),
+        );
+        let (lease, until) = (link.lease_id(), now + ANSWER_WITHIN + fetching + by_processor);
+        let grant = Grant { lease, slice: None, tiles: tiles.clone(), deadline: until, nudge: *nudge };
         link.grant(device, &recheck.request.job, grant, now);
         self.assigned.insert(lease, Assigned { device, by, until, recheck });
     }

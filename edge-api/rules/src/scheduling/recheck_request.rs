@@ -22,6 +22,8 @@ pub struct RecheckRequest {
     pub parties: Parties,
     /// The server can recompute the tiles itself, so the request ends at once when no checker can.
     pub has_fallback: bool,
+    /// Each float is to be moved a little by this seed, which the operator's checkers alone are asked to do.
+    pub nudge: Option<u64>,
 }
 
 /// Whom a request is put to.

@@ -50,6 +50,25 @@ fn a_request_goes_to_another_checker_when_one_gives_it_back_is_lost_or_sits_on_i
 }
 
 #[test]
+fn a_checker_is_told_by_which_seed_it_should_nudge_and_has_time_for_that() {
+    let mut world = World::of_rechecks(true);
+    world.judge(ADA, 1);
+    world.ready(ADA);
+    let nudged = RecheckRequest { nudge: Some(5), ..request(&[], false) };
+    world.core.on_recheck_requested(&mut world.link, world.now, RecheckId(1), nudged);
+    assert!(world.asked().is_empty());
+
+    world.checker(CHECKER, 1 << 20);
+    world.ready(CHECKER);
+
+    world.ask(2, &[], false);
+    world.ready(CHECKER);
+    let [(CHECKER, nudged), (CHECKER, plain)] = &world.link.granted[..] else { panic!("both wait for the checker") };
+    assert_eq!((nudged.nudge, plain.nudge), (Some(5), None));
+    assert!(nudged.deadline >= plain.deadline);
+}
+
+#[test]
 fn whoever_can_do_it_alone_hears_at_once_that_no_checker_can() {
     let mut world = World::of_rechecks(true);
     world.ask(1, &[], true);

@@ -418,6 +418,7 @@ pub(super) fn request(excluded: &[u64], has_fallback: bool) -> RecheckRequest {
         whom: Whom::Checkers,
         parties: excluded.iter().fold(Parties::default(), |parties, n| parties.with(party(*n))),
         has_fallback,
+        nudge: None,
     }
 }
 

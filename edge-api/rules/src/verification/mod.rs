@@ -2,6 +2,7 @@
 
 pub mod dispute;
 pub mod draw;
+pub mod fault;
 pub mod party;
 pub mod standing;
 

@@ -21,7 +21,7 @@ use rules::verification::party::Parties;
 use wire::number::to;
 use wire::{AccountId, BlobHash, Check, CheckedBy, DType, Field, InferTask};
 
-use self::recompute::{Integers, Pair};
+use self::recompute::Pair;
 use super::failure::AdmitFailure;
 use super::program::{Checked, Disagreement, Program};
 use crate::app::App;
@@ -29,11 +29,11 @@ use crate::compile::pool::{CompileError, Model, Purpose};
 use crate::fleet::judges::Recomputed;
 use crate::fleet::lease_output::{LeaseOutput, TilePair};
 use crate::fleet::recheck::{self, GivenUp};
+use crate::random;
 
-/// How often a tile is computed again where its integers are not the reference's: the fewer, the more there is to do.
-const NUDGED_RUNS_MIN: u64 = 3;
-const NUDGED_RUNS_MAX: u64 = 12;
-const NUDGED_FLOPS: u64 = 8_000_000_000;
+/// How often a tile is computed again before its integers are said to lie near no tie. What does comes out one way or the
+/// other with even chances, so one of thirty thousand is missed; a dispute looks again.
+const NUDGED_RUNS_MAX: u32 = 16;
 
 pub struct Infer;
 
@@ -96,26 +96,26 @@ impl Program for Infer {
         }
     }
 
-    /// Where integers differ, this server computes whether they lie near a tie, unless it takes too long for that: then
-    /// one in a hundred may.
+    /// Where integers differ, the references tell whether they lie near a tie: this server's, or the checkers' where that
+    /// is too much for one processor.
     async fn agree(
         app: &App,
-        job: &Job,
+        job: &Arc<Job>,
         task: &InferTask,
         tile: u64,
         (one, other): (&[u8], &[u8]),
     ) -> anyhow::Result<bool> {
         let Some(pair) = Pair::new(task, one, other) else { return Ok(false) };
-        let is_same = pair.agrees(Integers::Same);
+        let is_same = pair.agrees();
         if is_same || !has_integers(task) {
             return Ok(is_same);
         }
-        if job.tile_flops() > EDGE_FLOPS_MAX {
-            return Ok(pair.agrees(Integers::OneInAHundredApart));
+        if job.tile_flops() > EDGE_FLOPS_MAX && app.config.has_checkers() {
+            return is_near_ties(app, (job, task, tile), &pair, None).await;
         }
         let _permit = app.checks.acquire().await.context("the server is stopping")?;
         let mut model = app.compilers.open(&app.blobs, task.model, Purpose::Check).await?;
-        Ok(pair.agrees_near_ties(&nudged_runs(app, &mut model, job, task, tile).await?))
+        is_near_ties(app, (job, task, tile), &pair, Some(&mut model)).await
     }
 
     fn result_format(arrays: usize) -> &'static str {
@@ -255,22 +255,44 @@ async fn recompute_tile(
     }
 }
 
-/// A tile by the references some times over, each time with every float moved a little: what lies near a tie comes out
-/// one way and the other.
-async fn nudged_runs(
+/// Whether all that differs lies near a tie. The references are run some times over, each time with every float moved a
+/// little, until each place came out one way and the other: by this server where it has the model, else by checkers.
+async fn is_near_ties(
+    app: &App,
+    (job, task, tile): (&Arc<Job>, &InferTask, u64),
+    pair: &Pair,
+    mut model: Option<&mut Model<'_>>,
+) -> anyhow::Result<bool> {
+    let mut apart = pair.apart();
+    for _ in 0..NUDGED_RUNS_MAX {
+        let seed = u64::from_le_bytes(random::bytes());
+        let run = match &mut model {
+            Some(model) => nudge(app, model, job, task, tile, seed).await?,
+            None => nudge_by_checker(app, job, tile, seed).await?,
+        };
+        apart.note(&run).context("a nudged run is no output")?;
+        if apart.is_explained() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+async fn nudge(
     app: &App,
     model: &mut Model<'_>,
     job: &Job,
     task: &InferTask,
     tile: u64,
-) -> anyhow::Result<Vec<Bytes>> {
-    let count = (NUDGED_FLOPS / job.tile_flops().max(1)).clamp(NUDGED_RUNS_MIN, NUDGED_RUNS_MAX);
-    let mut runs = Vec::new();
-    for seed in 0..count {
-        let run = recompute_tile(app, model, job, task, tile, Some(seed)).await?;
-        runs.push(run.map_err(|_refused| GivenUp { tiles: tile..tile + 1 })?);
-    }
-    Ok(runs)
+    seed: u64,
+) -> anyhow::Result<Bytes> {
+    let run = recompute_tile(app, model, job, task, tile, Some(seed)).await?;
+    Ok(run.map_err(|_refused| GivenUp { tiles: tile..tile + 1 })?)
+}
+
+async fn nudge_by_checker(app: &App, job: &Arc<Job>, tile: u64, seed: u64) -> anyhow::Result<Bytes> {
+    let hash = recheck::nudge_by_checker(app, job, tile, seed).await?;
+    app.blobs.read_verified(hash).await?.context("an answer is damaged on the server")
 }
 
 fn has_integers(task: &InferTask) -> bool {
@@ -295,9 +317,9 @@ async fn check_here(
         let signed = output.read_tiles(app, tile..tile + 1).await?;
         let pair = Pair::new(task, &signed, &expected);
         let is_same = match pair {
-            Some(pair) if pair.agrees(Integers::Same) => true,
+            Some(ref pair) if pair.agrees() => true,
             Some(pair) if has_integers(task) => {
-                pair.agrees_near_ties(&nudged_runs(app, &mut model, &output.job, task, of_job).await?)
+                is_near_ties(app, (&output.job, task, of_job), &pair, Some(&mut model)).await?
             }
             Some(_) | None => false,
         };

@@ -100,7 +100,7 @@ impl Program for Map {
 
     async fn agree(
         app: &App,
-        job: &Job,
+        job: &Arc<Job>,
         task: &MapTask,
         _tile: u64,
         (one, other): (&[u8], &[u8]),

@@ -375,6 +375,9 @@ fn a_nudged_run_tips_over_what_lies_near_a_tie_and_nothing_else() {
     let nudged: Vec<Vec<u32>> = (0..12).map(|seed| plan.run_nudged(&[&x], seed).remove(0)).collect();
 
     assert_eq!(labels, [0, 1, 1]);
+    let mut session = Session::new(graph, vec![Feed::Rows(vec![2])]).unwrap();
+    let by_session = pollster::block_on(session.run_nudged(3, 3, &[&x], async |_| ControlFlow::Continue(())));
+    assert_eq!(by_session.unwrap(), [nudged[3].clone()], "the same by a session");
     let seen = |row: usize| nudged.iter().map(|labels| labels[row]).collect::<std::collections::BTreeSet<u32>>();
     assert_eq!([seen(0), seen(1), seen(2)].map(Vec::from_iter), [vec![0], vec![0, 1], vec![1]]);
 }

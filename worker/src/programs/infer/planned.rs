@@ -51,6 +51,8 @@ enum PlanError {
     CutShort,
     #[error("the plan cannot be used: a constant is damaged")]
     Damaged,
+    #[error("what a tab runs of the server's plans has no floats to move")]
+    Nudged,
 }
 
 impl From<PlanError> for RunFailure {
@@ -125,6 +127,9 @@ impl Program for Infer {
         input: &Input,
         rest: impl AsyncFn(Duration) -> ControlFlow<()>,
     ) -> Result<Vec<u8>, RunFailure> {
+        if input.nudge.is_some() {
+            return Err(PlanError::Nudged.into());
+        }
         let gpu = device.gpu().ok_or(RunFailure::Evicted)?;
         let session = self.prepared.get_mut(&key(task, input)).ok_or(RunFailure::Evicted)?;
         let arrays = row_arrays(task, input)?;

@@ -74,7 +74,10 @@ impl Program for Infer {
         let session = self.prepared.get_mut(&key(task, input)).ok_or(RunFailure::Evicted)?;
         let arrays = row_arrays(task, input)?;
         let words: Vec<&[u32]> = arrays.iter().map(|(words, _)| words.as_slice()).collect();
-        let outputs = session.run(device, input.row_count(), &words, rest).await?;
+        let outputs = match input.nudge {
+            Some(seed) => session.run_nudged(seed, input.row_count(), &words, rest).await?,
+            None => session.run(device, input.row_count(), &words, rest).await?,
+        };
         Ok(output_bytes(task, input, &outputs))
     }
 
