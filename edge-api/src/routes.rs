@@ -74,6 +74,7 @@ routes! {
     POST "/v1/blobs" => upload_blob of blobs::routes;
     GET "/v1/blobs/{hash}" => download_blob of blobs::routes;
     POST "/v1/kernels/check" => check_kernel of jobs::routes;
+    POST "/v1/models/check" => check_model of jobs::routes;
     POST "/v1/quotes" => quote_job of jobs::routes;
     POST "/v1/trials" => try_job of jobs::routes;
     POST "/v1/jobs" => submit_job of jobs::routes;

@@ -6,6 +6,7 @@
 mod all_kernels;
 mod arrays;
 mod challenges;
+mod command;
 mod compile;
 mod crash;
 #[path = "../../../gpu-kernels/gate/tests/kernels/mod.rs"]

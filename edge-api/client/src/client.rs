@@ -2,28 +2,40 @@
 
 use std::path::Path;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures::StreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::AsyncWriteExt;
+use tokio::io::AsyncWrite;
 use wire::{
-    Account, Blob, DeviceCode, Job, JobDetail, JobId, JobPage, JobProgress, NewAccount, OpenedAccount, Quote,
-    QuoteRequest, SubmitJob, explorer,
+    Account, AccountKey, Blob, BlobHash, DeviceCode, DeviceId, Job, JobDetail, JobId, JobPage, JobProgress, MadeKey,
+    ModelReport, ModelToCheck, NewAccount, NewKey, OpenedAccount, Quote, QuoteRequest, SubmitJob, explorer,
 };
 
+use crate::download::download;
 use crate::error::ClientError;
 use crate::events;
-use crate::http::{granted, read, retry};
+use crate::http::{Patience, granted, read, retry};
 use crate::result_format::ResultFormat;
 
 /// Read from a file at a time: each reading is a trip to another thread.
 const READ_BYTES: usize = 1 << 20;
 
+/// To connect.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// Without an answer to what was sent, by the operating system's measure: the other end is gone.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
+/// Between two pieces of a stream. Streams of events have a sign of life every fifteen seconds.
+const HEARD_WITHIN: Duration = Duration::from_secs(40);
+
 /// An account at one server.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
+    /// For what comes as a stream, where silence means a dead connection.
+    streams: reqwest::Client,
+    patience: Patience,
     url: String,
     key: String,
 }
@@ -41,11 +53,31 @@ impl Client {
         if !parsed.is_some_and(|parsed| matches!(parsed.scheme(), "http" | "https") && parsed.has_host()) {
             return Err(ClientError::Url { url: url.to_owned() });
         }
+        let alive = || {
+            let builder =
+                reqwest::Client::builder().connect_timeout(CONNECT_WITHIN).tcp_keepalive(ACKNOWLEDGED_WITHIN / 2);
+            #[cfg(target_os = "linux")]
+            let builder = builder.tcp_user_timeout(ACKNOWLEDGED_WITHIN);
+            builder
+        };
         Ok(Self {
-            http: reqwest::Client::builder().build()?,
+            http: alive().build()?,
+            streams: alive().read_timeout(HEARD_WITHIN).build()?,
+            patience: Patience::default(),
             url: url.trim_end_matches('/').to_owned(),
             key: key.to_owned(),
         })
+    }
+
+    /// The same, which repeats for longer what failed in passing.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// The page of a job, for whoever is signed in.
+    pub fn page(&self, id: JobId) -> String {
+        self.at(&format!("/jobs/{id}"))
     }
 
     /// Opens an account on a development server.
@@ -60,11 +92,19 @@ impl Client {
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let send = || async { read(self.http.get(self.at(path)).bearer_auth(&self.key).send().await?).await };
-        retry(send).await
+        retry(&self.patience, send).await
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
         read(self.http.post(self.at(path)).bearer_auth(&self.key).json(body).send().await?).await
+    }
+
+    async fn delete(&self, path: &str) -> Result<(), ClientError> {
+        let send = || async {
+            granted(self.http.delete(self.at(path)).bearer_auth(&self.key).send().await?).await?;
+            Ok(())
+        };
+        retry(&self.patience, send).await
     }
 
     pub async fn account(&self) -> Result<Account, ClientError> {
@@ -79,6 +119,29 @@ impl Client {
     /// Receipts of the whole network, newest first: the explorer's first page.
     pub async fn public_receipts(&self) -> Result<explorer::Page<explorer::PublicReceipt>, ClientError> {
         self.get("/v1/public/receipts").await
+    }
+
+    /// The account's keys, without their secrets.
+    pub async fn keys(&self) -> Result<Vec<AccountKey>, ClientError> {
+        self.get("/v1/account/keys").await
+    }
+
+    pub async fn make_key(&self, name: &str) -> Result<MadeKey, ClientError> {
+        self.post("/v1/account/keys", &NewKey { name: name.to_owned() }).await
+    }
+
+    /// What the key opened closes with it.
+    pub async fn revoke_key(&self, id: &str) -> Result<(), ClientError> {
+        self.delete(&format!("/v1/account/keys/{id}")).await
+    }
+
+    /// The account's devices.
+    pub async fn devices(&self) -> Result<Vec<explorer::PublicDevice>, ClientError> {
+        self.get("/v1/devices").await
+    }
+
+    pub async fn unlink_device(&self, id: DeviceId) -> Result<(), ClientError> {
+        self.delete(&format!("/v1/devices/{id}")).await
     }
 
     /// A code that links one device to this account, once, within fifteen minutes.
@@ -96,12 +159,20 @@ impl Client {
                 return Err(ClientError::Folder { path: path.display().to_string() });
             }
             let size = about.len();
+            if about.is_file() && size == 0 {
+                return Err(ClientError::Empty { path: path.display().to_string() });
+            }
             let body = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::with_capacity(file, READ_BYTES));
             let request =
                 self.http.post(self.at("/v1/blobs")).bearer_auth(&self.key).header("content-length", size).body(body);
             read(request.send().await?).await
         };
-        retry(send).await
+        retry(&self.patience, send).await
+    }
+
+    /// What a model takes and answers, as far as that is known without rows.
+    pub async fn check_model(&self, model: BlobHash) -> Result<ModelReport, ClientError> {
+        self.post("/v1/models/check", &ModelToCheck { model }).await
     }
 
     pub async fn quote(&self, request: &QuoteRequest) -> Result<Quote, ClientError> {
@@ -115,7 +186,7 @@ impl Client {
                 self.http.post(self.at("/v1/jobs")).bearer_auth(&self.key).header("idempotency-key", idempotency_key);
             read(post.json(request).send().await?).await
         };
-        retry(send).await
+        retry(&self.patience, send).await
     }
 
     pub async fn job(&self, id: JobId) -> Result<Job, ClientError> {
@@ -145,6 +216,10 @@ impl Client {
         self.post(&format!("/v1/jobs/{id}/publish"), &()).await
     }
 
+    pub async fn unpublish(&self, id: JobId) -> Result<Job, ClientError> {
+        self.post(&format!("/v1/jobs/{id}/unpublish"), &()).await
+    }
+
     /// Follows a job's events until it ends, and over broken connections. `on_progress` gets each.
     pub async fn watch(&self, id: JobId, mut on_progress: impl FnMut(&JobProgress)) -> Result<Job, ClientError> {
         loop {
@@ -170,7 +245,7 @@ impl Client {
         id: JobId,
         on_progress: &mut impl FnMut(&JobProgress),
     ) -> Result<Option<Job>, ClientError> {
-        let request = self.http.get(self.at(&format!("/v1/jobs/{id}/events"))).bearer_auth(&self.key);
+        let request = self.streams.get(self.at(&format!("/v1/jobs/{id}/events"))).bearer_auth(&self.key);
         let mut events = pin!(events::progress(granted(request.send().await?).await?));
         let mut last = None;
         while let Some(progress) = events.next().await {
@@ -184,40 +259,70 @@ impl Client {
     /// Writes a done job's result to a file, whole or not at all, in the format that the server chooses: see
     /// [`Client::download_as`]. Returns its size in bytes.
     pub async fn download(&self, id: JobId, path: &Path) -> Result<u64, ClientError> {
-        self.download_from(&format!("/v1/jobs/{id}/result"), path).await
+        self.download_to(path, id, ResultPart::Whole(None)).await
     }
 
     /// The same in a format of the customer's choice.
     pub async fn download_as(&self, id: JobId, format: ResultFormat, path: &Path) -> Result<u64, ClientError> {
-        self.download_from(&format!("/v1/jobs/{id}/result?format={}", format.name()), path).await
+        self.download_to(path, id, ResultPart::Whole(Some(format))).await
     }
 
     /// Writes what is verified of a job, whatever became of it, to an `.npz`: its outputs with zeros for the rows that
     /// are missing, and `rows_present`. Returns its size in bytes.
     pub async fn download_partial(&self, id: JobId, path: &Path) -> Result<u64, ClientError> {
-        self.download_from(&format!("/v1/jobs/{id}/result?partial=true"), path).await
+        self.download_to(path, id, ResultPart::Verified).await
     }
 
-    async fn download_from(&self, address: &str, path: &Path) -> Result<u64, ClientError> {
+    async fn download_to(&self, path: &Path, id: JobId, part: ResultPart) -> Result<u64, ClientError> {
         let failed = |source| ClientError::File { path: path.display().to_string(), source };
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".part");
-        let part = path.with_file_name(name);
-        let send = || async {
-            let request = self.http.get(self.at(address)).bearer_auth(&self.key);
-            let mut stream = granted(request.send().await?).await?.bytes_stream();
-            let mut file = tokio::fs::File::create(&part).await.map_err(failed)?;
-            let mut size = 0;
-            while let Some(chunk) = stream.next().await {
-                let chunk = chunk?;
-                size += wire::number::to::<u64>(chunk.len());
-                file.write_all(&chunk).await.map_err(failed)?;
-            }
-            file.sync_all().await.map_err(failed)?;
-            Ok(size)
-        };
-        let size = retry(send).await?;
-        tokio::fs::rename(&part, path).await.map_err(failed)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // It goes with whoever gives up.
+        let written = new_file(folder).map_err(failed)?;
+        let mut file = tokio::fs::File::from_std(written.reopen().map_err(failed)?);
+        let size = self.download_into(id, part, &mut file, failed).await?;
+        file.sync_all().await.map_err(failed)?;
+        written.persist(path).map_err(|error| failed(error.error))?;
         Ok(size)
     }
+
+    /// Writes a result as it comes down, and goes on where a connection broke off. `failed` makes an error of one in
+    /// writing. Returns its size in bytes.
+    pub async fn download_into(
+        &self,
+        id: JobId,
+        part: ResultPart,
+        out: &mut (impl AsyncWrite + Unpin),
+        failed: impl Fn(std::io::Error) -> ClientError,
+    ) -> Result<u64, ClientError> {
+        let query = match part {
+            ResultPart::Whole(None) => String::new(),
+            ResultPart::Whole(Some(format)) => format!("?format={}", format.name()),
+            ResultPart::Verified => "?partial=true".to_owned(),
+        };
+        let address = self.at(&format!("/v1/jobs/{id}/result{query}"));
+        let may_change = part == ResultPart::Verified;
+        download(&self.patience, may_change, || self.streams.get(&address).bearer_auth(&self.key), out, failed).await
+    }
+}
+
+/// What of a job's result is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultPart {
+    /// All of it, in this format, or in the one that the server chooses.
+    Whole(Option<ResultFormat>),
+    /// What is verified so far, whatever became of the job.
+    Verified,
+}
+
+/// A file without a name that lasts, which becomes a result's once that is whole. It is deleted when it is dropped.
+pub fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".tessera-").suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As any new file: less what the user's mask takes off.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
 }

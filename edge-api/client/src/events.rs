@@ -14,7 +14,7 @@ pub(crate) fn progress(response: reqwest::Response) -> impl Stream<Item = Result
             Ok(event) => serde_json::from_str(&event.data).ok().map(Ok),
             Err(EventStreamError::Transport(error)) => Some(Err(error.into())),
             Err(EventStreamError::Utf8(_) | EventStreamError::Parser(_)) => {
-                Some(Err(ClientError::Unexpected { status }))
+                Some(Err(ClientError::Unexpected { status, retry_after: None }))
             }
         };
         std::future::ready(progress)

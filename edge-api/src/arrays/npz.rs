@@ -167,6 +167,19 @@ impl NpzWriter {
         self.zip.start_file(format!("{name}.npy"), options).map_err(io::Error::other)
     }
 
+    /// The size of a file with arrays of these names and sizes; `None` where one needs the 64-bit form.
+    pub fn size_of(arrays: &[(String, u64)]) -> io::Result<Option<u64>> {
+        if arrays.iter().fold(0, |sum: u64, (_, size)| sum.saturating_add(*size)) >= LARGE {
+            return Ok(None);
+        }
+        let mut writer = Self::default();
+        for (name, _) in arrays {
+            writer.begin(name, 0)?;
+        }
+        let around: u64 = wire::number::to(writer.finish()?.len());
+        Ok(Some(around + arrays.iter().map(|(_, size)| size).sum::<u64>()))
+    }
+
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.zip.write_all(bytes)
     }
@@ -217,6 +230,16 @@ mod tests {
         };
         let found: Vec<_> = entries.iter().map(content).collect();
         assert_eq!(found, [("ids".to_owned(), b"one".to_vec()), ("mask".to_owned(), b"twothree".to_vec())]);
+    }
+
+    #[test]
+    fn the_size_of_a_file_is_known_before_it_is_made() {
+        for arrays in [&[("a", b"".as_slice())][..], &[("ids", b"one"), ("ids", b"twothree"), ("名", b"x")], &[]] {
+            let sizes: Vec<_> =
+                arrays.iter().map(|(name, content)| ((*name).to_owned(), content.len().try_into().unwrap())).collect();
+            assert_eq!(NpzWriter::size_of(&sizes).unwrap(), Some(file(arrays).len().try_into().unwrap()));
+        }
+        assert_eq!(NpzWriter::size_of(&[("a".to_owned(), LARGE)]).unwrap(), None);
     }
 
     #[test]

@@ -8,4 +8,5 @@ pub mod head;
 pub mod limits;
 pub mod pace;
 pub mod place;
+pub mod resume;
 pub mod stall;

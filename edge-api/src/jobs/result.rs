@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use serde::Deserialize;
 use store::job_detail::OutputPart;
@@ -19,6 +19,7 @@ use crate::arrays::rows::{self, Format};
 use crate::auth::Caller;
 use crate::http::error::{ApiError, ApiResult, conflict, gone, invalid, not_found};
 use crate::http::extract::{PathParam, QueryParams};
+use crate::http::resume::{Resume, Whole};
 use crate::openapi::answers::{Binary, JobNotDone, OutOfBounds, Refusals, ResultDamaged};
 use crate::programs;
 
@@ -46,9 +47,15 @@ pub struct ResultParams {
     get,
     path = "/v1/jobs/{id}/result",
     tag = "jobs",
-    params(("id" = JobId, Path, description = "The job"), ResultParams),
+    params(
+        ("id" = JobId, Path, description = "The job"),
+        ResultParams,
+        ("range" = Option<String>, Header, description = "To go on after a download that broke off: `bytes=1048576-`"),
+        ("if-range" = Option<String>, Header, description = "The `ETag` of what was there before; of another file all is sent")
+    ),
     responses(
         (status = 200, description = "The file; as CSV or JSON where that is asked for", body = Binary, content_type = "application/octet-stream"),
+        (status = 206, description = "The part that `Range` asks for: of `npy`, `npz` and `bin`, under the `ETag` that came before", body = Binary, content_type = "application/octet-stream"),
         Refusals<(Caller, PathParam<JobId>, QueryParams<ResultParams>, OutOfBounds, JobNotDone, ResultDamaged)>
     )
 )]
@@ -57,6 +64,7 @@ pub async fn job_result(
     State(app): State<App>,
     PathParam(id): PathParam<JobId>,
     QueryParams(params): QueryParams<ResultParams>,
+    resume: Resume,
 ) -> ApiResult<Response> {
     let (job, outputs) = {
         let mut conn = app.db.read().await?;
@@ -69,7 +77,9 @@ pub async fn job_result(
             return Err(invalid(ErrorCode::MalformedRequest, "format", message));
         }
         let outputs = intact(&app, outputs).await?;
-        return Ok(npz_response(&app, &job, &Pieces::with_gaps(&job, &outputs), Some(rows_present(&job, &outputs))));
+        let (pieces, present) = (Pieces::with_gaps(&job, &outputs), Some(rows_present(&job, &outputs)));
+        let file = Whole { size: None, version: None, body: npz_body(&app, &job, &pieces, present) };
+        return Ok(resume.answer(headers(&job, "npz", BINARY), file));
     }
     if job.state != JobState::Done {
         let message = format!(
@@ -88,17 +98,34 @@ pub async fn job_result(
     let usual = programs::result_format(&job.program, arrays);
     let blobs = || stream_blobs(&app, outputs.clone());
     let one = || Column::find(&job, params.output.as_deref());
-    match params.format.as_deref().unwrap_or(usual) {
-        "npy" => one().map(|column| npy_response(&job, &column, column.cut(blobs()))),
-        "npz" => Ok(npz_response(&app, &job, &outputs, None)),
-        "csv" => one().map(|column| text_response(&job, Format::Csv, &column, column.cut(blobs()))),
-        "json" => one().map(|column| text_response(&job, Format::Json, &column, column.cut(blobs()))),
-        "bin" => Ok(bin_response(&job, blobs())),
+    let format = params.format.as_deref().unwrap_or(usual);
+    // What is done does not change.
+    let version = |place: usize| Some(format!("{}.{place}.{format}", job.id));
+    let text = |format: Format| {
+        let column = one()?;
+        let body = rows::text(format, column.field.dtype, &column.shape(), column.cut(blobs())).boxed();
+        let file = Whole { size: None, version: None, body };
+        Ok(resume.answer(headers(&job, format.ending(), format.content_type()), file))
+    };
+    let file = match format {
+        "npy" => {
+            let column = one()?;
+            let (size, version) = (Some(column.size()), version(column.place));
+            Whole { size, version, body: column.file(blobs()) }
+        }
+        "npz" => Whole { size: npz_size(&job)?, version: version(0), body: npz_body(&app, &job, &outputs, None) },
+        "csv" => return text(Format::Csv),
+        "json" => return text(Format::Json),
+        "bin" => {
+            let size = job.rows * job.outputs.iter().map(Field::bytes).sum::<u64>();
+            Whole { size: Some(size), version: version(0), body: blobs().boxed() }
+        }
         _ => {
             let message = "a result comes as 'npy', 'npz', 'csv', 'json' or 'bin'";
-            Err(invalid(ErrorCode::MalformedRequest, "format", message))
+            return Err(invalid(ErrorCode::MalformedRequest, "format", message));
         }
-    }
+    };
+    Ok(resume.answer(headers(&job, format, BINARY), file))
 }
 
 /// Outputs that are looked for at a time.
@@ -223,6 +250,7 @@ fn stream_blobs(app: &App, pieces: Pieces) -> impl Stream<Item = Chunk> + Send +
 /// One output among those that lie side by side in each row.
 #[derive(Clone, Debug)]
 struct Column {
+    place: usize,
     field: Field,
     rows: u64,
     row_bytes: u64,
@@ -250,6 +278,7 @@ impl Column {
 
     fn at(job: &Job, place: usize) -> Self {
         Self {
+            place,
             field: job.outputs[place].clone(),
             rows: job.rows,
             row_bytes: job.outputs.iter().map(Field::bytes).sum(),
@@ -269,6 +298,12 @@ impl Column {
     /// Of the `.npy` file.
     fn size(&self) -> u64 {
         u64::try_from(self.head().len()).unwrap_or(0) + self.rows * self.field.bytes()
+    }
+
+    /// The `.npy` file.
+    fn file(&self, blobs: impl Stream<Item = Chunk> + Send + 'static) -> BoxStream<'static, Chunk> {
+        let head = self.head();
+        stream::once(async move { Ok(head.into()) }).chain(self.cut(blobs)).boxed()
     }
 
     /// This output's bytes of each row.
@@ -310,20 +345,20 @@ fn headers(job: &Job, ending: &str, content_type: &str) -> [(&'static str, Strin
 
 const BINARY: &str = "application/octet-stream";
 
-fn npy_response(job: &Job, column: &Column, values: BoxStream<'static, Chunk>) -> Response {
-    let head = column.head();
-    let body = stream::once(async move { Ok(head.into()) }).chain(values);
-    let size = [("content-length", column.size().to_string())];
-    (headers(job, "npy", BINARY), size, Body::from_stream(body)).into_response()
-}
-
-fn bin_response(job: &Job, blobs: impl Stream<Item = Chunk> + Send + 'static) -> Response {
-    let size = job.rows * job.outputs.iter().map(Field::bytes).sum::<u64>();
-    (headers(job, "bin", BINARY), [("content-length", size.to_string())], Body::from_stream(blobs)).into_response()
+/// Of the whole `.npz`, where that is known before it is made.
+fn npz_size(job: &Job) -> anyhow::Result<Option<u64>> {
+    let columns = (0..job.outputs.len()).map(|place| Column::at(job, place));
+    let arrays: Vec<(String, u64)> = columns.map(|column| (column.field.name.clone(), column.size())).collect();
+    Ok(NpzWriter::size_of(&arrays)?)
 }
 
 /// Every output, one after another; each goes through the blobs anew. `present` tells which rows are there.
-fn npz_response(app: &App, job: &Job, outputs: &Pieces, present: Option<BoxStream<'static, Chunk>>) -> Response {
+fn npz_body(
+    app: &App,
+    job: &Job,
+    outputs: &Pieces,
+    present: Option<BoxStream<'static, Chunk>>,
+) -> BoxStream<'static, Chunk> {
     let (app, outputs) = (app.clone(), outputs.clone());
     let rows = job.rows;
     let columns: Vec<Column> = (0..job.outputs.len()).map(|place| Column::at(job, place)).collect();
@@ -358,15 +393,9 @@ fn npz_response(app: &App, job: &Job, outputs: &Pieces, present: Option<BoxStrea
             last = written => sender.send(last).await.unwrap_or_default(),
         }
     });
-    let body = Body::from_stream(chunks_of(receiver));
-    (headers(job, "npz", BINARY), body).into_response()
+    chunks_of(receiver).boxed()
 }
 
 fn chunks_of(receiver: tokio::sync::mpsc::Receiver<Chunk>) -> impl Stream<Item = Chunk> {
     stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|chunk| (chunk, receiver)) })
-}
-
-fn text_response(job: &Job, format: Format, column: &Column, values: BoxStream<'static, Chunk>) -> Response {
-    let body = rows::text(format, column.field.dtype, &column.shape(), values);
-    (headers(job, format.ending(), format.content_type()), Body::from_stream(body)).into_response()
 }

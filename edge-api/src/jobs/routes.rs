@@ -12,7 +12,7 @@ use store::codec::count;
 use store::jobs::Submission;
 use wire::{
     AccountId, BlobHash, ErrorCode, Job, JobDetail, JobEventKind, JobId, JobPage, JobState, KernelToCheck,
-    QuoteRequest, SliceId, SubmitJob, TileHash,
+    ModelToCheck, QuoteRequest, SliceId, SubmitJob, TileHash,
 };
 
 use super::disputes;
@@ -28,7 +28,7 @@ use crate::openapi::answers::{
     ForeignOrigin, IdempotencyConflict, InvalidKernel, InvalidOrder, JobEnded, NoDeviceFits, NotPayable, OutOfBounds,
     RateLimited, Refusals,
 };
-use crate::programs::map;
+use crate::programs::{infer, map};
 use crate::random;
 use crate::retry::retry;
 
@@ -61,6 +61,29 @@ pub async fn check_kernel(
     let KernelToCheck { kernel, record_bytes, out_bytes, fuel } = request;
     let contract = map::contract(record_bytes, out_bytes, fuel)?;
     Ok(Json(map::report(&app, kernel, contract).await?))
+}
+
+/// Check a model without rows
+///
+/// Says what it takes and answers, or refuses with why it cannot run.
+#[utoipa::path(
+    post,
+    path = "/v1/models/check",
+    tag = "jobs",
+    request_body = ModelToCheck,
+    responses(
+        (status = 200, description = "What the planner says of the model", body = wire::ModelReport),
+        Refusals<(Caller, ForeignOrigin, RateLimited, JsonBody<ModelToCheck>, InvalidOrder)>
+    )
+)]
+pub async fn check_model(
+    caller: Caller,
+    State(app): State<App>,
+    from: ClientAddress,
+    JsonBody(request): JsonBody<ModelToCheck>,
+) -> ApiResult<Json<wire::ModelReport>> {
+    let _order = begin_order(&app, &caller, from)?;
+    Ok(Json(infer::report(&app, caller.account, request.model).await?))
 }
 
 /// Counts an order, which is read and planned while the answer is waited for.

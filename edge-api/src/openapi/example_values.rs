@@ -13,12 +13,14 @@ use wire::explorer::{
 };
 use wire::{
     Account, AccountId, AccountKey, AccountKind, Blob, BlobHash, ChallengeId, Check, CheckedBy, Credits, DType,
-    DeviceCode, DeviceId, DisputeState, ErrorBody, ErrorCode, Field, Fraction, FromDevice, GatedKernel, Infer,
-    InferTask, IntegerBits, IntegerTolerance, Job, JobDetail, JobDispute, JobEvent, JobEventKind, JobFault, JobId,
-    JobPage, JobProgress, JobState, KernelReport, KernelToCheck, LeaseGrant, LeaseId, LedgerEntry, MadeKey, Map,
-    MapTask, Micros, NewAccount, NewKey, OpenedAccount, Place, PricePerCu, Privacy, Program, PublicJob, Quote,
-    QuoteRequest, Receipt, Signature, SpeedChallenge, SubmitJob, Task, Throughput, TileHash, ToDevice, WordRun,
+    DeviceCode, DeviceId, DisputeState, ErrorBody, ErrorCode, Field, Fraction, FromDevice, Infer, InferTask,
+    IntegerBits, IntegerTolerance, Job, JobDetail, JobDispute, JobEvent, JobEventKind, JobFault, JobId, JobPage,
+    JobProgress, JobState, LeaseGrant, LeaseId, LedgerEntry, MadeKey, Map, MapTask, Micros, ModelInput, ModelPlan,
+    ModelReport, ModelToCheck, NewAccount, NewKey, OpenedAccount, Place, PricePerCu, Privacy, Program, PublicJob,
+    Quote, QuoteRequest, Receipt, Signature, SpeedChallenge, SubmitJob, Task, Throughput, TileHash, ToDevice, WordRun,
 };
+
+use super::example_kernels::{gated_kernel, kernel_report, kernel_to_check};
 
 /// Noon of 22 November 2026, UTC.
 const NOON: Micros = 1_795_348_800_000_000;
@@ -33,12 +35,6 @@ const PRICE: PricePerCu = PricePerCu(55_000_000);
 /// Six CU at that price.
 const COST: Credits = Credits::from_micros(330);
 const NAME: &str = "Photos of November";
-const KERNEL: &str = "@group(0) @binding(0) var<storage, read> records: array<u32>;\n\
-    @group(0) @binding(1) var<storage, read_write> results: array<u32>;\n\n\
-    @compute @workgroup_size(64)\n\
-    fn main(@builtin(global_invocation_id) id: vec3<u32>) {\n    \
-        results[id.x] = records[id.x] * 2u;\n\
-    }\n";
 
 /// Each with the name of its schema.
 pub(super) fn all() -> Vec<(String, Value)> {
@@ -82,6 +78,10 @@ pub(super) fn all() -> Vec<(String, Value)> {
         named(&infer()),
         named(&map()),
         named(&infer_task()),
+        named(&ModelToCheck { model: model() }),
+        named(&model_report()),
+        named(&model_input()),
+        named(&model_plan()),
         named(&map_task()),
         named(&WORD_RUN),
         named(&integer_tolerance()),
@@ -250,24 +250,17 @@ fn blob() -> Blob {
     Blob { hash: model(), size: 13_964_571 }
 }
 
-fn kernel_to_check() -> KernelToCheck {
-    KernelToCheck { kernel: KERNEL.to_owned(), record_bytes: 4, out_bytes: 4, fuel: Some(65_536) }
+fn model_input() -> ModelInput {
+    let shape = Some(vec![None, Some(3), Some(224), Some(224)]);
+    ModelInput { name: "images".to_owned(), dtype: "float32".to_owned(), shape }
 }
 
-fn kernel_report() -> KernelReport {
-    KernelReport {
-        workgroup_size: 64,
-        params_bytes: None,
-        ops: 6,
-        loops: Vec::new(),
-        floats: false,
-        answers_floats: false,
-        answers_integers: true,
-    }
+fn model_plan() -> ModelPlan {
+    ModelPlan { outputs: vec![field("scores", &[1000])], row_flops: ROW_FLOPS, mixes_rows: false }
 }
 
-fn gated_kernel() -> GatedKernel {
-    GatedKernel { wgsl: KERNEL.to_owned(), workgroup_size: 64, params_bytes: None, loop_lines: Vec::new(), ops: 6 }
+fn model_report() -> ModelReport {
+    ModelReport { inputs: vec![model_input()], plan: Some(model_plan()) }
 }
 
 fn quote_request() -> QuoteRequest {

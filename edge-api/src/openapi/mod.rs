@@ -2,6 +2,7 @@
 //! ask, an example of each body, a command for each operation.
 
 pub mod answers;
+mod example_kernels;
 mod example_values;
 pub mod examples;
 

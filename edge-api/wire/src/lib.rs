@@ -43,7 +43,7 @@ pub use job::{
 };
 pub use job_detail::{DisputeState, JobDetail, JobDispute, JobEvent, JobEventKind, Throughput};
 pub use money::{Credits, CreditsOverflow, PricePerCu};
-pub use program::infer::{Infer, InferTask};
+pub use program::infer::{Infer, InferTask, ModelInput, ModelPlan, ModelReport, ModelToCheck};
 pub use program::map::{GatedKernel, KernelReport, KernelToCheck, Map, MapTask};
 pub use program::{Program, Task};
 

@@ -3,7 +3,7 @@
 use client::Client;
 use wire::NewAccount;
 
-use super::print::print_json;
+use super::print::{amount, print_json, print_lines};
 use crate::failure::Failure;
 
 #[derive(clap::Args)]
@@ -17,27 +17,28 @@ pub(crate) struct AccountCommand {
 pub(crate) async fn open(url: &str, json: bool) -> Result<(), Failure> {
     let opened = Client::open_account(url, &NewAccount::default()).await?;
     if json {
-        print_json(&opened);
-    } else {
-        println!("account   {}", opened.account.id);
-        println!("available {} credits", opened.account.available);
-        println!("key       {}", opened.key);
+        return print_json(&opened);
     }
-    Ok(())
+    print_lines(&[
+        format!("account   {}", opened.account.id),
+        format!("available {}", amount(opened.account.available)),
+        format!("key       {}", opened.key),
+    ])
 }
 
 pub(crate) async fn show(client: &Client, json: bool) -> Result<(), Failure> {
     let account = client.account().await?;
     if json {
-        print_json(&account);
-        return Ok(());
+        return print_json(&account);
     }
-    println!("account   {}  {}", account.id, account.name);
-    println!("available {} credits", account.available);
-    println!("held      {}", account.held);
-    println!("pending   {}", account.pending);
+    let mut lines = vec![
+        format!("account   {}  {}", account.id, account.name),
+        format!("available {}", amount(account.available)),
+        format!("held      {}", amount(account.held)),
+        format!("pending   {}", amount(account.pending)),
+    ];
     if account.development {
-        println!("This is a development server: its credits are worth nothing.");
+        lines.push("This is a development server: its credits are worth nothing.".to_owned());
     }
-    Ok(())
+    print_lines(&lines)
 }

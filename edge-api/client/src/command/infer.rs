@@ -12,16 +12,16 @@ use crate::failure::Failure;
 #[derive(clap::Args)]
 pub(crate) struct Infer {
     /// The model, as ONNX.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     model: PathBuf,
     /// The rows: a `.npy`, an `.npz` with an array for each of the model's inputs, or `NAME=FILE.npy`
     /// once for each.
-    #[arg(long, required = true, value_name = "FILE or NAME=FILE")]
+    #[arg(long, required = true, value_name = "FILE or NAME=FILE", allow_hyphen_values = true)]
     input: Vec<String>,
     /// Where the result goes, in the format of its ending: `.npy`, `.csv` or `.json` for one output, `.npz` or `.bin`
-    /// for all.
-    #[arg(long)]
-    output: PathBuf,
+    /// for all. `-` is standard output; left out, it goes beside you, under the job's name.
+    #[arg(long, allow_hyphen_values = true)]
+    output: Option<PathBuf>,
     /// Rows a tile; left out, the server chooses.
     #[arg(long)]
     tile_rows: Option<u32>,
@@ -48,8 +48,8 @@ impl ProgramArguments for Infer {
         &self.model
     }
 
-    fn output(&self) -> &Path {
-        &self.output
+    fn output(&self) -> Option<&Path> {
+        self.output.as_deref()
     }
 
     fn options(&self) -> &JobOptions {
@@ -68,7 +68,7 @@ fn files(inputs: &[String]) -> Result<Files<'_>, Failure> {
     let mut files = Files { all: None, by_input: BTreeMap::new() };
     for input in inputs {
         // A path that is there is a path, whatever its name.
-        match input.split_once('=').filter(|_| !Path::new(input).exists()) {
+        match split_name(input).filter(|_| !Path::new(input).exists()) {
             Some((name, path)) => {
                 if files.by_input.insert(name, Path::new(path)).is_some() {
                     return Err(Failure::InputTwice { name: name.to_owned() });
@@ -79,6 +79,12 @@ fn files(inputs: &[String]) -> Result<Files<'_>, Failure> {
         }
     }
     Ok(files)
+}
+
+/// `NAME=FILE` at the first `=` behind which there is such a file, since both may have one of their own; else at the first.
+fn split_name(input: &str) -> Option<(&str, &str)> {
+    let splits = || input.match_indices('=').map(|(at, _)| (&input[..at], &input[at + 1..]));
+    splits().find(|(_, path)| Path::new(path).exists()).or_else(|| splits().next())
 }
 
 #[cfg(test)]

@@ -12,10 +12,10 @@ use crate::failure::Failure;
 pub(crate) struct Map {
     /// The kernel, as WGSL: `main`, one invocation a record; binding 0 input records, binding 1 output
     /// records, binding 2 parameters.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     kernel: PathBuf,
     /// The records, one after another.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     input: PathBuf,
     /// Size of an input record, in bytes.
     #[arg(long)]
@@ -24,11 +24,11 @@ pub(crate) struct Map {
     #[arg(long)]
     out_bytes: u32,
     /// Where the output records go, in the format of its ending: `.bin` (as they are), `.npy`, `.npz`, `.csv` or
-    /// `.json`.
-    #[arg(long)]
-    output: PathBuf,
+    /// `.json`. `-` is standard output; left out, they go beside you, under the job's name.
+    #[arg(long, allow_hyphen_values = true)]
+    output: Option<PathBuf>,
     /// What `@binding(2)` holds.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     params: Option<PathBuf>,
     /// Operations that the loops of one record may take; left out, 65,536.
     #[arg(long)]
@@ -113,8 +113,8 @@ impl ProgramArguments for Map {
         &self.kernel
     }
 
-    fn output(&self) -> &Path {
-        &self.output
+    fn output(&self) -> Option<&Path> {
+        self.output.as_deref()
     }
 
     fn options(&self) -> &JobOptions {

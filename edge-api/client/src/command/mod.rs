@@ -4,11 +4,16 @@
 //! table at the end of this file.
 
 pub(crate) mod account;
+pub(crate) mod device;
+mod follow;
 mod infer;
 pub(crate) mod job;
+pub(crate) mod key;
 mod map;
+pub(crate) mod model;
 mod output;
-mod print;
+pub(crate) mod print;
+pub(crate) mod quote;
 mod submit;
 
 use client::Client;

@@ -1,15 +1,17 @@
 //! A job submitted, followed to its end, and its result written.
 
 use std::path::Path;
-use std::time::Duration;
+use std::pin::pin;
 
-use client::{Client, ClientError};
-use indicatif::{ProgressBar, ProgressStyle};
+use client::Client;
+use indicatif::ProgressBar;
 use wire::{Credits, Job, JobState, Privacy, Program, Quote, QuoteRequest, SubmitJob};
 
-use super::output::check_output;
+use super::follow::{announce, finish, follow, patience};
+use super::output::Output;
 use super::print::print_job;
 use crate::failure::Failure;
+use crate::interrupt::Interrupts;
 
 /// What a program's subcommand was given.
 pub(crate) trait ProgramArguments {
@@ -17,8 +19,8 @@ pub(crate) trait ProgramArguments {
     async fn upload(&self, client: &Client) -> Result<Program, Failure>;
     /// The file that a job without a name is named after.
     fn code(&self) -> &Path;
-    /// Where the result goes.
-    fn output(&self) -> &Path;
+    /// Where the result goes; `None` where nobody said.
+    fn output(&self) -> Option<&Path>;
     fn options(&self) -> &JobOptions;
 }
 
@@ -30,10 +32,10 @@ pub(crate) struct JobOptions {
     name: String,
     /// Who may see the inputs: open (any device), known (verified accounts' devices), own (yours).
     #[arg(long, default_value = "open", value_parser = parse_privacy)]
-    privacy: Privacy,
-    /// Refuse to pay more than this, in micro-credits.
-    #[arg(long)]
-    limit: Option<i64>,
+    pub privacy: Privacy,
+    /// Refuse to pay more than this.
+    #[arg(long, value_name = "CREDITS", value_parser = parse_credits)]
+    limit: Option<Credits>,
     /// Submit and print the job instead of waiting.
     #[arg(long)]
     detach: bool,
@@ -45,53 +47,75 @@ fn parse_privacy(text: &str) -> Result<Privacy, String> {
 }
 
 pub(crate) async fn run(client: &Client, arguments: &impl ProgramArguments, json: bool) -> Result<(), Failure> {
-    let format = check_output(arguments.output())?;
-    let program = arguments.upload(client).await?;
+    let mut interrupts = Interrupts::listen().map_err(Failure::Signals)?;
     let options = arguments.options();
-    if format.holds_one_output() {
-        let order = QuoteRequest { program: program.clone(), privacy: options.privacy };
-        check_outputs(&client.quote(&order).await?, arguments.output())?;
-    }
-    let request = SubmitJob {
-        program,
-        privacy: options.privacy,
-        name: if options.name.is_empty() { file_name(arguments.code()) } else { options.name.clone() },
-        limit: options.limit.map(Credits::from_micros),
+    let output = if options.detach { None } else { Some(Output::open(arguments.output())?) };
+    let request = tokio::select! {
+        request = order(client, arguments, output.as_ref()) => request?,
+        () = interrupts.first() => return Err(Failure::Interrupted { id: None }),
     };
-    let job = client.submit(&request, &idempotency_key()).await?;
-    if options.detach {
-        print_job(&job, json);
-        return Ok(());
+    let job = submit(client, &request, &mut interrupts).await?;
+    announce(client, &job);
+    if interrupts.is_any() {
+        return Err(Failure::Interrupted { id: Some(job.id) });
     }
-    let ended = follow(client, &job, json).await?;
+    if options.detach {
+        return print_job(&job, &client.page(job.id), json);
+    }
+    if json {
+        print_job(&job, &client.page(job.id), json)?;
+    }
+    let ended = follow(client, &job, &mut interrupts).await?;
     if ended.state != JobState::Done {
         return Err(Failure::NoResult { id: ended.id, state: ended.state, fault: ended.fault });
     }
-    client.download_as(ended.id, format, arguments.output()).await?;
-    print_job(&ended, json);
-    Ok(())
+    finish(client, &ended, output, &mut interrupts, json).await
+}
+
+/// What is to be submitted, with its files uploaded.
+async fn order(
+    client: &Client,
+    arguments: &impl ProgramArguments,
+    output: Option<&Output>,
+) -> Result<SubmitJob, Failure> {
+    let program = arguments.upload(client).await?;
+    let options = arguments.options();
+    if output.is_some_and(Output::holds_one_output) {
+        let order = QuoteRequest { program: program.clone(), privacy: options.privacy };
+        check_outputs(&client.quote(&order).await?, arguments.output())?;
+    }
+    Ok(SubmitJob {
+        program,
+        privacy: options.privacy,
+        name: if options.name.is_empty() { file_name(arguments.code()) } else { options.name.clone() },
+        limit: options.limit,
+    })
+}
+
+/// The answer is waited for though the user wants to stop, since there may be a job then; a second time is heeded at once.
+async fn submit(client: &Client, request: &SubmitJob, interrupts: &mut Interrupts) -> Result<Job, Failure> {
+    let patient = client.clone().with_patience(patience(&ProgressBar::hidden()));
+    let key = idempotency_key();
+    let mut submitted = pin!(patient.submit(request, &key));
+    let mut again = interrupts.clone();
+    tokio::select! {
+        job = &mut submitted => return Ok(job?),
+        () = interrupts.first() => eprintln!("tessera: waiting for the server to say whether there is a job now"),
+    }
+    tokio::select! {
+        job = submitted => Ok(job?),
+        () = again.second() => Err(Failure::Interrupted { id: None }),
+    }
 }
 
 /// Refuses a file for one output where there are several, before they are paid for.
-fn check_outputs(quote: &Quote, path: &Path) -> Result<(), Failure> {
+fn check_outputs(quote: &Quote, path: Option<&Path>) -> Result<(), Failure> {
     if quote.outputs.len() <= 1 {
         return Ok(());
     }
     let names: Vec<&str> = quote.outputs.iter().map(|output| output.name.as_str()).collect();
-    Err(Failure::SeveralOutputs { path: path.display().to_string(), names: names.join(", ") })
-}
-
-/// Waits for the job's end, with a bar for whoever waits along.
-async fn follow(client: &Client, job: &Job, json: bool) -> Result<Job, ClientError> {
-    let bar = if json { ProgressBar::hidden() } else { progress_bar(job) };
-    let ended = client
-        .watch(job.id, |progress| {
-            bar.set_position(progress.job.verified_tiles);
-            bar.set_message(format!("{} at work, {} credits", progress.devices_at_work, progress.job.cost));
-        })
-        .await?;
-    bar.finish();
-    Ok(ended)
+    let path = path.map(|path| path.display().to_string()).unwrap_or_default();
+    Err(Failure::SeveralOutputs { path, names: names.join(", ") })
 }
 
 fn file_name(path: &Path) -> String {
@@ -106,9 +130,31 @@ fn idempotency_key() -> String {
     format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1))
 }
 
-fn progress_bar(job: &Job) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40.green} {pos}/{len} tiles  {elapsed_precise}  {msg}");
-    let bar = ProgressBar::new(job.tiles).with_style(style.unwrap_or_else(|_malformed| ProgressStyle::default_bar()));
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
+/// Credits with at most six decimals.
+fn parse_credits(text: &str) -> Result<Credits, String> {
+    let expected = || format!("'{text}' is no amount of credits, which looks like 0.25");
+    let (whole, decimals) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() && decimals.is_empty() || !is_number(whole) || !is_number(decimals) || decimals.len() > 6 {
+        return Err(expected());
+    }
+    format!("{whole}{decimals:0<6}").parse().map(Credits::from_micros).map_err(|_too_large| expected())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_is_said_in_credits() {
+        let micros = |text| parse_credits(text).map(Credits::micros).ok();
+
+        assert_eq!(
+            [micros("1"), micros("0.25"), micros(".000001"), micros("12.")].map(Option::unwrap),
+            [1_000_000, 250_000, 1, 12_000_000]
+        );
+        for text in ["", ".", "-1", "1e3", "0.0000001", "99999999999999", "1,5", "+1"] {
+            assert_eq!(micros(text), None, "{text}");
+        }
+    }
 }

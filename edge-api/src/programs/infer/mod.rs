@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use bytes::Bytes;
-use onnx::Signature;
+use onnx::{Feed, Signature};
 use rules::Job;
 use rules::admission::{AdmitError, Order};
 use rules::program::infer::{self as infer_rules, Layout, ModelCost, Port};
@@ -19,7 +19,7 @@ use rules::scheduling::recheck::group_tiles;
 use rules::scheduling::recheck_request::{Answer, Answerer};
 use rules::verification::party::Parties;
 use wire::number::to;
-use wire::{AccountId, BlobHash, Check, CheckedBy, DType, Field, InferTask};
+use wire::{AccountId, BlobHash, Check, CheckedBy, DType, Field, InferTask, ModelInput, ModelPlan, ModelReport};
 
 use self::recompute::Pair;
 use super::failure::AdmitFailure;
@@ -121,6 +121,30 @@ impl Program for Infer {
     fn result_format(arrays: usize) -> &'static str {
         if arrays == 1 { "npy" } else { "npz" }
     }
+}
+
+/// What a model takes and answers, without rows. Fails where it cannot run.
+pub async fn report(app: &App, customer: AccountId, model: BlobHash) -> Result<ModelReport, AdmitFailure> {
+    let blob = find_model(app, customer, model).await?;
+    let mut model = app.compilers.open(&app.blobs, blob.hash, Purpose::Order).await.map_err(refuse)?;
+    let ports = ports(model.ports());
+    let known = |port: &Port| -> Option<Feed> {
+        let sizes: Option<Vec<usize>> = port.shape.as_ref()?.iter().skip(1).map(|size| size.map(to)).collect();
+        Some(Feed::Rows(sizes?)).filter(|_| port.shape.as_ref().is_some_and(|shape| !shape.is_empty()))
+    };
+    let plan = match ports.iter().map(known).collect::<Option<Vec<Feed>>>() {
+        Some(feeds) if !feeds.is_empty() => {
+            let signature = model.signature(&feeds).await.map_err(refuse)?;
+            let batch: u64 = to(signature.micro_batch);
+            let flops = model.measure(batch, &feeds).await.map_err(refuse)?.flops;
+            let outputs = output_fields(&signature, false)?;
+            let row_flops = flops.checked_div(batch).unwrap_or(flops);
+            Some(ModelPlan { outputs, row_flops, mixes_rows: signature.mixed_by.is_some() })
+        }
+        Some(_) | None => None,
+    };
+    let input = |port: Port| ModelInput { name: port.name, dtype: port.dtype.to_owned(), shape: port.shape };
+    Ok(ModelReport { inputs: ports.into_iter().map(input).collect(), plan })
 }
 
 async fn find_model(app: &App, customer: AccountId, model: BlobHash) -> Result<wire::Blob, AdmitFailure> {

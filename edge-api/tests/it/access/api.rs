@@ -6,7 +6,7 @@ use super::callers::{Caller, World, prepare};
 use crate::db_test;
 
 /// The statuses for nobody, stranger, owner, session, device, checker, operator.
-pub(crate) const ROUTES: [(&str, &str, [u16; 7]); 52] = [
+pub(crate) const ROUTES: [(&str, &str, [u16; 7]); 53] = [
     ("POST", "/v1/accounts", [201, 201, 201, 201, 201, 201, 201]),
     ("GET", "/v1/account", [401, 200, 200, 200, 401, 401, 200]),
     ("POST", "/v1/sessions", [401, 201, 201, 201, 401, 401, 201]),
@@ -21,6 +21,7 @@ pub(crate) const ROUTES: [(&str, &str, [u16; 7]); 52] = [
     ("POST", "/v1/blobs", [401, 201, 201, 201, 401, 401, 201]),
     ("GET", "/v1/blobs/{hash}", [401, 404, 200, 200, 401, 401, 404]),
     ("POST", "/v1/kernels/check", [200, 200, 200, 200, 200, 200, 200]),
+    ("POST", "/v1/models/check", [401, 422, 200, 200, 401, 401, 422]),
     // Whoever names a blob of another account in an order is told that there is none.
     ("POST", "/v1/quotes", [401, 422, 200, 200, 401, 401, 422]),
     ("POST", "/v1/trials", [401, 422, 200, 200, 401, 401, 422]),

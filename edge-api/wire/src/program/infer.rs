@@ -33,6 +33,53 @@ pub struct Infer {
     pub tile_rows: Option<u32>,
 }
 
+/// A model to be looked at without rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(not(target_family = "wasm"), serde(deny_unknown_fields))]
+pub struct ModelToCheck {
+    /// ONNX, uploaded before.
+    pub model: BlobHash,
+}
+
+/// What a model takes and answers, as far as that is known without rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ModelReport {
+    /// In the model's order.
+    pub inputs: Vec<ModelInput>,
+    /// Left out where an input has axes of any size besides the first: it depends on the rows then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<ModelPlan>,
+}
+
+/// An input as the model declares it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ModelInput {
+    /// What to call its array.
+    pub name: String,
+    /// As numpy calls it.
+    #[cfg_attr(feature = "openapi", schema(example = "float32"))]
+    pub dtype: String,
+    /// The first axis is that of the rows; `null` stands for any size. Left out where the model says nothing.
+    #[cfg_attr(feature = "openapi", schema(example = json!([null, 3, 224, 224])))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Vec<Option<u64>>>,
+}
+
+/// How a model runs over rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ModelPlan {
+    /// In the model's order; shapes are a row's.
+    pub outputs: Vec<Field>,
+    /// Floating-point operations a row.
+    pub row_flops: u64,
+    /// It computes across rows, so that a job of it is one tile.
+    pub mixes_rows: bool,
+}
+
 /// What a device does with a lease's rows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
