@@ -1,11 +1,11 @@
 //! What lowering writes into: the values and calls of a plan in the making. What is known before the run is
 //! computed here at once, and what strides can say is a view.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use gpu_kernels::dtype::DType;
-use gpu_kernels::kernels::elementwise::{Elementwise, Program};
+use gpu_kernels::kernels::elementwise::{Elementwise, Program, Unary};
 use gpu_kernels::kernels::{Call, MAX_RANK};
 
 use crate::error::{ModelError, show};
@@ -36,6 +36,8 @@ pub(crate) struct Builder<'a> {
     pub(crate) unrolled: usize,
     /// Values and operations spent on constants.
     folded: (usize, u64),
+    /// Buffers that casts made half floats of, which nobody has rounded yet.
+    cast_to_half: HashSet<ValueId>,
     /// What each squeeze that names no axes takes, where another plan has told, and what it took.
     to_squeeze: std::vec::IntoIter<Vec<usize>>,
     pub(crate) squeezed: Vec<Vec<usize>>,
@@ -53,6 +55,7 @@ impl<'a> Builder<'a> {
             lists: HashMap::new(),
             unrolled: 0,
             folded: (0, 0),
+            cast_to_half: HashSet::new(),
             to_squeeze: to_squeeze.into_iter(),
             squeezed: Vec::new(),
         }
@@ -239,6 +242,34 @@ impl<'a> Builder<'a> {
         let step = self.elementwise_step(inputs, shape, (out, 0, strides(shape)), program)?;
         self.emit(step.into_iter().collect(), out);
         Ok(out)
+    }
+
+    /// Half floats as a file holds them. Between nodes they are float32, beyond a half's precision and range.
+    pub(crate) fn rounded(&mut self, id: ValueId) -> Result<ValueId, ModelError> {
+        let dtype = self.dtype(id);
+        let root = &self.values[self.root(id)];
+        let fed = matches!(root.kind, ValueKind::Input(_)) && root.dtype == dtype;
+        if fed || !matches!(dtype, DType::F16 | DType::BF16) {
+            return Ok(id);
+        }
+        let mut program = Program::default();
+        let value = program.load(dtype.repr());
+        program.un(Unary::Wrap(dtype), value);
+        let shape = self.shape(id).to_vec();
+        self.elementwise(&[id], &shape, dtype, program)
+    }
+
+    /// Remembers that a cast gave a value.
+    pub(crate) fn note_cast(&mut self, id: ValueId) {
+        if matches!(self.dtype(id), DType::F16 | DType::BF16) {
+            let root = self.root(id);
+            self.cast_to_half.insert(root);
+        }
+    }
+
+    /// What a cast reads: a cast to half floats and back rounds, as models do that imitate half floats.
+    pub(crate) fn rounded_if_cast(&mut self, id: ValueId) -> Result<ValueId, ModelError> {
+        if self.cast_to_half.contains(&self.root(id)) { self.rounded(id) } else { Ok(id) }
     }
 
     /// The call of a program whose output goes to `out`; nothing where there is nothing to do.

@@ -58,6 +58,7 @@ impl Graph {
             if builder.list_items(id).is_some() {
                 return Err(ModelError::DataType { tensor: name.clone(), found: "a sequence, map or optional" });
             }
+            let id = builder.rounded(id)?;
             outputs.push(builder.dense(id)?);
         }
         let Builder { values, steps, squeezed, .. } = builder;

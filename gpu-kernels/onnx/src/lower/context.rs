@@ -276,11 +276,15 @@ impl<'a, 'b> NodeContext<'a, 'b> {
         self.builder.elementwise(ids, shape, dtype, program)
     }
 
-    /// A value of another type, converted.
+    /// A value of another type, converted. Floats are float32 whatever their type, and are not rounded.
     pub(crate) fn cast(&mut self, id: ValueId, dtype: DType) -> Result<ValueId, ModelError> {
         let from = self.dtype(id);
         if from == dtype {
             return Ok(id);
+        }
+        if from.is_float() && dtype.is_float() {
+            let (place, shape) = (self.builder.buffer_view(id), self.shape(id));
+            return self.builder.view(dtype, shape, place);
         }
         self.elementwise(&[id], dtype, |p, r| convert(p, r[0], from, dtype))
     }

@@ -7,6 +7,7 @@ mod cases;
 mod conformance;
 mod control;
 mod external;
+mod half;
 mod refusals;
 mod rows;
 mod trees;

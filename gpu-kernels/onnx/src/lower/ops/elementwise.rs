@@ -387,5 +387,10 @@ pub(crate) fn cast(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelEr
         let unknown = || cx.unsupported_attribute("to", "the type is none that devices here compute with");
         DType::from_onnx(to).ok_or_else(unknown)?
     };
-    Ok(vec![cx.cast(x, dtype)?])
+    let x = cx.builder.rounded_if_cast(x)?;
+    let result = cx.cast(x, dtype)?;
+    if result != x {
+        cx.builder.note_cast(result);
+    }
+    Ok(vec![result])
 }

@@ -8,7 +8,6 @@ use gpu_kernels::number::to;
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, long};
 use crate::lower::context::NodeContext;
-use crate::lower::prims::cast::wrapped;
 use crate::lower::prims::reduce::{as_f32, axes_len, mean_axes, reduce_axes};
 use crate::lower::prims::resample::resample_axis;
 
@@ -274,8 +273,7 @@ pub(crate) fn local_response(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId
         let (bias, beta) = (p.f(bias), p.f(beta));
         let base = p.bin(Binary::Add, r[1], bias);
         let power = p.bin(Binary::Pow, base, beta);
-        let ratio = p.bin(Binary::Div, r[0], power);
-        wrapped(p, ratio, dtype)
+        p.bin(Binary::Div, r[0], power)
     })?;
     Ok(vec![result])
 }

@@ -12,12 +12,18 @@ pub(crate) fn same(repr: Repr) -> Unary {
     }
 }
 
+/// Whether results of a type are cut to its values. Half floats are not: what one node hands to the next stays a
+/// float32, as onnxruntime's CPU keeps it, so that no square or sum overflows inside a model.
+pub(crate) fn wraps(dtype: DType) -> bool {
+    match dtype {
+        DType::I16 | DType::I8 | DType::U16 | DType::U8 => true,
+        DType::F32 | DType::F16 | DType::BF16 | DType::I64 | DType::I32 | DType::U32 | DType::Bool => false,
+    }
+}
+
 /// Cuts a result to the values of a narrow type.
 pub(crate) fn wrapped(p: &mut Program, value: Reg, dtype: DType) -> Reg {
-    match dtype {
-        DType::F16 | DType::BF16 | DType::I16 | DType::I8 | DType::U16 | DType::U8 => p.un(Unary::Wrap(dtype), value),
-        DType::F32 | DType::I64 | DType::I32 | DType::U32 | DType::Bool => value,
-    }
+    if wraps(dtype) { p.un(Unary::Wrap(dtype), value) } else { value }
 }
 
 /// A value as another type's, without the cut to a narrow one.

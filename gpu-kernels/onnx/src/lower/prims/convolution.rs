@@ -1,13 +1,12 @@
 //! Windows that slide over an image, and convolution by them.
 
-use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::{Call, conv as kernel};
 use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::ValueId;
 use crate::lower::context::NodeContext;
-use crate::lower::prims::cast::wrapped;
+use crate::lower::prims::cast::{wrapped, wraps};
 use crate::lower::prims::window::{self, AutoPad, Window, WindowAxis};
 
 impl NodeContext<'_, '_> {
@@ -120,9 +119,5 @@ pub(crate) fn convolve(
         steps.push(cx.builder.step(Call::Conv(Box::new(call)), vec![x, w, third], out));
     }
     cx.builder.emit(steps, out);
-    if matches!(dtype, DType::F32 | DType::I32 | DType::I64 | DType::U32) {
-        Ok(out)
-    } else {
-        cx.elementwise(&[out], dtype, |p, r| wrapped(p, r[0], dtype))
-    }
+    if wraps(dtype) { cx.elementwise(&[out], dtype, |p, r| wrapped(p, r[0], dtype)) } else { Ok(out) }
 }

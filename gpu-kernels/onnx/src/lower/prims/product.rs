@@ -1,13 +1,12 @@
 //! numpy's matrix product.
 
-use gpu_kernels::dtype::DType;
 use gpu_kernels::kernels::{Call, elementwise, matmul as kernel};
 use gpu_kernels::number::to;
 
 use crate::error::{ModelError, show};
 use crate::ir::{ValueId, broadcast};
 use crate::lower::context::NodeContext;
-use crate::lower::prims::cast::wrapped;
+use crate::lower::prims::cast::{wrapped, wraps};
 use crate::lower::prims::copies::zero_scalar;
 use crate::lower::prims::views::{broadcast_to, squeeze_axes, unsqueeze_axes};
 
@@ -93,10 +92,7 @@ pub(crate) fn matrices(cx: &mut NodeContext<'_, '_>, a: ValueId, b: ValueId) -> 
     let root = left.root;
     let step = cx.builder.step(Call::Matmul(call), vec![left.root, right.root, root], out);
     cx.builder.emit(vec![step], out);
-    if matches!(dtype, DType::F32 | DType::I64 | DType::I32 | DType::U32) {
-        return Ok(out);
-    }
-    cx.elementwise(&[out], dtype, |p, r| wrapped(p, r[0], dtype))
+    if wraps(dtype) { cx.elementwise(&[out], dtype, |p, r| wrapped(p, r[0], dtype)) } else { Ok(out) }
 }
 
 fn spread_dense(cx: &mut NodeContext<'_, '_>, x: ValueId, batch: &[usize]) -> Result<ValueId, ModelError> {

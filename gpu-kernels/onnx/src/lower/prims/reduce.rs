@@ -8,7 +8,7 @@ use gpu_kernels::number::to;
 use crate::error::{ModelError, show};
 use crate::ir::ValueId;
 use crate::lower::context::NodeContext;
-use crate::lower::prims::cast::wrapped;
+use crate::lower::prims::cast::{wrapped, wraps};
 use crate::lower::prims::views::{broadcast_to, unsqueeze_axes};
 use crate::tensor::Tensor;
 
@@ -47,11 +47,7 @@ pub(crate) fn reduce_axes(
         }
         cx.builder.emit(steps, out);
         let narrow = !matches!(op, kernel::Op::Max | kernel::Op::Min) && !op.is_index();
-        if narrow && !matches!(dtype, DType::F32 | DType::I64 | DType::I32 | DType::U32) {
-            cx.elementwise(&[out], dtype, |p, r| wrapped(p, r[0], dtype))?
-        } else {
-            out
-        }
+        if narrow && wraps(dtype) { cx.elementwise(&[out], dtype, |p, r| wrapped(p, r[0], dtype))? } else { out }
     };
     if keep { unsqueeze_axes(cx, result, axes) } else { Ok(result) }
 }
@@ -156,5 +152,5 @@ pub(crate) fn softmax_lines(
         steps.push(cx.builder.step(Call::Softmax(params), vec![root], out));
     }
     cx.builder.emit(steps, out);
-    if dtype == DType::F32 { Ok(out) } else { cx.elementwise(&[out], dtype, |p, r| wrapped(p, r[0], dtype)) }
+    Ok(out)
 }
