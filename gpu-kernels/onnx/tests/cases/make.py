@@ -140,3 +140,8 @@ case("mean_of_models", [
     ("MatMul", ["x", "v"], ["a"], {}), ("MatMul", ["x", "w"], ["b"], {}), ("Unsqueeze", ["a", "zero"], ["c"], {}), ("Unsqueeze", ["b", "zero"], ["d"], {}),
     ("Concat", ["c", "d"], ["e"], {"axis": 0}), ("Softmax", ["e"], ["g"], {"axis": 0}), ("ReduceMean", ["g"], ["y"], {"axes": [0], "keepdims": 0})],
     f(5, 4), {"v": f(4, 3), "w": f(4, 3), "zero": i(0)})
+# Ends that are cut while others are padded: what is cut is no padding.
+cut = {"reflect": [-1, 2], "edge": [3, -2], "wrap": [-2, 1], "constant": [-4, 3]}
+case("pad_cut_and_added", [*(("Pad", ["x", f"{mode}_pads", "", "last"], [mode], {"mode": mode}) for mode in cut), ("Concat", [*cut], ["y"], {"axis": 2})],
+     f(3, 2, 6), {"last": i(-1), **{f"{mode}_pads": i(*pads) for mode, pads in cut.items()}}, opset=19)
+case("pad_wrap_two_axes", [("Pad", ["x", "pads"], ["y"], {"mode": "wrap"})], f(3, 4, 5), {"pads": i(0, -1, 7, 0, 2, -2)}, opset=19)

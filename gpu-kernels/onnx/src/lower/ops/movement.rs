@@ -256,7 +256,8 @@ fn without_axes(cx: &mut NodeContext<'_, '_>, value: ValueId) -> Result<ValueId,
     cx.builder.reshaped(value, vec![])
 }
 
-/// Padding with the tensor's own values (edge, wrap, reflect), an axis at a time.
+/// Padding with the tensor's own values (edge, wrap, reflect), an axis at a time. What negative pads take away is
+/// gone before the rest is padded with.
 fn pad_by_index(
     cx: &mut NodeContext<'_, '_>,
     mut x: ValueId,
@@ -268,11 +269,13 @@ fn pad_by_index(
         if (before[axis], after[axis]) == (0, 0) {
             continue;
         }
-        let size = long(cx.builder.shape(x)[axis]);
-        if size == 0 {
+        let first = (-before[axis]).max(0);
+        let size = long(cx.builder.shape(x)[axis]) - first - (-after[axis]).max(0);
+        if size <= 0 {
             return Err(cx.shape_error("an empty axis has nothing to pad with", mode));
         }
-        cx.check_table(usize::try_from((size + before[axis] + after[axis]).max(0)).ok())?;
+        let (before, after) = (before[axis].max(0), after[axis].max(0));
+        cx.check_table(usize::try_from(size + before + after).ok())?;
         let place = |i: i64| match mode {
             "edge" => Some(i.clamp(0, size - 1)),
             "wrap" => Some(i.rem_euclid(size)),
@@ -283,7 +286,7 @@ fn pad_by_index(
             }
             _ => None,
         };
-        let places: Option<Vec<i64>> = (-before[axis]..size + after[axis]).map(place).collect();
+        let places: Option<Vec<i64>> = (-before..size + after).map(|i| Some(first + place(i)?)).collect();
         let places =
             places.ok_or_else(|| cx.unsupported_attribute("mode", "it must be constant, reflect, edge or wrap"))?;
         let table = cx.constant_ints(vec![places.len()], &places)?;
