@@ -145,3 +145,17 @@ cut = {"reflect": [-1, 2], "edge": [3, -2], "wrap": [-2, 1], "constant": [-4, 3]
 case("pad_cut_and_added", [*(("Pad", ["x", f"{mode}_pads", "", "last"], [mode], {"mode": mode}) for mode in cut), ("Concat", [*cut], ["y"], {"axis": 2})],
      f(3, 2, 6), {"last": i(-1), **{f"{mode}_pads": i(*pads) for mode, pads in cut.items()}}, opset=19)
 case("pad_wrap_two_axes", [("Pad", ["x", "pads"], ["y"], {"mode": "wrap"})], f(3, 4, 5), {"pads": i(0, -1, 7, 0, 2, -2)}, opset=19)
+# The places that are read are a part of each row, some of them outside the image.
+sampled = np.concatenate([f(3, 48), rng.uniform(-1.7, 1.7, (3, 30)).astype(np.float32)], axis=1)
+for mode in ("bicubic", "bilinear", "nearest"):
+    each = [(padding, corners) for padding in ("zeros", "border", "reflection") for corners in (0, 1)]
+    case(f"grid_sample_{mode}", [
+        ("Split", ["x", "sizes"], ["a", "b"], {"axis": 1}), ("Reshape", ["a", "image"], ["c"], {}), ("Reshape", ["b", "grid"], ["d"], {}),
+        *(("GridSample", ["c", "d"], [f"{p}{k}"], {"mode": mode, "padding_mode": p, "align_corners": k}) for p, k in each),
+        ("Concat", [f"{p}{k}" for p, k in each], ["y"], {"axis": 1})],
+        sampled, {"sizes": i(48, 30), "image": i(0, 2, 4, 6), "grid": i(0, 3, 5, 2)})
+far = np.concatenate([f(3, 48), rng.uniform(-3e6, 3e6, (3, 30)).astype(np.float32)], axis=1)
+case("grid_sample_far_outside", [
+    ("Split", ["x", "sizes"], ["a", "b"], {"axis": 1}), ("Reshape", ["a", "image"], ["c"], {}), ("Reshape", ["b", "grid"], ["d"], {}),
+    ("GridSample", ["c", "d"], ["y"], {"mode": "bicubic", "padding_mode": "border"})],
+    far, {"sizes": i(48, 30), "image": i(0, 2, 4, 6), "grid": i(0, 3, 5, 2)})

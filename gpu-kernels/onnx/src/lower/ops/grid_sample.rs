@@ -55,7 +55,8 @@ impl GridAxis {
         if self.aligned { (0.0, size - 1.0) } else { (-0.5, size - 0.5) }
     }
 
-    /// A coordinate between −1 and 1 in pixels; border and reflection padding bring it into the image.
+    /// A coordinate between −1 and 1 in pixels; border and reflection padding bring it into the image. A cubic's
+    /// stays outside, where other pixels of the image weigh than at its border; its taps are brought in one by one.
     fn place(self, p: &mut Program, coordinate: Reg) -> Reg {
         let (low, high) = self.ends();
         let (half, one, span, low) = (p.f(0.5), p.f(1.0), p.f(high - low), p.f(low));
@@ -63,7 +64,11 @@ impl GridAxis {
         let place = p.bin(Binary::Mul, place, half);
         let place = p.bin(Binary::Mul, place, span);
         let place = p.bin(Binary::Add, place, low);
-        let place = if self.mode == Interpolation::Nearest { p.un(Unary::Round, place) } else { place };
+        let place = match self.mode {
+            Interpolation::Nearest => p.un(Unary::Round, place),
+            Interpolation::Linear => place,
+            Interpolation::Cubic => return place,
+        };
         match self.padding {
             Padding::Zeros => place,
             Padding::Border => self.clamped(p, place),
@@ -109,7 +114,10 @@ impl GridAxis {
         })?;
         let weight = cx.elementwise(&[place], DType::F32, |p, r| {
             let pixel = number(p, r[0]);
-            let away = p.bin(Binary::Sub, r[0], pixel);
+            // Far outside the image floats lie wider apart than pixels: the fraction is exact, a distance is not.
+            let (below, own) = (p.un(Unary::Floor, r[0]), p.f(step));
+            let fraction = p.bin(Binary::Sub, r[0], below);
+            let away = p.bin(Binary::Sub, fraction, own);
             let away = p.un(Unary::Abs, away);
             let one = p.f(1.0);
             let weight = match self.mode {
