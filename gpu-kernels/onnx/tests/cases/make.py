@@ -159,3 +159,13 @@ case("grid_sample_far_outside", [
     ("Split", ["x", "sizes"], ["a", "b"], {"axis": 1}), ("Reshape", ["a", "image"], ["c"], {}), ("Reshape", ["b", "grid"], ["d"], {}),
     ("GridSample", ["c", "d"], ["y"], {"mode": "bicubic", "padding_mode": "border"})],
     far, {"sizes": i(48, 30), "image": i(0, 2, 4, 6), "grid": i(0, 3, 5, 2)})
+for mode in ("nearest", "linear", "cubic"):
+    for way, scale in (("up", 1.7), ("down", 0.6)):
+        case(f"resize_{mode}_aligned_{way}", [("Resize", ["x", "", "s"], ["y"], {"mode": mode, "coordinate_transformation_mode": "align_corners"})],
+             f(3, 1, 4, 7), {"s": np.array([1, 1, scale, scale], np.float32)})
+# Coordinates are float32: in float64 these fall short of a whole number, or of the middle between two pixels.
+case("resize_nearest_on_a_pixel", [("Resize", ["x", "", "s"], ["y"], {"mode": "nearest", "nearest_mode": "floor"})], f(3, 1, 4, 6), {"s": np.array([1, 1, 0.6, 0.6], np.float32)})
+case("resize_nearest_on_a_tie", [("Resize", ["x", "", "s"], ["y"], {"mode": "nearest", "nearest_mode": "round_prefer_ceil"})], f(3, 1, 1, 25), {"s": np.array([1, 1, 1, 0.3], np.float32)})
+case("resize_nearest_as_of_old", [("Resize", ["x", "s"], ["y"], {"mode": "nearest"})], f(3, 1, 4, 6), {"s": np.array([1, 1, 1.5, 0.6], np.float32)}, opset=10)
+case("resize_to_the_same_size", [("Resize", ["x", "", "s"], ["y"], {"mode": "linear"})], f(3, 1, 4, 4), {"s": np.array([1, 1, 1.2, 1.2], np.float32)})
+case("resize_antialiased_along_one_axis", [("Resize", ["x", "", "s"], ["y"], {"mode": "cubic", "antialias": 1})], f(3, 1, 4, 6), {"s": np.array([1, 1, 1.2, 0.6], np.float32)}, opset=19)

@@ -1,4 +1,6 @@
-//! Resizing, an axis at a time: nearest neighbours by index, the rest as weighted sums.
+//! Resizing, an axis at a time: nearest neighbours by index, the rest as weighted sums. Where onnxruntime and ONNX's
+//! reference part, this follows onnxruntime, down to computing coordinates in float32: near a whole number that decides
+//! which pixel is taken.
 
 use std::ops::Range;
 
@@ -9,7 +11,11 @@ use crate::error::{ModelError, show};
 use crate::ir::{ValueId, long};
 use crate::lower::context::NodeContext;
 use crate::lower::prims::gather::take;
+use crate::lower::prims::reduce::as_f32;
 use crate::lower::prims::resample::resample_axis;
+
+/// As near as this to the middle between two pixels, onnxruntime takes a coordinate for the middle.
+const TIE: f64 = 1e-6;
 
 /// One axis to resize.
 #[derive(Clone, Copy, Debug)]
@@ -17,9 +23,9 @@ struct ResizedAxis {
     number: usize,
     from: usize,
     to: usize,
-    scale: f64,
+    scale: f32,
     /// Start and end of the region, as shares of the axis.
-    region: (f64, f64),
+    region: (f32, f32),
 }
 
 /// `coordinate_transformation_mode`: how an output's index becomes a coordinate in the input.
@@ -34,14 +40,17 @@ enum Coordinates {
 }
 
 impl ResizedAxis {
-    fn place(&self, coordinates: Coordinates, x: usize) -> f64 {
-        let (x, from, to) = (float(x), float(self.from), float(self.to));
+    fn place(&self, coordinates: Coordinates, x: usize) -> f32 {
+        let (x, from, to) = (as_f32(x), as_f32(self.from), as_f32(self.to));
         let half = (x + 0.5) / self.scale - 0.5;
         match coordinates {
             Coordinates::HalfPixel => half,
             Coordinates::HalfPixelSymmetric => {
-                let adjustment = to / (self.scale * from);
-                from / 2.0 * (1.0 - adjustment) + half
+                let offset = from / 2.0 * (1.0 - to / (self.scale * from));
+                let place = f64::from(offset) + (f64::from(x) + 0.5) / f64::from(self.scale) - 0.5;
+                #[expect(clippy::cast_possible_truncation, clippy::as_conversions, reason = "a place is a float32")]
+                let place = place as f32;
+                place
             }
             Coordinates::PytorchHalfPixel => {
                 if self.to > 1 {
@@ -51,26 +60,23 @@ impl ResizedAxis {
                 }
             }
             Coordinates::AlignCorners => {
-                // The output's size before it was rounded down.
-                let wide = self.scale * from;
-                if wide > 1.0 { x * (from - 1.0) / (wide - 1.0) } else { 0.0 }
+                if self.to > 1 {
+                    x * (from - 1.0) / (to - 1.0)
+                } else {
+                    0.0
+                }
             }
             Coordinates::Asymmetric => x / self.scale,
             Coordinates::Crop => {
                 let (start, end) = self.region;
                 if self.to > 1 {
-                    start * (from - 1.0) + x * (end - start) * (from - 1.0) / (to - 1.0)
+                    start * (from - 1.0) + (x * (end - start) * (from - 1.0)) / (to - 1.0)
                 } else {
                     0.5 * (start + end) * (from - 1.0)
                 }
             }
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a size is far below 2^52")]
-fn float(size: usize) -> f64 {
-    size as f64
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::as_conversions, reason = "a place is far below 2^53")]
@@ -107,12 +113,11 @@ fn by_scales(
     }
     let mut result = Vec::new();
     for (&axis, &scale) in axes.iter().zip(scales) {
-        let scale = f64::from(scale);
-        let to = (float(shape[axis]) * scale).floor();
+        let to = (as_f32(shape[axis]) * scale).floor();
         if !(scale > 0.0 && to < 1e7) {
             return Err(cx.shape_error("a scale must be positive and small", format!("{scales:?}")));
         }
-        let to = cx.size(whole(to))?;
+        let to = cx.size(whole(f64::from(to)))?;
         result.push(ResizedAxis { number: axis, from: shape[axis], to, scale, region: (0.0, 1.0) });
     }
     Ok(result)
@@ -134,20 +139,21 @@ fn by_sizes(
     for (&axis, &size) in axes.iter().zip(sizes) {
         let to = cx.size(size)?;
         cx.check_table(Some(to))?;
-        let scale = float(to) / float(shape[axis]);
+        let scale = as_f32(to) / as_f32(shape[axis]);
         result.push(ResizedAxis { number: axis, from: shape[axis], to, scale, region: (0.0, 1.0) });
     }
     let policy = cx.text("keep_aspect_ratio_policy", "stretch");
     let scales = result.iter().map(|axis| axis.scale);
     let common = match policy {
-        "not_larger" => scales.fold(f64::INFINITY, f64::min),
-        "not_smaller" => scales.fold(0.0, f64::max),
+        "not_larger" => scales.fold(f32::INFINITY, f32::min),
+        "not_smaller" => scales.fold(0.0, f32::max),
         _ => return Ok(result),
     };
     for axis in &mut result {
         axis.scale = common;
-        cx.check_table(usize::try_from(whole(common * float(axis.from))).ok())?;
-        axis.to = cx.size(whole((common * float(axis.from)).round()))?;
+        let to = whole(f64::from((common * as_f32(axis.from)).round()));
+        cx.check_table(usize::try_from(to).ok())?;
+        axis.to = cx.size(to)?;
     }
     Ok(result)
 }
@@ -182,15 +188,19 @@ pub(crate) fn resize(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, Model
         for (i, axis) in axes.iter_mut().enumerate() {
             let end = region.len() / 2 + i;
             if let (Some(&start), Some(&end)) = (region.get(i), region.get(end)) {
-                axis.region = (f64::from(start), f64::from(end));
+                axis.region = (start, end);
             }
         }
+    }
+    // What keeps every size keeps the values, whatever the scales.
+    if axes.iter().all(|axis| axis.from == axis.to) && coordinates != Coordinates::Crop {
+        axes.clear();
     }
     cx.ignore(&["keep_aspect_ratio_policy", "roi"]);
     let cubic = cx.float("cubic_coeff_a", -0.75);
     let (antialias, exclude) = (cx.flag("antialias"), cx.flag("exclude_outside"));
     let beyond = cx.float("extrapolation_value", 0.0);
-    let how = cx.text("nearest_mode", if old { "floor" } else { "round_prefer_floor" });
+    let how = cx.text("nearest_mode", if old { "by_direction" } else { "round_prefer_floor" });
     let filter = |cubic| Filter { cubic, antialias, exclude };
     let result = match cx.text("mode", "nearest") {
         "nearest" => nearest(cx, x, &axes, coordinates, how)?,
@@ -214,12 +224,14 @@ fn nearest(
     for axis in axes.iter().filter(|axis| moves(axis, coordinates)) {
         let places: Vec<i64> = (0..axis.to)
             .map(|i| {
-                let place = axis.place(coordinates, i);
+                let place = f64::from(axis.place(coordinates, i));
                 let place = match how {
-                    "round_prefer_ceil" => (place + 0.5).floor(),
-                    "floor" => place.floor(),
+                    "round_prefer_ceil" => (place + 0.5 + TIE).floor(),
+                    // Operator set 10 has no attribute for it.
+                    "by_direction" if axis.scale < 1.0 => place.ceil(),
+                    "floor" | "by_direction" => place.floor(),
                     "ceil" => place.ceil(),
-                    _ => (place - 0.5).ceil(),
+                    _ => (place - 0.5 - TIE).ceil(),
                 };
                 whole(place).clamp(0, long(axis.from).saturating_sub(1))
             })
@@ -289,14 +301,15 @@ fn weighted(
 ) -> Result<ValueId, ModelError> {
     let dtype = cx.dtype(x);
     x = cx.cast(x, DType::F32)?;
-    for axis in axes.iter().filter(|axis| moves(axis, coordinates)) {
+    let kept = |axis: &ResizedAxis| filter.antialias && axis.from == axis.to && coordinates != Coordinates::Crop;
+    for axis in axes.iter().filter(|axis| moves(axis, coordinates) && !kept(axis)) {
         let (mut places, mut weights) = (Vec::new(), Vec::new());
-        let taps = filter.taps(axis.scale);
+        let taps = filter.taps(f64::from(axis.scale));
         let taps = usize::try_from(taps.end.saturating_sub(taps.start)).ok();
         cx.check_table(taps.and_then(|taps| axis.to.max(1).checked_mul(taps)))?;
         for i in 0..axis.to {
-            let place = axis.place(coordinates, i);
-            let (first, mut own) = filter.weights(place - place.floor(), axis.scale);
+            let place = f64::from(axis.place(coordinates, i));
+            let (first, mut own) = filter.weights(place - place.floor(), f64::from(axis.scale));
             let from = whole(place.floor()) + first;
             let inside = |tap: usize| (0..long(axis.from)).contains(&(from + long(tap)));
             if filter.exclude {
@@ -325,7 +338,7 @@ fn outside(cx: &mut NodeContext<'_, '_>, x: ValueId, axes: &[ResizedAxis], value
         let inside: Vec<i64> = (0..axis.to)
             .map(|i| {
                 let place = axis.place(Coordinates::Crop, i);
-                i64::from(place >= 0.0 && place <= float(axis.from) - 1.0)
+                i64::from(place >= 0.0 && place <= as_f32(axis.from) - 1.0)
             })
             .collect();
         if inside.contains(&0) {
