@@ -169,3 +169,5 @@ case("resize_nearest_on_a_tie", [("Resize", ["x", "", "s"], ["y"], {"mode": "nea
 case("resize_nearest_as_of_old", [("Resize", ["x", "s"], ["y"], {"mode": "nearest"})], f(3, 1, 4, 6), {"s": np.array([1, 1, 1.5, 0.6], np.float32)}, opset=10)
 case("resize_to_the_same_size", [("Resize", ["x", "", "s"], ["y"], {"mode": "linear"})], f(3, 1, 4, 4), {"s": np.array([1, 1, 1.2, 1.2], np.float32)})
 case("resize_antialiased_along_one_axis", [("Resize", ["x", "", "s"], ["y"], {"mode": "cubic", "antialias": 1})], f(3, 1, 4, 6), {"s": np.array([1, 1, 1.2, 0.6], np.float32)}, opset=19)
+# Backwards from before an axis, and to the largest number, which stands for the end that a slice goes to.
+case("slice_backwards_without_ends", [("Slice", ["x", "s", "e", "a", "t"], ["y"], {})], f(3, 2, 4), {"s": i(-9, -1), "e": i(-20, 2**63 - 1), "a": i(2, 1), "t": i(-2, -1)})

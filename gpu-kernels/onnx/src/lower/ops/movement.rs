@@ -145,8 +145,13 @@ pub(crate) fn slice(cx: &mut NodeContext<'_, '_>) -> Result<Vec<ValueId>, ModelE
         let (start, count) = if step > 0 {
             let (start, end) = (bound(starts[i], 0, size), bound(ends[i], 0, size));
             (start, (end - start).max(0).unsigned_abs().div_ceil(step.unsigned_abs()))
+        } else if size == 0 {
+            (0, 0)
         } else {
-            let (start, end) = (bound(starts[i], -1, size - 1), bound(ends[i], -1, size - 1));
+            // Backwards, a start before the axis is its first element, and the largest number as an end takes all the
+            // rest. numpy takes nothing in either case.
+            let start = bound(starts[i], 0, size - 1);
+            let end = if ends[i] >= i64::from(i32::MAX) { -1 } else { bound(ends[i], -1, size - 1) };
             (start, (start - end).max(0).unsigned_abs().div_ceil(step.unsigned_abs()))
         };
         target[axis] = to(count);
