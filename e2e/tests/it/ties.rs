@@ -8,6 +8,7 @@ use e2e::scripted::{Scripted, identity};
 use e2e::stack::Stack;
 use onnx::proto;
 use prost::Message;
+use wire::JobState;
 
 use crate::engine_test;
 
@@ -135,7 +136,7 @@ engine_test! {
         assert!(!settled, "its label lies near no tie");
         stack.start_worker("honest", &["--backend", "cpu"]);
         let ended = client.watch(job.id, |_| {}).await.unwrap();
-        assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
+        assert_eq!((ended.state, ended.cost), (JobState::Done, ended.hold));
         stack.check_ledger().await;
     }
 }
@@ -165,6 +166,50 @@ engine_test! {
             .unwrap();
         assert!(settled, "each of them lies near a tie");
         let ended = client.watch(job.id, |_| {}).await.unwrap();
-        assert_eq!((ended.state, ended.cost), (wire::JobState::Done, ended.hold));
+        assert_eq!((ended.state, ended.cost), (JobState::Done, ended.hold));
+    }
+}
+
+/// A row has numbers around a million, cast to integers.
+fn large_integers_model() -> Vec<u8> {
+    const INPUTS: usize = 64;
+    let million = proto::Tensor { dims: Vec::new(), ..weights("million", 1, 1, vec![1e6]) };
+    let graph = proto::Graph {
+        node: vec![
+            node("MatMul", &["x", "layer"], "y", &[]),
+            node("Mul", &["y", "million"], "large", &[]),
+            node("Cast", &["large"], "whole", &[("to", INT32.into())]),
+        ],
+        initializer: vec![weights("layer", INPUTS, INPUTS, noise(INPUTS * INPUTS)), million],
+        input: vec![value("x", FLOAT, &[0, INPUTS])],
+        output: vec![value("whole", INT32, &[])],
+    };
+    let opset_import = vec![proto::OperatorSet { domain: String::new(), version: 17 }];
+    proto::Model { graph: Some(graph), opset_import, functions: Vec::new() }.encode_to_vec()
+}
+
+engine_test! {
+    async fn a_number_that_a_model_is_uncertain_of_may_be_off_by_as_much_and_by_no_more(mut stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        let rows = npy(&[40, 64], &noise(40 * 64));
+        let job = submit(&stack, &client, &large_integers_model(), &rows, Some(20)).await;
+        let shift = |by: u32| {
+            move |numbers: &mut Vec<f32>| {
+                numbers.iter_mut().for_each(|number| *number = f32::from_bits(number.to_bits().wrapping_add(by)));
+            }
+        };
+
+        let mut liar = Scripted::join(&stack.url(), identity()).await.unwrap();
+        let (_, settled) = liar.work(shift(100_000)).await.unwrap();
+        assert!(!settled, "a tenth of it is a lie");
+        let mut honest = Scripted::join(&stack.url(), identity()).await.unwrap();
+        let (_, settled) = honest.work(shift(1)).await.unwrap();
+        assert!(settled, "the last of seven digits is as another order of summing makes it");
+
+        stack.start_worker("worker", &["--backend", "gpu"]);
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+        assert_eq!((ended.state, ended.cost), (JobState::Done, ended.hold));
+        let detail = client.job_detail(job.id).await.unwrap();
+        assert_eq!(detail.disputes.len(), 1, "the worker's order of summing is no lie");
     }
 }

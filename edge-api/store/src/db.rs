@@ -69,7 +69,15 @@ impl Db {
     /// A transaction that may write. `SQLite` takes its write lock here, so it never has to upgrade one.
     pub async fn begin_write(&self) -> sqlx::Result<Transaction<'static, Any>> {
         match self.dialect {
-            Dialect::Sqlite => self.writes.begin_with("begin immediate").await,
+            Dialect::Sqlite => match self.writes.begin_with("begin immediate").await {
+                // The engine ended the last transaction by itself, for want of disk perhaps, and its connection does not
+                // know that.
+                Err(sqlx::Error::InvalidSavePointStatement) => {
+                    self.writes.acquire().await?.close().await?;
+                    self.writes.begin_with("begin immediate").await
+                }
+                begun => begun,
+            },
             Dialect::Postgres => self.writes.begin().await,
         }
     }

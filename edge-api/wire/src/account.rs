@@ -95,7 +95,7 @@ pub struct MadeKey {
 pub struct LedgerEntry {
     /// When, to ten seconds.
     pub at: Micros,
-    /// `faucet`, `settle`, `mature`, `void` or `claim`.
+    /// `faucet`, `settle`, `mature`, `void`, `claim` or `judge`.
     pub kind: String,
     /// `posted` or `pending`.
     pub purse: String,

@@ -37,11 +37,17 @@ impl Arena {
     }
 }
 
+/// Above this every float is a whole number.
+const WHOLE_FROM: f32 = 8_388_608.0;
+
+/// Whole numbers stay: what counts something is no sum that was rounded, and would be another number a little below.
 fn move_floats(words: &mut [u32], seed: u64) {
     let first = mix(seed);
     for (word, place) in words.iter_mut().zip(0u64..) {
         let float = f32::from_bits(*word);
-        *word = (float + float * NUDGE * unit(first.wrapping_add(place))).to_bits();
+        if float.fract() != 0.0 || float.abs() >= WHOLE_FROM {
+            *word = (float + float * NUDGE * unit(first.wrapping_add(place))).to_bits();
+        }
     }
 }
 
@@ -76,13 +82,29 @@ impl Plan {
         self.run_with(arena, inputs, None)
     }
 
-    /// The same with each computed float moved by as much as devices may be apart, at random: what comes out otherwise in
-    /// one of a few such runs lies near a tie (Parker 1997, *Monte Carlo Arithmetic*).
+    /// The same with each float, of the inputs and computed, moved by as much as devices may be apart, at random: what comes
+    /// out otherwise in such runs is as uncertain as that (Parker 1997, *Monte Carlo Arithmetic*). The inputs are moved since
+    /// what a sum of products is off by goes by its terms, of which little may be left in the sum.
     ///
     /// # Panics
     /// When `inputs` do not hold exactly the plan's inputs.
     pub fn run_nudged(&self, inputs: &[&[u32]], seed: u64) -> Vec<Vec<u32>> {
-        self.run_with(&mut Arena::default(), inputs, Some(seed))
+        let moved: Vec<Vec<u32>> = self
+            .inputs
+            .iter()
+            .zip(inputs)
+            .enumerate()
+            .map(|(index, (&id, input))| {
+                let mut input = input.to_vec();
+                if self.values[id].dtype.repr() == Repr::F32 {
+                    // Steps count from zero.
+                    move_floats(&mut input, seed ^ (u64::MAX - (index as u64)));
+                }
+                input
+            })
+            .collect();
+        let inputs: Vec<&[u32]> = moved.iter().map(Vec::as_slice).collect();
+        self.run_with(&mut Arena::default(), &inputs, Some(seed))
     }
 
     fn run_with(&self, arena: &mut Arena, inputs: &[&[u32]], nudge: Option<u64>) -> Vec<Vec<u32>> {

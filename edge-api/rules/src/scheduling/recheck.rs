@@ -14,10 +14,11 @@ use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId
 use crate::job::{Job, Needs};
 use crate::verification::party::{Parties, Party};
 
-/// Time for a request beside what it takes to fetch its code, in microseconds; then it is put to somebody else.
-const ANSWER_WITHIN: Micros = 120_000_000;
-/// What a slow processor computes in a microsecond: floats are not moved on GPUs.
-const PROCESSOR_FLOPS_A_MICRO: u64 = 10_000;
+/// Time for a request beside what it takes to fetch its code and to compute, in microseconds; then it is put to somebody
+/// else.
+const ANSWER_WITHIN: Micros = 30_000_000;
+/// What a slow device computes in a microsecond.
+const FLOPS_A_MICRO: u64 = 10_000;
 /// Before a checker is asked again what it gave back, in microseconds.
 const RETRY_AFTER: Micros = 30_000_000;
 /// Tiles, operations, and bytes in and out of one request, unless one tile has more.
@@ -326,11 +327,10 @@ impl Rechecks {
 
     fn assign(&mut self, link: &mut impl Link, now: Micros, device: DeviceId, by: Answerer, recheck: Recheck) {
         let RecheckRequest { tiles, nudge, .. } = &recheck.request;
-        let (fetching, by_processor) = (
-            time_to_fetch(recheck.needs.code_bytes),
-            nudge.map_or(0, |_| wire::number::to(recheck.needs.tile_flops / PROCESSOR_FLOPS_A_MICRO)),
-        );
-        let (lease, until) = (link.lease_id(), now + ANSWER_WITHIN + fetching + by_processor);
+        let flops = (tiles.end - tiles.start).saturating_mul(recheck.needs.tile_flops);
+        let computing: Micros = wire::number::to(flops / FLOPS_A_MICRO);
+        let (lease, fetching) = (link.lease_id(), time_to_fetch(recheck.needs.code_bytes));
+        let until = now.saturating_add(ANSWER_WITHIN).saturating_add(fetching).saturating_add(computing);
         let grant = Grant { lease, slice: None, tiles: tiles.clone(), deadline: until, nudge: *nudge };
         link.grant(device, &recheck.request.job, grant, now);
         self.assigned.insert(lease, Assigned { device, by, until, recheck });

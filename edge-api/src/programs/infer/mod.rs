@@ -31,8 +31,8 @@ use crate::fleet::lease_output::{LeaseOutput, TilePair};
 use crate::fleet::recheck::{self, GivenUp};
 use crate::random;
 
-/// How often a tile is computed again before its integers are said to lie near no tie. What does comes out one way or the
-/// other with even chances, so one of thirty thousand is missed; a dispute looks again.
+/// How often a tile is computed again before two outputs of it are said to differ. What lies near a tie comes out one way
+/// or the other with even chances, so one of thirty thousand is missed; a dispute looks again.
 const NUDGED_RUNS_MAX: u32 = 16;
 
 pub struct Infer;
@@ -96,8 +96,8 @@ impl Program for Infer {
         }
     }
 
-    /// Where integers differ, the references tell whether they lie near a tie: this server's, or the checkers' where that
-    /// is too much for one processor.
+    /// Where they differ, the references tell how uncertain the values are there: this server's, or the checkers' where
+    /// that is too much for one processor.
     async fn agree(
         app: &App,
         job: &Arc<Job>,
@@ -106,16 +106,15 @@ impl Program for Infer {
         (one, other): (&[u8], &[u8]),
     ) -> anyhow::Result<bool> {
         let Some(pair) = Pair::new(task, one, other) else { return Ok(false) };
-        let is_same = pair.agrees();
-        if is_same || !has_integers(task) {
-            return Ok(is_same);
+        if pair.agrees() {
+            return Ok(true);
         }
         if job.tile_flops() > EDGE_FLOPS_MAX && app.config.has_checkers() {
-            return is_near_ties(app, (job, task, tile), &pair, None).await;
+            return is_uncertain(app, (job, task, tile), &pair, None).await;
         }
         let _permit = app.checks.acquire().await.context("the server is stopping")?;
         let mut model = app.compilers.open(&app.blobs, task.model, Purpose::Check).await?;
-        is_near_ties(app, (job, task, tile), &pair, Some(&mut model)).await
+        is_uncertain(app, (job, task, tile), &pair, Some(&mut model)).await
     }
 
     fn result_format(arrays: usize) -> &'static str {
@@ -279,9 +278,9 @@ async fn recompute_tile(
     }
 }
 
-/// Whether all that differs lies near a tie. The references are run some times over, each time with every float moved a
-/// little, until each place came out one way and the other: by this server where it has the model, else by checkers.
-async fn is_near_ties(
+/// Whether the references are as uncertain as the outputs differ. They are run some times over, each time with every float
+/// moved a little: by this server where it has the model, else by checkers.
+async fn is_uncertain(
     app: &App,
     (job, task, tile): (&Arc<Job>, &InferTask, u64),
     pair: &Pair,
@@ -297,6 +296,9 @@ async fn is_near_ties(
         apart.note(&run).context("a nudged run is no output")?;
         if apart.is_explained() {
             return Ok(true);
+        }
+        if apart.is_hopeless() {
+            return Ok(false);
         }
     }
     Ok(false)
@@ -319,10 +321,6 @@ async fn nudge_by_checker(app: &App, job: &Arc<Job>, tile: u64, seed: u64) -> an
     app.blobs.read_verified(hash).await?.context("an answer is damaged on the server")
 }
 
-fn has_integers(task: &InferTask) -> bool {
-    task.outputs.iter().any(|output| !output.dtype.is_float())
-}
-
 /// By the references, on this server's processor.
 async fn check_here(
     app: &App,
@@ -342,10 +340,8 @@ async fn check_here(
         let pair = Pair::new(task, &signed, &expected);
         let is_same = match pair {
             Some(ref pair) if pair.agrees() => true,
-            Some(pair) if has_integers(task) => {
-                is_near_ties(app, (&output.job, task, of_job), &pair, Some(&mut model)).await?
-            }
-            Some(_) | None => false,
+            Some(pair) => is_uncertain(app, (&output.job, task, of_job), &pair, Some(&mut model)).await?,
+            None => false,
         };
         if !is_same {
             let by = Answerer::Checker;

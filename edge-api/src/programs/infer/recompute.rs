@@ -1,7 +1,8 @@
 //! Tiles of a model by this server's processor, and whether two outputs of a tile agree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use gpu_kernels::dtype::Repr;
 use gpu_kernels::records::{Column, columns, deinterleave, interleave, split};
 use gpu_kernels::tolerance::differing;
 use onnx::{Feed, Graph, InputArray};
@@ -54,24 +55,87 @@ impl Pair {
     /// Where they differ, as it is before any reference was asked.
     pub fn apart(&self) -> Apart<'_> {
         let arrays = self.answers.iter().zip(self.found.iter().zip(&self.expected));
-        let places =
-            arrays.map(|(column, (a, b))| differing(column.dtype, a, b).into_iter().collect::<BTreeSet<usize>>());
-        let unseen: Vec<[BTreeSet<usize>; 2]> = places.map(|places| [places.clone(), places]).collect();
-        Apart { pair: self, unseen }
+        let places = arrays.map(|(column, (a, b))| {
+            differing(column.dtype, a, b).into_iter().map(|place| (place, Spread::default())).collect()
+        });
+        Apart { pair: self, places: places.collect(), runs: 0 }
     }
 }
 
-/// Where two outputs differ, and what of it no nudged run of the references has come to.
+/// Where two outputs differ, and what nudged runs of the references come to there.
 pub struct Apart<'a> {
     pair: &'a Pair,
-    /// Of each array, where no run was like the one output, and like the other.
-    unseen: Vec<[BTreeSet<usize>; 2]>,
+    /// Of each array.
+    places: Vec<BTreeMap<usize, Spread>>,
+    runs: u32,
+}
+
+/// What came out at one place.
+#[derive(Clone, Debug, Default)]
+struct Spread {
+    /// Some run was like the one output, and like the other.
+    seen: [bool; 2],
+    values: BTreeSet<u32>,
+    range: Option<(f64, f64)>,
+}
+
+/// Different values before they are taken for a number that is uncertain, and not for a choice between a few.
+const UNCERTAIN_VALUES: usize = 3;
+/// Runs before what lies far outside of all that came out is given up.
+const RUNS_FOR_RANGE: u32 = 4;
+const FAR_OUTSIDE: f64 = 8.0;
+
+impl Spread {
+    fn note(&mut self, word: u32, value: f64) {
+        if self.values.len() < UNCERTAIN_VALUES {
+            self.values.insert(word);
+        }
+        if value.is_finite() {
+            let (low, high) = self.range.unwrap_or((value, value));
+            self.range = Some((low.min(value), high.max(value)));
+        }
+    }
+
+    /// What a number that follows closely from floats may be, which no run has to come to exactly.
+    fn uncertain(&self) -> Option<(f64, f64)> {
+        self.range.filter(|_| self.values.len() >= UNCERTAIN_VALUES)
+    }
+
+    fn explains(&self, output: usize, value: f64) -> bool {
+        self.seen[output] || self.uncertain().is_some_and(|(low, high)| (low..=high).contains(&value))
+    }
+
+    fn is_far(&self, output: usize, value: f64) -> bool {
+        let outside = |(low, high): (f64, f64)| (low - value).max(value - high) > FAR_OUTSIDE * (high - low);
+        !self.seen[output] && self.uncertain().is_some_and(outside)
+    }
 }
 
 impl Apart<'_> {
-    /// All of it lies near a tie: some run of the references came to the one value, and some to the other.
+    /// The references are as uncertain as that: at each place some run came to the one value and some to the other, or
+    /// both lie among all that came out.
     pub fn is_explained(&self) -> bool {
-        self.unseen.iter().flatten().all(BTreeSet::is_empty)
+        self.all(Spread::explains)
+    }
+
+    /// No further run will explain it.
+    pub fn is_hopeless(&self) -> bool {
+        self.runs >= RUNS_FOR_RANGE && !self.all(|spread, output, value| !spread.is_far(output, value))
+    }
+
+    fn all(&self, holds: impl Fn(&Spread, usize, f64) -> bool) -> bool {
+        let Pair { answers, found, expected } = self.pair;
+        answers.iter().zip(&self.places).enumerate().all(|(array, (column, places))| {
+            places.iter().all(|(place, spread)| {
+                let outputs = [&found[array], &expected[array]];
+                // One that is longer has a value where the other has none.
+                let words = outputs.map(|output| output.get(*place).copied());
+                words
+                    .iter()
+                    .enumerate()
+                    .all(|(output, word)| word.is_some_and(|word| holds(spread, output, number(column, word))))
+            })
+        })
     }
 
     /// Takes a nudged run, as it is uploaded; `None` where it is no output.
@@ -79,12 +143,26 @@ impl Apart<'_> {
         let Pair { answers, found, expected } = self.pair;
         let run = deinterleave(run, answers)?.ok()?;
         for (array, column) in answers.iter().enumerate() {
-            for (unseen, words) in self.unseen[array].iter_mut().zip([&found[array], &expected[array]]) {
-                let unlike: BTreeSet<usize> = differing(column.dtype, words, &run[array]).into_iter().collect();
-                unseen.retain(|place| unlike.contains(place));
+            let unlike = [&found[array], &expected[array]]
+                .map(|words| differing(column.dtype, words, &run[array]).into_iter().collect::<BTreeSet<usize>>());
+            for (place, spread) in &mut self.places[array] {
+                let word = *run[array].get(*place)?;
+                spread.note(word, number(column, word));
+                for (seen, unlike) in spread.seen.iter_mut().zip(&unlike) {
+                    *seen |= !unlike.contains(place);
+                }
             }
         }
+        self.runs += 1;
         Some(())
+    }
+}
+
+fn number(column: &Column, word: u32) -> f64 {
+    match column.dtype.repr() {
+        Repr::F32 => f32::from_bits(word).into(),
+        Repr::I32 => word.cast_signed().into(),
+        Repr::U32 => word.into(),
     }
 }
 
@@ -129,5 +207,23 @@ mod tests {
         assert_eq!(agrees(&tile(&[(7, 6)]), &tile(&[])), (false, false), "it is neither of the two");
         assert_eq!(agrees(&tile(&[(8, 5)]), &tile(&[])), (false, false), "there is no tie");
         assert_eq!(agrees(&tile(&[(7, 5), (8, 5)]), &tile(&[])), (false, false), "a tie hides no lie beside it");
+    }
+
+    #[test]
+    fn a_number_that_is_uncertain_may_be_any_that_lies_among_what_came_out() {
+        let far = |label: u32| tile(&[(7, label)]);
+        let runs = [far(1_000_000), far(1_000_040), far(999_970), far(1_000_010)];
+        let judge = |found: u32, runs: &[Vec<u8>]| {
+            let (found, expected) = (far(found), far(1_000_003));
+            let pair = Pair::new(&labels(), &found, &expected).unwrap();
+            let mut apart = pair.apart();
+            runs.iter().for_each(|run| apart.note(run).unwrap());
+            (apart.is_explained(), apart.is_hopeless())
+        };
+
+        assert_eq!(judge(1_000_004, &runs), (true, false), "no run has come to it");
+        assert_eq!(judge(1_000_041, &runs), (false, false), "further runs may");
+        assert_eq!(judge(1_001_000, &runs), (false, true));
+        assert_eq!(judge(1_000_004, &runs[..2]), (false, false), "of two values each may be the one");
     }
 }

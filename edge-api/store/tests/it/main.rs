@@ -11,6 +11,7 @@ mod coverage;
 mod devices;
 mod explorer;
 mod fixture;
+mod full_disk;
 mod guests;
 mod job_detail;
 mod job_progress;

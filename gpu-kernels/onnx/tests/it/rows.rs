@@ -381,3 +381,21 @@ fn a_nudged_run_tips_over_what_lies_near_a_tie_and_nothing_else() {
     let seen = |row: usize| nudged.iter().map(|labels| labels[row]).collect::<std::collections::BTreeSet<u32>>();
     assert_eq!([seen(0), seen(1), seen(2)].map(Vec::from_iter), [vec![0], vec![0, 1], vec![1]]);
 }
+
+#[test]
+fn a_nudged_run_moves_what_a_sum_of_large_terms_leaves_and_no_number_that_counts() {
+    let nodes = vec![node("MatMul", &["x", "w"], "sum", vec![]), node("Floor", &["x"], "count", vec![])];
+    let mut model = model(nodes, vec![crate::build::floats("w", &[2, 1], vec![1.0, -1.0])]);
+    model.graph.as_mut().unwrap().output = vec![value("sum", proto::FLOAT, &[]), value("count", proto::FLOAT, &[])];
+    let plan = parse(&model).unwrap().plan(1, &[Feed::Rows(vec![2])]).unwrap();
+
+    let runs = (0..8).map(|seed| plan.run_nudged(&[&crate::bits(&[1000.5, 1000.25])], seed).remove(0)[0]);
+    let sums: Vec<f32> = runs.map(f32::from_bits).collect();
+    let spread = sums.iter().fold(0.0f32, |most, sum| most.max((sum - 0.25).abs()));
+    assert!((0.005..0.1).contains(&spread), "{sums:?}: of 0.25 alone it would be a hundred-thousandth");
+
+    for seed in 0..8 {
+        let count = plan.run_nudged(&[&crate::bits(&[5.0, 7.0])], seed).remove(1);
+        assert_eq!(count, crate::bits(&[5.0, 7.0]));
+    }
+}
