@@ -52,8 +52,9 @@ mod agent {
         /// The edge's address.
         #[arg(long, env = "TESSERA_URL", default_value = "http://127.0.0.1:8080")]
         url: String,
-        /// An account's key, to earn for that account; without one the device earns as a guest.
-        #[arg(long, env = "TESSERA_KEY", hide_env_values = true)]
+        /// An account's key, to earn for that account; without one the device earns as a guest. The environment variable
+        /// `TESSERA_WORKER_KEY` stands in for it.
+        #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
         key: Option<String>,
         /// A device code from the lend page, to link this machine to your account. It works once.
         #[arg(long, conflicts_with = "key")]
@@ -74,6 +75,14 @@ mod agent {
         /// What computes. `auto` takes a GPU, and the CPU where there is none but a software adapter.
         #[arg(long, value_enum, default_value = "auto")]
         backend: Backend,
+    }
+
+    impl Run {
+        /// A checker earns for nobody, and a code says by itself for whom; the customer's own `TESSERA_KEY` is not asked.
+        fn account_key(&self) -> Option<String> {
+            let of_environment = || std::env::var("TESSERA_WORKER_KEY").ok().filter(|key| !key.is_empty());
+            if self.checker || self.code.is_some() { None } else { self.key.clone().or_else(of_environment) }
+        }
     }
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -102,7 +111,12 @@ mod agent {
         rustls::crypto::ring::default_provider()
             .install_default()
             .map_err(|_twice| anyhow::anyhow!("a TLS provider is installed already"))?;
-        let identity = Identity::from_secret(&device_key(&key_file(arguments.device_key_file)?)?);
+        let key_file = key_file(arguments.device_key_file.clone())?;
+        let identity = Identity::from_secret(&device_key(&key_file)?);
+        #[cfg(unix)]
+        if let Some(folder) = key_file.parent() {
+            have_runtime_folder(folder);
+        }
         tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build()?.block_on(
             async move {
                 let device = open(arguments.backend).await?;
@@ -112,7 +126,7 @@ mod agent {
                 let engine = Engine::new(device, identity).reopen_with(move || Box::pin(open(backend)));
                 let options = Options {
                     account: Credentials {
-                        key: arguments.key,
+                        key: arguments.account_key(),
                         code: arguments.code,
                         checker: arguments.checker,
                         only_job: arguments.only_job,
@@ -127,6 +141,21 @@ mod agent {
                 Ok(run(&engine, &arguments.url, options, stop).await?)
             },
         )
+    }
+
+    /// Mesa complains on standard error where nobody has said where sockets go. This process becomes itself once more, with a
+    /// folder of its user's.
+    #[cfg(unix)]
+    fn have_runtime_folder(folder: &Path) {
+        const VARIABLE: &str = "XDG_RUNTIME_DIR";
+        if std::env::var_os(VARIABLE).is_none()
+            && let (Ok(program), Ok(folder)) = (std::env::current_exe(), std::path::absolute(folder))
+        {
+            let mut again = std::process::Command::new(program);
+            again.args(std::env::args_os().skip(1)).env(VARIABLE, folder);
+            let error = std::os::unix::process::CommandExt::exec(&mut again);
+            tracing::debug!(%error, "the worker could not be started anew");
+        }
     }
 
     /// A hardware GPU where there is one. The CPU's own vector code is many times as fast as a software

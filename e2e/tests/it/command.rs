@@ -220,8 +220,9 @@ async fn a_reader_that_has_had_enough_is_no_panic_and_a_result_goes_where_it_is_
 
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let mut command = shell.signed_in(&["job", "list"]);
-    let closed = command.stdout(writer).stderr(Stdio::piped()).output().await.unwrap();
+    let mut command = shell.signed_in(&["account"]);
+    let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let closed = child.wait_with_output().await.unwrap();
     assert_eq!((closed.status.code(), text(&closed.stderr)), (Some(141), String::new()));
 }
 
@@ -301,4 +302,23 @@ async fn quotes_keys_devices_models_and_pages_are_had_by_the_command() {
     assert!(!answer(&["job", "unpublish", id]).await.contains("published"));
     let limited = shell.run(&with(&INFER, &["--output", "o.npy", "--limit", "0.000000"])).await;
     assert_eq!(limited.status.code(), Some(3), "{}", text(&limited.stderr));
+}
+
+#[tokio::test]
+async fn a_worker_earns_for_an_account_where_that_is_said_and_not_because_its_owner_is_a_customer_too() {
+    let stack = Stack::start().await;
+    let (client, key) = stack.customer().await.unwrap();
+    for (variable, linked) in [("TESSERA_KEY", 0), ("TESSERA_WORKER_KEY", 1)] {
+        let mut worker = Command::new(program("tessera-worker"));
+        let file = stack.folder().join(variable);
+        worker.args(["run", "--backend", "cpu", "--url", &stack.url(), "--device-key-file"]).arg(&file);
+        worker.env_remove("TESSERA_WORKER_KEY").env(variable, &key).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut worker = worker.spawn().unwrap();
+        let mut said = BufReader::new(worker.stderr.take().unwrap()).lines();
+
+        let connected = hear(&mut said, "connected").await;
+
+        assert!(connected.contains("earned=0.000000"), "the device has earned nothing: {connected}");
+        assert_eq!(client.devices().await.unwrap().len(), linked, "{variable}");
+    }
 }

@@ -35,8 +35,10 @@ pub async fn admit(
     };
     let Written { account, record, standings, balance } = written;
     let is_guest = balance.as_ref().is_none_or(|account| account.kind == AccountKind::Guest);
-    let earnings =
-        balance.map(|account| Earnings { available: account.available, pending: account.pending }).unwrap_or_default();
+    let by_device = record.earned;
+    let earnings = balance
+        .map(|account| Earnings { available: account.available, pending: account.pending, by_device })
+        .unwrap_or_default();
     let mut device = Device::new(account, hello.class, record.verified, hello.buffer_bytes_max);
     (device.is_guest, device.network) = (is_guest, network);
     device.standings = Standings { since: record.created_at, ..standings };

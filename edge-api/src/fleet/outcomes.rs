@@ -72,7 +72,10 @@ async fn frame_of(app: &App, stored: &StoredReceipt, state: ReceiptState) -> any
             let development = app.config.development;
             let conn = &mut *app.db.read().await?;
             let account = store::accounts::find_account(conn, stored.provider, development).await?;
-            let earnings = account.map(|account| Earnings { available: account.available, pending: account.pending });
+            let device = store::devices::find_device(conn, stored.device).await?;
+            let by_device = device.map(|device| device.earned).unwrap_or_default();
+            let earnings =
+                account.map(|account| Earnings { available: account.available, pending: account.pending, by_device });
             Some(ToDevice::Settled { lease, tiles, earnings: earnings.unwrap_or_default() })
         }
         ReceiptState::Void => refused(

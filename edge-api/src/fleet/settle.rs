@@ -450,7 +450,10 @@ async fn write_settlement(
     }
     let earnings = store::accounts::find_account(&mut tx, device.account, app.config.development).await?;
     tx.commit().await?;
-    let earnings =
-        earnings.map(|account| wire::device::Earnings { available: account.available, pending: account.pending });
+    let earnings = earnings.map(|account| wire::device::Earnings {
+        available: account.available,
+        pending: account.pending,
+        by_device: device.earned,
+    });
     Ok(Written::Settled(Settled { remaining, verified_kflop, earnings: earnings.unwrap_or_default() }))
 }

@@ -50,8 +50,7 @@ pub struct ResultParams {
     params(
         ("id" = JobId, Path, description = "The job"),
         ResultParams,
-        ("range" = Option<String>, Header, description = "To go on after a download that broke off: `bytes=1048576-`"),
-        ("if-range" = Option<String>, Header, description = "The `ETag` of what was there before; of another file all is sent")
+        ("Range" = Option<String>, Header, description = "What is wanted of the file: after a download that broke off, the rest. With `If-Range: ETAG` all of it comes where it is another file by now", example = "bytes=0-")
     ),
     responses(
         (status = 200, description = "The file; as CSV or JSON where that is asked for", body = Binary, content_type = "application/octet-stream"),

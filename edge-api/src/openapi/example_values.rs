@@ -561,7 +561,11 @@ fn speed_challenge() -> SpeedChallenge {
 }
 
 fn earnings() -> Earnings {
-    Earnings { available: Credits::from_micros(4_960), pending: Credits::from_micros(41) }
+    Earnings {
+        available: Credits::from_micros(4_960),
+        pending: Credits::from_micros(41),
+        by_device: Credits::from_micros(330),
+    }
 }
 
 fn hello() -> Hello {

@@ -28,6 +28,8 @@ pub struct DeviceRecord {
     /// What it showed when it was last challenged.
     pub proof: Option<Proof>,
     pub line: LineSpeed,
+    /// What its account was paid for its leases, fees deducted.
+    pub earned: Credits,
 }
 
 #[derive(FromRow)]
@@ -44,13 +46,14 @@ struct DeviceRow {
     line_down: i64,
     line_up: i64,
     line_probed_at: i64,
+    earned: i64,
 }
 
 pub async fn find_device(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<Option<DeviceRecord>> {
     let row: Option<DeviceRow> = sqlx::query_as(
         "select device.account_id, device.network, account.verified, device.unlinked_from, device.suspended_until,
                 device.created_at, device.worked_flops_per_sec, device.proved_ops_per_sec, device.proved_at, device.line_down,
-                device.line_up, device.line_probed_at
+                device.line_up, device.line_probed_at, device.earned
         from device
         join account on account.account_id = device.account_id
         where device.device_id = $1",
@@ -68,6 +71,7 @@ pub async fn find_device(conn: &mut DbConnection, device: DeviceId) -> sqlx::Res
         worked_flops_per_sec: uncount(row.worked_flops_per_sec),
         proof: (row.proved_at > 0).then(|| Proof { ops_per_sec: uncount(row.proved_ops_per_sec), at: row.proved_at }),
         line: LineSpeed { down: uncount(row.line_down), up: uncount(row.line_up), probed_at: row.line_probed_at },
+        earned: Credits::from_micros(row.earned),
     }))
 }
 

@@ -154,7 +154,8 @@ pub enum ToDevice {
         /// What the account has earned with it.
         earnings: Earnings,
     },
-    /// The tile that the device recomputed for a check was taken. Nothing is paid for it.
+    /// The tiles that the device recomputed for a check were taken. A checker is not paid for it; others are, once their word
+    /// stands.
     Checked {
         /// The lease of that tile.
         lease: LeaseId,
@@ -211,7 +212,7 @@ pub struct SpeedChallenge {
     pub millis: u32,
 }
 
-/// What the device's account has earned.
+/// What the device's account has earned, and the device itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Earnings {
@@ -219,6 +220,9 @@ pub struct Earnings {
     pub available: Credits,
     /// Settled, and waiting for the device's next checks.
     pub pending: Credits,
+    /// What this very device was paid for its leases, over its life.
+    #[serde(default)]
+    pub by_device: Credits,
 }
 
 /// A range of tiles lent to a device.

@@ -4,12 +4,12 @@ mod http;
 mod socket;
 
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{FutureExt, StreamExt, stream};
 use gpu_kernels::device::GpuError;
 use wire::device::DeviceClass;
-use wire::{DeviceId, LeaseId, ToDevice};
+use wire::{Credits, DeviceId, LeaseId, ToDevice};
 
 use self::http::Http;
 use self::socket::NativeSocket;
@@ -39,7 +39,7 @@ pub async fn run(
 ) -> Result<(), AgentError> {
     let url = EdgeUrl::parse(url)?;
     let transport = NativeTransport { origin: url.origin(), socket_url: url.socket(), http: Http::new(url)? };
-    let log = Log { device: engine.identity.device() };
+    let log = Log::new(engine.identity.device());
     let commands = pin!(stream::once(stop.map(|()| Command::Stop)).fuse());
     Ok(session::run(engine, &transport, log, options, commands).await?)
 }
@@ -72,22 +72,68 @@ impl Transport for NativeTransport {
     }
 }
 
+/// Between two lines on what was verified.
+const SUMMARY_EACH: Duration = Duration::from_mins(1);
+
 /// Writes down how the session goes.
 struct Log {
     device: DeviceId,
+    /// What has come since the last summary.
+    leases: u64,
+    tiles: u64,
+    recomputed: u64,
+    earned: Credits,
+    summed_up: Option<Instant>,
+}
+
+impl Log {
+    fn new(device: DeviceId) -> Self {
+        Self { device, leases: 0, tiles: 0, recomputed: 0, earned: Credits::ZERO, summed_up: None }
+    }
+
+    /// The first lease at once, so that whoever watches sees that it works.
+    fn sum_up_if_due(&mut self) {
+        if self.summed_up.is_none_or(|at| at.elapsed() >= SUMMARY_EACH) {
+            self.sum_up();
+        }
+    }
+
+    fn sum_up(&mut self) {
+        let Self { leases, tiles, recomputed, earned, .. } = self;
+        if *leases + *recomputed > 0 {
+            tracing::info!(leases, tiles, recomputed, earned = %earned, "verified since the last line");
+            (self.leases, self.tiles, self.recomputed) = (0, 0, 0);
+            self.summed_up = Some(Instant::now());
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.sum_up();
+    }
 }
 
 impl Observer for Log {
     fn on_frame(&mut self, frame: &ToDevice) {
         match frame {
             ToDevice::Welcome(earnings) => {
-                tracing::info!(device = %self.device, earned = %earnings.available, "connected");
+                self.earned = earnings.by_device;
+                tracing::info!(device = %self.device, earned = %self.earned, "connected");
             }
-            ToDevice::Settled { tiles, earnings, .. } => {
-                tracing::info!(tiles, earned = %earnings.available, pending = %earnings.pending, "verified");
+            ToDevice::Settled { lease, tiles, earnings } => {
+                tracing::debug!(%lease, tiles, "verified");
+                self.leases += 1;
+                self.tiles += u64::from(*tiles);
+                self.earned = earnings.by_device;
+                self.sum_up_if_due();
             }
             ToDevice::Refused { lease, message, .. } => tracing::warn!(%lease, message, "refused"),
-            ToDevice::Checked { lease } => tracing::info!(%lease, "recomputed"),
+            ToDevice::Checked { lease } => {
+                tracing::debug!(%lease, "recomputed");
+                self.recomputed += 1;
+                self.sum_up_if_due();
+            }
             ToDevice::Speed { ops_per_sec: 0 } => tracing::warn!("a challenge was not passed"),
             ToDevice::Speed { ops_per_sec } => tracing::info!(ops_per_sec, "a challenge was passed"),
             ToDevice::Challenge { .. }
