@@ -39,20 +39,39 @@ pub fn agrees_as(dtype: DType, found: &[u32], expected: &[u32]) -> bool {
     differing.len() <= most
 }
 
+/// When a word of an output counts as the same as the expected one.
+#[derive(Clone, Copy, Debug)]
+pub struct Closeness {
+    dtype: DType,
+    /// The largest of what is expected.
+    top: f32,
+}
+
+impl Closeness {
+    pub fn of(dtype: DType, expected: &[u32]) -> Self {
+        let floats = expected.iter().map(|&word| f32::from_bits(word)).filter(|value| value.is_finite());
+        let top = if dtype.is_float() { floats.fold(0.0f32, |top, value| top.max(value.abs())) } else { 0.0 };
+        Self { dtype, top }
+    }
+
+    pub fn holds(self, found: u32, expected: u32) -> bool {
+        let (a, b) = (f32::from_bits(found), f32::from_bits(expected));
+        match self.dtype {
+            DType::F32 => is_close(a, b, RTOL, ATOL_OF_TOP * self.top),
+            dtype if dtype.is_float() => is_close(a, b, RTOL_HALF, RTOL_HALF * self.top),
+            _ => found == expected,
+        }
+    }
+}
+
 /// The places where two outputs' words do not agree; all of them where one is longer.
 pub fn differing(dtype: DType, found: &[u32], expected: &[u32]) -> Vec<usize> {
     if found.len() != expected.len() {
         return (0..found.len().max(expected.len())).collect();
     }
-    let floats = || expected.iter().map(|&word| f32::from_bits(word));
-    let top = floats().filter(|value| value.is_finite()).fold(0.0f32, |top, value| top.max(value.abs()));
-    let same = |a: u32, b: u32| match dtype {
-        DType::F32 => is_close(f32::from_bits(a), f32::from_bits(b), RTOL, ATOL_OF_TOP * top),
-        _ if dtype.is_float() => is_close(f32::from_bits(a), f32::from_bits(b), RTOL_HALF, RTOL_HALF * top),
-        _ => a == b,
-    };
+    let closeness = Closeness::of(dtype, expected);
     let pairs = found.iter().zip(expected).enumerate();
-    pairs.filter(|(_, (a, b))| !same(**a, **b)).map(|(place, _)| place).collect()
+    pairs.filter(|(_, (a, b))| !closeness.holds(**a, **b)).map(|(place, _)| place).collect()
 }
 
 #[cfg(test)]

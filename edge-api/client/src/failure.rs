@@ -18,6 +18,11 @@ pub(crate) enum Failure {
     Later { id: JobId, cause: Box<Failure> },
     #[error("{}", interrupted_text(.id.as_ref()))]
     Interrupted { id: Option<JobId> },
+    #[error("it is not known whether there is a job: see `tessera job list`")]
+    Unanswered {
+        #[source]
+        cause: Option<ClientError>,
+    },
     #[error("signals cannot be listened for")]
     Signals(#[source] io::Error),
     #[error("standard output is closed")]
@@ -122,7 +127,8 @@ impl Failure {
             Self::Client(ClientError::Url { .. }) => ("url", 2),
             Self::NoResult { .. } => ("no_result", 4),
             Self::Later { cause, .. } => cause.kind(),
-            Self::Interrupted { .. } => ("interrupted", 130),
+            Self::Unanswered { cause: Some(_) } => ("unanswered", 1),
+            Self::Interrupted { .. } | Self::Unanswered { cause: None } => ("interrupted", 130),
             Self::Signals(_) => ("signals", 1),
             // As if by SIGPIPE.
             Self::OutputClosed => ("output", 141),

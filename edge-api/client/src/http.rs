@@ -105,18 +105,15 @@ pub(crate) async fn granted(response: reqwest::Response) -> Result<reqwest::Resp
     }
     let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let retry_after = seconds.map(Duration::from_secs);
-    match response.json::<ErrorBody>().await {
+    match serde_json::from_slice::<ErrorBody>(&response.bytes().await?) {
         Ok(body) => Err(ClientError::Refused { status: status.as_u16(), retry_after, body }),
         Err(_not_ours) => Err(ClientError::Unexpected { status: status.as_u16(), retry_after }),
     }
 }
 
+/// A body that breaks off is the network's fault, and can be asked for again.
 pub(crate) async fn read<T: DeserializeOwned>(response: reqwest::Response) -> Result<T, ClientError> {
     let status = response.status().as_u16();
-    let answer = granted(response).await?.json().await;
-    answer.map_err(
-        |error| {
-            if error.is_decode() { ClientError::Unexpected { status, retry_after: None } } else { error.into() }
-        },
-    )
+    let body = granted(response).await?.bytes().await?;
+    serde_json::from_slice(&body).map_err(|_not_ours| ClientError::Unexpected { status, retry_after: None })
 }

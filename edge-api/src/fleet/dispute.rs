@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rules::Job;
-use rules::scheduling::line::time_to_fetch;
+use rules::scheduling::recheck::time_to_answer;
 use rules::scheduling::recheck_request::{Answer, Answered, Answerer, RecheckRequest, Whom};
 use rules::verification::dispute::{Comparison, Dispute, Next, Outcome};
 use rules::verification::party::Parties;
@@ -220,8 +220,8 @@ async fn ask(
         has_fallback: false,
         nudge: None,
     };
-    let fetching = Duration::from_micros(time_to_fetch(output.job.code_bytes).unsigned_abs());
-    match tokio::time::timeout(ANSWER_WITHIN + fetching, recheck::request(app, request)).await {
+    let taking = Duration::from_micros(time_to_answer(&output.job.needs(), 1).unsigned_abs());
+    match tokio::time::timeout(ANSWER_WITHIN + taking, recheck::request(app, request)).await {
         Ok(answered) => Ok(answered?.ok()),
         Err(_elapsed) => Ok(None),
     }

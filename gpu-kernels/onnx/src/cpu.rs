@@ -45,8 +45,10 @@ fn move_floats(words: &mut [u32], seed: u64) {
     let first = mix(seed);
     for (word, place) in words.iter_mut().zip(0u64..) {
         let float = f32::from_bits(*word);
-        if float.fract() != 0.0 || float.abs() >= WHOLE_FROM {
-            *word = (float + float * NUDGE * unit(first.wrapping_add(place))).to_bits();
+        let moved = float + float * NUDGE * unit(first.wrapping_add(place));
+        // A mask of the largest float stays one, and no infinity becomes what is no number.
+        if moved.is_finite() && (float.fract() != 0.0 || float.abs() >= WHOLE_FROM) {
+            *word = moved.to_bits();
         }
     }
 }

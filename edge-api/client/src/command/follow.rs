@@ -20,6 +20,8 @@ const SERVER_AWAY_MAX: Duration = Duration::from_mins(15);
 /// Between two lines where there is no terminal for a bar.
 const LINE_EACH: Duration = Duration::from_secs(10);
 
+const GOES_ON: &str = "the job goes on meanwhile";
+
 /// Says on standard error what a job is called, before it is waited for.
 pub(crate) fn announce(client: &Client, job: &Job) {
     eprintln!("job {} at {}", job.id, client.page(job.id));
@@ -29,7 +31,7 @@ pub(crate) fn announce(client: &Client, job: &Job) {
 pub(crate) async fn follow(client: &Client, job: &Job, interrupts: &mut Interrupts) -> Result<Job, Failure> {
     let bar = if std::io::stderr().is_terminal() { progress_bar(job) } else { ProgressBar::hidden() };
     let latest = RefCell::new(None);
-    let patient = client.clone().with_patience(patience(&bar));
+    let patient = client.clone().with_patience(patience(&bar, GOES_ON));
     let watch = patient.watch(job.id, |progress: &JobProgress| {
         bar.set_position(progress.job.verified_tiles);
         bar.set_message(format!("{} at work, {}", progress.devices_at_work, amount(progress.job.cost)));
@@ -63,11 +65,11 @@ fn line(progress: &JobProgress) -> String {
 }
 
 /// A server that is away is waited for, and that is said.
-pub(crate) fn patience(bar: &ProgressBar) -> Patience {
+pub(crate) fn patience(bar: &ProgressBar, meanwhile: &'static str) -> Patience {
     let bar = bar.clone();
     let say = move |error: &ClientError, wait: Duration| {
         let wait = wait.as_secs_f64();
-        bar.suspend(|| eprintln!("tessera: {error}; trying again in {wait:.1} s (the job goes on meanwhile)"));
+        bar.suspend(|| eprintln!("tessera: {error}; trying again in {wait:.1} s ({meanwhile})"));
     };
     Patience { within: SERVER_AWAY_MAX, on_wait: Arc::new(say) }
 }
@@ -83,7 +85,7 @@ pub(crate) async fn finish(
     if let Some(output) = output {
         let part = output.part();
         let goes_to_stdout = matches!(output, Output::Stdout);
-        let patient = client.clone().with_patience(patience(&ProgressBar::hidden()));
+        let patient = client.clone().with_patience(patience(&ProgressBar::hidden(), GOES_ON));
         let written = tokio::select! {
             written = output.write(&patient, job, part) => {
                 written.map_err(|cause| Failure::Later { id: job.id, cause: Box::new(cause) })?

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::pin::pin;
 
-use client::Client;
+use client::{Client, ClientError};
 use indicatif::ProgressBar;
 use wire::{Credits, Job, JobState, Privacy, Program, Quote, QuoteRequest, SubmitJob};
 
@@ -94,18 +94,24 @@ async fn order(
 
 /// The answer is waited for though the user wants to stop, since there may be a job then; a second time is heeded at once.
 async fn submit(client: &Client, request: &SubmitJob, interrupts: &mut Interrupts) -> Result<Job, Failure> {
-    let patient = client.clone().with_patience(patience(&ProgressBar::hidden()));
+    let patient =
+        client.clone().with_patience(patience(&ProgressBar::hidden(), "it is not known yet whether there is a job"));
     let key = idempotency_key();
     let mut submitted = pin!(patient.submit(request, &key));
     let mut again = interrupts.clone();
     tokio::select! {
-        job = &mut submitted => return Ok(job?),
+        job = &mut submitted => return job.map_err(may_be_submitted),
         () = interrupts.first() => eprintln!("tessera: waiting for the server to say whether there is a job now"),
     }
     tokio::select! {
-        job = submitted => Ok(job?),
-        () = again.second() => Err(Failure::Interrupted { id: None }),
+        job = submitted => job.map_err(may_be_submitted),
+        () = again.second() => Err(Failure::Unanswered { cause: None }),
     }
+}
+
+/// An order that was not answered may have been taken.
+fn may_be_submitted(error: ClientError) -> Failure {
+    if error.is_passing() { Failure::Unanswered { cause: Some(error) } } else { error.into() }
 }
 
 /// Refuses a file for one output where there are several, before they are paid for.

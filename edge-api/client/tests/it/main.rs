@@ -113,6 +113,15 @@ async fn a_server_that_says_when_to_come_again_is_heeded() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_off_is_asked_for_again() {
+    let page = br#"{"jobs":[]}"#;
+    let server =
+        Server::start(vec![answer("200 OK", "", page.len(), &page[..4]), answer("200 OK", "", page.len(), page)]).await;
+
+    assert!(server.client().jobs(None).await.unwrap().jobs.is_empty());
+}
+
+#[tokio::test]
 async fn whoever_waits_hears_why() {
     let server = Server::start(vec![answer("503 Service Unavailable", "", 0, b"")]).await;
     let said = Arc::new(Mutex::new(Vec::new()));

@@ -14,9 +14,11 @@ use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId
 use crate::job::{Job, Needs};
 use crate::verification::party::{Parties, Party};
 
-/// Time for a request beside what it takes to fetch its code and to compute, in microseconds; then it is put to somebody
-/// else.
-const ANSWER_WITHIN: Micros = 30_000_000;
+/// Time for a request beside what it takes, in microseconds; then it is put to somebody else: for the operator's checkers, for
+/// others, and for the accused in a dispute, who may end what it has in hand.
+const CHECKER_WITHIN: Micros = 120_000_000;
+const PEER_WITHIN: Micros = 60_000_000;
+const ACCUSED_WITHIN: Micros = 180_000_000;
 /// What a slow device computes in a microsecond.
 const FLOPS_A_MICRO: u64 = 10_000;
 /// Before a checker is asked again what it gave back, in microseconds.
@@ -37,6 +39,13 @@ const RETURNS_MAX: usize = 64;
 const CHECKER_RETURNS_MAX: usize = 20;
 /// Requests that a checker may hold.
 const READY_CREDITS_MAX: usize = 2;
+
+/// What fetching and computing so many tiles takes a slow device on a slow line, in microseconds.
+pub fn time_to_answer(needs: &Needs, tiles: u64) -> Micros {
+    let bytes = needs.code_bytes.saturating_add(tiles.saturating_mul(needs.tile_bytes));
+    let computing: Micros = wire::number::to(tiles.saturating_mul(needs.tile_flops) / FLOPS_A_MICRO);
+    time_to_fetch(bytes).saturating_add(computing)
+}
 
 /// Tiles as ranges for one request each: those side by side go together, as far as one request may hold them.
 pub fn group_tiles(needs: &Needs, tiles: &[u32]) -> Vec<Range<u32>> {
@@ -326,11 +335,16 @@ impl Rechecks {
     }
 
     fn assign(&mut self, link: &mut impl Link, now: Micros, device: DeviceId, by: Answerer, recheck: Recheck) {
-        let RecheckRequest { tiles, nudge, .. } = &recheck.request;
-        let flops = (tiles.end - tiles.start).saturating_mul(recheck.needs.tile_flops);
-        let computing: Micros = wire::number::to(flops / FLOPS_A_MICRO);
-        let (lease, fetching) = (link.lease_id(), time_to_fetch(recheck.needs.code_bytes));
-        let until = now.saturating_add(ANSWER_WITHIN).saturating_add(fetching).saturating_add(computing);
+        let RecheckRequest { tiles, nudge, whom, .. } = &recheck.request;
+        let patience = match (whom, by) {
+            (Whom::Accused(_), _) => ACCUSED_WITHIN,
+            (_, Answerer::Checker) => CHECKER_WITHIN,
+            (_, Answerer::Peer { .. }) => PEER_WITHIN,
+        };
+        // It may have another one before it.
+        let times = if nudge.is_some() { 2 } else { 1 };
+        let taking = time_to_answer(&recheck.needs, tiles.end - tiles.start).saturating_mul(times);
+        let (lease, until) = (link.lease_id(), now.saturating_add(patience).saturating_add(taking));
         let grant = Grant { lease, slice: None, tiles: tiles.clone(), deadline: until, nudge: *nudge };
         link.grant(device, &recheck.request.job, grant, now);
         self.assigned.insert(lease, Assigned { device, by, until, recheck });

@@ -74,9 +74,12 @@ impl FaultCase {
     /// The operator's checker has computed the tile.
     pub fn on_checker(&mut self, has_finished: bool) {
         self.has_checker_finished = has_finished;
-        if !has_finished {
-            self.outcome = Some(Outcome::Confirmed);
-        }
+        self.outcome = match (has_finished, self.ran_dry) {
+            (false, _) => Some(Outcome::Confirmed),
+            // A device has said so before there was a checker.
+            (true, Some(_)) => Some(Outcome::OfBackend),
+            (true, None) => None,
+        };
     }
 
     /// A device with standing has, where no checker did.
@@ -143,6 +146,10 @@ mod tests {
         assert_eq!(after(Some(Said::RanDry)), Next::Decided(Outcome::OfBackend));
         assert_eq!(after(Some(Said::Finished { like: None })), Next::Decided(Outcome::Finished));
         assert_eq!(after(None), Next::Decided(Outcome::Finished), "nobody is connected");
+        let mut late = case();
+        late.on_device(party(3), BOB, Said::RanDry);
+        late.on_checker(true);
+        assert_eq!(late.next(), Next::Decided(Outcome::OfBackend), "a device had said so before");
     }
 
     #[test]

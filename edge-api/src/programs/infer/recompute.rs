@@ -1,12 +1,12 @@
 //! Tiles of a model by this server's processor, and whether two outputs of a tile agree.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use gpu_kernels::dtype::Repr;
 use gpu_kernels::records::{Column, columns, deinterleave, interleave, split};
-use gpu_kernels::tolerance::differing;
+use gpu_kernels::tolerance::{Closeness, differing};
 use onnx::{Feed, Graph, InputArray};
 use wire::{Field, InferTask};
+
+use crate::random;
 
 /// One tile of a model by the CPU: its outputs as a device would upload them. `input` holds its `rows`
 /// rows of each input, then what all rows share. With a seed each computed float is moved a little, at random.
@@ -52,30 +52,38 @@ impl Pair {
         arrays.all(|(column, (a, b))| differing(column.dtype, a, b).is_empty())
     }
 
-    /// Where they differ, as it is before any reference was asked.
+    /// Where they differ, as it is before any reference was asked; of very many places some at random.
     pub fn apart(&self) -> Apart<'_> {
         let arrays = self.answers.iter().zip(self.found.iter().zip(&self.expected));
         let places = arrays.map(|(column, (a, b))| {
-            differing(column.dtype, a, b).into_iter().map(|place| (place, Spread::default())).collect()
+            let places = differing(column.dtype, a, b);
+            let of_so_many = wire::number::to(places.len().div_ceil(PLACES_MAX).max(1));
+            let kept = places.into_iter().filter(|_| random::below(of_so_many) == 0);
+            kept.map(|place| (place, Spread::default())).collect()
         });
         Apart { pair: self, places: places.collect(), runs: 0 }
     }
 }
 
+/// Places of an array that are looked at.
+const PLACES_MAX: usize = 1 << 16;
+
 /// Where two outputs differ, and what nudged runs of the references come to there.
 pub struct Apart<'a> {
     pair: &'a Pair,
     /// Of each array.
-    places: Vec<BTreeMap<usize, Spread>>,
+    places: Vec<Vec<(usize, Spread)>>,
     runs: u32,
 }
 
 /// What came out at one place.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Spread {
     /// Some run was like the one output, and like the other.
     seen: [bool; 2],
-    values: BTreeSet<u32>,
+    /// The first that were unlike each other, and how many they are.
+    values: [u32; UNCERTAIN_VALUES],
+    unlike: usize,
     range: Option<(f64, f64)>,
 }
 
@@ -84,11 +92,14 @@ const UNCERTAIN_VALUES: usize = 3;
 /// Runs before what lies far outside of all that came out is given up.
 const RUNS_FOR_RANGE: u32 = 4;
 const FAR_OUTSIDE: f64 = 8.0;
+/// Runs before another value is given up where all came to one and the same: of what lies near a tie one in five hundred.
+const RUNS_FOR_ONE: u32 = 10;
 
 impl Spread {
     fn note(&mut self, word: u32, value: f64) {
-        if self.values.len() < UNCERTAIN_VALUES {
-            self.values.insert(word);
+        if self.unlike < UNCERTAIN_VALUES && !self.values[..self.unlike].contains(&word) {
+            self.values[self.unlike] = word;
+            self.unlike += 1;
         }
         if value.is_finite() {
             let (low, high) = self.range.unwrap_or((value, value));
@@ -98,16 +109,19 @@ impl Spread {
 
     /// What a number that follows closely from floats may be, which no run has to come to exactly.
     fn uncertain(&self) -> Option<(f64, f64)> {
-        self.range.filter(|_| self.values.len() >= UNCERTAIN_VALUES)
+        self.range.filter(|_| self.unlike >= UNCERTAIN_VALUES)
     }
 
     fn explains(&self, output: usize, value: f64) -> bool {
         self.seen[output] || self.uncertain().is_some_and(|(low, high)| (low..=high).contains(&value))
     }
 
-    fn is_far(&self, output: usize, value: f64) -> bool {
-        let outside = |(low, high): (f64, f64)| (low - value).max(value - high) > FAR_OUTSIDE * (high - low);
-        !self.seen[output] && self.uncertain().is_some_and(outside)
+    /// No further run will come to it. What is no number is beyond every range.
+    fn is_beyond(&self, output: usize, value: f64, runs: u32) -> bool {
+        let is_near = |(low, high): (f64, f64)| (low - value).max(value - high) <= FAR_OUTSIDE * (high - low);
+        let is_far = || runs >= RUNS_FOR_RANGE && self.uncertain().is_some_and(|range| !is_near(range));
+        let is_other = || runs >= RUNS_FOR_ONE && self.unlike == 1;
+        !self.seen[output] && (is_far() || is_other())
     }
 }
 
@@ -120,7 +134,7 @@ impl Apart<'_> {
 
     /// No further run will explain it.
     pub fn is_hopeless(&self) -> bool {
-        self.runs >= RUNS_FOR_RANGE && !self.all(|spread, output, value| !spread.is_far(output, value))
+        !self.all(|spread, output, value| !spread.is_beyond(output, value, self.runs))
     }
 
     fn all(&self, holds: impl Fn(&Spread, usize, f64) -> bool) -> bool {
@@ -143,13 +157,12 @@ impl Apart<'_> {
         let Pair { answers, found, expected } = self.pair;
         let run = deinterleave(run, answers)?.ok()?;
         for (array, column) in answers.iter().enumerate() {
-            let unlike = [&found[array], &expected[array]]
-                .map(|words| differing(column.dtype, words, &run[array]).into_iter().collect::<BTreeSet<usize>>());
+            let closeness = Closeness::of(column.dtype, &run[array]);
             for (place, spread) in &mut self.places[array] {
                 let word = *run[array].get(*place)?;
                 spread.note(word, number(column, word));
-                for (seen, unlike) in spread.seen.iter_mut().zip(&unlike) {
-                    *seen |= !unlike.contains(place);
+                for (seen, output) in spread.seen.iter_mut().zip([&found[array], &expected[array]]) {
+                    *seen |= output.get(*place).is_some_and(|value| closeness.holds(*value, word));
                 }
             }
         }
@@ -225,5 +238,28 @@ mod tests {
         assert_eq!(judge(1_000_041, &runs), (false, false), "further runs may");
         assert_eq!(judge(1_001_000, &runs), (false, true));
         assert_eq!(judge(1_000_004, &runs[..2]), (false, false), "of two values each may be the one");
+    }
+
+    #[test]
+    fn a_value_that_is_none_or_that_no_run_comes_to_is_given_up_early() {
+        let far = |label: u32| tile(&[(7, label)]);
+        let hopeless_after = |found: u32, runs: &[u32]| {
+            let (found, expected) = (far(found), far(4));
+            let pair = Pair::new(&labels(), &found, &expected).unwrap();
+            let mut apart = pair.apart();
+            runs.iter().position(|run| {
+                apart.note(&far(*run)).unwrap();
+                apart.is_hopeless()
+            })
+        };
+
+        assert_eq!(hopeless_after(9, &[4; 16]), Some(9), "ten runs say the same");
+        assert_eq!(
+            hopeless_after(9, &[4, 4, 5, 4, 4, 4, 4, 4, 4, 4, 4, 4]),
+            None,
+            "there is a tie, and nine may come yet"
+        );
+        let pair = Spread { unlike: 3, range: Some((0.0, 1.0)), ..Spread::default() };
+        assert!(pair.is_beyond(0, f64::NAN, 4) && !pair.is_beyond(0, 2.0, 4));
     }
 }
