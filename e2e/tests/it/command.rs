@@ -322,3 +322,20 @@ async fn a_worker_earns_for_an_account_where_that_is_said_and_not_because_its_ow
         assert_eq!(client.devices().await.unwrap().len(), linked, "{variable}");
     }
 }
+
+#[tokio::test]
+async fn a_closed_standard_error_stops_no_job_and_loses_no_result() {
+    let mut stack = Stack::start().await;
+    stack.start_worker("worker", &["--backend", "cpu"]);
+    let shell = Shell::new(&stack).await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let name = "数".repeat(128);
+    let mut command = shell.signed_in(&with(&INFER, &["--name", &name]));
+
+    let ended = command.stdout(Stdio::null()).stderr(writer).status().await.unwrap();
+
+    assert_eq!(ended.code(), Some(0));
+    let written: Vec<String> = shell.files().into_iter().filter(|file| file.starts_with('数')).collect();
+    assert!(matches!(&written[..], [one] if one.len() < 255 && one.ends_with(".npy")), "{written:?}");
+}

@@ -165,7 +165,7 @@ impl Failure {
             return;
         }
         if !json {
-            eprintln!("tessera: {}", self.reason());
+            crate::say!("tessera: {}", self.reason());
             return;
         }
         let mut body = serde_json::json!({ "code": self.kind().0, "message": self.reason() });
@@ -175,7 +175,7 @@ impl Failure {
         if let Some(job) = self.job() {
             body["job"] = job.to_string().into();
         }
-        eprintln!("{body}");
+        crate::say!("{body}");
     }
 
     /// The server's words, where it said no.

@@ -1,5 +1,14 @@
 //! The `tessera` command.
 
+/// A line on standard error. Nobody may be listening there, which is no reason to stop.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        writeln!(std::io::stderr(), $($text)*).unwrap_or_default();
+    }};
+}
+pub(crate) use say;
+
 mod command;
 mod config;
 mod failure;

@@ -44,7 +44,7 @@ pub(crate) async fn run(client: &Client, command: &DeviceCommand, json: bool) ->
             }
             print_lines(&[
                 format!("code      {}", code.code),
-                format!("use it    tessera-worker --code {}, or on the page /lend", code.code),
+                format!("use it    tessera-worker run --code {}, or on the page /lend", code.code),
             ])
         }
         DeviceCommand::Unlink { id } => {

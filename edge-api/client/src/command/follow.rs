@@ -24,7 +24,7 @@ const GOES_ON: &str = "the job goes on meanwhile";
 
 /// Says on standard error what a job is called, before it is waited for.
 pub(crate) fn announce(client: &Client, job: &Job) {
-    eprintln!("job {} at {}", job.id, client.page(job.id));
+    crate::say!("job {} at {}", job.id, client.page(job.id));
 }
 
 /// Waits for the job's end, with a bar for whoever waits along.
@@ -51,7 +51,7 @@ pub(crate) async fn follow(client: &Client, job: &Job, interrupts: &mut Interrup
             }
             _ = lines.tick(), if bar.is_hidden() => {
                 if let Some(progress) = &*latest.borrow() {
-                    eprintln!("{}", line(progress));
+                    crate::say!("{}", line(progress));
                 }
             }
         }
@@ -69,7 +69,7 @@ pub(crate) fn patience(bar: &ProgressBar, meanwhile: &'static str) -> Patience {
     let bar = bar.clone();
     let say = move |error: &ClientError, wait: Duration| {
         let wait = wait.as_secs_f64();
-        bar.suspend(|| eprintln!("tessera: {error}; trying again in {wait:.1} s ({meanwhile})"));
+        bar.suspend(|| crate::say!("tessera: {error}; trying again in {wait:.1} s ({meanwhile})"));
     };
     Patience { within: SERVER_AWAY_MAX, on_wait: Arc::new(say) }
 }
@@ -93,7 +93,7 @@ pub(crate) async fn finish(
             () = interrupts.first() => return Err(Failure::Interrupted { id: Some(job.id) }),
         };
         if let Some(Written { path, bytes }) = written {
-            eprintln!("{bytes} bytes written to {}", path.display());
+            crate::say!("{bytes} bytes written to {}", path.display());
         }
         if goes_to_stdout {
             return Ok(());

@@ -139,6 +139,9 @@ fn of_stdout(source: io::Error) -> ClientError {
     file_error(Path::new("-"), source)
 }
 
+/// Of a job's name in its result's.
+const NAME_BYTES_MAX: usize = 150;
+
 /// `NAME-ID.ENDING`: a job is called after its model or kernel where nobody said otherwise.
 fn file_name(job: &Job, part: ResultPart) -> String {
     let ending = match (part, &job.program) {
@@ -149,7 +152,8 @@ fn file_name(job: &Job, part: ResultPart) -> String {
     };
     let plain = |c: char| if c.is_control() || "/\\:*?\"<>|".contains(c) { '_' } else { c };
     let name = Path::new(&job.name).file_stem().unwrap_or_default().to_string_lossy();
-    let name: String = name.chars().map(plain).take(80).collect();
+    // A file's name has 255 bytes at most.
+    let name: String = name.char_indices().take_while(|(at, _)| *at < NAME_BYTES_MAX).map(|(_, c)| plain(c)).collect();
     let name = name.trim_start_matches(['.', '-', ' ']).trim_end();
     let name = if name.is_empty() { "result" } else { name };
     format!("{name}-{}.{ending}", job.id)

@@ -101,7 +101,7 @@ async fn submit(client: &Client, request: &SubmitJob, interrupts: &mut Interrupt
     let mut again = interrupts.clone();
     tokio::select! {
         job = &mut submitted => return job.map_err(may_be_submitted),
-        () = interrupts.first() => eprintln!("tessera: waiting for the server to say whether there is a job now"),
+        () = interrupts.first() => crate::say!("tessera: waiting for the server to say whether there is a job now"),
     }
     tokio::select! {
         job = submitted => job.map_err(may_be_submitted),
