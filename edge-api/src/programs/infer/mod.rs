@@ -31,8 +31,8 @@ use crate::fleet::lease_output::{LeaseOutput, TilePair};
 use crate::fleet::recheck::{self, GivenUp};
 use crate::random;
 
-/// How often a tile is computed again before two outputs of it are said to differ. What lies near a tie comes out one way
-/// or the other with even chances, so one of thirty thousand is missed; a dispute looks again.
+/// How often a tile is computed again before two outputs of it are said to differ, unless that is clear before: what lies near
+/// a tie comes out one way or the other with even chances. A dispute looks again, with other seeds.
 const NUDGED_RUNS_MAX: u32 = 16;
 
 pub struct Infer;
