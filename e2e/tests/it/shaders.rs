@@ -69,7 +69,7 @@ fn extreme_bodies() -> Vec<String> {
 
 #[tokio::test]
 async fn what_the_gate_writes_compiles_in_chromium() {
-    let contract = gate::Contract { record_bytes: 4, out_bytes: 4, fuel: 1000 };
+    let contract = gate::Contract { record_bytes: 4, out_bytes: 4, fuel: Some(1000) };
     let bodies = extreme_bodies();
     let admitted = bodies.iter().map(|body| {
         let source = format!(

@@ -32,7 +32,7 @@ pub enum Question {
         source: String,
         record_bytes: u32,
         out_bytes: u32,
-        fuel: u32,
+        fuel: Option<u32>,
     },
     /// The tail is a model's file, which the questions that follow are about.
     Load,
@@ -86,23 +86,26 @@ pub struct AdmittedMessage {
     ops: u64,
     words: Vec<(DTypeName, usize)>,
     floats: bool,
+    fuel: u32,
+    fuel_needed: Option<u64>,
 }
 
 impl From<AdmittedKernel> for AdmittedMessage {
     fn from(admitted: AdmittedKernel) -> Self {
-        let AdmittedKernel { kernel, words, floats } = admitted;
+        let AdmittedKernel { kernel, words, floats, fuel, fuel_needed } = admitted;
         let words = words.into_iter().map(|run| (run.dtype.into(), run.len)).collect();
         let GatedKernel { wgsl, workgroup_size, params_bytes, loop_lines, ops } = kernel;
-        Self { wgsl, workgroup_size, params_bytes, loop_lines, ops, words, floats }
+        Self { wgsl, workgroup_size, params_bytes, loop_lines, ops, words, floats, fuel, fuel_needed }
     }
 }
 
 impl From<AdmittedMessage> for AdmittedKernel {
     fn from(message: AdmittedMessage) -> Self {
-        let AdmittedMessage { wgsl, workgroup_size, params_bytes, loop_lines, ops, words, floats } = message;
+        let AdmittedMessage { wgsl, workgroup_size, params_bytes, loop_lines, ops, words, floats, fuel, fuel_needed } =
+            message;
         let kernel = GatedKernel { wgsl, workgroup_size, params_bytes, loop_lines, ops };
         let run = |(dtype, len): (DTypeName, usize)| Column { dtype: dtype.into(), len };
-        Self { kernel, words: words.into_iter().map(run).collect(), floats }
+        Self { kernel, words: words.into_iter().map(run).collect(), floats, fuel, fuel_needed }
     }
 }
 

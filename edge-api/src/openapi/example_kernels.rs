@@ -17,8 +17,10 @@ pub(super) fn kernel_report() -> KernelReport {
     KernelReport {
         workgroup_size: 64,
         params_bytes: None,
-        ops: 6,
-        loops: Vec::new(),
+        ops: 1_862,
+        fuel: 1_856,
+        fuel_needed: Some(1_856),
+        loops: vec![6],
         floats: false,
         answers_floats: false,
         answers_integers: true,

@@ -28,8 +28,9 @@ pub struct Contract {
     pub record_bytes: u32,
     /// Size of an output record, in bytes: a multiple of four.
     pub out_bytes: u32,
-    /// Operations that the loops of one record may take together.
-    pub fuel: u32,
+    /// Operations that the loops of one record may take together; what they need at most where nobody says, or
+    /// [`FUEL_UNSTATED`](crate::FUEL_UNSTATED) where that cannot be told.
+    pub fuel: Option<u32>,
 }
 
 /// What instrumenting needs to know, and the host.

@@ -9,7 +9,7 @@
 //!     @compute @workgroup_size(64)
 //!     fn main(@builtin(global_invocation_id) id: vec3u) { results[id.x] = 2u * records[id.x]; }
 //! ";
-//! let contract = Contract { record_bytes: 4, out_bytes: 4, fuel: 1000 };
+//! let contract = Contract { record_bytes: 4, out_bytes: 4, fuel: None };
 //!
 //! let admitted = admit(source, contract)?;
 //! assert_eq!(admitted.kernel.workgroup_size, 64);
@@ -27,6 +27,7 @@ mod contract;
 mod cost;
 mod depth;
 mod error;
+mod fuel;
 mod instrument;
 mod layout;
 mod pointers;
@@ -45,6 +46,8 @@ use self::pointers::WrittenArguments;
 pub const SOURCE_BYTES_MAX: usize = 64 << 10;
 /// Most fuel of a record: a lane of the smallest device spends it within a dispatch's budget.
 pub const FUEL_MAX: u32 = 10_000_000;
+/// Fuel of a record whose loops turn nobody knows how often, where nobody says how much it is to have.
+pub const FUEL_UNSTATED: u32 = 1_000_000;
 /// Most operations of a record outside its loops.
 pub const STRAIGHT_OPS_MAX: u64 = 1_000_000;
 /// Stack for a parser and a validator that recurse into nested blocks.
@@ -58,6 +61,10 @@ pub struct AdmittedKernel {
     pub words: Vec<Column>,
     /// It computes with floats: devices may differ in the last bits.
     pub floats: bool,
+    /// Of each record, in operations.
+    pub fuel: u32,
+    /// The most that a record's loops can need, where the text tells.
+    pub fuel_needed: Option<u64>,
 }
 
 /// Checks a kernel and writes fuel and bounds into it, or says where it is outside the contract.
@@ -66,8 +73,8 @@ pub fn admit(source: &str, contract: Contract) -> Result<AdmittedKernel, GateErr
     if source.len() > SOURCE_BYTES_MAX {
         return refuse(format!("the kernel has {} bytes; at most {SOURCE_BYTES_MAX} are taken", source.len()));
     }
-    if contract.fuel > FUEL_MAX {
-        return refuse(format!("{} operations of fuel a record are too many; at most {FUEL_MAX}", contract.fuel));
+    if let Some(fuel) = contract.fuel.filter(|fuel| *fuel > FUEL_MAX) {
+        return refuse(format!("{fuel} operations of fuel a record are too many; at most {FUEL_MAX}"));
     }
     std::thread::scope(|scope| {
         let worker =
@@ -94,7 +101,9 @@ fn inspect(source: &str, contract: Contract) -> Result<AdmittedKernel, GateError
         return Err(GateError::at(source, contract::entry_span(source, "main"), message));
     }
     let loops = cost::has_loops(&module);
-    let (module, loop_spans) = instrument::instrument(source, module, &info, &costs, &facts, &written, contract.fuel)?;
+    let fuel_needed = fuel::needed(&module, &info, &costs);
+    let fuel = contract.fuel.unwrap_or_else(|| fuel_of(fuel_needed));
+    let (module, loop_spans) = instrument::instrument(source, module, &info, &costs, &facts, &written, fuel)?;
     let loop_lines = loop_spans.iter().map(|span| span.location(source).line_number).collect();
     let wgsl = emit(&module).map_err(|message| GateError::at(source, Span::UNDEFINED, message))?;
     let kernel = GatedKernel {
@@ -102,9 +111,14 @@ fn inspect(source: &str, contract: Contract) -> Result<AdmittedKernel, GateError
         workgroup_size: facts.workgroup_size,
         params_bytes: facts.params_bytes,
         loop_lines,
-        ops: straight + if loops { u64::from(contract.fuel) } else { 0 },
+        ops: straight + if loops { u64::from(fuel) } else { 0 },
     };
-    Ok(AdmittedKernel { kernel, words: facts.words, floats: facts.floats })
+    Ok(AdmittedKernel { kernel, words: facts.words, floats: facts.floats, fuel, fuel_needed })
+}
+
+/// What a record gets where nobody says.
+fn fuel_of(needed: Option<u64>) -> u32 {
+    needed.map_or(FUEL_UNSTATED, |needed| u32::try_from(needed).unwrap_or(FUEL_MAX).min(FUEL_MAX))
 }
 
 fn parse(source: &str) -> Result<Module, GateError> {

@@ -264,7 +264,11 @@ pub(crate) fn contract(draw: &mut Draw) -> Contract {
         let usual = draw.pick(&[4, 8, 16, 32, 64]);
         if draw.one_in(8) { u32::try_from(draw.number() >> 32).unwrap_or(0) } else { usual }
     };
-    let fuel = if draw.one_in(8) { u32::try_from(draw.number() >> 32).unwrap_or(0) } else { 1000 };
+    let fuel = match (draw.one_in(2), draw.one_in(8)) {
+        (true, _) => None,
+        (false, true) => Some(u32::try_from(draw.number() >> 32).unwrap_or(0)),
+        (false, false) => Some(1000),
+    };
     Contract { record_bytes: bytes(draw), out_bytes: bytes(draw), fuel }
 }
 

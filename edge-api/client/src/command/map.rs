@@ -30,7 +30,8 @@ pub(crate) struct Map {
     /// What `@binding(2)` holds.
     #[arg(long, allow_hyphen_values = true)]
     params: Option<PathBuf>,
-    /// Operations that the loops of one record may take; left out, 65,536.
+    /// Operations that the loops of one record may take; left out, what they need at most, or a million where the
+    /// kernel's text does not tell how often they turn.
     #[arg(long)]
     fuel: Option<u32>,
     /// Two outputs are the same in every byte. Integer kernels need not say so.

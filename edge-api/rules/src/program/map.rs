@@ -3,13 +3,11 @@
 
 use wire::{Check, CheckedBy, MapTask};
 
-use super::limits::{TILE_BYTES_AIM, TILE_FLOPS_AIM};
+use super::limits::TILE_BYTES_AIM;
 use super::task_rules::TaskRules;
 use super::tiling::{RowCost, tile_rows};
 use crate::admission::error::AdmitError;
 
-/// Operations that a record's loops may take where the customer says nothing.
-pub const FUEL: u32 = 65_536;
 /// Most operations of a tile: one dispatch of it must not hold a desktop up.
 const TILE_OPS_MAX: u64 = 200_000_000;
 const TILE_BYTES_MAX: u64 = 16 << 20;
@@ -90,9 +88,9 @@ pub fn cut(
     let wanted = wanted.map(u64::from);
     let row = RowCost { flops: ops, bytes: row_bytes, rows_max: u64::MAX };
     let cut = tile_rows(rows, row, wanted, "tile_records")?.min(wanted.unwrap_or(most));
-    // Whole workgroups, where they are a moment's work: a part of one takes as long.
+    // Whole workgroups, where one dispatch may take as much: a part of one takes as long.
     let whole = cut.next_multiple_of(group).min(rows);
-    let is_light = whole.saturating_mul(ops) <= TILE_FLOPS_AIM && whole.saturating_mul(row_bytes) <= TILE_BYTES_AIM;
+    let is_light = whole.saturating_mul(ops) <= TILE_OPS_MAX && whole.saturating_mul(row_bytes) <= TILE_BYTES_AIM;
     let tile_rows = if wanted.is_none() && is_light { whole } else { cut };
     if tile_rows > most {
         return Err(AdmitError::TileRecords { most });
@@ -146,6 +144,7 @@ mod tests {
 
         assert_eq!(tile_rows(10, 1000), Ok(64));
         assert_eq!(tile_rows(10, 10), Ok(10));
+        assert_eq!(tile_rows(1_000_000, 1000), Ok(64));
         assert_eq!(tile_rows(10_000_000, 1000), Ok(2));
     }
 

@@ -7,7 +7,7 @@ use gate::{AdmittedKernel, Contract, FUEL_MAX, GateError, SOURCE_BYTES_MAX};
 use gpu_kernels::customer_kernel::GROUPS_MAX;
 use gpu_kernels::records::Column;
 use rules::admission::{AdmitError, Order, require_owned};
-use rules::program::map::{self as map_rules, FUEL, KernelFacts};
+use rules::program::map::{self as map_rules, KernelFacts};
 use rules::scheduling::recheck::group_tiles;
 use rules::scheduling::recheck_request::Answer;
 use rules::verification::party::{Parties, Party};
@@ -46,7 +46,7 @@ impl Program for Map {
         if words.len() > RUNS_MAX {
             words.clear();
         }
-        let task = MapTask { kernel: wanted.kernel, record_bytes, out_bytes, fuel: contract.fuel, params, words };
+        let task = MapTask { kernel: wanted.kernel, record_bytes, out_bytes, fuel: admitted.fuel, params, words };
         Ok(Job {
             id: order.id,
             customer: order.customer,
@@ -122,8 +122,7 @@ impl Program for Map {
 pub fn contract(record_bytes: u32, out_bytes: u32, fuel: Option<u32>) -> Result<Contract, AdmitError> {
     map_rules::check_record_bytes("record_bytes", record_bytes)?;
     map_rules::check_record_bytes("out_bytes", out_bytes)?;
-    let fuel = fuel.unwrap_or(FUEL);
-    if fuel > FUEL_MAX {
+    if fuel.is_some_and(|fuel| fuel > FUEL_MAX) {
         return Err(AdmitError::TooMuchFuel { most: FUEL_MAX });
     }
     Ok(Contract { record_bytes, out_bytes, fuel })
@@ -189,6 +188,8 @@ pub async fn report(app: &App, source: String, contract: Contract) -> Result<Ker
         workgroup_size: passed.kernel.workgroup_size,
         params_bytes: passed.kernel.params_bytes,
         ops: passed.kernel.ops,
+        fuel: passed.fuel,
+        fuel_needed: passed.fuel_needed,
         loops: passed.kernel.loop_lines,
         floats: passed.floats,
         answers_floats,
@@ -200,7 +201,7 @@ pub async fn report(app: &App, source: String, contract: Contract) -> Result<Ker
 async fn stored_kernel(app: &App, task: &MapTask) -> anyhow::Result<AdmittedKernel> {
     let MapTask { kernel, record_bytes, out_bytes, fuel, .. } = *task;
     let source = String::from_utf8(app.blobs.read(kernel).await?.to_vec())?;
-    let contract = Contract { record_bytes, out_bytes, fuel };
+    let contract = Contract { record_bytes, out_bytes, fuel: Some(fuel) };
     Ok(app.compilers.gate(source, contract).await??)
 }
 

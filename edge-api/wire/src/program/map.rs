@@ -27,7 +27,8 @@ pub struct Map {
     /// What `@binding(2)` holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub params: Option<BlobHash>,
-    /// Operations that the loops of one record may take; left out, 65,536.
+    /// Operations that the loops of one record may take; left out, what they need at most, or a million where the text does
+    /// not tell how often they turn.
     #[cfg_attr(feature = "openapi", schema(maximum = 10_000_000))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u32>,
@@ -153,7 +154,8 @@ pub struct KernelToCheck {
     /// Of an output record, in bytes.
     #[cfg_attr(feature = "openapi", schema(multiple_of = 4, minimum = 4))]
     pub out_bytes: u32,
-    /// Operations that the loops of one record may take; left out, 65,536.
+    /// Operations that the loops of one record may take; left out, what they need at most, or a million where the text does
+    /// not tell how often they turn.
     #[cfg_attr(feature = "openapi", schema(maximum = 10_000_000))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fuel: Option<u32>,
@@ -171,6 +173,12 @@ pub struct KernelReport {
     pub params_bytes: Option<u32>,
     /// The most operations that a record can take, its fuel included.
     pub ops: u64,
+    /// Operations that the loops of one record may take: what the request says, or what a job gets that says nothing.
+    pub fuel: u32,
+    /// The most that they can take, where every loop counts between bounds that the text tells.
+    #[cfg_attr(feature = "openapi", schema(example = 1_856))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuel_needed: Option<u64>,
     /// Line of each loop, counted from one.
     pub loops: Vec<u32>,
     /// It computes with floats, so its job states a tolerance.

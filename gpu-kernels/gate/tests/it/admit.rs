@@ -12,7 +12,8 @@ use proptest::prelude::*;
 
 use crate::gpu;
 
-const WORDS: Contract = Contract { record_bytes: 4, out_bytes: 4, fuel: 10_000 };
+const FUEL: u32 = 10_000;
+const WORDS: Contract = Contract { record_bytes: 4, out_bytes: 4, fuel: Some(FUEL) };
 
 const BINDINGS: &str = "
 @group(0) @binding(0) var<storage, read> source: array<u32>;
@@ -88,7 +89,7 @@ fn what_is_outside_the_contract_is_named() {
     check_refusal(&"//\n".repeat(30_000), 1, "at most 65536");
     let odd = admit(&kernel("", ""), Contract { record_bytes: 6, ..WORDS }).expect_err("six bytes are no words");
     assert!(odd.message.contains("multiple of 4"), "{odd}");
-    let thirsty = admit(&kernel("", ""), Contract { fuel: u32::MAX, ..WORDS }).expect_err("that much fuel is refused");
+    let thirsty = admit(&kernel("", ""), Contract { fuel: Some(u32::MAX), ..WORDS }).expect_err("that much fuel is refused");
     assert!(thirsty.message.contains("at most 10000000"), "{thirsty}");
 }
 
@@ -170,7 +171,7 @@ fn an_endless_loop_ends_as_out_of_fuel_with_its_line() {
 fn the_loop_that_never_ends_is_blamed_whatever_fuel_is_left_for_the_next() {
     let source = kernel("", "loop { result[id.x] += 1u; }\n for (var i = 0u; i < 3u; i++) { result[id.x] += 1u; }");
     for fuel in 1000..1016 {
-        let admitted = admit(&source, Contract { fuel, ..WORDS }).unwrap();
+        let admitted = admit(&source, Contract { fuel: Some(fuel), ..WORDS }).unwrap();
         let Some(found) = run(&admitted, &[], &[1], 1) else { return };
 
         assert_eq!(found, Err(MapError::OutOfFuel { tile: 0, fault: Fault { line: 7, turns: false } }), "{fuel}");
@@ -180,7 +181,7 @@ fn the_loop_that_never_ends_is_blamed_whatever_fuel_is_left_for_the_next() {
 #[test]
 fn a_loop_of_too_many_turns_is_stopped_though_it_has_fuel() {
     let source = kernel("", "var i = 0u; loop { i++; if i == 100000u { break; } } result[id.x] = i;");
-    let admitted = admit(&source, Contract { fuel: 5_000_000, ..WORDS }).unwrap();
+    let admitted = admit(&source, Contract { fuel: Some(5_000_000), ..WORDS }).unwrap();
     let Some(found) = run(&admitted, &[], &[1], 1) else { return };
 
     assert_eq!(found, Err(MapError::OutOfFuel { tile: 0, fault: Fault { line: 7, turns: true } }));
@@ -207,12 +208,12 @@ fn the_fuel_that_a_tiles_records_left_is_told_tile_by_tile() {
     for source in kernels {
         let admitted = admit(&source, WORDS).unwrap();
         let Some(one) = run(&admitted, &[], &[3], 1) else { return };
-        let of_one = WORDS.fuel - one.unwrap().fuel_left[0];
+        let of_one = FUEL - one.unwrap().fuel_left[0];
         let of_many = run(&admitted, &[], &[3, 3, 3, 0, 3], 3).unwrap().unwrap().fuel_left;
-        let none = WORDS.fuel - run(&admitted, &[], &[0], 1).unwrap().unwrap().fuel_left[0];
+        let none = FUEL - run(&admitted, &[], &[0], 1).unwrap().unwrap().fuel_left[0];
 
         assert!(of_one > none, "{of_one} {none}");
-        assert_eq!(of_many, [3 * (WORDS.fuel - of_one), 2 * WORDS.fuel - of_one - none], "{source}");
+        assert_eq!(of_many, [3 * (FUEL - of_one), 2 * FUEL - of_one - none], "{source}");
     }
     let admitted = admit(&kernel("", "result[id.x] = source[id.x];"), WORDS).unwrap();
     let Some(without_loops) = run(&admitted, &[], &[1, 2, 3], 2) else { return };

@@ -5,7 +5,7 @@ use gate::{Contract, GateError, admit};
 use crate::kernels::customers;
 use crate::run;
 
-const WORDS: Contract = Contract { record_bytes: 4, out_bytes: 4, fuel: 10_000 };
+const WORDS: Contract = Contract { record_bytes: 4, out_bytes: 4, fuel: Some(10_000) };
 
 /// A kernel of words: what stands before `main`, and its body.
 fn kernel(globals: &str, body: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod admit;
 mod customers;
+mod fuel;
 mod generated;
 #[path = "../kernels/mod.rs"]
 mod kernels;

@@ -191,7 +191,7 @@ proptest! {
         let source = format!("{texts}@group(0) @binding(0) var<storage, read> source: array<{name}>;
             @group(0) @binding(1) var<storage, read_write> result: array<u32>;
             @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {{ {} }}", reads.concat());
-        let admitted = admit(&source, Contract { record_bytes, out_bytes, fuel: 1000 });
+        let admitted = admit(&source, Contract { record_bytes, out_bytes, fuel: Some(1000) });
         if shape.holds_raised() {
             prop_assert!(admitted.unwrap_err().message.contains("raised by @align"), "{}", source);
             return Ok(());
@@ -236,7 +236,7 @@ fn check_constant(value: f32, written: f32) {
             result[id.x] = max(source[id.x], {literal});
         }}"
     );
-    let wgsl = admit(&source, Contract { record_bytes: 4, out_bytes: 4, fuel: 1 });
+    let wgsl = admit(&source, Contract { record_bytes: 4, out_bytes: 4, fuel: Some(1) });
     let wgsl = wgsl.expect("a kernel").kernel.wgsl;
 
     let module = naga::front::wgsl::parse_str(&wgsl).expect("WGSL");

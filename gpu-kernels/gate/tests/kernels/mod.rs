@@ -32,7 +32,7 @@ fn place(index: u32) -> usize {
 }
 
 fn contract(record_bytes: u32, out_bytes: u32) -> Contract {
-    Contract { record_bytes, out_bytes, fuel: 1000 }
+    Contract { record_bytes, out_bytes, fuel: Some(1000) }
 }
 
 fn pointers_to_parts() -> Customer {

@@ -23,7 +23,7 @@ pub(super) async fn fetch_gated(
 ) -> Result<GatedKernel, RunFailure> {
     let bytes = http.get(&paths.path("code")).await?;
     let text = String::from_utf8(bytes).map_err(|error| RunFailure::program(NotText(error)))?;
-    let contract = Contract { record_bytes: task.record_bytes, out_bytes: task.out_bytes, fuel: task.fuel };
+    let contract = Contract { record_bytes: task.record_bytes, out_bytes: task.out_bytes, fuel: Some(task.fuel) };
     let refuse = |reason: String| RunFailure::CannotCompile { reason, device: DeviceState::Sound };
     let admitted = admit(&text, contract).map_err(|error| refuse(error.to_string()))?;
     Ok(admitted.kernel)
