@@ -63,7 +63,7 @@ mod agent {
         /// (`edge-api --checker ID`).
         #[arg(long, conflicts_with_all = ["key", "code"])]
         checker: bool,
-        /// Work for this job of your account alone.
+        /// Work for this job alone. It is a job of the account that the device earns for, by --key, --code or a link of before.
         #[arg(long, value_name = "JOB", conflicts_with = "checker")]
         only_job: Option<wire::JobId>,
         /// Where the device's own key is kept; made on first use.
@@ -82,6 +82,24 @@ mod agent {
         fn account_key(&self) -> Option<String> {
             let of_environment = || std::env::var("TESSERA_WORKER_KEY").ok().filter(|key| !key.is_empty());
             if self.checker || self.code.is_some() { None } else { self.key.clone().or_else(of_environment) }
+        }
+
+        /// Says whom the device earns for where its owner may not think of it. The server alone knows of a link of before.
+        fn say_who_earns(&self) {
+            if self.checker || self.code.is_some() || self.account_key().is_some() {
+                return;
+            }
+            match self.only_job {
+                None => tracing::info!(
+                    "no account was named: this device earns as a guest, unless it was linked before; \
+                     --key or --code links it, and what it has earned comes along"
+                ),
+                Some(job) => tracing::warn!(
+                    %job,
+                    "no account was named: unless this device was linked to the job's account before, it gets no work; \
+                     say --key or --code"
+                ),
+            }
         }
     }
 
@@ -122,6 +140,7 @@ mod agent {
                 let device = open(arguments.backend).await?;
                 let info = device.info();
                 tracing::info!(name = info.name, backend = info.backend, software = info.software, "device");
+                arguments.say_who_earns();
                 let backend = arguments.backend;
                 let engine = Engine::new(device, identity).reopen_with(move || Box::pin(open(backend)));
                 let options = Options {
