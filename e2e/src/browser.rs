@@ -125,6 +125,12 @@ impl Browser {
         .await
     }
 
+    /// What was downloaded, by name.
+    pub fn download_names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.profile.path().join("downloads")).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    }
+
     /// A command of the `DevTools` protocol, for what `WebDriver` has no word for.
     pub async fn devtools(&self, method: &'static str, params: serde_json::Value) -> serde_json::Value {
         let command = DevTools { method, params };
@@ -150,6 +156,16 @@ impl Browser {
     pub async fn sign_in(&self, url: &str, token: &str) {
         let cookie = json!({ "name": "tessera_session", "value": token, "url": url, "httpOnly": true });
         self.devtools("Network.setCookie", cookie).await;
+    }
+
+    /// Opens an account on this page, and keeps its key, as the page asks before it goes on.
+    pub async fn open_account(&self) -> String {
+        self.press("Open a development account").await;
+        let soon = Duration::from_secs(20);
+        let key = self.text_where("[data-testid=key]", soon, |key| key.starts_with("tsk_")).await;
+        self.script("document.getElementById('key-kept').click()").await;
+        self.press("Go on").await;
+        key
     }
 
     pub async fn sign_out(&self) {

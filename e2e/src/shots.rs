@@ -45,13 +45,18 @@ async fn main() -> anyhow::Result<()> {
     client.publish(done.id).await?;
     let private = stack.submit_digits(&client, 3, None).await?;
     client.watch(private.id, |_| {}).await?;
-    // Nobody may compute it: it waits for a device of its own account.
+    // Nobody may compute them: they wait for a device of their own account, and one of them not for long.
     let own = SubmitJob {
-        program: private.program.clone(),
         privacy: wire::Privacy::Own,
         name: "Nightly embeddings".to_owned(),
-        limit: None,
+        ..SubmitJob::new(private.program.clone())
     };
+    let overdue = SubmitJob { name: "By lunchtime".to_owned(), deadline_seconds: Some(1), ..own.clone() };
+    let overdue = client.submit(&overdue, "overdue").await?;
+    client.watch(overdue.id, |_| {}).await?;
+    stack.add_checker().await;
+    let picture = client.submit(&mandelbrot(&stack, &client).await?, "picture").await?;
+    client.watch(picture.id, |_| {}).await?;
     let waiting = client.submit(&own, "shots").await?;
     let device = client.public_devices().await?.rows.first().map(|device| device.id.to_string()).unwrap_or_default();
     let receipt = client.public_receipts().await?.rows.first().map(|one| one.lease.to_string()).unwrap_or_default();
@@ -80,6 +85,8 @@ async fn main() -> anyhow::Result<()> {
         ("job-done", format!("/jobs/{}", done.id), true),
         ("job-disputed", format!("/jobs/{}", disputed.id), true),
         ("job-waiting", format!("/jobs/{}", waiting.id), true),
+        ("job-overdue", format!("/jobs/{}", overdue.id), true),
+        ("job-picture", format!("/jobs/{}", picture.id), true),
         ("account", "/account".to_owned(), true),
     ];
     let session = stack.session(&key).await?;
@@ -91,6 +98,32 @@ async fn main() -> anyhow::Result<()> {
     }
     println!("{}", folder.display());
     Ok(())
+}
+
+/// A kernel of which each record comes to a pixel.
+async fn mandelbrot(stack: &Stack, client: &client::Client) -> anyhow::Result<SubmitJob> {
+    let words = |values: &mut dyn Iterator<Item = u32>| values.flat_map(u32::to_le_bytes).collect::<Vec<u8>>();
+    let files = [("pixels.bin", words(&mut (0..65_536))), ("params.bin", words(&mut [256, 128, 0, 0].into_iter()))];
+    let mut hashes = Vec::new();
+    for (name, bytes) in files {
+        let path = stack.folder().join(name);
+        std::fs::write(&path, bytes)?;
+        hashes.push(client.upload(&path).await?.hash);
+    }
+    let kernel = client.upload(&e2e::folder().join("samples/kernels/mandelbrot.wgsl")).await?.hash;
+    let program = wire::Program::Map(wire::Map {
+        kernel,
+        input: hashes[0],
+        record_bytes: 4,
+        out_bytes: 4,
+        params: Some(hashes[1]),
+        fuel: None,
+        check: None,
+        tile_records: None,
+    });
+    let names = [("kernel", "mandelbrot.wgsl"), ("input", "pixels.bin"), ("params", "params.bin")];
+    let file_names = names.map(|(field, name)| (field.to_owned(), name.to_owned())).into();
+    Ok(SubmitJob { name: "Mandelbrot".to_owned(), file_names, ..SubmitJob::new(program) })
 }
 
 /// A name for the picture, a path, and whether somebody is signed in.

@@ -348,16 +348,24 @@ impl Stack {
         times: usize,
         tile_rows: Option<u32>,
     ) -> anyhow::Result<wire::Job> {
-        let (model, input) = self.upload_digits(client, times).await?;
-        let request = SubmitJob {
-            program: Program::Infer(Infer { model, input: Some(input), inputs: BTreeMap::new(), tile_rows }),
-            privacy: wire::Privacy::Open,
-            name: "Digits".to_owned(),
-            limit: None,
-        };
+        let request = self.digits_order(client, times, tile_rows).await?;
         let mut key = [0; 16];
         getrandom::fill(&mut key).context("the system should have randomness")?;
         Ok(client.submit(&request, &wire::Nonce(key).to_string()).await?)
+    }
+
+    /// What [`Self::submit_digits`] submits, with its files uploaded.
+    pub async fn digits_order(
+        &self,
+        client: &Client,
+        times: usize,
+        tile_rows: Option<u32>,
+    ) -> anyhow::Result<SubmitJob> {
+        let (model, input) = self.upload_digits(client, times).await?;
+        let program = Program::Infer(Infer { model, input: Some(input), inputs: BTreeMap::new(), tile_rows });
+        let file_names = [("model", "digits.onnx"), ("input", "digits.npy")];
+        let file_names = file_names.map(|(field, name)| (field.to_owned(), name.to_owned())).into();
+        Ok(SubmitJob { name: "Digits".to_owned(), file_names, ..SubmitJob::new(program) })
     }
 
     async fn upload_digits(&self, client: &Client, times: usize) -> anyhow::Result<(BlobHash, BlobHash)> {

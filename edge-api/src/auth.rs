@@ -9,7 +9,7 @@ use store::DbConnection;
 use wire::{AccountId, ErrorCode, Micros};
 
 use crate::app::App;
-use crate::http::error::{ApiError, Refusal, unauthorized};
+use crate::http::error::{ApiError, Refusal, unauthorized, unknown_key};
 use crate::random;
 
 pub const SESSION_COOKIE: &str = "tessera_session";
@@ -53,7 +53,7 @@ impl FromRequestParts<App> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let mut conn = app.db.read().await?;
         if let Some(key) = bearer(&parts.headers) {
-            return Self::of_key(&mut conn, hash_secret(key)).await?.ok_or_else(unauthorized);
+            return Self::of_key(&mut conn, hash_secret(key)).await?.ok_or_else(unknown_key);
         }
         let token = cookie(&parts.headers, SESSION_COOKIE).ok_or_else(unauthorized)?;
         if !matches!(parts.method, Method::GET | Method::HEAD) && !same_origin(&parts.headers) {

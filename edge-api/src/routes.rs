@@ -17,7 +17,7 @@ use crate::http::error::{ApiResult, method_not_allowed, not_found};
 use crate::http::extract::BODY_BYTES_MAX;
 use crate::openapi::answers::Refusals;
 use crate::openapi::examples::SERVER;
-use crate::{accounts, blobs, devices, explorer, fleet, jobs, openapi};
+use crate::{accounts, blobs, convert, devices, explorer, fleet, jobs, openapi};
 
 pub struct Route {
     pub method: &'static str,
@@ -65,6 +65,7 @@ routes! {
     POST "/v1/sessions" => open_session of accounts::routes;
     DELETE "/v1/sessions" => end_session of accounts::routes;
     GET "/v1/account/entries" => list_entries of accounts::routes;
+    GET "/v1/account/movements" => list_movements of accounts::routes;
     GET "/v1/account/keys" => list_keys of accounts::routes;
     POST "/v1/account/keys" => make_key of accounts::routes;
     DELETE "/v1/account/keys/{id}" => revoke_key of accounts::routes;
@@ -73,6 +74,7 @@ routes! {
     POST "/v1/device-codes" => make_device_code of devices::routes;
     POST "/v1/blobs" => upload_blob of blobs::routes;
     GET "/v1/blobs/{hash}" => download_blob of blobs::routes;
+    POST "/v1/arrays" => make_arrays of convert::routes;
     POST "/v1/kernels/check" => check_kernel of jobs::routes;
     POST "/v1/models/check" => check_model of jobs::routes;
     POST "/v1/quotes" => quote_job of jobs::routes;
@@ -84,6 +86,8 @@ routes! {
     GET "/v1/jobs/{id}/detail" => show_job_detail of jobs::routes;
     GET "/v1/jobs/{id}/events" => job_events of jobs::events;
     GET "/v1/jobs/{id}/result" => job_result of jobs::result;
+    GET "/v1/jobs/{id}/preview" => job_preview of jobs::preview;
+    GET "/v1/jobs/{id}/preview/picture" => job_picture of jobs::preview;
     POST "/v1/jobs/{id}/cancel" => cancel_job of jobs::routes;
     POST "/v1/jobs/{id}/publish" => publish_job of jobs::routes;
     POST "/v1/jobs/{id}/unpublish" => unpublish_job of jobs::routes;

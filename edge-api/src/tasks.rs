@@ -5,12 +5,14 @@ use std::time::Duration;
 use crate::app::App;
 use crate::blobs::collect;
 use crate::devices::presence;
-use crate::fleet::{challenge, claim, close, outcomes, redraw, undone};
+use crate::fleet::{challenge, claim, close, fail, outcomes, redraw, undone};
 use crate::sweep;
 
 const CLOSE_EVERY: Duration = Duration::from_secs(2);
 const LOOK_AT_RECEIPTS_EVERY: Duration = Duration::from_secs(1);
 const CLOSED_AT_ONCE: i64 = 16;
+const LOOK_AT_DEADLINES_EVERY: Duration = Duration::from_secs(1);
+const OVERDUE_AT_ONCE: i64 = 64;
 /// Closings that wait for a checker hold what is not mature of their jobs in memory.
 const CLOSING_MAX: usize = 1024;
 
@@ -19,6 +21,7 @@ pub fn start(app: &App) {
     app.tasks.spawn(claim::run(app.clone()));
     app.tasks.spawn(challenge::run(app.clone()));
     app.tasks.spawn(close_jobs(app.clone()));
+    app.tasks.spawn(end_overdue_jobs(app.clone()));
     app.tasks.spawn(undone::run(app.clone()));
     app.tasks.spawn(look_at_receipts(app.clone()));
     app.tasks.spawn(presence::run(app.clone()));
@@ -41,6 +44,30 @@ async fn look_at_receipts(app: App) {
             tracing::error!(error = format!("{error:#}"), "receipts that wait could not be listed");
         }
     }
+}
+
+/// Ends jobs at their deadlines, which stand in the database: a server that was away finds those that passed meanwhile.
+async fn end_overdue_jobs(app: App) {
+    let mut tick = tokio::time::interval(LOOK_AT_DEADLINES_EVERY);
+    loop {
+        tokio::select! {
+            () = app.stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        if let Err(error) = sweep_overdue_jobs(&app).await {
+            tracing::error!(error = format!("{error:#}"), "jobs could not be ended at their deadlines");
+        }
+    }
+}
+
+/// Ends those that are overdue now.
+pub async fn sweep_overdue_jobs(app: &App) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    let jobs = store::job_progress::list_overdue_jobs(&mut *app.db.read().await?, now, OVERDUE_AT_ONCE).await?;
+    for job in jobs {
+        fail::end_overdue_job(app, job).await?;
+    }
+    Ok(())
 }
 
 /// Closes jobs whose closing was cut short: the server died between the last tile and the end.

@@ -23,18 +23,46 @@ function nextTheme() {
 
 const pad = (number) => String(number).padStart(2, "0");
 
+// As `UTC+2`: what zones are called differs from language to language, and several share a name.
+function zone(date) {
+  const minutes = -date.getTimezoneOffset();
+  if (minutes === 0) return "UTC";
+  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+  return `UTC${minutes < 0 ? "−" : "+"}${hours}${rest ? `:${pad(rest)}` : ""}`;
+}
+
 // The same shape as the server's, so that nothing moves.
 function localTime(date) {
   const day = `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`;
-  return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
+  return `${day} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())} ${zone(date)}`;
 }
+
+const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+const relative = new Intl.RelativeTimeFormat(root.lang, { numeric: "always", style: "long" });
+
+function showAgo(span) {
+  const secs = Math.round((Date.parse(span.dataset.ago) - Date.now()) / 1000);
+  const text = span.firstChild;
+  if (Number.isNaN(secs) || text?.nodeType !== Node.TEXT_NODE) return;
+  const [unit, size] = UNITS.find(([, size]) => Math.abs(secs) >= size) ?? UNITS.at(-1);
+  // This computer's clock may be a little behind the server's.
+  const shown = relative.format(Math.abs(secs) < 5 ? -0 : Math.trunc(secs / size), unit);
+  if (text.data !== shown) text.data = shown;
+}
+
+setInterval(() => {
+  for (const span of document.querySelectorAll("[data-ago]")) showAgo(span);
+}, 5000);
+
+// What an axis has room for.
+const SHAPES = { second: [11, 19], minute: [11, 16], day: [0, 10] };
 
 function showLocal(time) {
   const date = new Date(time.dateTime);
   if (Number.isNaN(date.getTime())) return;
   // The text alone: an island that is yet to wake looks for the very nodes that the server sent.
   const text = time.firstChild;
-  const shown = localTime(date);
+  const shown = localTime(date).slice(...(SHAPES[time.dataset.shape] ?? []));
   if (text?.nodeType !== Node.TEXT_NODE || text.data === shown) return;
   time.title = time.dateTime.replace("T", " ").replace("Z", " UTC");
   text.data = shown;
@@ -42,6 +70,8 @@ function showLocal(time) {
 
 function showLocalTimes(element) {
   if (element.nodeType !== Node.ELEMENT_NODE) return;
+  if (element.matches("[data-ago]")) showAgo(element);
+  for (const span of element.querySelectorAll("[data-ago]")) showAgo(span);
   if (element.matches("time[datetime]")) showLocal(element);
   for (const time of element.querySelectorAll("time[datetime]")) showLocal(time);
 }
@@ -86,6 +116,17 @@ document.addEventListener("change", (event) => {
     location.search = `?lang=${target.value}`;
   }
   if ("submits" in target.dataset) target.form.requestSubmit();
+});
+
+// What the column under the pointer says, in the chart's heading.
+document.addEventListener("pointerover", (event) => {
+  const column = event.target instanceof Element ? event.target.closest(".chart .column") : null;
+  for (const at of document.querySelectorAll(".chart-at:not(:empty)")) at.textContent = "";
+  const at = column?.closest(".chart").querySelector(".chart-at");
+  if (!at) return;
+  const [value, time] = column.textContent.split(" · ");
+  const date = new Date(time.replace(" ", "T").replace(" UTC", "Z"));
+  at.textContent = `${value} · ${localTime(date).slice(0, 16)}`;
 });
 
 const islands = document.querySelectorAll("leptos-island");

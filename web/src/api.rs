@@ -2,12 +2,12 @@
 
 use serde::de::DeserializeOwned;
 use wire::explorer::{
-    Hit, Overview, Page, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt, PublicReceiptPage,
+    ChartRange, Hit, Overview, Page, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt, PublicReceiptPage,
 };
 use wire::{
-    Account, AccountKey, BlobHash, DeviceCode, DeviceId, ErrorBody, ErrorCode, Job, JobDetail, JobId, JobPage,
-    JobProgress, KernelReport, KernelToCheck, LeaseId, LedgerEntry, MadeKey, NewAccount, NewKey, OpenedAccount, Place,
-    PublicJob, Quote, QuoteRequest, SubmitJob,
+    Account, AccountKey, ArraysToMake, BlobHash, DeviceCode, DeviceId, ErrorBody, ErrorCode, Job, JobDetail, JobId,
+    JobMovement, JobPage, JobPreview, JobProgress, KernelReport, KernelToCheck, LeaseId, LedgerEntry, MadeArrays,
+    MadeKey, NewAccount, NewKey, OpenedAccount, Place, PublicJob, Quote, QuoteRequest, SubmitJob,
 };
 
 /// Why a call of the API gave no result.
@@ -74,6 +74,11 @@ impl Api {
         self.get(&format!("/v1/account/entries{query}")).await
     }
 
+    /// What jobs moved, a row a job.
+    pub async fn movements(&self, query: &str) -> Result<Page<JobMovement>, Failure> {
+        self.get(&format!("/v1/account/movements{query}")).await
+    }
+
     pub async fn devices(&self) -> Result<Vec<PublicDevice>, Failure> {
         self.get("/v1/devices").await
     }
@@ -94,8 +99,17 @@ impl Api {
         self.get(&format!("/v1/jobs/{id}/detail")).await
     }
 
+    pub async fn job_preview(&self, id: JobId) -> Result<JobPreview, Failure> {
+        self.get(&format!("/v1/jobs/{id}/preview")).await
+    }
+
     pub async fn overview(&self) -> Result<Overview, Failure> {
         self.get("/v1/public/overview").await
+    }
+
+    /// With the figures of a chosen time.
+    pub async fn overview_of(&self, range: ChartRange) -> Result<Overview, Failure> {
+        self.get(&format!("/v1/public/overview?range={}", range.name())).await
     }
 
     pub async fn public_devices(&self, query: &str) -> Result<Page<PublicDevice>, Failure> {
@@ -157,6 +171,11 @@ pub async fn quote(request: &QuoteRequest) -> Result<Quote, Failure> {
     post("/v1/quotes", request).await
 }
 
+/// Has the arrays made of an uploaded file that a model reads.
+pub async fn make_arrays(request: &ArraysToMake) -> Result<MadeArrays, Failure> {
+    post("/v1/arrays", request).await
+}
+
 pub async fn cancel(id: JobId) -> Result<Job, Failure> {
     post(&format!("/v1/jobs/{id}/cancel"), &()).await
 }
@@ -205,6 +224,16 @@ pub fn result_path(id: JobId, format: &str) -> String {
     format!("/v1/jobs/{id}/result?format={format}")
 }
 
+/// Where a file of the caller's own comes from.
+pub fn blob_path(hash: BlobHash) -> String {
+    format!("/v1/blobs/{hash}")
+}
+
+/// Where one of a result's rows comes from as a picture.
+pub fn picture_path(id: JobId, output: usize, row: u64) -> String {
+    format!("/v1/jobs/{id}/preview/picture?output={output}&row={row}")
+}
+
 /// Where what is verified of a job comes from, as `npz`.
 pub fn partial_result_path(id: JobId) -> String {
     format!("/v1/jobs/{id}/result?partial=true")
@@ -212,7 +241,7 @@ pub fn partial_result_path(id: JobId) -> String {
 
 #[cfg(feature = "ssr")]
 pub use transport::Server;
-pub use transport::{blob_text, sign_in, submit, upload};
+pub use transport::{blob_text, sample, sign_in, submit, upload};
 use transport::{delete, post, post_for_text};
 
 #[cfg(feature = "ssr")]
@@ -253,6 +282,10 @@ mod transport {
     }
 
     pub(super) async fn delete(_path: &str) -> Result<(), Failure> {
+        std::future::ready(Err(Failure::Unreachable)).await
+    }
+
+    pub async fn sample(_name: &str) -> Result<Vec<u8>, Failure> {
         std::future::ready(Err(Failure::Unreachable)).await
     }
 
@@ -313,6 +346,15 @@ mod transport {
 
     pub(super) async fn delete(path: &str) -> Result<(), Failure> {
         read(Request::delete(path).send().await).await
+    }
+
+    /// One of the site's samples.
+    pub async fn sample(name: &str) -> Result<Vec<u8>, Failure> {
+        let response = Request::get(&format!("/pkg/samples/{name}")).send().await.map_err(unreachable)?;
+        if !response.ok() {
+            return Err(Failure::Unreachable);
+        }
+        response.binary().await.map_err(unreachable)
     }
 
     pub async fn blob_text(hash: BlobHash) -> Result<String, Failure> {

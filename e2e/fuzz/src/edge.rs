@@ -301,8 +301,15 @@ async fn write_receipt(edge: &Edge, known: &Known, job: &str, place: u8) -> anyh
         worked_flops_per_sec: 5_000_000_000,
     };
     store::devices::count_passed(&mut tx, device, work).await?;
-    let acceptance =
-        Acceptance { kflop: work.kflop, flops_left: 0, charge: Charge::default(), recomputed: 2, matures_at: 0 };
+    let acceptance = Acceptance {
+        kflop: work.kflop,
+        flops_left: 0,
+        charge: Charge::default(),
+        recomputed: 2,
+        check: wire::explorer::ReceiptCheck { by: wire::CheckedBy::Edge, rule: wire::CheckRule::Reference },
+        matures_at: 0,
+        now: 1,
+    };
     ensure!(store::receipts::accept_receipt(&mut tx, receipt.lease, acceptance).await?, "a receipt should be accepted");
     store::receipts::mature_receipts_of_job(&mut tx, receipt.job).await?;
     Ok(tx.commit().await?)

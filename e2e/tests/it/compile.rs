@@ -1,5 +1,6 @@
 //! Kernels that devices cannot compile, and kernels that they once could not.
 
+use std::collections::BTreeMap;
 use client::Client;
 use e2e::browser::{Browser, Gpu};
 use e2e::scripted::{Scripted, identity};
@@ -35,6 +36,8 @@ async fn submit_for(privacy: Privacy, stack: &Stack, client: &Client, customer: 
         privacy,
         name: customer.name.to_owned(),
         limit: None,
+        deadline_seconds: None,
+        file_names: BTreeMap::new(),
     };
     client.submit(&request, &identity().device().to_string()).await.unwrap()
 }
@@ -126,6 +129,29 @@ engine_test! {
             (stack.row::<(i64,)>(sql, job.id).await.0 == 0).then_some(())
         })
         .await;
+        assert_eq!(client.account().await.unwrap().held.micros(), 0);
+        stack.check_ledger().await;
+    }
+}
+
+engine_test! {
+    async fn a_kernel_that_no_device_there_can_compile_ends_its_job_where_there_are_no_checkers(stack: Stack) {
+        let (client, _) = stack.customer().await.unwrap();
+        let job = submit(&stack, &client, &customers()[0]).await;
+        let mut first = Scripted::join(&stack.url(), identity()).await.unwrap();
+        let mut second = Scripted::join(&stack.url(), identity()).await.unwrap();
+        let (one, other) = (first.lease().await.unwrap(), second.lease().await.unwrap());
+
+        refuse(&mut first, &one).await;
+        until("the first is heard", std::time::Duration::from_secs(30), async || {
+            (reports(&stack, &job).await == 1).then_some(())
+        })
+        .await;
+        assert_eq!(client.job(job.id).await.unwrap().state, JobState::Running, "the other may be able to");
+        refuse(&mut second, &other).await;
+        let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+        assert_eq!((ended.state, ended.fault), (JobState::Failed, Some(cannot_compile("vulkan"))));
         assert_eq!(client.account().await.unwrap().held.micros(), 0);
         stack.check_ledger().await;
     }

@@ -25,8 +25,7 @@ async fn a_customer_writes_a_kernel_mends_it_where_the_editor_points_and_gets_th
     std::fs::write(&numbers, (0..500u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>()).unwrap();
     let browser = Browser::start(Gpu::Swiftshader).await;
     browser.open(&format!("{}/jobs/new", stack.url())).await;
-    browser.press("Open a development account").await;
-    browser.text_where("[data-testid=key]", SOON, |key| key.starts_with("tsk_")).await;
+    browser.open_account().await;
     browser.script("document.getElementById('program-map').click()").await;
     browser.text_where("[data-testid=kernel-report]", SOON, |text| text.starts_with("Checked.")).await;
     let template = browser.script("return document.getElementById('kernel').value").await;
@@ -69,7 +68,7 @@ async fn a_kernel_that_never_ends_says_so_on_its_jobs_page() {
     std::fs::write(&numbers, [0; 64]).unwrap();
     let browser = Browser::start(Gpu::Swiftshader).await;
     browser.open(&format!("{}/jobs/new", stack.url())).await;
-    browser.press("Open a development account").await;
+    browser.open_account().await;
     browser.script("document.getElementById('program-map').click()").await;
     let template = browser.script("return document.getElementById('kernel').value").await;
     write(&browser, &template.as_str().unwrap().replace("    results", "    loop {}\n    results")).await;
@@ -81,6 +80,35 @@ async fn a_kernel_that_never_ends_says_so_on_its_jobs_page() {
     let fault = browser.text_where("[data-testid=fault]", Duration::from_secs(60), |text| !text.is_empty()).await;
     assert!(fault.contains("the loop in line 7"), "{fault}");
     browser.text_where("[data-testid=state]", SOON, |state| state == "Failed").await;
+    stack.check_ledger().await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn an_example_is_loaded_with_its_records_coloured_and_comes_to_a_picture() {
+    let mut stack = Stack::start().await;
+    stack.add_checker().await;
+    stack.start_worker("worker", &[]);
+    let browser = Browser::start(Gpu::None).await;
+    browser.open(&format!("{}/jobs/new?program=map", stack.url())).await;
+    browser.open_account().await;
+    browser.press("Load it with its sample").await;
+    browser.text_where("#input-state", SOON, |state| state.starts_with("pixels.bin")).await;
+    browser.text_where("#params-state", SOON, |state| state.starts_with("params.bin")).await;
+    browser.text_where("[data-testid=quote]", SOON, |quote| quote.contains("65,536")).await;
+
+    let coloured = browser.script("return document.querySelector('.editor pre .w-comment').textContent").await;
+    assert!(coloured.as_str().unwrap().contains("Mandelbrot"), "{coloured}");
+    let same = "const pre = document.querySelector('.editor pre'); const area = document.getElementById('kernel'); \
+                return pre.textContent === area.value && Math.abs(pre.scrollHeight - area.scrollHeight) < 2";
+    assert_eq!(browser.script(same).await, true, "the coloured text lies where the field's is");
+    browser.press("Submit").await;
+    browser.text_where("[data-testid=state]", Duration::from_secs(60), |state| state == "Done").await;
+    browser.find("[data-testid=preview] img").await;
+    let width = "const done = arguments[0]; const img = document.querySelector('[data-testid=preview] img'); \
+                 img.decode().then(() => done(img.naturalWidth), (error) => done(String(error)))";
+    assert_eq!(browser.page.execute_async(width, Vec::new()).await.unwrap(), 256);
+
     stack.check_ledger().await;
     browser.close().await;
 }

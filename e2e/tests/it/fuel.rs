@@ -4,7 +4,7 @@ use client::Client;
 use e2e::scripted::{Scripted, identity};
 use e2e::stack::Stack;
 use wire::program::map::join_tiles;
-use wire::{FromDevice, Job, JobState, LeaseGrant, Map, Privacy, Program, SubmitJob};
+use wire::{FromDevice, Job, JobState, LeaseGrant, Map, Program, SubmitJob};
 
 use crate::engine_test;
 
@@ -35,7 +35,7 @@ async fn submit(stack: &Stack, client: &Client) -> Job {
         check: None,
         tile_records: Some(TILE_RECORDS),
     });
-    let request = SubmitJob { program, privacy: Privacy::Open, name: "Triangles".to_owned(), limit: None };
+    let request = SubmitJob { name: "Triangles".to_owned(), ..SubmitJob::new(program) };
     client.submit(&request, &identity().device().to_string()).await.unwrap()
 }
 

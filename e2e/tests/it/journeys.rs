@@ -21,6 +21,8 @@ struct Words {
     lang: &'static str,
     run_a_job: &'static str,
     open_account: &'static str,
+    key_kept: &'static str,
+    go_on: &'static str,
     model: &'static str,
     input: &'static str,
     name: &'static str,
@@ -49,6 +51,8 @@ const ENGLISH: Words = Words {
     lang: "en",
     run_a_job: "Run a job",
     open_account: "Open a development account",
+    key_kept: "I have kept the key where I will find it",
+    go_on: "Go on",
     model: "Model",
     input: "Input",
     name: "Name",
@@ -77,6 +81,8 @@ const CHINESE: Words = Words {
     lang: "zh",
     run_a_job: "运行任务",
     open_account: "开通开发账户",
+    key_kept: "我已将密钥保存在可靠的位置",
+    go_on: "继续",
     model: "模型",
     input: "输入",
     name: "名称",
@@ -94,7 +100,7 @@ const CHINESE: Words = Words {
     start: "开始出借",
     stop: "停止",
     stopped: "已停止",
-    explorer: "浏览器",
+    explorer: "网络浏览",
     devices: "设备",
     online: "在线",
     rerun: "复算一个分块",
@@ -135,6 +141,10 @@ async fn a_renter_runs_a_job_watches_it_publishes_it_and_finds_it_again() {
         browser.tab_to(t.open_account).await;
         browser.enter().await;
         browser.text_where("[data-testid=key]", SOON, |key| key.starts_with("tsk_")).await;
+        browser.tab_to(t.key_kept).await;
+        browser.space().await;
+        browser.tab_to(t.go_on).await;
+        browser.enter().await;
         browser.script("document.activeElement.blur(); window.getSelection().removeAllRanges();").await;
         choose_focused(&browser, t.model, "#model", &digits::file("digits.onnx")).await;
         choose_focused(&browser, t.input, "#input", &digits::file("digits.npy")).await;

@@ -1,5 +1,6 @@
 //! Customers' kernels from the command line to the right answer, and what keeps them honest.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -67,6 +68,8 @@ async fn order(stack: &Stack, client: &Client, kernel: &str, records: u32, tile:
         privacy: Privacy::Open,
         name: "Squares".to_owned(),
         limit: None,
+        deadline_seconds: None,
+        file_names: BTreeMap::new(),
     }
 }
 

@@ -131,6 +131,8 @@ async fn a_job_of_a_million_tiles_is_drawn_within_a_frame() {
         privacy: Privacy::Open,
         name: "A million".to_owned(),
         limit: None,
+        deadline_seconds: None,
+        file_names: BTreeMap::new(),
     };
     let job = client.submit(&order, "million").await.unwrap();
     assert_eq!(job.tiles, 1_000_000);
@@ -153,7 +155,7 @@ async fn a_job_of_a_million_tiles_is_drawn_within_a_frame() {
 
     assert!(settled.replace(',', "").parse::<u64>().unwrap() > 0);
     let nodes = browser.script("return document.querySelectorAll('.mosaic *').length").await;
-    assert_eq!(nodes, 10, "a shade is a node, however many tiles there are");
+    assert_eq!(nodes, 3, "a state is a node, however many tiles there are");
     assert!(busy / frames * 1000.0 < 16.0, "{:.1} ms a frame over {frames} frames", busy / frames * 1000.0);
     browser.close().await;
 }

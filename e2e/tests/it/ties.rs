@@ -103,7 +103,7 @@ async fn submit(stack: &Stack, client: &Client, model: &[u8], input: &[u8], tile
         inputs: BTreeMap::new(),
         tile_rows,
     });
-    let request = wire::SubmitJob { program, privacy: wire::Privacy::Open, name: "Labels".to_owned(), limit: None };
+    let request = wire::SubmitJob { name: "Labels".to_owned(), ..wire::SubmitJob::new(program) };
     client.submit(&request, &identity().device().to_string()).await.unwrap()
 }
 

@@ -31,14 +31,14 @@ impl Format {
 
 /// A value of any type.
 #[derive(Clone, Copy, Debug)]
-enum Number {
+pub(crate) enum Number {
     Float(f32),
     Int(i64),
 }
 
 impl Number {
     /// The value whose little-endian bytes these are: as many as the type has.
-    fn read(dtype: DType, bytes: &[u8]) -> Self {
+    pub(crate) fn read(dtype: DType, bytes: &[u8]) -> Self {
         let mut wide = [0; 8];
         wide[..bytes.len()].copy_from_slice(bytes);
         let raw = i64::from_le_bytes(wide);

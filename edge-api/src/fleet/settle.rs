@@ -15,7 +15,7 @@ use store::devices::AcceptedWork;
 use store::job_progress::JobBalance;
 use store::receipts::{Acceptance, StoredReceipt};
 use store::verdicts::{Cause, Verdict, VerdictState};
-use wire::explorer::ReceiptState;
+use wire::explorer::{ReceiptCheck, ReceiptState};
 use wire::{BlobHash, DeviceId, ErrorCode, JobEventKind, JobState, LeaseId, Receipt, Signature, ToDevice};
 
 use super::check::{Judgement, Verified, check_lease};
@@ -26,6 +26,7 @@ use super::reject::{DAMAGED, Fall, UNCHECKED, reject};
 use super::token::LeaseToken;
 use super::undone;
 use crate::app::App;
+use crate::programs;
 use crate::random;
 use crate::retry::retry;
 
@@ -334,6 +335,7 @@ async fn settle(
     let turn = slice_turn.lock().await;
     let settlement = app.scheduler.lock().core.settlement(lease.id);
     let Some(settlement) = settlement else { return drop_receipt(app, stored, SETTLED_BY_ANOTHER).await };
+    let flops_left = verified.flops_left;
     let written = retry(|| write_settlement(app, job, lease, &settlement, verified)).await?;
     let settled = match written {
         Written::Settled(settled) => settled,
@@ -359,7 +361,7 @@ async fn settle(
     let remaining = settled.remaining;
     {
         let mut state = app.scheduler.lock();
-        state.core.on_settled(lease.id, &settlement, settled.verified_kflop);
+        state.core.on_settled(lease.id, &settlement, settled.verified_kflop, flops_left);
         let (tiles, earnings) = (stored.receipt.tiles, settled.earnings);
         state.answer(lease.device, lease.id, ToDevice::Settled { lease: lease.id, tiles, earnings });
     }
@@ -398,7 +400,7 @@ async fn write_settlement(
     verified: Verified,
 ) -> anyhow::Result<Written> {
     let now = app.clock.now();
-    let Verified { recomputed, flops_left } = verified;
+    let Verified { recomputed, flops_left, by } = verified;
     let flops = job.tiles(lease.tile_range()).flops().saturating_sub(flops_left);
 
     let mut tx = app.db.begin_write().await?;
@@ -427,7 +429,8 @@ async fn write_settlement(
     let verified_kflop = verified_kflop(kflop, lease.tiles, recomputed, device.account == job.customer);
     let verified_ever = store::devices::add_verified(&mut tx, lease.device, program, verified_kflop).await?;
     let matures_at = matures_at(verified_ever, kflop);
-    let acceptance = Acceptance { kflop, flops_left, charge, recomputed, matures_at };
+    let check = ReceiptCheck { by, rule: programs::rule(job) };
+    let acceptance = Acceptance { kflop, flops_left, charge, recomputed, check, matures_at, now };
     if !store::receipts::accept_receipt(&mut tx, lease.id, acceptance).await? {
         return Ok(Written::DecidedBefore);
     }

@@ -7,6 +7,7 @@ use axum::response::{AppendHeaders, IntoResponse, Response};
 use rules::admission::AdmitError;
 use wire::{ErrorBody, ErrorCode};
 
+use super::detail;
 use crate::programs::failure::AdmitFailure;
 
 pub type ApiResult<T> = Result<T, ApiError>;
@@ -29,7 +30,7 @@ pub struct Refusal {
 
 impl Refusal {
     pub fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { status, body: ErrorBody { code, message: message.into(), field: None, place: None }, retry_after: None }
+        Self { status, body: ErrorBody { code, message: message.into(), field: None, place: None, detail: None }, retry_after: None }
     }
 
     pub fn field(mut self, field: &str) -> Self {
@@ -46,6 +47,11 @@ impl Refusal {
 pub fn unauthorized() -> ApiError {
     Refusal::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, "sign in, or send 'Authorization: Bearer <key>'")
         .into()
+}
+
+/// A key was sent, and it opens nothing: it was never made, or is revoked.
+pub fn unknown_key() -> ApiError {
+    Refusal::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, "no account has this key").into()
 }
 
 /// What does not exist, and what the caller may not know to exist.
@@ -91,6 +97,7 @@ impl From<AdmitError> for ApiError {
         };
         let (code, field) = code_and_field(&error);
         let mut refusal = Refusal::new(status, code, error.to_string());
+        refusal.body.detail = detail::of_order(&error).map(Box::new);
         refusal.body.field = field.map(str::to_owned);
         if let AdmitError::InvalidKernel { place, .. } = error {
             refusal.body.place = Some(place);
@@ -106,6 +113,8 @@ fn code_and_field(error: &AdmitError) -> (ErrorCode, Option<&str>) {
             (if *field == "kernel" { ErrorCode::InvalidKernel } else { ErrorCode::InvalidModel }, *field)
         }
         AdmitError::InvalidName => (ErrorCode::MalformedRequest, "name"),
+        AdmitError::DeadlineOutOfRange => (ErrorCode::MalformedRequest, "deadline_seconds"),
+        AdmitError::InvalidFileNames => (ErrorCode::MalformedRequest, "file_names"),
         AdmitError::UnknownBlob { field } => (ErrorCode::UnknownBlob, field.as_str()),
         AdmitError::UnsupportedOperator { .. } => (ErrorCode::UnsupportedOperator, "model"),
         AdmitError::InvalidModel { .. } | AdmitError::OutputType { .. } => (ErrorCode::InvalidModel, "model"),
@@ -134,6 +143,7 @@ fn code_and_field(error: &AdmitError) -> (ErrorCode, Option<&str>) {
         | AdmitError::UnknownInput { field, .. }
         | AdmitError::MissingInput { field, .. }
         | AdmitError::InputType { field, .. }
+        | AdmitError::NeedsBatch { field, .. }
         | AdmitError::RowsDiffer { field, .. } => (ErrorCode::InputMismatch, field.as_str()),
         AdmitError::NoRows { field, .. } => (ErrorCode::NoRows, field.as_str()),
         AdmitError::SharedTooLarge { field, .. } => (ErrorCode::TooLarge, field.as_str()),
@@ -186,7 +196,7 @@ impl IntoResponse for ApiError {
             Self::Internal(error) => {
                 tracing::error!(error = format!("{error:#}"), "a request failed");
                 let message = "something went wrong on the server; try again".to_owned();
-                let body = ErrorBody { code: ErrorCode::Internal, message, field: None, place: None };
+                let body = ErrorBody { code: ErrorCode::Internal, message, field: None, place: None, detail: None };
                 (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
             }
         }

@@ -9,8 +9,9 @@ use futures::Stream;
 use futures::stream;
 use rules::scheduling::mosaic;
 use tokio::sync::broadcast;
-use wire::{AccountId, JobId, JobProgress};
+use wire::{AccountId, JobId, JobProgress, JobState};
 
+use super::obstacle;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::http::error::{ApiResult, not_found};
@@ -127,6 +128,25 @@ async fn read(app: &App, account: AccountId, id: JobId) -> anyhow::Result<Option
         return Ok(None);
     };
     let settled = store::slices::list_settled_slices(&mut conn, id).await?;
+    let in_check = match job.state {
+        JobState::Running => store::receipts::list_tiles_in_check(&mut conn, id).await?,
+        _ => Vec::new(),
+    };
     let devices_at_work = app.scheduler.lock().core.devices_at_work(id);
-    Ok(Some(JobProgress { mosaic: mosaic::draw(job.tiles, &settled), devices_at_work, job }))
+    let is_idle = job.state == JobState::Running && devices_at_work == 0 && job.verified_tiles < job.tiles;
+    let admitted = if is_idle { store::jobs::load_job(&mut conn, id).await? } else { None };
+    // It looks into the database too.
+    drop(conn);
+    let obstacle = match &admitted {
+        Some(admitted) => obstacle::of_job(app, admitted).await?,
+        None => None,
+    };
+    Ok(Some(JobProgress {
+        mosaic: mosaic::draw(job.tiles, &settled),
+        checking: mosaic::draw_runs(job.tiles, &in_check),
+        checking_tiles: in_check.iter().map(|(_, tiles)| tiles).sum(),
+        devices_at_work,
+        obstacle,
+        job,
+    }))
 }

@@ -3,6 +3,8 @@
 mod disputes;
 pub mod events;
 pub mod notes;
+mod obstacle;
 pub mod order;
+pub mod preview;
 pub mod result;
 pub mod routes;

@@ -4,7 +4,7 @@ use rules::Job;
 use rules::admission::{self, Order};
 use rules::scheduling::device::Census;
 use rules::scheduling::link::Grant;
-use wire::{DeviceId, JobId, LeaseId, Micros, Privacy, Program, Quote, SliceId};
+use wire::{DeviceId, JobId, LeaseId, Micros, Obstacle, Privacy, Program, Quote, SliceId};
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -49,7 +49,7 @@ pub fn take_census(app: &App, job: &Job) -> Result<Census, AdmitFailure> {
     Ok(census)
 }
 
-pub fn quote(app: &App, job: &Job, census: Census) -> Result<Quote, AdmitFailure> {
+pub fn quote(app: &App, job: &Job, census: Census, obstacle: Option<Obstacle>) -> Result<Quote, AdmitFailure> {
     let flops = job.flops();
     Ok(Quote {
         rows: job.rows,
@@ -64,6 +64,13 @@ pub fn quote(app: &App, job: &Job, census: Census) -> Result<Quote, AdmitFailure
         peak_bytes: job.peak_bytes,
         checked_by: job.checked_by(app.config.has_checkers()),
         devices: census.fitting,
-        seconds: (census.fitting > 0).then(|| flops.div_ceil(census.flops_per_sec.max(1))),
+        seconds: seconds(job, census),
+        obstacle,
     })
+}
+
+/// Unknown until the first tile where nobody knows what a tile takes, or how fast devices are.
+fn seconds(job: &Job, census: Census) -> Option<u64> {
+    let is_known = programs::flops_are_known(&job.task) && census.fitting > 0 && census.flops_per_sec > 0;
+    is_known.then(|| job.flops().div_ceil(census.flops_per_sec))
 }

@@ -161,7 +161,7 @@ type Chunk = Result<Bytes, std::io::Error>;
 
 /// Of a result, one after another.
 #[derive(Clone, Debug)]
-struct Pieces {
+pub(super) struct Pieces {
     notes: TileNotes,
     pieces: Vec<Piece>,
 }
@@ -175,7 +175,7 @@ enum Piece {
 }
 
 impl Pieces {
-    fn whole(job: &Job, outputs: &[OutputPart]) -> Self {
+    pub(super) fn whole(job: &Job, outputs: &[OutputPart]) -> Self {
         Self { notes: TileNotes::of(job), pieces: outputs.iter().map(|part| Piece::of(job, part)).collect() }
     }
 
@@ -201,7 +201,7 @@ impl Piece {
     }
 }
 
-fn rows_of(job: &Job, part: &OutputPart) -> Range<u64> {
+pub(super) fn rows_of(job: &Job, part: &OutputPart) -> Range<u64> {
     part.first_tile * job.tile_rows..((part.first_tile + part.tiles) * job.tile_rows).min(job.rows)
 }
 
@@ -228,7 +228,7 @@ fn repeat(byte: &'static [u8; REPEATED], bytes: u64) -> impl Stream<Item = Chunk
     })
 }
 
-fn stream_blobs(app: &App, pieces: Pieces) -> impl Stream<Item = Chunk> + Send + use<> {
+pub(super) fn stream_blobs(app: &App, pieces: Pieces) -> impl Stream<Item = Chunk> + Send + use<> {
     let (blobs, notes) = (app.blobs.clone(), pieces.notes);
     stream::iter(pieces.pieces)
         .then(move |piece| {
@@ -337,9 +337,33 @@ impl Column {
 fn headers(job: &Job, ending: &str, content_type: &str) -> [(&'static str, String); 3] {
     [
         ("content-type", content_type.to_owned()),
-        ("content-disposition", format!("attachment; filename=\"{}.{ending}\"", job.id)),
+        ("content-disposition", disposition(&file_stem(job), ending)),
         ("cache-control", "private, no-store".to_owned()),
     ]
+}
+
+/// Of a file's name, which has an ending besides.
+const STEM_CHARS_MAX: usize = 80;
+
+/// What a download is called: as the job is, in what every system takes for a file's name.
+fn file_stem(job: &Job) -> String {
+    let is_fine = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '(' | ')' | ' ');
+    let name: String = job.name.chars().map(|c| if is_fine(c) { c } else { '_' }).take(STEM_CHARS_MAX).collect();
+    // A hidden file, or one that ends in a dot, is what nobody wants.
+    let name = name.trim_matches(|c: char| c == '.' || c == ' ' || c == '_').to_owned();
+    if name.is_empty() { job.id.to_string() } else { name }
+}
+
+/// The name as it is, and for what does not read that, in ASCII (RFC 6266).
+fn disposition(stem: &str, ending: &str) -> String {
+    let ascii: String = stem.chars().map(|c| if c.is_ascii() { c } else { '_' }).collect();
+    let plain = format!("attachment; filename=\"{ascii}.{ending}\"");
+    if stem.is_ascii() {
+        return plain;
+    }
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let escape = |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    format!("{plain}; filename*=UTF-8''{}.{ending}", stem.bytes().map(escape).collect::<String>())
 }
 
 const BINARY: &str = "application/octet-stream";
@@ -397,4 +421,18 @@ fn npz_body(
 
 fn chunks_of(receiver: tokio::sync::mpsc::Receiver<Chunk>) -> impl Stream<Item = Chunk> {
     stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|chunk| (chunk, receiver)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_download_is_called_as_its_job_is() {
+        assert_eq!(disposition("Photos of November", "npy"), "attachment; filename=\"Photos of November.npy\"");
+        assert_eq!(
+            disposition("照片 1", "csv"),
+            "attachment; filename=\"__ 1.csv\"; filename*=UTF-8''%E7%85%A7%E7%89%87%201.csv"
+        );
+    }
 }

@@ -16,6 +16,7 @@ use wire::{
 };
 
 use super::disputes;
+use super::obstacle;
 use super::order;
 use crate::app::App;
 use crate::auth::Caller;
@@ -115,7 +116,8 @@ pub async fn quote_job(
     let _order = begin_order(&app, &caller, from)?;
     let job = order::admit(&app, &caller, request.program, request.privacy).await?;
     let census = order::take_census(&app, &job)?;
-    Ok(Json(order::quote(&app, &job, census)?))
+    let obstacle = obstacle::of_order(&app, &job).await?;
+    Ok(Json(order::quote(&app, &job, census, obstacle)?))
 }
 
 /// Try a job's first tile on a device of one's own
@@ -172,6 +174,8 @@ pub async fn submit_job(
     JsonBody(request): JsonBody<SubmitJob>,
 ) -> ApiResult<(StatusCode, Json<Job>)> {
     admission::check_name(&request.name)?;
+    admission::check_file_names(&request.file_names)?;
+    admission::deadline(app.clock.now(), request.deadline_seconds)?;
     let key = idempotency_key(&headers)?;
     let request_hash = TileHash(*blake3::hash(&serde_json::to_vec(&request).map_err(anyhow::Error::from)?).as_bytes());
     if let Some(job) = find_repeated(&mut *app.db.read().await?, &caller, &key, request_hash).await? {
@@ -190,6 +194,8 @@ pub async fn submit_job(
         name: &request.name,
         program: &request.program,
         hold: cost,
+        deadline: admission::deadline(now, request.deadline_seconds)?,
+        file_names: &request.file_names,
         now,
     };
     let (status, job) = retry(|| write_submission(&app, &caller, &job, &submission)).await?;

@@ -9,22 +9,24 @@ use utoipa::ToSchema;
 use wire::device::{Backend, DeviceClass, Earnings, Hello, PROTOCOL};
 use wire::explorer::{
     Hit, Overview, Page, Period, ProofStep, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt,
-    PublicReceiptPage, ReceiptState, Sample, Share, SignedReceipt, SupplyGroup, Work,
+    PublicReceiptPage, ReceiptCheck, ReceiptState, Sample, Share, SignedReceipt, SupplyGroup, Work,
 };
 use wire::{
-    Account, AccountId, AccountKey, AccountKind, Blob, BlobHash, ChallengeId, Check, CheckedBy, Credits, DType,
-    DeviceCode, DeviceId, DisputeState, ErrorBody, ErrorCode, Field, Fraction, FromDevice, Infer, InferTask,
-    IntegerBits, IntegerTolerance, Job, JobDetail, JobDispute, JobEvent, JobEventKind, JobFault, JobId, JobPage,
-    JobProgress, JobState, LeaseGrant, LeaseId, LedgerEntry, MadeKey, Map, MapTask, Micros, ModelInput, ModelPlan,
-    ModelReport, ModelToCheck, NewAccount, NewKey, OpenedAccount, Place, PricePerCu, Privacy, Program, PublicJob,
+    Blob, BlobHash, ChallengeId, Check, CheckRule, CheckedBy, ClassCount, Credits, DType, Detail, DisputeState,
+    ErrorBody, ErrorCode, Field, Fraction, FromDevice, Infer, InferTask, IntegerBits, IntegerTolerance, Job, JobDetail,
+    JobDispute, JobEvent, JobEventKind, JobFault, JobPage, JobProgress, JobState, LeaseGrant, LeaseId, Map, MapTask,
+    Micros, ModelInput, ModelPlan, ModelReport, ModelToCheck, Obstacle, Place, PricePerCu, Privacy, Program, PublicJob,
     Quote, QuoteRequest, Receipt, Signature, SpeedChallenge, SubmitJob, Task, Throughput, TileHash, ToDevice, WordRun,
 };
 
+use super::example_accounts::{
+    account, account_key, device_code, job_movement, ledger_entry, made_key, new_account, new_key, opened_account,
+};
+use super::example_arrays::{arrays_to_make, made_array, made_arrays, picture_reading, table_reading};
 use super::example_kernels::{gated_kernel, kernel_report, kernel_to_check};
+use super::example_parts::{NOON, SECOND, bytes, device_id, job_id};
+use super::example_preview::{job_preview, output_preview, preview_row};
 
-/// Noon of 22 November 2026, UTC.
-const NOON: Micros = 1_795_348_800_000_000;
-const SECOND: Micros = 1_000_000;
 const DAY: Micros = 86_400 * SECOND;
 const ROWS: u64 = 10_000;
 const TILE_ROWS: u64 = 40;
@@ -38,6 +40,10 @@ const NAME: &str = "Photos of November";
 
 /// Each with the name of its schema.
 pub(super) fn all() -> Vec<(String, Value)> {
+    [of_accounts(), of_the_rest()].concat()
+}
+
+fn of_accounts() -> Vec<(String, Value)> {
     vec![
         named(&new_account()),
         named(&account()),
@@ -46,9 +52,21 @@ pub(super) fn all() -> Vec<(String, Value)> {
         named(&new_key()),
         named(&made_key()),
         named(&ledger_entry()),
+        named(&job_movement()),
         named(&device_code()),
+    ]
+}
+
+fn of_the_rest() -> Vec<(String, Value)> {
+    vec![
         named(&error_body()),
+        named(&detail()),
         named(&blob()),
+        named(&arrays_to_make(blob().hash, model())),
+        named(&made_arrays(blob().hash)),
+        named(&made_array()),
+        named(&picture_reading()),
+        named(&table_reading()),
         named(&kernel_to_check()),
         named(&kernel_report()),
         named(&gated_kernel()),
@@ -94,6 +112,11 @@ pub(super) fn all() -> Vec<(String, Value)> {
         named(&throughput()),
         named(&job_event()),
         named(&job_fault()),
+        named(&job_preview()),
+        named(&output_preview()),
+        named(&preview_row()),
+        named(&ClassCount { class: 207, rows: 418 }),
+        named(&Obstacle::Memory { needs: 3_328_599_654, largest: 2_147_483_648 }),
         named(&hello()),
         named(&earnings()),
         named(&Place { line: 12, column: 5 }),
@@ -102,23 +125,6 @@ pub(super) fn all() -> Vec<(String, Value)> {
 
 fn named<T: ToSchema + Serialize>(value: &T) -> (String, Value) {
     (T::name().into_owned(), json!(value))
-}
-
-/// Bytes that look like a hash.
-fn bytes<const N: usize>(seed: u8) -> [u8; N] {
-    let mut next = seed;
-    [0; N].map(|_: u8| {
-        next = next.wrapping_mul(109).wrapping_add(89);
-        next
-    })
-}
-
-fn job_id() -> JobId {
-    JobId::from_parts(NOON.unsigned_abs() / 1000, bytes(1))
-}
-
-fn device_id() -> DeviceId {
-    DeviceId(bytes(2))
 }
 
 fn lease_id() -> LeaseId {
@@ -183,67 +189,19 @@ fn program() -> Program {
     Program::Infer(infer())
 }
 
-fn new_account() -> NewAccount {
-    NewAccount { name: "Ada".to_owned() }
-}
-
-fn account() -> Account {
-    Account {
-        id: AccountId::from_parts(NOON.unsigned_abs() / 1000, bytes(6)),
-        name: "Ada".to_owned(),
-        kind: AccountKind::Customer,
-        verified: false,
-        available: Credits::from_micros(99_999_670),
-        held: Credits::ZERO,
-        pending: Credits::ZERO,
-        created_at: NOON,
-        development: true,
-    }
-}
-
-fn opened_account() -> OpenedAccount {
-    OpenedAccount { account: account(), key: format!("tsk_{}", TileHash(bytes(7))) }
-}
-
-fn account_key() -> AccountKey {
-    AccountKey {
-        id: "9f6ac1d04e8b7723".to_owned(),
-        name: "Nightly runs".to_owned(),
-        hint: "4c1d".to_owned(),
-        created_at: NOON,
-    }
-}
-
-fn new_key() -> NewKey {
-    NewKey { name: "Nightly runs".to_owned() }
-}
-
-fn made_key() -> MadeKey {
-    MadeKey { key: account_key(), secret: format!("tsk_{}", TileHash(bytes(8))) }
-}
-
-fn ledger_entry() -> LedgerEntry {
-    LedgerEntry {
-        at: NOON + 40 * SECOND,
-        kind: "settle".to_owned(),
-        purse: "posted".to_owned(),
-        amount: Credits::from_micros(-330),
-        job: Some(job_id()),
-        device: None,
-    }
-}
-
-fn device_code() -> DeviceCode {
-    DeviceCode { code: "A9AJ-FGH9".to_owned(), expires_at: NOON + 900 * SECOND }
-}
-
 fn error_body() -> ErrorBody {
     ErrorBody {
         code: ErrorCode::UnknownBlob,
         message: "this account has no such blob; upload it with POST /v1/blobs first".to_owned(),
         field: Some("model".to_owned()),
         place: None,
+        detail: Some(Box::new(detail())),
     }
+}
+
+fn detail() -> Detail {
+    let arguments = [("field".to_owned(), "model".to_owned())].into();
+    Detail { reason: "unknown_blob".to_owned(), arguments }
 }
 
 fn blob() -> Blob {
@@ -282,7 +240,14 @@ fn quote() -> Quote {
         checked_by: CheckedBy::Edge,
         devices: 12,
         seconds: Some(9),
+        obstacle: None,
     }
+}
+
+fn file_names() -> BTreeMap<String, String> {
+    [("model", "resnet50.onnx"), ("input", "photos.npy")]
+        .map(|(field, name)| (field.to_owned(), name.to_owned()))
+        .into()
 }
 
 fn submit_job() -> SubmitJob {
@@ -291,6 +256,8 @@ fn submit_job() -> SubmitJob {
         privacy: Privacy::Open,
         name: NAME.to_owned(),
         limit: Some(Credits::from_micros(1_000_000)),
+        deadline_seconds: Some(7_200),
+        file_names: file_names(),
     }
 }
 
@@ -316,6 +283,8 @@ fn job() -> Job {
         cost: Credits::from_micros(198),
         created_at: NOON,
         ended_at: None,
+        deadline: Some(NOON + 7_200 * SECOND),
+        file_names: file_names(),
         fault: None,
     }
 }
@@ -325,11 +294,25 @@ fn job_page() -> JobPage {
 }
 
 fn job_progress() -> JobProgress {
-    JobProgress { job: job(), mosaic: "9999999999995000".to_owned(), devices_at_work: 3 }
+    JobProgress {
+        job: job(),
+        mosaic: "9999999999995000".to_owned(),
+        checking: "0000000000002900".to_owned(),
+        checking_tiles: 20,
+        devices_at_work: 3,
+        obstacle: None,
+    }
 }
 
 fn share() -> Share {
-    Share { device: device_id(), backend: "vulkan".to_owned(), tiles: 96, receipts: 12, recomputed_tiles: 5 }
+    Share {
+        device: device_id(),
+        name: "NVIDIA GeForce RTX 3060".to_owned(),
+        backend: "vulkan".to_owned(),
+        tiles: 96,
+        receipts: 12,
+        recomputed_tiles: 5,
+    }
 }
 
 fn throughput() -> Throughput {
@@ -382,7 +365,14 @@ fn supply_group() -> SupplyGroup {
 }
 
 fn period() -> Period {
-    Period { start: NOON - 600 * SECOND, work: work(), device_micros: 7_200_000_000, capacity_kflop: 2_460_000_000_000 }
+    Period {
+        start: NOON - 600 * SECOND,
+        work: work(),
+        device_micros: 7_200_000_000,
+        offered_micros: 6_900_000_000,
+        busy_micros: 284_000_000,
+        capacity_kflop: 2_460_000_000_000,
+    }
 }
 
 fn overview() -> Overview {
@@ -395,6 +385,7 @@ fn overview() -> Overview {
         utilisation_bps: Some(412),
         jobs_running: 1,
         jobs_done: 57,
+        period_micros: 600 * SECOND,
         periods: vec![period()],
         latest_leases: vec![8, 8, 8, 2],
     }
@@ -474,7 +465,8 @@ fn signed_receipt() -> SignedReceipt {
 }
 
 fn public_receipt_page() -> PublicReceiptPage {
-    PublicReceiptPage { receipt: public_receipt(), statement: Some(signed_receipt()) }
+    let check = ReceiptCheck { by: CheckedBy::Edge, rule: CheckRule::Reference };
+    PublicReceiptPage { receipt: public_receipt(), check: Some(check), statement: Some(signed_receipt()) }
 }
 
 fn public_job_row() -> PublicJobRow {
@@ -529,7 +521,7 @@ fn sample() -> Sample {
 }
 
 fn hit() -> Hit {
-    Hit::Job(job_id())
+    Hit::Job { id: job_id(), name: NAME.to_owned() }
 }
 
 fn lease_grant() -> LeaseGrant {

@@ -2,7 +2,11 @@
 //! ask, an example of each body, a command for each operation.
 
 pub mod answers;
+mod example_accounts;
+mod example_arrays;
 mod example_kernels;
+mod example_parts;
+mod example_preview;
 mod example_values;
 pub mod examples;
 
@@ -94,8 +98,7 @@ fn tidy(value: &mut Value) {
 }
 
 /// What a choice holds beside its kind, where that is no field of the code that could have a comment.
-const CONTENTS: [(&str, &str, &str); 2] =
-    [("Hit", "id", "The id that was found."), ("ProofStep", "hash", "The sibling's hash.")];
+const CONTENTS: [(&str, &str, &str); 1] = [("ProofStep", "hash", "The sibling's hash.")];
 
 fn describe_choices(document: &mut Value) {
     let schemas = document["components"]["schemas"].as_object_mut();

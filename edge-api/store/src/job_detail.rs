@@ -58,13 +58,18 @@ pub async fn list_events(conn: &mut DbConnection, job: JobId, most: i64) -> sqlx
 /// Who computed a job, most tiles first; 200 at most.
 pub async fn list_shares(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<Share>> {
     let rows: Vec<ShareRow> = sqlx::query_as(
-        "select device_id, backend, cast(sum(tiles) as bigint) as tiles, cast(count(*) as bigint) as receipts,
-                cast(sum(recomputed) as bigint) as recomputed
-        from receipt
-        where job_id = $1
-          and state in ('accepted', 'matured')
-        group by device_id, backend
-        order by tiles desc, device_id
+        "select part.device_id as device_id, device.name as name, part.backend as backend, part.tiles as tiles,
+                part.receipts as receipts, part.recomputed as recomputed
+        from (
+          select device_id, backend, cast(sum(tiles) as bigint) as tiles, cast(count(*) as bigint) as receipts,
+                 cast(sum(recomputed) as bigint) as recomputed
+          from receipt
+          where job_id = $1
+            and state in ('accepted', 'matured')
+          group by device_id, backend
+        ) as part
+        join device on device.device_id = part.device_id
+        order by part.tiles desc, part.device_id
         limit 200",
     )
     .bind(job.to_string())
@@ -73,7 +78,7 @@ pub async fn list_shares(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Ve
     Ok(rows.into_iter().map(Share::from).collect())
 }
 
-/// Settled tiles of a job between two moments, in equal steps.
+/// Settled tiles of a job between two moments, in equal steps: when they were settled, not when they came in.
 pub async fn list_throughput(
     conn: &mut DbConnection,
     job: JobId,
@@ -82,11 +87,14 @@ pub async fn list_throughput(
 ) -> sqlx::Result<Throughput> {
     let step = ((to - from) / STEPS + 1).max(STEP_MIN);
     let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "select (created_at - $2) / $3 as step, cast(sum(tiles) as bigint)
-        from receipt
-        where job_id = $1
-          and state in ('accepted', 'matured')
-        group by (created_at - $2) / $3",
+        "select step, cast(sum(tiles) as bigint)
+        from (
+          select (case when settled_at > 0 then settled_at else created_at end - $2) / $3 as step, tiles
+          from receipt
+          where job_id = $1
+            and state in ('accepted', 'matured')
+        ) as settled
+        group by step",
     )
     .bind(job.to_string())
     .bind(from)

@@ -159,6 +159,50 @@ pub async fn fail_job(conn: &mut DbConnection, job: JobId, fault: &JobFault, now
     Ok(done.rows_affected() == 1)
 }
 
+/// Running jobs with tiles left whose deadline has passed, those longest over first.
+pub async fn list_overdue_jobs(conn: &mut DbConnection, now: Micros, most: i64) -> sqlx::Result<Vec<JobId>> {
+    let rows: Vec<(String,)> = sqlx::query_as(
+        "select job_id
+        from job
+        where state = 'running'
+          and deadline > 0
+          and deadline <= $1
+          and remaining_tiles > 0
+        order by deadline, job_id
+        limit $2",
+    )
+    .bind(now)
+    .bind(most)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.iter().map(|(job,)| id(job)).collect())
+}
+
+/// Ends a running job at its deadline. `false`: it had ended, has time left, or wants nothing but its closing.
+pub async fn end_overdue_job(conn: &mut DbConnection, job: JobId, now: Micros) -> sqlx::Result<bool> {
+    let row: Option<(i64,)> = sqlx::query_as("select deadline from job where job_id = $1")
+        .bind(job.to_string())
+        .fetch_optional(&mut *conn)
+        .await?;
+    // It is never changed once it is written.
+    let Some((deadline,)) = row else { return Ok(false) };
+    let done = sqlx::query(
+        "update job
+        set state = 'failed', fault = $2, ended_at = $3
+        where job_id = $1
+          and state = 'running'
+          and deadline > 0
+          and deadline <= $3
+          and remaining_tiles > 0",
+    )
+    .bind(job.to_string())
+    .bind(json(&JobFault::DeadlinePassed { deadline }))
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 macro_rules! jobs_to_close_sql {
     ($engine:ident) => {
         concat!(

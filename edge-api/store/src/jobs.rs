@@ -1,5 +1,7 @@
 //! Customers' orders: written once, read by their owner as a job of the API, and by the edge as what it admitted.
 
+use std::collections::BTreeMap;
+
 use rules::{Job, Source};
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
@@ -19,6 +21,9 @@ pub struct Submission<'a> {
     pub program: &'a Program,
     /// The most that the job can cost.
     pub hold: Credits,
+    /// When it ends by itself.
+    pub deadline: Option<Micros>,
+    pub file_names: &'a BTreeMap<String, String>,
     pub now: Micros,
 }
 
@@ -35,8 +40,10 @@ pub async fn insert_job(conn: &mut DbConnection, job: &Job, submission: &Submiss
     let inserted = sqlx::query(
         "insert into job (job_id, account_id, idempotency_key, request_hash, name, state, fault, privacy, published, program,
                           task, sources, check_rule, row_count, tile_rows, tiles, row_flops, price, device_bytes, peak_bytes, code_bytes,
-                          hold, cost, fee, cost_rest, remaining_tiles, recomputed_tiles, created_at, ended_at)
-        values ($1, $2, $3, $4, $5, 'running', '', $6, 0, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 0, 0, 0, $13, 0, $20, 0)
+                          hold, cost, fee, cost_rest, remaining_tiles, recomputed_tiles, created_at, ended_at,
+                          deadline, file_names)
+        values ($1, $2, $3, $4, $5, 'running', '', $6, 0, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 0, 0, 0, $13, 0, $20, 0,
+                $21, $22)
         on conflict (account_id, idempotency_key) do nothing",
     )
     .bind(job.id.to_string())
@@ -59,6 +66,8 @@ pub async fn insert_job(conn: &mut DbConnection, job: &Job, submission: &Submiss
     .bind(count(job.code_bytes))
     .bind(submission.hold.micros())
     .bind(submission.now)
+    .bind(submission.deadline.unwrap_or_default())
+    .bind(json(submission.file_names))
     .execute(conn)
     .await?;
     Ok(inserted.rows_affected() == 1)
@@ -100,6 +109,8 @@ struct JobRow {
     recomputed_tiles: i64,
     created_at: i64,
     ended_at: i64,
+    deadline: i64,
+    file_names: String,
     devices: i64,
 }
 
@@ -109,6 +120,7 @@ macro_rules! select_jobs_sql {
         concat!(
             "select job_id, name, state, fault, privacy, published, program, task, row_count, tile_rows, tiles, row_flops,
                     price, hold, cost, remaining_tiles, recomputed_tiles, created_at, ended_at,
+                    deadline, file_names,
                     (select cast(count(distinct receipt.device_id) as bigint)
                      from receipt
                      where receipt.job_id = job.job_id
@@ -143,6 +155,8 @@ impl From<JobRow> for wire::Job {
             cost: Credits::from_micros(row.cost),
             created_at: row.created_at,
             ended_at: (row.ended_at != 0).then_some(row.ended_at),
+            deadline: (row.deadline != 0).then_some(row.deadline),
+            file_names: from_json(&row.file_names),
             fault: (!row.fault.is_empty()).then(|| from_json(&row.fault)),
         }
     }

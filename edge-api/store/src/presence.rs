@@ -37,6 +37,17 @@ pub async fn mark_absent(conn: &mut DbConnection, replica: &str, device: DeviceI
     Ok(())
 }
 
+/// Whether another replica has said of a device since `after` that it is there.
+pub async fn has_devices_elsewhere(conn: &mut DbConnection, replica: &str, after: Micros) -> sqlx::Result<bool> {
+    let row: Option<(i64,)> =
+        sqlx::query_as("select seen_at from presence where replica_id <> $1 and seen_at > $2 limit 1")
+            .bind(replica)
+            .bind(after)
+            .fetch_optional(conn)
+            .await?;
+    Ok(row.is_some())
+}
+
 /// Forgets devices that no replica has vouched for since `before`.
 pub async fn delete_stale_presence(conn: &mut DbConnection, before: Micros) -> sqlx::Result<()> {
     sqlx::query("delete from presence where seen_at < $1").bind(before).execute(conn).await?;
@@ -58,25 +69,36 @@ pub async fn add_online(conn: &mut DbConnection, device: DeviceId, day: i64, mic
     Ok(())
 }
 
+/// What devices of a replica could have done in a period, and did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Supply {
+    /// That they were online, all together.
+    pub device_micros: u64,
+    /// That they took work.
+    pub offered_micros: u64,
+    /// That they worked on what they committed.
+    pub busy_micros: u64,
+    /// What they could have done by the speeds that they are shown with, in thousands of operations.
+    pub capacity_kflop: u64,
+}
+
 /// Adds to what this replica's devices could have done in a period.
-pub async fn add_supply(
-    conn: &mut DbConnection,
-    replica: &str,
-    period: Micros,
-    device_micros: u64,
-    capacity_kflop: u64,
-) -> sqlx::Result<()> {
+pub async fn add_supply(conn: &mut DbConnection, replica: &str, period: Micros, supply: Supply) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into supply_period (period, replica_id, device_micros, capacity_kflop)
-        values ($1, $2, $3, $4)
+        "insert into supply_period (period, replica_id, device_micros, offered_micros, busy_micros, capacity_kflop)
+        values ($1, $2, $3, $4, $5, $6)
         on conflict (period, replica_id)
         do update set device_micros = supply_period.device_micros + excluded.device_micros,
+                      offered_micros = supply_period.offered_micros + excluded.offered_micros,
+                      busy_micros = supply_period.busy_micros + excluded.busy_micros,
                       capacity_kflop = supply_period.capacity_kflop + excluded.capacity_kflop",
     )
     .bind(period)
     .bind(replica)
-    .bind(count(device_micros))
-    .bind(count(capacity_kflop))
+    .bind(count(supply.device_micros))
+    .bind(count(supply.offered_micros))
+    .bind(count(supply.busy_micros))
+    .bind(count(supply.capacity_kflop))
     .execute(conn)
     .await?;
     Ok(())

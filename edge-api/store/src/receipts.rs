@@ -3,7 +3,7 @@
 use rules::billing::bill::Charge;
 use sqlx::FromRow;
 use wire::device::Backend;
-use wire::explorer::ReceiptState;
+use wire::explorer::{ReceiptCheck, ReceiptState};
 use wire::number::to;
 use wire::{AccountId, Credits, DeviceId, JobId, LeaseId, Micros, Receipt, Signature, SliceId, TileHash};
 
@@ -145,6 +145,16 @@ pub async fn list_pending_receipts(conn: &mut DbConnection, slices: &[SliceId]) 
     Ok(rows.into_iter().map(StoredReceipt::from).collect())
 }
 
+/// Tiles of a job that are computed and await their check: where each lease's begin, and how many.
+pub async fn list_tiles_in_check(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<(u64, u64)>> {
+    let rows: Vec<(i64, i64)> =
+        sqlx::query_as("select first_tile, tiles from receipt where job_id = $1 and state = 'pending'")
+            .bind(job.to_string())
+            .fetch_all(conn)
+            .await?;
+    Ok(rows.into_iter().map(|(first, tiles)| (uncount(first), uncount(tiles))).collect())
+}
+
 /// Receipts of a job that are settled and not mature.
 pub async fn list_accepted_receipts(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<StoredReceipt>> {
     let rows: Vec<ReceiptRow> =
@@ -164,8 +174,10 @@ pub struct Acceptance {
     pub flops_left: u64,
     pub charge: Charge,
     pub recomputed: u64,
+    pub check: ReceiptCheck,
     /// It matures once so much of its device's work in this program is verified, in thousands of operations.
     pub matures_at: u64,
+    pub now: Micros,
 }
 
 /// `false` when the receipt no longer awaits its check: nothing was written.
@@ -173,6 +185,7 @@ pub async fn accept_receipt(conn: &mut DbConnection, lease: LeaseId, acceptance:
     let done = sqlx::query(
         "update receipt
         set state = 'accepted', cost = $2, fee = $3, recomputed = $4, matures_at = $5, kflop = $6, flops_left = $7,
+            settled_at = $8, checked_by = $9, check_rule = $10,
             account_id = (select device.account_id from device where device.device_id = receipt.device_id)
         where lease_id = $1
           and state = 'pending'",
@@ -184,6 +197,9 @@ pub async fn accept_receipt(conn: &mut DbConnection, lease: LeaseId, acceptance:
     .bind(count(acceptance.matures_at))
     .bind(count(acceptance.kflop))
     .bind(count(acceptance.flops_left))
+    .bind(acceptance.now)
+    .bind(acceptance.check.by.name())
+    .bind(json(&acceptance.check.rule))
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)

@@ -8,6 +8,8 @@ mod app;
 mod challenges;
 mod collect;
 mod compile;
+mod convert;
+mod deadlines;
 mod device;
 mod docs;
 mod explorer;
@@ -16,6 +18,7 @@ mod jobs;
 mod judges;
 mod kernels;
 mod limits;
+mod made_arrays;
 mod openapi;
 mod outputs;
 #[expect(unreachable_pub, reason = "the journeys share it")]
@@ -26,6 +29,7 @@ mod results;
 mod retry;
 mod slices;
 mod sweep;
+mod tables;
 #[expect(unreachable_pub, reason = "the journeys share it")]
 #[path = "../../../e2e/src/until.rs"]
 mod until;

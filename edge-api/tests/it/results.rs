@@ -23,7 +23,7 @@ use crate::refusals::{named, node, npy};
 use crate::until::until;
 
 /// One whose outputs lie side by side in each row that is uploaded.
-fn model_with_two_outputs() -> Vec<u8> {
+pub(crate) fn model_with_two_outputs() -> Vec<u8> {
     let second = Node { output: vec!["z".to_owned()], ..node("Neg", &["x"]) };
     let graph = Graph {
         node: vec![node("Relu", &["x"]), second],

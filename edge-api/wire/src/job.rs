@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{BlobHash, Credits, Field, JobId, Micros, PricePerCu, Program};
@@ -53,6 +55,19 @@ pub enum CheckedBy {
     Owner,
 }
 
+impl CheckedBy {
+    pub const ALL: [Self; 4] = [Self::Edge, Self::Checker, Self::Quorum, Self::Owner];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Edge => "edge",
+            Self::Checker => "checker",
+            Self::Quorum => "quorum",
+            Self::Owner => "owner",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(not(target_family = "wasm"), serde(deny_unknown_fields))]
@@ -95,6 +110,44 @@ pub struct Quote {
     /// How long those would take at their measured speeds. Left out when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,
+    /// Why nobody would do it now; left out where somebody would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<Obstacle>,
+}
+
+/// Why nobody computes or checks a job now. The job waits until it is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Obstacle {
+    /// No device is connected.
+    NoDevice,
+    /// The job is for devices of its customer's own, and none is connected.
+    NoOwnDevice,
+    /// The job is for devices of verified accounts, and none is connected.
+    NoKnownDevice,
+    /// Every connected device is too small.
+    Memory {
+        /// Largest buffer that a device needs, in bytes.
+        needs: u64,
+        /// What the largest connected device allows, in bytes.
+        largest: u64,
+    },
+    /// No connected device runs customers' kernels.
+    NoKernelDevice,
+    /// Those connected that could do it have said that they cannot compile or compute it.
+    AllUnfit,
+    /// Those connected that could do it take no work now.
+    AllAtRest,
+    /// What it computes is checked by a checker, and none is connected.
+    NoChecker,
+    /// No connected checker is large enough.
+    CheckerMemory {
+        /// Largest buffer that a checker needs, in bytes.
+        needs: u64,
+    },
+    /// What it computes is checked by devices of two other accounts with standing, and there are fewer.
+    FewJudges,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +166,30 @@ pub struct SubmitJob {
     /// Refuse if it would cost more than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Credits>,
+    /// So many seconds after it was submitted the job ends by itself, if it is not done: what was verified is paid, the rest
+    /// of the hold is free again. Left out, it waits for as long as it takes.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 31_536_000))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_seconds: Option<u32>,
+    /// What the customer calls the order's files, by the fields that name them: `model`, `input`, `inputs.NAME`, `kernel`,
+    /// `params`. Shown to the job's owner alone.
+    #[cfg_attr(feature = "openapi", schema(example = json!({ "model": "resnet50.onnx", "input": "photos.npy" })))]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub file_names: BTreeMap<String, String>,
+}
+
+impl SubmitJob {
+    /// Without a name, for any device, whatever it costs and however long it takes.
+    pub fn new(program: Program) -> Self {
+        Self {
+            program,
+            privacy: Privacy::default(),
+            name: String::new(),
+            limit: None,
+            deadline_seconds: None,
+            file_names: BTreeMap::new(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -190,6 +267,13 @@ pub struct Job {
     /// When it ended; left out while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Micros>,
+    /// When it ends by itself, if it is not done by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Micros>,
+    /// What its customer calls the order's files, by the fields that name them.
+    #[cfg_attr(feature = "openapi", schema(example = json!({ "model": "resnet50.onnx", "input": "photos.npy" })))]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub file_names: BTreeMap<String, String>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<JobFault>,
@@ -223,6 +307,11 @@ pub enum JobFault {
         /// What went wrong, for a person.
         reason: String,
     },
+    /// Its deadline passed before it was done.
+    DeadlinePassed {
+        /// When that was.
+        deadline: Micros,
+    },
 }
 
 /// One page of an account's jobs, newest first.
@@ -245,6 +334,15 @@ pub struct JobProgress {
     /// The job's tiles in order, in at most 1,024 cells: each digit says how many ninths of its
     /// tiles are settled.
     pub mosaic: String,
+    /// As many cells: each digit says how many ninths of its tiles are computed and still being checked.
+    #[serde(default)]
+    pub checking: String,
+    /// Tiles that are computed and still being checked.
+    #[serde(default)]
+    pub checking_tiles: u64,
     /// Devices that hold a lease of it now.
     pub devices_at_work: u64,
+    /// Why nobody does it now; left out where somebody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<Obstacle>,
 }

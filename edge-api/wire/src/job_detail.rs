@@ -35,7 +35,8 @@ pub struct JobDispute {
     pub device: DeviceId,
     /// Whether it is decided, and how.
     pub state: DisputeState,
-    /// Where in the tile's first output the two begin to differ, counted in values from zero.
+    /// Where in the tile's first output the two begin to differ by more than they may, counted in values from zero; of a
+    /// kernel's records, in words.
     pub first_value: u64,
     /// Values of that output from there on, as the device signed them; 16 at most.
     pub signed: Vec<String>,
@@ -97,10 +98,12 @@ pub enum JobEventKind {
     Cancelled,
     Nondeterministic,
     Failed,
+    /// Its deadline passed before it was done.
+    DeadlinePassed,
 }
 
 impl JobEventKind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Submitted,
         Self::Started,
         Self::Disputed,
@@ -112,6 +115,7 @@ impl JobEventKind {
         Self::Cancelled,
         Self::Nondeterministic,
         Self::Failed,
+        Self::DeadlinePassed,
     ];
 
     pub fn name(self) -> &'static str {
@@ -127,6 +131,57 @@ impl JobEventKind {
             Self::Cancelled => "cancelled",
             Self::Nondeterministic => "nondeterministic",
             Self::Failed => "failed",
+            Self::DeadlinePassed => "deadline_passed",
         }
     }
+}
+
+/// The beginning of what a job has come to, as a person would look at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobPreview {
+    /// Rows that were looked at: the first of those that are verified.
+    pub rows: u64,
+    /// Each of the job's outputs.
+    pub outputs: Vec<OutputPreview>,
+}
+
+/// The beginning of one output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OutputPreview {
+    /// As the program calls it.
+    pub name: String,
+    /// As numpy calls it; of a kernel's records, what its words are.
+    #[cfg_attr(feature = "openapi", schema(example = "float32"))]
+    pub dtype: String,
+    /// Of a row; of the whole where nothing counts rows.
+    pub shape: Vec<u64>,
+    /// The first rows; 10 at most.
+    pub first: Vec<PreviewRow>,
+    /// How many rows there are of each class, most first; 12 at most. Empty where the output does not look like classes.
+    pub classes: Vec<ClassCount>,
+    /// How many rows can be looked at as pictures; 0 where the output is none.
+    pub pictures: u64,
+}
+
+/// The beginning of one row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PreviewRow {
+    /// Counted over the job from zero.
+    pub row: u64,
+    /// Its first values; 16 at most.
+    #[cfg_attr(feature = "openapi", schema(example = json!(["0.25", "0.75"])))]
+    pub values: Vec<String>,
+}
+
+/// How often a class was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ClassCount {
+    /// The row's integer, or the place of its largest value, counted from zero.
+    pub class: i64,
+    /// Rows of that class.
+    pub rows: u64,
 }

@@ -17,6 +17,7 @@
 pub mod account;
 pub mod array;
 pub mod check;
+pub mod conversion;
 pub mod device;
 pub mod error;
 pub mod explorer;
@@ -30,18 +31,25 @@ pub mod number;
 pub mod program;
 
 pub use account::{
-    Account, AccountKey, AccountKind, DeviceCode, LedgerEntry, MadeKey, NewAccount, NewKey, OpenedAccount,
+    Account, AccountKey, AccountKind, DeviceCode, JobMovement, LedgerEntry, MadeKey, NewAccount, NewKey, OpenedAccount,
 };
 pub use array::{DType, Field, WordRun};
-pub use check::{Check, Fraction, IntegerBits, IntegerTolerance, Tolerance};
+pub use check::{Check, CheckRule, Fraction, IntegerBits, IntegerTolerance, Tolerance};
+pub use conversion::{
+    ArraysToMake, FileKind, MadeArray, MadeArrays, PictureChannels, PictureLayout, PictureReading, Resize, ResizeFilter,
+    TableReading,
+};
 pub use device::{FromDevice, Hello, LeaseGrant, Receipt, SpeedChallenge, ToDevice};
-pub use error::{ErrorBody, ErrorCode, Place};
+pub use error::{Detail, ErrorBody, ErrorCode, Place};
 pub use explorer::PublicJob;
 pub use id::{AccountId, BlobHash, ChallengeId, DeviceId, JobId, LeaseId, Nonce, Signature, SliceId, TileHash};
 pub use job::{
-    Blob, CheckedBy, Job, JobFault, JobPage, JobProgress, JobState, Privacy, Quote, QuoteRequest, SubmitJob,
+    Blob, CheckedBy, Job, JobFault, JobPage, JobProgress, JobState, Obstacle, Privacy, Quote, QuoteRequest, SubmitJob,
 };
-pub use job_detail::{DisputeState, JobDetail, JobDispute, JobEvent, JobEventKind, Throughput};
+pub use job_detail::{
+    ClassCount, DisputeState, JobDetail, JobDispute, JobEvent, JobEventKind, JobPreview, OutputPreview, PreviewRow,
+    Throughput,
+};
 pub use money::{Credits, CreditsOverflow, PricePerCu};
 pub use program::infer::{Infer, InferTask, ModelInput, ModelPlan, ModelReport, ModelToCheck};
 pub use program::map::{GatedKernel, KernelReport, KernelToCheck, Map, MapTask};

@@ -60,3 +60,14 @@ pub fn Moment(
 ) -> impl IntoView {
     view! { <time datetime=format::iso8601(time)>{format::utc(time)}</time> }
 }
+
+/// How long ago a moment is, or how far ahead: `page.js` says it, and says it anew while the page is open. Beside a
+/// [`Moment`], which says when, with its zone.
+#[component]
+pub fn Ago(
+    /// The moment.
+    time: Micros,
+) -> impl IntoView {
+    // A text for the script to replace: an island that is yet to wake looks for the very nodes that the server sent.
+    view! { <span class="ago soft" data-ago=format::iso8601(time)>"\u{a0}"</span> }
+}

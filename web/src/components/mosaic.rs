@@ -1,31 +1,63 @@
 use leptos::prelude::*;
 
+use crate::format;
 use crate::text::text;
 
-/// A job's tiles as a picture that fills in: one path a shade, so a million tiles are ten nodes.
+/// How many tiles are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TileCounts {
+    pub tiles: u64,
+    pub verified: u64,
+    /// Computed, and being checked.
+    pub checking: u64,
+}
+
+/// A job's tiles as a picture that fills in, with what its colours mean: one path a state, so a million tiles are three
+/// nodes. What is being checked is smaller besides, for those who do not see the colours.
 #[component]
 pub fn Mosaic(
     /// A digit a cell, from 0 (nothing settled) to 9 (all), in order.
     #[prop(into)]
     cells: Signal<String>,
+    /// The same of what is computed and being checked; as many cells, or none.
+    #[prop(into, default = Signal::stored(String::new()))]
+    checking: Signal<String>,
+    /// How many tiles there are of each.
+    #[prop(into)]
+    counts: Signal<TileCounts>,
 ) -> impl IntoView {
+    let t = text();
     let size = Memo::new(move |_| columns_and_rows(cells.with(String::len)));
     let label = move || {
-        let (full, all) = cells.with(|cells| (cells.bytes().filter(|cell| *cell == b'9').count(), cells.len()));
-        format!("{}: {full} / {all}", text().jobs.mosaic)
+        let TileCounts { tiles, verified, checking } = counts.get();
+        let (verified, tiles) = (format::count(verified), format::count(tiles));
+        let checking = (checking > 0).then(|| format!("; {}: {}", t.jobs.tiles_checking, format::count(checking)));
+        format!("{}. {}: {verified} / {tiles}{}", t.jobs.mosaic, t.site.verified, checking.unwrap_or_default())
     };
-    let shade = move |level: u8| {
-        let path = move || {
+    let path = move |draw: fn(&Cells<'_>, usize) -> String| {
+        move || {
             let (columns, _) = size.get();
-            cells.with(|cells| path_of(cells, level, columns))
-        };
-        let opacity = if level == 0 { 1.0 } else { 0.25 + 0.75 * f64::from(level) / 9.0 };
-        view! { <path class=format!("level-{level}") d=path fill-opacity=opacity/> }
+            cells.with(|settled| checking.with(|checking| draw(&Cells { settled, checking }, columns)))
+        }
+    };
+    let entry = move |class: &'static str, label: &'static str, count: fn(TileCounts) -> u64| {
+        view! { <li><span class=format!("swatch {class}") aria-hidden="true"></span>{label} " " <span class="soft">{move || format::count(count(counts.get()))}</span></li> }
     };
     view! {
-        <svg class="mosaic" role="img" aria-label=label viewBox=move || { let (columns, rows) = size.get(); format!("0 0 {columns} {rows}") } preserveAspectRatio="xMidYMid meet">
-            {(0..=9).map(shade).collect_view()}
-        </svg>
+        <figure class="tiles">
+            <svg class="mosaic" role="img" aria-label=label viewBox=move || { let (columns, rows) = size.get(); format!("0 0 {columns} {rows}") } preserveAspectRatio="xMidYMid meet">
+                <path class="waiting" d=path(waiting_path)/>
+                <path class="checking" d=path(checking_path)/>
+                <path class="verified" d=path(verified_path)/>
+            </svg>
+            <figcaption>
+                <ul class="legend">
+                    {entry("waiting", t.jobs.tiles_waiting, |counts| counts.tiles.saturating_sub(counts.verified + counts.checking))}
+                    {entry("checking", t.jobs.tiles_checking, |counts| counts.checking)}
+                    {entry("verified", t.jobs.tiles_verified, |counts| counts.verified)}
+                </ul>
+            </figcaption>
+        </figure>
     }
 }
 
@@ -36,10 +68,54 @@ fn columns_and_rows(cells: usize) -> (usize, usize) {
     (columns, cells.div_ceil(columns))
 }
 
-#[expect(clippy::format_collect, reason = "a thousand short texts at most")]
-fn path_of(cells: &str, level: u8, columns: usize) -> String {
-    let squares = cells.bytes().enumerate().filter(|(_, cell)| *cell == b'0' + level);
-    squares.map(|(i, _)| format!("M{}.06 {}.06h.88v.88h-.88z", i % columns, i / columns)).collect()
+/// A cell's side in hundredths of its place.
+const SIDE: u32 = 88;
+/// Of what is being checked: as high, and so far from either end where it has room.
+const CHECKING_HEIGHT: u32 = 50;
+const CHECKING_INSET: u32 = 19;
+
+/// A cell fills from the left: first what is verified, then what is being checked.
+struct Cells<'a> {
+    settled: &'a str,
+    checking: &'a str,
+}
+
+impl Cells<'_> {
+    /// Of each cell, how many ninths are verified and how many are being checked.
+    fn ninths(&self) -> impl Iterator<Item = (u32, u32)> {
+        let ninth = |digit: u8| u32::from(digit.saturating_sub(b'0').min(9));
+        let checking = self.checking.bytes().chain(std::iter::repeat(b'0'));
+        self.settled.bytes().zip(checking).map(move |(settled, checking)| {
+            let settled = ninth(settled);
+            (settled, ninth(checking).min(9 - settled))
+        })
+    }
+
+    /// Of each cell where `part` begins, how wide it is, and how far from the upper and the lower edge.
+    fn path(&self, columns: usize, part: impl Fn(u32, u32) -> Option<(u32, u32, u32)>) -> String {
+        let squares = self.ninths().enumerate().filter_map(|(i, (settled, checking))| {
+            let (start, width, inset) = part(settled, checking)?;
+            let (left, top, height) = (6 + start, 6 + inset, SIDE - 2 * inset);
+            Some(format!("M{}.{left:02} {}.{top:02}h.{width:02}v.{height:02}h-.{width:02}z", i % columns, i / columns))
+        });
+        squares.collect()
+    }
+}
+
+fn waiting_path(cells: &Cells<'_>, columns: usize) -> String {
+    cells.path(columns, |settled, _| (settled < 9).then_some((0, SIDE, 0)))
+}
+
+fn checking_path(cells: &Cells<'_>, columns: usize) -> String {
+    cells.path(columns, |settled, checking| {
+        let (start, width) = (SIDE * settled / 9, SIDE * checking / 9);
+        let inset = CHECKING_INSET.min(width / 4);
+        (checking > 0).then(|| (start + inset, width - 2 * inset, (SIDE - CHECKING_HEIGHT) / 2))
+    })
+}
+
+fn verified_path(cells: &Cells<'_>, columns: usize) -> String {
+    cells.path(columns, |settled, _| (settled > 0).then(|| (0, SIDE * settled / 9, 0)))
 }
 
 #[cfg(test)]
@@ -47,15 +123,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_cell_is_in_the_picture_once() {
+    fn a_cell_shows_what_is_verified_being_checked_and_waiting() {
+        let cells = Cells { settled: "0945", checking: "9044" };
+
+        assert_eq!(
+            verified_path(&cells, 4),
+            "M1.06 0.06h.88v.88h-.88zM2.06 0.06h.39v.88h-.39zM3.06 0.06h.48v.88h-.48z"
+        );
+        assert_eq!(checking_path(&cells, 4).matches('M').count(), 3);
+        assert!(checking_path(&cells, 4).starts_with("M0.25 0.25h.50v.50h-.50z"), "{}", checking_path(&cells, 4));
+        assert_eq!(waiting_path(&cells, 4).matches('M').count(), 3, "the ground of what is not full");
+        assert_eq!(checking_path(&Cells { settled: "09", checking: "" }, 2), "", "a public job says nothing of it");
+    }
+
+    #[test]
+    fn every_cell_is_in_the_picture() {
         for len in [1, 2, 225, 1024] {
-            let cells: String =
+            let settled: String =
                 (0..len).map(|i| char::from_digit(u32::try_from(i % 10).unwrap(), 10).unwrap()).collect();
             let (columns, rows) = columns_and_rows(len);
+            let cells = Cells { settled: &settled, checking: "" };
 
-            let squares: usize = (0..=9).map(|level| path_of(&cells, level, columns).matches('M').count()).sum();
-
-            assert_eq!(squares, len);
+            let full = settled.matches('9').count();
+            assert_eq!(waiting_path(&cells, columns).matches('M').count() + full, len);
             assert!(columns * rows >= len && columns * (rows - 1) < len);
         }
     }

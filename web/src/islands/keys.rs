@@ -3,7 +3,7 @@ use leptos::task::spawn_local;
 use wire::{AccountKey, MadeKey, NewKey};
 
 use super::dialog::Confirm;
-use super::fresh_key::FreshKey;
+use super::fresh_key::AnotherKey;
 use super::toast::toast;
 use crate::api::{self, Api, Failure};
 use crate::components::Moment;
@@ -17,7 +17,7 @@ pub fn KeysIsland(
 ) -> impl IntoView {
     let t = text();
     let keys = RwSignal::new(keys);
-    let made = RwSignal::new(None::<MadeKey>);
+    let made_key = RwSignal::new(None::<MadeKey>);
     let failure = RwSignal::new(None::<Failure>);
     let name = RwSignal::new(String::new());
     let read = move || {
@@ -35,7 +35,7 @@ pub fn KeysIsland(
                 Ok(key) => {
                     failure.set(None);
                     name.set(String::new());
-                    made.set(Some(key));
+                    made_key.set(Some(key));
                     read();
                 }
                 Err(error) => failure.set(Some(error)),
@@ -75,7 +75,7 @@ pub fn KeysIsland(
                 <tbody>{move || keys.get().into_iter().map(row).collect_view()}</tbody>
             </table>
         </div>
-        {move || made.get().map(|made| view! { <FreshKey secret=made.secret/> })}
+        {move || made_key.get().map(|made| view! { <AnotherKey name=made.key.name secret=made.secret on_done=move || made_key.set(None)/> })}
         <form class="field" on:submit=make>
             <label for="key-name">{t.account.new_key_name}</label>
             <div class="joined">

@@ -1,48 +1,60 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::Account;
+use wire::{Account, OpenedAccount};
 
-use super::fresh_key::FreshKey;
+use super::fresh_key::FirstKey;
 use super::toast::toast;
-use crate::api::{self, Failure};
+use crate::api;
 use crate::text::text;
 
 /// Opens an account, or signs in to one.
 #[component]
 pub fn SignIn(
-    /// Called once there is a session.
+    /// Called once there is a session, and a new account's key is kept.
     on_account: impl Fn(Account) + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
     let t = text();
-    let key = RwSignal::new(None::<String>);
-    let failure = RwSignal::new(None::<Failure>);
+    let opened = RwSignal::new(None::<OpenedAccount>);
+    let failure = RwSignal::new(None::<String>);
     let typed = RwSignal::new(String::new());
     let open = move |_| {
         spawn_local(async move {
             match api::open_account().await {
-                Ok(opened) => {
+                Ok(fresh) => {
                     failure.set(None);
-                    key.set(Some(opened.key));
-                    on_account(opened.account);
+                    opened.set(Some(fresh));
                 }
-                Err(error) => failure.set(Some(error)),
+                Err(error) => failure.set(Some(error.message())),
             }
         });
     };
     let sign_in = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
+        let key = typed.get_untracked().trim().to_owned();
+        if key.is_empty() {
+            failure.set(Some(t.account.no_key_typed.to_owned()));
+            return;
+        }
         spawn_local(async move {
-            match api::sign_in(typed.get_untracked().trim()).await {
+            match api::sign_in(&key).await {
                 Ok(found) => {
                     failure.set(None);
+                    typed.set(String::new());
                     on_account(found);
                 }
-                Err(error) => failure.set(Some(error)),
+                // The key is all that was sent: it is what is wrong.
+                Err(error) if error.is_unauthorized() => failure.set(Some(t.account.no_account_has_key.to_owned())),
+                Err(error) => failure.set(Some(error.message())),
             }
         });
     };
+    let kept = move || {
+        if let Some(fresh) = opened.try_update(Option::take).flatten() {
+            on_account(fresh.account);
+        }
+    };
     view! {
-        <Show when=move || key.with(Option::is_none)>
+        <Show when=move || opened.with(Option::is_none)>
             <p class="actions"><button type="button" class="primary" on:click=open>{t.account.open_account}</button></p>
             <form on:submit=sign_in class="field">
                 <label for="key">{t.account.key_label}</label>
@@ -53,23 +65,20 @@ pub fn SignIn(
                 </div>
             </form>
         </Show>
-        <p class="error" id="key-error" role="alert">{move || failure.get().map(|failure| failure.message())}</p>
-        {move || key.get().map(|key| view! { <FreshKey secret=key/> })}
+        <p class="error" id="key-error" role="alert">{move || failure.get()}</p>
+        {move || opened.get().map(|fresh| view! { <FirstKey secret=fresh.key on_kept=kept/> })}
     }
 }
 
-/// In place of a page that needs an account. Once there is one, the page is loaded again, unless a new
-/// account's key has to be read first.
+/// In place of a page that needs an account. Once there is one, the page is loaded again.
 #[island]
 pub fn SignInIsland() -> impl IntoView {
     let t = text();
     let signed_in = RwSignal::new(false);
     let on_account = move |_account| {
         signed_in.set(true);
-        // Signing in shows nothing that must be read first; a fresh account shows its key.
-        if document().get_element_by_id("fresh-key").is_none() {
-            set_timeout(reload_unless_key, std::time::Duration::ZERO);
-        }
+        // A page that cannot be loaded anew has the link to press.
+        window().location().reload().unwrap_or_default();
     };
     view! {
         <section class="card" aria-labelledby="sign-in-title">
@@ -80,13 +89,6 @@ pub fn SignInIsland() -> impl IntoView {
                 <p class="actions"><a class="button primary" href="">{t.account.go_on}</a></p>
             </Show>
         </section>
-    }
-}
-
-fn reload_unless_key() {
-    if document().get_element_by_id("fresh-key").is_none() {
-        // A page that cannot be loaded anew has the link to press.
-        window().location().reload().unwrap_or_default();
     }
 }
 

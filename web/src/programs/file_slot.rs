@@ -1,10 +1,12 @@
 //! One file of a job that is being written, on its way to a blob.
 
+use std::collections::BTreeMap;
+
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use send_wrapper::SendWrapper;
 use web_sys::File;
-use wire::{Account, BlobHash};
+use wire::{Account, BlobHash, Job};
 
 use crate::api;
 use crate::text::text;
@@ -38,8 +40,20 @@ impl FileSlot {
         Self::Chosen(SendWrapper::new(file))
     }
 
-    pub fn from_earlier_job(hash: BlobHash) -> Self {
-        Self::Stored { name: text().jobs.from_earlier_job.to_owned(), hash }
+    /// Under the name that the job's customer gave it.
+    pub fn from_earlier_job(job: &Job, field: &str, hash: BlobHash) -> Self {
+        let name = job.file_names.get(field).cloned();
+        Self::Stored { name: name.unwrap_or_else(|| text().jobs.from_earlier_job.to_owned()), hash }
+    }
+
+    /// What the person knows it by.
+    pub fn given_name(&self) -> Option<String> {
+        let t = text();
+        match self {
+            Self::Chosen(file) | Self::Uploading(file) => Some(file.name()),
+            Self::Stored { name, .. } => Some(name.clone()).filter(|name| name != t.jobs.from_earlier_job),
+            Self::Missing | Self::Refused { .. } => None,
+        }
     }
 
     pub fn hash(&self) -> Option<BlobHash> {
@@ -70,6 +84,25 @@ impl FileSlot {
     fn is_uploading(&self, file: &File) -> bool {
         matches!(self, Self::Uploading(chosen) if js_sys::Object::is(chosen, file))
     }
+}
+
+/// A file that a page wrote.
+pub fn file_of(name: &str, bytes: &[u8]) -> Option<File> {
+    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
+    File::new_with_u8_array_sequence(&parts, name).ok()
+}
+
+/// A file's name has so many characters at most, and the server takes no more.
+const NAME_CHARS_MAX: usize = 255;
+
+/// What the person calls the files in these slots, by the order's fields.
+pub fn names_of(slots: impl IntoIterator<Item = (String, RwSignal<FileSlot>)>) -> BTreeMap<String, String> {
+    let name = |(field, slot): (String, RwSignal<FileSlot>)| {
+        let given = slot.with_untracked(FileSlot::given_name)?;
+        let name: String = given.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
+        (!name.is_empty()).then_some((field, name))
+    };
+    slots.into_iter().filter_map(name).collect()
 }
 
 /// Uploads what is chosen, once there is an account to own it.

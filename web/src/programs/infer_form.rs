@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use web_sys::File;
-use wire::Job;
+use wire::{BlobHash, Job};
 
 use super::draft::JobDraft;
 use super::file_field::{FileField, NamedSlot, SortFiles};
-use super::file_slot::FileSlot;
+use super::file_slot::{FileSlot, file_of, names_of};
+use super::made_inputs::{InputArrays, MadeInputs};
+use super::order_file::OrderFile;
 use super::program::{Program, ProgramForm};
 use super::result_link::result_link;
+use crate::api;
 use crate::browser::backend::{ANY_BACKEND, Backend};
 use crate::text::{Text, text};
 
@@ -30,12 +34,17 @@ impl Program for Infer {
         ANY_BACKEND
     }
 
-    fn form(&self, draft: JobDraft, earlier: Option<&wire::Program>) -> Arc<dyn ProgramForm> {
-        let form = InferForm { draft, model: RwSignal::new(FileSlot::Missing), named: RwSignal::new(Vec::new()) };
-        if let Some(wire::Program::Infer(wire::Infer { model, input, inputs, .. })) = earlier {
-            form.model.set(FileSlot::from_earlier_job(*model));
-            form.draft.input.set(input.map_or(FileSlot::Missing, FileSlot::from_earlier_job));
-            let slot = |(name, &hash): (&String, _)| (name.clone(), RwSignal::new(FileSlot::from_earlier_job(hash)));
+    fn form(&self, draft: JobDraft, earlier: Option<&Job>) -> Arc<dyn ProgramForm> {
+        let model = RwSignal::new(FileSlot::Missing);
+        let form = InferForm { draft, model, named: RwSignal::new(Vec::new()), made: MadeInputs::new() };
+        let Some(job) = earlier else { return Arc::new(form) };
+        if let wire::Program::Infer(wire::Infer { model, input, inputs, .. }) = &job.program {
+            form.model.set(FileSlot::from_earlier_job(job, "model", *model));
+            let of_all = input.map(|hash| FileSlot::from_earlier_job(job, "input", hash));
+            form.draft.input.set(of_all.unwrap_or(FileSlot::Missing));
+            let slot = |(name, &hash): (&String, _)| {
+                (name.clone(), RwSignal::new(FileSlot::from_earlier_job(job, &format!("inputs.{name}"), hash)))
+            };
             form.named.set(inputs.iter().map(slot).collect());
         }
         Arc::new(form)
@@ -55,6 +64,28 @@ impl Program for Infer {
         ];
         links.collect_view().into_any()
     }
+
+    fn order_files(&self, program: &wire::Program, t: &'static Text) -> Vec<OrderFile> {
+        let wire::Program::Infer(wire::Infer { model, input, inputs, .. }) = program else { return Vec::new() };
+        let mut files = vec![OrderFile::new("model", t.infer.model, *model, "model.onnx")];
+        files.extend(input.map(|hash| OrderFile::new("input", t.infer.input, hash, "input.npy")));
+        files.extend(inputs.iter().map(|(name, &hash)| {
+            OrderFile::new(&format!("inputs.{name}"), t.infer.input, hash, &format!("{name}.npy"))
+        }));
+        files
+    }
+
+    fn arguments(&self, program: &wire::Program) -> Vec<String> {
+        let mut arguments = vec!["infer".to_owned()];
+        if let wire::Program::Infer(wire::Infer { tile_rows: Some(rows), .. }) = program {
+            arguments.push(format!("--tile-rows {rows}"));
+        }
+        arguments
+    }
+
+    fn format(&self, job: &Job) -> &'static str {
+        if job.outputs.len() > 1 { "npz" } else { "npy" }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -63,6 +94,8 @@ struct InferForm {
     model: RwSignal<FileSlot>,
     /// The inputs by name, where several files were chosen in place of one.
     named: RwSignal<Vec<NamedSlot>>,
+    /// The arrays that the server makes of the inputs.
+    made: MadeInputs,
 }
 
 impl ProgramForm for InferForm {
@@ -70,26 +103,56 @@ impl ProgramForm for InferForm {
         let form = *self;
         let t = text();
         let sort: SortFiles = Arc::new(move |files, dropped_onto| form.sort_files(files, dropped_onto));
+        Effect::new(move || form.made.follow(form.model.with(FileSlot::hash), form.input_files()));
+        let try_sample = move |_| {
+            spawn_local(async move {
+                for (name, slot) in [("digits.onnx", form.model), ("digits.npy", form.draft.input)] {
+                    slot.set(match api::sample(name).await {
+                        Ok(bytes) => file_of(name, &bytes).map_or(FileSlot::Missing, FileSlot::chosen),
+                        Err(failure) => FileSlot::Refused { chosen: None, message: failure.message() },
+                    });
+                }
+                form.named.set(Vec::new());
+            });
+        };
         view! {
+            <p class="sample"><button type="button" class="small" on:click=try_sample>{t.infer.try_sample}</button> <span class="hint">{t.infer.try_sample_hint}</span></p>
             <FileField id="model" label=t.infer.model hint=t.infer.model_hint accept=".onnx,.zip"
                 draft=form.draft file=form.model sort=sort.clone()/>
-            <FileField id="input" label=t.infer.input hint=t.infer.input_hint accept=".npy,.npz"
+            <FileField id="input" label=t.infer.input hint=t.infer.input_hint accept=INPUT_ENDINGS
                 draft=form.draft file=form.draft.input named=form.named sort=sort/>
+            <InputArrays inputs=form.made name=Signal::derive(move || form.input_name())/>
         }
         .into_any()
     }
 
     fn program(&self) -> Option<wire::Program> {
         let model = self.model.with(FileSlot::hash)?;
-        let input = self.draft.input.with(FileSlot::hash);
         let named = self.named.get();
         let (input, inputs) = if named.is_empty() {
-            (Some(input?), BTreeMap::new())
+            (Some(self.made.blob(None)?.hash), BTreeMap::new())
         } else {
-            let stored = named.into_iter().map(|(name, slot)| Some((name, slot.with(FileSlot::hash)?)));
-            (None, stored.collect::<Option<_>>()?)
+            let made = named.into_iter().map(|(name, _)| Some((name.clone(), self.made.blob(Some(&name))?.hash)));
+            (None, made.collect::<Option<_>>()?)
         };
         Some(wire::Program::Infer(wire::Infer { model, input, inputs, tile_rows: None }))
+    }
+
+    fn file_names(&self) -> BTreeMap<String, String> {
+        let named = self.named.get_untracked();
+        let mut slots = vec![("model".to_owned(), self.model)];
+        if named.is_empty() {
+            slots.push(("input".to_owned(), self.draft.input));
+        }
+        slots.extend(named.into_iter().map(|(name, slot)| (format!("inputs.{name}"), slot)));
+        let mut names = names_of(slots);
+        for (field, name) in &mut names {
+            // A job's files are arrays, whatever they were made of.
+            if field != "model" {
+                *name = self.made.rename(field.strip_prefix("inputs."), name);
+            }
+        }
+        names
     }
 
     fn files(&self) -> Vec<RwSignal<FileSlot>> {
@@ -106,18 +169,49 @@ impl ProgramForm for InferForm {
     }
 }
 
+/// What is offered to be an input.
+const INPUT_ENDINGS: &str = ".npy,.npz,.csv,.tsv,.parquet,.zip,.jpg,.jpeg,.png,.webp,.gif,.bmp";
+const PICTURE_ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "gif", "bmp"];
+
 impl InferForm {
+    /// The files that are stored, once all are.
+    fn input_files(self) -> Vec<(Option<String>, BlobHash)> {
+        let named = self.named.get();
+        if named.is_empty() {
+            return self.draft.input.with(FileSlot::hash).map(|hash| (None, hash)).into_iter().collect();
+        }
+        let stored = named.into_iter().map(|(name, slot)| Some((Some(name), slot.with(FileSlot::hash)?)));
+        stored.collect::<Option<_>>().unwrap_or_default()
+    }
+
+    /// What the person calls the first of them.
+    fn input_name(self) -> String {
+        let first = self.named.with(|named| named.first().map(|(_, slot)| *slot)).unwrap_or(self.draft.input);
+        first.with(FileSlot::given_name).unwrap_or_default()
+    }
+
     /// Puts files where their endings say, or where they were dropped. Several arrays are the model's
     /// inputs, each by its file's name.
     fn sort_files(self, files: Vec<File>, dropped_onto: RwSignal<FileSlot>) {
-        let mut arrays = Vec::new();
+        let (mut arrays, mut pictures) = (Vec::new(), Vec::new());
         for file in files {
             let name = file.name().to_ascii_lowercase();
             match name.rsplit_once('.').map(|(_, ending)| ending) {
-                Some("onnx" | "zip") => self.model.set(FileSlot::chosen(file)),
+                Some("onnx") => self.model.set(FileSlot::chosen(file)),
                 Some("npy" | "npz") => arrays.push(file),
+                Some(ending) if PICTURE_ENDINGS.contains(&ending) => pictures.push(file),
+                Some("csv" | "tsv" | "parquet") => self.take_one(file),
+                // A model with its data, or pictures: which of them, the place says.
+                _ if dropped_onto == self.draft.input => self.take_one(file),
                 _ => dropped_onto.set(FileSlot::chosen(file)),
             }
+        }
+        if pictures.len() > 1 {
+            self.named.set(Vec::new());
+            let message = text().infer.zip_pictures.to_owned();
+            self.draft.input.set(FileSlot::Refused { chosen: None, message });
+        } else if let Some(file) = pictures.pop() {
+            self.take_one(file);
         }
         if arrays.len() > 1 {
             self.draft.input.set(FileSlot::Missing);
@@ -130,8 +224,13 @@ impl InferForm {
             }
             self.named.set(named);
         } else if let Some(file) = arrays.pop() {
-            self.named.set(Vec::new());
-            self.draft.input.set(FileSlot::chosen(file));
+            self.take_one(file);
         }
+    }
+
+    /// A file that is for all inputs.
+    fn take_one(self, file: File) {
+        self.named.set(Vec::new());
+        self.draft.input.set(FileSlot::chosen(file));
     }
 }

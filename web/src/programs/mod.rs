@@ -8,8 +8,12 @@ pub mod draft;
 mod file_field;
 pub mod file_slot;
 mod infer_form;
+mod input_reading;
+mod made_inputs;
 mod map_form;
+pub mod order_file;
 mod program;
+pub mod repeat;
 mod result_link;
 
 pub use self::program::{Program, ProgramForm};

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use leptos::prelude::*;
@@ -5,6 +6,7 @@ use wire::Job;
 
 use super::draft::JobDraft;
 use super::file_slot::FileSlot;
+use super::order_file::OrderFile;
 use crate::browser::backend::Backend;
 use crate::text::Text;
 
@@ -21,10 +23,19 @@ pub trait Program: Sync {
 
     /// A form of its own over what all forms share. It begins with an earlier job's files and numbers if
     /// that job ran this program.
-    fn form(&self, draft: JobDraft, earlier: Option<&wire::Program>) -> Arc<dyn ProgramForm>;
+    fn form(&self, draft: JobDraft, earlier: Option<&Job>) -> Arc<dyn ProgramForm>;
 
     /// The links that download a done job's result.
     fn result(&self, job: &Job) -> AnyView;
+
+    /// The files of a job of it.
+    fn order_files(&self, program: &wire::Program, t: &'static Text) -> Vec<OrderFile>;
+
+    /// The command's subcommand, and what it is told besides files, name and privacy class.
+    fn arguments(&self, program: &wire::Program) -> Vec<String>;
+
+    /// The format that all of a result comes in.
+    fn format(&self, job: &Job) -> &'static str;
 }
 
 /// What a customer has chosen and typed for one program. It stays while the form shows another program.
@@ -33,6 +44,9 @@ pub trait ProgramForm: Send + Sync {
 
     /// What would run, once all of it is there.
     fn program(&self) -> Option<wire::Program>;
+
+    /// What the customer calls its files, by the fields of [`ProgramForm::program`].
+    fn file_names(&self) -> BTreeMap<String, String>;
 
     /// What has to be uploaded before it can run, besides the draft's input.
     fn files(&self) -> Vec<RwSignal<FileSlot>>;

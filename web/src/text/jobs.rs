@@ -1,10 +1,10 @@
 //! Words of ordering a job and watching it, whatever its program.
 
-use wire::{CheckedBy, DisputeState, JobEventKind, JobState, Privacy};
+use wire::{CheckedBy, DisputeState, JobEventKind, JobState, Obstacle, Privacy};
 
 texts! { JobsText {
     new_job: "New job", "新建任务";
-    new_job_lead: "A model or a kernel of your own, over your data. You pay for verified tiles only.", "用模型或自己的内核处理您的数据。只为通过验证的分块付费。";
+    new_job_lead: "A model or a kernel of your own, over your data. You pay for verified tiles only.", "用模型或自己编写的内核处理数据，只为通过验证的分块付费。";
     what_to_run: "What to run", "运行内容";
     try_tile: "Run one tile here, free", "在本机免费运行一块";
     trying: "Running one tile…", "正在运行一块…";
@@ -26,11 +26,56 @@ texts! { JobsText {
     output: "Output", "输出";
     runs_whole: "This model cannot be cut into rows, so one device computes the arrays as they are.", "该模型无法按行拆分，因此由一台设备整体计算这些数组。";
     devices_now: "Devices that can run it now", "当前可用设备";
-    no_devices_yet: "No device is connected yet; the job will wait for one.", "目前没有设备在线；任务会等待。";
+    no_devices_yet: "No device is connected yet; the job will wait for one.", "目前没有设备在线，任务将等待设备接入。";
     submit: "Submit", "提交";
     submitting: "Submitting…", "正在提交…";
     no_account: "You need an account to run a job.", "运行任务需要账户。";
     mosaic: "Tiles of this job", "本任务的分块";
+    tiles_waiting: "Waiting", "等待中";
+    tiles_checking: "Computed, being checked", "已计算，正在验证";
+    tiles_verified: "Verified", "已验证";
+    cost_per_thousand: "Cost of a thousand rows", "每千行费用";
+    preview: "A look at the result", "结果预览";
+    preview_of_first: "The first", "前";
+    rows_verified: "rows that are verified. All of them are in the download.", "行已验证的结果。完整结果请下载。";
+    row: "row", "行";
+    class: "Class", "类别";
+    classes: "Rows by class: the place of a row's largest value, or its integer", "各类别的行数：按每行最大值的位置或整数值";
+    first_rows: "First rows", "前几行";
+    repeat: "Repeat this job in code", "用代码重复此任务";
+    repeat_hint: "Each runs as it stands with your account's key in TESSERA_KEY: it orders the same job over the same files, waits, and writes the result beside you. It costs what this job cost.", "在 TESSERA_KEY 中设置账户密钥后即可直接运行：用相同文件提交相同任务，等待完成，并将结果写入当前目录。费用与本任务相同。";
+    repeat_command: "The command", "命令行";
+    limit: "Pay at most", "最多支付";
+    limit_hint: "In credits. Left empty: what the quote says.", "单位为积分。留空则为报价金额。";
+    no_amount: "This is no amount of credits, which looks like 0.25.", "这不是积分金额，应形如 0.25。";
+    deadline: "Deadline", "截止时间";
+    deadline_hint: "After so long the job ends by itself. What is verified then is paid, the rest is free again. Left empty: it waits.", "到时任务自动结束：已验证的部分付款，其余释放。留空则一直等待。";
+    deadline_unit: "Unit of the deadline", "截止时间单位";
+    no_time: "A deadline is a second to a year away.", "截止时间须在一秒至一年之内。";
+    minutes: "minutes", "分钟";
+    hours: "hours", "小时";
+    days: "days", "天";
+    needs: "It needs", "需要";
+    largest_has: ", and the largest here has", "，而此处最大的设备只有";
+    no_device: "No device is connected.", "没有设备在线。";
+    no_device_help: "The job waits for one. You can compute it yourself: in this browser, or with the worker on a machine of yours.", "任务会等待。您也可以自己计算：使用本浏览器，或在您的机器上运行出借程序。";
+    no_own_device: "None of your own devices is connected.", "您自己的设备均不在线。";
+    no_own_device_help: "Connect one with your key or a device code, or choose who else may see the data.", "请用密钥或设备码连接一台，或选择允许其他设备查看数据。";
+    no_known_device: "No device of a verified account is connected.", "没有已认证账户的设备在线。";
+    no_known_device_help: "The job waits for one, or choose “Open”.", "任务会等待；也可以选择“公开”。";
+    too_small: "Every connected device is too small.", "在线设备的内存都不够。";
+    too_small_help: "Use fewer rows a tile or a smaller model, or wait for a larger device.", "请减少每块行数或使用更小的模型，或等待更大的设备。";
+    no_kernel_device: "No connected device runs customers' kernels.", "在线设备均不运行客户内核。";
+    no_kernel_device_help: "The job waits for one that does: a native worker, or a tab with WebGPU.", "任务会等待：需要本地 worker 或支持 WebGPU 的标签页。";
+    all_unfit: "The connected devices have said that they cannot compile or compute it.", "在线设备均表示无法编译或计算此任务。";
+    all_unfit_help: "The job waits for another. A simpler kernel, or fewer rows a tile, may help.", "任务会等待其他设备。简化内核或减少每块行数可能有帮助。";
+    all_at_rest: "The devices that could do it take no work now.", "能够计算的设备目前不接收任务。";
+    all_at_rest_help: "They rest, are paused, or are suspended. The job waits for them.", "它们正在休息、已暂停或被停用。任务会等待。";
+    no_checker: "No checker is connected.", "没有验证设备在线。";
+    no_checker_help: "Devices may compute it, but nothing is paid or handed out before an operator's checker has looked at it. Ask the operator, or wait.", "设备可以计算，但在运营方的验证设备检查之前不会付款也不会交付。请联系运营方或等待。";
+    checker_too_small: "Every connected checker is too small.", "在线验证设备的内存都不够。";
+    few_judges: "Nobody is connected who could check it.", "没有可以验证它的设备在线。";
+    few_judges_help: "Devices of two other accounts with standing have to be connected. The job waits for them.", "需要两个其他账户的有信誉设备在线。任务会等待。";
     at_work: "Devices at work", "工作中的设备";
     of_held: "of held", "／冻结";
     waiting_for_devices: "No device is at work yet. Compute here too, or wait for others.", "尚无设备在工作。可让本机参与计算，或等待其他设备。";
@@ -52,15 +97,15 @@ texts! { JobsText {
     cancelled: "Cancelled", "已取消";
     nondeterministic: "Ended: devices disagree", "已结束：设备结果不一致";
     failed: "Failed", "失败";
-    out_of_fuel: "The kernel ran out of fuel: the loop in line", "内核耗尽燃料：循环位于第";
-    too_many_turns: "The kernel's loop turned more than 65,000 times: line", "内核循环超过 65,000 次：第";
+    out_of_fuel: "The kernel ran out of fuel: the loop in line", "内核耗尽燃料，循环所在行：";
+    too_many_turns: "The kernel's loop turned more than 65,000 times: line", "内核的循环超过 65,000 次，所在行：";
     out_of_fuel_help: "Give the records more fuel, or less to do, and run it again. What was verified is paid; the rest is free again.", "请增加每条记录的燃料或减少工作量后重新运行。已验证部分已付费，其余已释放。";
     peak_memory: "Memory a device needs", "设备所需内存";
     checked_by_label: "Checked by", "验证方式";
     by_edge: "the server's processor", "服务器处理器";
     by_checker: "an operator's device", "运营方设备";
     by_quorum: "devices of other accounts", "其他账户的设备";
-    by_owner: "nobody: your own devices compute it", "无人：由您自己的设备计算";
+    by_owner: "nobody: your own devices compute it", "无需他人验证：由您自己的设备计算";
     search_jobs: "Name or id", "名称或 ID";
     progress: "Progress", "进度";
     privacy_short: "Privacy", "隐私";
@@ -82,8 +127,8 @@ texts! { JobsText {
     cancel_explanation: "Tiles verified so far stay paid; the rest of the hold is free again. A cancelled job has no result to download.", "已验证的分块仍需付费，其余冻结金额释放。已取消的任务没有可下载的结果。";
     publish_title: "Publish this job?", "发布此任务？";
     publish_explanation: "Anyone can then read its name, figures, devices and receipts, download its model, and compute any of its tiles again with that tile's input and output. You can take it back; what was copied stays copied.", "任何人都可查看其名称、数据、设备和凭证，下载模型，并用任一分块的输入输出复算。可以撤回，但已被复制的内容无法收回。";
-    unpublish_title: "Take this job off the explorer?", "从浏览器撤下此任务？";
-    unpublish_explanation: "Its page, model and tiles are no longer readable by others. Its receipts stay, without naming the job.", "他人将无法再查看其页面、模型和分块。凭证保留，但不再显示任务。";
+    unpublish_title: "Take this job off the explorer?", "取消发布此任务？";
+    unpublish_explanation: "Its page, model and tiles are no longer readable by others. Its receipts stay, without naming the job.", "他人将无法再查看其页面、模型和分块。凭证会保留，但不再显示所属任务。";
     from_earlier_job: "From the earlier job", "来自先前任务";
     uploading: "uploading…", "上传中…";
     no_file: "No file chosen", "未选择文件";
@@ -99,7 +144,7 @@ texts! { JobsText {
     event_started: "First tiles verified", "首批分块通过验证";
     download_partial: "Download what was verified", "下载已验证的部分";
     disputes: "Tiles that devices disagree about", "设备结果不一致的分块";
-    disputes_hint: "Others compute such a tile again before anyone is blamed. Both outputs from where they begin to differ:", "此类分块会由其他设备重新计算，之后才会追究责任。两份输出从开始不同之处的值：";
+    disputes_hint: "Others compute such a tile again before anyone is blamed. Both outputs from where they differ by more than they may:", "此类分块会由其他设备重新计算，之后才会追究责任。两份输出从差异超出容差之处的值：";
     signed_by: "Signed by", "签名设备";
     values_from: "from value", "起始值序号";
     recomputed_as: "Recomputed as", "重新计算的结果";
@@ -114,12 +159,14 @@ texts! { JobsText {
     cannot_compile: "Devices cannot compile the kernel.", "设备无法编译该内核。";
     cannot_compute: "No device can compute a tile of it.", "有一个分块没有设备能够计算。";
     cannot_compute_help: "What was verified is paid; the rest is free again. Use fewer rows a tile, or look at the input.", "已验证的部分已付款，其余已释放。请减少每个分块的行数，或检查输入。";
-    cannot_compile_help: "What was verified is paid; the rest is free again. Write it more simply, and tell the operator.", "已验证的部分已付款，其余已释放。请简化内核，并告知运营者。";
+    cannot_compile_help: "What was verified is paid; the rest is free again. Write it more simply, and tell the operator.", "已验证的部分已付款，其余已释放。请简化内核，并告知运营方。";
     event_published: "Published", "已发布";
-    event_unpublished: "Taken off the explorer", "已从浏览器撤下";
+    event_unpublished: "Taken off the explorer", "已取消发布";
     event_done: "Done: every tile verified", "已完成：全部分块通过验证";
     event_cancelled: "Cancelled", "已取消";
     event_failed: "Failed: the kernel cannot finish", "失败：内核无法完成";
+    event_deadline_passed: "Its deadline passed: the job ended by itself", "已到截止时间：任务自动结束";
+    deadline_passed: "Its deadline passed before it was done. What was verified is paid, and can be downloaded; the rest of the hold is free again.", "任务未能在截止时间前完成。已验证的部分已付款并可下载，其余冻结金额已释放。";
     event_nondeterministic: "Ended: devices disagree", "已结束：设备结果不一致";
 } }
 
@@ -140,6 +187,22 @@ impl JobsText {
             Privacy::Open => (self.open, self.open_hint),
             Privacy::Known => (self.known, self.known_hint),
             Privacy::Own => (self.own, self.own_hint),
+        }
+    }
+
+    /// Why nobody does a job now, and what would change it.
+    pub fn obstacle(&self, obstacle: Obstacle) -> (&'static str, &'static str) {
+        match obstacle {
+            Obstacle::NoDevice => (self.no_device, self.no_device_help),
+            Obstacle::NoOwnDevice => (self.no_own_device, self.no_own_device_help),
+            Obstacle::NoKnownDevice => (self.no_known_device, self.no_known_device_help),
+            Obstacle::Memory { .. } => (self.too_small, self.too_small_help),
+            Obstacle::NoKernelDevice => (self.no_kernel_device, self.no_kernel_device_help),
+            Obstacle::AllUnfit => (self.all_unfit, self.all_unfit_help),
+            Obstacle::AllAtRest => (self.all_at_rest, self.all_at_rest_help),
+            Obstacle::NoChecker => (self.no_checker, self.no_checker_help),
+            Obstacle::CheckerMemory { .. } => (self.checker_too_small, self.too_small_help),
+            Obstacle::FewJudges => (self.few_judges, self.few_judges_help),
         }
     }
 
@@ -177,6 +240,7 @@ impl JobsText {
             JobEventKind::Cancelled => self.event_cancelled,
             JobEventKind::Nondeterministic => self.event_nondeterministic,
             JobEventKind::Failed => self.event_failed,
+            JobEventKind::DeadlinePassed => self.event_deadline_passed,
         }
     }
 }

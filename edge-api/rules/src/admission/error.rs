@@ -1,27 +1,36 @@
 //! Why an order cannot become a job.
 
-use wire::{Credits, Place};
+use wire::{Credits, Detail, Place};
 
 use crate::program::limits::EDGE_FLOPS_MAX;
 
 pub(super) const NAME_CHARS_MAX: usize = 128;
+pub(super) const FILE_NAMES_MAX: usize = 64;
+pub(super) const FILE_NAME_CHARS_MAX: usize = 255;
 
 /// Each is something that the customer can mend, and `Display` says how.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AdmitError {
     #[error("a name has at most {NAME_CHARS_MAX} characters and no control characters")]
     InvalidName,
+    #[error("a deadline is 1 second to a year away")]
+    DeadlineOutOfRange,
+    #[error(
+        "at most {FILE_NAMES_MAX} files are named, each by the field that holds it, in at most {FILE_NAME_CHARS_MAX} characters and without control characters"
+    )]
+    InvalidFileNames,
     #[error("this account has no such blob; upload it with POST /v1/blobs first")]
     UnknownBlob { field: String },
 
-    // The program's code.
+    // The program's code. `detail` is what a compiler, or who reads arrays, says of its own reason.
     #[error("{reason}")]
-    UnsupportedOperator { reason: String },
+    UnsupportedOperator { reason: String, detail: Option<Detail> },
     #[error("{reason}")]
-    InvalidModel { reason: String },
+    InvalidModel { reason: String, detail: Option<Detail> },
     /// The model was planned for these arrays, and they are not what it reads.
     #[error("{reason}")]
-    ModelInput { reason: String },
+    ModelInput { reason: String, detail: Option<Detail> },
     #[error("the output '{output}' is {dtype}, which no .npy holds")]
     OutputType { output: String, dtype: &'static str },
     #[error("the kernel has {bytes} bytes; at most {most} are taken")]
@@ -33,7 +42,7 @@ pub enum AdmitError {
     )]
     CompileLimit { field: &'static str, megabytes: u64, seconds: u32 },
     #[error("{reason}")]
-    InvalidKernel { place: Place, reason: String },
+    InvalidKernel { place: Place, reason: String, detail: Option<Detail> },
     #[error("a record of {found} bytes; a record has a multiple of 4 bytes, at least 4 and at most {most}")]
     RecordBytes { field: &'static str, found: u32, most: u64 },
     #[error("at most {most} operations; give each record less to do")]
@@ -59,7 +68,7 @@ pub enum AdmitError {
     #[error("send the rows as 'input' or 'inputs'")]
     NoInput,
     #[error("{reason}")]
-    UnreadableArray { field: String, reason: String },
+    UnreadableArray { field: String, reason: String, detail: Option<Detail> },
     #[error("the model has no input, so there is nothing to run it on")]
     ModelWithoutInput { field: String },
     #[error("the model has the inputs {names}; send each by name, or one .npz")]
@@ -69,9 +78,13 @@ pub enum AdmitError {
     #[error("the model's input '{name}' is missing; its inputs are {names}")]
     MissingInput { field: String, name: String, names: String },
     #[error(
-        "the model reads '{name}' as {expected} and the array holds {found}; save it with array.astype('{expected}')"
+        "the model reads '{name}' as {expected} and the array holds {found}; cast it (--cast; 'cast' of POST /v1/arrays), or save it with array.astype('{expected}')"
     )]
     InputType { field: String, name: String, expected: &'static str, found: &'static str },
+    #[error(
+        "'{name}' has shape {shape:?} and the model reads one axis more, the first of which counts rows; if it is one row, add that axis (--add-batch; 'add_batch' of POST /v1/arrays), or save array[None]"
+    )]
+    NeedsBatch { field: String, name: String, shape: Vec<u64> },
     #[error("every input is a single value; expected an array whose first dimension counts rows")]
     OnlySingleValues { field: String },
     #[error("'{name}' has no rows; send at least one")]
@@ -141,9 +154,22 @@ pub enum AdmitError {
     #[error("the amount is too large")]
     CostTooLarge,
     #[error("the job costs up to {cost} credits and the limit is {limit}; raise the limit or send fewer rows")]
-    OverLimit { cost: Credits, limit: Credits },
+    OverLimit {
+        #[serde(serialize_with = "as_shown")]
+        cost: Credits,
+        #[serde(serialize_with = "as_shown")]
+        limit: Credits,
+    },
     #[error("the job costs up to {cost} credits, and this account has less; add credits or send fewer rows")]
-    InsufficientFunds { cost: Credits },
+    InsufficientFunds {
+        #[serde(serialize_with = "as_shown")]
+        cost: Credits,
+    },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over so")]
+fn as_shown<S: serde::Serializer>(amount: &Credits, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(amount)
 }
 
 fn params_message(expected: Option<u64>, found: Option<u64>) -> String {

@@ -2,17 +2,19 @@
 
 pub mod error;
 
-use wire::{AccountId, CheckedBy, Credits, JobId, PricePerCu, Privacy, Program};
+use std::collections::BTreeMap;
+
+use wire::{AccountId, CheckedBy, Credits, JobId, Micros, PricePerCu, Privacy, Program};
 
 pub use self::error::AdmitError;
-use self::error::NAME_CHARS_MAX;
+use self::error::{FILE_NAME_CHARS_MAX, FILE_NAMES_MAX, NAME_CHARS_MAX};
 use crate::job::Job;
 use crate::program::limits::EDGE_FLOPS_MAX;
 use crate::program::rules_of;
 use crate::scheduling::device::Census;
 
 /// Accounts whose devices may judge others, so that each has another to be judged by.
-const JUDGES_MIN: usize = 2;
+pub(crate) const JUDGES_MIN: usize = 2;
 
 /// Of a lease's token, which is in each address that its device reads from and in what it commits.
 const LEASE_BYTES_MAX: u64 = 16 << 10;
@@ -33,6 +35,27 @@ pub struct Order {
 pub fn check_name(name: &str) -> Result<(), AdmitError> {
     let is_name = name.chars().count() <= NAME_CHARS_MAX && !name.chars().any(char::is_control);
     if is_name { Ok(()) } else { Err(AdmitError::InvalidName) }
+}
+
+/// A year, in seconds.
+const DEADLINE_SECONDS_MAX: u32 = 31_536_000;
+
+/// When a job ends by itself that is submitted now.
+pub fn deadline(now: Micros, seconds: Option<u32>) -> Result<Option<Micros>, AdmitError> {
+    match seconds {
+        None => Ok(None),
+        Some(seconds @ 1..=DEADLINE_SECONDS_MAX) => Ok(Some(now + Micros::from(seconds) * 1_000_000)),
+        Some(_) => Err(AdmitError::DeadlineOutOfRange),
+    }
+}
+
+/// Refuses what are no names of files.
+pub fn check_file_names(names: &BTreeMap<String, String>) -> Result<(), AdmitError> {
+    let is_name = |name: &String| {
+        (1..=FILE_NAME_CHARS_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+    };
+    let fits = names.len() <= FILE_NAMES_MAX && names.iter().all(|(field, name)| is_name(field) && is_name(name));
+    if fits { Ok(()) } else { Err(AdmitError::InvalidFileNames) }
 }
 
 /// Refuses a job that costs more than its customer would pay.

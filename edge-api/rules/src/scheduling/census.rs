@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use wire::number::to;
 use wire::{DeviceId, JobId, Micros, SliceId};
 
-use super::challenge::{Challenged, Size};
-use super::device::{Census, Device};
+use super::challenge::{Challenged, Purpose, Size};
+use super::device::{Census, Device, Offer};
 use super::line::LineSpeed;
 use super::state::Core;
 use crate::job::Needs;
@@ -24,7 +24,7 @@ impl Core {
             fitting: to(fitting.len()),
             connected: to(self.devices.len()),
             buffer_bytes_max: self.devices.values().map(|device| device.buffer_bytes_max).max().unwrap_or(0),
-            flops_per_sec: fitting.iter().map(|device| device.estimated_for(needs)).sum(),
+            flops_per_sec: fitting.iter().map(|device| device.measured_for(needs)).sum(),
         }
     }
 
@@ -33,19 +33,25 @@ impl Core {
         self.devices.get(&device).map_or(0, Device::flops_per_sec)
     }
 
-    /// Connected devices with what each of them offers: their speed while they take work, and 0 while they rest.
-    pub fn supply(&self, now: Micros) -> Vec<(DeviceId, u64)> {
-        let offered = |(id, device): (&DeviceId, &Device)| {
-            let offers = self.is_awake(*id, device, now);
-            (*id, if offers { device.flops_per_sec() } else { 0 })
+    /// Connected devices with what each of them offers.
+    pub fn supply(&self, now: Micros) -> Vec<Offer> {
+        let offer = |(id, device): (&DeviceId, &Device)| {
+            let is_awake = self.is_awake(*id, device, now);
+            let flops_per_sec = if is_awake { device.flops_per_sec() } else { 0 };
+            Offer { device: *id, is_awake, flops_per_sec }
         };
-        self.devices.iter().map(offered).collect()
+        self.devices.iter().map(offer).collect()
+    }
+
+    /// How long a connected device worked on what it has committed since this was last asked.
+    pub fn take_busy(&mut self, device: DeviceId) -> Micros {
+        self.devices.get_mut(&device).map_or(0, |device| std::mem::take(&mut device.busy))
     }
 
     /// Whom a challenge is put to, and what of: all that take others' work now.
     pub fn challenged(&self, now: Micros) -> Vec<(DeviceId, Size)> {
         let takes = |(id, device): &(&DeviceId, &Device)| self.is_awake(**id, device, now) && device.only_job.is_none();
-        self.devices.iter().filter(takes).map(|(id, device)| (*id, device.challenge_size())).collect()
+        self.devices.iter().filter(takes).map(|(id, device)| (*id, device.challenge_size(Purpose::Proof))).collect()
     }
 
     /// The line of a connected device, as measured.
@@ -64,8 +70,8 @@ impl Core {
     }
 
     /// What is known of a connected device that is challenged.
-    pub fn known_of(&self, device: DeviceId) -> Option<Challenged> {
-        self.devices.get(&device).map(Device::challenged)
+    pub fn known_of(&self, device: DeviceId, purpose: Purpose) -> Option<Challenged> {
+        self.devices.get(&device).map(|device| device.challenged(purpose))
     }
 
     /// A connected device's speed by its work alone, and as others are shown it; 0 for one that is gone.
@@ -74,9 +80,15 @@ impl Core {
     }
 
     /// Whether the device takes leases: it computes one or waits for one, and is not suspended.
-    fn is_awake(&self, id: DeviceId, device: &Device, now: Micros) -> bool {
+    pub(super) fn is_awake(&self, id: DeviceId, device: &Device, now: Micros) -> bool {
         let is_here = device.ready_credits > 0 || self.holdings.get(&id).is_some_and(|holding| !holding.out.is_empty());
         is_here && device.suspended_until <= now
+    }
+
+    /// Whether some device here takes work and would be lent the job's.
+    pub fn can_anybody(&self, id: JobId, needs: &Needs, now: Micros) -> bool {
+        let mut devices = self.devices.iter();
+        devices.any(|(device_id, device)| self.is_awake(*device_id, device, now) && device.fits(Some(id), needs))
     }
 
     pub fn devices_at_work(&self, job: JobId) -> u64 {
@@ -99,11 +111,7 @@ impl Core {
 
     /// Slices that no device here works on or will: another replica may have one that can.
     pub fn idle_slices(&self, now: Micros) -> BTreeSet<SliceId> {
-        let is_served = |id: &JobId| {
-            let needs = &self.jobs[id].needs;
-            let mut devices = self.devices.iter();
-            devices.any(|(device_id, device)| self.is_awake(*device_id, device, now) && device.fits(Some(*id), needs))
-        };
+        let is_served = |id: &JobId| self.can_anybody(*id, &self.jobs[id].needs, now);
         let served: BTreeSet<JobId> = self.jobs.keys().filter(|id| is_served(id)).copied().collect();
         let idle =
             self.slices.iter().filter(|(id, slice)| !self.lent_of.contains_key(id) && !served.contains(&slice.job));
@@ -134,7 +142,7 @@ mod tests {
 
     impl World {
         fn offered(&self) -> u64 {
-            self.core.supply(self.now).iter().map(|(_, flops_per_sec)| flops_per_sec).sum()
+            self.core.supply(self.now).iter().map(|offer| offer.flops_per_sec).sum()
         }
     }
 
@@ -163,6 +171,25 @@ mod tests {
 
         world.core.on_proved(BOB, Proof { ops_per_sec: 0, at: 0 });
         assert_eq!(world.offered(), 3_000_000_000, "one that fails a challenge shows nothing");
+    }
+
+    #[test]
+    fn a_device_is_busy_while_it_works_on_what_it_commits() {
+        let mut world = World::new(100, 1_000_000);
+        world.join(ADA, 1);
+        let first = world.ready(ADA).unwrap();
+        let second = world.ready(ADA).unwrap();
+        world.now += 2_000_000;
+        world.settle(first);
+        world.now += 1_000_000;
+        world.settle(second);
+        assert_eq!(world.core.take_busy(ADA), 3_000_000, "two leases in a row, one after the other");
+
+        world.now += 60_000_000;
+        let third = world.ready(ADA).unwrap();
+        world.now += 500_000;
+        world.core.on_lease_returned(&mut world.link, world.now, ADA, third.id);
+        assert_eq!(world.core.take_busy(ADA), 0, "it idled, and gave a lease back");
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod lease;
 pub mod line;
 pub mod link;
 pub mod mosaic;
+mod obstacle;
 mod peers;
 pub mod recheck;
 pub mod recheck_request;

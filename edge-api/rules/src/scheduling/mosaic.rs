@@ -13,14 +13,22 @@ pub struct SettledSlice {
 
 /// A digit a cell, from 0 (none settled) to 9 (all).
 pub fn draw(tiles: u64, slices: &[SettledSlice]) -> String {
+    let settled = slices.iter().flat_map(|slice| slice.settled.ones().map(|tile| slice.first_tile + tile));
+    draw_tiles(tiles, settled)
+}
+
+/// The same of tiles that are given as runs: where each begins, and how many.
+pub fn draw_runs(tiles: u64, runs: &[(u64, u64)]) -> String {
+    draw_tiles(tiles, runs.iter().flat_map(|&(first, run)| first..first.saturating_add(run).min(tiles)))
+}
+
+fn draw_tiles(tiles: u64, drawn: impl Iterator<Item = u64>) -> String {
     let cells = tiles.clamp(1, CELLS_MAX);
     let mut settled = vec![0u64; usize::try_from(cells).unwrap_or(0)];
     let cell_of =
         |tile: u64| usize::try_from(u128::from(tile) * u128::from(cells) / u128::from(tiles.max(1))).unwrap_or(0);
-    for slice in slices {
-        for tile in slice.settled.ones() {
-            settled[cell_of(slice.first_tile + tile)] += 1;
-        }
+    for tile in drawn {
+        settled[cell_of(tile)] += 1;
     }
     let first_of = |cell: u64| (u128::from(cell) * u128::from(tiles)).div_ceil(u128::from(cells));
     (0..cells)
@@ -52,6 +60,13 @@ mod tests {
 
         assert_eq!(picture.len(), 1024);
         assert_eq!(&picture[..3], "920");
+    }
+
+    #[test]
+    fn runs_of_tiles_are_drawn_like_settled_ones_and_never_beyond_the_last() {
+        assert_eq!(draw_runs(5, &[(1, 2), (4, 9)]), "09909");
+        assert_eq!(&draw_runs(4096, &[(0, 6)])[..3], "940");
+        assert_eq!(draw_runs(3, &[]), "000");
     }
 
     #[test]

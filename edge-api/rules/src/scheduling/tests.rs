@@ -141,9 +141,14 @@ impl World {
     }
 
     pub(super) fn settle(&mut self, lease: Lease) {
+        self.settle_with(lease, 0);
+    }
+
+    /// Of the most that it may take, it left so many operations.
+    pub(super) fn settle_with(&mut self, lease: Lease, flops_left: u64) {
         self.core.on_commit(self.now, lease.device, lease.id).unwrap();
         let settlement = self.core.settlement(lease.id).unwrap();
-        self.core.on_settled(lease.id, &settlement, 0);
+        self.core.on_settled(lease.id, &settlement, 0, flops_left);
         self.core.sanity_check();
     }
 }
@@ -175,7 +180,7 @@ pub(crate) fn open_job() -> Job {
     }
 }
 
-fn kernel() -> Task {
+pub(super) fn kernel() -> Task {
     Task::Map(MapTask {
         kernel: BlobHash([0; 32]),
         record_bytes: 512,

@@ -1,5 +1,6 @@
 //! Databases, and the rows that other rows need.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rules::billing::bill::Charge;
@@ -15,9 +16,10 @@ use store::receipts::{Acceptance, accept_receipt, insert_pending_receipt};
 use store::slices::{insert_slice, settle_slice};
 use store::{Db, DbConnection};
 use wire::device::{DeviceClass, PROTOCOL};
+use wire::explorer::ReceiptCheck;
 use wire::{
-    AccountId, AccountKind, BlobHash, Check, Credits, DeviceId, Hello, JobId, LeaseId, Micros, PricePerCu, Privacy,
-    Receipt, Signature, SliceId, TileHash,
+    AccountId, AccountKind, BlobHash, Check, CheckRule, CheckedBy, Credits, DeviceId, Hello, JobId, LeaseId, Micros,
+    PricePerCu, Privacy, Receipt, Signature, SliceId, TileHash,
 };
 
 pub(crate) const NOW: Micros = 1_795_372_807_000_000;
@@ -38,6 +40,8 @@ pub(crate) async fn postgres() -> Db {
 }
 
 /// What an accepted receipt costs, and of it the fee.
+pub(crate) const CHECK: ReceiptCheck =
+    ReceiptCheck { by: CheckedBy::Checker, rule: CheckRule::Stated { check: Check::Exact } };
 pub(crate) const CHARGE: Charge = Charge { cost: Credits::from_micros(10), fee: Credits::from_micros(1) };
 
 pub(crate) fn credits(micros: i64) -> Credits {
@@ -125,6 +129,8 @@ pub(crate) async fn job_with_hold(
         idempotency_key: &key,
         request_hash: TileHash([n.to_le_bytes()[0]; 32]),
         hold,
+        deadline: None,
+        file_names: &BTreeMap::new(),
         now: NOW,
     };
     assert!(insert_job(conn, &job, &submission).await.unwrap());
@@ -219,7 +225,16 @@ impl Work {
             worked_flops_per_sec: 1_000_000,
         };
         count_passed(conn, self.device, work).await.unwrap();
-        let acceptance = Acceptance { kflop: 500, flops_left: 0, charge: CHARGE, recomputed: 1, matures_at: n.into() };
+        let at = NOW + secs * 1_000_000;
+        let acceptance = Acceptance {
+            kflop: 500,
+            flops_left: 0,
+            charge: CHARGE,
+            recomputed: 1,
+            check: CHECK,
+            matures_at: n.into(),
+            now: at,
+        };
         assert!(accept_receipt(conn, lease(n), acceptance).await.unwrap());
     }
 }

@@ -1,6 +1,6 @@
 use store::job_detail::{insert_event, list_events, list_latest_receipts, list_outputs, list_shares, list_throughput};
 use store::jobs::find_job;
-use store::receipts::mature_receipts_of_job;
+use store::receipts::{list_tiles_in_check, mature_receipts_of_job};
 use wire::{BlobHash, JobEventKind};
 
 use crate::db_test;
@@ -31,6 +31,27 @@ db_test! {
 }
 
 db_test! {
+    async fn tiles_are_plotted_when_they_were_settled(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        // It came in at once, and waited for its check.
+        work.accept(conn, 1, (0, 2), 0).await;
+        sqlx::query("update receipt set settled_at = $1").bind(NOW + 40_000_000).execute(&mut *conn).await.unwrap();
+        work.accept(conn, 2, (2, 1), 10).await;
+        // From before this was kept.
+        sqlx::query("update receipt set settled_at = 0 where lease_id = $1")
+            .bind(lease(2).to_string())
+            .execute(&mut *conn)
+            .await
+            .unwrap();
+
+        let throughput = list_throughput(conn, work.job.id, NOW, NOW + 60_000_000).await.unwrap();
+
+        let settled = throughput.tiles.iter().enumerate().filter(|(_, tiles)| **tiles > 0);
+        assert_eq!(settled.collect::<Vec<_>>(), [(9, &1), (39, &2)]);
+    }
+}
+
+db_test! {
     async fn an_owner_sees_who_did_what_of_a_job_and_how_fast(conn: &mut DbConnection) {
         let work = Work::start(conn).await;
         let job = work.job.id;
@@ -46,11 +67,13 @@ db_test! {
 
         assert_eq!(shares.len(), 1);
         assert_eq!((shares[0].device, shares[0].tiles, shares[0].receipts, shares[0].recomputed_tiles), (work.device, 5, 2, 2));
+        assert!(!shares[0].name.is_empty(), "a device is known by its name");
         assert_eq!((throughput.step, throughput.tiles.len()), (1_000_001, 60));
         assert_eq!((throughput.tiles[0], throughput.tiles[29], throughput.tiles.iter().sum::<u64>()), (2, 3, 5));
         assert_eq!(latest.iter().map(|receipt| receipt.lease).collect::<Vec<_>>(), [lease(3), lease(2)]);
         assert_eq!((latest[0].job, latest[0].tiles), (Some(job), 1));
         assert_eq!(before.len(), 2, "what is verified can be had before it is mature");
+        assert_eq!(list_tiles_in_check(conn, job).await.unwrap(), [(0, 1)]);
         let outputs = list_outputs(conn, job).await.unwrap();
         assert_eq!(outputs.iter().map(|part| part.blob).collect::<Vec<_>>(), [BlobHash([2; 32]), BlobHash([1; 32])]);
         assert_eq!(find_job(conn, work.account, job).await.unwrap().unwrap().devices, 1);

@@ -4,8 +4,8 @@ use rules::billing::bill::Bill;
 use store::explorer::count_jobs;
 
 use store::job_progress::{
-    JobBalance, cancel_job, end_disputed_job, fail_job, find_job_state, finish_job, list_jobs_to_close, lock_jobs,
-    return_tiles, take_tiles, write_bill,
+    JobBalance, cancel_job, end_disputed_job, end_overdue_job, fail_job, find_job_state, finish_job,
+    list_jobs_to_close, list_overdue_jobs, lock_jobs, return_tiles, take_tiles, write_bill,
 };
 use store::jobs::{JobFilter, find_job, list_jobs};
 use wire::{JobFault, JobState};
@@ -77,6 +77,34 @@ db_test! {
             assert_eq!(count_jobs(conn, state).await.unwrap(), 1);
         }
         assert_eq!(find_job_state(conn, job_id(9)).await.unwrap(), None);
+    }
+}
+
+db_test! {
+    async fn a_job_ends_at_its_deadline_unless_nothing_of_it_is_left(conn: &mut DbConnection) {
+        let ada = account(conn, 1).await;
+        for n in 1..=4 {
+            job(conn, n, ada).await;
+        }
+        for (n, deadline) in [(1, NOW + 5), (2, NOW + 9), (3, NOW + 4)] {
+            let text = "update job set deadline = $2 where job_id = $1";
+            sqlx::query(text).bind(job_id(n).to_string()).bind(deadline).execute(&mut *conn).await.unwrap();
+        }
+        take_tiles(conn, job_id(3), 5, 1).await.unwrap();
+
+        assert_eq!(list_overdue_jobs(conn, NOW + 4, 9).await.unwrap(), []);
+        assert!(!end_overdue_job(conn, job_id(1), NOW + 4).await.unwrap(), "it has time left");
+        assert_eq!(list_overdue_jobs(conn, NOW + 9, 9).await.unwrap(), [job_id(1), job_id(2)]);
+        assert_eq!(list_overdue_jobs(conn, NOW + 9, 1).await.unwrap(), [job_id(1)]);
+        assert!(end_overdue_job(conn, job_id(1), NOW + 5).await.unwrap());
+        assert!(!end_overdue_job(conn, job_id(1), NOW + 6).await.unwrap(), "it ended before");
+        assert!(!end_overdue_job(conn, job_id(3), NOW + 6).await.unwrap(), "all of it is verified");
+        assert!(!end_overdue_job(conn, job_id(4), NOW + 6).await.unwrap(), "it has none");
+        assert!(!end_overdue_job(conn, job_id(9), NOW + 6).await.unwrap());
+
+        let ended = find_job(conn, ada, job_id(1)).await.unwrap().unwrap();
+        assert_eq!((ended.state, ended.ended_at), (JobState::Failed, Some(NOW + 5)));
+        assert_eq!(ended.fault, Some(JobFault::DeadlinePassed { deadline: NOW + 5 }));
     }
 }
 

@@ -39,6 +39,8 @@ db_test! {
             idempotency_key: "1",
             request_hash: TileHash([0; 32]),
             hold: credits(1),
+            deadline: Some(NOW + 60),
+            file_names: &[("model".to_owned(), "a.onnx".to_owned())].into(),
             now: NOW,
         };
 
@@ -47,6 +49,9 @@ db_test! {
         let found = find_job_by_idempotency_key(conn, ada, "1").await.unwrap();
         assert_eq!(found, Some((first.id, TileHash([1; 32]))));
         assert_eq!(find_job_by_idempotency_key(conn, ada, "2").await.unwrap(), None);
+        let written = find_job(conn, bob, job_id(3)).await.unwrap().unwrap();
+        assert_eq!((written.deadline, written.file_names["model"].as_str()), (Some(NOW + 60), "a.onnx"));
+        assert_eq!(find_job(conn, ada, first.id).await.unwrap().unwrap().deadline, None);
     }
 }
 

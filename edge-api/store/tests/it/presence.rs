@@ -1,5 +1,8 @@
 use store::explorer::{find_public_device, list_periods, list_uptime};
-use store::presence::{add_online, add_supply, delete_stale_presence, mark_absent, mark_present, roll_up_work};
+use store::presence::{
+    Supply, add_online, add_supply, delete_stale_presence, has_devices_elsewhere, mark_absent, mark_present,
+    roll_up_work,
+};
 
 use crate::db_test;
 use crate::fixture::{NOW, Work, account, device};
@@ -19,6 +22,9 @@ db_test! {
         mark_present(conn, "two", known, NOW).await.unwrap();
         mark_absent(conn, "one", known, NOW).await.unwrap();
         assert!(online(conn).await, "it has come to another replica since");
+        assert!(has_devices_elsewhere(conn, "one", NOW - 1).await.unwrap());
+        assert!(!has_devices_elsewhere(conn, "one", NOW).await.unwrap(), "that was too long ago");
+        assert!(!has_devices_elsewhere(conn, "two", NOW - 1).await.unwrap(), "it is this one's");
         mark_absent(conn, "two", known, NOW + 9).await.unwrap();
         assert!(!online(conn).await);
         assert_eq!(find_public_device(conn, known, NOW).await.unwrap().unwrap().seen_at, NOW + 9);
@@ -47,7 +53,13 @@ db_test! {
         let work = Work::start(conn).await;
         let period = NOW - NOW % LENGTH;
         for (replica, micros) in [("one", 5), ("one", 6), ("two", 7)] {
-            add_supply(conn, replica, period, micros, 10 * micros).await.unwrap();
+            let supply = Supply {
+                device_micros: micros,
+                offered_micros: micros - 1,
+                busy_micros: micros - 2,
+                capacity_kflop: 10 * micros,
+            };
+            add_supply(conn, replica, period, supply).await.unwrap();
         }
         work.accept(conn, 1, (0, 2), 0).await;
         work.commit(conn, 2, (2, 1), 0).await;
@@ -59,6 +71,7 @@ db_test! {
 
         let [only] = periods.as_slice() else { panic!("{periods:?}") };
         assert_eq!((only.start, only.device_micros, only.capacity_kflop), (period, 18, 180));
+        assert_eq!((only.offered_micros, only.busy_micros), (15, 12));
         assert_eq!((only.work.receipts, only.work.tiles, only.work.kflop, only.work.cost.micros()), (2, 3, 1000, 20));
         assert_eq!(list_periods(conn, period + 1).await.unwrap(), []);
     }

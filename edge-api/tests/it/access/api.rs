@@ -6,12 +6,13 @@ use super::callers::{Caller, World, prepare};
 use crate::db_test;
 
 /// The statuses for nobody, stranger, owner, session, device, checker, operator.
-pub(crate) const ROUTES: [(&str, &str, [u16; 7]); 53] = [
+pub(crate) const ROUTES: [(&str, &str, [u16; 7]); 57] = [
     ("POST", "/v1/accounts", [201, 201, 201, 201, 201, 201, 201]),
     ("GET", "/v1/account", [401, 200, 200, 200, 401, 401, 200]),
     ("POST", "/v1/sessions", [401, 201, 201, 201, 401, 401, 201]),
     ("DELETE", "/v1/sessions", [401, 204, 204, 204, 401, 401, 204]),
     ("GET", "/v1/account/entries", [401, 200, 200, 200, 401, 401, 200]),
+    ("GET", "/v1/account/movements", [401, 200, 200, 200, 401, 401, 200]),
     ("GET", "/v1/account/keys", [401, 200, 200, 200, 401, 401, 200]),
     ("POST", "/v1/account/keys", [401, 201, 201, 201, 401, 401, 201]),
     ("DELETE", "/v1/account/keys/{id}", [401, 404, 204, 204, 401, 401, 404]),
@@ -20,6 +21,7 @@ pub(crate) const ROUTES: [(&str, &str, [u16; 7]); 53] = [
     ("POST", "/v1/device-codes", [401, 201, 201, 201, 401, 401, 201]),
     ("POST", "/v1/blobs", [401, 201, 201, 201, 401, 401, 201]),
     ("GET", "/v1/blobs/{hash}", [401, 404, 200, 200, 401, 401, 404]),
+    ("POST", "/v1/arrays", [401, 422, 201, 201, 401, 401, 422]),
     ("POST", "/v1/kernels/check", [200, 200, 200, 200, 200, 200, 200]),
     ("POST", "/v1/models/check", [401, 422, 200, 200, 401, 401, 422]),
     // Whoever names a blob of another account in an order is told that there is none.
@@ -32,6 +34,9 @@ pub(crate) const ROUTES: [(&str, &str, [u16; 7]); 53] = [
     ("GET", "/v1/jobs/{id}/detail", [401, 404, 200, 200, 401, 401, 404]),
     ("GET", "/v1/jobs/{id}/events", [401, 404, 200, 200, 401, 401, 404]),
     ("GET", "/v1/jobs/{id}/result", [401, 404, 200, 200, 401, 401, 404]),
+    ("GET", "/v1/jobs/{id}/preview", [401, 404, 200, 200, 401, 401, 404]),
+    // What the world's model answers is no picture.
+    ("GET", "/v1/jobs/{id}/preview/picture", [401, 404, 422, 422, 401, 401, 404]),
     ("POST", "/v1/jobs/{id}/cancel", [401, 404, 200, 200, 401, 401, 404]),
     ("POST", "/v1/jobs/{id}/publish", [401, 404, 200, 200, 401, 401, 404]),
     ("POST", "/v1/jobs/{id}/unpublish", [401, 404, 200, 200, 401, 401, 404]),

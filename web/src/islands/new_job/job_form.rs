@@ -32,8 +32,7 @@ impl JobForm {
     /// An empty form, or one that begins as an earlier job was. A program's name chooses that program.
     pub(super) fn new(account: Option<Account>, earlier: Option<Job>, program: Option<&str>) -> Self {
         let draft = JobDraft::new(account, earlier.as_ref());
-        let earlier = earlier.map(|job| job.program);
-        let of_earlier = || earlier.as_ref().and_then(|program| position(program_of(program).name()));
+        let of_earlier = || earlier.as_ref().and_then(|job| position(program_of(&job.program).name()));
         let chosen = program.and_then(position).or_else(of_earlier).unwrap_or_default();
         let forms = PROGRAMS.iter().map(|program| program.form(draft, earlier.as_ref())).collect();
         Self {

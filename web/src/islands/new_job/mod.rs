@@ -15,7 +15,7 @@ use super::sign_in::SignIn;
 use crate::api::{self, Failure};
 use crate::components::Balance;
 use crate::programs::PROGRAMS;
-use crate::programs::draft::QuoteState;
+use crate::programs::draft::{JobDraft, QuoteState};
 use crate::route::Page;
 use crate::text::text;
 use crate::visit::href;
@@ -44,18 +44,13 @@ pub fn NewJobIsland(
                         Some(account) => view! { <Balance account/> }.into_any(),
                         None => view! { <p>{t.jobs.no_account}</p> }.into_any(),
                     }}
-                    // It stays while there is an account: a fresh key is shown in it.
-                    <div class:unseen=move || account.with(Option::is_some) && document_has_no_fresh_key()>
+                    <Show when=move || account.with(Option::is_none)>
                         <SignIn on_account=move |opened| account.set(Some(opened))/>
-                    </div>
+                    </Show>
                 </section>
             </div>
         </div>
     }
-}
-
-fn document_has_no_fresh_key() -> bool {
-    cfg!(feature = "ssr") || document().get_element_by_id("fresh-key").is_none()
 }
 
 #[component]
@@ -68,15 +63,22 @@ fn FormCard(
     let submitting = RwSignal::new(false);
     let start_here = RwSignal::new(false);
     let failure = RwSignal::new(None::<Failure>);
+    let (no_limit, no_deadline) = (RwSignal::new(false), RwSignal::new(false));
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let QuoteState::Quoted(quoted) = draft.quote.get_untracked() else { return };
         let (program, quote) = *quoted;
+        let (limit, deadline) = (draft.stated_limit(), draft.deadline_seconds());
+        no_limit.set(limit.is_err());
+        no_deadline.set(deadline.is_err());
+        let (Ok(limit), Ok(deadline_seconds)) = (limit, deadline) else { return };
         let request = SubmitJob {
             program,
             privacy: draft.privacy.get_untracked(),
             name: draft.name.get_untracked(),
-            limit: Some(quote.cost),
+            limit: Some(limit.map_or(quote.cost, |limit| limit.min(quote.cost))),
+            deadline_seconds,
+            file_names: untrack(|| form.form()).file_names(),
         };
         submitting.set(true);
         spawn_local(async move {
@@ -111,6 +113,7 @@ fn FormCard(
                 <p class="error" id="name-error" role="alert">{name_refusal}</p>
             </div>
             <PrivacyField privacy=draft.privacy/>
+            <Bounds draft no_limit no_deadline/>
             <div class="choice">
                 <input type="checkbox" id="begin-here" bind:checked=start_here/>
                 <label for="begin-here">{t.jobs.start_here}<small>{t.jobs.start_here_hint}</small></label>
@@ -122,6 +125,48 @@ fn FormCard(
                 </button>
             </div>
         </form>
+    }
+}
+
+/// What a job may cost, and how long it may take.
+#[component]
+fn Bounds(
+    /// The job that is being written.
+    draft: JobDraft,
+    /// What is typed is no amount.
+    no_limit: RwSignal<bool>,
+    /// What is typed is no time.
+    no_deadline: RwSignal<bool>,
+) -> impl IntoView {
+    let t = text();
+    let unit = |(seconds, label): (u32, &'static str)| {
+        let chosen = draft.deadline_unit.get_untracked() == seconds;
+        view! { <option value=seconds.to_string() selected=chosen>{label}</option> }
+    };
+    let units = [(60, t.jobs.minutes), (3600, t.jobs.hours), (86_400, t.jobs.days)];
+    let choose_unit = move |event: leptos::ev::Event| {
+        draft.deadline_unit.set(event_target_value(&event).parse().unwrap_or(3600));
+    };
+    view! {
+        <div class="bounds">
+            <div class="field">
+                <label for="limit">{t.jobs.limit}</label>
+                <p class="hint" id="limit-hint">{t.jobs.limit_hint}</p>
+                <input id="limit" type="text" inputmode="decimal" autocomplete="off" bind:value=draft.limit
+                    aria-describedby="limit-hint limit-error" aria-invalid=move || no_limit.get().to_string()/>
+                <p class="error" id="limit-error" role="alert">{move || no_limit.get().then_some(t.jobs.no_amount)}</p>
+            </div>
+            <div class="field">
+                <label for="deadline">{t.jobs.deadline}</label>
+                <p class="hint" id="deadline-hint">{t.jobs.deadline_hint}</p>
+                <div class="joined">
+                    <input id="deadline" type="text" inputmode="decimal" autocomplete="off" bind:value=draft.deadline
+                        aria-describedby="deadline-hint deadline-error" aria-invalid=move || no_deadline.get().to_string()/>
+                    <select aria-label=t.jobs.deadline_unit on:change=choose_unit>{units.map(unit).collect_view()}</select>
+                </div>
+                <p class="error" id="deadline-error" role="alert">{move || no_deadline.get().then_some(t.jobs.no_time)}</p>
+            </div>
+        </div>
     }
 }
 

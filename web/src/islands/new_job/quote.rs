@@ -5,7 +5,7 @@ use wire::{ErrorCode, Quote, QuoteRequest};
 
 use super::job_form::JobForm;
 use super::trial::TrialCard;
-use crate::components::Fact;
+use crate::components::{Fact, ObstacleNotice};
 use crate::format;
 use crate::programs::draft::QuoteState;
 use crate::text::text;
@@ -77,7 +77,8 @@ fn QuoteFacts(
             <Fact label=t.jobs.devices_now>{format::count(quote.devices)}</Fact>
         </dl>
         {whole.then(|| view! { <p class="hint">{t.jobs.runs_whole}</p> })}
-        {(quote.devices == 0).then(|| view! { <p class="hint">{t.jobs.no_devices_yet}</p> })}
+        {quote.obstacle.map(|obstacle| view! { <ObstacleNotice obstacle/> })}
+        {(quote.devices == 0 && quote.obstacle.is_none()).then(|| view! { <p class="hint">{t.jobs.no_devices_yet}</p> })}
         <p class="hint">{t.jobs.quote_hint}</p>
     }
 }

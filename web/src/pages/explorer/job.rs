@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use wire::{JobId, PublicJob};
 
 use crate::api::{Api, Failure};
-use crate::components::{Breadcrumbs, Downloads, Fact, JobBadge, Moment, Mosaic, ShareTable, short};
+use crate::components::{Breadcrumbs, Downloads, Fact, JobBadge, Moment, Mosaic, ShareTable, TileCounts, short};
 use crate::document::Document;
 use crate::format;
 use crate::islands::RerunIsland;
@@ -25,12 +25,13 @@ pub(crate) async fn load(t: &'static Text, id: JobId, api: &Api) -> Result<Docum
         let state = job.state;
         let devices = job.devices.clone();
         let has_sample = job.has_sample;
+        let counts = TileCounts { tiles: job.tiles, verified: job.verified_tiles, checking: 0 };
         view! {
             <Breadcrumbs parents=vec![(t.site.explorer, Page::Explorer), (t.site.jobs, Page::PublicJobs)]/>
             <h1>{heading} " " <JobBadge state/></h1>
             <p class="mono soft">{id.to_string()}</p>
             <section class="card">
-                <Mosaic cells=Signal::stored(job.mosaic.clone())/>
+                <Mosaic cells=Signal::stored(job.mosaic.clone()) counts=Signal::stored(counts)/>
                 <p class="soft">{t.explorer.public_description}</p>
                 <PublicFacts job/>
             </section>

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use web_sys::HtmlTextAreaElement;
 use wire::{KernelReport, Place, number};
 
+use super::highlight::highlight;
 use super::kernel::{CheckState, KernelDraft};
 use crate::format;
 use crate::programs::draft::JobDraft;
@@ -44,10 +45,13 @@ pub(super) fn Editor(
             <p class="hint" id="kernel-hint">{t.map.kernel_hint}</p>
             <div class="editor">
                 <ol aria-hidden="true">{move || (1..=lines.get()).map(line_number).collect_view()}</ol>
+                <div class="code">
+                <pre aria-hidden="true" inner_html=move || kernel.text.with(|text| highlight(text))></pre>
                 <textarea id="kernel" node_ref=area wrap="off" spellcheck="false" autocomplete="off"
                     rows=move || lines.get().max(8).to_string() aria-describedby="kernel-hint kernel-error kernel-report"
                     aria-invalid=move || refusal().is_some().to_string()
                     prop:value=move || kernel.text.get() on:input=on_input>{kernel.text.get_untracked()}</textarea>
+                </div>
             </div>
             <p class="error" id="kernel-error" role="alert">{move || refusal().map(|failure| failure.message())}</p>
             <Show when=move || place().is_some()>

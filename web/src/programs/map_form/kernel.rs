@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use web_sys::File;
-use wire::{BlobHash, Fraction, IntegerBits, IntegerTolerance, KernelReport, KernelToCheck, Tolerance};
+use wire::{BlobHash, Fraction, IntegerBits, IntegerTolerance, Job, KernelReport, KernelToCheck, Tolerance};
 
+use super::examples::Example;
+use super::params::{self, to_f32};
 use crate::api::{self, Failure};
-use crate::programs::file_slot::FileSlot;
+use crate::programs::file_slot::{FileSlot, file_of};
+use crate::text::text;
 
 /// After the last key, before the text is checked.
 const PAUSE: Duration = Duration::from_millis(400);
@@ -37,9 +39,14 @@ pub(super) struct KernelDraft {
     /// The text as a blob, once it has passed.
     pub(super) code: RwSignal<FileSlot>,
     pub(super) params: RwSignal<FileSlot>,
+    /// Parameters that are typed, in place of a file.
+    pub(super) typed_params: RwSignal<String>,
     pub(super) record_bytes: RwSignal<String>,
     pub(super) out_bytes: RwSignal<String>,
+    /// Empty for what the kernel's loops need.
     pub(super) fuel: RwSignal<String>,
+    /// Records a tile; empty for what the server chooses.
+    pub(super) tile_records: RwSignal<String>,
     pub(super) rtol: RwSignal<String>,
     pub(super) atol: RwSignal<String>,
     pub(super) units: RwSignal<String>,
@@ -53,17 +60,21 @@ pub(super) struct KernelDraft {
 }
 
 impl KernelDraft {
-    pub(super) fn new(earlier: Option<&wire::Program>) -> Self {
-        let mut numbers = [4, 4, 65_536];
+    pub(super) fn new(earlier: Option<&Job>) -> Self {
+        let mut numbers = [4, 4].map(|number: u32| number.to_string());
+        let (mut fuel, mut tile_records) = (String::new(), String::new());
         let mut tolerance = ["1e-4".to_owned(), "1e-6".to_owned()];
         // Nobody can know how far integers may be apart.
         let mut integers = [String::new(), "1".to_owned(), "32".to_owned()];
         let (mut code, mut params) = (None, FileSlot::Missing);
-        if let Some(wire::Program::Map(earlier)) = earlier {
-            let wire::Map { kernel, record_bytes, out_bytes, fuel, params: given, check, .. } = earlier;
-            numbers = [*record_bytes, *out_bytes, fuel.unwrap_or(numbers[2])];
+        if let Some((job, wire::Program::Map(earlier))) = earlier.map(|job| (job, &job.program)) {
+            let wire::Map { kernel, record_bytes, out_bytes, fuel: stated, params: given, check, .. } = earlier;
+            numbers = [*record_bytes, *out_bytes].map(|number| number.to_string());
+            let shown = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
+            (fuel, tile_records) = (shown(*stated), shown(earlier.tile_records));
             code = Some(*kernel);
-            params = given.map_or(FileSlot::Missing, FileSlot::from_earlier_job);
+            let given = given.map(|hash| FileSlot::from_earlier_job(job, "params", hash));
+            params = given.unwrap_or(FileSlot::Missing);
             if let Some(wire::Check::Tolerance { rtol, atol, integers: stated }) = check {
                 tolerance = [rtol.get().to_string(), atol.get().to_string()];
                 if let Some(IntegerTolerance { units, fraction, bits }) = stated {
@@ -71,16 +82,18 @@ impl KernelDraft {
                 }
             }
         }
-        let [record_bytes, out_bytes, fuel] = numbers.map(|number| RwSignal::new(number.to_string()));
+        let [record_bytes, out_bytes] = numbers.map(RwSignal::new);
         let [rtol, atol] = tolerance.map(RwSignal::new);
         let [units, fraction, bits] = integers.map(RwSignal::new);
         Self {
             text: RwSignal::new(if code.is_some() { String::new() } else { TEMPLATE.to_owned() }),
             code: RwSignal::new(FileSlot::Missing),
             params: RwSignal::new(params),
+            typed_params: RwSignal::new(String::new()),
             record_bytes,
             out_bytes,
-            fuel,
+            fuel: RwSignal::new(fuel),
+            tile_records: RwSignal::new(tile_records),
             rtol,
             atol,
             units,
@@ -96,6 +109,10 @@ impl KernelDraft {
     pub(super) fn program(self, input: BlobHash) -> Option<wire::Program> {
         let CheckState::Passed(report) = self.check.get() else { return None };
         let number = |typed: RwSignal<String>| typed.get().trim().parse::<u32>().ok();
+        // Nothing typed is nothing said; what is no number is not sent.
+        let if_said = |typed: RwSignal<String>| {
+            if typed.with(|text| text.trim().is_empty()) { Some(None) } else { number(typed).map(Some) }
+        };
         // Parsed as f64, like the calculator's numbers: a second decimal parser would add kilobytes to the bundle.
         let float = |typed: RwSignal<String>| Some(to_f32(typed.get().trim().parse::<f64>().ok()?));
         let tolerance = |typed: RwSignal<String>| Tolerance::try_from(float(typed)?).ok();
@@ -125,9 +142,9 @@ impl KernelDraft {
             record_bytes: number(self.record_bytes)?,
             out_bytes: number(self.out_bytes)?,
             params,
-            fuel: Some(number(self.fuel)?),
+            fuel: if_said(self.fuel)?,
             check,
-            tile_records: None,
+            tile_records: if_said(self.tile_records)?,
         }))
     }
 
@@ -138,7 +155,7 @@ impl KernelDraft {
             kernel: self.text.get(),
             record_bytes: number(self.record_bytes),
             out_bytes: number(self.out_bytes),
-            fuel: Some(number(self.fuel)),
+            fuel: self.fuel.with(|typed| typed.trim().parse::<u32>().ok()),
         };
         self.check_number.update_value(|number| *number += 1);
         let check_number = self.check_number.get_value();
@@ -157,7 +174,7 @@ impl KernelDraft {
                 match answer {
                     Ok(report) => {
                         self.check.set(CheckState::Passed(report));
-                        if let Some(file) = as_file(&request.kernel) {
+                        if let Some(file) = file_of("kernel.wgsl", request.kernel.as_bytes()) {
                             self.code.set(FileSlot::chosen(file));
                         }
                     }
@@ -179,20 +196,49 @@ impl KernelDraft {
         });
     }
 
+    /// Takes typed parameters for a file's. What is wrong with them is said at the file's place.
+    pub(super) fn take_typed_params(self) {
+        let typed = self.typed_params.get();
+        if typed.trim().is_empty() {
+            return;
+        }
+        self.params.set(match params::parse(&typed) {
+            Ok(bytes) => file_of("params.bin", &bytes).map_or(FileSlot::Missing, FileSlot::chosen),
+            Err(wrong) => FileSlot::Refused { chosen: None, message: format!("{}: {wrong}", text().map.no_number) },
+        });
+    }
+
+    /// Puts an example in place of what is there, with its records into `input`.
+    pub(super) fn load(self, example: &'static Example, input: RwSignal<FileSlot>) {
+        spawn_local(async move {
+            let fetched = api::sample(example.file).await;
+            let kernel = fetched.and_then(|bytes| String::from_utf8(bytes).map_err(|_binary| Failure::Unreachable));
+            let kernel = match kernel {
+                Ok(kernel) => kernel,
+                Err(failure) => return self.check.set(CheckState::Refused(failure)),
+            };
+            self.record_bytes.set(example.record_bytes.to_string());
+            self.out_bytes.set(example.out_bytes.to_string());
+            for empty in [self.fuel, self.tile_records, self.units] {
+                empty.set(String::new());
+            }
+            let [rtol, atol] = example.tolerance;
+            self.rtol.set(rtol.to_owned());
+            self.atol.set(atol.to_owned());
+            self.typed_params.set(example.params.to_owned());
+            self.take_typed_params();
+            let (name, records) = example.records;
+            if let Some(file) = file_of(name, &records()) {
+                input.set(FileSlot::chosen(file));
+            }
+            self.text.set(kernel);
+        });
+    }
+
     pub(super) fn report(self) -> Option<KernelReport> {
         match self.check.get() {
             CheckState::Passed(report) => Some(report),
             CheckState::Unchecked | CheckState::Refused(_) => None,
         }
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "what float32 does not hold is refused as infinite")]
-fn to_f32(value: f64) -> f32 {
-    value as f32
-}
-
-fn as_file(text: &str) -> Option<File> {
-    let parts = js_sys::Array::of1(&text.into());
-    File::new_with_str_sequence(&parts, "kernel.wgsl").ok()
 }

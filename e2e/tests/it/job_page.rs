@@ -1,0 +1,144 @@
+//! What a job's page shows: its result, its files, code that orders it again, and why nobody does it.
+
+use std::process::Command;
+use std::time::Duration;
+
+use e2e::browser::{Browser, Gpu};
+use e2e::digits;
+use e2e::stack::{Stack, program};
+use e2e::until::until;
+
+const SOON: Duration = Duration::from_secs(20);
+const DONE_WITHIN: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn a_done_jobs_page_shows_its_result_its_files_and_its_devices_by_name() {
+    let mut stack = Stack::start().await;
+    stack.start_worker("worker", &[]);
+    let browser = Browser::start(Gpu::None).await;
+    browser.open(&format!("{}/jobs/new", stack.url())).await;
+    browser.open_account().await;
+    browser.press("Try with the sample").await;
+    browser.text_where("[data-testid=quote]", SOON, |quote| quote.contains("1,797")).await;
+    browser.find("#name").await.send_keys("Handwriting 1").await.unwrap();
+    browser.press("Submit").await;
+    browser.text_where("[data-testid=state]", DONE_WITHIN, |state| state == "Done").await;
+
+    let preview = browser.text_where("[data-testid=preview]", SOON, |text| text.contains("Class 9")).await;
+    assert!(preview.contains("The first 1,797 rows"), "{preview}");
+    let files = browser.find("[data-testid=files]").await.text().await.unwrap();
+    assert!(files.contains("digits.onnx") && files.contains("digits.npy"), "{files}");
+    let page = browser.text_where("main", SOON, |page| page.contains("llvmpipe")).await;
+    assert!(page.contains("Cost of a thousand rows"), "{page}");
+    let times = browser.find("main time").await.text().await.unwrap();
+    assert!(times.contains("UTC"), "a time says its zone: {times}");
+    let ago = browser.text_where(".timeline .ago", SOON, |ago| !ago.trim().is_empty()).await;
+    assert!(ago.contains("ago"), "{ago}");
+    browser.press("CSV").await;
+    browser.downloaded("csv").await;
+    assert!(browser.download_names().contains(&"Handwriting 1.csv".to_owned()), "{:?}", browser.download_names());
+    stack.check_ledger().await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn what_the_page_offers_to_paste_orders_the_job_again() {
+    let mut stack = Stack::start().await;
+    stack.start_worker("worker", &[]);
+    let (client, key) = stack.customer().await.unwrap();
+    let mut order = stack.digits_order(&client, 1, None).await.unwrap();
+    order.name = "Bob's \"digits\" & $HOME".to_owned();
+    order.file_names =
+        [("model", "-net's.onnx"), ("input", "in put.npy")].map(|(a, b)| (a.to_owned(), b.to_owned())).into();
+    let job = client.submit(&order, "first").await.unwrap();
+    client.watch(job.id, |_| {}).await.unwrap();
+    let first = stack.folder().join("first.npy");
+    client.download(job.id, &first).await.unwrap();
+    let browser = Browser::start(Gpu::None).await;
+    browser.open(&stack.url()).await;
+    browser.sign_in(&stack.url(), &stack.session(&key).await.unwrap()).await;
+    browser.open(&format!("{}/jobs/{}", stack.url(), job.id)).await;
+    browser.find("details.repeat summary").await.click().await.unwrap();
+    let tessera = program("tessera");
+    let path = format!("{}:{}", tessera.parent().unwrap().display(), std::env::var("PATH").unwrap_or_default());
+
+    for (id, interpreter) in [("repeat-command", "sh"), ("repeat-python", "python3"), ("repeat-curl", "sh")] {
+        let code = browser.text_where(&format!("#{id}"), SOON, |code| !code.is_empty()).await;
+        let folder = stack.folder().join(id);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("code"), &code).unwrap();
+        let mut command = Command::new(interpreter);
+        command.arg("code").current_dir(&folder).env("TESSERA_KEY", &key).env("PATH", &path);
+        let ran = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+
+        assert!(ran.status.success(), "{id}: {}\n{code}", String::from_utf8_lossy(&ran.stderr));
+        let result = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        let result: Vec<_> = result.filter(|path| path.to_string_lossy().contains("Bob_s")).collect();
+        assert_eq!(result.len(), 1, "{id}: {result:?}");
+        assert_eq!(digits::floats(&std::fs::read(&result[0]).unwrap()).len(), digits::expected().len(), "{id}");
+    }
+    let jobs = client.jobs(None).await.unwrap().jobs;
+    assert_eq!(jobs.len(), 4, "each ordered it once more");
+    assert!(jobs.iter().all(|other| other.program == job.program && other.name == job.name));
+    stack.check_ledger().await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_job_that_nobody_can_do_says_why_and_ends_at_the_deadline_that_it_was_given() {
+    let stack = Stack::start().await;
+    let (client, key) = stack.customer().await.unwrap();
+    let browser = Browser::start(Gpu::None).await;
+    browser.open(&stack.url()).await;
+    browser.sign_in(&stack.url(), &stack.session(&key).await.unwrap()).await;
+    browser.open(&format!("{}/jobs/new", stack.url())).await;
+    browser.press("Try with the sample").await;
+    browser.text_where("[data-testid=obstacle]", SOON, |text| text.contains("No device is connected.")).await;
+    browser.find("#deadline").await.send_keys("soon").await.unwrap();
+    browser.press("Submit").await;
+    browser.text_where("#deadline-error", SOON, |text| text.contains("a second to a year")).await;
+
+    let write = "const field = document.getElementById('deadline'); field.value = '0.002'; \
+                 field.dispatchEvent(new Event('input', { bubbles: true }));";
+    browser.script(write).await;
+    browser.press("Submit").await;
+
+    browser.text_where("main", SOON, |page| page.contains("Deadline")).await;
+    let fault = browser.text_where("[data-testid=fault]", SOON, |text| !text.is_empty()).await;
+    assert!(fault.starts_with("Its deadline passed"), "{fault}");
+    until("the hold", SOON, async || {
+        client.account().await.ok().filter(|account| account.held.micros() == 0).map(drop)
+    })
+    .await;
+    let job = client.jobs(None).await.unwrap().jobs.remove(0);
+    assert_eq!((job.state, job.cost.micros()), (wire::JobState::Failed, 0));
+    stack.check_ledger().await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn a_first_key_has_to_be_kept_a_wrong_one_opens_nothing_and_a_second_one_is_no_account() {
+    let stack = Stack::start().await;
+    let browser = Browser::start(Gpu::None).await;
+    browser.open(&format!("{}/account", stack.url())).await;
+    browser.find("#key").await.send_keys("tsk_nobody").await.unwrap();
+    browser.press("Sign in").await;
+    browser.text_where("#key-error", SOON, |text| text.starts_with("No account has this key")).await;
+
+    browser.press("Open a development account").await;
+    let key = browser.text_where("[data-testid=key]", SOON, |key| key.starts_with("tsk_")).await;
+    let is_shut = browser
+        .script("return [...document.querySelectorAll('button')].find((b) => b.textContent === 'Go on').disabled");
+    assert_eq!(is_shut.await, true, "nobody goes on who has not said that the key is kept");
+    browser.find("#key-kept").await.click().await.unwrap();
+    browser.press("Go on").await;
+
+    browser.find("#key-name").await.send_keys("Nightly").await.unwrap();
+    browser.press("Make a key").await;
+    let made = browser.text_where("[aria-labelledby=keys] .notice", SOON, |text| text.contains("tsk_")).await;
+    assert!(made.starts_with("This is the new key Nightly.") && !made.contains("opened"), "{made}");
+    assert!(!made.contains(&key), "it is another one");
+    browser.press("I have kept it").await;
+    browser.text_where("[aria-labelledby=keys]", SOON, |text| !text.contains("tsk_")).await;
+    browser.close().await;
+}

@@ -1,0 +1,132 @@
+//! Why nobody does a job now, as its customer is told.
+
+use wire::{CheckedBy, JobId, Micros, Obstacle, Privacy};
+
+use super::device::Device;
+use super::state::Core;
+use crate::admission::JUDGES_MIN;
+use crate::job::Needs;
+use crate::program::limits::EDGE_FLOPS_MAX;
+
+impl Core {
+    /// Why no device here would be lent tiles of the job, which has no `id` as long as it is not submitted.
+    pub fn device_obstacle(&self, id: Option<JobId>, needs: &Needs, now: Micros) -> Option<Obstacle> {
+        let is_reserved = |device: &Device| device.only_job.is_some_and(|only| Some(only) != id);
+        let mut devices: Vec<_> = self.devices.iter().filter(|(_, device)| !is_reserved(device)).collect();
+        let mut keep = |obstacle: Obstacle, may: &dyn Fn(&Device) -> bool| {
+            devices.retain(|(_, device)| may(device));
+            if devices.is_empty() { Err(obstacle) } else { Ok(()) }
+        };
+        let largest = self.devices.values().filter(|device| !is_reserved(device));
+        let largest = largest.map(|device| device.buffer_bytes_max).max().unwrap_or(0);
+        let too_small = Obstacle::Memory { needs: needs.device_bytes, largest };
+        let checked = keep(Obstacle::NoDevice, &|_| true)
+            .and_then(|()| match needs.privacy {
+                Privacy::Open => Ok(()),
+                Privacy::Known => keep(Obstacle::NoKnownDevice, &|device| device.verified || is_own(device, needs)),
+                Privacy::Own => keep(Obstacle::NoOwnDevice, &|device| is_own(device, needs)),
+            })
+            .and_then(|()| keep(Obstacle::NoKernelDevice, &|device| device.runs_kernels || !needs.kernels))
+            .and_then(|()| keep(too_small, &|device| device.buffer_bytes_max >= needs.device_bytes))
+            .and_then(|()| keep(Obstacle::AllUnfit, &|device| device.fits(id, needs)));
+        let Ok(()) = checked else { return checked.err() };
+        let is_awake = devices.into_iter().any(|(id, device)| self.is_awake(*id, device, now));
+        (!is_awake).then_some(Obstacle::AllAtRest)
+    }
+
+    /// Why nobody would check what devices compute of the job.
+    pub fn check_obstacle(
+        &self,
+        id: JobId,
+        needs: &Needs,
+        checked_by: CheckedBy,
+        has_checkers: bool,
+        now: Micros,
+    ) -> Option<Obstacle> {
+        match checked_by {
+            // A model's tile that no checker here can do is done by the server, if it is not too heavy.
+            CheckedBy::Checker if needs.kernels || needs.tile_flops > EDGE_FLOPS_MAX => {
+                match self.has_fitting_checker(needs.device_bytes) {
+                    None => Some(Obstacle::NoChecker),
+                    Some(false) => Some(Obstacle::CheckerMemory { needs: needs.device_bytes }),
+                    Some(true) => None,
+                }
+            }
+            CheckedBy::Quorum if !has_checkers && self.count_judges(id, needs, now) < JUDGES_MIN => {
+                Some(Obstacle::FewJudges)
+            }
+            CheckedBy::Checker | CheckedBy::Quorum | CheckedBy::Edge | CheckedBy::Owner => None,
+        }
+    }
+}
+
+/// It works for the job of its own account alone, or for anybody.
+fn is_own(device: &Device, needs: &Needs) -> bool {
+    device.account == needs.customer
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::JobId;
+
+    use super::super::tests::{ADA, BOB, World, account, kernel, open_job};
+    use super::*;
+    use crate::job::Job;
+
+    fn obstacle(world: &World, id: Option<JobId>, job: &Job) -> Option<Obstacle> {
+        world.core.device_obstacle(id, &job.needs(), world.now)
+    }
+
+    #[test]
+    fn a_customer_is_told_the_first_thing_that_would_have_to_change() {
+        let mut world = World::new(1, 1);
+        assert_eq!(obstacle(&world, None, &open_job()), Some(Obstacle::NoDevice));
+        world.join(ADA, 1);
+        assert_eq!(obstacle(&world, None, &open_job()), Some(Obstacle::AllAtRest), "it has not asked for work");
+        world.join(BOB, 2);
+        world.ready(BOB);
+
+        let own = |n: u8| Job { customer: account(n.into()), privacy: Privacy::Own, ..open_job() };
+        for (job, expected) in [
+            (open_job(), None),
+            (own(2), None),
+            (own(1), Some(Obstacle::AllAtRest)),
+            (own(9), Some(Obstacle::NoOwnDevice)),
+            (Job { privacy: Privacy::Known, ..open_job() }, Some(Obstacle::NoKnownDevice)),
+            (Job { task: kernel(), ..open_job() }, None),
+            (Job { device_bytes: 3 << 20, ..open_job() }, Some(Obstacle::Memory { needs: 3 << 20, largest: 1 << 20 })),
+        ] {
+            assert_eq!(obstacle(&world, None, &job), expected, "{job:?}");
+        }
+    }
+
+    #[test]
+    fn devices_that_cannot_do_this_very_job_are_an_obstacle_to_it_alone() {
+        let mut world = World::new(1, 1);
+        world.join(ADA, 1);
+        world.ready(ADA);
+        let job = open_job();
+        world.core.devices.get_mut(&ADA).unwrap().unfit_for.insert(job.id);
+
+        assert_eq!(obstacle(&world, Some(job.id), &job), Some(Obstacle::AllUnfit));
+        assert_eq!(obstacle(&world, None, &job), None);
+    }
+
+    #[test]
+    fn what_only_a_checker_can_check_waits_for_one() {
+        let world = World::new(1, 1);
+        let light = open_job();
+        let heavy = Job { row_flops: EDGE_FLOPS_MAX + 1, ..open_job() };
+        let of_kernel = Job { task: kernel(), ..open_job() };
+        let check = |job: &Job, by| world.core.check_obstacle(job.id, &job.needs(), by, true, world.now);
+
+        assert_eq!(check(&light, CheckedBy::Edge), None);
+        assert_eq!(check(&light, CheckedBy::Checker), None, "the server does it in the end");
+        assert_eq!(check(&heavy, CheckedBy::Checker), Some(Obstacle::NoChecker));
+        assert_eq!(check(&of_kernel, CheckedBy::Checker), Some(Obstacle::NoChecker));
+        assert_eq!(check(&of_kernel, CheckedBy::Owner), None);
+        let by_quorum =
+            world.core.check_obstacle(of_kernel.id, &of_kernel.needs(), CheckedBy::Quorum, false, world.now);
+        assert_eq!(by_quorum, Some(Obstacle::FewJudges));
+    }
+}

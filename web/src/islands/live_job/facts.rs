@@ -1,0 +1,84 @@
+//! A job in figures, and the files that it was ordered with.
+
+use leptos::prelude::*;
+use wire::{Job, JobDetail, JobProgress, JobState, number};
+
+use crate::api;
+use crate::components::{Ago, Fact, Moment, short};
+use crate::format;
+use crate::programs::program_of;
+use crate::text::text;
+
+#[component]
+pub(super) fn JobFacts(
+    /// The job.
+    progress: RwSignal<JobProgress>,
+    /// For the server's clock.
+    detail: RwSignal<JobDetail>,
+) -> impl IntoView {
+    let t = text();
+    let figure = move |read: fn(&JobProgress) -> String| move || progress.with(read);
+    // Time left at the mean speed so far. The server's clock, since this computer's may be wrong.
+    let left = move || {
+        let (job, now) = (progress.with(|progress| progress.job.clone()), detail.with(|detail| detail.at));
+        let spent = number::to::<u64>((now - job.created_at).max(0) / 1_000_000);
+        let running = job.state == JobState::Running && job.verified_tiles > 0 && spent > 0;
+        running.then(|| format::duration(spent * (job.tiles - job.verified_tiles) / job.verified_tiles))
+    };
+    let (created, deadline) = progress.with_untracked(|p| (p.job.created_at, p.job.deadline));
+    view! {
+        <dl class="facts">
+            <Fact label=t.site.verified><span data-testid="verified">{figure(|p| format::count(p.job.verified_tiles))}</span> " / " {figure(|p| format::count(p.job.tiles))}</Fact>
+            <Fact label=t.site.recomputed>{figure(|p| format::count(p.job.recomputed_tiles))}</Fact>
+            <Fact label=t.jobs.at_work>{figure(|p| format::count(p.devices_at_work))}</Fact>
+            <Fact label=t.site.cost><span data-testid="cost">{figure(|p| format::credits(p.job.cost))}</span> " " <small>{t.jobs.of_held} " " {figure(|p| format::credits(p.job.hold))}</small></Fact>
+            <Fact label=t.jobs.cost_per_thousand>{move || progress.with(|p| cost_per_thousand(&p.job))}</Fact>
+            <Fact label=t.site.rows>{figure(|p| format::count(p.job.rows))}</Fact>
+            <Fact label=t.site.work>{figure(|p| format::flops(p.job.flops))}</Fact>
+            <Fact label=t.jobs.privacy>{move || progress.with(|p| t.jobs.privacy_class(p.job.privacy).0)}</Fact>
+            <Fact label=t.site.started><Ago time=created/> <small class="when"><Moment time=created/></small></Fact>
+            {deadline.map(|deadline| view! { <Fact label=t.jobs.deadline><Ago time=deadline/> <small class="when"><Moment time=deadline/></small></Fact> })}
+            {move || left().map(|left| view! { <Fact label=t.jobs.time_left>{left}</Fact> })}
+            {move || progress.with(|p| p.job.ended_at.map(|ended| (p.job.created_at, ended))).map(|(created, ended)| view! {
+                <Fact label=t.site.took>{format::seconds(created, ended)}</Fact>
+            })}
+        </dl>
+    }
+}
+
+/// Of what was paid for what is verified; the most that it can be, before anything is.
+#[expect(clippy::cast_precision_loss, reason = "shown to some digits")]
+fn cost_per_thousand(job: &Job) -> String {
+    let verified_rows = (job.verified_tiles * job.tile_rows).min(job.rows);
+    let ended = job.state != JobState::Running;
+    // What is paid is rounded once a job: of a part of one, it says little.
+    let (amount, rows) = if ended && verified_rows > 0 { (job.cost, verified_rows) } else { (job.hold, job.rows) };
+    let shown = format::about_credits(amount.micros() as f64 / 1e6 * 1000.0 / rows.max(1) as f64);
+    if ended { shown } else { format!("≤ {shown}") }
+}
+
+/// The files by the names that their customer gave them.
+#[component]
+pub(super) fn JobFiles(
+    /// The job.
+    job: Job,
+) -> impl IntoView {
+    let t = text();
+    let files = program_of(&job.program).order_files(&job.program, t);
+    let row = |file: crate::programs::order_file::OrderFile| {
+        let name = file.given_name(&job);
+        let label = match file.field.strip_prefix("inputs.") {
+            Some(input) => format!("{} {input}", file.label),
+            None => file.label.to_owned(),
+        };
+        let shown = name.clone().unwrap_or_else(|| short(&file.hash));
+        let download = name.unwrap_or_else(|| file.usual_name.clone());
+        view! {
+            <div>
+                <dt>{label}</dt>
+                <dd><a href=api::blob_path(file.hash) download=download>{shown}</a></dd>
+            </div>
+        }
+    };
+    view! { <dl class="files" data-testid="files">{files.into_iter().map(row).collect_view()}</dl> }
+}

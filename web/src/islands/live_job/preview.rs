@@ -1,0 +1,131 @@
+//! The beginning of a job's result: a table, its classes, a picture.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::{ClassCount, JobId, JobPreview, JobProgress, OutputPreview, PreviewRow};
+
+use crate::api::{self, Api};
+use crate::format;
+use crate::text::text;
+
+#[component]
+pub(super) fn ResultPreview(
+    /// The job.
+    progress: RwSignal<JobProgress>,
+) -> impl IntoView {
+    let t = text();
+    let preview = RwSignal::new(None::<JobPreview>);
+    let id = progress.with_untracked(|progress| progress.job.id);
+    // Read once something is verified, and once more at the end.
+    let stage = Memo::new(move |_| progress.with(|p| (p.job.verified_tiles > 0, p.job.state.has_ended())));
+    Effect::new(move |_| {
+        if !stage.get().0 {
+            return;
+        }
+        spawn_local(async move {
+            // Where it cannot be read, the page has all else to show.
+            if let Ok(read) = Api::default().job_preview(id).await {
+                preview.try_set(Some(read));
+            }
+        });
+    });
+    move || {
+        let read = preview.get().filter(|read| read.rows > 0)?;
+        let rows = format!("{} {} {}", t.jobs.preview_of_first, format::count(read.rows), t.jobs.rows_verified);
+        let outputs = read.outputs.into_iter().enumerate();
+        Some(view! {
+            <section class="card" aria-labelledby="preview-title" data-testid="preview">
+                <h2 id="preview-title">{t.jobs.preview}</h2>
+                <p class="soft">{rows}</p>
+                {outputs.map(|(place, output)| view! { <Output id place output/> }).collect_view()}
+            </section>
+        })
+    }
+}
+
+#[component]
+fn Output(
+    /// The job.
+    id: JobId,
+    /// Of the output, counted from zero.
+    place: usize,
+    /// Its beginning.
+    output: OutputPreview,
+) -> impl IntoView {
+    let OutputPreview { name, dtype, shape, first, classes, pictures } = output;
+    let shape: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    let kind = format!("{dtype} [{}]", shape.join(", "));
+    let t = text();
+    let picture = |row: u64| {
+        let label = format!("{name}, {} {}", t.jobs.row, format::count(row));
+        view! { <img src=api::picture_path(id, place, row) alt=label loading="lazy"/> }
+    };
+    view! {
+        <h3>{name.clone()} " " <small class="soft mono">{kind}</small></h3>
+        {(pictures > 0).then(|| view! { <div class="pictures">{(0..pictures).map(picture).collect_view()}</div> })}
+        {(!classes.is_empty()).then(|| view! { <Classes classes/> })}
+        // Of pixels a table says nothing.
+        {(pictures == 0).then(|| view! { <Rows name=name.clone() first/> })}
+    }
+}
+
+/// How many rows there are of each class, as bars.
+#[component]
+fn Classes(
+    /// Most first.
+    classes: Vec<ClassCount>,
+) -> impl IntoView {
+    let t = text();
+    let most = classes.iter().map(|count| count.rows).max().unwrap_or(1).to_string();
+    let row = |count: ClassCount| {
+        let label = format!("{} {}", t.jobs.class, count.class);
+        view! {
+            <tr>
+                <th scope="row">{label.clone()}</th>
+                <td class="bar"><meter min="0" max=most.clone() value=count.rows.to_string() aria-label=label></meter></td>
+                <td class="number">{format::count(count.rows)}</td>
+            </tr>
+        }
+    };
+    view! {
+        <table class="classes">
+            <caption>{t.jobs.classes}</caption>
+            <tbody>{classes.into_iter().map(row).collect_view()}</tbody>
+        </table>
+    }
+}
+
+#[component]
+fn Rows(
+    /// Of the output.
+    name: String,
+    /// Its first rows.
+    first: Vec<PreviewRow>,
+) -> impl IntoView {
+    let t = text();
+    let row = |row: PreviewRow| {
+        let values = row.values.into_iter().map(|value| view! { <td class="number">{shortened(&value)}</td> });
+        view! { <tr><th scope="row" class="number">{format::count(row.row)}</th>{values.collect_view()}</tr> }
+    };
+    view! {
+        <div class="scroll" tabindex="0" role="group" aria-label=name>
+            <table class="values mono">
+                <caption class="unseen">{t.jobs.first_rows}</caption>
+                <tbody>{first.into_iter().map(row).collect_view()}</tbody>
+            </table>
+        </div>
+    }
+}
+
+/// To six digits that count: all of them are in the download.
+fn shortened(value: &str) -> String {
+    if value.len() <= 9 {
+        return value.to_owned();
+    }
+    let Ok(number) = value.parse::<f64>() else { return value.to_owned() };
+    if !value.contains('.') {
+        return value.to_owned();
+    }
+    let size = number.abs();
+    if size != 0.0 && !(1e-4..1e6).contains(&size) { format!("{number:.4e}") } else { format!("{number:.5}") }
+}
