@@ -23,7 +23,7 @@ pub struct Credentials {
 pub(crate) fn hello(
     engine: &Engine,
     (nonce, origin): (Nonce, &str),
-    class: DeviceClass,
+    (class, runs_kernels): (DeviceClass, bool),
     account: &Credentials,
 ) -> FromDevice {
     let info = &engine.info;
@@ -36,7 +36,7 @@ pub(crate) fn hello(
         backend: backend_of(info.backend),
         software: info.software,
         buffer_bytes_max: info.buffer_bytes_max,
-        runs_kernels: info.kernels.is_some(),
+        runs_kernels,
         checker: account.checker,
         only_job: account.only_job,
         key: account.key.clone(),

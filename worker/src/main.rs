@@ -72,6 +72,9 @@ mod agent {
         /// The share of time that the device may be busy, in percent.
         #[arg(long, default_value = "100", value_parser = clap::value_parser!(u8).range(5..=100))]
         duty: u8,
+        /// Run models alone, and no customer's kernel.
+        #[arg(long, conflicts_with = "checker")]
+        models_only: bool,
         /// What computes. `auto` takes a GPU, and the CPU where there is none but a software adapter.
         #[arg(long, value_enum, default_value = "auto")]
         backend: Backend,
@@ -151,6 +154,7 @@ mod agent {
                         only_job: arguments.only_job,
                     },
                     duty_percent: arguments.duty,
+                    models_only: arguments.models_only,
                 };
                 let stop = async {
                     if let Err(error) = stop_requested().await {

@@ -4,9 +4,23 @@ use std::time::Duration;
 
 /// First wait before connecting anew; doubled each time.
 const WAIT_FIRST: Duration = Duration::from_millis(500);
+/// While the edge is perhaps being replaced: it should find its devices again as soon as it is back.
+const WAIT_WHILE_REPLACED: Duration = Duration::from_secs(3);
+/// Attempts that are made so soon, which takes some seven minutes.
+const ATTEMPTS_WHILE_REPLACED: u32 = 200;
+/// Of an edge that has been away for longer, or that has too much to do.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// A connection that held for so long was a good one: the next wait is the first again.
 const GOOD_AFTER: Duration = Duration::from_secs(10);
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It broke off, or nobody answered.
+    Lost,
+    /// The edge said that it can take no device now.
+    TurnedAway,
+}
 
 /// The attempts since the last good connection.
 #[derive(Debug, Default)]
@@ -16,19 +30,20 @@ pub struct Backoff {
 
 impl Backoff {
     /// The wait after a connection that held for `connected`.
-    pub fn next_wait(&mut self, connected: Duration) -> Duration {
+    pub fn next_wait(&mut self, connected: Duration, ended: Ended) -> Duration {
         if connected > GOOD_AFTER {
             self.attempt = 0;
         }
-        let wait = wait(self.attempt, random_byte());
+        let is_soon = ended == Ended::Lost && self.attempt < ATTEMPTS_WHILE_REPLACED;
+        let wait = wait(self.attempt, if is_soon { WAIT_WHILE_REPLACED } else { WAIT_MAX }, random_byte());
         self.attempt = self.attempt.saturating_add(1);
         wait
     }
 }
 
 /// Wait before attempt number `attempt`, spread by `random` so that devices do not come back at once.
-fn wait(attempt: u32, random: u8) -> Duration {
-    let doubled = WAIT_FIRST.saturating_mul(1 << attempt.min(10)).min(WAIT_MAX);
+fn wait(attempt: u32, most: Duration, random: u8) -> Duration {
+    let doubled = WAIT_FIRST.saturating_mul(1 << attempt.min(10)).min(most);
     doubled.mul_f64(0.5 + f64::from(random) / 512.0)
 }
 
@@ -43,21 +58,41 @@ fn random_byte() -> u8 {
 mod tests {
     use super::*;
 
+    fn waits(backoff: &mut Backoff, attempts: u32, ended: Ended) -> Vec<Duration> {
+        (0..attempts).map(|_| backoff.next_wait(Duration::ZERO, ended)).collect()
+    }
+
     #[test]
-    fn waits_between_attempts_grow_to_a_bound() {
-        assert!(wait(0, 255) < WAIT_FIRST);
-        assert!(wait(50, 255) <= WAIT_MAX);
-        assert!(wait(4, 0) > wait(0, 255));
+    fn a_device_is_back_within_three_seconds_of_an_edge_that_was_replaced() {
+        let mut backoff = Backoff::default();
+        let minutes = waits(&mut backoff, ATTEMPTS_WHILE_REPLACED, Ended::Lost);
+
+        assert!(minutes[0] < WAIT_FIRST && minutes.iter().all(|wait| *wait < WAIT_WHILE_REPLACED));
+        assert!(minutes.iter().sum::<Duration>() > Duration::from_mins(5), "for some minutes");
+        let later = backoff.next_wait(Duration::ZERO, Ended::Lost);
+        assert!(later >= WAIT_MAX / 2 && later < WAIT_MAX, "and then seldom: {later:?}");
+    }
+
+    #[test]
+    fn an_edge_that_turns_devices_away_is_asked_less_and_less() {
+        let waits = waits(&mut Backoff::default(), 8, Ended::TurnedAway);
+
+        assert!(waits[0] < WAIT_FIRST && waits[7] >= WAIT_MAX / 2, "{waits:?}");
+    }
+
+    #[test]
+    fn devices_do_not_come_back_at_once() {
+        let (soonest, latest) = (wait(5, WAIT_WHILE_REPLACED, 0), wait(5, WAIT_WHILE_REPLACED, 255));
+
+        assert!(latest.saturating_sub(soonest) > Duration::from_secs(1), "{soonest:?} to {latest:?}");
     }
 
     #[test]
     fn a_connection_that_held_begins_the_waits_anew() {
         let mut backoff = Backoff::default();
-        for _ in 0..8 {
-            backoff.next_wait(Duration::ZERO);
-        }
+        waits(&mut backoff, 8, Ended::TurnedAway);
 
-        assert!(backoff.next_wait(Duration::from_secs(1)) > Duration::from_secs(10));
-        assert!(backoff.next_wait(Duration::from_mins(1)) < WAIT_FIRST);
+        assert!(backoff.next_wait(Duration::from_secs(1), Ended::TurnedAway) > Duration::from_secs(10));
+        assert!(backoff.next_wait(Duration::from_mins(1), Ended::TurnedAway) < WAIT_FIRST);
     }
 }

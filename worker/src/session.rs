@@ -14,7 +14,7 @@ use futures::stream::{FusedStream, FuturesUnordered, StreamExt};
 use gpu_kernels::device::GpuError;
 use web_time::Instant;
 use wire::device::DeviceClass;
-use wire::lend::{PauseReason, Status};
+use wire::lend::{PauseReason, Status, Trouble};
 use wire::{ErrorCode, FromDevice, LeaseGrant, LeaseId, SpeedChallenge, ToDevice};
 
 use crate::challenge::{Answers, Product};
@@ -24,7 +24,7 @@ use crate::engine::{Engine, Outcome};
 use crate::failure::RunFailure;
 use crate::hello::{Credentials, hello};
 use crate::link::{Closed, Message, Socket, Transport};
-use crate::reconnect::Backoff;
+use crate::reconnect::{Backoff, Ended};
 
 /// Breakdowns in a row, over work of ours, after which a device is taken to be lost.
 const BREAKDOWNS_MAX: u32 = 3;
@@ -67,6 +67,8 @@ pub trait Observer {
 pub struct Options {
     pub account: Credentials,
     pub duty_percent: u8,
+    /// It runs no customer's kernel, also where it could.
+    pub models_only: bool,
 }
 
 /// Works until a command stops it or nothing more can be done. Connects anew after every loss.
@@ -83,6 +85,7 @@ pub async fn run<T: Transport>(
         observer,
         commands,
         account: options.account,
+        models_only: options.models_only,
         duty: DutyCycle::new(options.duty_percent),
         core: Core::default(),
         outbox: Outbox::default(),
@@ -97,14 +100,30 @@ pub async fn run<T: Transport>(
         failures: 0,
         gflops: 0.0,
         program: None,
+        trouble: None,
         reported: None,
     };
-    while let ConnectionEnd::Lost(reason) = session.run_connection().await? {
-        if session.wait_to_reconnect(&reason).await? == Wait::Stopped {
+    while let ConnectionEnd::Over(ended, reason) = session.run_connection().await? {
+        if session.wait_to_reconnect(ended, &reason).await? == Wait::Stopped {
             break;
         }
     }
     Ok(())
+}
+
+/// What a device's owner is told of a lease that failed. A program that never ends is its customer's affair, and a lease that
+/// was taken back is nobody's.
+fn trouble(failure: &RunFailure) -> Option<Trouble> {
+    let message = || failure.to_string().chars().take(COMPILE_ERROR_MAX).collect();
+    if failure.compile_error().is_some() {
+        Some(Trouble::CannotCompile { message: message() })
+    } else if failure.breaks_device() {
+        Some(Trouble::Restarted { message: message() })
+    } else if failure.is_of_no_kernel() {
+        Some(Trouble::GivenBack { message: message() })
+    } else {
+        None
+    }
 }
 
 /// Before a lease that failed is given back, so that a device which cannot fetch its files does not ask for one after
@@ -120,6 +139,7 @@ struct Session<'a, T: Transport, O, C> {
     observer: O,
     commands: C,
     account: Credentials,
+    models_only: bool,
     duty: DutyCycle,
     core: Core,
     outbox: Outbox,
@@ -141,6 +161,8 @@ struct Session<'a, T: Transport, O, C> {
     gflops: f64,
     /// Program of the latest lease.
     program: Option<String>,
+    /// What went wrong since a lease was computed last.
+    trouble: Option<Trouble>,
     reported: Option<Status>,
 }
 
@@ -163,8 +185,15 @@ enum Event<T> {
 
 /// How one connection ended.
 enum ConnectionEnd {
-    Lost(String),
+    /// And why.
+    Over(Ended, String),
     Stopped,
+}
+
+impl ConnectionEnd {
+    fn lost(reason: String) -> Self {
+        Self::Over(Ended::Lost, reason)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -199,7 +228,7 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
         let transport = self.transport;
         match self.work_until(transport.connect()).await? {
             None => Ok(ConnectionEnd::Stopped),
-            Some(Err(Closed { reason })) => Ok(ConnectionEnd::Lost(reason)),
+            Some(Err(Closed { reason })) => Ok(ConnectionEnd::lost(reason)),
             Some(Ok(mut socket)) => {
                 let end = self.serve(&mut socket).await;
                 self.disconnect();
@@ -225,7 +254,7 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
                     self.outbox.bytes = self.answers.on_bytes(&bytes);
                     Ok(None)
                 }
-                Event::Awaited(Err(Closed { reason })) => Ok(Some(ConnectionEnd::Lost(reason))),
+                Event::Awaited(Err(Closed { reason })) => Ok(Some(ConnectionEnd::lost(reason))),
             };
             // Leases go back politely if the socket still stands, whatever the end.
             let flushed = self.flush(socket).await;
@@ -238,14 +267,14 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
                 return Ok(ConnectionEnd::Stopped);
             }
             if let Err(Closed { reason }) = flushed {
-                return Ok(ConnectionEnd::Lost(reason));
+                return Ok(ConnectionEnd::lost(reason));
             }
         }
     }
 
-    async fn wait_to_reconnect(&mut self, reason: &str) -> Result<Wait, SessionError> {
+    async fn wait_to_reconnect(&mut self, ended: Ended, reason: &str) -> Result<Wait, SessionError> {
         let connected = self.welcomed.take().map_or(Duration::ZERO, |since| since.elapsed());
-        let wait = self.backoff.next_wait(connected);
+        let wait = self.backoff.next_wait(connected, ended);
         self.observer.on_connection_lost(reason, wait);
         self.report();
         let transport = self.transport;
@@ -293,7 +322,7 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
     fn on_text(&mut self, text: &str) -> Result<Option<ConnectionEnd>, SessionError> {
         match serde_json::from_str(text) {
             Ok(frame) => self.on_frame(frame),
-            Err(error) => Ok(Some(ConnectionEnd::Lost(format!("the server said something unknown: {error}")))),
+            Err(error) => Ok(Some(ConnectionEnd::lost(format!("the server said something unknown: {error}")))),
         }
     }
 
@@ -301,7 +330,9 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
         self.observer.on_frame(&frame);
         match &frame {
             ToDevice::Challenge { nonce, .. } => {
-                self.outbox.frames.push(hello(self.engine, (*nonce, self.transport.origin()), T::CLASS, &self.account));
+                let runs_kernels = !self.models_only && self.engine.info.kernels.is_some();
+                let to = (*nonce, self.transport.origin());
+                self.outbox.frames.push(hello(self.engine, to, (T::CLASS, runs_kernels), &self.account));
             }
             ToDevice::Welcome(_) => {
                 // A device code works once: the device is linked by now.
@@ -333,8 +364,12 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
         if code_is_used {
             self.account.code = None;
         }
-        if passing || code_is_used {
-            Ok(ConnectionEnd::Lost(message.to_owned()))
+        if passing {
+            // One that stops says so, and its successor is there in a moment.
+            let ended = if code == ErrorCode::RateLimited { Ended::TurnedAway } else { Ended::Lost };
+            Ok(ConnectionEnd::Over(ended, message.to_owned()))
+        } else if code_is_used {
+            Ok(ConnectionEnd::lost(message.to_owned()))
         } else {
             Err(SessionError::Refused { code, message: message.to_owned() })
         }
@@ -364,11 +399,13 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
                 self.gflops = flops / outcome.busy.as_secs_f64().max(1e-6) / 1e9;
                 self.busy_share.add(outcome.busy);
                 (self.breakdowns, self.failures) = (0, 0);
+                self.trouble = None;
                 self.core.on_computed(&mut self.outbox, outcome.receipt, outcome.signature);
             }
             Err(failure) => {
                 self.failures += u32::from(failure.is_of_no_kernel());
                 self.give_back(&grant, &failure);
+                self.trouble = trouble(&failure).or(self.trouble.take());
                 self.observer.on_lease_failed(grant.lease, &failure);
                 if failure.breaks_device() {
                     self.restart(&failure).await?;
@@ -472,6 +509,7 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
             gflops: self.gflops,
             program: self.program.clone().filter(|_| tiles_in_hand > 0),
             busy_percent: self.busy_share.percent(),
+            trouble: self.trouble.clone(),
         };
         if self.reported.as_ref() != Some(&status) {
             self.observer.on_status(&status);

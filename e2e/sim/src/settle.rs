@@ -53,7 +53,7 @@ impl World {
         let (tiles, kflop) = (self.receipts[&lease].tiles, self.receipts[&lease].kflop);
         let recomputed = if case.is_own_work && !self.settings.has_checkers { 0 } else { case.drawn };
         let verified = verified_kflop(kflop, tiles.into(), recomputed.into(), is_own_work);
-        self.core.on_settled(lease, &settlement, verified);
+        self.core.on_settled(lease, &settlement, verified, 0);
         let program = self.program();
         let record = &mut self.gpus[index].record;
         let ever = record.add_verified(program, verified);

@@ -3,7 +3,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use wire::{BlobHash, ErrorCode};
+use wire::{AccountId, BlobHash, ErrorCode};
 
 use super::disk::DiskFull;
 use super::{Staged, UPLOAD_BYTES, UploadError, collect};
@@ -39,33 +39,49 @@ pub async fn upload_blob(
     app.limits.check(Action::Upload, caller.account)?;
     let _entry = app.limits.uploads.enter(caller.account, "uploads of an account are taken")?;
     let announced = content_length(&request).unwrap_or(0);
+    let limit = app.config.blob_bytes_max;
+    if announced > limit {
+        return Err(UploadError::TooLarge { limit }.into());
+    }
     let stored = store::blobs::sum_owned_bytes(&mut *app.db.read().await?, caller.account).await?;
     check_account_bytes(&app, stored.saturating_add(announced))?;
     let _room =
         app.limits.hold_body(content_length(&request).map_or(UPLOAD_BYTES, |size| size.min(UPLOAD_BYTES))).await?;
     let name = app.new_nonce().to_string();
     let body = paced(request.into_body());
-    let staged = app.blobs.stage(&name, app.config.blob_bytes_max, &app.disk, body).await?;
-    match keep(&app, &caller, &staged).await {
-        Ok(()) => Ok((StatusCode::CREATED, Json(staged.blob))),
-        Err(error) => {
-            if let Err(left) = app.blobs.discard(&staged).await {
-                tracing::debug!(%left, "a refused upload lies in its place already");
-            }
-            Err(error)
-        }
+    let staged = app.blobs.stage(&name, limit, &app.disk, body).await?;
+    if staged.blob.size == 0 {
+        discard(&app, &staged).await;
+        let message = "the file is empty, and nothing was stored; look at it, and upload it again";
+        return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::InvalidInput, message).into());
     }
+    keep(&app, caller.account, &staged).await?;
+    Ok((StatusCode::CREATED, Json(staged.blob)))
 }
 
-/// Puts an upload in its place, and lets the caller read it.
-async fn keep(app: &App, caller: &Caller, staged: &Staged) -> ApiResult<()> {
+/// Puts an upload in its place, and lets the account read it. Where that fails, nothing is left of it.
+pub async fn keep(app: &App, account: AccountId, staged: &Staged) -> ApiResult<()> {
+    let kept = try_to_keep(app, account, staged).await;
+    if kept.is_err() {
+        discard(app, staged).await;
+    }
+    kept
+}
+
+async fn try_to_keep(app: &App, account: AccountId, staged: &Staged) -> ApiResult<()> {
     collect::reserve(app, &staged.blob).await?;
     app.blobs.place(staged).await?;
     let mut tx = app.db.begin_write().await?;
-    store::blobs::insert_blob_owner(&mut tx, caller.account, staged.blob.hash).await?;
-    check_account_bytes(app, store::blobs::sum_owned_bytes(&mut tx, caller.account).await?)?;
+    store::blobs::insert_blob_owner(&mut tx, account, staged.blob.hash).await?;
+    check_account_bytes(app, store::blobs::sum_owned_bytes(&mut tx, account).await?)?;
     tx.commit().await?;
     Ok(())
+}
+
+pub async fn discard(app: &App, staged: &Staged) {
+    if let Err(left) = app.blobs.discard(staged).await {
+        tracing::debug!(%left, "a refused upload lies in its place already");
+    }
 }
 
 fn check_account_bytes(app: &App, bytes: u64) -> Result<(), ApiError> {

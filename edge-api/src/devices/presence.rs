@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use rules::scheduling::device::Offer;
 use store::DbConnection;
+use store::presence::Supply;
 use wire::{DeviceId, Micros};
 
 use super::unlink;
@@ -26,9 +28,13 @@ const STALE: Micros = 600_000_000;
 #[derive(Clone, Copy, Debug)]
 pub struct UptimeSample {
     pub device: DeviceId,
+    /// It takes work.
+    pub is_awake: bool,
     /// That it offered, in operations a second.
     pub speed: u64,
     pub since: Micros,
+    /// How long it worked on what it has committed.
+    pub busy: Micros,
 }
 
 impl UptimeSample {
@@ -63,8 +69,10 @@ pub async fn record_uptime(app: &App, now: Micros) -> anyhow::Result<()> {
     let samples: Vec<UptimeSample> = {
         let mut state = app.scheduler.lock();
         let supply = state.core.supply(now);
-        let sample =
-            |(device, speed)| UptimeSample { device, speed, since: state.accounted.insert(device, now).unwrap_or(now) };
+        let sample = |Offer { device, is_awake, flops_per_sec: speed }| {
+            let since = state.accounted.insert(device, now).unwrap_or(now);
+            UptimeSample { device, is_awake, speed, since, busy: state.core.take_busy(device) }
+        };
         supply.into_iter().map(sample).collect()
     };
     for samples in samples.chunks(DEVICES_AT_ONCE) {
@@ -98,17 +106,22 @@ async fn write_samples(
     samples: &[UptimeSample],
     now: Micros,
 ) -> anyhow::Result<()> {
-    let (mut device_micros, mut kflop) = (0u64, 0u128);
+    let (mut supply, mut kflop) = (Supply::default(), 0u128);
     for sample in samples {
         let micros = sample.micros(now);
         store::presence::add_online(conn, sample.device, now.div_euclid(DAY), micros).await?;
         let micros = u64::try_from(micros)?;
-        device_micros += micros;
+        supply.device_micros += micros;
+        supply.busy_micros += u64::try_from(sample.busy)?;
+        if sample.is_awake {
+            supply.offered_micros += micros;
+        }
         kflop += u128::from(sample.speed) * u128::from(micros) / 1_000_000_000;
     }
-    if device_micros > 0 {
+    if supply.device_micros > 0 {
+        supply.capacity_kflop = u64::try_from(kflop)?;
         let period = now - now.rem_euclid(PERIOD);
-        store::presence::add_supply(conn, &app.replica, period, device_micros, u64::try_from(kflop)?).await?;
+        store::presence::add_supply(conn, &app.replica, period, supply).await?;
     }
     Ok(())
 }

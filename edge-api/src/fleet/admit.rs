@@ -169,13 +169,14 @@ pub async fn leave(app: &App, device: DeviceId, number: u64) {
         let was_challenged = state.challenges.withdraw(device);
         let is_checker = state.core.is_checker(device);
         let speed = state.core.flops_per_sec(device);
+        let busy = state.core.take_busy(device);
         state.drive(|core, link| core.on_device_left(link, now, device));
         if is_checker {
             return;
         }
         state.unanswered.retain(|_, waiting| *waiting != device);
         let since = state.accounted.remove(&device).unwrap_or(now);
-        (UptimeSample { device, speed, since }, was_challenged)
+        (UptimeSample { device, is_awake: speed > 0, speed, since, busy }, was_challenged)
     };
     if was_challenged {
         challenge::on_left(app, device).await;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use gpu_kernels::challenge::Chain;
-use rules::scheduling::challenge::{Next, STOP_AFTER_MILLIS, Size, Times, next_instant};
+use rules::scheduling::challenge::{Next, Purpose, STOP_AFTER_MILLIS, Size, Times, next_instant};
 use rules::scheduling::speed::Proof;
 use tokio::time::Instant;
 use wire::{ChallengeId, DeviceId, Micros, SpeedChallenge, TileHash, ToDevice};
@@ -45,18 +45,42 @@ pub fn challenge_all(app: &App) {
     let now = app.clock.now();
     let mut state = app.scheduler.lock();
     for (device, size) in state.core.challenged(now) {
-        if !state.challenges.open.contains_key(&device) {
-            ask(&mut state, device, size, Round { number: 1, first_at: Instant::now() });
+        if state.challenges.open.get(&device).is_some_and(|open| open.purpose == Purpose::Proof) {
+            continue;
         }
+        // Nobody puts off a proof by a benchmark.
+        state.challenges.withdraw(device);
+        ask(&mut state, device, size, Round::first(Purpose::Proof));
+    }
+}
+
+/// Asks a device that has come, and of which nothing is known, how fast it is.
+pub fn benchmark(app: &App, device: DeviceId) {
+    if app.config.challenge_seconds == 0 {
+        return;
+    }
+    let now = app.clock.now();
+    let mut state = app.scheduler.lock();
+    if let Some(size) = state.core.take_benchmark(device, now)
+        && !state.challenges.open.contains_key(&device)
+    {
+        ask(&mut state, device, size, Round::first(Purpose::Benchmark));
     }
 }
 
 /// What came before a challenge of growing size.
 #[derive(Clone, Copy)]
 struct Round {
+    purpose: Purpose,
     /// From one.
     number: u32,
     first_at: Instant,
+}
+
+impl Round {
+    fn first(purpose: Purpose) -> Self {
+        Self { purpose, number: 1, first_at: Instant::now() }
+    }
 }
 
 fn ask(state: &mut State, device: DeviceId, size: Size, round: Round) {
@@ -67,16 +91,17 @@ fn ask(state: &mut State, device: DeviceId, size: Size, round: Round) {
     let Size { side, steps } = size;
     let millis = STOP_AFTER_MILLIS;
     state.send(device, ToDevice::Prove(SpeedChallenge { challenge: id, seed, side, steps, millis }));
-    let Round { number: round, first_at } = round;
+    let Round { purpose, number: round, first_at } = round;
     let (since, stage, network) = (Instant::now(), Stage::Asked, state.core.network_of(device));
-    state.challenges.open.insert(device, Open { id, chain, size, round, first_at, network, since, stage });
+    state.challenges.open.insert(device, Open { id, purpose, chain, size, round, first_at, network, since, stage });
 }
 
 /// The device says how far it got. Late answers, and those to another question, are no answers.
 pub fn on_proved(app: &App, device: DeviceId, challenge: ChallengeId, steps: u32, root: TileHash) {
     let now = app.clock.now();
     let mut state = app.scheduler.lock();
-    let Some(known) = state.core.known_of(device) else { return };
+    let Some(purpose) = state.challenges.open.get(&device).map(|open| open.purpose) else { return };
+    let Some(known) = state.core.known_of(device, purpose) else { return };
     let Some(open) = state.challenges.open.get_mut(&device) else { return };
     let is_asked = open.id == challenge && matches!(open.stage, Stage::Asked);
     if !is_asked || steps == 0 || steps > open.size.steps {
@@ -85,7 +110,7 @@ pub fn on_proved(app: &App, device: DeviceId, challenge: ChallengeId, steps: u32
     let times = Times { of_round: micros(open.since.elapsed()), of_all: micros(open.first_at.elapsed()) };
     match open.size.next((open.round, steps), times, known) {
         Next::Again(larger) => {
-            let round = Round { number: open.round + 1, first_at: open.first_at };
+            let round = Round { purpose, number: open.round + 1, first_at: open.first_at };
             ask(&mut state, device, larger, round);
         }
         Next::Judge { ops_per_sec } => {
@@ -104,7 +129,7 @@ fn micros(time: Duration) -> Micros {
 fn reveal_next(state: &mut State, now: Micros) {
     while let Some(device) = state.challenges.take_next() {
         // A line is measured of a device that has passed a challenge before: who has only said something takes no megabytes.
-        let has_proved = state.core.known_of(device).is_some_and(|known| known.proved_ops_per_sec > 0);
+        let has_proved = state.core.known_of(device, Purpose::Proof).is_some_and(|known| known.proved_ops_per_sec > 0);
         let wants_probe = has_proved && state.core.wants_probe(device, now);
         let probe_bytes = if wants_probe { PROBE_BYTES } else { 0 };
         let Some(open) = state.challenges.open.get_mut(&device) else { continue };
@@ -140,14 +165,14 @@ pub fn on_shown(app: &App, device: DeviceId, shown: Shown) {
 }
 
 async fn judge(app: &App, device: DeviceId, shown: Shown) -> anyhow::Result<()> {
-    let (chain, answer, rows) = {
+    let (purpose, chain, answer, rows) = {
         let mut state = app.scheduler.lock();
         let open = state.challenges.open.get_mut(&device).filter(|open| open.id == shown.challenge);
         let Some(open) = open else { return Ok(()) };
         let Stage::Revealing { answer, rows, .. } = std::mem::replace(&mut open.stage, Stage::Judging) else {
             return Ok(());
         };
-        (open.chain, answer, rows)
+        (open.purpose, open.chain, answer, rows)
     };
     let line = shown.line;
     // One at a time: what devices say of their speed holds up no lease's check and no page.
@@ -161,6 +186,14 @@ async fn judge(app: &App, device: DeviceId, shown: Shown) -> anyhow::Result<()> 
         reveal_next(&mut state, app.clock.now());
     }
     let is_right = is_right?;
+    if purpose == Purpose::Benchmark {
+        if is_right {
+            let mut state = app.scheduler.lock();
+            state.core.on_benchmarked(device, answer.ops_per_sec);
+            state.send(device, ToDevice::Speed { ops_per_sec: answer.ops_per_sec });
+        }
+        return Ok(());
+    }
     if !is_right {
         tracing::warn!(%device, "a device's answer to a challenge is wrong");
         return prove(app, device, 0).await;
@@ -223,11 +256,9 @@ async fn look_after(app: &App) {
     let overdue: Vec<DeviceId> = {
         let mut state = app.scheduler.lock();
         let overdue = state.challenges.overdue();
-        for device in &overdue {
-            state.challenges.withdraw(*device);
-        }
+        let owed: Vec<DeviceId> = overdue.into_iter().filter(|device| state.challenges.withdraw(*device)).collect();
         reveal_next(&mut state, app.clock.now());
-        overdue
+        owed
     };
     for device in overdue {
         fail(app, device).await;

@@ -6,7 +6,7 @@ use rules::Job;
 use rules::scheduling::lease::Lease;
 use rules::verification::Mismatch;
 use rules::verification::dispute::Outcome;
-use wire::Receipt;
+use wire::{CheckedBy, Receipt};
 use wire::number::to;
 
 use super::dispute::{self, Resolution};
@@ -35,6 +35,8 @@ pub struct Verified {
     pub recomputed: u64,
     /// Operations that were not needed of those that the lease was lent for, and are not charged.
     pub flops_left: u64,
+    /// Who computed them again.
+    pub by: CheckedBy,
 }
 
 /// `tiles` were drawn after the device had signed; they count from the lease's first.
@@ -51,13 +53,14 @@ pub async fn check_lease(
         Some(Err(mismatch)) => return Ok(Judgement::Falls(mismatch)),
         Some(Ok(flops_left)) => flops_left,
     };
-    let stands = |recomputed| Ok(Judgement::Stands(Verified { recomputed, flops_left }));
+    let stands = |recomputed, by| Ok(Judgement::Stands(Verified { recomputed, flops_left, by }));
+    let by = job.checked_by(app.config.has_checkers());
     let mut recomputed: u64 = to(tiles.len());
     let mut rest = tiles;
     while !rest.is_empty() {
         let found = match programs::check(app, &output, rest).await {
-            Ok(Checked::Agreed) => return stands(recomputed),
-            Ok(Checked::OwnWork) => return stands(0),
+            Ok(Checked::Agreed(by)) => return stands(recomputed, by),
+            Ok(Checked::OwnWork) => return stands(0, CheckedBy::Owner),
             Ok(Checked::Differs(found)) => found,
             Err(error) => {
                 let first = rest.first().copied().unwrap_or_default();
@@ -76,7 +79,7 @@ pub async fn check_lease(
         rest = &rest[rest.partition_point(|drawn| *drawn <= tile)..];
     }
     // Nothing was drawn, or nothing that is left.
-    stands(recomputed)
+    stands(recomputed, by)
 }
 
 fn given_up(output: &LeaseOutput, tile: u32) -> GivenUp {

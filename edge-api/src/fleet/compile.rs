@@ -2,15 +2,15 @@
 //! whose word counts, the job ends.
 //!
 //! That is a device of the customer's own; where the operator has named checkers, one of those beside a device with standing,
-//! or all of them; elsewhere devices with standing of three accounts and networks. A device that is alone with it has a
-//! backend of its own, and is not blamed.
+//! or all of them; elsewhere devices with standing of three accounts and networks, or all that are there: nobody else could do
+//! it. A device that is alone with it has a backend of its own, and is not blamed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rules::Job;
 use rules::verification::party::Parties;
-use wire::{AccountKind, DeviceId, JobEventKind, JobFault, JobId, JobState, LeaseId};
+use wire::{AccountKind, DeviceId, JobEventKind, JobFault, JobId, JobState, LeaseId, Micros};
 
 use super::fail::fail_job;
 use super::owner::party_of;
@@ -21,6 +21,10 @@ use crate::app::App;
 const ACCOUNTS_THAT_DECIDE: usize = 3;
 /// Characters kept of what a device says.
 const MESSAGE_MAX: usize = 500;
+/// Time for devices to come that can, before the word of all that are there is taken: after a restart they come one by one.
+const OTHERS_COME_WITHIN: Duration = Duration::from_secs(10);
+/// Another replica's devices are there while it says so.
+const PRESENT: Micros = 60_000_000;
 /// Before a question that waits for a checker looks again whether its job has ended.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// Events of a job that are looked at.
@@ -39,7 +43,14 @@ struct Report {
 /// A device says that the kernel of its lease, or of a tile that it was to recompute, does not compile.
 pub fn report_compile_error(app: &App, device: DeviceId, lease: LeaseId, message: &str) {
     let now = app.clock.now();
-    let refused = app.scheduler.lock().drive(|core, link| core.on_cannot_compile(link, now, device, lease));
+    let refused = app.scheduler.lock().drive(|core, link| {
+        let refused = core.on_cannot_compile(link, now, device, lease);
+        if refused.is_none() {
+            // Of a model nothing is compiled that is not ours: it is given back like any other.
+            core.on_lease_returned(link, now, device, lease);
+        }
+        refused
+    });
     let Some((job, tile)) = refused else { return };
     let message = message.chars().filter(|c| !c.is_control() || *c == '\n').take(MESSAGE_MAX).collect();
     let (task, report) = (app.clone(), Report { device, job: job.id, tile, message });
@@ -65,7 +76,27 @@ async fn judge(app: &App, job: &Arc<Job>, report: &Report) -> anyhow::Result<()>
         app.scheduler.lock().compiling.remove(&report.job);
         asked?;
     }
+    if !app.config.has_checkers() && nobody_else_can(app, job).await? {
+        return fail(app, report).await;
+    }
     Ok(())
+}
+
+/// Whether every device that is there and would be lent the job has said the same, also after a moment.
+async fn nobody_else_can(app: &App, job: &Job) -> anyhow::Result<bool> {
+    let needs = job.needs();
+    let can = || app.scheduler.lock().core.can_anybody(job.id, &needs, app.clock.now());
+    if can() {
+        return Ok(false);
+    }
+    tokio::select! {
+        () = app.stop.cancelled() => return Ok(false),
+        () = tokio::time::sleep(OTHERS_COME_WITHIN) => {}
+    }
+    let mut conn = app.db.read().await?;
+    let elsewhere =
+        store::presence::has_devices_elsewhere(&mut conn, &app.replica, app.clock.now() - PRESENT).await?;
+    Ok(!can() && !elsewhere)
 }
 
 /// Whether a checker can: one that cannot says so itself, and is judged here. A device that says it again has connected

@@ -244,6 +244,7 @@ async fn on_frame(app: &App, socket: &mut WebSocket, device: DeviceId, frame: Fr
         FromDevice::Ready => {
             app.scheduler.lock().drive(|core, link| core.on_device_ready(link, now, device));
             app.scheduler.wake.notify_one();
+            challenge::benchmark(app, device);
         }
         FromDevice::Proved { challenge, steps, root } => challenge::on_proved(app, device, challenge, steps, root),
         FromDevice::Rest => app.scheduler.lock().core.on_device_rest(device),

@@ -14,7 +14,7 @@ pub mod closing;
 pub mod compile;
 pub mod connection;
 pub mod dispute;
-mod fail;
+pub mod fail;
 pub mod fault;
 pub mod frame_pace;
 pub mod judges;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use gpu_kernels::challenge::Chain;
-use rules::scheduling::challenge::{ANSWER_WITHIN, Size};
+use rules::scheduling::challenge::{ANSWER_WITHIN, Purpose, Size};
 use rules::scheduling::line::Direction;
 use rules::verification::party::Network;
 use tokio::time::Instant;
@@ -31,6 +31,7 @@ pub struct Challenges {
 #[derive(Clone, Debug)]
 pub struct Open {
     pub id: ChallengeId,
+    pub purpose: Purpose,
     pub chain: Chain,
     pub size: Size,
     /// Of growing size, counted from one.
@@ -89,11 +90,13 @@ impl Challenges {
         Some(HASH_BYTES + side * HASH_BYTES + rows.len() * side * 4)
     }
 
-    /// The device leaves, or is out of time: its challenge is withdrawn. Whether it owed us something.
+    /// The device leaves, or is out of time: its challenge is withdrawn. Whether it owed us a proof.
     pub fn withdraw(&mut self, device: DeviceId) -> bool {
         self.waiting.retain(|waiting| *waiting != device);
         let withdrawn = self.open.remove(&device);
-        withdrawn.is_some_and(|open| matches!(open.stage, Stage::Asked | Stage::Revealing { .. }))
+        withdrawn.is_some_and(|open| {
+            open.purpose == Purpose::Proof && matches!(open.stage, Stage::Asked | Stage::Revealing { .. })
+        })
     }
 
     /// The next device that is to show rows, if there is room for one more: of one network only a few do at once, so that

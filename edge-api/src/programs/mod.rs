@@ -49,6 +49,18 @@ macro_rules! programs {
             }
         }
 
+        pub fn rule(job: &Job) -> wire::CheckRule {
+            match &job.task {
+                $(wire::Task::$name(_) => $name::rule(job),)*
+            }
+        }
+
+        pub fn flops_are_known(task: &wire::Task) -> bool {
+            match task {
+                $(wire::Task::$name(task) => $name::flops_are_known(task),)*
+            }
+        }
+
         pub fn tile_note_bytes(program: &wire::Program) -> u64 {
             match program {
                 $(wire::Program::$name(_) => $name::tile_note_bytes(),)*

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use rules::Job;
 use rules::admission::Order;
 use rules::scheduling::recheck_request::Answerer;
+use wire::{CheckRule, CheckedBy};
 
 use super::failure::AdmitFailure;
 use crate::app::App;
@@ -15,16 +16,17 @@ use crate::fleet::lease_output::LeaseOutput;
 /// What came of a check.
 #[derive(Clone, Debug)]
 pub enum Checked {
-    /// Others computed the tiles to the same.
-    Agreed,
+    /// These computed the tiles to the same.
+    Agreed(CheckedBy),
     /// It is its customer's own work, which nobody else computed again.
     OwnWork,
     Differs(Disagreement),
 }
 
-impl From<Option<Disagreement>> for Checked {
-    fn from(found: Option<Disagreement>) -> Self {
-        found.map_or(Self::Agreed, Self::Differs)
+impl Checked {
+    /// By whom there was a disagreement, or none.
+    pub fn of(by: CheckedBy, found: Option<Disagreement>) -> Self {
+        found.map_or(Self::Agreed(by), Self::Differs)
     }
 }
 
@@ -64,6 +66,16 @@ pub(crate) trait Program {
         tile: u64,
         outputs: (&[u8], &[u8]),
     ) -> anyhow::Result<bool>;
+
+    /// When two outputs of one tile of the job are the same.
+    fn rule(job: &Job) -> CheckRule {
+        CheckRule::Stated { check: job.check }
+    }
+
+    /// Whether the operations of a job are those that it takes, and no bound far above.
+    fn flops_are_known(_task: &Self::Task) -> bool {
+        true
+    }
 
     /// Bytes that follow the rows of each tile in a lease's output, and are no part of the result.
     fn tile_note_bytes() -> u64 {

@@ -180,7 +180,7 @@ pub(crate) struct Customer<'a> {
 }
 
 impl Customer<'_> {
-    fn signed(&self, mut request: Request<Body>) -> Request<Body> {
+    pub(crate) fn signed(&self, mut request: Request<Body>) -> Request<Body> {
         request.headers_mut().insert("authorization", format!("Bearer {}", self.key).parse().unwrap());
         request
     }

@@ -6,7 +6,7 @@ use edge_api::fleet::challenge::challenge_all;
 use edge_api::fleet::open_challenges::{Answer, Challenges, Open, Stage};
 use edge_api::server::Patience;
 use gpu_kernels::challenge::Chain;
-use rules::scheduling::challenge::Size;
+use rules::scheduling::challenge::{Purpose, Size};
 use rules::scheduling::speed::Proof;
 use tokio::time::Instant;
 use wire::{ChallengeId, DeviceId, FromDevice, TileHash};
@@ -32,7 +32,8 @@ fn challenged(stage: Stage, secs: u64) -> Challenges {
     // What went before has no part in it.
     let (first_at, since) = (seconds_ago(secs + 100), seconds_ago(secs));
     let mut challenges = Challenges::default();
-    challenges.open.insert(DEVICE, Open { id, chain, size, round: 2, first_at, network: None, since, stage });
+    let purpose = Purpose::Proof;
+    challenges.open.insert(DEVICE, Open { id, purpose, chain, size, round: 2, first_at, network: None, since, stage });
     challenges
 }
 
@@ -86,5 +87,36 @@ db_test! {
             known.unwrap().proof.map(|proof| proof.ops_per_sec)
         };
         assert_eq!(until("it is written down", Duration::from_secs(10), proved).await, 0);
+    }
+}
+
+db_test! {
+    async fn a_device_that_comes_is_asked_for_a_benchmark_which_proves_nothing_and_puts_off_no_proof(
+        app: TestApp with |config| config.challenge_seconds = 86_400
+    ) {
+        let address = app.listen(Patience::default()).await;
+        let mut device = Device::connect(address, 1, |_| {}).await.unwrap();
+        device.send(&FromDevice::Ready).await;
+        let purpose = || app.app.scheduler.lock().challenges.open.get(&id(1)).map(|open| open.purpose);
+        let asked = until("it is asked", Duration::from_secs(10), async || purpose()).await;
+        assert_eq!(asked, Purpose::Benchmark);
+
+        app.app.scheduler.lock().challenges.open.get_mut(&id(1)).unwrap().since = seconds_ago(9);
+        until("it is too late", Duration::from_secs(10), async || purpose().is_none().then_some(())).await;
+        device.send(&FromDevice::Ready).await;
+        until("it waits for two leases", Duration::from_secs(10), async || {
+            app.app.scheduler.lock().core.is_hungry().then_some(())
+        })
+        .await;
+        assert_eq!(purpose(), None, "it is asked once a connection");
+        let known = store::devices::find_device(&mut app.app.db.read().await.unwrap(), id(1)).await.unwrap();
+        assert!(known.unwrap().proof.is_none(), "nothing was proved, and nothing failed");
+
+        let mut other = Device::connect(address, 2, |_| {}).await.unwrap();
+        other.send(&FromDevice::Ready).await;
+        let of_other = || app.app.scheduler.lock().challenges.open.get(&id(2)).map(|open| open.purpose);
+        until("the other is asked too", Duration::from_secs(10), async || of_other()).await;
+        challenge_all(&app.app);
+        assert_eq!((purpose(), of_other()), (Some(Purpose::Proof), Some(Purpose::Proof)));
     }
 }

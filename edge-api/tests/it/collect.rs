@@ -4,7 +4,8 @@ use std::fs::File;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use edge_api::app::App;
 use edge_api::blobs::collect::{collect, collect_staged, reserve};
 use serde_json::json;
@@ -158,6 +159,18 @@ async fn a_disk_reserve_stops_uploads_before_the_ledger_stops() {
     assert_eq!(ada.upload(b"x".to_vec()).await.refusal(), "507 storage_full");
 
     assert_eq!(app.send(post("/v1/accounts", &json!({}))).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn a_file_that_announces_more_than_any_may_have_is_too_large_and_no_matter_of_room() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+    let announced = |bytes: &str| {
+        ada.signed(Request::post("/v1/blobs").header("content-length", bytes).body(Body::from("x")).unwrap())
+    };
+
+    assert_eq!(app.send(announced("99000000000000")).await.refusal(), "413 too_large");
+    assert_eq!(app.send(announced("1")).await.status, StatusCode::CREATED);
 }
 
 db_test! {

@@ -30,6 +30,21 @@ pub enum Check {
     },
 }
 
+/// By which rule a tile is the same as others computed it to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum CheckRule {
+    /// Of a model: floats within 1e-4 of what its references give, relative to it, plus 2e-5 of the tile's largest value;
+    /// integers the same, except where the references themselves are uncertain.
+    Reference,
+    /// Of a kernel: as its customer stated, or said nothing against.
+    Stated {
+        /// The rule.
+        check: Check,
+    },
+}
+
 fn rtol() -> Tolerance {
     RTOL
 }

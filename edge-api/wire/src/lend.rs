@@ -16,6 +16,8 @@ pub enum ToWorker {
         url: String,
         software: bool,
         duty_percent: u8,
+        /// No customer's kernel runs.
+        models_only: bool,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,6 +111,21 @@ pub struct Status {
     pub program: Option<String>,
     /// The share of the last seconds that the device was busy, in percent.
     pub busy_percent: u8,
+    /// What went wrong since a lease was computed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Trouble>,
+}
+
+/// Why a lease went back to the network, in whose doing its device's owner can see something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Trouble {
+    /// A customer's kernel does not compile here. The device gets no more of that job.
+    CannotCompile { message: String },
+    /// The device broke down, and is opened anew.
+    Restarted { message: String },
+    /// Its files could not be fetched, or it could not be computed or uploaded.
+    GivenBack { message: String },
 }
 
 /// What a device did when it was measured.

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use wire::JobId;
 
+use super::lend;
 use super::lend::session::{LendSession, LendState, LendTarget};
 use super::lend::settings::LendSettings;
 use crate::browser::backend::Backend;
@@ -37,7 +38,7 @@ pub fn ComputeHereCard(
                 let verified = format::count(status.tiles_verified);
                 format!("{} · {verified} {} · {}", t.lend.phase(status.phase), t.jobs.verified_here, status.adapter)
             }
-            LendState::Failed(_, message) => format!("{} {message}", t.lend.stopped_because),
+            LendState::Failed(code, message) => format!("{} {}", t.lend.stopped_because, lend::why(*code, message)),
         })
     };
     view! {

@@ -15,7 +15,7 @@ texts! { LendText {
     stay_hidden_hint: "Off: the tab gives its work back as soon as you look elsewhere.", "关闭时：切换到别处后立即归还工作。";
     battery: "Go on while on battery", "使用电池时继续";
     now_doing: "Now", "当前";
-    in_hand: "tiles in hand", "个分块处理中";
+    in_hand: "tiles in hand", "个分块正在处理";
     refused: "Leases refused", "被拒绝的租约";
     connecting: "Connecting", "连接中";
     waiting: "Waiting for work", "等待工作";
@@ -31,6 +31,9 @@ texts! { LendText {
     lend_software: "Use the software GPU all the same", "仍使用软件模拟 GPU";
     no_webgpu_help: "For a GPU, use a current Chrome or Edge (113 or newer), Safari 26, or Firefox 141 on Windows; switch on hardware acceleration in the browser's settings and update the graphics driver. Or run the native worker:", "如需出借 GPU，请使用新版 Chrome 或 Edge（113 以上）、Safari 26 或 Windows 上的 Firefox 141；在浏览器设置中开启硬件加速并更新显卡驱动。也可以运行本地程序：";
     stopped_because: "Lending stopped:", "出借已停止：";
+    device_lost: "the GPU broke down three times in a row. Close other programs that use it or update the graphics driver, then start again.", "GPU 连续三次出现故障。请关闭其他占用 GPU 的程序或更新显卡驱动，然后重新开始。";
+    storage_failed: "this browser keeps no device key for the page. Leave private mode, or allow the site to store data.", "浏览器无法为本页保存设备密钥。请退出无痕模式，或允许本站存储数据。";
+    sample_failed: "the work could not be fetched or computed.", "无法获取或完成该计算。";
     guest_note: "No account is needed: this browser keeps a device key, and the earnings belong to it. Sign in to have them on an account; clearing the site's data loses an unlinked key.", "无需账户：浏览器保存设备密钥，收益归该密钥所有。登录后收益归入账户；清除网站数据会丢失未关联的密钥。";
     tab_sees: "What runs here", "这里运行什么";
     calculator_lead: "Measures this device for ten seconds, and says what lending it would earn at the present price and the use of the last seven days.", "用十秒测量本机，并按当前价格和过去七天的使用率估算出借收益。";
@@ -46,9 +49,9 @@ texts! { LendText {
     would_cost: "Electricity", "电费";
     would_keep: "Left over", "净收益";
     assumptions: "Assumptions", "假设";
-    assume_price: "Price of a CU:", "每 CU 价格：";
+    assume_price: "Price of a million CU:", "每百万 CU 价格：";
     assume_fee: "The platform keeps:", "平台费用：";
-    assume_utilisation: "Of the capacity online, used in the last seven days:", "过去七天在线算力的使用率：";
+    assume_utilisation: "Of the time that devices took work, they worked, in the last seven days:", "过去七天，设备在接单时间中实际工作的比例：";
     unknown: "not known yet", "暂无数据";
     assume_cu: "A CU is 10¹² floating-point operations of verified work; your speed is that of 1024³ float32 matrix products, other programs run slower.", "一个 CU 是 10¹² 次已验证的浮点运算；速度以 1024³ 的 float32 矩阵乘法测得，其他程序会更慢。";
     assume_month: "A month is thirty days. Nothing is paid for being online without work.", "一个月按三十天计。仅在线而无工作不付费。";
@@ -56,7 +59,7 @@ texts! { LendText {
     now_title: "This device", "本设备";
     rules_title: "Your rules", "您的规则";
     rules_kept: "Kept by this browser; they hold at once.", "保存在此浏览器中，立即生效。";
-    busy: "Duty cycle", "占空比";
+    busy: "Duty cycle", "占用率";
     stop_after: "Stop after", "多久后停止";
     never: "Never", "不停止";
     minutes: "minutes", "分钟";
@@ -88,10 +91,16 @@ texts! { LendText {
     tab_can_name: "It tells the network your adapter's name and speed, which are public with what it earned.", "向网络报告适配器名称和速度，这些信息与收益一同公开。";
     tab_can_key: "It keeps a device key in this browser, with which it signs its results.", "在此浏览器中保存设备密钥，用于签名结果。";
     tab_cannot: "What it cannot do", "它不能做什么";
-    tab_cannot_code: "Run a customer's program: customers send data, and the kernels are ours.", "运行客户的程序：客户只提交数据，内核由我们提供。";
+    tab_cannot_code: "Run JavaScript or native code of a customer's. A model is data for kernels of ours. A customer's own kernel is WGSL that the gate has read and rewritten: every loop has fuel, every index stays in bounds, and it reaches nothing but its records. “Models only” runs none of these.", "运行客户的 JavaScript 或本机代码。模型只是供我们的内核使用的数据；客户自己的内核是 WGSL，须先由网关读取并改写：每个循环都有燃料限制，每个下标都不越界，只能访问它自己的记录。选择“仅运行模型”则一个客户内核也不运行。";
+    models_only: "Models only", "仅运行模型";
+    models_only_hint: "No customer's own kernel runs on this device; fewer jobs fit it. Set it before you start.", "本设备不运行客户自己的内核，可承接的任务会少一些。请在开始前设置。";
+    cannot_compile: "A customer's kernel does not compile on this device. Its work went back at once, to other devices; you lose nothing.", "某客户的内核无法在本设备上编译。相关工作已立即交还给其他设备，您没有任何损失。";
+    restarted: "The GPU broke down and was opened anew. Your figures are kept.", "GPU 出现故障，已重新打开。您的数据均已保留。";
+    given_back: "A lease could not be computed, and went back to the network.", "一份租约未能完成计算，已交还网络。";
+    trouble_details: "What was said", "详细信息";
     tab_cannot_files: "Read your files, other tabs, camera, microphone or place.", "读取您的文件、其他标签页、摄像头、麦克风或位置。";
     tab_cannot_hang: "Hold your GPU: stop, hide the tab or unplug, and it gives its work back.", "占住 GPU：停止、隐藏标签页或拔下电源，它就归还工作。";
-    tab_cannot_hide: "Hide what it did: every receipt stands in the public record below your device's key.", "隐瞒所做之事：每张凭证都以设备密钥公开记录。";
+    tab_cannot_hide: "Hide what it did: every receipt stands in the public record below your device's key.", "隐藏记录：每张凭证都公开记录在设备密钥名下。";
 } }
 
 impl LendText {

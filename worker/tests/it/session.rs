@@ -2,11 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures::channel::mpsc;
 use gpu_kernels::device::{Cpu, Device};
 use wire::device::{DeviceClass, Earnings, PROTOCOL};
+use wire::lend::{Status, Trouble};
 use wire::{
     BlobHash, ChallengeId, ErrorCode, FromDevice, InferTask, JobId, LeaseGrant, LeaseId, Nonce, SpeedChallenge, Task,
     ToDevice,
@@ -105,21 +107,37 @@ impl Socket for Connection<'_> {
     }
 }
 
-struct Nobody;
+/// Notes what its owner is told went wrong.
+#[derive(Clone, Default)]
+struct Owner(Rc<RefCell<Vec<Trouble>>>);
 
-impl Observer for Nobody {}
+impl Observer for Owner {
+    fn on_status(&mut self, status: &Status) {
+        let mut told = self.0.borrow_mut();
+        if let Some(trouble) = status.trouble.clone().filter(|trouble| told.last() != Some(trouble)) {
+            told.push(trouble);
+        }
+    }
+}
 
 /// What the device says, how often it waits, and how its session ends.
 async fn session(
     connections: impl Into<VecDeque<Vec<ToDevice>>>,
+) -> (Vec<&'static str>, u32, Result<(), SessionError>) {
+    session_of(connections, Owner::default()).await
+}
+
+async fn session_of(
+    connections: impl Into<VecDeque<Vec<ToDevice>>>,
+    owner: Owner,
 ) -> (Vec<&'static str>, u32, Result<(), SessionError>) {
     let (commands, stop) = mpsc::channel(1);
     let (connections, said, waits) = (RefCell::new(connections.into()), RefCell::default(), Cell::default());
     let edge = Edge { connections, said, waits, commands };
     let device = Device::Cpu(Cpu::open(Duration::from_millis(100), None));
     let engine = Engine::new(device, Identity::from_secret(&[7; 32]));
-    let options = Options { account: Credentials::default(), duty_percent: 100 };
-    let ended = session::run(&engine, &&edge, Nobody, options, stop).await;
+    let options = Options { account: Credentials::default(), duty_percent: 100, models_only: false };
+    let ended = session::run(&engine, &&edge, owner, options, stop).await;
     (edge.said.take(), edge.waits.get(), ended)
 }
 
@@ -149,10 +167,14 @@ fn lease() -> ToDevice {
 
 #[tokio::test]
 async fn a_lease_that_cannot_be_fetched_goes_back_after_a_while_and_a_stopped_device_says_so() {
-    let (said, waits, ended) = session([vec![challenge(), ToDevice::Welcome(Earnings::default()), lease()]]).await;
+    let owner = Owner::default();
+    let frames = vec![challenge(), ToDevice::Welcome(Earnings::default()), lease()];
+    let (said, waits, ended) = session_of([frames], owner.clone()).await;
 
     assert_eq!(said, ["hello", "ready", "ready", "return", "ready", "rest", "close"]);
     assert_eq!((waits, ended), (1, Ok(())));
+    let told = owner.0.take();
+    assert!(matches!(&told[..], [Trouble::GivenBack { message }] if message.contains("404")), "{told:?}");
 }
 
 #[tokio::test]

@@ -29,6 +29,8 @@ const UNCHECKED_MAX: usize = 16;
 const CHECK_QUEUE: usize = 1 << 16;
 /// How many times as much as one of ordinary speed a device may get towards a job's end, or as little.
 const PACE_MAX: f64 = 8.0;
+/// How many times as many operations as tiles of a job take in the mean some may take, as far as deadlines go.
+const BEYOND_MEAN: f64 = 16.0;
 const DEADLINE_MIN: Micros = 15_000_000;
 const DEADLINE_MAX: Micros = 600_000_000;
 
@@ -73,9 +75,7 @@ impl Core {
             }
             let size = self.lease_tiles(device, running, now);
             let Some((slice_id, first, tiles)) = self.free_run(running, size) else { continue };
-            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an estimate, clamped")]
-            let expected =
-                (tiles.saturating_mul(needs.tile_flops) as f64 / device.rate_for(needs).max(1.0) * 1e6) as Micros;
+            let expected = time_for(tiles, device, running);
             let transfer = device.line.time_for(needs, tiles);
             let deadline = now + expected.saturating_mul(4).clamp(DEADLINE_MIN, DEADLINE_MAX) + transfer;
             // The job goes to the back: each has its turn.
@@ -128,13 +128,8 @@ impl Core {
             (true, DeviceClass::Tab) => 5.0,
             (true, DeviceClass::Native) => 30.0,
         };
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "an estimate, clamped"
-        )]
-        let by_rate = (device.rate_for(needs) * secs / needs.tile_flops.max(1) as f64).clamp(1.0, 1e9) as u64;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, clamped")]
+        let by_rate = (device.rate_for(needs) * secs / running.tile_flops()).clamp(1.0, 1e9) as u64;
         let doublings = device.settled_leases.saturating_sub(NEWCOMER_LEASES - LEASES_A_DOUBLING) / LEASES_A_DOUBLING;
         let by_ramp = if standing.is_established() { u64::MAX } else { NEWCOMER_TILES << doublings.min(16) };
         let by_standing = lease_tiles_max(standing, needs.tile_flops, checked_by).min(by_ramp);
@@ -161,6 +156,13 @@ impl Core {
         let by_pace = (by_count as f64 * pace).clamp(1.0, 1e9) as u64;
         by_pace
     }
+}
+
+/// How long a device may take for so many tiles, as far as its deadline goes: some may take much more than others did.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an estimate, clamped")]
+fn time_for(tiles: u64, device: &Device, running: &RunningJob) -> Micros {
+    let flops = (running.tile_flops() * BEYOND_MEAN).min(running.needs.tile_flops as f64);
+    (tiles as f64 * flops / device.rate_for(&running.needs).max(1.0) * 1e6) as Micros
 }
 
 #[cfg(test)]
@@ -194,6 +196,24 @@ mod tests {
         }
         let slow = world.ready(ADA).unwrap();
         assert!((1_100..=1_215).contains(&time(&slow)), "{}", time(&slow));
+    }
+
+    #[test]
+    fn a_job_that_takes_less_than_it_may_is_lent_in_larger_leases() {
+        let mut world = World::new(10_000, 500_000_000);
+        world.join(ADA, 1);
+        if let Some(device) = world.core.devices.get_mut(&ADA) {
+            device.standings = established();
+        }
+        world.core.on_proved(ADA, super::super::speed::Proof { ops_per_sec: 100_000_000, at: 0 });
+        let first = world.ready(ADA).unwrap();
+        world.now += SECOND;
+        world.settle_with(first, first.tiles * 495_000_000);
+        let second = world.ready(ADA).unwrap();
+
+        assert!(second.tiles >= 20 * first.tiles, "{} and {}", first.tiles, second.tiles);
+        let time = second.deadline - second.granted_at;
+        assert!(time > 4 * 15 * SECOND, "some tiles may take all that they may: {time}");
     }
 
     #[test]

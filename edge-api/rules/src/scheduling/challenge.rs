@@ -11,10 +11,6 @@ const SIDES: [u32; 4] = [256, 512, 1024, 2048];
 const STEPS_MAX: u32 = 512;
 /// A larger matrix than this many of which are multiplied in time says less: a device stops after a whole one.
 const STEPS_MIN: f64 = 24.0;
-/// How long an answer should take, in seconds: long beside what the line takes.
-const AIM: f64 = 1.5;
-/// Whoever answers sooner is asked for more at once: its answer says how long the line is.
-const TOO_SOON: Micros = 500_000;
 /// Of growing size, each several times the one before.
 const ROUNDS_MAX: u32 = 8;
 /// The most that is asked of a device that has proved nothing, in operations: what it said of smaller challenges is not
@@ -30,6 +26,34 @@ pub const ANSWER_WITHIN: Micros = 8_000_000;
 pub const PROOF_LASTS: Micros = 3_600_000_000;
 /// Bytes of rows that are looked at.
 const ROW_BYTES: u32 = 256 << 10;
+
+/// What a challenge is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// All devices are asked at one instant: what they show is what others are shown of them.
+    Proof,
+    /// One device is asked as it comes, so that its first leases and a quote's time go by something. It proves nothing: one
+    /// GPU may come as a hundred devices, one after another.
+    Benchmark,
+}
+
+impl Purpose {
+    /// How long an answer should take, in seconds: a proof's long beside what the line takes.
+    fn aim(self) -> f64 {
+        match self {
+            Self::Proof => 1.5,
+            Self::Benchmark => 0.3,
+        }
+    }
+
+    /// Whoever answers sooner is asked for more at once: its answer says how long the line is.
+    fn too_soon(self) -> Micros {
+        match self {
+            Self::Proof => 500_000,
+            Self::Benchmark => 100_000,
+        }
+    }
+}
 
 /// What one device is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +76,7 @@ pub enum Next {
 /// What is known of a device that is challenged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Challenged {
+    pub purpose: Purpose,
     /// When it was challenged last; 0 where it failed, or never was.
     pub proved_ops_per_sec: u64,
     pub buffer_bytes_max: u64,
@@ -72,8 +97,8 @@ impl Size {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a few hundred")]
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub(super) fn for_rate(rate: f64, device: Challenged) -> Self {
-        let most = UNPROVED_OPS.max(device.proved_ops_per_sec as f64 * FASTER_MAX * AIM);
-        let ops = (rate * AIM).min(most);
+        let most = UNPROVED_OPS.max(device.proved_ops_per_sec as f64 * FASTER_MAX * device.purpose.aim());
+        let ops = (rate * device.purpose.aim()).min(most);
         let fits =
             |side: &u32| ops / step_ops(*side) >= STEPS_MIN && 4 * u64::from(side * side) <= device.buffer_bytes_max;
         let side = SIDES.into_iter().rev().find(fits).unwrap_or(SIDES[0]);
@@ -85,7 +110,11 @@ impl Size {
     pub fn next(self, (round, steps): (u32, u32), times: Times, device: Challenged) -> Next {
         let done = step_ops(self.side) * f64::from(steps);
         let larger = Self::for_rate(done / secs(times.of_round), device);
-        if steps == self.steps && times.of_round < TOO_SOON && round < ROUNDS_MAX && larger.ops() > self.ops() {
+        if steps == self.steps
+            && times.of_round < device.purpose.too_soon()
+            && round < ROUNDS_MAX
+            && larger.ops() > self.ops()
+        {
             return Next::Again(larger);
         }
         // What is looked at, over all the time since everybody was asked: what was said of rounds before may be made up,
@@ -134,7 +163,7 @@ pub fn next_instant(secret: &[u8; 32], every: Micros, now: Micros) -> Micros {
 mod tests {
     use super::*;
 
-    const NEW: Challenged = Challenged { proved_ops_per_sec: 0, buffer_bytes_max: 1 << 30 };
+    const NEW: Challenged = Challenged { purpose: Purpose::Proof, proved_ops_per_sec: 0, buffer_bytes_max: 1 << 30 };
     const FAST: Challenged = Challenged { proved_ops_per_sec: 1_000_000_000_000, ..NEW };
 
     #[test]
@@ -180,6 +209,17 @@ mod tests {
         assert!((500_000_000_000..1_000_000_000_000).contains(&second), "{second}");
         let (slow, rounds) = prove(1_000_000_000, NEW);
         assert!((600_000_000..1_000_000_000).contains(&slow) && rounds <= 3, "{slow} after {rounds}");
+    }
+
+    #[test]
+    fn a_benchmark_takes_a_moment_and_tells_roughly_how_fast_a_device_is() {
+        for ops_per_sec in [1_000_000_000_i64, 20_000_000_000, 1_000_000_000_000] {
+            let (found, rounds) = prove(ops_per_sec, Challenged { purpose: Purpose::Benchmark, ..NEW });
+
+            let share = f64::from(u32::try_from(found / 1_000_000).unwrap())
+                / f64::from(u32::try_from(ops_per_sec / 1_000_000).unwrap());
+            assert!(share > 0.1 && rounds <= 5, "{share} of {ops_per_sec} after {rounds}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use wire::{DeviceId, JobId, LeaseId, Micros, SliceId};
 
+use super::challenge::{Purpose, Size};
 use super::device::Device;
 use super::lease::{CommitError, Lease, LeaseState, Settlement, Slice};
 use super::line::Direction;
@@ -177,6 +178,7 @@ impl Core {
         self.take_lease(id);
         if let (Some(device), Some(running)) = (self.devices.get_mut(&device), self.jobs.get(&lease.job)) {
             lease.took = Took::of(lease.granted_at, device.busy_since, now);
+            device.busy += now - lease.granted_at.max(device.busy_since);
             device.busy_since = now;
             self.questions -= std::mem::take(&mut device.questions);
             device.line.keep(running.needs.code);
@@ -208,6 +210,26 @@ impl Core {
         }
     }
 
+    /// What a device that takes work is asked for as a benchmark, once a connection, if it is to be asked.
+    pub fn take_benchmark(&mut self, id: DeviceId, now: Micros) -> Option<Size> {
+        let device = self.devices.get_mut(&id).filter(|device| device.wants_benchmark(now))?;
+        device.benchmarks += 1;
+        Some(device.challenge_size(Purpose::Benchmark))
+    }
+
+    /// What a device showed as a benchmark: where nothing is known of its speed, leases and quotes go by that.
+    pub fn on_benchmarked(&mut self, id: DeviceId, ops_per_sec: u64) {
+        let Some(device) = self.devices.get_mut(&id) else { return };
+        for kernels in [false, true] {
+            let magnitudes = if kernels { &mut self.kernel_magnitudes } else { &mut self.magnitudes };
+            let speed = if kernels { &mut device.kernel_speed } else { &mut device.speed };
+            if speed.measured().is_none() {
+                speed.on_proved(ops_per_sec);
+                magnitudes.add(device, kernels);
+            }
+        }
+    }
+
     /// The device's line was measured both ways on purpose.
     pub fn on_line_probed(&mut self, now: Micros, id: DeviceId) {
         if let Some(device) = self.devices.get_mut(&id) {
@@ -231,8 +253,8 @@ impl Core {
     }
 
     /// The database took the settlement. `verified_kflop` of it counts towards the device's standing, in thousands of
-    /// operations.
-    pub fn on_settled(&mut self, id: LeaseId, settlement: &Settlement, verified_kflop: u64) {
+    /// operations; `flops_left` of the most that its tiles may take were not needed.
+    pub fn on_settled(&mut self, id: LeaseId, settlement: &Settlement, verified_kflop: u64, flops_left: u64) {
         let Some(lease) = self.take_lease(id) else { return };
         let mut is_finished = false;
         if let Some(slice) = self.slices.get_mut(&settlement.slice)
@@ -242,9 +264,11 @@ impl Core {
             slice.settled.clone_from(&settlement.settled);
             is_finished = slice.is_finished();
         }
-        if let (Some(device), Some(running)) = (self.devices.get_mut(&lease.device), self.jobs.get(&lease.job)) {
+        if let (Some(device), Some(running)) = (self.devices.get_mut(&lease.device), self.jobs.get_mut(&lease.job)) {
             device.standings.add(running.needs.program, verified_kflop);
-            let (kernels, flops) = (running.needs.kernels, lease.flops(&running.needs));
+            let (kernels, most) = (running.needs.kernels, lease.flops(&running.needs));
+            let flops = most.saturating_sub(flops_left);
+            running.note_used(most, flops);
             let is_own = device.account == running.needs.customer;
             let magnitudes = if kernels { &mut self.kernel_magnitudes } else { &mut self.magnitudes };
             magnitudes.take(device, kernels);

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use wire::device::DeviceClass;
-use wire::{AccountId, JobId, Micros, Privacy};
+use wire::{AccountId, DeviceId, JobId, Micros, Privacy};
 
-use super::challenge::{Challenged, Size};
+use super::challenge::{Challenged, PROOF_LASTS, Purpose, Size};
 use super::line::{Line, LineSpeed};
 use super::speed::{Proof, Speed};
 use crate::job::Needs;
@@ -52,8 +52,12 @@ pub struct Device {
     pub(super) questions: u64,
     /// By the last challenge; `None` until it was put to one.
     pub(super) proof: Option<Proof>,
+    /// Benchmarks that it was asked for since it connected.
+    pub(super) benchmarks: u32,
     /// When it last began to work, as far as the edge can tell.
     pub busy_since: Micros,
+    /// How long it worked on what it has committed, since that was last asked.
+    pub(super) busy: Micros,
     pub(super) line: Line,
 }
 
@@ -78,7 +82,9 @@ impl Device {
             kernel_speed: Speed::default(),
             questions: 0,
             proof: None,
+            benchmarks: 0,
             busy_since: 0,
+            busy: 0,
             line: Line::default(),
         }
     }
@@ -120,16 +126,23 @@ impl Device {
         self.speed.shown_with(self.proof)
     }
 
-    /// What it is asked for when all are challenged.
-    pub(super) fn challenge_size(&self) -> Size {
+    /// What it is asked for when it is challenged.
+    pub(super) fn challenge_size(&self, purpose: Purpose) -> Size {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let proved = self.proof.map(|proof| proof.ops_per_sec as f64).filter(|proved| *proved > 0.0);
-        Size::for_rate(proved.unwrap_or_else(|| Speed::default().estimate()), self.challenged())
+        Size::for_rate(proved.unwrap_or_else(|| Speed::default().estimate()), self.challenged(purpose))
     }
 
-    pub(super) fn challenged(&self) -> Challenged {
+    pub(super) fn challenged(&self, purpose: Purpose) -> Challenged {
         let proved_ops_per_sec = self.proof.map_or(0, |proof| proof.ops_per_sec);
-        Challenged { proved_ops_per_sec, buffer_bytes_max: self.buffer_bytes_max }
+        Challenged { purpose, proved_ops_per_sec, buffer_bytes_max: self.buffer_bytes_max }
+    }
+
+    /// Whether nothing is known of its speed with models or with kernels, and nobody has asked.
+    pub(super) fn wants_benchmark(&self, now: Micros) -> bool {
+        let is_unknown = self.speed.measured().is_none() || self.kernel_speed.measured().is_none();
+        let is_unproved = self.proof.is_none_or(|proof| proof.at + PROOF_LASTS < now);
+        is_unknown && is_unproved && self.benchmarks == 0 && self.only_job.is_none()
     }
 
     /// Operations a second of such a job, as far as can be told.
@@ -144,10 +157,11 @@ impl Device {
         speed.measured().map(|rate| (rate.clamp(1.0, 1e18).log2() * 16.0) as u64)
     }
 
-    /// The same, whole.
+    /// What it has shown of such work, in operations a second; 0 where that is nothing.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, far below 2^63")]
-    pub(super) fn estimated_for(&self, needs: &Needs) -> u64 {
-        self.rate_for(needs).clamp(0.0, 1e18) as u64
+    pub(super) fn measured_for(&self, needs: &Needs) -> u64 {
+        let speed = if needs.kernels { self.kernel_speed } else { self.speed };
+        speed.measured().map_or(0, |rate| rate.clamp(0.0, 1e18) as u64)
     }
 
     /// With customers' kernels, or with models.
@@ -186,6 +200,16 @@ pub struct Census {
     pub connected: u64,
     /// The largest buffer among all, in bytes.
     pub buffer_bytes_max: u64,
-    /// Of those that may run the job, in operations a second.
+    /// Of those that may run the job and have shown how fast they are, in operations a second; 0 where none has.
+    pub flops_per_sec: u64,
+}
+
+/// What a connected device offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    pub device: DeviceId,
+    /// It takes work.
+    pub is_awake: bool,
+    /// The speed that it is shown with, in operations a second, while it takes work; else 0.
     pub flops_per_sec: u64,
 }

@@ -98,6 +98,24 @@ pub(super) struct RunningJob {
     pub(super) free_tiles: u64,
     /// Connected devices that may do it.
     pub(super) fitting: usize,
+    /// How much of the operations that a tile may take its settled ones took, in the mean of the latest; `None` as long as
+    /// there are none.
+    pub(super) used_share: Option<f64>,
+}
+
+impl RunningJob {
+    /// Tiles that may take so many operations took so many.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub(super) fn note_used(&mut self, most: u64, used: u64) {
+        let share = (used as f64 / most.max(1) as f64).clamp(0.0, 1.0);
+        self.used_share = Some(self.used_share.map_or(share, |before| f64::midpoint(before, share)));
+    }
+
+    /// Operations that a tile takes, as far as can be told.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub(super) fn tile_flops(&self) -> f64 {
+        (self.needs.tile_flops as f64 * self.used_share.unwrap_or(1.0)).max(1.0)
+    }
 }
 
 impl Core {
@@ -142,7 +160,10 @@ impl Core {
             let fitting = self.devices.values().filter(|device| device.fits(Some(job_id), &needs)).count();
             let (slices, free_slices) = (BTreeSet::new(), BTreeSet::new());
             self.round_robin.push_back(job_id);
-            self.jobs.insert(job_id, RunningJob { job, needs, slices, free_slices, free_tiles: 0, fitting });
+            self.jobs.insert(
+                job_id,
+                RunningJob { job, needs, slices, free_slices, free_tiles: 0, fitting, used_share: None },
+            );
         }
         if let Some(running) = self.jobs.get_mut(&job_id) {
             running.slices.insert(id);

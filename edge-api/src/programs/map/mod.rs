@@ -3,18 +3,18 @@
 
 use std::sync::Arc;
 
-use gate::{AdmittedKernel, Contract, FUEL_MAX, GateError, SOURCE_BYTES_MAX};
+use gate::{AdmittedKernel, Contract, FUEL_MAX, FUEL_UNSTATED, GateError, SOURCE_BYTES_MAX};
 use gpu_kernels::customer_kernel::GROUPS_MAX;
 use gpu_kernels::records::Column;
 use rules::admission::{AdmitError, Order, require_owned};
 use rules::program::map::{self as map_rules, KernelFacts};
 use rules::scheduling::recheck::group_tiles;
-use rules::scheduling::recheck_request::Answer;
+use rules::scheduling::recheck_request::{Answer, Answerer};
 use rules::verification::party::{Parties, Party};
 use rules::{Job, Source};
 use wire::number::to;
 use wire::program::map::FUEL_LEFT_BYTES;
-use wire::{Blob, BlobHash, Check, DType, GatedKernel, KernelReport, MapTask, Place, WordRun};
+use wire::{Blob, BlobHash, Check, CheckedBy, DType, Detail, GatedKernel, KernelReport, MapTask, Place, WordRun};
 
 use super::failure::AdmitFailure;
 use super::program::{Checked, Disagreement, Program};
@@ -72,6 +72,7 @@ impl Program for Map {
         }
         let parties = Parties::default().with(provider).with(Party { account: customer, network: None });
         let words = words(app, task, output.job.check).await?;
+        let mut checked_by = CheckedBy::Checker;
         let drawn: u64 = to(tiles.len());
         for tiles in group_tiles(&output.job.needs(), tiles) {
             let of_job = output.tiles_of_job(&tiles);
@@ -79,6 +80,9 @@ impl Program for Map {
             let mut done = Recomputed { tile: of_job.start, tiles: of_job.end - of_job.start, flops, drawn };
             let answered = recheck::recompute_elsewhere(app, &output.job, of_job, parties.clone()).await?;
             let by = answered.by;
+            if matches!(by, Answerer::Peer { .. }) {
+                checked_by = CheckedBy::Quorum;
+            }
             let Answer::Output(hash) = answered.answer else {
                 return Ok(Checked::Differs(Disagreement { tile: tiles.start, done, by, output: None }));
             };
@@ -91,7 +95,7 @@ impl Program for Map {
             }
             judges::pay_for_check(app, &output.job, &output.lease, by, done).await;
         }
-        Ok(Checked::Agreed)
+        Ok(Checked::Agreed(checked_by))
     }
 
     async fn try_tile(app: &App, job: &Arc<Job>, _task: &MapTask, tile: u64) -> anyhow::Result<Option<String>> {
@@ -110,6 +114,11 @@ impl Program for Map {
 
     fn result_format(_arrays: usize) -> &'static str {
         "bin"
+    }
+
+    /// Where nobody knows how often loops turn, a record seldom spends all that it has.
+    fn flops_are_known(task: &MapTask) -> bool {
+        task.fuel != FUEL_UNSTATED
     }
 
     fn tile_note_bytes() -> u64 {
@@ -165,7 +174,10 @@ async fn through_gate(app: &App, source: String, contract: Contract) -> Result<A
 
 fn refuse(error: &GateError) -> AdmitError {
     let place = Place { line: error.line, column: error.column };
-    AdmitError::InvalidKernel { place, reason: error.to_string() }
+    let gate::Reason { code, arguments } = error.reason();
+    let arguments = arguments.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let detail = Some(Detail { reason: code.to_owned(), arguments });
+    AdmitError::InvalidKernel { place, reason: error.to_string(), detail }
 }
 
 fn facts(passed: &AdmittedKernel) -> KernelFacts {

@@ -8,8 +8,8 @@ pub(super) mod settings;
 mod settings_form;
 
 use leptos::prelude::*;
-use wire::Account;
-use wire::lend::{FailureCode, Status};
+use wire::{Account, ErrorBody};
+use wire::lend::{FailureCode, Status, Trouble};
 
 use self::frames::Frames;
 use self::log::DeviceLog;
@@ -21,7 +21,7 @@ use crate::browser::backend::Backend;
 use crate::browser::{has_webgpu, origin};
 use crate::components::Fact;
 use crate::format;
-use crate::text::text;
+use crate::text::{refusal, text};
 
 /// One button to lend this browser's GPU.
 #[island]
@@ -55,7 +55,7 @@ pub fn LendIsland(
     let failure = move || {
         state.with(|state| match state {
             LendState::Failed(FailureCode::NoWebGpu | FailureCode::SoftwareAdapter, _) => None,
-            LendState::Failed(_, message) => Some(message.clone()),
+            LendState::Failed(code, message) => Some((why(*code, message), message.clone())),
             _ => None,
         })
     };
@@ -66,7 +66,12 @@ pub fn LendIsland(
     let cannot_start = move || !supported.get() && backend.get() != Backend::Cpu;
     view! {
         {move || missing().map(|missing| view! { <NoGpu missing on_choice/> })}
-        {move || failure().map(|message| view! { <p class="notice bad" role="alert">{t.lend.stopped_because} " " {message}</p> })}
+        {move || failure().map(|(why, message)| view! {
+            <div class="notice bad" role="alert" data-testid="stopped-because">
+                <p>{t.lend.stopped_because} " " {why}</p>
+                <details><summary>{t.lend.trouble_details}</summary><p class="mono wrap">{message}</p></details>
+            </div>
+        })}
         <div class="columns">
             <section class="card" aria-labelledby="now-title">
                 <h2 id="now-title">{t.lend.now_title}</h2>
@@ -78,6 +83,7 @@ pub fn LendIsland(
                     </Show>
                 </div>
                 <Figures state/>
+                <TroubleNotice state/>
                 <Frames is_on/>
                 <p class="hint">{if signed_in { t.lend.earns_for_account } else { t.lend.guest_note }}</p>
             </section>
@@ -92,6 +98,21 @@ pub fn LendIsland(
                 tiles_verified=Memo::new(move |_| state.with(|state| state.status().map_or(0, |status| status.tiles_verified)))/>
         </section>
         <NativeCard signed_in/>
+    }
+}
+
+/// Why lending stopped, in the reader's language.
+pub(super) fn why(code: FailureCode, message: &str) -> String {
+    let t = text();
+    match code {
+        FailureCode::DeviceLost => t.lend.device_lost.to_owned(),
+        FailureCode::Storage => t.lend.storage_failed.to_owned(),
+        FailureCode::Sample => t.lend.sample_failed.to_owned(),
+        FailureCode::NoWebGpu => t.lend.no_webgpu.to_owned(),
+        FailureCode::SoftwareAdapter => t.lend.only_software.to_owned(),
+        FailureCode::Refused(code) => {
+            refusal(&ErrorBody { code, message: message.to_owned(), field: None, place: None, detail: None })
+        }
     }
 }
 
@@ -118,6 +139,31 @@ fn NoGpu(
             <p>{t.lend.no_webgpu_help}</p>
             <code class="key">"tessera-worker run --url " {origin()}</code>
         </div>
+    }
+}
+
+/// What went wrong, and that it costs its owner nothing.
+#[component]
+fn TroubleNotice(
+    /// What the worker last reported.
+    state: RwSignal<LendState>,
+) -> impl IntoView {
+    let t = text();
+    let trouble = Memo::new(move |_| state.with(|state| state.status().and_then(|status| status.trouble.clone())));
+    move || {
+        trouble.get().map(|trouble| {
+            let (what, message) = match trouble {
+                Trouble::CannotCompile { message } => (t.lend.cannot_compile, message),
+                Trouble::Restarted { message } => (t.lend.restarted, message),
+                Trouble::GivenBack { message } => (t.lend.given_back, message),
+            };
+            view! {
+                <div class="notice" role="status" data-testid="trouble">
+                    <p>{what}</p>
+                    <details><summary>{t.lend.trouble_details}</summary><p class="mono wrap">{message}</p></details>
+                </div>
+            }
+        })
     }
 }
 

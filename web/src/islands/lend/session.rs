@@ -156,9 +156,12 @@ impl LendSession {
         spawn_local(async move {
             // Without a code the device works all the same, as a guest.
             let code = if signed_in { api::make_device_code().await.ok().map(|made| made.code) } else { None };
-            let duty_percent = self.settings.with_untracked(|settings| settings.duty_percent);
+            let (duty_percent, models_only) =
+                self.settings.with_untracked(|settings| (settings.duty_percent, settings.models_only));
+            // Whoever computes a job of their own wants that one done.
+            let models_only = models_only && only_job.is_none();
             let software = backend.allows_software();
-            self.send(&ToWorker::Start { url: origin(), software, duty_percent, code, only_job });
+            self.send(&ToWorker::Start { url: origin(), software, duty_percent, models_only, code, only_job });
             self.send(&pause_or_resume(self.pause_reason()));
         });
     }

@@ -12,6 +12,9 @@ pub struct LendSettings {
     #[serde(default)]
     pub backend: Backend,
     pub duty_percent: u8,
+    /// No customer's kernel runs.
+    #[serde(default)]
+    pub models_only: bool,
     pub while_hidden: bool,
     pub on_battery: bool,
     /// Minutes after the start; 0 for never.
@@ -25,6 +28,7 @@ impl Default for LendSettings {
         Self {
             backend: Backend::default(),
             duty_percent: 50,
+            models_only: false,
             while_hidden: false,
             on_battery: false,
             stop_after_minutes: 0,

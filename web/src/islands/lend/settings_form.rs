@@ -49,6 +49,7 @@ pub fn LendSettingsForm(
     };
     view! {
         <BackendField settings is_on/>
+        <ModelsOnlyField settings is_on/>
         <div class="field">
             <label for="duty">{t.lend.duty} ": " <output for="duty">{duty} " %"</output></label>
             <input id="duty" type="range" min="5" max="100" step="5" prop:value=move || duty().to_string() on:input=on_duty/>
@@ -82,6 +83,25 @@ pub fn LendSettingsForm(
             <label for="on-battery">{t.lend.battery}<small>{t.lend.battery_hint}</small></label>
         </div>
         <p class="hint">{t.lend.rules_kept}</p>
+    }
+}
+
+/// Whether kernels are left to others.
+#[component]
+fn ModelsOnlyField(
+    /// What the person has set.
+    settings: RwSignal<LendSettings>,
+    /// Whether the page lends now.
+    is_on: Memo<bool>,
+) -> impl IntoView {
+    let t = text();
+    view! {
+        <div class="choice">
+            <input id="models-only" type="checkbox" disabled=move || is_on.get() || settings.with(|settings| settings.backend == Backend::Cpu)
+                prop:checked=move || settings.with(|settings| settings.models_only || settings.backend == Backend::Cpu)
+                on:change=move |event| { let on = event_target_checked(&event); settings.update(|settings| settings.models_only = on); }/>
+            <label for="models-only">{t.lend.models_only}<small>{t.lend.models_only_hint}</small></label>
+        </div>
     }
 }
 

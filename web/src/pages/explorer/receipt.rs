@@ -1,6 +1,6 @@
 use leptos::prelude::*;
-use wire::LeaseId;
 use wire::explorer::{PublicReceipt, ReceiptState, SignedReceipt};
+use wire::{Check, CheckRule, CheckedBy, LeaseId};
 
 use crate::api::{Api, Failure};
 use crate::components::{Breadcrumbs, Downloads, Fact, Moment, ReceiptBadge, short};
@@ -34,8 +34,8 @@ pub(crate) async fn load(t: &'static Text, id: LeaseId, api: &Api) -> Result<Doc
             </section>
             <section class="card" aria-labelledby="check">
                 <h2 id="check">{t.explorer.how_checked}</h2>
-                <p>{how_checked(t, &page.receipt)}</p>
-                <p class="soft">{t.explorer.check_rule}</p>
+                <p data-testid="how-checked">{how_checked(t, &page.receipt, page.check.map(|check| check.by))}</p>
+                {page.check.map(|check| view! { <p class="soft" data-testid="check-rule">{rule(t, check.rule)}</p> })}
             </section>
             <section class="card" aria-labelledby="statement">
                 <h2 id="statement">{t.explorer.statement}</h2>
@@ -51,18 +51,39 @@ pub(crate) async fn load(t: &'static Text, id: LeaseId, api: &Api) -> Result<Doc
     Ok(Document::new(title, body).described(description))
 }
 
-fn how_checked(t: &'static Text, receipt: &PublicReceipt) -> String {
+fn how_checked(t: &'static Text, receipt: &PublicReceipt, by: Option<CheckedBy>) -> String {
     match receipt.state {
         ReceiptState::Pending => t.explorer.checked_pending.to_owned(),
         ReceiptState::Rejected => t.explorer.checked_rejected.to_owned(),
         ReceiptState::Void => t.explorer.checked_void.to_owned(),
-        ReceiptState::Accepted | ReceiptState::Matured => format!(
-            "{} {} / {} {}",
-            t.explorer.checked_recomputed,
-            format::count(receipt.recomputed_tiles),
-            format::count(receipt.tiles),
-            t.site.tiles
-        ),
+        ReceiptState::Accepted | ReceiptState::Matured => {
+            let who = match by {
+                Some(CheckedBy::Owner) => return t.explorer.checked_by_owner.to_owned(),
+                _ if receipt.recomputed_tiles == 0 => return t.explorer.checked_none_drawn.to_owned(),
+                Some(CheckedBy::Edge) => t.explorer.checked_by_edge,
+                Some(CheckedBy::Checker) => t.explorer.checked_by_checker,
+                Some(CheckedBy::Quorum) => t.explorer.checked_by_quorum,
+                None => t.explorer.checked_recomputed,
+            };
+            let (recomputed, tiles) = (format::count(receipt.recomputed_tiles), format::count(receipt.tiles));
+            format!("{who} {recomputed} / {tiles} {}", t.site.tiles)
+        }
+    }
+}
+
+/// When two results of a tile are the same.
+fn rule(t: &'static Text, rule: CheckRule) -> String {
+    match rule {
+        CheckRule::Reference => t.explorer.check_rule.to_owned(),
+        CheckRule::Stated { check: Check::Exact } => t.explorer.rule_exact.to_owned(),
+        CheckRule::Stated { check: Check::Tolerance { rtol, atol, integers } } => {
+            let floats = format!("{} RTOL {:e}, ATOL {:e}.", t.explorer.rule_floats, rtol.get(), atol.get());
+            let integers = integers.map(|integers| {
+                let share = f64::from(integers.fraction.get()) * 100.0;
+                format!(" {} {}, {share:.1} %.", t.explorer.rule_integers, integers.units)
+            });
+            floats + &integers.unwrap_or_default()
+        }
     }
 }
 
@@ -76,7 +97,7 @@ fn Figures(
         <dl class="facts">
             <Fact label=t.site.tiles>{format::count(receipt.tiles)}</Fact>
             <Fact label=t.site.recomputed>{format::count(receipt.recomputed_tiles)}</Fact>
-            <Fact label=t.site.work>{format::work(receipt.kflop)}</Fact>
+            <Fact label=t.site.work>{format::kflop(receipt.kflop)}</Fact>
             <Fact label=t.site.program>{receipt.program}</Fact>
             <Fact label=t.explorer.backend>{receipt.backend}</Fact>
             <Fact label=t.explorer.received><small><Moment time=receipt.received_at/></small></Fact>

@@ -64,9 +64,9 @@ impl Request {
     /// With whether a GPU emulated by the processor will do. `None`: nothing can be done with that yet.
     fn read(message: ToWorker) -> Option<(Self, bool)> {
         match message {
-            ToWorker::Start { url, software, duty_percent, code, only_job } => {
+            ToWorker::Start { url, software, duty_percent, models_only, code, only_job } => {
                 let account = Credentials { code, only_job, ..Credentials::default() };
-                Some((Self::Lend { url, options: Options { account, duty_percent } }, software))
+                Some((Self::Lend { url, options: Options { account, duty_percent, models_only } }, software))
             }
             ToWorker::Benchmark { software, secs } => Some((Self::Benchmark { secs }, software)),
             ToWorker::Recompute { url, software, job } => Some((Self::Recompute { url, job }, software)),
