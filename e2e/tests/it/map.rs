@@ -1,6 +1,5 @@
 //! Customers' kernels from the command line to the right answer, and what keeps them honest.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -54,23 +53,17 @@ async fn order(stack: &Stack, client: &Client, kernel: &str, records: u32, tile:
     let (code, input) = (stack.folder().join("kernel.wgsl"), stack.folder().join("numbers.bin"));
     std::fs::write(&code, kernel).unwrap();
     std::fs::write(&input, (0..records).flat_map(u32::to_le_bytes).collect::<Vec<u8>>()).unwrap();
-    SubmitJob {
-        program: Program::Map(Map {
-            kernel: client.upload(&code).await.unwrap().hash,
-            input: client.upload(&input).await.unwrap().hash,
-            record_bytes: 4,
-            out_bytes: 4,
-            params: None,
-            fuel: None,
-            check: None,
-            tile_records: Some(tile),
-        }),
-        privacy: Privacy::Open,
-        name: "Squares".to_owned(),
-        limit: None,
-        deadline_seconds: None,
-        file_names: BTreeMap::new(),
-    }
+    let program = Program::Map(Map {
+        kernel: client.upload(&code).await.unwrap().hash,
+        input: client.upload(&input).await.unwrap().hash,
+        record_bytes: 4,
+        out_bytes: 4,
+        params: None,
+        fuel: None,
+        check: None,
+        tile_records: Some(tile),
+    });
+    SubmitJob { name: "Squares".to_owned(), ..SubmitJob::new(program) }
 }
 
 async fn words(stack: &Stack, client: &Client, job: &wire::Job) -> Vec<u32> {
