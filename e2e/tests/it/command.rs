@@ -12,14 +12,14 @@ use tokio::process::{Child, ChildStderr, Command};
 
 const WITHIN: Duration = Duration::from_secs(60);
 
-struct Shell {
-    url: String,
-    key: String,
-    folder: PathBuf,
+pub(crate) struct Shell {
+    pub url: String,
+    pub key: String,
+    pub folder: PathBuf,
 }
 
 impl Shell {
-    async fn new(stack: &Stack) -> Self {
+    pub(crate) async fn new(stack: &Stack) -> Self {
         let (_, key) = stack.customer().await.unwrap();
         let folder = stack.folder().join("shell");
         std::fs::create_dir_all(&folder).unwrap();
@@ -28,7 +28,7 @@ impl Shell {
         Self { url: stack.url(), key, folder }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program("tessera"));
         let settings = ["TESSERA_URL", "TESSERA_KEY", "TESSERA_PROFILE", "TESSERA_CONFIG", "HOME", "XDG_CONFIG_HOME"];
         settings.iter().for_each(|name| {
@@ -39,25 +39,25 @@ impl Shell {
     }
 
     /// With the server and a key.
-    fn signed_in(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn signed_in(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(arguments);
         command.env("TESSERA_URL", &self.url).env("TESSERA_KEY", &self.key);
         command
     }
 
-    async fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Output {
         self.signed_in(arguments).output().await.unwrap()
     }
 
     /// Started, with its standard error to be read.
-    fn start(&self, arguments: &[&str]) -> (Child, Lines<BufReader<ChildStderr>>) {
+    pub(crate) fn start(&self, arguments: &[&str]) -> (Child, Lines<BufReader<ChildStderr>>) {
         let mut command = self.signed_in(arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let said = BufReader::new(child.stderr.take().unwrap()).lines();
         (child, said)
     }
 
-    fn files(&self) -> Vec<String> {
+    pub(crate) fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.folder).unwrap();
         let mut names: Vec<String> =
             entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
@@ -66,13 +66,13 @@ impl Shell {
     }
 }
 
-const INFER: [&str; 5] = ["infer", "--model", "digits.onnx", "--input", "digits.npy"];
+pub(crate) const INFER: [&str; 5] = ["infer", "--model", "digits.onnx", "--input", "digits.npy"];
 
-fn with<'a>(first: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn with<'a>(first: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     [first, more].concat()
 }
 
-async fn hear(said: &mut Lines<BufReader<ChildStderr>>, wanted: &str) -> String {
+pub(crate) async fn hear(said: &mut Lines<BufReader<ChildStderr>>, wanted: &str) -> String {
     let heard = tokio::time::timeout(WITHIN, async {
         loop {
             let line = said.next_line().await.unwrap().expect("the command should go on");
@@ -84,18 +84,24 @@ async fn hear(said: &mut Lines<BufReader<ChildStderr>>, wanted: &str) -> String 
     heard.await.unwrap_or_else(|_elapsed| panic!("waited for '{wanted}' in vain"))
 }
 
-fn interrupt(child: &Child, signal: &str) {
+pub(crate) fn interrupt(child: &Child, signal: &str) {
     let id = child.id().unwrap().to_string();
     assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The one line of JSON on standard error.
-fn refusal(output: &Output) -> Value {
-    serde_json::from_slice(&output.stderr).unwrap_or_else(|error| panic!("{error}: {}", text(&output.stderr)))
+/// The last line on standard error, where each is JSON.
+pub(crate) fn refusal(output: &Output) -> Value {
+    events(&output.stderr).pop().expect("something should be said")
+}
+
+/// Lines of JSON.
+pub(crate) fn events(said: &[u8]) -> Vec<Value> {
+    let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    text(said).lines().map(line).collect()
 }
 
 #[tokio::test]
@@ -164,7 +170,13 @@ async fn nothing_is_uploaded_where_the_result_cannot_be_written() {
     let stack = Stack::start().await;
     let shell = Shell::new(&stack).await;
     std::fs::create_dir(shell.folder.join("folder.npy")).unwrap();
-    for (output, reason) in [("nowhere/out.npy", "there is no folder 'nowhere'"), ("folder.npy", "is a folder")] {
+    let long = format!("{}.npy", "n".repeat(300));
+    for (output, reason) in [
+        ("nowhere/out.npy", "there is no folder 'nowhere'"),
+        ("folder.npy", "is a folder"),
+        ("folder.npy/", "is a folder"),
+        (&long, "could not be written"),
+    ] {
         let refused = shell.run(&with(&INFER, &["--output", output])).await;
         assert_eq!(refused.status.code(), Some(2));
         assert!(text(&refused.stderr).contains(reason), "{}", text(&refused.stderr));
@@ -242,6 +254,15 @@ async fn files_may_be_called_as_they_like() {
         }
         assert!(shell.files().contains(&out));
     }
+    let bytes = |name: &[u8]| std::os::unix::ffi::OsStringExt::from_vec(name.to_vec());
+    let (name, named): (std::ffi::OsString, _) =
+        (bytes(b"caf\xe9.npy"), bytes(&[model_input().as_bytes(), b"=caf\xe9.npy"].concat()));
+    std::fs::copy(digits::file("digits.npy"), shell.folder.join(&name)).unwrap();
+    for input in [&name, &named] {
+        let mut command = shell.signed_in(&["infer", "--model", "digits.onnx", "--output", "out.npy", "--input"]);
+        let output = command.arg(input).output().await.unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
 }
 
 /// What the sample's model calls its input.
@@ -282,6 +303,7 @@ async fn quotes_keys_devices_models_and_pages_are_had_by_the_command() {
     let quote = answer(&with(&["quote"], &INFER)).await;
     assert!(quote.contains("cost      0.0") && quote.contains("credits at most"), "{quote}");
     assert_eq!(answer(&["job", "list"]).await, "", "a quote is no job");
+    assert_eq!(text(&shell.run(&["job", "list"]).await.stderr), "No jobs yet.\n");
     let model = answer(&["model", "check", "digits.onnx"]).await;
     assert!(model.contains("[?, 1, 8, 8]") && model.contains("[10] a row"), "{model}");
     let made: Value = serde_json::from_str(&answer(&["--json", "key", "make", "--name", "ci"]).await).unwrap();
@@ -296,7 +318,9 @@ async fn quotes_keys_devices_models_and_pages_are_had_by_the_command() {
     let done = answer(&with(&["--json"], &with(&INFER, &["--output", "out.npy"]))).await;
     let job: Value = serde_json::from_str(done.lines().last().unwrap()).unwrap();
     let id = job["id"].as_str().unwrap();
-    assert!(answer(&["publish", id]).await.contains("open, published"));
+    let published = answer(&["publish", id]).await;
+    assert!(published.contains("open, published"), "{published}");
+    assert!(published.contains(&format!("public    {}/explorer/jobs/{id}\n", shell.url)), "{published}");
     let page = reqwest::get(format!("{}/explorer/jobs/{id}", shell.url)).await.unwrap();
     assert!(page.status().is_success());
     assert!(!answer(&["job", "unpublish", id]).await.contains("published"));
@@ -316,6 +340,9 @@ async fn a_worker_earns_for_an_account_where_that_is_said_and_not_because_its_ow
         let mut worker = worker.spawn().unwrap();
         let mut said = BufReader::new(worker.stderr.take().unwrap()).lines();
 
+        if linked == 0 {
+            hear(&mut said, "this device earns as a guest").await;
+        }
         let connected = hear(&mut said, "connected").await;
 
         assert!(connected.contains("earned=0.000000"), "the device has earned nothing: {connected}");

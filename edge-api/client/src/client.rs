@@ -2,32 +2,48 @@
 
 use std::path::Path;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
+use reqwest::{Method, RequestBuilder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::fs::File;
 use tokio::io::AsyncWrite;
+use tokio::time::Instant;
+use tokio_util::io::ReaderStream;
 use wire::{
-    Account, AccountKey, Blob, BlobHash, DeviceCode, DeviceId, Job, JobDetail, JobId, JobPage, JobProgress, MadeKey,
-    ModelReport, ModelToCheck, NewAccount, NewKey, OpenedAccount, Quote, QuoteRequest, SubmitJob, explorer,
+    Account, AccountKey, ArraysToMake, Blob, BlobHash, DeviceCode, DeviceId, Job, JobDetail, JobId, JobPage,
+    JobProgress, MadeArrays, MadeKey, ModelReport, ModelToCheck, NewAccount, NewKey, OpenedAccount, Quote,
+    QuoteRequest, SubmitJob, explorer,
 };
 
-use crate::download::download;
+use crate::download::{Download, Downloaded, Reader};
 use crate::error::ClientError;
 use crate::events;
-use crate::http::{Patience, granted, read, retry};
+use crate::http::{Patience, SAY_EACH, Wait, granted, heard, read, retry};
+use crate::new_file::{NewFile, WrittenFile};
 use crate::result_format::ResultFormat;
+use crate::source::Source;
 
 /// Read from a file at a time: each reading is a trip to another thread.
 const READ_BYTES: usize = 1 << 20;
 
+/// For a file to become arrays.
+const CONVERTED_WITHIN: Duration = Duration::from_secs(150);
 /// To connect.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// Without an answer to what was sent, by the operating system's measure: the other end is gone.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
 /// Between two pieces of a stream. Streams of events have a sign of life every fifteen seconds.
 const HEARD_WITHIN: Duration = Duration::from_secs(40);
+
+/// From the beginning of one stream of events to that of the next, where they break off.
+const STREAM_EACH: Duration = Duration::from_secs(1);
+/// The longest that a server's `Retry-After` is done instead; the job is asked after meanwhile.
+const STREAM_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// An account at one server.
 #[derive(Clone, Debug)]
@@ -46,12 +62,16 @@ pub fn install_tls() {
 }
 
 impl Client {
-    /// `url` is the server's origin, `key` an account's key.
+    /// `url` is the server's origin, `key` an account's key; what stands around them is taken off.
     pub fn new(url: &str, key: &str) -> Result<Self, ClientError> {
         install_tls();
+        let (url, key) = (url.trim(), key.trim());
         let parsed = reqwest::Url::parse(url).ok();
         if !parsed.is_some_and(|parsed| matches!(parsed.scheme(), "http" | "https") && parsed.has_host()) {
             return Err(ClientError::Url { url: url.to_owned() });
+        }
+        if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(ClientError::Key);
         }
         let alive = || {
             let builder =
@@ -69,7 +89,7 @@ impl Client {
         })
     }
 
-    /// The same, which repeats for longer what failed in passing.
+    /// The same, which waits and repeats as long as this says.
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
         Self { patience, ..self }
@@ -80,31 +100,67 @@ impl Client {
         self.at(&format!("/jobs/{id}"))
     }
 
+    /// The page of a published job, for everybody.
+    pub fn public_page(&self, id: JobId) -> String {
+        self.at(&format!("/explorer/jobs/{id}"))
+    }
+
     /// Opens an account on a development server.
     pub async fn open_account(url: &str, account: &NewAccount) -> Result<OpenedAccount, ClientError> {
-        let client = Self::new(url, "")?;
-        read(client.http.post(client.at("/v1/accounts")).json(account).send().await?).await
+        Self::new(url, "")?.open(account).await
+    }
+
+    /// Opens an account there; the key is not asked.
+    pub async fn open(&self, account: &NewAccount) -> Result<OpenedAccount, ClientError> {
+        let send = || self.ask("POST /v1/accounts", self.http.post(self.at("/v1/accounts")).json(account));
+        retry(&self.patience, ClientError::is_untaken, send).await
     }
 
     fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        let send = || async { read(self.http.get(self.at(path)).bearer_auth(&self.key).send().await?).await };
-        retry(&self.patience, send).await
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, self.at(path)).bearer_auth(&self.key)
     }
 
+    /// One attempt, as long as there are signs of life. `name` is for whoever waits.
+    async fn ask<T: DeserializeOwned>(&self, name: &str, request: RequestBuilder) -> Result<T, ClientError> {
+        let answer = async { read(request.send().await?).await };
+        heard(&self.patience, name, &AtomicU64::new(0), answer).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let name = format!("GET {path}");
+        let send = || self.ask(&name, self.request(Method::GET, path));
+        retry(&self.patience, ClientError::is_passing, send).await
+    }
+
+    /// What comes to the same, however often it is asked for.
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
-        read(self.http.post(self.at(path)).bearer_auth(&self.key).json(body).send().await?).await
+        self.post_where(ClientError::is_passing, path, body).await
+    }
+
+    /// What is done once more each time it is asked for.
+    async fn post_once<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        self.post_where(ClientError::is_untaken, path, body).await
+    }
+
+    async fn post_where<T: DeserializeOwned>(
+        &self,
+        is_repeatable: impl Fn(&ClientError) -> bool,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let name = format!("POST {path}");
+        let send = || self.ask(&name, self.request(Method::POST, path).json(body));
+        retry(&self.patience, is_repeatable, send).await
     }
 
     async fn delete(&self, path: &str) -> Result<(), ClientError> {
-        let send = || async {
-            granted(self.http.delete(self.at(path)).bearer_auth(&self.key).send().await?).await?;
-            Ok(())
-        };
-        retry(&self.patience, send).await
+        let name = format!("DELETE {path}");
+        let send = || self.ask(&name, self.request(Method::DELETE, path));
+        retry(&self.patience, ClientError::is_passing, send).await
     }
 
     pub async fn account(&self) -> Result<Account, ClientError> {
@@ -127,7 +183,7 @@ impl Client {
     }
 
     pub async fn make_key(&self, name: &str) -> Result<MadeKey, ClientError> {
-        self.post("/v1/account/keys", &NewKey { name: name.to_owned() }).await
+        self.post_once("/v1/account/keys", &NewKey { name: name.to_owned() }).await
     }
 
     /// What the key opened closes with it.
@@ -146,33 +202,48 @@ impl Client {
 
     /// A code that links one device to this account, once, within fifteen minutes.
     pub async fn device_code(&self) -> Result<DeviceCode, ClientError> {
-        self.post("/v1/device-codes", &()).await
+        self.post_once("/v1/device-codes", &()).await
     }
 
-    /// Uploads a file as it is read. Uploading twice is harmless.
+    /// Uploads a file as it is read, or what comes out of a pipe once that is known whole. Uploading twice is harmless.
     pub async fn upload(&self, path: &Path) -> Result<Blob, ClientError> {
-        let failed = |source| ClientError::File { path: path.display().to_string(), source };
+        let source = self.open_source(path).await?;
+        let name = format!("the upload of '{}'", path.display());
         let send = || async {
-            let file = tokio::fs::File::open(path).await.map_err(failed)?;
-            let about = file.metadata().await.map_err(failed)?;
-            if about.is_dir() {
-                return Err(ClientError::Folder { path: path.display().to_string() });
-            }
-            let size = about.len();
-            if about.is_file() && size == 0 {
-                return Err(ClientError::Empty { path: path.display().to_string() });
-            }
-            let body = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::with_capacity(file, READ_BYTES));
-            let request =
-                self.http.post(self.at("/v1/blobs")).bearer_auth(&self.key).header("content-length", size).body(body);
-            read(request.send().await?).await
+            let (file, size) = source.reopen().await?;
+            let sent = Arc::new(AtomicU64::new(0));
+            let counted = Arc::clone(&sent);
+            let chunks = ReaderStream::with_capacity(file, READ_BYTES).inspect_ok(move |chunk| {
+                counted.fetch_add(wire::number::to(chunk.len()), Ordering::Relaxed);
+            });
+            let request = self.request(Method::POST, "/v1/blobs").header("content-length", size);
+            let answer = async { read(request.body(reqwest::Body::wrap_stream(chunks)).send().await?).await };
+            heard(&self.patience, &name, &sent, answer).await
         };
-        retry(&self.patience, send).await
+        retry(&self.patience, ClientError::is_passing, send).await
+    }
+
+    /// A file at once; a pipe once whoever writes it has ended.
+    async fn open_source(&self, path: &Path) -> Result<Source, ClientError> {
+        let began = Instant::now();
+        let mut opened = pin!(Source::open(path));
+        loop {
+            match tokio::time::timeout(SAY_EACH, &mut opened).await {
+                Ok(opened) => return opened,
+                Err(_elapsed) => (self.patience.on_wait)(Wait::Pipe { path, elapsed: began.elapsed() }),
+            }
+        }
     }
 
     /// What a model takes and answers, as far as that is known without rows.
     pub async fn check_model(&self, model: BlobHash) -> Result<ModelReport, ClientError> {
         self.post("/v1/models/check", &ModelToCheck { model }).await
+    }
+
+    /// Makes arrays of an uploaded file, as the model reads them. A large file takes the server a while.
+    pub async fn make_arrays(&self, request: &ArraysToMake) -> Result<MadeArrays, ClientError> {
+        let patience = Patience { silence: CONVERTED_WITHIN, ..self.patience.clone() };
+        self.clone().with_patience(patience).post("/v1/arrays", request).await
     }
 
     pub async fn quote(&self, request: &QuoteRequest) -> Result<Quote, ClientError> {
@@ -181,12 +252,11 @@ impl Client {
 
     /// Submits once, however often the network makes it try: `idempotency_key` names the order.
     pub async fn submit(&self, request: &SubmitJob, idempotency_key: &str) -> Result<Job, ClientError> {
-        let send = || async {
-            let post =
-                self.http.post(self.at("/v1/jobs")).bearer_auth(&self.key).header("idempotency-key", idempotency_key);
-            read(post.json(request).send().await?).await
+        let send = || {
+            let post = self.request(Method::POST, "/v1/jobs").header("idempotency-key", idempotency_key);
+            self.ask("POST /v1/jobs", post.json(request))
         };
-        retry(&self.patience, send).await
+        retry(&self.patience, ClientError::is_passing, send).await
     }
 
     pub async fn job(&self, id: JobId) -> Result<Job, ClientError> {
@@ -223,13 +293,19 @@ impl Client {
     /// Follows a job's events until it ends, and over broken connections. `on_progress` gets each.
     pub async fn watch(&self, id: JobId, mut on_progress: impl FnMut(&JobProgress)) -> Result<Job, ClientError> {
         loop {
-            let last = self.watch_once(id, &mut on_progress).await;
-            match last {
+            let began = Instant::now();
+            let ended = self.watch_once(id, &mut on_progress).await;
+            let asked = ended.as_ref().err().and_then(ClientError::retry_after).unwrap_or_default();
+            let pause = STREAM_EACH.saturating_sub(began.elapsed()).max(asked.min(STREAM_PAUSE_MAX));
+            match ended {
                 Ok(Some(job)) if job.state.has_ended() => return Ok(job),
                 Ok(_) => {}
-                Err(error) if error.is_passing() => {}
+                Err(error) if error.is_passing() => {
+                    (self.patience.on_wait)(Wait::Again { error: &error, after: pause });
+                }
                 Err(error) => return Err(error),
             }
+            tokio::time::sleep(pause).await;
             // The stream broke off; the job has not. `progress` waits and tries again by itself.
             let progress = self.progress(id).await?;
             on_progress(&progress);
@@ -259,30 +335,37 @@ impl Client {
     /// Writes a done job's result to a file, whole or not at all, in the format that the server chooses: see
     /// [`Client::download_as`]. Returns its size in bytes.
     pub async fn download(&self, id: JobId, path: &Path) -> Result<u64, ClientError> {
-        self.download_to(path, id, ResultPart::Whole(None)).await
+        self.download_at(path, id, ResultPart::Whole(None)).await
     }
 
     /// The same in a format of the customer's choice.
     pub async fn download_as(&self, id: JobId, format: ResultFormat, path: &Path) -> Result<u64, ClientError> {
-        self.download_to(path, id, ResultPart::Whole(Some(format))).await
+        self.download_at(path, id, ResultPart::Whole(Some(format))).await
     }
 
     /// Writes what is verified of a job, whatever became of it, to an `.npz`: its outputs with zeros for the rows that
     /// are missing, and `rows_present`. Returns its size in bytes.
     pub async fn download_partial(&self, id: JobId, path: &Path) -> Result<u64, ClientError> {
-        self.download_to(path, id, ResultPart::Verified).await
+        self.download_at(path, id, ResultPart::Verified).await
     }
 
-    async fn download_to(&self, path: &Path, id: JobId, part: ResultPart) -> Result<u64, ClientError> {
-        let failed = |source| ClientError::File { path: path.display().to_string(), source };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // It goes with whoever gives up.
-        let written = new_file(folder).map_err(failed)?;
-        let mut file = tokio::fs::File::from_std(written.reopen().map_err(failed)?);
-        let size = self.download_into(id, part, &mut file, failed).await?;
-        file.sync_all().await.map_err(failed)?;
-        written.persist(path).map_err(|error| failed(error.error))?;
-        Ok(size)
+    async fn download_at(&self, path: &Path, id: JobId, part: ResultPart) -> Result<u64, ClientError> {
+        Ok(self.download_to(NewFile::at(path)?, id, part, |_| {}).await?.bytes)
+    }
+
+    /// Writes a result to a file, whole or not at all. `on_bytes` hears how far it is.
+    pub async fn download_to(
+        &self,
+        new: NewFile,
+        id: JobId,
+        part: ResultPart,
+        on_bytes: impl FnMut(Downloaded),
+    ) -> Result<WrittenFile, ClientError> {
+        let mut file = File::from_std(new.reopen()?);
+        let shown = new.path().display().to_string();
+        let failed = |source| ClientError::Unwritable { path: shown.clone(), source };
+        let bytes = self.download_part(id, part, failed, on_bytes).write_to(&mut file).await?;
+        Ok(WrittenFile { path: new.persist()?, bytes })
     }
 
     /// Writes a result as it comes down, and goes on where a connection broke off. `failed` makes an error of one in
@@ -293,15 +376,26 @@ impl Client {
         part: ResultPart,
         out: &mut (impl AsyncWrite + Unpin),
         failed: impl Fn(std::io::Error) -> ClientError,
+        on_bytes: impl FnMut(Downloaded),
     ) -> Result<u64, ClientError> {
+        self.download_part(id, part, failed, on_bytes).write_to(&mut Reader(out)).await
+    }
+
+    fn download_part<F: Fn(std::io::Error) -> ClientError, B: FnMut(Downloaded)>(
+        &self,
+        id: JobId,
+        part: ResultPart,
+        failed: F,
+        on_bytes: B,
+    ) -> Download<'_, impl Fn() -> RequestBuilder, F, B> {
         let query = match part {
             ResultPart::Whole(None) => String::new(),
             ResultPart::Whole(Some(format)) => format!("?format={}", format.name()),
             ResultPart::Verified => "?partial=true".to_owned(),
         };
         let address = self.at(&format!("/v1/jobs/{id}/result{query}"));
-        let may_change = part == ResultPart::Verified;
-        download(&self.patience, may_change, || self.streams.get(&address).bearer_auth(&self.key), out, failed).await
+        let request = move || self.streams.get(&address).bearer_auth(&self.key);
+        Download { patience: &self.patience, may_change: part == ResultPart::Verified, request, failed, on_bytes }
     }
 }
 
@@ -312,17 +406,4 @@ pub enum ResultPart {
     Whole(Option<ResultFormat>),
     /// What is verified so far, whatever became of the job.
     Verified,
-}
-
-/// A file without a name that lasts, which becomes a result's once that is whole. It is deleted when it is dropped.
-pub fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".tessera-").suffix(".part");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // As any new file: less what the user's mask takes off.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder)
 }

@@ -1,42 +1,141 @@
 //! A result as it comes down: what broke off goes on where it stopped.
 
+use std::io;
+
 use futures::StreamExt;
 use reqwest::StatusCode;
 use reqwest::header::{ETAG, IF_RANGE, RANGE};
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::fs::File;
+use tokio::io::{AsyncSeekExt, AsyncWrite, AsyncWriteExt};
 
 use crate::error::ClientError;
 use crate::http::{Attempts, Patience, granted};
 
-/// Writes what `request` asks for, and returns its size in bytes. Where the connection breaks off, the rest is asked for
-/// by `Range`; of what comes all again, what is here already is passed over. Where it `may_change` it does not go on.
-///
-/// `failed` makes an error of one in writing.
-pub(crate) async fn download(
-    patience: &Patience,
-    may_change: bool,
-    request: impl Fn() -> reqwest::RequestBuilder,
-    out: &mut (impl AsyncWrite + Unpin),
-    failed: impl Fn(std::io::Error) -> ClientError,
-) -> Result<u64, ClientError> {
-    let mut attempts = Attempts::new(patience);
-    let mut so_far = SoFar::default();
-    loop {
-        let before = so_far.written;
-        match so_far.go_on(&request, out, &failed).await {
-            Ok(()) => {
-                out.flush().await.map_err(&failed)?;
+/// How far a download is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Downloaded {
+    pub bytes: u64,
+    /// All there is, where the server says.
+    pub of: Option<u64>,
+}
+
+/// Where a download is written.
+pub(crate) trait Target {
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Forgets what was written; `false` where that cannot be.
+    async fn start_anew(&mut self) -> io::Result<bool>;
+
+    /// Nothing follows.
+    async fn finish(&mut self) -> io::Result<()>;
+}
+
+/// Into a file of the download's own.
+impl Target for File {
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes).await
+    }
+
+    async fn start_anew(&mut self) -> io::Result<bool> {
+        self.flush().await?;
+        self.rewind().await?;
+        self.set_len(0).await?;
+        Ok(true)
+    }
+
+    async fn finish(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        self.sync_all().await
+    }
+}
+
+/// To whoever reads along.
+pub(crate) struct Reader<'a, W>(pub &'a mut W);
+
+impl<W: AsyncWrite + Unpin> Target for Reader<'_, W> {
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes).await
+    }
+
+    async fn start_anew(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    async fn finish(&mut self) -> io::Result<()> {
+        self.0.flush().await
+    }
+}
+
+/// What comes down, and who hears how far it is.
+pub(crate) struct Download<'a, R, F, B> {
+    pub patience: &'a Patience,
+    /// Another attempt may give something else: it is no continuation.
+    pub may_change: bool,
+    pub request: R,
+    /// Makes an error of one in writing.
+    pub failed: F,
+    pub on_bytes: B,
+}
+
+impl<R, F, B> Download<'_, R, F, B>
+where
+    R: Fn() -> reqwest::RequestBuilder,
+    F: Fn(io::Error) -> ClientError,
+    B: FnMut(Downloaded),
+{
+    /// Writes what `request` asks for, and returns its size in bytes. Where the connection breaks off, the rest is asked for
+    /// by `Range`; of what comes all again, what is here already is passed over. What may change begins anew, where that
+    /// can be.
+    pub(crate) async fn write_to(mut self, out: &mut impl Target) -> Result<u64, ClientError> {
+        let mut attempts = Attempts::new(self.patience);
+        let mut so_far = SoFar::default();
+        loop {
+            let before = so_far.written;
+            let Err(error) = self.go_on(&mut so_far, out).await else {
+                out.finish().await.map_err(&self.failed)?;
                 return Ok(so_far.written);
+            };
+            let is_restart = self.may_change && so_far.written > 0;
+            if is_restart && error.is_passing() && !out.start_anew().await.map_err(&self.failed)? {
+                return Err(error);
             }
-            Err(error) if may_change && so_far.written > 0 => return Err(error),
-            Err(error) => {
-                if so_far.written > before {
-                    // It goes on, however often it breaks off.
-                    attempts = Attempts::new(patience);
-                }
-                attempts.wait(error).await?;
+            if so_far.written > before && !is_restart {
+                // It goes on, however often it breaks off.
+                attempts = Attempts::new(self.patience);
+            }
+            attempts.wait_if_passing(error).await?;
+            if is_restart {
+                so_far = SoFar::default();
             }
         }
+    }
+
+    async fn go_on(&mut self, so_far: &mut SoFar, out: &mut impl Target) -> Result<(), ClientError> {
+        let mut request = (self.request)();
+        if let Some(tag) = so_far.tag.as_ref().filter(|_| so_far.written > 0) {
+            request = request.header(RANGE, format!("bytes={}-", so_far.written)).header(IF_RANGE, tag);
+        }
+        let response = granted(request.send().await?).await?;
+        let is_part = response.status() == StatusCode::PARTIAL_CONTENT;
+        let tag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        if so_far.written > 0 && tag != so_far.tag {
+            return Err(ClientError::Changed);
+        }
+        so_far.tag = tag;
+        let of = response.content_length().map(|length| if is_part { so_far.written + length } else { length });
+        let mut to_pass = if is_part { 0 } else { so_far.written };
+        let mut stream = response.bytes_stream();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk?;
+            let passed = to_pass.min(wire::number::to(chunk.len()));
+            to_pass -= passed;
+            let fresh = &chunk[wire::number::to::<usize>(passed)..];
+            out.write(fresh).await.map_err(&self.failed)?;
+            so_far.written += wire::number::to::<u64>(fresh.len());
+            (self.on_bytes)(Downloaded { bytes: so_far.written, of });
+        }
+        // A server that ends before what it sent the last time has another result.
+        if to_pass > 0 { Err(ClientError::Changed) } else { Ok(()) }
     }
 }
 
@@ -45,37 +144,4 @@ struct SoFar {
     written: u64,
     /// Names the content, where the server sends parts of it.
     tag: Option<String>,
-}
-
-impl SoFar {
-    async fn go_on(
-        &mut self,
-        request: &impl Fn() -> reqwest::RequestBuilder,
-        out: &mut (impl AsyncWrite + Unpin),
-        failed: &impl Fn(std::io::Error) -> ClientError,
-    ) -> Result<(), ClientError> {
-        let mut request = request();
-        if let Some(tag) = self.tag.as_ref().filter(|_| self.written > 0) {
-            request = request.header(RANGE, format!("bytes={}-", self.written)).header(IF_RANGE, tag);
-        }
-        let response = granted(request.send().await?).await?;
-        let is_part = response.status() == StatusCode::PARTIAL_CONTENT;
-        let tag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
-        if self.written > 0 && tag != self.tag {
-            return Err(ClientError::Changed);
-        }
-        self.tag = tag;
-        let mut to_pass = if is_part { 0 } else { self.written };
-        let mut stream = response.bytes_stream();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk?;
-            let passed = to_pass.min(wire::number::to(chunk.len()));
-            to_pass -= passed;
-            let fresh = &chunk[wire::number::to::<usize>(passed)..];
-            out.write_all(fresh).await.map_err(failed)?;
-            self.written += wire::number::to::<u64>(fresh.len());
-        }
-        // A server that ends before what it sent the last time has another result.
-        if to_pass > 0 { Err(ClientError::Changed) } else { Ok(()) }
-    }
 }

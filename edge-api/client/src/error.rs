@@ -8,33 +8,46 @@ use wire::ErrorBody;
 pub enum ClientError {
     /// The server said no, and why.
     #[error("{}{}", body.message, body.field.as_deref().map_or_else(String::new, |field| format!(" ({field})")))]
-    Refused { status: u16, retry_after: Option<Duration>, body: ErrorBody },
+    Refused { status: u16, retry_after: Option<Duration>, body: Box<ErrorBody> },
     #[error("{}", network_text(.0))]
     Network(#[from] reqwest::Error),
+    /// The connection stands, and nothing comes.
+    #[error("the server said nothing for {} s, asked for {request}", within.as_secs())]
+    Silent { request: String, within: Duration },
     #[error("the server's answer was not understood (status {status})")]
     Unexpected { status: u16, retry_after: Option<Duration> },
     #[error("'{url}' is not the address of a server, which looks like http://127.0.0.1:8080")]
     Url { url: String },
+    #[error("the key has a character that no key has: a space, a line break, or one beyond ASCII")]
+    Key,
     #[error("'{path}' is a folder; name a file")]
     Folder { path: String },
+    #[error("'{path}' is a device; name a file or a pipe")]
+    Device { path: String },
     #[error("'{path}' is empty")]
     Empty { path: String },
-    #[error("'{path}' could not be read or written")]
-    File { path: String, source: std::io::Error },
+    #[error("'{path}' could not be read")]
+    Unreadable { path: String, source: std::io::Error },
+    #[error("'{path}' could not be written")]
+    Unwritable { path: String, source: std::io::Error },
     #[error("the result changed on the server while it was downloaded; try again")]
     Changed,
 }
 
 /// A stream that broke off has been reached before.
 fn network_text(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() && !error.is_connect() {
-        "the server said nothing for too long"
-    } else if error.is_body() || error.is_decode() {
-        "the connection to the server broke off"
-    } else {
+    if error.is_connect() {
         "the server could not be reached"
+    } else if error.is_timeout() {
+        "the server said nothing for too long"
+    } else {
+        "the connection to the server broke off"
     }
 }
+
+/// Answers that a while may change: too many requests, and servers that are overwhelmed, starting or away. The others from
+/// 500 on (no such operation, no room) will be the same the next time.
+const PASSING: [u16; 5] = [429, 500, 502, 503, 504];
 
 impl ClientError {
     /// Another attempt may do better.
@@ -43,8 +56,33 @@ impl ClientError {
             Self::Network(error) => {
                 error.is_connect() || error.is_timeout() || error.is_body() || error.is_decode() || error.is_request()
             }
-            Self::Refused { status, .. } | Self::Unexpected { status, .. } => *status >= 500 || *status == 429,
-            Self::Url { .. } | Self::Folder { .. } | Self::Empty { .. } | Self::File { .. } | Self::Changed => false,
+            Self::Silent { .. } => true,
+            Self::Refused { status, .. } | Self::Unexpected { status, .. } => PASSING.contains(status),
+            Self::Url { .. }
+            | Self::Key
+            | Self::Folder { .. }
+            | Self::Device { .. }
+            | Self::Empty { .. }
+            | Self::Unreadable { .. }
+            | Self::Unwritable { .. }
+            | Self::Changed => false,
+        }
+    }
+
+    /// The server has not begun with what was asked for: asking again does nothing twice.
+    pub fn is_untaken(&self) -> bool {
+        match self {
+            Self::Network(error) => error.is_connect(),
+            Self::Refused { status, .. } | Self::Unexpected { status, .. } => *status == 429,
+            Self::Silent { .. }
+            | Self::Url { .. }
+            | Self::Key
+            | Self::Folder { .. }
+            | Self::Device { .. }
+            | Self::Empty { .. }
+            | Self::Unreadable { .. }
+            | Self::Unwritable { .. }
+            | Self::Changed => false,
         }
     }
 
@@ -53,10 +91,14 @@ impl ClientError {
         match self {
             Self::Refused { retry_after, .. } | Self::Unexpected { retry_after, .. } => *retry_after,
             Self::Network(_)
+            | Self::Silent { .. }
             | Self::Url { .. }
+            | Self::Key
             | Self::Folder { .. }
+            | Self::Device { .. }
             | Self::Empty { .. }
-            | Self::File { .. }
+            | Self::Unreadable { .. }
+            | Self::Unwritable { .. }
             | Self::Changed => None,
         }
     }

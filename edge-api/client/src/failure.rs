@@ -3,8 +3,10 @@
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use client::{ClientError, ResultFormat};
+use indicatif::HumanDuration;
 use wire::{ErrorBody, ErrorCode, JobFault, JobId, JobState};
 
 #[derive(Debug, thiserror::Error)]
@@ -13,19 +15,39 @@ pub(crate) enum Failure {
     Client(#[from] ClientError),
     #[error("job {id} ended as {}{}; nothing was written", state.name(), fault_ending(fault.as_ref()))]
     NoResult { id: JobId, state: JobState, fault: Option<JobFault> },
-    /// After the job was submitted.
-    #[error("{cause}\n  its result: tessera job result {id}")]
-    Later { id: JobId, cause: Box<Failure> },
-    #[error("{}", interrupted_text(.id.as_ref()))]
-    Interrupted { id: Option<JobId> },
-    #[error("it is not known whether there is a job: see `tessera job list`")]
+    /// Of a job that there is.
+    #[error("{cause}")]
+    OfJob { id: JobId, cause: Box<Failure>, next: Next },
+    #[error("interrupted")]
+    Interrupted,
+    #[error("interrupted; nothing was submitted")]
+    NothingSubmitted,
+    /// While it was waited for.
+    #[error("job {id} goes on and costs; `tessera job watch {id}`, `tessera job cancel {id}`")]
+    JobLeft { id: JobId },
+    /// Before it was known how the job stands.
+    #[error("interrupted; job {id} is as it was: `tessera job watch {id}`")]
+    NotWatched { id: JobId },
+    /// While its result came down.
+    #[error("interrupted; nothing was written. Job {id} is done: `tessera job result {id}`")]
+    ResultLeft { id: JobId },
+    /// Before it was known how the job stands, or while a part came down.
+    #[error("interrupted; nothing was written: `tessera job result {id}{option}`")]
+    NotFetched { id: JobId, option: &'static str },
+    #[error(
+        "it is not known whether there is a job: see `tessera job list`, or give the same order once more with \
+         `--idempotency-key {key}`, which comes to one job"
+    )]
     Unanswered {
+        key: String,
         #[source]
         cause: Option<ClientError>,
     },
     #[error("signals cannot be listened for")]
     Signals(#[source] io::Error),
-    #[error("standard output is closed")]
+    #[error("the program cannot be started")]
+    Start(#[source] io::Error),
+    #[error("whoever read the output closed it")]
     OutputClosed,
     #[error("standard output cannot be written")]
     OutputFailed(#[source] io::Error),
@@ -33,11 +55,13 @@ pub(crate) enum Failure {
     Usage { message: String },
     #[error("the account's key is missing: set TESSERA_KEY, say --key, or write a profile into the configuration file")]
     NoKey,
+    #[error("there is no key for {url}: the key {from} is another server's. Say --key with --url")]
+    KeyOfAnother { url: String, from: &'static str },
     #[error("there is no profile '{name}': there is no configuration file")]
     NoProfile { name: String },
-    #[error("'{path}' cannot be read")]
+    #[error("the configuration file '{path}' cannot be read")]
     ConfigFile { path: String, source: io::Error },
-    #[error("'{path}': {message}")]
+    #[error("the configuration file '{path}': {message}")]
     Config { path: String, message: String },
     #[error("a result is no text for a terminal: name a file, or send it on with --output - | …")]
     BinaryToTerminal,
@@ -51,23 +75,60 @@ pub(crate) enum Failure {
     OutputParent { folder: String },
     #[error("the outputs are {names}, and '{path}' would hold one: end its name in .npz or .bin")]
     SeveralOutputs { path: String, names: String },
+    #[error("there are no pictures in '{folder}' (JPEG, PNG, WebP, GIF or BMP)")]
+    NoPictures { folder: String },
     #[error("--input {name}=… is said twice")]
     InputTwice { name: String },
     #[error("two files without a name: say --input NAME=FILE for each of the model's inputs")]
     InputUnnamed,
 }
 
+/// What the user can do about a job, with which something went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Nothing,
+    /// It runs, or nobody knows.
+    Watch,
+    WatchOrPart,
+    Result,
+    Part,
+}
+
+impl Next {
+    fn text(self, id: JobId) -> Option<String> {
+        let part = format!("what is verified of it: tessera job result {id} --partial");
+        match self {
+            Self::Nothing => None,
+            Self::Watch => Some(format!("the job is the server's, and goes on: tessera job watch {id}")),
+            Self::WatchOrPart => Some(format!("until it is done: tessera job watch {id}; {part}")),
+            Self::Result => Some(format!("its result: tessera job result {id}")),
+            Self::Part => Some(part),
+        }
+    }
+}
+
+/// An error and its causes. Of those of a request its address and the last are enough.
+pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
+    let mut reason = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let Some(request) = cause.downcast_ref::<reqwest::Error>() else {
+            reason = format!("{reason}: {cause}");
+            source = cause.source();
+            continue;
+        };
+        reason.extend(request.url().map(|url| format!(" ({url})")));
+        let causes = std::iter::successors(cause.source(), |&cause: &&(dyn Error + 'static)| cause.source());
+        reason.extend(causes.last().map(|last| format!(": {last}")));
+        break;
+    }
+    reason
+}
+
 fn endings() -> String {
     let names = ResultFormat::ALL.map(|format| format!(".{}", format.name()));
     let (last, others) = names.split_last().expect("there should be formats");
     format!("{} or {last}", others.join(", "))
-}
-
-fn interrupted_text(id: Option<&JobId>) -> String {
-    match id {
-        None => "interrupted; nothing was submitted".to_owned(),
-        Some(id) => format!("job {id} goes on and costs; `tessera job watch {id}`, `tessera job cancel {id}`"),
-    }
 }
 
 fn fault_ending(fault: Option<&JobFault>) -> String {
@@ -93,6 +154,9 @@ pub(crate) fn fault_text(fault: &JobFault) -> String {
                 "cannot_compute, no device computes tile {tile} ({reason}; use fewer rows a tile, or look at the input)"
             )
         }
+        JobFault::DeadlinePassed { .. } => {
+            "deadline_passed, it was not done in time (what was verified is paid, the rest is free again)".to_owned()
+        }
     }
 }
 
@@ -105,35 +169,41 @@ impl Failure {
         }
     }
 
-    /// Of a download into standard output.
+    /// Of a download into something that somebody reads.
     pub(crate) fn of_download(error: ClientError) -> Self {
         match error {
-            ClientError::File { source, .. } => Self::of_output(source),
+            ClientError::Unwritable { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => Self::OutputClosed,
             other => other.into(),
         }
+    }
+
+    /// The same, of a job that there is.
+    pub(crate) fn of_job(self, id: JobId, next: Next) -> Self {
+        if self.job().is_some() || matches!(self, Self::OutputClosed) {
+            return self;
+        }
+        Self::OfJob { id, cause: Box::new(self), next }
     }
 
     /// What to branch on, and the exit code.
     fn kind(&self) -> (&'static str, u8) {
         match self {
-            Self::Client(ClientError::Refused { status, body, .. }) => {
-                (body.code.name(), if *status < 500 { 3 } else { 1 })
-            }
-            Self::Client(ClientError::Network(_)) => ("unreachable", 1),
-            Self::Client(ClientError::Unexpected { .. } | ClientError::Changed) => ("unexpected_answer", 1),
-            Self::Client(ClientError::File { .. } | ClientError::Folder { .. } | ClientError::Empty { .. }) => {
-                ("file", 2)
-            }
-            Self::Client(ClientError::Url { .. }) => ("url", 2),
+            Self::Client(error) => client_kind(error),
             Self::NoResult { .. } => ("no_result", 4),
-            Self::Later { cause, .. } => cause.kind(),
-            Self::Unanswered { cause: Some(_) } => ("unanswered", 1),
-            Self::Interrupted { .. } | Self::Unanswered { cause: None } => ("interrupted", 130),
-            Self::Signals(_) => ("signals", 1),
+            Self::OfJob { cause, .. } => cause.kind(),
+            Self::Unanswered { cause: Some(_), .. } => ("unanswered", 1),
+            Self::Interrupted
+            | Self::NothingSubmitted
+            | Self::JobLeft { .. }
+            | Self::NotWatched { .. }
+            | Self::ResultLeft { .. }
+            | Self::NotFetched { .. }
+            | Self::Unanswered { cause: None, .. } => ("interrupted", 130),
+            Self::Signals(_) | Self::Start(_) => ("system", 1),
             // As if by SIGPIPE.
             Self::OutputClosed => ("output", 141),
             Self::OutputFailed(_) => ("output", 1),
-            Self::NoKey => ("no_key", 2),
+            Self::NoKey | Self::KeyOfAnother { .. } => ("no_key", 2),
             Self::NoProfile { .. } | Self::ConfigFile { .. } | Self::Config { .. } => ("config", 2),
             Self::OutputEnding { .. }
             | Self::OutputFolder { .. }
@@ -141,7 +211,7 @@ impl Failure {
             | Self::SeveralOutputs { .. }
             | Self::BinaryToTerminal
             | Self::PartialEnding => ("output", 2),
-            Self::InputTwice { .. } | Self::InputUnnamed => ("input", 2),
+            Self::NoPictures { .. } | Self::InputTwice { .. } | Self::InputUnnamed => ("input", 2),
             Self::Usage { .. } => ("usage", 2),
         }
     }
@@ -150,57 +220,103 @@ impl Failure {
         self.kind().1.into()
     }
 
-    /// The job that was submitted before it.
+    /// The job that it is about.
     fn job(&self) -> Option<JobId> {
         match self {
-            Self::NoResult { id, .. } | Self::Later { id, .. } => Some(*id),
-            Self::Interrupted { id } => *id,
+            Self::NoResult { id, .. }
+            | Self::OfJob { id, .. }
+            | Self::JobLeft { id }
+            | Self::NotWatched { id }
+            | Self::ResultLeft { id }
+            | Self::NotFetched { id, .. } => Some(*id),
             _ => None,
         }
     }
 
     /// Says on standard error what went wrong, in the shape of the server's refusals where JSON was asked for.
-    pub(crate) fn report(&self, json: bool) {
+    /// `called` is how the command is called once more, with the server that was said.
+    pub(crate) fn report(&self, json: bool, called: &str) {
         if matches!(self, Self::OutputClosed) {
             return;
         }
+        let with_flags = |text: String| text.replace("tessera job ", &format!("{called} job "));
+        let next = if let Self::OfJob { id, next, .. } = self { next.text(*id).map(with_flags) } else { None };
+        let reason = with_flags(self.reason());
         if !json {
-            crate::say!("tessera: {}", self.reason());
+            crate::say!("tessera: {reason}");
+            if let Some(next) = next {
+                crate::say!("  {next}");
+            }
             return;
         }
-        let mut body = serde_json::json!({ "code": self.kind().0, "message": self.reason() });
+        let mut body = serde_json::json!({ "code": self.kind().0, "message": reason });
         if let Some(Ok(refusal)) = self.refusal().map(serde_json::to_value) {
             body = refusal;
         }
+        body["event"] = "error".into();
         if let Some(job) = self.job() {
             body["job"] = job.to_string().into();
         }
+        if let Some(next) = next {
+            body["next"] = next.into();
+        }
+        if let Self::Unanswered { key, .. } = self {
+            body["idempotency_key"] = key.as_str().into();
+        }
+        if let Some(wait) = self.retry_after() {
+            body["retry_after_seconds"] = wait.as_secs().into();
+        }
         crate::say!("{body}");
+    }
+
+    fn client_error(&self) -> Option<&ClientError> {
+        match self {
+            Self::Client(error) | Self::Unanswered { cause: Some(error), .. } => Some(error),
+            Self::OfJob { cause, .. } => cause.client_error(),
+            _ => None,
+        }
     }
 
     /// The server's words, where it said no.
     fn refusal(&self) -> Option<&ErrorBody> {
         match self {
             Self::Client(ClientError::Refused { body, .. }) => Some(body),
-            Self::Later { cause, .. } => cause.refusal(),
+            Self::OfJob { cause, .. } => cause.refusal(),
             _ => None,
         }
     }
 
+    /// When the server would be asked again.
+    fn retry_after(&self) -> Option<Duration> {
+        self.client_error()?.retry_after()
+    }
+
     /// The failure and its causes.
     fn reason(&self) -> String {
-        let mut reason = match self {
+        let said = match self {
+            Self::OfJob { cause, .. } => return cause.reason(),
             // The server's words are for those who write requests by hand.
             Self::Client(ClientError::Refused { body, .. }) if body.code == ErrorCode::Unauthorized => {
                 "the server does not know this key: check --key or TESSERA_KEY".to_owned()
             }
-            other => other.to_string(),
+            other => reason(other),
         };
-        let mut source = self.source();
-        while let Some(cause) = source {
-            reason = format!("{reason}: {cause}");
-            source = cause.source();
-        }
-        reason
+        self.retry_after().map_or(said.clone(), |wait| format!("{said}; come back in {}", HumanDuration(wait)))
+    }
+}
+
+fn client_kind(error: &ClientError) -> (&'static str, u8) {
+    match error {
+        ClientError::Refused { status, body, .. } => (body.code.name(), if *status < 500 { 3 } else { 1 }),
+        ClientError::Network(_) => ("unreachable", 1),
+        ClientError::Silent { .. } => ("silent", 1),
+        ClientError::Unexpected { .. } | ClientError::Changed => ("unexpected_answer", 1),
+        ClientError::Unreadable { .. }
+        | ClientError::Unwritable { .. }
+        | ClientError::Folder { .. }
+        | ClientError::Device { .. }
+        | ClientError::Empty { .. } => ("file", 2),
+        ClientError::Url { .. } => ("url", 2),
+        ClientError::Key => ("no_key", 2),
     }
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first one is heeded where a job can still be named, the second one at once.
+//! Ctrl-C, SIGTERM and SIGHUP: the first one is heeded where a job can still be named, the second one at once.
 
 use tokio::sync::watch;
 
@@ -42,24 +42,31 @@ impl Interrupts {
 }
 
 #[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
+struct Signals(Vec<tokio::signal::unix::Signal>);
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let heeded = kinds.into_iter().filter(|kind| !is_ignored(kind.as_raw_value()));
+        Ok(Self(heeded.map(signal).collect::<Result<_, _>>()?))
     }
 
     async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+        if self.0.is_empty() {
+            return std::future::pending().await;
         }
+        futures::future::select_all(self.0.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
     }
+}
+
+/// `nohup` and a shell's `&` have a process ignore signals, and it has to go on doing so. Linux alone says without unsafe code.
+#[cfg(unix)]
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 #[cfg(not(unix))]

@@ -1,9 +1,9 @@
 //! The account, shown or opened.
 
-use client::Client;
 use wire::NewAccount;
 
 use super::print::{amount, print_json, print_lines};
+use crate::context::Context;
 use crate::failure::Failure;
 
 #[derive(clap::Args)]
@@ -14,9 +14,9 @@ pub(crate) struct AccountCommand {
 }
 
 /// Needs no key: it makes one.
-pub(crate) async fn open(url: &str, json: bool) -> Result<(), Failure> {
-    let opened = Client::open_account(url, &NewAccount::default()).await?;
-    if json {
+pub(crate) async fn open(context: &Context) -> Result<(), Failure> {
+    let opened = context.client.open(&NewAccount::default()).await?;
+    if context.json {
         return print_json(&opened);
     }
     print_lines(&[
@@ -26,9 +26,9 @@ pub(crate) async fn open(url: &str, json: bool) -> Result<(), Failure> {
     ])
 }
 
-pub(crate) async fn show(client: &Client, json: bool) -> Result<(), Failure> {
-    let account = client.account().await?;
-    if json {
+pub(crate) async fn show(context: &Context) -> Result<(), Failure> {
+    let account = context.client.account().await?;
+    if context.json {
         return print_json(&account);
     }
     let mut lines = vec![

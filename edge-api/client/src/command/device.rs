@@ -1,9 +1,9 @@
 //! `tessera device`.
 
-use client::Client;
 use wire::DeviceId;
 
 use super::print::{print_json, print_lines};
+use crate::context::Context;
 use crate::failure::Failure;
 
 #[derive(clap::Subcommand)]
@@ -19,12 +19,16 @@ pub(crate) enum DeviceCommand {
     },
 }
 
-pub(crate) async fn run(client: &Client, command: &DeviceCommand, json: bool) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context, command: &DeviceCommand) -> Result<(), Failure> {
+    let Context { client, json, .. } = context;
     match command {
         DeviceCommand::List => {
             let devices = client.devices().await?;
-            if json {
+            if *json {
                 return print_json(&devices);
+            }
+            if devices.is_empty() {
+                context.notes.remark("No devices yet: `tessera device link` makes a code for one.");
             }
             let line = |device: &wire::explorer::PublicDevice| {
                 format!(
@@ -39,7 +43,7 @@ pub(crate) async fn run(client: &Client, command: &DeviceCommand, json: bool) ->
         }
         DeviceCommand::Link => {
             let code = client.device_code().await?;
-            if json {
+            if *json {
                 return print_json(&code);
             }
             print_lines(&[
@@ -49,7 +53,7 @@ pub(crate) async fn run(client: &Client, command: &DeviceCommand, json: bool) ->
         }
         DeviceCommand::Unlink { id } => {
             client.unlink_device(*id).await?;
-            if json {
+            if *json {
                 print_json(&serde_json::json!({ "unlinked": id }))
             } else {
                 print_lines(&[format!("unlinked  {id}")])

@@ -6,18 +6,20 @@ use std::path::{Path, PathBuf};
 use client::Client;
 use wire::Program;
 
+use super::inputs::{InputOptions, Wanted};
 use super::submit::{JobOptions, ProgramArguments};
 use crate::failure::Failure;
+use crate::notes::Notes;
 
 #[derive(clap::Args)]
 pub(crate) struct Infer {
     /// The model, as ONNX.
     #[arg(long, allow_hyphen_values = true)]
     model: PathBuf,
-    /// The rows: a `.npy`, an `.npz` with an array for each of the model's inputs, or `NAME=FILE.npy`
-    /// once for each.
+    /// The rows: `.npy`, `.npz`, CSV, Parquet, a picture, a zip or a folder of pictures; or `NAME=FILE` once for each of
+    /// the model's inputs.
     #[arg(long, required = true, value_name = "FILE or NAME=FILE", allow_hyphen_values = true)]
-    input: Vec<String>,
+    input: Vec<PathBuf>,
     /// Where the result goes, in the format of its ending: `.npy`, `.csv` or `.json` for one output, `.npz` or `.bin`
     /// for all. `-` is standard output; left out, it goes beside you, under the job's name.
     #[arg(long, allow_hyphen_values = true)]
@@ -27,19 +29,22 @@ pub(crate) struct Infer {
     tile_rows: Option<u32>,
     #[command(flatten)]
     options: JobOptions,
+    #[command(flatten)]
+    inputs: InputOptions,
 }
 
 impl ProgramArguments for Infer {
-    async fn upload(&self, client: &Client) -> Result<Program, Failure> {
-        let Files { all, by_input } = files(&self.input)?;
+    async fn upload(&self, client: &Client, notes: &Notes) -> Result<Program, Failure> {
+        let Files { all, by_input } = input_files(&self.input)?;
         let model = client.upload(&self.model).await?.hash;
         let input = match all {
-            Some(path) => Some(client.upload(path).await?.hash),
+            Some(path) => Some(self.inputs.send(client, notes, path, Wanted { model, input: None }).await?),
             None => None,
         };
         let mut inputs = BTreeMap::new();
         for (name, path) in by_input {
-            inputs.insert(name.to_owned(), client.upload(path).await?.hash);
+            let hash = self.inputs.send(client, notes, path, Wanted { model, input: Some(name) }).await?;
+            inputs.insert(name.to_owned(), hash);
         }
         Ok(Program::Infer(wire::Infer { model, input, inputs, tile_rows: self.tile_rows }))
     }
@@ -50,6 +55,15 @@ impl ProgramArguments for Infer {
 
     fn output(&self) -> Option<&Path> {
         self.output.as_deref()
+    }
+
+    fn files(&self) -> BTreeMap<String, &Path> {
+        let mut named = BTreeMap::from([("model".to_owned(), self.model.as_path())]);
+        if let Ok(Files { all, by_input }) = input_files(&self.input) {
+            named.extend(all.map(|path| ("input".to_owned(), path)));
+            named.extend(by_input.into_iter().map(|(name, path)| (format!("inputs.{name}"), path)));
+        }
+        named
     }
 
     fn options(&self) -> &JobOptions {
@@ -64,27 +78,44 @@ struct Files<'a> {
     by_input: BTreeMap<&'a str, &'a Path>,
 }
 
-fn files(inputs: &[String]) -> Result<Files<'_>, Failure> {
+fn input_files(inputs: &[PathBuf]) -> Result<Files<'_>, Failure> {
     let mut files = Files { all: None, by_input: BTreeMap::new() };
     for input in inputs {
         // A path that is there is a path, whatever its name.
-        match split_name(input).filter(|_| !Path::new(input).exists()) {
+        match split_name(input).filter(|_| !input.exists()) {
             Some((name, path)) => {
-                if files.by_input.insert(name, Path::new(path)).is_some() {
+                if files.by_input.insert(name, path).is_some() {
                     return Err(Failure::InputTwice { name: name.to_owned() });
                 }
             }
             None if files.all.is_some() => return Err(Failure::InputUnnamed),
-            None => files.all = Some(Path::new(input)),
+            None => files.all = Some(input),
         }
     }
     Ok(files)
 }
 
 /// `NAME=FILE` at the first `=` behind which there is such a file, since both may have one of their own; else at the first.
-fn split_name(input: &str) -> Option<(&str, &str)> {
-    let splits = || input.match_indices('=').map(|(at, _)| (&input[..at], &input[at + 1..]));
-    splits().find(|(_, path)| Path::new(path).exists()).or_else(|| splits().next())
+/// The file's name is what it is, in Unicode or not.
+fn split_name(input: &Path) -> Option<(&str, &Path)> {
+    let bytes = input.as_os_str().as_encoded_bytes().iter().enumerate();
+    let splits = || bytes.clone().filter(|(_, byte)| **byte == b'=').filter_map(|(at, _)| split_at(input, at));
+    splits().find(|(_, path)| path.exists()).or_else(|| splits().next())
+}
+
+/// What stands before and after a byte.
+#[cfg(unix)]
+fn split_at(input: &Path, at: usize) -> Option<(&str, &Path)> {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let (name, path) = input.as_os_str().as_bytes().split_at(at);
+    Some((str::from_utf8(name).ok()?, Path::new(OsStr::from_bytes(&path[1..]))))
+}
+
+#[cfg(not(unix))]
+fn split_at(input: &Path, at: usize) -> Option<(&str, &Path)> {
+    let text = input.to_str()?;
+    Some((&text[..at], Path::new(&text[at + 1..])))
 }
 
 #[cfg(test)]
@@ -94,8 +125,8 @@ mod tests {
     #[test]
     fn each_input_is_said_once() {
         let said = |inputs: &[&str]| {
-            let inputs: Vec<String> = inputs.iter().map(|input| (*input).to_owned()).collect();
-            files(&inputs).map(|files| files.by_input.len()).map_err(|failure| failure.to_string())
+            let inputs: Vec<PathBuf> = inputs.iter().map(PathBuf::from).collect();
+            input_files(&inputs).map(|files| files.by_input.len()).map_err(|failure| failure.to_string())
         };
 
         assert_eq!(said(&["a=1.npy", "b=2.npy"]), Ok(2));

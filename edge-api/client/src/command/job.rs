@@ -1,15 +1,15 @@
 //! `tessera job`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use client::{Client, ResultPart};
-use wire::{JobId, JobState};
+use client::ResultPart;
+use wire::{Job, JobId, JobState};
 
 use super::follow::{finish, follow};
-use super::output::{Output, Written};
+use super::output::Output;
 use super::print::{amount, print_job, print_json, print_lines};
-use crate::failure::Failure;
-use crate::interrupt::Interrupts;
+use crate::context::Context;
+use crate::failure::{Failure, Next};
 
 #[derive(clap::Args)]
 pub(crate) struct JobArgument {
@@ -59,42 +59,49 @@ pub(crate) enum JobCommand {
     },
 }
 
-pub(crate) async fn run(client: &Client, command: &JobCommand, json: bool) -> Result<(), Failure> {
-    match command {
-        JobCommand::Show(job) => print_job(&client.job(job.id).await?, &client.page(job.id), json),
-        JobCommand::Cancel(job) => print_job(&client.cancel(job.id).await?, &client.page(job.id), json),
-        JobCommand::Publish(job) => publish(client, job.id, json).await,
-        JobCommand::Unpublish(job) => print_job(&client.unpublish(job.id).await?, &client.page(job.id), json),
-        JobCommand::List { before } => list(client, *before, json).await,
-        JobCommand::Watch { id, output, no_result } => {
-            let output = if *no_result { None } else { Some(Output::open(output.as_deref())?) };
-            watch(client, *id, output, json).await
-        }
-        JobCommand::Result { id, output, partial } => {
-            let output = Output::open(output.as_deref())?;
-            let part = if *partial { ResultPart::Verified } else { output.part() };
-            if *partial && !output.takes_npz() {
-                return Err(Failure::PartialEnding);
-            }
-            let job = client.job(*id).await?;
-            match output.write(client, &job, part).await? {
-                Some(Written { path, bytes }) if json => {
-                    print_json(&serde_json::json!({ "path": path.display().to_string(), "bytes": bytes }))
-                }
-                Some(Written { path, bytes }) => print_lines(&[format!("{bytes} bytes written to {}", path.display())]),
-                None => Ok(()),
-            }
+impl JobCommand {
+    /// The job that is meant.
+    pub(crate) fn job(&self) -> Option<JobId> {
+        match self {
+            Self::Show(job) | Self::Cancel(job) | Self::Publish(job) | Self::Unpublish(job) => Some(job.id),
+            Self::Watch { id, .. } | Self::Result { id, .. } => Some(*id),
+            Self::List { .. } => None,
         }
     }
 }
 
-pub(crate) async fn publish(client: &Client, id: JobId, json: bool) -> Result<(), Failure> {
-    print_job(&client.publish(id).await?, &client.page(id), json)
+pub(crate) async fn run(context: &Context, command: &JobCommand) -> Result<(), Failure> {
+    match command {
+        JobCommand::Watch { id, output, no_result } => {
+            let left = Failure::NotWatched { id: *id };
+            let output = if *no_result { None } else { Some(context.open_output(output.as_deref(), left).await?) };
+            watch(context, *id, output).await
+        }
+        JobCommand::Result { id, output, partial } => result(context, *id, output.as_deref(), *partial).await,
+        command => context.unless_interrupted(Failure::Interrupted, at_once(context, command)).await,
+    }
 }
 
-async fn list(client: &Client, before: Option<JobId>, json: bool) -> Result<(), Failure> {
-    let page = client.jobs(before).await?;
-    if json {
+/// What ends by itself soon.
+async fn at_once(context: &Context, command: &JobCommand) -> Result<(), Failure> {
+    let Context { client, json, .. } = context;
+    match command {
+        JobCommand::Show(job) => print_job(client, &client.job(job.id).await?, *json),
+        JobCommand::Cancel(job) => print_job(client, &client.cancel(job.id).await?, *json),
+        JobCommand::Publish(job) => publish(context, job.id).await,
+        JobCommand::Unpublish(job) => print_job(client, &client.unpublish(job.id).await?, *json),
+        JobCommand::List { before } => list(context, *before).await,
+        JobCommand::Watch { .. } | JobCommand::Result { .. } => Ok(()),
+    }
+}
+
+pub(crate) async fn publish(context: &Context, id: JobId) -> Result<(), Failure> {
+    print_job(&context.client, &context.client.publish(id).await?, context.json)
+}
+
+async fn list(context: &Context, before: Option<JobId>) -> Result<(), Failure> {
+    let page = context.client.jobs(before).await?;
+    if context.json {
         return print_json(&page);
     }
     let mut lines: Vec<String> = Vec::new();
@@ -103,16 +110,47 @@ async fn list(client: &Client, before: Option<JobId>, json: bool) -> Result<(), 
         lines.push(format!("{}  {state:15}  {tiles}  {}  {}", job.id, amount(job.cost), job.name));
     }
     lines.extend(page.next.map(|next| format!("more: tessera job list --before {next}")));
+    if lines.is_empty() {
+        context.notes.remark(if before.is_none() { "No jobs yet." } else { "No older jobs." });
+    }
     print_lines(&lines)
 }
 
-/// Follows a job that was submitted before, be it by another.
-async fn watch(client: &Client, id: JobId, output: Option<Output>, json: bool) -> Result<(), Failure> {
-    let mut interrupts = Interrupts::listen().map_err(Failure::Signals)?;
-    let job = client.job(id).await?;
-    let ended = if job.state.has_ended() { job } else { follow(client, &job, &mut interrupts).await? };
-    if ended.state != JobState::Done {
-        return Err(Failure::NoResult { id: ended.id, state: ended.state, fault: ended.fault });
+/// Follows a job that was submitted before, be it by another. `output` is where its result goes, if it goes anywhere.
+async fn watch(context: &Context, id: JobId, output: Option<Output>) -> Result<(), Failure> {
+    let client = context.patient("the job goes on meanwhile, if it has not ended");
+    let job = context.unless_interrupted(Failure::NotWatched { id }, async { Ok(client.job(id).await?) }).await?;
+    let ended = follow(context, &job).await?;
+    finish(context, &ended, output).await
+}
+
+async fn result(context: &Context, id: JobId, path: Option<&Path>, partial: bool) -> Result<(), Failure> {
+    let left = || Failure::NotFetched { id, option: if partial { " --partial" } else { "" } };
+    let output = context.open_output(path, left()).await?;
+    if partial && !output.takes_npz() {
+        return Err(Failure::PartialEnding);
     }
-    finish(client, &ended, output, &mut interrupts, json).await
+    let part = if partial { ResultPart::Verified } else { output.part() };
+    let client = context.patient("the server keeps what there is of the job");
+    let job = context.unless_interrupted(left(), async { Ok(client.job(id).await?) }).await?;
+    let (bar, on_bytes) = context.notes.downloading();
+    let is_printed = output.is_stdout();
+    let written = context.unless_interrupted(left(), output.write(&client, &job, part, on_bytes)).await;
+    bar.finish_and_clear();
+    let written = written.map_err(|failure| failure.of_job(id, next(&job, partial)))?;
+    if is_printed {
+        written.note(context, &job);
+        return Ok(());
+    }
+    written.print(context, &job)
+}
+
+/// What there is of a job of which something else was wanted.
+fn next(job: &Job, partial: bool) -> Next {
+    match job.state {
+        _ if partial => Next::Part,
+        JobState::Done => Next::Result,
+        JobState::Running => Next::WatchOrPart,
+        JobState::Cancelled | JobState::Failed | JobState::Nondeterministic => Next::Part,
+    }
 }

@@ -1,8 +1,7 @@
 //! `tessera key`.
 
-use client::Client;
-
 use super::print::{print_json, print_lines};
+use crate::context::Context;
 use crate::failure::Failure;
 
 #[derive(clap::Subcommand)]
@@ -22,25 +21,29 @@ pub(crate) enum KeyCommand {
     },
 }
 
-pub(crate) async fn run(client: &Client, command: &KeyCommand, json: bool) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context, command: &KeyCommand) -> Result<(), Failure> {
+    let Context { client, json, .. } = context;
     match command {
         KeyCommand::List => {
             let keys = client.keys().await?;
-            if json {
+            if *json {
                 return print_json(&keys);
+            }
+            if keys.is_empty() {
+                context.notes.remark("No keys.");
             }
             print_lines(&keys.iter().map(|key| format!("{}  …{}  {}", key.id, key.hint, key.name)).collect::<Vec<_>>())
         }
         KeyCommand::Make { name } => {
             let made = client.make_key(name).await?;
-            if json {
+            if *json {
                 return print_json(&made);
             }
             print_lines(&[format!("id        {}", made.key.id), format!("key       {}", made.secret)])
         }
         KeyCommand::Revoke { id } => {
             client.revoke_key(id).await?;
-            if json {
+            if *json {
                 print_json(&serde_json::json!({ "revoked": id }))
             } else {
                 print_lines(&[format!("revoked   {id}")])

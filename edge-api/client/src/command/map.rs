@@ -1,5 +1,6 @@
 //! `tessera map`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use client::Client;
@@ -7,6 +8,7 @@ use wire::{Check, Fraction, IntegerBits, IntegerTolerance, Program, Tolerance};
 
 use super::submit::{JobOptions, ProgramArguments};
 use crate::failure::Failure;
+use crate::notes::Notes;
 
 #[derive(clap::Args)]
 pub(crate) struct Map {
@@ -91,7 +93,7 @@ fn parse_tolerance(text: &str) -> Result<[Tolerance; 2], String> {
 }
 
 impl ProgramArguments for Map {
-    async fn upload(&self, client: &Client) -> Result<Program, Failure> {
+    async fn upload(&self, client: &Client, _notes: &Notes) -> Result<Program, Failure> {
         let kernel = client.upload(&self.kernel).await?.hash;
         let params = match &self.params {
             Some(path) => Some(client.upload(path).await?.hash),
@@ -116,6 +118,11 @@ impl ProgramArguments for Map {
 
     fn output(&self) -> Option<&Path> {
         self.output.as_deref()
+    }
+
+    fn files(&self) -> BTreeMap<String, &Path> {
+        let files = [("kernel", Some(&self.kernel)), ("input", Some(&self.input)), ("params", self.params.as_ref())];
+        files.into_iter().filter_map(|(field, path)| Some((field.to_owned(), path?.as_path()))).collect()
     }
 
     fn options(&self) -> &JobOptions {

@@ -7,17 +7,19 @@ pub(crate) mod account;
 pub(crate) mod device;
 mod follow;
 mod infer;
+mod inputs;
 pub(crate) mod job;
 pub(crate) mod key;
 mod map;
 pub(crate) mod model;
-mod output;
+pub(crate) mod obstacle;
+pub(crate) mod output;
 pub(crate) mod print;
 pub(crate) mod quote;
 mod submit;
+mod written;
 
-use client::Client;
-
+use crate::context::Context;
 use crate::failure::Failure;
 
 macro_rules! programs {
@@ -29,9 +31,9 @@ macro_rules! programs {
         }
 
         impl ProgramCommand {
-            pub(crate) async fn run(&self, client: &Client, json: bool) -> Result<(), Failure> {
+            pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
                 match self {
-                    $(Self::$name(arguments) => submit::run(client, arguments, json).await,)+
+                    $(Self::$name(arguments) => submit::run(context, arguments).await,)+
                 }
             }
         }

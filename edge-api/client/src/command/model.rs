@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use client::Client;
 use wire::{ModelInput, ModelReport};
 
 use super::print::{print_json, print_lines};
+use crate::context::Context;
 use crate::failure::Failure;
 
 #[derive(clap::Subcommand)]
@@ -18,11 +18,12 @@ pub(crate) enum ModelCommand {
     },
 }
 
-pub(crate) async fn run(client: &Client, command: &ModelCommand, json: bool) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context, command: &ModelCommand) -> Result<(), Failure> {
     let ModelCommand::Check { file } = command;
+    let client = context.ordering();
     let model = client.upload(file).await?;
     let report = client.check_model(model.hash).await?;
-    if json { print_json(&report) } else { print_lines(&lines(&report)) }
+    if context.json { print_json(&report) } else { print_lines(&lines(&report)) }
 }
 
 fn lines(report: &ModelReport) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use client::Client;
 use wire::{Credits, Job};
 
 use crate::failure::Failure;
@@ -21,32 +22,51 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     print_lines(&[text])
 }
 
-/// A job with where its page is.
+/// A job with where its pages are, and where its result is.
 #[derive(serde::Serialize)]
-struct WithPage<'a> {
+pub(crate) struct JobAnswer<'a> {
     #[serde(flatten)]
     job: &'a Job,
-    page: &'a str,
+    page: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_page: Option<String>,
+    /// The file that its result was written to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Of the result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }
 
-pub(crate) fn print_job(job: &Job, page: &str, json: bool) -> Result<(), Failure> {
-    if json {
-        return print_json(&WithPage { job, page });
+impl<'a> JobAnswer<'a> {
+    pub(crate) fn new(client: &Client, job: &'a Job) -> Self {
+        let public_page = job.published.then(|| client.public_page(job.id));
+        Self { job, page: client.page(job.id), public_page, path: None, bytes: None }
     }
-    let fault = job.fault.as_ref().map(|fault| format!("fault     {}", crate::failure::fault_text(fault)));
-    let mut lines = vec![
-        format!("job       {}  {}", job.id, job.name),
-        format!("page      {page}"),
-        format!("state     {}", job.state.name()),
-    ];
-    lines.extend(fault);
-    lines.extend([
-        format!("tiles     {} of {} verified, {} recomputed", job.verified_tiles, job.tiles, job.recomputed_tiles),
-        format!("devices   {}", job.devices),
-        format!("cost      {} of {} held", amount(job.cost), amount(job.hold)),
-        format!("privacy   {}{}", job.privacy.name(), if job.published { ", published" } else { "" }),
-    ]);
-    print_lines(&lines)
+
+    pub(crate) fn print(&self, json: bool) -> Result<(), Failure> {
+        if json { print_json(self) } else { print_lines(&self.lines()) }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let Self { job, page, public_page, .. } = self;
+        let fault = job.fault.as_ref().map(|fault| format!("fault     {}", crate::failure::fault_text(fault)));
+        let mut lines = vec![format!("job       {}  {}", job.id, job.name), format!("page      {page}")];
+        lines.extend(public_page.as_ref().map(|page| format!("public    {page}")));
+        lines.push(format!("state     {}", job.state.name()));
+        lines.extend(fault);
+        lines.extend([
+            format!("tiles     {} of {} verified, {} recomputed", job.verified_tiles, job.tiles, job.recomputed_tiles),
+            format!("devices   {}", job.devices),
+            format!("cost      {} of {} held", amount(job.cost), amount(job.hold)),
+            format!("privacy   {}{}", job.privacy.name(), if job.published { ", published" } else { "" }),
+        ]);
+        lines
+    }
+}
+
+pub(crate) fn print_job(client: &Client, job: &Job, json: bool) -> Result<(), Failure> {
+    JobAnswer::new(client, job).print(json)
 }
 
 /// In the one unit of all that people read.

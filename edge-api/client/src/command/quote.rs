@@ -1,34 +1,47 @@
 //! `tessera quote`.
 
-use client::Client;
 use wire::{CheckedBy, Quote, QuoteRequest};
 
+use super::obstacle::obstacle_text;
 use super::print::{amount, print_json, print_lines};
-use super::submit::ProgramArguments;
+use super::submit::{OF_SUBMISSION, ProgramArguments};
 use super::{infer, map};
+use crate::context::Context;
 use crate::failure::Failure;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum QuoteCommand {
     /// Of a model over the rows of arrays.
+    #[command(mut_args(hide_submission))]
     Infer(infer::Infer),
     /// Of a WGSL kernel over the records of a file.
+    #[command(mut_args(hide_submission))]
     Map(map::Map),
 }
 
+fn hide_submission(argument: clap::Arg) -> clap::Arg {
+    let is_hidden = OF_SUBMISSION.iter().any(|id| argument.get_id() == id);
+    if is_hidden { argument.hide(true) } else { argument }
+}
+
 impl QuoteCommand {
-    pub(crate) async fn run(&self, client: &Client, json: bool) -> Result<(), Failure> {
+    pub(crate) async fn run(&self, context: &Context) -> Result<(), Failure> {
         match self {
-            Self::Infer(arguments) => run(client, arguments, json).await,
-            Self::Map(arguments) => run(client, arguments, json).await,
+            Self::Infer(arguments) => run(context, arguments).await,
+            Self::Map(arguments) => run(context, arguments).await,
         }
     }
 }
 
-async fn run(client: &Client, arguments: &impl ProgramArguments, json: bool) -> Result<(), Failure> {
-    let program = arguments.upload(client).await?;
+async fn run(context: &Context, arguments: &impl ProgramArguments) -> Result<(), Failure> {
+    let of_submission = arguments.output().map(|_| "--output").or(arguments.options().of_submission());
+    if let Some(option) = of_submission {
+        return Err(Failure::Usage { message: format!("a quote submits nothing: leave out {option}") });
+    }
+    let client = context.ordering();
+    let program = arguments.upload(&client, &context.notes).await?;
     let quote = client.quote(&QuoteRequest { program, privacy: arguments.options().privacy }).await?;
-    if json { print_json(&quote) } else { print_lines(&lines(&quote)) }
+    if context.json { print_json(&quote) } else { print_lines(&lines(&quote)) }
 }
 
 fn lines(quote: &Quote) -> Vec<String> {
@@ -50,6 +63,7 @@ fn lines(quote: &Quote) -> Vec<String> {
         format!("devices   {} connected can run it, with a buffer of {} bytes", quote.devices, quote.device_bytes),
         format!("time      {time}"),
     ];
+    lines.extend(quote.obstacle.iter().map(|obstacle| format!("waits     {}", obstacle_text(obstacle))));
     lines.extend(quote.outputs.iter().map(|output| format!("output    {} {}", output.name, output.dtype.name())));
     lines
 }

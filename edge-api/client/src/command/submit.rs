@@ -1,34 +1,41 @@
 //! A job submitted, followed to its end, and its result written.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::pin;
+use std::time::Duration;
 
 use client::{Client, ClientError};
-use indicatif::ProgressBar;
-use wire::{Credits, Job, JobState, Privacy, Program, Quote, QuoteRequest, SubmitJob};
+use serde_json::json;
+use wire::{Credits, Job, Privacy, Program, Quote, QuoteRequest, SubmitJob};
 
-use super::follow::{announce, finish, follow, patience};
+use super::follow::{finish, follow};
 use super::output::Output;
-use super::print::print_job;
-use crate::failure::Failure;
-use crate::interrupt::Interrupts;
+use super::print::{JobAnswer, print_job};
+use crate::context::Context;
+use crate::failure::{Failure, Next};
+use crate::notes::Notes;
 
 /// What a program's subcommand was given.
 pub(crate) trait ProgramArguments {
     /// Uploads files, and says what to run over them.
-    async fn upload(&self, client: &Client) -> Result<Program, Failure>;
+    async fn upload(&self, client: &Client, notes: &Notes) -> Result<Program, Failure>;
     /// The file that a job without a name is named after.
     fn code(&self) -> &Path;
     /// Where the result goes; `None` where nobody said.
     fn output(&self) -> Option<&Path>;
+    /// The files by the order's fields that name them.
+    fn files(&self) -> BTreeMap<String, &Path> {
+        BTreeMap::new()
+    }
     fn options(&self) -> &JobOptions;
 }
 
 /// What every job may be given.
 #[derive(clap::Args)]
 pub(crate) struct JobOptions {
-    /// What to call the job.
-    #[arg(long, default_value = "")]
+    /// What to call the job; left out, it is called after the model or kernel.
+    #[arg(long, default_value = "", hide_default_value = true)]
     name: String,
     /// Who may see the inputs: open (any device), known (verified accounts' devices), own (yours).
     #[arg(long, default_value = "open", value_parser = parse_privacy)]
@@ -36,82 +43,119 @@ pub(crate) struct JobOptions {
     /// Refuse to pay more than this.
     #[arg(long, value_name = "CREDITS", value_parser = parse_credits)]
     limit: Option<Credits>,
+    /// End the job by itself where it is not done by then, like 90s, 30m, 12h or 2d. What is verified is paid.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    deadline: Option<Duration>,
     /// Submit and print the job instead of waiting.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "output")]
     detach: bool,
+    /// A text of your own that names this order: given twice, it is one job.
+    #[arg(long, value_name = "TEXT", value_parser = parse_idempotency_key)]
+    idempotency_key: Option<String>,
 }
+
+impl JobOptions {
+    /// The first that is for submitting alone.
+    pub(crate) fn of_submission(&self) -> Option<&'static str> {
+        let said = [
+            ("--name", !self.name.is_empty()),
+            ("--limit", self.limit.is_some()),
+            ("--deadline", self.deadline.is_some()),
+            ("--detach", self.detach),
+            ("--idempotency-key", self.idempotency_key.is_some()),
+        ];
+        said.into_iter().find_map(|(option, is_said)| is_said.then_some(option))
+    }
+}
+
+/// Of what is for submitting alone, a quote's help shows nothing.
+pub(crate) const OF_SUBMISSION: [&str; 6] = ["name", "limit", "deadline", "detach", "idempotency_key", "output"];
 
 fn parse_privacy(text: &str) -> Result<Privacy, String> {
     let known = Privacy::ALL.into_iter().find(|privacy| privacy.name() == text);
     known.ok_or_else(|| "it must be open, known or own".to_owned())
 }
 
-pub(crate) async fn run(client: &Client, arguments: &impl ProgramArguments, json: bool) -> Result<(), Failure> {
-    let mut interrupts = Interrupts::listen().map_err(Failure::Signals)?;
+pub(crate) async fn run(context: &Context, arguments: &impl ProgramArguments) -> Result<(), Failure> {
     let options = arguments.options();
-    let output = if options.detach { None } else { Some(Output::open(arguments.output())?) };
-    let request = tokio::select! {
-        request = order(client, arguments, output.as_ref()) => request?,
-        () = interrupts.first() => return Err(Failure::Interrupted { id: None }),
+    let output = if options.detach {
+        None
+    } else {
+        Some(context.open_output(arguments.output(), Failure::NothingSubmitted).await?)
     };
-    let job = submit(client, &request, &mut interrupts).await?;
-    announce(client, &job);
-    if interrupts.is_any() {
-        return Err(Failure::Interrupted { id: Some(job.id) });
+    let ordered = order(context, arguments, output.as_ref());
+    let request = context.unless_interrupted(Failure::NothingSubmitted, ordered).await?;
+    let job = submit(context, &request, options.idempotency_key.clone()).await?;
+    let printed = announce(context, &job, output.as_ref(), options.detach);
+    if context.interrupts.is_any() {
+        return Err(Failure::JobLeft { id: job.id });
     }
-    if options.detach {
-        return print_job(&job, &client.page(job.id), json);
+    if !options.detach {
+        let ended = follow(context, &job).await?;
+        finish(context, &ended, output).await?;
     }
-    if json {
-        print_job(&job, &client.page(job.id), json)?;
+    // Whoever reads no answer has a result none the less.
+    printed.map_err(|failure| failure.of_job(job.id, Next::Watch))
+}
+
+/// Names a job, before it is waited for: to people on standard error, to programs in the answer.
+fn announce(context: &Context, job: &Job, output: Option<&Output>, is_all: bool) -> Result<(), Failure> {
+    let page = context.client.page(job.id);
+    if context.json && output.is_some_and(Output::is_stdout) {
+        let job = serde_json::to_value(JobAnswer::new(&context.client, job)).unwrap_or_default();
+        context.notes.say("submitted", &page, job);
+        return Ok(());
     }
-    let ended = follow(client, &job, &mut interrupts).await?;
-    if ended.state != JobState::Done {
-        return Err(Failure::NoResult { id: ended.id, state: ended.state, fault: ended.fault });
-    }
-    finish(client, &ended, output, &mut interrupts, json).await
+    context.notes.say("submitted", &format!("job {} at {page}", job.id), json!({ "job": job.id, "page": page }));
+    if is_all || context.json { print_job(&context.client, job, context.json) } else { Ok(()) }
 }
 
 /// What is to be submitted, with its files uploaded.
 async fn order(
-    client: &Client,
+    context: &Context,
     arguments: &impl ProgramArguments,
     output: Option<&Output>,
 ) -> Result<SubmitJob, Failure> {
-    let program = arguments.upload(client).await?;
+    let client = context.ordering();
+    let program = arguments.upload(&client, &context.notes).await?;
     let options = arguments.options();
     if output.is_some_and(Output::holds_one_output) {
         let order = QuoteRequest { program: program.clone(), privacy: options.privacy };
         check_outputs(&client.quote(&order).await?, arguments.output())?;
     }
+    let name = if options.name.is_empty() { file_name(arguments.code()) } else { options.name.clone() };
+    let file_names = arguments.files().into_iter().map(|(field, path)| (field, file_name(path)));
     Ok(SubmitJob {
-        program,
         privacy: options.privacy,
-        name: if options.name.is_empty() { file_name(arguments.code()) } else { options.name.clone() },
+        name,
         limit: options.limit,
+        deadline_seconds: options.deadline.and_then(|deadline| deadline.as_secs().try_into().ok()),
+        file_names: file_names.filter(|(_, name)| !name.is_empty()).collect(),
+        ..SubmitJob::new(program)
     })
 }
 
 /// The answer is waited for though the user wants to stop, since there may be a job then; a second time is heeded at once.
-async fn submit(client: &Client, request: &SubmitJob, interrupts: &mut Interrupts) -> Result<Job, Failure> {
-    let patient =
-        client.clone().with_patience(patience(&ProgressBar::hidden(), "it is not known yet whether there is a job"));
-    let key = idempotency_key();
+async fn submit(context: &Context, request: &SubmitJob, key: Option<String>) -> Result<Job, Failure> {
+    let patient = context.patient("it is not known yet whether there is a job");
+    let key = key.unwrap_or_else(idempotency_key);
+    let unanswered = |error: ClientError| match error {
+        // An order that was not answered may have been taken.
+        error if error.is_passing() && !error.is_untaken() => {
+            Failure::Unanswered { key: key.clone(), cause: Some(error) }
+        }
+        error => error.into(),
+    };
     let mut submitted = pin!(patient.submit(request, &key));
-    let mut again = interrupts.clone();
+    let (mut first, mut second) = (context.interrupts.clone(), context.interrupts.clone());
     tokio::select! {
-        job = &mut submitted => return job.map_err(may_be_submitted),
-        () = interrupts.first() => crate::say!("tessera: waiting for the server to say whether there is a job now"),
+        job = &mut submitted => return job.map_err(unanswered),
+        () = first.first() => context.notes.warn("waiting for the server to say whether there is a job now"),
     }
     tokio::select! {
-        job = submitted => job.map_err(may_be_submitted),
-        () = again.second() => Err(Failure::Unanswered { cause: None }),
+        job = submitted => job.map_err(unanswered),
+        () = second.second() => Err(Failure::Unanswered { key: key.clone(), cause: None }),
     }
-}
-
-/// An order that was not answered may have been taken.
-fn may_be_submitted(error: ClientError) -> Failure {
-    if error.is_passing() { Failure::Unanswered { cause: Some(error) } } else { error.into() }
 }
 
 /// Refuses a file for one output where there are several, before they are paid for.
@@ -136,6 +180,31 @@ fn idempotency_key() -> String {
     format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1))
 }
 
+/// What the server takes as such.
+fn parse_idempotency_key(text: &str) -> Result<String, String> {
+    let fits = (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { Ok(text.to_owned()) } else { Err("it has 1 to 128 visible characters without spaces".to_owned()) }
+}
+
+/// A number of seconds, minutes, hours or days.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let expected = || format!("'{text}' is no time like 90s, 30m, 12h or 2d");
+    let (number, unit) = text.split_at(text.trim_end_matches(|c: char| !c.is_ascii_digit()).len());
+    let seconds = match unit {
+        "s" | "" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(expected()),
+    };
+    let number: u32 = number.parse().map_err(|_malformed| expected())?;
+    number
+        .checked_mul(seconds)
+        .filter(|seconds| *seconds > 0)
+        .map(|seconds| Duration::from_secs(seconds.into()))
+        .ok_or_else(expected)
+}
+
 /// Credits with at most six decimals.
 fn parse_credits(text: &str) -> Result<Credits, String> {
     let expected = || format!("'{text}' is no amount of credits, which looks like 0.25");
@@ -150,6 +219,19 @@ fn parse_credits(text: &str) -> Result<Credits, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deadline_is_said_with_its_unit() {
+        let seconds = |text| parse_duration(text).map(|time| time.as_secs()).ok();
+
+        assert_eq!(
+            [seconds("90"), seconds("90s"), seconds("2m"), seconds("1h"), seconds("2d")].map(Option::unwrap),
+            [90, 90, 120, 3600, 172_800]
+        );
+        for text in ["", "0", "m", "1.5h", "-1s", "1 week", "99999999d"] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn an_amount_is_said_in_credits() {

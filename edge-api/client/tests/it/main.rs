@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use client::{Client, ClientError, Patience, ResultPart};
+use client::{Client, ClientError, Downloaded, NewFile, Patience, ResultPart, Wait};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use wire::JobId;
+use wire::{JobId, NewAccount, Privacy, Program, QuoteRequest};
 
-/// What a server answers, one answer a connection: bytes, after which it hangs up.
+/// What a server answers, one answer a connection: bytes, after which it hangs up. Without any it says nothing, and holds on.
 struct Server {
     url: String,
     heard: Arc<Mutex<Vec<String>>>,
@@ -24,6 +24,7 @@ impl Server {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let (log, mut answers) = (Arc::clone(&heard), VecDeque::from(answers));
         tokio::spawn(async move {
+            let mut held = Vec::new();
             while let Some(answer) = answers.pop_front() {
                 let (mut socket, _) = listener.accept().await.unwrap();
                 let (mut head, mut byte) = (Vec::new(), [0]);
@@ -31,15 +32,29 @@ impl Server {
                     head.push(byte[0]);
                 }
                 log.lock().unwrap().push(String::from_utf8(head).unwrap().to_ascii_lowercase());
-                socket.write_all(&answer).await.unwrap();
+                if answer.is_empty() {
+                    held.push(socket);
+                } else {
+                    socket.write_all(&answer).await.unwrap();
+                }
             }
+            std::future::pending::<()>().await;
+            drop(held);
         });
         Self { url, heard }
     }
 
     fn client(&self) -> Client {
-        let patience = Patience { within: Duration::from_secs(5), ..Patience::default() };
-        Client::new(&self.url, "key").unwrap().with_patience(patience)
+        self.client_within(Duration::from_secs(5))
+    }
+
+    fn client_within(&self, within: Duration) -> Client {
+        Client::new(&self.url, "key").unwrap().with_patience(Patience { within, ..Patience::default() })
+    }
+
+    /// How many requests came.
+    fn requests(&self) -> usize {
+        self.heard.lock().unwrap().len()
     }
 
     fn heard(&self, request: usize) -> String {
@@ -55,9 +70,30 @@ fn answer(status: &str, headers: &str, length: usize, body: &[u8]) -> Vec<u8> {
 
 async fn result(server: &Server, part: ResultPart) -> (Result<u64, ClientError>, Vec<u8>) {
     let mut out = Vec::new();
-    let failed = |source| ClientError::File { path: String::new(), source };
-    let size = server.client().download_into(JobId::from_parts(1, [0; 10]), part, &mut out, failed).await;
+    let failed = |source| ClientError::Unwritable { path: String::new(), source };
+    let size = server.client().download_into(job(), part, &mut out, failed, |_| {}).await;
     (size, out)
+}
+
+fn job() -> JobId {
+    JobId::from_parts(1, [0; 10])
+}
+
+fn json(status: &str, headers: &str, body: &str) -> Vec<u8> {
+    answer(status, headers, body.len(), body.as_bytes())
+}
+
+/// Too many requests.
+fn busy(retry_after: &str) -> Vec<u8> {
+    let headers = format!("retry-after: {retry_after}\r\n");
+    json("429 Too Many Requests", &headers, r#"{"code":"rate_limited","message":"too many"}"#)
+}
+
+fn quote_request() -> QuoteRequest {
+    let hash = "00".repeat(32).parse().unwrap();
+    let infer =
+        wire::Infer { model: hash, input: Some(hash), inputs: std::collections::BTreeMap::new(), tile_rows: None };
+    QuoteRequest { program: Program::Infer(infer), privacy: Privacy::Open }
 }
 
 #[tokio::test]
@@ -103,13 +139,10 @@ async fn a_result_that_is_another_by_now_is_not_put_together() {
 
 #[tokio::test]
 async fn a_server_that_says_when_to_come_again_is_heeded() {
-    let body = br#"{"code":"rate_limited","message":"too many"}"#;
-    let busy = || answer("429 Too Many Requests", "retry-after: 0\r\n", body.len(), body);
     let page = br#"{"jobs":[]}"#;
-    let server = Server::start(vec![busy(), busy(), busy(), answer("200 OK", "", page.len(), page)]).await;
-    let none_at_all = Patience { within: Duration::ZERO, ..Patience::default() };
+    let server = Server::start(vec![busy("0"), busy("0"), answer("200 OK", "", page.len(), page)]).await;
 
-    assert!(server.client().with_patience(none_at_all).jobs(None).await.unwrap().jobs.is_empty());
+    assert!(server.client_within(Duration::ZERO).jobs(None).await.unwrap().jobs.is_empty());
 }
 
 #[tokio::test]
@@ -128,10 +161,154 @@ async fn whoever_waits_hears_why() {
     let log = Arc::clone(&said);
     let patience = Patience {
         within: Duration::from_millis(400),
-        on_wait: Arc::new(move |error, _wait| log.lock().unwrap().push(error.to_string())),
+        on_wait: Arc::new(move |wait| {
+            if let Wait::Again { error, .. } = wait {
+                log.lock().unwrap().push(error.to_string());
+            }
+        }),
+        ..Patience::default()
     };
 
     server.client().with_patience(patience).jobs(None).await.unwrap_err();
 
     assert_eq!(said.lock().unwrap().as_slice(), ["the server's answer was not understood (status 503)"]);
+}
+
+#[tokio::test]
+async fn a_server_that_takes_a_request_and_says_nothing_is_given_up_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.npy");
+    std::fs::write(&file, "rows").unwrap();
+    let patience = Patience { within: Duration::ZERO, silence: Duration::from_millis(200), ..Patience::default() };
+    let server = Server::start(vec![Vec::new(); 4]).await;
+    let client = server.client().with_patience(patience);
+
+    let upload = client.upload(&file).await.map(|_| ());
+    let quote = client.quote(&quote_request()).await.map(|_| ());
+    let account = client.account().await.map(|_| ());
+    let opened = client.open(&NewAccount::default()).await.map(|_| ());
+
+    for (ended, expected) in [
+        (upload, format!("the upload of '{}'", file.display())),
+        (quote, "POST /v1/quotes".to_owned()),
+        (account, "GET /v1/account".to_owned()),
+        (opened, "POST /v1/accounts".to_owned()),
+    ] {
+        assert!(matches!(ended, Err(ClientError::Silent { ref request, .. }) if *request == expected), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_to_the_same_is_asked_for_again_and_what_does_not_only_where_it_was_not_begun() {
+    let bad_gateway = || answer("502 Bad Gateway", "", 0, b"");
+    let report = r#"{"inputs":[]}"#;
+    let server = Server::start(vec![bad_gateway(), busy("0"), json("200 OK", "", report)]).await;
+    let hash = "00".repeat(32).parse().unwrap();
+    assert!(server.client().check_model(hash).await.unwrap().inputs.is_empty());
+
+    let server = Server::start(vec![bad_gateway(), json("201 Created", "", "{}")]).await;
+    assert!(matches!(server.client().make_key("k").await, Err(ClientError::Unexpected { status: 502, .. })));
+    assert_eq!(server.requests(), 1, "there might be two keys");
+
+    let made = r#"{"key":{"id":"k","name":"k","hint":"1","created_at":0},"secret":"tsk_1"}"#;
+    let server = Server::start(vec![busy("0"), json("201 Created", "", made)]).await;
+    assert_eq!(server.client().make_key("k").await.unwrap().secret, "tsk_1");
+}
+
+#[tokio::test]
+async fn a_server_that_says_to_come_back_later_than_one_waits_is_not_asked_again() {
+    let date = "date: Fri, 27 Nov 2026 20:00:00 GMT\r\nretry-after: Fri, 27 Nov 2026 20:47:00 GMT\r\n";
+    let body = r#"{"code":"rate_limited","message":"too many"}"#;
+    for (refusal, seconds) in [(busy("3600"), 3600), (json("429 Too Many Requests", date, body), 47 * 60)] {
+        let server = Server::start(vec![refusal, json("200 OK", "", r#"{"jobs":[]}"#)]).await;
+
+        let refused = server.client().jobs(None).await.unwrap_err();
+
+        assert_eq!(refused.retry_after(), Some(Duration::from_secs(seconds)));
+        assert_eq!(server.requests(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_refused_is_not_asked_for_without_a_pause() {
+    let bad_gateway = || answer("502 Bad Gateway", "", 0, b"");
+    let gone = || json("404 Not Found", "", r#"{"code":"not_found","message":"there is no such job"}"#);
+    let server = Server::start(vec![bad_gateway(), gone()]).await;
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&said);
+    let on_wait = move |wait: Wait<'_>| {
+        if let Wait::Again { after, .. } = wait {
+            log.lock().unwrap().push(after);
+        }
+    };
+    let patience = Patience { on_wait: Arc::new(on_wait), ..Patience::default() };
+
+    let ended = server.client().with_patience(patience).watch(job(), |_| {}).await;
+
+    assert!(matches!(ended, Err(ClientError::Refused { status: 404, .. })), "{ended:?}");
+    assert!(said.lock().unwrap()[0] > Duration::from_millis(500));
+}
+
+#[tokio::test]
+async fn what_there_is_no_room_for_is_not_sent_again() {
+    let full = json("507 Insufficient Storage", "", r#"{"code":"storage_full","message":"full"}"#);
+    let server = Server::start(vec![full, json("200 OK", "", "{}")]).await;
+
+    server.client().quote(&quote_request()).await.unwrap_err();
+
+    assert_eq!(server.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_part_that_breaks_off_begins_anew_in_a_file() {
+    let server = Server::start(vec![
+        answer("200 OK", "", 10, b"abcdef"),
+        answer("503 Service Unavailable", "", 0, b""),
+        answer("200 OK", "", 4, b"ABCD"),
+    ])
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("part.npz");
+    let mut heard = Vec::new();
+    let on_bytes = |downloaded| heard.push(downloaded);
+
+    let new = NewFile::at(&path).unwrap();
+    let written = server.client().download_to(new, job(), ResultPart::Verified, on_bytes).await.unwrap();
+
+    assert_eq!((written.bytes, written.path), (4, path.clone()));
+    assert_eq!(std::fs::read(path).unwrap(), b"ABCD");
+    assert_eq!(heard.last(), Some(&Downloaded { bytes: 4, of: Some(4) }));
+    assert!(!server.heard(2).contains("range:"));
+}
+
+#[tokio::test]
+async fn a_key_is_sent_without_what_stands_around_it_and_one_that_cannot_be_is_refused_by_name() {
+    let server = Server::start(vec![json("200 OK", "", r#"{"jobs":[]}"#)]).await;
+    let client = Client::new(&format!(" {}/ ", server.url), " tsk_1\n").unwrap();
+
+    client.jobs(None).await.unwrap();
+
+    assert!(server.heard(0).contains("authorization: bearer tsk_1\r\n"));
+    for key in ["tsk 1", "tsk_1\ntsk_2", "schlüssel"] {
+        assert!(matches!(Client::new(&server.url, key), Err(ClientError::Key)), "{key}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_comes_out_of_a_pipe_is_uploaded_whole_and_a_device_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let blob = format!(r#"{{"hash":"{}","size":4}}"#, "00".repeat(32));
+    let server = Server::start(vec![busy("0"), json("201 Created", "", &blob)]).await;
+    let into = pipe.clone();
+    let writer = tokio::task::spawn_blocking(move || std::fs::write(into, "rows"));
+
+    assert_eq!(server.client().upload(&pipe).await.unwrap().size, 4);
+
+    writer.await.unwrap().unwrap();
+    assert!(server.heard(1).contains("content-length: 4"));
+    let device = server.client().upload("/dev/zero".as_ref()).await;
+    assert!(matches!(device, Err(ClientError::Device { .. })), "{device:?}");
 }
