@@ -15,6 +15,7 @@ use crate::blobs::disk::DiskReserve;
 use crate::clock::Clock;
 use crate::compile::pool::Compilers;
 use crate::config::Config;
+use crate::convert::process::Converters;
 use crate::fleet::scheduler::Scheduler;
 use crate::http::limits::Limits;
 use crate::memory::MemoryBudget;
@@ -40,6 +41,7 @@ pub struct Parts {
     pub config: Config,
     pub scheduler: Scheduler,
     pub compilers: Compilers,
+    pub converters: Converters,
     pub plans: KeptPlans,
     pub limits: Limits,
     /// Of outputs that are held against their receipts, or against what others computed.
@@ -94,6 +96,7 @@ impl App {
             disk: DiskReserve::new(blobs.folder(), &config.database_url, config.limits.disk_reserve),
             blobs,
             scheduler: Scheduler::new(secret, config.has_checkers()),
+            converters: Converters::new(&config.compile)?,
             compilers: Compilers::new(config.compile.clone())?,
             plans: KeptPlans::default(),
             limits: Limits::new(config.limits.body_bytes_max, config.limits.connections_per_address_max),

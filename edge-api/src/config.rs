@@ -123,6 +123,14 @@ pub enum Command {
         /// Processor seconds for one answer.
         seconds: u32,
     },
+    /// Make arrays of a stranger's file, over standard input and output.
+    #[command(hide = true)]
+    Convert {
+        /// Bytes of memory that this process may have.
+        memory: u64,
+        /// Processor seconds.
+        seconds: u32,
+    },
 }
 
 impl Config {

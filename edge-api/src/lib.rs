@@ -11,6 +11,7 @@ pub mod blobs;
 pub mod clock;
 pub mod compile;
 pub mod config;
+pub mod convert;
 pub mod devices;
 pub mod explorer;
 pub mod fleet;

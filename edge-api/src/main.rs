@@ -27,6 +27,7 @@ async fn run(config: Config, command: Option<Command>) -> anyhow::Result<()> {
         Some(Command::PrepareSite) => site::prepare_site(&config.site),
         None => edge_api::server::serve(config).await,
         Some(Command::Compile { memory, seconds }) => edge_api::compile::child::run(memory, seconds),
+        Some(Command::Convert { memory, seconds }) => edge_api::convert::child::run(memory, seconds),
         Some(Command::VerifyAccount { account }) => {
             let db = Db::open(&config.database_url).await?;
             let mut tx = db.begin_write().await?;

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use npyz::{DType, NpyHeader, Order};
+use npyz::{DType, NpyHeader, Order, TypeStr};
 
 /// Bytes read to find the head. Version 1 heads end within 64 KiB.
 pub const HEAD_BYTES: u64 = 65_546;
@@ -18,7 +18,8 @@ pub struct Array {
     pub offset: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NpyError {
     #[error("the input is not a .npy file; write it with numpy.save")]
     NotNpy,
@@ -31,10 +32,12 @@ pub enum NpyError {
     #[error("the input's shape {shape} has a negative size; sizes are counts")]
     NegativeSize { shape: String },
     #[error(
-        "the input holds {found}; expected float32, float16, int64, int32, int16, int8, uint32, uint16, uint8 or bool, little-endian: save it with array.astype('<f4')"
+        "the input holds {found}; expected float32, float16, int64, int32, int16, int8, uint32, uint16, uint8 or bool, little-endian: convert it (--cast; POST /v1/arrays), or save it with array.astype('<f4')"
     )]
     DType { found: String },
-    #[error("the input is stored column by column (Fortran order); save numpy.ascontiguousarray(array)")]
+    #[error(
+        "the input is stored column by column (Fortran order); convert it with POST /v1/arrays, or save numpy.ascontiguousarray(array)"
+    )]
     FortranOrder,
     #[error("the input has {found} dimensions; at most 8")]
     Dimensions { found: usize },
@@ -49,8 +52,30 @@ const DIMENSIONS_MAX: usize = 8;
 /// Brackets that a header opens: its dictionary, its shape, and the unit of a type that is refused by its name.
 const BRACKETS_MAX: usize = 3;
 
-/// Reads the head of a file of `size` bytes, of which `head` is the beginning.
+/// An array of plain numbers, however its file lays them out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnyArray {
+    pub value: TypeStr,
+    pub shape: Vec<u64>,
+    /// The first axis runs fastest, and there are several.
+    pub is_fortran: bool,
+    pub offset: u64,
+}
+
+/// Reads the head of a file of `size` bytes, of which `head` is the beginning: an array that a job takes as it lies.
 pub fn parse(head: &[u8], size: u64) -> Result<Array, NpyError> {
+    let AnyArray { value, shape, is_fortran, offset } = parse_any(head, size)?;
+    let descr = value.to_string();
+    let dtype = wire::DType::ALL.into_iter().find(|dtype| dtype.descr() == descr);
+    let dtype = dtype.ok_or_else(|| NpyError::DType { found: format!("'{descr}'") })?;
+    if is_fortran {
+        return Err(NpyError::FortranOrder);
+    }
+    Ok(Array { dtype, shape, offset })
+}
+
+/// The same of an array that may have to be converted.
+pub fn parse_any(head: &[u8], size: u64) -> Result<AnyArray, NpyError> {
     if !head.starts_with(MAGIC) {
         return Err(NpyError::NotNpy);
     }
@@ -63,28 +88,20 @@ pub fn parse(head: &[u8], size: u64) -> Result<Array, NpyError> {
     let mut cursor = Cursor::new(head);
     let header = NpyHeader::from_reader(&mut cursor).map_err(|_malformed| header_fault(text))?;
     let offset = cursor.position();
-    let known = match header.dtype() {
-        DType::Plain(kind) => {
-            let text = kind.to_string();
-            wire::DType::ALL.into_iter().find(|dtype| dtype.descr() == text)
-        }
-        DType::Array(..) | DType::Record(_) => None,
-    };
-    let dtype = known.ok_or_else(|| NpyError::DType { found: header.dtype().descr() })?;
+    let DType::Plain(value) = header.dtype() else { return Err(NpyError::DType { found: header.dtype().descr() }) };
     let shape = header.shape().to_vec();
     if shape.len() > DIMENSIONS_MAX {
         return Err(NpyError::Dimensions { found: shape.len() });
     }
-    if header.order() == Order::Fortran && shape.len() > 1 {
-        return Err(NpyError::FortranOrder);
-    }
-    let bytes = shape.iter().try_fold(dtype.bytes(), |len, &size| len.checked_mul(size));
+    let is_fortran = header.order() == Order::Fortran && shape.len() > 1;
+    let value_bytes = value.num_bytes().and_then(|bytes| u64::try_from(bytes).ok());
+    let bytes = value_bytes.and_then(|one| shape.iter().try_fold(one, |len, &size| len.checked_mul(size)));
     let expected = bytes.and_then(|len| len.checked_add(offset));
     let expected = expected.ok_or_else(|| NpyError::Overflow { shape: shape.clone() })?;
     if expected != size {
         return Err(NpyError::Size { expected, found: size });
     }
-    Ok(Array { dtype, shape, offset })
+    Ok(AnyArray { value, shape, is_fortran, offset })
 }
 
 /// What is wrong with a header that cannot be read.

@@ -29,11 +29,12 @@ pub struct Entry {
     pub size: u64,
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NpzError {
     #[error("the input is not a .npz file; write it with numpy.savez")]
     NotNpz,
-    #[error("'{name}' is compressed; save the arrays with numpy.savez, not savez_compressed")]
+    #[error("'{name}' is compressed; unpack it with POST /v1/arrays, or save the arrays with numpy.savez")]
     Compressed { name: String },
     #[error("'{name}' is no .npy array")]
     NotArray { name: String },

@@ -38,7 +38,7 @@ pub fn run(memory: u64, seconds: u32) -> anyhow::Result<()> {
 }
 
 /// Memory is limited for good; files and dumps of memory are not for this process at all.
-fn limit_process(memory: u64) -> anyhow::Result<()> {
+pub fn limit_process(memory: u64) -> anyhow::Result<()> {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};
@@ -53,7 +53,7 @@ fn limit_process(memory: u64) -> anyhow::Result<()> {
 }
 
 /// A second limit behind the server's clock, in processor time of all threads, counted from here.
-fn limit_processor(seconds: u32) -> anyhow::Result<()> {
+pub fn limit_processor(seconds: u32) -> anyhow::Result<()> {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};

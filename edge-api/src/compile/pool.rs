@@ -101,10 +101,7 @@ fn tail(bytes: Bytes) -> stream::Iter<std::option::IntoIter<std::io::Result<Byte
 impl Compilers {
     pub fn new(config: CompileConfig) -> anyhow::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let program = match &config.compiler {
-            Some(program) => program.clone(),
-            None => own_program()?,
-        };
+        let program = compiler(&config)?;
         let places = || Semaphore::new(cores);
         let idle = Mutex::default();
         Ok(Self { program, config, idle, kernels: places(), orders: places(), plans: places(), checks: places() })
@@ -187,6 +184,11 @@ impl Compilers {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|child| child.since.elapsed() < IDLE_FOR);
     }
+}
+
+/// The program that reads what strangers wrote.
+pub fn compiler(config: &CompileConfig) -> anyhow::Result<PathBuf> {
+    config.compiler.clone().map_or_else(own_program, Ok)
 }
 
 /// This program, even where its file has been replaced since it started.

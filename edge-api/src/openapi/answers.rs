@@ -111,7 +111,10 @@ checks! {
     TooManyKeys: 409 TooManyKeys;
     LastKey: 409 LastKey;
     /// Bytes that are streamed to the store.
-    UploadFailed: 400 MalformedRequest, 413 TooLarge, 503 Overloaded, 507 StorageFull;
+    UploadFailed: 400 MalformedRequest, 413 TooLarge, 422 InvalidInput, 503 Overloaded, 507 StorageFull;
+    /// A file that becomes no arrays of the model's.
+    InvalidFile: 422 UnknownBlob | InvalidModel | UnsupportedOperator | InvalidInput | InputMismatch | NoRows | TooLarge
+        | MalformedRequest, 503 Overloaded, 507 StorageFull;
     InvalidKernel: 422 InvalidKernel | RowTooHeavy;
     /// A program and its data that are no job that can run.
     InvalidOrder: 422 UnknownBlob | InvalidModel | InvalidKernel | InvalidParams | UnsupportedOperator | InvalidInput

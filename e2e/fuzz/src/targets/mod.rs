@@ -1,5 +1,6 @@
 //! What is fuzzed. A target is a file here, and a line in the table.
 
+mod files;
 mod frames;
 mod gate;
 mod npy;
@@ -23,6 +24,7 @@ pub(crate) const TARGETS: &[Target] = &[
     target("npz", IN_SERVER, npz::run),
     target("rows", IN_SERVER, rows::run),
     target("gate", IN_CHILD, gate::run),
+    target("files", IN_CHILD, files::run),
     target("onnx", IN_CHILD, onnx::run),
     target("query", SERVER, requests::query),
     target("bodies", SERVER, requests::bodies),

@@ -161,6 +161,18 @@ pub fn as_whole(ports: &[Port], sent: &[SentArray]) -> Result<Layout, AdmitError
     Ok(Layout { rows: 1, inputs })
 }
 
+/// The array that has one axis less than the model declares: it may be one row as it is.
+pub fn lacks_batch(ports: &[Port], sent: &[SentArray]) -> Option<AdmitError> {
+    let lacks = |(port, sent): &(&Port, &SentArray)| {
+        port.shape.as_ref().is_some_and(|declared| declared.len() == sent.shape.len() + 1)
+    };
+    ports.iter().zip(sent).find(lacks).map(|(port, sent)| AdmitError::NeedsBatch {
+        field: sent.field.clone(),
+        name: port.name.clone(),
+        shape: sent.shape.clone(),
+    })
+}
+
 /// The first size that the model declares: `None` where it is free, or nothing is said.
 fn declared_first(port: &Port) -> Option<u64> {
     port.shape.as_ref().and_then(|shape| shape.first().copied().flatten())

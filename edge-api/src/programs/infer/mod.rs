@@ -52,7 +52,7 @@ impl Program for Infer {
             Err(AdmitFailure::Refused(error)) if wanted.tile_rows.is_none() && infer_rules::may_be_whole(&error) => {
                 let whole = plan(app, &mut model, infer_rules::as_whole(&ports, &sent), limits).await;
                 // Most models have rows, so the advice is for those.
-                whole.map_err(|_whole| AdmitFailure::Refused(error))?
+                whole.map_err(|_whole| infer_rules::lacks_batch(&ports, &sent).unwrap_or(error))?
             }
             other => other?,
         };
@@ -147,6 +147,13 @@ pub async fn report(app: &App, customer: AccountId, model: BlobHash) -> Result<M
 }
 
 async fn find_model(app: &App, customer: AccountId, model: BlobHash) -> Result<wire::Blob, AdmitFailure> {
+/// A model's inputs as it declares them.
+pub async fn declared(app: &App, customer: AccountId, model: BlobHash) -> Result<Vec<Port>, AdmitFailure> {
+    let blob = find_model(app, customer, model).await?;
+    let model = app.compilers.open(&app.blobs, blob.hash, Purpose::Order).await.map_err(refuse)?;
+    Ok(ports(model.ports()))
+}
+
     let owned = store::blobs::find_owned_blob(&mut *app.db.read().await?, customer, model).await?;
     Ok(rules::admission::require_owned(owned, "model")?)
 }

@@ -211,6 +211,9 @@ impl<'a> World<'a> {
             ("POST", "/v1/accounts" | "/v1/account/keys") => json!({ "name": "Eve" }),
             ("POST", "/v1/quotes" | "/v1/trials") => json!({ "program": self.order["program"] }),
             ("POST", "/v1/jobs") => self.order.clone(),
+            ("POST", "/v1/arrays") => {
+                json!({ "file": self.order["program"]["input"], "model": self.order["program"]["model"] })
+            }
             ("POST", "/v1/models/check") => json!({ "model": self.order["program"]["model"] }),
             ("POST", "/v1/kernels/check") => json!({ "kernel": KERNEL, "record_bytes": 4, "out_bytes": 4 }),
             ("POST", "/v1/blobs") => return Some(Body::from("x")),
