@@ -26,6 +26,7 @@ mod map;
 mod pages;
 mod portal;
 mod reference;
+mod saved_inputs;
 mod shaders;
 mod submit;
 mod ties;

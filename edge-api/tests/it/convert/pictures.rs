@@ -224,7 +224,7 @@ fn a_model_of_flat_pictures_takes_them_flat() {
         ..PictureReading::default()
     };
 
-    let (made, out) = make(&grey, &[flat.clone()], with(reading));
+    let (made, out) = make(&grey, std::slice::from_ref(&flat), with(reading));
     assert_eq!((made.arrays[0].shape.clone(), floats(&out)), (vec![1, 4], vec![1.0; 4]));
     assert_eq!(make(&grey, &[plane], plain()).0.arrays[0].shape, [1, 2, 2]);
     assert!(refusal(&grey, &[flat], plain()).starts_with("input_mismatch pictures.width"));
