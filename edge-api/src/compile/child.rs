@@ -29,7 +29,8 @@ pub fn run(memory: u64, seconds: u32) -> anyhow::Result<()> {
             Ok(Err(error)) => (Answer::Failed(format!("{error:#}")), Vec::new()),
             Err(_panic) => {
                 let reason = "the planner gave up on this model".to_owned();
-                (Answer::Refused(ModelRefusal { kind: RefusalKind::Model, reason }), Vec::new())
+                let detail = Some(wire::Detail { reason: "planner_gave_up".to_owned(), ..Default::default() });
+                (Answer::Refused(ModelRefusal { kind: RefusalKind::Model, reason, detail }), Vec::new())
             }
         };
         write(&mut output, &answer, &tail)?;

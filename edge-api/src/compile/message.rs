@@ -8,7 +8,10 @@ use gpu_kernels::dtype::DType;
 use gpu_kernels::records::Column;
 use onnx::{Feed, ModelError, Port, Signature, Tensor};
 use serde::{Deserialize, Serialize};
+use wire::Detail;
 use wire::number::to;
+
+use crate::http::detail;
 
 /// Length of the head and of the tail, little-endian.
 pub const LENGTHS_BYTES: usize = 16;
@@ -144,6 +147,7 @@ pub struct Measured {
 pub struct ModelRefusal {
     pub kind: RefusalKind,
     pub reason: String,
+    pub detail: Option<Detail>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -161,7 +165,7 @@ impl From<&ModelError> for ModelRefusal {
             ModelError::InputShape { .. } | ModelError::InputCount { .. } => RefusalKind::Input,
             _ => RefusalKind::Model,
         };
-        Self { kind, reason: error.to_string() }
+        Self { kind, reason: error.to_string(), detail: detail::of(error) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod body_error;
 pub mod client_address;
+pub mod detail;
 pub mod error;
 pub mod extract;
 pub mod head;

@@ -42,10 +42,10 @@ impl AdmitFailure {
     pub fn of_compiler(error: CompileError, field: &'static str) -> Self {
         match error {
             CompileError::Limit { megabytes, seconds } => AdmitError::CompileLimit { field, megabytes, seconds }.into(),
-            CompileError::Refused(ModelRefusal { kind, reason }) => Self::Refused(match kind {
-                RefusalKind::UnsupportedOperator => AdmitError::UnsupportedOperator { reason },
-                RefusalKind::Input => AdmitError::ModelInput { reason },
-                RefusalKind::Model => AdmitError::InvalidModel { reason },
+            CompileError::Refused(ModelRefusal { kind, reason, detail }) => Self::Refused(match kind {
+                RefusalKind::UnsupportedOperator => AdmitError::UnsupportedOperator { reason, detail },
+                RefusalKind::Input => AdmitError::ModelInput { reason, detail },
+                RefusalKind::Model => AdmitError::InvalidModel { reason, detail },
             }),
             CompileError::Internal(error) => Self::Internal(error),
         }

@@ -179,7 +179,7 @@ async fn a_field_or_a_parameter_that_there_is_none_of_is_refused_by_name() {
         ("/v1/public/devices?online=yes", "422 malformed_request online"),
         ("/v1/public/receipts?limit=501", "422 malformed_request limit"),
         ("/v1/public/receipts?class=tab", "400 malformed_request class"),
-        ("/v1/public/search", "422 malformed_request q"),
+        ("/v1/public/overview?range=1y", "422 malformed_request range"),
     ] {
         let answer = ada.get(path).await;
         assert_eq!(answer.refusal(), expected, "{path}: {}", answer.json());
@@ -274,4 +274,69 @@ async fn names_that_make_a_lease_too_long_are_refused_and_the_longest_that_are_n
     assert_eq!(device.settled().await, lease.lease);
     let id = job["id"].as_str().unwrap();
     assert!(ada.get(&format!("/v1/jobs/{id}")).await.json()["verified_tiles"].as_u64() > Some(0));
+}
+
+/// The variants of an enum as serde names them, out of a file's text.
+fn reasons(file: &str, name: &str) -> Vec<String> {
+    let folder = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    let text = std::fs::read_to_string(std::path::Path::new(&folder).join(file)).unwrap();
+    let body = text.split(&format!("pub enum {name} {{")).nth(1).unwrap().split("\n}\n").next().unwrap();
+    let mut found = Vec::new();
+    let mut renamed = None;
+    for line in body.lines().filter_map(|line| line.strip_prefix("    ")) {
+        if let Some(rest) = line.strip_prefix("#[serde(rename = \"") {
+            renamed = rest.split('"').next();
+        }
+        if line.starts_with(char::is_uppercase) {
+            let variant: String = line.chars().take_while(char::is_ascii_alphanumeric).collect();
+            let snake = variant.chars().enumerate().fold(String::new(), |mut snake, (i, c)| {
+                if c.is_uppercase() && i > 0 {
+                    snake.push('_');
+                }
+                snake.push(c.to_ascii_lowercase());
+                snake
+            });
+            found.push(renamed.take().map_or(snake, str::to_owned));
+        }
+    }
+    assert!(!found.is_empty(), "{file}");
+    found
+}
+
+#[test]
+fn every_reason_of_a_refusal_is_said_in_chinese() {
+    let folder = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    let read = |file: &str| std::fs::read_to_string(std::path::Path::new(&folder).join(file)).unwrap();
+    let table = read("../web/src/text/reasons.rs");
+    // What these say is said by whoever found it, below.
+    let others = ["unsupported_operator", "invalid_model", "model_input", "invalid_kernel", "unreadable_array"];
+    let mut all = reasons("rules/src/admission/error.rs", "AdmitError");
+    all.retain(|reason| !others.contains(&reason.as_str()));
+    all.extend(reasons("../gpu-kernels/onnx/src/error.rs", "ModelError"));
+    all.extend(reasons("src/arrays/npy.rs", "NpyError"));
+    all.extend(reasons("src/arrays/npz.rs", "NpzError"));
+    let gate = read("../gpu-kernels/gate/src/reason.rs");
+    let codes = gate.split("const MESSAGES").nth(1).unwrap().split("\n];").next().unwrap().split("(\"").skip(1);
+    all.extend(codes.filter_map(|rest| rest.split('"').next()).map(str::to_owned));
+
+    let missing: Vec<String> = all.into_iter().filter(|reason| !table.contains(&format!("(\"{reason}\","))).collect();
+
+    assert!(missing.is_empty(), "web/src/text/reasons.rs lacks {missing:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_says_what_it_names_apart_from_its_words() {
+    let app = TestApp::sqlite().await;
+    let check = async |source: &str| {
+        let customer = app.customer("Ada").await;
+        let request = serde_json::json!({ "kernel": source, "record_bytes": 4, "out_bytes": 4, "fuel": 100 });
+        customer.post("/v1/kernels/check", &request).await.json()
+    };
+
+    let refused = check("fn main() { let x = foo; }").await;
+
+    assert_eq!(refused["code"], "invalid_kernel", "{refused}");
+    assert_eq!(refused["detail"]["reason"], "unknown_identifier");
+    assert_eq!(refused["detail"]["arguments"]["name"], "foo");
+    assert_eq!(refused["place"]["line"], 1);
 }

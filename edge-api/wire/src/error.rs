@@ -1,5 +1,7 @@
 //! The one shape of a refusal.
 
+use std::collections::BTreeMap;
+
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -17,6 +19,19 @@ pub struct ErrorBody {
     /// Where in a customer's text, both counted from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+    /// What the message says, for whoever says it in another language; left out where `code` says it all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Box<Detail>>,
+}
+
+/// A refusal's message apart from its words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Detail {
+    /// Names the message. Further ones may come.
+    pub reason: String,
+    /// What the message names, by what it is.
+    pub arguments: BTreeMap<String, String>,
 }
 
 /// A place in a text.

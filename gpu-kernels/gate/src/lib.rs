@@ -31,6 +31,7 @@ mod fuel;
 mod instrument;
 mod layout;
 mod pointers;
+mod reason;
 mod written;
 
 use gpu_kernels::customer_kernel::GatedKernel;
@@ -40,6 +41,7 @@ use naga::{Module, Span, WithSpan};
 
 pub use self::contract::Contract;
 pub use self::error::GateError;
+pub use self::reason::Reason;
 use self::pointers::WrittenArguments;
 
 /// Longest kernel, in bytes.

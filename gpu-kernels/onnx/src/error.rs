@@ -4,7 +4,8 @@ use crate::limits::{OPSET_MAX, OPSET_MIN, STEPS_MAX, UNROLLED_MAX};
 
 /// Why a model cannot run here. Every variant is something that the model's owner can mend, and
 /// `Display` says how.
-#[derive(Debug, thiserror::Error, PartialEq)]
+#[derive(Debug, thiserror::Error, PartialEq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ModelError {
     #[error("this is not an ONNX model ({reason}); export one with torch.onnx.export or the like")]
     NotOnnx { reason: String },
@@ -23,6 +24,7 @@ pub enum ModelError {
     UnsupportedAttribute { node: String, attribute: String, reason: &'static str },
     #[error("the model has {expected} inputs ({}) and {found} were given", names.join(", "))]
     InputCount { names: Vec<String>, expected: usize, found: usize },
+    #[serde(rename = "model_without_output")]
     #[error("the model has no output")]
     NoOutput,
     #[error("'{tensor}' is {found}, which no device here computes with; convert the model to float32")]
@@ -47,6 +49,7 @@ pub enum ModelError {
     DuplicateName { tensor: String },
     #[error("node '{node}' ({operator}) has {found} inputs; it needs {expected}")]
     InputArity { node: String, operator: String, expected: usize, found: usize },
+    #[serde(rename = "node_not_constant")]
     #[error("node '{node}' needs '{tensor}' to be known before the run: a constant, or computed from shapes alone")]
     NotConstant { node: String, tensor: String },
     #[error("node '{node}': {reason}; found {found}")]

@@ -1,18 +1,18 @@
 //! Words of the public record.
 
-use wire::explorer::ReceiptState;
+use wire::explorer::{ChartRange, ReceiptState};
 
 texts! { ExplorerText {
-    share_devices: "Who computed it", "计算者";
+    share_devices: "Who computed it", "由谁计算";
     backend: "Backend", "后端";
     model_hash: "Program (BLAKE3)", "程序（BLAKE3）";
-    public_description: "Every tile was computed on lent GPUs and checked before it was paid.", "每个分块都由出借的 GPU 计算，先验证后付款。";
+    public_description: "Every tile was computed on lent devices and checked before it was paid.", "每个分块都由出借的设备计算，先验证后付款。";
     tiles_verified_of: "tiles verified", "个分块已验证";
     overview: "Overview", "概览";
-    search_ids: "Search by id or its beginning", "按 ID 或其开头搜索";
-    search_help: "Write the first four characters or more of a device, a published job or a receipt.", "输入设备、已发布任务或凭证 ID 的前四位或更多字符。";
-    nothing_found: "Nothing begins with that", "没有匹配的内容";
-    native: "native", "本地";
+    search_ids: "Search names, hardware, ids", "搜索名称、硬件或 ID";
+    search_help: "Search by the name of a published job, by a device's hardware, or by the first four characters or more of any id. Private jobs are never found.", "可按已发布任务的名称、设备的硬件名称搜索，也可输入任意 ID 的前四位或更多字符。私有任务不会被搜到。";
+    nothing_found: "Nothing was found", "没有找到相关内容";
+    native: "native", "本地程序";
     tab: "tab", "标签页";
     online: "Online", "在线";
     offline: "Offline", "离线";
@@ -35,34 +35,54 @@ texts! { ExplorerText {
     credits_today: "Credits settled today", "今日结算积分";
     jobs_running: "Jobs running", "运行中的任务";
     jobs_done: "Jobs done", "已完成任务";
-    supply: "Supply by class and backend", "按类别与后端的供给";
+    supply: "Supply by class and backend", "在线算力（按类别与后端）";
     nobody_online: "No device is online", "没有在线设备";
-    chart_tiles: "Tiles verified, each ten minutes", "每十分钟验证的分块";
-    chart_credits: "Credits settled, each ten minutes", "每十分钟结算的积分";
-    chart_devices: "Devices online, mean of ten minutes", "在线设备（十分钟均值）";
-    chart_use: "Capacity used", "算力使用率";
+    csv_for_excel: "CSV for Excel", "CSV（Excel）";
+    files_are_utc: "Times in these files are UTC.", "文件中的时间均为 UTC。";
+    charts: "Over time", "历史走势";
+    chart_ranges: "How far back", "时间范围";
+    range_hour: "1 h", "1 小时";
+    range_day: "24 h", "24 小时";
+    range_week: "7 d", "7 天";
+    range_month: "30 d", "30 天";
+    period_minutes: "A bar is ten minutes; the last one is not over yet.", "每根柱代表十分钟，最后一根尚未结束。";
+    period_hour: "A bar is an hour; the last one is not over yet.", "每根柱代表一小时，最后一根尚未结束。";
+    period_hours: "A bar is six hours; the last one is not over yet.", "每根柱代表六小时，最后一根尚未结束。";
+    chart_tiles: "Tiles verified", "已验证分块（个）";
+    chart_credits: "Credits settled", "已结算积分";
+    chart_devices: "Devices online (mean)", "在线设备（平均台数）";
+    devices_unit: "devices", "台设备";
+    chart_use: "Capacity used (%)", "算力使用率（%）";
     latest_jobs: "Published jobs", "已发布任务";
     latest_receipts: "Latest receipts", "最新凭证";
     no_published_jobs: "No job is published yet", "还没有已发布的任务";
     published_jobs: "Published jobs", "已发布任务";
-    private_jobs_hint: "Jobs are private until their owner publishes them; private ones count in the overview alone.", "任务默认私有，由所有者决定是否发布；私有任务只计入概览。";
+    private_jobs_hint: "Jobs are private until their owner publishes them; private ones count in the overview alone.", "任务默认不公开，由所有者决定是否发布；未发布的任务只计入概览数字。";
     online_only: "Online only", "仅在线";
     no_devices: "No device matches", "没有匹配的设备";
-    devices_description: "Every device that ever lent its GPU, by verified work, with its checks and earnings.", "所有出借过 GPU 的设备，按已验证工作量排列，附验证记录与收益。";
+    devices_description: "Every device that ever lent its GPU, by verified work, with its checks and earnings.", "所有出借过 GPU 的设备，按已验证的计算量排列，并附验证记录与收益。";
     challenge: "Last challenge", "最近一次挑战";
     challenge_failed: "failed", "未通过";
     line: "Line, down / up", "网络（下行／上行）";
-    uptime: "Uptime of 30 days", "30 天在线时间";
+    uptime: "Uptime of 30 days", "近 30 天在线时长";
     first_seen: "First seen", "首次出现";
     last_seen: "Last seen", "最近出现";
-    suspended_until: "Suspended until", "暂停至";
-    receipts_description: "Every statement that a device has signed about its tiles, newest first.", "设备对其分块签名的全部声明，最新在前。";
+    suspended_until: "Suspended until", "停用至";
+    receipts_description: "Every statement that a device has signed about its tiles, newest first.", "设备为其分块签署的全部声明，按时间倒序排列。";
     how_checked: "How it was checked", "如何验证";
     check_rule: "A value passes when it is within 10⁻⁴ of the reference, relative to it, plus 2·10⁻⁵ of the tile's largest value.", "数值与参考值之差不超过参考值的 10⁻⁴ 加上分块最大值的 2·10⁻⁵ 即为通过。";
-    checked_recomputed: "The edge computed drawn tiles again on its reference kernels, and they agreed:", "边缘服务器用参考内核复算抽取的分块，结果一致：";
+    checked_recomputed: "Drawn tiles were computed again, and agreed:", "已复算抽取的分块，结果一致：";
+    checked_by_edge: "This server computed drawn tiles again with its references, and they agreed:", "本服务器用参考实现复算抽取的分块，结果一致：";
+    checked_by_checker: "One of the operator's checkers computed drawn tiles again, and they agreed:", "运营方的验证设备复算了抽取的分块，结果一致：";
+    checked_by_quorum: "Devices of other accounts, with standing of their own, computed drawn tiles again, and they agreed:", "其他账户的有信誉设备复算了抽取的分块，结果一致：";
+    checked_by_owner: "Nobody computed it again: the device is its customer's own.", "无人复算：该设备属于任务客户本人。";
+    checked_none_drawn: "No tile of it was drawn: the device's earlier verified work is worth more than this lease.", "未抽取分块：该设备此前已验证的工作价值高于本租约。";
+    rule_exact: "Two results are the same when every byte is.", "两份结果逐字节相同才算一致。";
+    rule_floats: "Two floats are the same when |a − b| ≤ RTOL·|b| + ATOL, as the job's customer stated:", "两个浮点数满足 |a − b| ≤ RTOL·|b| + ATOL 即视为一致，由任务客户设定：";
+    rule_integers: "Integers may be apart by so many units, in so much of a tile:", "整数允许的差值（单位）及其在分块中的最大占比：";
     checked_pending: "The device has signed; the check is under way.", "设备已签名，验证进行中。";
     checked_rejected: "A tile that was computed again differed. Nothing was paid for it.", "复算的分块不一致，未付款。";
-    checked_void: "It came to nothing: its tiles were settled by another, or its device failed a later check.", "已作废：分块由他人结算，或设备在之后的验证中失败。";
+    checked_void: "It came to nothing: its tiles were settled by another, or its device failed a later check.", "已作废：分块已由其他设备结算，或该设备未通过之后的验证。";
     statement: "What was signed", "签名内容";
     statement_lead: "The device's Ed25519 key signed these fields, before any tile was drawn for the check.", "设备的 Ed25519 密钥在抽取验证分块之前对以下字段签名。";
     statement_private: "Its job is private: the statement is for its owner alone.", "其任务为私有，声明仅对所有者可见。";
@@ -99,6 +119,24 @@ texts! { ExplorerText {
 } }
 
 impl ExplorerText {
+    pub fn chart_range(&self, range: ChartRange) -> &'static str {
+        match range {
+            ChartRange::Hour => self.range_hour,
+            ChartRange::Day => self.range_day,
+            ChartRange::Week => self.range_week,
+            ChartRange::Month => self.range_month,
+        }
+    }
+
+    /// What a bar of a chart stands for.
+    pub fn chart_period(&self, range: ChartRange) -> &'static str {
+        match range {
+            ChartRange::Hour | ChartRange::Day => self.period_minutes,
+            ChartRange::Week => self.period_hour,
+            ChartRange::Month => self.period_hours,
+        }
+    }
+
     pub fn receipt_state(&self, state: ReceiptState) -> &'static str {
         match state {
             ReceiptState::Pending => self.receipt_pending,

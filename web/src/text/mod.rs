@@ -20,6 +20,7 @@ mod jobs;
 mod landing;
 mod lend;
 mod map;
+mod reasons;
 mod refusals;
 mod site;
 
@@ -149,7 +150,7 @@ fn root_attribute(name: &str) -> Option<String> {
 /// A refusal in the reader's language; the server's own words are English.
 pub fn refusal(body: &ErrorBody) -> String {
     if std::ptr::eq(text(), Lang::Zh.text()) {
-        return format!("{}（{}）", refusals::chinese(body.code), body.message);
+        return refusals::chinese(body);
     }
     body.message.clone()
 }

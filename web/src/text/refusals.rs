@@ -1,8 +1,18 @@
-//! What a refusal says in Chinese. The server's own words, which name values and limits, follow it.
+//! What a refusal says in Chinese, and nothing in English: what exactly is refused, else what it is called.
 
-use wire::ErrorCode;
+use wire::{ErrorBody, ErrorCode};
 
-pub(super) fn chinese(code: ErrorCode) -> &'static str {
+use super::reasons;
+
+pub(super) fn chinese(body: &ErrorBody) -> String {
+    let said = body.detail.as_deref().and_then(reasons::message).unwrap_or_else(|| of_code(body.code).to_owned());
+    match body.place {
+        Some(place) => format!("第 {} 行第 {} 列：{said}", place.line, place.column),
+        None => said,
+    }
+}
+
+fn of_code(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::Unauthorized => "请登录",
         ErrorCode::ForeignOrigin => "请求来自其他网站的页面",

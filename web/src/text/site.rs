@@ -5,6 +5,8 @@ texts! { SiteText {
     nav: "Main", "主导航";
     run_a_job: "Run a job", "运行任务";
     lend: "Lend your GPU", "出借 GPU";
+    run_short: "Run", "运行";
+    lend_short: "Lend", "出借";
     footer: "Tessera: open compute. Every tile is checked before it is paid.", "Tessera：开放算力。每个分块先验证，后付款。";
     name: "Name", "名称";
     rows: "Rows", "行数";
@@ -16,21 +18,21 @@ texts! { SiteText {
     sign_in_button: "Sign in", "登录";
     job: "Job", "任务";
     verified: "Verified", "已验证";
-    recomputed: "Recomputed by a checker", "经复算";
+    recomputed: "Recomputed by a checker", "已复算分块";
     devices: "Devices", "设备";
     cost: "Cost", "费用";
     took: "Took", "耗时";
     started: "Started", "开始时间";
-    not_found: "There is nothing here", "这里什么都没有";
+    not_found: "There is nothing here", "页面不存在";
     not_found_lead: "The address is wrong, or what it names is not published.", "地址有误，或内容尚未发布。";
     tiles_verified: "Tiles verified", "已验证分块";
     earned: "Earned", "已赚取";
     gpu: "Hardware", "硬件";
     speed: "Speed", "速度";
     device: "Device", "设备";
-    explorer: "Explorer", "浏览器";
+    explorer: "Explorer", "网络浏览";
     receipts: "Receipts", "凭证";
-    price: "Price of a CU", "每 CU 价格";
+    price: "Price of a million CU", "每百万 CU 价格";
     server_failed: "The server could not be reached. Nothing you entered is lost; try again.", "无法连接服务器。您输入的内容不会丢失，请重试。";
     tagline: "open compute, checked tile by tile", "逐块验证的开放算力";
     site_description: "Rent GPUs by the verified tile, or lend yours from a browser tab. Every result is checked before it is paid, and every receipt is public.", "按已验证分块租用 GPU，或在浏览器标签页中出借 GPU。每个结果先验证后付款，每张凭证公开可查。";
@@ -52,7 +54,9 @@ texts! { SiteText {
     no_devices_worked: "No device has settled a tile yet.", "尚无设备结算分块。";
     theme: "Theme", "主题";
     tile: "Tile", "分块";
-    bad_address: "This address asks for something that cannot be", "此地址的请求无效";
-    went_wrong: "This page could not be made", "页面无法生成";
-    not_found_help: "Look for it by its id, or begin at the explorer.", "请按 ID 搜索，或从浏览器首页开始。";
+    bad_address: "This address asks for something that cannot be", "请求的地址有误";
+    went_wrong: "This page could not be made", "页面生成失败";
+    not_found_help: "Look for it by its name or id, or begin at the explorer.", "请按名称或 ID 搜索，或从“网络浏览”开始查找。";
+    at_most: "at most", "最高";
+    tiles_unit: "tiles", "个分块";
 } }

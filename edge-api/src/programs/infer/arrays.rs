@@ -12,6 +12,7 @@ use wire::{AccountId, Blob, BlobHash, Infer};
 use crate::app::App;
 use crate::arrays::npy;
 use crate::arrays::npz::{self, Entry};
+use crate::http::detail;
 use crate::programs::failure::AdmitFailure;
 
 /// Finds the arrays, in the model's order.
@@ -47,8 +48,8 @@ async fn find(app: &App, customer: AccountId, hash: BlobHash, field: &str) -> Re
     Ok(require_owned(found, field)?)
 }
 
-fn unreadable(field: &str, error: &impl std::error::Error) -> AdmitError {
-    AdmitError::UnreadableArray { field: field.to_owned(), reason: error.to_string() }
+fn unreadable<E: std::error::Error + serde::Serialize>(field: &str, error: &E) -> AdmitError {
+    AdmitError::UnreadableArray { field: field.to_owned(), reason: error.to_string(), detail: detail::of(error) }
 }
 
 /// One array, or all of a `.npz`.
