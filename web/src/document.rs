@@ -130,8 +130,10 @@ fn Header(
     let keep: Vec<&str> = keep.iter().map(String::as_str).collect();
     let other_href = visit.link_with(&keep, "lang", other_lang);
     let current = visit.page;
-    let link = |page: Page, label: &'static str, is_current: bool| {
-        view! { <a href=href(page) aria-current=is_current.then_some("page")>{label}</a> }
+    // What a page is called, and where there is little room.
+    let link = |page: Page, (wide, narrow): (&'static str, &'static str), is_current: bool| {
+        let shorter = (wide != narrow).then_some(narrow);
+        view! { <a href=href(page) aria-current=is_current.then_some("page") aria-label=shorter.map(|_| wide) data-narrow=shorter>{wide}</a> }
     };
     let in_explorer = current.is_some_and(|page| page.path().starts_with("/explorer"));
     let in_jobs = matches!(current, Some(Page::Jobs | Page::Job(_)));
@@ -139,12 +141,14 @@ fn Header(
         <header class="top">
             <nav aria-label=t.site.nav>
                 <a class="brand" href=href(Page::Landing)><Icon name="brand"/>"Tessera"</a>
-                {link(Page::NewJob, t.site.run_a_job, current == Some(Page::NewJob))}
-                {link(Page::Jobs, t.site.jobs, in_jobs)}
-                {link(Page::Lend, t.site.lend, current == Some(Page::Lend))}
-                {link(Page::Explorer, t.site.explorer, in_explorer)}
-                {link(Page::Account, t.site.account, current == Some(Page::Account))}
-                {link(Page::Docs(DocsPage::Index), t.docs.docs_short, matches!(current, Some(Page::Docs(_))))}
+                <span class="pages">
+                    {link(Page::NewJob, (t.site.run_a_job, t.site.run_short), current == Some(Page::NewJob))}
+                    {link(Page::Jobs, (t.site.jobs, t.site.jobs), in_jobs)}
+                    {link(Page::Lend, (t.site.lend, t.site.lend_short), current == Some(Page::Lend))}
+                    {link(Page::Explorer, (t.site.explorer, t.site.explorer), in_explorer)}
+                    {link(Page::Docs(DocsPage::Index), (t.docs.docs_short, t.docs.docs_short), matches!(current, Some(Page::Docs(_))))}
+                    {link(Page::Account, (t.site.account, t.site.account), current == Some(Page::Account))}
+                </span>
                 <span class="tools">
                     <a href=other_href lang=other_tag hreflang=other_tag data-lang-link=other_lang>{other}</a>
                     <button type="button" class="quiet" data-theme-button aria-label=t.site.theme title=t.site.theme><Icon name="theme"/></button>

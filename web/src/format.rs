@@ -2,6 +2,9 @@
 
 use wire::{Credits, Micros, PricePerCu};
 
+/// In place of what the network does not know.
+pub const UNKNOWN: &str = "–";
+
 /// Digits in groups of three.
 pub fn count(value: u64) -> String {
     let digits = value.to_string();
@@ -15,24 +18,62 @@ pub fn count(value: u64) -> String {
     grouped
 }
 
-/// Credits without zeros that say nothing: `99.999775`, `100`.
+/// Credits as people read money, everywhere by this one rule: cents from one credit on (`1,234.57`), below it four digits
+/// that count and nothing finer than a micro-credit (`0.0123`, `0.000225`), and `0` for nothing.
 pub fn credits(amount: Credits) -> String {
-    without_zeros(&amount.to_string())
+    const CENT: u64 = 10_000;
+    let micros = amount.micros().unsigned_abs();
+    let sign = if amount.micros() < 0 { "−" } else { "" };
+    if micros == 0 {
+        return "0".to_owned();
+    }
+    let finest = if micros >= 1_000_000 { CENT } else { 10u64.pow(micros.ilog10().saturating_sub(3)) };
+    let rounded = (micros / finest + u64::from(micros % finest >= finest.div_ceil(2))).saturating_mul(finest);
+    let decimals = format!("{:06}", rounded % 1_000_000);
+    let (cents, finer) = decimals.split_at(2);
+    let finer = if rounded >= 1_000_000 { "" } else { finer.trim_end_matches('0') };
+    format!("{sign}{}.{cents}{finer}", count(rounded / 1_000_000))
 }
 
-/// Of a CU, in credits, as precisely as needed.
+/// A movement of money, with its sign.
+pub fn movement(amount: Credits) -> String {
+    if amount.micros() > 0 { format!("+{}", credits(amount)) } else { credits(amount) }
+}
+
+/// Credits that were worked out and not booked: a forecast, a mean.
+#[expect(clippy::cast_possible_truncation, reason = "a float becomes the nearest whole number that there is")]
+pub fn about_credits(amount: f64) -> String {
+    let micros = (amount * 1e6).round();
+    if micros.abs() < 1.0 && amount != 0.0 {
+        "< 0.000001".to_owned()
+    } else {
+        credits(Credits::from_micros(micros as i64))
+    }
+}
+
+/// Of a million CU, in credits: a single one costs so little that nobody reads it.
 pub fn price(price: PricePerCu) -> String {
-    without_zeros(&price.to_string())
+    // Pico-credits a CU are micro-credits a million of them.
+    credits(Credits::from_micros(price.0))
 }
 
-fn without_zeros(decimal: &str) -> String {
-    decimal.trim_end_matches('0').trim_end_matches('.').to_owned()
+/// A number on an axis, as short as it can be.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and not below zero")]
+pub fn number(value: f64) -> String {
+    if value >= 1000.0 {
+        return count(value.round() as u64);
+    }
+    let decimals = format!("{value:.6}");
+    decimals.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Floating-point operations with a unit.
+/// Floating-point operations with a unit; a dash where there were none, or nobody counted them.
 pub fn flops(value: u64) -> String {
     const UNITS: [(u64, &str); 4] =
         [(1_000_000_000_000, "TFLOP"), (1_000_000_000, "GFLOP"), (1_000_000, "MFLOP"), (1_000, "kFLOP")];
+    if value == 0 {
+        return UNKNOWN.to_owned();
+    }
     let Some((scale, unit)) = UNITS.iter().find(|(scale, _)| value >= *scale) else {
         return format!("{value} FLOP");
     };
@@ -59,14 +100,9 @@ pub fn kflop(value: u64) -> String {
     flops(value.saturating_mul(1000))
 }
 
-/// Operations of a receipt, in thousands; a dash where none were settled.
-pub fn work(kflop_settled: u64) -> String {
-    if kflop_settled == 0 { "–".to_owned() } else { kflop(kflop_settled) }
-}
-
 /// Operations a second; a dash where none was measured.
 pub fn speed(flops_per_sec: u64) -> String {
-    if flops_per_sec == 0 { "–".to_owned() } else { format!("{}/s", flops(flops_per_sec)) }
+    if flops_per_sec == 0 { UNKNOWN.to_owned() } else { format!("{}/s", flops(flops_per_sec)) }
 }
 
 /// Integer operations a second, which are no `FLOP`.
@@ -106,6 +142,17 @@ pub fn utc(time: Micros) -> String {
     format!("{} {:02}:{:02}:{:02} UTC", day(time), rest / 3600, rest / 60 % 60, rest % 60)
 }
 
+/// `2026-11-22 18:40 UTC`.
+pub fn utc_minute(time: Micros) -> String {
+    format!("{} {} UTC", day(time), clock(time))
+}
+
+/// `18:40`, in UTC.
+pub fn clock(time: Micros) -> String {
+    let rest = time.div_euclid(60_000_000).rem_euclid(1440);
+    format!("{:02}:{:02}", rest / 60, rest % 60)
+}
+
 /// `2026-11-22T18:40:07Z`.
 pub fn iso8601(time: Micros) -> String {
     utc(time).replacen(' ', "T", 1).replace(" UTC", "Z")
@@ -139,16 +186,41 @@ mod tests {
     fn numbers_read_well() {
         assert_eq!([count(0), count(999), count(1_797), count(1_000_000)], ["0", "999", "1,797", "1,000,000"]);
         assert_eq!(
-            [0, 225, 99_999_775, 100_000_000].map(|micros| credits(Credits::from_micros(micros))),
-            ["0", "0.000225", "99.999775", "100"]
-        );
-        assert_eq!(
             [flops(12), flops(151_000), flops(271_480_000), flops(2_050_000_000_000)],
             ["12 FLOP", "151.0 kFLOP", "271.4 MFLOP", "2.0 TFLOP"]
         );
-        assert_eq!([work(0), work(2_050)], ["–", "2.0 MFLOP"], "a receipt that is not settled has done no zero work");
-        assert_eq!([kflop(0), kflop(2_050), kflop(3_400_000_000_000)], ["0 FLOP", "2.0 MFLOP", "3.4 PFLOP"]);
+        assert_eq!([kflop(0), kflop(2_050), kflop(3_400_000_000_000)], ["–", "2.0 MFLOP", "3.4 PFLOP"]);
+        assert_eq!([number(0.0), number(2.5), number(0.000_02), number(12_000.0)], ["0", "2.5", "0.00002", "12,000"]);
         assert_eq!([speed(0), speed(1_500_000_000), percent(1234)], ["–", "1.5 GFLOP/s", "12.3 %"]);
+    }
+
+    #[test]
+    fn money_is_read_by_one_rule_however_much_it_is() {
+        let shown =
+            [0, 1, 225, 12_345, 123_456, 999_960, 999_999, 1_000_000, 99_999_775, 1_234_567_890, -225, -2_000_000];
+
+        assert_eq!(
+            shown.map(|micros| credits(Credits::from_micros(micros))),
+            [
+                "0",
+                "0.000001",
+                "0.000225",
+                "0.01235",
+                "0.1235",
+                "1.00",
+                "1.00",
+                "1.00",
+                "100.00",
+                "1,234.57",
+                "−0.000225",
+                "−2.00"
+            ]
+        );
+        assert_eq!([500_000, 120_000].map(|micros| credits(Credits::from_micros(micros))), ["0.50", "0.12"]);
+        assert_eq!([225, -225].map(|micros| movement(Credits::from_micros(micros))), ["+0.000225", "−0.000225"]);
+        assert_eq!([0.0, 1e-9, 0.000_225, 2.34567].map(about_credits), ["0", "< 0.000001", "0.000225", "2.35"]);
+        assert_eq!([20_000_000, 1].map(|picos| price(PricePerCu(picos))), ["20.00", "0.000001"]);
+        assert_eq!(credits(Credits::from_micros(i64::MIN)), "−9,223,372,036,854.78");
     }
 
     #[test]
@@ -156,6 +228,7 @@ mod tests {
         assert_eq!(utc(0), "1970-01-01 00:00:00 UTC");
         assert_eq!(utc(951_827_696_000_000), "2000-02-29 12:34:56 UTC");
         assert_eq!(utc(1_795_372_807_000_000), "2026-11-22 18:40:07 UTC");
+        assert_eq!(utc_minute(1_795_372_807_000_000), "2026-11-22 18:40 UTC");
         assert_eq!(iso8601(1_795_372_807_000_000), "2026-11-22T18:40:07Z");
         assert_eq!(seconds(1_000_000, 3_450_000), "2.4 s");
         assert_eq!(

@@ -27,6 +27,8 @@ pub enum Page {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DocsPage {
     Index,
+    /// Programs to take away.
+    Downloads,
     /// By its address under `/docs/`.
     Guide(&'static str),
     Api,
@@ -75,6 +77,7 @@ addresses! {
     "/explorer/search" => Search;
     "/docs" => Docs(DocsPage::Index);
     "/docs/api" => Docs(DocsPage::Api);
+    "/docs/downloads" => Docs(DocsPage::Downloads);
     "/docs/{slug}" => Docs(DocsPage::Guide(slug));
 }
 
@@ -100,6 +103,7 @@ impl Page {
             ["explorer", "search"] => Some(Self::Search),
             ["docs"] => Some(Self::Docs(DocsPage::Index)),
             ["docs", "api"] => Some(Self::Docs(DocsPage::Api)),
+            ["docs", "downloads"] => Some(Self::Docs(DocsPage::Downloads)),
             _ => None,
         }
     }
@@ -130,9 +134,9 @@ impl Page {
     /// The page of what a search found.
     pub fn of_hit(hit: &Hit) -> Self {
         match hit {
-            Hit::Device(id) => Self::Device(*id),
-            Hit::Job(id) => Self::PublicJob(*id),
-            Hit::Receipt(id) => Self::Receipt(*id),
+            Hit::Device { id, .. } => Self::Device(*id),
+            Hit::Job { id, .. } => Self::PublicJob(*id),
+            Hit::Receipt { id } => Self::Receipt(*id),
         }
     }
 }
@@ -162,6 +166,7 @@ mod tests {
             Page::Search,
             Page::Docs(DocsPage::Index),
             Page::Docs(DocsPage::Api),
+            Page::Docs(DocsPage::Downloads),
         ];
         for page in pages {
             assert_eq!(Page::parse(&page.path()), Some(page));

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{Path as UrlPath, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
@@ -124,35 +123,4 @@ async fn rows(site: &Site) -> Option<(Vec<wire::JobId>, Vec<wire::DeviceId>)> {
 pub(crate) async fn install_script(State(site): State<Site>) -> impl IntoResponse {
     let text = include_str!("install.sh").replace("@URL@", &site.public_url);
     ([(CONTENT_TYPE, "text/x-shellscript; charset=utf-8"), (CACHE_CONTROL, "public, max-age=300")], text)
-}
-
-/// A native worker, by system and processor.
-pub(crate) async fn download(State(site): State<Site>, UrlPath(file): UrlPath<String>) -> Response {
-    let own = format!("tessera-worker-{}-{}", std::env::consts::OS, std::env::consts::ARCH);
-    let path = match &site.downloads {
-        // A name is one of ours: letters, digits and hyphens, never a way out of the folder.
-        Some(folder) if file.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') => folder.join(&file),
-        None if file == own => {
-            match std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("tessera-worker"))) {
-                Some(path) => path,
-                None => return missing(),
-            }
-        }
-        Some(_) | None => return missing(),
-    };
-    match tokio::fs::File::open(&path).await {
-        Ok(file) => {
-            let body = Body::from_stream(tokio_util::io::ReaderStream::new(file));
-            ([(CONTENT_TYPE, "application/octet-stream"), (CACHE_CONTROL, "public, max-age=300")], body).into_response()
-        }
-        Err(_not_there) => missing(),
-    }
-}
-
-fn missing() -> Response {
-    (
-        StatusCode::NOT_FOUND,
-        "There is no worker for this system here; build it with 'cargo build --release -p worker'.\n",
-    )
-        .into_response()
 }

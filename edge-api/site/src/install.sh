@@ -20,6 +20,15 @@ if ! curl -fsSL "$url/downloads/tessera-worker-$system-$processor" -o "$new"; th
   echo "tessera: $url has no worker for $system on $processor" >&2
   exit 1
 fi
+# Compared where a program for it is at hand.
+sum=$(curl -fsSL "$url/downloads/SHA256SUMS" | sed -n "s/^\([0-9a-f]\{64\}\)  tessera-worker-$system-$processor\$/\1/p")
+if command -v sha256sum >/dev/null; then found=$(sha256sum "$new" | cut -d ' ' -f 1)
+elif command -v shasum >/dev/null; then found=$(shasum -a 256 "$new" | cut -d ' ' -f 1)
+else found=$sum; fi
+if [ "$sum" != "$found" ]; then
+  echo "tessera: what was downloaded is damaged: try again" >&2
+  exit 1
+fi
 chmod 755 "$new"
 mv "$new" "$folder/tessera-worker"
 trap - EXIT

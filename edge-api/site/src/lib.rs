@@ -3,6 +3,7 @@
 mod api;
 mod cache;
 mod docs;
+mod downloads;
 mod ending;
 mod files;
 mod page;
@@ -12,12 +13,14 @@ mod state;
 mod tables;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, HeaderValue};
 use axum::routing::{MethodRouter, get};
 use tower::ServiceBuilder;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -28,6 +31,7 @@ pub use state::Shared;
 pub use web::route::Page;
 
 use api::InProcessApi;
+use downloads::Programs;
 use state::Site;
 
 /// Scripts are files of ours alone, and Wasm. Nobody may frame a page.
@@ -40,7 +44,7 @@ const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; 
 pub struct SiteConfig {
     /// Folder with the built pages.
     pub folder: PathBuf,
-    /// Folder with native workers to download. Left out, the worker beside this program is served.
+    /// Folder with programs to download. Left out, those beside this program are served.
     pub downloads: Option<PathBuf>,
     /// The address people reach this server at.
     pub public_url: String,
@@ -50,12 +54,13 @@ pub struct SiteConfig {
 const BUNDLES: &str = "/pkg";
 
 /// What is no page, by address.
-fn routes() -> [(&'static str, MethodRouter<Site>); 5] {
+fn routes() -> [(&'static str, MethodRouter<Site>); 6] {
     [
         ("/robots.txt", get(files::robots)),
         ("/sitemap.xml", get(files::sitemap)),
         ("/install.sh", get(files::install_script)),
-        ("/downloads/{file}", get(files::download)),
+        ("/downloads", get(downloads::show_page)),
+        ("/downloads/{file}", get(downloads::download)),
         ("/index.png", get(page::landing_preview)),
     ]
 }
@@ -73,7 +78,7 @@ pub fn router(config: SiteConfig, shared: Shared, api: Router) -> Router {
     let site = Site {
         public_url: config.public_url.trim_end_matches('/').into(),
         assets: files::assets(&config.folder),
-        downloads: config.downloads.map(Into::into),
+        programs: Arc::new(Programs::new(config.downloads)),
         api: InProcessApi::new(api),
         rendered: cache::rendered_pages(),
         pictures: cache::pictures(),
@@ -82,6 +87,8 @@ pub fn router(config: SiteConfig, shared: Shared, api: Router) -> Router {
     let header = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
+    // A program is sent as it is: a part of it can be asked for, and packing it would take seconds each time.
+    let but_programs = DefaultPredicate::new().and(NotForContentType::const_new("application/octet-stream"));
     let mut router = Router::new().nest_service(BUNDLES, bundles);
     for (path, handler) in routes() {
         router = router.route(path, handler);
@@ -90,7 +97,7 @@ pub fn router(config: SiteConfig, shared: Shared, api: Router) -> Router {
         .fallback(get(page::page))
         .layer(
             ServiceBuilder::new()
-                .layer(CompressionLayer::new())
+                .layer(CompressionLayer::new().compress_when(but_programs))
                 .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))
                 .layer(header(REFERRER_POLICY, "strict-origin-when-cross-origin"))
                 .layer(header(CONTENT_SECURITY_POLICY, POLICY)),

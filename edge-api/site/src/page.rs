@@ -128,7 +128,7 @@ async fn render_public(site: &Site, visit: Visit, request: &Parts) -> Response {
 /// Reads what the page shows, then writes it down. Writing is quick and awaits nothing.
 async fn draw(site: &Site, visit: Visit, session: Option<String>) -> (StatusCode, String) {
     let docs = match visit.page {
-        Some(Page::Docs(page)) => docs::load(page, &visit, &site.api).await,
+        Some(Page::Docs(page)) => docs::load(page, &visit, site).await,
         _ => None,
     };
     let document = web::pages::load(&visit, &site.api.client(session), docs).await;

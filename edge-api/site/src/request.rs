@@ -33,6 +33,7 @@ pub(crate) fn parse_query(query: &str) -> Vec<(String, String)> {
 /// The parameters that a public page reads, each once, in one order; the language is told apart from them.
 pub(crate) fn canonical_query(query: &[(String, String)], page: Option<Page>) -> Vec<(String, String)> {
     let names: &[&str] = match page {
+        Some(Page::Explorer) => &["range"],
         Some(Page::Devices) => &["after", "class", "limit", "online", "q"],
         Some(Page::Device(_) | Page::PublicJobs | Page::Receipts) => &["after", "limit"],
         Some(Page::Search | Page::Docs(DocsPage::Index)) => &["q"],

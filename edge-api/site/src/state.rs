@@ -1,6 +1,5 @@
 //! What every handler of the site has at hand.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::http::request::Parts;
@@ -10,6 +9,7 @@ use web::visit::Assets;
 
 use crate::api::InProcessApi;
 use crate::cache::{Pictures, RenderedPages};
+use crate::downloads::Programs;
 
 /// What the site shares with the rest of the process.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ pub(crate) struct Site {
     pub(crate) api: InProcessApi,
     pub(crate) public_url: Arc<str>,
     pub(crate) assets: Assets,
-    pub(crate) downloads: Option<Arc<Path>>,
+    pub(crate) programs: Arc<Programs>,
     pub(crate) rendered: RenderedPages,
     pub(crate) pictures: Pictures,
     pub(crate) shared: Shared,

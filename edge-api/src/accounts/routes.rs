@@ -7,10 +7,11 @@ use rules::billing::transfer;
 use serde::Deserialize;
 use store::DbConnection;
 use store::codec::count;
+use store::ledger::Entries;
 use wire::explorer::Page;
 use wire::{
-    AccountId, AccountKey, AccountKind, Credits, ErrorCode, LedgerEntry, MadeKey, Micros, NewAccount, NewKey,
-    OpenedAccount,
+    AccountId, AccountKey, AccountKind, Credits, ErrorCode, JobMovement, LedgerEntry, MadeKey, Micros, NewAccount,
+    NewKey, OpenedAccount,
 };
 
 use crate::app::App;
@@ -189,6 +190,9 @@ pub struct EntryParams {
     /// Rows a page.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<i64>,
+    /// `none` for those that are about no job.
+    #[param(pattern = "^(none)?$")]
+    job: Option<String>,
 }
 
 /// List the account's movements of money, newest first
@@ -217,7 +221,48 @@ pub async fn list_entries(
         Some(Some(cursor)) => Some(cursor),
         None => None,
     };
-    Ok(Json(store::ledger::list_entries(&mut *app.db.read().await?, caller.account, after, limit).await?))
+    let which = match params.job.as_deref() {
+        None | Some("") => Entries::All,
+        Some("none") => Entries::WithoutJob,
+        Some(_) => return Err(invalid(ErrorCode::MalformedRequest, "job", "say 'none', or leave it out")),
+    };
+    Ok(Json(store::ledger::list_entries(&mut *app.db.read().await?, caller.account, which, after, limit).await?))
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct MovementParams {
+    /// What `next` of the page before said.
+    after: Option<String>,
+    /// Rows a page.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<i64>,
+}
+
+/// List what jobs moved of the account's money, newest jobs first
+///
+/// A row a job: what was paid for it, and what devices of the account earned by it.
+#[utoipa::path(
+    get,
+    path = "/v1/account/movements",
+    tag = "account",
+    params(MovementParams),
+    responses(
+        (status = 200, description = "One page", body = Page<JobMovement>),
+        Refusals<(Caller, QueryParams<MovementParams>, OutOfBounds)>
+    )
+)]
+pub async fn list_movements(
+    caller: Caller,
+    State(app): State<App>,
+    QueryParams(params): QueryParams<MovementParams>,
+) -> ApiResult<Json<Page<JobMovement>>> {
+    let limit = ENTRIES.limit(params.limit)?;
+    let malformed = |_malformed| invalid(ErrorCode::MalformedRequest, "after", "not a job's id");
+    let after = params.after.as_deref().map(|text| text.parse().map_err(malformed)).transpose()?;
+    let mut conn = app.db.read().await?;
+    Ok(Json(store::movements::list_job_movements(&mut conn, caller.account, after, limit).await?))
 }
 
 /// Show the caller's account

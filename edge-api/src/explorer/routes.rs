@@ -3,7 +3,8 @@ use axum::extract::State;
 use serde::Deserialize;
 use wire::device::DeviceClass;
 use wire::explorer::{
-    Hit, Overview, Page, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt, PublicReceiptPage, Work,
+    ChartRange, Hit, Overview, Page, Period, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt,
+    PublicReceiptPage, Work,
 };
 use wire::number::to;
 use wire::{DeviceId, ErrorCode, JobId, JobState, LeaseId, Micros, PublicJob};
@@ -17,9 +18,10 @@ const DAY: Micros = 86_400_000_000;
 const PAGE: PageSize = PageSize { usual: 100, most: 500 };
 const UPTIME_DAYS: usize = 30;
 const LATEST_LEASES: i64 = 240;
-/// Shorter beginnings would list the whole network.
+/// Shorter beginnings of ids would list the whole network.
 const PREFIX_MIN: usize = 4;
-const PREFIX_MAX: usize = 64;
+/// Longer questions find nothing.
+const QUESTION_CHARS_MAX: usize = 64;
 const HITS_MAX: i64 = 20;
 
 type Public<T> = ([(&'static str, &'static str); 1], Json<T>);
@@ -28,27 +30,78 @@ fn public<T>(body: T) -> Public<T> {
     ([("cache-control", "public, max-age=2")], Json(body))
 }
 
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct OverviewParams {
+    /// How far back `periods` goes: `1h`, `24h`, `7d` or `30d`.
+    #[param(value_type = Option<ChartRange>, default = "24h")]
+    range: Option<String>,
+}
+
+impl OverviewParams {
+    fn range(&self) -> ApiResult<ChartRange> {
+        let Some(name) = &self.range else { return Ok(ChartRange::default()) };
+        let unknown =
+            || invalid(ErrorCode::MalformedRequest, "range", "say '1h', '24h', '7d' or '30d', or leave it out");
+        ChartRange::parse(name).ok_or_else(unknown)
+    }
+}
+
+/// Periods of a range, each the sum of the shorter ones in it.
+fn gathered(periods: Vec<Period>, range: ChartRange, now: Micros) -> Vec<Period> {
+    let mut sums: Vec<Period> = Vec::new();
+    for period in periods.into_iter().filter(|period| period.start >= range.first_period(now)) {
+        let start = period.start - period.start.rem_euclid(range.period());
+        match sums.last_mut().filter(|sum| sum.start == start) {
+            Some(sum) => {
+                sum.work = added(sum.work, period.work);
+                sum.device_micros = sum.device_micros.saturating_add(period.device_micros);
+                sum.offered_micros = sum.offered_micros.saturating_add(period.offered_micros);
+                sum.busy_micros = sum.busy_micros.saturating_add(period.busy_micros);
+                sum.capacity_kflop = sum.capacity_kflop.saturating_add(period.capacity_kflop);
+            }
+            None => sums.push(Period { start, ..period }),
+        }
+    }
+    sums
+}
+
+fn added(sum: Work, work: Work) -> Work {
+    Work {
+        receipts: sum.receipts + work.receipts,
+        tiles: sum.tiles + work.tiles,
+        kflop: sum.kflop.saturating_add(work.kflop),
+        cost: sum.cost.checked_add(work.cost).unwrap_or(sum.cost),
+    }
+}
+
 /// Show the network now and lately
 #[utoipa::path(
     get,
     path = "/v1/public/overview",
     tag = "explorer",
-    responses((status = 200, description = "Supply, work and price", body = Overview), Refusals<()>)
+    params(OverviewParams),
+    responses(
+        (status = 200, description = "Supply, work and price", body = Overview),
+        Refusals<(QueryParams<OverviewParams>, OutOfBounds)>
+    )
 )]
-pub async fn show_overview(State(app): State<App>) -> ApiResult<Public<Overview>> {
+pub async fn show_overview(
+    State(app): State<App>,
+    QueryParams(params): QueryParams<OverviewParams>,
+) -> ApiResult<Public<Overview>> {
+    let range = params.range()?;
     let now = app.clock.now();
     let mut conn = app.db.read().await?;
-    let week = store::explorer::list_periods(&mut conn, now - 7 * DAY).await?;
+    let shown = store::explorer::list_periods(&mut conn, range.first_period(now).min(now - 7 * DAY)).await?;
+    let week: Vec<Period> = shown.iter().filter(|period| period.start >= now - 7 * DAY).copied().collect();
     let today = now - now.rem_euclid(DAY);
-    let sum = week.iter().filter(|period| period.start >= today).fold(Work::default(), |sum, period| Work {
-        receipts: sum.receipts + period.work.receipts,
-        tiles: sum.tiles + period.work.tiles,
-        kflop: sum.kflop.saturating_add(period.work.kflop),
-        cost: sum.cost.checked_add(period.work.cost).unwrap_or(sum.cost),
-    });
-    let capacity: u128 = week.iter().map(|period| u128::from(period.capacity_kflop)).sum();
-    let done: u128 = week.iter().map(|period| u128::from(period.work.kflop)).sum();
-    let utilisation_bps = (capacity > 0).then(|| to((done * 10_000 / capacity).min(10_000)));
+    let sum =
+        week.iter().filter(|period| period.start >= today).fold(Work::default(), |sum, period| added(sum, period.work));
+    let offered: u128 = week.iter().map(|period| u128::from(period.offered_micros)).sum();
+    let busy: u128 = week.iter().map(|period| u128::from(period.busy_micros)).sum();
+    let utilisation_bps = (offered > 0).then(|| to((busy * 10_000 / offered).min(10_000)));
     let mut latest_leases = store::explorer::list_latest_leases(&mut conn, now - DAY, LATEST_LEASES).await?;
     latest_leases.reverse();
     Ok(public(Overview {
@@ -60,7 +113,8 @@ pub async fn show_overview(State(app): State<App>) -> ApiResult<Public<Overview>
         utilisation_bps,
         jobs_running: store::explorer::count_jobs(&mut conn, JobState::Running).await?,
         jobs_done: store::explorer::count_jobs(&mut conn, JobState::Done).await?,
-        periods: week.into_iter().filter(|period| period.start > now - DAY).collect(),
+        period_micros: range.period(),
+        periods: gathered(shown, range, now),
         latest_leases,
     }))
 }
@@ -245,39 +299,48 @@ pub async fn show_public_receipt(
 ) -> ApiResult<Public<PublicReceiptPage>> {
     let mut conn = app.db.read().await?;
     let receipt = store::explorer::find_receipt(&mut conn, id).await?.ok_or_else(|| not_found("receipt"))?;
-    Ok(public(PublicReceiptPage { receipt, statement: store::explorer::find_statement(&mut conn, id).await? }))
+    let check = store::explorer::find_check(&mut conn, id).await?;
+    let statement = store::explorer::find_statement(&mut conn, id).await?;
+    Ok(public(PublicReceiptPage { receipt, check, statement }))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct SearchParams {
-    /// Four characters of an id or more: digits, the letters a to f, hyphens.
-    #[param(required = true, example = "019aa966", min_length = 4, max_length = 64)]
+    /// Words of a name, or four characters of an id or more.
+    #[param(required = true, example = "RTX 4090", max_length = 64)]
     #[serde(default)]
     q: String,
 }
 
-/// Find devices, published jobs and receipts by the beginning of their ids
+/// Find devices, published jobs and receipts
+///
+/// Jobs by the words of their names, devices by those of their hardware, everything by the beginning of its id.
 #[utoipa::path(
     get,
     path = "/v1/public/search",
     tag = "explorer",
     params(SearchParams),
     responses(
-        (status = 200, description = "What was found; 20 at most", body = Vec<Hit>),
-        Refusals<(QueryParams<SearchParams>, OutOfBounds)>
+        (status = 200, description = "What was found; 20 of each kind at most", body = Vec<Hit>),
+        Refusals<QueryParams<SearchParams>>
     )
 )]
 pub async fn search(
     State(app): State<App>,
     QueryParams(params): QueryParams<SearchParams>,
 ) -> ApiResult<Public<Vec<Hit>>> {
-    let prefix = params.q.trim().to_ascii_lowercase();
-    let is_id = prefix.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
-    if !is_id || !(PREFIX_MIN..=PREFIX_MAX).contains(&prefix.len()) {
-        let message = "write at least the first four characters of an id: digits, the letters a to f, hyphens";
-        return Err(invalid(ErrorCode::MalformedRequest, "q", message));
+    let question = params.q.trim();
+    let words: Vec<&str> = question.split_whitespace().take(store::search::WORDS_MAX).collect();
+    if words.is_empty() || question.chars().count() > QUESTION_CHARS_MAX || question.contains(char::is_control) {
+        return Ok(public(Vec::new()));
     }
-    Ok(public(store::explorer::search(&mut *app.db.read().await?, &prefix, HITS_MAX).await?))
+    let prefix = question.to_ascii_lowercase();
+    let may_be_id = prefix.len() >= PREFIX_MIN && prefix.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    let mut conn = app.db.read().await?;
+    let mut hits = if may_be_id { store::search::find_by_id(&mut conn, &prefix, HITS_MAX).await? } else { Vec::new() };
+    let named = store::search::find_by_name(&mut conn, &words, HITS_MAX).await?;
+    hits.extend(named.into_iter().filter(|hit| !hits.contains(hit)).collect::<Vec<_>>());
+    Ok(public(hits))
 }

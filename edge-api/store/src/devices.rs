@@ -213,7 +213,7 @@ pub async fn upsert_device(
     .bind(hello.device.to_string())
     .bind(account.to_string())
     .bind(hello.class.name())
-    .bind(&hello.name)
+    .bind(hello.shown_name())
     .bind(hello.backend.name())
     .bind(flag(hello.software))
     .bind(now)

@@ -4,10 +4,10 @@ use rules::scheduling::mosaic;
 use sqlx::FromRow;
 use wire::device::{Backend, DeviceClass};
 use wire::explorer::{
-    Hit, Page, Period, PublicDevice, PublicJobRow, PublicReceipt, ReceiptState, Share, SignedReceipt, SupplyGroup, Work,
+    Page, Period, PublicDevice, PublicJobRow, PublicReceipt, ReceiptCheck, ReceiptState, Share, SignedReceipt, SupplyGroup, Work,
 };
 use wire::number::to;
-use wire::{Credits, DeviceId, JobId, JobState, LeaseId, Micros, PricePerCu, PublicJob, Receipt, Task};
+use wire::{CheckedBy, Credits, DeviceId, JobId, JobState, LeaseId, Micros, PricePerCu, PublicJob, Receipt, Task};
 
 use crate::codec::{from_json, id, named, optional_id, uncount};
 use crate::db::DbConnection;
@@ -16,8 +16,6 @@ use crate::slices::settled_slice;
 
 /// A device is online while its replica has said so within this long.
 pub const ONLINE: Micros = 60_000_000;
-/// Sorts before no hex digit and no hyphen.
-const FIRST: &str = "";
 /// Sorts after every hex digit.
 const LAST: &str = "g";
 
@@ -246,6 +244,16 @@ pub async fn list_receipts(
     Ok(receipt_page(rows, most))
 }
 
+/// How a receipt was checked before it was settled; `None` as long as it is not.
+pub async fn find_check(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<Option<ReceiptCheck>> {
+    let row: Option<(String, String)> =
+        sqlx::query_as("select checked_by, check_rule from public_check where lease_id = $1")
+            .bind(lease.to_string())
+            .fetch_optional(conn)
+            .await?;
+    Ok(row.map(|(by, rule)| ReceiptCheck { by: named(&CheckedBy::ALL, CheckedBy::name, &by), rule: from_json(&rule) }))
+}
+
 pub async fn find_receipt(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<Option<PublicReceipt>> {
     let row: Option<ReceiptRow> = sqlx::query_as(
         "select lease_id, device_id, backend, program, tiles, kflop, state, recomputed, created_at, job_id
@@ -398,13 +406,18 @@ pub async fn find_public_job(conn: &mut DbConnection, job: JobId) -> sqlx::Resul
             .await?;
     let parts: Vec<_> = parts.into_iter().filter_map(settled_slice).collect();
     let devices: Vec<ShareRow> = sqlx::query_as(
-        "select device_id, backend, cast(sum(tiles) as bigint) as tiles, cast(count(*) as bigint) as receipts,
-                cast(sum(recomputed) as bigint) as recomputed
-        from public_statement
-        where job_id = $1
-          and state in ('accepted', 'matured')
-        group by device_id, backend
-        order by tiles desc, device_id
+        "select part.device_id as device_id, public_device.name as name, part.backend as backend, part.tiles as tiles,
+                part.receipts as receipts, part.recomputed as recomputed
+        from (
+          select device_id, backend, cast(sum(tiles) as bigint) as tiles, cast(count(*) as bigint) as receipts,
+                 cast(sum(recomputed) as bigint) as recomputed
+          from public_statement
+          where job_id = $1
+            and state in ('accepted', 'matured')
+          group by device_id, backend
+        ) as part
+        join public_device on public_device.device_id = part.device_id
+        order by part.tiles desc, part.device_id
         limit 200",
     )
     .bind(job.to_string())
@@ -440,6 +453,7 @@ pub async fn find_public_job(conn: &mut DbConnection, job: JobId) -> sqlx::Resul
 #[derive(FromRow)]
 pub(crate) struct ShareRow {
     device_id: String,
+    name: String,
     backend: String,
     tiles: i64,
     receipts: i64,
@@ -450,6 +464,7 @@ impl From<ShareRow> for Share {
     fn from(row: ShareRow) -> Self {
         Self {
             device: id(&row.device_id),
+            name: row.name,
             backend: row.backend,
             tiles: uncount(row.tiles),
             receipts: uncount(row.receipts),
@@ -490,8 +505,9 @@ pub async fn list_periods(conn: &mut DbConnection, since: Micros) -> sqlx::Resul
     .bind(since)
     .fetch_all(&mut *conn)
     .await?;
-    let supply: Vec<(i64, i64, i64)> = sqlx::query_as(
-        "select period, cast(sum(device_micros) as bigint), cast(sum(capacity_kflop) as bigint)
+    let supply: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(
+        "select period, cast(sum(device_micros) as bigint), cast(sum(offered_micros) as bigint),
+               cast(sum(busy_micros) as bigint), cast(sum(capacity_kflop) as bigint)
         from public_supply
         where period >= $1
         group by period",
@@ -500,7 +516,7 @@ pub async fn list_periods(conn: &mut DbConnection, since: Micros) -> sqlx::Resul
     .fetch_all(conn)
     .await?;
     let mut periods = std::collections::BTreeMap::new();
-    let empty = |start| Period { start, work: Work::default(), device_micros: 0, capacity_kflop: 0 };
+    let empty = |start| Period { start, ..Period::default() };
     for (start, receipts, tiles, kflop, cost) in work {
         periods.entry(start).or_insert_with(|| empty(start)).work = Work {
             receipts: uncount(receipts),
@@ -509,9 +525,10 @@ pub async fn list_periods(conn: &mut DbConnection, since: Micros) -> sqlx::Resul
             cost: Credits::from_micros(cost),
         };
     }
-    for (start, device_micros, capacity) in supply {
+    for (start, device_micros, offered, busy, capacity) in supply {
         let period = periods.entry(start).or_insert_with(|| empty(start));
-        (period.device_micros, period.capacity_kflop) = (uncount(device_micros), uncount(capacity));
+        (period.device_micros, period.offered_micros) = (uncount(device_micros), uncount(offered));
+        (period.busy_micros, period.capacity_kflop) = (uncount(busy), uncount(capacity));
     }
     Ok(periods.into_values().collect())
 }
@@ -540,38 +557,4 @@ pub async fn count_jobs(conn: &mut DbConnection, state: JobState) -> sqlx::Resul
         .fetch_optional(conn)
         .await?;
     Ok(row.map_or(0, |(jobs,)| uncount(jobs)))
-}
-
-/// Up to `most` of each kind whose id begins with `prefix`, which holds hex digits and hyphens alone.
-pub async fn search(conn: &mut DbConnection, prefix: &str, most: i64) -> sqlx::Result<Vec<Hit>> {
-    // What begins with the prefix sorts between it and the prefix with a 'g' behind.
-    let end = format!("{prefix}{LAST}");
-    let start = if prefix.is_empty() { FIRST } else { prefix };
-    let devices: Vec<(String,)> = sqlx::query_as(
-        "select device_id from public_device where device_id >= $1 and device_id < $2 order by device_id limit $3",
-    )
-    .bind(start)
-    .bind(&end)
-    .bind(most)
-    .fetch_all(&mut *conn)
-    .await?;
-    let found_jobs: Vec<(String,)> =
-        sqlx::query_as("select job_id from public_job where job_id >= $1 and job_id < $2 order by job_id limit $3")
-            .bind(start)
-            .bind(&end)
-            .bind(most)
-            .fetch_all(&mut *conn)
-            .await?;
-    let receipts: Vec<(String,)> = sqlx::query_as(
-        "select lease_id from public_receipt where lease_id >= $1 and lease_id < $2 order by lease_id limit $3",
-    )
-    .bind(start)
-    .bind(&end)
-    .bind(most)
-    .fetch_all(conn)
-    .await?;
-    let devices = devices.iter().map(|(text,)| Hit::Device(id(text)));
-    let found_jobs = found_jobs.iter().map(|(text,)| Hit::Job(id(text)));
-    let receipts = receipts.iter().map(|(text,)| Hit::Receipt(id(text)));
-    Ok(devices.chain(found_jobs).chain(receipts).collect())
 }

@@ -259,10 +259,19 @@ struct EntryRow {
     amount: i64,
 }
 
+/// Which of an account's entries a list shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entries {
+    All,
+    /// Those that are about no job.
+    WithoutJob,
+}
+
 /// An account's entries, newest first: those of one kind, job, device, purse and ten seconds in one row.
 pub async fn list_entries(
     conn: &mut DbConnection,
     account: AccountId,
+    which: Entries,
     after: Option<EntryCursor>,
     most: i64,
 ) -> sqlx::Result<Page<LedgerEntry>> {
@@ -275,6 +284,7 @@ pub async fn list_entries(
         from ledger_entry
         where account_id = $1
           and (bucket, kind, job_id, device_id, purse) < ($2, $3, $4, $5, $6)
+          and ($8 = 0 or job_id = '')
         group by bucket, kind, job_id, device_id, purse
         order by bucket desc, kind desc, job_id desc, device_id desc, purse desc
         limit $7",
@@ -286,6 +296,7 @@ pub async fn list_entries(
     .bind(after.device)
     .bind(after.purse)
     .bind(most.saturating_add(1))
+    .bind(i64::from(which == Entries::WithoutJob))
     .fetch_all(conn)
     .await?;
     let most = to(most);

@@ -13,9 +13,11 @@ pub mod job_progress;
 pub mod jobs;
 pub mod ledger;
 mod list;
+pub mod movements;
 pub mod presence;
 pub mod receipts;
 pub mod replicas;
+pub mod search;
 pub mod slices;
 pub mod verdicts;
 

@@ -77,8 +77,15 @@ pub(crate) async fn settled(app: &TestApp, owner: &Customer<'_>, job: &str, devi
         worked_flops_per_sec: 5_000_000_000,
     };
     store::devices::count_passed(&mut tx, DeviceId([device; 32]), work).await.unwrap();
-    let acceptance =
-        Acceptance { kflop: work.kflop, flops_left: 0, charge: Charge::default(), recomputed: 2, matures_at: 0 };
+    let acceptance = Acceptance {
+        kflop: work.kflop,
+        flops_left: 0,
+        charge: Charge::default(),
+        recomputed: 2,
+        check: wire::explorer::ReceiptCheck { by: wire::CheckedBy::Edge, rule: wire::CheckRule::Reference },
+        matures_at: 0,
+        now: 1,
+    };
     assert!(accept_receipt(&mut tx, LeaseId([lease; 16]), acceptance).await.unwrap());
     mature_receipts_of_job(&mut tx, job.parse().unwrap()).await.unwrap();
     tx.commit().await.unwrap();
@@ -198,7 +205,13 @@ db_test! {
         settled(&app, &ada, &job, 1, 10).await;
         let now = app.app.clock.now();
 
-        let sample = devices::presence::UptimeSample { device: DeviceId([1; 32]), speed: 2_000_000, since: now - 30_000_000 };
+        let sample = devices::presence::UptimeSample {
+            device: DeviceId([1; 32]),
+            is_awake: true,
+            speed: 2_000_000,
+            since: now - 30_000_000,
+            busy: 6_000_000,
+        };
         devices::presence::record_departure(&app.app, sample, now).await.unwrap();
         devices::presence::record_uptime(&app.app, now).await.unwrap();
 
@@ -209,9 +222,10 @@ db_test! {
         let period = &overview["periods"][0];
         assert_eq!(period["device_micros"], 30_000_000);
         assert_eq!(period["capacity_kflop"], 60_000);
+        assert_eq!((&period["offered_micros"], &period["busy_micros"]), (&30_000_000.into(), &6_000_000.into()));
         assert_eq!(period["work"]["tiles"], 3);
         assert_eq!(overview["today"]["kflop"], 10_000);
-        assert_eq!(overview["utilisation_bps"], 10_000 / 6);
+        assert_eq!(overview["utilisation_bps"], 2_000, "it worked a fifth of the time");
     }
 }
 
@@ -282,10 +296,6 @@ async fn every_table_comes_as_csv_and_json_at_its_pages_address() {
         assert_eq!(json.headers["content-type"], "application/json", "{path}");
         assert!(json.json().is_object(), "{path}");
     }
-    // A stranger's name is no formula, and a walk over small pages gives every row once.
-    let csv = String::from_utf8(app.page("/explorer/devices.csv?limit=1").await.bytes).unwrap();
-    assert_eq!(csv.lines().count(), 4);
-    assert!(csv.contains("'=GPU 1"), "{csv}");
 }
 
 #[tokio::test]
@@ -302,7 +312,7 @@ async fn hostile_addresses_are_answered_politely() {
         assert!(!html.contains("<script>alert"), "{search}");
     }
     let chinese = app.page("/explorer/search?q=zzzz&lang=zh").await;
-    assert!(String::from_utf8(chinese.bytes).unwrap().contains("请求格式有误"));
+    assert!(String::from_utf8(chinese.bytes).unwrap().contains("没有找到相关内容"));
     for (path, status) in [
         ("/nowhere".to_owned(), 404),
         (format!("/explorer/devices/{device}"), 404),
@@ -419,5 +429,96 @@ async fn what_only_asks_for_the_head_of_a_table_is_not_told_that_it_is_empty() {
             "{path}"
         );
         assert!(head.bytes.is_empty() && !whole.bytes.is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn charts_go_as_far_back_as_the_address_says_in_periods_that_are_gathered() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+    let job = submitted(&ada).await;
+    settled(&app, &ada, &job, 1, 10).await;
+    devices::presence::record_uptime(&app.app, app.app.clock.now()).await.unwrap();
+
+    for (range, minutes, bars) in [("1h", 10, 6), ("24h", 10, 144), ("7d", 60, 168), ("30d", 360, 120)] {
+        let overview = app.get(&format!("/v1/public/overview?range={range}")).await.json();
+        let html = String::from_utf8(app.page(&format!("/explorer?range={range}&lang=en")).await.bytes).unwrap();
+
+        assert_eq!(overview["period_micros"], minutes * 60_000_000_i64, "{range}");
+        assert_eq!(overview["periods"][0]["work"]["tiles"], 3, "{range}");
+        assert_eq!(overview["periods"][0]["start"].as_i64().unwrap() % (minutes * 60_000_000), 0, "{range}");
+        // Whole without a script: axes, and a title on every column.
+        assert_eq!(html.matches("<rect class=\"column\"").count(), 4 * bars, "{range}");
+        assert_eq!(html.matches("class=\"chart-x\"").count(), 4, "{range}");
+        assert!(html.contains("3 tiles · 20"), "{range}");
+    }
+    let unknown = String::from_utf8(app.page("/explorer?range=1y&lang=en").await.bytes).unwrap();
+    assert_eq!(unknown.matches("<rect class=\"column\"").count(), 4 * 144);
+}
+
+#[tokio::test]
+async fn a_search_by_name_finds_what_is_public_and_nothing_is_no_error() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+    let mut order = ada.digits().await;
+    order["name"] = "数字识别 Digits".into();
+    let job = ada.submit(&order, "a").await.json()["id"].as_str().unwrap().to_owned();
+    settled(&app, &ada, &job, 1, 10).await;
+    let kinds = async |question: &str| {
+        let question: String = form_urlencoded::byte_serialize(question.as_bytes()).collect();
+        let hits = app.get(&format!("/v1/public/search?q={question}")).await.json();
+        hits.as_array().unwrap().iter().map(|hit| hit["kind"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let nothing: [&str; 0] = [];
+
+    assert_eq!(kinds("digits").await, nothing, "the job is private");
+    assert_eq!(kinds("gpu 1").await, ["device"]);
+    ada.post(&format!("/v1/jobs/{job}/publish"), &serde_json::json!(null)).await;
+    assert_eq!(kinds("digits").await, ["job"]);
+    assert_eq!(kinds("数字").await, ["job"]);
+    assert_eq!(kinds("DIGITS 识别").await, ["job"]);
+    assert_eq!(kinds(&job[..8]).await, ["job"]);
+    for question in ["", "zzz", "%", "x".repeat(65).as_str(), "a b c d e f"] {
+        assert_eq!(kinds(question).await, nothing, "{question}");
+    }
+}
+
+#[tokio::test]
+async fn programs_are_downloaded_whole_or_in_parts_by_their_checksum() {
+    let app = TestApp::sqlite_with(|config| {
+        let folder = config.site.with_file_name("downloads");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("tessera-linux-x86_64"), b"0123456789").unwrap();
+        std::fs::write(folder.join("secret.txt"), b"no").unwrap();
+        config.downloads = Some(folder);
+    })
+    .await;
+    let ask = async |path: &str, headers: &[(&str, &str)]| {
+        let mut request = Request::get(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        app.send_to(edge_api::server::router(&app.app), request.body(Body::empty()).unwrap()).await
+    };
+    let sum = "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882";
+
+    let whole = ask("/downloads/tessera-linux-x86_64", &[("accept-encoding", "gzip, br")]).await;
+    assert_eq!((whole.status.as_u16(), whole.bytes.as_slice()), (200, &b"0123456789"[..]));
+    assert_eq!(whole.headers["etag"], format!("\"{sum}\""));
+    assert!(whole.headers.get("content-encoding").is_none(), "a part of it could not be asked for");
+    let part = ask("/downloads/tessera-linux-x86_64", &[("range", "bytes=4-")]).await;
+    assert_eq!((part.status.as_u16(), part.bytes.as_slice()), (206, &b"456789"[..]));
+    assert_eq!(part.headers["content-range"], "bytes 4-9/10");
+    let other = ask("/downloads/tessera-linux-x86_64", &[("range", "bytes=4-"), ("if-range", "\"older\"")]).await;
+    assert_eq!(other.status.as_u16(), 200);
+    let tag = format!("\"{sum}\"");
+    let same = ask("/downloads/tessera-linux-x86_64", &[("if-none-match", tag.as_str())]).await;
+    assert_eq!((same.status.as_u16(), same.bytes.len()), (304, 0));
+    let sums = String::from_utf8(ask("/downloads/SHA256SUMS", &[]).await.bytes).unwrap();
+    assert_eq!(sums, format!("{sum}  tessera-linux-x86_64\n"));
+    let page = String::from_utf8(ask("/docs/downloads?lang=en", &[]).await.bytes).unwrap();
+    assert!(page.contains(sum) && page.contains("Linux, x86-64") && !page.contains("macOS"), "{page}");
+    for missing in ["/downloads/secret.txt", "/downloads/tessera-macos-aarch64", "/downloads/..%2Fsecret.txt"] {
+        assert_eq!(ask(missing, &[]).await.status.as_u16(), 404, "{missing}");
     }
 }

@@ -109,6 +109,26 @@ pub struct LedgerEntry {
     pub device: Option<DeviceId>,
 }
 
+/// What one job moved of an account's money: what was paid for it, and what was earned by it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JobMovement {
+    /// Names the job.
+    pub job: JobId,
+    /// What its owner calls it; empty where the job is somebody else's and not published.
+    pub name: String,
+    /// The account submitted it.
+    pub own: bool,
+    /// Anyone can read its page.
+    pub published: bool,
+    /// When the last of it moved.
+    pub at: Micros,
+    /// What it added to what is free to spend; negative where more was paid.
+    pub available: Credits,
+    /// What it added to what is not mature yet.
+    pub pending: Credits,
+}
+
 /// Links one device to the account that asked for it, once, within fifteen minutes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

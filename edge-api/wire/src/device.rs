@@ -299,6 +299,16 @@ impl Receipt {
 }
 
 impl Hello {
+    /// The adapter's name as it is kept and shown: what cannot be seen, or turns the text beside it around, is a space.
+    pub fn shown_name(&self) -> String {
+        let is_unseen = |c: char| {
+            c.is_control()
+                || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        };
+        let seen = self.name.replace(is_unseen, " ");
+        seen.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     /// What a device signs to open its socket: a domain, the challenge, the server that it means, then each field, texts
     /// with their length before them. So a server cannot say a device's hello to another one, nor change a word of it.
     /// `origin` is the server's as the device knows it: scheme, host and port where that is not the scheme's own.

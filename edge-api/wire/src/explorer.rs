@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::DeviceClass;
 use crate::{
-    BlobHash, Check, Credits, DeviceId, JobId, JobState, LeaseId, Micros, PricePerCu, Receipt, Signature, Task,
-    TileHash,
+    BlobHash, Check, CheckRule, CheckedBy, Credits, DeviceId, JobId, JobState, LeaseId, Micros, PricePerCu, Receipt,
+    Signature, Task, TileHash,
 };
 
 /// The network now and lately.
@@ -22,15 +22,17 @@ pub struct Overview {
     pub supply: Vec<SupplyGroup>,
     /// Since midnight UTC.
     pub today: Work,
-    /// Settled work over the capacity that was online in the last seven days, in hundredths of a
-    /// percent. Left out when nothing was online.
+    /// The time that devices worked over the time that they took work, in the last seven days, in hundredths of a percent.
+    /// Left out when none took any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub utilisation_bps: Option<u64>,
     /// Jobs that run now, published or not.
     pub jobs_running: u64,
     /// Jobs that are done, published or not.
     pub jobs_done: u64,
-    /// The last 24 hours in ten-minute periods, oldest first; a period without devices or work is left out.
+    /// Length of each of `periods`, in microseconds.
+    pub period_micros: Micros,
+    /// The time that was asked for in equal periods, oldest first; a period without devices or work is left out.
     pub periods: Vec<Period>,
     /// Tiles of the latest settled leases, oldest first; 240 at most.
     pub latest_leases: Vec<u64>,
@@ -44,6 +46,63 @@ impl Overview {
     /// Measured speed of all devices online, in floating-point operations a second.
     pub fn flops_per_sec(&self) -> u64 {
         self.supply.iter().map(|group| group.flops_per_sec).sum()
+    }
+}
+
+/// How far back the explorer's charts go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ChartRange {
+    #[serde(rename = "1h")]
+    Hour,
+    #[default]
+    #[serde(rename = "24h")]
+    Day,
+    #[serde(rename = "7d")]
+    Week,
+    #[serde(rename = "30d")]
+    Month,
+}
+
+impl ChartRange {
+    pub const ALL: [Self; 4] = [Self::Hour, Self::Day, Self::Week, Self::Month];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hour => "1h",
+            Self::Day => "24h",
+            Self::Week => "7d",
+            Self::Month => "30d",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|range| range.name() == name)
+    }
+
+    /// Length of one of its periods.
+    pub fn period(self) -> Micros {
+        const MINUTE: Micros = 60_000_000;
+        match self {
+            Self::Hour | Self::Day => 10 * MINUTE,
+            Self::Week => 60 * MINUTE,
+            Self::Month => 6 * 60 * MINUTE,
+        }
+    }
+
+    /// How many periods it has, the present one among them.
+    pub fn periods(self) -> i64 {
+        match self {
+            Self::Hour => 6,
+            Self::Day => 144,
+            Self::Week => 168,
+            Self::Month => 120,
+        }
+    }
+
+    /// When its first period begins, seen from `now`.
+    pub fn first_period(self, now: Micros) -> Micros {
+        now - now.rem_euclid(self.period()) - (self.periods() - 1) * self.period()
     }
 }
 
@@ -77,16 +136,20 @@ pub struct Work {
     pub cost: Credits,
 }
 
-/// Ten minutes of the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Some minutes or hours of the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Period {
-    /// When the ten minutes began.
+    /// When they began.
     pub start: Micros,
     /// What was settled in them.
     pub work: Work,
     /// Time that devices were online, summed over them, in microseconds.
     pub device_micros: u64,
+    /// Of that, time that they took work.
+    pub offered_micros: u64,
+    /// Of that, time that they worked on what they committed, counted when they did.
+    pub busy_micros: u64,
     /// What they could have computed at their measured speeds, in thousands of operations.
     pub capacity_kflop: u64,
 }
@@ -226,9 +289,22 @@ pub struct PublicReceipt {
 pub struct PublicReceiptPage {
     /// The receipt as lists show it.
     pub receipt: PublicReceipt,
+    /// How it was checked before it was settled; left out as long as it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<ReceiptCheck>,
     /// What was signed; left out where the job is not published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statement: Option<SignedReceipt>,
+}
+
+/// How a receipt's tiles were checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReceiptCheck {
+    /// Who computed tiles of it again.
+    pub by: CheckedBy,
+    /// When that came to the same.
+    pub rule: CheckRule,
 }
 
 /// A device's statement with its signature over [`Receipt::signing_bytes`].
@@ -315,6 +391,9 @@ pub struct PublicJob {
 pub struct Share {
     /// Whose part this is.
     pub device: DeviceId,
+    /// What it calls itself: its GPU.
+    #[serde(default)]
+    pub name: String,
     /// What computed it: `vulkan`, `metal`, `dx12`, `webgpu` or `cpu`.
     pub backend: String,
     /// Verified tiles of the job.
@@ -355,12 +434,25 @@ pub enum ProofStep {
     Right(TileHash),
 }
 
-/// Something that an id or its beginning names.
+/// Something that a search found, by its name or by the beginning of its id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Hit {
-    Device(DeviceId),
-    Job(JobId),
-    Receipt(LeaseId),
+    Device {
+        /// Its Ed25519 public key.
+        id: DeviceId,
+        /// Its hardware.
+        name: String,
+    },
+    Job {
+        /// Names the job.
+        id: JobId,
+        /// What its owner calls it.
+        name: String,
+    },
+    Receipt {
+        /// Names the receipt.
+        id: LeaseId,
+    },
 }

@@ -28,13 +28,26 @@ pub fn Downloads(
     /// The page whose table it is.
     page: Page,
 ) -> impl IntoView {
-    let query = Visit::current().map(|visit| visit.forward_query(&["class", "online", "q"])).unwrap_or_default();
+    let t = text();
+    let query =
+        Visit::current().map(|visit| visit.forward_query(&["class", "online", "q", "range"])).unwrap_or_default();
     let path = page.path();
+    let joint = if query.is_empty() { '?' } else { '&' };
     view! {
         <p class="downloads">
             <a href=format!("{path}.csv{query}") download="">"CSV"</a>
+            <a href=format!("{path}.csv{query}{joint}bom=1") download="">{t.explorer.csv_for_excel}</a>
             <a href=format!("{path}.json{query}")>"JSON"</a>
+            <span class="soft">{t.explorer.files_are_utc}</span>
         </p>
+    }
+}
+
+/// Passed and failed; a dash where there was no check.
+fn checks(passed: u64, failed: u64) -> String {
+    match (passed, failed) {
+        (0, 0) => format::UNKNOWN.to_owned(),
+        _ => format!("{} / {}", format::count(passed), format::count(failed)),
     }
 }
 
@@ -48,28 +61,29 @@ pub fn DeviceTable(
 ) -> impl IntoView {
     let t = text();
     let row = |device: PublicDevice| {
+        let name = if device.name.is_empty() { format::UNKNOWN.to_owned() } else { device.name };
         view! {
             <tr>
-                <td class="mono"><a href=href(Page::Device(device.id))>{short(&device.id)}</a></td>
-                <td>
+                <td data-label=t.site.device class="mono"><a href=href(Page::Device(device.id))>{short(&device.id)}</a></td>
+                <td data-label=t.site.state><span>
                     <span class=if device.online { "dot on" } else { "dot" } aria-hidden="true"></span>
                     {if device.online { t.explorer.online } else { t.explorer.offline }}
-                </td>
-                <td>{class_name(device.class)}</td>
-                <td class="name">{device.name}{device.software.then(|| view! { <small>" "{t.explorer.software}</small> })}</td>
-                <td>{device.backend}</td>
-                <td class="number">{format::speed(device.flops_per_sec)}</td>
-                <td class="number">{format::count(device.tiles)}</td>
-                <td class="number">{format::kflop(device.kflop)}</td>
-                <td class="number">{format::count(device.checks_passed)}" / "{format::count(device.checks_failed)}</td>
-                <td class="number">{format::credits(device.earned)}</td>
+                </span></td>
+                <td data-label=t.explorer.class>{class_name(device.class)}</td>
+                <td data-label=t.site.gpu class="name"><span>{name}{device.software.then(|| view! { <small>" "{t.explorer.software}</small> })}</span></td>
+                <td data-label=t.explorer.backend>{device.backend}</td>
+                <td data-label=t.site.speed class="number">{format::speed(device.flops_per_sec)}</td>
+                <td data-label=t.site.tiles class="number">{format::count(device.tiles)}</td>
+                <td data-label=t.site.work class="number">{format::kflop(device.kflop)}</td>
+                <td data-label=t.explorer.checks class="number">{checks(device.checks_passed, device.checks_failed)}</td>
+                <td data-label=t.site.earned class="number">{format::credits(device.earned)}</td>
                 {action.map(|action| view! { <td class="number">{action(device.id)}</td> })}
             </tr>
         }
     };
     view! {
         <div class="scroll" tabindex="0" role="group" aria-label=t.site.devices>
-            <table>
+            <table class="rows">
                 <thead>
                     <tr>
                         <th scope="col">{t.site.device}</th>
@@ -106,28 +120,28 @@ pub fn ReceiptTable(
     let row = move |receipt: PublicReceipt| {
         view! {
             <tr>
-                <td class="mono"><a href=href(Page::Receipt(receipt.lease))>{short(&receipt.lease)}</a></td>
-                <td><Moment time=receipt.received_at/></td>
-                {with_device.then(|| view! { <td class="mono"><a href=href(Page::Device(receipt.device))>{short(&receipt.device)}</a></td> })}
+                <td data-label=t.explorer.receipt class="mono"><a href=href(Page::Receipt(receipt.lease))>{short(&receipt.lease)}</a></td>
+                <td data-label=t.explorer.received><Moment time=receipt.received_at/></td>
+                {with_device.then(|| view! { <td data-label=t.site.device class="mono"><a href=href(Page::Device(receipt.device))>{short(&receipt.device)}</a></td> })}
                 {with_job.then(|| view! {
-                    <td class="mono">
+                    <td data-label=t.site.job class="mono">
                         {match receipt.job {
                             Some(job) => view! { <a href=href(Page::PublicJob(job))>{short(&job)}</a> }.into_any(),
                             None => view! { <span class="soft">{t.explorer.private}</span> }.into_any(),
                         }}
                     </td>
                 })}
-                <td>{receipt.program}</td>
-                <td class="number">{format::count(receipt.tiles)}</td>
-                <td class="number">{format::count(receipt.recomputed_tiles)}</td>
-                <td class="number">{format::work(receipt.kflop)}</td>
-                <td><ReceiptBadge state=receipt.state/></td>
+                <td data-label=t.site.program>{receipt.program}</td>
+                <td data-label=t.site.tiles class="number">{format::count(receipt.tiles)}</td>
+                <td data-label=t.explorer.recomputed_short class="number">{format::count(receipt.recomputed_tiles)}</td>
+                <td data-label=t.site.work class="number">{format::kflop(receipt.kflop)}</td>
+                <td data-label=t.site.state><ReceiptBadge state=receipt.state/></td>
             </tr>
         }
     };
     view! {
         <div class="scroll" tabindex="0" role="group" aria-label=t.site.receipts>
-            <table>
+            <table class="rows">
                 <thead>
                     <tr>
                         <th scope="col">{t.explorer.receipt}</th>
@@ -157,18 +171,18 @@ pub fn PublicJobTable(
         let name = if job.name.is_empty() { short(&job.id) } else { job.name };
         view! {
             <tr>
-                <td class="name"><a href=href(Page::PublicJob(job.id))>{name}</a></td>
-                <td><JobBadge state=job.state/></td>
-                <td class="number">{format::count(job.rows)}</td>
-                <td class="number">{format::count(job.verified_tiles)}" / "{format::count(job.tiles)}</td>
-                <td class="number">{format::credits(job.cost)}</td>
-                <td><Moment time=job.created_at/></td>
+                <td data-label=t.site.name class="name"><a href=href(Page::PublicJob(job.id))>{name}</a></td>
+                <td data-label=t.site.state><JobBadge state=job.state/></td>
+                <td data-label=t.site.rows class="number">{format::count(job.rows)}</td>
+                <td data-label=t.site.verified class="number">{format!("{} / {}", format::count(job.verified_tiles), format::count(job.tiles))}</td>
+                <td data-label=t.site.cost_in_credits class="number">{format::credits(job.cost)}</td>
+                <td data-label=t.site.started><Moment time=job.created_at/></td>
             </tr>
         }
     };
     view! {
         <div class="scroll" tabindex="0" role="group" aria-label=t.site.jobs>
-            <table>
+            <table class="rows">
                 <thead>
                     <tr>
                         <th scope="col">{t.site.name}</th>
@@ -192,19 +206,20 @@ pub fn ShareTable(
 ) -> impl IntoView {
     let t = text();
     let row = |share: Share| {
+        let name = if share.name.is_empty() { short(&share.device) } else { share.name };
         view! {
             <tr>
-                <td class="mono"><a href=href(Page::Device(share.device))>{short(&share.device)}</a></td>
-                <td>{share.backend}</td>
-                <td class="number">{format::count(share.tiles)}</td>
-                <td class="number">{format::count(share.recomputed_tiles)}</td>
-                <td class="number">{format::count(share.receipts)}</td>
+                <td data-label=t.site.device class="name"><a href=href(Page::Device(share.device))>{name}</a></td>
+                <td data-label=t.explorer.backend>{share.backend}</td>
+                <td data-label=t.site.tiles class="number">{format::count(share.tiles)}</td>
+                <td data-label=t.explorer.recomputed_short class="number">{format::count(share.recomputed_tiles)}</td>
+                <td data-label=t.site.receipts class="number">{format::count(share.receipts)}</td>
             </tr>
         }
     };
     view! {
         <div class="scroll" tabindex="0" role="group" aria-label=t.explorer.share_devices>
-            <table>
+            <table class="rows">
                 <thead>
                     <tr>
                         <th scope="col">{t.site.device}</th>

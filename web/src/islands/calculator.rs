@@ -153,7 +153,7 @@ fn Month(
 ) -> impl IntoView {
     let t = text();
     let figure = move |read: fn(Profit) -> f64| {
-        move || profit.get().map_or_else(|| "–".to_owned(), |profit| format!("{:.6}", read(profit)))
+        move || profit.get().map_or_else(|| "–".to_owned(), |profit| crate::format::about_credits(read(profit)))
     };
     view! {
         <section class="card" aria-live="polite">

@@ -46,22 +46,22 @@ pub fn JobTableIsland(
         let name = if job.name.is_empty() { short(&job.id) } else { job.name.clone() };
         view! {
             <tr>
-                <td class="name"><a href=href(Page::Job(job.id))>{name}</a></td>
-                <td><JobBadge state=job.state/></td>
-                <td>
+                <td data-label=t.site.name class="name"><a href=href(Page::Job(job.id))>{name}</a></td>
+                <td data-label=t.site.state><JobBadge state=job.state/></td>
+                <td data-label=t.jobs.progress>
                     <progress class="slim" aria-label=text().site.verified max=job.tiles.to_string() value=job.verified_tiles.to_string()></progress>
                 </td>
-                <td class="number">{format::count(job.verified_tiles)} " / " {format::count(job.tiles)}</td>
-                <td class="number">{format::credits(job.cost)}</td>
-                <td>{text().jobs.privacy_class(job.privacy).0}</td>
-                <td><Moment time=job.created_at/></td>
+                <td data-label=t.site.verified class="number">{format!("{} / {}", format::count(job.verified_tiles), format::count(job.tiles))}</td>
+                <td data-label=t.site.cost_in_credits class="number">{format::credits(job.cost)}</td>
+                <td data-label=t.jobs.privacy_short>{t.jobs.privacy_class(job.privacy).0}</td>
+                <td data-label=t.site.started><Moment time=job.created_at/></td>
             </tr>
         }
     };
     view! {
         <Show when=move || stale.get()><p class="notice" role="status">{t.jobs.reconnecting}</p></Show>
         <div class="scroll" tabindex="0" role="group" aria-label=t.site.jobs>
-            <table data-testid="jobs">
+            <table class="rows" data-testid="jobs">
                 <thead>
                     <tr>
                         <th scope="col">{t.site.name}</th>

@@ -10,7 +10,8 @@ use web::route::{DocsPage, Page};
 use web::text::Lang;
 use web::visit::Visit;
 
-use crate::api::InProcessApi;
+use crate::downloads;
+use crate::state::Site;
 
 /// Each Markdown file's name and text.
 static FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/docs.rs"));
@@ -93,6 +94,7 @@ pub(crate) fn title(page: DocsPage, lang: Lang) -> String {
     match page {
         DocsPage::Index => t.docs.docs.to_owned(),
         DocsPage::Api => t.docs.reference.to_owned(),
+        DocsPage::Downloads => t.docs.downloads.to_owned(),
         DocsPage::Guide(slug) => {
             let source = SOURCES.iter().find(|source| source.slug == slug);
             source.map(|source| source.text(lang).title.clone()).unwrap_or_default()
@@ -102,8 +104,8 @@ pub(crate) fn title(page: DocsPage, lang: Lang) -> String {
 
 /// Every page with the languages it is written in, for the site's map. Whether it is translated.
 pub(crate) fn pages() -> impl Iterator<Item = (Page, bool)> {
-    let reference = (Page::Docs(DocsPage::Api), false);
-    SOURCES.iter().map(|source| (source.page(), source.zh.is_some())).chain([reference])
+    let others = [(Page::Docs(DocsPage::Downloads), true), (Page::Docs(DocsPage::Api), false)];
+    SOURCES.iter().map(|source| (source.page(), source.zh.is_some())).chain(others)
 }
 
 /// Where a link in a file leads. What is no Markdown of ours stays as it is.
@@ -174,13 +176,14 @@ fn search(question: &str, lang: Lang) -> Vec<Hit> {
 }
 
 /// What a page of the documentation shows. `None` where there is no such page.
-pub(crate) async fn load(page: DocsPage, visit: &Visit, api: &InProcessApi) -> Option<DocsData> {
+pub(crate) async fn load(page: DocsPage, visit: &Visit, site: &Site) -> Option<DocsData> {
     let sections = sections(visit.lang);
     let content = match (page, visit.parameter("q")) {
         (DocsPage::Index, Some(question)) => {
             Content::Search { question: question.to_owned(), hits: search(question, visit.lang) }
         }
-        (DocsPage::Api, _) => Content::Reference(Box::new(reference::load(api).await?)),
+        (DocsPage::Api, _) => Content::Reference(Box::new(reference::load(&site.api).await?)),
+        (DocsPage::Downloads, _) => Content::Downloads(downloads::list(&site.programs).await),
         (DocsPage::Index | DocsPage::Guide(_), _) => {
             let slug = if let DocsPage::Guide(slug) = page { slug } else { "" };
             let source = SOURCES.iter().find(|source| source.slug == slug)?;

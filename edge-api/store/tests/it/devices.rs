@@ -15,6 +15,19 @@ use crate::db_test;
 use crate::fixture::{NOW, account, credits, device, hello};
 
 db_test! {
+    async fn a_devices_name_holds_nothing_that_cannot_be_seen(conn: &mut DbConnection) {
+        let ada = account(conn, 1).await;
+        let mut said = hello(1);
+        "\u{1b}[31mRTX\t4090\r\n\u{202e}desrever\u{200b} ".clone_into(&mut said.name);
+
+        upsert_device(conn, &said, ada, None, NOW).await.unwrap();
+
+        let shown = find_public_device(conn, said.device, NOW).await.unwrap().unwrap();
+        assert_eq!(shown.name, "[31mRTX 4090 desrever");
+    }
+}
+
+db_test! {
     async fn a_device_is_as_it_last_said_under_its_latest_account(conn: &mut DbConnection) {
         let (ada, bob) = (account(conn, 1).await, account(conn, 2).await);
         let known = device(conn, 1, ada).await;

@@ -1,19 +1,20 @@
 use rules::billing::bill::Bill;
 use store::explorer::{
-    DeviceFilter, count_jobs, find_public_device, find_public_job, find_receipt, find_statement,
+    DeviceFilter, count_jobs, find_check, find_public_device, find_public_job, find_receipt, find_statement,
     find_statement_of_tile, list_latest_leases, list_periods, list_public_devices, list_public_jobs, list_receipts,
-    list_receipts_of_device, list_supply, list_uptime, search,
+    list_receipts_of_device, list_supply, list_uptime,
 };
 use store::job_progress::{take_tiles, write_bill};
 use store::jobs::publish_job;
 use store::presence::mark_present;
 use store::receipts::mature_receipts_of_job;
+use store::search::{find_by_id, find_by_name};
 use wire::device::DeviceClass;
 use wire::explorer::Hit;
 use wire::{DeviceId, JobState};
 
 use crate::db_test;
-use crate::fixture::{CHARGE, NOW, Work, account, device, job, job_id, lease};
+use crate::fixture::{CHARGE, CHECK, NOW, Work, account, device, job, job_id, lease};
 
 db_test! {
     async fn devices_are_listed_by_work_in_pages_and_by_kind(conn: &mut DbConnection) {
@@ -137,6 +138,8 @@ db_test! {
         assert_eq!(settled.receipt, work.receipt(2, 3, 1));
         assert_eq!(find_receipt(conn, lease(1)).await.unwrap().unwrap().job, Some(job));
         assert_eq!(find_statement(conn, lease(1)).await.unwrap(), None, "it names an output that nobody has checked");
+        assert_eq!(find_check(conn, lease(1)).await.unwrap(), None);
+        assert_eq!(find_check(conn, lease(2)).await.unwrap(), Some(CHECK));
     }
 }
 
@@ -148,9 +151,29 @@ db_test! {
         publish_job(conn, work.account, work.job.id, true).await.unwrap();
         work.commit(conn, 1, (0, 1), 0).await;
 
-        assert_eq!(search(conn, &job_id(1).to_string()[..8], 9).await.unwrap(), [Hit::Job(work.job.id)]);
-        let both = search(conn, "0101", 9).await.unwrap();
-        assert_eq!(both, [Hit::Device(work.device), Hit::Receipt(lease(1))]);
-        assert_eq!(search(conn, "ffff", 9).await.unwrap(), []);
+        let jobs = find_by_id(conn, &job_id(1).to_string()[..8], 9).await.unwrap();
+        assert_eq!(jobs, [Hit::Job { id: work.job.id, name: "Job 1".to_owned() }]);
+        let both = find_by_id(conn, "0101", 9).await.unwrap();
+        let name = "GPU 1".to_owned();
+        assert_eq!(both, [Hit::Device { id: work.device, name }, Hit::Receipt { id: lease(1) }]);
+        assert_eq!(find_by_id(conn, "ffff", 9).await.unwrap(), []);
+    }
+}
+
+db_test! {
+    async fn published_jobs_and_hardware_are_found_by_the_words_of_their_names(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        let other = account(conn, 2).await;
+        job(conn, 2, other).await;
+        publish_job(conn, work.account, work.job.id, true).await.unwrap();
+        let found_job = Hit::Job { id: work.job.id, name: "Job 1".to_owned() };
+        let found_device = Hit::Device { id: work.device, name: "GPU 1".to_owned() };
+
+        assert_eq!(find_by_name(conn, &["jOb"], 9).await.unwrap(), std::slice::from_ref(&found_job), "the other is private");
+        assert_eq!(find_by_name(conn, &["1"], 9).await.unwrap(), [found_job, found_device.clone()]);
+        assert_eq!(find_by_name(conn, &["1", "gpu"], 9).await.unwrap(), [found_device]);
+        for no_name in ["%", "_", "!", "Job 2", "'"] {
+            assert_eq!(find_by_name(conn, &[no_name], 9).await.unwrap(), [], "{no_name}");
+        }
     }
 }

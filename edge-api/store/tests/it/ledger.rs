@@ -3,7 +3,9 @@ use rules::billing::transfer::{Payment, claim, faucet};
 use store::accounts::{PlatformAccount, ensure_platform_account, find_account};
 use store::audit::{Audit, audit};
 use store::job_progress::{take_tiles, write_bill};
-use store::ledger::{EntryCursor, find_platform_balance, hold, list_entries, post, release_and_post};
+use store::jobs::publish_job;
+use store::ledger::{Entries, EntryCursor, find_platform_balance, hold, list_entries, post, release_and_post};
+use store::movements::list_job_movements;
 use store::receipts::mature_receipts_of_job;
 use wire::{AccountId, DeviceId};
 
@@ -186,10 +188,10 @@ db_test! {
         let bob = account(conn, 2).await;
         post(conn, &[claim(ada, bob, device, credits(2), credits(0), NOW).unwrap()]).await.unwrap();
 
-        let whole = list_entries(conn, ada, None, 99).await.unwrap();
+        let whole = list_entries(conn, ada, Entries::All, None, 99).await.unwrap();
         let (mut rows, mut after) = (Vec::new(), None);
         loop {
-            let page = list_entries(conn, ada, after, 1).await.unwrap();
+            let page = list_entries(conn, ada, Entries::All, after, 1).await.unwrap();
             rows.extend(page.rows);
             match page.next {
                 Some(next) => after = Some(EntryCursor::parse(&next).unwrap()),
@@ -207,7 +209,34 @@ db_test! {
         ]);
         assert_eq!((whole.rows[7].device, whole.rows[7].job), (Some(device), None));
         assert_eq!(rows, whole.rows);
+        let others = list_entries(conn, ada, Entries::WithoutJob, None, 99).await.unwrap();
+        assert_eq!(others.rows, whole.rows[6..]);
         assert_eq!(EntryCursor::parse("x.y"), None);
-        assert_eq!(list_entries(conn, account_id(9), None, 9).await.unwrap().rows, []);
+        assert_eq!(list_entries(conn, account_id(9), Entries::All, None, 9).await.unwrap().rows, []);
+    }
+}
+
+db_test! {
+    async fn what_a_job_moved_is_one_row_for_each_whose_money_it_was(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        let ada = work.account;
+        fund(conn, ada, 100).await;
+        hold(conn, work.job.id, ada, credits(50)).await.unwrap();
+        let bob = account(conn, 2).await;
+        let (first, second) = (payment(&work, 1, bob, CHARGE), payment(&work, 2, bob, CHARGE));
+        let legs = [first.settle(NOW), second.settle(NOW + 20_000_000), first.mature(NOW + 30_000_000)];
+        post(conn, &legs.map(Result::unwrap)).await.unwrap();
+        let shown = async |conn: &mut store::DbConnection, account| {
+            let page = list_job_movements(conn, account, None, 9).await.unwrap();
+            assert_eq!((page.rows.len(), page.next), (1, None));
+            let row = &page.rows[0];
+            (row.name.clone(), row.own, row.available.micros(), row.pending.micros(), row.at - NOW)
+        };
+
+        assert_eq!(shown(conn, ada).await, ("Job 1".to_owned(), true, -20, 0, 20_000_000));
+        assert_eq!(shown(conn, bob).await, (String::new(), false, 9, 9, 30_000_000), "the job is Ada's, and private");
+        publish_job(conn, ada, work.job.id, true).await.unwrap();
+        assert_eq!(shown(conn, bob).await.0, "Job 1");
+        assert_eq!(list_job_movements(conn, ada, Some(work.job.id), 9).await.unwrap().rows, []);
     }
 }

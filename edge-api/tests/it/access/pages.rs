@@ -6,18 +6,19 @@ use super::callers::{Caller, World, prepare};
 use crate::db_test;
 
 /// The statuses for nobody, stranger, owner, session, device, checker, operator.
-const FILES: [(&str, [u16; 7]); 6] = [
+const FILES: [(&str, [u16; 7]); 7] = [
     ("/pkg/{file}", [200, 200, 200, 200, 200, 200, 200]),
     ("/robots.txt", [200, 200, 200, 200, 200, 200, 200]),
     ("/sitemap.xml", [200, 200, 200, 200, 200, 200, 200]),
     ("/install.sh", [200, 200, 200, 200, 200, 200, 200]),
+    ("/downloads", [308, 308, 308, 308, 308, 308, 308]),
     ("/downloads/{file}", [200, 200, 200, 200, 200, 200, 200]),
     ("/index.png", [200, 200, 200, 200, 200, 200, 200]),
 ];
 
 /// The same of the page, and for everyone the statuses of its picture, its CSV and its JSON. The job is private. A key
 /// opens no page: browsers have sessions.
-pub(super) const PAGES: [(&str, [u16; 7], [u16; 3]); 18] = [
+pub(super) const PAGES: [(&str, [u16; 7], [u16; 3]); 19] = [
     ("/", [200, 200, 200, 200, 200, 200, 200], [200, 404, 404]),
     ("/jobs", [401, 200, 401, 200, 401, 401, 200], [404, 404, 404]),
     ("/jobs/new", [200, 200, 200, 200, 200, 200, 200], [404, 404, 404]),
@@ -32,9 +33,10 @@ pub(super) const PAGES: [(&str, [u16; 7], [u16; 3]); 18] = [
     ("/explorer/jobs/{id}", [404, 404, 404, 404, 404, 404, 404], [404, 404, 404]),
     ("/explorer/receipts", [200, 200, 200, 200, 200, 200, 200], [200, 200, 200]),
     ("/explorer/receipts/{id}", [200, 200, 200, 200, 200, 200, 200], [200, 200, 200]),
-    ("/explorer/search", [200, 200, 200, 200, 200, 200, 200], [404, 422, 422]),
+    ("/explorer/search", [200, 200, 200, 200, 200, 200, 200], [404, 200, 200]),
     ("/docs", [200, 200, 200, 200, 200, 200, 200], [200, 404, 404]),
     ("/docs/api", [200, 200, 200, 200, 200, 200, 200], [200, 404, 404]),
+    ("/docs/downloads", [200, 200, 200, 200, 200, 200, 200], [200, 404, 404]),
     ("/docs/{slug}", [200, 200, 200, 200, 200, 200, 200], [200, 404, 404]),
 ];
 

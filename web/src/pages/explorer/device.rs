@@ -27,6 +27,7 @@ pub(crate) async fn load(t: &'static Text, id: DeviceId, visit: &Visit, api: &Ap
     let heading = title.clone();
     let body = move || {
         let PublicDevicePage { device, uptime, uptime_from, receipts } = page;
+        let first_seen = device.first_seen_at;
         view! {
             <Breadcrumbs parents=vec![(t.site.explorer, Page::Explorer), (t.site.devices, Page::Devices)]/>
             <h1>{heading} " " <span class=if device.online { "badge good" } else { "badge" }>{if device.online { t.explorer.online } else { t.explorer.offline }}</span></h1>
@@ -36,7 +37,7 @@ pub(crate) async fn load(t: &'static Text, id: DeviceId, visit: &Visit, api: &Ap
             </section>
             <section class="card" aria-labelledby="uptime">
                 <h2 id="uptime">{t.explorer.uptime}</h2>
-                <UptimeStrip label=t.explorer.uptime days=uptime from=uptime_from/>
+                <UptimeStrip label=t.explorer.uptime days=uptime from=uptime_from first_seen/>
             </section>
             <section class="card" aria-labelledby="receipts">
                 <h2 id="receipts">{t.site.receipts}</h2>

@@ -1,23 +1,21 @@
 use leptos::prelude::*;
-use wire::explorer::{Overview, Page as TablePage, Period, PublicJobRow, PublicReceipt, SupplyGroup};
+use wire::Micros;
+use wire::explorer::{ChartRange, Overview, Page as TablePage, Period, PublicJobRow, PublicReceipt, SupplyGroup};
 
 use crate::api::{Api, Failure};
 use crate::components::{
-    Bar, BarChart, Downloads, EmptyState, ExplorerTabs, Fact, PublicJobTable, ReceiptTable, class_name,
+    Bar, BarChart, ChartRanges, Downloads, EmptyState, ExplorerTabs, Fact, PublicJobTable, ReceiptTable, class_name,
 };
 use crate::document::Document;
 use crate::format;
 use crate::route::Page;
 use crate::text::{Text, text};
-use crate::visit::href;
-
-const PERIOD: i64 = 600_000_000;
-/// Ten-minute periods of a day.
-const PERIODS: i64 = 144;
+use crate::visit::{Visit, href};
 
 /// Supply, speed, utilisation, and the latest jobs and receipts.
-pub(crate) async fn load(t: &'static Text, api: &Api) -> Result<Document, Failure> {
-    let overview = api.overview().await?;
+pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
+    let range = visit.parameter("range").and_then(ChartRange::parse).unwrap_or_default();
+    let overview = api.overview_of(range).await?;
     let jobs = api.public_jobs("?limit=5").await?;
     let receipts = api.receipts("?limit=10").await?;
     let description = format!(
@@ -33,7 +31,7 @@ pub(crate) async fn load(t: &'static Text, api: &Api) -> Result<Document, Failur
             <h1>{t.site.explorer}</h1>
             <ExplorerTabs/>
             <section class="card"><Figures overview=overview.clone()/></section>
-            <Charts overview=overview.clone()/>
+            <Charts overview=overview.clone() range/>
             <section class="card" aria-labelledby="supply">
                 <h2 id="supply">{t.explorer.supply}</h2>
                 <Supply groups=overview.supply.clone()/>
@@ -67,57 +65,65 @@ fn Figures(
     view! { <dl class="facts big">{figures.map(figure).collect_view()}</dl> }
 }
 
-/// Every period of the last day, empty ones included.
-fn bars(overview: &Overview, value: fn(&Period) -> f64) -> Vec<Bar> {
-    let last = overview.at - overview.at.rem_euclid(PERIOD);
-    let starts = (0..PERIODS).map(|i| last - (PERIODS - 1 - i) * PERIOD);
+/// A period's value, which knows how much of the period is over.
+type Value = fn(&Period, Micros) -> Option<f64>;
+
+/// Every period of the range, those without devices and work included.
+fn bars(overview: &Overview, range: ChartRange, value: Value) -> Vec<Bar> {
+    let first = range.first_period(overview.at);
+    let starts = (0..range.periods()).map(|i| first + i * range.period());
+    let idle = |start| Period { start, ..Period::default() };
     starts
         .map(|time| {
-            let period = overview.periods.iter().find(|period| period.start == time);
-            Bar { time, value: period.map_or(0.0, value) }
+            let period = overview.periods.iter().find(|period| period.start == time).copied();
+            let so_far = range.period().min(overview.at - time);
+            Bar { time, value: value(&period.unwrap_or_else(|| idle(time)), so_far) }
         })
         .collect()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "drawn, not counted")]
-fn tiles(period: &Period) -> f64 {
-    period.work.tiles as f64
+#[expect(clippy::cast_precision_loss, clippy::unnecessary_wraps, reason = "drawn, beside what may be unknown")]
+fn tiles(period: &Period, _so_far: Micros) -> Option<f64> {
+    Some(period.work.tiles as f64)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "drawn, not counted")]
-fn credits(period: &Period) -> f64 {
-    period.work.cost.micros() as f64 / 1e6
+#[expect(clippy::cast_precision_loss, clippy::unnecessary_wraps, reason = "drawn, beside what may be unknown")]
+fn credits(period: &Period, _so_far: Micros) -> Option<f64> {
+    Some(period.work.cost.micros() as f64 / 1e6)
 }
 
+/// Their mean. `None` until a period is a minute old: presence is written down a few times a minute.
 #[expect(clippy::cast_precision_loss, reason = "drawn, not counted")]
-fn devices(period: &Period) -> f64 {
-    period.device_micros as f64 / PERIOD as f64
+fn devices(period: &Period, so_far: Micros) -> Option<f64> {
+    (so_far >= 60_000_000).then(|| period.device_micros as f64 / so_far as f64)
 }
 
+/// `None` while no device was there to be used.
 #[expect(clippy::cast_precision_loss, reason = "drawn, not counted")]
-fn use_of_capacity(period: &Period) -> f64 {
-    if period.capacity_kflop == 0 {
-        0.0
-    } else {
-        (period.work.kflop as f64 / period.capacity_kflop as f64).min(1.0) * 100.0
-    }
+fn use_of_capacity(period: &Period, _so_far: Micros) -> Option<f64> {
+    (period.offered_micros > 0).then(|| (period.busy_micros as f64 / period.offered_micros as f64).min(1.0) * 100.0)
 }
 
 #[component]
 fn Charts(
     /// The network.
     overview: Overview,
+    /// How far back.
+    range: ChartRange,
 ) -> impl IntoView {
     let t = text();
-    let chart = |label: &'static str, value: fn(&Period) -> f64, show: fn(f64) -> String| {
-        view! { <section class="card"><BarChart label bars=Signal::stored(bars(&overview, value)) show/></section> }
+    let chart = |label: &'static str, value: Value, show: fn(f64) -> String, least: f64| {
+        let bars = Signal::stored(bars(&overview, range, value));
+        view! { <section class="card"><BarChart label bars show least/></section> }
     };
     view! {
+        <div class="title-row"><h2 class="section" id="charts">{t.explorer.charts}</h2><ChartRanges chosen=range/></div>
+        <p class="soft">{t.explorer.chart_period(range)}</p>
         <div class="columns even">
-            {chart(t.explorer.chart_tiles, tiles, |value| format!("{value:.0}"))}
-            {chart(t.explorer.chart_credits, credits, |value| format!("{value:.6}"))}
-            {chart(t.explorer.chart_devices, devices, |value| format!("{value:.1}"))}
-            {chart(t.explorer.chart_use, use_of_capacity, |value| format!("{value:.1} %"))}
+            {chart(t.explorer.chart_tiles, tiles, |value| format!("{} {}", format::number(value), text().site.tiles_unit), 2.0)}
+            {chart(t.explorer.chart_credits, credits, |value| format!("{} {}", format::about_credits(value), text().site.credits), 0.0)}
+            {chart(t.explorer.chart_devices, devices, |value| format!("{value:.1} {}", text().explorer.devices_unit), 2.0)}
+            {chart(t.explorer.chart_use, use_of_capacity, |value| format!("{value:.1} %"), 0.0)}
         </div>
     }
 }
@@ -139,16 +145,16 @@ fn Supply(
     let row = |group: SupplyGroup| {
         view! {
             <tr>
-                <td>{class_name(group.class)}</td>
-                <td>{group.backend}{group.software.then(|| view! { <small>" "{t.explorer.software}</small> })}</td>
-                <td class="number">{format::count(group.devices)}</td>
-                <td class="number">{format::speed(group.flops_per_sec)}</td>
+                <td data-label=t.explorer.class>{class_name(group.class)}</td>
+                <td data-label=t.explorer.backend><span>{group.backend}{group.software.then(|| view! { <small>" "{t.explorer.software}</small> })}</span></td>
+                <td data-label=t.explorer.devices_online class="number">{format::count(group.devices)}</td>
+                <td data-label=t.site.speed class="number">{format::speed(group.flops_per_sec)}</td>
             </tr>
         }
     };
     view! {
         <div class="scroll" tabindex="0" role="group" aria-label=t.explorer.supply>
-            <table>
+            <table class="rows">
                 <thead><tr><th scope="col">{t.explorer.class}</th><th scope="col">{t.explorer.backend}</th><th scope="col" class="number">{t.explorer.devices_online}</th><th scope="col" class="number">{t.site.speed}</th></tr></thead>
                 <tbody>{groups.into_iter().map(row).collect_view()}</tbody>
             </table>

@@ -2,41 +2,26 @@ use leptos::prelude::*;
 use wire::explorer::Hit;
 
 use crate::api::{Api, Failure};
-use crate::components::{EmptyState, ExplorerTabs};
+use crate::components::{EmptyState, ExplorerTabs, short};
 use crate::document::Document;
 use crate::route::Page;
 use crate::text::Text;
 use crate::visit::{Visit, href};
 
-/// What begins with the typed characters. Bad input is a page that says so, not an error.
+/// What the typed words and characters name.
 pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
     let asked = visit.parameter("q").is_some();
-    let (hits, refusal) = if asked {
-        match api.search(&visit.forward_query(&["q"])).await {
-            Ok(hits) => (hits, None),
-            Err(Failure::Refused { status: 422, body }) => (Vec::new(), Some(body)),
-            Err(failure) => return Err(failure),
-        }
-    } else {
-        (Vec::new(), None)
-    };
+    let hits = if asked { api.search(&visit.forward_query(&["q"])).await? } else { Vec::new() };
     let body = move || {
-        let row = |hit: &Hit| {
-            let (kind, id) = match hit {
-                Hit::Device(id) => (t.site.device, id.to_string()),
-                Hit::Job(id) => (t.site.job, id.to_string()),
-                Hit::Receipt(id) => (t.explorer.receipt, id.to_string()),
-            };
-            view! { <li><span class="badge">{kind}</span> " " <a class="mono" href=href(Page::of_hit(hit))>{id}</a></li> }
-        };
         view! {
             <h1>{t.site.search}</h1>
             <ExplorerTabs/>
-            {match refusal {
-                Some(body) => view! { <p class="notice bad" role="alert">{crate::text::refusal(&body)}</p> }.into_any(),
-                None if asked && hits.is_empty() => view! { <EmptyState title=t.explorer.nothing_found><p>{t.explorer.search_help}</p></EmptyState> }.into_any(),
-                None if !asked => view! { <p class="soft">{t.explorer.search_help}</p> }.into_any(),
-                None => view! { <ul class="hits">{hits.iter().map(row).collect_view()}</ul> }.into_any(),
+            {if !asked {
+                view! { <p class="soft">{t.explorer.search_help}</p> }.into_any()
+            } else if hits.is_empty() {
+                view! { <EmptyState title=t.explorer.nothing_found><p>{t.explorer.search_help}</p></EmptyState> }.into_any()
+            } else {
+                view! { <ul class="hits">{hits.iter().map(|hit| line(t, hit)).collect_view()}</ul> }.into_any()
             }}
         }
         .into_any()
@@ -44,4 +29,20 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
     let mut document = Document::new(t.site.search, body);
     document.indexed = false;
     Ok(document)
+}
+
+fn line(t: &'static Text, hit: &Hit) -> impl IntoView + use<> {
+    let (kind, name, id) = match hit {
+        Hit::Device { id, name } => (t.site.device, name.as_str(), short(id)),
+        Hit::Job { id, name } => (t.site.job, name.as_str(), short(id)),
+        Hit::Receipt { id } => (t.explorer.receipt, "", id.to_string()),
+    };
+    let (title, beside) = if name.is_empty() { (id, None) } else { (name.to_owned(), Some(id)) };
+    view! {
+        <li>
+            <span class="badge">{kind}</span>
+            <a href=href(Page::of_hit(hit))>{title}</a>
+            {beside.map(|id| view! { <span class="mono soft">{id}</span> })}
+        </li>
+    }
 }

@@ -1,6 +1,6 @@
 use leptos::prelude::*;
 use wire::explorer::{Page as TablePage, PublicDevice};
-use wire::{DeviceId, LedgerEntry};
+use wire::{Credits, DeviceId, JobMovement, LedgerEntry};
 
 use crate::api::{Api, Failure};
 use crate::components::{Balance, DeviceTable, EmptyState, Moment, Pager, short};
@@ -14,7 +14,8 @@ use crate::visit::{Visit, href};
 /// What an account has: credits, devices, keys, settings.
 pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<Document, Failure> {
     let account = api.account().await?;
-    let entries = api.entries(&visit.forward_query(&["after"])).await?;
+    let movements = api.movements(&visit.forward_query(&["after"])).await?;
+    let others = api.entries("?job=none&limit=20").await?.rows;
     let devices = api.devices().await?;
     let keys = api.keys().await?;
     let lang = visit.lang;
@@ -26,7 +27,8 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
             <section class="card" aria-labelledby="credits">
                 <h2 id="credits">{t.account.credits_title}</h2>
                 <Balance account=account.clone() class="facts big"/>
-                <Entries entries/>
+                <Movements movements/>
+                <Others entries=others/>
             </section>
             <section class="card" aria-labelledby="devices">
                 <h2 id="devices">{t.account.devices_i_lend}</h2>
@@ -44,44 +46,94 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
     Ok(Document::new(t.site.account, body))
 }
 
+/// What each job moved.
 #[component]
-fn Entries(
-    /// Newest first.
-    entries: TablePage<LedgerEntry>,
+fn Movements(
+    /// Newest jobs first.
+    movements: TablePage<JobMovement>,
 ) -> impl IntoView {
     let t = text();
-    let row = |entry: LedgerEntry| {
-        let class = if entry.amount.micros() < 0 { "number minus" } else { "number plus" };
+    let row = |movement: JobMovement| {
+        let name = if movement.name.is_empty() { short(&movement.job) } else { movement.name };
+        let job = if movement.own {
+            view! { <a href=href(Page::Job(movement.job))>{name}</a> }.into_any()
+        } else if movement.published {
+            view! { <a href=href(Page::PublicJob(movement.job))>{name}</a> }.into_any()
+        } else {
+            view! { <span title=t.account.private_job>{name}" "<small class="soft">{t.explorer.private}</small></span> }
+                .into_any()
+        };
         view! {
             <tr>
-                <td><Moment time=entry.at/></td>
-                <td>{t.account.ledger_kind(&entry.kind)}</td>
-                <td>{if entry.purse == "pending" { t.site.pending } else { t.account.available }}</td>
-                <td class="mono">{entry.job.map(|job| short(&job))}</td>
-                <td class="mono">{entry.device.map(|device| view! { <a href=href(Page::Device(device))>{short(&device)}</a> })}</td>
-                <td class=class>{format::credits(entry.amount)}</td>
+                <td data-label=t.site.job class="name">{job}</td>
+                <td data-label=t.account.last_moved><Moment time=movement.at/></td>
+                <td data-label=t.account.available class=amount_class(movement.available)>{format::movement(movement.available)}</td>
+                <td data-label=t.site.pending class=amount_class(movement.pending)>{format::movement(movement.pending)}</td>
             </tr>
         }
     };
+    if movements.rows.is_empty() {
+        return view! { <p class="soft">{t.account.no_movements}</p> }.into_any();
+    }
     view! {
-        <div class="scroll" tabindex="0" role="group" aria-label=t.account.movements>
-            <table>
-                <caption>{t.account.movements}</caption>
+        <h3 id="movements">{t.account.movements}</h3>
+        <div class="scroll" tabindex="0" role="group" aria-labelledby="movements">
+            <table class="rows">
                 <thead>
                     <tr>
-                        <th scope="col">{t.account.when}</th>
-                        <th scope="col">{t.account.what}</th>
-                        <th scope="col">{t.account.purse}</th>
                         <th scope="col">{t.site.job}</th>
-                        <th scope="col">{t.site.device}</th>
-                        <th scope="col" class="number">{t.site.credits}</th>
+                        <th scope="col">{t.account.last_moved}</th>
+                        <th scope="col" class="number">{t.account.available}</th>
+                        <th scope="col" class="number">{t.site.pending}</th>
                     </tr>
                 </thead>
-                <tbody>{entries.rows.into_iter().map(row).collect_view()}</tbody>
+                <tbody>{movements.rows.into_iter().map(row).collect_view()}</tbody>
             </table>
         </div>
-        <Pager keep=&[] cursor="after" next=entries.next/>
+        <Pager keep=&[] cursor="after" next=movements.next/>
     }
+    .into_any()
+}
+
+fn amount_class(amount: Credits) -> &'static str {
+    if amount.micros() > 0 { "number plus" } else { "number" }
+}
+
+/// What moved for no job: the faucet, what guests had earned.
+#[component]
+fn Others(
+    /// Newest first.
+    entries: Vec<LedgerEntry>,
+) -> impl IntoView {
+    let t = text();
+    let row = |entry: LedgerEntry| {
+        view! {
+            <tr>
+                <td data-label=t.account.what>{t.account.ledger_kind(&entry.kind)}</td>
+                <td data-label=t.account.when><Moment time=entry.at/></td>
+                <td data-label=t.account.purse>{if entry.purse == "pending" { t.site.pending } else { t.account.available }}</td>
+                <td data-label=t.site.credits class=amount_class(entry.amount)>{format::movement(entry.amount)}</td>
+            </tr>
+        }
+    };
+    (!entries.is_empty()).then(|| {
+        view! {
+            <h3 id="others">{t.account.other_movements}</h3>
+            <div class="scroll" tabindex="0" role="group" aria-labelledby="others">
+                <table class="rows">
+                    <thead>
+                        <tr>
+                            <th scope="col">{t.account.what}</th>
+                            <th scope="col">{t.account.when}</th>
+                            <th scope="col">{t.account.purse}</th>
+                            <th scope="col" class="number">{t.site.credits}</th>
+                        </tr>
+                    </thead>
+                    <tbody>{entries.into_iter().map(row).collect_view()}</tbody>
+                </table>
+            </div>
+        }
+    })
 }
 
 #[component]

@@ -14,6 +14,7 @@ pub enum Content {
     Guide(Guide),
     Search { question: String, hits: Vec<Hit> },
     Reference(Box<Reference>),
+    Downloads(Vec<Download>),
 }
 
 /// Guides under one heading.
@@ -49,6 +50,20 @@ pub struct Hit {
     /// The page's.
     pub title: String,
     pub heading: Option<Heading>,
+}
+
+/// A program of ours for one kind of machine.
+#[derive(Clone, Debug)]
+pub struct Download {
+    pub file: String,
+    /// `tessera` or `tessera-worker`.
+    pub program: &'static str,
+    /// `linux`, `macos` or `windows`.
+    pub system: &'static str,
+    pub processor: &'static str,
+    pub bytes: u64,
+    /// In hexadecimal digits.
+    pub sha256: String,
 }
 
 /// What the API does.

@@ -2,6 +2,7 @@
 //! Markdown and the API's description; what comes here is plain data.
 
 pub mod data;
+mod downloads;
 mod reference;
 
 use leptos::prelude::*;
@@ -36,6 +37,12 @@ pub fn document(t: &'static Text, visit: &Visit, data: DocsData) -> Document {
                     .into_any()
             };
             Document::new(t.docs.reference, body).described(t.docs.reference_lead)
+        }
+        Content::Downloads(downloads) => {
+            let body = move || {
+                view! { <DocsFrame sections headings=Vec::new()><downloads::DownloadsText downloads/></DocsFrame> }.into_any()
+            };
+            Document::new(t.docs.downloads, body).described(t.docs.downloads_lead)
         }
     }
 }
@@ -110,7 +117,10 @@ fn DocsList(
         view! { <p class="docs-section">{section.title}</p><ul>{entries}</ul> }
     };
     view! {
-        <ul>{entry(Page::Docs(DocsPage::Index), t.docs.docs.to_owned())}</ul>
+        <ul>
+            {entry(Page::Docs(DocsPage::Index), t.docs.docs.to_owned())}
+            {entry(Page::Docs(DocsPage::Downloads), t.docs.downloads.to_owned())}
+        </ul>
         {sections.into_iter().map(section).collect_view()}
         <p class="docs-section">{t.docs.api}</p>
         <ul>{entry(Page::Docs(DocsPage::Api), t.docs.reference.to_owned())}</ul>
