@@ -60,12 +60,17 @@ impl Said {
             }
         }
         let url = find_url(&sources);
-        let key = find_key(&sources, url).map(str::to_owned).ok_or_else(|| {
-            let of_another = sources.iter().find(|(_, source)| source.key.is_some());
-            of_another
-                .map_or(Failure::NoKey, |(from, _)| Failure::KeyOfAnother { url: url.unwrap_or(URL).to_owned(), from })
-        });
+        let key = find_key(&sources, url).map(str::to_owned).ok_or_else(|| self.no_key(&sources, url.unwrap_or(URL)));
         Ok(Account { url: url.unwrap_or(URL).to_owned(), key, warning })
+    }
+
+    fn no_key(&self, sources: &[(&'static str, Profile)], url: &str) -> Failure {
+        let of_another = sources.iter().find(|(_, source)| source.key.is_some());
+        match (of_another, &self.profile) {
+            (Some((from, _)), _) => Failure::KeyOfAnother { url: url.to_owned(), from },
+            (None, Some(name)) => Failure::NoKeyInProfile { name: name.clone() },
+            (None, None) => Failure::NoKey,
+        }
     }
 }
 
@@ -202,7 +207,7 @@ url = "http://127.0.0.1:8080"
         let (_, key) = chosen(pair("http://flag", ""), Profile::default(), None);
         assert!(key.unwrap_err().contains("of the profile"));
         let (_, key) = chosen(Profile::default(), pair("", "env"), Some("home"));
-        assert!(key.is_err(), "where a profile is named, the environment is not asked");
+        assert!(key.unwrap_err().contains("the profile 'home' has no key"), "the environment is not asked");
         let (_, key) = chosen(pair("http://env/", ""), pair("http://env", "env"), None);
         assert_eq!(key, Ok("env".to_owned()), "this is the same server");
     }

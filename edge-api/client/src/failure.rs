@@ -55,6 +55,8 @@ pub(crate) enum Failure {
     Usage { message: String },
     #[error("the account's key is missing: set TESSERA_KEY, say --key, or write a profile into the configuration file")]
     NoKey,
+    #[error("the profile '{name}' has no key: write one there, or say --key (a named profile goes before TESSERA_KEY)")]
+    NoKeyInProfile { name: String },
     #[error("there is no key for {url}: the key {from} is another server's. Say --key with --url")]
     KeyOfAnother { url: String, from: &'static str },
     #[error("there is no profile '{name}': there is no configuration file")]
@@ -203,7 +205,7 @@ impl Failure {
             // As if by SIGPIPE.
             Self::OutputClosed => ("output", 141),
             Self::OutputFailed(_) => ("output", 1),
-            Self::NoKey | Self::KeyOfAnother { .. } => ("no_key", 2),
+            Self::NoKey | Self::NoKeyInProfile { .. } | Self::KeyOfAnother { .. } => ("no_key", 2),
             Self::NoProfile { .. } | Self::ConfigFile { .. } | Self::Config { .. } => ("config", 2),
             Self::OutputEnding { .. }
             | Self::OutputFolder { .. }

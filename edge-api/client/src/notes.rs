@@ -82,11 +82,12 @@ impl Notes {
 
     /// Tells how far a download is: by a bar, or by a line now and then.
     pub(crate) fn downloading(&self) -> (ProgressBar, impl FnMut(Downloaded)) {
-        let bar = self.bar(ProgressBar::new_spinner(), "{spinner} {msg} of the result  {elapsed_precise}");
+        let bar = self.bar(ProgressBar::new_spinner(), "{spinner} {msg}  {elapsed_precise}");
+        bar.set_message("the result is on its way");
         let (notes, mut said, shown) = (self.clone(), Instant::now(), bar.clone());
         let tell = move |Downloaded { bytes, of }: Downloaded| {
             let all = of.map_or_else(String::new, |of| format!(" of {}", DecimalBytes(of)));
-            shown.set_message(format!("{}{all}", DecimalBytes(bytes)));
+            shown.set_message(format!("{}{all} of the result", DecimalBytes(bytes)));
             if shown.is_hidden() && said.elapsed() >= LINE_EACH {
                 said = Instant::now();
                 let message = format!("{}{all} of the result are here", DecimalBytes(bytes));

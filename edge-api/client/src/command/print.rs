@@ -1,9 +1,10 @@
 //! Answers on standard output.
 
 use std::io::{self, Write};
+use std::time::{Duration, SystemTime};
 
 use client::Client;
-use wire::{Credits, Job};
+use wire::{Credits, Job, Micros};
 
 use crate::failure::Failure;
 
@@ -55,6 +56,7 @@ impl<'a> JobAnswer<'a> {
         lines.extend(public_page.as_ref().map(|page| format!("public    {page}")));
         lines.push(format!("state     {}", job.state.name()));
         lines.extend(fault);
+        lines.extend(job.deadline.map(|deadline| format!("deadline  {}", date(deadline))));
         lines.extend([
             format!("tiles     {} of {} verified, {} recomputed", job.verified_tiles, job.tiles, job.recomputed_tiles),
             format!("devices   {}", job.devices),
@@ -67,6 +69,12 @@ impl<'a> JobAnswer<'a> {
 
 pub(crate) fn print_job(client: &Client, job: &Job, json: bool) -> Result<(), Failure> {
     JobAnswer::new(client, job).print(json)
+}
+
+/// As HTTP writes dates, in UTC.
+fn date(at: Micros) -> String {
+    let since = Duration::from_micros(at.try_into().unwrap_or_default());
+    httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + since)
 }
 
 /// In the one unit of all that people read.

@@ -101,12 +101,13 @@ pub(crate) async fn run(context: &Context, arguments: &impl ProgramArguments) ->
 /// Names a job, before it is waited for: to people on standard error, to programs in the answer.
 fn announce(context: &Context, job: &Job, output: Option<&Output>, is_all: bool) -> Result<(), Failure> {
     let page = context.client.page(job.id);
+    let message = format!("job {} at {page}", job.id);
     if context.json && output.is_some_and(Output::is_stdout) {
         let job = serde_json::to_value(JobAnswer::new(&context.client, job)).unwrap_or_default();
-        context.notes.say("submitted", &page, job);
+        context.notes.say("submitted", &message, job);
         return Ok(());
     }
-    context.notes.say("submitted", &format!("job {} at {page}", job.id), json!({ "job": job.id, "page": page }));
+    context.notes.say("submitted", &message, json!({ "job": job.id, "page": page }));
     if is_all || context.json { print_job(&context.client, job, context.json) } else { Ok(()) }
 }
 
