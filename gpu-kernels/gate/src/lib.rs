@@ -26,6 +26,7 @@ mod backends;
 mod contract;
 mod cost;
 mod depth;
+mod directives;
 mod error;
 mod fuel;
 mod instrument;
@@ -52,6 +53,8 @@ pub const FUEL_MAX: u32 = 10_000_000;
 pub const FUEL_UNSTATED: u32 = 1_000_000;
 /// Most operations of a record outside its loops.
 pub const STRAIGHT_OPS_MAX: u64 = 1_000_000;
+/// What naga means where it says no more than that it failed.
+const TOO_DEEP: &str = "brackets, types or blocks stand too deep inside one another; give what stands inside a name of its own";
 /// Stack for a parser and a validator that recurse into nested blocks.
 const STACK_BYTES: usize = 64 << 20;
 
@@ -90,6 +93,7 @@ pub fn admit(source: &str, contract: Contract) -> Result<AdmittedKernel, GateErr
 }
 
 fn inspect(source: &str, contract: Contract) -> Result<AdmittedKernel, GateError> {
+    directives::check(source)?;
     let module = parse(source)?;
     let info = validate(&module).map_err(|error| describe(source, &error))?;
     depth::check(source, &module)?;
@@ -126,7 +130,10 @@ fn fuel_of(needed: Option<u64>) -> u32 {
 fn parse(source: &str) -> Result<Module, GateError> {
     naga::front::wgsl::parse_str(source).map_err(|error| {
         let span = error.labels().next().map_or(Span::UNDEFINED, |(span, _)| span);
-        let mut message = error.message().to_owned();
+        let mut message = match error.message() {
+            "internal WGSL front end error" => TOO_DEEP.to_owned(),
+            message => message.to_owned(),
+        };
         for (_, label) in error.labels().filter(|(_, label)| !label.is_empty()) {
             message = format!("{message}: {label}");
         }

@@ -51,6 +51,8 @@ const MESSAGES: &[(&str, &str)] = &[
     ("private_part_passed", "a part of the private '{name}' is passed to '{function}'; {_}"),
     ("argument_changed", "'{name}' is passed twice to '{function}', which changes it; {_}"),
     ("argument_used_twice", "'{name}' is passed to '{function}', which also uses it by name; {_}"),
+    ("extension", "`{name}` asks for what not every device has; leave it out{_}"),
+    ("too_deep", "brackets, types or blocks stand too deep inside one another; {_}"),
     // naga's: what is written wrongly.
     ("expected_found", "expected {expected}, found {found}: expected {_}"),
     ("expected_found", "expected {expected}, found {found}"),

@@ -53,6 +53,29 @@ fn a_compilers_error_is_told_with_its_line_and_column() {
 }
 
 #[test]
+fn an_extension_is_refused_by_its_name_where_it_is_asked_for() {
+    let body = kernel("", "result[id.x] = source[id.x];");
+    for (directive, line, says) in [
+        ("enable f16;", 1, "`enable f16` asks for what not every device has; leave it out, and use f32"),
+        ("// halves\n/* of /* everything */ ; */ enable f16;", 2, "`enable f16` asks"),
+        ("diagnostic(off, derivative_uniformity);\nenable subgroups;", 2, "`enable subgroups` asks"),
+        ("requires unrestricted_pointer_parameters;", 1, "`requires unrestricted_pointer_parameters` asks"),
+    ] {
+        check_refusal(&format!("{directive}{body}"), line, says);
+    }
+    admit(&format!("// enable f16;\n/* enable f16; */{body}"), WORDS).expect("a comment asks for nothing");
+}
+
+#[test]
+fn what_stands_too_deep_is_said_to() {
+    let deep = |depth| kernel("", &format!("result[id.x] = {}source[id.x]{};", "(".repeat(depth), ")".repeat(depth)));
+
+    admit(&deep(20), WORDS).expect("twenty brackets");
+    let error = refusal(&deep(2000));
+    assert!(error.message.contains("too deep"), "{error}");
+}
+
+#[test]
 fn a_refusal_is_short_whatever_it_names() {
     let long = "x".repeat(60_000);
     for source in
@@ -89,7 +112,8 @@ fn what_is_outside_the_contract_is_named() {
     check_refusal(&"//\n".repeat(30_000), 1, "at most 65536");
     let odd = admit(&kernel("", ""), Contract { record_bytes: 6, ..WORDS }).expect_err("six bytes are no words");
     assert!(odd.message.contains("multiple of 4"), "{odd}");
-    let thirsty = admit(&kernel("", ""), Contract { fuel: Some(u32::MAX), ..WORDS }).expect_err("that much fuel is refused");
+    let thirsty =
+        admit(&kernel("", ""), Contract { fuel: Some(u32::MAX), ..WORDS }).expect_err("that much fuel is refused");
     assert!(thirsty.message.contains("at most 10000000"), "{thirsty}");
 }
 
