@@ -133,12 +133,15 @@ async fn read(app: &App, account: AccountId, id: JobId) -> anyhow::Result<Option
         _ => Vec::new(),
     };
     let devices_at_work = app.scheduler.lock().core.devices_at_work(id);
-    let is_idle = job.state == JobState::Running && devices_at_work == 0 && job.verified_tiles < job.tiles;
-    let admitted = if is_idle { store::jobs::load_job(&mut conn, id).await? } else { None };
+    let is_idle = devices_at_work == 0 && in_check.is_empty() && job.verified_tiles < job.tiles;
+    let may_wait = job.state == JobState::Running && (is_idle || !in_check.is_empty());
+    let admitted = if may_wait { store::jobs::load_job(&mut conn, id).await? } else { None };
     // It looks into the database too.
     drop(conn);
     let obstacle = match &admitted {
-        Some(admitted) => obstacle::of_job(app, admitted).await?,
+        Some(admitted) if is_idle => obstacle::of_job(app, admitted).await?,
+        // What is computed waits for its check alone.
+        Some(admitted) => obstacle::of_check(app, admitted).await?,
         None => None,
     };
     Ok(Some(JobProgress {

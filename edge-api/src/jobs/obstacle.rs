@@ -8,28 +8,35 @@ use crate::app::App;
 
 /// Of an order that is not submitted yet.
 pub(super) async fn of_order(app: &App, job: &Job) -> anyhow::Result<Option<Obstacle>> {
-    find(app, None, job).await
+    known_here(app, of_devices(app, None, job).or_else(|| of_checks(app, job))).await
 }
 
 /// Of a job that runs and that nobody works on.
 pub(super) async fn of_job(app: &App, job: &Job) -> anyhow::Result<Option<Obstacle>> {
-    find(app, Some(job.id), job).await
+    known_here(app, of_devices(app, Some(job.id), job).or_else(|| of_checks(app, job))).await
 }
 
-async fn find(app: &App, id: Option<JobId>, job: &Job) -> anyhow::Result<Option<Obstacle>> {
+/// Of a job of which something is computed and waits for its check.
+pub(super) async fn of_check(app: &App, job: &Job) -> anyhow::Result<Option<Obstacle>> {
+    known_here(app, of_checks(app, job)).await
+}
+
+fn of_devices(app: &App, id: Option<JobId>, job: &Job) -> Option<Obstacle> {
+    app.scheduler.lock().core.device_obstacle(id, &job.needs(), app.clock.now())
+}
+
+fn of_checks(app: &App, job: &Job) -> Option<Obstacle> {
     let (needs, now, has_checkers) = (job.needs(), app.clock.now(), app.config.has_checkers());
     let checked_by = job.checked_by(has_checkers);
-    let found = {
-        let state = app.scheduler.lock();
-        let of_device = state.core.device_obstacle(id, &needs, now);
-        of_device.or_else(|| state.core.check_obstacle(job.id, &needs, checked_by, has_checkers, now))
-    };
-    // What another replica's devices are is not known here, and they may well do it.
-    if found.is_some() {
-        let mut conn = app.db.read().await?;
-        if store::presence::has_devices_elsewhere(&mut conn, &app.replica, now - ONLINE).await? {
-            return Ok(None);
-        }
+    app.scheduler.lock().core.check_obstacle(job.id, &needs, checked_by, has_checkers, now)
+}
+
+/// What another replica's devices are is not known here, and they may well do it.
+async fn known_here(app: &App, found: Option<Obstacle>) -> anyhow::Result<Option<Obstacle>> {
+    if found.is_none() {
+        return Ok(None);
     }
-    Ok(found)
+    let mut conn = app.db.read().await?;
+    let elsewhere = store::presence::has_devices_elsewhere(&mut conn, &app.replica, app.clock.now() - ONLINE).await?;
+    Ok(found.filter(|_| !elsewhere))
 }

@@ -66,7 +66,7 @@ texts! { JobsText {
     too_small: "Every connected device is too small.", "在线设备的内存都不够。";
     too_small_help: "Use fewer rows a tile or a smaller model, or wait for a larger device.", "请减少每块行数或使用更小的模型，或等待更大的设备。";
     no_kernel_device: "No connected device runs customers' kernels.", "在线设备均不运行客户内核。";
-    no_kernel_device_help: "The job waits for one that does: a native worker, or a tab with WebGPU.", "任务会等待：需要本地 worker 或支持 WebGPU 的标签页。";
+    no_kernel_device_help: "The job waits for one that does: a native worker, or a tab with WebGPU.", "任务会等待：需要本地程序或支持 WebGPU 的标签页。";
     all_unfit: "The connected devices have said that they cannot compile or compute it.", "在线设备均表示无法编译或计算此任务。";
     all_unfit_help: "The job waits for another. A simpler kernel, or fewer rows a tile, may help.", "任务会等待其他设备。简化内核或减少每块行数可能有帮助。";
     all_at_rest: "The devices that could do it take no work now.", "能够计算的设备目前不接收任务。";

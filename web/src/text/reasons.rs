@@ -34,6 +34,7 @@ const MESSAGES: &[(&str, &str)] = &[
     ("entry_point_name", "入口函数名为“{name}”，应为 @compute fn main"),
     ("entry_points", "共有 {found} 个入口函数，应只有一个：@compute fn main"),
     ("expected_found", "此处应为{expected}，实为 {found}"),
+    ("extension", "`{name}` 需要并非所有设备都具备的功能，请去掉（16 位浮点请改用 f32）"),
     ("extension_not_enabled", "使用“{name}”前需要 enable，但内核不支持该扩展"),
     ("extension_not_supported", "不支持扩展“{name}”"),
     (
@@ -94,12 +95,12 @@ const MESSAGES: &[(&str, &str)] = &[
     ("nested_too_deep", "花括号嵌套过深"),
     (
         "no_checker_fits",
-        "需要 {device_bytes} 字节的缓冲区，在线的验证设备都不够大；每块 {tile_flops} 次运算，服务器自身无法复算。请减少每块行数，或减小每行所需",
+        "需要 {device_bytes} 的缓冲区，在线的验证设备都不够大；每块 {tile_flops} 次运算，服务器自身无法复算。请减少每块行数，或减小每行所需",
     ),
     ("no_conversion", "不能将 {found} 自动转换为 {expected}"),
     (
         "no_device_fits",
-        "需要 {device_bytes} 字节的缓冲区，在线设备最大只有 {largest} 字节；请减少每块行数，或减小每行所需",
+        "需要 {device_bytes} 的缓冲区，在线设备最大只有 {largest}；请减少每块行数，或减小每行所需",
     ),
     ("no_input", "请提供 input 或 inputs"),
     ("no_integers_to_tolerate", "输出中没有整数，请去掉整数容差"),
@@ -162,6 +163,7 @@ const MESSAGES: &[(&str, &str)] = &[
         "tile_too_heavy",
         "每块 {tile_rows} 行需要 {tile_flops} 次运算和 {tile_bytes} 字节，最多能验证 {flops_max} 次和 {bytes_max} 字节；请减少每块行数，或使用较小的模型",
     ),
+    ("too_deep", "括号、类型或代码块嵌套过深，请将内层部分单独命名"),
     ("too_large", "节点“{node}”会产生 2³¹ 个值以上的张量，请减小形状"),
     ("too_long", "节点“{node}”需要调用内核 {steps} 次，超出上限；请缩短序列，或减少每块行数"),
     ("too_many", "文件中有 {found} 个数组，过多"),

@@ -140,13 +140,27 @@ pub enum AdmitError {
     // Who could run and check it, and what it costs.
     /// `code` is the order's field that names the program's code.
     #[error(
-        "the {code} needs a buffer of {device_bytes} bytes and the largest connected device allows {largest}; use fewer rows a tile, or make what a row needs smaller"
+        "the {code} needs a buffer of {}, and the largest connected device has {}; use fewer rows a tile, or make what a row needs smaller",
+        size(*.device_bytes),
+        size(*.largest)
     )]
-    NoDeviceFits { code: &'static str, device_bytes: u64, largest: u64 },
+    NoDeviceFits {
+        code: &'static str,
+        #[serde(serialize_with = "as_size")]
+        device_bytes: u64,
+        #[serde(serialize_with = "as_size")]
+        largest: u64,
+    },
     #[error(
-        "the {code} needs a buffer of {device_bytes} bytes, which no connected checker has, and a tile takes {tile_flops} operations, of which the server itself redoes at most {EDGE_FLOPS_MAX}; use fewer rows a tile, or make what a row needs smaller"
+        "the {code} needs a buffer of {}, which no connected checker has, and a tile takes {tile_flops} operations, of which the server itself redoes at most {EDGE_FLOPS_MAX}; use fewer rows a tile, or make what a row needs smaller",
+        size(*.device_bytes)
     )]
-    NoCheckerFits { code: &'static str, device_bytes: u64, tile_flops: u64 },
+    NoCheckerFits {
+        code: &'static str,
+        #[serde(serialize_with = "as_size")]
+        device_bytes: u64,
+        tile_flops: u64,
+    },
     #[error(
         "nobody could check what strangers' devices make of the {code}: this server has no checker, and devices with standing of fewer than two other accounts are connected; run it on your own devices (privacy \"own\"), or ask the operator for a checker"
     )]
@@ -172,6 +186,20 @@ fn as_shown<S: serde::Serializer>(amount: &Credits, serializer: S) -> Result<S::
     serializer.collect_str(amount)
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls takes a reference")]
+fn as_size<S: serde::Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&size(*bytes))
+}
+
+/// Bytes as people say them.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..=999_999 => format!("{bytes} bytes"),
+        1_000_000..=999_999_999 => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000),
+    }
+}
+
 fn params_message(expected: Option<u64>, found: Option<u64>) -> String {
     match (expected, found) {
         (Some(expected), Some(found)) => {
@@ -184,4 +212,21 @@ fn params_message(expected: Option<u64>, found: Option<u64>) -> String {
 
 fn mixed_message(mixed_by: Option<&str>) -> String {
     mixed_by.map_or_else(String::new, |node| format!("node '{node}' mixes rows, so all of them are one tile, and "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_large_is_said_in_sizes_that_people_read() {
+        let refused = AdmitError::NoDeviceFits { code: "model", device_bytes: 3_120_000_000, largest: 2_147_483_648 };
+
+        assert!(
+            refused
+                .to_string()
+                .starts_with("the model needs a buffer of 3.1 GB, and the largest connected device has 2.1 GB;")
+        );
+        assert_eq!([size(96), size(134_217_728)], ["96 bytes", "134.2 MB"]);
+    }
 }
