@@ -73,6 +73,8 @@ async fn main() -> anyhow::Result<()> {
         ("search", format!("/explorer/search?q={}", &done.id.to_string()[..6]), false),
         ("calculator", "/calculator".to_owned(), false),
         ("docs", "/docs".to_owned(), false),
+        ("downloads", "/docs/downloads".to_owned(), false),
+        ("found", "/explorer/search?q=digits".to_owned(), false),
         ("docs-guide", "/docs/get-started".to_owned(), false),
         ("docs-search", "/docs?q=lease".to_owned(), false),
         ("docs-api", "/docs/api".to_owned(), false),

@@ -21,8 +21,8 @@ pub struct Config {
     /// Folder with the built pages.
     #[arg(long, env = "TESSERA_SITE", default_value = "target/site")]
     pub site: PathBuf,
-    /// Folder with native workers to download, named `tessera-worker-SYSTEM-PROCESSOR`. Left out, the
-    /// worker beside this program is served for this system.
+    /// Folder with programs to download, named `tessera-SYSTEM-PROCESSOR` and `tessera-worker-SYSTEM-PROCESSOR`. Left out,
+    /// those beside this program are served for its own system.
     #[arg(long, env = "TESSERA_DOWNLOADS")]
     pub downloads: Option<PathBuf>,
     /// The address people reach this server at, for canonical links.

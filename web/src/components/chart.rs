@@ -62,8 +62,11 @@ pub fn BarChart(
     let t = text();
     let frame = Memo::new(move |_| bars.with(|bars| Frame::of(bars, least)));
     let most = move || bars.with(|bars| bars.iter().filter_map(|bar| bar.value).reduce(f64::max));
-    let said =
-        move || most().map_or_else(|| format::UNKNOWN.to_owned(), |most| format!("{} {}", t.site.at_most, show(most)));
+    let said = move || {
+        most()
+            .filter(|most| *most > 0.0)
+            .map_or_else(|| format::UNKNOWN.to_owned(), |most| format!("{} {}", t.site.peak, show(most)))
+    };
     let summary = move || {
         let Frame { from, to, .. } = frame.get();
         format!("{label}. {} – {}. {}", format::utc_minute(from), format::utc_minute(to), said())

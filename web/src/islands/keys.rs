@@ -59,9 +59,9 @@ pub fn KeysIsland(
         let constant = |text: &'static str| Signal::stored(text);
         view! {
             <tr>
-                <td>{key.name}</td>
-                <td class="mono">"…"{key.hint}</td>
-                <td><Moment time=key.created_at/></td>
+                <td data-label=t.site.name>{key.name}</td>
+                <td data-label=t.account.key class="mono">"…"{key.hint}</td>
+                <td data-label=t.account.made><Moment time=key.created_at/></td>
                 <td class="number">
                     <Confirm label=constant(t.account.revoke) class="small" title=constant(t.account.revoke_title) explanation=constant(t.account.revoke_explanation) on_yes=move || revoke(id)/>
                 </td>
@@ -70,7 +70,7 @@ pub fn KeysIsland(
     };
     view! {
         <div class="scroll" tabindex="0" role="group" aria-label=t.account.keys>
-            <table>
+            <table class="rows">
                 <thead><tr><th scope="col">{t.site.name}</th><th scope="col">{t.account.key}</th><th scope="col">{t.account.made}</th><th scope="col"><span class="unseen">{t.account.revoke}</span></th></tr></thead>
                 <tbody>{move || keys.get().into_iter().map(row).collect_view()}</tbody>
             </table>

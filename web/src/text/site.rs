@@ -57,6 +57,6 @@ texts! { SiteText {
     bad_address: "This address asks for something that cannot be", "请求的地址有误";
     went_wrong: "This page could not be made", "页面生成失败";
     not_found_help: "Look for it by its name or id, or begin at the explorer.", "请按名称或 ID 搜索，或从“网络浏览”开始查找。";
-    at_most: "at most", "最高";
+    peak: "peak", "峰值";
     tiles_unit: "tiles", "个分块";
 } }

@@ -134,11 +134,13 @@ pub(super) struct Entry {
     /// The heading that it stands under.
     pub(super) section: String,
     pub(super) target: String,
+    /// What it is called.
+    pub(super) text: String,
 }
 
 /// The links of a text, each with the heading above it.
 pub(super) fn links(markdown: &str) -> Vec<Entry> {
-    let (mut entries, mut section, mut in_heading) = (Vec::new(), String::new(), false);
+    let (mut entries, mut section, mut in_heading, mut in_link) = (Vec::<Entry>::new(), String::new(), false, false);
     for event in parse(markdown) {
         match event {
             Event::Start(Tag::Heading { .. }) => {
@@ -148,7 +150,14 @@ pub(super) fn links(markdown: &str) -> Vec<Entry> {
             Event::End(TagEnd::Heading(_)) => in_heading = false,
             Event::Text(text) | Event::Code(text) if in_heading => section.push_str(&text),
             Event::Start(Tag::Link { dest_url, .. }) => {
-                entries.push(Entry { section: section.clone(), target: dest_url.into_string() });
+                entries.push(Entry { section: section.clone(), target: dest_url.into_string(), text: String::new() });
+                in_link = true;
+            }
+            Event::End(TagEnd::Link) => in_link = false,
+            Event::Text(text) | Event::Code(text) if in_link => {
+                if let Some(entry) = entries.last_mut() {
+                    entry.text.push_str(&text);
+                }
             }
             _ => {}
         }

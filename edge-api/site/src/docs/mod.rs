@@ -141,7 +141,10 @@ fn sections(lang: Lang) -> Vec<Section> {
     let Some(index) = SOURCES.iter().find(|source| source.slug.is_empty()) else { return sections };
     for link in markdown::links(index.text(lang).markdown) {
         let Some(source) = resolve(INDEX, &link.target).filter(|_| !link.target.ends_with(".zh.md")) else { continue };
-        let entry = SectionEntry { title: source.text(lang).title.clone(), page: source.page() };
+        // A page that is not written in the reader's language is called what the list of links calls it.
+        let is_written = lang == Lang::En || source.zh.is_some();
+        let title = if is_written { source.text(lang).title.clone() } else { link.text };
+        let entry = SectionEntry { title, page: source.page() };
         match sections.last_mut().filter(|section| section.title == link.section) {
             Some(section) => section.entries.push(entry),
             None => sections.push(Section { title: link.section, entries: vec![entry] }),

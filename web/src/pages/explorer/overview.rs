@@ -123,7 +123,7 @@ fn Charts(
             {chart(t.explorer.chart_tiles, tiles, |value| format!("{} {}", format::number(value), text().site.tiles_unit), 2.0)}
             {chart(t.explorer.chart_credits, credits, |value| format!("{} {}", format::about_credits(value), text().site.credits), 0.0)}
             {chart(t.explorer.chart_devices, devices, |value| format!("{value:.1} {}", text().explorer.devices_unit), 2.0)}
-            {chart(t.explorer.chart_use, use_of_capacity, |value| format!("{value:.1} %"), 0.0)}
+            {chart(t.explorer.chart_use, use_of_capacity, |value| format!("{value:.1} %"), 10.0)}
         </div>
     }
 }
