@@ -121,7 +121,7 @@ async fn a_model_says_of_files_as_people_save_them_what_it_says_of_plain_arrays(
         ("table.csv", vec!["--leave-out", "label"], "without the columns label"),
         ("table.parquet", vec![], "12 rows"),
         ("pictures.zip", [scale.as_slice(), &["--picture-names", "names.txt"]].concat(), "12 pictures in the order"),
-        ("pictures", scale.to_vec(), "1 files that are no pictures are left out"),
+        ("pictures", scale.to_vec(), "a file that is no picture is left out"),
     ];
     for (input, more, says) in cases {
         let (found, said) = infer(input, &more).await;

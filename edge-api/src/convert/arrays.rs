@@ -53,7 +53,7 @@ pub fn make_of_npy(input: &Input, order: &Order, out: &mut dyn Write) -> Result<
     let ports = wanted(&order.ports, order.request.input.as_deref())?;
     let name = ports[0].name.clone();
     let head = input.read(0..npy::HEAD_BYTES).map_err(ConvertError::Fetch)?;
-    let array = npy::parse_any(&head, input.size()).map_err(|error| ConvertError::Array { name, error })?;
+    let array = npy::parse_any(&head, input.size()).map_err(|error| ConvertError::ArrayFault { name, error })?;
     let plans = plan(&ports, vec![Found { name: None, array, entry: 0 }], order)?;
     if plans.iter().all(Plan::is_unchanged) {
         return Ok(made(FileKind::Npy, plans, true));
@@ -96,7 +96,7 @@ fn made(kind: FileKind, plans: Vec<Plan>, unchanged: bool) -> Made {
 }
 
 fn damaged(error: &impl ToString) -> ConvertError {
-    ConvertError::Damaged { reason: error.to_string() }
+    ConvertError::DamagedFile { reason: error.to_string() }
 }
 
 fn skip(file: &mut ZipFile<'_, Reader>, bytes: u64) -> Result<(), ConvertError> {
@@ -107,7 +107,7 @@ fn skip(file: &mut ZipFile<'_, Reader>, bytes: u64) -> Result<(), ConvertError> 
 /// The arrays of an archive, and whether all lie in it as they are.
 fn find(archive: &mut ZipArchive<Reader>) -> Result<(Vec<Found>, bool), ConvertError> {
     if archive.len() > ARRAYS_MAX {
-        return Err(ConvertError::TooMany { what: "arrays", found: to(archive.len()), most: to(ARRAYS_MAX) });
+        return Err(ConvertError::TooManyInFile { what: "arrays", found: to(archive.len()), most: to(ARRAYS_MAX) });
     }
     let mut found: Vec<Found> = Vec::with_capacity(archive.len());
     let mut is_stored = true;
@@ -129,7 +129,7 @@ fn find(archive: &mut ZipArchive<Reader>) -> Result<(Vec<Found>, bool), ConvertE
         let file = archive.by_index(entry).map_err(|error| damaged(&error))?;
         file.take(npy::HEAD_BYTES).read_to_end(&mut head).map_err(|error| damaged(&error))?;
         let array = npy::parse_any(&head, size);
-        let array = array.map_err(|error| ConvertError::Array { name: name.clone(), error })?;
+        let array = array.map_err(|error| ConvertError::ArrayFault { name: name.clone(), error })?;
         found.push(Found { name: Some(name), array, entry });
     }
     Ok((found, is_stored))
@@ -239,7 +239,7 @@ fn convert(plan: &Plan, first: u64, values: &[u8], sink: &mut Sink<'_>) -> Resul
     let mut out = Vec::with_capacity(values.len());
     for (index, value) in (first..).zip(values.chunks_exact(stored.bytes)) {
         let number = stored.read(value);
-        number.write(head.dtype, &mut out).map_err(|_misfit| ConvertError::Value {
+        number.write(head.dtype, &mut out).map_err(|_misfit| ConvertError::ValueMisfit {
             name: head.name.clone(),
             value: number.to_string(),
             row: index / head.row_len(),

@@ -30,7 +30,7 @@ pub fn run(memory: u64, seconds: u32) -> anyhow::Result<()> {
 
 fn given_up() -> Outcome {
     let message = "the file cannot be read, and may be damaged: its reader gave up".to_owned();
-    Outcome::Refused(Refused { code: wire::ErrorCode::InvalidInput, field: "file".to_owned(), message })
+    Outcome::Refused(Refused { code: wire::ErrorCode::InvalidInput, field: "file".to_owned(), message, detail: None })
 }
 
 fn read_order() -> anyhow::Result<Vec<u8>> {

@@ -67,7 +67,7 @@ impl<'a> Text<'a> {
             None => Some(guess_delimiter(line)),
         };
         let delimiter =
-            delimiter.filter(|byte| !matches!(byte, b'"' | b'\n' | b'\r')).ok_or(ConvertError::Delimiter)?;
+            delimiter.filter(|byte| !matches!(byte, b'"' | b'\n' | b'\r')).ok_or(ConvertError::BadDelimiter)?;
         Ok(Self { input, start, delimiter, header: reading.header })
     }
 
@@ -86,7 +86,7 @@ impl<'a> Text<'a> {
         }
         let count = lines.record.len();
         if count > COLUMNS_MAX {
-            return Err(ConvertError::TooMany { what: "columns", found: to(count), most: to(COLUMNS_MAX) });
+            return Err(ConvertError::TooManyInFile { what: "columns", found: to(count), most: to(COLUMNS_MAX) });
         }
         let line = lines.line();
         let first: Result<Vec<String>, _> =
@@ -177,7 +177,7 @@ impl Lines {
             Err(_cut) if self.since.get() > LINE_BYTES_MAX => {
                 Err(ConvertError::LongLine { line, most: LINE_BYTES_MAX })
             }
-            Err(error) => Err(ConvertError::Damaged { reason: error.to_string() }),
+            Err(error) => Err(ConvertError::DamagedFile { reason: error.to_string() }),
         }
     }
 

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use wire::{ErrorCode, PictureLayout};
+use wire::{Detail, ErrorCode, PictureLayout};
 
 use crate::arrays::npy::NpyError;
+use crate::http::detail;
 
 /// Where in a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +25,11 @@ impl fmt::Display for Place {
     }
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ConvertError {
     #[error("the file is empty; upload it again")]
-    Empty,
+    EmptyFile,
     #[error(
         "this is none of the files that are read here: .npy, .npz, CSV, Parquet, a picture (JPEG, PNG, WebP, GIF, BMP) or a zip of pictures{0}"
     )]
@@ -35,13 +37,14 @@ pub enum ConvertError {
     #[error(
         "the arrays would take {bytes} bytes, and at most {most} are stored here; split the rows over several jobs"
     )]
-    TooLarge { bytes: u64, most: u64 },
+    ArraysTooLarge { bytes: u64, most: u64 },
     #[error("the file has {found} {what}; at most {most}")]
-    TooMany { what: &'static str, found: u64, most: u64 },
+    TooManyInFile { what: &'static str, found: u64, most: u64 },
     #[error("the file cannot be read, and may be damaged: {reason}")]
-    Damaged { reason: String },
+    DamagedFile { reason: String },
     /// The file's bytes did not come.
     #[error("the file could not be fetched")]
+    #[serde(skip)]
     Fetch(#[source] std::io::Error),
 
     // What the model wants.
@@ -58,13 +61,13 @@ pub enum ConvertError {
 
     // Arrays.
     #[error("'{name}': {error}")]
-    Array { name: String, error: NpyError },
+    ArrayFault { name: String, error: NpyError },
     #[error("'{name}' holds {found}, which are no plain numbers; save it with array.astype('<f4')")]
     NotNumbers { name: String, found: String },
     #[error("the model reads '{name}' as {wanted} and the array holds {found}; cast it (--cast; 'cast' in the API)")]
     NeedsCast { name: String, wanted: &'static str, found: String },
     #[error("'{name}' holds {value} in row {row}, which {wanted} does not hold; save it with values that fit")]
-    Value { name: String, value: String, row: u64, wanted: &'static str },
+    ValueMisfit { name: String, value: String, row: u64, wanted: &'static str },
     #[error(
         "'{name}' has shape {shape:?} and the model reads one axis more, the first of which counts rows; if it is one row, add that axis (--add-batch; 'add_batch' in the API), or save array[None]"
     )]
@@ -88,7 +91,7 @@ pub enum ConvertError {
     #[error("the table has no rows; send at least one")]
     NoTableRows,
     #[error("what is between two values is one ASCII character, and no quotation mark")]
-    Delimiter,
+    BadDelimiter,
     #[error("line {line} is no text in UTF-8; save the table as CSV UTF-8")]
     NotText { line: u64 },
     #[error("line {line} has {found} values and the first has {columns}")]
@@ -100,22 +103,24 @@ pub enum ConvertError {
     #[error("the table has several columns '{column}'; say its number")]
     ColumnTwice { field: String, column: String },
     #[error(
-        "the model reads {wanted} values a row for '{name}' and the table has {found} columns for it: {columns}; say which (columns), or which not (leave_out)"
+        "the model reads {wanted} values a row for '{name}' and the table has {found} columns for it: {columns}; say which feed it (--columns), or which do not (--leave-out)"
     )]
     ColumnCount { name: String, wanted: String, found: u64, columns: String },
     #[error(
-        "the model has the inputs {names}, and the table's columns are not called so: {columns}; say which columns feed which input (columns)"
+        "the model has the inputs {names}, and the table's columns are not called so: {columns}; say which columns feed which input (--columns INPUT=…)"
     )]
     ColumnsUnnamed { names: String, columns: String },
     #[error(
-        "{place} of column '{column}' is '{text}', which is no number; leave the column out (leave_out), or mend the table{hint}"
+        "{place} of column '{column}' is '{text}', which is no number; leave the column out (--leave-out), or mend the table{hint}"
     )]
     NoNumber { place: Place, column: String, text: String, hint: &'static str },
-    #[error("{place} of column '{column}' is missing; say the number that stands for it (missing), or mend the table")]
+    #[error(
+        "{place} of column '{column}' is missing; say the number that stands for it (--missing), or mend the table"
+    )]
     MissingValue { place: Place, column: String },
     #[error("{place} of column '{column}' is {value}, which {wanted} does not hold, and the model reads that")]
-    Cell { place: Place, column: String, value: String, wanted: &'static str },
-    #[error("column '{column}' holds {found}, which are no numbers; leave it out (leave_out)")]
+    CellMisfit { place: Place, column: String, value: String, wanted: &'static str },
+    #[error("column '{column}' holds {found}, which are no numbers; leave it out (--leave-out)")]
     ColumnType { column: String, found: String },
     #[error("row {row} of column '{column}' is a list of {found} values, and the first row's has {wanted}")]
     RaggedList { row: u64, column: String, found: u64, wanted: u64 },
@@ -128,18 +133,20 @@ pub enum ConvertError {
     #[error("'{file}' is no picture that is read here (JPEG, PNG, WebP, GIF or BMP){hint}")]
     NotPicture { file: String, hint: &'static str },
     #[error("'{file}' cannot be read, and may be damaged: {reason}")]
-    Picture { file: String, reason: String },
+    DamagedPicture { file: String, reason: String },
     #[error("'{file}' has {width}x{height} pixels; at most {most} pixels are read")]
     PictureTooLarge { file: String, width: u32, height: u32, most: u64 },
     #[error("'{file}' has more than {most} bytes, the most of a picture's file")]
     PictureFile { file: String, most: u64 },
     #[error("the model has several inputs, {names}; say which of them the pictures are for")]
     PicturesForWhich { names: String },
-    #[error("'{name}' is read as {shape}, which is not how pictures are: say size and layout if it is")]
+    #[error(
+        "'{name}' is read as {shape}, which is not how pictures are: say size and layout if it is (--size, --layout)"
+    )]
     NoPictureInput { name: String, shape: String },
-    #[error("the model does not say how large pictures are: say width and height (--size)")]
+    #[error("the model does not say how large pictures are: say their size (--size)")]
     SizeUnknown,
-    #[error("the model does not say where a pixel's channels stand: say the layout, nchw or nhwc")]
+    #[error("the model does not say where a pixel's channels stand: say it (--layout nchw or nhwc)")]
     LayoutUnknown,
     #[error("pictures as {made} do not fit the model, which reads '{name}' as {wanted}")]
     PictureShape { name: String, made: String, wanted: String },
@@ -148,24 +155,38 @@ pub enum ConvertError {
     #[error("{what} is {value}: {rule}")]
     PictureNumber { field: &'static str, what: &'static str, value: String, rule: &'static str },
     #[error(
-        "the model reads '{name}' as {dtype}, so that a pixel's 0 to 255 cannot be {value}; leave divide_by, mean and std out"
+        "the model reads '{name}' as {dtype}, so that a pixel's 0 to 255 cannot be {value}; leave --divide-by, --mean and --std out"
     )]
     PixelValue { name: String, dtype: &'static str, value: String },
     #[error("'{what}' is for resizing by '{rule}' alone")]
     OtherResize { field: &'static str, what: &'static str, rule: &'static str },
 }
 
+impl serde::Serialize for Place {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl ConvertError {
+    /// What it says, apart from its words.
+    pub fn detail(&self) -> Option<Detail> {
+        match self {
+            Self::ArrayFault { error, .. } => detail::of(error),
+            other => detail::of(other),
+        }
+    }
+
     /// What to branch on, and the request's field that is at fault.
     pub fn code_and_field(&self) -> (ErrorCode, String) {
         let (code, field) = match self {
-            Self::Empty
+            Self::EmptyFile
             | Self::UnknownFile(_)
-            | Self::Damaged { .. }
+            | Self::DamagedFile { .. }
             | Self::Fetch(_)
-            | Self::Array { .. }
+            | Self::ArrayFault { .. }
             | Self::NotNumbers { .. }
-            | Self::Value { .. }
+            | Self::ValueMisfit { .. }
             | Self::NotArray { .. }
             | Self::Packing { .. }
             | Self::Twice { .. }
@@ -174,13 +195,13 @@ impl ConvertError {
             | Self::LongLine { .. }
             | Self::NoNumber { .. }
             | Self::MissingValue { .. }
-            | Self::Cell { .. }
+            | Self::CellMisfit { .. }
             | Self::ColumnType { .. }
             | Self::RaggedList { .. }
             | Self::NotPicture { .. }
-            | Self::Picture { .. } => (ErrorCode::InvalidInput, "file"),
-            Self::TooLarge { .. }
-            | Self::TooMany { .. }
+            | Self::DamagedPicture { .. } => (ErrorCode::InvalidInput, "file"),
+            Self::ArraysTooLarge { .. }
+            | Self::TooManyInFile { .. }
             | Self::FortranTooLarge { .. }
             | Self::PictureTooLarge { .. }
             | Self::PictureFile { .. } => (ErrorCode::TooLarge, "file"),
@@ -197,7 +218,7 @@ impl ConvertError {
                 return (ErrorCode::InputMismatch, field.clone());
             }
             Self::ColumnCount { .. } | Self::ColumnsUnnamed { .. } => (ErrorCode::InputMismatch, "table.columns"),
-            Self::Delimiter => (ErrorCode::MalformedRequest, "table.delimiter"),
+            Self::BadDelimiter => (ErrorCode::MalformedRequest, "table.delimiter"),
             Self::MissingText { .. } => (ErrorCode::MalformedRequest, "table.missing"),
             Self::NoPictureInput { .. } | Self::PictureShape { .. } => (ErrorCode::InputMismatch, "pictures"),
             Self::SizeUnknown => (ErrorCode::InputMismatch, "pictures.width"),

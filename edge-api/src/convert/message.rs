@@ -4,7 +4,7 @@
 //! answered by the bytes alone, sends a piece of what it makes, and says at the end what that was.
 
 use serde::{Deserialize, Serialize};
-use wire::ErrorCode;
+use wire::{Detail, ErrorCode};
 
 use super::error::ConvertError;
 use super::order::Made;
@@ -67,6 +67,7 @@ pub struct Refused {
     pub code: ErrorCode,
     pub field: String,
     pub message: String,
+    pub detail: Option<Detail>,
 }
 
 impl From<Result<Made, ConvertError>> for Outcome {
@@ -82,7 +83,7 @@ impl From<Result<Made, ConvertError>> for Outcome {
 impl From<&ConvertError> for Refused {
     fn from(error: &ConvertError) -> Self {
         let (code, field) = error.code_and_field();
-        Self { code, field, message: error.to_string() }
+        Self { code, field, message: error.to_string(), detail: error.detail() }
     }
 }
 

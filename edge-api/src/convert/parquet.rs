@@ -31,9 +31,9 @@ impl From<ParquetError> for ConvertError {
         match error {
             ParquetError::External(source) => match source.downcast() {
                 Ok(error) => Self::Fetch(*error),
-                Err(source) => Self::Damaged { reason: source.to_string() },
+                Err(source) => Self::DamagedFile { reason: source.to_string() },
             },
-            other => Self::Damaged { reason: other.to_string() },
+            other => Self::DamagedFile { reason: other.to_string() },
         }
     }
 }
@@ -42,13 +42,13 @@ pub fn make(input: &Input, order: &Order, out: &mut dyn Write) -> Result<Made, C
     let file = File::new(input.clone())?;
     let leaves = file.metadata().file_metadata().schema_descr().columns().to_vec();
     if leaves.len() > COLUMNS_MAX {
-        return Err(ConvertError::TooMany { what: "columns", found: to(leaves.len()), most: to(COLUMNS_MAX) });
+        return Err(ConvertError::TooManyInFile { what: "columns", found: to(leaves.len()), most: to(COLUMNS_MAX) });
     }
     let mut rows = 0u64;
     for group in file.metadata().row_groups() {
         let count = u64::try_from(group.num_rows()).ok();
         let sum = count.and_then(|count| rows.checked_add(count));
-        rows = sum.ok_or_else(|| ConvertError::Damaged { reason: "a count of rows is none".to_owned() })?;
+        rows = sum.ok_or_else(|| ConvertError::DamagedFile { reason: "a count of rows is none".to_owned() })?;
     }
     let mut columns = Vec::with_capacity(leaves.len());
     for (place, leaf) in leaves.iter().enumerate() {
@@ -215,7 +215,7 @@ impl Leaf {
     /// Whether every row has as many values as the first row of the file.
     fn check(&self, row: u64, rows: u64, columns: &[Column], place: usize) -> Result<(), ConvertError> {
         if to::<u64>(self.starts.len()) != rows {
-            return Err(ConvertError::Damaged { reason: "a column ends before the others".to_owned() });
+            return Err(ConvertError::DamagedFile { reason: "a column ends before the others".to_owned() });
         }
         let wanted = columns[place].width;
         let ends = self.starts.iter().skip(1).copied().chain([self.cells.len()]);

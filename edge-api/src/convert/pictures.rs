@@ -59,7 +59,7 @@ pub fn make_of_zip(mut archive: ZipArchive<Reader>, order: &Order, out: &mut dyn
     for (file, entry) in &files {
         bytes.clear();
         row.clear();
-        let damaged = |reason: String| ConvertError::Picture { file: file.clone(), reason };
+        let damaged = |reason: String| ConvertError::DamagedPicture { file: file.clone(), reason };
         let packed = archive.by_index(*entry).map_err(|error| damaged(error.to_string()))?;
         packed.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| damaged(error.to_string()))?;
         if to::<u64>(bytes.len()) > FILE_BYTES_MAX {
@@ -95,11 +95,12 @@ fn head(made: &MadeArray) -> Head {
 /// The pictures of a zip in the order of their names, and where they lie in it.
 fn list(archive: &mut ZipArchive<Reader>) -> Result<Vec<(String, usize)>, ConvertError> {
     if archive.len() > ENTRIES_MAX {
-        return Err(ConvertError::TooMany { what: "files", found: to(archive.len()), most: to(ENTRIES_MAX) });
+        return Err(ConvertError::TooManyInFile { what: "files", found: to(archive.len()), most: to(ENTRIES_MAX) });
     }
     let (mut files, mut names_bytes) = (Vec::new(), 0);
     for entry in 0..archive.len() {
-        let raw = archive.by_index_raw(entry).map_err(|error| ConvertError::Damaged { reason: error.to_string() })?;
+        let raw =
+            archive.by_index_raw(entry).map_err(|error| ConvertError::DamagedFile { reason: error.to_string() })?;
         let name = raw.name().to_owned();
         if raw.is_dir() || is_litter(&name) {
             continue;
@@ -107,12 +108,18 @@ fn list(archive: &mut ZipArchive<Reader>) -> Result<Vec<(String, usize)>, Conver
         if raw.encrypted() {
             return Err(ConvertError::Packing { name });
         }
+        if name == "[Content_Types].xml" {
+            return Err(ConvertError::UnknownFile("; it looks like a spreadsheet: save it as CSV"));
+        }
+        if [".csv", ".tsv", ".parquet"].iter().any(|ending| name.to_ascii_lowercase().ends_with(ending)) {
+            return Err(ConvertError::NotPicture { file: name, hint: "; send a table as it is, not in a zip" });
+        }
         names_bytes += name.len();
         files.push((name, entry));
     }
     if names_bytes > NAMES_BYTES_MAX {
         let (found, most) = (to(names_bytes), to(NAMES_BYTES_MAX));
-        return Err(ConvertError::TooMany { what: "bytes of names", found, most });
+        return Err(ConvertError::TooManyInFile { what: "bytes of names", found, most });
     }
     if files.is_empty() {
         return Err(ConvertError::NoPictures);
@@ -149,7 +156,7 @@ fn pixels(file: &str, bytes: &[u8], rule: &PictureRule) -> Result<Vec<u8>, Conve
             resized.map(|canvas| canvas.padded(rule.width, rule.height, rule.pad_value))
         }
     };
-    let resized = resized.map_err(|reason| ConvertError::Picture { file: file.to_owned(), reason })?;
+    let resized = resized.map_err(|reason| ConvertError::DamagedPicture { file: file.to_owned(), reason })?;
     Ok(resized.pixels)
 }
 
@@ -158,7 +165,7 @@ fn decode(file: &str, bytes: &[u8]) -> Result<DynamicImage, ConvertError> {
     let Some(format) = image::guess_format(bytes).ok().filter(|format| FORMATS.contains(format)) else {
         return Err(ConvertError::NotPicture { file: file(), hint: hint(bytes) });
     };
-    let damaged = |error: image::ImageError| ConvertError::Picture { file: file(), reason: error.to_string() };
+    let damaged = |error: image::ImageError| ConvertError::DamagedPicture { file: file(), reason: error.to_string() };
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(DECODER_BYTES_MAX);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);

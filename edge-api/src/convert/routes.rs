@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use futures::SinkExt;
 use futures::channel::mpsc;
 use rules::admission::require_owned;
-use wire::{ArraysToMake, Blob, DType, ErrorCode, MadeArrays};
+use wire::{ArraysToMake, Blob, DType, Detail, ErrorCode, MadeArrays};
 
 use super::error::ConvertError;
 use super::message::Refused;
@@ -101,17 +101,27 @@ async fn convert(app: &App, file: &Blob, order: &Order) -> Result<(Made, Staged)
 }
 
 fn refusal(refused: &Refused) -> ApiError {
-    Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, refused.code, refused.message.clone()).field(&refused.field).into()
+    let Refused { code, field, message, detail } = refused;
+    let mut refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, *code, message.clone()).field(field);
+    refusal.body.detail = detail.clone().map(Box::new);
+    refusal.into()
 }
 
 impl From<ConvertFailure> for ApiError {
     fn from(failure: ConvertFailure) -> Self {
         match failure {
             ConvertFailure::Refused(refused) => refusal(&refused),
-            ConvertFailure::Limit { .. } => {
-                let message = failure.to_string();
-                Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::TooLarge, message).field("file").into()
-            }
+            ConvertFailure::Limit { megabytes, seconds } => refusal(&Refused {
+                code: ErrorCode::TooLarge,
+                field: "file".to_owned(),
+                message: failure.to_string(),
+                detail: Some(Detail {
+                    reason: "convert_limit".to_owned(),
+                    arguments: [("megabytes", megabytes), ("seconds", seconds.into())]
+                        .map(|(name, number)| (name.to_owned(), number.to_string()))
+                        .into(),
+                }),
+            }),
             ConvertFailure::NotStored => Self::Internal(failure.into()),
             ConvertFailure::Internal(error) => Self::Internal(error),
         }

@@ -19,7 +19,7 @@ const PARQUET: &[u8] = b"PAR1";
 /// Makes arrays of a file, and writes them. What was written before a refusal is of no use.
 pub fn run(input: &Input, order: &Order, out: &mut dyn Write) -> Result<Made, ConvertError> {
     if input.size() == 0 {
-        return Err(ConvertError::Empty);
+        return Err(ConvertError::EmptyFile);
     }
     let head = input.read(0..HEAD_BYTES).map_err(ConvertError::Fetch)?;
     if head.starts_with(NPY) {
@@ -30,7 +30,7 @@ pub fn run(input: &Input, order: &Order, out: &mut dyn Write) -> Result<Made, Co
     }
     if head.starts_with(ZIP) {
         let archive = ZipArchive::new(input.reader(0));
-        let archive = archive.map_err(|error| ConvertError::Damaged { reason: error.to_string() })?;
+        let archive = archive.map_err(|error| ConvertError::DamagedFile { reason: error.to_string() })?;
         let has_arrays = archive.file_names().any(|name| name.ends_with(".npy"));
         return if has_arrays {
             arrays::make_of_npz(archive, order, out)

@@ -42,7 +42,7 @@ impl Head {
 /// Refuses arrays that would take more than `most` bytes.
 pub fn check_bytes(heads: &[Head], most: u64) -> Result<(), ConvertError> {
     let bytes = heads.iter().try_fold(0u64, |sum, head| sum.checked_add(head.bytes()?)).unwrap_or(u64::MAX);
-    if bytes > most { Err(ConvertError::TooLarge { bytes, most }) } else { Ok(()) }
+    if bytes > most { Err(ConvertError::ArraysTooLarge { bytes, most }) } else { Ok(()) }
 }
 
 impl<'a> Sink<'a> {

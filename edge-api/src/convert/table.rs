@@ -228,7 +228,7 @@ impl Cells {
         };
         number.write(dtype, out).map_err(|_misfit| {
             let (place, column) = at();
-            ConvertError::Cell { place, column, value: number.to_string(), wanted: dtype.name() }
+            ConvertError::CellMisfit { place, column, value: number.to_string(), wanted: dtype.name() }
         })
     }
 }

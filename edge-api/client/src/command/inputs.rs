@@ -299,7 +299,12 @@ fn pack(folder: &Path, notes: &Notes) -> Result<NamedTempFile, Failure> {
         return Err(Failure::NoPictures { folder: folder.display().to_string() });
     }
     if others > 0 {
-        notes.warn(&format!("{}: {others} files that are no pictures are left out", folder.display()));
+        let files = if others == 1 {
+            "a file that is no picture is".to_owned()
+        } else {
+            format!("{others} files that are no pictures are")
+        };
+        notes.warn(&format!("{}: {files} left out", folder.display()));
     }
     let packed = NamedTempFile::new().map_err(|source| unwritten(&std::env::temp_dir(), source))?;
     let failed = |source| unwritten(packed.path(), source);
