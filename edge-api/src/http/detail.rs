@@ -36,6 +36,8 @@ pub fn of(error: &impl Serialize) -> Option<Detail> {
 fn text(value: Value) -> String {
     match value {
         Value::String(text) => text,
+        // One of several things, such as a line or a row.
+        Value::Object(fields) if fields.len() == 1 => fields.into_iter().map(|(_, value)| text(value)).collect(),
         Value::Array(list) => list.into_iter().map(text).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }

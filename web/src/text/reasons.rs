@@ -6,6 +6,7 @@ const MESSAGES: &[(&str, &str)] = &[
     ("argument_count", "参数个数不符：应为 {expected} 个，实为 {found} 个"),
     ("argument_type", "传给“{function}”的第 {number} 个参数类型不符"),
     ("argument_used_twice", "“{name}”被传给同时按名称使用它的函数“{function}”，请先将它（或其中一部分）复制到变量中"),
+    ("array_fault", "“{name}”不是可用的数组"),
     ("array_too_large", "“{name}”过大"),
     ("arrays_too_large", "生成的数组有 {bytes} 字节，此处最多保存 {most} 字节；请将各行分到多个任务中"),
     ("atomic", "“{name}”是原子变量。各记录相互独立，不能使用原子操作"),
@@ -276,7 +277,11 @@ pub(super) fn message(detail: &wire::Detail) -> Option<String> {
         let token = TOKENS
             .iter()
             .find(|(english, _)| detail.reason == "expected_found" && name == "expected" && value.starts_with(english));
-        message.push_str(token.map_or(value, |(_, chinese)| chinese));
+        let line = value.strip_prefix("line ").or_else(|| value.strip_prefix("row ")).filter(|_| name == "place");
+        match line {
+            Some(line) => message.extend(["第 ", line, " 行"]),
+            None => message.push_str(token.map_or(value, |(_, chinese)| chinese)),
+        }
         message.push_str(rest);
     }
     Some(message)
@@ -299,6 +304,8 @@ mod tests {
             said("expected_found", &[("expected", "expression"), ("found", "\"}\"")]).unwrap(),
             "此处应为表达式，实为 \"}\""
         );
+        let missing = said("missing_value", &[("column", "a"), ("place", "line 5")]).unwrap();
+        assert!(missing.contains("（第 5 行）"), "{missing}");
         assert_eq!(said("something_newer", &[]), None);
     }
 
