@@ -54,9 +54,9 @@ async fn whoever_leaves_while_the_result_comes_down_hears_that_the_job_is_done()
     let mut command = shell.signed_in(&with(&INFER, &["--output", "pipe.npy"]));
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut pipe = File::open(shell.folder.join("pipe.npy")).await.unwrap();
     let id = hear(&mut said, "job ").await.split(' ').nth(1).unwrap().to_owned();
     // The rest is larger than a pipe holds.
-    let mut pipe = File::open(shell.folder.join("pipe.npy")).await.unwrap();
     pipe.read_u8().await.unwrap();
 
     interrupt(&child, "-INT");

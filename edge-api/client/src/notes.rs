@@ -57,10 +57,11 @@ impl Notes {
 
     pub(crate) fn progress(&self, progress: &JobProgress) {
         let JobProgress { job, devices_at_work, .. } = progress;
+        let devices = if *devices_at_work == 1 { "device" } else { "devices" };
         let (verified, tiles, cost) = (job.verified_tiles, job.tiles, amount(job.cost));
         let waits =
             progress.obstacle.map_or_else(String::new, |obstacle| format!("; it waits: {}", obstacle_text(&obstacle)));
-        let message = format!("{verified} of {tiles} tiles, {devices_at_work} devices at work, {cost}{waits}");
+        let message = format!("{verified} of {tiles} tiles, {devices_at_work} {devices} at work, {cost}{waits}");
         let fields = json!({
             "job": job.id, "verified_tiles": verified, "tiles": tiles, "devices_at_work": devices_at_work, "cost": job.cost,
             "obstacle": progress.obstacle,

@@ -52,12 +52,13 @@ fn lines(quote: &Quote) -> Vec<String> {
         CheckedBy::Owner => "nobody: it runs on your own devices",
     };
     let time = match quote.seconds {
+        Some(0) => "less than a second, by the measured speeds of connected devices".to_owned(),
         Some(seconds) => format!("{seconds} s, by the measured speeds of connected devices"),
         None => "unknown until the first tile".to_owned(),
     };
     let mut lines = vec![
         format!("rows      {} in {} tiles of {}", quote.rows, quote.tiles, quote.tile_rows),
-        format!("cost      {} at most, at {} a CU", amount(quote.cost), quote.price),
+        format!("cost      {} at most, at {} credits a CU", amount(quote.cost), quote.price),
         format!("work      {} operations", quote.flops),
         format!("checked   by {checked_by}"),
         format!("devices   {} connected can run it, with a buffer of {} bytes", quote.devices, quote.device_bytes),
