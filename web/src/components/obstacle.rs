@@ -12,20 +12,18 @@ pub fn ObstacleNotice(
 ) -> impl IntoView {
     let t = text();
     let (what, remedy) = t.jobs.obstacle(obstacle);
-    let sizes = match obstacle {
-        Obstacle::Memory { needs, largest } => Some(format!(
-            " {} {}{} {}. ",
-            t.jobs.needs,
-            format::bytes(needs),
-            t.jobs.largest_has,
-            format::bytes(largest)
-        )),
-        Obstacle::CheckerMemory { needs } => Some(format!(" {} {}. ", t.jobs.needs, format::bytes(needs))),
-        _ => None,
+    let (needs, largest) = match obstacle {
+        Obstacle::Memory { needs, largest } => (Some(needs), Some(largest)),
+        Obstacle::CheckerMemory { needs } => (Some(needs), None),
+        _ => (None, None),
     };
+    let sizes = needs.map(|needs| {
+        let largest = largest.map(|largest| format!("{} {}", t.jobs.largest_has, format::bytes(largest)));
+        format!("{} {}{}{}", t.jobs.needs, format::bytes(needs), largest.unwrap_or_default(), t.jobs.full_stop)
+    });
     view! {
         <div class="notice" role="status" data-testid="obstacle">
-            <p><b>{what}</b> {sizes.unwrap_or_else(|| " ".to_owned())} {remedy}</p>
+            <p><b>{what}</b> " " {sizes} {remedy}</p>
         </div>
     }
 }

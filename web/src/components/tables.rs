@@ -115,14 +115,18 @@ pub fn ReceiptTable(
     /// The job's column, which a job's own page does not need.
     #[prop(default = true)]
     with_job: bool,
+    /// What devices are called; those without a name here are shown by their ids.
+    #[prop(optional)]
+    names: Vec<(DeviceId, String)>,
 ) -> impl IntoView {
     let t = text();
+    let named = move |device: DeviceId| names.iter().find(|(id, _)| *id == device).map(|(_, name)| name.clone());
     let row = move |receipt: PublicReceipt| {
         view! {
             <tr>
                 <td data-label=t.explorer.receipt class="mono"><a href=href(Page::Receipt(receipt.lease))>{short(&receipt.lease)}</a></td>
                 <td data-label=t.explorer.received><Moment time=receipt.received_at/></td>
-                {with_device.then(|| view! { <td data-label=t.site.device class="mono"><a href=href(Page::Device(receipt.device))>{short(&receipt.device)}</a></td> })}
+                {with_device.then(|| view! { <td data-label=t.site.device class="mono"><a href=href(Page::Device(receipt.device))>{named(receipt.device).unwrap_or_else(|| short(&receipt.device))}</a></td> })}
                 {with_job.then(|| view! {
                     <td data-label=t.site.job class="mono">
                         {match receipt.job {

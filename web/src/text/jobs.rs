@@ -55,6 +55,7 @@ texts! { JobsText {
     minutes: "minutes", "分钟";
     hours: "hours", "小时";
     days: "days", "天";
+    full_stop: ". ", "。";
     needs: "It needs", "需要";
     largest_has: ", and the largest here has", "，而此处最大的设备只有";
     no_device: "No device is connected.", "没有设备在线。";
@@ -118,6 +119,7 @@ texts! { JobsText {
     tiles_per_step: "Tiles settled over time", "随时间结算的分块";
     timeline: "Timeline", "时间线";
     log: "Log", "日志";
+    log_more: "Earlier ones", "更早的记录";
     time_left: "Time left", "剩余时间";
     run_again: "Run again with changes", "修改后重新运行";
     job_cancelled: "The job is cancelled; the rest of its hold is free.", "任务已取消，剩余冻结金额已释放。";

@@ -59,7 +59,7 @@ pub(super) fn Actions(
         </div>
         <Show when=published>
             <p>{t.jobs.published_at} " " <a href=href(Page::PublicJob(id))>{t.jobs.public_page}</a></p>
-            <div class="joined">
+            <div class="joined field">
                 <code class="key" id="public-address">{move || site.get()}{Page::PublicJob(id).path()}</code>
                 <button type="button" data-copy="public-address">{t.jobs.copy_link}</button>
             </div>

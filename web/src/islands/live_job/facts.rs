@@ -53,8 +53,18 @@ fn cost_per_thousand(job: &Job) -> String {
     let ended = job.state != JobState::Running;
     // What is paid is rounded once a job: of a part of one, it says little.
     let (amount, rows) = if ended && verified_rows > 0 { (job.cost, verified_rows) } else { (job.hold, job.rows) };
-    let shown = format::about_credits(amount.micros() as f64 / 1e6 * 1000.0 / rows.max(1) as f64);
+    let shown = small_credits(amount.micros() as f64 / 1e6 * 1000.0 / rows.max(1) as f64);
     if ended { shown } else { format!("≤ {shown}") }
+}
+
+/// Like other amounts, and less than a micro-credit by two digits that count: it is not booked, only compared.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few decimals")]
+fn small_credits(amount: f64) -> String {
+    if amount >= 1e-4 || amount <= 0.0 {
+        return format::about_credits(amount);
+    }
+    let decimals = 1 + (-amount.log10()).ceil().min(14.0) as usize;
+    format!("{amount:.decimals$}")
 }
 
 /// The files by the names that their customer gave them.
@@ -81,4 +91,15 @@ pub(super) fn JobFiles(
         }
     };
     view! { <dl class="files" data-testid="files">{files.into_iter().map(row).collect_view()}</dl> }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_thousand_rows_cost_can_be_compared_however_little_it_is() {
+        let shown = [0.0, 5.564e-7, 0.000_034, 0.123_456, 2.5].map(small_credits);
+        assert_eq!(shown, ["0", "0.00000056", "0.000034", "0.1235", "2.50"]);
+    }
 }

@@ -16,13 +16,13 @@ use self::disputes::Disputes;
 use self::facts::{JobFacts, JobFiles};
 use self::preview::ResultPreview;
 use self::repeat::RepeatCode;
-use self::story::{FaultNotice, Timeline};
+use self::story::{FaultNotice, Log, Timeline};
 use super::compute_here::ComputeHereCard;
 use super::job_events::{Connection, follow_job};
 use super::sign_in::SignIn;
 use crate::api::Api;
 use crate::components::{
-    Bar, BarChart, JobBadge, Mosaic, ObstacleNotice, ReceiptTable, ShareTable, TileCounts, short,
+    Bar, BarChart, JobBadge, Mosaic, ObstacleNotice, ShareTable, TileCounts, short,
 };
 use crate::format;
 use crate::programs::program_of;
@@ -99,15 +99,8 @@ pub fn LiveJobIsland(
             <Timeline detail/>
         </div>
         <Disputes detail/>
-        <section class="card">
-            <h2>{t.jobs.log}</h2>
-            {move || detail.with(|detail| if detail.receipts.is_empty() {
-                view! { <p class="soft">{t.explorer.no_receipts}</p> }.into_any()
-            } else {
-                view! { <ReceiptTable receipts=detail.receipts.clone() with_job=false/> }.into_any()
-            })}
-        </section>
         <RepeatCode job=job.get_untracked()/>
+        <Log detail/>
     }
 }
 
