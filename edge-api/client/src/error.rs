@@ -1,5 +1,6 @@
 //! Why a request failed.
 
+use std::error::Error;
 use std::time::Duration;
 
 use wire::ErrorBody;
@@ -36,13 +37,29 @@ pub enum ClientError {
 
 /// A stream that broke off has been reached before.
 fn network_text(error: &reqwest::Error) -> &'static str {
-    if error.is_connect() {
+    if has_wrong_certificate(error) {
+        "the server is not who it says it is"
+    } else if error.is_connect() {
         "the server could not be reached"
     } else if error.is_timeout() {
         "the server said nothing for too long"
     } else {
         "the connection to the server broke off"
     }
+}
+
+/// Neither this attempt nor another one trusts the other end.
+fn has_wrong_certificate(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        // An error of input and output keeps what it wraps from its sources.
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| error.source());
+    }
+    false
 }
 
 /// Answers that a while may change: too many requests, and servers that are overwhelmed, starting or away. The others from
@@ -53,6 +70,7 @@ impl ClientError {
     /// Another attempt may do better.
     pub fn is_passing(&self) -> bool {
         match self {
+            Self::Network(error) if has_wrong_certificate(error) => false,
             Self::Network(error) => {
                 error.is_connect() || error.is_timeout() || error.is_body() || error.is_decode() || error.is_request()
             }
@@ -72,7 +90,7 @@ impl ClientError {
     /// The server has not begun with what was asked for: asking again does nothing twice.
     pub fn is_untaken(&self) -> bool {
         match self {
-            Self::Network(error) => error.is_connect(),
+            Self::Network(error) => error.is_connect() && !has_wrong_certificate(error),
             Self::Refused { status, .. } | Self::Unexpected { status, .. } => *status == 429,
             Self::Silent { .. }
             | Self::Url { .. }
