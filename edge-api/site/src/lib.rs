@@ -8,6 +8,7 @@ mod ending;
 mod files;
 mod page;
 mod preview;
+mod programs;
 mod request;
 mod state;
 mod tables;
@@ -31,7 +32,7 @@ pub use state::Shared;
 pub use web::route::Page;
 
 use api::InProcessApi;
-use downloads::Programs;
+use programs::Programs;
 use state::Site;
 
 /// Scripts are files of ours alone, and Wasm. Nobody may frame a page.

@@ -9,7 +9,7 @@ use web::visit::Assets;
 
 use crate::api::InProcessApi;
 use crate::cache::{Pictures, RenderedPages};
-use crate::downloads::Programs;
+use crate::programs::Programs;
 
 /// What the site shares with the rest of the process.
 #[derive(Clone)]

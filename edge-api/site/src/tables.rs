@@ -318,20 +318,20 @@ impl File {
 
     fn answer(self, with_mark: bool) -> Response {
         let Self { name, mut csv, continues } = self;
-        let mut headers = vec![
+        let headers = [
             (CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
             (CACHE_CONTROL, "public, max-age=5".to_owned()),
             (CONTENT_DISPOSITION, format!("attachment; filename=\"tessera-{name}.csv\"")),
         ];
-        if let Some(query) = continues {
+        let next = continues.map(|query| {
             csv.extend_from_slice(format!("# continues: {query}\n").as_bytes());
-            headers.push((LINK, format!("<{query}>; rel=\"next\"")));
-        }
+            AppendHeaders([(LINK, format!("<{query}>; rel=\"next\""))])
+        });
         if with_mark {
             // By this mark spreadsheets know that a file is UTF-8.
             csv.splice(0..0, "\u{feff}".bytes());
         }
-        (AppendHeaders(headers), csv).into_response()
+        (headers, next, csv).into_response()
     }
 }
 

@@ -35,7 +35,7 @@ fn public<T>(body: T) -> Public<T> {
 #[serde(deny_unknown_fields)]
 pub struct OverviewParams {
     /// How far back `periods` goes: `1h`, `24h`, `7d` or `30d`.
-    #[param(value_type = Option<ChartRange>, default = "24h")]
+    #[param(pattern = "^(1h|24h|7d|30d)$", default = "24h")]
     range: Option<String>,
 }
 

@@ -51,7 +51,6 @@ impl Overview {
 
 /// How far back the explorer's charts go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum ChartRange {
     #[serde(rename = "1h")]
     Hour,
@@ -289,7 +288,7 @@ pub struct PublicReceipt {
 pub struct PublicReceiptPage {
     /// The receipt as lists show it.
     pub receipt: PublicReceipt,
-    /// How it was checked before it was settled; left out as long as it is not.
+    /// How it was checked before it was settled; left out as long as it is not, and where that would say whose job it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<ReceiptCheck>,
     /// What was signed; left out where the job is not published.
@@ -303,8 +302,9 @@ pub struct PublicReceiptPage {
 pub struct ReceiptCheck {
     /// Who computed tiles of it again.
     pub by: CheckedBy,
-    /// When that came to the same.
-    pub rule: CheckRule,
+    /// When that came to the same; left out where the job is not published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<CheckRule>,
 }
 
 /// A device's statement with its signature over [`Receipt::signing_bytes`].

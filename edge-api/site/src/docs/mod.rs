@@ -10,7 +10,7 @@ use web::route::{DocsPage, Page};
 use web::text::Lang;
 use web::visit::Visit;
 
-use crate::downloads;
+use crate::programs;
 use crate::state::Site;
 
 /// Each Markdown file's name and text.
@@ -186,7 +186,7 @@ pub(crate) async fn load(page: DocsPage, visit: &Visit, site: &Site) -> Option<D
             Content::Search { question: question.to_owned(), hits: search(question, visit.lang) }
         }
         (DocsPage::Api, _) => Content::Reference(Box::new(reference::load(&site.api).await?)),
-        (DocsPage::Downloads, _) => Content::Downloads(downloads::list(&site.programs).await),
+        (DocsPage::Downloads, _) => Content::Downloads(programs::list(&site.programs).await),
         (DocsPage::Index | DocsPage::Guide(_), _) => {
             let slug = if let DocsPage::Guide(slug) = page { slug } else { "" };
             let source = SOURCES.iter().find(|source| source.slug == slug)?;
