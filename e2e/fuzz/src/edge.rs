@@ -306,7 +306,8 @@ async fn write_receipt(edge: &Edge, known: &Known, job: &str, place: u8) -> anyh
         flops_left: 0,
         charge: Charge::default(),
         recomputed: 2,
-        check: wire::explorer::ReceiptCheck { by: wire::CheckedBy::Edge, rule: wire::CheckRule::Reference },
+        checked_by: wire::CheckedBy::Edge,
+        rule: wire::CheckRule::Reference,
         matures_at: 0,
         now: 1,
     };

@@ -1,11 +1,11 @@
 //! Kernels that devices cannot compile, and kernels that they once could not.
 
-use std::collections::BTreeMap;
 use client::Client;
 use e2e::browser::{Browser, Gpu};
 use e2e::scripted::{Scripted, identity};
 use e2e::stack::Stack;
 use e2e::until::until;
+use std::collections::BTreeMap;
 use wire::{FromDevice, Hello, Job, JobFault, JobState, LeaseGrant, Map, Privacy, Program, SubmitJob};
 
 use crate::customers::{Customer, customers};
@@ -138,8 +138,11 @@ engine_test! {
     async fn a_kernel_that_no_device_there_can_compile_ends_its_job_where_there_are_no_checkers(stack: Stack) {
         let (client, _) = stack.customer().await.unwrap();
         let job = submit(&stack, &client, &customers()[0]).await;
+        let (_, key) = stack.customer().await.unwrap();
         let mut first = Scripted::join(&stack.url(), identity()).await.unwrap();
-        let mut second = Scripted::join(&stack.url(), identity()).await.unwrap();
+        let (mut second, nonce) = Scripted::open(&stack.url(), identity()).await.unwrap();
+        let hello = second.signed(nonce, Hello { key: Some(key), ..second.hello(nonce) });
+        second.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();
         let (one, other) = (first.lease().await.unwrap(), second.lease().await.unwrap());
 
         refuse(&mut first, &one).await;

@@ -168,7 +168,7 @@ pub async fn leave(app: &App, device: DeviceId, number: u64) {
         }
         let was_challenged = state.challenges.withdraw(device);
         let is_checker = state.core.is_checker(device);
-        let speed = state.core.flops_per_sec(device);
+        let offer = state.core.offer(device, now);
         let busy = state.core.take_busy(device);
         state.drive(|core, link| core.on_device_left(link, now, device));
         if is_checker {
@@ -176,7 +176,9 @@ pub async fn leave(app: &App, device: DeviceId, number: u64) {
         }
         state.unanswered.retain(|_, waiting| *waiting != device);
         let since = state.accounted.remove(&device).unwrap_or(now);
-        (UptimeSample { device, is_awake: speed > 0, speed, since, busy }, was_challenged)
+        let is_awake = offer.is_some_and(|offer| offer.is_awake);
+        let speed = offer.map_or(0, |offer| offer.flops_per_sec);
+        (UptimeSample { device, is_awake, speed, since, busy }, was_challenged)
     };
     if was_challenged {
         challenge::on_left(app, device).await;

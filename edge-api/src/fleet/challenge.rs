@@ -174,7 +174,7 @@ async fn judge(app: &App, device: DeviceId, shown: Shown) -> anyhow::Result<()> 
         };
         (open.purpose, open.chain, answer, rows)
     };
-    let line = shown.line;
+    let (id, line) = (shown.challenge, shown.line);
     // One at a time: what devices say of their speed holds up no lease's check and no page.
     let seat = app.challenge_seat.acquire().await?;
     let is_right =
@@ -182,7 +182,10 @@ async fn judge(app: &App, device: DeviceId, shown: Shown) -> anyhow::Result<()> 
     drop(seat);
     {
         let mut state = app.scheduler.lock();
-        state.challenges.withdraw(device);
+        // A proof may have been asked for meanwhile, in the place of a benchmark.
+        if state.challenges.open.get(&device).is_some_and(|open| open.id == id) {
+            state.challenges.withdraw(device);
+        }
         reveal_next(&mut state, app.clock.now());
     }
     let is_right = is_right?;

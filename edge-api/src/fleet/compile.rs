@@ -2,8 +2,8 @@
 //! whose word counts, the job ends.
 //!
 //! That is a device of the customer's own; where the operator has named checkers, one of those beside a device with standing,
-//! or all of them; elsewhere devices with standing of three accounts and networks, or all that are there: nobody else could do
-//! it. A device that is alone with it has a backend of its own, and is not blamed.
+//! or all of them; elsewhere devices with standing of three accounts and networks, or all that are there and of which one is no guest:
+//! nobody else could do it. A device that is alone with it has a backend of its own, and is not blamed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,11 +82,12 @@ async fn judge(app: &App, job: &Arc<Job>, report: &Report) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Whether every device that is there and would be lent the job has said the same, also after a moment.
+/// Whether every device that is there, at work or at rest, has said the same, also after a moment; one of them has more to
+/// lose than a key, and no tile was computed by anybody.
 async fn nobody_else_can(app: &App, job: &Job) -> anyhow::Result<bool> {
     let needs = job.needs();
-    let can = || app.scheduler.lock().core.can_anybody(job.id, &needs, app.clock.now());
-    if can() {
+    let can = || app.scheduler.lock().core.fits_anybody(job.id, &needs);
+    if can() || !has_known_reporter(app, job).await? {
         return Ok(false);
     }
     tokio::select! {
@@ -94,9 +95,25 @@ async fn nobody_else_can(app: &App, job: &Job) -> anyhow::Result<bool> {
         () = tokio::time::sleep(OTHERS_COME_WITHIN) => {}
     }
     let mut conn = app.db.read().await?;
-    let elsewhere =
-        store::presence::has_devices_elsewhere(&mut conn, &app.replica, app.clock.now() - PRESENT).await?;
-    Ok(!can() && !elsewhere)
+    let elsewhere = store::presence::has_devices_elsewhere(&mut conn, &app.replica, app.clock.now() - PRESENT).await?;
+    let known = store::jobs::find_job(&mut conn, job.customer, job.id).await?;
+    let was_computed = known.is_none_or(|job| job.verified_tiles > 0);
+    Ok(!can() && !elsewhere && !was_computed)
+}
+
+/// Whether one of those who said so is no guest, or has standing.
+async fn has_known_reporter(app: &App, job: &Job) -> anyhow::Result<bool> {
+    let mut conn = app.db.read().await?;
+    for device in reporters(&mut conn, job.id).await? {
+        let Some(record) = store::devices::find_device(&mut conn, device).await? else { continue };
+        let account = store::accounts::find_account(&mut conn, record.account, app.config.development).await?;
+        let standings = store::devices::find_standings(&mut conn, device).await?;
+        let has_standing = standings.of(job.task.program_name(), app.clock.now()).may_judge();
+        if has_standing || account.is_some_and(|account| account.kind != AccountKind::Guest) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a checker can: one that cannot says so itself, and is judged here. A device that says it again has connected

@@ -15,7 +15,7 @@ use store::devices::AcceptedWork;
 use store::job_progress::JobBalance;
 use store::receipts::{Acceptance, StoredReceipt};
 use store::verdicts::{Cause, Verdict, VerdictState};
-use wire::explorer::{ReceiptCheck, ReceiptState};
+use wire::explorer::ReceiptState;
 use wire::{BlobHash, DeviceId, ErrorCode, JobEventKind, JobState, LeaseId, Receipt, Signature, ToDevice};
 
 use super::check::{Judgement, Verified, check_lease};
@@ -429,8 +429,8 @@ async fn write_settlement(
     let verified_kflop = verified_kflop(kflop, lease.tiles, recomputed, device.account == job.customer);
     let verified_ever = store::devices::add_verified(&mut tx, lease.device, program, verified_kflop).await?;
     let matures_at = matures_at(verified_ever, kflop);
-    let check = ReceiptCheck { by, rule: programs::rule(job) };
-    let acceptance = Acceptance { kflop, flops_left, charge, recomputed, check, matures_at, now };
+    let rule = programs::rule(job);
+    let acceptance = Acceptance { kflop, flops_left, charge, recomputed, checked_by: by, rule, matures_at, now };
     if !store::receipts::accept_receipt(&mut tx, lease.id, acceptance).await? {
         return Ok(Written::DecidedBefore);
     }

@@ -465,7 +465,7 @@ fn signed_receipt() -> SignedReceipt {
 }
 
 fn public_receipt_page() -> PublicReceiptPage {
-    let check = ReceiptCheck { by: CheckedBy::Edge, rule: CheckRule::Reference };
+    let check = ReceiptCheck { by: CheckedBy::Edge, rule: Some(CheckRule::Reference) };
     PublicReceiptPage { receipt: public_receipt(), check: Some(check), statement: Some(signed_receipt()) }
 }
 

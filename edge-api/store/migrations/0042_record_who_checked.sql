@@ -3,8 +3,13 @@
 alter table receipt add column checked_by text not null default '';
 alter table receipt add column check_rule text not null default '';
 
+-- The rule is its customer's, and public with the job alone. So is that nobody computed tiles of a receipt again: of work for
+-- one's own account nobody does.
 create view public_check as
-select lease_id, checked_by, check_rule
+select receipt.lease_id as lease_id, receipt.checked_by as checked_by,
+       case when job.published = 1 then receipt.check_rule else '' end as check_rule
 from receipt
-where state in ('accepted', 'matured')
-  and checked_by <> '';
+join job on job.job_id = receipt.job_id
+where receipt.state in ('accepted', 'matured')
+  and receipt.checked_by <> ''
+  and (job.published = 1 or receipt.recomputed > 0);

@@ -244,14 +244,17 @@ pub async fn list_receipts(
     Ok(receipt_page(rows, most))
 }
 
-/// How a receipt was checked before it was settled; `None` as long as it is not.
+/// How a receipt was checked before it was settled, as far as that is public; `None` as long as it is not.
 pub async fn find_check(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<Option<ReceiptCheck>> {
     let row: Option<(String, String)> =
         sqlx::query_as("select checked_by, check_rule from public_check where lease_id = $1")
             .bind(lease.to_string())
             .fetch_optional(conn)
             .await?;
-    Ok(row.map(|(by, rule)| ReceiptCheck { by: named(&CheckedBy::ALL, CheckedBy::name, &by), rule: from_json(&rule) }))
+    Ok(row.map(|(by, rule)| ReceiptCheck {
+        by: named(&CheckedBy::ALL, CheckedBy::name, &by),
+        rule: (!rule.is_empty()).then(|| from_json(&rule)),
+    }))
 }
 
 pub async fn find_receipt(conn: &mut DbConnection, lease: LeaseId) -> sqlx::Result<Option<PublicReceipt>> {

@@ -3,9 +3,9 @@
 use rules::billing::bill::Charge;
 use sqlx::FromRow;
 use wire::device::Backend;
-use wire::explorer::{ReceiptCheck, ReceiptState};
+use wire::explorer::ReceiptState;
 use wire::number::to;
-use wire::{AccountId, Credits, DeviceId, JobId, LeaseId, Micros, Receipt, Signature, SliceId, TileHash};
+use wire::{AccountId, CheckRule, CheckedBy, Credits, DeviceId, JobId, LeaseId, Micros, Receipt, Signature, SliceId, TileHash};
 
 use crate::codec::{count, id, json, named, uncount};
 use crate::db::{DbConnection, Dialect};
@@ -174,7 +174,8 @@ pub struct Acceptance {
     pub flops_left: u64,
     pub charge: Charge,
     pub recomputed: u64,
-    pub check: ReceiptCheck,
+    pub checked_by: CheckedBy,
+    pub rule: CheckRule,
     /// It matures once so much of its device's work in this program is verified, in thousands of operations.
     pub matures_at: u64,
     pub now: Micros,
@@ -198,8 +199,8 @@ pub async fn accept_receipt(conn: &mut DbConnection, lease: LeaseId, acceptance:
     .bind(count(acceptance.kflop))
     .bind(count(acceptance.flops_left))
     .bind(acceptance.now)
-    .bind(acceptance.check.by.name())
-    .bind(json(&acceptance.check.rule))
+    .bind(acceptance.checked_by.name())
+    .bind(json(&acceptance.rule))
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)

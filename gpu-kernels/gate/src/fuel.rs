@@ -8,7 +8,8 @@
 mod interval;
 mod step;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use naga::valid::{FunctionInfo, ModuleInfo};
 use naga::{
@@ -43,7 +44,23 @@ struct Counter<'a> {
     /// How often each variable is written; one that is handed over as a pointer is written any number of times.
     writes: HashMap<Handle<LocalVariable>, u32>,
     /// Counters of the loops around.
-    counters: HashMap<Handle<LocalVariable>, Interval>,
+    counters: HashMap<Handle<LocalVariable>, Values>,
+}
+
+/// What a loop's counter can have inside of it.
+#[derive(Clone)]
+struct Values {
+    values: Interval,
+    /// What is read inside of the loop; what was read before it may be anything.
+    read_inside: Rc<HashSet<Handle<Expression>>>,
+}
+
+/// A loop that counts.
+struct Counted {
+    counter: Handle<LocalVariable>,
+    in_body: Interval,
+    in_continuing: Interval,
+    turns: u64,
 }
 
 impl<'a> Counter<'a> {
@@ -93,39 +110,50 @@ impl<'a> Counter<'a> {
     /// A loop, which begins one turn more than it ends: the last one finds that it is over.
     fn turning(&mut self, body: &Block, continuing: &Block, before: Option<&Statement>) -> Option<u64> {
         let turn = self.turns.next().copied();
-        let counted = self.counted(body, continuing, before);
-        let outer = counted.map(|(counter, values, _)| (counter, self.counters.insert(counter, values)));
-        let (in_body, in_continuing) = (self.block(body), self.block(continuing));
-        match outer {
-            Some((counter, Some(values))) => drop(self.counters.insert(counter, values)),
-            Some((counter, None)) => drop(self.counters.remove(&counter)),
-            None => {}
+        let mut read_inside = HashSet::new();
+        note_reads(body, &mut read_inside);
+        note_reads(continuing, &mut read_inside);
+        let read_inside = Rc::new(read_inside);
+        let counted = self.counted(body, continuing, before, &read_inside);
+        let of_counter = |values| Values { values, read_inside: Rc::clone(&read_inside) };
+        let outer = counted.as_ref().map(|found| self.counters.insert(found.counter, of_counter(found.in_body)));
+        let in_body = self.block(body);
+        if let Some(found) = &counted {
+            self.counters.insert(found.counter, of_counter(found.in_continuing));
         }
-        let (_, _, turns) = counted?;
+        let in_continuing = self.block(continuing);
+        let Counted { counter, turns, .. } = counted?;
+        match outer.flatten() {
+            Some(values) => drop(self.counters.insert(counter, values)),
+            None => drop(self.counters.remove(&counter)),
+        }
         let inside = in_body?.saturating_add(in_continuing?).saturating_mul(turns);
         Some(turn?.saturating_mul(turns + 1).saturating_add(inside))
     }
 
-    /// A loop's counter, the values that it has inside, and how often the loop turns at most.
     fn counted(
         &self,
         body: &Block,
         continuing: &Block,
         before: Option<&Statement>,
-    ) -> Option<(Handle<LocalVariable>, Interval, u64)> {
+        read_inside: &HashSet<Handle<Expression>>,
+    ) -> Option<Counted> {
         self.conditions(body)?.into_iter().find_map(|(left, op, right)| {
             let sides = [(left, op, right), (right, mirrored(op), left)];
-            sides.into_iter().find_map(|(counter, op, bound)| {
-                let counter = self.variable(counter)?;
+            sides.into_iter().find_map(|(read, op, bound)| {
+                let counter = self.variable(read).filter(|_| read_inside.contains(&read))?;
                 let (start, bound) = (self.start(counter, before)?, self.interval(bound)?);
-                let (step, at_end) = match (self.step(counter, continuing), self.step(counter, body)) {
+                let of_block = |block| self.step(counter, block, read_inside);
+                let (step, at_end) = match (of_block(continuing), of_block(body)) {
                     (Some(step), None) => (step, true),
                     // Nothing skips it.
                     (None, Some(step)) if !continues(body) => (step, false),
                     _ => return None,
                 };
                 let (values, turns) = step.count(self.scalar_of(counter)?, start, op, bound)?;
-                Some((counter, if at_end { values } else { step.beyond(values) }, turns))
+                let beyond = step.beyond(values);
+                let in_body = if at_end { values } else { beyond };
+                Some(Counted { counter, in_body, in_continuing: beyond, turns })
             })
         })
     }
@@ -196,17 +224,22 @@ impl<'a> Counter<'a> {
     }
 
     /// How the one statement of a block that writes a variable changes it.
-    fn step(&self, variable: Handle<LocalVariable>, block: &Block) -> Option<Step> {
+    fn step(
+        &self,
+        variable: Handle<LocalVariable>,
+        block: &Block,
+        read_inside: &HashSet<Handle<Expression>>,
+    ) -> Option<Step> {
+        let is_read = |value| self.variable(value) == Some(variable) && read_inside.contains(&value);
         block.iter().find_map(|statement| match statement {
-            Statement::Block(inner) => self.step(variable, inner),
+            Statement::Block(inner) => self.step(variable, inner, read_inside),
             Statement::Store { pointer, value } if local(self.function, *pointer) == Some(variable) => {
                 let Expression::Binary { op, left, right } = self.function.expressions[*value] else { return None };
-                let (by, is_left) =
-                    match (self.variable(left) == Some(variable), self.variable(right) == Some(variable)) {
-                        (true, false) => (self.interval(right)?, true),
-                        (false, true) => (self.interval(left)?, false),
-                        _ => return None,
-                    };
+                let (by, is_left) = match (is_read(left), is_read(right)) {
+                    (true, false) => (self.interval(right)?, true),
+                    (false, true) => (self.interval(left)?, false),
+                    _ => return None,
+                };
                 if by.least != by.most {
                     return None;
                 }
@@ -240,7 +273,7 @@ impl<'a> Counter<'a> {
             Expression::Load { pointer } => {
                 let variable = local(self.function, pointer)?;
                 match self.counters.get(&variable) {
-                    Some(values) => Some(*values),
+                    Some(counter) => counter.read_inside.contains(&expression).then_some(counter.values),
                     None if !self.writes.contains_key(&variable) => self.first_value(variable),
                     None => None,
                 }
@@ -284,6 +317,10 @@ impl Asked {
             return None;
         };
         let variable = local(function, *pointer).filter(|variable| local(function, *again) == Some(*variable))?;
+        // Those that naga makes up have no name, and are read at once. What is called in between takes fuel of its own.
+        if function.local_variables[variable].name.is_some() || calls(accept) {
+            return None;
+        }
         let Expression::Literal(Literal::Bool(otherwise)) = function.expressions[*otherwise] else { return None };
         Some(Self { variable, condition, value: *value, otherwise })
     }
@@ -293,6 +330,33 @@ fn local(function: &Function, pointer: Handle<Expression>) -> Option<Handle<Loca
     match function.expressions[pointer] {
         Expression::LocalVariable(variable) => Some(variable),
         _ => None,
+    }
+}
+
+/// Whether something in a block calls a function or turns.
+fn calls(block: &Block) -> bool {
+    block.iter().any(|statement| match statement {
+        Statement::Call { .. } | Statement::Loop { .. } => true,
+        Statement::Block(inner) => calls(inner),
+        Statement::If { accept, reject, .. } => calls(accept) || calls(reject),
+        Statement::Switch { cases, .. } => cases.iter().any(|case| calls(&case.body)),
+        _ => false,
+    })
+}
+
+/// Expressions that are computed in a block.
+fn note_reads(block: &Block, reads: &mut HashSet<Handle<Expression>>) {
+    for statement in block {
+        match statement {
+            Statement::Emit(range) => reads.extend(range.clone()),
+            Statement::Block(inner) => note_reads(inner, reads),
+            Statement::If { accept: one, reject: other, .. } | Statement::Loop { body: one, continuing: other, .. } => {
+                note_reads(one, reads);
+                note_reads(other, reads);
+            }
+            Statement::Switch { cases, .. } => cases.iter().for_each(|case| note_reads(&case.body, reads)),
+            _ => {}
+        }
     }
 }
 

@@ -76,6 +76,7 @@ texts! { ExplorerText {
     checked_by_checker: "One of the operator's checkers computed drawn tiles again, and they agreed:", "运营方的验证设备复算了抽取的分块，结果一致：";
     checked_by_quorum: "Devices of other accounts, with standing of their own, computed drawn tiles again, and they agreed:", "其他账户的有信誉设备复算了抽取的分块，结果一致：";
     checked_by_owner: "Nobody computed it again: the device is its customer's own.", "无人复算：该设备属于任务客户本人。";
+    checked_private: "How it was checked is public once its job is.", "任务公开后，其验证方式才会公开。";
     checked_none_drawn: "No tile of it was drawn: the device's earlier verified work is worth more than this lease.", "未抽取分块：该设备此前已验证的工作价值高于本租约。";
     rule_exact: "Two results are the same when every byte is.", "两份结果逐字节相同才算一致。";
     rule_floats: "Two floats are the same when |a − b| ≤ RTOL·|b| + ATOL, as the job's customer stated:", "两个浮点数满足 |a − b| ≤ RTOL·|b| + ATOL 即视为一致，由任务客户设定：";

@@ -35,12 +35,17 @@ impl Core {
 
     /// Connected devices with what each of them offers.
     pub fn supply(&self, now: Micros) -> Vec<Offer> {
-        let offer = |(id, device): (&DeviceId, &Device)| {
-            let is_awake = self.is_awake(*id, device, now);
-            let flops_per_sec = if is_awake { device.flops_per_sec() } else { 0 };
-            Offer { device: *id, is_awake, flops_per_sec }
-        };
-        self.devices.iter().map(offer).collect()
+        self.devices.iter().map(|(id, device)| self.offer_of(*id, device, now)).collect()
+    }
+
+    /// What a device offers, while it is connected.
+    pub fn offer(&self, id: DeviceId, now: Micros) -> Option<Offer> {
+        Some(self.offer_of(id, self.devices.get(&id)?, now))
+    }
+
+    fn offer_of(&self, id: DeviceId, device: &Device, now: Micros) -> Offer {
+        let is_awake = self.is_awake(id, device, now);
+        Offer { device: id, is_awake, flops_per_sec: if is_awake { device.flops_per_sec() } else { 0 } }
     }
 
     /// How long a connected device worked on what it has committed since this was last asked.
@@ -85,10 +90,9 @@ impl Core {
         is_here && device.suspended_until <= now
     }
 
-    /// Whether some device here takes work and would be lent the job's.
-    pub fn can_anybody(&self, id: JobId, needs: &Needs, now: Micros) -> bool {
-        let mut devices = self.devices.iter();
-        devices.any(|(device_id, device)| self.is_awake(*device_id, device, now) && device.fits(Some(id), needs))
+    /// Whether some device here could be lent the job's, whether or not it takes work now.
+    pub fn fits_anybody(&self, id: JobId, needs: &Needs) -> bool {
+        self.devices.values().any(|device| device.fits(Some(id), needs))
     }
 
     pub fn devices_at_work(&self, job: JobId) -> u64 {
@@ -111,7 +115,11 @@ impl Core {
 
     /// Slices that no device here works on or will: another replica may have one that can.
     pub fn idle_slices(&self, now: Micros) -> BTreeSet<SliceId> {
-        let is_served = |id: &JobId| self.can_anybody(*id, &self.jobs[id].needs, now);
+        let is_served = |id: &JobId| {
+            let needs = &self.jobs[id].needs;
+            let mut devices = self.devices.iter();
+            devices.any(|(device_id, device)| self.is_awake(*device_id, device, now) && device.fits(Some(*id), needs))
+        };
         let served: BTreeSet<JobId> = self.jobs.keys().filter(|id| is_served(id)).copied().collect();
         let idle =
             self.slices.iter().filter(|(id, slice)| !self.lent_of.contains_key(id) && !served.contains(&slice.job));

@@ -178,7 +178,8 @@ impl Core {
         self.take_lease(id);
         if let (Some(device), Some(running)) = (self.devices.get_mut(&device), self.jobs.get(&lease.job)) {
             lease.took = Took::of(lease.granted_at, device.busy_since, now);
-            device.busy += now - lease.granted_at.max(device.busy_since);
+            // A clock may step back.
+            device.busy += (now - lease.granted_at.max(device.busy_since)).max(0);
             device.busy_since = now;
             self.questions -= std::mem::take(&mut device.questions);
             device.line.keep(running.needs.code);
@@ -396,6 +397,10 @@ impl Core {
         let overdue: Vec<LeaseId> = overdue.map(|(_, lease)| *lease).collect();
         for lease in self.give_back(overdue) {
             link.revoke(lease.device, lease.id);
+            // Perhaps its tiles take more than those before.
+            if let Some(running) = self.jobs.get_mut(&lease.job) {
+                running.note_overdue();
+            }
             self.note_undone(link, &lease);
         }
         self.assign(link, now);

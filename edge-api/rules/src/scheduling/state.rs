@@ -111,6 +111,11 @@ impl RunningJob {
         self.used_share = Some(self.used_share.map_or(share, |before| f64::midpoint(before, share)));
     }
 
+    /// A lease ran out: what comes now may take more than what came before.
+    pub(super) fn note_overdue(&mut self) {
+        self.used_share = self.used_share.map(|share| f64::midpoint(share, 1.0));
+    }
+
     /// Operations that a tile takes, as far as can be told.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub(super) fn tile_flops(&self) -> f64 {

@@ -24,9 +24,10 @@ use store::receipts::{
 };
 use store::slices::{insert_slice, seize_slice, settle_slice, write_seized_slice};
 use store::{Db, DbConnection};
+use wire::CheckedBy;
 use wire::explorer::ReceiptState;
 
-use crate::fixture::{self, CHECK, NOW, account_id, credits, job_id, lease, slice_id};
+use crate::fixture::{self, NOW, RULE, account_id, credits, job_id, lease, slice_id};
 use crate::ledger::{FEES, fund, purses};
 
 /// Work of a tile, in operations, and its price: a tile is worth 2.25 micro-credits.
@@ -272,8 +273,16 @@ async fn settle(
         worked_flops_per_sec: 1,
     };
     count_passed(conn, device, work).await?;
-    let acceptance =
-        Acceptance { kflop: 1, flops_left: 0, charge, recomputed: 1, check: CHECK, matures_at: 1, now: at };
+    let acceptance = Acceptance {
+        kflop: 1,
+        flops_left: 0,
+        charge,
+        recomputed: 1,
+        checked_by: CheckedBy::Checker,
+        rule: RULE,
+        matures_at: 1,
+        now: at,
+    };
     assert!(accept_receipt(conn, lease(n), acceptance).await?);
     let mut accepted = list_accepted_receipts(conn, admitted.id).await?;
     accepted.retain(|stored| stored.receipt.lease == lease(n));

@@ -10,11 +10,11 @@ use store::presence::mark_present;
 use store::receipts::mature_receipts_of_job;
 use store::search::{find_by_id, find_by_name};
 use wire::device::DeviceClass;
-use wire::explorer::Hit;
-use wire::{DeviceId, JobState};
+use wire::explorer::{Hit, ReceiptCheck};
+use wire::{CheckedBy, DeviceId, JobState};
 
 use crate::db_test;
-use crate::fixture::{CHARGE, CHECK, NOW, Work, account, device, job, job_id, lease};
+use crate::fixture::{CHARGE, NOW, RULE, Work, account, device, job, job_id, lease};
 
 db_test! {
     async fn devices_are_listed_by_work_in_pages_and_by_kind(conn: &mut DbConnection) {
@@ -139,7 +139,10 @@ db_test! {
         assert_eq!(find_receipt(conn, lease(1)).await.unwrap().unwrap().job, Some(job));
         assert_eq!(find_statement(conn, lease(1)).await.unwrap(), None, "it names an output that nobody has checked");
         assert_eq!(find_check(conn, lease(1)).await.unwrap(), None);
-        assert_eq!(find_check(conn, lease(2)).await.unwrap(), Some(CHECK));
+        let check = |rule| Some(ReceiptCheck { by: CheckedBy::Checker, rule });
+        assert_eq!(find_check(conn, lease(2)).await.unwrap(), check(Some(RULE)));
+        publish_job(conn, work.account, job, false).await.unwrap();
+        assert_eq!(find_check(conn, lease(2)).await.unwrap(), check(None), "its rule is the customer's");
     }
 }
 

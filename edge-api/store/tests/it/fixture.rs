@@ -16,7 +16,6 @@ use store::receipts::{Acceptance, accept_receipt, insert_pending_receipt};
 use store::slices::{insert_slice, settle_slice};
 use store::{Db, DbConnection};
 use wire::device::{DeviceClass, PROTOCOL};
-use wire::explorer::ReceiptCheck;
 use wire::{
     AccountId, AccountKind, BlobHash, Check, CheckRule, CheckedBy, Credits, DeviceId, Hello, JobId, LeaseId, Micros,
     PricePerCu, Privacy, Receipt, Signature, SliceId, TileHash,
@@ -40,8 +39,7 @@ pub(crate) async fn postgres() -> Db {
 }
 
 /// What an accepted receipt costs, and of it the fee.
-pub(crate) const CHECK: ReceiptCheck =
-    ReceiptCheck { by: CheckedBy::Checker, rule: CheckRule::Stated { check: Check::Exact } };
+pub(crate) const RULE: CheckRule = CheckRule::Stated { check: Check::Exact };
 pub(crate) const CHARGE: Charge = Charge { cost: Credits::from_micros(10), fee: Credits::from_micros(1) };
 
 pub(crate) fn credits(micros: i64) -> Credits {
@@ -231,7 +229,8 @@ impl Work {
             flops_left: 0,
             charge: CHARGE,
             recomputed: 1,
-            check: CHECK,
+            checked_by: CheckedBy::Checker,
+            rule: RULE,
             matures_at: n.into(),
             now: at,
         };

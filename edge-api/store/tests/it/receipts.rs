@@ -5,10 +5,10 @@ use store::receipts::{
     mature_receipts_of_job, reassign_receipts, void_pending_receipts_of_job,
 };
 use wire::explorer::ReceiptState;
-use wire::{LeaseId, Signature};
+use wire::{CheckedBy, LeaseId, Signature};
 
 use crate::db_test;
-use crate::fixture::{CHARGE, CHECK, NOW, Work, account, lease};
+use crate::fixture::{CHARGE, NOW, RULE, Work, account, lease};
 
 fn leases(receipts: &[store::receipts::StoredReceipt]) -> Vec<LeaseId> {
     let mut leases: Vec<_> = receipts.iter().map(|stored| stored.receipt.lease).collect();
@@ -41,7 +41,7 @@ db_test! {
         let bob = account(conn, 2).await;
         work.commit(conn, 1, (0, 1), 0).await;
         store::devices::upsert_device(conn, &crate::fixture::hello(1), bob, None, NOW).await.unwrap();
-        let acceptance = Acceptance { kflop: 5, flops_left: 0, charge: CHARGE, recomputed: 1, check: CHECK, matures_at: 1, now: NOW };
+        let acceptance = Acceptance { kflop: 5, flops_left: 0, charge: CHARGE, recomputed: 1, checked_by: CheckedBy::Checker, rule: RULE, matures_at: 1, now: NOW };
 
         assert!(accept_receipt(conn, lease(1), acceptance).await.unwrap());
         assert!(!accept_receipt(conn, lease(1), acceptance).await.unwrap());

@@ -79,6 +79,9 @@ fn what_a_record_says_of_its_turns_is_taken_for_the_most_that_it_may_say() {
         "for (var i = 0u; i < 1000u; i++) { if given == i { break; } x += 1u; }",
         "for (var i = 0; i < i32(given % 5u); i++) { x += 1u; }",
         "for (var i = clamp(given, 3u, 9u); i > 0u; i--) { x += i; }",
+        "for (var i = 0u; i < 10u; i++) { x += 1u; continue; }",
+        "var i = 0u; loop { if i >= 9u { break; } continuing { i++; for (var j = 0u; j < i; j++) { x += 1u; } } }",
+        "for (var i = 0u; i < 20u && (x < given && given > 2u); i++) { x += i; }",
         "if given > 3u { for (var i = 0u; i < 3u; i++) { x += i; } } else { x += sum_to(given); }",
     ] {
         let admitted = admitted(body);
@@ -105,6 +108,15 @@ fn a_loop_whose_turns_nobody_can_tell_gets_a_generous_amount() {
         "for (var i = 1u; i != 8u; i += 2u) { x += 1u; if x > 100u { break; } }",
         "for (var i = 0u; i < 10u; i *= 2u) { x += 1u; if x > 100u { break; } }",
         "for (var i = 0u; i < 10u || given > i; i++) { x += 1u; }",
+        // What is asked before a turn takes fuel in the last one too.
+        "for (var i = 0u; given > 0u && sum_to(i) < 5000u && i < 10u; i++) { x += 1u; }",
+        // A value that was read before its variable counted.
+        "var n = 100u; let most = n; n = 0u; loop { if n >= 10u { break; } for (var j = 0u; j < most; j++) { x += 1u; } continuing { n++; } }",
+        "var i = 0u; let a = i; i = 5u; loop { if a >= 10u { break; } x += 1u; if x > 100u { break; } continuing { i++; } }",
+        "var i = 0u; let before = i + 1u; loop { if i >= 10u { break; } x += 1u; if x > 100u { break; } i = before; }",
+        "let over = given < 10u; var i = 0u; loop { if over { break; } x += 1u; if x > 100u { break; } i++; }",
+        // The second branch decides.
+        "for (var i = 0u; ; i++) { var v = false; if given > 0u { v = i < 10u; } else { v = false; } if given > 1u { v = x < given; } else { v = false; } if !v { break; } x += 1u; }",
         "for (var i = 0u; i < 1000000u; i++) { if i >= given { break; } x += 1u; }",
     ] {
         let admitted = admitted(body);

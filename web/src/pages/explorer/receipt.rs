@@ -35,7 +35,7 @@ pub(crate) async fn load(t: &'static Text, id: LeaseId, api: &Api) -> Result<Doc
             <section class="card" aria-labelledby="check">
                 <h2 id="check">{t.explorer.how_checked}</h2>
                 <p data-testid="how-checked">{how_checked(t, &page.receipt, page.check.map(|check| check.by))}</p>
-                {page.check.map(|check| view! { <p class="soft" data-testid="check-rule">{rule(t, check.rule)}</p> })}
+                {page.check.and_then(|check| check.rule).map(|found| view! { <p class="soft" data-testid="check-rule">{rule(t, found)}</p> })}
             </section>
             <section class="card" aria-labelledby="statement">
                 <h2 id="statement">{t.explorer.statement}</h2>
@@ -59,6 +59,7 @@ fn how_checked(t: &'static Text, receipt: &PublicReceipt, by: Option<CheckedBy>)
         ReceiptState::Accepted | ReceiptState::Matured => {
             let who = match by {
                 Some(CheckedBy::Owner) => return t.explorer.checked_by_owner.to_owned(),
+                None if receipt.recomputed_tiles == 0 => return t.explorer.checked_private.to_owned(),
                 _ if receipt.recomputed_tiles == 0 => return t.explorer.checked_none_drawn.to_owned(),
                 Some(CheckedBy::Edge) => t.explorer.checked_by_edge,
                 Some(CheckedBy::Checker) => t.explorer.checked_by_checker,
