@@ -12,10 +12,11 @@ texts! { MapText {
     record_bytes: "Bytes of a record", "每条记录字节数";
     out_bytes: "Bytes of a result", "每条结果字节数";
     fuel: "Fuel of a record", "每条记录燃料";
-    fuel_hint: "Operations that a record's loops may take; you pay for those used. A record that runs out ends the job with the loop's line.", "每条记录的循环可用的运算次数，按实际用量计费。耗尽时任务结束并指出循环所在行。";
+    fuel_hint: "Fuel: operations that a record's loops may take; you pay for those used. Left empty: what they need, where the text tells. A record that runs out ends the job with the loop's line.", "燃料：每条记录的循环可用的运算次数，按实际用量计费。留空则按循环所需自动确定。耗尽时任务结束并指出循环所在行。";
     tile_records: "Records of a tile", "每块记录数";
-    by_server: "the server chooses", "由服务器选择";
+    by_server: "automatic", "自动";
     same_result: "When two results are the same", "何时两份结果相同";
+    same_unknown: "Said as soon as the kernel has passed.", "内核检查通过后显示。";
     same_exact: "Your kernel computes with integers alone, so two results are the same in every bit. There is nothing to state.", "内核只用整数计算，两份结果须逐位相同，无需设定。";
     same_floats: "Your kernel computes with floats, whose last bits differ between devices: two are the same within |a − b| ≤ relative · |b| + absolute.", "内核使用浮点数，各设备的末位会有差异：当 |a − b| ≤ 相对容差 · |b| + 绝对容差时视为相同。";
     example: "Start from an example", "从示例开始";

@@ -182,7 +182,7 @@ fn KernelFields(
     let takes_params = Memo::new(move |_| has(|report| report.params_bytes.is_some())());
     let refusal = move |field: &'static str| move || draft.refusal_of(&[field]).map(|failure| failure.message());
     // What it gets if nothing is typed.
-    let usual_fuel = move || kernel.report().map(|report| report.fuel.to_string()).unwrap_or_default();
+    let usual_fuel = move || kernel.report().map_or_else(|| t.map.by_server.to_owned(), |report| report.fuel.to_string());
     view! {
         <Editor draft kernel/>
         <div class="numbers">
@@ -191,7 +191,7 @@ fn KernelFields(
             <Number id="fuel" label=t.map.fuel value=kernel.fuel placeholder=Signal::derive(usual_fuel)/>
             <Number id="tile_records" label=t.map.tile_records value=kernel.tile_records placeholder=Signal::stored(t.map.by_server.to_owned())/>
         </div>
-        <p class="hint">{t.map.fuel_hint}</p>
+        <p class="hint below">{t.map.fuel_hint}</p>
         {["record_bytes", "out_bytes", "fuel", "tile_records"].map(|field| view! { <p class="error" role="alert">{refusal(field)}</p> }).collect_view()}
         <SameResult draft kernel/>
         <Show when=move || takes_params.get()>
@@ -218,11 +218,16 @@ fn SameResult(
     let has = move |what: fn(&KernelReport) -> bool| move || kernel.report().as_ref().is_some_and(what);
     let floats = Memo::new(move |_| has(|report| report.answers_floats)());
     let rounds = Memo::new(move |_| has(|report| report.floats && report.answers_integers)());
-    let exact = Memo::new(move |_| has(|report| !report.floats)());
+    let hint = move || match kernel.report() {
+        None => t.map.same_unknown,
+        Some(report) if !report.floats => t.map.same_exact,
+        Some(report) if report.answers_integers => t.map.units_hint,
+        Some(_) => t.map.same_floats,
+    };
     view! {
         <fieldset class="field" aria-describedby="check-error">
             <legend>{t.map.same_result}</legend>
-            <p class="hint">{move || if exact.get() { t.map.same_exact } else if rounds.get() { t.map.units_hint } else { t.map.same_floats }}</p>
+            <p class="hint">{hint}</p>
             <div class="numbers">
                 <Show when=move || floats.get()>
                     <Number id="rtol" label=t.map.rtol value=kernel.rtol/>
