@@ -3,7 +3,9 @@
 use std::io::{Cursor, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use e2e::browser::{Browser, Gpu};
 use e2e::digits;
 use e2e::stack::Stack;
 use image::{GrayImage, ImageFormat, Luma};
@@ -16,6 +18,7 @@ use zip::write::SimpleFileOptions;
 
 use crate::command::{Shell, events, text};
 
+const SOON: Duration = Duration::from_secs(20);
 /// Pictures of eight by eight, of which so many are looked at.
 const ROWS: usize = 12;
 const VALUES: usize = 64;
@@ -169,4 +172,24 @@ async fn what_does_not_fit_says_which_option_changes_it_and_costs_nothing() {
         said.iter().any(|event| event["event"] == "arrays" && event["arrays"][0]["batch_added"] == true),
         "{said:?}"
     );
+}
+
+#[tokio::test]
+async fn the_order_form_shows_what_becomes_of_a_table_before_it_is_paid() {
+    let stack = Stack::start().await;
+    let shell = Shell::new(&stack).await;
+    write_inputs(&shell.folder, &rows());
+    let browser = Browser::start(Gpu::None).await;
+    browser.open(&stack.url()).await;
+    browser.sign_in(&stack.url(), &stack.session(&shell.key).await.unwrap()).await;
+    browser.open(&format!("{}/jobs/new", stack.url())).await;
+
+    browser.choose("#model", &digits::file("digits.onnx")).await;
+    browser.choose("#input", &shell.folder.join("table.csv")).await;
+    browser.text_where("#input-error", SOON, |text| text.contains("65 columns")).await;
+    browser.script("const field = document.getElementById('leave-out'); field.value = 'label'; field.dispatchEvent(new Event('change', { bubbles: true }))").await;
+
+    browser.text_where("#arrays-state", SOON, |text| text.contains("float32 [12, 1, 8, 8]")).await;
+    browser.text_where("[data-testid=quote]", SOON, |quote| quote.contains("12")).await;
+    browser.close().await;
 }

@@ -37,6 +37,9 @@ pub fn FileField(
     /// Without it the last file goes to `file`.
     #[prop(optional)]
     sort: Option<SortFiles>,
+    /// Why the file is refused, where that is known before there is a quote.
+    #[prop(default = Signal::stored(None))]
+    fault: Signal<Option<String>>,
 ) -> impl IntoView {
     let t = text();
     let is_over = RwSignal::new(false);
@@ -44,7 +47,7 @@ pub fn FileField(
     let refusal = move || {
         let slots = named_slots().into_iter().map(|(_, slot)| slot).chain([file]);
         let of_file = slots.map(|slot| slot.get()).find_map(FileSlot::refusal);
-        of_file.or_else(|| draft.refusal_of(&[id]).map(|failure| failure.message()))
+        of_file.or_else(|| fault.get()).or_else(|| draft.refusal_of(&[id]).map(|failure| failure.message()))
     };
     // A line an input, where there are several.
     let state = move || {

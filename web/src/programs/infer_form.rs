@@ -103,7 +103,7 @@ impl ProgramForm for InferForm {
         let form = *self;
         let t = text();
         let sort: SortFiles = Arc::new(move |files, dropped_onto| form.sort_files(files, dropped_onto));
-        Effect::new(move || form.made.follow(form.model.with(FileSlot::hash), form.input_files()));
+        Effect::new(move || form.made.follow(form.draft.account, form.model.with(FileSlot::hash), form.input_files()));
         let try_sample = move |_| {
             spawn_local(async move {
                 for (name, slot) in [("digits.onnx", form.model), ("digits.npy", form.draft.input)] {
@@ -118,9 +118,9 @@ impl ProgramForm for InferForm {
         view! {
             <p class="sample"><button type="button" class="small" on:click=try_sample>{t.infer.try_sample}</button> <span class="hint">{t.infer.try_sample_hint}</span></p>
             <FileField id="model" label=t.infer.model hint=t.infer.model_hint accept=".onnx,.zip"
-                draft=form.draft file=form.model sort=sort.clone()/>
+                draft=form.draft file=form.model sort=sort.clone() fault=Signal::derive(move || form.made.fault(true))/>
             <FileField id="input" label=t.infer.input hint=t.infer.input_hint accept=INPUT_ENDINGS
-                draft=form.draft file=form.draft.input named=form.named sort=sort/>
+                draft=form.draft file=form.draft.input named=form.named sort=sort fault=Signal::derive(move || form.made.fault(false))/>
             <InputArrays inputs=form.made name=Signal::derive(move || form.input_name())/>
         }
         .into_any()

@@ -3,7 +3,7 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::{ArraysToMake, Blob, BlobHash, FileKind, MadeArray, MadeArrays, PictureChannels, PictureLayout};
+use wire::{Account, ArraysToMake, Blob, BlobHash, FileKind, MadeArray, MadeArrays, PictureChannels, PictureLayout};
 use wire::{PictureReading, Resize, ResizeFilter};
 
 use super::input_reading::InputReading;
@@ -40,8 +40,13 @@ impl MadeInputs {
 
     /// Asks for the arrays of these files, each for all inputs or for the one that it is named after, unless that was
     /// asked already.
-    pub fn follow(self, model: Option<BlobHash>, files: Vec<(Option<String>, BlobHash)>) {
-        let files = if model.is_some() { files } else { Vec::new() };
+    pub fn follow(
+        self,
+        account: RwSignal<Option<Account>>,
+        model: Option<BlobHash>,
+        files: Vec<(Option<String>, BlobHash)>,
+    ) {
+        let files = if model.is_some() && account.with(Option::is_some) { files } else { Vec::new() };
         let requests = files.into_iter().map(|(input, file)| self.reading.request(file, model.unwrap_or(file), input));
         let requests: Vec<ArraysToMake> = match requests.collect() {
             Ok(requests) => requests,
@@ -57,20 +62,25 @@ impl MadeInputs {
         for request in requests {
             let asked = known.iter().find(|part| part.request == request).cloned();
             if asked.is_none() {
-                self.ask(request.clone());
+                self.ask(account, request.clone());
             }
             parts.push(asked.unwrap_or(Part { request, making: Making::Asking }));
         }
         self.parts.set(parts);
     }
 
-    fn ask(self, request: ArraysToMake) {
+    fn ask(self, account: RwSignal<Option<Account>>, request: ArraysToMake) {
         spawn_local(async move {
-            let making = api::make_arrays(&request).await.map_or_else(Making::Refused, Making::Made);
+            let answer = api::make_arrays(&request).await;
+            if answer.as_ref().is_err_and(Failure::is_unauthorized) {
+                // It is asked again once somebody has signed in.
+                account.set(None);
+                return;
+            }
             self.parts.update(|parts| {
                 // Other files may have been chosen meanwhile.
                 if let Some(part) = parts.iter_mut().find(|part| part.request == request) {
-                    part.making = making;
+                    part.making = answer.map_or_else(Making::Refused, Making::Made);
                 }
             });
         });
@@ -85,6 +95,20 @@ impl MadeInputs {
                 Making::Asking | Making::Refused(_) => None,
             }
         })
+    }
+
+    /// Why there are no arrays: the model's fault, or that of what is read and how.
+    pub fn fault(self, is_models: bool) -> Option<String> {
+        let mistyped = self.mistyped.get().filter(|_| !is_models);
+        let refused = self.parts.with(|parts| {
+            let failures = parts.iter().filter_map(|part| match &part.making {
+                Making::Refused(failure) => Some(failure),
+                Making::Asking | Making::Made(_) => None,
+            });
+            let mut of_it = failures.filter(|failure| failure.is_field("model") == is_models);
+            of_it.next().map(Failure::message)
+        });
+        mistyped.map(|typed| format!("{}: {typed}", text().infer.no_number)).or(refused)
     }
 
     /// What a file is called that became another.
@@ -138,7 +162,7 @@ pub fn InputArrays(
     name: Signal<String>,
 ) -> impl IntoView {
     let t = text();
-    let MadeInputs { reading, parts, mistyped } = inputs;
+    let MadeInputs { reading, parts, .. } = inputs;
     let group = Memo::new(move |_| {
         let made = parts.with(|parts| {
             parts.iter().find_map(|part| match &part.making {
@@ -149,20 +173,8 @@ pub fn InputArrays(
         made.or_else(|| name.with(|name| Group::of_name(name)))
     });
     let lines = move || parts.with(|parts| parts.iter().map(|part| line(part, t)).collect::<Vec<_>>().join("\n"));
-    let refusal = move || {
-        let mistyped = mistyped.get().map(|typed| format!("{}: {typed}", t.infer.no_number));
-        mistyped.or_else(|| {
-            parts.with(|parts| {
-                parts.iter().find_map(|part| match &part.making {
-                    Making::Refused(failure) => Some(failure.message()),
-                    Making::Asking | Making::Made(_) => None,
-                })
-            })
-        })
-    };
     view! {
         <p class="file" id="arrays-state" aria-live="polite">{lines}</p>
-        <p class="error" id="arrays-error" role="alert">{refusal}</p>
         {move || group.get().map(|group| match group {
             Group::Arrays => view! { <ArrayChoices reading/> }.into_any(),
             Group::Table => view! { <TableChoices reading/> }.into_any(),

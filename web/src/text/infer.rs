@@ -28,7 +28,7 @@ texts! { InferText {
     missing: "For missing values", "缺失值替换为";
     pictures: "How pictures are read", "图片的读取方式";
     pictures_hint: "Rows are in the order of the files' names. A value of 0 to 255 is divided, less the mean, divided by the deviation; with one number, or one a channel.", "各行按文件名排序。像素值 0 至 255 先除以除数，减去均值，再除以标准差；可写一个数，或每个通道一个数。";
-    size: "Width x height", "宽 x 高";
+    size: "Width × height", "宽 × 高";
     resize: "To that size", "缩放方式";
     stretch: "Stretched", "拉伸";
     crop: "Covered, the middle cut out", "铺满后居中裁剪";
