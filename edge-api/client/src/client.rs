@@ -1,5 +1,6 @@
 //! The API's operations.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -250,13 +251,21 @@ impl Client {
         self.post("/v1/quotes", request).await
     }
 
-    /// Submits once, however often the network makes it try: `idempotency_key` names the order.
+    /// Submits once, however often the network makes it try: `idempotency_key` names the order. Where it fails with
+    /// [`ClientError::Unanswered`], there may be a job; the same order with the same key says.
     pub async fn submit(&self, request: &SubmitJob, idempotency_key: &str) -> Result<Job, ClientError> {
-        let send = || {
+        let may_be_taken = Cell::new(false);
+        let send = || async {
             let post = self.request(Method::POST, "/v1/jobs").header("idempotency-key", idempotency_key);
-            self.ask("POST /v1/jobs", post.json(request))
+            let answer = self.ask("POST /v1/jobs", post.json(request)).await;
+            answer.inspect_err(|error| may_be_taken.set(may_be_taken.get() || error.may_be_done()))
         };
-        retry(&self.patience, ClientError::is_passing, send).await
+        let submitted = retry(&self.patience, ClientError::is_passing, send).await;
+        submitted.map_err(
+            |last| {
+                if may_be_taken.get() { ClientError::Unanswered { last: Box::new(last) } } else { last }
+            },
+        )
     }
 
     pub async fn job(&self, id: JobId) -> Result<Job, ClientError> {

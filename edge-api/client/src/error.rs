@@ -31,6 +31,12 @@ pub enum ClientError {
     Unreadable { path: String, source: std::io::Error },
     #[error("'{path}' could not be written")]
     Unwritable { path: String, source: std::io::Error },
+    /// Some attempt at an order broke off after it was sent: it may have been taken, whatever became of the last one.
+    #[error("it is not known whether the order was taken")]
+    Unanswered {
+        #[source]
+        last: Box<ClientError>,
+    },
     #[error("the result changed on the server while it was downloaded; try again")]
     Changed,
 }
@@ -75,7 +81,25 @@ impl ClientError {
                 error.is_connect() || error.is_timeout() || error.is_body() || error.is_decode() || error.is_request()
             }
             Self::Silent { .. } => true,
+            Self::Unanswered { last } => last.is_passing(),
             Self::Refused { status, .. } | Self::Unexpected { status, .. } => PASSING.contains(status),
+            Self::Url { .. }
+            | Self::Key
+            | Self::Folder { .. }
+            | Self::Device { .. }
+            | Self::Empty { .. }
+            | Self::Unreadable { .. }
+            | Self::Unwritable { .. }
+            | Self::Changed => false,
+        }
+    }
+
+    /// The server may have done what was asked for.
+    pub(crate) fn may_be_done(&self) -> bool {
+        match self {
+            Self::Network(_) | Self::Silent { .. } => !self.is_untaken(),
+            Self::Unexpected { status, .. } | Self::Refused { status, .. } => !(400..500).contains(status),
+            Self::Unanswered { .. } => true,
             Self::Url { .. }
             | Self::Key
             | Self::Folder { .. }
@@ -93,6 +117,7 @@ impl ClientError {
             Self::Network(error) => error.is_connect() && !has_wrong_certificate(error),
             Self::Refused { status, .. } | Self::Unexpected { status, .. } => *status == 429,
             Self::Silent { .. }
+            | Self::Unanswered { .. }
             | Self::Url { .. }
             | Self::Key
             | Self::Folder { .. }
@@ -108,6 +133,7 @@ impl ClientError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } | Self::Unexpected { retry_after, .. } => *retry_after,
+            Self::Unanswered { last } => last.retry_after(),
             Self::Network(_)
             | Self::Silent { .. }
             | Self::Url { .. }

@@ -88,7 +88,7 @@ impl<'a> Attempts<'a> {
             Some(asked) => (asked.max(own / 2), within.max(RETRY_AFTER_WITHIN)),
             None => (own, within),
         };
-        if since.elapsed() + silent_for + wait > within {
+        if since.elapsed().saturating_add(silent_for).saturating_add(wait) > within {
             return Err(error);
         }
         self.failed += 1;

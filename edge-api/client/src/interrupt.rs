@@ -49,7 +49,11 @@ impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        let heeded = kinds.into_iter().filter(|kind| !is_ignored(kind.as_raw_value()));
+        let heeded = kinds.into_iter().filter(|kind| {
+            let is_ignored = is_ignored(kind.as_raw_value());
+            // Where that cannot be known, `nohup` is believed to be at work.
+            !is_ignored.unwrap_or(*kind == SignalKind::hangup())
+        });
         Ok(Self(heeded.map(signal).collect::<Result<_, _>>()?))
     }
 
@@ -63,10 +67,10 @@ impl Signals {
 
 /// `nohup` and a shell's `&` have a process ignore signals, and it has to go on doing so. Linux alone says without unsafe code.
 #[cfg(unix)]
-fn is_ignored(signal: i32) -> bool {
+fn is_ignored(signal: i32) -> Option<bool> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
-    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+    mask.map(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 #[cfg(not(unix))]

@@ -11,7 +11,7 @@ pub(crate) enum KeyCommand {
     /// Make a key, which is shown this once.
     Make {
         /// What to call it.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true, allow_hyphen_values = true)]
         name: String,
     },
     /// Revoke a key, with all sessions and devices that it let in.

@@ -35,7 +35,7 @@ pub(crate) trait ProgramArguments {
 #[derive(clap::Args)]
 pub(crate) struct JobOptions {
     /// What to call the job; left out, it is called after the model or kernel.
-    #[arg(long, default_value = "", hide_default_value = true)]
+    #[arg(long, default_value = "", hide_default_value = true, allow_hyphen_values = true)]
     name: String,
     /// Who may see the inputs: open (any device), known (verified accounts' devices), own (yours).
     #[arg(long, default_value = "open", value_parser = parse_privacy)]
@@ -50,7 +50,7 @@ pub(crate) struct JobOptions {
     #[arg(long, conflicts_with = "output")]
     detach: bool,
     /// A text of your own that names this order: given twice, it is one job.
-    #[arg(long, value_name = "TEXT", value_parser = parse_idempotency_key)]
+    #[arg(long, value_name = "TEXT", value_parser = parse_idempotency_key, allow_hyphen_values = true)]
     idempotency_key: Option<String>,
 }
 
@@ -141,10 +141,7 @@ async fn submit(context: &Context, request: &SubmitJob, key: Option<String>) -> 
     let patient = context.patient("it is not known yet whether there is a job");
     let key = key.unwrap_or_else(idempotency_key);
     let unanswered = |error: ClientError| match error {
-        // An order that was not answered may have been taken.
-        error if error.is_passing() && !error.is_untaken() => {
-            Failure::Unanswered { key: key.clone(), cause: Some(error) }
-        }
+        ClientError::Unanswered { last } => Failure::Unanswered { key: key.clone(), cause: Some(*last) },
         error => error.into(),
     };
     let mut submitted = pin!(patient.submit(request, &key));

@@ -38,6 +38,7 @@ impl Server {
                     socket.write_all(&answer).await.unwrap();
                 }
             }
+            drop(listener);
             std::future::pending::<()>().await;
             drop(held);
         });
@@ -247,6 +248,26 @@ async fn a_stream_that_is_refused_is_not_asked_for_without_a_pause() {
 
     assert!(matches!(ended, Err(ClientError::Refused { status: 404, .. })), "{ended:?}");
     assert!(said.lock().unwrap()[0] > Duration::from_millis(500));
+}
+
+#[tokio::test]
+async fn an_order_of_which_one_attempt_broke_off_may_have_been_taken_whatever_the_last_one_says() {
+    let order = wire::SubmitJob::new(quote_request().program);
+    let broken = || answer("201 Created", "", 10, b"{");
+    for answers in [
+        vec![broken(), busy("18446744073709551615")],
+        vec![broken()],
+        vec![broken(), json("402 Payment Required", "", r#"{"code":"insufficient_funds","message":"no"}"#)],
+        vec![json("201 Created", "", "what")],
+    ] {
+        let server = Server::start(answers).await;
+        let ended = server.client().submit(&order, "november-1").await;
+        assert!(matches!(ended, Err(ClientError::Unanswered { .. })), "{ended:?}");
+    }
+
+    let server = Server::start(vec![busy("0"), busy("3600")]).await;
+    let refused = server.client().submit(&order, "november-1").await;
+    assert!(matches!(refused, Err(ClientError::Refused { status: 429, .. })), "{refused:?}");
 }
 
 #[tokio::test]
