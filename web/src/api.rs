@@ -44,6 +44,14 @@ impl Failure {
         self.code() == Some(ErrorCode::Unauthorized)
     }
 
+    /// The same may be answered otherwise in a while.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => *status == 429 || *status >= 500,
+            Self::Unreachable => true,
+        }
+    }
+
     /// What to tell a person.
     pub fn message(&self) -> String {
         match self {

@@ -69,6 +69,13 @@ pub async fn keep(app: &App, account: AccountId, staged: &Staged) -> ApiResult<(
 }
 
 async fn try_to_keep(app: &App, account: AccountId, staged: &Staged) -> ApiResult<()> {
+    let mut conn = app.db.read().await?;
+    // What the account has already takes no more.
+    if store::blobs::find_owned_blob(&mut conn, account, staged.blob.hash).await?.is_none() {
+        let stored = store::blobs::sum_owned_bytes(&mut conn, account).await?;
+        check_account_bytes(app, stored.saturating_add(staged.blob.size))?;
+    }
+    drop(conn);
     collect::reserve(app, &staged.blob).await?;
     app.blobs.place(staged).await?;
     let mut tx = app.db.begin_write().await?;
@@ -84,7 +91,7 @@ pub async fn discard(app: &App, staged: &Staged) {
     }
 }
 
-fn check_account_bytes(app: &App, bytes: u64) -> Result<(), ApiError> {
+pub fn check_account_bytes(app: &App, bytes: u64) -> Result<(), ApiError> {
     let most = app.config.limits.account_bytes_max;
     if bytes <= most {
         return Ok(());

@@ -64,12 +64,14 @@ pub enum ConvertError {
     ArrayFault { name: String, error: NpyError },
     #[error("'{name}' holds {found}, which are no plain numbers; save it with array.astype('<f4')")]
     NotNumbers { name: String, found: String },
-    #[error("the model reads '{name}' as {wanted} and the array holds {found}; cast it (--cast; 'cast' in the API)")]
+    #[error(
+        "the model reads '{name}' as {wanted} and the array holds {found}; convert its number type ('Convert number types' in the form, --cast, 'cast' in the API)"
+    )]
     NeedsCast { name: String, wanted: &'static str, found: String },
     #[error("'{name}' holds {value} in row {row}, which {wanted} does not hold; save it with values that fit")]
     ValueMisfit { name: String, value: String, row: u64, wanted: &'static str },
     #[error(
-        "'{name}' has shape {shape:?} and the model reads one axis more, the first of which counts rows; if it is one row, add that axis (--add-batch; 'add_batch' in the API), or save array[None]"
+        "'{name}' has shape {shape:?} and the model reads one axis more, the first of which counts rows; if it is one row, say so ('It is one row' in the form, --add-batch, 'add_batch' in the API), or save array[None]"
     )]
     NeedsBatch { name: String, shape: Vec<u64> },
     #[error("'{name}' has no rows; send at least one")]
@@ -103,7 +105,7 @@ pub enum ConvertError {
     #[error("the table has several columns '{column}'; say its number")]
     ColumnTwice { field: String, column: String },
     #[error(
-        "the model reads {wanted} values a row for '{name}' and the table has {found} columns for it: {columns}; say which feed it (--columns), or which do not (--leave-out)"
+        "the model reads {wanted} values a row for '{name}' and the table has {found} columns for it: {columns}; say which feed it ('Columns used', --columns), or which do not ('Columns left out', --leave-out)"
     )]
     ColumnCount { name: String, wanted: String, found: u64, columns: String },
     #[error(
@@ -111,16 +113,16 @@ pub enum ConvertError {
     )]
     ColumnsUnnamed { names: String, columns: String },
     #[error(
-        "{place} of column '{column}' is '{text}', which is no number; leave the column out (--leave-out), or mend the table{hint}"
+        "{place} of column '{column}' is '{text}', which is no number; leave the column out ('Columns left out', --leave-out), or mend the table{hint}"
     )]
     NoNumber { place: Place, column: String, text: String, hint: &'static str },
     #[error(
-        "{place} of column '{column}' is missing; say the number that stands for it (--missing), or mend the table"
+        "{place} of column '{column}' is missing; say the number that stands for it ('For missing values', --missing), or mend the table"
     )]
     MissingValue { place: Place, column: String },
     #[error("{place} of column '{column}' is {value}, which {wanted} does not hold, and the model reads that")]
     CellMisfit { place: Place, column: String, value: String, wanted: &'static str },
-    #[error("column '{column}' holds {found}, which are no numbers; leave it out (--leave-out)")]
+    #[error("column '{column}' holds {found}, which are no numbers; leave it out ('Columns left out', --leave-out)")]
     ColumnType { column: String, found: String },
     #[error("row {row} of column '{column}' is a list of {found} values, and the first row's has {wanted}")]
     RaggedList { row: u64, column: String, found: u64, wanted: u64 },

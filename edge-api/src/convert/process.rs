@@ -10,7 +10,7 @@ use futures::SinkExt;
 use futures::channel::mpsc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use wire::BlobHash;
 use wire::number::to;
 
@@ -24,6 +24,8 @@ use crate::config::CompileConfig;
 const MEMORY: u64 = 2 << 30;
 /// Times the seconds that a model may take: a file may hold a thousand pictures.
 const TIMES: u32 = 4;
+/// How long a file waits for others to be done.
+const WAITS: Duration = Duration::from_secs(20);
 
 /// Where pieces go.
 pub type Pieces = mpsc::Sender<Result<Bytes, axum::Error>>;
@@ -33,7 +35,7 @@ pub struct Converters {
     program: PathBuf,
     memory: u64,
     seconds: u32,
-    /// One a core.
+    /// One a core. Each holds in memory what an upload does, so that no more is held altogether than so many uploads hold.
     places: Semaphore,
 }
 
@@ -60,23 +62,10 @@ impl Converters {
         Ok(Self { program: compiler(config)?, memory, seconds, places: Semaphore::new(cores) })
     }
 
-    pub async fn convert(
-        &self,
-        blobs: &Blobs,
-        file: BlobHash,
-        order: &Order,
-        pieces: &mut Pieces,
-    ) -> Result<Made, ConvertFailure> {
-        let _place = self.places.acquire().await.context("the server is stopping")?;
-        let mut child = self.start()?;
-        let patience = Duration::from_secs(self.seconds.into());
-        let converted = tokio::time::timeout(patience, converse(&mut child, blobs, file, order, pieces)).await;
-        match converted {
-            Ok(Err(ConvertFailure::Limit { .. })) | Err(_) => {
-                Err(ConvertFailure::Limit { megabytes: self.memory >> 20, seconds: self.seconds })
-            }
-            Ok(converted) => converted,
-        }
+    /// Waits a while for a place. `None` where others take longer.
+    pub async fn enter(&self) -> Option<Converter<'_>> {
+        let place = tokio::time::timeout(WAITS, self.places.acquire()).await.ok()?.ok()?;
+        Some(Converter { pool: self, _place: place })
     }
 
     /// As a child that compiles: without variables, and without files but two pipes.
@@ -91,6 +80,34 @@ impl Converters {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("'{}' should start", self.program.display()))
+    }
+}
+
+/// A place in which one file is converted.
+#[derive(Debug)]
+pub struct Converter<'a> {
+    pool: &'a Converters,
+    _place: SemaphorePermit<'a>,
+}
+
+impl Converter<'_> {
+    pub async fn convert(
+        &self,
+        blobs: &Blobs,
+        file: BlobHash,
+        order: &Order,
+        pieces: &mut Pieces,
+    ) -> Result<Made, ConvertFailure> {
+        let Converters { memory, seconds, .. } = *self.pool;
+        let mut child = self.pool.start()?;
+        let patience = Duration::from_secs(seconds.into());
+        let converted = tokio::time::timeout(patience, converse(&mut child, blobs, file, order, pieces)).await;
+        match converted {
+            Ok(Err(ConvertFailure::Limit { .. })) | Err(_) => {
+                Err(ConvertFailure::Limit { megabytes: memory >> 20, seconds })
+            }
+            Ok(converted) => converted,
+        }
     }
 }
 

@@ -10,15 +10,15 @@ use super::error::ConvertError;
 use super::message::Refused;
 use super::order::{Made, Order};
 use super::port::Port;
-use super::process::ConvertFailure;
+use super::process::{ConvertFailure, Converter};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::blobs::routes::{discard, keep};
-use crate::blobs::{Staged, UPLOAD_BYTES};
+use crate::blobs::Staged;
+use crate::blobs::routes::{check_account_bytes, discard, keep};
 use crate::http::client_address::ClientAddress;
 use crate::http::error::{ApiError, ApiResult, Refusal};
 use crate::http::extract::JsonBody;
-use crate::http::limits::Action;
+use crate::http::limits::{Action, overloaded};
 use crate::openapi::answers::{ForeignOrigin, InvalidFile, RateLimited, Refusals};
 use crate::programs::infer;
 
@@ -56,8 +56,13 @@ pub async fn make_arrays(
     let ports = ports.into_iter().map(port).collect::<Result<Vec<Port>, ConvertError>>();
     let ports = ports.map_err(|error| refusal(&Refused::from(&error)))?;
     let order = Order { request, ports, size: file.size, most: app.config.blob_bytes_max };
-    let _room = app.limits.hold_body(UPLOAD_BYTES).await?;
-    let (made, staged) = convert(&app, &file, &order).await?;
+    let stored = store::blobs::sum_owned_bytes(&mut *app.db.read().await?, caller.account).await?;
+    // What is made has a byte at least.
+    check_account_bytes(&app, stored.saturating_add(1))?;
+    let place = app.converters.enter().await;
+    let place = place.ok_or_else(|| overloaded("the server is busy with other files; try again in a moment"))?;
+    let (made, staged) = convert(&app, &place, &file, &order).await?;
+    drop(place);
     let blob = if made.unchanged {
         discard(&app, &staged).await;
         file
@@ -75,11 +80,11 @@ fn port(port: rules::program::infer::Port) -> Result<Port, ConvertError> {
 }
 
 /// Converts, and stores meanwhile what comes of it.
-async fn convert(app: &App, file: &Blob, order: &Order) -> Result<(Made, Staged), ApiError> {
+async fn convert(app: &App, place: &Converter<'_>, file: &Blob, order: &Order) -> Result<(Made, Staged), ApiError> {
     let (mut pieces, stored) = mpsc::channel(PIECES);
     let name = app.new_nonce().to_string();
     let converting = async {
-        let made = app.converters.convert(&app.blobs, file.hash, order, &mut pieces).await;
+        let made = place.convert(&app.blobs, file.hash, order, &mut pieces).await;
         if let Err(failure) = &made {
             // Nobody wants what was made so far. Whoever stores it may have stopped before.
             let broken = axum::Error::new(failure.to_string());

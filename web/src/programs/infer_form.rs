@@ -36,9 +36,11 @@ impl Program for Infer {
 
     fn form(&self, draft: JobDraft, earlier: Option<&Job>) -> Arc<dyn ProgramForm> {
         let model = RwSignal::new(FileSlot::Missing);
-        let form = InferForm { draft, model, named: RwSignal::new(Vec::new()), made: MadeInputs::new() };
+        let (named, tile_rows) = (RwSignal::new(Vec::new()), RwSignal::new(String::new()));
+        let form = InferForm { draft, model, named, made: MadeInputs::new(), tile_rows };
         let Some(job) = earlier else { return Arc::new(form) };
-        if let wire::Program::Infer(wire::Infer { model, input, inputs, .. }) = &job.program {
+        if let wire::Program::Infer(wire::Infer { model, input, inputs, tile_rows }) = &job.program {
+            form.tile_rows.set(tile_rows.map(|rows| rows.to_string()).unwrap_or_default());
             form.model.set(FileSlot::from_earlier_job(job, "model", *model));
             let of_all = input.map(|hash| FileSlot::from_earlier_job(job, "input", hash));
             form.draft.input.set(of_all.unwrap_or(FileSlot::Missing));
@@ -96,6 +98,8 @@ struct InferForm {
     named: RwSignal<Vec<NamedSlot>>,
     /// The arrays that the server makes of the inputs.
     made: MadeInputs,
+    /// Rows a tile, as they were typed; empty for what the server chooses.
+    tile_rows: RwSignal<String>,
 }
 
 impl ProgramForm for InferForm {
@@ -122,6 +126,13 @@ impl ProgramForm for InferForm {
             <FileField id="input" label=t.infer.input hint=t.infer.input_hint accept=INPUT_ENDINGS
                 draft=form.draft file=form.draft.input named=form.named sort=sort fault=Signal::derive(move || form.made.fault(false))/>
             <InputArrays inputs=form.made name=Signal::derive(move || form.input_name())/>
+            <div class="field">
+                <label for="tile_rows">{t.infer.tile_rows}</label>
+                <p class="hint" id="tile_rows-hint">{t.infer.tile_rows_hint}</p>
+                <input id="tile_rows" type="text" inputmode="numeric" autocomplete="off" bind:value=form.tile_rows
+                    aria-describedby="tile_rows-hint tile_rows-error"/>
+                <p class="error" id="tile_rows-error" role="alert">{move || form.draft.refusal_of(&["tile_rows"]).map(|failure| failure.message())}</p>
+            </div>
         }
         .into_any()
     }
@@ -135,7 +146,13 @@ impl ProgramForm for InferForm {
             let made = named.into_iter().map(|(name, _)| Some((name.clone(), self.made.blob(Some(&name))?.hash)));
             (None, made.collect::<Option<_>>()?)
         };
-        Some(wire::Program::Infer(wire::Infer { model, input, inputs, tile_rows: None }))
+        let tile_rows = self.tile_rows.get();
+        let tile_rows = if tile_rows.trim().is_empty() { None } else { Some(tile_rows.trim().parse().ok()?) };
+        Some(wire::Program::Infer(wire::Infer { model, input, inputs, tile_rows }))
+    }
+
+    fn waits(&self) -> Option<&'static str> {
+        self.made.waits()
     }
 
     fn file_names(&self) -> BTreeMap<String, String> {
@@ -161,7 +178,7 @@ impl ProgramForm for InferForm {
     }
 
     fn refusable_fields(&self) -> &'static [&'static str] {
-        &["model", "input"]
+        &["model", "input", "tile_rows"]
     }
 
     fn has_float_outputs(&self) -> bool {

@@ -18,6 +18,13 @@ enum Making {
     Refused(Failure),
 }
 
+impl Making {
+    /// The same may be answered otherwise in a while.
+    fn has_failed_in_passing(&self) -> bool {
+        matches!(self, Self::Refused(failure) if failure.is_passing())
+    }
+}
+
 /// One file.
 #[derive(Clone, Debug, PartialEq)]
 struct Part {
@@ -31,11 +38,18 @@ pub struct MadeInputs {
     parts: RwSignal<Vec<Part>>,
     /// What was typed and is no number.
     mistyped: RwSignal<Option<String>>,
+    /// Counts how often somebody wanted to try again.
+    tries: RwSignal<u32>,
 }
 
 impl MadeInputs {
     pub fn new() -> Self {
-        Self { reading: InputReading::new(), parts: RwSignal::new(Vec::new()), mistyped: RwSignal::new(None) }
+        Self {
+            reading: InputReading::new(),
+            parts: RwSignal::new(Vec::new()),
+            mistyped: RwSignal::new(None),
+            tries: RwSignal::new(0),
+        }
     }
 
     /// Asks for the arrays of these files, each for all inputs or for the one that it is named after, unless that was
@@ -57,7 +71,9 @@ impl MadeInputs {
             }
         };
         self.mistyped.set(None);
-        let known = self.parts.get_untracked();
+        self.tries.track();
+        let mut known = self.parts.get_untracked();
+        known.retain(|part| !part.making.has_failed_in_passing());
         let mut parts = Vec::with_capacity(requests.len());
         for request in requests {
             let asked = known.iter().find(|part| part.request == request).cloned();
@@ -93,6 +109,20 @@ impl MadeInputs {
             match &part.making {
                 Making::Made(made) => Some(made.blob.clone()),
                 Making::Asking | Making::Refused(_) => None,
+            }
+        })
+    }
+
+    /// Why there is no price yet, where there is a file.
+    pub fn waits(self) -> Option<&'static str> {
+        let t = text();
+        let is_refused = self.mistyped.with(Option::is_some);
+        self.parts.with(|parts| {
+            let has = |making: fn(&Making) -> bool| parts.iter().any(|part| making(&part.making));
+            if is_refused || has(|making| matches!(making, Making::Refused(_))) {
+                Some(t.jobs.quote_refused)
+            } else {
+                has(|making| matches!(making, Making::Asking)).then_some(t.infer.reading_file)
             }
         })
     }
@@ -172,9 +202,13 @@ pub fn InputArrays(
         });
         made.or_else(|| name.with(|name| Group::of_name(name)))
     });
+    let failed = move || parts.with(|parts| parts.iter().any(|part| part.making.has_failed_in_passing()));
     let lines = move || parts.with(|parts| parts.iter().map(|part| line(part, t)).collect::<Vec<_>>().join("\n"));
     view! {
         <p class="file" id="arrays-state" aria-live="polite">{lines}</p>
+        <Show when=failed>
+            <button type="button" class="small" on:click=move |_| inputs.tries.update(|tries| *tries += 1)>{t.site.try_again}</button>
+        </Show>
         {move || group.get().map(|group| match group {
             Group::Arrays => view! { <ArrayChoices reading/> }.into_any(),
             Group::Table => view! { <TableChoices reading/> }.into_any(),
@@ -190,7 +224,7 @@ fn line(part: &Part, t: &'static Text) -> String {
         Making::Made(made) => {
             let mut parts = vec![format!("{} {}", format::count(made.rows), t.infer.rows)];
             parts.extend(made.arrays.iter().map(array_text));
-            parts.extend(made.pictures.iter().map(picture_text));
+            parts.extend(made.pictures.iter().map(|reading| picture_text(reading, t)));
             let left_out = made.table.as_ref().map(|table| table.leave_out.join(", "));
             parts.extend(
                 left_out
@@ -209,19 +243,44 @@ fn array_text(array: &MadeArray) -> String {
     format!("{name}: {cast}{} {shape:?}", dtype.name())
 }
 
-fn picture_text(reading: &PictureReading) -> String {
+fn picture_text(reading: &PictureReading, t: &'static Text) -> String {
     let numbers = |numbers: &[f32]| numbers.iter().map(f32::to_string).collect::<Vec<_>>().join(", ");
     format!(
         "{} × {} ({}, {}) · {} · (x ÷ {} − [{}]) ÷ [{}]",
         reading.width.unwrap_or_default(),
         reading.height.unwrap_or_default(),
-        reading.resize.map_or("", Resize::name),
-        reading.filter.map_or("", ResizeFilter::name),
-        reading.channels.map_or("", PictureChannels::name),
+        reading.resize.map_or("", |resize| resize_label(resize, t)),
+        reading.filter.map_or("", |filter| filter_label(filter, t)),
+        reading.channels.map_or("", |channels| channels_label(channels, t)),
         reading.divide_by.unwrap_or(1.0),
         numbers(&reading.mean),
         numbers(&reading.std),
     )
+}
+
+fn resize_label(resize: Resize, t: &'static Text) -> &'static str {
+    match resize {
+        Resize::Stretch => t.infer.stretch,
+        Resize::Crop => t.infer.crop,
+        Resize::Pad => t.infer.pad,
+    }
+}
+
+fn filter_label(filter: ResizeFilter, t: &'static Text) -> &'static str {
+    match filter {
+        ResizeFilter::Nearest => t.infer.nearest,
+        ResizeFilter::Bilinear => t.infer.bilinear,
+        ResizeFilter::Bicubic => t.infer.bicubic,
+        ResizeFilter::Lanczos => "Lanczos",
+    }
+}
+
+fn channels_label(channels: PictureChannels, t: &'static Text) -> &'static str {
+    match channels {
+        PictureChannels::Rgb => "RGB",
+        PictureChannels::Bgr => "BGR",
+        PictureChannels::Grey => t.infer.grey,
+    }
 }
 
 #[component]
@@ -269,16 +328,14 @@ fn PictureChoices(
     reading: InputReading,
 ) -> impl IntoView {
     let t = text();
-    let resize = [(Resize::Stretch, t.infer.stretch), (Resize::Crop, t.infer.crop), (Resize::Pad, t.infer.pad)];
-    let resize = resize.map(|(resize, label)| (resize.name(), label)).to_vec();
-    let filters = ResizeFilter::ALL.iter().map(|filter| (filter.name(), filter.name()));
+    let resize = Resize::ALL.iter().map(|resize| (resize.name(), resize_label(*resize, t))).collect();
     // The usual one first.
-    let filters = std::iter::once(("", ResizeFilter::Bilinear.name()))
-        .chain(filters.filter(|(name, _)| *name != ResizeFilter::Bilinear.name()))
-        .collect();
+    let bilinear = (ResizeFilter::Bilinear.name(), filter_label(ResizeFilter::Bilinear, t));
+    let filters = ResizeFilter::ALL.iter().map(|filter| (filter.name(), filter_label(*filter, t)));
+    let filters = std::iter::once(bilinear).chain(filters.filter(|filter| *filter != bilinear)).collect();
     let of_model = || ("", t.infer.as_model);
-    let layouts = PictureLayout::ALL.iter().map(|layout| (layout.name(), layout.name()));
-    let channels = PictureChannels::ALL.iter().map(|channels| (channels.name(), channels.name()));
+    let layouts = [(PictureLayout::Nchw.name(), "NCHW"), (PictureLayout::Nhwc.name(), "NHWC")];
+    let channels = PictureChannels::ALL.iter().map(|channels| (channels.name(), channels_label(*channels, t)));
     view! {
         <fieldset class="field">
             <legend>{t.infer.pictures}</legend>

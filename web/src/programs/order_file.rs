@@ -25,23 +25,16 @@ impl OrderFile {
         job.file_names.get(&self.field).cloned()
     }
 
-    /// A name for it in somebody's folder: no path, and nothing that a command would take for an option.
+    /// A name for it in somebody's folder, like `5f3627fb-digits.onnx`: whatever else lies there is another file, since the
+    /// first digits of its hash are in it.
     pub fn local_name(&self, job: &Job) -> String {
         let given = self.given_name(job).unwrap_or_default();
         let last = given.rsplit(['/', '\\']).next().unwrap_or_default().trim();
-        match last {
-            "" | "." | ".." => self.usual_name.clone(),
-            name if name.starts_with('-') => format!("./{name}"),
-            name => name.to_owned(),
-        }
+        let name = if matches!(last, "" | "." | "..") { self.usual_name.as_str() } else { last };
+        let digits: String = self.hash.to_string().chars().take(8).collect();
+        // What a model reads is an array by now, whatever it was made of.
+        let is_input = self.field.starts_with("input") && self.usual_name.ends_with(".npy");
+        let is_array = name.to_ascii_lowercase().ends_with(".npy") || name.to_ascii_lowercase().ends_with(".npz");
+        format!("{digits}-{name}{}", if is_input && !is_array { ".npy" } else { "" })
     }
-}
-
-/// The names of files in one folder: two that their customer calls the same get their usual ones.
-pub fn local_names(job: &Job, files: &[OrderFile]) -> Vec<String> {
-    let names: Vec<String> = files.iter().map(|file| file.local_name(job)).collect();
-    let is_taken = |name: &String| names.iter().filter(|other| *other == name).count() > 1;
-    let name =
-        |(file, name): (&OrderFile, &String)| if is_taken(name) { file.usual_name.clone() } else { name.clone() };
-    files.iter().zip(&names).map(name).collect()
 }

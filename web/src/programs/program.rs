@@ -45,6 +45,11 @@ pub trait ProgramForm: Send + Sync {
     /// What would run, once all of it is there.
     fn program(&self) -> Option<wire::Program>;
 
+    /// Why it is not there yet, where it is more than a file that was not chosen.
+    fn waits(&self) -> Option<&'static str> {
+        None
+    }
+
     /// What the customer calls its files, by the fields of [`ProgramForm::program`].
     fn file_names(&self) -> BTreeMap<String, String>;
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use wire::{Job, SubmitJob};
 
-use super::order_file::{OrderFile, local_names};
+use super::order_file::OrderFile;
 
 /// What the three have in common.
 pub struct Repeat<'a> {
@@ -21,8 +21,8 @@ pub struct Repeat<'a> {
 
 impl Repeat<'_> {
     fn order(&self) -> SubmitJob {
-        let Job { program, privacy, name, file_names, .. } = self.job.clone();
-        SubmitJob { privacy, name, file_names, ..SubmitJob::new(program) }
+        let Job { program, privacy, name, file_names, hold, .. } = self.job.clone();
+        SubmitJob { privacy, name, file_names, limit: Some(hold), ..SubmitJob::new(program) }
     }
 
     fn order_text(&self) -> String {
@@ -40,28 +40,30 @@ impl Repeat<'_> {
 
     /// For a shell. Files that are not there are fetched first.
     pub fn command(&self) -> String {
-        let names = local_names(self.job, self.files);
         let mut text = format!("export TESSERA_URL={}\n", quoted(self.origin));
-        for (file, name) in self.files.iter().zip(&names) {
-            let name = quoted(name);
-            let fetch = format!("curl -fsS -H \"authorization: Bearer $TESSERA_KEY\" -o {name}");
-            line(&mut text, &format!("test -e {name} || {fetch} \"$TESSERA_URL/v1/blobs/{}\"", file.hash));
+        let named: Vec<(&OrderFile, String)> = self.files.iter().map(|file| (file, file.local_name(self.job))).collect();
+        for (file, name) in &named {
+            let (part, name) = (quoted(&format!("{name}.part")), quoted(name));
+            let fetch = format!("curl -fsS -H \"authorization: Bearer $TESSERA_KEY\" -o {part}");
+            let fetch = format!("{fetch} \"$TESSERA_URL/v1/blobs/{}\" && mv {part} {name}", file.hash);
+            line(&mut text, &format!("test -e {name} || {{ {fetch}; }}"));
         }
         let mut parts = vec![format!("tessera {}", self.arguments.first().cloned().unwrap_or_default())];
-        for (file, name) in self.files.iter().zip(&names) {
+        for (file, name) in &named {
             parts.push(match file.field.strip_prefix("inputs.") {
-                Some(input) => format!("--input {}", quoted(&format!("{input}={name}"))),
-                None => format!("--{} {}", file.field, quoted(name)),
+                Some(input) => format!("--input={}", quoted(&format!("{input}={name}"))),
+                None => format!("--{}={}", file.field, quoted(name)),
             });
         }
         parts.extend(self.arguments.iter().skip(1).cloned());
         if !self.job.name.is_empty() {
-            parts.push(format!("--name {}", quoted(&self.job.name)));
+            parts.push(format!("--name={}", quoted(&self.job.name)));
         }
         if self.job.privacy != wire::Privacy::default() {
-            parts.push(format!("--privacy {}", self.job.privacy.name()));
+            parts.push(format!("--privacy={}", self.job.privacy.name()));
         }
-        parts.push(format!("--output {}", quoted(&self.result_name())));
+        parts.push(format!("--limit={}", self.job.hold));
+        parts.push(format!("--output={}", quoted(&self.result_name())));
         line(&mut text, &parts.join(" \\\n  "));
         text
     }
@@ -171,26 +173,27 @@ mod tests {
         let hash = "05".repeat(32);
         let expected = format!(
             r#"export TESSERA_URL=https://tessera.example
-test -e './-net'\''s.onnx' || curl -fsS -H "authorization: Bearer $TESSERA_KEY" -o './-net'\''s.onnx' "$TESSERA_URL/v1/blobs/{hash}"
-test -e rows.npy || curl -fsS -H "authorization: Bearer $TESSERA_KEY" -o rows.npy "$TESSERA_URL/v1/blobs/{hash}"
+test -e '05050505--net'\''s.onnx' || {{ curl -fsS -H "authorization: Bearer $TESSERA_KEY" -o '05050505--net'\''s.onnx.part' "$TESSERA_URL/v1/blobs/{hash}" && mv '05050505--net'\''s.onnx.part' '05050505--net'\''s.onnx'; }}
+test -e 05050505-rows.npy || {{ curl -fsS -H "authorization: Bearer $TESSERA_KEY" -o 05050505-rows.npy.part "$TESSERA_URL/v1/blobs/{hash}" && mv 05050505-rows.npy.part 05050505-rows.npy; }}
 tessera infer \
-  --model './-net'\''s.onnx' \
-  --input rows.npy \
-  --name 'Bob'\''s $(rm -rf /) run' \
-  --privacy own \
-  --output Bob_s___rm_-rf____run.npy
+  --model='05050505--net'\''s.onnx' \
+  --input=05050505-rows.npy \
+  --name='Bob'\''s $(rm -rf /) run' \
+  --privacy=own \
+  --limit=0.000001 \
+  --output=Bob_s___rm_-rf____run.npy
 "#
         );
         assert_eq!(text, expected);
     }
 
     #[test]
-    fn files_that_are_called_the_same_do_not_overwrite_each_other() {
+    fn what_a_model_reads_is_an_array_whatever_it_was_made_of() {
         let mut job = job("");
-        job.file_names =
-            [("model", "a/x"), ("input", "b/x")].map(|(field, name)| (field.to_owned(), name.to_owned())).into();
-
-        assert_eq!(local_names(&job, &files()), ["model.onnx", "input.npy"]);
+        for (given, expected) in [("photos", "05050505-photos.npy"), ("a/b.NPZ", "05050505-b.NPZ"), ("..", "05050505-input.npy")] {
+            job.file_names = [("input".to_owned(), given.to_owned())].into();
+            assert_eq!(files()[1].local_name(&job), expected);
+        }
     }
 
     #[test]

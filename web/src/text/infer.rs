@@ -3,6 +3,8 @@
 texts! { InferText {
     run_model: "A model", "模型";
     run_model_hint: "ONNX over the rows of arrays.", "对数组各行运行 ONNX。";
+    tile_rows: "Rows of a tile", "每块行数";
+    tile_rows_hint: "Optional. Left empty: the server chooses. Fewer need less memory.", "可选。留空由服务器选择；行数越少所需内存越小。";
     try_sample: "Try with the sample", "使用示例";
     try_sample_hint: "A small model that reads handwritten digits, and 1,797 of them.", "识别手写数字的小模型和 1,797 个样本。";
     model: "Model", "模型";
@@ -35,6 +37,10 @@ texts! { InferText {
     pad: "Fitted in, the rest filled", "完整放入后填充";
     shorter_side: "Shorter side before cutting", "裁剪前的短边";
     filter: "Filter", "滤波器";
+    nearest: "nearest", "最近邻";
+    bilinear: "bilinear", "双线性";
+    bicubic: "bicubic", "双三次";
+    grey: "grey", "灰度";
     channels: "Channels", "通道";
     layout: "Order of axes", "维度顺序";
     as_model: "As the model reads", "与模型一致";

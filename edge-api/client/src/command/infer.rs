@@ -7,7 +7,7 @@ use client::Client;
 use wire::Program;
 
 use super::inputs::{InputOptions, Wanted};
-use super::submit::{JobOptions, ProgramArguments};
+use super::submit::{JobOptions, ProgramArguments, Uploaded};
 use crate::failure::Failure;
 use crate::notes::Notes;
 
@@ -34,19 +34,22 @@ pub(crate) struct Infer {
 }
 
 impl ProgramArguments for Infer {
-    async fn upload(&self, client: &Client, notes: &Notes) -> Result<Program, Failure> {
+    async fn upload(&self, client: &Client, notes: &Notes) -> Result<Uploaded, Failure> {
         let Files { all, by_input } = input_files(&self.input)?;
         let model = client.upload(&self.model).await?.hash;
-        let input = match all {
-            Some(path) => Some(self.inputs.send(client, notes, path, Wanted { model, input: None }).await?),
-            None => None,
-        };
-        let mut inputs = BTreeMap::new();
-        for (name, path) in by_input {
-            let hash = self.inputs.send(client, notes, path, Wanted { model, input: Some(name) }).await?;
-            inputs.insert(name.to_owned(), hash);
+        let mut sent = BTreeMap::new();
+        for (input, path) in
+            all.map(|path| (None, path)).into_iter().chain(by_input.into_iter().map(|(name, path)| (Some(name), path)))
+        {
+            sent.insert(input, self.inputs.send(client, notes, path, Wanted { model, input }).await?);
         }
-        Ok(Program::Infer(wire::Infer { model, input, inputs, tile_rows: self.tile_rows }))
+        self.inputs.write_picture_names(&sent.values().collect::<Vec<_>>())?;
+        let field = |input: Option<&str>| input.map_or_else(|| "input".to_owned(), |name| format!("inputs.{name}"));
+        let names = sent.iter().filter_map(|(input, sent)| Some((field(*input), sent.name.clone()?))).collect();
+        let input = sent.remove(&None).map(|sent| sent.hash);
+        let inputs = sent.into_iter().filter_map(|(input, sent)| Some((input?.to_owned(), sent.hash))).collect();
+        let program = Program::Infer(wire::Infer { model, input, inputs, tile_rows: self.tile_rows });
+        Ok(Uploaded { program, names })
     }
 
     fn code(&self) -> &Path {

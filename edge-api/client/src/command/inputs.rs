@@ -1,26 +1,21 @@
 //! A model's inputs as people keep them: how their files are read, and a folder of pictures as one file.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use client::{Client, ClientError};
-use tempfile::NamedTempFile;
+use client::Client;
 use wire::{
     ArraysToMake, BlobHash, DType, FileKind, MadeArray, MadeArrays, PictureChannels, PictureLayout, PictureReading,
     Resize, ResizeFilter, TableReading,
 };
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
 
+use super::pack::{pack, unwritten};
 use crate::failure::Failure;
 use crate::notes::Notes;
 
 /// Of a `.npy` file's head, in which it says whether it is what jobs read.
 const HEAD_BYTES: u64 = 256;
-const PICTURE_ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "gif", "bmp"];
-/// Folders within folders.
-const DEPTH_MAX: usize = 32;
 
 /// How the files of inputs are read.
 #[derive(clap::Args)]
@@ -147,19 +142,29 @@ pub(crate) struct Wanted<'a> {
     pub input: Option<&'a str>,
 }
 
+/// What a file of rows became.
+pub(crate) struct Sent {
+    /// What a job takes.
+    pub hash: BlobHash,
+    /// What that is called, where it is another file.
+    pub name: Option<String>,
+    /// The pictures' names, row by row.
+    pictures: Vec<String>,
+}
+
 impl InputOptions {
-    /// Uploads a file of rows, and has it made into arrays unless it is one already. Answers with what a job takes.
+    /// Uploads a file of rows, and has it made into arrays unless it is one already.
     pub(crate) async fn send(
         &self,
         client: &Client,
         notes: &Notes,
         path: &Path,
         wanted: Wanted<'_>,
-    ) -> Result<BlobHash, Failure> {
-        let folder = path.is_dir().then(|| pack(path, notes)).transpose()?;
+    ) -> Result<Sent, Failure> {
+        let folder = if path.is_dir() { Some(pack(path, notes).await?) } else { None };
         let file = client.upload(folder.as_ref().map_or(path, |packed| packed.path())).await?;
         if !self.cast && !self.add_batch && is_plain(path) {
-            return Ok(file.hash);
+            return Ok(Sent { hash: file.hash, name: None, pictures: Vec::new() });
         }
         let request = self.request(file.hash, &wanted);
         let made = client.make_arrays(&request).await?;
@@ -167,11 +172,20 @@ impl InputOptions {
             let message = format!("{}: {}", path.display(), describe(&made));
             notes.say("arrays", &message, serde_json::to_value(&made).unwrap_or_default());
         }
-        if let Some(names) = &self.pictures.picture_names {
-            let text: String = made.files.iter().flat_map(|name| [name, "\n"]).collect();
-            fs::write(names, text).map_err(|source| unwritten(names, source))?;
-        }
-        Ok(made.blob.hash)
+        let name = if made.unchanged { None } else { made_name(path, &made) };
+        Ok(Sent { hash: made.blob.hash, name, pictures: made.files })
+    }
+
+    /// Writes the names of the pictures, where that is asked for.
+    pub(crate) fn write_picture_names(&self, sent: &[&Sent]) -> Result<(), Failure> {
+        let Some(file) = &self.pictures.picture_names else { return Ok(()) };
+        let mut lists = sent.iter().map(|sent| &sent.pictures).filter(|pictures| !pictures.is_empty());
+        let (Some(names), None) = (lists.next(), lists.next()) else {
+            let message = "--picture-names is for one zip or folder of pictures".to_owned();
+            return Err(Failure::Usage { message });
+        };
+        let text: String = names.iter().flat_map(|name| [name, "\n"]).collect();
+        fs::write(file, text).map_err(|source| unwritten(file, source))
     }
 
     fn request(&self, file: BlobHash, wanted: &Wanted<'_>) -> ArraysToMake {
@@ -226,14 +240,6 @@ impl PictureOptions {
     }
 }
 
-fn unwritten(path: &Path, source: io::Error) -> Failure {
-    ClientError::Unwritable { path: path.display().to_string(), source }.into()
-}
-
-fn unread(path: &Path, source: io::Error) -> Failure {
-    ClientError::Unreadable { path: path.display().to_string(), source }.into()
-}
-
 /// Whether a file is a `.npy` that jobs take as it is. What cannot be told here the server is asked.
 fn is_plain(path: &Path) -> bool {
     if !path.is_file() {
@@ -247,6 +253,13 @@ fn is_plain(path: &Path) -> bool {
         && head.starts_with(b"\x93NUMPY")
         && text.contains("'fortran_order': False")
         && DType::ALL.into_iter().any(is_ours)
+}
+
+/// After its file, with the ending of what it is.
+fn made_name(path: &Path, made: &MadeArrays) -> Option<String> {
+    let stem = if path.is_dir() { path.file_name() } else { path.file_stem() };
+    let ending = if made.arrays.len() > 1 { "npz" } else { "npy" };
+    stem.map(|stem| format!("{}.{ending}", stem.to_string_lossy()))
 }
 
 /// What became of a file, for whoever is about to pay for it.
@@ -291,61 +304,6 @@ fn describe_pictures(reading: &PictureReading) -> String {
     format!("{size} ({filter}), {channels}, (value / {divide_by} - {mean}) / {std}")
 }
 
-/// The pictures of a folder and of those in it, in one file that goes with the value.
-fn pack(folder: &Path, notes: &Notes) -> Result<NamedTempFile, Failure> {
-    let mut files = Vec::new();
-    let others = list(folder, "", 0, &mut files)?;
-    if files.is_empty() {
-        return Err(Failure::NoPictures { folder: folder.display().to_string() });
-    }
-    if others > 0 {
-        let files = if others == 1 {
-            "a file that is no picture is".to_owned()
-        } else {
-            format!("{others} files that are no pictures are")
-        };
-        notes.warn(&format!("{}: {files} left out", folder.display()));
-    }
-    let packed = NamedTempFile::new().map_err(|source| unwritten(&std::env::temp_dir(), source))?;
-    let failed = |source| unwritten(packed.path(), source);
-    let mut zip = ZipWriter::new(packed.as_file());
-    for (name, path) in files {
-        let size = fs::metadata(&path).map_err(|source| unread(&path, source))?.len();
-        let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Stored)
-            .large_file(size >= u64::from(u32::MAX));
-        zip.start_file(name, options).map_err(io::Error::other).map_err(failed)?;
-        let mut file = fs::File::open(&path).map_err(|source| unread(&path, source))?;
-        io::copy(&mut file, &mut zip).map_err(|source| unread(&path, source))?;
-    }
-    zip.finish().map_err(io::Error::other).map_err(failed)?;
-    Ok(packed)
-}
-
-/// The pictures with their names from the folder on. Answers with how many other files there are.
-fn list(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, PathBuf)>) -> Result<usize, Failure> {
-    let mut others = 0;
-    for entry in fs::read_dir(folder).map_err(|source| unread(folder, source))? {
-        let path = entry.map_err(|source| unread(folder, source))?.path();
-        let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
-        if name.starts_with('.') || name == "__MACOSX" {
-            continue;
-        }
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-        let name = format!("{prefix}{name}");
-        if path.is_dir() {
-            if depth < DEPTH_MAX {
-                others += list(&path, &format!("{name}/"), depth + 1, files)?;
-            }
-        } else if ending.is_some_and(|ending| PICTURE_ENDINGS.contains(&ending.as_str())) {
-            files.push((name, path));
-        } else {
-            others += 1;
-        }
-    }
-    Ok(others)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -369,26 +327,6 @@ mod tests {
 
         assert_eq!(names(None), ["age", "sex"]);
         assert_eq!(names(Some("sex")), ["sex"]);
-    }
-
-    #[test]
-    fn a_folder_becomes_its_pictures_under_their_paths() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("cats")).unwrap();
-        for name in ["b.JPG", "cats/a.png", ".hidden.png", "notes.txt"] {
-            fs::write(folder.path().join(name), name).unwrap();
-        }
-
-        let packed = pack(folder.path(), &Notes::new(true)).unwrap();
-
-        let mut archive = zip::ZipArchive::new(packed.reopen().unwrap()).unwrap();
-        let mut names: Vec<String> = archive.file_names().map(str::to_owned).collect();
-        names.sort();
-        assert_eq!(names, ["b.JPG", "cats/a.png"]);
-        let mut content = String::new();
-        archive.by_name("cats/a.png").unwrap().read_to_string(&mut content).unwrap();
-        assert_eq!(content, "cats/a.png");
-        assert!(pack(&folder.path().join("cats/none"), &Notes::new(true)).is_err());
     }
 
     #[test]

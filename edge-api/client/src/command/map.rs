@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use client::Client;
 use wire::{Check, Fraction, IntegerBits, IntegerTolerance, Program, Tolerance};
 
-use super::submit::{JobOptions, ProgramArguments};
+use super::submit::{JobOptions, ProgramArguments, Uploaded};
 use crate::failure::Failure;
 use crate::notes::Notes;
 
@@ -93,14 +93,14 @@ fn parse_tolerance(text: &str) -> Result<[Tolerance; 2], String> {
 }
 
 impl ProgramArguments for Map {
-    async fn upload(&self, client: &Client, _notes: &Notes) -> Result<Program, Failure> {
+    async fn upload(&self, client: &Client, _notes: &Notes) -> Result<Uploaded, Failure> {
         let kernel = client.upload(&self.kernel).await?.hash;
         let params = match &self.params {
             Some(path) => Some(client.upload(path).await?.hash),
             None => None,
         };
         let input = client.upload(&self.input).await?.hash;
-        Ok(Program::Map(wire::Map {
+        let program = Program::Map(wire::Map {
             kernel,
             input,
             record_bytes: self.record_bytes,
@@ -109,7 +109,8 @@ impl ProgramArguments for Map {
             fuel: self.fuel,
             check: self.check(),
             tile_records: self.tile_records,
-        }))
+        });
+        Ok(program.into())
     }
 
     fn code(&self) -> &Path {

@@ -14,6 +14,7 @@ mod map;
 pub(crate) mod model;
 pub(crate) mod obstacle;
 pub(crate) mod output;
+mod pack;
 pub(crate) mod print;
 pub(crate) mod quote;
 mod submit;

@@ -39,7 +39,7 @@ async fn run(context: &Context, arguments: &impl ProgramArguments) -> Result<(),
         return Err(Failure::Usage { message: format!("a quote submits nothing: leave out {option}") });
     }
     let client = context.ordering();
-    let program = arguments.upload(&client, &context.notes).await?;
+    let program = arguments.upload(&client, &context.notes).await?.program;
     let quote = client.quote(&QuoteRequest { program, privacy: arguments.options().privacy }).await?;
     if context.json { print_json(&quote) } else { print_lines(&lines(&quote)) }
 }

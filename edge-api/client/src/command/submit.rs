@@ -16,10 +16,23 @@ use crate::context::Context;
 use crate::failure::{Failure, Next};
 use crate::notes::Notes;
 
+/// What is to run, once its files are uploaded.
+pub(crate) struct Uploaded {
+    pub program: Program,
+    /// By the order's fields, what files are called that are others than those that were given.
+    pub names: BTreeMap<String, String>,
+}
+
+impl From<Program> for Uploaded {
+    fn from(program: Program) -> Self {
+        Self { program, names: BTreeMap::new() }
+    }
+}
+
 /// What a program's subcommand was given.
 pub(crate) trait ProgramArguments {
     /// Uploads files, and says what to run over them.
-    async fn upload(&self, client: &Client, notes: &Notes) -> Result<Program, Failure>;
+    async fn upload(&self, client: &Client, notes: &Notes) -> Result<Uploaded, Failure>;
     /// The file that a job without a name is named after.
     fn code(&self) -> &Path;
     /// Where the result goes; `None` where nobody said.
@@ -118,14 +131,17 @@ async fn order(
     output: Option<&Output>,
 ) -> Result<SubmitJob, Failure> {
     let client = context.ordering();
-    let program = arguments.upload(&client, &context.notes).await?;
+    let Uploaded { program, names } = arguments.upload(&client, &context.notes).await?;
     let options = arguments.options();
     if output.is_some_and(Output::holds_one_output) {
         let order = QuoteRequest { program: program.clone(), privacy: options.privacy };
         check_outputs(&client.quote(&order).await?, arguments.output())?;
     }
     let name = if options.name.is_empty() { file_name(arguments.code()) } else { options.name.clone() };
-    let file_names = arguments.files().into_iter().map(|(field, path)| (field, file_name(path)));
+    let given = arguments.files().into_iter().map(|(field, path)| (field, file_name(path)));
+    let made = names.into_iter().map(|(field, name)| (field, file_name(Path::new(&name))));
+    // The latter take the place of the former.
+    let file_names = given.chain(made);
     Ok(SubmitJob {
         privacy: options.privacy,
         name,

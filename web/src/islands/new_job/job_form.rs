@@ -77,12 +77,13 @@ impl JobForm {
     /// Asks for a quote when everything is there, and whenever something changes.
     pub(super) fn ask_quote(self) {
         let Self { draft, quote_number, .. } = self;
+        // A quote that is on its way is of what was there before.
+        quote_number.update_value(|number| *number += 1);
         let (Some(program), true) = (self.form().program(), draft.account.with(Option::is_some)) else {
             draft.quote.set(QuoteState::Incomplete);
             return;
         };
         let request = QuoteRequest { program, privacy: draft.privacy.get() };
-        quote_number.update_value(|number| *number += 1);
         let number = quote_number.get_value();
         self.idempotency_key.set_value(format!("{number}-{}-{}", js_sys::Math::random(), js_sys::Math::random()));
         draft.quote.set(QuoteState::Asking);

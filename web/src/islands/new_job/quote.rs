@@ -18,7 +18,9 @@ pub(super) fn QuoteCard(
     let t = text();
     let draft = form.draft;
     let body = move || match draft.quote.get() {
-        QuoteState::Incomplete => view! { <p class="soft">{t.jobs.quote_wait}</p> }.into_any(),
+        QuoteState::Incomplete => {
+            view! { <p class="soft">{move || form.form().waits().unwrap_or(t.jobs.quote_wait)}</p> }.into_any()
+        }
         QuoteState::Asking => view! { <p class="soft">{t.jobs.checking}</p> }.into_any(),
         // A field's refusal stands at the field.
         QuoteState::Refused(failure) if form.shows_beside_field(&failure) => {
@@ -67,7 +69,7 @@ fn QuoteFacts(
     view! {
         <dl class="facts" data-testid="quote">
             <Fact label=t.jobs.cost_at_most>{format::credits(quote.cost)} " " <small>{t.site.credits}</small></Fact>
-            <Fact label=t.jobs.takes_about>{quote.seconds.map_or_else(|| "–".to_owned(), |secs| format::duration(secs.max(1)))}</Fact>
+            <Fact label=t.jobs.takes_about>{quote.seconds.map_or_else(|| t.jobs.time_unknown.to_owned(), |secs| format::duration(secs.max(1)))}</Fact>
             <Fact label=t.site.rows>{format::count(quote.rows)}</Fact>
             <Fact label=t.site.tiles>{format::count(quote.tiles)}</Fact>
             <Fact label=t.site.work>{format::flops(quote.flops)}</Fact>

@@ -66,6 +66,7 @@ fn describe(report: &KernelReport) -> String {
     let t = text();
     let mut summary = format!("{} {} {}", t.map.kernel_passed, format::count(report.ops), t.map.ops_a_record);
     if !report.loops.is_empty() {
+        summary = format!("{summary}; {} {}", t.map.fuel, format::count(report.fuel.into()));
         let lines: Vec<String> = report.loops.iter().map(ToString::to_string).collect();
         summary = format!("{summary}; {} {}", t.map.loops_in_lines, lines.join(", "));
     }
