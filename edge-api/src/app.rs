@@ -1,14 +1,14 @@
 //! What every handler and task shares. It starts nothing: `tasks` does.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use store::accounts::PlatformAccount;
 use store::{Db, Dialect};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wire::{AccountId, Nonce, TileHash};
+use wire::{AccountId, Micros, Nonce, TileHash};
 
 use crate::blobs::Blobs;
 use crate::blobs::disk::DiskReserve;
@@ -50,6 +50,10 @@ pub struct Parts {
     pub checks: Arc<Semaphore>,
     /// One answer to a challenge is judged at a time.
     pub challenge_seat: Semaphore,
+    /// One question is held against all names at a time.
+    pub search_seat: Semaphore,
+    /// Whether other replicas have devices, and when that was looked up.
+    pub devices_elsewhere: Mutex<Option<(Micros, bool)>>,
     pub replica: String,
     /// Seals the tokens of leases; the same in all replicas.
     pub secret: [u8; 32],
@@ -103,6 +107,8 @@ impl App {
             outputs: MemoryBudget::new(OUTPUT_BYTES_MAX),
             checks: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
             challenge_seat: Semaphore::new(1),
+            search_seat: Semaphore::new(1),
+            devices_elsewhere: Mutex::default(),
             replica: Nonce(random::bytes()).to_string(),
             secret,
             faucet: FAUCET,

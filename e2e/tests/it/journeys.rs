@@ -100,7 +100,7 @@ const CHINESE: Words = Words {
     start: "开始出借",
     stop: "停止",
     stopped: "已停止",
-    explorer: "网络浏览",
+    explorer: "网络数据",
     devices: "设备",
     online: "在线",
     rerun: "复算一个分块",

@@ -167,7 +167,7 @@ async fn a_chosen_theme_and_language_stay_chosen() {
     browser.find("[data-theme-button]").await.click().await.unwrap();
     let dark = browser.script(ground).await;
     browser.press("中文").await;
-    browser.text_where("h1", SOON, |title| title == "网络浏览").await;
+    browser.text_where("h1", SOON, |title| title == "网络数据").await;
     browser.open(&format!("{}/jobs/new", world.stack.url())).await;
 
     assert_ne!(light, dark);

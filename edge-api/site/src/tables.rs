@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, LINK};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 use web::format;
 use web::route::Page;
 use wire::PublicJob;
@@ -23,6 +24,8 @@ const LIST: &[&str] = &["after", "limit"];
 const ROWS_MAX: usize = 20_000;
 /// Rows that are read at once.
 const ROWS_AT_ONCE: usize = 500;
+/// Tables that are read at once: each is whole in memory, and takes up to forty reads.
+static SEATS: Semaphore = Semaphore::const_new(2);
 
 pub(crate) async fn json(site: &Site, page: Page, query: &str) -> Response {
     let Some(source) = Source::of(page, query) else { return StatusCode::NOT_FOUND.into_response() };
@@ -294,6 +297,7 @@ impl File {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(A::Row::HEAD).expect(written_to_memory);
         let rows_max = source.rows_max();
+        let _seat = SEATS.acquire().await.map_err(|_closed| Unread::Failed)?;
         let mut written = 0;
         let continues = loop {
             let answer =

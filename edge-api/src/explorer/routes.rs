@@ -10,9 +10,11 @@ use wire::number::to;
 use wire::{DeviceId, ErrorCode, JobId, JobState, LeaseId, Micros, PublicJob};
 
 use crate::app::App;
+use crate::http::client_address::ClientAddress;
 use crate::http::error::{ApiResult, invalid, not_found};
 use crate::http::extract::{PageSize, PathParam, QueryParams};
-use crate::openapi::answers::{OutOfBounds, Refusals};
+use crate::http::limits::Action;
+use crate::openapi::answers::{OutOfBounds, RateLimited, Refusals};
 
 const DAY: Micros = 86_400_000_000;
 const PAGE: PageSize = PageSize { usual: 100, most: 500 };
@@ -324,23 +326,29 @@ pub struct SearchParams {
     params(SearchParams),
     responses(
         (status = 200, description = "What was found; 20 of each kind at most", body = Vec<Hit>),
-        Refusals<QueryParams<SearchParams>>
+        Refusals<(RateLimited, QueryParams<SearchParams>)>
     )
 )]
 pub async fn search(
     State(app): State<App>,
+    from: Option<ClientAddress>,
     QueryParams(params): QueryParams<SearchParams>,
 ) -> ApiResult<Public<Vec<Hit>>> {
+    // Our own pages ask over no connection, and have a limit of their own.
+    if let Some(from) = from {
+        app.limits.check(Action::Search, from)?;
+    }
     let question = params.q.trim();
-    let words: Vec<&str> = question.split_whitespace().take(store::search::WORDS_MAX).collect();
+    let words: Vec<&str> = question.split_whitespace().collect();
     if words.is_empty() || question.chars().count() > QUESTION_CHARS_MAX || question.contains(char::is_control) {
         return Ok(public(Vec::new()));
     }
     let prefix = question.to_ascii_lowercase();
     let may_be_id = prefix.len() >= PREFIX_MIN && prefix.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    let _seat = app.search_seat.acquire().await.map_err(anyhow::Error::from)?;
     let mut conn = app.db.read().await?;
     let mut hits = if may_be_id { store::search::find_by_id(&mut conn, &prefix, HITS_MAX).await? } else { Vec::new() };
-    let named = store::search::find_by_name(&mut conn, &words, HITS_MAX).await?;
+    let named = store::search::find_by_name(&mut conn, &words, to(HITS_MAX)).await?;
     hits.extend(named.into_iter().filter(|hit| !hits.contains(hit)).collect::<Vec<_>>());
     Ok(public(hits))
 }

@@ -1,5 +1,6 @@
 //! JSON bodies, query strings and path ids whose faults are refusals in our own shape, with the field at fault.
 
+use std::convert::Infallible;
 use std::str::FromStr;
 
 use axum::body::{Body, Bytes};
@@ -81,6 +82,14 @@ impl FromRequestParts<App> for ClientAddress {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let address = Self::of(parts, &app.config.limits.trusted_proxies);
         address.ok_or_else(|| anyhow::anyhow!("a request should come over a connection").into())
+    }
+}
+
+impl axum::extract::OptionalFromRequestParts<App> for ClientAddress {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, Infallible> {
+        Ok(Self::of(parts, &app.config.limits.trusted_proxies))
     }
 }
 

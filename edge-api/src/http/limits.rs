@@ -82,6 +82,8 @@ actions! {
     Upload: 600,
     /// A lease's output is sent: once, and again where the connection broke.
     Output: 4,
+    /// Names are searched.
+    Search: 240,
     /// A page is drawn that is not kept.
     DrawPage: 600,
 }

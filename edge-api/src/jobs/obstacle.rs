@@ -1,10 +1,15 @@
 //! Why nobody does a job now.
 
+use std::sync::PoisonError;
+
 use rules::Job;
 use store::explorer::ONLINE;
-use wire::{JobId, Obstacle};
+use wire::{JobId, Micros, Obstacle};
 
 use crate::app::App;
+
+/// How long what other replicas have is believed.
+const LOOKED_UP_FOR: Micros = 1_000_000;
 
 /// Of an order that is not submitted yet.
 pub(super) async fn of_order(app: &App, job: &Job) -> anyhow::Result<Option<Obstacle>> {
@@ -36,7 +41,19 @@ async fn known_here(app: &App, found: Option<Obstacle>) -> anyhow::Result<Option
     if found.is_none() {
         return Ok(None);
     }
-    let mut conn = app.db.read().await?;
-    let elsewhere = store::presence::has_devices_elsewhere(&mut conn, &app.replica, app.clock.now() - ONLINE).await?;
+    let elsewhere = has_devices_elsewhere(app).await?;
     Ok(found.filter(|_| !elsewhere))
+}
+
+/// Looked up once a second, however many watch their jobs.
+async fn has_devices_elsewhere(app: &App) -> anyhow::Result<bool> {
+    let now = app.clock.now();
+    let known = *app.devices_elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, elsewhere)) = known.filter(|(at, _)| (*at..*at + LOOKED_UP_FOR).contains(&now)) {
+        return Ok(elsewhere);
+    }
+    let mut conn = app.db.read().await?;
+    let elsewhere = store::presence::has_devices_elsewhere(&mut conn, &app.replica, now - ONLINE).await?;
+    *app.devices_elsewhere.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, elsewhere));
+    Ok(elsewhere)
 }

@@ -7,59 +7,31 @@ use crate::db::DbConnection;
 
 /// Sorts after every hex digit.
 const LAST: &str = "g";
-/// More words of a question than these are not looked at.
-pub const WORDS_MAX: usize = 4;
-
-/// Words as patterns of `like` that find them anywhere; those that are missing find everything.
-fn patterns(words: &[&str]) -> [String; WORDS_MAX] {
-    std::array::from_fn(|i| {
-        let word = words.get(i).copied().unwrap_or_default();
-        format!("%{}%", word.replace('!', "!!").replace('%', "!%").replace('_', "!_"))
-    })
-}
+/// Names that a question is held against: those of the newest jobs, and of the devices that did most work.
+const NAMES_MAX: i64 = 10_000;
 
 /// Up to `most` published jobs and as many devices whose names hold every word, in capitals or not: jobs newest first,
 /// devices by verified work.
-pub async fn find_by_name(conn: &mut DbConnection, words: &[&str], most: i64) -> sqlx::Result<Vec<Hit>> {
-    let [first, second, third, fourth] = patterns(words);
-    let jobs: Vec<(String, String)> = sqlx::query_as(
-        "select job_id, name
-        from public_job
-        where lower(name) like lower($1) escape '!'
-          and lower(name) like lower($2) escape '!'
-          and lower(name) like lower($3) escape '!'
-          and lower(name) like lower($4) escape '!'
-          and name <> ''
-        order by job_id desc
-        limit $5",
-    )
-    .bind(&first)
-    .bind(&second)
-    .bind(&third)
-    .bind(&fourth)
-    .bind(most)
-    .fetch_all(&mut *conn)
-    .await?;
-    let devices: Vec<(String, String)> = sqlx::query_as(
-        "select device_id, name
-        from public_device
-        where lower(name) like lower($1) escape '!'
-          and lower(name) like lower($2) escape '!'
-          and lower(name) like lower($3) escape '!'
-          and lower(name) like lower($4) escape '!'
-        order by kflop desc, device_id desc
-        limit $5",
-    )
-    .bind(first)
-    .bind(second)
-    .bind(third)
-    .bind(fourth)
-    .bind(most)
-    .fetch_all(conn)
-    .await?;
-    let jobs = jobs.into_iter().map(|(job, name)| Hit::Job { id: id(&job), name });
-    let devices = devices.into_iter().map(|(device, name)| Hit::Device { id: id(&device), name });
-    Ok(jobs.chain(devices).collect())
+pub async fn find_by_name(conn: &mut DbConnection, words: &[&str], most: usize) -> sqlx::Result<Vec<Hit>> {
+    let jobs: Vec<(String, String)> =
+        sqlx::query_as("select job_id, name from public_job where name <> '' order by job_id desc limit $1")
+            .bind(NAMES_MAX)
+            .fetch_all(&mut *conn)
+            .await?;
+    let devices: Vec<(String, String)> =
+        sqlx::query_as("select device_id, name from public_device order by kflop desc, device_id desc limit $1")
+            .bind(NAMES_MAX)
+            .fetch_all(conn)
+            .await?;
+    // Here and not by the database: engines differ in which letters they know capitals of.
+    let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
+    let fits = |(_, name): &(String, String)| {
+        let name = name.to_lowercase();
+        words.iter().all(|word| name.contains(word.as_str()))
+    };
+    let jobs = jobs.into_iter().filter(fits).take(most).map(|(job, name)| Hit::Job { id: id(&job), name });
+    let devices = devices.into_iter().filter(fits).take(most);
+    Ok(jobs.chain(devices.map(|(device, name)| Hit::Device { id: id(&device), name })).collect())
 }
 
 /// Up to `most` of each kind whose id begins with `prefix`, which holds hex digits and hyphens alone.

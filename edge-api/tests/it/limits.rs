@@ -112,6 +112,21 @@ async fn plans_and_samples_have_quotas_of_the_address() {
 }
 
 #[tokio::test]
+async fn searches_have_a_quota_of_the_address_and_our_own_pages_none_of_theirs() {
+    let app = TestApp::sqlite_with(behind_a_proxy).await;
+    let address = edge_api::http::client_address::ClientAddress(std::net::IpAddr::from([203, 0, 113, 9]));
+    let get = async |from_address: &str, path: &str| {
+        app.send(from(from_address, Request::get(path).body(Body::empty()).unwrap())).await
+    };
+
+    while app.app.limits.check(Action::Search, address).is_ok() {}
+
+    assert_eq!(get("203.0.113.9", "/v1/public/search?q=digits").await.refusal(), "429 rate_limited");
+    assert_eq!(get("203.0.113.10", "/v1/public/search?q=digits").await.status, StatusCode::OK);
+    assert_eq!(app.page("/explorer/search?q=digits").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn an_account_has_a_few_uploads_and_orders_under_way_and_no_more() {
     let app = TestApp::sqlite().await;
     let ada = app.customer("Ada").await;

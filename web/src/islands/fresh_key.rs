@@ -56,7 +56,7 @@ pub fn AnotherKey(
     let t = text();
     view! {
         <div class="notice" role="status">
-            <p>{t.account.key_made} " " <b>{name}</b> ". " {t.account.key_made_once}</p>
+            <p>{t.account.key_made} " " <b>{name}</b> {t.site.stop} {t.account.key_made_once}</p>
             <FreshKey secret/>
             <p class="actions"><button type="button" on:click=move |_| on_done()>{t.account.key_hide}</button></p>
         </div>

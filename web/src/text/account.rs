@@ -6,7 +6,7 @@ texts! { AccountText {
     development: "Development server: its credits come from a faucet and are worth nothing.", "这是开发服务器：积分为免费发放的测试积分，没有任何价值。";
     open_account: "Open a development account", "开通开发账户";
     first_key_title: "Keep your account's key", "请保存账户密钥";
-    first_key_explanation: "It signs you in here, in the command and in the API, and it is shown this once. Nobody can give it to you again: without it the account and its credits are lost.", "密钥用于网页、命令行和 API 登录，只显示这一次。无人能再次提供；丢失密钥即失去账户及其积分。";
+    first_key_explanation: "It signs you in here, in the command and in the API, and it is shown this once. Nobody can give it to you again: without it the account and its credits are lost.", "密钥用于网页、命令行和 API 登录，只显示这一次，之后任何人都无法再次提供；丢失密钥即失去账户及其积分。";
     first_key_kept: "I have kept the key where I will find it", "我已将密钥保存在可靠的位置";
     key_made: "This is the new key", "新密钥";
     key_made_once: "It is shown this once.", "只显示这一次。";

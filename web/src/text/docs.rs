@@ -16,6 +16,7 @@ texts! { DocsText {
     size: "Size", "大小";
     install_command: "Install the command", "安装命令行工具";
     install_command_lead: "Downloads it, compares its checksum, and puts it where a shell finds it:", "下载、核对校验和，并放到终端能找到的位置：";
+    on_path: "A shell finds it where ~/.local/bin is on the PATH.", "若 ~/.local/bin 已在 PATH 中，终端即可直接找到它。";
     install_worker: "Install and start the worker", "安装并启动出借程序";
     install_worker_lead: "The script fetches the worker for this machine from here, compares its checksum, and starts it:", "脚本会从本站下载适合本机的出借程序，核对校验和后启动：";
     other_systems: "Other systems", "其他系统";

@@ -73,7 +73,7 @@ texts! { ExplorerText {
     check_rule: "A value passes when it is within 10⁻⁴ of the reference, relative to it, plus 2·10⁻⁵ of the tile's largest value.", "数值与参考值之差不超过参考值的 10⁻⁴ 加上分块最大值的 2·10⁻⁵ 即为通过。";
     checked_recomputed: "Drawn tiles were computed again, and agreed:", "已复算抽取的分块，结果一致：";
     checked_by_edge: "This server computed drawn tiles again with its references, and they agreed:", "本服务器用参考实现复算抽取的分块，结果一致：";
-    checked_by_checker: "One of the operator's checkers computed drawn tiles again, and they agreed:", "运营方的验证设备复算了抽取的分块，结果一致：";
+    checked_by_checker: "One of the operator's checkers computed drawn tiles again, and they agreed:", "运营方的复算设备复算了抽取的分块，结果一致：";
     checked_by_quorum: "Devices of other accounts, with standing of their own, computed drawn tiles again, and they agreed:", "其他账户的有信誉设备复算了抽取的分块，结果一致：";
     checked_by_owner: "Nobody computed it again: the device is its customer's own.", "无人复算：该设备属于任务客户本人。";
     checked_private: "How it was checked is public once its job is.", "任务公开后，其验证方式才会公开。";

@@ -91,7 +91,7 @@ texts! { LendText {
     tab_can_name: "It tells the network your adapter's name and speed, which are public with what it earned.", "向网络报告适配器名称和速度，这些信息与收益一同公开。";
     tab_can_key: "It keeps a device key in this browser, with which it signs its results.", "在此浏览器中保存设备密钥，用于签名结果。";
     tab_cannot: "What it cannot do", "它不能做什么";
-    tab_cannot_code: "Run JavaScript or native code of a customer's. A model is data for kernels of ours. A customer's own kernel is WGSL that the gate has read and rewritten: every loop has fuel, every index stays in bounds, and it reaches nothing but its records. “Models only” runs none of these.", "运行客户的 JavaScript 或本机代码。模型只是供我们的内核使用的数据；客户自己的内核是 WGSL，须先由网关读取并改写：每个循环都有燃料限制，每个下标都不越界，只能访问它自己的记录。选择“仅运行模型”则一个客户内核也不运行。";
+    tab_cannot_code: "Run JavaScript or native code of a customer's. A model is data for kernels of ours. A customer's own kernel is WGSL that the gate has read and rewritten: every loop has fuel, every index stays in bounds, and it reaches nothing but its records. “Models only” runs none of these.", "运行客户的 JavaScript 或本机代码。模型只是供我们的内核使用的数据；客户自己的内核是 WGSL，须先经内核审查器读取并改写：每个循环都有燃料限制，每个下标都不越界，只能访问它自己的记录。选择“仅运行模型”则一个客户内核也不运行。";
     models_only: "Models only", "仅运行模型";
     models_only_hint: "No customer's own kernel runs on this device; fewer jobs fit it. Set it before you start.", "本设备不运行客户自己的内核，可承接的任务会少一些。请在开始前设置。";
     cannot_compile: "A customer's kernel does not compile on this device. Its work went back at once, to other devices; you lose nothing.", "某客户的内核无法在本设备上编译。相关工作已立即交还给其他设备，您没有任何损失。";

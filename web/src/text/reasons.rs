@@ -38,7 +38,7 @@ const MESSAGES: &[(&str, &str)] = &[
     ("damaged_file", "文件无法读取，可能已损坏：{reason}"),
     ("damaged_picture", "“{file}”无法读取，可能已损坏：{reason}"),
     ("data_type", "“{tensor}”的类型为 {found}，设备不支持，请将模型转换为 float32"),
-    ("deadline_out_of_range", "截止时间须在 1 秒至一年之内"),
+    ("deadline_out_of_range", "期限须为 1 秒至 1 年"),
     ("dimensions", "输入有 {found} 个维度，最多 8 个"),
     ("duplicate_name", "有两个张量都叫“{tensor}”，名称不能重复"),
     ("empty_array", "“{name}”的形状为 [{shape}]，不含任何值"),
@@ -117,7 +117,7 @@ const MESSAGES: &[(&str, &str)] = &[
     ("nested_too_deep", "花括号嵌套过深"),
     (
         "no_checker_fits",
-        "需要 {device_bytes} 的缓冲区，在线的验证设备都不够大；每块 {tile_flops} 次运算，服务器自身无法复算。请减少每块行数，或减小每行所需",
+        "需要 {device_bytes} 的缓冲区，在线的复算设备都不够大；每块 {tile_flops} 次运算，服务器自身无法复算。请减少每块行数，或减小每行所需",
     ),
     ("no_conversion", "不能将 {found} 自动转换为 {expected}"),
     ("no_device_fits", "需要 {device_bytes} 的缓冲区，在线设备最大只有 {largest}；请减少每块行数，或减小每行所需"),
@@ -134,7 +134,7 @@ const MESSAGES: &[(&str, &str)] = &[
     ("no_workgroup_size", "计算入口函数缺少 @workgroup_size"),
     (
         "nobody_checks",
-        "没有人能验证他人设备的计算结果：此服务器没有验证设备，在线的可信设备也不足两个账户。请在自己的设备上运行（隐私选“自有”），或联系运营方",
+        "没有人能验证他人设备的计算结果：此服务器没有复算设备，在线的可信设备也不足两个账户。请在自己的设备上运行（隐私选“自有”），或联系运营方",
     ),
     ("node_not_constant", "节点“{node}”需要在运行前就确定“{tensor}”：须为常量，或只由形状算出"),
     ("not_a_pointer", "* 的操作对象必须是指针"),

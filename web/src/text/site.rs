@@ -30,7 +30,7 @@ texts! { SiteText {
     gpu: "Hardware", "硬件";
     speed: "Speed", "速度";
     device: "Device", "设备";
-    explorer: "Explorer", "网络浏览";
+    explorer: "Explorer", "网络数据";
     receipts: "Receipts", "凭证";
     price: "Price of a million CU", "每百万 CU 价格";
     server_failed: "The server could not be reached. Nothing you entered is lost; try again.", "无法连接服务器。您输入的内容不会丢失，请重试。";
@@ -56,7 +56,12 @@ texts! { SiteText {
     tile: "Tile", "分块";
     bad_address: "This address asks for something that cannot be", "请求的地址有误";
     went_wrong: "This page could not be made", "页面生成失败";
-    not_found_help: "Look for it by its name or id, or begin at the explorer.", "请按名称或 ID 搜索，或从“网络浏览”开始查找。";
+    not_found_help: "Look for it by its name or id, or begin at the explorer.", "请按名称或 ID 搜索，或从“网络数据”开始查找。";
     peak: "peak", "峰值";
+    stop: ". ", "。";
+    gap: " ", "";
+    bracket_open: " (", "（";
+    bracket_close: ")", "）";
+    colon: ": ", "：";
     tiles_unit: "tiles", "个分块";
 } }

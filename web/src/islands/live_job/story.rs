@@ -21,23 +21,25 @@ pub(super) fn FaultNotice(
     let said = match fault {
         JobFault::OutOfFuel { line, turns, tile } => {
             let cause = if turns { t.jobs.too_many_turns } else { t.jobs.out_of_fuel };
-            format!("{cause} {line} ({} {}). {}", t.site.tile, format::count(tile), t.jobs.out_of_fuel_help)
+            let place = in_brackets(&format!("{} {}", t.site.tile, format::count(tile)));
+            format!("{cause} {line}{place}{}{}", t.site.stop, t.jobs.out_of_fuel_help)
         }
         JobFault::CannotCompile { backend, message } => {
-            format!("{} ({backend}: {message}) {}", t.jobs.cannot_compile, t.jobs.cannot_compile_help)
+            let said = in_brackets(&format!("{backend}{}{message}", t.site.colon));
+            format!("{}{said}{}{}", t.jobs.cannot_compile, t.site.gap, t.jobs.cannot_compile_help)
         }
         JobFault::CannotCompute { tile, reason } => {
-            format!(
-                "{} ({} {}: {reason}) {}",
-                t.jobs.cannot_compute,
-                t.site.tile,
-                format::count(tile),
-                t.jobs.cannot_compute_help
-            )
+            let said = in_brackets(&format!("{} {}{}{reason}", t.site.tile, format::count(tile), t.site.colon));
+            format!("{}{said}{}{}", t.jobs.cannot_compute, t.site.gap, t.jobs.cannot_compute_help)
         }
         JobFault::DeadlinePassed { .. } => t.jobs.deadline_passed.to_owned(),
     };
     view! { <p class="notice bad" role="alert" data-testid="fault">{said}</p> }
+}
+
+fn in_brackets(said: &str) -> String {
+    let t = text();
+    format!("{}{said}{}", t.site.bracket_open, t.site.bracket_close)
 }
 
 #[component]

@@ -15,10 +15,13 @@ pub(super) fn DownloadsText(
     let t = text();
     let url = Visit::current().map(|visit| visit.public_url).unwrap_or_default();
     let worker = format!("curl -fsSL {url}/install.sh | sh");
-    let named = |program: &str| downloads.iter().find(|one| one.program == program).map(|one| one.file.clone());
-    let command = named("tessera").map(|file| {
-        format!("curl -fLO {url}/downloads/{file}\ncurl -fsSL {url}/downloads/SHA256SUMS | sha256sum --check --ignore-missing\nchmod +x {file}\nmkdir -p ~/.local/bin\nmv {file} ~/.local/bin/tessera\ntessera --help")
-    });
+    let of = |program: &'static str| downloads.iter().filter(move |one| one.program == program);
+    let has_worker = of("tessera-worker").next().is_some();
+    let block = |one: &Download| {
+        view! { <h3>{system_name(one)}</h3><pre tabindex="0"><code>{install(&url, one)}</code></pre> }
+    };
+    let commands: Vec<_> = of("tessera").map(block).collect();
+    let commands = (!commands.is_empty()).then_some(commands);
     view! {
         <article class="prose">
             <h1>{t.docs.downloads}</h1>
@@ -28,12 +31,13 @@ pub(super) fn DownloadsText(
             } else {
                 view! { <Files downloads=downloads.clone()/> }.into_any()
             }}
-            {command.map(|command| view! {
+            {commands.map(|commands| view! {
                 <h2 id="command">{t.docs.install_command}</h2>
                 <p>{t.docs.install_command_lead}</p>
-                <pre tabindex="0"><code>{command}</code></pre>
+                {commands}
+                <p>{t.docs.on_path}</p>
             })}
-            {named("tessera-worker").map(|_| view! {
+            {has_worker.then(|| view! {
                 <h2 id="worker">{t.docs.install_worker}</h2>
                 <p>{t.docs.install_worker_lead}</p>
                 <pre tabindex="0"><code>{worker}</code></pre>
@@ -45,6 +49,30 @@ pub(super) fn DownloadsText(
     }
 }
 
+fn system_name(one: &Download) -> String {
+    let system = match one.system {
+        "linux" => "Linux",
+        "macos" => "macOS",
+        _ => "Windows",
+    };
+    let processor = if one.processor == "x86_64" { "x86-64" } else { "ARM64" };
+    format!("{system}, {processor}")
+}
+
+/// For a shell of its system: nothing is installed that is not what its checksum says.
+fn install(url: &str, one: &Download) -> String {
+    let Download { file, sha256, .. } = one;
+    if one.system == "windows" {
+        return format!(
+            "curl.exe -fLO {url}/downloads/{file}; if ((Get-FileHash {file}).Hash -ne \"{sha256}\") {{ throw \"{file}: SHA-256\" }}; Move-Item -Force {file} tessera.exe; .\\tessera.exe --help"
+        );
+    }
+    let check = if one.system == "macos" { "shasum -a 256" } else { "sha256sum" };
+    format!(
+        "curl -fLO {url}/downloads/{file} &&\n  echo \"{sha256}  {file}\" | {check} -c - &&\n  chmod +x {file} && mkdir -p ~/.local/bin &&\n  mv {file} ~/.local/bin/tessera &&\n  ~/.local/bin/tessera --help"
+    )
+}
+
 #[component]
 fn Files(
     /// By program and system.
@@ -53,16 +81,10 @@ fn Files(
     let t = text();
     let row = |one: Download| {
         let what = if one.program == "tessera" { t.docs.the_command } else { t.docs.the_worker };
-        let system = match one.system {
-            "linux" => "Linux",
-            "macos" => "macOS",
-            _ => "Windows",
-        };
-        let processor = if one.processor == "x86_64" { "x86-64" } else { "ARM64" };
         view! {
             <tr>
                 <td data-label=t.docs.program><a href=format!("/downloads/{}", one.file) download="">{what}</a></td>
-                <td data-label=t.docs.system>{format!("{system}, {processor}")}</td>
+                <td data-label=t.docs.system>{system_name(&one)}</td>
                 <td data-label=t.docs.size class="number">{format::bytes(one.bytes)}</td>
                 <td data-label="SHA-256" class="mono name">{one.sha256}</td>
             </tr>
