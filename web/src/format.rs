@@ -67,15 +67,15 @@ pub fn number(value: f64) -> String {
     decimals.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Floating-point operations with a unit; a dash where there were none, or nobody counted them.
+/// Operations with a unit, of floats and of integers: kernels compute with both, and sums are over models and kernels. A dash where there were none, or nobody counted them.
 pub fn flops(value: u64) -> String {
     const UNITS: [(u64, &str); 4] =
-        [(1_000_000_000_000, "TFLOP"), (1_000_000_000, "GFLOP"), (1_000_000, "MFLOP"), (1_000, "kFLOP")];
+        [(1_000_000_000_000, "TOP"), (1_000_000_000, "GOP"), (1_000_000, "MOP"), (1_000, "kOP")];
     if value == 0 {
         return UNKNOWN.to_owned();
     }
     let Some((scale, unit)) = UNITS.iter().find(|(scale, _)| value >= *scale) else {
-        return format!("{value} FLOP");
+        return format!("{value} OP");
     };
     let tenths = value / (scale / 10);
     format!("{}.{} {unit}", count(tenths / 10), tenths % 10)
@@ -95,7 +95,7 @@ pub fn bytes(value: u64) -> String {
 pub fn kflop(value: u64) -> String {
     if value >= 1_000_000_000_000 {
         let tenths = value / 100_000_000_000;
-        return format!("{}.{} PFLOP", count(tenths / 10), tenths % 10);
+        return format!("{}.{} POP", count(tenths / 10), tenths % 10);
     }
     flops(value.saturating_mul(1000))
 }
@@ -105,9 +105,9 @@ pub fn speed(flops_per_sec: u64) -> String {
     if flops_per_sec == 0 { UNKNOWN.to_owned() } else { format!("{}/s", flops(flops_per_sec)) }
 }
 
-/// Integer operations a second, which are no `FLOP`.
+/// Operations a second that a challenge proved, none among them.
 pub fn ops_per_sec(ops: u64) -> String {
-    format!("{}/s", flops(ops).replace("FLOP", "OP"))
+    format!("{}/s", flops(ops))
 }
 
 /// Of so many bytes a second.
@@ -172,8 +172,11 @@ pub fn day(time: Micros) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// Time between two moments, in seconds with one decimal.
+/// Time between two moments: in seconds with one decimal, from a minute on as people say it.
 pub fn seconds(from: Micros, to: Micros) -> String {
+    if to - from >= 60_000_000 {
+        return duration((to - from).unsigned_abs() / 1_000_000);
+    }
     let tenths = (to - from).max(0) / 100_000;
     format!("{}.{} s", tenths / 10, tenths % 10)
 }
@@ -187,11 +190,11 @@ mod tests {
         assert_eq!([count(0), count(999), count(1_797), count(1_000_000)], ["0", "999", "1,797", "1,000,000"]);
         assert_eq!(
             [flops(12), flops(151_000), flops(271_480_000), flops(2_050_000_000_000)],
-            ["12 FLOP", "151.0 kFLOP", "271.4 MFLOP", "2.0 TFLOP"]
+            ["12 OP", "151.0 kOP", "271.4 MOP", "2.0 TOP"]
         );
-        assert_eq!([kflop(0), kflop(2_050), kflop(3_400_000_000_000)], ["–", "2.0 MFLOP", "3.4 PFLOP"]);
+        assert_eq!([kflop(0), kflop(2_050), kflop(3_400_000_000_000)], ["–", "2.0 MOP", "3.4 POP"]);
         assert_eq!([number(0.0), number(2.5), number(0.000_02), number(12_000.0)], ["0", "2.5", "0.00002", "12,000"]);
-        assert_eq!([speed(0), speed(1_500_000_000), percent(1234)], ["–", "1.5 GFLOP/s", "12.3 %"]);
+        assert_eq!([speed(0), speed(1_500_000_000), percent(1234)], ["–", "1.5 GOP/s", "12.3 %"]);
     }
 
     #[test]
@@ -230,7 +233,7 @@ mod tests {
         assert_eq!(utc(1_795_372_807_000_000), "2026-11-22 18:40:07 UTC");
         assert_eq!(utc_minute(1_795_372_807_000_000), "2026-11-22 18:40 UTC");
         assert_eq!(iso8601(1_795_372_807_000_000), "2026-11-22T18:40:07Z");
-        assert_eq!(seconds(1_000_000, 3_450_000), "2.4 s");
+        assert_eq!([seconds(1_000_000, 3_450_000), seconds(0, 65_900_000)], ["2.4 s", "1 min 5 s"]);
         assert_eq!(
             [4, 60, 65, 700, 7_200, 11_100].map(duration),
             ["4 s", "1 min", "1 min 5 s", "11 min", "2 h", "3 h 5 min"]

@@ -1,5 +1,7 @@
 //! Tiles of which two runs disagreed, as their job's owner sees them.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use bytes::Bytes;
 use gpu_kernels::dtype::DType as KernelType;
@@ -16,21 +18,34 @@ const VALUES_MAX: usize = 16;
 /// Bytes of each output that are looked at for a difference.
 const LOOKED_AT_MAX: u64 = 1 << 20;
 
-pub(super) async fn of_job(app: &App, conn: &mut DbConnection, job: &Job) -> anyhow::Result<Vec<JobDispute>> {
+/// A job's disputes as they are on record, and how its values are compared.
+pub(super) struct Recorded {
+    disputes: Vec<DisputedTile>,
+    values: Option<Values>,
+}
+
+pub(super) async fn find(conn: &mut DbConnection, job: &Job) -> anyhow::Result<Recorded> {
     let disputes = store::verdicts::list_disputes(conn, job.id, DISPUTES_MAX).await?;
-    if disputes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let admitted = store::jobs::load_job(conn, job.id).await?.context("a job with disputes should be on record")?;
-    let values = Values::of(&admitted)?;
+    let values = if disputes.is_empty() {
+        None
+    } else {
+        let admitted = store::jobs::load_job(conn, job.id).await?;
+        Some(Values::of(&admitted.context("a job with disputes should be on record")?)?)
+    };
+    Ok(Recorded { disputes, values })
+}
+
+/// With the outputs that differ. No connection is held meanwhile.
+pub(super) async fn show_all(app: &App, job: &Job, recorded: Recorded) -> anyhow::Result<Vec<JobDispute>> {
+    let Some(values) = recorded.values.map(Arc::new) else { return Ok(Vec::new()) };
     let mut shown = Vec::new();
-    for dispute in disputes {
+    for dispute in recorded.disputes {
         shown.push(show(app, job, &values, dispute).await?);
     }
     Ok(shown)
 }
 
-async fn show(app: &App, job: &Job, values: &Values, dispute: DisputedTile) -> anyhow::Result<JobDispute> {
+async fn show(app: &App, job: &Job, values: &Arc<Values>, dispute: DisputedTile) -> anyhow::Result<JobDispute> {
     let state = match dispute.outcome {
         None => DisputeState::Open,
         Some(Outcome::DeviceWrong) => DisputeState::DeviceWrong,
@@ -42,17 +57,13 @@ async fn show(app: &App, job: &Job, values: &Values, dispute: DisputedTile) -> a
     let Some((signed, recomputed)) = read_outputs(app, job, values, tile, outputs).await? else {
         return Ok(JobDispute { tile, at, device, state, first_value: 0, signed: Vec::new(), recomputed: Vec::new() });
     };
-    let first = values.first_difference(&signed, &recomputed);
-    let shown = |bytes: &[u8]| values.show(bytes, first);
-    Ok(JobDispute {
-        tile,
-        at,
-        device,
-        state,
-        first_value: number::to(first),
-        signed: shown(&signed),
-        recomputed: shown(&recomputed),
-    })
+    let values = Arc::clone(values);
+    let compare = move || {
+        let first = values.first_difference(&signed, &recomputed);
+        (first, values.show(&signed, first), values.show(&recomputed, first))
+    };
+    let (first, signed, recomputed) = tokio::task::spawn_blocking(compare).await?;
+    Ok(JobDispute { tile, at, device, state, first_value: number::to(first), signed, recomputed })
 }
 
 /// The first output of a tile in both runs. `None` where what is kept of them is not there any more.

@@ -174,7 +174,7 @@ pub async fn submit_job(
     JsonBody(request): JsonBody<SubmitJob>,
 ) -> ApiResult<(StatusCode, Json<Job>)> {
     admission::check_name(&request.name)?;
-    admission::check_file_names(&request.file_names)?;
+    admission::check_file_names(&request.program, &request.file_names)?;
     admission::deadline(app.clock.now(), request.deadline_seconds)?;
     let key = idempotency_key(&headers)?;
     let request_hash = TileHash(*blake3::hash(&serde_json::to_vec(&request).map_err(anyhow::Error::from)?).as_bytes());
@@ -368,15 +368,19 @@ pub async fn show_job_detail(
     let mut conn = app.db.read().await?;
     let job = store::jobs::find_job(&mut conn, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
     let now = app.clock.now();
-    Ok(Json(JobDetail {
+    let recorded = disputes::find(&mut conn, &job).await?;
+    let mut detail = JobDetail {
         at: now,
         devices: store::job_detail::list_shares(&mut conn, id).await?,
         throughput: store::job_detail::list_throughput(&mut conn, id, job.created_at, job.ended_at.unwrap_or(now))
             .await?,
         events: store::job_detail::list_events(&mut conn, id, EVENTS_MAX).await?,
         receipts: store::job_detail::list_latest_receipts(&mut conn, id, RECEIPTS_MAX).await?,
-        disputes: disputes::of_job(&app, &mut conn, &job).await?,
-    }))
+        disputes: Vec::new(),
+    };
+    drop(conn);
+    detail.disputes = disputes::show_all(&app, &job, recorded).await?;
+    Ok(Json(detail))
 }
 
 /// Cancel a job

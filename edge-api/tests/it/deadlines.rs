@@ -96,7 +96,7 @@ db_test! {
             assert_eq!(refused.refusal(), "422 malformed_request deadline_seconds");
         }
         let mut named = order(&ada, Value::Null).await;
-        for names in [json!({ "model": "" }), json!({ "model": "a\nb" }), json!({ "model": "x".repeat(256) })] {
+        for names in [json!({ "model": "" }), json!({ "model": "a\nb" }), json!({ "model": "x".repeat(256) }), json!({ "kernel": "a.wgsl" })] {
             named["file_names"] = names;
             assert_eq!(ada.submit(&named, "a").await.refusal(), "422 malformed_request file_names");
         }

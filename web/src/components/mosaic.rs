@@ -19,9 +19,9 @@ pub fn Mosaic(
     /// A digit a cell, from 0 (nothing settled) to 9 (all), in order.
     #[prop(into)]
     cells: Signal<String>,
-    /// The same of what is computed and being checked; as many cells, or none.
-    #[prop(into, default = Signal::stored(String::new()))]
-    checking: Signal<String>,
+    /// The same of what is computed and being checked, as many cells; left out where that is not known.
+    #[prop(optional)]
+    checking: Option<Signal<String>>,
     /// How many tiles there are of each.
     #[prop(into)]
     counts: Signal<TileCounts>,
@@ -37,7 +37,8 @@ pub fn Mosaic(
     let path = move |draw: fn(&Cells<'_>, usize) -> String| {
         move || {
             let (columns, _) = size.get();
-            cells.with(|settled| checking.with(|checking| draw(&Cells { settled, checking }, columns)))
+            let checking = checking.map(|checking| checking.get()).unwrap_or_default();
+            cells.with(|settled| draw(&Cells { settled, checking: &checking }, columns))
         }
     };
     let entry = move |class: &'static str, label: &'static str, count: fn(TileCounts) -> u64| {
@@ -52,8 +53,8 @@ pub fn Mosaic(
             </svg>
             <figcaption>
                 <ul class="legend">
-                    {entry("waiting", t.jobs.tiles_waiting, |counts| counts.tiles.saturating_sub(counts.verified + counts.checking))}
-                    {entry("checking", t.jobs.tiles_checking, |counts| counts.checking)}
+                    {entry("waiting", if checking.is_some() { t.jobs.tiles_waiting } else { t.jobs.tiles_unverified }, |counts| counts.tiles.saturating_sub(counts.verified + counts.checking))}
+                    {checking.map(|_| entry("checking", t.jobs.tiles_checking, |counts| counts.checking))}
                     {entry("verified", t.jobs.tiles_verified, |counts| counts.verified)}
                 </ul>
             </figcaption>

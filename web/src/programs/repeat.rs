@@ -41,7 +41,8 @@ impl Repeat<'_> {
     /// For a shell. Files that are not there are fetched first.
     pub fn command(&self) -> String {
         let mut text = format!("export TESSERA_URL={}\n", quoted(self.origin));
-        let named: Vec<(&OrderFile, String)> = self.files.iter().map(|file| (file, file.local_name(self.job))).collect();
+        let named: Vec<(&OrderFile, String)> =
+            self.files.iter().map(|file| (file, file.local_name(self.job))).collect();
         for (file, name) in &named {
             let (part, name) = (quoted(&format!("{name}.part")), quoted(name));
             let fetch = format!("curl -fsS -H \"authorization: Bearer $TESSERA_KEY\" -o {part}");
@@ -190,7 +191,9 @@ tessera infer \
     #[test]
     fn what_a_model_reads_is_an_array_whatever_it_was_made_of() {
         let mut job = job("");
-        for (given, expected) in [("photos", "05050505-photos.npy"), ("a/b.NPZ", "05050505-b.NPZ"), ("..", "05050505-input.npy")] {
+        for (given, expected) in
+            [("photos", "05050505-photos.npy"), ("a/b.NPZ", "05050505-b.NPZ"), ("..", "05050505-input.npy")]
+        {
             job.file_names = [("input".to_owned(), given.to_owned())].into();
             assert_eq!(files()[1].local_name(&job), expected);
         }

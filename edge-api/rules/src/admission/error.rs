@@ -5,7 +5,8 @@ use wire::{Credits, Detail, Place};
 use crate::program::limits::EDGE_FLOPS_MAX;
 
 pub(super) const NAME_CHARS_MAX: usize = 128;
-pub(super) const FILE_NAMES_MAX: usize = 64;
+/// All of them together, with the fields that they belong to.
+pub(super) const FILE_NAMES_BYTES_MAX: usize = 4096;
 pub(super) const FILE_NAME_CHARS_MAX: usize = 255;
 
 /// Each is something that the customer can mend, and `Display` says how.
@@ -17,7 +18,7 @@ pub enum AdmitError {
     #[error("a deadline is 1 second to a year away")]
     DeadlineOutOfRange,
     #[error(
-        "at most {FILE_NAMES_MAX} files are named, each by the field that holds it, in at most {FILE_NAME_CHARS_MAX} characters and without control characters"
+        "a file is named by the order's field that holds it, in at most {FILE_NAME_CHARS_MAX} characters and without control characters; all names together have at most {FILE_NAMES_BYTES_MAX} bytes"
     )]
     InvalidFileNames,
     #[error("this account has no such blob; upload it with POST /v1/blobs first")]

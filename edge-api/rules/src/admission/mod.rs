@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use wire::{AccountId, CheckedBy, Credits, JobId, Micros, PricePerCu, Privacy, Program};
 
 pub use self::error::AdmitError;
-use self::error::{FILE_NAME_CHARS_MAX, FILE_NAMES_MAX, NAME_CHARS_MAX};
+use self::error::{FILE_NAME_CHARS_MAX, FILE_NAMES_BYTES_MAX, NAME_CHARS_MAX};
 use crate::job::Job;
 use crate::program::limits::EDGE_FLOPS_MAX;
 use crate::program::rules_of;
@@ -49,13 +49,16 @@ pub fn deadline(now: Micros, seconds: Option<u32>) -> Result<Option<Micros>, Adm
     }
 }
 
-/// Refuses what are no names of files.
-pub fn check_file_names(names: &BTreeMap<String, String>) -> Result<(), AdmitError> {
+/// Refuses what are no names of the order's files. They are read again with each list of jobs and each event, so they are
+/// bounded together.
+pub fn check_file_names(program: &Program, names: &BTreeMap<String, String>) -> Result<(), AdmitError> {
+    let fields = program.file_fields();
     let is_name = |name: &String| {
         (1..=FILE_NAME_CHARS_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control)
     };
-    let fits = names.len() <= FILE_NAMES_MAX && names.iter().all(|(field, name)| is_name(field) && is_name(name));
-    if fits { Ok(()) } else { Err(AdmitError::InvalidFileNames) }
+    let bytes: usize = names.iter().map(|(field, name)| field.len() + name.len()).sum();
+    let fits = names.iter().all(|(field, name)| fields.contains(field) && is_name(name));
+    if fits && bytes <= FILE_NAMES_BYTES_MAX { Ok(()) } else { Err(AdmitError::InvalidFileNames) }
 }
 
 /// Refuses a job that costs more than its customer would pay.

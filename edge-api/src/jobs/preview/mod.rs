@@ -7,9 +7,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures::TryStreamExt;
 use serde::Deserialize;
 use store::job_detail::OutputPart;
+use tokio::sync::Semaphore;
 use wire::{DType, ErrorCode, Field, Job, JobId, JobPreview, Task, number};
 
 use self::picture::Layout;
@@ -18,12 +20,16 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::http::error::{ApiResult, gone, invalid, not_found};
 use crate::http::extract::{PathParam, QueryParams};
-use crate::openapi::answers::{Binary, OutOfBounds, Refusals, ResultDamaged};
+use crate::http::limits::Action;
+use crate::openapi::answers::{Binary, OutOfBounds, RateLimited, Refusals, ResultDamaged};
+use crate::programs;
 
 /// Of the rows that are looked at, unless one row is more.
 const BYTES_AIM: u64 = 4 << 20;
 /// Of a row, or of a picture.
 const BYTES_MAX: u64 = 32 << 20;
+/// Results that are looked at at a time: each takes memory and a processor for a while.
+static PLACES: Semaphore = Semaphore::const_new(2);
 /// Rows that are shown as pictures.
 const PICTURES_MAX: u64 = 4;
 
@@ -81,6 +87,29 @@ impl Verified {
         self.parts.iter().flat_map(|part| rows_of(&self.job, part))
     }
 
+    /// An output of one of the verified rows, and nothing else of it.
+    async fn read_row(&self, app: &App, column: &Column, row: u64) -> ApiResult<Bytes> {
+        let lost = || gone(ErrorCode::ResultDamaged, "this row is lost on the server");
+        let mut before = 0;
+        for part in &self.parts {
+            let rows = rows_of(&self.job, part);
+            let count = rows.end - rows.start;
+            if row < before + count {
+                let place = row - before;
+                let notes = place / self.job.tile_rows.max(1) * programs::tile_note_bytes(&self.job.program);
+                let start = place * self.row_bytes() + notes + number::to::<u64>(column.start);
+                let range = start..start + column.field.bytes();
+                let read = app.blobs.read_range(part.blob, range).await;
+                return read.map_err(|error| {
+                    tracing::warn!(%error, blob = %part.blob, "a row to look at cannot be read");
+                    lost()
+                });
+            }
+            before += count;
+        }
+        Err(lost())
+    }
+
     /// Of so many rows from the first verified one on.
     async fn read(&self, app: &App, rows: u64) -> ApiResult<Vec<u8>> {
         let wanted = number::to::<usize>(rows * self.row_bytes());
@@ -115,7 +144,7 @@ fn words(task: &Task) -> Vec<DType> {
     params(("id" = JobId, Path, description = "The job")),
     responses(
         (status = 200, description = "Nothing of it, as long as nothing is verified", body = JobPreview),
-        Refusals<(Caller, PathParam<JobId>, ResultDamaged)>
+        Refusals<(Caller, PathParam<JobId>, RateLimited, ResultDamaged)>
     )
 )]
 pub async fn job_preview(
@@ -129,17 +158,22 @@ pub async fn job_preview(
     if row_bytes > BYTES_MAX || rows == 0 {
         return Ok(Json(JobPreview::default()));
     }
+    app.limits.check(Action::DrawPage, caller.account)?;
+    let _place = PLACES.acquire().await.map_err(anyhow::Error::from)?;
     let bytes = verified.read(&app, rows).await?;
-    let numbers: Vec<u64> = verified.row_numbers().take(table::ROWS_MAX).collect();
-    let outputs = verified.columns.iter().map(|column| {
-        let pictures = match Layout::of(column, &verified.job) {
-            Some(Layout::Row { .. }) => verified.count().min(PICTURES_MAX),
-            Some(Layout::Records { .. }) if verified.count() == verified.job.rows => 1,
-            Some(Layout::Records { .. }) | None => 0,
-        };
-        table::preview(column, &bytes, (row_bytes, &numbers), pictures)
-    });
-    Ok(Json(JobPreview { rows, outputs: outputs.collect() }))
+    let look = move || {
+        let numbers: Vec<u64> = verified.row_numbers().take(table::ROWS_MAX).collect();
+        let outputs = verified.columns.iter().map(|column| {
+            let pictures = match Layout::of(column, &verified.job) {
+                Some(Layout::Row { .. }) => verified.count().min(PICTURES_MAX),
+                Some(Layout::Records { .. }) if verified.count() == verified.job.rows => 1,
+                Some(Layout::Records { .. }) | None => 0,
+            };
+            table::preview(column, &bytes, (row_bytes, &numbers), pictures)
+        });
+        JobPreview { rows, outputs: outputs.collect() }
+    };
+    Ok(Json(tokio::task::spawn_blocking(look).await.map_err(anyhow::Error::from)?))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -166,7 +200,7 @@ pub struct PictureParams {
     params(("id" = JobId, Path, description = "The job"), PictureParams),
     responses(
         (status = 200, description = "The picture", body = Binary, content_type = "image/png"),
-        Refusals<(Caller, PathParam<JobId>, QueryParams<PictureParams>, OutOfBounds, ResultDamaged)>
+        Refusals<(Caller, PathParam<JobId>, QueryParams<PictureParams>, OutOfBounds, RateLimited, ResultDamaged)>
     )
 )]
 pub async fn job_picture(
@@ -179,23 +213,23 @@ pub async fn job_picture(
     let refuse = |field: &str| invalid(ErrorCode::MalformedRequest, field, "that is no picture of this job");
     let column = verified.columns.get(params.output).ok_or_else(|| refuse("output"))?;
     let layout = Layout::of(column, &verified.job).ok_or_else(|| refuse("output"))?;
-    let (count, row_bytes) = (verified.count(), verified.row_bytes());
-    let png = match layout {
-        Layout::Row { .. } => {
-            if params.row >= count.min(PICTURES_MAX) || row_bytes > BYTES_MAX {
-                return Err(refuse("row"));
-            }
-            let bytes = verified.read(&app, params.row + 1).await?;
-            let row = bytes.get(number::to(params.row * row_bytes)..).unwrap_or_default();
-            picture::encode(layout, column, column.cut(row))?
-        }
-        Layout::Records { .. } => {
-            if params.row > 0 || count < verified.job.rows {
-                return Err(refuse("row"));
-            }
-            picture::encode(layout, column, &verified.read(&app, count).await?)?
-        }
+    let count = verified.count();
+    let of_rows = matches!(layout, Layout::Row { .. });
+    let is_there =
+        if of_rows { params.row < count.min(PICTURES_MAX) } else { params.row == 0 && count == verified.job.rows };
+    if !is_there || column.field.bytes() > BYTES_MAX {
+        return Err(refuse("row"));
+    }
+    app.limits.check(Action::DrawPage, caller.account)?;
+    let _place = PLACES.acquire().await.map_err(anyhow::Error::from)?;
+    let bytes = if of_rows {
+        verified.read_row(&app, column, params.row).await?
+    } else {
+        verified.read(&app, count).await?.into()
     };
+    let column = verified.columns.into_iter().nth(params.output).ok_or_else(|| refuse("output"))?;
+    let drawn = tokio::task::spawn_blocking(move || picture::encode(layout, &column, &bytes)).await;
+    let png = drawn.map_err(anyhow::Error::from)??;
     let headers = [(CONTENT_TYPE, "image/png"), (CACHE_CONTROL, "private, max-age=60")];
     Ok((headers, png).into_response())
 }

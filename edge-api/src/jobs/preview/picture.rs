@@ -56,18 +56,45 @@ impl Layout {
 
 /// As a PNG.
 pub(super) fn encode(layout: Layout, column: &Column, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let values: Vec<Number> = read(column, bytes).collect();
+    let values = Values { column, bytes };
     let picture = draw(layout, &values).context("a picture should have its values")?;
     let mut png = Cursor::new(Vec::new());
     picture.write_to(&mut png, ImageFormat::Png)?;
     Ok(png.into_inner())
 }
 
-fn draw(layout: Layout, values: &[Number]) -> Option<RgbaImage> {
+/// Read one by one from the bytes: as numbers they would take four times as much.
+struct Values<'a> {
+    column: &'a Column,
+    bytes: &'a [u8],
+}
+
+impl Values<'_> {
+    fn iter(&self) -> impl Iterator<Item = Number> {
+        read(self.column, self.bytes)
+    }
+
+    fn size(&self) -> usize {
+        if self.column.words.is_empty() { number::to(self.column.field.dtype.bytes()) } else { 4 }
+    }
+
+    fn len(&self) -> usize {
+        self.bytes.len() / self.size()
+    }
+
+    /// Of a picture's channel; of records, each is one value.
+    fn level(&self, range: &Range, place: usize) -> u8 {
+        let dtype = self.column.words.first().copied().unwrap_or(self.column.field.dtype);
+        let value = self.bytes.get(place * self.size()..(place + 1) * self.size());
+        value.map_or(0, |bytes| range.level(Number::read(dtype, bytes)))
+    }
+}
+
+fn draw(layout: Layout, values: &Values<'_>) -> Option<RgbaImage> {
     let (width, height, channels, channels_last) = match layout {
         Layout::Row { width, height, channels, channels_last } => (width, height, channels, channels_last),
         Layout::Records { side } if are_colours(values) => {
-            return RgbaImage::from_raw(side, side, values.iter().flat_map(|value| colour(*value)).collect());
+            return RgbaImage::from_raw(side, side, values.iter().flat_map(colour).collect());
         }
         Layout::Records { side } => (side, side, 1, false),
     };
@@ -78,7 +105,7 @@ fn draw(layout: Layout, values: &[Number]) -> Option<RgbaImage> {
     let range = Range::of(values);
     let at = |pixel: usize, channel: usize| {
         let place = if channels_last { pixel * channels + channel } else { channel * pixels + pixel };
-        range.level(values[place])
+        values.level(&range, place)
     };
     let mut picture = RgbaImage::new(width, height);
     for (place, pixel) in picture.pixels_mut().enumerate() {
@@ -94,9 +121,9 @@ fn draw(layout: Layout, values: &[Number]) -> Option<RgbaImage> {
 }
 
 /// Words that hold red, green, blue and what covers: opaque, most of them.
-fn are_colours(values: &[Number]) -> bool {
-    let opaque = values.iter().filter(|value| matches!(value, Number::Int(_)) && colour(**value)[3] == 255).count();
-    !values.is_empty() && opaque * 10 >= values.len() * 9
+fn are_colours(values: &Values<'_>) -> bool {
+    let opaque = values.iter().filter(|value| matches!(value, Number::Int(_)) && colour(*value)[3] == 255).count();
+    values.len() > 0 && opaque * 10 >= values.len() * 9
 }
 
 fn colour(value: Number) -> [u8; 4] {
@@ -113,10 +140,10 @@ struct Range {
 
 impl Range {
     /// From 0 to 1, from -1 to 1 and from 0 to 255 are what models mean by a picture; anything else is stretched.
-    fn of(values: &[Number]) -> Self {
-        let finite = || values.iter().map(|value| as_float(*value)).filter(|value| value.is_finite());
+    fn of(values: &Values<'_>) -> Self {
+        let finite = || values.iter().map(as_float).filter(|value| value.is_finite());
         let (least, most) = (finite().fold(f32::MAX, f32::min), finite().fold(f32::MIN, f32::max));
-        let are_floats = matches!(values.first(), Some(Number::Float(_)));
+        let are_floats = matches!(values.iter().next(), Some(Number::Float(_)));
         let near = |low: f32, high: f32| least >= low - 0.02 * (high - low) && most <= high + 0.02 * (high - low);
         let (black, white) = match are_floats {
             true if near(0.0, 1.0) && most > 0.05 => (0.0, 1.0),
@@ -145,17 +172,25 @@ fn as_float(value: Number) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use wire::{DType, Field};
+
     use super::*;
 
     const GREY: Layout = Layout::Row { width: 2, height: 1, channels: 1, channels_last: false };
 
-    fn floats(values: &[f32]) -> Vec<Number> {
-        values.iter().map(|value| Number::Float(*value)).collect()
+    fn picture(layout: Layout, words: &[DType], values: &[u32]) -> Option<RgbaImage> {
+        let field = Field { name: "y".to_owned(), dtype: DType::Float32, shape: vec![1], shared: false, whole: false };
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        draw(layout, &Values { column: &Column { field, start: 0, words: words.to_vec() }, bytes: &bytes })
+    }
+
+    fn of_floats(layout: Layout, values: &[f32]) -> Option<RgbaImage> {
+        picture(layout, &[], &values.iter().map(|value| value.to_bits()).collect::<Vec<_>>())
     }
 
     #[track_caller]
     fn check(values: &[f32], expected: [u8; 2]) {
-        let picture = draw(GREY, &floats(values)).unwrap();
+        let picture = of_floats(GREY, values).unwrap();
         assert_eq!([picture.get_pixel(0, 0)[0], picture.get_pixel(1, 0)[0]], expected, "{values:?}");
     }
 
@@ -175,22 +210,22 @@ mod tests {
         let first = Layout::Row { width: 2, height: 1, channels: 3, channels_last: false };
         let last = Layout::Row { width: 2, height: 1, channels: 3, channels_last: true };
 
-        let planes = draw(first, &floats(&[1.0, 0.0, 0.0, 1.0, 0.0, 0.0])).unwrap();
-        let pixels = draw(last, &floats(&[1.0, 0.0, 0.0, 0.0, 1.0, 0.0])).unwrap();
+        let planes = of_floats(first, &[1.0, 0.0, 0.0, 1.0, 0.0, 0.0]).unwrap();
+        let pixels = of_floats(last, &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).unwrap();
 
         for picture in [planes, pixels] {
             assert_eq!(picture.get_pixel(0, 0).0, [255, 0, 0, 255]);
             assert_eq!(picture.get_pixel(1, 0).0, [0, 255, 0, 255]);
         }
-        assert!(draw(first, &floats(&[1.0])).is_none());
+        assert!(of_floats(first, &[1.0]).is_none());
     }
 
     #[test]
     fn records_are_colours_where_they_are_opaque_and_shades_otherwise() {
         let side = Layout::Records { side: 1 };
 
-        let red = draw(side, &[Number::Int(0xff00_00ff)]).unwrap();
-        let count = draw(Layout::Records { side: 2 }, &[0, 10, 20, 40].map(Number::Int)).unwrap();
+        let red = picture(side, &[DType::Uint32], &[0xff00_00ff]).unwrap();
+        let count = picture(Layout::Records { side: 2 }, &[DType::Uint32], &[0, 10, 20, 40]).unwrap();
 
         assert_eq!(red.get_pixel(0, 0).0, [255, 0, 0, 255]);
         assert_eq!(count.pixels().map(|pixel| pixel[0]).collect::<Vec<_>>(), [0, 64, 128, 255]);

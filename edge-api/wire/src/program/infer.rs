@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::properties::TaskProperties;
+use super::properties::{OrderProperties, TaskProperties};
 use crate::{BlobHash, Field};
 
 /// Program and kernel version, as receipts name them.
@@ -90,6 +90,13 @@ pub struct InferTask {
     pub inputs: Vec<Field>,
     /// In the model's order.
     pub outputs: Vec<Field>,
+}
+
+impl OrderProperties for Infer {
+    fn file_fields(&self) -> Vec<String> {
+        let fields = [Some("model".to_owned()), self.input.map(|_| "input".to_owned())];
+        fields.into_iter().flatten().chain(self.inputs.keys().map(|name| format!("inputs.{name}"))).collect()
+    }
 }
 
 impl TaskProperties for InferTask {

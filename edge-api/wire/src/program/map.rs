@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::properties::TaskProperties;
+use super::properties::{OrderProperties, TaskProperties};
 use crate::number::to;
 use crate::{BlobHash, Check, DType, Field, WordRun};
 
@@ -60,6 +60,13 @@ pub struct MapTask {
     /// Types of an output record's words, over and over to its end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<WordRun>,
+}
+
+impl OrderProperties for Map {
+    fn file_fields(&self) -> Vec<String> {
+        let fields = [Some("kernel"), Some("input"), self.params.map(|_| "params")];
+        fields.into_iter().flatten().map(str::to_owned).collect()
+    }
 }
 
 impl TaskProperties for MapTask {

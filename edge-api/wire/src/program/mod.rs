@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use self::infer::{Infer, InferTask};
 use self::map::{Map, MapTask};
-use self::properties::TaskProperties;
+use self::properties::{OrderProperties, TaskProperties};
 use crate::{BlobHash, Field};
 
 /// The table: each program with what it does, its order and its task.
@@ -35,6 +35,14 @@ macro_rules! programs {
             $($(#[$doc])* $name($task),)+
         }
 
+        impl Program {
+            fn properties(&self) -> &dyn OrderProperties {
+                match self {
+                    $(Self::$name(order) => order,)+
+                }
+            }
+        }
+
         impl Task {
             fn properties(&self) -> &dyn TaskProperties {
                 match self {
@@ -50,6 +58,13 @@ programs! {
     Infer(Infer, InferTask),
     /// A kernel of the customer's own over the records of a file.
     Map(Map, MapTask),
+}
+
+impl Program {
+    /// The order's fields that name files, like `model` or `inputs.mask`.
+    pub fn file_fields(&self) -> Vec<String> {
+        self.properties().file_fields()
+    }
 }
 
 impl Task {

@@ -1,6 +1,11 @@
-//! What is asked of a task, whichever program it is of.
+//! What is asked of an order and of a task, whichever program it is of.
 
 use crate::{BlobHash, Field};
+
+pub(super) trait OrderProperties {
+    /// The order's fields that name files, like `model` or `inputs.mask`.
+    fn file_fields(&self) -> Vec<String>;
+}
 
 pub(super) trait TaskProperties {
     /// Program and kernel version, as receipts name them.

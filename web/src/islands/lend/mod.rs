@@ -192,7 +192,7 @@ fn Figures(
             </Fact>
             <Fact label=t.site.program>{figure(|status| status.program.clone().unwrap_or_else(|| "–".to_owned()))}</Fact>
             <Fact label=t.site.tiles_verified><span data-testid="tiles-verified">{figure(|status| format::count(status.tiles_verified))}</span></Fact>
-            <Fact label=t.site.speed>{figure(|status| format!("{:.2} GFLOP/s", status.gflops))}</Fact>
+            <Fact label=t.site.speed>{figure(|status| format!("{:.2} GOP/s", status.gflops))}</Fact>
             <Fact label=t.lend.busy>{figure(|status| format!("{} %", status.busy_percent))}</Fact>
             <Fact label=t.site.earned><span data-testid="earned">{figure(|status| format::credits(status.earnings.available))}</span> " " <small>{t.site.credits}</small></Fact>
             <Fact label=t.site.pending><span data-testid="pending">{figure(|status| format::credits(status.earnings.pending))}</span></Fact>

@@ -31,8 +31,8 @@ pub(super) fn JobFacts(
             <Fact label=t.site.verified><span data-testid="verified">{figure(|p| format::count(p.job.verified_tiles))}</span> " / " {figure(|p| format::count(p.job.tiles))}</Fact>
             <Fact label=t.site.recomputed>{figure(|p| format::count(p.job.recomputed_tiles))}</Fact>
             <Fact label=t.jobs.at_work>{figure(|p| format::count(p.devices_at_work))}</Fact>
-            <Fact label=t.site.cost><span data-testid="cost">{figure(|p| format::credits(p.job.cost))}</span> " " <small>{t.jobs.of_held} " " {figure(|p| format::credits(p.job.hold))}</small></Fact>
-            <Fact label=t.jobs.cost_per_thousand>{move || progress.with(|p| cost_per_thousand(&p.job))}</Fact>
+            <Fact label=t.site.cost><span data-testid="cost">{figure(|p| format::credits(p.job.cost))}</span> " " <small>{t.jobs.of_held} " " {figure(|p| format::credits(p.job.hold))} " " {t.site.credits}</small></Fact>
+            <Fact label=t.jobs.cost_per_thousand>{move || progress.with(|p| cost_per_thousand(&p.job))} " " <small>{t.site.credits}</small></Fact>
             <Fact label=t.site.rows>{figure(|p| format::count(p.job.rows))}</Fact>
             <Fact label=t.site.work>{figure(|p| format::flops(p.job.flops))}</Fact>
             <Fact label=t.jobs.privacy>{move || progress.with(|p| t.jobs.privacy_class(p.job.privacy).0)}</Fact>

@@ -46,8 +46,9 @@ pub fn LiveJobIsland(
     Effect::new(move |_| {
         if !progress.with_untracked(|progress| progress.job.state.has_ended()) {
             follow_job(id, progress, connection);
-            follow_detail(progress, detail);
         }
+        // What is done with a job that has ended is in its story, too.
+        follow_detail(progress, detail);
     });
     let job = Memo::new(move |_| progress.with(|progress| progress.job.clone()));
     let t = text();
@@ -85,7 +86,7 @@ pub fn LiveJobIsland(
         <ResultPreview progress/>
         <section class="card">
             <h2>{t.jobs.throughput}</h2>
-            <BarChart label=t.jobs.tiles_per_step bars=Signal::derive(move || bars(job, detail)) show=|value| format!("{} {}", format::count(whole(value)), text().site.tiles)/>
+            <BarChart label=t.jobs.tiles_per_step bars=Signal::derive(move || bars(job, detail)) show=|value| format!("{} {}", format::count(whole(value)), text().site.tiles_unit)/>
         </section>
         <div class="columns">
             <section class="card">
@@ -125,23 +126,26 @@ fn bars(job: Memo<Job>, detail: RwSignal<JobDetail>) -> Vec<Bar> {
     })
 }
 
-/// Reads the detail again while the job goes on, and once after its end.
+/// Reads the detail again after each change of the job, at most each [`DETAIL_EVERY`].
 fn follow_detail(progress: RwSignal<JobProgress>, detail: RwSignal<JobDetail>) {
     let id = progress.with_untracked(|progress| progress.job.id);
-    let seen = StoredValue::new(None::<(u64, JobState)>);
+    let changed = StoredValue::new(false);
+    Effect::new(move |is_first: Option<bool>| {
+        progress.track();
+        changed.set_value(is_first.is_some());
+        true
+    });
     let refresh = move || {
-        let now = progress.with_untracked(|progress| (progress.job.verified_tiles, progress.job.state));
-        if seen.get_value() == Some(now) {
+        if changed.try_update_value(std::mem::take) != Some(true) {
             return;
         }
-        seen.set_value(Some(now));
         spawn_local(async move {
             match Api::default().job_detail(id).await {
                 Ok(read) => {
                     detail.try_set(read);
                 }
                 // The next refresh tries again.
-                Err(_failure) => seen.try_update_value(|seen| *seen = None).unwrap_or_default(),
+                Err(_failure) => changed.try_update_value(|changed| *changed = true).unwrap_or_default(),
             }
         });
     };

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::{ClassCount, JobId, JobPreview, JobProgress, OutputPreview, PreviewRow};
+use wire::{ClassCount, JobId, JobPreview, JobProgress, JobState, OutputPreview, PreviewRow};
 
 use crate::api::{self, Api};
 use crate::format;
@@ -31,12 +31,13 @@ pub(super) fn ResultPreview(
     });
     move || {
         let read = preview.get().filter(|read| read.rows > 0)?;
-        let rows = format!("{} {} {}", t.jobs.preview_of_first, format::count(read.rows), t.jobs.rows_verified);
+        let rows = format!("{} {} {} ", t.jobs.preview_of_first, format::count(read.rows), t.jobs.rows_verified);
+        let is_done = progress.with_untracked(|p| p.job.state == JobState::Done);
         let outputs = read.outputs.into_iter().enumerate();
         Some(view! {
             <section class="card" aria-labelledby="preview-title" data-testid="preview">
                 <h2 id="preview-title">{t.jobs.preview}</h2>
-                <p class="soft">{rows}</p>
+                <p class="soft">{rows} {is_done.then_some(t.jobs.all_in_download)}</p>
                 {outputs.map(|(place, output)| view! { <Output id place output/> }).collect_view()}
             </section>
         })
