@@ -99,9 +99,14 @@ async fn an_example_is_loaded_with_its_records_coloured_and_comes_to_a_picture()
 
     let coloured = browser.script("return document.querySelector('.editor pre .w-comment').textContent").await;
     assert!(coloured.as_str().unwrap().contains("Mandelbrot"), "{coloured}");
-    let same = "const pre = document.querySelector('.editor pre'); const area = document.getElementById('kernel'); \
-                return pre.textContent === area.value && Math.abs(pre.scrollHeight - area.scrollHeight) < 2";
-    assert_eq!(browser.script(same).await, true, "the coloured text lies where the field's is");
+    let differs = "const pre = document.querySelector('.editor pre'); const area = document.getElementById('kernel'); \
+                   const [a, b] = [pre, area].map((element) => getComputedStyle(element)); \
+                   const [p, q] = [pre, area].map((element) => element.getBoundingClientRect()); \
+                   const styles = ['fontFamily', 'fontSize', 'lineHeight', 'paddingTop', 'paddingLeft', 'tabSize', 'letterSpacing', 'whiteSpace']; \
+                   return [...styles.filter((style) => a[style] !== b[style]), \
+                           ...(Math.abs(p.top - q.top) < 1 && Math.abs(p.left - q.left) < 1 ? [] : ['place']), \
+                           ...(pre.textContent === area.value ? [] : ['text'])].join(' ')";
+    assert_eq!(browser.script(differs).await, "", "the coloured text lies where the field's is");
     browser.press("Submit").await;
     browser.text_where("[data-testid=state]", Duration::from_secs(60), |state| state == "Done").await;
     browser.find("[data-testid=preview] img").await;
