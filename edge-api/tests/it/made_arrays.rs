@@ -139,3 +139,20 @@ async fn a_file_that_takes_more_memory_than_a_child_has_is_refused_and_the_serve
     let made = ada.post("/v1/arrays", &json!({ "file": small, "model": model, "cast": true })).await;
     assert_eq!(made.status, 201);
 }
+
+#[tokio::test]
+async fn arrays_count_among_an_accounts_files_and_those_beyond_its_room_are_not_kept() {
+    let model_bytes = u64::try_from(sample("digits.onnx").len()).unwrap();
+    let app = TestApp::sqlite_with(|config| config.limits.account_bytes_max = model_bytes + 30_000).await;
+    let ada = app.customer("Ada").await;
+    let model = digits(&ada).await;
+    let line = vec!["1"; 64].join(",") + "\n";
+    let table = ada.blob(line.repeat(200).into_bytes()).await;
+    let kept = || std::fs::read_dir(app.app.blobs.folder().unwrap().join("blobs")).unwrap().count();
+    let before = kept();
+
+    let refused = ada.post("/v1/arrays", &json!({ "file": table, "model": model })).await;
+
+    assert_eq!(refused.refusal(), "507 storage_full", "{}", refused.json());
+    assert_eq!(kept(), before, "what is refused is not kept");
+}
