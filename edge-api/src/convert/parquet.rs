@@ -26,15 +26,10 @@ const PANDAS_INDEX: &str = "__index_level_";
 
 type File = SerializedFileReader<Input>;
 
+/// What its reader could not read in a damaged file it calls by the system's errors too.
 impl From<ParquetError> for ConvertError {
     fn from(error: ParquetError) -> Self {
-        match error {
-            ParquetError::External(source) => match source.downcast() {
-                Ok(error) => Self::Fetch(*error),
-                Err(source) => Self::DamagedFile { reason: source.to_string() },
-            },
-            other => Self::DamagedFile { reason: other.to_string() },
-        }
+        Self::DamagedFile { reason: error.to_string() }
     }
 }
 

@@ -1,8 +1,10 @@
 //! CSV and Parquet.
 
 use std::collections::BTreeMap;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
+use edge_api::convert::error::ConvertError;
 use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::data_type::{DoubleType, Int32Type, Int64Type};
 use parquet::file::properties::WriterProperties;
@@ -10,7 +12,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use wire::{ArraysToMake, DType, FileKind, TableReading};
 
-use super::{floats, make, plain, port, read, refusal};
+use super::{floats, make, plain, port, read, refusal, try_to_make};
 
 /// `pandas.DataFrame({"age": …, "siblings": …, "alone": …, "vec": …}, index=["a", "b", "c"]).to_parquet(…)`.
 const PANDAS: &[u8] = include_bytes!("pandas.parquet");
@@ -223,5 +225,12 @@ fn a_damaged_parquet_file_is_refused() {
     for cut in [4, 12, whole.len() / 2, whole.len() - 5] {
         let found = refusal(&whole[..cut], &two(), plain());
         assert!(found.starts_with("invalid_input file"), "{cut}: {found}");
+    }
+    for place in 4..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 0x15;
+        // Its reader may give up, which the process apart makes a refusal of.
+        let read = catch_unwind(|| try_to_make(&damaged, &two(), plain()));
+        assert!(!matches!(read, Ok(Err(ConvertError::Fetch(_)))), "byte {place} is no fault of the server's");
     }
 }
