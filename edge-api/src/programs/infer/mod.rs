@@ -19,7 +19,7 @@ use rules::scheduling::recheck::group_tiles;
 use rules::scheduling::recheck_request::{Answer, Answerer};
 use rules::verification::party::Parties;
 use wire::number::to;
-use wire::{AccountId, BlobHash, Check, CheckedBy, DType, Field, InferTask, ModelInput, ModelPlan, ModelReport};
+use wire::{AccountId, BlobHash, Check, CheckRule, CheckedBy, DType, Field, InferTask, ModelInput, ModelPlan, ModelReport};
 
 use self::recompute::Pair;
 use super::failure::AdmitFailure;
@@ -75,14 +75,15 @@ impl Program for Infer {
     }
 
     async fn check(app: &App, output: &LeaseOutput, task: &InferTask, tiles: &[u32]) -> anyhow::Result<Checked> {
-        let found = match output.job.checked_by(app.config.has_checkers()) {
-            CheckedBy::Checker => match check_by_checker(app, output, task, tiles).await? {
-                ByChecker::Checked(found) => found,
-                ByChecker::Nobody => check_here(app, output, task, tiles).await?,
-            },
-            CheckedBy::Edge | CheckedBy::Quorum | CheckedBy::Owner => check_here(app, output, task, tiles).await?,
-        };
-        Ok(found.into())
+        let is_for_checkers = output.job.checked_by(app.config.has_checkers()) == CheckedBy::Checker;
+        if is_for_checkers && let ByChecker::Checked(found) = check_by_checker(app, output, task, tiles).await? {
+            return Ok(Checked::of(CheckedBy::Checker, found));
+        }
+        Ok(Checked::of(CheckedBy::Edge, check_here(app, output, task, tiles).await?))
+    }
+
+    fn rule(_job: &Job) -> CheckRule {
+        CheckRule::Reference
     }
 
     async fn try_tile(app: &App, job: &Arc<Job>, task: &InferTask, tile: u64) -> anyhow::Result<Option<String>> {
@@ -146,7 +147,6 @@ pub async fn report(app: &App, customer: AccountId, model: BlobHash) -> Result<M
     Ok(ModelReport { inputs: ports.into_iter().map(input).collect(), plan })
 }
 
-async fn find_model(app: &App, customer: AccountId, model: BlobHash) -> Result<wire::Blob, AdmitFailure> {
 /// A model's inputs as it declares them.
 pub async fn declared(app: &App, customer: AccountId, model: BlobHash) -> Result<Vec<Port>, AdmitFailure> {
     let blob = find_model(app, customer, model).await?;
@@ -154,6 +154,7 @@ pub async fn declared(app: &App, customer: AccountId, model: BlobHash) -> Result
     Ok(ports(model.ports()))
 }
 
+async fn find_model(app: &App, customer: AccountId, model: BlobHash) -> Result<wire::Blob, AdmitFailure> {
     let owned = store::blobs::find_owned_blob(&mut *app.db.read().await?, customer, model).await?;
     Ok(rules::admission::require_owned(owned, "model")?)
 }
