@@ -56,7 +56,11 @@ fn Dispute(
     let t = text();
     let JobDispute { tile, at, device, state, first_value, signed, recomputed } = dispute;
     let heading = format!("{} {} · {}", t.site.tile, format::count(tile), t.jobs.dispute_state(state));
-    let differs = |place: usize, value: &String, other: &[String]| other.get(place) != Some(value);
+    let top = signed.iter().chain(&recomputed).filter_map(|value| value.parse::<f64>().ok()).fold(0.0, f64::max);
+    // The first is why they are shown.
+    let differs = |place: usize, value: &String, other: &[String]| {
+        place == 0 || other.get(place).is_none_or(|other| are_apart(value, other, top))
+    };
     let values = |values: &[String], other: &[String]| {
         if values.is_empty() {
             return t.jobs.no_output.into_any();
@@ -80,5 +84,28 @@ fn Dispute(
             <dt>{t.jobs.recomputed_as}</dt>
             <dd class="mono">{values(&recomputed, &signed)}</dd>
         </dl>
+    }
+}
+
+/// Whether two values differ by more than last bits do: of floats by more than models' may, of integers at all.
+fn are_apart(one: &str, other: &str, top: f64) -> bool {
+    let float = |text: &str| text.contains(['.', 'e']).then(|| text.parse::<f64>().ok()).flatten();
+    match (float(one), float(other)) {
+        (Some(a), Some(b)) => (a - b).abs() > 1e-4 * b.abs() + 2e-5 * top.abs(),
+        _ => one != other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_bits_of_floats_are_not_marked_and_integers_are() {
+        assert!(!are_apart("0.9999844", "0.99998441", 1.0));
+        assert!(!are_apart("0.00000004", "0.00000005", 1.0), "next to nothing beside the largest");
+        assert!(are_apart("0.010004395", "0.000004395", 1.0));
+        assert!(are_apart("7", "8", 8.0));
+        assert!(!are_apart("NaN", "NaN", 1.0));
     }
 }
