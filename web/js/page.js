@@ -40,12 +40,29 @@ function localTime(date) {
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 const relative = new Intl.RelativeTimeFormat(root.lang, { numeric: "always", style: "long" });
 
+// By how much this computer's clock is before the server's, in milliseconds. Asked for where a page says how long ago
+// something was: until then it says nothing.
+let ahead;
+
+async function askTime() {
+  ahead = null;
+  try {
+    const answer = await fetch("/v1/health", { method: "HEAD", cache: "no-store" });
+    ahead = Date.now() - Date.parse(answer.headers.get("date"));
+  } catch {
+    // The moment itself stands beside it.
+  }
+  for (const span of document.querySelectorAll("[data-ago]")) showAgo(span);
+}
+
 function showAgo(span) {
-  const secs = Math.round((Date.parse(span.dataset.ago) - Date.now()) / 1000);
+  if (ahead === undefined) askTime();
+  if (!Number.isFinite(ahead)) return;
+  const secs = Math.round((Date.parse(span.dataset.ago) - Date.now() + ahead) / 1000);
   const text = span.firstChild;
   if (Number.isNaN(secs) || text?.nodeType !== Node.TEXT_NODE) return;
   const [unit, size] = UNITS.find(([, size]) => Math.abs(secs) >= size) ?? UNITS.at(-1);
-  // This computer's clock may be a little behind the server's.
+  // The server tells its time in whole seconds.
   const shown = relative.format(Math.abs(secs) < 5 ? -0 : Math.trunc(secs / size), unit);
   if (text.data !== shown) text.data = shown;
 }

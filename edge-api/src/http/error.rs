@@ -30,7 +30,11 @@ pub struct Refusal {
 
 impl Refusal {
     pub fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { status, body: ErrorBody { code, message: message.into(), field: None, place: None, detail: None }, retry_after: None }
+        Self {
+            status,
+            body: ErrorBody { code, message: message.into(), field: None, place: None, detail: None },
+            retry_after: None,
+        }
     }
 
     pub fn field(mut self, field: &str) -> Self {

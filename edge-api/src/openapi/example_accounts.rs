@@ -1,8 +1,8 @@
 //! An account with its keys and what moved in it.
 
 use wire::{
-    Account, AccountId, AccountKey, AccountKind, Credits, DeviceCode, JobMovement, LedgerEntry, MadeKey, NewAccount, NewKey,
-    OpenedAccount, TileHash,
+    Account, AccountId, AccountKey, AccountKind, Credits, DeviceCode, JobMovement, LedgerEntry, MadeKey, NewAccount,
+    NewKey, OpenedAccount, TileHash,
 };
 
 use super::example_parts::{NOON, SECOND, bytes, job_id};

@@ -43,8 +43,10 @@ const FOREIGN: [(&str, &[&str]); 3] = [
 const DATABASES: [&str; 6] = ["sqlx", "rusqlite", "postgres", "tokio-postgres", "diesel", "sea-orm"];
 /// The contract and the rules stay light: beside `ARROWS` these are all that they may depend on. Without a runtime, a
 /// database or a server among them, no rule can wait for anything.
-const DATA_CRATES: [(&str, &[&str]); 2] =
-    [("edge-api/wire", &["hex", "serde", "thiserror", "utoipa", "uuid"]), ("edge-api/rules", &["blake3", "serde", "thiserror"])];
+const DATA_CRATES: [(&str, &[&str]); 2] = [
+    ("edge-api/wire", &["hex", "serde", "thiserror", "utoipa", "uuid"]),
+    ("edge-api/rules", &["blake3", "serde", "thiserror"]),
+];
 
 #[test]
 fn dependencies_follow_the_arrows() {
