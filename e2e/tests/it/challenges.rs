@@ -137,9 +137,11 @@ async fn answer_until_asked(device: &mut Scripted, answer: impl AsyncFn(SpeedCha
     }
 }
 
+/// A device that takes work, and has left unanswered what it was asked as it came.
 async fn join(stack: &Stack) -> Scripted {
     let mut device = Scripted::join(&stack.url(), identity()).await.unwrap();
     device.say(&FromDevice::Ready).await.unwrap();
+    challenged(&mut device).await;
     device
 }
 

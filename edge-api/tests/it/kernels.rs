@@ -82,7 +82,6 @@ async fn a_map_job_is_quoted_by_its_fuel_and_refused_by_field() {
         ("malformed_request record_bytes", with(json!({ "record_bytes": 6 }))),
         ("malformed_request out_bytes", with(json!({ "out_bytes": 4_294_967_292_u32 }))),
         ("invalid_input input", with(json!({ "input": five }))),
-        ("no_rows input", with(json!({ "input": blob(b"").await }))),
         ("invalid_params params", with(json!({ "kernel": params }))),
         ("invalid_params params", with(json!({ "kernel": params, "params": five }))),
         ("invalid_params params", with(json!({ "params": five }))),

@@ -1,5 +1,6 @@
 //! The beginning of a job's result as a person would look at it: a table, what classes there are, a picture.
 
+mod column;
 mod picture;
 mod table;
 
@@ -14,6 +15,7 @@ use store::job_detail::OutputPart;
 use tokio::sync::Semaphore;
 use wire::{DType, ErrorCode, Field, Job, JobId, JobPreview, Task, number};
 
+use self::column::Column;
 use self::picture::Layout;
 use super::result::{Pieces, rows_of, stream_blobs};
 use crate::app::App;
@@ -32,25 +34,6 @@ const BYTES_MAX: u64 = 32 << 20;
 static PLACES: Semaphore = Semaphore::const_new(2);
 /// Rows that are shown as pictures.
 const PICTURES_MAX: u64 = 4;
-
-/// An output, where its bytes lie in each row, and what its values are.
-struct Column {
-    field: Field,
-    start: usize,
-    /// Of a kernel's records: the types of their words, over and over.
-    words: Vec<DType>,
-}
-
-impl Column {
-    fn bytes(&self) -> usize {
-        number::to(self.field.bytes())
-    }
-
-    /// Of the row's bytes, those of this output.
-    fn cut<'a>(&self, row: &'a [u8]) -> &'a [u8] {
-        row.get(self.start..self.start + self.bytes()).unwrap_or_default()
-    }
-}
 
 /// What is verified of a job.
 struct Verified {

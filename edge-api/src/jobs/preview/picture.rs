@@ -6,7 +6,7 @@ use anyhow::Context;
 use image::{ImageFormat, Rgba, RgbaImage};
 use wire::{Job, number};
 
-use super::Column;
+use super::column::Column;
 use super::table::read;
 use crate::arrays::rows::Number;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use wire::{ClassCount, DType, OutputPreview, PreviewRow, number};
 
-use super::Column;
+use super::column::Column;
 use crate::arrays::rows::Number;
 
 pub(super) const ROWS_MAX: usize = 10;
