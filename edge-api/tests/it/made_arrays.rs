@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::{Customer, TestApp, sample};
+use crate::compile::SMALL;
 
 /// The digits model reads float32 rows of [1, 8, 8].
 async fn digits(ada: &Customer<'_>) -> wire::BlobHash {
@@ -155,4 +156,25 @@ async fn arrays_count_among_an_accounts_files_and_those_beyond_its_room_are_not_
 
     assert_eq!(refused.refusal(), "507 storage_full", "{}", refused.json());
     assert_eq!(kept(), before, "what is refused is not kept");
+}
+
+#[tokio::test]
+async fn what_was_stored_empty_before_is_refused_by_name_where_it_is_used() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+    let (model, rows, empty) = (digits(&ada).await, ada.blob(sample("digits.npy")).await, ada.empty_blob().await);
+    let kernel = ada.blob(SMALL.into()).await;
+    let infer = |model, input| json!({ "program": { "kind": "infer", "model": model, "input": input } });
+    let map = |kernel, input| json!({ "program": { "kind": "map", "kernel": kernel, "input": input, "record_bytes": 4, "out_bytes": 4 } });
+
+    for (path, request, expected) in [
+        ("/v1/models/check", json!({ "model": empty }), "422 invalid_model model"),
+        ("/v1/arrays", json!({ "file": empty, "model": model }), "422 invalid_input file"),
+        ("/v1/quotes", infer(empty, rows), "422 invalid_model model"),
+        ("/v1/quotes", infer(model, empty), "422 invalid_input input"),
+        ("/v1/quotes", map(empty, rows), "422 invalid_kernel kernel"),
+        ("/v1/quotes", map(kernel, empty), "422 no_rows input"),
+    ] {
+        assert_eq!(ada.post(path, &request).await.refusal(), expected, "{path} {request}");
+    }
 }
