@@ -137,12 +137,8 @@ engine_test! {
 engine_test! {
     async fn a_kernel_that_no_device_there_can_compile_ends_its_job_where_there_are_no_checkers(stack: Stack) {
         let (client, _) = stack.customer().await.unwrap();
+        let (mut first, mut second) = (stack.established().await, stack.established().await);
         let job = submit(&stack, &client, &customers()[0]).await;
-        let (_, key) = stack.customer().await.unwrap();
-        let mut first = Scripted::join(&stack.url(), identity()).await.unwrap();
-        let (mut second, nonce) = Scripted::open(&stack.url(), identity()).await.unwrap();
-        let hello = second.signed(nonce, Hello { key: Some(key), ..second.hello(nonce) });
-        second.say(&FromDevice::Hello(Box::new(hello))).await.unwrap();
         let (one, other) = (first.lease().await.unwrap(), second.lease().await.unwrap());
 
         refuse(&mut first, &one).await;
