@@ -52,6 +52,9 @@ impl Table {
         mut reading: TableReading,
         is_index: impl Fn(usize, &Column) -> bool,
     ) -> Result<Self, ConvertError> {
+        if rows == 0 {
+            return Err(ConvertError::NoTableRows);
+        }
         let ports = wanted(&order.ports, order.request.input.as_deref())?;
         let missing = reading
             .missing
@@ -74,9 +77,6 @@ impl Table {
             let shape = [vec![rows], row_shape(port, columns, &chosen)?].concat();
             let head = Head { name: port.name.clone(), dtype: port.dtype, shape };
             feeds.push(Feed { head, columns: chosen });
-        }
-        if rows == 0 {
-            return Err(ConvertError::NoTableRows);
         }
         let heads: Vec<Head> = feeds.iter().map(|feed| feed.head.clone()).collect();
         check_bytes(&heads, order.most)?;
