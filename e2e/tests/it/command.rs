@@ -29,7 +29,9 @@ impl Shell {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program("tessera"));
+        // Whoever runs the tests in the background has them ignore signals, and so would the command.
+        let mut command = Command::new("env");
+        command.arg("--default-signal").arg(program("tessera"));
         let settings = ["TESSERA_URL", "TESSERA_KEY", "TESSERA_PROFILE", "TESSERA_CONFIG", "HOME", "XDG_CONFIG_HOME"];
         settings.iter().for_each(|name| {
             command.env_remove(name);
