@@ -102,6 +102,7 @@ texts! { JobsText {
     failed: "Failed", "失败";
     out_of_fuel: "The kernel ran out of fuel: the loop in line", "内核耗尽燃料，循环所在行：";
     too_many_turns: "The kernel's loop turned more than 65,000 times: line", "内核的循环超过 65,000 次，所在行：";
+    too_many_turns_help: "No loop turns more often: put a longer one inside another, or see that it ends. What was verified is paid; the rest is free again.", "单个循环最多执行 65,000 次：请将更长的循环拆成嵌套循环，或检查循环能否结束。已验证部分已付费，其余已释放。";
     out_of_fuel_help: "Give the records more fuel, or less to do, and run it again. What was verified is paid; the rest is free again.", "请增加每条记录的燃料或减少工作量后重新运行。已验证部分已付费，其余已释放。";
     peak_memory: "Memory a device needs", "设备所需内存";
     checked_by_label: "Checked by", "验证方式";

@@ -20,9 +20,13 @@ pub(super) fn FaultNotice(
     let t = text();
     let said = match fault {
         JobFault::OutOfFuel { line, turns, tile } => {
-            let cause = if turns { t.jobs.too_many_turns } else { t.jobs.out_of_fuel };
+            let (cause, help) = if turns {
+                (t.jobs.too_many_turns, t.jobs.too_many_turns_help)
+            } else {
+                (t.jobs.out_of_fuel, t.jobs.out_of_fuel_help)
+            };
             let place = in_brackets(&format!("{} {}", t.site.tile, format::count(tile)));
-            format!("{cause} {line}{place}{}{}", t.site.stop, t.jobs.out_of_fuel_help)
+            format!("{cause} {line}{place}{}{}", t.site.stop, help)
         }
         JobFault::CannotCompile { backend, message } => {
             let said = in_brackets(&format!("{backend}{}{message}", t.site.colon));
