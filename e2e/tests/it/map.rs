@@ -303,7 +303,7 @@ engine_test! {
         let ended = client.watch(job.id, |_| {}).await.unwrap();
 
         assert_eq!(ended.state, JobState::Failed);
-        assert_eq!(ended.fault, Some(JobFault::OutOfFuel { line: 5, turns: false, tile: 7 }));
+        assert_eq!(ended.fault, Some(JobFault::OutOfFuel { line: 5, turns: true, tile: 7 }));
         let code = stack.folder().join("kernel.wgsl");
         let (code, input) = (code.display().to_string(), stack.folder().join("numbers.bin").display().to_string());
         let into = stack.folder().join("none.bin").display().to_string();
