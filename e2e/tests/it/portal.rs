@@ -102,7 +102,7 @@ async fn a_dropped_connection_says_so_mends_itself_and_shows_the_end() {
     browser.open(&stack.url()).await;
     browser.sign_in(&stack.url(), &stack.session(&key).await.unwrap()).await;
     browser.open(&format!("{}/jobs/{}", stack.url(), job.id)).await;
-    browser.text_where("main", SOON, |page| page.contains("No device is at work yet")).await;
+    browser.text_where("[data-testid=obstacle]", SOON, |why| why.contains("No device is connected")).await;
 
     stack.kill_edge();
     browser.text_where("main", SOON, |page| page.contains("The connection was lost")).await;
@@ -231,7 +231,8 @@ async fn a_job_is_run_again_with_changes_and_downloaded_as_text() {
     browser.find("#privacy-own").await.click().await.unwrap();
     browser.text_where("[data-testid=quote]", SOON, |quote| quote.contains("Devices that can run it now\n0")).await;
     browser.press("Submit").await;
-    browser.text_where("main", SOON, |page| page.contains("No device is at work yet") && page.contains("Own")).await;
+    browser.text_where("[data-testid=obstacle]", SOON, |why| !why.is_empty()).await;
+    browser.text_where("main", SOON, |page| page.contains("Own")).await;
 
     let first: Vec<f32> = file.lines().nth(1).unwrap().split(',').skip(1).map(|value| value.parse().unwrap()).collect();
     for (a, b) in first.iter().zip(&digits::expected()) {
