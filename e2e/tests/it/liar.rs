@@ -159,7 +159,7 @@ engine_test! {
 
         let refused = stack.submit_digits(&client, 1, None).await.unwrap_err();
 
-        assert!(refused.to_string().contains("the largest connected device allows 1024"), "{refused}");
+        assert!(refused.to_string().contains("the largest connected device has 1024 bytes"), "{refused}");
         assert_eq!(client.account().await.unwrap().held.micros(), 0);
     }
 }
