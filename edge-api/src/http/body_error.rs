@@ -188,7 +188,8 @@ mod tests {
         check::<SubmitJob>("{}", "program", "`program` is missing");
         let short = order(|order| drop(order["program"].as_object_mut().unwrap().remove("input")));
         check::<SubmitJob>(&short, "program.input", "`input` is missing");
-        let message = "there is no field `privcy`, there are `program`, `privacy`, `name`, `limit`";
+        let message = "there is no field `privcy`, there are `program`, `privacy`, `name`, `limit`, `deadline_seconds`, \
+            `file_names`";
         check::<SubmitJob>(&order(|order| order["privcy"] = json!("own")), "privcy", message);
         let long = order(|order| order["program"]["tile_rows"] = json!(1));
         assert!(matches!(

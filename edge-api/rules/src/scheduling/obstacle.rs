@@ -93,7 +93,7 @@ mod tests {
             (own(1), Some(Obstacle::AllAtRest)),
             (own(9), Some(Obstacle::NoOwnDevice)),
             (Job { privacy: Privacy::Known, ..open_job() }, Some(Obstacle::NoKnownDevice)),
-            (Job { task: kernel(), ..open_job() }, None),
+            (Job { task: kernel(), ..open_job() }, Some(Obstacle::NoKernelDevice)),
             (Job { device_bytes: 3 << 20, ..open_job() }, Some(Obstacle::Memory { needs: 3 << 20, largest: 1 << 20 })),
         ] {
             assert_eq!(obstacle(&world, None, &job), expected, "{job:?}");
