@@ -6,8 +6,8 @@ use rules::Job;
 use rules::scheduling::lease::Lease;
 use rules::verification::Mismatch;
 use rules::verification::dispute::Outcome;
-use wire::{CheckedBy, Receipt};
 use wire::number::to;
+use wire::{CheckedBy, Receipt};
 
 use super::dispute::{self, Resolution};
 use super::lease_output::LeaseOutput;

@@ -4,7 +4,8 @@ use rules::scheduling::mosaic;
 use sqlx::FromRow;
 use wire::device::{Backend, DeviceClass};
 use wire::explorer::{
-    Page, Period, PublicDevice, PublicJobRow, PublicReceipt, ReceiptCheck, ReceiptState, Share, SignedReceipt, SupplyGroup, Work,
+    Page, Period, PublicDevice, PublicJobRow, PublicReceipt, ReceiptCheck, ReceiptState, Share, SignedReceipt,
+    SupplyGroup, Work,
 };
 use wire::number::to;
 use wire::{CheckedBy, Credits, DeviceId, JobId, JobState, LeaseId, Micros, PricePerCu, PublicJob, Receipt, Task};

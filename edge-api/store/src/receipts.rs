@@ -5,7 +5,9 @@ use sqlx::FromRow;
 use wire::device::Backend;
 use wire::explorer::ReceiptState;
 use wire::number::to;
-use wire::{AccountId, CheckRule, CheckedBy, Credits, DeviceId, JobId, LeaseId, Micros, Receipt, Signature, SliceId, TileHash};
+use wire::{
+    AccountId, CheckRule, CheckedBy, Credits, DeviceId, JobId, LeaseId, Micros, Receipt, Signature, SliceId, TileHash,
+};
 
 use crate::codec::{count, id, json, named, uncount};
 use crate::db::{DbConnection, Dialect};

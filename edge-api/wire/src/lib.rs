@@ -36,8 +36,8 @@ pub use account::{
 pub use array::{DType, Field, WordRun};
 pub use check::{Check, CheckRule, Fraction, IntegerBits, IntegerTolerance, Tolerance};
 pub use conversion::{
-    ArraysToMake, FileKind, MadeArray, MadeArrays, PictureChannels, PictureLayout, PictureReading, Resize, ResizeFilter,
-    TableReading,
+    ArraysToMake, FileKind, MadeArray, MadeArrays, PictureChannels, PictureLayout, PictureReading, Resize,
+    ResizeFilter, TableReading,
 };
 pub use device::{FromDevice, Hello, LeaseGrant, Receipt, SpeedChallenge, ToDevice};
 pub use error::{Detail, ErrorBody, ErrorCode, Place};

@@ -42,8 +42,8 @@ use naga::{Module, Span, WithSpan};
 
 pub use self::contract::Contract;
 pub use self::error::GateError;
-pub use self::reason::Reason;
 use self::pointers::WrittenArguments;
+pub use self::reason::Reason;
 
 /// Longest kernel, in bytes.
 pub const SOURCE_BYTES_MAX: usize = 64 << 10;
@@ -54,7 +54,8 @@ pub const FUEL_UNSTATED: u32 = 1_000_000;
 /// Most operations of a record outside its loops.
 pub const STRAIGHT_OPS_MAX: u64 = 1_000_000;
 /// What naga means where it says no more than that it failed.
-const TOO_DEEP: &str = "brackets, types or blocks stand too deep inside one another; give what stands inside a name of its own";
+const TOO_DEEP: &str =
+    "brackets, types or blocks stand too deep inside one another; give what stands inside a name of its own";
 /// Stack for a parser and a validator that recurse into nested blocks.
 const STACK_BYTES: usize = 64 << 20;
 

@@ -19,7 +19,9 @@ use rules::scheduling::recheck::group_tiles;
 use rules::scheduling::recheck_request::{Answer, Answerer};
 use rules::verification::party::Parties;
 use wire::number::to;
-use wire::{AccountId, BlobHash, Check, CheckRule, CheckedBy, DType, Field, InferTask, ModelInput, ModelPlan, ModelReport};
+use wire::{
+    AccountId, BlobHash, Check, CheckRule, CheckedBy, DType, Field, InferTask, ModelInput, ModelPlan, ModelReport,
+};
 
 use self::recompute::Pair;
 use super::failure::AdmitFailure;

@@ -8,8 +8,8 @@ pub(super) mod settings;
 mod settings_form;
 
 use leptos::prelude::*;
-use wire::{Account, ErrorBody};
 use wire::lend::{FailureCode, Status, Trouble};
+use wire::{Account, ErrorBody};
 
 use self::frames::Frames;
 use self::log::DeviceLog;

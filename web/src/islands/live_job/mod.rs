@@ -21,9 +21,7 @@ use super::compute_here::ComputeHereCard;
 use super::job_events::{Connection, follow_job};
 use super::sign_in::SignIn;
 use crate::api::Api;
-use crate::components::{
-    Bar, BarChart, JobBadge, Mosaic, ObstacleNotice, ShareTable, TileCounts, short,
-};
+use crate::components::{Bar, BarChart, JobBadge, Mosaic, ObstacleNotice, ShareTable, TileCounts, short};
 use crate::format;
 use crate::programs::program_of;
 use crate::text::text;
@@ -172,4 +170,3 @@ fn ConnectionNotice(
         .into_any(),
     }
 }
-

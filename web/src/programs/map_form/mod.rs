@@ -153,7 +153,8 @@ fn Examples(
             kernel.load(example, draft.input);
         }
     };
-    let option = |(index, example): (usize, &Example)| view! { <option value=index.to_string()>{(example.label)(t)}</option> };
+    let option =
+        |(index, example): (usize, &Example)| view! { <option value=index.to_string()>{(example.label)(t)}</option> };
     view! {
         <div class="field">
             <label for="example">{t.map.example}</label>
@@ -182,7 +183,8 @@ fn KernelFields(
     let takes_params = Memo::new(move |_| has(|report| report.params_bytes.is_some())());
     let refusal = move |field: &'static str| move || draft.refusal_of(&[field]).map(|failure| failure.message());
     // What it gets if nothing is typed.
-    let usual_fuel = move || kernel.report().map_or_else(|| t.map.by_server.to_owned(), |report| report.fuel.to_string());
+    let usual_fuel =
+        move || kernel.report().map_or_else(|| t.map.by_server.to_owned(), |report| report.fuel.to_string());
     view! {
         <Editor draft kernel/>
         <div class="numbers">

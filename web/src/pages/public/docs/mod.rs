@@ -40,7 +40,8 @@ pub fn document(t: &'static Text, visit: &Visit, data: DocsData) -> Document {
         }
         Content::Downloads(downloads) => {
             let body = move || {
-                view! { <DocsFrame sections headings=Vec::new()><downloads::DownloadsText downloads/></DocsFrame> }.into_any()
+                view! { <DocsFrame sections headings=Vec::new()><downloads::DownloadsText downloads/></DocsFrame> }
+                    .into_any()
             };
             Document::new(t.docs.downloads, body).described(t.docs.downloads_lead)
         }
