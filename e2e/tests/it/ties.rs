@@ -160,7 +160,9 @@ engine_test! {
             .work(|labels| {
                 let ties: Vec<&mut f32> = labels.iter_mut().filter(|label| label.to_bits() == 0).collect();
                 assert!(ties.len() > 20, "a hundredth of all would be less");
-                ties.into_iter().for_each(|label| *label = f32::from_bits(1));
+                // More than a hundredth, and few enough: a tie that comes out the same way in ten runs is taken for none, which
+                // of some hundreds one or another would.
+                ties.into_iter().take(8).for_each(|label| *label = f32::from_bits(1));
             })
             .await
             .unwrap();
