@@ -333,31 +333,36 @@ fn local(function: &Function, pointer: Handle<Expression>) -> Option<Handle<Loca
     }
 }
 
+/// Visits every statement of a block, and of the blocks in it.
+fn each(block: &Block, visit: &mut impl FnMut(&Statement)) {
+    for statement in block {
+        visit(statement);
+        match statement {
+            Statement::Block(inner) => each(inner, visit),
+            Statement::If { accept: one, reject: other, .. } | Statement::Loop { body: one, continuing: other, .. } => {
+                each(one, visit);
+                each(other, visit);
+            }
+            Statement::Switch { cases, .. } => cases.iter().for_each(|case| each(&case.body, visit)),
+            _ => {}
+        }
+    }
+}
+
 /// Whether something in a block calls a function or turns.
 fn calls(block: &Block) -> bool {
-    block.iter().any(|statement| match statement {
-        Statement::Call { .. } | Statement::Loop { .. } => true,
-        Statement::Block(inner) => calls(inner),
-        Statement::If { accept, reject, .. } => calls(accept) || calls(reject),
-        Statement::Switch { cases, .. } => cases.iter().any(|case| calls(&case.body)),
-        _ => false,
-    })
+    let mut found = false;
+    each(block, &mut |statement| found |= matches!(statement, Statement::Call { .. } | Statement::Loop { .. }));
+    found
 }
 
 /// Expressions that are computed in a block.
 fn note_reads(block: &Block, reads: &mut HashSet<Handle<Expression>>) {
-    for statement in block {
-        match statement {
-            Statement::Emit(range) => reads.extend(range.clone()),
-            Statement::Block(inner) => note_reads(inner, reads),
-            Statement::If { accept: one, reject: other, .. } | Statement::Loop { body: one, continuing: other, .. } => {
-                note_reads(one, reads);
-                note_reads(other, reads);
-            }
-            Statement::Switch { cases, .. } => cases.iter().for_each(|case| note_reads(&case.body, reads)),
-            _ => {}
+    each(block, &mut |statement| {
+        if let Statement::Emit(range) = statement {
+            reads.extend(range.clone());
         }
-    }
+    });
 }
 
 fn is_break(block: &Block) -> bool {
@@ -379,27 +384,15 @@ fn continues(block: &Block) -> bool {
 const ANYWHERE: u32 = 1 << 20;
 
 fn note_writes(function: &Function, block: &Block, writes: &mut HashMap<Handle<LocalVariable>, u32>) {
-    let note = |writes: &mut HashMap<_, u32>, pointer: Handle<Expression>, times: u32| {
+    let mut note = |pointer: Handle<Expression>, times: u32| {
         if let Some(variable) = local(function, pointer) {
             let known = writes.entry(variable).or_default();
             *known = known.saturating_add(times);
         }
     };
-    for statement in block {
-        match statement {
-            Statement::Store { pointer, .. } => note(writes, *pointer, 1),
-            Statement::Call { arguments, .. } => {
-                arguments.iter().for_each(|argument| note(writes, *argument, ANYWHERE));
-            }
-            Statement::Block(inner) => note_writes(function, inner, writes),
-            Statement::If { accept: one, reject: other, .. } | Statement::Loop { body: one, continuing: other, .. } => {
-                note_writes(function, one, writes);
-                note_writes(function, other, writes);
-            }
-            Statement::Switch { cases, .. } => {
-                cases.iter().for_each(|case| note_writes(function, &case.body, writes));
-            }
-            _ => {}
-        }
-    }
+    each(block, &mut |statement| match statement {
+        Statement::Store { pointer, .. } => note(*pointer, 1),
+        Statement::Call { arguments, .. } => arguments.iter().for_each(|argument| note(*argument, ANYWHERE)),
+        _ => {}
+    });
 }
