@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rules::Job;
 use rules::verification::party::Parties;
-use wire::{AccountKind, DeviceId, JobEventKind, JobFault, JobId, JobState, LeaseId, Micros};
+use wire::{AccountId, AccountKind, DeviceId, JobEventKind, JobFault, JobId, JobState, LeaseId, Micros};
 
 use super::fail::fail_job;
 use super::owner::party_of;
@@ -105,15 +105,31 @@ async fn nobody_else_can(app: &App, job: &Job) -> anyhow::Result<bool> {
 async fn has_known_reporter(app: &App, job: &Job) -> anyhow::Result<bool> {
     let mut conn = app.db.read().await?;
     for device in reporters(&mut conn, job.id).await? {
-        let Some(record) = store::devices::find_device(&mut conn, device).await? else { continue };
-        let account = store::accounts::find_account(&mut conn, record.account, app.config.development).await?;
-        let standings = store::devices::find_standings(&mut conn, device).await?;
-        let has_standing = standings.of(job.task.program_name(), app.clock.now()).may_judge();
-        if has_standing || account.is_some_and(|account| account.kind != AccountKind::Guest) {
+        let word = weigh(app, &mut conn, job, device).await?;
+        if word.is_some_and(|word| word.may_judge || !word.is_guest) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// How much a device's word counts.
+struct Word {
+    account: AccountId,
+    is_guest: bool,
+    may_judge: bool,
+}
+
+/// `None` where the device is not on record.
+async fn weigh(app: &App, conn: &mut store::DbConnection, job: &Job, device: DeviceId) -> anyhow::Result<Option<Word>> {
+    let Some(record) = store::devices::find_device(conn, device).await? else { return Ok(None) };
+    let account = store::accounts::find_account(conn, record.account, app.config.development).await?;
+    let standings = store::devices::find_standings(conn, device).await?;
+    Ok(Some(Word {
+        account: record.account,
+        is_guest: account.is_none_or(|account| account.kind == AccountKind::Guest),
+        may_judge: standings.of(job.task.program_name(), app.clock.now()).may_judge(),
+    }))
 }
 
 /// Whether a checker can: one that cannot says so itself, and is judged here. A device that says it again has connected
@@ -146,7 +162,6 @@ async fn reporters(conn: &mut store::DbConnection, job: JobId) -> anyhow::Result
 
 /// Whether enough devices say so whose word counts.
 async fn is_decided(app: &App, job: &Job) -> anyhow::Result<bool> {
-    let now = app.clock.now();
     let has_checkers = app.config.has_checkers();
     let mut conn = app.db.read().await?;
     let reporters = reporters(&mut conn, job.id).await?;
@@ -154,15 +169,12 @@ async fn is_decided(app: &App, job: &Job) -> anyhow::Result<bool> {
         reporters.into_iter().partition(|device| app.config.checkers.contains(device));
     let (mut parties, mut count) = (Parties::default(), 0);
     for device in &devices {
-        let Some(record) = store::devices::find_device(&mut conn, *device).await? else { continue };
-        if record.account == job.customer {
+        let Some(word) = weigh(app, &mut conn, job, *device).await? else { continue };
+        if word.account == job.customer {
             return Ok(true);
         }
-        let account = store::accounts::find_account(&mut conn, record.account, app.config.development).await?;
-        let is_guest = account.is_none_or(|account| account.kind == AccountKind::Guest);
-        let standings = store::devices::find_standings(&mut conn, *device).await?;
         let party = party_of(app, *device).await?;
-        if standings.of(job.task.program_name(), now).may_judge() && !is_guest && !parties.include(party) {
+        if word.may_judge && !word.is_guest && !parties.include(party) {
             parties.add(party);
             count += 1;
         }
