@@ -33,14 +33,12 @@ pub struct Contract {
     pub fuel: Option<u32>,
 }
 
-/// What instrumenting needs to know, and the host.
+/// What the host needs to know.
 pub(super) struct Facts {
     pub workgroup_size: u32,
     pub params_bytes: Option<u32>,
     pub words: Vec<Column>,
     pub floats: bool,
-    /// There is a barrier, so every invocation must come to it.
-    pub barriers: bool,
 }
 
 pub(super) fn check(source: &str, module: &Module, info: &ModuleInfo, contract: Contract) -> Result<Facts, GateError> {
@@ -72,8 +70,6 @@ pub(super) fn check(source: &str, module: &Module, info: &ModuleInfo, contract: 
         }
     }
     let globals = Globals::check(source, module, contract)?;
-    let mut barriers = Barriers { source, module, found: false };
-    barriers.check_entry(&entry.function)?;
     let functions = module.functions.iter().map(|(_, function)| function).chain([&entry.function]);
     let mut floats = false;
     for function in functions {
@@ -83,13 +79,7 @@ pub(super) fn check(source: &str, module: &Module, info: &ModuleInfo, contract: 
         floats |= uses_floats(module, function, &info[handle]);
     }
     floats |= uses_floats(module, &entry.function, info.get_entry_point(0));
-    Ok(Facts {
-        workgroup_size: x,
-        params_bytes: globals.params_bytes,
-        words: globals.words,
-        floats,
-        barriers: barriers.found,
-    })
+    Ok(Facts { workgroup_size: x, params_bytes: globals.params_bytes, words: globals.words, floats })
 }
 
 /// The span of a function's name in the text; naga keeps none for entry points.
@@ -332,83 +322,6 @@ fn check_block(source: &str, block: &Block) -> Result<(), GateError> {
         ));
     }
     Ok(())
-}
-
-/// Barriers stand in `main` itself, which every invocation reaches: in a loop, lack of fuel might stop one before it.
-struct Barriers<'a> {
-    source: &'a str,
-    module: &'a Module,
-    found: bool,
-}
-
-impl Barriers<'_> {
-    fn check_entry(&mut self, main: &Function) -> Result<(), GateError> {
-        let mut left = false;
-        for (statement, span) in main.body.span_iter() {
-            if is_barrier(statement) {
-                self.found = true;
-                if left {
-                    return Err(self.refuse(*span, "a barrier after a return that some invocations may take"));
-                }
-                continue;
-            }
-            self.check_inner(statement, *span)?;
-            left |= may_return(statement);
-        }
-        for (_, function) in self.module.functions.iter() {
-            for (statement, span) in function.body.span_iter() {
-                if is_barrier(statement) {
-                    return Err(self.refuse(*span, "a barrier in a function"));
-                }
-                self.check_inner(statement, *span)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn refuse(&self, span: Span, what: &str) -> GateError {
-        GateError::at(self.source, span, format!("{what}; barriers stand in `main` itself, outside loops and branches"))
-    }
-
-    fn check_inner(&self, statement: &Statement, span: Span) -> Result<(), GateError> {
-        let mut blocks: Vec<&Block> = Vec::new();
-        match statement {
-            Statement::Block(block) => blocks.push(block),
-            Statement::If { accept, reject, .. } => blocks.extend([accept, reject]),
-            Statement::Switch { cases, .. } => blocks.extend(cases.iter().map(|case| &case.body)),
-            Statement::Loop { body, continuing, .. } => blocks.extend([body, continuing]),
-            _ => {}
-        }
-        for block in blocks {
-            for (inner, inner_span) in block.span_iter() {
-                if is_barrier(inner) {
-                    let place = if inner_span.is_defined() { *inner_span } else { span };
-                    return Err(self.refuse(place, "a barrier in a loop or a branch"));
-                }
-                self.check_inner(inner, *inner_span)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn is_barrier(statement: &Statement) -> bool {
-    matches!(
-        statement,
-        Statement::ControlBarrier(_) | Statement::MemoryBarrier(_) | Statement::WorkGroupUniformLoad { .. }
-    )
-}
-
-fn may_return(statement: &Statement) -> bool {
-    let any = |block: &Block| block.iter().any(may_return);
-    match statement {
-        Statement::Return { .. } => true,
-        Statement::Block(block) => any(block),
-        Statement::If { accept, reject, .. } => any(accept) || any(reject),
-        Statement::Switch { cases, .. } => cases.iter().any(|case| any(&case.body)),
-        Statement::Loop { body, continuing, .. } => any(body) || any(continuing),
-        _ => false,
-    }
 }
 
 fn uses_floats(module: &Module, function: &Function, info: &naga::valid::FunctionInfo) -> bool {

@@ -20,18 +20,29 @@ use naga::{
 use self::interval::{Interval, of_binary, of_literal, of_scalar};
 use self::step::{Step, mirrored, negated};
 
+use crate::barriers::LoopFacts;
 use crate::cost::{Costs, FunctionCost};
 
-/// The most fuel that the loops of one record spend; `None` where some loop may turn more often than is known.
-pub(super) fn needed(module: &Module, info: &ModuleInfo, costs: &Costs) -> Option<u64> {
+/// What the text tells of a kernel's loops.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// The most fuel that the loops of one record spend; `None` where some loop may turn more often than is known.
+    pub needed: Option<u64>,
+    /// Those of `main`, each before those inside it.
+    pub loops: Vec<LoopFacts>,
+}
+
+pub(super) fn tell(module: &Module, info: &ModuleInfo, costs: &Costs) -> Told {
     let mut of_functions = HashMap::new();
     for (handle, function) in module.functions.iter() {
         let cost = &costs.functions[&handle];
         let fuel = Counter::new(module, function, &info[handle], &of_functions, cost).block(&function.body);
         of_functions.insert(handle, fuel);
     }
-    let entry = &module.entry_points.first()?.function;
-    Counter::new(module, entry, info.get_entry_point(0), &of_functions, &costs.entry).block(&entry.body)
+    let Some(entry) = module.entry_points.first() else { return Told::default() };
+    let mut main = Counter::new(module, &entry.function, info.get_entry_point(0), &of_functions, &costs.entry);
+    let needed = main.block(&entry.function.body);
+    Told { needed, loops: main.loops }
 }
 
 struct Counter<'a> {
@@ -45,6 +56,8 @@ struct Counter<'a> {
     writes: HashMap<Handle<LocalVariable>, u32>,
     /// Counters of the loops around.
     counters: HashMap<Handle<LocalVariable>, Values>,
+    /// Those that were met.
+    loops: Vec<LoopFacts>,
 }
 
 /// What a loop's counter can have inside of it.
@@ -73,7 +86,8 @@ impl<'a> Counter<'a> {
     ) -> Self {
         let mut writes = HashMap::new();
         note_writes(function, &function.body, &mut writes);
-        Self { module, function, info, of_functions, turns: cost.turns.iter(), writes, counters: HashMap::new() }
+        let (turns, counters) = (cost.turns.iter(), HashMap::new());
+        Self { module, function, info, of_functions, turns, writes, counters, loops: Vec::new() }
     }
 
     /// All loops are met, also behind one that is not known, so that each finds its own cost.
@@ -115,6 +129,8 @@ impl<'a> Counter<'a> {
         note_reads(continuing, &mut read_inside);
         let read_inside = Rc::new(read_inside);
         let counted = self.counted(body, continuing, before, &read_inside);
+        let turns = counted.as_ref().map(|found| found.turns);
+        self.loops.push(LoopFacts { turn: turn.unwrap_or(u64::MAX), turns });
         let of_counter = |values| Values { values, read_inside: Rc::clone(&read_inside) };
         let outer = counted.as_ref().map(|found| self.counters.insert(found.counter, of_counter(found.in_body)));
         let in_body = self.block(body);

@@ -5,25 +5,27 @@
 
 mod casts;
 mod globals;
+mod operands;
 mod subnormals;
+mod wrapper;
 
 use std::collections::{HashMap, HashSet};
 
-use gpu_kernels::customer_kernel::{
-    STATUS_FAULT, STATUS_FIRST, STATUS_LEFT, STATUS_RECORDS, STATUS_TURNS, STATUS_USED, TURNS_MAX,
-};
+use gpu_kernels::customer_kernel::{STATUS_FAULT, STATUS_FIRST, STATUS_TURNS, TURNS_MAX};
 use gpu_kernels::number::to;
 use naga::proc::IndexableLength;
 use naga::valid::{FunctionInfo, ModuleInfo};
 use naga::{
-    Arena, AtomicFunction, BinaryOperator, Binding, Block, BuiltIn, EntryPoint, Expression, Function, FunctionArgument,
-    Handle, Literal, LocalVariable, MathFunction, Module, Range, Scalar, ScalarKind, Span, Statement, SwitchCase, Type,
-    TypeInner, VectorSize,
+    AddressSpace, Arena, AtomicFunction, BinaryOperator, Block, Expression, Function, Handle, Literal, LocalVariable,
+    MathFunction, Module, Range, ScalarKind, Span, Statement, SwitchCase, Type, TypeInner,
 };
 
 use self::casts::Cast;
 use self::globals::{Own, add_globals};
-use crate::contract::{Facts, LOCAL_BYTES_MAX};
+pub(super) use self::operands::map_operands;
+use self::wrapper::wrap;
+use crate::barriers::has_barrier;
+use crate::contract::LOCAL_BYTES_MAX;
 use crate::cost::{Costs, FunctionCost};
 use crate::error::GateError;
 use crate::pointers::{self, WrittenArguments};
@@ -38,12 +40,12 @@ pub(super) fn instrument(
     mut module: Module,
     info: &ModuleInfo,
     costs: &Costs,
-    facts: &Facts,
+    barriers: bool,
     written: &WrittenArguments,
     fuel: u32,
 ) -> Result<(Module, Vec<Span>), GateError> {
     subnormals::flush(&mut module);
-    let own = add_globals(&mut module, fuel);
+    let own = add_globals(&mut module, fuel, barriers);
     let mut loops = Vec::new();
     let mut functions = std::mem::take(&mut module.functions);
     for (handle, function) in functions.iter_mut() {
@@ -54,7 +56,7 @@ pub(super) fn instrument(
     if let Some(mut entry) = module.entry_points.pop() {
         Instrumenter::new(source, &module, info.get_entry_point(0), own, written, &mut loops)
             .instrument(&mut entry.function, &costs.entry)?;
-        let wrapped = wrap(&mut module, entry, own, fuel, facts.barriers);
+        let wrapped = wrap(&mut module, entry, own, fuel);
         module.entry_points.push(wrapped);
     }
     Ok((module, loops))
@@ -83,6 +85,13 @@ struct Instrumenter<'a> {
     firsts: Vec<Handle<Expression>>,
     literals: Vec<(Literal, Handle<Expression>)>,
     turns: std::vec::IntoIter<u64>,
+}
+
+/// Which element of the records.
+#[derive(Clone, Copy)]
+enum Element {
+    At(u32),
+    Computed(Handle<Expression>),
 }
 
 impl<'a> Instrumenter<'a> {
@@ -231,10 +240,8 @@ impl<'a> Instrumenter<'a> {
             (bound, &mut expression, old)
         {
             let begin = self.new.len();
-            let signed =
-                self.info[*old_index].ty.inner_with(&self.module.types).scalar_kind() == Some(ScalarKind::Sint);
             let mut bounded = *index;
-            if signed {
+            if self.is_signed(*old_index) {
                 // A negative index becomes a large one.
                 bounded = self.append(Expression::As { expr: bounded, kind: ScalarKind::Uint, convert: Some(4) });
             }
@@ -307,13 +314,16 @@ impl<'a> Instrumenter<'a> {
             self.assign(block, copy, argument);
             passed.push(copy);
             if self.written.writes(function, index) {
-                back.push((argument, copy));
+                back.push((old, copy));
             }
         }
         let result = result.map(|result| self.at(result));
         block.push(Statement::Call { function, arguments: passed, result }, span);
         for (part, copy) in back {
-            self.assign(block, part, copy);
+            let value = self.append(Expression::Load { pointer: copy });
+            block.push(Statement::Emit(Range::new_from_bounds(value, value)), Span::UNDEFINED);
+            let store = Statement::Store { pointer: self.at(part), value };
+            block.push(self.within_bounds(part, store), Span::UNDEFINED);
         }
         Ok(())
     }
@@ -344,6 +354,57 @@ impl<'a> Instrumenter<'a> {
         block.push(Statement::Store { pointer: to, value }, Span::UNDEFINED);
     }
 
+    /// `if index < arrayLength(&results) { store }`, where the store is to the output records. What would go beyond them
+    /// writes nothing: on the last of them, it and that one's own would race.
+    fn within_bounds(&mut self, pointer: Handle<Expression>, store: Statement) -> Statement {
+        let Some((records, element)) = self.element(pointer) else { return store };
+        let records = self.at(records);
+        let index = match element {
+            Element::At(index) => self.word(index),
+            Element::Computed(index) => self.at(index),
+        };
+        let is_own = self.own.within.map(|within| self.append(Expression::GlobalVariable(within)));
+        let begin = self.new.len();
+        let index = match element {
+            Element::Computed(old) if self.is_signed(old) => {
+                self.append(Expression::As { expr: index, kind: ScalarKind::Uint, convert: Some(4) })
+            }
+            _ => index,
+        };
+        let len = self.append(Expression::ArrayLength(records));
+        let mut condition = self.append(Expression::Binary { op: BinaryOperator::Less, left: index, right: len });
+        if let Some(pointer) = is_own {
+            let is_own = self.append(Expression::Load { pointer });
+            let op = BinaryOperator::LogicalAnd;
+            condition = self.append(Expression::Binary { op, left: condition, right: is_own });
+        }
+        let first = self.new.iter().nth(begin).map_or(condition, |(handle, _)| handle);
+        Statement::Block(Block::from_vec(vec![
+            Statement::Emit(Range::new_from_bounds(first, condition)),
+            Statement::If { condition, accept: Block::from_vec(vec![store]), reject: Block::new() },
+        ]))
+    }
+
+    /// The output records that a pointer goes into, and at which element.
+    fn element(&self, mut pointer: Handle<Expression>) -> Option<(Handle<Expression>, Element)> {
+        loop {
+            let (base, element) = match self.old[pointer] {
+                Expression::Access { base, index } => (base, Element::Computed(index)),
+                Expression::AccessIndex { base, index } => (base, Element::At(index)),
+                _ => return None,
+            };
+            if let Expression::GlobalVariable(variable) = self.old[base] {
+                let space = self.module.global_variables[variable].space;
+                return matches!(space, AddressSpace::Storage { .. }).then_some((base, element));
+            }
+            pointer = base;
+        }
+    }
+
+    fn is_signed(&self, old: Handle<Expression>) -> bool {
+        self.info[old].ty.inner_with(&self.module.types).scalar_kind() == Some(ScalarKind::Sint)
+    }
+
     fn statement(&mut self, statement: Statement, span: Span) -> Result<Statement, GateError> {
         Ok(match statement {
             Statement::Emit(range) => match range.first_and_last() {
@@ -368,7 +429,8 @@ impl<'a> Instrumenter<'a> {
             }
             Statement::Loop { body, continuing, break_if } => {
                 self.loops.push(span);
-                let (begin, mut fuelled) = self.spend();
+                let goes_on = has_barrier(&body) || has_barrier(&continuing);
+                let (begin, mut fuelled) = self.spend(goes_on);
                 fuelled.extend_block(self.block(body)?);
                 let continuing = self.block(continuing)?;
                 let round =
@@ -377,7 +439,8 @@ impl<'a> Instrumenter<'a> {
             }
             Statement::Return { value } => Statement::Return { value: value.map(|value| self.at(value)) },
             Statement::Store { pointer, value } => {
-                Statement::Store { pointer: self.at(pointer), value: self.at(value) }
+                let store = Statement::Store { pointer: self.at(pointer), value: self.at(value) };
+                self.within_bounds(pointer, store)
             }
             Statement::WorkGroupUniformLoad { pointer, result } => {
                 Statement::WorkGroupUniformLoad { pointer: self.at(pointer), result: self.at(result) }
@@ -397,7 +460,8 @@ impl<'a> Instrumenter<'a> {
     /// `if fuel < turn || turns == most { status = max(status, loop); fuel = 0; break } fuel -= turn; turns += 1`
     ///
     /// A record that was stopped finds no fuel in later loops either: the loop that stopped it comes before those.
-    fn spend(&mut self) -> (Statement, Block) {
+    /// One in a loop with a barrier goes on without fuel, as all of its workgroup have to come there.
+    fn spend(&mut self, goes_on: bool) -> (Statement, Block) {
         let turn = u32::try_from(self.turns.next().unwrap_or(u64::MAX)).unwrap_or(u32::MAX);
         let number = to::<u32, _>(self.loops.len());
         let counter = LocalVariable { name: Some("tessera_turns".to_owned()), ty: self.own.word, init: None };
@@ -423,152 +487,30 @@ impl<'a> Instrumenter<'a> {
         let value = self.append(Expression::Select { condition: short, accept: word_dry, reject: round });
         let rest = self.append(Expression::Binary { op: BinaryOperator::Subtract, left, right: turn });
         let next = self.append(Expression::Binary { op: BinaryOperator::Add, left: rounds, right: one });
-        let stop = vec![
+        let mut stop = vec![
             emit(fault, value),
             Statement::Atomic { pointer: fault, fun: AtomicFunction::Max, value, result: None },
             Statement::Store { pointer: fuel, value: none },
             Statement::Store { pointer: stopped, value: one },
-            Statement::Break,
         ];
-        let spent = Block::from_vec(vec![
-            emit(left, over),
-            Statement::If { condition: over, accept: Block::from_vec(stop), reject: Block::new() },
+        let mut spend = vec![
             emit(rest, next),
             Statement::Store { pointer: fuel, value: rest },
             Statement::Store { pointer: turns, value: next },
-        ]);
-        (Statement::Store { pointer: turns, value: none }, spent)
+        ];
+        let mut spent = vec![emit(left, over)];
+        if goes_on {
+            let (accept, reject) = (Block::from_vec(stop), Block::from_vec(spend));
+            spent.push(Statement::If { condition: over, accept, reject });
+        } else {
+            stop.push(Statement::Break);
+            spent.push(Statement::If { condition: over, accept: Block::from_vec(stop), reject: Block::new() });
+            spent.append(&mut spend);
+        }
+        (Statement::Store { pointer: turns, value: none }, Block::from_vec(spent))
     }
 }
 
 fn status_word(status: Handle<Expression>, word: usize) -> Expression {
     Expression::AccessIndex { base: status, index: to(word) }
-}
-
-/// A `main` that calls the customer's for the tile's records only and notes the fuel that they used and left.
-fn wrap(module: &mut Module, entry: EntryPoint, own: Own, fuel: u32, barriers: bool) -> EntryPoint {
-    let mut arguments = entry.function.arguments.clone();
-    let mut inner = entry.function;
-    inner.name = Some("tessera_record".to_owned());
-    inner.arguments.iter_mut().for_each(|argument| argument.binding = None);
-    let own_arguments = inner.arguments.len();
-    let inner = module.functions.append(inner, Span::UNDEFINED);
-
-    let mut expressions = Arena::new();
-    let mut append = |expression| expressions.append(expression, Span::UNDEFINED);
-    let emit = |first, last| Statement::Emit(Range::new_from_bounds(first, last));
-    let (id, member) = find_id(module, &mut arguments);
-    let passed: Vec<Handle<Expression>> =
-        (0u32..).take(own_arguments).map(|index| append(Expression::FunctionArgument(index))).collect();
-    let id = append(Expression::FunctionArgument(id));
-    let all = append(Expression::Literal(Literal::U32(fuel)));
-    let fuel = append(Expression::GlobalVariable(own.fuel));
-    let status = append(Expression::GlobalVariable(own.status));
-
-    // Conditions first, since emitted expressions lie side by side.
-    let id = member.map_or(id, |index| append(Expression::AccessIndex { base: id, index }));
-    let record = append(Expression::AccessIndex { base: id, index: 0 });
-    let records = append(status_word(status, STATUS_RECORDS));
-    let records = append(Expression::Load { pointer: records });
-    let within = append(Expression::Binary { op: BinaryOperator::Less, left: record, right: records });
-    let left = append(Expression::Load { pointer: fuel });
-    let used = append(Expression::Binary { op: BinaryOperator::Subtract, left: all, right: left });
-    let most = append(status_word(status, STATUS_USED));
-    // What lies past the last record ran to come to the barriers, and is nobody's work.
-    let none = append(Expression::Literal(Literal::U32(0)));
-    let counted = append(Expression::Select { condition: within, accept: left, reject: none });
-    let all_left = append(status_word(status, STATUS_LEFT));
-
-    let work = vec![
-        Statement::Call { function: inner, arguments: passed, result: None },
-        emit(left, most),
-        Statement::Atomic { pointer: most, fun: AtomicFunction::Max, value: used, result: None },
-        emit(counted, all_left),
-        Statement::Atomic { pointer: all_left, fun: AtomicFunction::Add, value: counted, result: None },
-    ];
-    let first = if member.is_some() { id } else { record };
-    let body: Vec<Statement> = if barriers {
-        // Every invocation must come to a barrier; what lies past the last record clamps to it.
-        std::iter::once(emit(first, within)).chain(work).collect()
-    } else {
-        let accept = Block::from_vec(work);
-        vec![emit(first, within), Statement::If { condition: within, accept, reject: Block::new() }]
-    };
-    let function = Function { arguments, expressions, body: Block::from_vec(body), name: None, ..Function::default() };
-    EntryPoint { function, ..entry_shell(entry.name, entry.workgroup_size) }
-}
-
-fn entry_shell(name: String, workgroup_size: [u32; 3]) -> EntryPoint {
-    EntryPoint {
-        name,
-        stage: naga::ShaderStage::Compute,
-        early_depth_test: None,
-        workgroup_size,
-        workgroup_size_overrides: None,
-        function: Function::default(),
-        mesh_info: None,
-        task_payload: None,
-        incoming_ray_payload: None,
-    }
-}
-
-/// The argument that holds the invocation's id, and its member where the argument is a structure;
-/// added where there is none.
-fn find_id(module: &mut Module, arguments: &mut Vec<FunctionArgument>) -> (u32, Option<u32>) {
-    let wanted = Some(Binding::BuiltIn(BuiltIn::GlobalInvocationId));
-    for (index, argument) in (0u32..).zip(arguments.iter()) {
-        if argument.binding == wanted {
-            return (index, None);
-        }
-        if let TypeInner::Struct { members, .. } = &module.types[argument.ty].inner
-            && let Some((member, _)) = (0u32..).zip(members).find(|(_, member)| member.binding == wanted)
-        {
-            return (index, Some(member));
-        }
-    }
-    let inner = TypeInner::Vector { size: VectorSize::Tri, scalar: Scalar::U32 };
-    let ty = module.types.insert(Type { name: None, inner }, Span::UNDEFINED);
-    arguments.push(FunctionArgument { name: Some("tessera_id".to_owned()), ty, binding: wanted });
-    (to(arguments.len() - 1), None)
-}
-
-/// The same expression over other operands; none for a kind that no kernel has.
-fn map_operands(old: &Expression, mut map: impl FnMut(Handle<Expression>) -> Handle<Expression>) -> Option<Expression> {
-    let mut at = |handle: &Handle<Expression>| map(*handle);
-    Some(match old {
-        Expression::Literal(_)
-        | Expression::Constant(_)
-        | Expression::ZeroValue(_)
-        | Expression::FunctionArgument(_)
-        | Expression::GlobalVariable(_)
-        | Expression::LocalVariable(_)
-        | Expression::CallResult(_)
-        | Expression::WorkGroupUniformLoadResult { .. } => old.clone(),
-        Expression::Compose { ty, components } => {
-            Expression::Compose { ty: *ty, components: components.iter().map(&mut at).collect() }
-        }
-        Expression::Access { base, index } => Expression::Access { base: at(base), index: at(index) },
-        Expression::AccessIndex { base, index } => Expression::AccessIndex { base: at(base), index: *index },
-        Expression::Splat { size, value } => Expression::Splat { size: *size, value: at(value) },
-        Expression::Swizzle { size, vector, pattern } => {
-            Expression::Swizzle { size: *size, vector: at(vector), pattern: *pattern }
-        }
-        Expression::Load { pointer } => Expression::Load { pointer: at(pointer) },
-        Expression::Unary { op, expr } => Expression::Unary { op: *op, expr: at(expr) },
-        Expression::Binary { op, left, right } => Expression::Binary { op: *op, left: at(left), right: at(right) },
-        Expression::Select { condition, accept, reject } => {
-            Expression::Select { condition: at(condition), accept: at(accept), reject: at(reject) }
-        }
-        Expression::Relational { fun, argument } => Expression::Relational { fun: *fun, argument: at(argument) },
-        Expression::Math { fun, arg, arg1, arg2, arg3 } => Expression::Math {
-            fun: *fun,
-            arg: at(arg),
-            arg1: arg1.as_ref().map(&mut at),
-            arg2: arg2.as_ref().map(&mut at),
-            arg3: arg3.as_ref().map(&mut at),
-        },
-        Expression::As { expr, kind, convert } => Expression::As { expr: at(expr), kind: *kind, convert: *convert },
-        Expression::ArrayLength(array) => Expression::ArrayLength(at(array)),
-        _ => return None,
-    })
 }

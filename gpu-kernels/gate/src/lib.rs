@@ -23,6 +23,7 @@
 //! more in its own way.
 
 mod backends;
+mod barriers;
 mod contract;
 mod cost;
 mod depth;
@@ -108,9 +109,10 @@ fn inspect(source: &str, contract: Contract) -> Result<AdmittedKernel, GateError
         return Err(GateError::at(source, contract::entry_span(source, "main"), message));
     }
     let loops = cost::has_loops(&module);
-    let fuel_needed = fuel::needed(&module, &info, &costs);
-    let fuel = contract.fuel.unwrap_or_else(|| fuel_of(fuel_needed));
-    let (module, loop_spans) = instrument::instrument(source, module, &info, &costs, &facts, &written, fuel)?;
+    let told = fuel::tell(&module, &info, &costs);
+    let barriers = barriers::check(source, &module, &told.loops)?;
+    let fuel = contract.fuel.unwrap_or_else(|| fuel_of(told.needed));
+    let (module, loop_spans) = instrument::instrument(source, module, &info, &costs, barriers, &written, fuel)?;
     let loop_lines = loop_spans.iter().map(|span| span.location(source).line_number).collect();
     let wgsl = emit(&module).map_err(|message| GateError::at(source, Span::UNDEFINED, message))?;
     let kernel = GatedKernel {
@@ -120,7 +122,7 @@ fn inspect(source: &str, contract: Contract) -> Result<AdmittedKernel, GateError
         loop_lines,
         ops: straight + if loops { u64::from(fuel) } else { 0 },
     };
-    Ok(AdmittedKernel { kernel, words: facts.words, floats: facts.floats, fuel, fuel_needed })
+    Ok(AdmittedKernel { kernel, words: facts.words, floats: facts.floats, fuel, fuel_needed: told.needed })
 }
 
 /// What a record gets where nobody says.

@@ -182,14 +182,12 @@ pub enum AdmitError {
     },
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over so")]
-fn as_shown<S: serde::Serializer>(amount: &Credits, serializer: S) -> Result<S::Ok, S::Error> {
+fn as_shown<T: std::fmt::Display, S: serde::Serializer>(amount: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(amount)
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls takes a reference")]
-fn as_size<S: serde::Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&size(*bytes))
+fn as_size<T: Copy + Into<u64>, S: serde::Serializer>(bytes: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&size((*bytes).into()))
 }
 
 /// Bytes as people say them.

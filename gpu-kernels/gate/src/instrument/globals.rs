@@ -14,10 +14,12 @@ pub(super) struct Own {
     pub(super) status: Handle<GlobalVariable>,
     /// Whether a loop has stopped the record.
     pub(super) stopped: Handle<GlobalVariable>,
+    /// Whether the invocation's record is one of the tile's, where others run too, to come to the barriers.
+    pub(super) within: Option<Handle<GlobalVariable>>,
     pub(super) word: Handle<Type>,
 }
 
-pub(super) fn add_globals(module: &mut Module, fuel: u32) -> Own {
+pub(super) fn add_globals(module: &mut Module, fuel: u32, barriers: bool) -> Own {
     let no_name = |inner| Type { name: None, inner };
     let word = module.types.insert(no_name(TypeInner::Scalar(Scalar::U32)), Span::UNDEFINED);
     let atomic = module.types.insert(no_name(TypeInner::Atomic(Scalar::U32)), Span::UNDEFINED);
@@ -39,10 +41,13 @@ pub(super) fn add_globals(module: &mut Module, fuel: u32) -> Own {
     let access = StorageAccess::LOAD | StorageAccess::STORE;
     let place = Some(ResourceBinding { group: 0, binding: 3 });
     let status = global("tessera_status", AddressSpace::Storage { access }, place, array, None);
+    let truth = module.types.insert(no_name(TypeInner::Scalar(Scalar::BOOL)), Span::UNDEFINED);
+    let within = global("tessera_within", AddressSpace::Private, None, truth, None);
     Own {
         fuel: module.global_variables.append(fuel, Span::UNDEFINED),
         status: module.global_variables.append(status, Span::UNDEFINED),
         stopped: module.global_variables.append(stopped, Span::UNDEFINED),
+        within: barriers.then(|| module.global_variables.append(within, Span::UNDEFINED)),
         word,
     }
 }

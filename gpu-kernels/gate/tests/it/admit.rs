@@ -107,8 +107,6 @@ fn what_is_outside_the_contract_is_named() {
     check_refusal(&kernel("", "").replace("read_write> result", "read> result"), 3, "'result' is none of");
     check_refusal(&kernel("", "").replace("result: array<u32>", "result: u32"), 3, "'result' must be an array");
     check_refusal(&kernel("", "").replace("result: array<u32>", "result: array<vec3u>"), 3, "elements of 16 bytes");
-    check_refusal(&kernel("", "loop { workgroupBarrier(); }"), 7, "a barrier in a loop");
-    check_refusal(&kernel("", "if id.x > 3 { return; }\nworkgroupBarrier();"), 8, "a barrier after a return");
     check_refusal(&"//\n".repeat(30_000), 1, "at most 65536");
     let odd = admit(&kernel("", ""), Contract { record_bytes: 6, ..WORDS }).expect_err("six bytes are no words");
     assert!(odd.message.contains("multiple of 4"), "{odd}");
@@ -282,13 +280,13 @@ fn an_index_outside_is_brought_inside_wherever_it_goes() {
 
         assert_eq!(found.unwrap(), expected, "{body}");
     }
-    // A stray write lands in the tile's own last record, and nowhere else.
+    // A stray write lands nowhere.
     let Some(found) = outcome(&kernel("", "result[id.x] = 1u; if id.x == 0u { result[4000000u] = 7u; }"), &[0; 6], 3)
     else {
         return;
     };
     let found = found.unwrap();
-    assert_eq!((&found[..2], &found[3..5]), ([1, 1].as_slice(), [1, 1].as_slice()), "{found:?}");
+    assert_eq!(found, [1; 6]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the gate refuses, and what comes out of it, on a GPU.
 
 mod admit;
+mod barriers;
 mod customers;
 mod fuel;
 mod generated;

@@ -16,7 +16,7 @@ pub(crate) struct Customer {
 }
 
 pub(crate) fn customers() -> Vec<Customer> {
-    vec![pointers_to_parts(), constants(), layout_of_parameters()]
+    vec![pointers_to_parts(), constants(), layout_of_parameters(), workgroup_loops()]
 }
 
 fn words(values: impl IntoIterator<Item = u32>) -> Vec<u8> {
@@ -109,6 +109,32 @@ fn layout_of_parameters() -> Customer {
         output: floats(records.iter().enumerate().flat_map(answer)),
         input: floats(records.concat()),
         tolerance: Some(1e-5),
+    }
+}
+
+fn workgroup_loops() -> Customer {
+    let records: Vec<u32> = (0..100).map(|i: u32| i.wrapping_mul(0x9e37_79b9) >> 12).collect();
+    let answer = |group: &[u32]| {
+        // What lies past the last record reads the last one.
+        let full: Vec<u32> = (0..64).map(|lane| group[lane.min(group.len() - 1)]).collect();
+        let mut sorted = full.clone();
+        sorted.sort_unstable();
+        let most = sorted[63];
+        let sums = full.iter().scan(0u32, |sum, word| {
+            *sum = sum.wrapping_add(*word);
+            Some(*sum)
+        });
+        let rows = sums.zip(sorted).zip(0u32..).map(|((sum, sorted), lane)| [sum, most, sorted, 3 * lane]);
+        rows.take(group.len()).collect::<Vec<_>>()
+    };
+    Customer {
+        name: "workgroup_loops",
+        kernel: include_str!("workgroup_loops.wgsl"),
+        contract: Contract { record_bytes: 4, out_bytes: 16, fuel: None },
+        params: words([3, 5]),
+        output: words(records.chunks(64).flat_map(answer).flatten()),
+        input: words(records),
+        tolerance: None,
     }
 }
 
