@@ -193,7 +193,7 @@ impl<'a> Workgroup<'a> {
     }
 
     /// `times` is how often the block is come to at most.
-    fn check(&self, block: &Block, all_come: bool, times: u64, met: &mut Met) -> Result<(), GateError> {
+    fn check(&self, block: &Block, all_come: bool, times: u64, met: &mut Met<'_>) -> Result<(), GateError> {
         for (statement, span) in block.span_iter() {
             if is_barrier(statement) {
                 if !all_come {
