@@ -125,6 +125,10 @@ pub fn TimeAxis(
     const DAY: Micros = 86_400_000_000;
     const MINUTE: Micros = 60_000_000;
     let tick = move |time: Micros| {
+        // Where it is all one second or few, how long after the beginning.
+        if to - from < 10_000_000 && time > from {
+            return view! { <span>{format!("+{}", format::seconds(from, time))}</span> }.into_any();
+        }
         let (shape, shown) = match to - from {
             ..600_000_000 => {
                 ("second", format!("{}:{:02} UTC", format::clock(time), time.rem_euclid(MINUTE) / 1_000_000))
@@ -132,7 +136,7 @@ pub fn TimeAxis(
             length if length <= 2 * DAY => ("minute", format!("{} UTC", format::clock(time))),
             _ => ("day", format::day(time)),
         };
-        view! { <time datetime=format::iso8601(time) data-shape=shape>{shown}</time> }
+        view! { <time datetime=format::iso8601(time) data-shape=shape>{shown}</time> }.into_any()
     };
     view! { <div class="chart-x">{(to > from).then(|| [from, from + (to - from) / 2, to].map(tick).collect_view())}</div> }
 }

@@ -120,13 +120,15 @@ pub fn ReceiptTable(
     names: Vec<(DeviceId, String)>,
 ) -> impl IntoView {
     let t = text();
+    // A name is as long as it is, and gives way to the figures.
+    let kind = if names.is_empty() { "mono" } else { "name" };
     let named = move |device: DeviceId| names.iter().find(|(id, _)| *id == device).map(|(_, name)| name.clone());
     let row = move |receipt: PublicReceipt| {
         view! {
             <tr>
                 <td data-label=t.explorer.receipt class="mono"><a href=href(Page::Receipt(receipt.lease))>{short(&receipt.lease)}</a></td>
                 <td data-label=t.explorer.received><Moment time=receipt.received_at/></td>
-                {with_device.then(|| view! { <td data-label=t.site.device class="mono"><a href=href(Page::Device(receipt.device))>{named(receipt.device).unwrap_or_else(|| short(&receipt.device))}</a></td> })}
+                {with_device.then(|| view! { <td data-label=t.site.device class=kind><a href=href(Page::Device(receipt.device))>{named(receipt.device).unwrap_or_else(|| short(&receipt.device))}</a></td> })}
                 {with_job.then(|| view! {
                     <td data-label=t.site.job class="mono">
                         {match receipt.job {

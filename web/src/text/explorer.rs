@@ -71,10 +71,10 @@ texts! { ExplorerText {
     receipts_description: "Every statement that a device has signed about its tiles, newest first.", "设备为其分块签署的全部声明，按时间倒序排列。";
     how_checked: "How it was checked", "如何验证";
     check_rule: "A value passes when it is within 10⁻⁴ of the reference, relative to it, plus 2·10⁻⁵ of the tile's largest value.", "数值与参考值之差不超过参考值的 10⁻⁴ 加上分块最大值的 2·10⁻⁵ 即为通过。";
-    checked_recomputed: "Drawn tiles were computed again, and agreed:", "已复算抽取的分块，结果一致：";
-    checked_by_edge: "This server computed drawn tiles again with its references, and they agreed:", "本服务器用参考实现复算抽取的分块，结果一致：";
-    checked_by_checker: "One of the operator's checkers computed drawn tiles again, and they agreed:", "运营方的复算设备复算了抽取的分块，结果一致：";
-    checked_by_quorum: "Devices of other accounts, with standing of their own, computed drawn tiles again, and they agreed:", "其他账户的有信誉设备复算了抽取的分块，结果一致：";
+    checked_recomputed: "{again} of {tiles} tiles were drawn and computed again, and agreed.", "已抽取并复算 {tiles} 个分块中的 {again} 个，结果一致。";
+    checked_by_edge: "This server computed {again} of {tiles} tiles again with its references, and they agreed.", "本服务器用参考实现复算了 {tiles} 个分块中的 {again} 个，结果一致。";
+    checked_by_checker: "One of the operator's checkers computed {again} of {tiles} tiles again, and they agreed.", "运营方的复算设备复算了 {tiles} 个分块中的 {again} 个，结果一致。";
+    checked_by_quorum: "Devices of other accounts, with standing of their own, computed {again} of {tiles} tiles again, and they agreed.", "其他账户的有信誉设备复算了 {tiles} 个分块中的 {again} 个，结果一致。";
     checked_by_owner: "Nobody computed it again: the device is its customer's own.", "无人复算：该设备属于任务客户本人。";
     checked_private: "How it was checked is public once its job is.", "任务公开后，其验证方式才会公开。";
     checked_none_drawn: "No tile of it was drawn: the device's earlier verified work is worth more than this lease.", "未抽取分块：该设备此前已验证的工作价值高于本租约。";

@@ -120,6 +120,7 @@ texts! { JobsText {
     show_all: "Show all jobs", "显示全部任务";
     throughput: "Throughput", "吞吐量";
     tiles_per_step: "Tiles settled over time", "随时间结算的分块";
+    nothing_settled: "Nothing was settled.", "没有结算任何分块。";
     timeline: "Timeline", "时间线";
     log: "Log", "日志";
     log_more: "Earlier ones", "更早的记录";

@@ -1,7 +1,7 @@
 //! A job in figures, and the files that it was ordered with.
 
 use leptos::prelude::*;
-use wire::{Job, JobDetail, JobProgress, JobState, number};
+use wire::{Credits, Job, JobDetail, JobProgress, JobState, number};
 
 use crate::api;
 use crate::components::{Ago, Fact, Moment, short};
@@ -32,7 +32,10 @@ pub(super) fn JobFacts(
             <Fact label=t.site.recomputed>{figure(|p| format::count(p.job.recomputed_tiles))}</Fact>
             <Fact label=t.jobs.at_work>{figure(|p| format::count(p.devices_at_work))}</Fact>
             <Fact label=t.site.cost><span data-testid="cost">{figure(|p| format::credits(p.job.cost))}</span> " " <small>{t.jobs.of_held} " " {figure(|p| format::credits(p.job.hold))} " " {t.site.credits}</small></Fact>
-            <Fact label=t.jobs.cost_per_thousand>{move || progress.with(|p| cost_per_thousand(&p.job))} " " <small>{t.site.credits}</small></Fact>
+            <Fact label=t.jobs.cost_per_thousand>{move || match progress.with(|p| cost_per_thousand(&p.job)) {
+                Some(amount) => view! { {amount} " " <small>{t.site.credits}</small> }.into_any(),
+                None => format::UNKNOWN.into_any(),
+            }}</Fact>
             <Fact label=t.site.rows>{figure(|p| format::count(p.job.rows))}</Fact>
             <Fact label=t.site.work>{figure(|p| format::flops(p.job.flops))}</Fact>
             <Fact label=t.jobs.privacy>{move || progress.with(|p| t.jobs.privacy_class(p.job.privacy).0)}</Fact>
@@ -46,15 +49,16 @@ pub(super) fn JobFacts(
     }
 }
 
-/// Of what was paid for what is verified; the most that it can be, before anything is.
+/// Of what was paid for what is verified; of a running job, the most that it can be; nothing where a job ended without.
 #[expect(clippy::cast_precision_loss, reason = "shown to some digits")]
-fn cost_per_thousand(job: &Job) -> String {
-    let verified_rows = (job.verified_tiles * job.tile_rows).min(job.rows);
-    let ended = job.state != JobState::Running;
+fn cost_per_thousand(job: &Job) -> Option<String> {
+    let of = |amount: Credits, rows: u64| small_credits(amount.micros() as f64 / 1e6 * 1000.0 / rows.max(1) as f64);
     // What is paid is rounded once a job: of a part of one, it says little.
-    let (amount, rows) = if ended && verified_rows > 0 { (job.cost, verified_rows) } else { (job.hold, job.rows) };
-    let shown = small_credits(amount.micros() as f64 / 1e6 * 1000.0 / rows.max(1) as f64);
-    if ended { shown } else { format!("≤ {shown}") }
+    if job.state == JobState::Running {
+        return Some(format!("≤ {}", of(job.hold, job.rows)));
+    }
+    let rows = (job.verified_tiles * job.tile_rows).min(job.rows);
+    (rows > 0).then(|| of(job.cost, rows))
 }
 
 /// Like other amounts, and less than a micro-credit by two digits that count: it is not booked, only compared.

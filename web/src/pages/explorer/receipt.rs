@@ -66,8 +66,8 @@ fn how_checked(t: &'static Text, receipt: &PublicReceipt, by: Option<CheckedBy>)
                 Some(CheckedBy::Quorum) => t.explorer.checked_by_quorum,
                 None => t.explorer.checked_recomputed,
             };
-            let (recomputed, tiles) = (format::count(receipt.recomputed_tiles), format::count(receipt.tiles));
-            format!("{who} {recomputed} / {tiles} {}", t.site.tiles)
+            let (again, tiles) = (format::count(receipt.recomputed_tiles), format::count(receipt.tiles));
+            who.replace("{again}", &again).replace("{tiles}", &tiles)
         }
     }
 }
