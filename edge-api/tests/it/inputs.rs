@@ -149,6 +149,33 @@ async fn arrays_whose_rows_belong_together_are_one_row_as_they_are() {
 }
 
 #[tokio::test]
+async fn a_model_that_is_computed_whole_passes_its_check() {
+    let app = TestApp::sqlite().await;
+    let ada = app.customer("Ada").await;
+    // Each of its three rows is multiplied by other factors.
+    let factors = Tensor {
+        dims: vec![3, 2],
+        data_type: FLOAT,
+        float_data: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+        name: "factors".to_owned(),
+        ..Tensor::default()
+    };
+    let bytes = model(vec![node("Mul", &["x", "factors"])], &["x"], vec![factors]);
+    let mut proto: onnx::proto::Model = prost::Message::decode(bytes.as_slice()).unwrap();
+    proto.graph.as_mut().unwrap().input = vec![declared("x", FLOAT, &[Some(3), Some(2)])];
+    let model = ada.blob(prost::Message::encode_to_vec(&proto)).await;
+    let input = ada.blob(npy("<f4", "(3, 2)", &[0; 24])).await;
+
+    let found = quote(&ada, json!({ "kind": "infer", "model": model, "input": input })).await;
+    let checked = ada.post("/v1/models/check", &json!({ "model": model })).await.json();
+
+    assert_eq!(found["rows"], json!(1), "{found}");
+    let plan = &checked["plan"];
+    assert_eq!((&plan["outputs"], &plan["mixes_rows"]), (&found["outputs"], &json!(true)), "{checked}");
+    assert_eq!(plan["outputs"][0]["shape"], json!([3, 2]), "{checked}");
+}
+
+#[tokio::test]
 async fn a_model_of_a_fixed_batch_charges_for_the_rows_that_fill_its_last_turn() {
     let app = TestApp::sqlite().await;
     let ada = app.customer("Ada").await;

@@ -34,8 +34,14 @@ fn lines(report: &ModelReport) -> Vec<String> {
     };
     lines.extend(plan.outputs.iter().map(|output| {
         let row: Vec<String> = output.shape.iter().map(u64::to_string).collect();
-        format!("output    {} {} [{}] a row", output.name, output.dtype.name(), row.join(", "))
+        let each = if output.whole { "" } else { " a row" };
+        format!("output    {} {} [{}]{each}", output.name, output.dtype.name(), row.join(", "))
     }));
+    if plan.outputs.iter().any(|output| output.whole) {
+        lines.push(format!("work      {} operations for arrays of these sizes", plan.row_flops));
+        lines.push("rows      its arrays have none that could be told apart, so that a job is one tile".to_owned());
+        return lines;
+    }
     lines.push(format!("work      {} operations a row", plan.row_flops));
     if plan.mixes_rows {
         lines.push("rows      it mixes rows, so that a job is one tile".to_owned());

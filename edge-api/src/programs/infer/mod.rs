@@ -130,23 +130,42 @@ pub async fn report(app: &App, customer: AccountId, model: BlobHash) -> Result<M
     let blob = find_model(app, customer, model).await?;
     let mut model = app.compilers.open(&app.blobs, blob.hash, Purpose::Order).await.map_err(refuse)?;
     let ports = ports(model.ports());
-    let known = |port: &Port| -> Option<Feed> {
-        let sizes: Option<Vec<usize>> = port.shape.as_ref()?.iter().skip(1).map(|size| size.map(to)).collect();
-        Some(Feed::Rows(sizes?)).filter(|_| port.shape.as_ref().is_some_and(|shape| !shape.is_empty()))
-    };
-    let plan = match ports.iter().map(known).collect::<Option<Vec<Feed>>>() {
-        Some(feeds) if !feeds.is_empty() => {
-            let signature = model.signature(&feeds).await.map_err(refuse)?;
-            let batch: u64 = to(signature.micro_batch);
-            let flops = model.measure(batch, &feeds).await.map_err(refuse)?.flops;
-            let outputs = output_fields(&signature, false)?;
-            let row_flops = flops.checked_div(batch).unwrap_or(flops);
-            Some(ModelPlan { outputs, row_flops, mixes_rows: signature.mixed_by.is_some() })
+    let plan = match declared_sizes(&ports) {
+        Some(sizes) => {
+            let rows = sizes.iter().map(|sizes| Feed::Rows(sizes[1..].to_vec())).collect();
+            match plan_declared(&mut model, rows).await {
+                // As orders are: arrays whose rows belong together are computed whole.
+                Err(AdmitFailure::Refused(error)) if infer_rules::may_be_whole(&error) => {
+                    let whole = sizes.into_iter().map(Feed::Whole).collect();
+                    Some(plan_declared(&mut model, whole).await.map_err(|_whole| error)?)
+                }
+                planned => Some(planned?),
+            }
         }
-        Some(_) | None => None,
+        None => None,
     };
     let input = |port: Port| ModelInput { name: port.name, dtype: port.dtype.to_owned(), shape: port.shape };
     Ok(ModelReport { inputs: ports.into_iter().map(input).collect(), plan })
+}
+
+/// The sizes of each input with one row; none where some axis besides the first may have any size, or there is none.
+fn declared_sizes(ports: &[Port]) -> Option<Vec<Vec<usize>>> {
+    let sizes = |port: &Port| {
+        let (first, others) = port.shape.as_ref()?.split_first()?;
+        std::iter::once(Some(first.unwrap_or(1))).chain(others.iter().copied()).map(|size| size.map(to)).collect()
+    };
+    let all: Vec<Vec<usize>> = ports.iter().map(sizes).collect::<Option<_>>()?;
+    (!all.is_empty()).then_some(all)
+}
+
+async fn plan_declared(model: &mut Model<'_>, feeds: Vec<Feed>) -> Result<ModelPlan, AdmitFailure> {
+    let signature = model.signature(&feeds).await.map_err(refuse)?;
+    let whole = feeds.iter().all(|feed| matches!(feed, Feed::Whole(_)));
+    let batch: u64 = to(signature.micro_batch);
+    let flops = model.measure(batch, &feeds).await.map_err(refuse)?.flops;
+    let outputs = output_fields(&signature, whole)?;
+    let row_flops = flops.checked_div(batch).unwrap_or(flops);
+    Ok(ModelPlan { outputs, row_flops, mixes_rows: whole || signature.mixed_by.is_some() })
 }
 
 /// A model's inputs as it declares them.

@@ -74,7 +74,7 @@ pub struct ModelInput {
 pub struct ModelPlan {
     /// In the model's order; shapes are a row's.
     pub outputs: Vec<Field>,
-    /// Floating-point operations a row.
+    /// Floating-point operations a row, or of all where the outputs are `whole`.
     pub row_flops: u64,
     /// It computes across rows, so that a job of it is one tile.
     pub mixes_rows: bool,
