@@ -5,13 +5,15 @@
 
 mod casts;
 mod globals;
+mod guard;
 mod operands;
 mod subnormals;
+mod unroll;
 mod wrapper;
 
 use std::collections::{HashMap, HashSet};
 
-use gpu_kernels::customer_kernel::{STATUS_FAULT, STATUS_FIRST, STATUS_TURNS, TURNS_MAX};
+use gpu_kernels::customer_kernel::{Driver, STATUS_FAULT, STATUS_FIRST, STATUS_TURNS, TURNS_MAX};
 use gpu_kernels::number::to;
 use naga::proc::IndexableLength;
 use naga::valid::{FunctionInfo, ModuleInfo};
@@ -43,9 +45,10 @@ pub(super) fn instrument(
     barriers: bool,
     written: &WrittenArguments,
     fuel: u32,
+    driver: Driver,
 ) -> Result<(Module, Vec<Span>), GateError> {
     subnormals::flush(&mut module);
-    let own = add_globals(&mut module, fuel, barriers);
+    let own = add_globals(&mut module, fuel, barriers, driver);
     let mut loops = Vec::new();
     let mut functions = std::mem::take(&mut module.functions);
     for (handle, function) in functions.iter_mut() {
@@ -85,6 +88,20 @@ struct Instrumenter<'a> {
     firsts: Vec<Handle<Expression>>,
     literals: Vec<(Literal, Handle<Expression>)>,
     turns: std::vec::IntoIter<u64>,
+    /// What a `break` would leave, from the outside in: the numbers of loops, and none for a `switch`.
+    around: Vec<Option<u32>>,
+}
+
+/// What a loop's turns are paid with.
+#[derive(Clone, Copy)]
+struct Pays {
+    number: u32,
+    /// Operations of a turn.
+    turn: u32,
+    /// The variable that counts the turns.
+    counter: Handle<LocalVariable>,
+    /// A loop with a barrier goes on without fuel.
+    goes_on: bool,
 }
 
 /// Which element of the records.
@@ -121,6 +138,7 @@ impl<'a> Instrumenter<'a> {
             firsts: Vec::new(),
             literals: Vec::new(),
             turns: Vec::new().into_iter(),
+            around: Vec::new(),
         }
     }
 
@@ -144,7 +162,9 @@ impl<'a> Instrumenter<'a> {
         let customers: Vec<_> = std::mem::take(&mut function.named_expressions).into_iter().collect();
         let named: HashSet<Handle<Expression>> = customers.iter().map(|(handle, _)| *handle).collect();
         for (handle, expression) in old.iter() {
-            self.place(handle, expression, old.get_span(handle), named.contains(&handle))?;
+            let (place, first) = self.place(handle, expression, old.get_span(handle), named.contains(&handle))?;
+            self.places.push(place);
+            self.firsts.push(first);
         }
         for (_, variable) in function.local_variables.iter_mut() {
             variable.init = variable.init.map(|init| self.at(init));
@@ -224,13 +244,14 @@ impl<'a> Instrumenter<'a> {
         inner.indexable_length(self.module).ok()
     }
 
+    /// Where an expression is now, and the first of those that belong to it.
     fn place(
         &mut self,
         handle: Handle<Expression>,
         old: &Expression,
         span: Span,
         named: bool,
-    ) -> Result<(), GateError> {
+    ) -> Result<(Handle<Expression>, Handle<Expression>), GateError> {
         let bound = self.bound(handle, old);
         let mut expression = map_operands(old, |operand| self.at(operand)).ok_or_else(|| {
             GateError::at(self.source, span, "this expression has no place in a kernel of independent records")
@@ -274,9 +295,7 @@ impl<'a> Instrumenter<'a> {
             self.names.push((place, "tessera_step".to_owned()));
             self.depths[place.index()] = 0;
         }
-        self.places.push(place);
-        self.firsts.push(first.unwrap_or(place));
-        Ok(())
+        Ok((place, first.unwrap_or(place)))
     }
 
     fn block(&mut self, block: Block) -> Result<Block, GateError> {
@@ -422,21 +441,14 @@ impl<'a> Instrumenter<'a> {
             Statement::Switch { selector, cases } => {
                 let selector = self.at(selector);
                 let mut new = Vec::with_capacity(cases.len());
+                self.around.push(None);
                 for case in cases {
                     new.push(SwitchCase { body: self.block(case.body)?, ..case });
                 }
+                self.around.pop();
                 Statement::Switch { selector, cases: new }
             }
-            Statement::Loop { body, continuing, break_if } => {
-                self.loops.push(span);
-                let goes_on = has_barrier(&body) || has_barrier(&continuing);
-                let (begin, mut fuelled) = self.spend(goes_on);
-                fuelled.extend_block(self.block(body)?);
-                let continuing = self.block(continuing)?;
-                let round =
-                    Statement::Loop { body: fuelled, continuing, break_if: break_if.map(|handle| self.at(handle)) };
-                Statement::Block(Block::from_vec(vec![begin, round]))
-            }
+            Statement::Loop { body, continuing, break_if } => self.turning(body, continuing, break_if, span)?,
             Statement::Return { value } => Statement::Return { value: value.map(|value| self.at(value)) },
             Statement::Store { pointer, value } => {
                 let store = Statement::Store { pointer: self.at(pointer), value: self.at(value) };
@@ -445,9 +457,8 @@ impl<'a> Instrumenter<'a> {
             Statement::WorkGroupUniformLoad { pointer, result } => {
                 Statement::WorkGroupUniformLoad { pointer: self.at(pointer), result: self.at(result) }
             }
-            Statement::Break | Statement::Continue | Statement::ControlBarrier(_) | Statement::MemoryBarrier(_) => {
-                statement
-            }
+            Statement::Break => self.leave(),
+            Statement::Continue | Statement::ControlBarrier(_) | Statement::MemoryBarrier(_) => statement,
             // Calls are written by `call`.
             _ => {
                 let message = "this statement has no place in a kernel of independent records";
@@ -456,16 +467,49 @@ impl<'a> Instrumenter<'a> {
         })
     }
 
-    /// Before the loop `turns = 0`, and in each iteration
+    /// A loop, with its fuel and the most turns that it may make.
+    fn turning(
+        &mut self,
+        body: Block,
+        continuing: Block,
+        break_if: Option<Handle<Expression>>,
+        span: Span,
+    ) -> Result<Statement, GateError> {
+        self.loops.push(span);
+        let number = to::<u32, _>(self.loops.len());
+        self.around.push(Some(number));
+        let turn = u32::try_from(self.turns.next().unwrap_or(u64::MAX)).unwrap_or(u32::MAX);
+        let counter = LocalVariable { name: Some("tessera_turns".to_owned()), ty: self.own.word, init: None };
+        let counter = self.locals.append(counter, Span::UNDEFINED);
+        let pays = Pays { number, turn, counter, goes_on: has_barrier(&body) || has_barrier(&continuing) };
+        let begin = self.begin(counter);
+        let round = if let Some(copies) = self.copies_in_a_turn(&body, &continuing, break_if, turn) {
+            self.several_in_a_turn(copies, &body, &continuing, pays)?
+        } else {
+            let mut fuelled = self.spend(pays);
+            fuelled.extend_block(self.block(body)?);
+            let mut continuing = self.block(continuing)?;
+            let break_if = break_if.map(|handle| self.at(handle));
+            self.note_break_if(&mut continuing, break_if, number);
+            Statement::Loop { body: fuelled, continuing, break_if }
+        };
+        self.around.pop();
+        Ok(Statement::Block(self.guarded(begin, round, number)))
+    }
+
+    /// `turns = 0`, before a loop.
+    fn begin(&mut self, counter: Handle<LocalVariable>) -> Statement {
+        let value = self.word(0);
+        let pointer = self.append(Expression::LocalVariable(counter));
+        Statement::Store { pointer, value }
+    }
+
+    /// In each iteration
     /// `if fuel < turn || turns == most { status = max(status, loop); fuel = 0; break } fuel -= turn; turns += 1`
     ///
     /// A record that was stopped finds no fuel in later loops either: the loop that stopped it comes before those.
     /// One in a loop with a barrier goes on without fuel, as all of its workgroup have to come there.
-    fn spend(&mut self, goes_on: bool) -> (Statement, Block) {
-        let turn = u32::try_from(self.turns.next().unwrap_or(u64::MAX)).unwrap_or(u32::MAX);
-        let number = to::<u32, _>(self.loops.len());
-        let counter = LocalVariable { name: Some("tessera_turns".to_owned()), ty: self.own.word, init: None };
-        let counter = self.locals.append(counter, Span::UNDEFINED);
+    fn spend(&mut self, Pays { number, turn, counter, goes_on }: Pays) -> Block {
         let first = number | STATUS_FIRST;
         let [turn, dry, first_dry, round, none, one, most] =
             [turn, number, first, first | STATUS_TURNS, 0, 1, TURNS_MAX].map(|value| self.word(value));
@@ -503,11 +547,11 @@ impl<'a> Instrumenter<'a> {
             let (accept, reject) = (Block::from_vec(stop), Block::from_vec(spend));
             spent.push(Statement::If { condition: over, accept, reject });
         } else {
-            stop.push(Statement::Break);
+            stop.push(self.leave());
             spent.push(Statement::If { condition: over, accept: Block::from_vec(stop), reject: Block::new() });
             spent.append(&mut spend);
         }
-        (Statement::Store { pointer: turns, value: none }, Block::from_vec(spent))
+        Block::from_vec(spent)
     }
 }
 

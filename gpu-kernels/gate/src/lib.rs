@@ -32,10 +32,12 @@ mod error;
 mod fuel;
 mod instrument;
 mod layout;
+mod llvmpipe;
 mod pointers;
 mod reason;
 mod written;
 
+pub use gpu_kernels::customer_kernel::Driver;
 use gpu_kernels::customer_kernel::GatedKernel;
 use gpu_kernels::records::Column;
 use naga::valid::{Capabilities, ModuleInfo, ValidationError, ValidationFlags, Validator};
@@ -76,6 +78,11 @@ pub struct AdmittedKernel {
 
 /// Checks a kernel and writes fuel and bounds into it, or says where it is outside the contract.
 pub fn admit(source: &str, contract: Contract) -> Result<AdmittedKernel, GateError> {
+    admit_on(source, contract, Driver::Any)
+}
+
+/// The same for a device of this driver: what it would not compute rightly is refused here, or told when it runs.
+pub fn admit_on(source: &str, contract: Contract, driver: Driver) -> Result<AdmittedKernel, GateError> {
     let refuse = |message: String| Err(GateError { line: 1, column: 1, message });
     if source.len() > SOURCE_BYTES_MAX {
         return refuse(format!("the kernel has {} bytes; at most {SOURCE_BYTES_MAX} are taken", source.len()));
@@ -84,8 +91,9 @@ pub fn admit(source: &str, contract: Contract) -> Result<AdmittedKernel, GateErr
         return refuse(format!("{fuel} operations of fuel a record are too many; at most {FUEL_MAX}"));
     }
     std::thread::scope(|scope| {
-        let worker =
-            std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, || inspect(source, contract));
+        let worker = std::thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || inspect(source, contract, driver));
         let joined = worker.map_err(|error| error.to_string()).and_then(|worker| {
             // A compiler's panic over a stranger's text is a refusal, not our end.
             worker.join().map_err(|_panic| "the compiler gave up on this kernel".to_owned())
@@ -94,12 +102,15 @@ pub fn admit(source: &str, contract: Contract) -> Result<AdmittedKernel, GateErr
     })
 }
 
-fn inspect(source: &str, contract: Contract) -> Result<AdmittedKernel, GateError> {
+fn inspect(source: &str, contract: Contract, driver: Driver) -> Result<AdmittedKernel, GateError> {
     directives::check(source)?;
     let module = parse(source)?;
     let info = validate(&module).map_err(|error| describe(source, &error))?;
     depth::check(source, &module)?;
     layout::check(source, &module)?;
+    if driver == Driver::Llvmpipe {
+        llvmpipe::check(source, &module)?;
+    }
     let facts = contract::check(source, &module, &info, contract)?;
     let written = WrittenArguments::check(source, &module)?;
     let costs = cost::count(&module, &info);
@@ -112,7 +123,7 @@ fn inspect(source: &str, contract: Contract) -> Result<AdmittedKernel, GateError
     let told = fuel::tell(&module, &info, &costs);
     let barriers = barriers::check(source, &module, &told.loops)?;
     let fuel = contract.fuel.unwrap_or_else(|| fuel_of(told.needed));
-    let (module, loop_spans) = instrument::instrument(source, module, &info, &costs, barriers, &written, fuel)?;
+    let (module, loop_spans) = instrument::instrument(source, module, &info, &costs, barriers, &written, fuel, driver)?;
     let loop_lines = loop_spans.iter().map(|span| span.location(source).line_number).collect();
     let wgsl = emit(&module).map_err(|message| GateError::at(source, Span::UNDEFINED, message))?;
     let kernel = GatedKernel {

@@ -16,12 +16,25 @@ pub const STATUS_FAULT: usize = 0;
 pub const STATUS_TURNS: u32 = 1 << 31;
 /// Set beside the loop's number unless the record had been stopped before.
 pub const STATUS_FIRST: u32 = 1 << 30;
+/// The whole word where the driver left a loop of which no condition had ended: see [`Driver::Llvmpipe`].
+pub const STATUS_CUT: u32 = u32::MAX;
 /// The most fuel that any record used, in operations.
 pub const STATUS_USED: usize = 1;
 /// Written by the host: the tile's records.
 pub const STATUS_RECORDS: usize = 2;
 /// The fuel that the tile's records left, all together, in operations.
 pub const STATUS_LEFT: usize = 3;
+
+/// What runs a kernel, where it matters how it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Driver {
+    #[default]
+    Any,
+    /// Mesa's Vulkan on processors. Without a word it leaves every loop once all the loops of a record, and of the seven
+    /// beside it, have turned 65,535 times together, and forgets conditions that lie more than 80 deep
+    /// (`gallivm/lp_bld_limits.h`: `LP_MAX_TGSI_LOOP_ITERATIONS`, `LP_MAX_TGSI_NESTING`).
+    Llvmpipe,
+}
 
 /// Most iterations of one loop. Software adapters silently leave a loop soon after, and a result must not
 /// depend on the device.

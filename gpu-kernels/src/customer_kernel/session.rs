@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::{
-    Fault, GROUPS_MAX, GatedKernel, MapOutput, STATUS_FAULT, STATUS_LEFT, STATUS_RECORDS, STATUS_USED, STATUS_WORDS,
+    Fault, GROUPS_MAX, GatedKernel, MapOutput, STATUS_CUT, STATUS_FAULT, STATUS_LEFT, STATUS_RECORDS, STATUS_USED,
+    STATUS_WORDS,
 };
 use crate::device::budget::Budget;
 use crate::device::{Gpu, GpuError};
@@ -16,6 +17,8 @@ pub enum MapError {
     Gpu(#[from] GpuError),
     #[error("the kernel does not compile here: {reason}")]
     Compile { reason: String },
+    #[error("this device's driver leaves loops once those of a record have turned 65,535 times together")]
+    Cut,
     #[error("the run was stopped between two submissions")]
     Stopped,
     #[error("{what} hold {found} bytes where {expected} were expected")]
@@ -181,6 +184,9 @@ impl MapSession {
         let words = gpu.read(&read).await?;
         let (values, statuses) = words.split_at(at(count, records.out_bytes / 4));
         for (tile, status) in tiles.zip(statuses.as_chunks::<STATUS_WORDS>().0) {
+            if status[STATUS_FAULT] == STATUS_CUT {
+                return Err(MapError::Cut);
+            }
             if let Some(fault) = self.kernel.fault(status[STATUS_FAULT]) {
                 return Err(MapError::OutOfFuel { tile, fault });
             }

@@ -11,6 +11,7 @@ use web_time::Instant;
 use super::budget::Budget;
 use super::error::GpuError;
 use super::info::DeviceInfo;
+use crate::customer_kernel::Driver;
 
 pub struct Gpu {
     pub(crate) device: wgpu::Device,
@@ -20,6 +21,7 @@ pub struct Gpu {
     /// Compiled shaders, by their text.
     pipelines: HashMap<String, wgpu::ComputePipeline>,
     lost: Arc<OnceLock<String>>,
+    driver: Driver,
 }
 
 /// One for the whole process: with the last one a driver is unloaded, and some cannot be loaded time and again.
@@ -87,6 +89,7 @@ impl Gpu {
             wgpu::Backend::Noop => "noop",
             wgpu::Backend::BrowserWebGpu => "webgpu",
         };
+        let driver = if about.driver == "llvmpipe" { Driver::Llvmpipe } else { Driver::Any };
         let info = DeviceInfo {
             name: if about.name.is_empty() { "GPU".to_owned() } else { about.name },
             backend,
@@ -94,7 +97,12 @@ impl Gpu {
             software: about.device_type == wgpu::DeviceType::Cpu,
             buffer_bytes_max: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
         };
-        Ok(Self { device, queue, info, budget: Budget::new(limit), pipelines: HashMap::new(), lost })
+        Ok(Self { device, queue, info, budget: Budget::new(limit), pipelines: HashMap::new(), lost, driver })
+    }
+
+    /// What customers' kernels are written for.
+    pub fn driver(&self) -> Driver {
+        self.driver
     }
 
     /// The same device once more, with a budget of its own. What either submits takes its turn.
@@ -106,6 +114,7 @@ impl Gpu {
             budget: self.budget,
             pipelines: self.pipelines.clone(),
             lost: Arc::clone(&self.lost),
+            driver: self.driver,
         }
     }
 

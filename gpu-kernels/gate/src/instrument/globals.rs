@@ -1,6 +1,6 @@
 //! What the gate adds to a kernel's globals.
 
-use gpu_kernels::customer_kernel::STATUS_WORDS;
+use gpu_kernels::customer_kernel::{Driver, STATUS_WORDS};
 use gpu_kernels::number::to;
 use naga::{
     AddressSpace, ArraySize, Expression, GlobalVariable, Handle, Literal, Module, ResourceBinding, Scalar, Span,
@@ -16,17 +16,29 @@ pub(super) struct Own {
     pub(super) stopped: Handle<GlobalVariable>,
     /// Whether the invocation's record is one of the tile's, where others run too, to come to the barriers.
     pub(super) within: Option<Handle<GlobalVariable>>,
+    /// Where the driver leaves loops unasked.
+    pub(super) guard: Option<Guard>,
     pub(super) word: Handle<Type>,
 }
 
-pub(super) fn add_globals(module: &mut Module, fuel: u32, barriers: bool) -> Own {
+/// Which loop was left by a condition last. It is kept in an array, at a place that no compiler can tell, so that none takes it
+/// for known.
+#[derive(Clone, Copy)]
+pub(super) struct Guard {
+    pub(super) left: Handle<GlobalVariable>,
+    pub(super) place: Handle<GlobalVariable>,
+    /// Of a record: how often loops may turn.
+    pub(super) fuel: u32,
+}
+
+pub(super) fn add_globals(module: &mut Module, operations: u32, barriers: bool, driver: Driver) -> Own {
     let no_name = |inner| Type { name: None, inner };
     let word = module.types.insert(no_name(TypeInner::Scalar(Scalar::U32)), Span::UNDEFINED);
     let atomic = module.types.insert(no_name(TypeInner::Atomic(Scalar::U32)), Span::UNDEFINED);
     let len = std::num::NonZeroU32::new(to(STATUS_WORDS)).expect("there should be a word");
     let array = TypeInner::Array { base: atomic, size: ArraySize::Constant(len), stride: 4 };
     let array = module.types.insert(no_name(array), Span::UNDEFINED);
-    let init = module.global_expressions.append(Expression::Literal(Literal::U32(fuel)), Span::UNDEFINED);
+    let init = module.global_expressions.append(Expression::Literal(Literal::U32(operations)), Span::UNDEFINED);
     let global = |name: &str, space, binding, ty, init| GlobalVariable {
         name: Some(name.to_owned()),
         space,
@@ -43,11 +55,21 @@ pub(super) fn add_globals(module: &mut Module, fuel: u32, barriers: bool) -> Own
     let status = global("tessera_status", AddressSpace::Storage { access }, place, array, None);
     let truth = module.types.insert(no_name(TypeInner::Scalar(Scalar::BOOL)), Span::UNDEFINED);
     let within = global("tessera_within", AddressSpace::Private, None, truth, None);
+    let two = std::num::NonZeroU32::MIN.saturating_add(1);
+    let pair = TypeInner::Array { base: word, size: ArraySize::Constant(two), stride: 4 };
+    let pair = module.types.insert(no_name(pair), Span::UNDEFINED);
+    let guard = [("tessera_left", pair), ("tessera_place", word)]
+        .map(|(name, ty)| global(name, AddressSpace::Private, None, ty, None));
+    let guard = (driver == Driver::Llvmpipe).then(|| {
+        let [left, place] = guard.map(|variable| module.global_variables.append(variable, Span::UNDEFINED));
+        Guard { left, place, fuel: operations }
+    });
     Own {
         fuel: module.global_variables.append(fuel, Span::UNDEFINED),
         status: module.global_variables.append(status, Span::UNDEFINED),
         stopped: module.global_variables.append(stopped, Span::UNDEFINED),
         within: barriers.then(|| module.global_variables.append(within, Span::UNDEFINED)),
+        guard,
         word,
     }
 }

@@ -29,7 +29,10 @@ pub(super) fn wrap(module: &mut Module, entry: EntryPoint, own: Own, fuel: u32) 
     let all = append(Expression::Literal(Literal::U32(fuel)));
     let fuel = append(Expression::GlobalVariable(own.fuel));
     let status = append(Expression::GlobalVariable(own.status));
+    let place = own.guard.map(|guard| append(Expression::GlobalVariable(guard.place)));
     let is_within = own.within.map(|within| append(Expression::GlobalVariable(within)));
+
+    let [none, one] = [0, 1].map(|word| append(Expression::Literal(Literal::U32(word))));
 
     // Conditions first, since emitted expressions lie side by side.
     let id = member.map_or(id, |index| append(Expression::AccessIndex { base: id, index }));
@@ -37,11 +40,15 @@ pub(super) fn wrap(module: &mut Module, entry: EntryPoint, own: Own, fuel: u32) 
     let records = append(status_word(status, STATUS_RECORDS));
     let records = append(Expression::Load { pointer: records });
     let within = append(Expression::Binary { op: BinaryOperator::Less, left: record, right: records });
+    // Always 0, which is nothing that a compiler knows.
+    let unknown = own.guard.map(|_| {
+        let is_any = append(Expression::Binary { op: BinaryOperator::Greater, left: records, right: none });
+        append(Expression::Select { condition: is_any, accept: none, reject: one })
+    });
     let left = append(Expression::Load { pointer: fuel });
     let used = append(Expression::Binary { op: BinaryOperator::Subtract, left: all, right: left });
     let most = append(status_word(status, STATUS_USED));
     // What lies past the last record ran to come to the barriers, and is nobody's work.
-    let none = append(Expression::Literal(Literal::U32(0)));
     let counted = append(Expression::Select { condition: within, accept: left, reject: none });
     let all_left = append(status_word(status, STATUS_LEFT));
 
@@ -53,14 +60,15 @@ pub(super) fn wrap(module: &mut Module, entry: EntryPoint, own: Own, fuel: u32) 
         Statement::Atomic { pointer: all_left, fun: AtomicFunction::Add, value: counted, result: None },
     ];
     let first = if member.is_some() { id } else { record };
-    let body: Vec<Statement> = if let Some(own_within) = is_within {
+    let mut body = vec![emit(first, unknown.unwrap_or(within))];
+    body.extend(place.zip(unknown).map(|(pointer, value)| Statement::Store { pointer, value }));
+    if let Some(pointer) = is_within {
         // Every invocation must come to a barrier; what lies past the last record writes nothing.
-        let note = Statement::Store { pointer: own_within, value: within };
-        [emit(first, within), note].into_iter().chain(work).collect()
+        body.push(Statement::Store { pointer, value: within });
+        body.extend(work);
     } else {
-        let accept = Block::from_vec(work);
-        vec![emit(first, within), Statement::If { condition: within, accept, reject: Block::new() }]
-    };
+        body.push(Statement::If { condition: within, accept: Block::from_vec(work), reject: Block::new() });
+    }
     let function = Function { arguments, expressions, body: Block::from_vec(body), name: None, ..Function::default() };
     EntryPoint { function, ..entry_shell(entry.name, entry.workgroup_size) }
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
-use gate::{Contract, admit};
+use gate::{Contract, Driver, FUEL_MAX, admit, admit_on};
 use gpu_kernels::customer_kernel::GatedKernel;
 use gpu_kernels::customer_kernel::session::{MapSession, Records};
 use gpu_kernels::device::Device;
@@ -29,6 +29,10 @@ fn run(kernel: GatedKernel, input: &[u32]) -> Option<Vec<u32>> {
     })
 }
 
+fn input() -> Vec<u32> {
+    (0..2 * 96u32).map(|i| i.wrapping_mul(0x9e37_79b9) >> (i % 23)).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
@@ -41,8 +45,22 @@ proptest! {
             Err(error) => return Err(TestCaseError::fail(format!("{error}\n{source}"))),
         };
         let bare = GatedKernel { wgsl: source.clone(), ..admitted.kernel.clone() };
-        let input: Vec<u32> = (0..2 * 96u32).map(|i| i.wrapping_mul(0x9e37_79b9) >> (i % 23)).collect();
-        let Some(found) = run(admitted.kernel.clone(), &input) else { return Ok(()) };
-        prop_assert_eq!(found, run(bare, &input).unwrap_or_default(), "{}", source);
+        let Some(found) = run(admitted.kernel.clone(), &input()) else { return Ok(()) };
+        prop_assert_eq!(found, run(bare, &input()).unwrap_or_default(), "{}", source);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+
+    /// With much fuel, loops are written several times in a row there.
+    #[test]
+    fn what_is_written_for_llvmpipe_changes_no_answer(choices in prop::collection::vec(any::<u8>(), 1..200)) {
+        let source = kernel(&choices);
+        let Ok(plain) = admit(&source, CONTRACT) else { return Ok(()) };
+        let generous = Contract { fuel: Some(FUEL_MAX), ..CONTRACT };
+        let Ok(guarded) = admit_on(&source, generous, Driver::Llvmpipe) else { return Ok(()) };
+        let Some(found) = run(guarded.kernel, &input()) else { return Ok(()) };
+        prop_assert_eq!(found, run(plain.kernel, &input()).unwrap_or_default(), "{}", source);
     }
 }

@@ -7,6 +7,7 @@ mod fuel;
 mod generated;
 #[path = "../kernels/mod.rs"]
 mod kernels;
+mod llvmpipe;
 #[path = "../kernels/random.rs"]
 mod random;
 mod round_trip;

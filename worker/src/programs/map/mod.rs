@@ -11,8 +11,8 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use gpu_kernels::customer_kernel::session::{MapError, MapSession, Records};
-use gpu_kernels::customer_kernel::{GatedKernel, MapOutput};
-use gpu_kernels::device::{Device, DeviceInfo};
+use gpu_kernels::customer_kernel::{Driver, GatedKernel, MapOutput};
+use gpu_kernels::device::{Device, DeviceInfo, Gpu};
 use gpu_kernels::dtype::DType;
 use gpu_kernels::records::Column;
 use wire::program::map::join_tiles;
@@ -50,6 +50,7 @@ impl From<MapError> for RunFailure {
         match error {
             MapError::Gpu(error) => Self::Gpu(error),
             MapError::Compile { reason } => Self::CannotCompile { reason, device: DeviceState::Sound },
+            MapError::Cut => Self::CannotCompile { reason: error.to_string(), device: DeviceState::Sound },
             MapError::Stopped => Self::Abandoned,
             MapError::OutOfFuel { tile, fault } => Self::OutOfFuel { tile, fault },
             MapError::Input { .. } | MapError::Tile { .. } => Self::program(error),
@@ -59,17 +60,22 @@ impl From<MapError> for RunFailure {
 
 impl Program for Map {
     type Task = MapTask;
-    /// Kernel and parameters are those that the task names.
-    type Missing = MapTask;
+    /// Kernel and parameters are those that the task names, the kernel as this device's driver takes it.
+    type Missing = (MapTask, Driver);
     type Fetched = Code;
 
-    fn missing(&self, _device: &Device, task: &MapTask, _input: &Input) -> Option<MapTask> {
-        self.prepared.peek(task).is_none().then(|| task.clone())
+    fn missing(&self, device: &Device, task: &MapTask, _input: &Input) -> Option<(MapTask, Driver)> {
+        let driver = device.gpu().map_or(Driver::Any, Gpu::driver);
+        self.prepared.peek(task).is_none().then(|| (task.clone(), driver))
     }
 
-    async fn fetch(http: &impl Transfer, paths: &BlobPaths, task: MapTask) -> Result<Code, RunFailure> {
+    async fn fetch(
+        http: &impl Transfer,
+        paths: &BlobPaths,
+        (task, driver): (MapTask, Driver),
+    ) -> Result<Code, RunFailure> {
         let params = if task.params.is_some() { http.get(&paths.path("params")).await? } else { Vec::new() };
-        let kernel = fetch_gated(http, paths, &task).await?;
+        let kernel = fetch_gated(http, paths, &task, driver).await?;
         Ok(Code { kernel, params })
     }
 

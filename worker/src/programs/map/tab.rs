@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use gpu_kernels::customer_kernel::GatedKernel;
+use gpu_kernels::customer_kernel::{Driver, GatedKernel};
 use gpu_kernels::device::budget;
 use wire::MapTask;
 
@@ -19,6 +19,7 @@ pub(super) async fn fetch_gated(
     http: &impl Transfer,
     paths: &BlobPaths,
     _task: &MapTask,
+    _driver: Driver,
 ) -> Result<GatedKernel, RunFailure> {
     let bytes = http.get(&paths.path("kernel")).await?;
     let kernel: wire::GatedKernel = read_json(&bytes).map_err(|error| RunFailure::program(MalformedKernel(error)))?;
