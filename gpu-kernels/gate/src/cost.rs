@@ -14,7 +14,9 @@ use crate::pointers;
 
 /// Operations of a quotient or a remainder.
 const DIVISION: u64 = 4;
-/// Operations of an exponential, a sine and the like.
+/// Operations of a sine and the like, written out.
+const TRIGONOMETRIC: u64 = 32;
+/// Operations of an exponential and the like.
 const TRANSCENDENTAL: u64 = 8;
 /// Operations of an iteration's own bookkeeping: fuel and counter are read, compared and written.
 const TURN: u64 = 8;
@@ -171,16 +173,10 @@ impl Counter<'_> {
 fn weight(fun: MathFunction) -> u64 {
     use MathFunction as Math;
     match fun {
-        Math::Cos
-        | Math::Cosh
-        | Math::Sin
+        Math::Cos | Math::Sin | Math::Tan | Math::Acos | Math::Asin | Math::Atan | Math::Atan2 => TRIGONOMETRIC,
+        Math::Cosh
         | Math::Sinh
-        | Math::Tan
         | Math::Tanh
-        | Math::Acos
-        | Math::Asin
-        | Math::Atan
-        | Math::Atan2
         | Math::Asinh
         | Math::Acosh
         | Math::Atanh

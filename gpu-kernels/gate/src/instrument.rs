@@ -8,6 +8,7 @@ mod globals;
 mod guard;
 mod operands;
 mod subnormals;
+mod trigonometry;
 mod unroll;
 mod wrapper;
 
@@ -25,6 +26,7 @@ use naga::{
 use self::casts::Cast;
 use self::globals::{Own, add_globals};
 pub(super) use self::operands::map_operands;
+use self::trigonometry::Trigonometry;
 use self::wrapper::wrap;
 use crate::barriers::has_barrier;
 use crate::contract::LOCAL_BYTES_MAX;
@@ -87,6 +89,8 @@ struct Instrumenter<'a> {
     /// The first new expression that belongs to an old one: its bound, or itself.
     firsts: Vec<Handle<Expression>>,
     literals: Vec<(Literal, Handle<Expression>)>,
+    /// Those of trigonometry, where there is any.
+    numbers: Vec<Handle<Expression>>,
     turns: std::vec::IntoIter<u64>,
     /// What a `break` would leave, from the outside in: the numbers of loops, and none for a `switch`.
     around: Vec<Option<u32>>,
@@ -137,6 +141,7 @@ impl<'a> Instrumenter<'a> {
             places: Vec::new(),
             firsts: Vec::new(),
             literals: Vec::new(),
+            numbers: Vec::new(),
             turns: Vec::new().into_iter(),
             around: Vec::new(),
         }
@@ -157,6 +162,9 @@ impl<'a> Instrumenter<'a> {
                 for literal in cast.literals() {
                     self.literal(literal);
                 }
+            }
+            if self.trigonometry(expression).is_some() {
+                self.numbers = Trigonometry::literals().map(|literal| self.literal(literal)).collect();
             }
         }
         let customers: Vec<_> = std::mem::take(&mut function.named_expressions).into_iter().collect();
@@ -233,6 +241,10 @@ impl<'a> Instrumenter<'a> {
         Cast::of(expression, self.info[*expr].ty.inner_with(&self.module.types))
     }
 
+    fn trigonometry(&self, expression: &Expression) -> Option<Trigonometry> {
+        Trigonometry::of(expression, |operand| self.info[operand].ty.inner_with(&self.module.types).clone())
+    }
+
     /// Length of what a computed index goes into.
     fn bound(&self, _handle: Handle<Expression>, expression: &Expression) -> Option<IndexableLength> {
         let Expression::Access { base, .. } = expression else { return None };
@@ -284,7 +296,16 @@ impl<'a> Instrumenter<'a> {
             *expr = cast.in_range(*expr, literals, |expression| self.append(expression));
             first = self.new.iter().nth(begin).map(|(handle, _)| handle);
         }
-        let place = self.append_at(expression, span);
+        let place = match (self.trigonometry(old), &expression) {
+            (Some(trigonometry), Expression::Math { arg, arg1, .. }) => {
+                let (begin, numbers) = (self.new.len(), std::mem::take(&mut self.numbers));
+                let place = trigonometry.write((*arg, *arg1), &numbers, &mut |expression| self.append(expression));
+                self.numbers = numbers;
+                first = self.new.iter().nth(begin).map(|(handle, _)| handle);
+                place
+            }
+            _ => self.append_at(expression, span),
+        };
         let is_value = !matches!(
             self.info[handle].ty.inner_with(&self.module.types),
             TypeInner::Pointer { .. } | TypeInner::ValuePointer { .. }

@@ -11,6 +11,7 @@ mod llvmpipe;
 #[path = "../kernels/random.rs"]
 mod random;
 mod round_trip;
+mod trigonometry;
 
 use std::ops::ControlFlow;
 use std::sync::LazyLock;

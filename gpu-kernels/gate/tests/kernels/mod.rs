@@ -16,7 +16,7 @@ pub(crate) struct Customer {
 }
 
 pub(crate) fn customers() -> Vec<Customer> {
-    vec![pointers_to_parts(), constants(), layout_of_parameters(), workgroup_loops()]
+    vec![pointers_to_parts(), constants(), layout_of_parameters(), workgroup_loops(), trigonometry()]
 }
 
 fn words(values: impl IntoIterator<Item = u32>) -> Vec<u8> {
@@ -135,6 +135,24 @@ fn workgroup_loops() -> Customer {
         output: words(records.chunks(64).flat_map(answer).flatten()),
         input: words(records),
         tolerance: None,
+    }
+}
+
+fn trigonometry() -> Customer {
+    let angles: Vec<f32> = (0..75u8).map(|i| f32::from(i) - 37.0).collect();
+    let answer = |a: &f32| {
+        let share = a / 40.0;
+        let turned = [a.sin(), (a + 0.5).sin(), a.cos(), share.tan()];
+        turned.into_iter().chain([share.asin(), share.acos(), a.atan(), share.atan2(-0.25)]).collect::<Vec<f32>>()
+    };
+    Customer {
+        name: "trigonometry",
+        kernel: include_str!("trigonometry.wgsl"),
+        contract: contract(4, 32),
+        params: Vec::new(),
+        output: floats(angles.iter().flat_map(answer)),
+        input: floats(angles),
+        tolerance: Some(2e-6),
     }
 }
 
