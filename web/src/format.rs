@@ -2,6 +2,8 @@
 
 use wire::{Credits, Micros, PricePerCu};
 
+use crate::text::text;
+
 /// In place of what the network does not know.
 pub const UNKNOWN: &str = "–";
 
@@ -16,6 +18,12 @@ pub fn count(value: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// So many tiles, in the reader's language.
+pub fn tiles(value: u64) -> String {
+    let t = text();
+    format!("{} {}", count(value), if value == 1 { t.site.tile_unit } else { t.site.tiles_unit })
 }
 
 /// Credits as people read money, everywhere by this one rule: cents from one credit on (`1,234.57`), below it four digits
@@ -172,8 +180,12 @@ pub fn day(time: Micros) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// Time between two moments: in seconds with one decimal, from a minute on as people say it.
+/// Time between two moments: in seconds with one decimal, from a minute on as people say it, below a tenth of a second
+/// in milliseconds.
 pub fn seconds(from: Micros, to: Micros) -> String {
+    if (1..100_000).contains(&(to - from)) {
+        return format!("{} ms", ((to - from) / 1000).max(1));
+    }
     if to - from >= 60_000_000 {
         return duration((to - from).unsigned_abs() / 1_000_000);
     }
@@ -195,6 +207,11 @@ mod tests {
         assert_eq!([kflop(0), kflop(2_050), kflop(3_400_000_000_000)], ["–", "2.0 MOP", "3.4 POP"]);
         assert_eq!([number(0.0), number(2.5), number(0.000_02), number(12_000.0)], ["0", "2.5", "0.00002", "12,000"]);
         assert_eq!([speed(0), speed(1_500_000_000), percent(1234)], ["–", "1.5 GOP/s", "12.3 %"]);
+    }
+
+    #[test]
+    fn one_tile_is_no_plural() {
+        assert_eq!([tiles(0), tiles(1), tiles(1_797)], ["0 tiles", "1 tile", "1,797 tiles"]);
     }
 
     #[test]
@@ -234,6 +251,7 @@ mod tests {
         assert_eq!(utc_minute(1_795_372_807_000_000), "2026-11-22 18:40 UTC");
         assert_eq!(iso8601(1_795_372_807_000_000), "2026-11-22T18:40:07Z");
         assert_eq!([seconds(1_000_000, 3_450_000), seconds(0, 65_900_000)], ["2.4 s", "1 min 5 s"]);
+        assert_eq!([seconds(0, 40_900), seconds(0, 100_000), seconds(5, 5)], ["40 ms", "0.1 s", "0.0 s"]);
         assert_eq!(
             [4, 60, 65, 700, 7_200, 11_100].map(duration),
             ["4 s", "1 min", "1 min 5 s", "11 min", "2 h", "3 h 5 min"]

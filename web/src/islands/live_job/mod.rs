@@ -61,7 +61,9 @@ pub fn LiveJobIsland(
         progress.with(|p| TileCounts { tiles: p.job.tiles, verified: p.job.verified_tiles, checking: p.checking_tiles })
     };
     let is_running = Memo::new(move |_| job.with(|job| job.state == JobState::Running));
-    let unsettled = Memo::new(move |_| !is_running.get() && detail.with(|detail| detail.throughput.tiles.iter().all(|tiles| *tiles == 0)));
+    let unsettled = Memo::new(move |_| {
+        !is_running.get() && detail.with(|detail| detail.throughput.tiles.iter().all(|tiles| *tiles == 0))
+    });
     let backends = job.with_untracked(|job| program_of(&job.program).backends());
     let name = job.with_untracked(|job| {
         if job.name.is_empty() { format!("{} {}", t.site.job, short(&id)) } else { job.name.clone() }
@@ -87,7 +89,7 @@ pub fn LiveJobIsland(
             <h2>{t.jobs.throughput}</h2>
             <Show when=move || unsettled.get()><p class="soft">{t.jobs.nothing_settled}</p></Show>
             <Show when=move || !unsettled.get()>
-                <BarChart label=t.jobs.tiles_per_step bars=Signal::derive(move || bars(job, detail)) show=|value| format!("{} {}", format::count(whole(value)), text().site.tiles_unit)/>
+                <BarChart label=t.jobs.tiles_per_step bars=Signal::derive(move || bars(job, detail)) show=|value| format::tiles(whole(value))/>
             </Show>
         </section>
         <div class="columns">
