@@ -2,8 +2,6 @@
 
 use wire::{Credits, Micros, PricePerCu};
 
-use crate::text::text;
-
 /// In place of what the network does not know.
 pub const UNKNOWN: &str = "–";
 
@@ -18,12 +16,6 @@ pub fn count(value: u64) -> String {
         grouped.push(digit);
     }
     grouped
-}
-
-/// So many tiles, in the reader's language.
-pub fn tiles(value: u64) -> String {
-    let t = text();
-    format!("{} {}", count(value), if value == 1 { t.site.tile_unit } else { t.site.tiles_unit })
 }
 
 /// Credits as people read money, everywhere by this one rule: cents from one credit on (`1,234.57`), below it four digits
@@ -207,11 +199,6 @@ mod tests {
         assert_eq!([kflop(0), kflop(2_050), kflop(3_400_000_000_000)], ["–", "2.0 MOP", "3.4 POP"]);
         assert_eq!([number(0.0), number(2.5), number(0.000_02), number(12_000.0)], ["0", "2.5", "0.00002", "12,000"]);
         assert_eq!([speed(0), speed(1_500_000_000), percent(1234)], ["–", "1.5 GOP/s", "12.3 %"]);
-    }
-
-    #[test]
-    fn one_tile_is_no_plural() {
-        assert_eq!([tiles(0), tiles(1), tiles(1_797)], ["0 tiles", "1 tile", "1,797 tiles"]);
     }
 
     #[test]

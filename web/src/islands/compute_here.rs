@@ -7,8 +7,7 @@ use super::lend;
 use super::lend::session::{LendSession, LendState, LendTarget, shown_status};
 use super::lend::settings::LendSettings;
 use crate::browser::backend::Backend;
-use crate::format;
-use crate::text::text;
+use crate::text::{self, text};
 
 /// At the end of a job's address it has the page start computing at once.
 pub const START_HASH: &str = "#here";
@@ -41,7 +40,7 @@ pub fn ComputeHereCard(
     let shown = shown_status(state);
     let figures = move || {
         shown.get().map(|status| {
-            format!(" · {} {} · {}", format::tiles(status.tiles_verified), t.jobs.verified_here, status.adapter)
+            format!(" · {} {} · {}", text::tiles(status.tiles_verified), t.jobs.verified_here, status.adapter)
         })
     };
     view! {

@@ -21,7 +21,7 @@ use crate::browser::backend::Backend;
 use crate::browser::{has_webgpu, origin};
 use crate::components::Fact;
 use crate::format;
-use crate::text::{refusal, text};
+use crate::text::{self, refusal, text};
 
 /// One button to lend this browser's GPU.
 #[island]
@@ -192,7 +192,7 @@ fn Figures(
             <Fact label=t.lend.now_doing>
                 // The figures change each second: they are not read out.
                 <span data-testid="phase" aria-live="polite">{phase}</span>
-                {move || in_hand().map(|tiles| view! { <small>" · " {t.lend.in_hand} {format::tiles(tiles.into())}</small> })}
+                {move || in_hand().map(|tiles| view! { <small>" · " {t.lend.in_hand} {text::tiles(tiles.into())}</small> })}
             </Fact>
             <Fact label=t.site.program>{figure(|status| status.program.clone().unwrap_or_else(|| "–".to_owned()))}</Fact>
             <Fact label=t.site.tiles_verified><span data-testid="tiles-verified">{figure(|status| format::count(status.tiles_verified))}</span></Fact>

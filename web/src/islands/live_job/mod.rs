@@ -22,9 +22,8 @@ use super::job_events::{Connection, follow_job};
 use super::sign_in::SignIn;
 use crate::api::Api;
 use crate::components::{Bar, BarChart, JobBadge, Mosaic, ObstacleNotice, ShareTable, TileCounts, short};
-use crate::format;
 use crate::programs::program_of;
-use crate::text::text;
+use crate::text::{self, text};
 
 /// The detail is read at most this often.
 const DETAIL_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
@@ -89,7 +88,7 @@ pub fn LiveJobIsland(
             <h2>{t.jobs.throughput}</h2>
             <Show when=move || unsettled.get()><p class="soft">{t.jobs.nothing_settled}</p></Show>
             <Show when=move || !unsettled.get()>
-                <BarChart label=t.jobs.tiles_per_step bars=Signal::derive(move || bars(job, detail)) show=|value| format::tiles(whole(value))/>
+                <BarChart label=t.jobs.tiles_per_step bars=Signal::derive(move || bars(job, detail)) show=|value| text::tiles(whole(value))/>
             </Show>
         </section>
         <div class="columns">
