@@ -222,6 +222,20 @@ pub async fn trial(request: &QuoteRequest) -> Result<String, Failure> {
     post_for_text("/v1/trials", request).await
 }
 
+/// Whether these characters can stand in a header, as a key does. None that the server makes has others.
+#[cfg(any(test, not(feature = "ssr")))]
+fn could_be_key(typed: &str) -> bool {
+    typed.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// What the server says of a key that nobody has.
+#[cfg(not(feature = "ssr"))]
+fn no_such_key() -> Failure {
+    let message = "no account has this key".to_owned();
+    let body = ErrorBody { code: ErrorCode::Unauthorized, message, field: None, place: None, detail: None };
+    Failure::Refused { status: 401, body }
+}
+
 /// Where a job's events come from.
 pub fn events_path(id: JobId) -> String {
     format!("/v1/jobs/{id}/events")
@@ -320,7 +334,7 @@ mod transport {
     use send_wrapper::SendWrapper;
     use serde::Serialize;
 
-    use super::{Account, Api, BlobHash, DeserializeOwned, Failure, Job, SubmitJob, parse};
+    use super::{Account, Api, BlobHash, DeserializeOwned, Failure, Job, SubmitJob, could_be_key, no_such_key, parse};
 
     impl Api {
         pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
@@ -388,10 +402,27 @@ mod transport {
     }
 
     pub async fn sign_in(key: &str) -> Result<Account, Failure> {
+        // Browsers throw at a header that they cannot send.
+        if !could_be_key(key) {
+            return Err(no_such_key());
+        }
         let request = Request::post("/v1/sessions")
             .header("authorization", &format!("Bearer {key}"))
             .build()
             .map_err(unreachable)?;
         read(request.send().await).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_header_holds_is_no_key() {
+        assert!(could_be_key("tsk_0123abcXYZ-_"));
+        for typed in ["密钥", "tsk_é", "tsk_1 2", "tsk_\n", "tsk_\u{a0}"] {
+            assert!(!could_be_key(typed), "{typed:?}");
+        }
     }
 }

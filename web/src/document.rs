@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use crate::components::Icon;
+use crate::islands::FirstKeyIsland;
 use crate::route::{DocsPage, Page};
 use crate::text::{Lang, text};
 use crate::visit::{Visit, href};
@@ -81,7 +82,11 @@ fn shell(document: Document, visit: &Visit) -> impl IntoView + use<> {
             <body>
                 <a class="skip" href="#content">{t.site.skip}</a>
                 <Header visit=visit.clone()/>
-                <main id="content" tabindex="-1">{body()}</main>
+                <main id="content" tabindex="-1">
+                    {visit.page.filter(|page| page.needs_scripts()).map(|_| view! { <noscript><p class="notice">{t.site.needs_scripts}</p></noscript> })}
+                    {visit.page.filter(|page| !page.is_public()).map(|_| view! { <FirstKeyIsland/> })}
+                    {body()}
+                </main>
                 <Footer/>
                 <div id="toasts" role="status" aria-live="polite"></div>
             </body>
@@ -151,7 +156,7 @@ fn Header(
                 </span>
                 <span class="tools">
                     <a href=other_href lang=other_tag hreflang=other_tag data-lang-link=other_lang>{other}</a>
-                    <button type="button" class="quiet" data-theme-button aria-label=t.site.theme title=t.site.theme><Icon name="theme"/></button>
+                    <button type="button" class="quiet" data-theme-button aria-label=t.site.switch_theme title=t.site.switch_theme><Icon name="theme"/></button>
                 </span>
             </nav>
         </header>

@@ -172,8 +172,12 @@ pub fn day(time: Micros) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// Time between two moments: in seconds with one decimal, from a minute on as people say it.
+/// Time between two moments: in seconds with one decimal, from a minute on as people say it, below a tenth of a second
+/// in milliseconds.
 pub fn seconds(from: Micros, to: Micros) -> String {
+    if (1..100_000).contains(&(to - from)) {
+        return format!("{} ms", ((to - from) / 1000).max(1));
+    }
     if to - from >= 60_000_000 {
         return duration((to - from).unsigned_abs() / 1_000_000);
     }
@@ -234,6 +238,7 @@ mod tests {
         assert_eq!(utc_minute(1_795_372_807_000_000), "2026-11-22 18:40 UTC");
         assert_eq!(iso8601(1_795_372_807_000_000), "2026-11-22T18:40:07Z");
         assert_eq!([seconds(1_000_000, 3_450_000), seconds(0, 65_900_000)], ["2.4 s", "1 min 5 s"]);
+        assert_eq!([seconds(0, 40_900), seconds(0, 100_000), seconds(5, 5)], ["40 ms", "0.1 s", "0.0 s"]);
         assert_eq!(
             [4, 60, 65, 700, 7_200, 11_100].map(duration),
             ["4 s", "1 min", "1 min 5 s", "11 min", "2 h", "3 h 5 min"]

@@ -126,6 +126,11 @@ impl Page {
         }
     }
 
+    /// Whether there is something on it to press that only scripts can do. A page of the record says so at the place.
+    pub fn needs_scripts(self) -> bool {
+        !self.is_public() || self == Self::Calculator
+    }
+
     /// Whether the page has a picture for link previews.
     pub fn has_preview(self) -> bool {
         self.is_public() && self != Self::Search

@@ -96,6 +96,13 @@ pub fn href(page: Page) -> String {
     }
 }
 
+/// The same, with a parameter that has no character to encode.
+pub fn href_with(page: Page, name: &str, value: impl std::fmt::Display) -> String {
+    let link = href(page);
+    let joint = if link.contains('?') { '&' } else { '?' };
+    format!("{link}{joint}{name}={value}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +125,18 @@ mod tests {
         assert_eq!(visit.forward_query(&["class", "after"]), "?class=tab&after=1%26limit%3D9");
         assert_eq!(visit.link_with(&["class"], "after", "7"), "/explorer/devices?class=tab&lang=zh&after=7");
         assert_eq!(visit.link_with(&[], "class", ""), "/explorer/devices?lang=zh");
+    }
+
+    #[test]
+    fn a_link_with_a_parameter_keeps_the_language_that_was_chosen() {
+        let links = [false, true].map(|lang_chosen| {
+            leptos::prelude::Owner::new().with(|| {
+                leptos::prelude::provide_context(Visit { lang: Lang::Zh, lang_chosen, ..visit(&[]) });
+                href_with(Page::NewJob, "from", 7)
+            })
+        });
+
+        assert_eq!(links, ["/jobs/new?from=7", "/jobs/new?lang=zh&from=7"]);
     }
 
     #[test]

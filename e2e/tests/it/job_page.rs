@@ -25,7 +25,7 @@ async fn a_done_jobs_page_shows_its_result_its_files_and_its_devices_by_name() {
     browser.text_where("[data-testid=state]", DONE_WITHIN, |state| state == "Done").await;
 
     let preview = browser.text_where("[data-testid=preview]", SOON, |text| text.contains("Class 9")).await;
-    assert!(preview.contains("The first 1,797 rows"), "{preview}");
+    assert!(preview.contains("All 1,797 rows are verified."), "{preview}");
     let files = browser.find("[data-testid=files]").await.text().await.unwrap();
     assert!(files.contains("digits.onnx") && files.contains("digits.npy"), "{files}");
     let page = browser.text_where("main", SOON, |page| page.contains("llvmpipe")).await;
@@ -127,12 +127,21 @@ async fn a_first_key_has_to_be_kept_a_wrong_one_opens_nothing_and_a_second_one_i
     browser.find("#key").await.send_keys("tsk_nobody").await.unwrap();
     browser.press("Sign in").await;
     browser.text_where("#key-error", SOON, |text| text.starts_with("No account has this key")).await;
+    browser.script("const key = document.getElementById('key'); key.value = ''; key.dispatchEvent(new Event('input', { bubbles: true }));").await;
+    browser.press("Sign in").await;
+    browser.text_where("#key-error", SOON, |text| text.starts_with("Paste your account's key first")).await;
+    browser.find("#key").await.send_keys("tsk_密钥").await.unwrap();
+    browser.press("Sign in").await;
+    browser.text_where("#key-error", SOON, |text| text.starts_with("No account has this key")).await;
 
     browser.press("Open a development account").await;
     let key = browser.text_where("[data-testid=key]", SOON, |key| key.starts_with("tsk_")).await;
     let is_shut = browser
         .script("return [...document.querySelectorAll('button')].find((b) => b.textContent === 'Go on').disabled");
     assert_eq!(is_shut.await, true, "nobody goes on who has not said that the key is kept");
+    browser.open(&format!("{}/account", stack.url())).await;
+    let again = browser.text_where("[data-testid=key]", SOON, |key| key.starts_with("tsk_")).await;
+    assert_eq!(again, key, "a page that is loaded anew loses no key");
     browser.find("#key-kept").await.click().await.unwrap();
     browser.press("Go on").await;
 

@@ -14,7 +14,7 @@ async fn a_visitor_in_a_fresh_profile_presses_start_finishes_the_job_alone_and_s
     browser.lend(&stack.url(), "software").await;
     let ended = client.watch(job.id, |_| {}).await.unwrap();
     let earned = browser
-        .text_where("[data-testid=pending]", Duration::from_secs(20), |earned| earned != "–" && earned != "0")
+        .text_where("[data-testid=earned]", Duration::from_secs(20), |earned| earned != "–" && earned != "0")
         .await;
     let verified =
         browser.text_where("[data-testid=tiles-verified]", Duration::from_secs(20), |tiles| tiles == "225").await;

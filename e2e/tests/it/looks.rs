@@ -8,8 +8,8 @@ use e2e::stack::Stack;
 const SOON: Duration = Duration::from_secs(20);
 const PHONE: Look = Look { width: 390, height: 844, dark: false };
 
-/// A network with a published job, and a session of its owner.
-async fn world() -> (Stack, String, String) {
+/// A network with a published job and its receipt, and a session of its owner.
+async fn world() -> (Stack, String, String, String) {
     let mut stack = Stack::start().await;
     stack.start_worker("worker", &[]);
     let (client, key) = stack.customer().await.unwrap();
@@ -17,7 +17,8 @@ async fn world() -> (Stack, String, String) {
     client.watch(job.id, |_| {}).await.unwrap();
     client.publish(job.id).await.unwrap();
     let session = stack.session(&key).await.unwrap();
-    (stack, session, job.id.to_string())
+    let receipt = client.public_receipts().await.unwrap().rows[0].lease;
+    (stack, session, job.id.to_string(), receipt.to_string())
 }
 
 /// What is cut off, or stands in a second line, where there should be one.
@@ -32,6 +33,12 @@ const CUT: &str = "const faults = []; \
       if (r.right > innerWidth || r.left < 0 || cell.scrollWidth > cell.clientWidth + 1) faults.push('cut: ' + cell.textContent); \
       if (cell.textContent && !cell.dataset.label && !cell.querySelector('button')) faults.push('no label: ' + cell.textContent); \
     } \
+    for (const value of document.querySelectorAll('table.statement td')) { \
+      const r = value.getBoundingClientRect(); \
+      if (r.right > innerWidth || r.width < innerWidth / 2) faults.push('narrow: ' + value.textContent); \
+    } \
+    const page = document.documentElement; \
+    if (page.scrollWidth > page.clientWidth) faults.push('the page is wider than the screen: ' + page.scrollWidth); \
     for (const shown of document.querySelectorAll('.badge, dd, .chart-x, .chart figcaption')) { \
       const r = shown.getBoundingClientRect(); \
       if (r.width && (r.right > innerWidth + 1 || r.left < 0)) faults.push('cut: ' + shown.textContent); \
@@ -40,7 +47,7 @@ const CUT: &str = "const faults = []; \
 
 #[tokio::test]
 async fn on_a_phone_the_navigation_is_one_line_and_every_value_of_a_row_is_seen() {
-    let (stack, session, job) = world().await;
+    let (stack, session, job, receipt) = world().await;
     let browser = Browser::start(Gpu::Swiftshader).await;
     browser.look(PHONE).await;
     browser.open(&stack.url()).await;
@@ -53,8 +60,9 @@ async fn on_a_phone_the_navigation_is_one_line_and_every_value_of_a_row_is_seen(
         "/docs/downloads",
         "/jobs",
         "/account",
+        "/lend",
     ];
-    let jobs = [format!("/explorer/jobs/{job}"), format!("/jobs/{job}")];
+    let jobs = [format!("/explorer/jobs/{job}"), format!("/jobs/{job}"), format!("/explorer/receipts/{receipt}")];
     let mut faults = Vec::new();
     for path in paths.into_iter().chain(jobs.iter().map(String::as_str)) {
         for lang in ["en", "zh"] {

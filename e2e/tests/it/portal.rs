@@ -39,6 +39,22 @@ async fn a_session_lost_in_mid_form_loses_nothing_that_was_typed() {
 }
 
 #[tokio::test]
+async fn what_was_typed_is_there_again_when_the_page_is_loaded_anew() {
+    let stack = Stack::start().await;
+    let browser = Browser::start(Gpu::None).await;
+    browser.open(&format!("{}/jobs/new", stack.url())).await;
+    browser.find("#name").await.send_keys("A name that took thought").await.unwrap();
+    browser.find("#limit").await.send_keys("0.25").await.unwrap();
+
+    browser.page.refresh().await.unwrap();
+
+    browser.text_where("[data-testid=put-back]", SOON, |said| said.contains("Files have to be chosen")).await;
+    let typed = "return ['name', 'limit'].map((id) => document.getElementById(id).value)";
+    assert_eq!(browser.script(typed).await, serde_json::json!(["A name that took thought", "0.25"]));
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn every_refusal_of_the_order_form_stands_at_its_field() {
     let stack = Stack::start().await;
     let (_, key) = stack.customer().await.unwrap();

@@ -3,10 +3,13 @@
 
 pub mod backend;
 pub mod conditions;
+pub mod tab_storage;
 pub mod web_worker;
 
-use leptos::prelude::window;
+use leptos::prelude::{Effect, RwSignal, Set, window};
 use wasm_bindgen::JsValue;
+
+use crate::visit::Visit;
 
 /// Whether this browser has WebGPU's interface. Whether there is an adapter, only a worker finds out.
 pub fn has_webgpu() -> bool {
@@ -22,6 +25,13 @@ pub fn origin() -> String {
         return String::new();
     }
     window().location().origin().unwrap_or_default()
+}
+
+/// The same as a page shows it: until scripts run, the address that the server is reached at.
+pub fn site_address() -> RwSignal<String> {
+    let site = RwSignal::new(Visit::current().map(|visit| visit.public_url.to_string()).unwrap_or_default());
+    Effect::new(move |_| site.set(origin()));
+    site
 }
 
 /// Milliseconds since the page was opened, whatever is done to the wall clock.

@@ -14,4 +14,4 @@ pub use icon::Icon;
 pub use mosaic::{Mosaic, TileCounts};
 pub use notice::{Breadcrumbs, EmptyState, ExplorerTabs, FailureNotice, Pager, SearchBox};
 pub use obstacle::ObstacleNotice;
-pub use tables::{DeviceTable, Downloads, PublicJobTable, ReceiptTable, ShareTable, class_name, short};
+pub use tables::{DeviceTable, Downloads, FoldedReceipts, PublicJobTable, ReceiptTable, ShareTable, class_name, short};

@@ -46,7 +46,7 @@ pub fn Mosaic(
     };
     view! {
         <figure class="tiles">
-            <svg class="mosaic" role="img" aria-label=label viewBox=move || { let (columns, rows) = size.get(); format!("0 0 {columns} {rows}") } preserveAspectRatio="xMidYMid meet">
+            <svg class="mosaic" role="img" aria-label=label viewBox=move || { let (columns, rows) = size.get(); format!("0 0 {} {rows}", columns.max(COLUMNS_LEAST)) } preserveAspectRatio="xMinYMid meet">
                 <path class="waiting" d=path(waiting_path)/>
                 <path class="checking" d=path(checking_path)/>
                 <path class="verified" d=path(verified_path)/>
@@ -62,10 +62,14 @@ pub fn Mosaic(
     }
 }
 
-/// A picture about three times as wide as high.
+/// The picture has room for so many cells beside each other, so that a few are no larger than those of many.
+const COLUMNS_LEAST: usize = 20;
+
+/// A picture about three times as wide as high; a few cells are one line.
 fn columns_and_rows(cells: usize) -> (usize, usize) {
     let cells = cells.max(1);
     let columns = (1..=cells).find(|columns| columns * columns >= 3 * cells).unwrap_or(cells);
+    let columns = columns.max(cells.min(COLUMNS_LEAST));
     (columns, cells.div_ceil(columns))
 }
 
@@ -139,7 +143,7 @@ mod tests {
 
     #[test]
     fn every_cell_is_in_the_picture() {
-        for len in [1, 2, 225, 1024] {
+        for len in [1, 2, 19, 25, 225, 1024] {
             let settled: String =
                 (0..len).map(|i| char::from_digit(u32::try_from(i % 10).unwrap(), 10).unwrap()).collect();
             let (columns, rows) = columns_and_rows(len);

@@ -104,7 +104,7 @@ pub fn SearchBox() -> impl IntoView {
     view! {
         <form class="search" role="search" action=Page::Search.path() method="get">
             <label class="unseen" for="search">{t.explorer.search_ids}</label>
-            <input id="search" type="search" name="q" value=typed maxlength="64" placeholder=t.explorer.search_ids autocomplete="off" spellcheck="false"/>
+            <input id="search" type="search" name="q" value=typed maxlength="64" placeholder=t.explorer.search_hint autocomplete="off" spellcheck="false"/>
             {lang.map(|lang| view! { <input type="hidden" name="lang" value=lang/> })}
             <button type="submit">{t.site.search}</button>
         </form>

@@ -1,7 +1,7 @@
 use leptos::prelude::*;
-use wire::DeviceId;
 use wire::device::DeviceClass;
 use wire::explorer::{PublicDevice, PublicJobRow, PublicReceipt, Share};
+use wire::{DeviceId, number};
 
 use super::facts::{JobBadge, Moment, ReceiptBadge};
 use crate::format;
@@ -164,6 +164,36 @@ pub fn ReceiptTable(
                 <tbody>{receipts.into_iter().map(row).collect_view()}</tbody>
             </table>
         </div>
+    }
+}
+
+/// Receipts that are shown before anybody asks for more.
+const RECEIPTS_FIRST: usize = 10;
+
+/// The latest receipts: the first of them, and the rest on demand.
+#[component]
+pub fn FoldedReceipts(
+    /// Newest first.
+    #[prop(into)]
+    receipts: Signal<Vec<PublicReceipt>>,
+    /// Of some of them.
+    table: impl Fn(Vec<PublicReceipt>) -> AnyView + Copy + Send + Sync + 'static,
+) -> impl IntoView {
+    let t = text();
+    let count = Memo::new(move |_| receipts.with(Vec::len));
+    let first = move || table(receipts.with(|all| all.iter().take(RECEIPTS_FIRST).cloned().collect()));
+    let rest = move || table(receipts.with(|all| all.iter().skip(RECEIPTS_FIRST).cloned().collect()));
+    let more = move || {
+        format!("{} ({})", t.jobs.log_more, format::count(number::to(count.get().saturating_sub(RECEIPTS_FIRST))))
+    };
+    view! {
+        <Show when=move || { count.get() > 0 }>{first}</Show>
+        <Show when=move || { count.get() > RECEIPTS_FIRST }>
+            <details class="more">
+                <summary>{more}</summary>
+                {rest}
+            </details>
+        </Show>
     }
 }
 

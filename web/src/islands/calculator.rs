@@ -124,7 +124,7 @@ fn Device(
 ) -> impl IntoView {
     let t = text();
     view! {
-        <h2>{t.lend.your_gpu}</h2>
+        <h2>{t.lend.your_device}</h2>
         <p class="actions">
             <button type="button" class="primary" disabled=move || running.get() on:click=move |_| on_start()>
                 {move || if running.get() { t.lend.measuring } else { t.lend.measure }}
@@ -132,7 +132,7 @@ fn Device(
         </p>
         <p class="error" role="alert">{move || failure.get()}</p>
         <dl class="facts" aria-live="polite">
-            <Fact label=t.site.speed><span data-testid="measured">{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| format!("{:.1} GFLOP/s", benchmark.gflops))}</span></Fact>
+            <Fact label=t.site.speed><span data-testid="measured">{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| format!("{:.1} GOP/s", benchmark.gflops))}</span></Fact>
             <Fact label=t.site.gpu><small>{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| benchmark.adapter)}</small></Fact>
         </dl>
     }
@@ -175,7 +175,12 @@ fn Month(
     }
 }
 
-/// A number from 0 to `most`.
+/// `None` where what is typed is no number from 0 to `most`.
+fn amount_of(typed: &str, most: f64) -> Option<f64> {
+    typed.trim().parse::<f64>().ok().filter(|typed| (0.0..=most).contains(typed))
+}
+
+/// A number from 0 to `most`. While what is typed is none, the last one that was counts.
 #[component]
 fn Amount(
     /// The element's id.
@@ -187,16 +192,24 @@ fn Amount(
     /// The largest.
     most: f64,
 ) -> impl IntoView {
+    let t = text();
+    let refused = RwSignal::new(false);
     let on_input = move |event| {
-        if let Some(typed) = event_target_value(&event).parse::<f64>().ok().filter(|typed| (0.0..=most).contains(typed))
-        {
+        let typed = amount_of(&event_target_value(&event), most);
+        refused.set(typed.is_none());
+        if let Some(typed) = typed {
             value.set(typed);
         }
     };
+    let error = format!("{id}-error");
     view! {
         <div class="field">
             <label for=id>{label}</label>
-            <input id=id type="number" min="0" max=most.to_string() step="any" value=value.get_untracked().to_string() on:input=on_input/>
+            <input id=id type="number" min="0" max=most.to_string() step="any" value=value.get_untracked().to_string() on:input=on_input
+                aria-describedby=error.clone() aria-invalid=move || refused.get().to_string()/>
+            <p class="error" id=error role="alert">
+                {move || refused.get().then(|| format!("{} {most}{}", t.lend.amount_from_to, t.site.stop.trim_end()))}
+            </p>
         </div>
     }
 }
@@ -204,6 +217,14 @@ fn Amount(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_amount_is_within_its_bounds() {
+        assert_eq!(["0", " 7.5", "24"].map(|typed| amount_of(typed, 24.0)), [Some(0.0), Some(7.5), Some(24.0)]);
+        for typed in ["", "-1", "24.5", "1e9", "NaN", "many"] {
+            assert_eq!(amount_of(typed, 24.0), None, "{typed}");
+        }
+    }
 
     #[test]
     fn a_month_of_a_tenth_used_gpu_is_its_work_at_the_price_less_fee_and_power() {

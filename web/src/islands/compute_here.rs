@@ -4,11 +4,10 @@ use leptos::prelude::*;
 use wire::JobId;
 
 use super::lend;
-use super::lend::session::{LendSession, LendState, LendTarget};
+use super::lend::session::{LendSession, LendState, LendTarget, shown_status};
 use super::lend::settings::LendSettings;
 use crate::browser::backend::Backend;
-use crate::format;
-use crate::text::text;
+use crate::text::{self, text};
 
 /// At the end of a job's address it has the page start computing at once.
 pub const START_HASH: &str = "#here";
@@ -34,11 +33,14 @@ pub fn ComputeHereCard(
         state.with(|state| match state {
             LendState::Idle => String::new(),
             LendState::Starting => t.lend.connecting.to_owned(),
-            LendState::Working(status) => {
-                let verified = format::count(status.tiles_verified);
-                format!("{} · {verified} {} · {}", t.lend.phase(status.phase), t.jobs.verified_here, status.adapter)
-            }
+            LendState::Working(status) => t.lend.phase(status.phase).to_owned(),
             LendState::Failed(code, message) => format!("{} {}", t.lend.stopped_because, lend::why(*code, message)),
+        })
+    };
+    let shown = shown_status(state);
+    let figures = move || {
+        shown.get().map(|status| {
+            format!(" · {} {} · {}", text::tiles(status.tiles_verified), t.jobs.verified_here, status.adapter)
         })
     };
     view! {
@@ -51,7 +53,8 @@ pub fn ComputeHereCard(
                 }>
                     <button type="button" on:click=move |_| session.stop()>{t.lend.stop}</button>
                 </Show>
-                <span aria-live="polite" data-testid="here">{doing}</span>
+                // The figures change each second: they are not read out.
+                <span data-testid="here"><span aria-live="polite">{doing}</span>{figures}</span>
             </div>
         </section>
     }

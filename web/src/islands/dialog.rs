@@ -16,6 +16,9 @@ pub fn Confirm(
     title: Signal<&'static str>,
     /// What it means to say yes.
     explanation: Signal<&'static str>,
+    /// Whether yes takes something away.
+    #[prop(default = false)]
+    is_danger: bool,
     /// The answer was yes.
     on_yes: impl Fn() + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
@@ -38,7 +41,7 @@ pub fn Confirm(
             <h2>{move || title.get()}</h2>
             <p>{move || explanation.get()}</p>
             <div class="actions">
-                <button type="button" class="primary" on:click=move |_| { close(); on_yes(); }>{move || label.get()}</button>
+                <button type="button" class=if is_danger { "danger" } else { "primary" } on:click=move |_| { close(); on_yes(); }>{move || label.get()}</button>
                 <button type="button" on:click=move |_| close()>{t.site.keep}</button>
             </div>
         </dialog>

@@ -1,6 +1,10 @@
 use leptos::prelude::*;
 
+use crate::browser::tab_storage;
 use crate::text::text;
+
+/// Under this name the tab has a first key that nobody has said to have kept.
+const FIRST_KEY: &str = "tessera-first-key";
 
 /// A key that the server shows only once.
 #[component]
@@ -18,6 +22,7 @@ pub fn FreshKey(
 }
 
 /// A new account's first key: without it nobody signs in again, so it is a step of its own, which has to be confirmed.
+/// Until then the tab has it: see [`FirstKeyIsland`].
 #[component]
 pub fn FirstKey(
     /// The key.
@@ -27,6 +32,12 @@ pub fn FirstKey(
 ) -> impl IntoView {
     let t = text();
     let is_kept = RwSignal::new(false);
+    let unconfirmed = secret.clone();
+    Effect::new(move || tab_storage::write(FIRST_KEY, &unconfirmed));
+    let go_on = move |_| {
+        tab_storage::remove(FIRST_KEY);
+        on_kept();
+    };
     view! {
         <section class="notice step" aria-labelledby="first-key-title" role="group">
             <h3 id="first-key-title" tabindex="-1">{t.account.first_key_title}</h3>
@@ -37,10 +48,18 @@ pub fn FirstKey(
                 <label for="key-kept">{t.account.first_key_kept}</label>
             </div>
             <p class="actions">
-                <button type="button" class="primary" disabled=move || !is_kept.get() on:click=move |_| on_kept()>{t.account.go_on}</button>
+                <button type="button" class="primary" disabled=move || !is_kept.get() on:click=go_on>{t.account.go_on}</button>
             </p>
         </section>
     }
+}
+
+/// The same step again, where the page was loaded anew or left before its end.
+#[island]
+pub fn FirstKeyIsland() -> impl IntoView {
+    let unconfirmed = RwSignal::new(None::<String>);
+    Effect::new(move || unconfirmed.set(tab_storage::read(FIRST_KEY)));
+    move || unconfirmed.get().map(|secret| view! { <FirstKey secret on_kept=move || unconfirmed.set(None)/> })
 }
 
 /// Another key of an account that has one.

@@ -63,7 +63,7 @@ pub fn KeysIsland(
                 <td data-label=t.account.key class="mono">"…"{key.hint}</td>
                 <td data-label=t.account.made><Moment time=key.created_at/></td>
                 <td class="number">
-                    <Confirm label=constant(t.account.revoke) class="small" title=constant(t.account.revoke_title) explanation=constant(t.account.revoke_explanation) on_yes=move || revoke(id)/>
+                    <Confirm label=constant(t.account.revoke) class="small" title=constant(t.account.revoke_title) explanation=constant(t.account.revoke_explanation) is_danger=true on_yes=move || revoke(id)/>
                 </td>
             </tr>
         }

@@ -17,6 +17,7 @@ mod toast;
 mod unlink;
 
 pub use calculator::{CalculatorIsland, CalculatorIslandProps};
+pub use fresh_key::FirstKeyIsland;
 pub use job_table::{JobTableIsland, JobTableIslandProps};
 pub use keys::{KeysIsland, KeysIslandProps};
 pub use lend::{LendIsland, LendIslandProps};

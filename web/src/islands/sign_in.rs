@@ -81,8 +81,7 @@ pub fn SignInIsland() -> impl IntoView {
         window().location().reload().unwrap_or_default();
     };
     view! {
-        <section class="card" aria-labelledby="sign-in-title">
-            <h2 id="sign-in-title">{t.account.sign_in_title}</h2>
+        <section class="card">
             <p>{t.account.not_signed_in}</p>
             <SignIn on_account/>
             <Show when=move || signed_in.get()>

@@ -25,6 +25,6 @@ pub fn UnlinkIsland(
     };
     let constant = |text: &'static str| Signal::stored(text);
     view! {
-        <Confirm label=constant(t.account.unlink) class="small" title=constant(t.account.unlink_title) explanation=constant(t.account.unlink_explanation) on_yes=unlink/>
+        <Confirm label=constant(t.account.unlink) class="small" title=constant(t.account.unlink_title) explanation=constant(t.account.unlink_explanation) is_danger=true on_yes=unlink/>
     }
 }

@@ -177,6 +177,10 @@ impl ProgramForm for InferForm {
         named.chain([self.model]).collect()
     }
 
+    fn typed(&self) -> Vec<(&'static str, RwSignal<String>)> {
+        vec![("tile_rows", self.tile_rows)]
+    }
+
     fn refusable_fields(&self) -> &'static [&'static str] {
         &["model", "input", "tile_rows"]
     }

@@ -56,6 +56,12 @@ pub trait ProgramForm: Send + Sync {
     /// What has to be uploaded before it can run, besides the draft's input.
     fn files(&self) -> Vec<RwSignal<FileSlot>>;
 
+    /// What was typed, each with a name of its own among all programs'.
+    fn typed(&self) -> Vec<(&'static str, RwSignal<String>)>;
+
+    /// Takes up what was typed before the page was loaded anew.
+    fn on_put_back(&self) {}
+
     /// Fields whose refusals the form shows beside them, by their names in the API.
     fn refusable_fields(&self) -> &'static [&'static str];
 

@@ -10,6 +10,7 @@ texts! { ExplorerText {
     tiles_verified_of: "tiles verified", "个分块已验证";
     overview: "Overview", "概览";
     search_ids: "Search names, hardware, ids", "搜索名称、硬件或 ID";
+    search_hint: "Name, hardware or id", "名称、硬件或 ID";
     search_help: "Search by the name of a published job, by a device's hardware, or by the first four characters or more of any id. Private jobs are never found.", "可按已发布任务的名称、设备的硬件名称搜索，也可输入任意 ID 的前四位或更多字符。私有任务不会被搜到。";
     nothing_found: "Nothing was found", "没有找到相关内容";
     native: "native", "本地程序";
@@ -100,7 +101,7 @@ texts! { ExplorerText {
     rerun: "Compute a tile again", "复算一个分块";
     rerun_another: "Compute another tile", "再复算一个分块";
     rerunning: "Computing…", "计算中…";
-    rerun_needs_script: "This needs JavaScript and WebGPU; everything else on this page does not.", "此功能需要 JavaScript 和 WebGPU，页面其余内容不需要。";
+    rerun_needs_script: "This needs JavaScript, and for a kernel WebGPU too: models run on any processor. Everything else on this page needs neither.", "此功能需要 JavaScript；复算内核还需要 WebGPU，模型则可在任何处理器上运行。页面其余内容都不需要。";
     rerun_agrees: "It agrees: your device and the signed receipt say the same.", "一致：您的设备与已签名凭证的结果相同。";
     rerun_differs: "It differs from the signed receipt.", "与已签名凭证不一致。";
     values_agree: "Values agree", "数值一致";

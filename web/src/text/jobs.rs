@@ -37,8 +37,8 @@ texts! { JobsText {
     tiles_verified: "Verified", "已验证";
     cost_per_thousand: "Cost of a thousand rows", "每千行费用";
     preview: "A look at the result", "结果预览";
-    preview_of_first: "The first", "前";
-    rows_verified: "rows that are verified.", "行已验证的结果。";
+    first_rows_verified: "The first {rows} rows are verified.", "前 {rows} 行已验证。";
+    all_rows_verified: "All {rows} rows are verified.", "全部 {rows} 行已验证。";
     all_in_download: "All of them are in the download.", "完整结果请下载。";
     row: "row", "行";
     class: "Class", "类别";
@@ -85,7 +85,7 @@ texts! { JobsText {
     compute_here_title: "This device", "本机";
     compute_here_hint: "This browser computes along, for this job alone and within your limits of the lend page. What it computes is paid back to you, less the fee.", "本浏览器参与计算，仅限此任务，并遵守您在出借页设定的限制。其计算所得返还给您，扣除平台费。";
     compute_here: "Compute here too", "本机也参与计算";
-    verified_here: "tiles verified here", "块已在本机验证";
+    verified_here: "verified here", "已在本机验证";
     start_here: "Begin on this device at once", "立即在本机开始";
     start_here_hint: "This browser computes along while others join.", "其他设备加入期间，本浏览器参与计算。";
     download: "Download result", "下载结果";
@@ -135,6 +135,7 @@ texts! { JobsText {
     publish_explanation: "Anyone can then read its name, figures, devices and receipts, download its model, and compute any of its tiles again with that tile's input and output. You can take it back; what was copied stays copied.", "任何人都可查看其名称、数据、设备和凭证，下载模型，并用任一分块的输入输出复算。可以撤回，但已被复制的内容无法收回。";
     unpublish_title: "Take this job off the explorer?", "取消发布此任务？";
     unpublish_explanation: "Its page, model and tiles are no longer readable by others. Its receipts stay, without naming the job.", "他人将无法再查看其页面、模型和分块。凭证会保留，但不再显示所属任务。";
+    put_back: "What you had typed is here again. Files have to be chosen once more.", "您之前输入的内容已恢复，文件需要重新选择。";
     from_earlier_job: "From the earlier job", "来自先前任务";
     uploading: "uploading…", "上传中…";
     no_file: "No file chosen", "未选择文件";

@@ -37,6 +37,7 @@ use self::landing::LandingText;
 use self::lend::LendText;
 use self::map::MapText;
 use self::site::SiteText;
+use crate::format;
 
 /// Every word, by subject.
 pub struct Text {
@@ -147,6 +148,12 @@ fn root_attribute(name: &str) -> Option<String> {
     document().document_element()?.get_attribute(name)
 }
 
+/// So many tiles, in the reader's language.
+pub fn tiles(value: u64) -> String {
+    let t = text();
+    format!("{} {}", format::count(value), if value == 1 { t.site.tile_unit } else { t.site.tiles_unit })
+}
+
 /// A refusal in the reader's language; the server's own words are English.
 pub fn refusal(body: &ErrorBody) -> String {
     if std::ptr::eq(text(), Lang::Zh.text()) {
@@ -158,6 +165,11 @@ pub fn refusal(body: &ErrorBody) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_tile_is_no_plural() {
+        assert_eq!([tiles(0), tiles(1), tiles(1_797)], ["0 tiles", "1 tile", "1,797 tiles"]);
+    }
 
     #[test]
     fn the_first_language_that_is_understood_is_taken() {

@@ -48,7 +48,7 @@ fn of_code(code: ErrorCode) -> &'static str {
         ErrorCode::MalformedFrame => "消息格式有误",
         ErrorCode::ProtocolVersion => "协议版本不符，请更新",
         ErrorCode::InvalidSignature => "签名无效",
-        ErrorCode::ReplayedFrame => "消息重复，或设备已在别处连接",
+        ErrorCode::ReplayedFrame => "消息重复，或同一设备已在别处连接",
         ErrorCode::OutputMissing => "输出尚未上传",
         ErrorCode::OutputTaken => "该租约已有另一份输出",
         ErrorCode::OutputSize => "输出大小不符",

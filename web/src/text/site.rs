@@ -53,6 +53,8 @@ texts! { SiteText {
     all: "All", "全部";
     no_devices_worked: "No device has settled a tile yet.", "尚无设备结算分块。";
     theme: "Theme", "主题";
+    switch_theme: "Switch between light and dark", "切换浅色与深色";
+    needs_scripts: "Buttons and forms of this page need JavaScript, and this browser runs none. Switch it on, or use the command-line programs; what there is to read is here without it.", "本页的按钮和表单需要 JavaScript，而此浏览器未启用。请开启 JavaScript，或使用命令行程序；可阅读的内容不受影响。";
     tile: "Tile", "分块";
     bad_address: "This address asks for something that cannot be", "请求的地址有误";
     went_wrong: "This page could not be made", "页面生成失败";
@@ -63,5 +65,6 @@ texts! { SiteText {
     bracket_open: " (", "（";
     bracket_close: ")", "）";
     colon: ": ", "：";
+    tile_unit: "tile", "个分块";
     tiles_unit: "tiles", "个分块";
 } }

@@ -4,7 +4,7 @@ use wire::DeviceId;
 use wire::explorer::PublicReceipt;
 
 use crate::api::Api;
-use crate::components::ReceiptTable;
+use crate::components::{FoldedReceipts, ReceiptTable};
 use crate::route::Page;
 use crate::text::text;
 use crate::visit::href;
@@ -48,10 +48,7 @@ pub fn DeviceLog(
         <p class="soft">{t.lend.device_log_hint}
             {move || device.get().map(|id| view! { " " <a href=href(Page::Device(id))>{t.lend.device_page}</a> })}
         </p>
-        {move || receipts.with(|receipts| if receipts.is_empty() {
-            view! { <p class="soft">{t.lend.nothing_ran}</p> }.into_any()
-        } else {
-            view! { <ReceiptTable receipts=receipts.clone() with_device=false/> }.into_any()
-        })}
+        <Show when=move || receipts.with(Vec::is_empty)><p class="soft">{t.lend.nothing_ran}</p></Show>
+        <FoldedReceipts receipts table=|receipts| view! { <ReceiptTable receipts with_device=false/> }.into_any()/>
     }
 }

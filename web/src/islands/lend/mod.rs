@@ -9,19 +9,19 @@ mod settings_form;
 
 use leptos::prelude::*;
 use wire::lend::{FailureCode, Status, Trouble};
-use wire::{Account, ErrorBody};
+use wire::{Account, ErrorBody, ErrorCode};
 
 use self::frames::Frames;
 use self::log::DeviceLog;
 use self::native::NativeCard;
-use self::session::{LendSession, LendState, LendTarget};
+use self::session::{LendSession, LendState, LendTarget, shown_status};
 use self::settings::LendSettings;
 use self::settings_form::LendSettingsForm;
 use crate::browser::backend::Backend;
 use crate::browser::{has_webgpu, origin};
 use crate::components::Fact;
 use crate::format;
-use crate::text::{refusal, text};
+use crate::text::{self, refusal, text};
 
 /// One button to lend this browser's GPU.
 #[island]
@@ -33,6 +33,7 @@ pub fn LendIsland(
     let state = RwSignal::new(LendState::Idle);
     let supported = RwSignal::new(true);
     let settings = RwSignal::new(LendSettings::default());
+    let shown = shown_status(state);
     let signed_in = account.is_some();
     let session = LendSession::new(state, settings, LendTarget::Anybody { signed_in });
     Effect::new(move |_| supported.set(has_webgpu()));
@@ -82,7 +83,7 @@ pub fn LendIsland(
                         <button type="button" class="large" on:click=move |_| session.stop()>{t.lend.stop}</button>
                     </Show>
                 </div>
-                <Figures state/>
+                <Figures state status=shown/>
                 <TroubleNotice state/>
                 <Frames is_on/>
                 <p class="hint">{if signed_in { t.lend.earns_for_account } else { t.lend.guest_note }}</p>
@@ -92,12 +93,12 @@ pub fn LendIsland(
                 <LendSettingsForm settings is_on/>
             </section>
         </div>
+        <NativeCard signed_in/>
         <section class="card" aria-labelledby="log-title">
             <h2 id="log-title">{t.lend.device_log}</h2>
-            <DeviceLog device=Memo::new(move |_| state.with(|state| state.status().map(|status| status.device)))
-                tiles_verified=Memo::new(move |_| state.with(|state| state.status().map_or(0, |status| status.tiles_verified)))/>
+            <DeviceLog device=Memo::new(move |_| shown.with(|status| status.as_ref().map(|status| status.device)))
+                tiles_verified=Memo::new(move |_| shown.with(|status| status.as_ref().map_or(0, |status| status.tiles_verified)))/>
         </section>
-        <NativeCard signed_in/>
     }
 }
 
@@ -110,6 +111,7 @@ pub(super) fn why(code: FailureCode, message: &str) -> String {
         FailureCode::Sample => t.lend.sample_failed.to_owned(),
         FailureCode::NoWebGpu => t.lend.no_webgpu.to_owned(),
         FailureCode::SoftwareAdapter => t.lend.only_software.to_owned(),
+        FailureCode::Refused(ErrorCode::ReplayedFrame) => t.lend.lends_elsewhere.to_owned(),
         FailureCode::Refused(code) => {
             refusal(&ErrorBody { code, message: message.to_owned(), field: None, place: None, detail: None })
         }
@@ -169,11 +171,12 @@ fn TroubleNotice(
 
 #[component]
 fn Figures(
-    /// What the worker last reported.
+    /// Whether it begins.
     state: RwSignal<LendState>,
+    /// What the worker last reported.
+    status: Memo<Option<Status>>,
 ) -> impl IntoView {
     let t = text();
-    let status = Memo::new(move |_| state.with(|state| state.status().cloned()));
     let phase = move || match status.with(|status| status.as_ref().map(|status| status.phase)) {
         Some(phase) => t.lend.phase(phase),
         None if state.with(|state| *state == LendState::Starting) => t.lend.connecting,
@@ -185,17 +188,17 @@ fn Figures(
     let in_hand =
         move || status.with(|status| status.as_ref().map(|status| status.tiles_in_hand).filter(|tiles| *tiles > 0));
     view! {
-        <dl class="facts" aria-live="polite">
+        <dl class="facts">
             <Fact label=t.lend.now_doing>
-                <span data-testid="phase">{phase}</span>
-                {move || in_hand().map(|tiles| view! { <small>" · " {tiles} " " {t.lend.in_hand}</small> })}
+                // The figures change each second: they are not read out.
+                <span data-testid="phase" aria-live="polite">{phase}</span>
+                {move || in_hand().map(|tiles| view! { <small>" · " {t.lend.in_hand} {text::tiles(tiles.into())}</small> })}
             </Fact>
             <Fact label=t.site.program>{figure(|status| status.program.clone().unwrap_or_else(|| "–".to_owned()))}</Fact>
             <Fact label=t.site.tiles_verified><span data-testid="tiles-verified">{figure(|status| format::count(status.tiles_verified))}</span></Fact>
             <Fact label=t.site.speed>{figure(|status| format!("{:.2} GOP/s", status.gflops))}</Fact>
             <Fact label=t.lend.busy>{figure(|status| format!("{} %", status.busy_percent))}</Fact>
-            <Fact label=t.site.earned><span data-testid="earned">{figure(|status| format::credits(status.earnings.available))}</span> " " <small>{t.site.credits}</small></Fact>
-            <Fact label=t.site.pending><span data-testid="pending">{figure(|status| format::credits(status.earnings.pending))}</span></Fact>
+            <Fact label=t.site.earned><span data-testid="earned">{figure(|status| format::credits(status.earnings.by_device))}</span> " " <small>{t.site.credits}</small></Fact>
             <Fact label=t.lend.refused>{figure(|status| format::count(status.leases_refused))}</Fact>
             <Fact label=t.site.gpu><small>{figure(|status| status.adapter.clone())}</small></Fact>
             <Fact label=t.site.device><small class="mono" data-testid="device">{figure(|status| status.device.to_string().chars().take(16).collect())}</small></Fact>

@@ -3,7 +3,7 @@ use leptos::task::spawn_local;
 use wire::DeviceCode;
 
 use crate::api::{self, Failure};
-use crate::browser::origin;
+use crate::browser::site_address;
 use crate::route::Page;
 use crate::text::text;
 use crate::visit::href;
@@ -17,8 +17,7 @@ pub fn NativeCard(
     let t = text();
     let code = RwSignal::new(None::<DeviceCode>);
     let failure = RwSignal::new(None::<Failure>);
-    let site = RwSignal::new(String::new());
-    Effect::new(move |_| site.set(origin()));
+    let site = site_address();
     let make_code = move |_| {
         spawn_local(async move {
             match api::make_device_code().await {

@@ -44,6 +44,26 @@ impl LendState {
             Self::Idle | Self::Starting | Self::Failed(..) => None,
         }
     }
+
+    /// What the page shows after it has shown `before`: whatever ends a session, its figures stay.
+    pub fn shown(&self, before: Option<&Status>) -> Option<Status> {
+        match self {
+            Self::Working(status) => Some(status.clone()),
+            Self::Failed(..) => before.map(|status| Status {
+                phase: Phase::Stopped,
+                tiles_in_hand: 0,
+                busy_percent: 0,
+                program: None,
+                ..status.clone()
+            }),
+            Self::Idle | Self::Starting => None,
+        }
+    }
+}
+
+/// The figures that a page shows of a session.
+pub fn shown_status(state: RwSignal<LendState>) -> Memo<Option<Status>> {
+    Memo::new(move |before: Option<&Option<Status>>| state.with(|state| state.shown(before.and_then(Option::as_ref))))
 }
 
 /// Whose tiles a session computes.
@@ -231,5 +251,37 @@ fn store(settings: &LendSettings) {
     if let (Some(storage), Ok(text)) = (storage(), serde_json::to_string(settings)) {
         // A browser that keeps nothing asks again next time.
         storage.set_item(STORAGE_KEY, &text).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::DeviceId;
+    use wire::device::Earnings;
+
+    use super::*;
+
+    #[test]
+    fn a_session_that_something_ends_keeps_its_figures() {
+        let status = Status {
+            phase: Phase::Computing,
+            device: DeviceId([3; 32]),
+            adapter: "A GPU".to_owned(),
+            tiles_verified: 225,
+            leases_refused: 1,
+            earnings: Earnings::default(),
+            tiles_in_hand: 4,
+            gflops: 2.5,
+            program: Some("infer/1".to_owned()),
+            busy_percent: 50,
+            trouble: None,
+        };
+        let ended = LendState::Failed(FailureCode::DeviceLost, String::new());
+
+        let shown = ended.shown(LendState::Working(status.clone()).shown(None).as_ref()).unwrap();
+
+        assert_eq!((shown.phase, shown.tiles_in_hand, shown.tiles_verified), (Phase::Stopped, 0, 225));
+        assert_eq!(ended.shown(None), None, "nothing was lent");
+        assert_eq!(LendState::Starting.shown(Some(&status)), None, "another session begins");
     }
 }

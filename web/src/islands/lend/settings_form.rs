@@ -28,20 +28,6 @@ pub fn LendSettingsForm(
             settings.update(|settings| settings.stop_after_minutes = minutes);
         }
     };
-    let hours = move || settings.with(|settings| settings.hours);
-    let on_hours = move |event| {
-        let on = event_target_checked(&event);
-        settings.update(|settings| settings.hours = on.then_some(NIGHT));
-    };
-    let set_hour = move |event, set: fn(&mut (u16, u16), u16)| {
-        if let Some(minute) = parse_minute(&event_target_value(&event)) {
-            settings.update(|settings| {
-                if let Some(hours) = &mut settings.hours {
-                    set(hours, minute);
-                }
-            });
-        }
-    };
     let stop_label = move |minutes: u32| match minutes {
         0 => t.lend.never.to_owned(),
         30 => format!("30 {}", t.lend.minutes),
@@ -62,16 +48,7 @@ pub fn LendSettingsForm(
                 }).collect_view()}
             </select>
         </div>
-        <div class="choice">
-            <input id="only-hours" type="checkbox" prop:checked=move || hours().is_some() on:change=on_hours/>
-            <label for="only-hours">{t.lend.only_hours}</label>
-        </div>
-        <div class="field hours" hidden=move || hours().is_none()>
-            <label for="hours-from">{t.lend.from}</label>
-            <input id="hours-from" type="time" prop:value=move || hours().map(|hours| show_minute(hours.0)) on:change=move |event| set_hour(event, |hours, minute| hours.0 = minute)/>
-            <label for="hours-to">{t.lend.to}</label>
-            <input id="hours-to" type="time" prop:value=move || hours().map(|hours| show_minute(hours.1)) on:change=move |event| set_hour(event, |hours, minute| hours.1 = minute)/>
-        </div>
+        <HoursField settings/>
         <div class="choice">
             <input id="while-hidden" type="checkbox" prop:checked=move || settings.with(|settings| settings.while_hidden)
                 on:change=move |event| { let on = event_target_checked(&event); settings.update(|settings| settings.while_hidden = on); }/>
@@ -83,6 +60,47 @@ pub fn LendSettingsForm(
             <label for="on-battery">{t.lend.battery}<small>{t.lend.battery_hint}</small></label>
         </div>
         <p class="hint">{t.lend.rules_kept}</p>
+    }
+}
+
+/// The only hours at which to lend.
+#[component]
+fn HoursField(
+    /// What the person has set.
+    settings: RwSignal<LendSettings>,
+) -> impl IntoView {
+    let t = text();
+    let hours = move || settings.with(|settings| settings.hours);
+    // Empty where none are set: a time of day is a text or nothing.
+    let shown = move |which: fn((u16, u16)) -> u16| hours().map(|hours| show_minute(which(hours))).unwrap_or_default();
+    let on_hours = move |event| {
+        let on = event_target_checked(&event);
+        settings.update(|settings| settings.hours = on.then_some(NIGHT));
+    };
+    let set_hour = move |event, set: fn(&mut (u16, u16), u16)| {
+        if let Some(minute) = parse_minute(&event_target_value(&event)) {
+            settings.update(|settings| {
+                if let Some(hours) = &mut settings.hours {
+                    set(hours, minute);
+                }
+            });
+        }
+    };
+    view! {
+        <div class="choice">
+            <input id="only-hours" type="checkbox" prop:checked=move || hours().is_some() on:change=on_hours/>
+            <label for="only-hours">{t.lend.only_hours}</label>
+        </div>
+        <div class="field hours" hidden=move || hours().is_none()>
+            <span>
+                <label for="hours-from">{t.lend.from}</label>
+                <input id="hours-from" type="time" prop:value=move || shown(|hours| hours.0) on:change=move |event| set_hour(event, |hours, minute| hours.0 = minute)/>
+            </span>
+            <span>
+                <label for="hours-to">{t.lend.to}</label>
+                <input id="hours-to" type="time" prop:value=move || shown(|hours| hours.1) on:change=move |event| set_hour(event, |hours, minute| hours.1 = minute)/>
+            </span>
+        </div>
     }
 }
 

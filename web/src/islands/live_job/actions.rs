@@ -7,11 +7,11 @@ use wire::{Job, JobProgress, JobState};
 use super::super::dialog::Confirm;
 use super::super::toast::toast;
 use crate::api::{self, Failure};
-use crate::browser::origin;
+use crate::browser::site_address;
 use crate::programs::program_of;
 use crate::route::Page;
 use crate::text::text;
-use crate::visit::href;
+use crate::visit::{href, href_with};
 
 #[component]
 pub(super) fn Actions(
@@ -39,8 +39,7 @@ pub(super) fn Actions(
         spawn_local(async move { on_answer(api::set_published(id, published).await, done) });
     };
     let state = move || job.with(|job| job.state);
-    let site = RwSignal::new(String::new());
-    Effect::new(move |_| site.set(origin()));
+    let site = site_address();
     let either = move |yes: &'static str, no: &'static str| Signal::derive(move || if published() { yes } else { no });
     view! {
         <div class="actions">
@@ -50,11 +49,11 @@ pub(super) fn Actions(
             <Show when=move || state() != JobState::Done && job.with(|job| job.state.has_ended() && job.verified_tiles > 0)>
                 <a class="button primary" href=api::partial_result_path(id) download="">{t.jobs.download_partial}</a>
             </Show>
-            <a class="button" href=format!("{}?from={id}", Page::NewJob.path())>{t.jobs.run_again}</a>
+            <a class="button" href=href_with(Page::NewJob, "from", id)>{t.jobs.run_again}</a>
             <Confirm label=either(t.jobs.unpublish, t.jobs.publish) title=either(t.jobs.unpublish_title, t.jobs.publish_title)
                 explanation=either(t.jobs.unpublish_explanation, t.jobs.publish_explanation) on_yes=publish/>
             <Show when=move || state() == JobState::Running>
-                <Confirm label=Signal::stored(t.jobs.cancel) title=Signal::stored(t.jobs.cancel_title) explanation=Signal::stored(t.jobs.cancel_explanation) on_yes=cancel/>
+                <Confirm label=Signal::stored(t.jobs.cancel) title=Signal::stored(t.jobs.cancel_title) explanation=Signal::stored(t.jobs.cancel_explanation) is_danger=true on_yes=cancel/>
             </Show>
         </div>
         <Show when=published>

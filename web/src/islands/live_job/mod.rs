@@ -22,9 +22,8 @@ use super::job_events::{Connection, follow_job};
 use super::sign_in::SignIn;
 use crate::api::Api;
 use crate::components::{Bar, BarChart, JobBadge, Mosaic, ObstacleNotice, ShareTable, TileCounts, short};
-use crate::format;
 use crate::programs::program_of;
-use crate::text::text;
+use crate::text::{self, text};
 
 /// The detail is read at most this often.
 const DETAIL_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
@@ -61,7 +60,9 @@ pub fn LiveJobIsland(
         progress.with(|p| TileCounts { tiles: p.job.tiles, verified: p.job.verified_tiles, checking: p.checking_tiles })
     };
     let is_running = Memo::new(move |_| job.with(|job| job.state == JobState::Running));
-    let unsettled = Memo::new(move |_| !is_running.get() && detail.with(|detail| detail.throughput.tiles.iter().all(|tiles| *tiles == 0)));
+    let unsettled = Memo::new(move |_| {
+        !is_running.get() && detail.with(|detail| detail.throughput.tiles.iter().all(|tiles| *tiles == 0))
+    });
     let backends = job.with_untracked(|job| program_of(&job.program).backends());
     let name = job.with_untracked(|job| {
         if job.name.is_empty() { format!("{} {}", t.site.job, short(&id)) } else { job.name.clone() }
@@ -87,7 +88,7 @@ pub fn LiveJobIsland(
             <h2>{t.jobs.throughput}</h2>
             <Show when=move || unsettled.get()><p class="soft">{t.jobs.nothing_settled}</p></Show>
             <Show when=move || !unsettled.get()>
-                <BarChart label=t.jobs.tiles_per_step bars=Signal::derive(move || bars(job, detail)) show=|value| format!("{} {}", format::count(whole(value)), text().site.tiles_unit)/>
+                <BarChart label=t.jobs.tiles_per_step bars=Signal::derive(move || bars(job, detail)) show=|value| text::tiles(whole(value))/>
             </Show>
         </section>
         <div class="columns">

@@ -6,7 +6,7 @@ use wire::{ClassCount, JobId, JobPreview, JobProgress, JobState, OutputPreview, 
 
 use crate::api::{self, Api};
 use crate::format;
-use crate::text::text;
+use crate::text::{Text, text};
 
 #[component]
 pub(super) fn ResultPreview(
@@ -31,17 +31,23 @@ pub(super) fn ResultPreview(
     });
     move || {
         let read = preview.get().filter(|read| read.rows > 0)?;
-        let rows = format!("{} {} {} ", t.jobs.preview_of_first, format::count(read.rows), t.jobs.rows_verified);
-        let is_done = progress.with_untracked(|p| p.job.state == JobState::Done);
+        let (of_all, is_done) = progress.with_untracked(|p| (p.job.rows, p.job.state == JobState::Done));
+        let rows = verified_rows(t, read.rows, of_all);
         let outputs = read.outputs.into_iter().enumerate();
         Some(view! {
             <section class="card" aria-labelledby="preview-title" data-testid="preview">
                 <h2 id="preview-title">{t.jobs.preview}</h2>
-                <p class="soft">{rows} {is_done.then_some(t.jobs.all_in_download)}</p>
+                <p class="soft">{rows} {t.site.gap} {is_done.then_some(t.jobs.all_in_download)}</p>
                 {outputs.map(|(place, output)| view! { <Output id place output/> }).collect_view()}
             </section>
         })
     }
+}
+
+/// Of which rows the figures and pictures are.
+fn verified_rows(t: &'static Text, rows: u64, of_all: u64) -> String {
+    let said = if rows == of_all { t.jobs.all_rows_verified } else { t.jobs.first_rows_verified };
+    said.replace("{rows}", &format::count(rows))
 }
 
 #[component]
@@ -111,7 +117,7 @@ fn Rows(
     view! {
         <div class="scroll" tabindex="0" role="group" aria-label=name>
             <table class="values mono">
-                <caption class="unseen">{t.jobs.first_rows}</caption>
+                <caption>{t.jobs.first_rows}</caption>
                 <tbody>{first.into_iter().map(row).collect_view()}</tbody>
             </table>
         </div>
@@ -129,4 +135,18 @@ fn shortened(value: &str) -> String {
     }
     let size = number.abs();
     if size != 0.0 && !(1e-4..1e6).contains(&size) { format!("{number:.4e}") } else { format!("{number:.5}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Lang;
+
+    #[test]
+    fn all_rows_are_not_called_the_first_ones() {
+        let said = |rows| verified_rows(Lang::En.text(), rows, 1797);
+
+        assert_eq!(said(1797), "All 1,797 rows are verified.");
+        assert_eq!(said(1024), "The first 1,024 rows are verified.");
+    }
 }

@@ -2,10 +2,10 @@
 
 use leptos::prelude::*;
 use wire::explorer::PublicReceipt;
-use wire::{JobDetail, JobEvent, JobFault, number};
+use wire::{JobDetail, JobEvent, JobFault};
 
 use super::disputes::device_name;
-use crate::components::{Ago, Moment, ReceiptTable};
+use crate::components::{Ago, FoldedReceipts, Moment, ReceiptTable};
 use crate::format;
 use crate::route::Page;
 use crate::text::text;
@@ -72,40 +72,26 @@ pub(super) fn Timeline(
     }
 }
 
-/// Receipts that are shown before anybody asks for more.
-const RECEIPTS_FIRST: usize = 10;
-
-/// A job's latest receipts: the first of them, and the rest on demand.
+/// A job's latest receipts.
 #[component]
 pub(super) fn Log(
     /// What is known of the job.
     detail: RwSignal<JobDetail>,
 ) -> impl IntoView {
     let t = text();
-    let count = Memo::new(move |_| detail.with(|detail| detail.receipts.len()));
-    let table = move |part: fn(&[PublicReceipt]) -> Vec<PublicReceipt>| {
-        move || {
-            detail.with(|detail| {
-                let names = detail.devices.iter().map(|share| (share.device, device_name(detail, share.device)));
-                let (receipts, names) = (part(&detail.receipts), names.collect::<Vec<_>>());
-                view! { <ReceiptTable receipts names with_job=false/> }
-            })
-        }
-    };
-    let more = move || {
-        format!("{} ({})", t.jobs.log_more, format::count(number::to(count.get().saturating_sub(RECEIPTS_FIRST))))
+    let receipts = Signal::derive(move || detail.with(|detail| detail.receipts.clone()));
+    let table = move |receipts: Vec<PublicReceipt>| {
+        detail.with(|detail| {
+            let names = detail.devices.iter().map(|share| (share.device, device_name(detail, share.device)));
+            let names = names.collect::<Vec<_>>();
+            view! { <ReceiptTable receipts names with_job=false/> }.into_any()
+        })
     };
     view! {
         <section class="card">
             <h2>{t.jobs.log}</h2>
-            <Show when=move || count.get() == 0><p class="soft">{t.explorer.no_receipts}</p></Show>
-            <Show when=move || { count.get() > 0 }>{table(|all| all.iter().take(RECEIPTS_FIRST).cloned().collect())}</Show>
-            <Show when=move || { count.get() > RECEIPTS_FIRST }>
-                <details class="more">
-                    <summary>{more}</summary>
-                    {table(|all| all.iter().skip(RECEIPTS_FIRST).cloned().collect())}
-                </details>
-            </Show>
+            <Show when=move || receipts.with(Vec::is_empty)><p class="soft">{t.explorer.no_receipts}</p></Show>
+            <FoldedReceipts receipts table/>
         </section>
     }
 }

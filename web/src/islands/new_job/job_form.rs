@@ -59,6 +59,19 @@ impl JobForm {
         self.forms.with_value(|forms| Arc::clone(&forms[index]))
     }
 
+    /// What was typed, in all programs' forms.
+    pub(super) fn typed(self) -> Vec<(&'static str, RwSignal<String>)> {
+        let JobDraft { name, limit, deadline, .. } = self.draft;
+        let shared = [("program", self.program_name), ("name", name), ("limit", limit), ("deadline", deadline)];
+        let of_programs = self.forms.with_value(|forms| forms.iter().flat_map(|form| form.typed()).collect::<Vec<_>>());
+        shared.into_iter().chain(of_programs).collect()
+    }
+
+    /// Takes up what was typed before the page was loaded anew.
+    pub(super) fn on_put_back(self) {
+        self.forms.with_value(|forms| forms.iter().for_each(|form| form.on_put_back()));
+    }
+
     /// Whether the chosen program's form says it in place.
     pub(super) fn shows_beside_field(self, failure: &Failure) -> bool {
         untrack(|| self.form()).refusable_fields().iter().any(|field| failure.is_field(field))

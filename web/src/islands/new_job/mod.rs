@@ -1,6 +1,7 @@
 //! The form that orders a job: what all programs share, around the chosen program's own fields.
 
 mod job_form;
+mod kept;
 mod quote;
 mod trial;
 
@@ -16,6 +17,7 @@ use crate::api::{self, Failure};
 use crate::components::Balance;
 use crate::programs::PROGRAMS;
 use crate::programs::draft::{JobDraft, QuoteState};
+use crate::programs::file_slot::FileSlot;
 use crate::route::Page;
 use crate::text::text;
 use crate::visit::href;
@@ -32,8 +34,11 @@ pub fn NewJobIsland(
     let t = text();
     let form = JobForm::new(account, earlier, program.as_deref());
     let account = form.draft.account;
+    let is_back = kept::keep(form);
     form.follow();
+    let lacks_files = move || is_back.get() && form.draft.input.with(|input| matches!(input, FileSlot::Missing));
     view! {
+        <Show when=lacks_files><p class="notice" role="status" data-testid="put-back">{t.jobs.put_back}</p></Show>
         <div class="columns">
             <FormCard form/>
             <div>
@@ -80,6 +85,7 @@ fn FormCard(
             deadline_seconds,
             file_names: untrack(|| form.form()).file_names(),
         };
+        failure.set(None);
         submitting.set(true);
         spawn_local(async move {
             match api::submit(&request, &form.idempotency_key.get_value()).await {
@@ -141,9 +147,19 @@ fn Bounds(
     let t = text();
     let unit = |(seconds, label): (u32, &'static str)| {
         let chosen = draft.deadline_unit.get_untracked() == seconds;
-        view! { <option value=seconds.to_string() selected=chosen>{label}</option> }
+        view! { <option value=seconds.to_string() selected=chosen prop:selected=move || draft.deadline_unit.get() == seconds>{label}</option> }
     };
     let units = [(60, t.jobs.minutes), (3600, t.jobs.hours), (86_400, t.jobs.days)];
+    // What was wrong is said until something else is typed.
+    Effect::new(move || {
+        draft.limit.track();
+        no_limit.set(false);
+    });
+    Effect::new(move || {
+        draft.deadline.track();
+        draft.deadline_unit.track();
+        no_deadline.set(false);
+    });
     let choose_unit = move |event: leptos::ev::Event| {
         draft.deadline_unit.set(event_target_value(&event).parse().unwrap_or(3600));
     };

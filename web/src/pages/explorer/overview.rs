@@ -120,7 +120,12 @@ fn Charts(
         <div class="title-row"><h2 class="section" id="charts">{t.explorer.charts}</h2><ChartRanges chosen=range/></div>
         <p class="soft">{t.explorer.chart_period(range)}</p>
         <div class="columns even">
-            {chart(t.explorer.chart_tiles, tiles, |value| format!("{} {}", format::number(value), text().site.tiles_unit), 2.0)}
+            {chart(t.explorer.chart_tiles, tiles, |value| {
+                let t = text();
+                let shown = format::number(value);
+                let unit = if shown == "1" { t.site.tile_unit } else { t.site.tiles_unit };
+                format!("{shown} {unit}")
+            }, 2.0)}
             {chart(t.explorer.chart_credits, credits, |value| format!("{} {}", format::about_credits(value), text().site.credits), 0.0)}
             {chart(t.explorer.chart_devices, devices, |value| format!("{value:.1} {}", text().explorer.devices_unit), 2.0)}
             {chart(t.explorer.chart_use, use_of_capacity, |value| format!("{value:.1} %"), 10.0)}

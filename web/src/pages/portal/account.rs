@@ -112,7 +112,7 @@ fn Others(
                 <td data-label=t.account.what>{t.account.ledger_kind(&entry.kind)}</td>
                 <td data-label=t.account.when><Moment time=entry.at/></td>
                 <td data-label=t.account.purse>{if entry.purse == "pending" { t.site.pending } else { t.account.available }}</td>
-                <td data-label=t.site.credits class=amount_class(entry.amount)>{format::movement(entry.amount)}</td>
+                <td data-label=t.account.credits_title class=amount_class(entry.amount)>{format::movement(entry.amount)}</td>
             </tr>
         }
     };
@@ -126,7 +126,7 @@ fn Others(
                             <th scope="col">{t.account.what}</th>
                             <th scope="col">{t.account.when}</th>
                             <th scope="col">{t.account.purse}</th>
-                            <th scope="col" class="number">{t.site.credits}</th>
+                            <th scope="col" class="number">{t.account.credits_title}</th>
                         </tr>
                     </thead>
                     <tbody>{entries.into_iter().map(row).collect_view()}</tbody>

@@ -16,6 +16,7 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
     let filtered = visit.parameter("state").or(visit.parameter("q")).is_some();
     let chosen = visit.parameter("state").unwrap_or_default().to_owned();
     let typed = visit.parameter("q").unwrap_or_default().to_owned();
+    let lang = visit.lang_chosen.then(|| visit.lang.code());
     let body = move || {
         let next = page.next.map(|id| id.to_string());
         let option = |state: JobState| {
@@ -38,6 +39,7 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
                         {JobState::ALL.map(option).collect_view()}
                     </select>
                 </div>
+                {lang.map(|lang| view! { <input type="hidden" name="lang" value=lang/> })}
                 <button type="submit">{t.site.search}</button>
             </form>
             {if page.jobs.is_empty() && filtered {

@@ -188,6 +188,10 @@ impl KernelDraft {
     /// Takes the text of the job that the draft begins with.
     pub(super) fn fetch_earlier(self) {
         let Some(hash) = self.earlier_code.try_update_value(Option::take).flatten() else { return };
+        // What was typed in its place is there again.
+        if self.text.with_untracked(|text| !text.is_empty()) {
+            return;
+        }
         spawn_local(async move {
             match api::blob_text(hash).await {
                 Ok(text) => self.text.set(text),

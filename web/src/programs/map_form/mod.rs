@@ -128,6 +128,27 @@ impl ProgramForm for MapForm {
         vec![self.kernel.code, self.kernel.params]
     }
 
+    fn typed(&self) -> Vec<(&'static str, RwSignal<String>)> {
+        let kernel = self.kernel;
+        vec![
+            ("kernel", kernel.text),
+            ("params", kernel.typed_params),
+            ("record_bytes", kernel.record_bytes),
+            ("out_bytes", kernel.out_bytes),
+            ("fuel", kernel.fuel),
+            ("tile_records", kernel.tile_records),
+            ("rtol", kernel.rtol),
+            ("atol", kernel.atol),
+            ("units", kernel.units),
+            ("fraction", kernel.fraction),
+            ("bits", kernel.bits),
+        ]
+    }
+
+    fn on_put_back(&self) {
+        untrack(|| self.kernel.take_typed_params());
+    }
+
     fn refusable_fields(&self) -> &'static [&'static str] {
         &["input", "kernel", "params", "fuel", "check", "record_bytes", "out_bytes", "tile_records"]
     }
