@@ -8,7 +8,7 @@ use super::lend::session::{LendSession, LendState, LendTarget};
 use super::lend::settings::LendSettings;
 use crate::browser::backend::Backend;
 use crate::format;
-use crate::text::text;
+use crate::text::{hardware, text};
 
 /// At the end of a job's address it has the page start computing at once.
 pub const START_HASH: &str = "#here";
@@ -36,9 +36,16 @@ pub fn ComputeHereCard(
             LendState::Starting => t.lend.connecting.to_owned(),
             LendState::Working(status) => {
                 let verified = format::count(status.tiles_verified);
-                format!("{} · {verified} {} · {}", t.lend.phase(status.phase), t.jobs.verified_here, status.adapter)
+                format!(
+                    "{} · {verified} {} · {}",
+                    t.lend.phase(status.phase),
+                    t.jobs.verified_here,
+                    hardware(&status.adapter)
+                )
             }
-            LendState::Failed(code, message) => format!("{} {}", t.lend.stopped_because, lend::why(*code, message)),
+            LendState::Failed(code, message) => {
+                format!("{}{}{}", t.lend.stopped_because, t.site.gap, lend::why(*code, message))
+            }
         })
     };
     view! {

@@ -31,7 +31,8 @@ pub(super) fn ResultPreview(
     });
     move || {
         let read = preview.get().filter(|read| read.rows > 0)?;
-        let rows = format!("{} {} {} ", t.jobs.preview_of_first, format::count(read.rows), t.jobs.rows_verified);
+        let rows =
+            format!("{} {} {}{}", t.jobs.preview_of_first, format::count(read.rows), t.jobs.rows_verified, t.site.gap);
         let is_done = progress.with_untracked(|p| p.job.state == JobState::Done);
         let outputs = read.outputs.into_iter().enumerate();
         Some(view! {
@@ -58,7 +59,7 @@ fn Output(
     let kind = format!("{dtype} [{}]", shape.join(", "));
     let t = text();
     let picture = |row: u64| {
-        let label = format!("{name}, {} {}", t.jobs.row, format::count(row));
+        let label = format!("{name}{}{} {}", t.site.comma, t.jobs.row, format::count(row));
         view! { <img src=api::picture_path(id, place, row) alt=label loading="lazy"/> }
     };
     view! {
@@ -105,7 +106,7 @@ fn Rows(
 ) -> impl IntoView {
     let t = text();
     let row = |row: PreviewRow| {
-        let values = row.values.into_iter().map(|value| view! { <td class="number">{shortened(&value)}</td> });
+        let values = row.values.into_iter().map(|value| view! { <td class="number">{format::value(&value)}</td> });
         view! { <tr><th scope="row" class="number">{format::count(row.row)}</th>{values.collect_view()}</tr> }
     };
     view! {
@@ -116,17 +117,4 @@ fn Rows(
             </table>
         </div>
     }
-}
-
-/// To six digits that count: all of them are in the download.
-fn shortened(value: &str) -> String {
-    if value.len() <= 9 {
-        return value.to_owned();
-    }
-    let Ok(number) = value.parse::<f64>() else { return value.to_owned() };
-    if !value.contains('.') {
-        return value.to_owned();
-    }
-    let size = number.abs();
-    if size != 0.0 && !(1e-4..1e6).contains(&size) { format!("{number:.4e}") } else { format!("{number:.5}") }
 }
