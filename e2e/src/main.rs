@@ -37,10 +37,12 @@ async fn main() -> anyhow::Result<()> {
         again.args(std::env::args_os().skip(1)).env("XDG_RUNTIME_DIR", std::env::temp_dir());
         return Err(again.exec().into());
     }
-    // Whichever ends first drops the stack, and with it whatever was started.
+    // Whichever ends first drops the stack, and with it whatever was started. An interrupt ends the edge, too: then the
+    // demo was asked to stop.
     tokio::select! {
-        result = demo(arguments) => result,
+        biased;
         result = asked_to_stop() => Ok(result?),
+        result = demo(arguments) => result,
     }
 }
 

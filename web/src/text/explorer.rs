@@ -27,7 +27,7 @@ texts! { ExplorerText {
     private: "private", "私有";
     devices_online: "Devices online", "在线设备";
     measured_speed: "Measured speed", "实测速度";
-    tiles_today: "Tiles verified today (UTC)", "今日已验证分块（UTC）";
+    tiles_today: "Tiles today (UTC)", "今日已验证分块（UTC）";
     no_receipts: "No receipts yet", "还没有凭证";
     no_receipts_help: "A receipt appears as soon as a device has committed its first tiles.", "设备提交首批分块后即会出现凭证。";
     utilisation: "Used in the last 7 days", "近 7 天使用率";
