@@ -3,7 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a demo speaks to whoever started it")]
 
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -13,6 +13,9 @@ use e2e::stack::Stack;
 use gpu_kernels::device::{Gpu, budget};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+
+/// Of the demo's devices, each is challenged once in as many seconds.
+const CHALLENGE_SECONDS: u32 = 60;
 
 /// Starts the whole network on this machine, and runs the sample job through it.
 #[derive(clap::Parser)]
@@ -34,10 +37,12 @@ async fn main() -> anyhow::Result<()> {
         again.args(std::env::args_os().skip(1)).env("XDG_RUNTIME_DIR", std::env::temp_dir());
         return Err(again.exec().into());
     }
-    // Whichever ends first drops the stack, and with it whatever was started.
+    // Whichever ends first drops the stack, and with it whatever was started. An interrupt ends the edge, too: then the
+    // demo was asked to stop.
     tokio::select! {
-        result = demo(arguments) => result,
+        biased;
         result = asked_to_stop() => Ok(result?),
+        result = demo(arguments) => result,
     }
 }
 
@@ -54,6 +59,8 @@ async fn demo(Arguments { port, once }: Arguments) -> anyhow::Result<()> {
         .with_context(|| format!("port {port} is taken; say PORT=… to use another"))?;
     println!("Starting the edge (SQLite, a folder for blobs) and one native device …");
     let mut stack = Stack::start_on(port).await;
+    // Nobody knows a device's speed until it has been challenged; tests do without.
+    stack.challenge_every(CHALLENGE_SECONDS).await;
     // Customers' kernels are recomputed by a checker, which needs an adapter; a software one will do.
     if Gpu::open(budget::NATIVE).await.is_ok() {
         stack.add_checker().await;
@@ -66,12 +73,14 @@ async fn demo(Arguments { port, once }: Arguments) -> anyhow::Result<()> {
     let job = stack.submit_digits(&client, 1, None).await?;
     let style = ProgressStyle::with_template("{bar:40.green} {pos}/{len} tiles  {elapsed_precise}  {msg}")?;
     let bar = ProgressBar::new(job.tiles).with_style(style);
-    let ended = client
-        .watch(job.id, |progress| {
-            bar.set_position(progress.job.verified_tiles);
-            bar.set_message(format!("{} at work", progress.devices_at_work));
-        })
-        .await?;
+    let watched = client.watch(job.id, |progress| {
+        bar.set_position(progress.job.verified_tiles);
+        bar.set_message(format!("{} at work", progress.devices_at_work));
+    });
+    let ended = tokio::select! {
+        ended = watched => ended?,
+        status = stack.edge_ends(say_worker_ended) => return Err(edge_ended(&stack, status)),
+    };
     bar.finish();
     let seconds = begun.elapsed().as_secs_f64();
     anyhow::ensure!(ended.state == wire::JobState::Done, "the job ended as {}", ended.state.name());
@@ -109,5 +118,15 @@ async fn demo(Arguments { port, once }: Arguments) -> anyhow::Result<()> {
     let url = stack.url();
     println!("\nPortal     {url}\nLend       {url}/lend\nExplorer   {url}/explorer/jobs/{}\n", ended.id);
     println!("TESSERA_URL={url}\nTESSERA_KEY={key}\n\nCtrl-C stops everything.");
-    std::future::pending().await
+    let status = stack.edge_ends(say_worker_ended).await;
+    Err(edge_ended(&stack, status))
+}
+
+fn say_worker_ended(name: &str, status: ExitStatus) {
+    println!("The device '{name}' has ended ({status}); the edge goes on without it.");
+}
+
+fn edge_ended(stack: &Stack, status: ExitStatus) -> anyhow::Error {
+    let log = stack.log_tail("edge.log", 10);
+    anyhow::anyhow!("the edge has ended ({status}), so the demo ends; its log, newest first:\n{log}")
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -21,6 +21,8 @@ use crate::until::until;
 use crate::watchdog::Watchdog;
 
 const START_WITHIN: Duration = Duration::from_secs(30);
+/// Between two looks at whether a child still runs.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 pub struct Stack {
     folder: TempDir,
@@ -35,7 +37,8 @@ pub struct Stack {
     edge: Option<Child>,
     /// Further servers over the same database and blobs.
     others: Vec<Child>,
-    workers: Vec<Child>,
+    /// Each by the name of its log.
+    workers: Vec<(String, Child)>,
     _watchdog: Option<Watchdog>,
 }
 
@@ -250,7 +253,7 @@ impl Stack {
             .stderr(self.log(&format!("{name}.log")))
             .spawn()
             .expect("the worker should start");
-        self.workers.push(child);
+        self.workers.push((name.to_owned(), child));
     }
 
     /// The id of a worker that is started under this name.
@@ -322,8 +325,32 @@ impl Stack {
 
     /// SIGKILL to every native worker.
     pub fn kill_workers(&mut self) {
-        self.workers.iter_mut().for_each(kill);
+        self.workers.iter_mut().for_each(|(_, worker)| kill(worker));
         self.workers.clear();
+    }
+
+    /// Waits until the edge ends by itself, and says how. Each worker that ends before is told once.
+    pub async fn edge_ends(&mut self, mut on_worker_end: impl FnMut(&str, ExitStatus)) -> ExitStatus {
+        let ended = |child: &mut Child| child.try_wait().ok().flatten();
+        loop {
+            if let Some(status) = self.edge.as_mut().and_then(ended) {
+                return status;
+            }
+            self.workers.retain_mut(|(name, worker)| match ended(worker) {
+                Some(status) => {
+                    on_worker_end(name, status);
+                    false
+                }
+                None => true,
+            });
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The last lines of a log, newest first.
+    pub fn log_tail(&self, name: &str, lines: usize) -> String {
+        let log = std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        log.lines().rev().take(lines).collect::<Vec<_>>().join("\n")
     }
 
     /// A fresh account's client, and its key.
@@ -453,9 +480,7 @@ impl Drop for Stack {
         self.others.iter_mut().for_each(kill);
         if std::thread::panicking() {
             for name in ["edge.log", "worker.log"] {
-                let log = std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
-                let tail: Vec<&str> = log.lines().rev().take(30).collect();
-                eprintln!("--- {name}, newest first\n{}", tail.join("\n"));
+                eprintln!("--- {name}, newest first\n{}", self.log_tail(name, 30));
             }
         }
     }

@@ -79,7 +79,8 @@ function showLocal(time) {
   if (Number.isNaN(date.getTime())) return;
   // The text alone: an island that is yet to wake looks for the very nodes that the server sent.
   const text = time.firstChild;
-  const shown = localTime(date).slice(...(SHAPES[time.dataset.shape] ?? []));
+  const local = localTime(date).slice(...(SHAPES[time.dataset.shape] ?? []));
+  const shown = "zone" in time.dataset ? `${local} ${zone(date)}` : local;
   if (text?.nodeType !== Node.TEXT_NODE || text.data === shown) return;
   time.title = time.dateTime.replace("T", " ").replace("Z", " UTC");
   text.data = shown;

@@ -67,6 +67,36 @@ pub fn number(value: f64) -> String {
     decimals.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// A value of a result, to six digits that count: all of them are in the download.
+pub fn value(text: &str) -> String {
+    if text.len() <= 9 || !text.contains('.') {
+        return text.to_owned();
+    }
+    text.parse().map_or_else(|_no_number| text.to_owned(), short_float)
+}
+
+/// A float of a result, by the same rule.
+pub fn float(value: f32) -> String {
+    let text = value.to_string();
+    if text.len() <= 9 || !value.is_finite() { text } else { short_float(value.into()) }
+}
+
+fn short_float(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-4..1e6).contains(&size) { format!("{value:.4e}") } else { format!("{value:.5}") }
+}
+
+/// Two values beside each other: in full where they differ in digits that would not be shown.
+pub fn values_apart(one: &str, other: &str) -> (String, String) {
+    let shown = (value(one), value(other));
+    if shown.0 == shown.1 && one != other { (one.to_owned(), other.to_owned()) } else { shown }
+}
+
+/// How far two results are apart.
+pub fn difference(value: f64) -> String {
+    if value == 0.0 { "0".to_owned() } else { format!("{value:.2e}") }
+}
+
 /// Operations with a unit, of floats and of integers: kernels compute with both, and sums are over models and kernels. A dash where there were none, or nobody counted them.
 pub fn flops(value: u64) -> String {
     const UNITS: [(u64, &str); 4] =
@@ -199,6 +229,16 @@ mod tests {
         assert_eq!([kflop(0), kflop(2_050), kflop(3_400_000_000_000)], ["–", "2.0 MOP", "3.4 POP"]);
         assert_eq!([number(0.0), number(2.5), number(0.000_02), number(12_000.0)], ["0", "2.5", "0.00002", "12,000"]);
         assert_eq!([speed(0), speed(1_500_000_000), percent(1234)], ["–", "1.5 GOP/s", "12.3 %"]);
+    }
+
+    #[test]
+    fn values_are_shown_to_digits_that_count_unless_more_tell_two_apart() {
+        assert_eq!(["7", "0.5", "123456789012", "NaN"].map(value), ["7", "0.5", "123456789012", "NaN"]);
+        assert_eq!(["0.000000000040354473", "0.123456789"].map(value), ["4.0354e-11", "0.12346"]);
+        assert_eq!([4.035_447_3e-11, 1e30, 0.25].map(float), ["4.0354e-11", "1.0000e30", "0.25"]);
+        assert_eq!(values_apart("0.123456789", "0.123456780").1, "0.123456780");
+        assert_eq!(values_apart("0.123456789", "0.133456780").1, "0.13346");
+        assert_eq!([0.0, 0.000_123].map(difference), ["0", "1.23e-4"]);
     }
 
     #[test]

@@ -117,3 +117,20 @@ async fn an_example_is_loaded_with_its_records_coloured_and_comes_to_a_picture()
     stack.check_ledger().await;
     browser.close().await;
 }
+
+#[tokio::test]
+async fn a_number_that_a_field_cannot_take_is_marked_as_it_is_typed_and_the_quote_says_so() {
+    let stack = Stack::start().await;
+    let browser = Browser::start(Gpu::None).await;
+    for (program, field) in [("infer", "tile_rows"), ("map", "record_bytes"), ("map", "fuel"), ("map", "tile_records")]
+    {
+        browser.open(&format!("{}/jobs/new?program={program}", stack.url())).await;
+        browser.find(&format!("#{field}")).await.send_keys("abc").await.unwrap();
+
+        browser.text_where(&format!("#{field}-error"), SOON, |text| text.contains("A whole number is needed")).await;
+        browser.text_where(".quote", SOON, |text| text.contains("has to be mended")).await;
+        let marked = format!("return document.getElementById('{field}').getAttribute('aria-invalid')");
+        assert_eq!(browser.script(&marked).await, "true", "{field}");
+    }
+    browser.close().await;
+}

@@ -22,7 +22,7 @@ async fn a_customer_submits_the_digits_job_watches_it_fill_in_and_downloads_the_
     let waiting = browser.script("return document.querySelector('.mosaic .waiting').getAttribute('d')").await;
     assert_eq!(waiting, "", "the mosaic should be full");
     let legend = browser.find(".legend").await.text().await.unwrap();
-    assert_eq!(legend, "Waiting\n0\nComputed, being checked\n0\nVerified\n225");
+    assert_eq!(legend, "Not verified\n0\nComputed, being checked\n0\nVerified\n225");
     browser.press("Download result").await;
     let file = browser.downloaded("npy").await;
 

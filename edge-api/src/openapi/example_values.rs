@@ -312,6 +312,7 @@ fn share() -> Share {
         tiles: 96,
         receipts: 12,
         recomputed_tiles: 5,
+        kflop: 96 * TILE_ROWS * ROW_FLOPS / 1000,
     }
 }
 

@@ -411,14 +411,16 @@ pub async fn find_public_job(conn: &mut DbConnection, job: JobId) -> sqlx::Resul
     let parts: Vec<_> = parts.into_iter().filter_map(settled_slice).collect();
     let devices: Vec<ShareRow> = sqlx::query_as(
         "select part.device_id as device_id, public_device.name as name, part.backend as backend, part.tiles as tiles,
-                part.receipts as receipts, part.recomputed as recomputed
+                part.receipts as receipts, part.recomputed as recomputed, part.kflop as kflop
         from (
-          select device_id, backend, cast(sum(tiles) as bigint) as tiles, cast(count(*) as bigint) as receipts,
-                 cast(sum(recomputed) as bigint) as recomputed
-          from public_statement
-          where job_id = $1
-            and state in ('accepted', 'matured')
-          group by device_id, backend
+          select signed.device_id as device_id, signed.backend as backend, cast(sum(signed.tiles) as bigint) as tiles,
+                 cast(count(*) as bigint) as receipts, cast(sum(signed.recomputed) as bigint) as recomputed,
+                 cast(sum(counted.kflop) as bigint) as kflop
+          from public_statement as signed
+          join public_receipt as counted on counted.lease_id = signed.lease_id
+          where signed.job_id = $1
+            and signed.state in ('accepted', 'matured')
+          group by signed.device_id, signed.backend
         ) as part
         join public_device on public_device.device_id = part.device_id
         order by part.tiles desc, part.device_id
@@ -462,6 +464,7 @@ pub(crate) struct ShareRow {
     tiles: i64,
     receipts: i64,
     recomputed: i64,
+    kflop: i64,
 }
 
 impl From<ShareRow> for Share {
@@ -473,6 +476,7 @@ impl From<ShareRow> for Share {
             tiles: uncount(row.tiles),
             receipts: uncount(row.receipts),
             recomputed_tiles: uncount(row.recomputed),
+            kflop: uncount(row.kflop),
         }
     }
 }

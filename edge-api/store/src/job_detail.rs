@@ -59,10 +59,10 @@ pub async fn list_events(conn: &mut DbConnection, job: JobId, most: i64) -> sqlx
 pub async fn list_shares(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<Share>> {
     let rows: Vec<ShareRow> = sqlx::query_as(
         "select part.device_id as device_id, device.name as name, part.backend as backend, part.tiles as tiles,
-                part.receipts as receipts, part.recomputed as recomputed
+                part.receipts as receipts, part.recomputed as recomputed, part.kflop as kflop
         from (
           select device_id, backend, cast(sum(tiles) as bigint) as tiles, cast(count(*) as bigint) as receipts,
-                 cast(sum(recomputed) as bigint) as recomputed
+                 cast(sum(recomputed) as bigint) as recomputed, cast(sum(kflop) as bigint) as kflop
           from receipt
           where job_id = $1
             and state in ('accepted', 'matured')

@@ -402,6 +402,9 @@ pub struct Share {
     pub receipts: u64,
     /// Tiles of its own that a checker computed again.
     pub recomputed_tiles: u64,
+    /// Operations of its verified tiles, in thousands: of a kernel those that were used.
+    #[serde(default)]
+    pub kflop: u64,
 }
 
 /// One tile of a published job with everything needed to compute it again and to hold the outcome

@@ -65,7 +65,7 @@ impl fmt::Display for Credits {
     }
 }
 
-/// Price of one CU (10¹² floating-point operations), in pico-credits (10⁻¹² credits).
+/// Price of one CU (10¹² operations), in pico-credits (10⁻¹² credits).
 ///
 /// So fine that small work has its price too: what a job costs is rounded once, not a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -68,8 +68,8 @@ pub fn BarChart(
             .map_or_else(|| format::UNKNOWN.to_owned(), |most| format!("{} {}", t.site.peak, show(most)))
     };
     let summary = move || {
-        let Frame { from, to, .. } = frame.get();
-        format!("{label}. {} – {}. {}", format::utc_minute(from), format::utc_minute(to), said())
+        let (Frame { from, to, .. }, stop) = (frame.get(), t.site.stop);
+        format!("{label}{stop}{} – {}{stop}{}", format::utc_minute(from), format::utc_minute(to), said())
     };
     view! {
         <figure class="chart">
@@ -114,7 +114,8 @@ fn path_of(bars: &[Bar], top: f64) -> String {
     bars.map(|(i, value)| format!("M{i}.1 100v-{:.1}h.8V100z", (value / top * 100.0).max(1.0))).collect()
 }
 
-/// Beginning, middle and end of the time that a picture shows.
+/// Beginning, middle and end of the time that a picture shows. The last of the times says for all of them in which zone
+/// they are: there is room for it once.
 #[component]
 pub fn TimeAxis(
     /// Where it begins.
@@ -124,19 +125,21 @@ pub fn TimeAxis(
 ) -> impl IntoView {
     const DAY: Micros = 86_400_000_000;
     const MINUTE: Micros = 60_000_000;
+    const FEW_SECONDS: Micros = 10_000_000;
     let tick = move |time: Micros| {
         // Where it is all one second or few, how long after the beginning.
-        if to - from < 10_000_000 && time > from {
+        if to - from < FEW_SECONDS && time > from {
             return view! { <span>{format!("+{}", format::seconds(from, time))}</span> }.into_any();
         }
         let (shape, shown) = match to - from {
-            ..600_000_000 => {
-                ("second", format!("{}:{:02} UTC", format::clock(time), time.rem_euclid(MINUTE) / 1_000_000))
-            }
-            length if length <= 2 * DAY => ("minute", format!("{} UTC", format::clock(time))),
+            ..600_000_000 => ("second", format!("{}:{:02}", format::clock(time), time.rem_euclid(MINUTE) / 1_000_000)),
+            length if length <= 2 * DAY => ("minute", format::clock(time)),
             _ => ("day", format::day(time)),
         };
-        view! { <time datetime=format::iso8601(time) data-shape=shape>{shown}</time> }.into_any()
+        let is_last = time == to || to - from < FEW_SECONDS;
+        let shown = if is_last { format!("{shown} UTC") } else { shown };
+        view! { <time datetime=format::iso8601(time) data-shape=shape data-zone=is_last.then_some("")>{shown}</time> }
+            .into_any()
     };
     view! { <div class="chart-x">{(to > from).then(|| [from, from + (to - from) / 2, to].map(tick).collect_view())}</div> }
 }
@@ -180,13 +183,13 @@ pub fn UptimeStrip(
         } else {
             (format!("level-{level}"), format::duration(online / 1_000_000))
         };
-        let title = format!("{}: {time}", format::day(day));
+        let title = format!("{}{}{time}", format::day(day), text().site.colon);
         view! { <li class=class title=title.clone()><span class="unseen">{title.clone()}</span></li> }
     };
     view! {
         <div class="chart">
             <ol class="uptime" aria-label=label>{days.iter().enumerate().map(cell).collect_view()}</ol>
-            <div class="chart-x"><span>{format::day(from)}</span><span>{format::day(to)}</span></div>
+            <div class="chart-x"><span>{format::day(from)}</span><span>{format::day(to)} " UTC"</span></div>
         </div>
     }
 }

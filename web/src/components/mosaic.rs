@@ -10,6 +10,8 @@ pub struct TileCounts {
     pub verified: u64,
     /// Computed, and being checked.
     pub checking: u64,
+    /// The job has: nobody computes the others any more.
+    pub ended: bool,
 }
 
 /// A job's tiles as a picture that fills in, with what its colours mean: one path a state, so a million tiles are three
@@ -29,10 +31,12 @@ pub fn Mosaic(
     let t = text();
     let size = Memo::new(move |_| columns_and_rows(cells.with(String::len)));
     let label = move || {
-        let TileCounts { tiles, verified, checking } = counts.get();
-        let (verified, tiles) = (format::count(verified), format::count(tiles));
-        let checking = (checking > 0).then(|| format!("; {}: {}", t.jobs.tiles_checking, format::count(checking)));
-        format!("{}. {}: {verified} / {tiles}{}", t.jobs.mosaic, t.site.verified, checking.unwrap_or_default())
+        let TileCounts { tiles, verified, checking, .. } = counts.get();
+        let (verified, tiles, colon) = (format::count(verified), format::count(tiles), t.site.colon);
+        let checking = (checking > 0)
+            .then(|| format!("{}{}{colon}{}", t.site.semicolon, t.jobs.tiles_checking, format::count(checking)));
+        let (mosaic, stop) = (t.jobs.mosaic, t.site.stop);
+        format!("{mosaic}{stop}{}{colon}{verified} / {tiles}{}", t.site.verified, checking.unwrap_or_default())
     };
     let path = move |draw: fn(&Cells<'_>, usize) -> String| {
         move || {
@@ -41,8 +45,17 @@ pub fn Mosaic(
             cells.with(|settled| draw(&Cells { settled, checking: &checking }, columns))
         }
     };
-    let entry = move |class: &'static str, label: &'static str, count: fn(TileCounts) -> u64| {
-        view! { <li><span class=format!("swatch {class}") aria-hidden="true"></span>{label} " " <span class="soft">{move || format::count(count(counts.get()))}</span></li> }
+    let others = move || {
+        if counts.get().ended {
+            t.jobs.tiles_left
+        } else if checking.is_some() {
+            t.jobs.tiles_waiting
+        } else {
+            t.jobs.tiles_unverified
+        }
+    };
+    let entry = move |class: &'static str, label: Signal<&'static str>, count: fn(TileCounts) -> u64| {
+        view! { <li><span class=format!("swatch {class}") aria-hidden="true"></span>{move || label.get()} " " <span class="soft">{move || format::count(count(counts.get()))}</span></li> }
     };
     view! {
         <figure class="tiles">
@@ -53,9 +66,9 @@ pub fn Mosaic(
             </svg>
             <figcaption>
                 <ul class="legend">
-                    {entry("waiting", if checking.is_some() { t.jobs.tiles_waiting } else { t.jobs.tiles_unverified }, |counts| counts.tiles.saturating_sub(counts.verified + counts.checking))}
-                    {checking.map(|_| entry("checking", t.jobs.tiles_checking, |counts| counts.checking))}
-                    {entry("verified", t.jobs.tiles_verified, |counts| counts.verified)}
+                    {entry("waiting", Signal::derive(others), |counts| counts.tiles.saturating_sub(counts.verified + counts.checking))}
+                    {checking.map(|_| entry("checking", Signal::stored(t.jobs.tiles_checking), |counts| counts.checking))}
+                    {entry("verified", Signal::stored(t.jobs.tiles_verified), |counts| counts.verified)}
                 </ul>
             </figcaption>
         </figure>

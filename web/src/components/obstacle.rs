@@ -9,9 +9,12 @@ use crate::text::text;
 pub fn ObstacleNotice(
     /// What stands in the way.
     obstacle: Obstacle,
+    /// The job is, and its order stays as it is.
+    #[prop(optional)]
+    submitted: bool,
 ) -> impl IntoView {
     let t = text();
-    let (what, remedy) = t.jobs.obstacle(obstacle);
+    let (what, remedy) = if submitted { t.jobs.obstacle_now(obstacle) } else { t.jobs.obstacle(obstacle) };
     let (needs, largest) = match obstacle {
         Obstacle::Memory { needs, largest } => (Some(needs), Some(largest)),
         Obstacle::CheckerMemory { needs } => (Some(needs), None),
@@ -23,7 +26,7 @@ pub fn ObstacleNotice(
     });
     view! {
         <div class="notice" role="status" data-testid="obstacle">
-            <p><b>{what}</b> " " {sizes} {remedy}</p>
+            <p><b>{what}</b> {format!("{}{}{remedy}", t.site.gap, sizes.unwrap_or_default())}</p>
         </div>
     }
 }

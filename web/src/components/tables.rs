@@ -6,7 +6,7 @@ use wire::{DeviceId, number};
 use super::facts::{JobBadge, Moment, ReceiptBadge};
 use crate::format;
 use crate::route::Page;
-use crate::text::text;
+use crate::text::{hardware, text};
 use crate::visit::{Visit, href};
 
 /// The beginning of an id: enough to tell it from its neighbours, and to search by.
@@ -61,7 +61,7 @@ pub fn DeviceTable(
 ) -> impl IntoView {
     let t = text();
     let row = |device: PublicDevice| {
-        let name = if device.name.is_empty() { format::UNKNOWN.to_owned() } else { device.name };
+        let name = if device.name.is_empty() { format::UNKNOWN.to_owned() } else { hardware(&device.name) };
         view! {
             <tr>
                 <td data-label=t.site.device class="mono"><a href=href(Page::Device(device.id))>{short(&device.id)}</a></td>
@@ -70,7 +70,7 @@ pub fn DeviceTable(
                     {if device.online { t.explorer.online } else { t.explorer.offline }}
                 </span></td>
                 <td data-label=t.explorer.class>{class_name(device.class)}</td>
-                <td data-label=t.site.gpu class="name"><span>{name}{device.software.then(|| view! { <small>" "{t.explorer.software}</small> })}</span></td>
+                <td data-label=t.site.gpu class="name"><span>{name}{device.software.then(|| view! { <small>{format!("{}{}", t.site.gap, t.explorer.software)}</small> })}</span></td>
                 <td data-label=t.explorer.backend>{device.backend}</td>
                 <td data-label=t.site.speed class="number">{format::speed(device.flops_per_sec)}</td>
                 <td data-label=t.site.tiles class="number">{format::count(device.tiles)}</td>
@@ -184,7 +184,8 @@ pub fn FoldedReceipts(
     let first = move || table(receipts.with(|all| all.iter().take(RECEIPTS_FIRST).cloned().collect()));
     let rest = move || table(receipts.with(|all| all.iter().skip(RECEIPTS_FIRST).cloned().collect()));
     let more = move || {
-        format!("{} ({})", t.jobs.log_more, format::count(number::to(count.get().saturating_sub(RECEIPTS_FIRST))))
+        let more = format::count(number::to(count.get().saturating_sub(RECEIPTS_FIRST)));
+        format!("{}{}{more}{}", t.jobs.log_more, t.site.bracket_open, t.site.bracket_close)
     };
     view! {
         <Show when=move || { count.get() > 0 }>{first}</Show>
@@ -242,7 +243,7 @@ pub fn ShareTable(
 ) -> impl IntoView {
     let t = text();
     let row = |share: Share| {
-        let name = if share.name.is_empty() { short(&share.device) } else { share.name };
+        let name = if share.name.is_empty() { short(&share.device) } else { hardware(&share.name) };
         view! {
             <tr>
                 <td data-label=t.site.device class="name"><a href=href(Page::Device(share.device))>{name}</a></td>

@@ -7,7 +7,7 @@ use wire::{PricePerCu, number};
 use crate::browser::backend::{ANY_BACKEND, Backend};
 use crate::browser::web_worker::{WebWorker, run_request};
 use crate::components::Fact;
-use crate::text::text;
+use crate::text::{hardware, spaced, text};
 
 /// How long the visitor's GPU is measured.
 const SECS: u8 = 10;
@@ -133,7 +133,7 @@ fn Device(
         <p class="error" role="alert">{move || failure.get()}</p>
         <dl class="facts" aria-live="polite">
             <Fact label=t.site.speed><span data-testid="measured">{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| format!("{:.1} GOP/s", benchmark.gflops))}</span></Fact>
-            <Fact label=t.site.gpu><small>{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| benchmark.adapter)}</small></Fact>
+            <Fact label=t.site.gpu><small>{move || measured.get().map_or_else(|| "–".to_owned(), |benchmark| hardware(&benchmark.adapter))}</small></Fact>
         </dl>
     }
 }
@@ -165,9 +165,9 @@ fn Month(
             </dl>
             <h3>{t.lend.assumptions}</h3>
             <ul>
-                <li>{t.lend.assume_price} " " <b>{crate::format::price(price)}</b></li>
-                <li>{t.lend.assume_fee} " " <b>{crate::format::percent(number::to(fee_bps))}</b></li>
-                <li>{t.lend.assume_utilisation} " " <b>{utilisation_bps.map_or_else(|| t.lend.unknown.to_owned(), crate::format::percent)}</b></li>
+                <li>{spaced(t.lend.assume_price)} <b>{crate::format::price(price)}</b></li>
+                <li>{spaced(t.lend.assume_fee)} <b>{crate::format::percent(number::to(fee_bps))}</b></li>
+                <li>{spaced(t.lend.assume_utilisation)} <b>{utilisation_bps.map_or_else(|| t.lend.unknown.to_owned(), crate::format::percent)}</b></li>
                 <li>{t.lend.assume_cu}</li>
                 <li>{t.lend.assume_month}</li>
             </ul>

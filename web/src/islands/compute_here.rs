@@ -7,7 +7,7 @@ use super::lend;
 use super::lend::session::{LendSession, LendState, LendTarget, shown_status};
 use super::lend::settings::LendSettings;
 use crate::browser::backend::Backend;
-use crate::text::{self, text};
+use crate::text::{self, hardware, text};
 
 /// At the end of a job's address it has the page start computing at once.
 pub const START_HASH: &str = "#here";
@@ -34,13 +34,15 @@ pub fn ComputeHereCard(
             LendState::Idle => String::new(),
             LendState::Starting => t.lend.connecting.to_owned(),
             LendState::Working(status) => t.lend.phase(status.phase).to_owned(),
-            LendState::Failed(code, message) => format!("{} {}", t.lend.stopped_because, lend::why(*code, message)),
+            LendState::Failed(code, message) => {
+                format!("{}{}{}", t.lend.stopped_because, t.site.gap, lend::why(*code, message))
+            }
         })
     };
     let shown = shown_status(state);
     let figures = move || {
         shown.get().map(|status| {
-            format!(" · {} {} · {}", text::tiles(status.tiles_verified), t.jobs.verified_here, status.adapter)
+            format!(" · {} {} · {}", text::tiles(status.tiles_verified), t.jobs.verified_here, hardware(&status.adapter))
         })
     };
     view! {

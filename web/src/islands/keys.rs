@@ -59,7 +59,7 @@ pub fn KeysIsland(
         let constant = |text: &'static str| Signal::stored(text);
         view! {
             <tr>
-                <td data-label=t.site.name>{key.name}</td>
+                <td data-label=t.site.name>{t.account.given_name(key.name)}</td>
                 <td data-label=t.account.key class="mono">"…"{key.hint}</td>
                 <td data-label=t.account.made><Moment time=key.created_at/></td>
                 <td class="number">

@@ -61,7 +61,7 @@ fn LeaseMosaic(
         let path = move || latest.with(|latest| path_of(latest, level));
         view! { <path class=format!("shade-{level}") d=path/> }
     };
-    let label = move || format!("{}: {}", t.landing.lease_mosaic, latest.with(Vec::len));
+    let label = move || format!("{}{}{}", t.landing.lease_mosaic, t.site.colon, latest.with(Vec::len));
     view! {
         <figure class="lease-mosaic">
             <svg role="img" aria-label=label viewBox=format!("0 0 {COLUMNS} {}", CELLS / COLUMNS)>

@@ -10,7 +10,7 @@ use crate::browser::web_worker::{WebWorker, run_request};
 use crate::components::Fact;
 use crate::format;
 use crate::route::Page;
-use crate::text::text;
+use crate::text::{hardware, text};
 use crate::visit::href;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -80,7 +80,8 @@ fn Outcome(
         }
     };
     let rows = outcome.here.iter().zip(&outcome.there).take(16).enumerate().map(|(i, (here, there))| {
-        view! { <tr><td class="number">{i}</td><td class="number mono">{here.to_string()}</td><td class="number mono">{there.to_string()}</td></tr> }
+        let (here, there) = format::values_apart(&here.to_string(), &there.to_string());
+        view! { <tr><td class="number">{i}</td><td class="number mono">{here}</td><td class="number mono">{there}</td></tr> }
     });
     let rows: Vec<_> = rows.collect();
     view! {
@@ -92,9 +93,9 @@ fn Outcome(
             <Fact label=t.explorer.values_agree>{badge(outcome.agrees)}</Fact>
             <Fact label=t.explorer.under_root>{badge(outcome.under_root)}</Fact>
             <Fact label=t.explorer.signature_holds>{badge(outcome.signature_holds)}</Fact>
-            <Fact label=t.explorer.largest_difference>{format!("{:.2e}", outcome.max_difference)}</Fact>
+            <Fact label=t.explorer.largest_difference>{format::difference(outcome.max_difference)}</Fact>
             <Fact label=t.site.took>{format!("{:.0} ms", outcome.millis)}</Fact>
-            <Fact label=t.site.gpu><small>{outcome.adapter}</small></Fact>
+            <Fact label=t.site.gpu><small>{hardware(&outcome.adapter)}</small></Fact>
             <Fact label=t.explorer.receipt><small class="mono"><a href=href(Page::Receipt(lease))>{crate::components::short(&lease)}</a></small></Fact>
         </dl>
         <div class="scroll" tabindex="0" role="group" aria-label=t.explorer.first_values>

@@ -8,7 +8,7 @@ use web_sys::{DataTransfer, File, HtmlInputElement};
 
 use super::draft::JobDraft;
 use super::file_slot::FileSlot;
-use crate::text::text;
+use crate::text::{spaced, text};
 
 /// A file for the input that it is named after.
 pub type NamedSlot = (String, RwSignal<FileSlot>);
@@ -96,7 +96,7 @@ pub fn FileField(
             on:dragleave=move |_| is_over.set(false)
             on:drop=on_drop>
             <label for=id>{label}</label>
-            <p class="hint" id=format!("{id}-hint")>{hint} " " {t.jobs.or_drop}</p>
+            <p class="hint" id=format!("{id}-hint")>{spaced(hint)} {t.jobs.or_drop}</p>
             <input id=id type="file" accept=accept multiple=named.is_some() on:change=on_change
                 aria-describedby=format!("{id}-hint {id}-state {id}-error")
                 aria-invalid=move || refusal().is_some().to_string()/>
@@ -116,7 +116,7 @@ fn dropped(data: &DataTransfer) -> Result<Vec<File>, String> {
     for i in 0..items.length() {
         let entry = items.get(i).and_then(|item| item.webkit_get_as_entry().ok().flatten());
         if let Some(entry) = entry.filter(web_sys::FileSystemEntry::is_directory) {
-            return Err(format!("{}: {}", entry.name(), text().jobs.folder_dropped));
+            return Err(format!("{}{}{}", entry.name(), text().site.colon, text().jobs.folder_dropped));
         }
     }
     let files = data.files().map(|files| listed(&files)).unwrap_or_default();

@@ -35,7 +35,10 @@ impl FileSlot {
     /// A file that a person chose or dropped, or that a page wrote.
     pub fn chosen(file: File) -> Self {
         if file.size() == 0.0 {
-            return Self::Refused { chosen: None, message: format!("{}: {}", file.name(), text().jobs.empty_file) };
+            return Self::Refused {
+                chosen: None,
+                message: format!("{}{}{}", file.name(), text().site.colon, text().jobs.empty_file),
+            };
         }
         Self::Chosen(SendWrapper::new(file))
     }

@@ -15,6 +15,7 @@ use super::made_inputs::{InputArrays, MadeInputs};
 use super::order_file::OrderFile;
 use super::program::{Program, ProgramForm};
 use super::result_link::result_link;
+use super::typed::{Takes, whole};
 use crate::api;
 use crate::browser::backend::{ANY_BACKEND, Backend};
 use crate::text::{Text, text};
@@ -130,8 +131,8 @@ impl ProgramForm for InferForm {
                 <label for="tile_rows">{t.infer.tile_rows}</label>
                 <p class="hint" id="tile_rows-hint">{t.infer.tile_rows_hint}</p>
                 <input id="tile_rows" type="text" inputmode="numeric" autocomplete="off" bind:value=form.tile_rows
-                    aria-describedby="tile_rows-hint tile_rows-error"/>
-                <p class="error" id="tile_rows-error" role="alert">{move || form.draft.refusal_of(&["tile_rows"]).map(|failure| failure.message())}</p>
+                    aria-describedby="tile_rows-hint tile_rows-error" aria-invalid=move || form.tile_rows_fault().is_some().to_string()/>
+                <p class="error" id="tile_rows-error" role="alert">{move || form.tile_rows_fault()}</p>
             </div>
         }
         .into_any()
@@ -146,13 +147,15 @@ impl ProgramForm for InferForm {
             let made = named.into_iter().map(|(name, _)| Some((name.clone(), self.made.blob(Some(&name))?.hash)));
             (None, made.collect::<Option<_>>()?)
         };
-        let tile_rows = self.tile_rows.get();
-        let tile_rows = if tile_rows.trim().is_empty() { None } else { Some(tile_rows.trim().parse().ok()?) };
+        if self.has_wrong_tile_rows() {
+            return None;
+        }
+        let tile_rows = self.tile_rows.with(|typed| whole(typed));
         Some(wire::Program::Infer(wire::Infer { model, input, inputs, tile_rows }))
     }
 
     fn waits(&self) -> Option<&'static str> {
-        self.made.waits()
+        if self.has_wrong_tile_rows() { Some(text().jobs.quote_refused) } else { self.made.waits() }
     }
 
     fn file_names(&self) -> BTreeMap<String, String> {
@@ -195,6 +198,17 @@ const INPUT_ENDINGS: &str = ".npy,.npz,.csv,.tsv,.parquet,.zip,.jpg,.jpeg,.png,.
 const PICTURE_ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "gif", "bmp"];
 
 impl InferForm {
+    fn has_wrong_tile_rows(self) -> bool {
+        self.tile_rows.with(|typed| !Takes::WholeOrNothing.holds(typed))
+    }
+
+    fn tile_rows_fault(self) -> Option<String> {
+        if self.has_wrong_tile_rows() {
+            return Some(Takes::WholeOrNothing.said(text()).to_owned());
+        }
+        self.draft.refusal_of(&["tile_rows"]).map(|failure| failure.message())
+    }
+
     /// The files that are stored, once all are.
     fn input_files(self) -> Vec<(Option<String>, BlobHash)> {
         let named = self.named.get();

@@ -138,7 +138,7 @@ impl MadeInputs {
             let mut of_it = failures.filter(|failure| failure.is_field("model") == is_models);
             of_it.next().map(Failure::message)
         });
-        mistyped.map(|typed| format!("{}: {typed}", text().infer.no_number)).or(refused)
+        mistyped.map(|typed| format!("{}{}{typed}", text().infer.no_number, text().site.colon)).or(refused)
     }
 
     /// What a file is called that became another.
@@ -192,7 +192,7 @@ pub fn InputArrays(
     name: Signal<String>,
 ) -> impl IntoView {
     let t = text();
-    let MadeInputs { reading, parts, .. } = inputs;
+    let MadeInputs { reading, parts, mistyped, .. } = inputs;
     let group = Memo::new(move |_| {
         let made = parts.with(|parts| {
             parts.iter().find_map(|part| match &part.making {
@@ -212,7 +212,7 @@ pub fn InputArrays(
         {move || group.get().map(|group| match group {
             Group::Arrays => view! { <ArrayChoices reading/> }.into_any(),
             Group::Table => view! { <TableChoices reading/> }.into_any(),
-            Group::Pictures => view! { <PictureChoices reading/> }.into_any(),
+            Group::Pictures => view! { <PictureChoices reading mistyped/> }.into_any(),
         })}
     }
 }
@@ -229,7 +229,7 @@ fn line(part: &Part, t: &'static Text) -> String {
             parts.extend(
                 left_out
                     .filter(|columns| !columns.is_empty())
-                    .map(|columns| format!("{}: {columns}", t.infer.leave_out)),
+                    .map(|columns| format!("{}{}{columns}", t.infer.leave_out, t.site.colon)),
             );
             parts.join(" · ")
         }
@@ -246,11 +246,14 @@ fn array_text(array: &MadeArray) -> String {
 fn picture_text(reading: &PictureReading, t: &'static Text) -> String {
     let numbers = |numbers: &[f32]| numbers.iter().map(f32::to_string).collect::<Vec<_>>().join(", ");
     format!(
-        "{} × {} ({}, {}) · {} · (x ÷ {} − [{}]) ÷ [{}]",
+        "{} × {}{}{}{}{}{} · {} · (x ÷ {} − [{}]) ÷ [{}]",
         reading.width.unwrap_or_default(),
         reading.height.unwrap_or_default(),
+        t.site.bracket_open,
         reading.resize.map_or("", |resize| resize_label(resize, t)),
+        t.site.comma,
         reading.filter.map_or("", |filter| filter_label(filter, t)),
+        t.site.bracket_close,
         reading.channels.map_or("", |channels| channels_label(channels, t)),
         reading.divide_by.unwrap_or(1.0),
         numbers(&reading.mean),
@@ -326,6 +329,8 @@ fn TableChoices(
 fn PictureChoices(
     /// What is chosen and typed.
     reading: InputReading,
+    /// What was typed and is no number.
+    mistyped: RwSignal<Option<String>>,
 ) -> impl IntoView {
     let t = text();
     let resize = Resize::ALL.iter().map(|resize| (resize.name(), resize_label(*resize, t))).collect();
@@ -341,15 +346,15 @@ fn PictureChoices(
             <legend>{t.infer.pictures}</legend>
             <p class="hint">{t.infer.pictures_hint}</p>
             <div class="numbers">
-                <Typed id="size" label=t.infer.size value=reading.size placeholder="224x224"/>
+                <Typed id="size" mistyped label=t.infer.size value=reading.size placeholder="224x224"/>
                 <Chosen id="resize" label=t.infer.resize value=reading.resize choices=resize/>
-                <Typed id="shorter-side" label=t.infer.shorter_side value=reading.shorter_side placeholder="256"/>
+                <Typed id="shorter-side" mistyped label=t.infer.shorter_side value=reading.shorter_side placeholder="256"/>
                 <Chosen id="filter" label=t.infer.filter value=reading.filter choices=filters/>
                 <Chosen id="channels" label=t.infer.channels value=reading.channels choices=std::iter::once(of_model()).chain(channels).collect()/>
                 <Chosen id="layout" label=t.infer.layout value=reading.layout choices=std::iter::once(of_model()).chain(layouts).collect()/>
-                <Typed id="divide-by" label=t.infer.divide_by value=reading.divide_by placeholder="255"/>
-                <Typed id="mean" label=t.infer.mean value=reading.mean placeholder="0.485, 0.456, 0.406"/>
-                <Typed id="std" label=t.infer.std value=reading.std placeholder="0.229, 0.224, 0.225"/>
+                <Typed id="divide-by" mistyped label=t.infer.divide_by value=reading.divide_by placeholder="255"/>
+                <Typed id="mean" mistyped label=t.infer.mean value=reading.mean placeholder="0.485, 0.456, 0.406"/>
+                <Typed id="std" mistyped label=t.infer.std value=reading.std placeholder="0.229, 0.224, 0.225"/>
             </div>
         </fieldset>
     }
@@ -366,11 +371,17 @@ fn Typed(
     value: RwSignal<String>,
     /// What it looks like.
     placeholder: &'static str,
+    /// What was typed into one of the fields and is no number.
+    #[prop(optional)]
+    mistyped: RwSignal<Option<String>>,
 ) -> impl IntoView {
+    let is_wrong =
+        move || mistyped.with(|wrong| wrong.as_ref().is_some_and(|wrong| value.with(|typed| typed.contains(wrong))));
     view! {
         <div class="field">
             <label for=id>{label}</label>
             <input id=id type="text" autocomplete="off" placeholder=placeholder prop:value=move || value.get()
+                aria-invalid=move || is_wrong().to_string()
                 on:change=move |event| value.set(event_target_value(&event))/>
         </div>
     }

@@ -15,6 +15,7 @@ pub mod order_file;
 mod program;
 pub mod repeat;
 mod result_link;
+mod typed;
 
 pub use self::program::{Program, ProgramForm};
 

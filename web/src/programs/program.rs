@@ -18,6 +18,11 @@ pub trait Program: Sync {
     /// What the form calls it, and a hint.
     fn label(&self, t: &'static Text) -> (&'static str, &'static str);
 
+    /// Whether a job's operations are only known to be no more than said until it has run.
+    fn work_is_bound(&self) -> bool {
+        false
+    }
+
     /// What a browser can compute its tiles with, best first.
     fn backends(&self) -> &'static [Backend];
 

@@ -8,6 +8,8 @@ texts! { AccountText {
     first_key_title: "Keep your account's key", "请保存账户密钥";
     first_key_explanation: "It signs you in here, in the command and in the API, and it is shown this once. Nobody can give it to you again: without it the account and its credits are lost.", "密钥用于网页、命令行和 API 登录，只显示这一次，之后任何人都无法再次提供；丢失密钥即失去账户及其积分。";
     first_key_kept: "I have kept the key where I will find it", "我已将密钥保存在可靠的位置";
+    first_key: "First key", "首个密钥";
+    new_account: "New account", "新账户";
     key_made: "This is the new key", "新密钥";
     key_made_once: "It is shown this once.", "只显示这一次。";
     key_hide: "I have kept it", "我已保存";
@@ -59,6 +61,15 @@ texts! { AccountText {
 } }
 
 impl AccountText {
+    /// A key's or an account's name; where nobody gave one, the server's word for it in the reader's language.
+    pub fn given_name(&self, name: String) -> String {
+        match name.as_str() {
+            "First key" => self.first_key.to_owned(),
+            "New account" => self.new_account.to_owned(),
+            _ => name,
+        }
+    }
+
     /// A movement of money, by the word that the ledger has for it.
     pub fn ledger_kind(&self, kind: &str) -> &'static str {
         match kind {

@@ -28,12 +28,12 @@ texts! { ExplorerText {
     private: "private", "私有";
     devices_online: "Devices online", "在线设备";
     measured_speed: "Measured speed", "实测速度";
-    tiles_today: "Tiles verified today", "今日已验证分块";
+    tiles_today: "Tiles today (UTC)", "今日已验证分块（UTC）";
     no_receipts: "No receipts yet", "还没有凭证";
     no_receipts_help: "A receipt appears as soon as a device has committed its first tiles.", "设备提交首批分块后即会出现凭证。";
     utilisation: "Used in the last 7 days", "近 7 天使用率";
-    work_today: "Work today", "今日计算量";
-    credits_today: "Credits settled today", "今日结算积分";
+    work_today: "Work today (UTC)", "今日计算量（UTC）";
+    credits_today: "Credits settled today (UTC)", "今日结算积分（UTC）";
     jobs_running: "Jobs running", "运行中的任务";
     jobs_done: "Jobs done", "已完成任务";
     supply: "Supply by class and backend", "在线算力（按类别与后端）";
@@ -80,8 +80,8 @@ texts! { ExplorerText {
     checked_private: "How it was checked is public once its job is.", "任务公开后，其验证方式才会公开。";
     checked_none_drawn: "No tile of it was drawn: the device's earlier verified work is worth more than this lease.", "未抽取分块：该设备此前已验证的工作价值高于本租约。";
     rule_exact: "Two results are the same when every byte is.", "两份结果逐字节相同才算一致。";
-    rule_floats: "Two floats are the same when |a − b| ≤ RTOL·|b| + ATOL, as the job's customer stated:", "两个浮点数满足 |a − b| ≤ RTOL·|b| + ATOL 即视为一致，由任务客户设定：";
-    rule_integers: "Integers may be apart by so many units, in so much of a tile:", "整数允许的差值（单位）及其在分块中的最大占比：";
+    rule_floats: "Two floats are the same when |a − b| ≤ RTOL·|b| + ATOL, as the job's customer stated: RTOL {rtol}, ATOL {atol}.", "两个浮点数满足 |a − b| ≤ RTOL·|b| + ATOL 即视为一致，由任务客户设定：RTOL 为 {rtol}，ATOL 为 {atol}。";
+    rule_integers: "Integers may be apart by so many units, in so much of a tile: {units}, {share} %.", "整数允许的差值（单位）及其在分块中的最大占比：{units}，{share} %。";
     checked_pending: "The device has signed; the check is under way.", "设备已签名，验证进行中。";
     checked_rejected: "A tile that was computed again differed. Nothing was paid for it.", "复算的分块不一致，未付款。";
     checked_void: "It came to nothing: its tiles were settled by another, or its device failed a later check.", "已作废：分块已由其他设备结算，或该设备未通过之后的验证。";

@@ -33,6 +33,7 @@ texts! { JobsText {
     mosaic: "Tiles of this job", "本任务的分块";
     tiles_waiting: "Waiting", "等待中";
     tiles_unverified: "Not yet verified", "尚未验证";
+    tiles_left: "Not verified", "未验证";
     tiles_checking: "Computed, being checked", "已计算，正在验证";
     tiles_verified: "Verified", "已验证";
     cost_per_thousand: "Cost of a thousand rows", "每千行费用";
@@ -64,14 +65,18 @@ texts! { JobsText {
     no_device_help: "The job waits for one. You can compute it yourself: in this browser, or with the worker on a machine of yours.", "任务会等待。您也可以自己计算：使用本浏览器，或在您的机器上运行出借程序。";
     no_own_device: "None of your own devices is connected.", "您自己的设备均不在线。";
     no_own_device_help: "Connect one with your key or a device code, or choose who else may see the data.", "请用密钥或设备码连接一台，或选择允许其他设备查看数据。";
+    no_own_device_now: "Let this device compute it below, or connect one with your key or a device code. Or cancel the job, and run it again with another choice of who may see the data.", "可在下方让本机参与计算，或用密钥或设备码连接一台；也可取消任务，重新选择谁可以看到数据后再次运行。";
     no_known_device: "No device of a verified account is connected.", "没有已认证账户的设备在线。";
     no_known_device_help: "The job waits for one, or choose “Open”.", "任务会等待；也可以选择“公开”。";
+    no_known_device_now: "The job waits for one. Or cancel it, and run it again as “Open”.", "任务会等待；也可取消任务，以“公开”重新运行。";
     too_small: "Every connected device is too small.", "在线设备的内存都不够。";
     too_small_help: "Use fewer rows a tile or a smaller model, or wait for a larger device.", "请减少每块行数或使用更小的模型，或等待更大的设备。";
+    too_small_now: "The job waits for a larger one. Or cancel it, and run it again with fewer rows a tile or a smaller model.", "任务会等待更大的设备；也可取消任务，减少每块行数或换用更小的模型后重新运行。";
     no_kernel_device: "No connected device runs customers' kernels.", "在线设备均不运行客户内核。";
     no_kernel_device_help: "The job waits for one that does: a native worker, or a tab with WebGPU.", "任务会等待：需要本地程序或支持 WebGPU 的标签页。";
     all_unfit: "The connected devices have said that they cannot compile or compute it.", "在线设备均表示无法编译或计算此任务。";
     all_unfit_help: "The job waits for another. A simpler kernel, or fewer rows a tile, may help.", "任务会等待其他设备。简化内核或减少每块行数可能有帮助。";
+    all_unfit_now: "The job waits for another. Or cancel it, and run it again with a simpler kernel, or fewer rows a tile.", "任务会等待其他设备；也可取消任务，简化内核或减少每块行数后重新运行。";
     all_at_rest: "The devices that could do it take no work now.", "能够计算的设备目前不接收任务。";
     all_at_rest_help: "They rest, are paused, or are suspended. The job waits for them.", "它们正在休息、已暂停或被暂时停用。任务会等待它们恢复。";
     no_checker: "No checker is connected.", "没有复算设备在线。";
@@ -80,7 +85,7 @@ texts! { JobsText {
     few_judges: "Nobody is connected who could check it.", "没有可以验证它的设备在线。";
     few_judges_help: "Devices of two other accounts with standing have to be connected. The job waits for them.", "需要两个其他账户的有信誉设备在线。任务会等待。";
     at_work: "Devices at work", "工作中的设备";
-    of_held: "of held", "，已冻结";
+    of_held: " of held ", "，已冻结 ";
     waiting_for_devices: "No device is at work yet. Compute here too, or wait for others.", "尚无设备在工作。可让本机参与计算，或等待其他设备。";
     compute_here_title: "This device", "本机";
     compute_here_hint: "This browser computes along, for this job alone and within your limits of the lend page. What it computes is paid back to you, less the fee.", "本浏览器参与计算，仅限此任务，并遵守您在出借页设定的限制。其计算所得返还给您，扣除平台费。";
@@ -102,8 +107,8 @@ texts! { JobsText {
     failed: "Failed", "失败";
     out_of_fuel: "The kernel ran out of fuel: the loop in line", "内核耗尽燃料，循环所在行：";
     too_many_turns: "The kernel's loop turned more than 65,000 times: line", "内核的循环超过 65,000 次，所在行：";
-    too_many_turns_help: "No loop turns more often: put a longer one inside another, or see that it ends. What was verified is paid; the rest is free again.", "单个循环最多执行 65,000 次：请将更长的循环拆成嵌套循环，或检查循环能否结束。已验证部分已付费，其余已释放。";
-    out_of_fuel_help: "Give the records more fuel, or less to do, and run it again. What was verified is paid; the rest is free again.", "请增加每条记录的燃料或减少工作量后重新运行。已验证部分已付费，其余已释放。";
+    too_many_turns_help: "No loop turns more often: put a longer one inside another, or see that it ends.", "单个循环最多执行 65,000 次：请将更长的循环拆成嵌套循环，或检查循环能否结束。";
+    out_of_fuel_help: "Give the records more fuel, or less to do, and run it again.", "请增加每条记录的燃料或减少工作量后重新运行。";
     peak_memory: "Memory a device needs", "设备所需内存";
     checked_by_label: "Checked by", "验证方式";
     by_edge: "the server's processor", "服务器处理器";
@@ -120,6 +125,7 @@ texts! { JobsText {
     show_all: "Show all jobs", "显示全部任务";
     throughput: "Throughput", "吞吐量";
     tiles_per_step: "Tiles settled over time", "随时间结算的分块";
+    bar_is: "A bar is {time}.", "每根柱代表 {time}。";
     nothing_settled: "Nothing was settled.", "没有结算任何分块。";
     timeline: "Timeline", "时间线";
     log: "Log", "日志";
@@ -130,7 +136,7 @@ texts! { JobsText {
     job_published: "The job is published.", "任务已发布。";
     job_unpublished: "The job is private again.", "任务已恢复为私有。";
     cancel_title: "Cancel this job?", "取消此任务？";
-    cancel_explanation: "Tiles verified so far stay paid; the rest of the hold is free again. A cancelled job has no result to download.", "已验证的分块仍需付费，其余冻结金额释放。已取消的任务没有可下载的结果。";
+    cancel_explanation: "Tiles verified so far stay paid, and can be downloaded; the rest of the hold is free again.", "已验证的分块仍需付费，并可下载；其余冻结金额释放。";
     publish_title: "Publish this job?", "发布此任务？";
     publish_explanation: "Anyone can then read its name, figures, devices and receipts, download its model, and compute any of its tiles again with that tile's input and output. You can take it back; what was copied stays copied.", "任何人都可查看其名称、数据、设备和凭证，下载模型，并用任一分块的输入输出复算。可以撤回，但已被复制的内容无法收回。";
     unpublish_title: "Take this job off the explorer?", "取消发布此任务？";
@@ -143,7 +149,11 @@ texts! { JobsText {
     empty_file: "the file is empty. Choose another.", "文件为空，请重新选择。";
     folder_dropped: "this is a folder. Drop the file itself.", "这是文件夹，请拖放文件本身。";
     nothing_dropped: "That was no file. Drop a file from your disk.", "这不是文件，请拖放磁盘上的文件。";
-    quote_refused: "One of the files was not taken; see beside it what to do.", "有文件未被接受，请查看文件旁的说明。";
+    quote_refused: "A field or a file has to be mended; see beside it what to do.", "有字段或文件需要修改，请查看其旁的说明。";
+    takes_whole: "A whole number is needed here, at most 4,294,967,295.", "此处须为整数，最大 4,294,967,295。";
+    takes_tolerance: "A number is needed here, zero or more, such as 1e-4.", "此处须为不小于零的数，如 1e-4。";
+    takes_share: "A number from 0 to 1 is needed here.", "此处须为 0 至 1 的数。";
+    takes_bits: "8, 16 or 32.", "8、16 或 32。";
     time_unknown: "unknown until the first tile", "首个分块完成前未知";
     takes_about: "Takes about", "预计耗时";
     quote_hint: "Held when you submit; only verified tiles are paid from it.", "提交时冻结，只从中支付已验证的分块。";
@@ -166,15 +176,17 @@ texts! { JobsText {
     event_cannot_compile: "A device cannot compile the kernel, and gets no more of it", "有设备无法编译该内核，不再分配给它";
     cannot_compile: "Devices cannot compile the kernel.", "设备无法编译该内核。";
     cannot_compute: "No device can compute a tile of it.", "有一个分块没有设备能够计算。";
-    cannot_compute_help: "What was verified is paid; the rest is free again. Use fewer rows a tile, or look at the input.", "已验证的部分已付款，其余已释放。请减少每个分块的行数，或检查输入。";
-    cannot_compile_help: "What was verified is paid; the rest is free again. Write it more simply, and tell the operator.", "已验证的部分已付款，其余已释放。请简化内核，并告知运营方。";
+    cannot_compute_help: "Use fewer rows a tile, or look at the input.", "请减少每个分块的行数，或检查输入。";
+    cannot_compile_help: "Write it more simply, and tell the operator.", "请简化内核，并告知运营方。";
     event_published: "Published", "已发布";
     event_unpublished: "Taken off the explorer", "已取消发布";
     event_done: "Done: every tile verified", "已完成：全部分块通过验证";
     event_cancelled: "Cancelled", "已取消";
     event_failed: "Failed: the kernel cannot finish", "失败：内核无法完成";
     event_deadline_passed: "Its deadline passed: the job ended by itself", "期限已到：任务自动结束";
-    deadline_passed: "Its deadline passed before it was done. What was verified is paid, and can be downloaded; the rest of the hold is free again.", "任务未能在期限内完成。已验证的部分已付款并可下载，其余冻结金额已解冻。";
+    deadline_passed: "Its deadline passed before it was done.", "任务未能在期限内完成。";
+    part_is_paid: "What was verified is paid, and can be downloaded; the rest of the hold is free again.", "已验证的部分已付款并可下载，其余冻结金额已释放。";
+    nothing_is_paid: "Nothing was verified, so nothing is paid; all of the hold is free again.", "没有分块通过验证，因此未付款，冻结金额已全部释放。";
     event_nondeterministic: "Ended: devices disagree", "已结束：设备结果不一致";
 } }
 
@@ -212,6 +224,19 @@ impl JobsText {
             Obstacle::CheckerMemory { .. } => (self.checker_too_small, self.too_small_help),
             Obstacle::FewJudges => (self.few_judges, self.few_judges_help),
         }
+    }
+
+    /// The same of a job that is submitted, whose order nobody changes any more.
+    pub fn obstacle_now(&self, obstacle: Obstacle) -> (&'static str, &'static str) {
+        let (what, remedy) = self.obstacle(obstacle);
+        let remedy = match obstacle {
+            Obstacle::NoOwnDevice => self.no_own_device_now,
+            Obstacle::NoKnownDevice => self.no_known_device_now,
+            Obstacle::Memory { .. } | Obstacle::CheckerMemory { .. } => self.too_small_now,
+            Obstacle::AllUnfit => self.all_unfit_now,
+            _ => remedy,
+        };
+        (what, remedy)
     }
 
     /// Who recomputes a job's tiles.

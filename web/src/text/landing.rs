@@ -16,11 +16,11 @@ texts! { LandingText {
     how_pay_text: "What passes is paid, once, in one transaction with its receipt. What is not computed is never paid.", "通过的部分与凭证在同一事务中一次付清。未计算的部分绝不收费。";
     promises: "What you can count on", "您可以信赖的";
     promise_verified: "You pay for verified tiles only; the rest of what was set aside comes back.", "只为已验证的分块付费，其余冻结金额全部退回。";
-    promise_refund: "No first hour, no minimum: a job of one tile costs one tile.", "不收起步费，没有最低消费：一个分块的任务只付一个分块的钱。";
+    promise_refund: "No first hour: a job costs what its tiles cost, and its sum alone is rounded up, to 0.000001 credits.", "不收起步费：费用按分块计算，仅任务总额向上取整到 0.000001 积分。";
     promise_guest: "A tab is a guest: it keeps to your limits, and rests when you look elsewhere.", "标签页只是客人：遵守您设定的限制，您离开时即停止计算。";
     promise_public: "Receipts are public and signed. Anyone can compute a published tile again.", "凭证公开且有签名，任何人都可复算已发布的分块。";
     see_network: "See the network", "查看网络";
     prices: "What a job costs here", "任务费用";
     a_million_rows: "A million rows of", "每一百万行";
-    prices_hint: "Floating-point operations times the present price of a CU (10¹² operations). The quote of your own job is exact, and the most it can cost.", "按浮点运算次数乘以当前的 CU（10¹² 次运算）价格计算。您的任务会得到精确的报价，它就是费用上限。";
+    prices_hint: "Operations times the present price of a CU (10¹² of them). The quote of your own job is exact, and the most it can cost.", "按运算次数乘以当前的 CU（10¹² 次运算）价格计算。您的任务会得到精确的报价，它就是费用上限。";
 } }

@@ -55,7 +55,7 @@ texts! { LendText {
     assume_fee: "The platform keeps:", "平台费用：";
     assume_utilisation: "Of the time that devices took work, they worked, in the last seven days:", "过去七天，设备在接单时间中实际工作的比例：";
     unknown: "not known yet", "暂无数据";
-    assume_cu: "A CU is 10¹² floating-point operations of verified work; your speed is that of 1024³ float32 matrix products, other programs run slower.", "一个 CU 是 10¹² 次已验证的浮点运算；速度以 1024³ 的 float32 矩阵乘法测得，其他程序会更慢。";
+    assume_cu: "A CU is 10¹² operations of verified work; your speed is that of 1024³ float32 matrix products, other programs run slower.", "一个 CU 是 10¹² 次已验证的运算；速度以 1024³ 的 float32 矩阵乘法测得，其他程序会更慢。";
     assume_month: "A month is thirty days. Nothing is paid for being online without work.", "一个月按三十天计。仅在线而无工作不付费。";
     no_worker: "This browser lets no Web Worker start. Leave private mode, or use another browser.", "此浏览器无法启动 Web Worker。请退出隐私模式或更换浏览器。";
     now_title: "This device", "本设备";

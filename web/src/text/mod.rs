@@ -15,6 +15,7 @@ mod account;
 #[cfg(feature = "ssr")]
 mod docs;
 mod explorer;
+mod hardware;
 mod infer;
 mod jobs;
 mod landing;
@@ -31,6 +32,7 @@ use self::account::AccountText;
 #[cfg(feature = "ssr")]
 use self::docs::DocsText;
 use self::explorer::ExplorerText;
+pub use self::hardware::hardware;
 use self::infer::InferText;
 use self::jobs::JobsText;
 use self::landing::LandingText;
@@ -123,6 +125,12 @@ impl Lang {
 /// The page's words.
 pub fn text() -> &'static Text {
     use_context::<Lang>().unwrap_or_else(document_lang).text()
+}
+
+/// A text with the space that stands before the next one, where the language has one. As a text of its own an empty one
+/// would be sent as a space.
+pub fn spaced(said: &str) -> String {
+    format!("{said}{}", text().site.gap)
 }
 
 /// The language that the document was written in; the browser knows it from there alone.

@@ -280,6 +280,21 @@ const TOKENS: &[(&str, &str)] = &[
     ("end", "文件结尾"),
 ];
 
+/// Arguments that somebody wrote: digits in these are no amount.
+const WRITTEN: &[&str] = &[
+    "column", "columns", "file", "function", "input", "line", "name", "node", "other", "output", "tensor", "text",
+    "value",
+];
+
+/// An amount in groups of three digits, as the page's own are; all else as it is.
+fn grouped(name: &str, value: &str) -> String {
+    let is_amount = !WRITTEN.contains(&name) && value.bytes().all(|byte| byte.is_ascii_digit());
+    match value.parse() {
+        Ok(amount) if is_amount => crate::format::count(amount),
+        _ => value.to_owned(),
+    }
+}
+
 /// A reason's message with its arguments in their places. `None` for a reason that is not known here.
 pub(super) fn message(detail: &wire::Detail) -> Option<String> {
     let found = MESSAGES.binary_search_by_key(&detail.reason.as_str(), |(reason, _)| reason).ok()?;
@@ -294,7 +309,10 @@ pub(super) fn message(detail: &wire::Detail) -> Option<String> {
         let line = value.strip_prefix("line ").or_else(|| value.strip_prefix("row ")).filter(|_| name == "place");
         match line {
             Some(line) => message.extend(["第 ", line, " 行"]),
-            None => message.push_str(token.map_or(value, |(_, chinese)| chinese)),
+            None => match token {
+                Some((_, chinese)) => message.push_str(chinese),
+                None => message.push_str(&grouped(name, value)),
+            },
         }
         message.push_str(rest);
     }
@@ -314,6 +332,11 @@ mod tests {
     fn a_reason_says_what_it_names_in_its_place() {
         assert_eq!(said("unknown_identifier", &[("name", "foo")]).unwrap(), "找不到名称“foo”的定义");
         assert_eq!(said("tile_rows", &[("most", "64")]).unwrap(), "该输入每块可有 – 至 64 行");
+        assert_eq!(
+            said("record_bytes", &[("found", "2"), ("most", "16777216")]).unwrap(),
+            "每条记录 2 字节；须为 4 的倍数，4 至 16,777,216 字节"
+        );
+        assert!(said("unknown_identifier", &[("name", "10000")]).unwrap().contains("“10000”"), "a name is no amount");
         assert_eq!(
             said("expected_found", &[("expected", "expression"), ("found", "\"}\"")]).unwrap(),
             "此处应为表达式，实为 \"}\""

@@ -12,13 +12,15 @@ texts! { SiteText {
     rows: "Rows", "行数";
     tiles: "Tiles", "分块";
     work: "Work", "计算量";
+    work_at_most: "Work, at most", "计算量上限";
+    work_verified: "Verified work", "已验证的计算量";
     credits: "credits", "积分";
     account: "Account", "账户";
     pending: "Pending", "待结算";
     sign_in_button: "Sign in", "登录";
     job: "Job", "任务";
     verified: "Verified", "已验证";
-    recomputed: "Recomputed by a checker", "已复算分块";
+    recomputed: "Computed again", "已复算";
     devices: "Devices", "设备";
     cost: "Cost", "费用";
     took: "Took", "耗时";
@@ -65,6 +67,9 @@ texts! { SiteText {
     bracket_open: " (", "（";
     bracket_close: ")", "）";
     colon: ": ", "：";
+    comma: ", ", "，";
+    semicolon: "; ", "；";
+    listed: ", ", "、";
     tile_unit: "tile", "个分块";
     tiles_unit: "tiles", "个分块";
 } }

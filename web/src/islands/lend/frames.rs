@@ -57,7 +57,7 @@ pub fn Frames(
     view! {
         <p class="frames" data-testid="frames" data-frames=move || second.get().map(|second| second.frames.to_string())>
             {move || second.get().map_or_else(|| t.lend.frames_idle.to_owned(), |second| {
-                format!("{}: {} {} · {} {:.0} ms", t.lend.page_smoothness, second.frames, t.lend.frames_per_second, t.lend.slowest, second.worst_millis)
+                format!("{}{}{} {} · {} {:.0} ms", t.lend.page_smoothness, t.site.colon, second.frames, t.lend.frames_per_second, t.lend.slowest, second.worst_millis)
             })}
         </p>
     }

@@ -6,7 +6,7 @@ use wire::explorer::PublicReceipt;
 use crate::api::Api;
 use crate::components::{FoldedReceipts, ReceiptTable};
 use crate::route::Page;
-use crate::text::text;
+use crate::text::{spaced, text};
 use crate::visit::href;
 
 const REFRESH_EVERY: std::time::Duration = std::time::Duration::from_secs(3);
@@ -45,8 +45,8 @@ pub fn DeviceLog(
         }
     });
     view! {
-        <p class="soft">{t.lend.device_log_hint}
-            {move || device.get().map(|id| view! { " " <a href=href(Page::Device(id))>{t.lend.device_page}</a> })}
+        <p class="soft">{spaced(t.lend.device_log_hint)}
+            {move || device.get().map(|id| view! { <a href=href(Page::Device(id))>{t.lend.device_page}</a> })}
         </p>
         <Show when=move || receipts.with(Vec::is_empty)><p class="soft">{t.lend.nothing_ran}</p></Show>
         <FoldedReceipts receipts table=|receipts| view! { <ReceiptTable receipts with_device=false/> }.into_any()/>

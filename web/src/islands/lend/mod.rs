@@ -21,7 +21,7 @@ use crate::browser::backend::Backend;
 use crate::browser::{has_webgpu, origin};
 use crate::components::Fact;
 use crate::format;
-use crate::text::{self, refusal, text};
+use crate::text::{self, hardware, refusal, spaced, text};
 
 /// One button to lend this browser's GPU.
 #[island]
@@ -69,7 +69,7 @@ pub fn LendIsland(
         {move || missing().map(|missing| view! { <NoGpu missing on_choice/> })}
         {move || failure().map(|(why, message)| view! {
             <div class="notice bad" role="alert" data-testid="stopped-because">
-                <p>{t.lend.stopped_because} " " {why}</p>
+                <p>{spaced(t.lend.stopped_because)} {why}</p>
                 <details><summary>{t.lend.trouble_details}</summary><p class="mono wrap">{message}</p></details>
             </div>
         })}
@@ -200,7 +200,7 @@ fn Figures(
             <Fact label=t.lend.busy>{figure(|status| format!("{} %", status.busy_percent))}</Fact>
             <Fact label=t.site.earned><span data-testid="earned">{figure(|status| format::credits(status.earnings.by_device))}</span> " " <small>{t.site.credits}</small></Fact>
             <Fact label=t.lend.refused>{figure(|status| format::count(status.leases_refused))}</Fact>
-            <Fact label=t.site.gpu><small>{figure(|status| status.adapter.clone())}</small></Fact>
+            <Fact label=t.site.gpu><small>{figure(|status| hardware(&status.adapter))}</small></Fact>
             <Fact label=t.site.device><small class="mono" data-testid="device">{figure(|status| status.device.to_string().chars().take(16).collect())}</small></Fact>
         </dl>
     }

@@ -37,7 +37,7 @@ pub fn LendSettingsForm(
         <BackendField settings is_on/>
         <ModelsOnlyField settings is_on/>
         <div class="field">
-            <label for="duty">{t.lend.duty} ": " <output for="duty">{duty} " %"</output></label>
+            <label for="duty">{t.lend.duty} {t.site.colon} <output for="duty">{duty} " %"</output></label>
             <input id="duty" type="range" min="5" max="100" step="5" prop:value=move || duty().to_string() on:input=on_duty/>
         </div>
         <div class="field">

@@ -10,7 +10,7 @@ use crate::api::{self, Failure};
 use crate::browser::site_address;
 use crate::programs::program_of;
 use crate::route::Page;
-use crate::text::text;
+use crate::text::{spaced, text};
 use crate::visit::{href, href_with};
 
 #[component]
@@ -57,7 +57,7 @@ pub(super) fn Actions(
             </Show>
         </div>
         <Show when=published>
-            <p>{t.jobs.published_at} " " <a href=href(Page::PublicJob(id))>{t.jobs.public_page}</a></p>
+            <p>{spaced(t.jobs.published_at)} <a href=href(Page::PublicJob(id))>{t.jobs.public_page}</a></p>
             <div class="joined field">
                 <code class="key" id="public-address">{move || site.get()}{Page::PublicJob(id).path()}</code>
                 <button type="button" data-copy="public-address">{t.jobs.copy_link}</button>

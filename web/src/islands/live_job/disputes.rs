@@ -6,13 +6,13 @@ use wire::{DeviceId, JobDetail, JobDispute};
 use crate::components::{Ago, Moment, short};
 use crate::format;
 use crate::route::Page;
-use crate::text::text;
+use crate::text::{hardware, text};
 use crate::visit::href;
 
 /// What a device calls itself, where the job's page says so, or the beginning of its id.
 pub(super) fn device_name(detail: &JobDetail, device: DeviceId) -> String {
     let share = detail.devices.iter().find(|share| share.device == device && !share.name.is_empty());
-    share.map_or_else(|| short(&device), |share| format!("{} · {}", share.name, device_hint(device)))
+    share.map_or_else(|| short(&device), |share| format!("{} · {}", hardware(&share.name), device_hint(device)))
 }
 
 /// Tells two devices of one name apart.
@@ -66,7 +66,9 @@ fn Dispute(
             return t.jobs.no_output.into_any();
         }
         let value = |(place, value): (usize, &String)| {
-            let value_text = format!("{value} ");
+            let shown =
+                other.get(place).map_or_else(|| format::value(value), |other| format::values_apart(value, other).0);
+            let value_text = format!("{shown} ");
             if differs(place, value, other) {
                 view! { <mark>{value_text}</mark> }.into_any()
             } else {
@@ -79,7 +81,7 @@ fn Dispute(
         <h3>{heading}</h3>
         <p class="soft"><Ago time=at/> " " <small class="when"><Moment time=at/></small></p>
         <dl class="outputs">
-            <dt>{t.jobs.signed_by} " " <a href=href(Page::Device(device))>{name}</a>", " {t.jobs.values_from} " " {format::count(first_value)}</dt>
+            <dt>{t.jobs.signed_by} " " <a href=href(Page::Device(device))>{name}</a>{t.site.comma} {t.jobs.values_from} " " {format::count(first_value)}</dt>
             <dd class="mono">{values(&signed, &recomputed)}</dd>
             <dt>{t.jobs.recomputed_as}</dt>
             <dd class="mono">{values(&recomputed, &signed)}</dd>

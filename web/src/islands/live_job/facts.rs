@@ -1,6 +1,7 @@
 //! A job in figures, and the files that it was ordered with.
 
 use leptos::prelude::*;
+use wire::explorer::Share;
 use wire::{Credits, Job, JobDetail, JobProgress, JobState, number};
 
 use crate::api;
@@ -31,13 +32,16 @@ pub(super) fn JobFacts(
             <Fact label=t.site.verified><span data-testid="verified">{figure(|p| format::count(p.job.verified_tiles))}</span> " / " {figure(|p| format::count(p.job.tiles))}</Fact>
             <Fact label=t.site.recomputed>{figure(|p| format::count(p.job.recomputed_tiles))}</Fact>
             <Fact label=t.jobs.at_work>{figure(|p| format::count(p.devices_at_work))}</Fact>
-            <Fact label=t.site.cost><span data-testid="cost">{figure(|p| format::credits(p.job.cost))}</span> " " <small>{t.jobs.of_held} " " {figure(|p| format::credits(p.job.hold))} " " {t.site.credits}</small></Fact>
+            <Fact label=t.site.cost><span data-testid="cost">{figure(|p| format::credits(p.job.cost))}</span> <small>{t.jobs.of_held} {figure(|p| format::credits(p.job.hold))} " " {t.site.credits}</small></Fact>
             <Fact label=t.jobs.cost_per_thousand>{move || match progress.with(|p| cost_per_thousand(&p.job)) {
                 Some(amount) => view! { {amount} " " <small>{t.site.credits}</small> }.into_any(),
                 None => format::UNKNOWN.into_any(),
             }}</Fact>
             <Fact label=t.site.rows>{figure(|p| format::count(p.job.rows))}</Fact>
-            <Fact label=t.site.work>{figure(|p| format::flops(p.job.flops))}</Fact>
+            {move || {
+                let (label, amount) = progress.with(|p| detail.with(|detail| work(&p.job, &detail.devices)));
+                view! { <Fact label>{amount}</Fact> }
+            }}
             <Fact label=t.jobs.privacy>{move || progress.with(|p| t.jobs.privacy_class(p.job.privacy).0)}</Fact>
             <Fact label=t.site.started><Ago time=created/> <small class="when"><Moment time=created/></small></Fact>
             {deadline.map(|deadline| view! { <Fact label=t.jobs.deadline><Ago time=deadline/> <small class="when"><Moment time=deadline/></small></Fact> })}
@@ -47,6 +51,16 @@ pub(super) fn JobFacts(
             })}
         </dl>
     }
+}
+
+/// What is said of a job's work: as a kernel's fuel bounds it, until it has ended and receipts say what was used.
+fn work(job: &Job, shares: &[Share]) -> (&'static str, String) {
+    let t = text();
+    let is_bound = program_of(&job.program).work_is_bound();
+    if job.state.has_ended() && (is_bound || job.state != JobState::Done) {
+        return (t.site.work_verified, format::kflop(shares.iter().map(|share| share.kflop).sum()));
+    }
+    (if is_bound { t.site.work_at_most } else { t.site.work }, format::flops(job.flops))
 }
 
 /// Of what was paid for what is verified; of a running job, the most that it can be; nothing where a job ended without.

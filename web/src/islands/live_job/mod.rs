@@ -57,12 +57,14 @@ pub fn LiveJobIsland(
         })
     });
     let counts = move || {
-        progress.with(|p| TileCounts { tiles: p.job.tiles, verified: p.job.verified_tiles, checking: p.checking_tiles })
+        progress.with(|p| TileCounts {
+            tiles: p.job.tiles,
+            verified: p.job.verified_tiles,
+            checking: p.checking_tiles,
+            ended: p.job.state.has_ended(),
+        })
     };
     let is_running = Memo::new(move |_| job.with(|job| job.state == JobState::Running));
-    let unsettled = Memo::new(move |_| {
-        !is_running.get() && detail.with(|detail| detail.throughput.tiles.iter().all(|tiles| *tiles == 0))
-    });
     let backends = job.with_untracked(|job| program_of(&job.program).backends());
     let name = job.with_untracked(|job| {
         if job.name.is_empty() { format!("{} {}", t.site.job, short(&id)) } else { job.name.clone() }
@@ -71,9 +73,9 @@ pub fn LiveJobIsland(
         <h1>{name} " " {move || view! { <JobBadge state=job.with(|job| job.state)/> }}</h1>
         <p class="mono soft">{id.to_string()}</p>
         <ConnectionNotice connection/>
-        {move || obstacle.get().map(|obstacle| view! { <ObstacleNotice obstacle/> })}
+        {move || obstacle.get().map(|obstacle| view! { <ObstacleNotice obstacle submitted=true/> })}
         <Show when=move || idle.get()><p class="notice">{t.jobs.waiting_for_devices}</p></Show>
-        {move || job.with(|job| job.fault.clone()).map(|fault| view! { <FaultNotice fault/> })}
+        {move || job.with(|job| job.fault.clone().map(|fault| view! { <FaultNotice fault verified=job.verified_tiles/> }))}
         <section class="card">
             <Mosaic cells=Signal::derive(move || progress.with(|progress| progress.mosaic.clone()))
                 checking=Signal::derive(move || progress.with(|progress| progress.checking.clone())) counts=Signal::derive(counts)/>
@@ -84,13 +86,7 @@ pub fn LiveJobIsland(
         <Actions job progress/>
         <Show when=move || is_running.get()><ComputeHereCard id backends/></Show>
         <ResultPreview progress/>
-        <section class="card">
-            <h2>{t.jobs.throughput}</h2>
-            <Show when=move || unsettled.get()><p class="soft">{t.jobs.nothing_settled}</p></Show>
-            <Show when=move || !unsettled.get()>
-                <BarChart label=t.jobs.tiles_per_step bars=Signal::derive(move || bars(job, detail)) show=|value| text::tiles(whole(value))/>
-            </Show>
-        </section>
+        <ThroughputCard job detail/>
         <div class="columns">
             <section class="card">
                 <h2>{t.explorer.share_devices}</h2>
@@ -105,6 +101,32 @@ pub fn LiveJobIsland(
         <Disputes detail/>
         <RepeatCode job=job.get_untracked()/>
         <Log detail/>
+    }
+}
+
+/// Tiles settled over time.
+#[component]
+fn ThroughputCard(
+    /// The job.
+    job: Memo<Job>,
+    /// What is known of it.
+    detail: RwSignal<JobDetail>,
+) -> impl IntoView {
+    let t = text();
+    let unsettled = Memo::new(move |_| {
+        let nothing = detail.with(|detail| detail.throughput.tiles.iter().all(|tiles| *tiles == 0));
+        nothing && job.with(|job| job.state != JobState::Running)
+    });
+    let bar_length = move || format::seconds(0, detail.with(|detail| detail.throughput.step));
+    view! {
+        <section class="card">
+            <h2>{t.jobs.throughput}</h2>
+            <Show when=move || unsettled.get()><p class="soft">{t.jobs.nothing_settled}</p></Show>
+            <Show when=move || !unsettled.get()>
+                <p class="soft">{move || t.jobs.bar_is.replace("{time}", &bar_length())}</p>
+                <BarChart label=t.jobs.tiles_per_step bars=Signal::derive(move || bars(job, detail)) show=|value| text::tiles(whole(value))/>
+            </Show>
+        </section>
     }
 }
 

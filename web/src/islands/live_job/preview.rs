@@ -32,12 +32,12 @@ pub(super) fn ResultPreview(
     move || {
         let read = preview.get().filter(|read| read.rows > 0)?;
         let (of_all, is_done) = progress.with_untracked(|p| (p.job.rows, p.job.state == JobState::Done));
-        let rows = verified_rows(t, read.rows, of_all);
+        let rows = format!("{}{}", verified_rows(t, read.rows, of_all), t.site.gap);
         let outputs = read.outputs.into_iter().enumerate();
         Some(view! {
             <section class="card" aria-labelledby="preview-title" data-testid="preview">
                 <h2 id="preview-title">{t.jobs.preview}</h2>
-                <p class="soft">{rows} {t.site.gap} {is_done.then_some(t.jobs.all_in_download)}</p>
+                <p class="soft">{rows} {is_done.then_some(t.jobs.all_in_download)}</p>
                 {outputs.map(|(place, output)| view! { <Output id place output/> }).collect_view()}
             </section>
         })
@@ -64,7 +64,7 @@ fn Output(
     let kind = format!("{dtype} [{}]", shape.join(", "));
     let t = text();
     let picture = |row: u64| {
-        let label = format!("{name}, {} {}", t.jobs.row, format::count(row));
+        let label = format!("{name}{}{} {}", t.site.comma, t.jobs.row, format::count(row));
         view! { <img src=api::picture_path(id, place, row) alt=label loading="lazy"/> }
     };
     view! {
@@ -111,7 +111,7 @@ fn Rows(
 ) -> impl IntoView {
     let t = text();
     let row = |row: PreviewRow| {
-        let values = row.values.into_iter().map(|value| view! { <td class="number">{shortened(&value)}</td> });
+        let values = row.values.into_iter().map(|value| view! { <td class="number">{format::value(&value)}</td> });
         view! { <tr><th scope="row" class="number">{format::count(row.row)}</th>{values.collect_view()}</tr> }
     };
     view! {
@@ -122,19 +122,6 @@ fn Rows(
             </table>
         </div>
     }
-}
-
-/// To six digits that count: all of them are in the download.
-fn shortened(value: &str) -> String {
-    if value.len() <= 9 {
-        return value.to_owned();
-    }
-    let Ok(number) = value.parse::<f64>() else { return value.to_owned() };
-    if !value.contains('.') {
-        return value.to_owned();
-    }
-    let size = number.abs();
-    if size != 0.0 && !(1e-4..1e6).contains(&size) { format!("{number:.4e}") } else { format!("{number:.5}") }
 }
 
 #[cfg(test)]

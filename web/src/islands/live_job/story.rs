@@ -8,7 +8,7 @@ use super::disputes::device_name;
 use crate::components::{Ago, FoldedReceipts, Moment, ReceiptTable};
 use crate::format;
 use crate::route::Page;
-use crate::text::text;
+use crate::text::{spaced, text};
 use crate::visit::href;
 
 /// Why the job's program failed, and what to do.
@@ -16,8 +16,11 @@ use crate::visit::href;
 pub(super) fn FaultNotice(
     /// What happened.
     fault: JobFault,
+    /// Tiles that were verified and paid.
+    verified: u64,
 ) -> impl IntoView {
     let t = text();
+    let paid = if verified == 0 { t.jobs.nothing_is_paid } else { t.jobs.part_is_paid };
     let said = match fault {
         JobFault::OutOfFuel { line, turns, tile } => {
             let (cause, help) = if turns {
@@ -26,7 +29,7 @@ pub(super) fn FaultNotice(
                 (t.jobs.out_of_fuel, t.jobs.out_of_fuel_help)
             };
             let place = in_brackets(&format!("{} {}", t.site.tile, format::count(tile)));
-            format!("{cause} {line}{place}{}{}", t.site.stop, help)
+            format!("{cause}{}{line}{place}{}{help}", t.site.gap, t.site.stop)
         }
         JobFault::CannotCompile { backend, message } => {
             let said = in_brackets(&format!("{backend}{}{message}", t.site.colon));
@@ -38,7 +41,7 @@ pub(super) fn FaultNotice(
         }
         JobFault::DeadlinePassed { .. } => t.jobs.deadline_passed.to_owned(),
     };
-    view! { <p class="notice bad" role="alert" data-testid="fault">{said}</p> }
+    view! { <p class="notice bad" role="alert" data-testid="fault">{spaced(&said)} {paid}</p> }
 }
 
 fn in_brackets(said: &str) -> String {

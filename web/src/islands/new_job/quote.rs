@@ -8,6 +8,7 @@ use super::trial::TrialCard;
 use crate::components::{Fact, ObstacleNotice};
 use crate::format;
 use crate::programs::draft::QuoteState;
+use crate::programs::program_of;
 use crate::text::text;
 
 #[component]
@@ -38,8 +39,9 @@ pub(super) fn QuoteCard(
             let (program, quote) = *quoted;
             let request = QuoteRequest { program, privacy: draft.privacy.get_untracked() };
             let rows = quote.rows;
+            let bound = program_of(&request.program).work_is_bound();
             view! {
-                <QuoteFacts quote/>
+                <QuoteFacts quote bound/>
                 <TrialCard form request rows/>
             }
             .into_any()
@@ -63,6 +65,8 @@ fn shown(field: &wire::Field) -> String {
 fn QuoteFacts(
     /// What the job would be.
     quote: Quote,
+    /// Its operations are the most that it can take.
+    bound: bool,
 ) -> impl IntoView {
     let t = text();
     let whole = quote.outputs.iter().any(|output| output.whole);
@@ -72,8 +76,8 @@ fn QuoteFacts(
             <Fact label=t.jobs.takes_about>{quote.seconds.map_or_else(|| t.jobs.time_unknown.to_owned(), |secs| format::duration(secs.max(1)))}</Fact>
             <Fact label=t.site.rows>{format::count(quote.rows)}</Fact>
             <Fact label=t.site.tiles>{format::count(quote.tiles)}</Fact>
-            <Fact label=t.site.work>{format::flops(quote.flops)}</Fact>
-            <Fact label=if whole { t.jobs.output } else { t.jobs.output_shape }>{quote.outputs.iter().map(shown).collect::<Vec<_>>().join("; ")}</Fact>
+            <Fact label=if bound { t.site.work_at_most } else { t.site.work }>{format::flops(quote.flops)}</Fact>
+            <Fact label=if whole { t.jobs.output } else { t.jobs.output_shape }>{quote.outputs.iter().map(shown).collect::<Vec<_>>().join(t.site.semicolon)}</Fact>
             <Fact label=t.jobs.peak_memory>{format::bytes(quote.peak_bytes)}</Fact>
             <Fact label=t.jobs.checked_by_label>{t.jobs.checked_by(quote.checked_by)}</Fact>
             <Fact label=t.jobs.devices_now>{format::count(quote.devices)}</Fact>

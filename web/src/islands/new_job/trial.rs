@@ -14,7 +14,7 @@ use crate::browser::origin;
 use crate::browser::web_worker::{WebWorker, run_request};
 use crate::components::Fact;
 use crate::format;
-use crate::text::text;
+use crate::text::{hardware, spaced, text};
 
 #[derive(Clone, Debug, PartialEq)]
 enum TrialState {
@@ -82,7 +82,7 @@ pub(super) fn TrialCard(
 fn outcome(tried: TrialResult, rows: u64, floats: bool) -> AnyView {
     let t = text();
     if let Some(line) = tried.out_of_fuel {
-        return view! { <p class="error" role="alert">{t.jobs.out_of_fuel} " " {line}</p> }.into_any();
+        return view! { <p class="error" role="alert">{spaced(t.jobs.out_of_fuel)} {line}</p> }.into_any();
     }
     let shown: Vec<String> = tried.words.iter().map(|&word| show_word(word, tried.dtype, floats)).collect();
     let alone_secs = u128::from(tried.micros) * u128::from(rows) / u128::from(tried.rows.max(1)) / 1_000_000;
@@ -93,7 +93,7 @@ fn outcome(tried: TrialResult, rows: u64, floats: bool) -> AnyView {
             <Fact label=t.site.rows>{format::count(tried.rows)}</Fact>
             <Fact label=t.jobs.alone_here>{alone}</Fact>
         </dl>
-        <p class="soft">{tried.adapter} {tried.software.then(|| format!(" {}", t.explorer.software))}</p>
+        <p class="soft">{hardware(&tried.adapter)} {tried.software.then(|| format!("{}{}", t.site.gap, t.explorer.software))}</p>
         <p class="mono">{shown.join(" ")}</p>
     }
     .into_any()
@@ -104,7 +104,7 @@ fn show_word(word: u32, dtype: Option<DType>, floats: bool) -> String {
     let is_float = dtype.map_or(floats, |dtype| matches!(dtype, DType::Float32 | DType::Float16));
     let is_signed = matches!(dtype, Some(DType::Int64 | DType::Int32 | DType::Int16 | DType::Int8));
     match (is_float, is_signed) {
-        (true, _) => f32::from_bits(word).to_string(),
+        (true, _) => format::float(f32::from_bits(word)),
         (false, true) => word.cast_signed().to_string(),
         (false, false) => word.to_string(),
     }

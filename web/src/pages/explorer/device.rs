@@ -7,7 +7,7 @@ use crate::components::{Breadcrumbs, Downloads, Fact, Moment, Pager, ReceiptTabl
 use crate::document::Document;
 use crate::format;
 use crate::route::Page;
-use crate::text::{Text, text};
+use crate::text::{Text, hardware, text};
 use crate::visit::Visit;
 
 /// One device: what it is, what it did, how it was checked.
@@ -16,7 +16,7 @@ pub(crate) async fn load(t: &'static Text, id: DeviceId, visit: &Visit, api: &Ap
     let title = format!("{} {}", t.site.device, short(&id));
     let description = format!(
         "{} · {} · {} {} · {} {} / {}",
-        page.device.name,
+        hardware(&page.device.name),
         format::speed(page.device.flops_per_sec),
         format::count(page.device.tiles),
         t.explorer.tiles_verified_of,
@@ -63,7 +63,7 @@ fn DeviceFacts(
     let t = text();
     view! {
         <dl class="facts">
-            <Fact label=t.site.gpu><small>{device.name} {device.software.then(|| format!(" {}", t.explorer.software))}</small></Fact>
+            <Fact label=t.site.gpu><small>{hardware(&device.name)} {device.software.then(|| format!("{}{}", t.site.gap, t.explorer.software))}</small></Fact>
             <Fact label=t.explorer.class>{class_name(device.class)}</Fact>
             <Fact label=t.explorer.backend>{device.backend}</Fact>
             <Fact label=t.site.speed>{format::speed(device.flops_per_sec)}</Fact>

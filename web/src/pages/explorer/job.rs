@@ -14,10 +14,11 @@ pub(crate) async fn load(t: &'static Text, id: JobId, api: &Api) -> Result<Docum
     let job = api.public_job(id).await?;
     let title = if job.name.is_empty() { format!("{} {}", t.site.job, short(&id)) } else { job.name.clone() };
     let description = format!(
-        "{} / {} {}. {}",
+        "{} / {} {}{}{}",
         format::count(job.verified_tiles),
         format::count(job.tiles),
         t.explorer.tiles_verified_of,
+        t.site.stop,
         t.explorer.public_description
     );
     let heading = title.clone();
@@ -25,7 +26,8 @@ pub(crate) async fn load(t: &'static Text, id: JobId, api: &Api) -> Result<Docum
         let state = job.state;
         let devices = job.devices.clone();
         let has_sample = job.has_sample;
-        let counts = TileCounts { tiles: job.tiles, verified: job.verified_tiles, checking: 0 };
+        let counts =
+            TileCounts { tiles: job.tiles, verified: job.verified_tiles, checking: 0, ended: state.has_ended() };
         view! {
             <Breadcrumbs parents=vec![(t.site.explorer, Page::Explorer), (t.site.jobs, Page::PublicJobs)]/>
             <h1>{heading} " " <JobBadge state/></h1>
@@ -69,7 +71,12 @@ fn PublicFacts(
             <Fact label=t.site.verified>{format::count(job.verified_tiles)} " / " {format::count(job.tiles)}</Fact>
             <Fact label=t.site.recomputed>{format::count(job.recomputed_tiles)}</Fact>
             <Fact label=t.site.rows>{format::count(job.rows)}</Fact>
-            <Fact label=t.site.work>{format::flops(job.flops)}</Fact>
+            {if job.state.has_ended() {
+                let verified = job.devices.iter().map(|share| share.kflop).sum();
+                view! { <Fact label=t.site.work_verified>{format::kflop(verified)}</Fact> }
+            } else {
+                view! { <Fact label=t.site.work_at_most>{format::flops(job.flops)}</Fact> }
+            }}
             <Fact label=t.site.cost>{format::credits(job.cost)} " " <small>{t.site.credits}</small></Fact>
             <Fact label=t.site.price>{format::price(job.price)}</Fact>
             <Fact label=t.site.started><small><Moment time=job.created_at/></small></Fact>

@@ -151,7 +151,7 @@ fn Supply(
         view! {
             <tr>
                 <td data-label=t.explorer.class>{class_name(group.class)}</td>
-                <td data-label=t.explorer.backend><span>{group.backend}{group.software.then(|| view! { <small>" "{t.explorer.software}</small> })}</span></td>
+                <td data-label=t.explorer.backend><span>{group.backend}{group.software.then(|| view! { <small>{format!("{}{}", t.site.gap, t.explorer.software)}</small> })}</span></td>
                 <td data-label=t.explorer.devices_online class="number">{format::count(group.devices)}</td>
                 <td data-label=t.site.speed class="number">{format::speed(group.flops_per_sec)}</td>
             </tr>

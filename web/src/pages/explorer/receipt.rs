@@ -78,10 +78,13 @@ fn rule(t: &'static Text, rule: CheckRule) -> String {
         CheckRule::Reference => t.explorer.check_rule.to_owned(),
         CheckRule::Stated { check: Check::Exact } => t.explorer.rule_exact.to_owned(),
         CheckRule::Stated { check: Check::Tolerance { rtol, atol, integers } } => {
-            let floats = format!("{} RTOL {:e}, ATOL {:e}.", t.explorer.rule_floats, rtol.get(), atol.get());
+            let (rtol, atol) = (format!("{:e}", rtol.get()), format!("{:e}", atol.get()));
+            let floats = t.explorer.rule_floats.replace("{rtol}", &rtol).replace("{atol}", &atol);
             let integers = integers.map(|integers| {
                 let share = f64::from(integers.fraction.get()) * 100.0;
-                format!(" {} {}, {share:.1} %.", t.explorer.rule_integers, integers.units)
+                let units = format::count(integers.units.into());
+                let said = t.explorer.rule_integers.replace("{units}", &units);
+                format!("{}{}", t.site.gap, said.replace("{share}", &format!("{share:.1}")))
             });
             floats + &integers.unwrap_or_default()
         }

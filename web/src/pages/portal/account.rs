@@ -20,7 +20,7 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
     let keys = api.keys().await?;
     let lang = visit.lang;
     let body = move || {
-        let name = account.name.clone();
+        let name = t.account.given_name(account.name.clone());
         view! {
             <div class="title-row"><h1>{name}</h1><SignOutIsland/></div>
             <p class="mono soft">{account.id.to_string()}</p>

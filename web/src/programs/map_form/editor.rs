@@ -5,7 +5,7 @@ use web_sys::HtmlTextAreaElement;
 use wire::{KernelReport, Place, number};
 
 use super::highlight::highlight;
-use super::kernel::{CheckState, KernelDraft};
+use super::kernel::KernelDraft;
 use crate::format;
 use crate::programs::draft::JobDraft;
 use crate::text::text;
@@ -19,11 +19,7 @@ pub(super) fn Editor(
     draft: JobDraft,
 ) -> impl IntoView {
     let t = text();
-    let refusal = move || match kernel.check.get() {
-        CheckState::Refused(failure) => Some(failure),
-        // A quote checks more than the text alone: its refusal may still be the kernel's.
-        CheckState::Unchecked | CheckState::Passed(_) => draft.refusal_of(&["kernel"]),
-    };
+    let refusal = move || kernel.refusal_of(draft, "kernel");
     let place = move || refusal().and_then(|failure| failure.place());
     let lines = Memo::new(move |_| kernel.text.with(|text| text.split('\n').count()));
     let bad_line = Memo::new(move |_| place().map(|place| place.line));
@@ -64,14 +60,15 @@ pub(super) fn Editor(
 
 fn describe(report: &KernelReport) -> String {
     let t = text();
+    let semicolon = t.site.semicolon;
     let mut summary = format!("{} {} {}", t.map.kernel_passed, format::count(report.ops), t.map.ops_a_record);
     if !report.loops.is_empty() {
-        summary = format!("{summary}; {} {}", t.map.fuel, format::count(report.fuel.into()));
+        summary = format!("{summary}{semicolon}{} {}", t.map.fuel, format::count(report.fuel.into()));
         let lines: Vec<String> = report.loops.iter().map(ToString::to_string).collect();
-        summary = format!("{summary}; {} {}", t.map.loops_in_lines, lines.join(", "));
+        summary = format!("{summary}{semicolon}{} {}", t.map.loops_in_lines, lines.join(t.site.listed));
     }
     if let Some(bytes) = report.params_bytes {
-        summary = format!("{summary}; {} {}", t.map.params, format::bytes(bytes.into()));
+        summary = format!("{summary}{semicolon}{} {}", t.map.params, format::bytes(bytes.into()));
     }
     summary
 }

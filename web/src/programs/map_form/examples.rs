@@ -1,5 +1,6 @@
 //! Kernels to start from, each with records to try it with.
 
+use crate::programs::typed::to_f32;
 use crate::text::Text;
 
 pub(super) struct Example {
@@ -61,7 +62,7 @@ fn contracts() -> Vec<u8> {
     let contract = |seed: u32| {
         let (strike, years) = (80 + seed % 41, 1 + seed / 41 % 4);
         let [strike, years] = [strike, years].map(f64::from);
-        let floats = [100.0, strike, 0.03, 0.2, years / 2.0].map(|value| super::params::to_f32(value).to_bits());
+        let floats = [100.0, strike, 0.03, 0.2, years / 2.0].map(|value| to_f32(value).to_bits());
         floats.into_iter().chain([seed])
     };
     words((0..164).flat_map(contract))

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::{BlobHash, Fraction, IntegerBits, IntegerTolerance, Job, KernelReport, KernelToCheck, Tolerance};
+use wire::{BlobHash, IntegerTolerance, Job, KernelReport, KernelToCheck};
 
 use super::examples::Example;
-use super::params::{self, to_f32};
+use super::params;
 use crate::api::{self, Failure};
+use crate::programs::draft::JobDraft;
 use crate::programs::file_slot::{FileSlot, file_of};
+use crate::programs::typed::{self, Takes, whole};
 use crate::text::text;
 
 /// After the last key, before the text is checked.
@@ -23,6 +25,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     results[id.x] = records[id.x] * records[id.x];
 }
 ";
+
+/// Fields of the check besides the text, by their names in the API.
+const NUMBERS: [&str; 3] = ["record_bytes", "out_bytes", "fuel"];
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum CheckState {
@@ -108,25 +113,21 @@ impl KernelDraft {
     /// What it would run over `input`, once all of it is there and has passed.
     pub(super) fn program(self, input: BlobHash) -> Option<wire::Program> {
         let CheckState::Passed(report) = self.check.get() else { return None };
-        let number = |typed: RwSignal<String>| typed.get().trim().parse::<u32>().ok();
-        // Nothing typed is nothing said; what is no number is not sent.
-        let if_said = |typed: RwSignal<String>| {
-            if typed.with(|text| text.trim().is_empty()) { Some(None) } else { number(typed).map(Some) }
-        };
-        // Parsed as f64, like the calculator's numbers: a second decimal parser would add kilobytes to the bundle.
-        let float = |typed: RwSignal<String>| Some(to_f32(typed.get().trim().parse::<f64>().ok()?));
-        let tolerance = |typed: RwSignal<String>| Tolerance::try_from(float(typed)?).ok();
+        // What is typed and is no number is not left out: there is nothing to run until it is mended.
+        if self.is_mistyped() {
+            return None;
+        }
+        let number = |field: RwSignal<String>| field.with(|typed| whole(typed));
+        let tolerance = |field: RwSignal<String>| field.with(|typed| typed::tolerance(typed));
         let params = match report.params_bytes {
             Some(_) => Some(self.params.with(FileSlot::hash)?),
             None => None,
         };
-        let states_units = report.answers_integers && !self.units.get().trim().is_empty();
-        let integers = if states_units {
-            let bits = u8::try_from(number(self.bits)?).ok()?;
+        let integers = if self.states_units(&report) {
             Some(IntegerTolerance {
                 units: number(self.units)?,
-                fraction: Fraction::try_from(float(self.fraction)?).ok()?,
-                bits: IntegerBits::try_from(bits).ok()?,
+                fraction: self.fraction.with(|typed| typed::share(typed))?,
+                bits: self.bits.with(|typed| typed::bits(typed))?,
             })
         } else {
             None
@@ -142,25 +143,52 @@ impl KernelDraft {
             record_bytes: number(self.record_bytes)?,
             out_bytes: number(self.out_bytes)?,
             params,
-            fuel: if_said(self.fuel)?,
+            fuel: number(self.fuel),
             check,
-            tile_records: if_said(self.tile_records)?,
+            tile_records: number(self.tile_records),
         }))
+    }
+
+    fn states_units(self, report: &KernelReport) -> bool {
+        report.floats && report.answers_integers && !self.units.with(|typed| typed.trim().is_empty())
+    }
+
+    /// Whether a field that the program needs holds what it cannot take.
+    pub(super) fn is_mistyped(self) -> bool {
+        let wrong = |(field, takes): (RwSignal<String>, Takes)| field.with(|typed| !takes.holds(typed));
+        let sizes = [self.record_bytes, self.out_bytes].map(|field| (field, Takes::Whole));
+        let bounds = [self.fuel, self.tile_records].map(|field| (field, Takes::WholeOrNothing));
+        let Some(report) = self.report() else { return sizes.into_iter().chain(bounds).any(wrong) };
+        let floats = [self.rtol, self.atol].map(|field| (field, Takes::Tolerance));
+        let integers = [(self.units, Takes::Whole), (self.fraction, Takes::Share), (self.bits, Takes::Bits)];
+        sizes.into_iter().chain(bounds).any(wrong)
+            || (report.floats && floats.into_iter().any(wrong))
+            || (self.states_units(&report) && integers.into_iter().any(wrong))
+    }
+
+    /// Why the server refuses one of these fields: in the check of the text, or in the quote, which looks at more.
+    pub(super) fn refusal_of(self, draft: JobDraft, field: &str) -> Option<Failure> {
+        match self.check.get() {
+            CheckState::Refused(failure) if failure.is_field(field) => Some(failure),
+            // What is said of no number is said of the text.
+            CheckState::Refused(failure) => {
+                (field == "kernel" && !NUMBERS.iter().any(|number| failure.is_field(number))).then_some(failure)
+            }
+            CheckState::Unchecked | CheckState::Passed(_) => draft.refusal_of(&[field]),
+        }
     }
 
     /// Has the server check the text a moment after the last change.
     pub(super) fn check_soon(self) {
-        let number = |typed: RwSignal<String>| typed.get().trim().parse::<u32>().unwrap_or(0);
-        let request = KernelToCheck {
-            kernel: self.text.get(),
-            record_bytes: number(self.record_bytes),
-            out_bytes: number(self.out_bytes),
-            fuel: self.fuel.with(|typed| typed.trim().parse::<u32>().ok()),
-        };
         self.check_number.update_value(|number| *number += 1);
         let check_number = self.check_number.get_value();
         self.code.set(FileSlot::Missing);
         self.check.set(CheckState::Unchecked);
+        let fuel = self.fuel.get();
+        let sizes = (self.record_bytes.with(|typed| whole(typed)), self.out_bytes.with(|typed| whole(typed)));
+        let kernel = self.text.get();
+        let ((Some(record_bytes), Some(out_bytes)), true) = (sizes, Takes::WholeOrNothing.holds(&fuel)) else { return };
+        let request = KernelToCheck { kernel, record_bytes, out_bytes, fuel: whole(&fuel) };
         let is_current = move || self.check_number.try_get_value() == Some(check_number);
         let check = move || {
             if !is_current() || request.kernel.trim().is_empty() {
@@ -208,7 +236,10 @@ impl KernelDraft {
         }
         self.params.set(match params::parse(&typed) {
             Ok(bytes) => file_of("params.bin", &bytes).map_or(FileSlot::Missing, FileSlot::chosen),
-            Err(wrong) => FileSlot::Refused { chosen: None, message: format!("{}: {wrong}", text().map.no_number) },
+            Err(wrong) => FileSlot::Refused {
+                chosen: None,
+                message: format!("{}{}{wrong}", text().map.no_number, text().site.colon),
+            },
         });
     }
 

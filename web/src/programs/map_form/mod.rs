@@ -14,13 +14,14 @@ use wire::{Check, IntegerTolerance, Job, KernelReport};
 
 use self::editor::Editor;
 use self::examples::{EXAMPLES, Example};
-use self::kernel::KernelDraft;
+use self::kernel::{CheckState, KernelDraft};
 use super::draft::JobDraft;
 use super::file_field::FileField;
 use super::file_slot::{FileSlot, names_of};
 use super::order_file::OrderFile;
 use super::program::{Program, ProgramForm};
 use super::result_link::result_link;
+use super::typed::Takes;
 use crate::browser::backend::{ANY_WEBGPU, Backend};
 use crate::text::{Text, text};
 
@@ -33,6 +34,11 @@ impl Program for Map {
 
     fn label(&self, t: &'static Text) -> (&'static str, &'static str) {
         (t.map.run_kernel, t.map.run_kernel_hint)
+    }
+
+    // By its fuel, of which a record takes as much as it needs.
+    fn work_is_bound(&self) -> bool {
+        true
     }
 
     fn backends(&self) -> &'static [Backend] {
@@ -114,6 +120,11 @@ impl ProgramForm for MapForm {
 
     fn program(&self) -> Option<wire::Program> {
         self.kernel.program(self.draft.input.with(FileSlot::hash)?)
+    }
+
+    fn waits(&self) -> Option<&'static str> {
+        let is_refused = self.kernel.check.with(|check| matches!(check, CheckState::Refused(_)));
+        (is_refused || self.kernel.is_mistyped()).then_some(text().jobs.quote_refused)
     }
 
     fn file_names(&self) -> BTreeMap<String, String> {
@@ -202,20 +213,22 @@ fn KernelFields(
     Effect::new(move || kernel.check_soon());
     let has = move |what: fn(&KernelReport) -> bool| move || kernel.report().as_ref().is_some_and(what);
     let takes_params = Memo::new(move |_| has(|report| report.params_bytes.is_some())());
-    let refusal = move |field: &'static str| move || draft.refusal_of(&[field]).map(|failure| failure.message());
+    let refusal = move |field: &'static str| {
+        Signal::derive(move || kernel.refusal_of(draft, field).map(|failure| failure.message()))
+    };
     // What it gets if nothing is typed.
     let usual_fuel =
         move || kernel.report().map_or_else(|| t.map.by_server.to_owned(), |report| report.fuel.to_string());
     view! {
         <Editor draft kernel/>
         <div class="numbers">
-            <Number id="record_bytes" label=t.map.record_bytes value=kernel.record_bytes/>
-            <Number id="out_bytes" label=t.map.out_bytes value=kernel.out_bytes/>
-            <Number id="fuel" label=t.map.fuel value=kernel.fuel placeholder=Signal::derive(usual_fuel)/>
-            <Number id="tile_records" label=t.map.tile_records value=kernel.tile_records placeholder=Signal::stored(t.map.by_server.to_owned())/>
+            <Number id="record_bytes" label=t.map.record_bytes value=kernel.record_bytes takes=Takes::Whole refusal=refusal("record_bytes")/>
+            <Number id="out_bytes" label=t.map.out_bytes value=kernel.out_bytes takes=Takes::Whole refusal=refusal("out_bytes")/>
+            <Number id="fuel" label=t.map.fuel value=kernel.fuel takes=Takes::WholeOrNothing placeholder=Signal::derive(usual_fuel) refusal=refusal("fuel")/>
+            <Number id="tile_records" label=t.map.tile_records value=kernel.tile_records takes=Takes::WholeOrNothing
+                placeholder=Signal::stored(t.map.by_server.to_owned()) refusal=refusal("tile_records")/>
         </div>
         <p class="hint below">{t.map.fuel_hint}</p>
-        {["record_bytes", "out_bytes", "fuel", "tile_records"].map(|field| view! { <p class="error" role="alert">{refusal(field)}</p> }).collect_view()}
         <SameResult draft kernel/>
         <Show when=move || takes_params.get()>
             <div class="field">
@@ -239,7 +252,11 @@ fn SameResult(
 ) -> impl IntoView {
     let t = text();
     let has = move |what: fn(&KernelReport) -> bool| move || kernel.report().as_ref().is_some_and(what);
-    let floats = Memo::new(move |_| has(|report| report.answers_floats)());
+    // What was typed for an earlier text and holds up the quote has to be seen to be mended.
+    let is_wrong =
+        move || [kernel.rtol, kernel.atol].iter().any(|field| field.with(|typed| !Takes::Tolerance.holds(typed)));
+    let floats =
+        Memo::new(move |_| has(|report| report.answers_floats)() || (has(|report| report.floats)() && is_wrong()));
     let rounds = Memo::new(move |_| has(|report| report.floats && report.answers_integers)());
     let hint = move || match kernel.report() {
         None => t.map.same_unknown,
@@ -253,13 +270,13 @@ fn SameResult(
             <p class="hint">{hint}</p>
             <div class="numbers">
                 <Show when=move || floats.get()>
-                    <Number id="rtol" label=t.map.rtol value=kernel.rtol/>
-                    <Number id="atol" label=t.map.atol value=kernel.atol/>
+                    <Number id="rtol" label=t.map.rtol value=kernel.rtol takes=Takes::Tolerance/>
+                    <Number id="atol" label=t.map.atol value=kernel.atol takes=Takes::Tolerance/>
                 </Show>
                 <Show when=move || rounds.get()>
-                    <Number id="units" label=t.map.units value=kernel.units/>
-                    <Number id="fraction" label=t.map.fraction value=kernel.fraction/>
-                    <Number id="bits" label=t.map.bits value=kernel.bits/>
+                    <Number id="units" label=t.map.units value=kernel.units takes=Takes::WholeOrNothing/>
+                    <Number id="fraction" label=t.map.fraction value=kernel.fraction takes=Takes::Share/>
+                    <Number id="bits" label=t.map.bits value=kernel.bits takes=Takes::Bits/>
                 </Show>
             </div>
             <p class="error" id="check-error" role="alert">{move || draft.refusal_of(&["check"]).map(|failure| failure.message())}</p>
@@ -275,14 +292,25 @@ fn Number(
     label: &'static str,
     /// What was typed.
     value: RwSignal<String>,
+    /// What can be.
+    takes: Takes,
     /// What holds as long as nothing is typed.
     #[prop(default = Signal::stored(String::new()))]
     placeholder: Signal<String>,
+    /// Why the server does not take it.
+    #[prop(default = Signal::stored(None))]
+    refusal: Signal<Option<String>>,
 ) -> impl IntoView {
+    let t = text();
+    let fault = move || {
+        if value.with(|typed| takes.holds(typed)) { refusal.get() } else { Some(takes.said(t).to_owned()) }
+    };
     view! {
         <div class="field">
             <label for=id>{label}</label>
-            <input id=id type="text" inputmode="decimal" autocomplete="off" placeholder=move || placeholder.get() bind:value=value/>
+            <input id=id type="text" inputmode="decimal" autocomplete="off" placeholder=move || placeholder.get() bind:value=value
+                aria-describedby=format!("{id}-error") aria-invalid=move || fault().is_some().to_string()/>
+            <p class="error" id=format!("{id}-error") role="alert">{fault}</p>
         </div>
     }
 }

@@ -1,5 +1,7 @@
 //! Parameters as they are typed: a number a word of four bytes.
 
+use crate::programs::typed::to_f32;
+
 /// Numbers with a point, an exponent or an `f` at their end are float32; below zero or with an `i` they are int32; all
 /// others, `0x…` among them, are uint32. What is between them (spaces, commas, lines) does not matter. The number that
 /// is none, where there is one.
@@ -32,11 +34,6 @@ fn word(number: &str) -> Option<[u8; 4]> {
         return Some(digits.parse::<i32>().ok()?.to_le_bytes());
     }
     Some(digits.parse::<u32>().ok()?.to_le_bytes())
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "what float32 does not hold is refused as infinite")]
-pub(super) fn to_f32(value: f64) -> f32 {
-    value as f32
 }
 
 #[cfg(test)]
