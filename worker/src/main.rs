@@ -5,6 +5,9 @@ fn main() -> anyhow::Result<()> {
     agent::main()
 }
 
+#[cfg(not(target_arch = "wasm32"))]
+mod key_file;
+
 /// The browser's Web Worker is `browser.rs`.
 #[cfg(target_arch = "wasm32")]
 fn main() {}
@@ -12,7 +15,9 @@ fn main() {}
 #[cfg(not(target_arch = "wasm32"))]
 mod agent {
     use std::io::Write;
-    use std::path::{Path, PathBuf};
+    #[cfg(unix)]
+    use std::path::Path;
+    use std::path::PathBuf;
 
     use anyhow::Context;
     use clap::Parser;
@@ -23,6 +28,8 @@ mod agent {
     use worker::identity::Identity;
     use worker::link::native::run;
     use worker::session::Options;
+
+    use crate::key_file::{device_key, key_file};
 
     /// Compilers of shaders recurse.
     const STACK_BYTES: usize = 16 << 20;
@@ -125,7 +132,7 @@ mod agent {
             Command::Run(arguments) => arguments,
             Command::Id { device_key_file } => {
                 let identity = Identity::from_secret(&device_key(&key_file(device_key_file)?)?);
-                writeln!(std::io::stdout(), "{}", identity.device())?;
+                writeln!(std::io::stdout(), "{}", identity.device()).context("standard output cannot be written")?;
                 return Ok(());
             }
         };
@@ -213,40 +220,5 @@ mod agent {
         }
         #[cfg(not(unix))]
         tokio::signal::ctrl_c().await
-    }
-
-    fn key_file(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
-        if let Some(file) = named {
-            return Ok(file);
-        }
-        let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"));
-        let home = home.context("there is no home folder; say --device-key-file")?;
-        Ok(Path::new(&home).join(".tessera").join("device.key"))
-    }
-
-    /// The device's secret key, 64 hex digits in a file that only its owner may read.
-    fn device_key(file: &Path) -> anyhow::Result<[u8; 32]> {
-        match std::fs::read_to_string(file) {
-            Ok(text) => {
-                let key: wire::TileHash =
-                    text.trim().parse().with_context(|| format!("{} does not hold a device key", file.display()))?;
-                Ok(key.0)
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let mut secret = [0; 32];
-                getrandom::fill(&mut secret)?;
-                if let Some(folder) = file.parent() {
-                    std::fs::create_dir_all(folder)?;
-                }
-                let mut options = std::fs::OpenOptions::new();
-                options.write(true).create_new(true);
-                #[cfg(unix)]
-                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-                let mut handle = options.open(file).with_context(|| format!("cannot write {}", file.display()))?;
-                writeln!(handle, "{}", wire::TileHash(secret))?;
-                Ok(secret)
-            }
-            Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
-        }
     }
 }

@@ -172,12 +172,16 @@ async fn nothing_is_uploaded_where_the_result_cannot_be_written() {
     let stack = Stack::start().await;
     let shell = Shell::new(&stack).await;
     std::fs::create_dir(shell.folder.join("folder.npy")).unwrap();
+    std::os::unix::fs::symlink("nowhere/out.npy", shell.folder.join("link.npy")).unwrap();
     let long = format!("{}.npy", "n".repeat(300));
     for (output, reason) in [
         ("nowhere/out.npy", "there is no folder 'nowhere'"),
         ("folder.npy", "is a folder"),
         ("folder.npy/", "is a folder"),
         (&long, "could not be written"),
+        ("link.npy", "'link.npy' could not be written: there is no folder 'nowhere'"),
+        ("/proc/out.npy", "'/proc/out.npy' could not be written: the folder '/proc' takes no new files"),
+        ("./digits.npy", "--output ./digits.npy is a file that the command reads: name another"),
     ] {
         let refused = shell.run(&with(&INFER, &["--output", output])).await;
         assert_eq!(refused.status.code(), Some(2));
@@ -199,6 +203,9 @@ async fn what_goes_wrong_is_json_where_that_is_asked_for() {
     let away =
         shell.command(&["--json", "--url", "http://127.0.0.1:9", "--key", "k", "account"]).output().await.unwrap();
     assert_eq!((away.status.code(), refusal(&away)["code"].as_str()), (Some(1), Some("unreachable")));
+    let junk = shell.signed_in(&["--json", "account"]).env("HTTP_PROXY", "junk://x").output().await.unwrap();
+    assert_eq!((junk.status.code(), refusal(&junk)["code"].as_str()), (Some(2), Some("proxy")));
+    assert!(refusal(&junk)["message"].as_str().unwrap().starts_with("what HTTP_PROXY says is no proxy's address"));
     let unknown =
         shell.command(&["--json", "--url", &shell.url, "--key", "tsk_wrong", "account"]).output().await.unwrap();
     assert_eq!((unknown.status.code(), refusal(&unknown)["code"].as_str()), (Some(3), Some("unauthorized")));

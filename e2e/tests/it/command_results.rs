@@ -38,8 +38,9 @@ async fn a_pipe_that_nobody_reads_can_be_left() {
         hear(&mut said, &format!("nothing was written: `tessera job result {id}`")).await;
         assert_eq!(child.wait_with_output().await.unwrap().status.code(), Some(130), "{signal}");
     }
-    let (child, mut said) = shell.start(&with(&INFER, &["--output", "pipe.npy"]));
-    hear(&mut said, "waiting for somebody to read").await;
+    let (child, mut said) = shell.start(&with(&["--json"], &with(&INFER, &["--output", "pipe.npy"])));
+    let waiting: Value = serde_json::from_str(&hear(&mut said, "waiting for somebody to read").await).unwrap();
+    assert_eq!(waiting["message"], "waiting for somebody to read 'pipe.npy'");
     interrupt(&child, "-INT");
     hear(&mut said, "nothing was submitted").await;
     assert_eq!(child.wait_with_output().await.unwrap().status.code(), Some(130));
@@ -170,17 +171,36 @@ async fn a_file_keeps_its_mode_a_link_stays_one_and_standard_output_has_several_
 async fn options_that_would_do_nothing_are_refused() {
     let stack = Stack::start().await;
     let shell = Shell::new(&stack).await;
+    std::fs::write(shell.folder.join("table.csv"), "a,b\n1,2\n").unwrap();
 
     for (arguments, reason) in [
         (with(&INFER, &["--output", "o.npy", "--detach"]), "cannot be used with"),
         (with(&["quote"], &with(&INFER, &["--limit", "1"])), "a quote submits nothing: leave out --limit"),
         (with(&["quote"], &with(&INFER, &["--detach"])), "a quote submits nothing: leave out --detach"),
         (with(&["quote"], &with(&INFER, &["--output", "o.npy"])), "a quote submits nothing: leave out --output"),
+        (
+            with(&INFER, &["--columns", "a"]),
+            "--columns is for tables (CSV, Parquet), and 'digits.npy' is none: leave it out",
+        ),
+        (with(&INFER, &["--header", "no"]), "--header is for CSV files"),
+        (with(&INFER, &["--mean", "0.5"]), "--mean is for pictures"),
+        (with(&INFER, &["--mean", "nan"]), "'nan' is no finite number"),
+        (with(&INFER, &["--filter", "bilinear"]), "--filter is for pictures"),
+        (with(&INFER, &["--picture-names", "n.txt"]), "--picture-names is for a zip or a folder of pictures"),
+        (with(&INFER, &["--picture-names", "o.npy", "--output", "o.npy"]), "is the file of --output too"),
+        (with(&["quote"], &with(&INFER, &["--size", "8"])), "--size is for pictures"),
+        (vec!["infer", "--model", "digits.onnx", "--input", "x="], "--input x=: the file is missing behind '='"),
+        (
+            vec!["infer", "--model", "digits.onnx", "--input", "table.csv", "--cast"],
+            "--cast is for arrays (.npy, .npz)",
+        ),
     ] {
         let refused = shell.run(&arguments).await;
         assert_eq!(refused.status.code(), Some(2));
         assert!(text(&refused.stderr).contains(reason), "{}", text(&refused.stderr));
     }
+    let (blobs,): (i64,) = stack.row("select count(*) from blob where $1 = $1", "").await;
+    assert_eq!(blobs, 0, "nothing was uploaded before");
     let help = text(&shell.run(&["quote", "infer", "--help"]).await.stdout);
     assert!(help.contains("--tile-rows") && !help.contains("--limit") && !help.contains("--output"), "{help}");
 }

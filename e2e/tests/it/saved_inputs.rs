@@ -78,6 +78,17 @@ fn picture(row: &[f32; VALUES]) -> Vec<u8> {
     file.into_inner()
 }
 
+/// A picture of which the second half did not come.
+fn cut_jpeg() -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    GrayImage::from_fn(64, 64, |x, y| Luma([u8::try_from((x * y) % 256).unwrap()]))
+        .write_to(&mut file, ImageFormat::Jpeg)
+        .unwrap();
+    let mut file = file.into_inner();
+    file.truncate(file.len() / 2);
+    file
+}
+
 /// The files, all of the same rows.
 fn write_inputs(folder: &Path, rows: &[[f32; VALUES]]) {
     let shape = format!("({ROWS}, 1, 8, 8)");
@@ -148,6 +159,7 @@ async fn what_does_not_fit_says_which_option_changes_it_and_costs_nothing() {
         ("none.csv", b"a,b\n".to_vec()),
         ("empty.csv", Vec::new()),
         ("odd.csv", b"a,b\n1,2\n".to_vec()),
+        ("cut.jpg", cut_jpeg()),
     ] {
         std::fs::write(shell.folder.join(name), bytes).unwrap();
     }
@@ -159,6 +171,7 @@ async fn what_does_not_fit_says_which_option_changes_it_and_costs_nothing() {
         ("none.csv", 3, "no rows"),
         ("empty.csv", 2, "'empty.csv' is empty"),
         ("odd.csv", 3, "the model reads 64 values a row"),
+        ("cut.jpg", 3, "'the picture' cannot be read, and may be damaged: the file is cut short"),
     ] {
         let refused = shell.run(&["infer", "--model", "digits.onnx", "--input", input, "--output", "out.npy"]).await;
         assert_eq!(refused.status.code(), Some(code), "{input}: {}", text(&refused.stderr));

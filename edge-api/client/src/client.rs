@@ -26,6 +26,7 @@ use crate::error::ClientError;
 use crate::events;
 use crate::http::{Patience, SAY_EACH, Wait, granted, heard, read, retry};
 use crate::new_file::{NewFile, WrittenFile};
+use crate::proxy;
 use crate::result_format::ResultFormat;
 use crate::source::Source;
 
@@ -68,9 +69,9 @@ impl Client {
         install_tls();
         let (url, key) = (url.trim(), key.trim());
         let parsed = reqwest::Url::parse(url).ok();
-        if !parsed.is_some_and(|parsed| matches!(parsed.scheme(), "http" | "https") && parsed.has_host()) {
-            return Err(ClientError::Url { url: url.to_owned() });
-        }
+        let is_server = |parsed: &reqwest::Url| matches!(parsed.scheme(), "http" | "https") && parsed.has_host();
+        let Some(parsed) = parsed.filter(is_server) else { return Err(ClientError::Url { url: url.to_owned() }) };
+        proxy::check(parsed.scheme(), |name| std::env::var_os(name))?;
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(ClientError::Key);
         }

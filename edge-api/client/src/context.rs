@@ -55,11 +55,8 @@ impl Context {
                 return opened;
             }
             let shown = path.map(|path| path.display().to_string()).unwrap_or_default();
-            self.notes.say(
-                "waiting",
-                &format!("tessera: waiting for somebody to read '{shown}'"),
-                json!({ "path": shown }),
-            );
+            let message = format!("waiting for somebody to read '{shown}'");
+            self.notes.tell("waiting", &message, json!({ "path": shown }));
             opened.await
         };
         self.unless_interrupted(left, opened).await

@@ -19,6 +19,11 @@ pub enum ClientError {
     Unexpected { status: u16, retry_after: Option<Duration> },
     #[error("'{url}' is not the address of a server, which looks like http://127.0.0.1:8080")]
     Url { url: String },
+    /// The environment names one through which nobody can be reached.
+    #[error(
+        "what {variable} says is no proxy's address, which looks like http://127.0.0.1:3128 or socks5://127.0.0.1:1080"
+    )]
+    Proxy { variable: String },
     #[error("the key has a character that no key has: a space, a line break, or one beyond ASCII")]
     Key,
     #[error("'{path}' is a folder; name a file")]
@@ -84,6 +89,7 @@ impl ClientError {
             Self::Unanswered { last } => last.is_passing(),
             Self::Refused { status, .. } | Self::Unexpected { status, .. } => PASSING.contains(status),
             Self::Url { .. }
+            | Self::Proxy { .. }
             | Self::Key
             | Self::Folder { .. }
             | Self::Device { .. }
@@ -101,6 +107,7 @@ impl ClientError {
             Self::Unexpected { status, .. } | Self::Refused { status, .. } => !(400..500).contains(status),
             Self::Unanswered { .. } => true,
             Self::Url { .. }
+            | Self::Proxy { .. }
             | Self::Key
             | Self::Folder { .. }
             | Self::Device { .. }
@@ -119,6 +126,7 @@ impl ClientError {
             Self::Silent { .. }
             | Self::Unanswered { .. }
             | Self::Url { .. }
+            | Self::Proxy { .. }
             | Self::Key
             | Self::Folder { .. }
             | Self::Device { .. }
@@ -137,6 +145,7 @@ impl ClientError {
             Self::Network(_)
             | Self::Silent { .. }
             | Self::Url { .. }
+            | Self::Proxy { .. }
             | Self::Key
             | Self::Folder { .. }
             | Self::Device { .. }

@@ -81,6 +81,8 @@ pub(crate) enum Failure {
     NoPictures { folder: String },
     #[error("--input {name}=… is said twice")]
     InputTwice { name: String },
+    #[error("--input {name}=: the file is missing behind '='")]
+    InputMissing { name: String },
     #[error("two files without a name: say --input NAME=FILE for each of the model's inputs")]
     InputUnnamed,
 }
@@ -213,7 +215,9 @@ impl Failure {
             | Self::SeveralOutputs { .. }
             | Self::BinaryToTerminal
             | Self::PartialEnding => ("output", 2),
-            Self::NoPictures { .. } | Self::InputTwice { .. } | Self::InputUnnamed => ("input", 2),
+            Self::NoPictures { .. } | Self::InputTwice { .. } | Self::InputMissing { .. } | Self::InputUnnamed => {
+                ("input", 2)
+            }
             Self::Usage { .. } => ("usage", 2),
         }
     }
@@ -320,6 +324,7 @@ fn client_kind(error: &ClientError) -> (&'static str, u8) {
         | ClientError::Device { .. }
         | ClientError::Empty { .. } => ("file", 2),
         ClientError::Url { .. } => ("url", 2),
+        ClientError::Proxy { .. } => ("proxy", 2),
         ClientError::Key => ("no_key", 2),
     }
 }

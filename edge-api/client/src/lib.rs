@@ -6,6 +6,7 @@ mod error;
 mod events;
 mod http;
 mod new_file;
+mod proxy;
 mod result_format;
 mod source;
 

@@ -52,6 +52,8 @@ impl NewFile {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && there.is_some() => {
                 File::options().write(true).open(&leads_to).and_then(|_| open_in(&std::env::temp_dir()))
             }
+            // The system says that something is missing, and not what.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(nowhere(folder_of(&leads_to))),
             opened => opened,
         };
         Ok(Self { place: Place::At { path: path.to_owned(), leads_to }, written: written.map_err(failed)? })
@@ -105,6 +107,16 @@ impl NewFile {
         }
         Ok(path)
     }
+}
+
+fn nowhere(folder: &Path) -> io::Error {
+    let shown = folder.display();
+    let text = if folder.is_dir() {
+        format!("the folder '{shown}' takes no new files")
+    } else {
+        format!("there is no folder '{shown}'")
+    };
+    io::Error::new(io::ErrorKind::NotFound, text)
 }
 
 fn rewrite(mut whole: File, path: &Path) -> io::Result<()> {
@@ -206,6 +218,22 @@ mod tests {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o640);
         assert!(link.is_symlink() && dangling.is_symlink());
         assert_eq!(std::fs::read_to_string(folder.path().join("nothing yet")).unwrap(), "something");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_is_not_there_or_takes_nothing_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, missing) = (folder.path().join("link.npy"), folder.path().join("missing"));
+        std::os::unix::fs::symlink(missing.join("result.npy"), &link).unwrap();
+        let refused = |path: &Path| match NewFile::at(path) {
+            Err(ClientError::Unwritable { source, .. }) => source.to_string(),
+            other => panic!("{other:?}"),
+        };
+
+        assert_eq!(refused(&link), format!("there is no folder '{}'", missing.display()));
+        #[cfg(target_os = "linux")]
+        assert_eq!(refused(Path::new("/proc/x.npy")), "the folder '/proc' takes no new files");
     }
 
     #[cfg(unix)]

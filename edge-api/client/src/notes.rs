@@ -43,6 +43,12 @@ impl Notes {
         crate::say!("{line}");
     }
 
+    /// The same in the command's own name, which a line for people begins with.
+    pub(crate) fn tell(&self, event: &str, message: &str, fields: Value) {
+        let message = if self.json { message.to_owned() } else { format!("tessera: {message}") };
+        self.say(event, &message, fields);
+    }
+
     /// A line for people, who have nothing else on the screen to go by.
     pub(crate) fn remark(&self, message: &str) {
         if !self.json {
@@ -52,7 +58,7 @@ impl Notes {
 
     /// Something went on in a way that was not asked for.
     pub(crate) fn warn(&self, message: &str) {
-        self.say("warning", &format!("tessera: {message}"), Value::Null);
+        self.tell("warning", message, Value::Null);
     }
 
     pub(crate) fn progress(&self, progress: &JobProgress) {
@@ -106,21 +112,20 @@ impl Notes {
             Wait::Again { error, after } => {
                 let seconds = after.as_secs_f64();
                 let reason = reason(error);
-                let message = format!("tessera: {reason}; trying again in {seconds:.1} s{meanwhile}");
-                notes.say("waiting", &message, json!({ "seconds": seconds }));
+                let message = format!("{reason}; trying again in {seconds:.1} s{meanwhile}");
+                notes.tell("waiting", &message, json!({ "seconds": seconds }));
             }
             Wait::Answer { request, sent, elapsed } => {
                 let seconds = elapsed.as_secs();
                 let sent_text = if sent > 0 { format!(", {} sent", DecimalBytes(sent)) } else { String::new() };
                 let message =
-                    format!("tessera: waiting for the server's answer to {request}, {seconds} s{sent_text}{meanwhile}");
-                notes.say("waiting", &message, json!({ "request": request, "seconds": seconds, "sent": sent }));
+                    format!("waiting for the server's answer to {request}, {seconds} s{sent_text}{meanwhile}");
+                notes.tell("waiting", &message, json!({ "request": request, "seconds": seconds, "sent": sent }));
             }
             Wait::Pipe { path, elapsed } => {
                 let (seconds, path) = (elapsed.as_secs(), path.display().to_string());
-                let message =
-                    format!("tessera: waiting for the end of what is written to '{path}', {seconds} s{meanwhile}");
-                notes.say("waiting", &message, json!({ "path": path, "seconds": seconds }));
+                let message = format!("waiting for the end of what is written to '{path}', {seconds} s{meanwhile}");
+                notes.tell("waiting", &message, json!({ "path": path, "seconds": seconds }));
             }
         };
         Patience { within, on_wait: Arc::new(on_wait), ..Patience::default() }

@@ -7,6 +7,9 @@ use npyz::{DType, NpyHeader, Order, TypeStr};
 /// Bytes read to find the head. Version 1 heads end within 64 KiB.
 pub const HEAD_BYTES: u64 = 65_546;
 
+/// Of a header, behind its length.
+const HEADER_BYTES_MAX: u64 = HEAD_BYTES - 12;
+
 const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// An array in a file.
@@ -29,6 +32,10 @@ pub enum NpyError {
     Header,
     #[error("the input ends within its .npy header; it is cut short, so write or upload it again")]
     HeaderCutShort,
+    #[error("the input's header says that it has {bytes} bytes; at most {most} are read")]
+    HeaderTooLong { bytes: u64, most: u64 },
+    #[error("the input is a .npy file of version {version}; versions 1, 2 and 3 are read")]
+    Version { version: u8 },
     #[error("the input's shape {shape} has a negative size; sizes are counts")]
     NegativeSize { shape: String },
     #[error(
@@ -81,7 +88,7 @@ pub fn parse_any(head: &[u8], size: u64) -> Result<AnyArray, NpyError> {
     }
     // The reader makes room for as much as a file says that its header has, and reads what stands in brackets up to
     // three times at each level. Whether one is closed, or stands in a string, it knows better than we would.
-    let text = header_text(head).ok_or(NpyError::HeaderCutShort)?;
+    let text = header_text(head)?;
     if text.iter().filter(|byte| b"([{".contains(byte)).count() > BRACKETS_MAX {
         return Err(NpyError::Header);
     }
@@ -116,16 +123,19 @@ fn header_fault(text: &[u8]) -> NpyError {
 
 /// A version, then the header's length in two bytes, or in four from version 2 on.
 /// See <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
-fn header_text(head: &[u8]) -> Option<&[u8]> {
-    let (version, rest) = head.get(MAGIC.len()..)?.split_first_chunk::<2>()?;
-    let (len, text) = if version[0] == 1 {
-        let (len, text) = rest.split_first_chunk()?;
-        (usize::from(u16::from_le_bytes(*len)), text)
-    } else {
-        let (len, text) = rest.split_first_chunk()?;
-        (usize::try_from(u32::from_le_bytes(*len)).ok()?, text)
+fn header_text(head: &[u8]) -> Result<&[u8], NpyError> {
+    let behind = head.get(MAGIC.len()..).and_then(<[u8]>::split_first_chunk::<2>);
+    let (&[version, _], rest) = behind.ok_or(NpyError::HeaderCutShort)?;
+    let said = match version {
+        1 => rest.split_first_chunk().map(|(len, text)| (u32::from(u16::from_le_bytes(*len)), text)),
+        2 | 3 => rest.split_first_chunk().map(|(len, text)| (u32::from_le_bytes(*len), text)),
+        version => return Err(NpyError::Version { version }),
     };
-    text.get(..len)
+    let (len, text) = said.ok_or(NpyError::HeaderCutShort)?;
+    if u64::from(len) > HEADER_BYTES_MAX {
+        return Err(NpyError::HeaderTooLong { bytes: len.into(), most: HEADER_BYTES_MAX });
+    }
+    usize::try_from(len).ok().and_then(|len| text.get(..len)).ok_or(NpyError::HeaderCutShort)
 }
 
 /// The head of a file of `shape`.
@@ -200,8 +210,14 @@ mod tests {
     #[test]
     fn a_header_is_refused_at_once_however_long_or_deep_it_says_it_is() {
         let begin = |version: u8, len: u32| [MAGIC, &[version, 0], &len.to_le_bytes()].concat();
-        assert_eq!(refusal(&begin(2, u32::MAX)), NpyError::HeaderCutShort);
-        assert_eq!(refusal(&begin(3, 1 << 31)), NpyError::HeaderCutShort);
+        for (version, bytes) in [(2, u32::MAX), (3, 1 << 31), (2, 100_000_000)] {
+            let most = HEADER_BYTES_MAX;
+            assert_eq!(refusal(&begin(version, bytes)), NpyError::HeaderTooLong { bytes: bytes.into(), most });
+        }
+        assert_eq!(refusal(&begin(2, 1000)), NpyError::HeaderCutShort);
+        for version in [0, 4, 9] {
+            assert_eq!(refusal(&begin(version, 10)), NpyError::Version { version });
+        }
 
         for deep in ["[", "{", "(1,", "{(", "[{"] {
             let deep = deep.repeat(1000);

@@ -65,8 +65,8 @@ impl std::fmt::Display for Number {
 const COLUMNS_AT_ONCE: u64 = 1 << 13;
 
 /// Rows as text. `shape` counts rows first; a row of several dimensions is written flat. Floats are the shortest
-/// decimals that read back as the same value; what is not finite is `NaN`, `inf` or `-inf` in CSV, and null in JSON,
-/// which has no word for it.
+/// decimals that read back as the same value; what is not finite is `NaN`, `inf` or `-inf` in CSV. JSON has no
+/// number for it: there it is a text, as JavaScript calls it.
 pub fn text<S>(format: Format, dtype: DType, shape: &[u64], values: S) -> impl Stream<Item = io::Result<Bytes>> + use<S>
 where
     S: Stream<Item = io::Result<Bytes>> + Unpin,
@@ -147,7 +147,9 @@ impl RowWriter {
                     _ => ",",
                 };
                 match value {
-                    Number::Float(float) if !float.is_finite() => write!(text, "{before}null"),
+                    Number::Float(float) if float.is_nan() => write!(text, "{before}\"NaN\""),
+                    Number::Float(f32::INFINITY) => write!(text, "{before}\"Infinity\""),
+                    Number::Float(f32::NEG_INFINITY) => write!(text, "{before}\"-Infinity\""),
                     value => write!(text, "{before}{value}"),
                 }
             }
@@ -211,12 +213,12 @@ mod tests {
     }
 
     #[test]
-    fn json_has_null_for_what_it_cannot_say() {
+    fn json_has_a_text_for_each_number_that_it_cannot_say() {
         check(
             Format::Json,
             &[2, 1, 2],
-            &[1.5, f32::INFINITY, 3.0, 4.0],
-            "{\"shape\":[2, 1, 2],\"rows\":[[1.5,null],[3,4]]}\n",
+            &[1.5, f32::INFINITY, f32::NEG_INFINITY, f32::NAN],
+            "{\"shape\":[2, 1, 2],\"rows\":[[1.5,\"Infinity\"],[\"-Infinity\",\"NaN\"]]}\n",
         );
         check(Format::Json, &[0, 2], &[], "{\"shape\":[0, 2],\"rows\":[]}\n");
     }

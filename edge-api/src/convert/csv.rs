@@ -26,6 +26,9 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 pub fn make(input: &Input, order: &Order, out: &mut dyn Write) -> Result<Made, ConvertError> {
     let text = Text::open(input, &order.request.table)?;
     let Counted { columns, header, rows } = text.count()?;
+    if header && rows == 0 {
+        return Err(ConvertError::OnlyNames);
+    }
     let reading = TableReading {
         header: Some(header),
         delimiter: Some(char::from(text.delimiter)),

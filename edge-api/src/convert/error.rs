@@ -92,6 +92,10 @@ pub enum ConvertError {
     // Tables.
     #[error("the table has no rows; send at least one")]
     NoTableRows,
+    #[error(
+        "the table has no rows: its only line was taken for the columns' names; if it is a row, say so ('First line' in the form, --header no, 'header' in the API)"
+    )]
+    OnlyNames,
     #[error("what is between two values is one ASCII character, and no quotation mark")]
     BadDelimiter,
     #[error("line {line} is no text in UTF-8; save the table as CSV UTF-8")]
@@ -126,11 +130,15 @@ pub enum ConvertError {
     ColumnType { column: String, found: String },
     #[error("row {row} of column '{column}' is a list of {found} values, and the first row's has {wanted}")]
     RaggedList { row: u64, column: String, found: u64, wanted: u64 },
+    #[error(
+        "row {row} of column '{column}' has no list, where others have {wanted} values; mend the table, or leave the column out ('Columns left out', --leave-out): what stands for a missing value stands for one in a list"
+    )]
+    NoList { row: u64, column: String, wanted: u64 },
     #[error("'{text}' stands for missing values, and is no number")]
     MissingText { text: String },
 
     // Pictures.
-    #[error("the zip holds no pictures")]
+    #[error("the zip holds neither arrays (.npy) nor pictures; if it should, write or upload it again")]
     NoPictures,
     #[error("'{file}' is no picture that is read here (JPEG, PNG, WebP, GIF or BMP){hint}")]
     NotPicture { file: String, hint: &'static str },
@@ -200,6 +208,7 @@ impl ConvertError {
             | Self::CellMisfit { .. }
             | Self::ColumnType { .. }
             | Self::RaggedList { .. }
+            | Self::NoList { .. }
             | Self::NotPicture { .. }
             | Self::DamagedPicture { .. } => (ErrorCode::InvalidInput, "file"),
             Self::ArraysTooLarge { .. }
@@ -207,7 +216,7 @@ impl ConvertError {
             | Self::FortranTooLarge { .. }
             | Self::PictureTooLarge { .. }
             | Self::PictureFile { .. } => (ErrorCode::TooLarge, "file"),
-            Self::NoRows { .. } | Self::NoTableRows | Self::NoPictures => (ErrorCode::NoRows, "file"),
+            Self::NoRows { .. } | Self::NoTableRows | Self::OnlyNames | Self::NoPictures => (ErrorCode::NoRows, "file"),
             Self::NoInputs | Self::PortType { .. } => (ErrorCode::InputMismatch, "model"),
             Self::UnknownInput { .. }
             | Self::Unnamed { .. }

@@ -6,10 +6,12 @@
 //! a function of what it reads.
 
 pub mod arrays;
+pub mod arrow;
 pub mod child;
 pub mod csv;
 pub mod error;
 pub mod input;
+pub mod jpeg;
 pub mod message;
 pub mod number;
 pub mod order;

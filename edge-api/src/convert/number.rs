@@ -87,15 +87,15 @@ impl Number {
     pub fn write(self, dtype: DType, out: &mut Vec<u8>) -> Result<(), Misfit> {
         match dtype {
             DType::Float32 => {
-                let value = narrow(self.float());
-                if value.is_infinite() && self.float().is_finite() {
+                let value = self.single();
+                if value.is_infinite() && !self.is_infinite() {
                     return Err(Misfit);
                 }
                 out.extend(value.to_le_bytes());
             }
             DType::Float16 => {
-                let value = f16::from_f64(self.float());
-                if value.is_infinite() && self.float().is_finite() {
+                let value = self.half();
+                if value.is_infinite() && !self.is_infinite() {
                     return Err(Misfit);
                 }
                 out.extend(value.to_le_bytes());
@@ -115,12 +115,25 @@ impl Number {
         Ok(())
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "floats are rounded to the nearest")]
-    fn float(self) -> f64 {
+    fn is_infinite(self) -> bool {
+        matches!(self, Self::Float(value) if value.is_infinite())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "floats are rounded to the nearest, at once from what they are of")]
+    fn single(self) -> f32 {
         match self {
+            Self::Float(value) => narrow(value),
+            Self::Int(value) => value as f32,
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "integers that this type holds are exact in a float64")]
+    fn half(self) -> f16 {
+        let value = match self {
             Self::Float(value) => value,
             Self::Int(value) => value as f64,
-        }
+        };
+        f16::from_f32(narrow_to_odd(value))
     }
 
     fn whole<T: TryFrom<i128>>(self) -> Result<T, Misfit> {
@@ -136,6 +149,19 @@ impl Number {
 #[expect(clippy::cast_possible_truncation, reason = "to the nearest float32; what becomes infinite is looked at")]
 fn narrow(value: f64) -> f32 {
     value as f32
+}
+
+/// A float32 that rounds to the float16 to which the value itself rounds: where it is not exact, its last bit says that
+/// there is more. Rounded to the nearest twice, a value just beyond the middle of two would become one in the middle.
+fn narrow_to_odd(value: f64) -> f32 {
+    let nearest = narrow(value);
+    let back = f64::from(nearest);
+    if back.to_bits() == value.to_bits() || !nearest.is_finite() {
+        return nearest;
+    }
+    let bits = nearest.to_bits();
+    let towards_zero = if back.abs() > value.abs() { bits - 1 } else { bits };
+    f32::from_bits(towards_zero | 1)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "it saturates far outside of every type that is written")]
@@ -213,6 +239,31 @@ mod tests {
         assert_eq!(written(Number::Float(f64::INFINITY), DType::Float32), Ok(f32::INFINITY.to_le_bytes().to_vec()));
         let nan = written(Number::Float(f64::NAN), DType::Float32).unwrap();
         assert!(f32::from_le_bytes(nan.try_into().unwrap()).is_nan());
+    }
+
+    #[test]
+    fn a_value_is_rounded_once_as_numpy_rounds_it() {
+        let half = |value: f64| written(Number::Float(value), DType::Float16).unwrap();
+        let middle = 1.0 + 2f64.powi(-11);
+        for (value, numpy) in [
+            (middle, 1.0),
+            (middle + 2f64.powi(-40), 1.0 + 2f32.powi(-10)),
+            (middle - 2f64.powi(-40), 1.0),
+            (-middle - 2f64.powi(-40), -1.0 - 2f32.powi(-10)),
+            (1e-40, 0.0),
+            (2f64.powi(-25) + 2f64.powi(-60), 2f32.powi(-24)),
+            (65_519.999_999_999, 65_504.0),
+        ] {
+            assert_eq!(half(value), f16::from_f32(numpy).to_le_bytes().to_vec(), "{value:e}");
+        }
+        assert_eq!(written(Number::Float(65_520.0), DType::Float16), Err(Misfit));
+        assert_eq!(written(Number::Int(65_520), DType::Float16), Err(Misfit));
+        assert_eq!(half(f64::NEG_INFINITY), f16::NEG_INFINITY.to_le_bytes().to_vec());
+
+        let int = (1i128 << 54) + (1 << 30) + 1;
+        let numpy = 18_014_400_656_965_632f32;
+        assert_eq!(numpy.to_bits(), 2f32.powi(54).to_bits() + 1);
+        assert_eq!(written(Number::Int(int), DType::Float32), Ok(numpy.to_le_bytes().to_vec()));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use parquet::schema::types::ColumnDescPtr;
 use wire::number::to;
 use wire::{DType, FileKind};
 
+use super::arrow;
 use super::error::{ConvertError, Place};
 use super::input::Input;
 use super::number::Number;
@@ -21,6 +22,8 @@ use super::table::{COLUMNS_MAX, Column, Feed, Table, label};
 
 /// Values of all columns that are held at a time.
 const VALUES_AT_ONCE: u64 = 1 << 18;
+/// Rows among which there is a list that is not missing.
+const ROWS_TO_A_LIST: usize = 1000;
 /// What pandas calls an index that had no name.
 const PANDAS_INDEX: &str = "__index_level_";
 
@@ -39,6 +42,7 @@ pub fn make(input: &Input, order: &Order, out: &mut dyn Write) -> Result<Made, C
     if leaves.len() > COLUMNS_MAX {
         return Err(ConvertError::TooManyInFile { what: "columns", found: to(leaves.len()), most: to(COLUMNS_MAX) });
     }
+    let schema = arrow_schema(&file);
     let mut rows = 0u64;
     for group in file.metadata().row_groups() {
         let count = u64::try_from(group.num_rows()).ok();
@@ -53,6 +57,11 @@ pub fn make(input: &Input, order: &Order, out: &mut dyn Write) -> Result<Made, C
     let table = Table::plan(order, &columns, rows, order.request.table.clone(), is_index)?;
     for &place in table.feeds.iter().flat_map(|feed| &feed.columns) {
         check_type(&leaves[place], &columns, place)?;
+        let root = file.metadata().file_metadata().schema_descr().get_column_root_idx(place);
+        let is_span = |schema: &arrow::Schema| schema.is_duration(root, leaves[place].path().parts());
+        if leaves[place].physical_type() == Type::INT64 && schema.as_ref().is_some_and(is_span) {
+            return Err(ConvertError::ColumnType { column: label(&columns, place), found: "spans of time".to_owned() });
+        }
     }
     let mut sink = Sink::new(out, table.feeds.len());
     for feed in &table.feeds {
@@ -72,19 +81,26 @@ fn is_list(leaf: &ColumnDescPtr) -> bool {
     leaf.max_rep_level() > 0
 }
 
-/// Values in the first row's list.
+/// Values in the first list that there is.
 fn width(file: &File, place: usize) -> Result<u64, ConvertError> {
     let is_filled = |group: &usize| file.metadata().row_group(*group).num_rows() > 0;
     let Some(group) = (0..file.num_row_groups()).find(is_filled) else { return Ok(1) };
     let mut leaf = Leaf::new(file.get_row_group(group)?.get_column_reader(place)?, file, place);
-    leaf.read(1)?;
+    for _ in 0..ROWS_TO_A_LIST {
+        leaf.read(1)?;
+        if !leaf.cells.is_empty() || leaf.starts.is_empty() {
+            break;
+        }
+    }
     Ok(to(leaf.cells.len()))
 }
 
 /// Refuses what is no number, though some types are kept as if they were.
 fn check_type(leaf: &ColumnDescPtr, columns: &[Column], place: usize) -> Result<(), ConvertError> {
     let is_number = match (leaf.physical_type(), leaf.logical_type_ref()) {
-        (Type::FIXED_LEN_BYTE_ARRAY, Some(LogicalType::Float16))
+        // Of an unknown one all values are missing.
+        (_, Some(LogicalType::Unknown))
+        | (Type::FIXED_LEN_BYTE_ARRAY, Some(LogicalType::Float16))
         | (Type::BOOLEAN | Type::FLOAT | Type::DOUBLE, _)
         | (Type::INT32 | Type::INT64, Some(LogicalType::Integer(_))) => true,
         (Type::INT32 | Type::INT64, None) => !matches!(
@@ -108,6 +124,12 @@ fn check_type(leaf: &ColumnDescPtr, columns: &[Column], place: usize) -> Result<
         Type::BOOLEAN | Type::FLOAT | Type::DOUBLE | Type::FIXED_LEN_BYTE_ARRAY => "bytes".to_owned(),
     };
     Err(ConvertError::ColumnType { column: label(columns, place), found })
+}
+
+/// What Arrow notes of the columns, where it wrote the file.
+fn arrow_schema(file: &File) -> Option<arrow::Schema> {
+    let mut notes = file.metadata().file_metadata().key_value_metadata()?.iter();
+    arrow::Schema::read(notes.find(|note| note.key == arrow::NOTE)?.value.as_deref()?)
 }
 
 fn write(file: &File, table: &Table, feed: &Feed, columns: &[Column], sink: &mut Sink<'_>) -> Result<(), ConvertError> {
@@ -165,6 +187,8 @@ struct Leaf {
     reader: ColumnReader,
     is_unsigned: bool,
     def_max: i16,
+    /// Below it there is no list.
+    def_of_list: i16,
     cells: Vec<Option<Number>>,
     /// Where rows begin among the cells.
     starts: Vec<usize>,
@@ -180,13 +204,15 @@ impl Leaf {
                 ConvertedType::UINT_8 | ConvertedType::UINT_16 | ConvertedType::UINT_32 | ConvertedType::UINT_64
             ),
         };
-        Self { reader, is_unsigned, def_max: about.max_def_level(), cells: Vec::new(), starts: Vec::new() }
+        let (def_max, def_of_list) = (about.max_def_level(), about.repeated_ancestor_def_level());
+        Self { reader, is_unsigned, def_max, def_of_list, cells: Vec::new(), starts: Vec::new() }
     }
 
     /// Reads up to so many rows.
     fn read(&mut self, rows: usize) -> Result<(), ConvertError> {
-        let Self { reader, is_unsigned, def_max, cells, starts } = self;
-        let (is_unsigned, into) = (*is_unsigned, &mut Rows { def_max: *def_max, cells, starts });
+        let Self { reader, is_unsigned, def_max, def_of_list, cells, starts } = self;
+        let into = &mut Rows { def_max: *def_max, def_of_list: *def_of_list, cells, starts };
+        let is_unsigned = *is_unsigned;
         match reader {
             ColumnReader::BoolColumnReader(reader) => into.take(reader, rows, |value| Number::Int((*value).into())),
             ColumnReader::Int32ColumnReader(reader) => into.take(reader, rows, |value| {
@@ -216,6 +242,9 @@ impl Leaf {
         let ends = self.starts.iter().skip(1).copied().chain([self.cells.len()]);
         for ((start, end), row) in self.starts.iter().zip(ends).zip(row..) {
             let found: u64 = to(end - start);
+            if found == 0 {
+                return Err(ConvertError::NoList { row, column: label(columns, place), wanted });
+            }
             if found != wanted {
                 return Err(ConvertError::RaggedList { row, column: label(columns, place), found, wanted });
             }
@@ -227,6 +256,7 @@ impl Leaf {
 /// Where a column's values go.
 struct Rows<'a> {
     def_max: i16,
+    def_of_list: i16,
     cells: &'a mut Vec<Option<Number>>,
     starts: &'a mut Vec<usize>,
 }
@@ -246,7 +276,10 @@ impl Rows<'_> {
         let mut values = values.iter();
         for level in 0..levels {
             if repeated.get(level).is_none_or(|level| *level == 0) {
-                self.starts.push(level);
+                self.starts.push(self.cells.len());
+            }
+            if defined.get(level).is_some_and(|level| *level < self.def_of_list) {
+                continue;
             }
             let is_there = defined.get(level).is_none_or(|level| *level == self.def_max);
             self.cells.push(if is_there { values.next().map(&number) } else { None });

@@ -11,6 +11,7 @@ use zip::ZipArchive;
 
 use super::error::ConvertError;
 use super::input::{Input, Reader};
+use super::jpeg;
 use super::order::{Made, Order};
 use super::picture_rule::PictureRule;
 use super::port::{Port, names, wanted};
@@ -166,6 +167,9 @@ fn decode(file: &str, bytes: &[u8]) -> Result<DynamicImage, ConvertError> {
         return Err(ConvertError::NotPicture { file: file(), hint: hint(bytes) });
     };
     let damaged = |error: image::ImageError| ConvertError::DamagedPicture { file: file(), reason: error.to_string() };
+    if format == ImageFormat::Jpeg && !jpeg::is_whole(bytes) {
+        return Err(ConvertError::DamagedPicture { file: file(), reason: "the file is cut short".to_owned() });
+    }
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(DECODER_BYTES_MAX);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);

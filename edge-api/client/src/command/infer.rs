@@ -36,6 +36,7 @@ pub(crate) struct Infer {
 impl ProgramArguments for Infer {
     async fn upload(&self, client: &Client, notes: &Notes) -> Result<Uploaded, Failure> {
         let Files { all, by_input } = input_files(&self.input)?;
+        self.inputs.check(&all.into_iter().chain(by_input.values().copied()).collect::<Vec<_>>())?;
         let model = client.upload(&self.model).await?.hash;
         let mut sent = BTreeMap::new();
         for (input, path) in
@@ -58,6 +59,11 @@ impl ProgramArguments for Infer {
 
     fn output(&self) -> Option<&Path> {
         self.output.as_deref()
+    }
+
+    fn written(&self) -> Vec<(&'static str, &Path)> {
+        let output = self.output.as_deref().map(|path| ("--output", path));
+        output.into_iter().chain(self.inputs.picture_names().map(|path| ("--picture-names", path))).collect()
     }
 
     fn files(&self) -> BTreeMap<String, &Path> {
@@ -87,6 +93,9 @@ fn input_files(inputs: &[PathBuf]) -> Result<Files<'_>, Failure> {
         // A path that is there is a path, whatever its name.
         match split_name(input).filter(|_| !input.exists()) {
             Some((name, path)) => {
+                if path.as_os_str().is_empty() {
+                    return Err(Failure::InputMissing { name: name.to_owned() });
+                }
                 if files.by_input.insert(name, path).is_some() {
                     return Err(Failure::InputTwice { name: name.to_owned() });
                 }
@@ -135,5 +144,6 @@ mod tests {
         assert_eq!(said(&["a=1.npy", "b=2.npy"]), Ok(2));
         assert_eq!(said(&["a=1.npy", "a=2.npy"]), Err("--input a=… is said twice".to_owned()));
         assert!(said(&["1.npy", "2.npy"]).is_err());
+        assert_eq!(said(&["a="]), Err("--input a=: the file is missing behind '='".to_owned()));
     }
 }

@@ -10,6 +10,7 @@ use wire::{
     Resize, ResizeFilter, TableReading,
 };
 
+use super::input_kind::{Takers, refuse_other_files};
 use super::pack::{pack, unwritten};
 use crate::failure::Failure;
 use crate::notes::Notes;
@@ -61,18 +62,19 @@ struct PictureOptions {
     /// Pixels across and down; left out, as the model reads them.
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = parse_size)]
     size: Option<(u32, u32)>,
-    /// How a picture gets to that size: stretch, crop (cover it, cut the middle out) or pad (fit into it, fill the rest).
-    #[arg(long, value_name = "HOW", default_value = "stretch", value_parser = parse_resize)]
-    resize: Resize,
+    /// How a picture gets to that size: stretch, crop (cover it, cut the middle out) or pad (fit into it, fill the rest);
+    /// left out, stretch.
+    #[arg(long, value_name = "HOW", value_parser = parse_resize)]
+    resize: Option<Resize>,
     /// With crop: the shorter side after resizing, out of which the middle is cut.
     #[arg(long, value_name = "PIXELS")]
     shorter_side: Option<u32>,
     /// With pad: the value, 0 to 255, around the picture.
     #[arg(long, value_name = "VALUE")]
     pad_value: Option<u8>,
-    /// How pixels are weighed, as Pillow does it: nearest, bilinear, bicubic or lanczos.
-    #[arg(long, default_value = "bilinear", value_parser = parse_filter)]
-    filter: ResizeFilter,
+    /// How pixels are weighed, as Pillow does it: nearest, bilinear, bicubic or lanczos; left out, bilinear.
+    #[arg(long, value_parser = parse_filter)]
+    filter: Option<ResizeFilter>,
     /// The order of the axes, nchw or nhwc; left out, the model's.
     #[arg(long, value_parser = parse_layout)]
     layout: Option<PictureLayout>,
@@ -80,13 +82,13 @@ struct PictureOptions {
     #[arg(long, value_parser = parse_channels)]
     channels: Option<PictureChannels>,
     /// What the values 0 to 255 are divided by; left out, 255 where the model reads floats, else 1.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = parse_finite)]
     divide_by: Option<f32>,
     /// Taken off after that: one number, or one a channel with commas between them.
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', allow_hyphen_values = true)]
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', allow_hyphen_values = true, value_parser = parse_finite)]
     mean: Vec<f32>,
     /// Divided by last: one number, or one a channel with commas between them.
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', value_parser = parse_finite)]
     std: Vec<f32>,
     /// Where the pictures' names go, a line a row. Rows are in the order of the names.
     #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
@@ -128,6 +130,12 @@ fn parse_delimiter(text: &str) -> Result<char, String> {
     }
 }
 
+/// Neither `nan` nor `inf`, which no pixel is scaled by.
+fn parse_finite(text: &str) -> Result<f32, String> {
+    let number = text.trim().parse().ok().filter(|number: &f32| number.is_finite());
+    number.ok_or_else(|| format!("'{text}' is no finite number"))
+}
+
 /// One number stands for both sides.
 fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let (width, height) = text.split_once(['x', 'X']).unwrap_or((text, text));
@@ -153,6 +161,20 @@ pub(crate) struct Sent {
 }
 
 impl InputOptions {
+    /// Refuses what was said and is for none of the files of rows, before anything is uploaded.
+    pub(crate) fn check(&self, files: &[&Path]) -> Result<(), Failure> {
+        let arrays = [("--cast", self.cast), ("--add-batch", self.add_batch)];
+        let mut said: Vec<(&str, Takers)> = arrays.into_iter().filter_map(of(Takers::Arrays)).collect();
+        said.extend(self.table.said());
+        said.extend(self.pictures.said());
+        refuse_other_files(&said, files)
+    }
+
+    /// Where the pictures' names go.
+    pub(crate) fn picture_names(&self) -> Option<&Path> {
+        self.pictures.picture_names.as_deref()
+    }
+
     /// Uploads a file of rows, and has it made into arrays unless it is one already.
     pub(crate) async fn send(
         &self,
@@ -201,7 +223,22 @@ impl InputOptions {
     }
 }
 
+/// An option that was said, and which files it is for.
+fn of(takers: Takers) -> impl Fn((&'static str, bool)) -> Option<(&'static str, Takers)> {
+    move |(option, is_said)| is_said.then_some((option, takers))
+}
+
 impl TableOptions {
+    fn said(&self) -> impl Iterator<Item = (&'static str, Takers)> {
+        let all = [
+            ("--columns", !self.columns.is_empty()),
+            ("--leave-out", !self.leave_out.is_empty()),
+            ("--missing", self.missing.is_some()),
+        ];
+        let csv = [("--header", self.header.is_some()), ("--delimiter", self.delimiter.is_some())];
+        all.into_iter().filter_map(of(Takers::Tables)).chain(csv.into_iter().filter_map(of(Takers::Csv)))
+    }
+
     /// `input` is the one that the table is for. What was said for others is not said of it.
     fn reading(&self, input: Option<&str>) -> TableReading {
         let mut reading = TableReading {
@@ -223,14 +260,33 @@ impl TableOptions {
 }
 
 impl PictureOptions {
+    fn said(&self) -> impl Iterator<Item = (&'static str, Takers)> {
+        let all = [
+            ("--size", self.size.is_some()),
+            ("--resize", self.resize.is_some()),
+            ("--shorter-side", self.shorter_side.is_some()),
+            ("--pad-value", self.pad_value.is_some()),
+            ("--filter", self.filter.is_some()),
+            ("--layout", self.layout.is_some()),
+            ("--channels", self.channels.is_some()),
+            ("--divide-by", self.divide_by.is_some()),
+            ("--mean", !self.mean.is_empty()),
+            ("--std", !self.std.is_empty()),
+        ];
+        let several = [("--picture-names", self.picture_names.is_some())];
+        all.into_iter()
+            .filter_map(of(Takers::AllPictures))
+            .chain(several.into_iter().filter_map(of(Takers::SeveralPictures)))
+    }
+
     fn reading(&self) -> PictureReading {
         PictureReading {
             width: self.size.map(|(width, _)| width),
             height: self.size.map(|(_, height)| height),
-            resize: Some(self.resize),
+            resize: Some(self.resize.unwrap_or(Resize::Stretch)),
             shorter_side: self.shorter_side,
             pad_value: self.pad_value,
-            filter: Some(self.filter),
+            filter: Some(self.filter.unwrap_or(ResizeFilter::Bilinear)),
             layout: self.layout,
             channels: self.channels,
             divide_by: self.divide_by,
@@ -315,6 +371,8 @@ mod tests {
         assert!(parse_size("0x3").is_err() && parse_size("2x").is_err() && parse_size("x").is_err());
         assert_eq!(parse_layout("NCHW"), Ok(PictureLayout::Nchw));
         assert_eq!(parse_delimiter("tab"), Ok('\t'));
+        assert_eq!(parse_finite(" -0.5"), Ok(-0.5));
+        assert!(["nan", "inf", "1e99", "x", ""].into_iter().all(|text| parse_finite(text).is_err()));
         assert!(parse_resize("squeeze").unwrap_err().contains("stretch, crop, pad"));
     }
 

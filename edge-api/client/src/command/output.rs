@@ -43,7 +43,7 @@ impl Output {
             let here = std::env::current_dir().unwrap_or_else(|_gone| PathBuf::from("."));
             return Ok(Self::Beside { new: NewFile::in_folder(&here)? });
         };
-        if STDOUT.iter().any(|name| path == Path::new(name)) {
+        if is_stdout(path) {
             return if io::stdout().is_terminal() { Err(Failure::BinaryToTerminal) } else { Ok(Self::Stdout) };
         }
         let shown = || path.display().to_string();
@@ -119,6 +119,10 @@ impl Output {
             Self::Beside { new } => save(client, job, part, new.named(&file_name(job, part))?, on_bytes).await,
         }
     }
+}
+
+pub(crate) fn is_stdout(path: &Path) -> bool {
+    STDOUT.iter().any(|name| path == Path::new(name))
 }
 
 /// A result that was written.

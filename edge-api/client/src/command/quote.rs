@@ -38,6 +38,7 @@ async fn run(context: &Context, arguments: &impl ProgramArguments) -> Result<(),
     if let Some(option) = of_submission {
         return Err(Failure::Usage { message: format!("a quote submits nothing: leave out {option}") });
     }
+    arguments.check_files()?;
     let client = context.ordering();
     let program = arguments.upload(&client, &context.notes).await?.program;
     let quote = client.quote(&QuoteRequest { program, privacy: arguments.options().privacy }).await?;

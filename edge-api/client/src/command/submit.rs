@@ -11,6 +11,7 @@ use wire::{Credits, Job, Privacy, Program, Quote, QuoteRequest, SubmitJob};
 
 use super::follow::{finish, follow};
 use super::output::Output;
+use super::overwriting::refuse_overwriting;
 use super::print::{JobAnswer, print_job};
 use crate::context::Context;
 use crate::failure::{Failure, Next};
@@ -41,7 +42,16 @@ pub(crate) trait ProgramArguments {
     fn files(&self) -> BTreeMap<String, &Path> {
         BTreeMap::new()
     }
+    /// The files that it writes, by the options that named them.
+    fn written(&self) -> Vec<(&'static str, &Path)> {
+        self.output().map(|path| ("--output", path)).into_iter().collect()
+    }
     fn options(&self) -> &JobOptions;
+
+    /// Refuses to write over a file that it reads or writes besides.
+    fn check_files(&self) -> Result<(), Failure> {
+        refuse_overwriting(&self.written(), self.files().into_values())
+    }
 }
 
 /// What every job may be given.
@@ -91,6 +101,7 @@ fn parse_privacy(text: &str) -> Result<Privacy, String> {
 
 pub(crate) async fn run(context: &Context, arguments: &impl ProgramArguments) -> Result<(), Failure> {
     let options = arguments.options();
+    arguments.check_files()?;
     let output = if options.detach {
         None
     } else {

@@ -8,6 +8,9 @@ use zip::CompressionMethod;
 
 use super::{floats, make, plain, port, read, refusal, zip};
 
+/// The pattern, as Pillow writes it with `quality=30, progressive=True`.
+const PROGRESSIVE: &[u8] = include_bytes!("progressive.jpg");
+
 fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut file = Cursor::new(Vec::new());
     picture.into().write_to(&mut file, format).unwrap();
@@ -191,6 +194,30 @@ fn a_picture_is_set_upright_as_its_camera_noted() {
         values[..32].iter().all(|value| *value < 40) && values[96..].iter().all(|value| *value > 215),
         "{values:?}"
     );
+}
+
+#[test]
+fn a_picture_that_is_cut_short_is_damaged_and_what_a_camera_adds_behind_it_is_none() {
+    let ports = [port("x", DType::Uint8, &[None, Some(3), Some(4), Some(4)])];
+    let mut files: Vec<(String, Vec<u8>)> =
+        [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif, ImageFormat::Bmp]
+            .map(|format| (format!("{format:?}"), encoded(pattern(), format)))
+            .to_vec();
+    files.push(("progressive".to_owned(), PROGRESSIVE.to_vec()));
+    for (name, whole) in files {
+        make(&whole, &ports, plain());
+        for cut in [whole.len() / 2, whole.len() * 9 / 10] {
+            let (cut, named) = (whole[..cut].to_vec(), format!("'{name}' cannot be read, and may be damaged"));
+            let found = refusal(&zip(&[(&name, cut.clone())], CompressionMethod::Stored), &ports, plain());
+            assert!(found.starts_with("invalid_input file") && found.contains(&named), "{found}");
+            assert!(refusal(&cut, &ports, plain()).contains("'the picture' cannot be read"), "{name}");
+        }
+    }
+    for jpeg in [encoded(pattern(), ImageFormat::Jpeg), PROGRESSIVE.to_vec()] {
+        assert!(refusal(&jpeg[..jpeg.len() - 2], &ports, plain()).contains("cut short"), "without its end alone");
+        let trailing = [jpeg.as_slice(), b"\0\0trailing", &jpeg[..40]].concat();
+        assert_eq!(make(&trailing, &ports, plain()).1, make(&jpeg, &ports, plain()).1);
+    }
 }
 
 #[test]

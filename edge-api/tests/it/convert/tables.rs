@@ -17,6 +17,9 @@ use super::{floats, make, plain, port, read, refusal, try_to_make};
 /// `pandas.DataFrame({"age": …, "siblings": …, "alone": …, "vec": …}, index=["a", "b", "c"]).to_parquet(…)`.
 const PANDAS: &[u8] = include_bytes!("pandas.parquet");
 
+/// `pyarrow.table({"nothing": nulls(3), "span": …, "spans": …, "list": [None, [1, 2], []], "record": …})`, with durations.
+const PYARROW: &[u8] = include_bytes!("pyarrow.parquet");
+
 fn with(table: TableReading) -> ArraysToMake {
     ArraysToMake { table, ..plain() }
 }
@@ -53,6 +56,8 @@ fn lines_become_rows_with_names_or_without() {
 fn what_pandas_calls_columns_without_names_are_no_values() {
     let (made, out) = make(b"0,1\n5,6\n", &two(), plain());
     assert_eq!((made.rows, floats(&out)), (1, vec![5.0, 6.0]));
+    let found = refusal(b"0,1\n", &two(), plain());
+    assert!(found.starts_with("no_rows file") && found.contains("--header no"), "{found}");
 
     let (made, out) = make(b",0,1\n0,5,6\n1,7,8\n", &two(), plain());
     assert_eq!((made.rows, floats(&out)), (2, vec![5.0, 6.0, 7.0, 8.0]), "and its index is none either");
@@ -217,6 +222,23 @@ fn parquets_types_are_read_as_what_they_mean() {
     let found = |said| refusal(&file, &unsigned, with(columns(&[("x", &[said])])));
     assert!(found("t").contains("column 't' holds times or decimals"), "{}", found("t"));
     assert!(refusal(&file, &two(), with(columns(&[("x", &["d", "i"])]))).contains("row 1 of column 'd' is missing"));
+}
+
+#[test]
+fn a_column_without_a_type_is_missing_a_list_that_is_not_there_is_said_to_be_and_spans_of_time_are_no_numbers() {
+    let one = [port("x", DType::Float32, &[None, Some(1)])];
+    let of = |column: &str| columns(&[("x", &[column])]);
+    let missing = |column: &str| with(TableReading { missing: Some("7".to_owned()), ..of(column) });
+
+    assert_eq!(floats(&make(PYARROW, &one, missing("nothing")).1), [7.0; 3]);
+    assert!(refusal(PYARROW, &one, with(of("nothing"))).contains("row 0 of column 'nothing' is missing"));
+    assert_eq!(floats(&make(PYARROW, &one, with(of("record.v"))).1), [1.0, 2.0, 3.0]);
+    let found = refusal(PYARROW, &two(), missing("list"));
+    assert!(found.contains("row 0 of column 'list' has no list, where others have 2 values"), "{found}");
+    for column in ["span", "spans", "record.span"] {
+        let found = refusal(PYARROW, &one, missing(column));
+        assert!(found.contains(&format!("column '{column}' holds spans of time")), "{found}");
+    }
 }
 
 #[test]

@@ -3,11 +3,14 @@
 mod http;
 mod socket;
 
+use std::cell::RefCell;
+use std::convert::Infallible;
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
 use gpu_kernels::device::GpuError;
+use tokio::time::Instant;
 use wire::device::DeviceClass;
 use wire::{Credits, DeviceId, LeaseId, ToDevice};
 
@@ -39,9 +42,12 @@ pub async fn run(
 ) -> Result<(), AgentError> {
     let url = EdgeUrl::parse(url)?;
     let transport = NativeTransport { origin: url.origin(), socket_url: url.socket(), http: Http::new(url)? };
-    let log = Log::new(engine.identity.device());
+    let log = RefCell::new(Log::new(engine.identity.device()));
     let commands = pin!(stream::once(stop.map(|()| Command::Stop)).fuse());
-    Ok(session::run(engine, &transport, log, options, commands).await?)
+    tokio::select! {
+        ended = session::run(engine, &transport, &log, options, commands) => Ok(ended?),
+        never = sum_up_in_time(&log) => match never {},
+    }
 }
 
 struct NativeTransport {
@@ -74,6 +80,18 @@ impl Transport for NativeTransport {
 
 /// Between two lines on what was verified.
 const SUMMARY_EACH: Duration = Duration::from_mins(1);
+
+/// Between two looks at whether one is due.
+const LOOK_EACH: Duration = Duration::from_secs(1);
+
+/// The last work before a quiet time has its line in time too.
+async fn sum_up_in_time(log: &RefCell<Log>) -> Infallible {
+    let mut looks = tokio::time::interval(LOOK_EACH);
+    loop {
+        looks.tick().await;
+        log.borrow_mut().sum_up_if_due();
+    }
+}
 
 /// Writes down how the session goes.
 struct Log {
@@ -114,25 +132,26 @@ impl Drop for Log {
     }
 }
 
-impl Observer for Log {
+impl Observer for &RefCell<Log> {
     fn on_frame(&mut self, frame: &ToDevice) {
+        let log = &mut *self.borrow_mut();
         match frame {
             ToDevice::Welcome(earnings) => {
-                self.earned = earnings.by_device;
-                tracing::info!(device = %self.device, earned = %self.earned, "connected");
+                log.earned = earnings.by_device;
+                tracing::info!(device = %log.device, earned = %log.earned, "connected");
             }
             ToDevice::Settled { lease, tiles, earnings } => {
                 tracing::debug!(%lease, tiles, "verified");
-                self.leases += 1;
-                self.tiles += u64::from(*tiles);
-                self.earned = earnings.by_device;
-                self.sum_up_if_due();
+                log.leases += 1;
+                log.tiles += u64::from(*tiles);
+                log.earned = earnings.by_device;
+                log.sum_up_if_due();
             }
             ToDevice::Refused { lease, message, .. } => tracing::warn!(%lease, message, "refused"),
             ToDevice::Checked { lease } => {
                 tracing::debug!(%lease, "recomputed");
-                self.recomputed += 1;
-                self.sum_up_if_due();
+                log.recomputed += 1;
+                log.sum_up_if_due();
             }
             ToDevice::Speed { ops_per_sec: 0 } => tracing::warn!("a challenge was not passed"),
             ToDevice::Speed { ops_per_sec } => tracing::info!(ops_per_sec, "a challenge was passed"),
@@ -161,5 +180,33 @@ impl Observer for Log {
 
     fn on_connection_lost(&mut self, reason: &str, wait: Duration) {
         tracing::warn!(reason, wait_millis = wait.as_millis(), "not connected; trying again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::device::Earnings;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_verified_before_a_quiet_time_is_summed_up_within_a_minute() {
+        let log = RefCell::new(Log::new(DeviceId([1; 32])));
+        let settled = ToDevice::Settled { lease: LeaseId([2; 16]), tiles: 3, earnings: Earnings::default() };
+        let mut observer = &log;
+        observer.on_frame(&settled);
+        assert_eq!(log.borrow().leases, 0, "the first is said at once");
+
+        tokio::time::advance(Duration::from_secs(20)).await;
+        observer.on_frame(&settled);
+        let left_after = async |seconds| {
+            tokio::select! {
+                never = sum_up_in_time(&log) => match never {},
+                () = tokio::time::sleep(Duration::from_secs(seconds)) => log.borrow().leases,
+            }
+        };
+
+        assert_eq!(left_after(38).await, 1);
+        assert_eq!(left_after(4).await, 0);
     }
 }

@@ -1,0 +1,71 @@
+//! No file is written over one that the same command reads or writes.
+
+use std::path::{Path, PathBuf};
+
+use super::output::is_stdout;
+use crate::failure::Failure;
+
+/// Refuses to write a file that is read too, or twice. `written` is by options, `read` what their options named.
+pub(crate) fn refuse_overwriting<'a>(
+    written: &[(&str, &Path)],
+    read: impl Iterator<Item = &'a Path>,
+) -> Result<(), Failure> {
+    let read: Vec<PathBuf> = read.filter_map(place).collect();
+    let mut before: Vec<(&str, PathBuf)> = Vec::new();
+    for &(option, path) in written {
+        let Some(place) = place(path) else { continue };
+        let shown = path.display();
+        let message = if read.contains(&place) {
+            format!("{option} {shown} is a file that the command reads: name another")
+        } else if let Some((other, _)) = before.iter().find(|(_, other)| *other == place) {
+            format!("{option} {shown} is the file of {other} too: name another")
+        } else {
+            before.push((option, place));
+            continue;
+        };
+        return Err(Failure::Usage { message });
+    }
+    Ok(())
+}
+
+/// The one path of a file, be it there yet or not. `None` of what is no file, which keeps nothing.
+fn place(path: &Path) -> Option<PathBuf> {
+    if is_stdout(path) || path.metadata().is_ok_and(|about| !about.is_file()) {
+        return None;
+    }
+    if let Ok(place) = path.canonicalize() {
+        return Some(place);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Some(folder.canonicalize().ok()?.join(path.file_name()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_the_same_by_whatever_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("in.npy"), "rows").unwrap();
+        let refused = |written: &[(&str, &Path)]| {
+            let read = at("in.npy");
+            refuse_overwriting(written, [read.as_path()].into_iter()).map_err(|failure| failure.to_string())
+        };
+        let (again, new) = (at("./in.npy"), at("new.npy"));
+
+        assert!(
+            refused(&[("--output", &again)]).unwrap_err().ends_with("is a file that the command reads: name another")
+        );
+        let twice = refused(&[("--output", &new), ("--picture-names", &new)]).unwrap_err();
+        assert!(twice.starts_with("--picture-names") && twice.contains("the file of --output too"), "{twice}");
+        assert_eq!(refused(&[("--output", &new), ("--picture-names", &at("names.txt"))]), Ok(()));
+        assert_eq!(refused(&[("--output", "-".as_ref()), ("--picture-names", "-".as_ref())]), Ok(()));
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(at("in.npy"), at("link.npy")).unwrap();
+            assert!(refused(&[("--output", &at("link.npy"))]).is_err());
+        }
+    }
+}
