@@ -42,7 +42,12 @@ pub fn ComputeHereCard(
     let shown = shown_status(state);
     let figures = move || {
         shown.get().map(|status| {
-            format!(" · {} {} · {}", text::tiles(status.tiles_verified), t.jobs.verified_here, hardware(&status.adapter))
+            format!(
+                " · {} {} · {}",
+                text::tiles(status.tiles_verified),
+                t.jobs.verified_here,
+                hardware(&status.adapter)
+            )
         })
     };
     view! {

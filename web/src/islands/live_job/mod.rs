@@ -22,6 +22,7 @@ use super::job_events::{Connection, follow_job};
 use super::sign_in::SignIn;
 use crate::api::Api;
 use crate::components::{Bar, BarChart, JobBadge, Mosaic, ObstacleNotice, ShareTable, TileCounts, short};
+use crate::format;
 use crate::programs::program_of;
 use crate::text::{self, text};
 
