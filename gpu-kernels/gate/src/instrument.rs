@@ -38,19 +38,27 @@ use crate::pointers::{self, WrittenArguments};
 /// hundred brackets inside one another.
 const DEPTH_MAX: u32 = 16;
 
+/// What is written into a kernel.
+#[derive(Clone, Copy)]
+pub(super) struct Writing {
+    /// Of a record, in operations.
+    pub(super) fuel: u32,
+    /// There are barriers.
+    pub(super) barriers: bool,
+    pub(super) driver: Driver,
+}
+
 /// The safe module, and the span of each loop in the order of its number.
 pub(super) fn instrument(
     source: &str,
     mut module: Module,
     info: &ModuleInfo,
     costs: &Costs,
-    barriers: bool,
     written: &WrittenArguments,
-    fuel: u32,
-    driver: Driver,
+    writing: Writing,
 ) -> Result<(Module, Vec<Span>), GateError> {
     subnormals::flush(&mut module);
-    let own = add_globals(&mut module, fuel, barriers, driver);
+    let own = add_globals(&mut module, writing);
     let mut loops = Vec::new();
     let mut functions = std::mem::take(&mut module.functions);
     for (handle, function) in functions.iter_mut() {
@@ -61,7 +69,7 @@ pub(super) fn instrument(
     if let Some(mut entry) = module.entry_points.pop() {
         Instrumenter::new(source, &module, info.get_entry_point(0), own, written, &mut loops)
             .instrument(&mut entry.function, &costs.entry)?;
-        let wrapped = wrap(&mut module, entry, own, fuel);
+        let wrapped = wrap(&mut module, entry, own, writing.fuel);
         module.entry_points.push(wrapped);
     }
     Ok((module, loops))

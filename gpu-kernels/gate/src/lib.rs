@@ -45,6 +45,7 @@ use naga::{Module, Span, WithSpan};
 
 pub use self::contract::Contract;
 pub use self::error::GateError;
+use self::instrument::Writing;
 use self::pointers::WrittenArguments;
 pub use self::reason::Reason;
 
@@ -123,7 +124,8 @@ fn inspect(source: &str, contract: Contract, driver: Driver) -> Result<AdmittedK
     let told = fuel::tell(&module, &info, &costs);
     let barriers = barriers::check(source, &module, &told.loops)?;
     let fuel = contract.fuel.unwrap_or_else(|| fuel_of(told.needed));
-    let (module, loop_spans) = instrument::instrument(source, module, &info, &costs, barriers, &written, fuel, driver)?;
+    let writing = Writing { fuel, barriers, driver };
+    let (module, loop_spans) = instrument::instrument(source, module, &info, &costs, &written, writing)?;
     let loop_lines = loop_spans.iter().map(|span| span.location(source).line_number).collect();
     let wgsl = emit(&module).map_err(|message| GateError::at(source, Span::UNDEFINED, message))?;
     let kernel = GatedKernel {

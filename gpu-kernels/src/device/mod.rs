@@ -15,6 +15,7 @@ pub use self::cpu::Cpu;
 pub use self::error::GpuError;
 pub use self::gpu::Gpu;
 pub use self::info::{DeviceInfo, Measured};
+use crate::customer_kernel::Driver;
 
 pub enum Device {
     Gpu(Box<Gpu>),
@@ -37,6 +38,15 @@ impl Device {
             Self::Gpu(gpu) => Some(gpu),
             #[cfg(feature = "cpu")]
             Self::Cpu(cpu) => cpu.kernels.as_deref_mut(),
+        }
+    }
+
+    /// What customers' kernels are written for.
+    pub fn driver(&self) -> Driver {
+        match self {
+            Self::Gpu(gpu) => gpu.driver(),
+            #[cfg(feature = "cpu")]
+            Self::Cpu(cpu) => cpu.kernels.as_ref().map_or(Driver::Any, |gpu| gpu.driver()),
         }
     }
 

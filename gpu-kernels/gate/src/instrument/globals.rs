@@ -7,6 +7,8 @@ use naga::{
     StorageAccess, Type, TypeInner,
 };
 
+use super::Writing;
+
 /// The globals that the gate adds.
 #[derive(Clone, Copy)]
 pub(super) struct Own {
@@ -31,7 +33,8 @@ pub(super) struct Guard {
     pub(super) fuel: u32,
 }
 
-pub(super) fn add_globals(module: &mut Module, operations: u32, barriers: bool, driver: Driver) -> Own {
+pub(super) fn add_globals(module: &mut Module, writing: Writing) -> Own {
+    let Writing { fuel: operations, barriers, driver } = writing;
     let no_name = |inner| Type { name: None, inner };
     let word = module.types.insert(no_name(TypeInner::Scalar(Scalar::U32)), Span::UNDEFINED);
     let atomic = module.types.insert(no_name(TypeInner::Atomic(Scalar::U32)), Span::UNDEFINED);

@@ -101,11 +101,13 @@ fn what_turns_seldom_enough_is_computed_with_every_kind_of_loop() {
 #[test]
 fn conditions_that_the_driver_would_forget_are_refused_there_alone() {
     let cases = |count: u32| {
-        let cases: String = (0..count).map(|i| format!("case {i}u {{ x = {}u; }}\n", i * 7 + 1)).collect();
+        let cases: Vec<String> = (0..count).map(|i| format!("case {i}u {{ x = {}u; }}\n", i * 7 + 1)).collect();
+        let cases = cases.concat();
         kernel("", &format!("switch given {{ {cases} default {{ x = 5u; }} }}"))
     };
     let returns = |count: u32| {
-        let lines: String = (0..count).map(|i| format!("if x == {i}u {{ return {}u; }}\n", i + 100)).collect();
+        let lines: Vec<String> = (0..count).map(|i| format!("if x == {i}u {{ return {}u; }}\n", i + 100)).collect();
+        let lines = lines.concat();
         kernel(&format!("fn code(x: u32) -> u32 {{ {lines} return 3u; }}"), "x = code(given);")
     };
     for (source, deep) in [(cases(60), false), (cases(128), true), (returns(50), false), (returns(100), true)] {

@@ -6,15 +6,15 @@ use crate::run;
 
 /// A kernel of two floats that computes one, of a vector's value or of its own.
 fn kernel(formula: &str) -> String {
+    let of_vectors = formula.replace('x', "v").replace('y', "w");
     format!(
         "@group(0) @binding(0) var<storage, read> source: array<vec2f>;
         @group(0) @binding(1) var<storage, read_write> result: array<vec2f>;
         @compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {{
             let x = source[id.x].x; let y = source[id.x].y;
             let v = vec3f(0.5, x, 0.25); let w = vec3f(y);
-            result[id.x] = vec2f({formula}, {});
-        }}",
-        format!("({}).y", formula.replace('x', "v").replace("ev", "ex").replace('y', "w"))
+            result[id.x] = vec2f({formula}, ({of_vectors}).y);
+        }}"
     )
 }
 

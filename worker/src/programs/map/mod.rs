@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use gpu_kernels::customer_kernel::session::{MapError, MapSession, Records};
 use gpu_kernels::customer_kernel::{Driver, GatedKernel, MapOutput};
-use gpu_kernels::device::{Device, DeviceInfo, Gpu};
+use gpu_kernels::device::{Device, DeviceInfo};
 use gpu_kernels::dtype::DType;
 use gpu_kernels::records::Column;
 use wire::program::map::join_tiles;
@@ -65,8 +65,7 @@ impl Program for Map {
     type Fetched = Code;
 
     fn missing(&self, device: &Device, task: &MapTask, _input: &Input) -> Option<(MapTask, Driver)> {
-        let driver = device.gpu().map_or(Driver::Any, Gpu::driver);
-        self.prepared.peek(task).is_none().then(|| (task.clone(), driver))
+        self.prepared.peek(task).is_none().then(|| (task.clone(), device.driver()))
     }
 
     async fn fetch(
