@@ -11,9 +11,9 @@ use naga::{
     AddressSpace, Binding, Block, BuiltIn, Expression, Function, Handle, LocalVariable, Module, Span, Statement,
 };
 
-use crate::FUEL_MAX;
+use crate::contract::FUEL_MAX;
 use crate::error::GateError;
-use crate::instrument::map_operands;
+use crate::operands::map_operands;
 
 /// What is known of a loop of `main`.
 #[derive(Clone, Copy, Debug)]

@@ -21,6 +21,9 @@ pub(super) const LOCAL_BYTES_MAX: u32 = 8192;
 const PARAMS_BYTES_MAX: u32 = 16_384;
 const RECORD_BYTES_MAX: u32 = 16 << 20;
 
+/// Most fuel of a record: a lane of the smallest device spends it within a dispatch's budget.
+pub const FUEL_MAX: u32 = 10_000_000;
+
 /// What a job says of its kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contract {

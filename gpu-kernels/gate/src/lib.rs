@@ -33,6 +33,7 @@ mod fuel;
 mod instrument;
 mod layout;
 mod llvmpipe;
+mod operands;
 mod pointers;
 mod reason;
 mod written;
@@ -43,7 +44,7 @@ use gpu_kernels::records::Column;
 use naga::valid::{Capabilities, ModuleInfo, ValidationError, ValidationFlags, Validator};
 use naga::{Module, Span, WithSpan};
 
-pub use self::contract::Contract;
+pub use self::contract::{Contract, FUEL_MAX};
 pub use self::error::GateError;
 use self::instrument::Writing;
 use self::pointers::WrittenArguments;
@@ -51,8 +52,6 @@ pub use self::reason::Reason;
 
 /// Longest kernel, in bytes.
 pub const SOURCE_BYTES_MAX: usize = 64 << 10;
-/// Most fuel of a record: a lane of the smallest device spends it within a dispatch's budget.
-pub const FUEL_MAX: u32 = 10_000_000;
 /// Fuel of a record whose loops turn nobody knows how often, where nobody says how much it is to have.
 pub const FUEL_UNSTATED: u32 = 1_000_000;
 /// Most operations of a record outside its loops.

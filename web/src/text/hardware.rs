@@ -1,13 +1,7 @@
 //! What devices call themselves, where it is more than a name.
 
-use super::{Lang, text};
-
-/// A device's hardware in the reader's language: workers name theirs in English.
-pub fn hardware(name: &str) -> String {
-    if std::ptr::eq(text(), Lang::Zh.text()) { chinese(name) } else { name.to_owned() }
-}
-
-fn chinese(name: &str) -> String {
+/// A device's hardware in Chinese: workers name theirs in English.
+pub(super) fn chinese(name: &str) -> String {
     let said = name.rsplit_once(", ").and_then(|(processor, threads)| {
         let threads = threads.strip_suffix(" threads").or_else(|| threads.strip_suffix(" thread"))?;
         Some((processor, threads.parse::<u32>().ok()?))

@@ -32,7 +32,6 @@ use self::account::AccountText;
 #[cfg(feature = "ssr")]
 use self::docs::DocsText;
 use self::explorer::ExplorerText;
-pub use self::hardware::hardware;
 use self::infer::InferText;
 use self::jobs::JobsText;
 use self::landing::LandingText;
@@ -168,6 +167,11 @@ pub fn refusal(body: &ErrorBody) -> String {
         return refusals::chinese(body);
     }
     body.message.clone()
+}
+
+/// A device's hardware in the reader's language.
+pub fn hardware(name: &str) -> String {
+    if std::ptr::eq(text(), Lang::Zh.text()) { hardware::chinese(name) } else { name.to_owned() }
 }
 
 #[cfg(test)]

@@ -7,7 +7,15 @@ use naga::{
     StorageAccess, Type, TypeInner,
 };
 
-use super::Writing;
+/// What is written into a kernel.
+#[derive(Clone, Copy)]
+pub(crate) struct Writing {
+    /// Of a record, in operations.
+    pub(crate) fuel: u32,
+    /// There are barriers.
+    pub(crate) barriers: bool,
+    pub(crate) driver: Driver,
+}
 
 /// The globals that the gate adds.
 #[derive(Clone, Copy)]
@@ -75,4 +83,8 @@ pub(super) fn add_globals(module: &mut Module, writing: Writing) -> Own {
         guard,
         word,
     }
+}
+
+pub(super) fn status_word(status: Handle<Expression>, word: usize) -> Expression {
+    Expression::AccessIndex { base: status, index: to(word) }
 }

@@ -5,8 +5,8 @@
 use gpu_kernels::customer_kernel::{STATUS_CUT, STATUS_FAULT};
 use naga::{AtomicFunction, BinaryOperator, Block, Expression, Handle, Range, Span, Statement};
 
-use super::globals::Guard;
-use super::{Instrumenter, status_word};
+use super::globals::{Guard, status_word};
+use super::instrumenter::Instrumenter;
 
 impl Instrumenter<'_> {
     /// `left[place] = number; break`, in the loop of that number.

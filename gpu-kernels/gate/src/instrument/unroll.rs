@@ -3,7 +3,8 @@
 use gpu_kernels::number::to;
 use naga::{Block, Expression, Handle, Statement};
 
-use super::{Instrumenter, Pays};
+use super::instrumenter::Instrumenter;
+use super::pays::Pays;
 use crate::barriers::has_barrier;
 use crate::error::GateError;
 

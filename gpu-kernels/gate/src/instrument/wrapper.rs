@@ -7,8 +7,7 @@ use naga::{
     Handle, Literal, Module, Range, Scalar, Span, Statement, Type, TypeInner, VectorSize,
 };
 
-use super::globals::Own;
-use super::status_word;
+use super::globals::{Own, status_word};
 
 /// A `main` that calls the customer's for the tile's records only and notes the fuel that they used and left.
 pub(super) fn wrap(module: &mut Module, entry: EntryPoint, own: Own, fuel: u32) -> EntryPoint {

@@ -3,7 +3,7 @@
 use naga::{Expression, Handle};
 
 /// The same expression over other operands; none for a kind that no kernel has.
-pub(in super::super) fn map_operands(
+pub(super) fn map_operands(
     old: &Expression,
     mut map: impl FnMut(Handle<Expression>) -> Handle<Expression>,
 ) -> Option<Expression> {
