@@ -9,6 +9,7 @@ mod generated;
 mod kernels;
 #[path = "../kernels/random.rs"]
 mod random;
+mod refusals;
 mod round_trip;
 
 use std::ops::ControlFlow;
