@@ -104,8 +104,12 @@ fn inspect(source: &str, contract: Contract) -> Result<AdmittedKernel, GateError
     let suspect = lets::suspect(&module);
     gate(&text, module, contract, suspect).or_else(|error| {
         // Not by right of its own text, but by what naga computes of it: once more with less to compute.
-        let settled = lets::settle_all(text, try_parse);
-        settled.and_then(|(text, module)| gate(&text, module, contract, suspect).ok()).ok_or(error)
+        let Some((text, module)) = lets::settle_all(text, try_parse) else { return Err(error) };
+        gate(&text, module, contract, suspect).map_err(|next| {
+            // What it says then goes on from there, unless it is of loops that count by what is no constant any more.
+            let goes_on = error.reason().code == "no_value" && !next.reason().code.starts_with("barrier");
+            if goes_on { next } else { error }
+        })
     })
 }
 

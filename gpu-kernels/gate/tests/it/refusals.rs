@@ -168,6 +168,14 @@ fn what_is_computed_as_the_kernel_runs_may_have_no_value_to_a_compiler() {
 }
 
 #[test]
+fn what_is_wrong_besides_is_told_behind_what_is_computed_as_the_kernel_runs() {
+    let source = kernel("", "let n = 40u; result[id.x] = source[id.x] << n;");
+    let error = admit(&source, Contract { out_bytes: 6, ..WORDS }).unwrap_err();
+
+    assert_eq!(error.reason().code, "record_size", "{error}");
+}
+
+#[test]
 fn constants_that_have_values_still_tell_how_often_loops_turn() {
     let body = "let n = 8u; let d = 2u; for (var i = 0u; i < n; i++) { result[id.x] += i / d; }";
 
