@@ -3,7 +3,7 @@
 use naga::valid::ModuleInfo;
 use naga::{
     AddressSpace, ArraySize, Block, BuiltIn, Expression, Function, GlobalVariable, Handle, Module, ScalarKind,
-    ShaderStage, Span, Statement, StorageAccess, Type, TypeInner,
+    ShaderStage, Span, Statement, StorageAccess, Type, TypeInner, VectorSize,
 };
 
 use gpu_kernels::dtype::DType;
@@ -123,6 +123,16 @@ impl Globals {
                 }
                 (AddressSpace::WorkGroup, None) => shared = (shared.0.saturating_add(size), span),
                 (AddressSpace::Private, None) => private = (private.0.saturating_add(size), span),
+                _ if matches!(module.types[global.ty].inner, TypeInner::Image { .. } | TypeInner::Sampler { .. }) => {
+                    return refuse(format!(
+                        "'{name}' is a texture or a sampler; a kernel has records and parameters: put what it reads into \
+                         the records"
+                    ));
+                }
+                (_, Some((0, binding @ 0..=2))) => {
+                    let kind = ["<storage, read>", "<storage, read_write>", "<uniform>"][binding as usize];
+                    return refuse(format!("'{name}' at binding {binding} must be `var{kind}`"));
+                }
                 _ => {
                     return refuse(format!(
                         "'{name}' is none of what a kernel may have: binding 0 `var<storage, read>`, binding 1 `var<storage, read_write>`, binding 2 `var<uniform>`, all in group 0, and `private` and `workgroup` variables"
@@ -169,7 +179,14 @@ fn check_records(
         return Err(GateError::at(source, span, format!("'{name}' must be an array without a length: array<T>")));
     };
     if !bytes.is_multiple_of(stride) {
-        let message = format!("{what} has {bytes} bytes, which is not a whole number of elements of {stride} bytes");
+        let room = match module.types[base].inner {
+            TypeInner::Vector { size: VectorSize::Tri, .. } => {
+                ": a vec3 takes 16 bytes in an array; say 16 bytes a record, or take the numbers one by one"
+            }
+            _ => "",
+        };
+        let message =
+            format!("{what} has {bytes} bytes, which is not a whole number of elements of {stride} bytes{room}");
         return Err(GateError::at(source, span, message));
     }
     Ok((base, to(stride / 4)))
@@ -237,7 +254,6 @@ fn check_function(source: &str, module: &Module, function: &Function) -> Result<
         let message = format!("the variables of '{name}' take {bytes} bytes; at most {LOCAL_BYTES_MAX}");
         return Err(GateError::at(source, span, message));
     }
-    check_block(source, &function.body)?;
     for argument in &function.arguments {
         if let Some(naga::Binding::BuiltIn(built_in)) = &argument.binding
             && !is_known(*built_in)
@@ -246,12 +262,18 @@ fn check_function(source: &str, module: &Module, function: &Function) -> Result<
             return Err(GateError::at(source, entry_span(source, "main"), message));
         }
     }
+    check_operations(source, function)
+}
+
+/// Refuses what no kernel of records computes.
+pub(super) fn check_operations(source: &str, function: &Function) -> Result<(), GateError> {
+    check_block(source, &function.body)?;
     for (handle, expression) in function.expressions.iter() {
         let forbidden = match expression {
             Expression::ImageSample { .. } | Expression::ImageLoad { .. } | Expression::ImageQuery { .. } => {
                 "a texture"
             }
-            Expression::Derivative { .. } => "a derivative",
+            Expression::Derivative { .. } => "a derivative such as dpdx",
             Expression::AtomicResult { .. } => "an atomic",
             Expression::SubgroupBallotResult | Expression::SubgroupOperationResult { .. } => "a subgroup operation",
             Expression::Override(_) => "an override",
@@ -310,7 +332,7 @@ fn check_block(source: &str, block: &Block) -> Result<(), GateError> {
             | Statement::MemoryBarrier(_)
             | Statement::WorkGroupUniformLoad { .. } => continue,
             Statement::Atomic { .. } | Statement::ImageAtomic { .. } => "an atomic",
-            Statement::Kill => "discard",
+            Statement::Kill => "`discard`",
             Statement::ImageStore { .. } => "a texture",
             Statement::SubgroupBallot { .. }
             | Statement::SubgroupGather { .. }

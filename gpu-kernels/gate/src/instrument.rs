@@ -7,6 +7,7 @@ mod casts;
 mod globals;
 mod guard;
 mod instrumenter;
+mod laid;
 mod pays;
 mod subnormals;
 mod trigonometry;

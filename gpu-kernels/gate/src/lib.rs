@@ -22,6 +22,7 @@
 //! The gate works on naga's tree and writes WGSL again, which a browser's or a driver's compiler then checks once
 //! more in its own way.
 
+mod aliases;
 mod backends;
 mod barriers;
 mod contract;
@@ -32,10 +33,12 @@ mod error;
 mod fuel;
 mod instrument;
 mod layout;
+mod lets;
 mod llvmpipe;
 mod operands;
 mod pointers;
 mod reason;
+mod words;
 mod written;
 
 pub use gpu_kernels::customer_kernel::Driver;
@@ -56,9 +59,8 @@ pub const SOURCE_BYTES_MAX: usize = 64 << 10;
 pub const FUEL_UNSTATED: u32 = 1_000_000;
 /// Most operations of a record outside its loops.
 pub const STRAIGHT_OPS_MAX: u64 = 1_000_000;
-/// What naga means where it says no more than that it failed.
-const TOO_DEEP: &str =
-    "brackets, types or blocks stand too deep inside one another; give what stands inside a name of its own";
+/// What kernels may use of what WGSL leaves to the device: `pack2x16float` and its like, which every device has.
+const CAPABILITIES: Capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
 /// Stack for a parser and a validator that recurse into nested blocks.
 const STACK_BYTES: usize = 64 << 20;
 
@@ -103,10 +105,32 @@ pub fn admit_on(source: &str, contract: Contract, driver: Driver) -> Result<Admi
 }
 
 fn inspect(source: &str, contract: Contract, driver: Driver) -> Result<AdmittedKernel, GateError> {
-    directives::check(source)?;
-    let module = parse(source)?;
-    let info = validate(&module).map_err(|error| describe(source, &error))?;
-    depth::check(source, &module)?;
+    let text = directives::take(source)?;
+    let module = parse(&text)?;
+    let try_parse = |text: &str| parse(text).ok();
+    let (text, module) = lets::settle(text, module, try_parse);
+    let suspect = lets::suspect(&module);
+    let wanted = (contract, driver);
+    gate(&text, module, wanted, suspect).or_else(|error| {
+        // Not by right of its own text, but by what naga computes of it: once more with less to compute.
+        let Some((text, module)) = lets::settle_all(text, try_parse) else { return Err(error) };
+        gate(&text, module, wanted, suspect).map_err(|next| {
+            // What it says then goes on from there, unless it is of loops that count by what is no constant any more.
+            let goes_on = error.reason().code == "no_value" && !next.reason().code.starts_with("barrier");
+            if goes_on { next } else { error }
+        })
+    })
+}
+
+fn gate(
+    source: &str,
+    module: Module,
+    (contract, driver): (Contract, Driver),
+    suspect: Span,
+) -> Result<AdmittedKernel, GateError> {
+    let info = validate(&module).map_err(|error| words::describe(source, &module, &error))?;
+    lets::check(source, &module)?;
+    depth::check(source, &module).map_err(words::deeper)?;
     layout::check(source, &module)?;
     if driver == Driver::Llvmpipe {
         llvmpipe::check(source, &module)?;
@@ -126,7 +150,7 @@ fn inspect(source: &str, contract: Contract, driver: Driver) -> Result<AdmittedK
     let writing = Writing { fuel, barriers, driver };
     let (module, loop_spans) = instrument::instrument(source, module, &info, &costs, &written, writing)?;
     let loop_lines = loop_spans.iter().map(|span| span.location(source).line_number).collect();
-    let wgsl = emit(&module).map_err(|message| GateError::at(source, Span::UNDEFINED, message))?;
+    let wgsl = emit(source, &module, suspect)?;
     let kernel = GatedKernel {
         wgsl,
         workgroup_size: facts.workgroup_size,
@@ -143,44 +167,33 @@ fn fuel_of(needed: Option<u64>) -> u32 {
 }
 
 fn parse(source: &str) -> Result<Module, GateError> {
-    naga::front::wgsl::parse_str(source).map_err(|error| {
-        let span = error.labels().next().map_or(Span::UNDEFINED, |(span, _)| span);
-        let mut message = match error.message() {
-            "internal WGSL front end error" => TOO_DEEP.to_owned(),
-            message => message.to_owned(),
-        };
-        for (_, label) in error.labels().filter(|(_, label)| !label.is_empty()) {
-            message = format!("{message}: {label}");
-        }
-        GateError::at(source, span, message)
-    })
+    let mut module = naga::front::wgsl::parse_str(source).map_err(|error| words::describe_parse(source, &error))?;
+    aliases::unite(&mut module);
+    Ok(module)
 }
 
 fn validate(module: &Module) -> Result<ModuleInfo, Box<WithSpan<ValidationError>>> {
-    Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(module).map_err(Box::new)
-}
-
-fn describe(source: &str, error: &WithSpan<ValidationError>) -> GateError {
-    let span = error.spans().next().map_or(Span::UNDEFINED, |(span, _)| *span);
-    let mut message = error.as_inner().to_string();
-    let mut cause = std::error::Error::source(error.as_inner());
-    while let Some(inner) = cause {
-        message = format!("{message}: {inner}");
-        cause = inner.source();
-    }
-    GateError::at(source, span, message)
+    Validator::new(ValidationFlags::all(), CAPABILITIES).validate(module).map_err(Box::new)
 }
 
 /// WGSL of an instrumented module. It is read back once: what devices get has been parsed and validated, lies in
 /// memory as the customer wrote it, and is something that every backend can compile.
-fn emit(module: &Module) -> Result<String, String> {
-    let info = validate(module).map_err(|error| format!("the kernel cannot be made safe: {:?}", error.as_inner()))?;
-    let text = written::write(module, &info)?;
-    let again = naga::front::wgsl::parse_str(&text).map_err(|error| error.message().to_owned())?;
-    let info = validate(&again).map_err(|error| error.as_inner().to_string())?;
+///
+/// What it is refused for there is something that naga computes only then; `suspect` is where that may stand.
+fn emit(source: &str, module: &Module, suspect: Span) -> Result<String, GateError> {
+    let nowhere = |message: String| GateError::at(source, Span::UNDEFINED, message);
+    let unsafe_of = |error: Box<WithSpan<ValidationError>>| {
+        nowhere(format!("the kernel cannot be made safe: {:?}", error.as_inner()))
+    };
+    let info = validate(module).map_err(unsafe_of)?;
+    let text = written::write(module, &info).map_err(nowhere)?;
+    let computed = |error: &str| GateError::at(source, suspect, lets::no_value(error));
+    let again = naga::front::wgsl::parse_str(&text).map_err(|error| computed(error.message()))?;
+    let info = validate(&again).map_err(|error| computed(&error.as_inner().to_string()))?;
     if written::layout(module) != written::layout(&again) {
-        return Err("the members of a structure would lie elsewhere; leave out @size and @align".to_owned());
+        let message = "the members of a structure would lie elsewhere; leave out @size and @align";
+        return Err(nowhere(message.to_owned()));
     }
-    backends::try_all(&again, &info)?;
+    backends::try_all(&again, &info).map_err(nowhere)?;
     Ok(text)
 }

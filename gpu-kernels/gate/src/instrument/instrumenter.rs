@@ -13,8 +13,11 @@ use naga::{
 
 use super::casts::Cast;
 use super::globals::{Own, status_word};
+use super::guard;
+use super::laid::Laid;
 use super::pays::Pays;
 use super::trigonometry::Trigonometry;
+use super::unroll;
 use crate::barriers::has_barrier;
 use crate::contract::LOCAL_BYTES_MAX;
 use crate::cost::FunctionCost;
@@ -30,29 +33,26 @@ pub(super) struct Instrumenter<'a> {
     source: &'a str,
     module: &'a Module,
     info: &'a FunctionInfo,
-    pub(super) own: Own,
+    own: Own,
     written: &'a WrittenArguments,
     loops: &'a mut Vec<Span>,
-    pub(super) old: Arena<Expression>,
-    pub(super) new: Arena<Expression>,
+    old: Arena<Expression>,
+    out: Laid,
     locals: Arena<LocalVariable>,
     names: Vec<(Handle<Expression>, String)>,
     /// Copies of parts, by their type and their place among a call's; calls do not lie inside one another.
     copies: HashMap<(Handle<Type>, usize), Handle<LocalVariable>>,
     /// The customer's variables and our copies.
     local_bytes: u32,
-    /// How deep each new expression lies as it is written; 0 for one that has a name.
-    depths: Vec<u32>,
     /// The new handle of each old expression.
-    pub(super) places: Vec<Handle<Expression>>,
+    places: Vec<Handle<Expression>>,
     /// The first new expression that belongs to an old one: its bound, or itself.
-    pub(super) firsts: Vec<Handle<Expression>>,
-    literals: Vec<(Literal, Handle<Expression>)>,
+    firsts: Vec<Handle<Expression>>,
     /// Those of trigonometry, where there is any.
     numbers: Vec<Handle<Expression>>,
     turns: std::vec::IntoIter<u64>,
     /// What a `break` would leave, from the outside in: the numbers of loops, and none for a `switch`.
-    pub(super) around: Vec<Option<u32>>,
+    around: Vec<Option<u32>>,
 }
 
 /// Which element of the records.
@@ -79,15 +79,13 @@ impl<'a> Instrumenter<'a> {
             written,
             loops,
             old: Arena::new(),
-            new: Arena::new(),
+            out: Laid::default(),
             locals: Arena::new(),
             names: Vec::new(),
             copies: HashMap::new(),
             local_bytes: 0,
-            depths: Vec::new(),
             places: Vec::new(),
             firsts: Vec::new(),
-            literals: Vec::new(),
             numbers: Vec::new(),
             turns: Vec::new().into_iter(),
             around: Vec::new(),
@@ -132,54 +130,34 @@ impl<'a> Instrumenter<'a> {
         self.old = old;
         let body = std::mem::take(&mut function.body);
         function.body = self.block(body)?;
-        function.expressions = self.new;
+        function.expressions = self.out.expressions;
         function.local_variables = self.locals;
         function.named_expressions.extend(self.names);
         Ok(())
     }
 
-    pub(super) fn at(&self, old: Handle<Expression>) -> Handle<Expression> {
+    fn at(&self, old: Handle<Expression>) -> Handle<Expression> {
         self.places[old.index()]
     }
 
-    pub(super) fn append(&mut self, expression: Expression) -> Handle<Expression> {
-        self.append_at(expression, Span::UNDEFINED)
+    fn append(&mut self, expression: Expression) -> Handle<Expression> {
+        self.out.append(expression)
     }
 
     fn append_at(&mut self, expression: Expression, span: Span) -> Handle<Expression> {
-        self.depths.push(self.depth(&expression));
-        self.new.append(expression, span)
-    }
-
-    /// How many brackets lie around the innermost operand; what is loaded or called has a name of its own.
-    fn depth(&self, expression: &Expression) -> u32 {
-        let mut deepest = None;
-        if !matches!(expression, Expression::Load { .. }) {
-            // Every kind that comes here was mapped once.
-            map_operands(expression, |operand| {
-                deepest = deepest.max(Some(self.depths[operand.index()]));
-                operand
-            });
-        }
-        deepest.map_or(0, |depth| depth + 1)
+        self.out.append_at(expression, span)
     }
 
     fn bytes(&self, ty: Handle<Type>) -> u32 {
         self.module.types[ty].inner.size(self.module.to_ctx())
     }
 
-    pub(super) fn word(&mut self, value: u32) -> Handle<Expression> {
-        self.literal(Literal::U32(value))
+    fn word(&mut self, value: u32) -> Handle<Expression> {
+        self.out.word(value)
     }
 
     fn literal(&mut self, literal: Literal) -> Handle<Expression> {
-        let known = self.literals.iter().find(|(known, _)| *known == literal);
-        if let Some((_, place)) = known {
-            return *place;
-        }
-        let place = self.append(Expression::Literal(literal));
-        self.literals.push((literal, place));
-        place
+        self.out.literal(literal)
     }
 
     /// A float that becomes an integer.
@@ -204,7 +182,7 @@ impl<'a> Instrumenter<'a> {
     }
 
     /// Where an expression is now, and the first of those that belong to it.
-    pub(super) fn place(
+    fn place(
         &mut self,
         handle: Handle<Expression>,
         old: &Expression,
@@ -219,7 +197,7 @@ impl<'a> Instrumenter<'a> {
         if let (Some(bound), Expression::Access { base, index }, Expression::Access { index: old_index, .. }) =
             (bound, &mut expression, old)
         {
-            let begin = self.new.len();
+            let begin = self.out.expressions.len();
             let mut bounded = *index;
             if self.is_signed(*old_index) {
                 // A negative index becomes a large one.
@@ -235,20 +213,20 @@ impl<'a> Instrumenter<'a> {
             };
             let fun = MathFunction::Min;
             *index = self.append(Expression::Math { fun, arg: bounded, arg1: Some(last), arg2: None, arg3: None });
-            first = self.new.iter().nth(begin).map(|(handle, _)| handle);
+            first = self.out.expressions.iter().nth(begin).map(|(handle, _)| handle);
         }
         if let (Some(cast), Expression::As { expr, .. }) = (self.cast(old), &mut expression) {
-            let begin = self.new.len();
+            let begin = self.out.expressions.len();
             let literals = cast.literals().map(|literal| self.literal(literal));
             *expr = cast.in_range(*expr, literals, |expression| self.append(expression));
-            first = self.new.iter().nth(begin).map(|(handle, _)| handle);
+            first = self.out.expressions.iter().nth(begin).map(|(handle, _)| handle);
         }
         let place = match (self.trigonometry(old), &expression) {
             (Some(trigonometry), Expression::Math { arg, arg1, .. }) => {
-                let (begin, numbers) = (self.new.len(), std::mem::take(&mut self.numbers));
+                let (begin, numbers) = (self.out.expressions.len(), std::mem::take(&mut self.numbers));
                 let place = trigonometry.write((*arg, *arg1), &numbers, &mut |expression| self.append(expression));
                 self.numbers = numbers;
-                first = self.new.iter().nth(begin).map(|(handle, _)| handle);
+                first = self.out.expressions.iter().nth(begin).map(|(handle, _)| handle);
                 place
             }
             _ => self.append_at(expression, span),
@@ -258,15 +236,15 @@ impl<'a> Instrumenter<'a> {
             TypeInner::Pointer { .. } | TypeInner::ValuePointer { .. }
         );
         if named {
-            self.depths[place.index()] = 0;
-        } else if self.depths[place.index()] >= DEPTH_MAX && is_value {
+            self.out.depths[place.index()] = 0;
+        } else if self.out.depths[place.index()] >= DEPTH_MAX && is_value {
             self.names.push((place, "tessera_step".to_owned()));
-            self.depths[place.index()] = 0;
+            self.out.depths[place.index()] = 0;
         }
         Ok((place, first.unwrap_or(place)))
     }
 
-    pub(super) fn block(&mut self, block: Block) -> Result<Block, GateError> {
+    fn block(&mut self, block: Block) -> Result<Block, GateError> {
         let mut new = Block::with_capacity(block.len());
         for (statement, span) in block.span_into_iter() {
             if let Statement::Call { function, arguments, result } = statement {
@@ -351,7 +329,7 @@ impl<'a> Instrumenter<'a> {
             Element::Computed(index) => self.at(index),
         };
         let is_own = self.own.within.map(|within| self.append(Expression::GlobalVariable(within)));
-        let begin = self.new.len();
+        let begin = self.out.expressions.len();
         let index = match element {
             Element::Computed(old) if self.is_signed(old) => {
                 self.append(Expression::As { expr: index, kind: ScalarKind::Uint, convert: Some(4) })
@@ -365,7 +343,7 @@ impl<'a> Instrumenter<'a> {
             let op = BinaryOperator::LogicalAnd;
             condition = self.append(Expression::Binary { op, left: condition, right: is_own });
         }
-        let first = self.new.iter().nth(begin).map_or(condition, |(handle, _)| handle);
+        let first = self.out.expressions.iter().nth(begin).map_or(condition, |(handle, _)| handle);
         Statement::Block(Block::from_vec(vec![
             Statement::Emit(Range::new_from_bounds(first, condition)),
             Statement::If { condition, accept: Block::from_vec(vec![store]), reject: Block::new() },
@@ -425,7 +403,7 @@ impl<'a> Instrumenter<'a> {
             Statement::WorkGroupUniformLoad { pointer, result } => {
                 Statement::WorkGroupUniformLoad { pointer: self.at(pointer), result: self.at(result) }
             }
-            Statement::Break => self.leave(),
+            Statement::Break => guard::leave(self.own, &mut self.out, &self.around),
             Statement::Continue | Statement::ControlBarrier(_) | Statement::MemoryBarrier(_) => statement,
             // Calls are written by `call`.
             _ => {
@@ -451,18 +429,52 @@ impl<'a> Instrumenter<'a> {
         let counter = self.locals.append(counter, Span::UNDEFINED);
         let pays = Pays { number, turn, counter, goes_on: has_barrier(&body) || has_barrier(&continuing) };
         let begin = self.begin(counter);
-        let round = if let Some(copies) = self.copies_in_a_turn(&body, &continuing, break_if, turn) {
+        let copies = self.own.guard.filter(|_| break_if.is_none());
+        let copies = copies.and_then(|guard| unroll::copies_in_a_turn(guard.fuel / turn.max(1), &body, &continuing));
+        let round = if let Some(copies) = copies {
             self.several_in_a_turn(copies, &body, &continuing, pays)?
         } else {
             let mut fuelled = self.spend(pays);
             fuelled.extend_block(self.block(body)?);
             let mut continuing = self.block(continuing)?;
             let break_if = break_if.map(|handle| self.at(handle));
-            self.note_break_if(&mut continuing, break_if, number);
+            guard::note_break_if(self.own, &mut self.out, &mut continuing, break_if, number);
             Statement::Loop { body: fuelled, continuing, break_if }
         };
         self.around.pop();
-        Ok(Statement::Block(self.guarded(begin, round, number)))
+        Ok(Statement::Block(guard::guarded(self.own, &mut self.out, begin, round, number)))
+    }
+
+    /// A loop of several turns in one, where the driver counts how often one goes back to its beginning.
+    fn several_in_a_turn(
+        &mut self,
+        copies: u32,
+        body: &Block,
+        continuing: &Block,
+        pays: Pays,
+    ) -> Result<Statement, GateError> {
+        let mut turn = Block::new();
+        for copy in 0..copies {
+            if copy > 0 {
+                self.place_again(&[body, continuing])?;
+            }
+            let mut once = self.spend(pays);
+            once.extend_block(self.block(body.clone())?);
+            once.extend_block(self.block(continuing.clone())?);
+            turn.push(Statement::Block(once), Span::UNDEFINED);
+        }
+        Ok(Statement::Loop { body: turn, continuing: Block::new(), break_if: None })
+    }
+
+    /// What blocks compute is an expression of its own in each copy: naga writes one once.
+    fn place_again(&mut self, blocks: &[&Block]) -> Result<(), GateError> {
+        for handle in unroll::computed(blocks) {
+            let (expression, span) = (self.old[handle].clone(), self.old.get_span(handle));
+            let (place, first) = self.place(handle, &expression, span, false)?;
+            self.places[handle.index()] = place;
+            self.firsts[handle.index()] = first;
+        }
+        Ok(())
     }
 
     /// `turns = 0`, before a loop.
@@ -477,7 +489,7 @@ impl<'a> Instrumenter<'a> {
     ///
     /// A record that was stopped finds no fuel in later loops either: the loop that stopped it comes before those.
     /// One in a loop with a barrier goes on without fuel, as all of its workgroup have to come there.
-    pub(super) fn spend(&mut self, Pays { number, turn, counter, goes_on }: Pays) -> Block {
+    fn spend(&mut self, Pays { number, turn, counter, goes_on }: Pays) -> Block {
         let first = number | STATUS_FIRST;
         let [turn, dry, first_dry, round, none, one, most] =
             [turn, number, first, first | STATUS_TURNS, 0, 1, TURNS_MAX].map(|value| self.word(value));
@@ -515,7 +527,7 @@ impl<'a> Instrumenter<'a> {
             let (accept, reject) = (Block::from_vec(stop), Block::from_vec(spend));
             spent.push(Statement::If { condition: over, accept, reject });
         } else {
-            stop.push(self.leave());
+            stop.push(guard::leave(self.own, &mut self.out, &self.around));
             spent.push(Statement::If { condition: over, accept: Block::from_vec(stop), reject: Block::new() });
             spent.append(&mut spend);
         }

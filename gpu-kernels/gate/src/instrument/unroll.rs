@@ -3,10 +3,7 @@
 use gpu_kernels::number::to;
 use naga::{Block, Expression, Handle, Statement};
 
-use super::instrumenter::Instrumenter;
-use super::pays::Pays;
 use crate::barriers::has_barrier;
-use crate::error::GateError;
 
 /// Turns of which nobody needs fewer: about half of what the driver takes, as loops around turn too.
 const TURNS: u32 = 30_000;
@@ -14,58 +11,22 @@ const COPIES_MAX: u32 = 8;
 /// Branches of all copies that leave the loop: each puts what stands behind it inside a condition, and those are counted too.
 const LEAVING_MAX: u32 = 32;
 
-impl Instrumenter<'_> {
-    /// How often a loop's body is written in a row; `None` where once is enough, or it cannot be.
-    pub(super) fn copies_in_a_turn(
-        &self,
-        body: &Block,
-        continuing: &Block,
-        break_if: Option<Handle<Expression>>,
-        turn: u32,
-    ) -> Option<u32> {
-        let guard = self.own.guard?;
-        if break_if.is_some() || !may_stand_in_a_row(body) || !may_stand_in_a_row(continuing) {
-            return None;
-        }
-        // The one for fuel is ours.
-        let leaving = 1 + breaks(body) + breaks(continuing);
-        let wanted = (guard.fuel / turn.max(1)).div_ceil(TURNS).min(COPIES_MAX);
-        Some(wanted.min(LEAVING_MAX / leaving)).filter(|copies| *copies > 1)
+/// How often a loop's body is written in a row, where its fuel is for so many turns; `None` where once is enough, or it cannot be.
+pub(super) fn copies_in_a_turn(turns: u32, body: &Block, continuing: &Block) -> Option<u32> {
+    if !may_stand_in_a_row(body) || !may_stand_in_a_row(continuing) {
+        return None;
     }
+    // The one for fuel is ours.
+    let leaving = 1 + breaks(body) + breaks(continuing);
+    Some(turns.div_ceil(TURNS).min(COPIES_MAX).min(LEAVING_MAX / leaving)).filter(|copies| *copies > 1)
+}
 
-    pub(super) fn several_in_a_turn(
-        &mut self,
-        copies: u32,
-        body: &Block,
-        continuing: &Block,
-        pays: Pays,
-    ) -> Result<Statement, GateError> {
-        let mut turn = Block::new();
-        for copy in 0..copies {
-            if copy > 0 {
-                self.place_again(&[body, continuing])?;
-            }
-            let mut once = self.spend(pays);
-            once.extend_block(self.block(body.clone())?);
-            once.extend_block(self.block(continuing.clone())?);
-            turn.push(Statement::Block(once), naga::Span::UNDEFINED);
-        }
-        Ok(Statement::Loop { body: turn, continuing: Block::new(), break_if: None })
-    }
-
-    /// What blocks compute is an expression of its own in each copy: naga writes one once.
-    fn place_again(&mut self, blocks: &[&Block]) -> Result<(), GateError> {
-        let mut computed = Vec::new();
-        blocks.iter().for_each(|block| note_computed(block, &mut computed));
-        computed.sort_unstable_by_key(|handle| handle.index());
-        for handle in computed {
-            let (expression, span) = (self.old[handle].clone(), self.old.get_span(handle));
-            let (place, first) = self.place(handle, &expression, span, false)?;
-            self.places[handle.index()] = place;
-            self.firsts[handle.index()] = first;
-        }
-        Ok(())
-    }
+/// What blocks compute, in its order.
+pub(super) fn computed(blocks: &[&Block]) -> Vec<Handle<Expression>> {
+    let mut computed = Vec::new();
+    blocks.iter().for_each(|block| note_computed(block, &mut computed));
+    computed.sort_unstable_by_key(|handle| handle.index());
+    computed
 }
 
 /// A `continue` would skip the other copies, and a loop inside would be written often.

@@ -10,6 +10,7 @@ mod kernels;
 mod llvmpipe;
 #[path = "../kernels/random.rs"]
 mod random;
+mod refusals;
 mod round_trip;
 mod trigonometry;
 

@@ -16,7 +16,14 @@ pub(crate) struct Customer {
 }
 
 pub(crate) fn customers() -> Vec<Customer> {
-    vec![pointers_to_parts(), constants(), layout_of_parameters(), workgroup_loops(), trigonometry()]
+    vec![
+        pointers_to_parts(),
+        constants(),
+        layout_of_parameters(),
+        workgroup_loops(),
+        trigonometry(),
+        computed_as_it_runs(),
+    ]
 }
 
 fn words(values: impl IntoIterator<Item = u32>) -> Vec<u8> {
@@ -153,6 +160,21 @@ fn trigonometry() -> Customer {
         output: floats(angles.iter().flat_map(answer)),
         input: floats(angles),
         tolerance: Some(2e-6),
+    }
+}
+
+fn computed_as_it_runs() -> Customer {
+    let records: Vec<u32> = (0..100).collect();
+    let half = |x: u32| x.checked_ilog2().map_or(0, |power| (power + 15) << 10 | (x << (10 - power)) & 0x3ff);
+    let answer = |&x: &u32| [x, x << 8, x, 0, 3, 0x3800 << 16 | half(x), 4 * x + 1, x + 2];
+    Customer {
+        name: "computed_as_it_runs",
+        kernel: include_str!("computed_as_it_runs.wgsl"),
+        contract: contract(4, 32),
+        params: Vec::new(),
+        output: words(records.iter().flat_map(answer)),
+        input: words(records),
+        tolerance: None,
     }
 }
 
