@@ -22,6 +22,11 @@ const FLOAT16_MAX: f64 = 65_504.0;
 /// The sign's bit of a float32, and infinity's bits, as numbers.
 const SIGN_BIT: f64 = 2_147_483_648.0;
 const INFINITY_BITS: f64 = 2_139_095_040.0;
+/// Those of a float16, and how many there are of 16 bits.
+const HALF_SIGN_BIT: f64 = 32_768.0;
+const HALF_INFINITY_BITS: f64 = 31_744.0;
+const HALF_WORD: f64 = 65_536.0;
+const NO_NUMBER: &str = "the bits are those of infinity or NaN";
 
 /// What to say of something that has no value.
 pub(super) fn no_value(detail: &str) -> String {
@@ -174,7 +179,7 @@ impl<'a> Values<'a> {
             Expression::As { expr, kind: ScalarKind::Float, convert: None } if !self.is_float(*expr) => {
                 self.of_each(&[*expr], |values| {
                     let is_number = values[0].rem_euclid(SIGN_BIT) < INFINITY_BITS;
-                    (!is_number).then_some("the bits are those of infinity or NaN")
+                    (!is_number).then_some(NO_NUMBER)
                 })
             }
             Expression::Math { fun, arg, arg1, arg2, arg3 } => {
@@ -196,8 +201,12 @@ impl<'a> Values<'a> {
                     MathFunction::Pack2x16float | MathFunction::QuantizeToF16 => self.of_each(&[*arg], |values| {
                         (values[0].abs() > FLOAT16_MAX).then_some("the value is beyond float16, whose largest is 65504")
                     }),
+                    MathFunction::Unpack2x16float => self.of_each(&[*arg], |values| {
+                        let halves = [values[0] / HALF_WORD, values[0]].map(|bits| bits.rem_euclid(HALF_WORD).floor());
+                        let is_number = |half: f64| half.rem_euclid(HALF_SIGN_BIT) < HALF_INFINITY_BITS;
+                        (!halves.into_iter().all(is_number)).then_some(NO_NUMBER)
+                    }),
                     MathFunction::InverseSqrt
-                    | MathFunction::Unpack2x16float
                     | MathFunction::Fma
                     | MathFunction::Mix
                     | MathFunction::Reflect

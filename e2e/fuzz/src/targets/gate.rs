@@ -11,10 +11,11 @@ use crate::draw::Draw;
 use crate::{mutate, panics, random_kernel};
 
 /// Kernels that are in use, or that were once answered wrongly.
-const SEEDS: [&str; 6] = [
+const SEEDS: [&str; 7] = [
     include_str!("../../../../edge-api/client/examples/map/hash_search.wgsl"),
     include_str!("../../../../edge-api/client/examples/map/option_price.wgsl"),
     include_str!("../../../../edge-api/client/examples/map/sharpen.wgsl"),
+    include_str!("../../../../gpu-kernels/gate/tests/kernels/computed_as_it_runs.wgsl"),
     include_str!("../../../../gpu-kernels/gate/tests/kernels/constants.wgsl"),
     include_str!("../../../../gpu-kernels/gate/tests/kernels/layout_of_parameters.wgsl"),
     include_str!("../../../../gpu-kernels/gate/tests/kernels/pointers_to_parts.wgsl"),

@@ -42,8 +42,10 @@ fn what_has_no_value_is_refused_where_it_stands() {
     refused("result[id.x] = extractBits(source[id.x], 30u, 10u);", 16, "more than 32 bits");
     refused("result[id.x] = insertBits(source[id.x], 5u, 30u, 10u);", 16, "more than 32 bits");
     refused("result[id.x] = pack2x16float(vec2f(1e9, 1.0));", 16, "65504");
+    refused("let x = unpack2x16float(0x7c00u);", 9, "infinity or NaN");
+    refused("let x = unpack2x16float(0xfc010000u);", 9, "infinity or NaN");
     refused("let x = ldexp(1.0, 200);", 9, "above 128");
-    admit(&kernel("", "result[id.x] = u32(bitcast<f32>(0x3f800000u)) + extractBits(source[id.x], 30u, 2u);"), WORDS)
+    admit(&kernel("", "result[id.x] = u32(bitcast<f32>(0x3f800000u)) + extractBits(source[id.x], 30u, 2u) + u32(unpack2x16float(0x3c00bbffu).y);"), WORDS)
         .expect("these have values");
 }
 
