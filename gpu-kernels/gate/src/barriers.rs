@@ -24,24 +24,32 @@ pub(super) struct LoopFacts {
     pub turns: Option<u64>,
 }
 
-/// Whether there is a barrier, so that every invocation must come to it. `loops` are those of `main`, each before those
-/// inside it.
-pub(super) fn check(source: &str, module: &Module, loops: &[LoopFacts]) -> Result<bool, GateError> {
+/// What barriers ask of a kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Barriers {
+    /// There is one, so every invocation must come to it.
+    pub any: bool,
+    /// Operations of the loops that hold some, which a record takes whatever fuel it has.
+    pub operations: u64,
+}
+
+/// `loops` are those of `main`, each before those inside it.
+pub(super) fn check(source: &str, module: &Module, loops: &[LoopFacts]) -> Result<Barriers, GateError> {
     for (_, function) in module.functions.iter() {
         if let Some(span) = first_barrier(&function.body) {
             return Err(refusal(source, span, "a barrier in a function"));
         }
     }
-    let Some(entry) = module.entry_points.first() else { return Ok(false) };
+    let Some(entry) = module.entry_points.first() else { return Ok(Barriers::default()) };
     let main = &entry.function;
     if first_barrier(&main.body).is_none() {
-        return Ok(false);
+        return Ok(Barriers::default());
     }
     let mut workgroup = Workgroup::new(source, module, main);
     workgroup.settle();
     let mut met = Met { loops: loops.iter(), operations: 0, left: false };
     workgroup.check(&main.body, true, 1, &mut met)?;
-    Ok(true)
+    Ok(Barriers { any: true, operations: met.operations })
 }
 
 pub(super) fn has_barrier(block: &Block) -> bool {
@@ -152,6 +160,15 @@ impl<'a> Workgroup<'a> {
         }
     }
 
+    /// Whether a pointer goes to one element in one invocation, and to another in another.
+    fn differs_in_place(&self, pointer: Handle<Expression>) -> bool {
+        match self.main.expressions[pointer] {
+            Expression::Access { base, index } => self.varies(index) || self.differs_in_place(base),
+            Expression::AccessIndex { base, .. } => self.differs_in_place(base),
+            _ => false,
+        }
+    }
+
     /// The blocks of a statement, and whether all invocations of a workgroup come there.
     fn inner<'b>(&self, statement: &'b Statement, all_come: bool) -> Vec<(&'b Block, bool)> {
         match statement {
@@ -203,6 +220,12 @@ impl<'a> Workgroup<'a> {
                     return Err(refusal(self.source, *span, "a barrier after a return that some invocations may take"));
                 }
             }
+            if let Statement::WorkGroupUniformLoad { pointer, .. } = statement
+                && self.differs_in_place(*pointer)
+            {
+                let message = "workgroupUniformLoad of an element that is not the same for all of a workgroup";
+                return Err(GateError::at(self.source, *span, message));
+            }
             let mut times = times;
             if let Statement::Loop { body, continuing, .. } = statement {
                 let facts = met.loops.next();
@@ -214,8 +237,10 @@ impl<'a> Workgroup<'a> {
                             "a barrier in a loop that turns nobody knows how often",
                         ));
                     };
-                    times = times.saturating_mul(turns + 1);
-                    met.operations = met.operations.saturating_add(times.saturating_mul(*turn));
+                    // It begins one turn more than it ends.
+                    let begun = times.saturating_mul(turns + 1);
+                    met.operations = met.operations.saturating_add(begun.saturating_mul(*turn));
+                    times = times.saturating_mul(*turns);
                     if met.operations > u64::from(FUEL_MAX) {
                         let message = format!(
                             "loops with barriers take {} operations a record; at most {FUEL_MAX}",

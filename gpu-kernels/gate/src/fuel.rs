@@ -30,19 +30,22 @@ pub(super) struct Told {
     pub needed: Option<u64>,
     /// Those of `main`, each before those inside it.
     pub loops: Vec<LoopFacts>,
+    /// Those of each function, likewise.
+    pub loops_of: HashMap<Handle<Function>, Vec<LoopFacts>>,
 }
 
 pub(super) fn tell(module: &Module, info: &ModuleInfo, costs: &Costs) -> Told {
-    let mut of_functions = HashMap::new();
+    let (mut of_functions, mut loops_of) = (HashMap::new(), HashMap::new());
     for (handle, function) in module.functions.iter() {
-        let cost = &costs.functions[&handle];
-        let fuel = Counter::new(module, function, &info[handle], &of_functions, cost).block(&function.body);
+        let mut counter = Counter::new(module, function, &info[handle], &of_functions, &costs.functions[&handle]);
+        let fuel = counter.block(&function.body);
+        loops_of.insert(handle, counter.loops);
         of_functions.insert(handle, fuel);
     }
     let Some(entry) = module.entry_points.first() else { return Told::default() };
     let mut main = Counter::new(module, &entry.function, info.get_entry_point(0), &of_functions, &costs.entry);
     let needed = main.block(&entry.function.body);
-    Told { needed, loops: main.loops }
+    Told { needed, loops: main.loops, loops_of }
 }
 
 struct Counter<'a> {

@@ -21,8 +21,8 @@ pub(super) use self::globals::Writing;
 use self::globals::add_globals;
 use self::instrumenter::Instrumenter;
 use self::wrapper::wrap;
-use crate::cost::Costs;
 use crate::error::GateError;
+use crate::fuel::Told;
 use crate::pointers::WrittenArguments;
 
 /// The safe module, and the span of each loop in the order of its number.
@@ -30,7 +30,7 @@ pub(super) fn instrument(
     source: &str,
     mut module: Module,
     info: &ModuleInfo,
-    costs: &Costs,
+    told: &Told,
     written: &WrittenArguments,
     writing: Writing,
 ) -> Result<(Module, Vec<Span>), GateError> {
@@ -39,13 +39,13 @@ pub(super) fn instrument(
     let mut loops = Vec::new();
     let mut functions = std::mem::take(&mut module.functions);
     for (handle, function) in functions.iter_mut() {
-        let cost = costs.functions[&handle].clone();
-        Instrumenter::new(source, &module, &info[handle], own, written, &mut loops).instrument(function, &cost)?;
+        let facts = told.loops_of.get(&handle).map(Vec::as_slice).unwrap_or_default();
+        Instrumenter::new(source, &module, &info[handle], own, written, &mut loops).instrument(function, facts)?;
     }
     module.functions = functions;
     if let Some(mut entry) = module.entry_points.pop() {
         Instrumenter::new(source, &module, info.get_entry_point(0), own, written, &mut loops)
-            .instrument(&mut entry.function, &costs.entry)?;
+            .instrument(&mut entry.function, &told.loops)?;
         let wrapped = wrap(&mut module, entry, own, writing.fuel);
         module.entry_points.push(wrapped);
     }

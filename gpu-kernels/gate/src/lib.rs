@@ -132,9 +132,7 @@ fn gate(
     lets::check(source, &module)?;
     depth::check(source, &module).map_err(words::deeper)?;
     layout::check(source, &module)?;
-    if driver == Driver::Llvmpipe {
-        llvmpipe::check(source, &module)?;
-    }
+    let may_repeat = driver == Driver::Llvmpipe && llvmpipe::check(source, &module)?;
     let facts = contract::check(source, &module, &info, contract)?;
     let written = WrittenArguments::check(source, &module)?;
     let costs = cost::count(&module, &info);
@@ -146,9 +144,16 @@ fn gate(
     let loops = cost::has_loops(&module);
     let told = fuel::tell(&module, &info, &costs);
     let barriers = barriers::check(source, &module, &told.loops)?;
-    let fuel = contract.fuel.unwrap_or_else(|| fuel_of(told.needed));
-    let writing = Writing { fuel, barriers, driver };
-    let (module, loop_spans) = instrument::instrument(source, module, &info, &costs, &written, writing)?;
+    let fuel = contract.fuel.unwrap_or_else(|| fuel_of(told.needed, barriers.operations));
+    if u64::from(fuel) < barriers.operations {
+        let message = format!(
+            "loops with barriers take {} operations a record, and its fuel is {fuel}; state as much, or leave it out",
+            barriers.operations
+        );
+        return Err(GateError::at(source, contract::entry_span(source, "main"), message));
+    }
+    let writing = Writing { fuel, barriers: barriers.any, driver, may_repeat };
+    let (module, loop_spans) = instrument::instrument(source, module, &info, &told, &written, writing)?;
     let loop_lines = loop_spans.iter().map(|span| span.location(source).line_number).collect();
     let wgsl = emit(source, &module, suspect)?;
     let kernel = GatedKernel {
@@ -161,9 +166,10 @@ fn gate(
     Ok(AdmittedKernel { kernel, words: facts.words, floats: facts.floats, fuel, fuel_needed: told.needed })
 }
 
-/// What a record gets where nobody says.
-fn fuel_of(needed: Option<u64>) -> u32 {
-    needed.map_or(FUEL_UNSTATED, |needed| u32::try_from(needed).unwrap_or(FUEL_MAX).min(FUEL_MAX))
+/// What a record gets where nobody says; `at_least` for the loops that take it anyway.
+fn fuel_of(needed: Option<u64>, at_least: u64) -> u32 {
+    let fuel = needed.unwrap_or_else(|| at_least.saturating_add(FUEL_UNSTATED.into()));
+    u32::try_from(fuel).unwrap_or(FUEL_MAX).min(FUEL_MAX)
 }
 
 fn parse(source: &str) -> Result<Module, GateError> {

@@ -9,27 +9,34 @@ use crate::error::GateError;
 
 /// Conditions within conditions, of the 80 that it keeps: the gate writes a few around the customer's.
 const CONDITIONS_MAX: u32 = 72;
+/// Where there is room for those of a loop that is written several times in a row: at most 32.
+const FLAT: u32 = 40;
 /// Words of an array whose elements are computed: one of twice as many takes four times as long to compile, and this one some
 /// twenty seconds.
 const ARRAY_WORDS_MAX: u32 = 1024;
 
-pub(super) fn check(source: &str, module: &Module) -> Result<(), GateError> {
+/// Whether conditions lie so flat that loops may be written several times in a row.
+pub(super) fn check(source: &str, module: &Module) -> Result<bool, GateError> {
     let mut conditions = Conditions { of_functions: HashMap::new() };
+    let mut deepest = 0;
     for (handle, function) in module.functions.iter() {
         let depth = conditions.of_function(function);
+        deepest = deepest.max(depth);
         conditions.of_functions.insert(handle, depth);
         check_depth(source, module.functions.get_span(handle), depth)?;
         check_arrays(source, module, function)?;
     }
     for entry in &module.entry_points {
-        check_depth(source, entry_span(source, &entry.name), conditions.of_function(&entry.function))?;
+        let depth = conditions.of_function(&entry.function);
+        deepest = deepest.max(depth);
+        check_depth(source, entry_span(source, &entry.name), depth)?;
         check_arrays(source, module, &entry.function)?;
     }
     let private = module.global_variables.iter().filter(|(_, variable)| variable.space == naga::AddressSpace::Private);
     for (handle, variable) in private {
         check_array(source, module, module.global_variables.get_span(handle), variable.ty)?;
     }
-    Ok(())
+    Ok(deepest <= FLAT)
 }
 
 fn check_depth(source: &str, at: Span, depth: u32) -> Result<(), GateError> {

@@ -62,6 +62,8 @@ const MESSAGES: &[(&str, &str)] = &[
     ("barrier_in_function", "a barrier in a function; {_}"),
     ("barrier_in_branch", "a barrier in a branch or a loop where not all may come; {_}"),
     ("barrier_in_loop", "a barrier in a loop that turns nobody knows how often; {_}"),
+    ("fuel_below_barriers", "loops with barriers take {operations} operations a record, and its fuel is {fuel}; {_}"),
+    ("uniform_load", "workgroupUniformLoad of an element that is not the same for all of a workgroup"),
     ("barriers_too_often", "loops with barriers take {operations} operations a record; at most {most}"),
     ("not_independent", "{_} has no place in a kernel of independent records"),
     ("types_too_deep", "types lie more than {most} deep"),

@@ -15,6 +15,8 @@ pub(crate) struct Writing {
     /// There are barriers.
     pub(crate) barriers: bool,
     pub(crate) driver: Driver,
+    /// Loops may be written several times in a row.
+    pub(crate) may_repeat: bool,
 }
 
 /// The globals that the gate adds.
@@ -37,12 +39,12 @@ pub(super) struct Own {
 pub(super) struct Guard {
     pub(super) left: Handle<GlobalVariable>,
     pub(super) place: Handle<GlobalVariable>,
-    /// Of a record: how often loops may turn.
+    /// Of a record: how often loops may turn. 0 where none may be written several times in a row.
     pub(super) fuel: u32,
 }
 
 pub(super) fn add_globals(module: &mut Module, writing: Writing) -> Own {
-    let Writing { fuel: operations, barriers, driver } = writing;
+    let Writing { fuel: operations, barriers, driver, may_repeat } = writing;
     let no_name = |inner| Type { name: None, inner };
     let word = module.types.insert(no_name(TypeInner::Scalar(Scalar::U32)), Span::UNDEFINED);
     let atomic = module.types.insert(no_name(TypeInner::Atomic(Scalar::U32)), Span::UNDEFINED);
@@ -73,7 +75,7 @@ pub(super) fn add_globals(module: &mut Module, writing: Writing) -> Own {
         .map(|(name, ty)| global(name, AddressSpace::Private, None, ty, None));
     let guard = (driver == Driver::Llvmpipe).then(|| {
         let [left, place] = guard.map(|variable| module.global_variables.append(variable, Span::UNDEFINED));
-        Guard { left, place, fuel: operations }
+        Guard { left, place, fuel: if may_repeat { operations } else { 0 } }
     });
     Own {
         fuel: module.global_variables.append(fuel, Span::UNDEFINED),

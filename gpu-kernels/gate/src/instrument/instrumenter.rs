@@ -8,7 +8,7 @@ use naga::proc::IndexableLength;
 use naga::valid::FunctionInfo;
 use naga::{
     AddressSpace, Arena, AtomicFunction, BinaryOperator, Block, Expression, Function, Handle, Literal, LocalVariable,
-    MathFunction, Module, Range, ScalarKind, Span, Statement, SwitchCase, Type, TypeInner,
+    MathFunction, Module, Range, ScalarKind, Span, Statement, SwitchCase, SwitchValue, Type, TypeInner,
 };
 
 use super::casts::Cast;
@@ -17,10 +17,9 @@ use super::guard;
 use super::laid::Laid;
 use super::pays::Pays;
 use super::trigonometry::Trigonometry;
-use super::unroll;
-use crate::barriers::has_barrier;
+use super::unroll::{self, Row};
+use crate::barriers::{LoopFacts, has_barrier};
 use crate::contract::LOCAL_BYTES_MAX;
-use crate::cost::FunctionCost;
 use crate::error::GateError;
 use crate::operands::map_operands;
 use crate::pointers::{self, WrittenArguments};
@@ -50,7 +49,8 @@ pub(super) struct Instrumenter<'a> {
     firsts: Vec<Handle<Expression>>,
     /// Those of trigonometry, where there is any.
     numbers: Vec<Handle<Expression>>,
-    turns: std::vec::IntoIter<u64>,
+    /// Of the loops that are still to come.
+    facts: std::vec::IntoIter<LoopFacts>,
     /// What a `break` would leave, from the outside in: the numbers of loops, and none for a `switch`.
     around: Vec<Option<u32>>,
 }
@@ -87,13 +87,13 @@ impl<'a> Instrumenter<'a> {
             places: Vec::new(),
             firsts: Vec::new(),
             numbers: Vec::new(),
-            turns: Vec::new().into_iter(),
+            facts: Vec::new().into_iter(),
             around: Vec::new(),
         }
     }
 
-    pub(super) fn instrument(mut self, function: &mut Function, cost: &FunctionCost) -> Result<(), GateError> {
-        self.turns = cost.turns.clone().into_iter();
+    pub(super) fn instrument(mut self, function: &mut Function, facts: &[LoopFacts]) -> Result<(), GateError> {
+        self.facts = facts.to_vec().into_iter();
         let old = std::mem::take(&mut function.expressions);
         // Literals cannot be emitted, so they stand before everything that is.
         for (handle, expression) in old.iter() {
@@ -424,15 +424,16 @@ impl<'a> Instrumenter<'a> {
         self.loops.push(span);
         let number = to::<u32, _>(self.loops.len());
         self.around.push(Some(number));
-        let turn = u32::try_from(self.turns.next().unwrap_or(u64::MAX)).unwrap_or(u32::MAX);
+        let facts = self.facts.next().unwrap_or(LoopFacts { turn: u64::MAX, turns: None });
+        let turn = u32::try_from(facts.turn).unwrap_or(u32::MAX);
         let counter = LocalVariable { name: Some("tessera_turns".to_owned()), ty: self.own.word, init: None };
         let counter = self.locals.append(counter, Span::UNDEFINED);
         let pays = Pays { number, turn, counter, goes_on: has_barrier(&body) || has_barrier(&continuing) };
         let begin = self.begin(counter);
-        let copies = self.own.guard.filter(|_| break_if.is_none());
-        let copies = copies.and_then(|guard| unroll::copies_in_a_turn(guard.fuel / turn.max(1), &body, &continuing));
-        let round = if let Some(copies) = copies {
-            self.several_in_a_turn(copies, &body, &continuing, pays)?
+        let row = self.own.guard.filter(|guard| break_if.is_none() && guard.fuel > 0);
+        let row = row.and_then(|guard| unroll::row(guard.fuel / turn.max(1), facts.turns, &body, &continuing));
+        let round = if let Some(row) = row {
+            self.in_a_row(&row, pays)?
         } else {
             let mut fuelled = self.spend(pays);
             fuelled.extend_block(self.block(body)?);
@@ -445,30 +446,28 @@ impl<'a> Instrumenter<'a> {
         Ok(Statement::Block(guard::guarded(self.own, &mut self.out, begin, round, number)))
     }
 
-    /// A loop of several turns in one, where the driver counts how often one goes back to its beginning.
-    fn several_in_a_turn(
-        &mut self,
-        copies: u32,
-        body: &Block,
-        continuing: &Block,
-        pays: Pays,
-    ) -> Result<Statement, GateError> {
+    /// A loop of several turns in one, or one whose turns are all written out.
+    fn in_a_row(&mut self, row: &Row, pays: Pays) -> Result<Statement, GateError> {
         let mut turn = Block::new();
-        for copy in 0..copies {
+        for copy in 0..row.copies {
             if copy > 0 {
-                self.place_again(&[body, continuing])?;
+                self.place_again(&row.turn)?;
             }
             let mut once = self.spend(pays);
-            once.extend_block(self.block(body.clone())?);
-            once.extend_block(self.block(continuing.clone())?);
+            once.extend_block(self.block(row.turn.clone())?);
             turn.push(Statement::Block(once), Span::UNDEFINED);
         }
-        Ok(Statement::Loop { body: turn, continuing: Block::new(), break_if: None })
+        if !row.is_all {
+            return Ok(Statement::Loop { body: turn, continuing: Block::new(), break_if: None });
+        }
+        // What a `break` leaves, and never goes back.
+        let only = SwitchCase { value: SwitchValue::Default, body: turn, fall_through: false };
+        Ok(Statement::Switch { selector: self.word(0), cases: vec![only] })
     }
 
     /// What blocks compute is an expression of its own in each copy: naga writes one once.
-    fn place_again(&mut self, blocks: &[&Block]) -> Result<(), GateError> {
-        for handle in unroll::computed(blocks) {
+    fn place_again(&mut self, block: &Block) -> Result<(), GateError> {
+        for handle in unroll::computed(block) {
             let (expression, span) = (self.old[handle].clone(), self.old.get_span(handle));
             let (place, first) = self.place(handle, &expression, span, false)?;
             self.places[handle.index()] = place;

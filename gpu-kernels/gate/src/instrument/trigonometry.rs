@@ -4,7 +4,9 @@
 //! as polynomials they are right to some units on all. Coefficients and reduction by π/2 in three parts are those of the Cephes
 //! library (Moshier, `sinf.c`, `atanf.c`, `asinf.c`).
 
-use naga::{BinaryOperator, Expression, Handle, Literal, MathFunction, Scalar, TypeInner, UnaryOperator, VectorSize};
+use naga::{
+    BinaryOperator, Expression, Handle, Literal, MathFunction, Scalar, ScalarKind, TypeInner, UnaryOperator, VectorSize,
+};
 
 use std::f32::consts::{FRAC_2_PI, FRAC_PI_2, FRAC_PI_4, PI};
 
@@ -33,6 +35,8 @@ const ARC_TANGENT: [usize; 4] = [19, 20, 21, 22];
 const ARC_SINE: [usize; 5] = [23, 24, 25, 26, 27];
 /// Tangents of an eighth of a half turn, and of three.
 const TANGENTS: [usize; 2] = [28, 29];
+/// All bits but the last, behind the numbers.
+const ALL_BUT_LAST: usize = NUMBERS.len();
 
 #[expect(clippy::excessive_precision, reason = "as their source has them")]
 const NUMBERS: [f32; 30] = [
@@ -86,7 +90,7 @@ impl Trigonometry {
 
     /// What [`Trigonometry::write`] computes with.
     pub(super) fn literals() -> impl Iterator<Item = Literal> {
-        NUMBERS.into_iter().map(Literal::F32)
+        NUMBERS.into_iter().map(Literal::F32).chain([Literal::U32(!1)])
     }
 
     /// `numbers` are the literals, placed by now.
@@ -158,6 +162,15 @@ impl Written<'_> {
         (self.append)(Expression::Unary { op: UnaryOperator::Negate, expr })
     }
 
+    /// Without its last bit: a compiler that thinks sums to be like those of real numbers would make one subtraction of the
+    /// three, by a part of π/2 that is not short.
+    fn settled(&mut self, value: Value) -> Value {
+        let bits = (self.append)(Expression::As { expr: value, kind: ScalarKind::Uint, convert: None });
+        let all_but_last = self.number(ALL_BUT_LAST);
+        let even = self.binary(BinaryOperator::And, bits, all_but_last);
+        (self.append)(Expression::As { expr: even, kind: ScalarKind::Float, convert: None })
+    }
+
     fn math(&mut self, fun: MathFunction, arg: Value, arg1: Option<Value>) -> Value {
         (self.append)(Expression::Math { fun, arg, arg1, arg2: None, arg3: None })
     }
@@ -190,7 +203,8 @@ impl Written<'_> {
         for part in PARTS {
             let part = self.number(part);
             let product = self.times(whole, part);
-            rest = self.less(rest, product);
+            let less = self.less(rest, product);
+            rest = self.settled(less);
         }
         let square = self.times(rest, rest);
         let sine = self.polynomial(square, &SINE);

@@ -1,7 +1,7 @@
-//! Several turns in one, for a driver that counts how often a loop goes back to its beginning.
+//! Several turns in one, for a driver that counts how often loops go back to their beginning.
 
 use gpu_kernels::number::to;
-use naga::{Block, Expression, Handle, Statement};
+use naga::{Block, Expression, Handle, Span, Statement};
 
 use crate::barriers::has_barrier;
 
@@ -11,44 +11,116 @@ const COPIES_MAX: u32 = 8;
 /// Branches of all copies that leave the loop: each puts what stands behind it inside a condition, and those are counted too.
 const LEAVING_MAX: u32 = 32;
 
-/// How often a loop's body is written in a row, where its fuel is for so many turns; `None` where once is enough, or it cannot be.
-pub(super) fn copies_in_a_turn(turns: u32, body: &Block, continuing: &Block) -> Option<u32> {
-    if !may_stand_in_a_row(body) || !may_stand_in_a_row(continuing) {
-        return None;
-    }
-    // The one for fuel is ours.
-    let leaving = 1 + breaks(body) + breaks(continuing);
-    Some(turns.div_ceil(TURNS).min(COPIES_MAX).min(LEAVING_MAX / leaving)).filter(|copies| *copies > 1)
+/// How a loop is written out.
+pub(super) struct Row {
+    pub(super) copies: u32,
+    /// One turn, without a `continue`.
+    pub(super) turn: Block,
+    /// These are all the turns there are, and the last one that finds that it is over.
+    pub(super) is_all: bool,
 }
 
-/// What blocks compute, in its order.
-pub(super) fn computed(blocks: &[&Block]) -> Vec<Handle<Expression>> {
+/// For a loop whose fuel is for so many turns, and which makes `known` at most. `None` where it stays as it is.
+pub(super) fn row(turns: u32, known: Option<u64>, body: &Block, continuing: &Block) -> Option<Row> {
+    if turns < TURNS || has_barrier(body) || has_barrier(continuing) {
+        return None;
+    }
+    let mut turn = without_continue(body.clone())?;
+    turn.extend_block(without_continue(continuing.clone())?);
+    // The one for fuel is ours.
+    let most = COPIES_MAX.min(LEAVING_MAX / (1 + leaving(&turn)));
+    let all = known.and_then(|known| u32::try_from(known + 1).ok()).filter(|all| *all <= most);
+    let copies = all.unwrap_or_else(|| turns.div_ceil(TURNS).min(most));
+    (copies > 1 || all.is_some()).then_some(Row { copies, turn, is_all: all.is_some() })
+}
+
+/// What a block computes, in its order.
+pub(super) fn computed(block: &Block) -> Vec<Handle<Expression>> {
     let mut computed = Vec::new();
-    blocks.iter().for_each(|block| note_computed(block, &mut computed));
+    note_computed(block, &mut computed);
     computed.sort_unstable_by_key(|handle| handle.index());
     computed
 }
 
-/// A `continue` would skip the other copies, and a loop inside would be written often.
-fn may_stand_in_a_row(block: &Block) -> bool {
-    !has_barrier(block)
-        && block.iter().all(|statement| match statement {
-            Statement::Continue | Statement::Loop { .. } => false,
-            Statement::Block(inner) => may_stand_in_a_row(inner),
-            Statement::If { accept, reject, .. } => may_stand_in_a_row(accept) && may_stand_in_a_row(reject),
-            Statement::Switch { cases, .. } => cases.iter().all(|case| may_stand_in_a_row(&case.body)),
-            _ => true,
-        })
+/// The same statements where nothing skips the rest of a turn: `if a { b; continue; } c` is `if a { b } else { c }`. `None` where
+/// that is not enough, and where there is a loop inside, which would be written often.
+fn without_continue(block: Block) -> Option<Block> {
+    let mut rest: Vec<(Statement, Span)> = block.span_into_iter().collect();
+    rest.reverse();
+    let mut written = Block::new();
+    while let Some((statement, span)) = rest.pop() {
+        match statement {
+            Statement::Loop { .. } => return None,
+            Statement::Continue => return Some(written),
+            Statement::Block(inner) => {
+                // Laid flat, so that what is behind it can be moved into a branch of it.
+                rest.extend(inner.span_into_iter().collect::<Vec<_>>().into_iter().rev());
+            }
+            Statement::If { condition, accept, reject } if has_continue(&accept) || has_continue(&reject) => {
+                let mut behind = Block::new();
+                rest.into_iter().rev().for_each(|(statement, span)| behind.push(statement, span));
+                let with_rest = |mut branch: Block, behind: Block| {
+                    if !ends(&branch) {
+                        branch.extend_block(behind);
+                    }
+                    without_continue(branch)
+                };
+                // The rest is written once: one of the branches never comes to it.
+                if !ends(&accept) && !ends(&reject) {
+                    return None;
+                }
+                let accept = with_rest(accept, behind.clone())?;
+                let reject = with_rest(reject, behind)?;
+                written.push(Statement::If { condition, accept, reject }, span);
+                return Some(written);
+            }
+            Statement::Switch { ref cases, .. } if cases.iter().any(|case| has_continue(&case.body)) => return None,
+            Statement::If { ref accept, ref reject, .. } if has_loop(accept) || has_loop(reject) => return None,
+            Statement::Switch { ref cases, .. } if cases.iter().any(|case| has_loop(&case.body)) => return None,
+            other => written.push(other, span),
+        }
+    }
+    Some(written)
 }
 
-/// Branches that may leave, and the cases of a `switch`, which count like them.
-fn breaks(block: &Block) -> u32 {
+/// Whether nothing comes behind a block.
+fn ends(block: &Block) -> bool {
+    match block.last() {
+        Some(Statement::Continue | Statement::Break | Statement::Return { .. }) => true,
+        Some(Statement::Block(inner)) => ends(inner),
+        _ => false,
+    }
+}
+
+fn has_continue(block: &Block) -> bool {
+    any(block, &|statement| matches!(statement, Statement::Continue))
+}
+
+fn has_loop(block: &Block) -> bool {
+    any(block, &|statement| matches!(statement, Statement::Loop { .. }))
+}
+
+/// Whether some statement of a block, outside of loops, is one of these.
+fn any(block: &Block, is: &dyn Fn(&Statement) -> bool) -> bool {
+    block.iter().any(|statement| {
+        is(statement)
+            || match statement {
+                Statement::Block(inner) => any(inner, is),
+                Statement::If { accept, reject, .. } => any(accept, is) || any(reject, is),
+                Statement::Switch { cases, .. } => cases.iter().any(|case| any(&case.body, is)),
+                _ => false,
+            }
+    })
+}
+
+/// Branches that may leave or that hold the rest of a turn, and the cases of a `switch`, which count like them.
+fn leaving(block: &Block) -> u32 {
     let of = |statement: &Statement| match statement {
         Statement::Break | Statement::Return { .. } => 1,
-        Statement::Block(inner) => breaks(inner),
-        Statement::If { accept, reject, .. } => breaks(accept) + breaks(reject),
+        Statement::Block(inner) => leaving(inner),
+        Statement::If { accept, reject, .. } => 1 + leaving(accept) + leaving(reject),
         Statement::Switch { cases, .. } => {
-            to::<u32, _>(cases.len()) + cases.iter().map(|case| breaks(&case.body)).sum::<u32>()
+            to::<u32, _>(cases.len()) + cases.iter().map(|case| leaving(&case.body)).sum::<u32>()
         }
         _ => 0,
     };

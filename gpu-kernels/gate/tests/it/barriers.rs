@@ -92,6 +92,27 @@ fn loops_with_barriers_have_few_enough_turns_as_nothing_stops_them() {
 }
 
 #[test]
+fn their_operations_are_in_the_fuel_whatever_is_stated() {
+    let body = "for (var i = 0u; i < 900u; i++) { for (var j = 0u; j < 100u; j++) { workgroupBarrier(); } }";
+    let error = admit(&kernel(body), Contract { fuel: Some(1), ..WORDS }).expect_err("they take it anyway");
+    assert!(error.message.contains("operations a record, and its fuel is 1; state as much"), "{error}");
+
+    let known = admit(&kernel(body), WORDS).unwrap();
+    let unknown = admit(&kernel(&format!("{body} while board[0] != lane {{}}")), WORDS).unwrap();
+    assert!(known.fuel > 1_000_000 && unknown.fuel > known.fuel, "{} {}", known.fuel, unknown.fuel);
+    assert!(unknown.kernel.ops > u64::from(unknown.fuel));
+}
+
+#[test]
+fn workgroup_uniform_load_is_of_one_element_for_all() {
+    let error = admit(&kernel("if workgroupUniformLoad(&board[lane]) > 3u {\nworkgroupBarrier(); }"), WORDS);
+    let error = error.expect_err("each would load its own");
+    assert!(error.message.starts_with("workgroupUniformLoad of an element"), "{error}");
+
+    admit(&kernel("if workgroupUniformLoad(&board[params.x]) > 3u { workgroupBarrier(); }"), WORDS).unwrap();
+}
+
+#[test]
 fn an_invocation_without_fuel_still_comes_to_the_barriers_and_is_told() {
     // Each lane hands its word on, eight times; one of them spends its fuel in between.
     let body = "board[lane] = lane; workgroupBarrier();

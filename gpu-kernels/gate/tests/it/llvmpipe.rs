@@ -51,7 +51,17 @@ fn loops_are_right_or_the_device_says_that_it_cannot() {
         "fn first(most: u32) -> u32 { for (var i = 0u; i < 60000u; i++) { if i == most { return i; } } return 7u; }",
         "x = first(50000u + given) + first(20000u);",
     );
+    // As the Game of Life counts neighbours: all short turns written out, and what is skipped in a branch.
+    let neighbours = "for (var at = 0u; at < 9000u; at++) { var near = 0u;
+        for (var dy = -1; dy <= 1; dy++) { for (var dx = -1; dx <= 1; dx++) {
+            if dx == 0 && dy == 0 { continue; }
+            near += u32(dx + 2 * dy + 4); } }
+        x += near / 4u; }";
+    let skipped = "for (var i = 0u; i < 300u; i++) { for (var j = 0u; j < 300u; j++) {
+        if j % 2u == 0u { if j % 3u == 0u { x += 1u; } continue; } if j == 299u { x += 5u; continue; } x += 2u; } }";
     let kernels = [
+        (kernel("", neighbours), [72_000; 3]),
+        (kernel("", skipped), [300 * (50 + 2 * 149 + 5); 3]),
         (kernel("", nested), [90_000; 3]),
         (kernel("", broken), [89_000; 3]),
         (kernel("", until), [70_000; 3]),
