@@ -50,7 +50,7 @@ pub(super) struct Instrumenter<'a> {
     /// Those of trigonometry, where there is any.
     numbers: Vec<Handle<Expression>>,
     /// Of the loops that are still to come.
-    facts: std::vec::IntoIter<LoopFacts>,
+    facts: std::iter::Copied<std::slice::Iter<'a, LoopFacts>>,
     /// What a `break` would leave, from the outside in: the numbers of loops, and none for a `switch`.
     around: Vec<Option<u32>>,
 }
@@ -87,13 +87,13 @@ impl<'a> Instrumenter<'a> {
             places: Vec::new(),
             firsts: Vec::new(),
             numbers: Vec::new(),
-            facts: Vec::new().into_iter(),
+            facts: [].iter().copied(),
             around: Vec::new(),
         }
     }
 
-    pub(super) fn instrument(mut self, function: &mut Function, facts: &[LoopFacts]) -> Result<(), GateError> {
-        self.facts = facts.to_vec().into_iter();
+    pub(super) fn instrument(mut self, function: &mut Function, facts: &'a [LoopFacts]) -> Result<(), GateError> {
+        self.facts = facts.iter().copied();
         let old = std::mem::take(&mut function.expressions);
         // Literals cannot be emitted, so they stand before everything that is.
         for (handle, expression) in old.iter() {
