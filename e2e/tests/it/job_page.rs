@@ -154,3 +154,27 @@ async fn a_first_key_has_to_be_kept_a_wrong_one_opens_nothing_and_a_second_one_i
     browser.text_where("[aria-labelledby=keys]", SOON, |text| !text.contains("tsk_")).await;
     browser.close().await;
 }
+
+#[tokio::test]
+async fn a_first_key_is_shown_to_nobody_who_signs_in_after_its_account() {
+    let stack = Stack::start().await;
+    let (_, other) = stack.customer().await.unwrap();
+    let browser = Browser::start(Gpu::None).await;
+    let account = format!("{}/account", stack.url());
+    let kept = "return sessionStorage.getItem('tessera-first-key')";
+    browser.open(&account).await;
+    browser.press("Open a development account").await;
+    let key = browser.text_where("[data-testid=key]", SOON, |key| key.starts_with("tsk_")).await;
+    assert!(browser.script(kept).await.to_string().contains(&key));
+
+    // As when the session ends by itself.
+    browser.sign_out().await;
+    browser.open(&account).await;
+    browser.find("#key").await.send_keys(&other).await.unwrap();
+    browser.press("Sign in").await;
+    browser.text_where("[aria-labelledby=keys]", SOON, |text| !text.is_empty()).await;
+    assert_eq!(browser.script(kept).await, serde_json::Value::Null);
+    let shown = browser.script("return document.body.innerText").await;
+    assert!(!shown.to_string().contains(&key), "{shown}");
+    browser.close().await;
+}

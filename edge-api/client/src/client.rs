@@ -71,7 +71,7 @@ impl Client {
         let parsed = reqwest::Url::parse(url).ok();
         let is_server = |parsed: &reqwest::Url| matches!(parsed.scheme(), "http" | "https") && parsed.has_host();
         let Some(parsed) = parsed.filter(is_server) else { return Err(ClientError::Url { url: url.to_owned() }) };
-        proxy::check(parsed.scheme(), |name| std::env::var_os(name))?;
+        proxy::check(parsed.scheme(), parsed.host_str().unwrap_or_default(), |name| std::env::var_os(name))?;
         if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(ClientError::Key);
         }

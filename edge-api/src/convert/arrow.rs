@@ -22,6 +22,9 @@ const FIELD_TYPE: usize = 2;
 const FIELD_CHILDREN: usize = 5;
 const DURATION: u8 = 18;
 const STRUCT: u8 = 13;
+const MAP: u8 = 17;
+/// Of any length, of a fixed one, long ones, and those that lie in any order.
+const LISTS: [u8; 5] = [12, 16, 21, 25, 26];
 
 pub struct Schema {
     message: Vec<u8>,
@@ -53,13 +56,19 @@ impl Schema {
 }
 
 /// Whether the field is such a one, or leads to one: what holds one thing alone, as a list does, leads to that, and a record to
-/// that of the next name.
+/// that of the next name. Parquet's path has parts besides, which Arrow has no fields for: `list.element`, `key_value`.
 fn leads_to_one(buffer: Buffer<'_>, mut field: usize, mut path: &[String]) -> Option<bool> {
     for _ in 0..FIELDS_MAX {
         let kind = *buffer.0.get(buffer.field(field, FIELD_TYPE)?)?;
         let Some(children) = buffer.field(field, FIELD_CHILDREN).filter(|_| kind != DURATION) else {
             return Some(kind == DURATION);
         };
+        let parts_besides = match kind {
+            MAP => 1,
+            kind if LISTS.contains(&kind) => 2,
+            _ => 0,
+        };
+        path = path.get(parts_besides..).unwrap_or_default();
         let count = usize::try_from(buffer.number(buffer.follow(children)?)?).ok()?;
         field = if kind == STRUCT {
             let (name, rest) = path.split_first()?;

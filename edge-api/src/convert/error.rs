@@ -134,6 +134,10 @@ pub enum ConvertError {
         "row {row} of column '{column}' has no list, where others have {wanted} values; mend the table, or leave the column out ('Columns left out', --leave-out): what stands for a missing value stands for one in a list"
     )]
     NoList { row: u64, column: String, wanted: u64 },
+    #[error(
+        "column '{column}' holds lists, and none of the first rows has one, so that nothing says how long they are; leave it out ('Columns left out', --leave-out), or put a row that has a list first"
+    )]
+    NoListYet { column: String },
     #[error("'{text}' stands for missing values, and is no number")]
     MissingText { text: String },
 
@@ -209,6 +213,7 @@ impl ConvertError {
             | Self::ColumnType { .. }
             | Self::RaggedList { .. }
             | Self::NoList { .. }
+            | Self::NoListYet { .. }
             | Self::NotPicture { .. }
             | Self::DamagedPicture { .. } => (ErrorCode::InvalidInput, "file"),
             Self::ArraysTooLarge { .. }

@@ -22,7 +22,7 @@ use super::table::{COLUMNS_MAX, Column, Feed, Table, label};
 
 /// Values of all columns that are held at a time.
 const VALUES_AT_ONCE: u64 = 1 << 18;
-/// Rows among which there is a list that is not missing.
+/// Rows of a group among which a list is looked for that is not missing.
 const ROWS_TO_A_LIST: usize = 1000;
 /// What pandas calls an index that had no name.
 const PANDAS_INDEX: &str = "__index_level_";
@@ -81,18 +81,26 @@ fn is_list(leaf: &ColumnDescPtr) -> bool {
     leaf.max_rep_level() > 0
 }
 
-/// Values in the first list that there is.
+/// Values in the first list that there is; none where the first rows of each group have no list.
 fn width(file: &File, place: usize) -> Result<u64, ConvertError> {
     let is_filled = |group: &usize| file.metadata().row_group(*group).num_rows() > 0;
-    let Some(group) = (0..file.num_row_groups()).find(is_filled) else { return Ok(1) };
-    let mut leaf = Leaf::new(file.get_row_group(group)?.get_column_reader(place)?, file, place);
-    for _ in 0..ROWS_TO_A_LIST {
-        leaf.read(1)?;
-        if !leaf.cells.is_empty() || leaf.starts.is_empty() {
-            break;
+    let mut groups = (0..file.num_row_groups()).filter(is_filled).peekable();
+    if groups.peek().is_none() {
+        return Ok(1);
+    }
+    for group in groups {
+        let mut leaf = Leaf::new(file.get_row_group(group)?.get_column_reader(place)?, file, place);
+        for _ in 0..ROWS_TO_A_LIST {
+            leaf.read(1)?;
+            if !leaf.cells.is_empty() {
+                return Ok(to(leaf.cells.len()));
+            }
+            if leaf.starts.is_empty() {
+                break;
+            }
         }
     }
-    Ok(to(leaf.cells.len()))
+    Ok(0)
 }
 
 /// Refuses what is no number, though some types are kept as if they were.

@@ -31,7 +31,18 @@ const DECODER_BYTES_MAX: u64 = 768 << 20;
 
 /// Whether a file begins as a picture does.
 pub fn is_picture(head: &[u8]) -> bool {
-    image::guess_format(head).is_ok_and(|format| FORMATS.contains(&format))
+    format(head).is_some()
+}
+
+fn format(head: &[u8]) -> Option<ImageFormat> {
+    let guessed = image::guess_format(head).ok().filter(|format| FORMATS.contains(format))?;
+    (guessed != ImageFormat::Bmp || has_bmp_header(head)).then_some(guessed)
+}
+
+/// Whether the header behind BMP's two letters is as long as one that there is: two letters alone may begin a table too.
+fn has_bmp_header(head: &[u8]) -> bool {
+    let len = head.get(14..).and_then(|rest| rest.first_chunk()).map(|len| u32::from_le_bytes(*len));
+    matches!(len, Some(12 | 40 | 52 | 56 | 64 | 108 | 124))
 }
 
 pub fn make_of_one(input: &Input, order: &Order, out: &mut dyn Write) -> Result<Made, ConvertError> {
@@ -163,7 +174,7 @@ fn pixels(file: &str, bytes: &[u8], rule: &PictureRule) -> Result<Vec<u8>, Conve
 
 fn decode(file: &str, bytes: &[u8]) -> Result<DynamicImage, ConvertError> {
     let file = || file.to_owned();
-    let Some(format) = image::guess_format(bytes).ok().filter(|format| FORMATS.contains(format)) else {
+    let Some(format) = format(bytes) else {
         return Err(ConvertError::NotPicture { file: file(), hint: hint(bytes) });
     };
     let damaged = |error: image::ImageError| ConvertError::DamagedPicture { file: file(), reason: error.to_string() };

@@ -173,6 +173,9 @@ pub fn label(columns: &[Column], place: usize) -> String {
 
 /// A row's sizes: the model's, of which one may follow from the number of values.
 fn row_shape(port: &Port, columns: &[Column], chosen: &[usize]) -> Result<Vec<u64>, ConvertError> {
+    if let Some(&place) = chosen.iter().find(|&&place| columns[place].width == 0) {
+        return Err(ConvertError::NoListYet { column: label(columns, place) });
+    }
     let values: u64 = chosen.iter().map(|&place| columns[place].width).fold(0, u64::saturating_add);
     let refused = |wanted: String| {
         let columns = list(columns, chosen.iter().copied());

@@ -38,6 +38,15 @@ impl From<object_store::Error> for AdmitFailure {
 }
 
 impl AdmitFailure {
+    /// A second attempt's failure, where the refusal of the first says more than that of the second. What is ours remains.
+    #[must_use]
+    pub fn or_if_refused(self, first: impl FnOnce() -> AdmitError) -> Self {
+        match self {
+            Self::Refused(_) => Self::Refused(first()),
+            Self::Internal(error) => Self::Internal(error),
+        }
+    }
+
     /// What a compiler says of a customer's `field`.
     pub fn of_compiler(error: CompileError, field: &'static str) -> Self {
         match error {
@@ -49,5 +58,20 @@ impl AdmitFailure {
             }),
             CompileError::Internal(error) => Self::Internal(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_attempts_refusal_gives_way_to_the_first_and_our_own_fault_does_not() {
+        let refusal = |reason: &str| AdmitError::InvalidModel { reason: reason.to_owned(), detail: None };
+        let shown = |failure: AdmitFailure| format!("{:?}", failure.or_if_refused(|| refusal("by rows")));
+
+        assert!(shown(refusal("as a whole").into()).contains("by rows"));
+        let ours = shown(anyhow::anyhow!("a process ended").into());
+        assert!(ours.contains("a process ended") && !ours.contains("by rows"), "{ours}");
     }
 }

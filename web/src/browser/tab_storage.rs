@@ -21,3 +21,10 @@ pub fn remove(key: &str) {
         storage.remove_item(key).unwrap_or_default();
     }
 }
+
+/// Forgets everything: whoever signs in next in this tab is somebody else.
+pub fn clear() {
+    if let Some(storage) = storage() {
+        storage.clear().unwrap_or_default();
+    }
+}

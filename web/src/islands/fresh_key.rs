@@ -1,10 +1,36 @@
 use leptos::prelude::*;
+use leptos::task::spawn_local;
+use serde::{Deserialize, Serialize};
+use wire::AccountId;
 
+use crate::api::Api;
 use crate::browser::tab_storage;
 use crate::text::text;
 
 /// Under this name the tab has a first key that nobody has said to have kept.
 const FIRST_KEY: &str = "tessera-first-key";
+
+/// What the tab has of it. Whoever signs in next in the same tab is somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Unconfirmed {
+    account: AccountId,
+    key: String,
+}
+
+impl Unconfirmed {
+    /// The key among what the tab keeps, if it is this account's.
+    fn key_of(kept: &str, account: AccountId) -> Option<String> {
+        let kept: Self = serde_json::from_str(kept).ok()?;
+        (kept.account == account).then_some(kept.key)
+    }
+}
+
+/// Once somebody has signed in: another account's is gone.
+pub(super) fn forget_others(account: AccountId) {
+    if tab_storage::read(FIRST_KEY).is_some_and(|kept| Unconfirmed::key_of(&kept, account).is_none()) {
+        tab_storage::remove(FIRST_KEY);
+    }
+}
 
 /// A key that the server shows only once.
 #[component]
@@ -25,6 +51,8 @@ pub fn FreshKey(
 /// Until then the tab has it: see [`FirstKeyIsland`].
 #[component]
 pub fn FirstKey(
+    /// The account's number.
+    account: AccountId,
     /// The key.
     secret: String,
     /// It is kept.
@@ -32,8 +60,12 @@ pub fn FirstKey(
 ) -> impl IntoView {
     let t = text();
     let is_kept = RwSignal::new(false);
-    let unconfirmed = secret.clone();
-    Effect::new(move || tab_storage::write(FIRST_KEY, &unconfirmed));
+    let unconfirmed = Unconfirmed { account, key: secret.clone() };
+    Effect::new(move || {
+        if let Ok(text) = serde_json::to_string(&unconfirmed) {
+            tab_storage::write(FIRST_KEY, &text);
+        }
+    });
     let go_on = move |_| {
         tab_storage::remove(FIRST_KEY);
         on_kept();
@@ -54,12 +86,24 @@ pub fn FirstKey(
     }
 }
 
-/// The same step again, where the page was loaded anew or left before its end.
+/// The same step again, where the page was loaded anew or left before its end. It is shown to that account alone.
 #[island]
 pub fn FirstKeyIsland() -> impl IntoView {
-    let unconfirmed = RwSignal::new(None::<String>);
-    Effect::new(move || unconfirmed.set(tab_storage::read(FIRST_KEY)));
-    move || unconfirmed.get().map(|secret| view! { <FirstKey secret on_kept=move || unconfirmed.set(None)/> })
+    let unconfirmed = RwSignal::new(None::<(AccountId, String)>);
+    Effect::new(move || {
+        let Some(kept) = tab_storage::read(FIRST_KEY) else { return };
+        spawn_local(async move {
+            // Who cannot be asked for now may be another: the page shows it when it is loaded again.
+            if let Ok(account) = Api::default().account().await {
+                unconfirmed.set(Unconfirmed::key_of(&kept, account.id).map(|key| (account.id, key)));
+            }
+        });
+    });
+    move || {
+        unconfirmed
+            .get()
+            .map(|(account, secret)| view! { <FirstKey account secret on_kept=move || unconfirmed.set(None)/> })
+    }
 }
 
 /// Another key of an account that has one.
@@ -79,5 +123,20 @@ pub fn AnotherKey(
             <FreshKey secret/>
             <p class="actions"><button type="button" on:click=move |_| on_done()>{t.account.key_hide}</button></p>
         </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_key_is_its_own_accounts_alone() {
+        let (one, other) = (AccountId::platform(1), AccountId::platform(2));
+        let kept = serde_json::to_string(&Unconfirmed { account: one, key: "tsk_one".to_owned() }).unwrap();
+
+        assert_eq!(Unconfirmed::key_of(&kept, one).as_deref(), Some("tsk_one"));
+        assert_eq!(Unconfirmed::key_of(&kept, other), None);
+        assert_eq!(Unconfirmed::key_of("tsk_one", one), None, "a key that nobody's name stands beside is nobody's");
     }
 }

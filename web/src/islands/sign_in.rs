@@ -2,9 +2,10 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::{Account, OpenedAccount};
 
-use super::fresh_key::FirstKey;
+use super::fresh_key::{self, FirstKey};
 use super::toast::toast;
 use crate::api;
+use crate::browser::tab_storage;
 use crate::text::text;
 
 /// Opens an account, or signs in to one.
@@ -40,6 +41,7 @@ pub fn SignIn(
                 Ok(found) => {
                     failure.set(None);
                     typed.set(String::new());
+                    fresh_key::forget_others(found.id);
                     on_account(found);
                 }
                 // The key is all that was sent: it is what is wrong.
@@ -66,7 +68,7 @@ pub fn SignIn(
             </form>
         </Show>
         <p class="error" id="key-error" role="alert">{move || failure.get()}</p>
-        {move || opened.get().map(|fresh| view! { <FirstKey secret=fresh.key on_kept=kept/> })}
+        {move || opened.get().map(|fresh| view! { <FirstKey account=fresh.account.id secret=fresh.key on_kept=kept/> })}
     }
 }
 
@@ -98,7 +100,10 @@ pub fn SignOutIsland() -> impl IntoView {
     let out = move |_| {
         spawn_local(async move {
             match api::sign_out().await {
-                Ok(()) => window().location().reload().unwrap_or_default(),
+                Ok(()) => {
+                    tab_storage::clear();
+                    window().location().reload().unwrap_or_default();
+                }
                 Err(failure) => toast(&failure.message()),
             }
         });

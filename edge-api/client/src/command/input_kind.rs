@@ -92,12 +92,18 @@ fn kind(path: &Path) -> Option<InputKind> {
         [0xff, 0xd8, 0xff, ..]
         | [0x89, b'P', b'N', b'G', ..]
         | [b'G', b'I', b'F', b'8', ..]
-        | [b'B', b'M', ..]
         | [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(InputKind::Picture),
+        head if is_bmp(head) => Some(InputKind::Picture),
         // What is neither text nor any of these the server refuses by what it is.
         head if head.contains(&0) => None,
         _ => Some(InputKind::Csv),
     }
+}
+
+/// Two letters alone may begin a table too, so how long the header behind them says that it is has to be one that there is.
+fn is_bmp(head: &[u8]) -> bool {
+    let header_len = head.get(14..).and_then(|rest| rest.first_chunk()).map(|len| u32::from_le_bytes(*len));
+    head.starts_with(b"BM") && matches!(header_len, Some(12 | 40 | 52 | 56 | 64 | 108 | 124))
 }
 
 #[cfg(test)]
@@ -147,5 +153,22 @@ mod tests {
         assert!(found.starts_with("--header is for CSV files, and '") && found.contains("x.npy' is none"), "{found}");
         let nowhere = folder.path().join("nowhere");
         assert_eq!(refused(header, &[&nowhere, &npy]), Ok(()), "what is not there is refused as that");
+    }
+
+    #[test]
+    fn a_table_whose_first_column_begins_as_bitmaps_do_is_a_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let found = |bytes: &[u8]| {
+            let path = folder.path().join("file");
+            std::fs::write(&path, bytes).unwrap();
+            kind(&path)
+        };
+
+        assert_eq!(found(b"BMI,age\n21.5,36\n24.0,40\n"), Some(InputKind::Csv));
+        assert_eq!(found(b"BM\n1\n"), Some(InputKind::Csv), "though it ends before a header would");
+        for header_len in [12u32, 40, 52, 56, 64, 108, 124] {
+            let bitmap = [b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0".as_slice(), &header_len.to_le_bytes()].concat();
+            assert_eq!(found(&bitmap), Some(InputKind::Picture), "{header_len}");
+        }
     }
 }

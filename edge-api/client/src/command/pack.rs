@@ -111,6 +111,12 @@ fn pack_here(folder: &Path, stopped: &AtomicBool) -> Result<(NamedTempFile, Left
     Ok((packed, left_out))
 }
 
+/// Whether a file is called as pictures are: others are not packed.
+pub(crate) fn has_picture_ending(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+}
+
 /// The pictures with their names from the folder on. Linked files are read, linked folders are not: they may lead back.
 fn list(
     folder: &Path,
@@ -125,7 +131,6 @@ fn list(
         if name.starts_with('.') || name == "__MACOSX" {
             continue;
         }
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
         let name = format!("{prefix}{name}");
         if path.is_dir() {
             let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
@@ -134,7 +139,7 @@ fn list(
             } else {
                 list(&path, &format!("{name}/"), depth + 1, files, left_out)?;
             }
-        } else if ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) {
+        } else if has_picture_ending(&path) {
             files.push((name, path));
         } else {
             left_out.files += 1;

@@ -54,7 +54,9 @@ impl Program for Infer {
             Err(AdmitFailure::Refused(error)) if wanted.tile_rows.is_none() && infer_rules::may_be_whole(&error) => {
                 let whole = plan(app, &mut model, infer_rules::as_whole(&ports, &sent), limits).await;
                 // Most models have rows, so the advice is for those.
-                whole.map_err(|_whole| infer_rules::lacks_batch(&ports, &sent).unwrap_or(error))?
+                whole.map_err(|failure| {
+                    failure.or_if_refused(|| infer_rules::lacks_batch(&ports, &sent).unwrap_or(error))
+                })?
             }
             other => other?,
         };
@@ -137,7 +139,8 @@ pub async fn report(app: &App, customer: AccountId, model: BlobHash) -> Result<M
                 // As orders are: arrays whose rows belong together are computed whole.
                 Err(AdmitFailure::Refused(error)) if infer_rules::may_be_whole(&error) => {
                     let whole = sizes.into_iter().map(Feed::Whole).collect();
-                    Some(plan_declared(&mut model, whole).await.map_err(|_whole| error)?)
+                    let whole = plan_declared(&mut model, whole).await;
+                    Some(whole.map_err(|failure| failure.or_if_refused(|| error))?)
                 }
                 planned => Some(planned?),
             }

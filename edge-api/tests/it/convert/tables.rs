@@ -20,6 +20,10 @@ const PANDAS: &[u8] = include_bytes!("pandas.parquet");
 /// `pyarrow.table({"nothing": nulls(3), "span": …, "spans": …, "list": [None, [1, 2], []], "record": …})`, with durations.
 const PYARROW: &[u8] = include_bytes!("pyarrow.parquet");
 
+/// `pyarrow.table({"records": [[{"v": 1, "span": 5}], …], "map": …, "numbers": …, "deep": [{"rows": [{"span": 5}]}, …], "large": …,
+/// "fixed": …, "mapped": [[("a", {"v": 4, "span": 1})], …]})`: records in lists of each kind and in maps, with durations.
+const NESTED: &[u8] = include_bytes!("nested.parquet");
+
 fn with(table: TableReading) -> ArraysToMake {
     ArraysToMake { table, ..plain() }
 }
@@ -239,6 +243,66 @@ fn a_column_without_a_type_is_missing_a_list_that_is_not_there_is_said_to_be_and
         let found = refusal(PYARROW, &one, missing(column));
         assert!(found.contains(&format!("column '{column}' holds spans of time")), "{found}");
     }
+}
+
+#[test]
+fn spans_of_time_are_no_numbers_within_lists_and_maps_either() {
+    let one = [port("x", DType::Float32, &[None, Some(1)])];
+    let of = |number: usize| with(columns(&[("x", &[&number.to_string()])]));
+    // Columns by number: those of a list or a map are all called as the whole of it.
+    for (number, name) in [(2, "records"), (4, "map"), (7, "deep"), (9, "large"), (11, "fixed"), (14, "mapped")] {
+        let found = refusal(NESTED, &one, of(number));
+        assert!(found.contains(&format!("column '{name}' holds spans of time")), "{number}: {found}");
+    }
+    assert_eq!(floats(&make(NESTED, &one, of(1)).1), [1.0, 2.0, 3.0], "what lies beside one is a number");
+    assert_eq!(floats(&make(NESTED, &one, of(6)).1), [1.0, 2.0, 3.0]);
+    assert_eq!(floats(&make(NESTED, &one, of(8)).1), [1.0; 3]);
+    assert_eq!(floats(&make(NESTED, &one, of(13)).1), [4.0; 3]);
+}
+
+/// Lists of one column: a group of rows for each of these, and where it is `false`, rows without one.
+fn lists(groups: &[bool]) -> Vec<u8> {
+    let schema = "message schema { OPTIONAL GROUP v (LIST) { REPEATED GROUP list { REQUIRED DOUBLE element; } } }";
+    let mut file = Vec::new();
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut writer = SerializedFileWriter::new(&mut file, schema, Arc::default()).unwrap();
+    for has_lists in groups {
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        let typed = column.typed::<DoubleType>();
+        if *has_lists {
+            typed.write_batch(&[1.0, 2.0], Some(&[2, 2]), Some(&[0, 1])).unwrap();
+        } else {
+            typed.write_batch(&[], Some(&[0, 0]), Some(&[0, 0])).unwrap();
+        }
+        column.close().unwrap();
+        group.close().unwrap();
+    }
+    writer.close().unwrap();
+    file
+}
+
+#[test]
+fn how_long_lists_are_is_said_by_the_first_group_that_has_one() {
+    let found = refusal(&lists(&[false, false, true]), &two(), plain());
+    assert!(found.contains("row 0 of column 'v' has no list, where others have 2 values"), "{found}");
+    let found = refusal(&lists(&[true, false]), &two(), plain());
+    assert!(found.contains("row 1 of column 'v' has no list, where others have 2 values"), "{found}");
+    for ports in [two(), [port("x", DType::Float32, &[None, None])]] {
+        let found = refusal(&lists(&[false, false]), &ports, plain());
+        assert!(
+            found.starts_with("invalid_input file: column 'v' holds lists, and none of the first rows has"),
+            "{found}"
+        );
+    }
+    assert_eq!(floats(&make(&lists(&[true, true]), &two(), plain()).1), [1.0, 2.0, 1.0, 2.0]);
+}
+
+#[test]
+fn a_table_whose_first_column_begins_as_bitmaps_do_is_a_table() {
+    let (made, out) = make(b"BMI,age\n21.5,36\n24,40\n", &two(), plain());
+
+    assert_eq!((made.kind, floats(&out)), (FileKind::Csv, vec![21.5, 36.0, 24.0, 40.0]));
 }
 
 #[test]
