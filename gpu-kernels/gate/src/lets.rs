@@ -5,7 +5,6 @@
 //! `let` becomes one, in the text: both words have three letters, and everything stays at its place.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 use naga::{
     BinaryOperator, Expression, Function, Handle, Literal, MathFunction, Module, ScalarKind, Span, UnaryOperator,
@@ -43,10 +42,9 @@ enum Computed {
 
 /// The text with `let`s as variables where naga writes constants that other compilers may refuse.
 pub(super) fn settle(text: String, module: Module, parse: impl Fn(&str) -> Option<Module>) -> (String, Module) {
-    let roots = roots(&module, |values, handle| values.computed(handle) != Computed::Fine);
-    as_variables(&text, &roots)
-        .and_then(|next| Some((parse(&next)?, next)))
-        .map_or((text, module), |(module, text)| (text, module))
+    let next = as_variables(&text, &roots(&module, |values, handle| values.computed(handle) != Computed::Fine));
+    let read = next.and_then(|next| Some((parse(&next)?, next)));
+    read.map_or((text, module), |(module, next)| (next, module))
 }
 
 /// The text with all `let`s as variables that something is computed from which may have no value.
@@ -97,14 +95,14 @@ fn all(module: &Module) -> impl Iterator<Item = Values<'_>> {
 }
 
 /// What a `let` was made a constant from, in which function and where.
-struct Root {
-    function: String,
-    name: String,
+struct Root<'a> {
+    function: &'a str,
+    name: &'a str,
     at: Option<usize>,
 }
 
 /// The constants behind `let`s that what `counts` is computed from. naga knows the last name of each and its first place.
-fn roots(module: &Module, counts: impl Fn(&Values<'_>, Handle<Expression>) -> bool) -> Vec<Root> {
+fn roots(module: &Module, counts: impl Fn(&Values<'_>, Handle<Expression>) -> bool) -> Vec<Root<'_>> {
     let mut roots = Vec::new();
     for values in all(module) {
         let (function, expressions) = (values.function, &values.function.expressions);
@@ -123,9 +121,9 @@ fn roots(module: &Module, counts: impl Fn(&Values<'_>, Handle<Expression>) -> bo
             });
             let name = function.named_expressions.get(&handle).filter(|_| is_leaf(&expressions[handle]));
             roots.extend(name.map(|name| Root {
-                function: function.name.clone().unwrap_or_default(),
-                name: name.clone(),
-                at: expressions.get_span(handle).to_range().map(|range: Range<usize>| range.start),
+                function: function.name.as_deref().unwrap_or_default(),
+                name,
+                at: expressions.get_span(handle).to_range().map(|range| range.start),
             }));
         }
     }
@@ -314,7 +312,7 @@ fn number(literal: Literal) -> Option<f64> {
 ///
 /// A `let` that a constant's own text stands in is the one: those that take their values from it read a variable then.
 /// Behind a `const` it is those `let`s of the function that name it, or are named as the constant is.
-fn as_variables(text: &str, roots: &[Root]) -> Option<String> {
+fn as_variables(text: &str, roots: &[Root<'_>]) -> Option<String> {
     let words = if roots.is_empty() { Vec::new() } else { words(text) };
     let declared = declared(&words);
     let (mut exact, mut constants, mut names) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
@@ -325,19 +323,19 @@ fn as_variables(text: &str, roots: &[Root]) -> Option<String> {
         if of.is_let {
             exact.insert(of.at.start);
         } else {
-            constants.insert((root.function.as_str(), of.name));
-            names.insert((root.function.as_str(), root.name.as_str()));
+            constants.insert((of.name, root.function));
+            names.insert((root.name, root.function));
         }
     }
     for of in &declared {
-        if !of.value.iter().any(|(_, word)| constants.contains(&(of.function, *word))) {
+        if !of.value.iter().any(|(_, word)| constants.contains(&(*word, of.function))) {
             continue;
         }
         let is_same =
             of.value.iter().all(|(_, word)| !word.starts_with(['+', '-', '*', '/', '%', '&', '|', '<', '>', ',']));
         if !of.is_let {
-            constants.insert((of.function, of.name));
-        } else if !of.is_pointer() && (is_same || names.contains(&(of.function, of.name))) {
+            constants.insert((of.name, of.function));
+        } else if !of.is_pointer() && (is_same || names.contains(&(of.name, of.function))) {
             exact.insert(of.at.start);
         }
     }
@@ -362,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_text_is_read_at_most_three_times_again_however_long_its_chains_of_names() {
-        let chain: String = (1..2000).map(|n| format!("let a{n} = a{}; ", n - 1)).collect();
+        let chain = (1..2000).map(|n| format!("let a{n} = a{}; ", n - 1)).collect::<Vec<_>>().concat();
         for first in ["let a0 = 200;", "const c = 200i; let a0 = c;"] {
             let text =
                 format!("fn main() {{ {first} {chain} let x = ldexp(1.0, a0) + ldexp(1.0, a1999) + sqrt(f32(a7)); }}");
