@@ -2,6 +2,7 @@
 
 use naga::Span;
 
+use crate::declared::{comment_bytes, is_word};
 use crate::error::GateError;
 
 /// What `requires` may name: parts of the language that every device has.
@@ -16,7 +17,7 @@ pub(super) fn take(source: &str) -> Result<String, GateError> {
     loop {
         at = skip_blank(&text, at);
         let rest = text.get(at..).unwrap_or_default();
-        let word = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+        let word = rest.split(|c| !is_word(c)).next().unwrap_or_default();
         if !matches!(word, "enable" | "requires" | "diagnostic") {
             return Ok(text);
         }
@@ -64,20 +65,4 @@ pub(super) fn skip_blank(source: &str, mut at: usize) -> usize {
             return at;
         }
     }
-}
-
-/// Of a comment, in which others may stand.
-fn comment_bytes(text: &str) -> usize {
-    let (mut depth, mut at) = (0u32, 0);
-    while let Some(next) = text.get(at..).and_then(|rest| rest.find(['/', '*']).map(|found| at + found)) {
-        match text.as_bytes().get(next..next + 2) {
-            Some(b"/*") => (depth, at) = (depth + 1, next + 2),
-            Some(b"*/") => (depth, at) = (depth.saturating_sub(1), next + 2),
-            _ => at = next + 1,
-        }
-        if depth == 0 {
-            return at;
-        }
-    }
-    text.len()
 }

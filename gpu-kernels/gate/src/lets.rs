@@ -10,12 +10,10 @@ use naga::{
     BinaryOperator, Expression, Function, Handle, Literal, MathFunction, Module, ScalarKind, Span, UnaryOperator,
 };
 
-use crate::directives::skip_blank;
+use crate::declared::{declared, words};
 use crate::error::GateError;
 use crate::operands::map_operands;
 
-/// How often a `let` of another `let` is followed: naga knows the last name of a value only.
-const ROUNDS_MAX: usize = 8;
 /// The largest float of 16 bits.
 const FLOAT16_MAX: f64 = 65_504.0;
 
@@ -43,26 +41,28 @@ enum Computed {
 }
 
 /// The text with `let`s as variables where naga writes constants that other compilers may refuse.
-pub(super) fn settle(mut text: String, mut module: Module, parse: impl Fn(&str) -> Option<Module>) -> (String, Module) {
-    for _ in 0..ROUNDS_MAX {
-        let names = names(&module, |values, handle| values.computed(handle) != Computed::Fine);
-        let next = as_variables(&text, &names);
-        let Some(again) = parse(&next).filter(|_| next != text) else { break };
-        (text, module) = (next, again);
-    }
-    (text, module)
+pub(super) fn settle(text: String, module: Module, parse: impl Fn(&str) -> Option<Module>) -> (String, Module) {
+    let next = as_variables(&text, &roots(&module, |values, handle| values.computed(handle) != Computed::Fine));
+    let read = next.and_then(|next| Some((parse(&next)?, next)));
+    read.map_or((text, module), |(module, next)| (next, module))
 }
 
 /// The text with all `let`s as variables that something is computed from which may have no value.
-pub(super) fn settle_all(mut text: String, parse: impl Fn(&str) -> Option<Module>) -> Option<(String, Module)> {
-    let (mut module, mut changed) = (parse(&text)?, false);
-    for _ in 0..ROUNDS_MAX {
-        let counts = |values: &Values<'_>, handle| values.may_fail(handle) || values.computed(handle) != Computed::Fine;
-        let next = as_variables(&text, &names(&module, counts));
-        let Some(again) = parse(&next).filter(|_| next != text) else { break };
-        (text, module, changed) = (next, again, true);
+pub(super) fn settle_all(text: &str, parse: impl Fn(&str) -> Option<Module>) -> Option<(String, Module)> {
+    let counts = |values: &Values<'_>, handle| values.may_fail(handle) || values.computed(handle) != Computed::Fine;
+    let next = as_variables(text, &roots(&parse(text)?, counts))?;
+    let module = parse(&next)?;
+    Some((next, module))
+}
+
+/// Names what naga leaves to other compilers to compute: they compute nothing from a `let` before the kernel runs.
+pub(super) fn name_computed(module: &mut Module) {
+    let named: Vec<Vec<Handle<Expression>>> = all(module).map(|values| values.left_to_others()).collect();
+    let functions = module.functions.iter_mut().map(|(_, function)| function);
+    let functions = functions.chain(module.entry_points.iter_mut().map(|entry| &mut entry.function));
+    for (function, named) in functions.zip(named) {
+        function.named_expressions.extend(named.into_iter().map(|handle| (handle, "computed".to_owned())));
     }
-    changed.then_some((text, module))
 }
 
 /// Refuses what has no value in the customer's own text, wherever naga leaves that to other compilers.
@@ -94,29 +94,40 @@ fn all(module: &Module) -> impl Iterator<Item = Values<'_>> {
         .map(|function| Values::of(module, function))
 }
 
-/// The `let`s that are constants and that what `counts` is computed from.
-fn names(module: &Module, counts: impl Fn(&Values<'_>, Handle<Expression>) -> bool) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
+/// What a `let` was made a constant from, in which function and where.
+struct Root<'a> {
+    function: &'a str,
+    name: &'a str,
+    at: Option<usize>,
+}
+
+/// The constants behind `let`s that what `counts` is computed from. naga knows the last name of each and its first place.
+fn roots(module: &Module, counts: impl Fn(&Values<'_>, Handle<Expression>) -> bool) -> Vec<Root<'_>> {
+    let mut roots = Vec::new();
     for values in all(module) {
-        let mut open: Vec<_> = values.function.expressions.iter().map(|(handle, _)| handle).collect();
+        let (function, expressions) = (values.function, &values.function.expressions);
+        let mut open: Vec<_> = expressions.iter().map(|(handle, _)| handle).collect();
         open.retain(|handle| counts(&values, *handle));
         let mut seen = vec![false; values.constant.len()];
         while let Some(handle) = open.pop() {
             if std::mem::replace(&mut seen[handle.index()], true) {
                 continue;
             }
-            map_operands(&values.function.expressions[handle], |operand| {
+            map_operands(&expressions[handle], |operand| {
                 if values.constant[operand.index()] {
                     open.push(operand);
                 }
                 operand
             });
-            if is_leaf(&values.function.expressions[handle]) {
-                names.extend(values.function.named_expressions.get(&handle).cloned());
-            }
+            let name = function.named_expressions.get(&handle).filter(|_| is_leaf(&expressions[handle]));
+            roots.extend(name.map(|name| Root {
+                function: function.name.as_deref().unwrap_or_default(),
+                name,
+                at: expressions.get_span(handle).to_range().map(|range| range.start),
+            }));
         }
     }
-    names
+    roots
 }
 
 /// What naga writes where it is used, whatever its name.
@@ -149,6 +160,24 @@ impl<'a> Values<'a> {
             constant.push(is_constant);
         }
         Self { module, function, constant }
+    }
+
+    /// What is computed from constants alone, and not by naga.
+    fn left_to_others(&self) -> Vec<Handle<Expression>> {
+        let expressions = self.function.expressions.iter();
+        let left = expressions.filter(|(handle, expression)| {
+            let is_computed = matches!(
+                expression,
+                Expression::Unary { .. }
+                    | Expression::Binary { .. }
+                    | Expression::Select { .. }
+                    | Expression::Relational { .. }
+                    | Expression::Math { .. }
+                    | Expression::As { .. }
+            );
+            self.constant[handle.index()] && is_computed
+        });
+        left.map(|(handle, _)| handle).collect()
     }
 
     /// Whether naga evaluates this as it reads its own text, and may find that it has no value.
@@ -279,22 +308,94 @@ fn number(literal: Literal) -> Option<f64> {
     })
 }
 
-/// The text with `var` for the `let` of each of these names. Pointers stay: no variable holds one.
-fn as_variables(text: &str, names: &BTreeSet<String>) -> String {
-    let is_word = |c: char| c == '_' || c.is_alphanumeric();
-    let mut changed = text.to_owned();
-    if names.is_empty() {
-        return changed;
-    }
-    for (at, word) in text.match_indices("let") {
-        let after = at + word.len();
-        let name_at = skip_blank(text, after);
-        let name = text[name_at..].split(|c| !is_word(c)).next().unwrap_or_default();
-        let is_let = name_at > after && !text[..at].ends_with(is_word) && names.contains(name);
-        let value = text[name_at..].split_once('=').map(|(_, value)| value).unwrap_or_default();
-        if is_let && !value[skip_blank(value, 0)..].starts_with('&') {
-            changed.replace_range(at..after, "var");
+/// The text with `var` for the `let`s of these; none where it stays as it is.
+///
+/// A `let` that a constant's own text stands in is the one: those that take their values from it read a variable then.
+/// Behind a `const` it is those `let`s of the function that name it, or are named as the constant is.
+fn as_variables(text: &str, roots: &[Root<'_>]) -> Option<String> {
+    let words = if roots.is_empty() { Vec::new() } else { words(text) };
+    let declared = declared(&words);
+    let (mut exact, mut constants, mut names) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for root in roots {
+        let Some(at) = root.at else { continue };
+        let found = declared.partition_point(|of| of.at.start <= at).checked_sub(1).map(|index| &declared[index]);
+        let Some(of) = found.filter(|of| of.at.contains(&at)) else { continue };
+        if of.is_let {
+            exact.insert(of.at.start);
+        } else {
+            constants.insert((of.name, root.function));
+            names.insert((root.name, root.function));
         }
     }
-    changed
+    for of in &declared {
+        if !of.value.iter().any(|(_, word)| constants.contains(&(*word, of.function))) {
+            continue;
+        }
+        let is_same =
+            of.value.iter().all(|(_, word)| !word.starts_with(['+', '-', '*', '/', '%', '&', '|', '<', '>', ',']));
+        if !of.is_let {
+            constants.insert((of.name, of.function));
+        } else if !of.is_pointer() && (is_same || names.contains(&(of.name, of.function))) {
+            exact.insert(of.at.start);
+        }
+    }
+    let (mut changed, mut from) = (String::with_capacity(text.len()), 0);
+    for at in &exact {
+        changed.extend([&text[from..*at], "var"]);
+        from = at + "let".len();
+    }
+    changed.push_str(&text[from..]);
+    (!exact.is_empty()).then_some(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn parse(text: &str) -> Option<Module> {
+        naga::front::wgsl::parse_str(text).ok()
+    }
+
+    #[test]
+    fn a_text_is_read_at_most_three_times_again_however_long_its_chains_of_names() {
+        let chain = (1..2000).map(|n| format!("let a{n} = a{}; ", n - 1)).collect::<Vec<_>>().concat();
+        for first in ["let a0 = 200;", "const c = 200i; let a0 = c;"] {
+            let text =
+                format!("fn main() {{ {first} {chain} let x = ldexp(1.0, a0) + ldexp(1.0, a1999) + sqrt(f32(a7)); }}");
+            let times = Cell::new(0);
+            let counted = |text: &str| {
+                times.set(times.get() + 1);
+                parse(text)
+            };
+            let (text, module) = settle(text.clone(), parse(&text).unwrap(), counted);
+            settle_all(&text, counted);
+
+            assert!(check(&text, &module).is_ok(), "{first}");
+            assert!(times.get() <= 3, "{} times: {first}", times.get());
+        }
+    }
+
+    #[test]
+    fn only_the_let_that_is_meant_becomes_a_variable() {
+        let cases = [
+            (
+                "fn one() { let n = 200; let x = ldexp(1.0, n); } fn two() { let n = 64u; let x = array<u32, 9>()[n % 9u]; }",
+                "var n = 200",
+            ),
+            (
+                "fn one() { if true { let n = 64; } let n: i32 = /* = */ 200; let m = n; let x = ldexp(1.0, m); }",
+                "var n: i32",
+            ),
+            ("fn one() { const c = vec2i(1, 200); let n = c.y; let m = 1; let x = ldexp(1.0, n); }", "var n = c.y"),
+            ("const c = 200; fn one() { let m = 1; let n = c; let x = ldexp(1.0, n); }", "var n = c"),
+        ];
+        for (text, changed) in cases {
+            let (found, module) = settle(text.to_owned(), parse(text).unwrap(), parse);
+
+            assert!(check(&found, &module).is_ok() && found.contains(changed), "{found}");
+            assert!(found.contains(if text.contains("64") { "let n = 64" } else { "let m" }), "{found}");
+        }
+    }
 }

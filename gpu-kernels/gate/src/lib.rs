@@ -27,6 +27,7 @@ mod backends;
 mod barriers;
 mod contract;
 mod cost;
+mod declared;
 mod depth;
 mod directives;
 mod error;
@@ -113,7 +114,7 @@ fn inspect(source: &str, contract: Contract, driver: Driver) -> Result<AdmittedK
     let wanted = (contract, driver);
     gate(&text, module, wanted, suspect).or_else(|error| {
         // Not by right of its own text, but by what naga computes of it: once more with less to compute.
-        let Some((text, module)) = lets::settle_all(text, try_parse) else { return Err(error) };
+        let Some((text, module)) = lets::settle_all(&text, try_parse) else { return Err(error) };
         gate(&text, module, wanted, suspect).map_err(|next| {
             // What it says then goes on from there, unless it is of loops that count by what is no constant any more.
             let goes_on = error.reason().code == "no_value" && !next.reason().code.starts_with("barrier");
@@ -124,12 +125,13 @@ fn inspect(source: &str, contract: Contract, driver: Driver) -> Result<AdmittedK
 
 fn gate(
     source: &str,
-    module: Module,
+    mut module: Module,
     (contract, driver): (Contract, Driver),
     suspect: Span,
 ) -> Result<AdmittedKernel, GateError> {
     let info = validate(&module).map_err(|error| words::describe(source, &module, &error))?;
     lets::check(source, &module)?;
+    lets::name_computed(&mut module);
     depth::check(source, &module).map_err(words::deeper)?;
     layout::check(source, &module)?;
     let may_repeat = driver == Driver::Llvmpipe && llvmpipe::check(source, &module)?;

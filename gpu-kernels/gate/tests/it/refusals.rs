@@ -170,6 +170,53 @@ fn what_is_computed_as_the_kernel_runs_may_have_no_value_to_a_compiler() {
 }
 
 #[test]
+fn one_functions_names_are_none_of_anothers() {
+    let helper = "fn far() -> f32 { let n = 200; let p = 200; return ldexp(1.0, n) + ldexp(1.0, p); }";
+    let cases: [(&str, Answer); 3] = [
+        ("var v = 2u; let q = &v; let p = q; *p += 1u; result[id.x] = v + u32(far() * 0.0);", |_| 3),
+        ("var v = 2u; let p = (&v); *p += 1u; result[id.x] = v + u32(far() * 0.0);", |_| 3),
+        (
+            "let n = 64u; for (var i = 0u; i < n; i++) { result[id.x] += 1u; } if id.x > 9u { result[0] = u32(far()); }",
+            |_| 64,
+        ),
+    ];
+    for (body, answer) in cases {
+        let admitted = admit(&kernel(helper, body), WORDS).unwrap_or_else(|error| panic!("{error}: {body}"));
+        assert_eq!(admitted.fuel_needed.is_some_and(|needed| needed > 0), body.contains("for"), "{body}");
+        if let Some(found) = run(&admitted, &[], &[1, 2], (4, 4)).filter(|_| body.contains("for")) {
+            assert_eq!(found, [1, 2].map(answer), "{body}");
+        }
+    }
+}
+
+#[test]
+fn what_is_computed_from_constants_alone_is_no_constant_to_another_compiler() {
+    let cases: [(&str, Answer); 3] = [
+        ("result[id.x] = source[id.x] + 10u / bitcast<u32>(0f);", |x| x + 10),
+        ("result[id.x] = source[id.x] << extractBits(255u, 0u, 8u);", |x| x << 31),
+        ("result[id.x] = source[id.x] + u32(sqrt(mix(-1f, -1f, 0.5f))) * 0u;", |x| x),
+    ];
+    for (body, answer) in cases {
+        let admitted = admit(&kernel("", body), WORDS).unwrap_or_else(|error| panic!("{error}: {body}"));
+        assert!(admitted.kernel.wgsl.contains("let computed"), "{}", admitted.kernel.wgsl);
+        let Some(found) = run(&admitted, &[], &[1, 2], (4, 4)) else { return };
+
+        assert_eq!(found, [1, 2].map(answer), "{body}");
+    }
+}
+
+#[test]
+fn long_texts_full_of_lets_are_answered() {
+    let chain = (1..1000).map(|n| format!("let a{n} = a{}; ", n - 1)).collect::<Vec<_>>().concat();
+    for part in ["let", "let\u{e9}", "/*let"] {
+        let comment = format!("/*{}{}", part.repeat(5000), "*/".repeat(part.matches("/*").count() * 5000 + 1));
+        let body = format!("{comment} let a0 = 200; {chain} result[id.x] = u32(ldexp(1.0, a0));");
+
+        assert!(admit(&kernel("", &body), WORDS).is_ok(), "{part}");
+    }
+}
+
+#[test]
 fn what_is_wrong_besides_is_told_behind_what_is_computed_as_the_kernel_runs() {
     let source = kernel("", "let n = 40u; result[id.x] = source[id.x] << n;");
     let error = admit(&source, Contract { out_bytes: 6, ..WORDS }).unwrap_err();
