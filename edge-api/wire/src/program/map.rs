@@ -82,8 +82,15 @@ impl TaskProperties for MapTask {
         vec![records("records", self.record_bytes)]
     }
 
+    /// Of words where they are all of one type, else of bytes.
     fn outputs(&self) -> Vec<Field> {
-        vec![records("results", self.out_bytes)]
+        let mut types = self.words.iter().map(|run| run.dtype);
+        let first = types.next().filter(|first| types.all(|dtype| dtype == *first));
+        let bytes = records("results", self.out_bytes);
+        vec![match first {
+            Some(dtype) => Field { dtype, shape: vec![u64::from(self.out_bytes / 4)], ..bytes },
+            None => bytes,
+        }]
     }
 
     fn tile_note_bytes(&self) -> u64 {
@@ -208,6 +215,23 @@ mod tests {
 
         assert_eq!(tiles, [(&b"aa"[..], 7), (b"bb", 8), (b"c", 9)]);
         assert_eq!(split_tile(b"abc"), None);
+    }
+
+    #[test]
+    fn results_have_their_words_type_where_it_is_one() {
+        let task = |words: &[(DType, u32)]| MapTask {
+            kernel: BlobHash([0; 32]),
+            record_bytes: 4,
+            out_bytes: 16,
+            fuel: 100,
+            params: None,
+            words: words.iter().map(|&(dtype, words)| WordRun { dtype, words }).collect(),
+        };
+        let result = |words: &[(DType, u32)]| (task(words).outputs()[0].dtype, task(words).outputs()[0].shape.clone());
+
+        assert_eq!(result(&[(DType::Float32, 4)]), (DType::Float32, vec![4]));
+        assert_eq!(result(&[(DType::Float32, 2), (DType::Uint32, 2)]), (DType::Uint8, vec![16]));
+        assert_eq!(result(&[]), (DType::Uint8, vec![16]), "nobody said what they are");
     }
 
     #[test]
