@@ -39,6 +39,7 @@ mod llvmpipe;
 mod operands;
 mod pointers;
 mod reason;
+mod skipped;
 mod words;
 mod written;
 
@@ -62,6 +63,8 @@ pub const FUEL_UNSTATED: u32 = 1_000_000;
 pub const STRAIGHT_OPS_MAX: u64 = 1_000_000;
 /// What kernels may use of what WGSL leaves to the device: `pack2x16float` and its like, which every device has.
 const CAPABILITIES: Capabilities = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+/// Most expressions of a kernel with what the gate writes into it: naga takes time by the square of their number.
+const EXPRESSIONS_MAX: usize = 50_000;
 /// Stack for a parser and a validator that recurse into nested blocks.
 const STACK_BYTES: usize = 64 << 20;
 
@@ -108,7 +111,7 @@ pub fn admit_on(source: &str, contract: Contract, driver: Driver) -> Result<Admi
 fn inspect(source: &str, contract: Contract, driver: Driver) -> Result<AdmittedKernel, GateError> {
     let text = directives::take(source)?;
     let module = parse(&text)?;
-    let try_parse = |text: &str| parse(text).ok();
+    let try_parse = |text: &str| parse(text).ok().filter(|module| !keeps_pointers(module));
     let (text, module) = lets::settle(text, module, try_parse);
     let suspect = lets::suspect(&module);
     let wanted = (contract, driver);
@@ -132,6 +135,7 @@ fn gate(
     let info = validate(&module).map_err(|error| words::describe(source, &module, &error))?;
     lets::check(source, &module)?;
     lets::name_computed(&mut module);
+    skipped::check(source, &module)?;
     depth::check(source, &module).map_err(words::deeper)?;
     layout::check(source, &module)?;
     let may_repeat = driver == Driver::Llvmpipe && llvmpipe::check(source, &module)?;
@@ -156,6 +160,11 @@ fn gate(
     }
     let writing = Writing { fuel, barriers: barriers.any, driver, may_repeat };
     let (module, loop_spans) = instrument::instrument(source, module, &info, &told, &written, writing)?;
+    let expressions = expressions(&module);
+    if expressions > EXPRESSIONS_MAX {
+        let message = format!("made safe, the kernel has {expressions} expressions; at most {EXPRESSIONS_MAX}");
+        return Err(GateError::at(source, contract::entry_span(source, "main"), message));
+    }
     let loop_lines = loop_spans.iter().map(|span| span.location(source).line_number).collect();
     let wgsl = emit(source, &module, suspect)?;
     let kernel = GatedKernel {
@@ -163,9 +172,27 @@ fn gate(
         workgroup_size: facts.workgroup_size,
         params_bytes: facts.params_bytes,
         loop_lines,
-        ops: straight + if loops { u64::from(fuel) } else { 0 },
+        // Loops with barriers go on without fuel.
+        ops: straight + if loops { u64::from(fuel) + barriers.operations } else { 0 },
     };
     Ok(AdmittedKernel { kernel, words: facts.words, floats: facts.floats, fuel, fuel_needed: told.needed })
+}
+
+/// Whether some variable is to hold a pointer, which none can.
+fn keeps_pointers(module: &Module) -> bool {
+    let functions = module.functions.iter().map(|(_, function)| function);
+    let mut functions = functions.chain(module.entry_points.iter().map(|entry| &entry.function));
+    let is_pointer =
+        |ty| matches!(module.types[ty].inner, naga::TypeInner::Pointer { .. } | naga::TypeInner::ValuePointer { .. });
+    functions.any(|function| function.local_variables.iter().any(|(_, variable)| is_pointer(variable.ty)))
+}
+
+fn expressions(module: &Module) -> usize {
+    let functions = module.functions.iter().map(|(_, function)| function);
+    functions
+        .chain(module.entry_points.iter().map(|entry| &entry.function))
+        .map(|function| function.expressions.len())
+        .sum()
 }
 
 /// What a record gets where nobody says; `at_least` for the loops that take it anyway.

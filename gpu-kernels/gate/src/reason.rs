@@ -74,6 +74,15 @@ const MESSAGES: &[(&str, &str)] = &[
     ("argument_used_twice", "'{name}' is passed to '{function}', which also uses it by name; {_}"),
     ("pointer_space", "'{_}' is a pointer that no function takes; {_}"),
     ("pointer_space", "`requires {_}`: functions take pointers to {_}"),
+    ("pointer_space", "`enable {_}`: functions take pointers to {_}"),
+    ("skipped_let", "a `continue` skips this `let`, which the loop's `continuing` reads; {_}"),
+    ("too_much_written", "made safe, the kernel has {expressions} expressions; at most {most}"),
+    ("part_too_large", "with a copy of this part the function's variables take {bytes} bytes; at most {most}: {_}"),
+    ("conditions_too_deep", "conditions lie {depth} deep for this device's driver, llvmpipe, {_}"),
+    (
+        "slow_array",
+        "an array of {words} words takes this device's driver, llvmpipe, minutes to compile; at most {most}",
+    ),
     ("extension", "`{name}` asks for what not every device has; leave it out{_}"),
     ("too_deep", "brackets, types or blocks stand too deep inside one another; {_}"),
     // naga's: what is written wrongly.

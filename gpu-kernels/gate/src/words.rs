@@ -19,7 +19,7 @@ use crate::lets::no_value;
 const TOO_DEEP: &str =
     "brackets, types or blocks stand too deep inside one another; give what stands inside a name of its own";
 /// Of what has no value when it is computed.
-const NO_VALUE: [&str; 7] = [
+const NO_VALUE: [&str; 8] = [
     "Division by zero",
     "Shift amount exceeds",
     "RHS of shift",
@@ -27,6 +27,7 @@ const NO_VALUE: [&str; 7] = [
     "out of valid range",
     "greater than `high`",
     "overflow",
+    "Float literal is",
 ];
 
 /// What is written wrongly.
@@ -49,6 +50,7 @@ pub(super) fn describe_parse(source: &str, error: &ParseError) -> GateError {
             message = format!("{message}: {label}");
         }
     }
+    is_computed |= message.starts_with("Float literal is");
     if is_computed && NO_VALUE.iter().any(|words| message.contains(words)) {
         message = no_value(&message);
     }

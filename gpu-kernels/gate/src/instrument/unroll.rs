@@ -22,7 +22,9 @@ pub(super) struct Row {
 
 /// For a loop whose fuel is for so many turns, and which makes `known` at most. `None` where it stays as it is.
 pub(super) fn row(turns: u32, known: Option<u64>, body: &Block, continuing: &Block) -> Option<Row> {
-    if turns < TURNS || has_barrier(body) || has_barrier(continuing) {
+    let blocks = [body, continuing];
+    // A loop inside would be written often; and what is known of loops is told in their order, those that nobody comes to too.
+    if turns < TURNS || blocks.iter().any(|block| has_barrier(block) || has_loop(block)) {
         return None;
     }
     let mut turn = without_continue(body.clone())?;
@@ -43,14 +45,13 @@ pub(super) fn computed(block: &Block) -> Vec<Handle<Expression>> {
 }
 
 /// The same statements where nothing skips the rest of a turn: `if a { b; continue; } c` is `if a { b } else { c }`. `None` where
-/// that is not enough, and where there is a loop inside, which would be written often.
+/// that is not enough.
 fn without_continue(block: Block) -> Option<Block> {
     let mut rest: Vec<(Statement, Span)> = block.span_into_iter().collect();
     rest.reverse();
     let mut written = Block::new();
     while let Some((statement, span)) = rest.pop() {
         match statement {
-            Statement::Loop { .. } => return None,
             Statement::Continue => return Some(written),
             Statement::Block(inner) => {
                 // Laid flat, so that what is behind it can be moved into a branch of it.
@@ -75,8 +76,6 @@ fn without_continue(block: Block) -> Option<Block> {
                 return Some(written);
             }
             Statement::Switch { ref cases, .. } if cases.iter().any(|case| has_continue(&case.body)) => return None,
-            Statement::If { ref accept, ref reject, .. } if has_loop(accept) || has_loop(reject) => return None,
-            Statement::Switch { ref cases, .. } if cases.iter().any(|case| has_loop(&case.body)) => return None,
             other => written.push(other, span),
         }
     }

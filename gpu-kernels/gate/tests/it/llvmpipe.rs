@@ -147,3 +147,29 @@ fn arrays_that_it_would_compile_for_minutes_are_refused_there_alone() {
         assert!(error.message.contains("words takes this device's driver, llvmpipe, minutes"), "{error}");
     }
 }
+
+#[test]
+fn a_loop_that_nobody_comes_to_takes_no_fuel_of_others() {
+    let dead = kernel(
+        "fn heavy(x: u32) -> u32 { return (x * 3u + 1u) ^ (x >> 3u) ^ (x << 5u) ^ (x * 77u) ^ (x % 9u) ^ (x / 7u); }",
+        "for (var i = 0u; i < given; i++) { x += 1u; continue; for (var q = 0u; q < 3u; q++) { x += 2u; } }
+        for (var j = 0u; j < 40u; j++) { x = heavy(heavy(x)); }",
+    );
+    let used = |driver| {
+        let Some(Device::Gpu(device)) = gpu() else { return None };
+        let admitted = admit_on(&dead, WORDS, driver).unwrap_or_else(|error| panic!("{error}"));
+        let records = Records { records: 8, tile: 8, record_bytes: 4, out_bytes: 4 };
+        let ran = pollster::block_on(async {
+            let limit = gpu_kernels::device::budget::NATIVE;
+            let mut session = MapSession::new(&device, admitted.kernel, &[], limit).await?;
+            session
+                .run(&device, records, bytemuck::cast_slice(&[0u32, 1, 2, 3, 4, 5, 6, 7]), async |_| {
+                    ControlFlow::Continue(())
+                })
+                .await
+        });
+        let output = ran.unwrap_or_else(|error| panic!("{error}"));
+        Some((output.fuel_used, output.records))
+    };
+    assert_eq!(used(Driver::Any), used(Driver::Llvmpipe));
+}

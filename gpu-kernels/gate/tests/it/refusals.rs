@@ -249,3 +249,34 @@ fn an_alias_is_the_type_that_it_names() {
     let apart = kernel(&row.replace('\n', " "), "var a: S; var b: T; b = a;");
     assert!(admit(&apart, WORDS).is_err(), "structures are what their names say");
 }
+
+#[test]
+fn a_continue_skips_no_let_that_continuing_reads() {
+    let body = |skip: &str| {
+        format!(
+            "var i = 0u; var x = 0u; loop {{ if i > 20u {{ break; }} {skip}
+let a = source[i]; continuing {{ x += a; i += 1u; }} }} result[id.x] = x;"
+        )
+    };
+    check(&kernel("", &body("if i == 3u { continue; }")), (6, 9), "a `continue` skips this `let`", "skipped_let");
+    admit(&kernel("", &body("if i == 3u { x += 1u; }")), WORDS).expect("nothing skips it");
+}
+
+#[test]
+fn what_would_take_long_to_read_again_is_refused() {
+    let sines = vec!["sin(f)"; 8000].join("+");
+    let long = kernel("", &format!("var f = 1.0; f = {sines}; result[id.x] = u32(f);"));
+    let loops = kernel("", &"loop{}".repeat(9000));
+    for source in [long, loops] {
+        let error = admit(&source, WORDS).expect_err("it should be too much");
+        assert_eq!(error.reason().code, "too_much_written", "{error}");
+    }
+}
+
+#[test]
+fn a_let_that_points_stays_one_whatever_else_has_its_name() {
+    let body = "{ const c = 200; let m = c; let y = ldexp(1.0, m); }
+        { var v = 1u; let c = &v; let n = c; *n = 2u; result[id.x] = v; }";
+    let error = admit(&kernel("", body), WORDS).err();
+    assert!(error.as_ref().is_none_or(|error| error.reason().code == "no_value"), "{error:?}");
+}
