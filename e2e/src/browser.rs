@@ -190,7 +190,8 @@ impl Browser {
         for _ in 0..CONTROLS_MAX {
             self.key("Tab", 9, "").await;
             let focused = self.script(NAME).await;
-            if focused.as_str().is_some_and(|focused| focused == name || focused.starts_with(&format!("{name}:"))) {
+            let rest = focused.as_str().and_then(|focused| focused.strip_prefix(name));
+            if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '：'])) {
                 return;
             }
         }

@@ -179,7 +179,7 @@ async fn nothing_is_uploaded_where_the_result_cannot_be_written() {
         ("folder.npy", "is a folder"),
         ("folder.npy/", "is a folder"),
         (&long, "could not be written"),
-        ("link.npy", "'link.npy' could not be written: there is no folder 'nowhere'"),
+        ("link.npy", "'link.npy' could not be written: there is no folder './nowhere'"),
         ("/proc/out.npy", "'/proc/out.npy' could not be written: the folder '/proc' takes no new files"),
         ("./digits.npy", "--output ./digits.npy is a file that the command reads: name another"),
     ] {

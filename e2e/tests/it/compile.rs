@@ -31,7 +31,8 @@ async fn submit_for(privacy: Privacy, stack: &Stack, client: &Client, customer: 
             params: if params.is_empty() { None } else { Some(upload("params.bin", params).await) },
             fuel: None,
             check: None,
-            tile_records: Some(32),
+            // Whole workgroups, which some of them are about.
+            tile_records: Some(64),
         }),
         privacy,
         name: customer.name.to_owned(),
