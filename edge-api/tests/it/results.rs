@@ -216,7 +216,7 @@ db_test! {
     async fn results_of_a_kernel_are_its_records_without_what_is_noted_of_them(app: TestApp) {
         let ada = app.customer("Ada").await;
         let (program, rows) = kernel_job(&ada, 40).await;
-        let outputs = [Output { name: "results", dtype: DType::Uint8, len: 4, bytes: 0..4 }];
+        let outputs = [Output { name: "results", dtype: DType::Uint32, len: 1, bytes: 0..4 }];
 
         check_results(&app, &ada, program, &rows, &outputs).await;
     }

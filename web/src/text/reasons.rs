@@ -150,6 +150,10 @@ const MESSAGES: &[(&str, &str)] = &[
         "no_list",
         "“{column}”列第 {row} 行没有列表，而其他行有 {wanted} 个值；请修改表格或排除该列（缺失值的替代数字只用于列表中的单个值）",
     ),
+    (
+        "no_list_yet",
+        "“{column}”列保存列表，但前面的各行都没有列表，无法得知列表长度；请排除该列，或将有列表的行移到前面",
+    ),
     ("no_number", "“{column}”列的“{text}”不是数字（{place}）；请排除该列或修改表格"),
     ("no_output", "缺少存放输出记录的 @group(0) @binding(1) var<storage, read_write>"),
     ("no_picture_input", "模型读取“{name}”的形状为 {shape}，不像图片；若是图片，请填写大小和维度顺序"),
