@@ -110,7 +110,7 @@ async fn a_kernel_is_refused_in_chinese_without_an_english_sentence() {
     for (body, expected) in [
         ("let x = foo;", "列：找不到名称“foo”的定义"),
         ("workgroupBarrier() }", "此处应为"),
-        ("if (true) { workgroupBarrier(); }", "屏障所在的分支或循环"),
+        ("if (a[0] == 1u) { workgroupBarrier(); }", "屏障所在的分支或循环"),
     ] {
         let kernel = format!(
             "@group(0) @binding(0) var<storage, read> a: array<u32>;\\n@group(0) @binding(1) var<storage, read_write> b: array<u32>;\\n@compute @workgroup_size(64) fn main() {{ {body} }}"
