@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use e2e::browser::{Browser, Gpu, Look};
 use e2e::stack::Stack;
+use e2e::until::until;
 
 const SOON: Duration = Duration::from_secs(20);
 const PHONE: Look = Look { width: 390, height: 844, dark: false };
@@ -79,7 +80,14 @@ async fn on_a_phone_the_navigation_is_one_line_and_every_value_of_a_row_is_seen(
 async fn a_chart_says_what_the_bar_under_the_pointer_is_in_the_readers_own_time() {
     let (stack, ..) = world().await;
     let browser = Browser::start(Gpu::None).await;
-    browser.open(&format!("{}/explorer?lang=en", stack.url())).await;
+    // What was settled just now may not be in the first page's figures.
+    until("a bar that is not 0", SOON, async || {
+        browser.open(&format!("{}/explorer?lang=en", stack.url())).await;
+        let bar = "return [...document.querySelectorAll('.chart')[0].querySelectorAll('.column')] \
+                   .some((bar) => !bar.textContent.startsWith('0 '))";
+        browser.script(bar).await.as_bool()?.then_some(())
+    })
+    .await;
 
     let said = browser
         .script(

@@ -301,7 +301,7 @@ fn read(wgsl: &str) -> anyhow::Result<Module> {
 }
 
 fn validate(module: &Module) -> anyhow::Result<ModuleInfo> {
-    Ok(Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(module)?)
+    Ok(Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16_IN_FLOAT32).validate(module)?)
 }
 
 /// What the gate emits says the same to whoever reads it, writes it and reads it again.
