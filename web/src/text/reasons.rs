@@ -282,11 +282,11 @@ const MESSAGES: &[(&str, &str)] = &[
     ("unsupported_type", "节点“{node}”（{operator}）不支持 {dtype}，请先转换为 float32"),
     ("unused_result", "函数的返回值没有被使用"),
     ("value_misfit", "“{name}”第 {row} 行的值 {value} 超出 {wanted} 的范围"),
-    ("version", "文件是版本 {version} 的 .npy，只能读取版本 1、2、3"),
     (
         "vec3_elements",
         "每条记录有 {bytes} 字节，不是元素大小（{stride} 字节）的整数倍：数组中的每个 vec3 占 16 字节；请将每条记录设为 16 字节，或逐个读取其中的数",
     ),
+    ("version", "文件是版本 {version} 的 .npy，只能读取版本 1、2、3"),
     ("wgsl", "WGSL 代码有误"),
     ("wide_number", "内核不支持类型“{name}”，数字均为 32 位：f32、i32、u32"),
     ("workgroup_shape", "工作组为 {x}×{y}×{z}；记录沿 x 排列：@workgroup_size(n)，n 为 1 至 {most}"),
