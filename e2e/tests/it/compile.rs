@@ -195,3 +195,40 @@ async fn kernels_that_devices_stumbled_over_give_right_answers_in_a_tab() {
     assert!(receipts.iter().all(|row| row.backend == "webgpu"));
     browser.close().await;
 }
+
+/// naga leaves this to the run, and Chromium computes it as it compiles: it is infinite.
+const REFUSED_BY_CHROMIUM: &str = "
+    @group(0) @binding(0) var<storage, read> source: array<u32>;
+    @group(0) @binding(1) var<storage, read_write> result: array<u32>;
+    @compute @workgroup_size(64)
+    fn main(@builtin(global_invocation_id) id: vec3u) { result[id.x] = source[id.x] + u32(ldexp(2.0, 128)); }";
+
+#[tokio::test]
+async fn a_kernel_that_a_tabs_browser_refuses_ends_its_job_and_the_lend_page_says_why() {
+    let stack = Stack::start().await;
+    let (client, key) = stack.customer().await.unwrap();
+    let browser = Browser::start(Gpu::Swiftshader).await;
+    browser.open(&stack.url()).await;
+    browser.sign_in(&stack.url(), &stack.session(&key).await.unwrap()).await;
+    browser.lend(&stack.url(), "software").await;
+    let customer = Customer {
+        name: "refused",
+        kernel: REFUSED_BY_CHROMIUM,
+        contract: gate::Contract { record_bytes: 4, out_bytes: 4, fuel: None },
+        params: Vec::new(),
+        input: vec![0; 400],
+        output: Vec::new(),
+        tolerance: None,
+    };
+
+    let job = submit_for(Privacy::Own, &stack, &client, &customer).await;
+    let ended = client.watch(job.id, |_| {}).await.unwrap();
+
+    let Some(JobFault::CannotCompile { backend, message }) = &ended.fault else { panic!("{:?}", ended.fault) };
+    assert!(backend == "webgpu" && message.contains("inf"), "{backend}: {message}");
+    let within = std::time::Duration::from_secs(20);
+    browser.text_where("[data-testid=trouble]", within, |said| said.contains("does not compile")).await;
+    assert_eq!(client.account().await.unwrap().held.micros(), 0);
+    stack.check_ledger().await;
+    browser.close().await;
+}
