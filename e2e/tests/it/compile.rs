@@ -5,8 +5,9 @@ use e2e::browser::{Browser, Gpu};
 use e2e::scripted::{Scripted, identity};
 use e2e::stack::Stack;
 use e2e::until::until;
+use serde_json::json;
 use std::collections::BTreeMap;
-use wire::{FromDevice, Hello, Job, JobFault, JobState, LeaseGrant, Map, Privacy, Program, SubmitJob};
+use wire::{Check, FromDevice, Hello, Job, JobFault, JobState, LeaseGrant, Map, Privacy, Program, SubmitJob};
 
 use crate::customers::{Customer, customers};
 use crate::engine_test;
@@ -30,7 +31,7 @@ async fn submit_for(privacy: Privacy, stack: &Stack, client: &Client, customer: 
             out_bytes: customer.contract.out_bytes,
             params: if params.is_empty() { None } else { Some(upload("params.bin", params).await) },
             fuel: None,
-            check: None,
+            check: integers_from_floats(customer),
             // Whole workgroups, which some of them are about.
             tile_records: Some(64),
         }),
@@ -41,6 +42,15 @@ async fn submit_for(privacy: Privacy, stack: &Stack, client: &Client, customer: 
         file_names: BTreeMap::new(),
     };
     client.submit(&request, &identity().device().to_string()).await.unwrap()
+}
+
+/// What has to be stated of integers that follow from floats: all of these are the same.
+fn integers_from_floats(customer: &Customer) -> Option<Check> {
+    let admitted = gate::admit(customer.kernel, customer.contract).expect("a kernel");
+    let are_mixed =
+        admitted.floats && admitted.words.iter().any(|column| column.dtype != gpu_kernels::dtype::DType::F32);
+    are_mixed
+        .then(|| serde_json::from_value(json!({ "kind": "tolerance", "integers": { "units": 0 } })).expect("a check"))
 }
 
 async fn refuse(device: &mut Scripted, grant: &LeaseGrant) {
