@@ -12,6 +12,7 @@ use wire::{Blob, BlobHash, Micros};
 use crate::app::App;
 use crate::http::error::ApiError;
 use crate::http::limits::overloaded;
+use crate::retry::retry;
 
 const EVERY: Duration = Duration::from_secs(3600);
 const BLOBS_AT_ONCE: i64 = 100;
@@ -94,10 +95,13 @@ async fn collect_blob(app: &App, hash: BlobHash, used_before: Micros) -> anyhow:
 /// Renews a blob that is about to be put in its place. From here on no collector takes it.
 pub async fn reserve(app: &App, blob: &Blob) -> Result<(), ApiError> {
     for _ in 0..LOOKS {
-        let mut tx = app.db.begin_write().await?;
-        let used = store::blobs::use_blob(&mut tx, blob, app.clock.now()).await?;
-        tx.commit().await?;
-        if used {
+        let used = retry(async || {
+            let mut tx = app.db.begin_write().await?;
+            let used = store::blobs::use_blob(&mut tx, blob, app.clock.now()).await?;
+            tx.commit().await?;
+            Ok::<_, ApiError>(used)
+        });
+        if used.await? {
             return Ok(());
         }
         tokio::time::sleep(LOOK_EVERY).await;

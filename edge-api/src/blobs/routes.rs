@@ -15,6 +15,7 @@ use crate::http::extract::{PathParam, content_length};
 use crate::http::limits::Action;
 use crate::http::pace::paced;
 use crate::openapi::answers::{Binary, ForeignOrigin, RateLimited, Refusals, UploadFailed};
+use crate::retry::retry;
 
 /// Upload a blob
 ///
@@ -78,11 +79,14 @@ async fn try_to_keep(app: &App, account: AccountId, staged: &Staged) -> ApiResul
     drop(conn);
     collect::reserve(app, &staged.blob).await?;
     app.blobs.place(staged).await?;
-    let mut tx = app.db.begin_write().await?;
-    store::blobs::insert_blob_owner(&mut tx, account, staged.blob.hash).await?;
-    check_account_bytes(app, store::blobs::sum_owned_bytes(&mut tx, account).await?)?;
-    tx.commit().await?;
-    Ok(())
+    retry(async || {
+        let mut tx = app.db.begin_write().await?;
+        store::blobs::insert_blob_owner(&mut tx, account, staged.blob.hash).await?;
+        check_account_bytes(app, store::blobs::sum_owned_bytes(&mut tx, account).await?)?;
+        tx.commit().await?;
+        Ok(())
+    })
+    .await
 }
 
 pub async fn discard(app: &App, staged: &Staged) {
