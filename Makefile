@@ -69,4 +69,5 @@ check:
 bench: build $(if $(filter kernels,$(or $(BENCH),kernels)),engine)
 	@$(if $(filter web,$(or $(BENCH),web)),bash e2e/setup.sh peers)
 	@$(if $(filter kernels,$(or $(BENCH),kernels)),bash e2e/setup.sh onnx && bash e2e/setup.sh kernels)
-	@cargo bench --locked --quiet --workspace $(foreach bench,$(or $(BENCH),challenge infer kernels size web),--bench $(bench))
+	@$(if $(filter dispatch,$(or $(BENCH),dispatch)),bash e2e/setup.sh dispatch)
+	@cargo bench --locked --quiet --workspace $(foreach bench,$(or $(BENCH),challenge dispatch infer kernels size web),--bench $(bench))

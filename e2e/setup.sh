@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the project needs on Debian 12 and skips what is there already. `system` is the packages and Rust
-# alone, `tools` what turns the pages into Wasm, and nothing is both; `check`, `peers`, `kernels` and `onnx` are what
+# alone, `tools` what turns the pages into Wasm, and nothing is both; `check`, `peers`, `kernels`, `onnx` and `dispatch` are what
 # those commands need. Tools of our own go to the user's cache folder, so that a second checkout finds them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,6 +15,8 @@ onnx_version=1.23.2
 onnxruntime_version=1.32.0
 onnxruntime_web_version=1.30.0
 tfjs_version=4.22.0
+ray_version=2.60.0
+hyperqueue_version=0.27.0
 export PATH="$tools/bin:$PATH"
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -93,6 +95,17 @@ onnx_runtime() {
 # come by npm; nothing else needs it.
 npm_itself() { if ! command -v npm >/dev/null; then debian nodejs npm; fi; }
 
+# Schedulers that ours is compared with.
+schedulers() {
+  local versions="$ray_version $hyperqueue_version"
+  if [ "$(cat "$tools/dispatch/versions" 2>/dev/null)" = "$versions" ]; then return; fi
+  debian python3-venv
+  say "installing Ray $ray_version and HyperQueue $hyperqueue_version"
+  python3 -m venv "$tools/dispatch"
+  "$tools/dispatch/bin/pip" install --quiet "ray==$ray_version" "hyperqueue==$hyperqueue_version"
+  echo "$versions" >"$tools/dispatch/versions"
+}
+
 browser_engines() {
   npm_itself
   local versions="$onnxruntime_web_version $tfjs_version"
@@ -115,6 +128,7 @@ case "$what" in
   onnx) web_tools; onnx_runtime ;;
   peers) web_tools; npm_itself ;;
   kernels) web_tools; browser_engines ;;
+  dispatch) schedulers ;;
   *) say "knows nothing of '$what'"; exit 1 ;;
 esac
 rm -rf "$tools/build"

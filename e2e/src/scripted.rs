@@ -133,6 +133,11 @@ impl Scripted {
         Ok(response.error_for_status()?.bytes().await?.to_vec())
     }
 
+    /// The rows of a lease.
+    pub async fn input(&self, grant: &LeaseGrant) -> anyhow::Result<Vec<u8>> {
+        self.fetch(grant, "input").await
+    }
+
     /// The right answer to a lease.
     pub async fn compute(&self, grant: &LeaseGrant) -> anyhow::Result<Vec<f32>> {
         let graph = Graph::parse(&self.fetch(grant, "code").await?)?;

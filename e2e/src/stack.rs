@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use client::Client;
 use store::audit::{Audit, audit};
+use store::standings::WorkClass;
 use tempfile::TempDir;
 use wire::device::{Backend, DeviceClass, PROTOCOL};
 use wire::{BlobHash, DeviceId, FromDevice, Hello, Infer, NewAccount, Program, Signature, SubmitJob, ToDevice};
@@ -34,6 +35,8 @@ pub struct Stack {
     challenge_seconds: u32,
     /// Whose word is taken for where others connect from.
     trusted_proxies: Vec<&'static str>,
+    /// Most tiles of one lease.
+    lease_tiles_max: Option<u64>,
     edge: Option<Child>,
     /// Further servers over the same database and blobs.
     others: Vec<Child>,
@@ -108,6 +111,7 @@ impl Stack {
             checkers: Vec::new(),
             challenge_seconds: 0,
             trusted_proxies: Vec::new(),
+            lease_tiles_max: None,
             edge: None,
             others: Vec::new(),
             workers: Vec::new(),
@@ -163,6 +167,13 @@ impl Stack {
         self.start_edge().await;
     }
 
+    /// Has the edge lend at most so many tiles at once.
+    pub async fn lend_at_most(&mut self, tiles: u64) {
+        self.kill_edge();
+        self.lease_tiles_max = Some(tiles);
+        self.start_edge().await;
+    }
+
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -196,6 +207,7 @@ impl Stack {
             .args(["--public-url", &url, "--challenge-seconds", &self.challenge_seconds.to_string()])
             .args(self.checkers.iter().flat_map(|id| ["--checker", id]))
             .args(self.trusted_proxies.iter().flat_map(|proxy| ["--trusted-proxy", proxy]))
+            .args(self.lease_tiles_max.iter().flat_map(|tiles| ["--lease-tiles-max".to_owned(), tiles.to_string()]))
             .arg("--blobs")
             .arg(self.folder.path().join("blobs"))
             .arg("--site")
@@ -279,9 +291,16 @@ impl Stack {
 
     /// The same at an address that a trusted proxy names.
     pub async fn established_at(&self, address: &str) -> Scripted {
+        let (client, key) = self.customer().await.expect("an account should open");
+        self.established_of(&client, &key, address).await
+    }
+
+    /// The same of an account that has others.
+    pub async fn established_of(&self, client: &Client, key: &str, address: &str) -> Scripted {
         let opened = Scripted::open_from(address, &self.url(), scripted::identity()).await;
         let (mut device, nonce) = opened.expect("the edge should take a socket");
-        let key = Some(self.establish(device.identity.device()).await);
+        self.vouch_for(client, device.identity.device()).await;
+        let key = Some(key.to_owned());
         let hello = FromDevice::Hello(Box::new(device.signed(nonce, Hello { key, ..device.hello(nonce) })));
         device.say(&hello).await.expect("the socket should take a hello");
         let heard = device.hear().await.expect("the edge should answer");
@@ -292,6 +311,11 @@ impl Stack {
     /// Puts a device on record as one that others have verified for days; returns the key of its account.
     async fn establish(&self, device: DeviceId) -> String {
         let (client, key) = self.customer().await.expect("an account should open");
+        self.vouch_for(&client, device).await;
+        key
+    }
+
+    async fn vouch_for(&self, client: &Client, device: DeviceId) {
         let account = client.account().await.expect("an account should be readable").id;
         let hello = Hello {
             protocol: PROTOCOL,
@@ -312,10 +336,10 @@ impl Stack {
         let mut conn = database.acquire().await.expect("the database should answer");
         store::devices::upsert_device(&mut conn, &hello, account, None, 0).await.expect("a device should be written");
         for program in ["infer", "map"] {
-            let written = store::devices::add_verified(&mut conn, device, program, 1_000_000_000).await;
+            let class = WorkClass { device, program: program.to_owned() };
+            let written = store::standings::add_verified(&mut conn, &[(class, 1_000_000_000)].into()).await;
             written.expect("a standing should be written");
         }
-        key
     }
 
     /// Whether a device was paid for computing again what others did, or is owed that.

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
+use rules::scheduling::core::Core;
 use store::accounts::PlatformAccount;
 use store::{Db, Dialect};
 use tokio::sync::{Semaphore, watch};
@@ -16,6 +17,7 @@ use crate::clock::Clock;
 use crate::compile::pool::Compilers;
 use crate::config::Config;
 use crate::convert::process::Converters;
+use crate::fleet::gathered::Gathered;
 use crate::fleet::scheduler::Scheduler;
 use crate::http::limits::Limits;
 use crate::memory::MemoryBudget;
@@ -40,6 +42,7 @@ pub struct Parts {
     pub clock: Clock,
     pub config: Config,
     pub scheduler: Scheduler,
+    pub gathered: Gathered,
     pub compilers: Compilers,
     pub converters: Converters,
     pub plans: KeptPlans,
@@ -99,7 +102,8 @@ impl App {
         Ok(Self(Arc::new(Parts {
             disk: DiskReserve::new(blobs.folder(), &config.database_url, config.limits.disk_reserve),
             blobs,
-            scheduler: Scheduler::new(secret, config.has_checkers()),
+            scheduler: Scheduler::new(secret, Core::new(config.has_checkers(), config.lease_tiles_max)),
+            gathered: Gathered::default(),
             converters: Converters::new(&config.compile)?,
             compilers: Compilers::new(config.compile.clone())?,
             plans: KeptPlans::default(),

@@ -53,6 +53,9 @@ pub struct Config {
     /// 0 for never. The same for all servers on one database.
     #[arg(long, env = "TESSERA_CHALLENGE_SECONDS", default_value = "600", value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub challenge_seconds: u32,
+    /// Most tiles that a device is lent at once. Left out, as many as it is good for.
+    #[arg(long, env = "TESSERA_LEASE_TILES_MAX", value_parser = clap::value_parser!(u64).range(1..))]
+    pub lease_tiles_max: Option<u64>,
     #[command(flatten)]
     pub limits: LimitsConfig,
     #[command(flatten)]

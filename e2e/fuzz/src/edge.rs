@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use sqlx::{AnyConnection, Connection};
 use store::audit::{Audit, audit};
 use store::devices::AcceptedWork;
-use store::receipts::Acceptance;
+use store::receipts::{Acceptance, NewReceipt};
 use tempfile::TempDir;
 use tower::ServiceExt;
 use wire::device::{Backend, DeviceClass, PROTOCOL};
@@ -79,6 +79,7 @@ fn config(folder: &Path, database_url: String) -> anyhow::Result<Config> {
         blob_bytes_max: 1 << 20,
         checkers: Vec::new(),
         challenge_seconds: 0,
+        lease_tiles_max: None,
         limits: LimitsConfig {
             trusted_proxies: vec!["10.0.0.0/8".parse()?],
             connections_max: 64,
@@ -292,16 +293,20 @@ async fn write_receipt(edge: &Edge, known: &Known, job: &str, place: u8) -> anyh
     let (slice,) = slice.bind(job).fetch_one(&mut *tx).await?;
     store::devices::upsert_device(&mut tx, &hello, known.ids[0].parse()?, None, NOW).await?;
     store::presence::mark_present(&mut tx, &app.replica, device, NOW).await?;
-    store::receipts::insert_pending_receipt(&mut tx, &receipt, Signature([7; 64]), slice.parse()?, device, NOW).await?;
+    let (lease, job) = (receipt.lease, receipt.job);
+    let new = NewReceipt { receipt, signature: Signature([7; 64]), slice: slice.parse()?, device };
+    store::receipts::insert_pending_receipts(&mut tx, &[new], NOW).await?;
     let work = AcceptedWork {
+        leases: 1,
         tiles: 3,
         kflop: 2000,
         earned: Credits::ZERO,
         flops_per_sec: 5_000_000_000,
         worked_flops_per_sec: 5_000_000_000,
     };
-    store::devices::count_passed(&mut tx, device, work).await?;
+    store::devices::count_passed(&mut tx, &[(device, work)].into()).await?;
     let acceptance = Acceptance {
+        lease,
         kflop: work.kflop,
         flops_left: 0,
         charge: Charge::default(),
@@ -311,7 +316,7 @@ async fn write_receipt(edge: &Edge, known: &Known, job: &str, place: u8) -> anyh
         matures_at: 0,
         now: 1,
     };
-    ensure!(store::receipts::accept_receipt(&mut tx, receipt.lease, acceptance).await?, "a receipt should be accepted");
-    store::receipts::mature_receipts_of_job(&mut tx, receipt.job).await?;
+    ensure!(store::receipts::accept_receipts(&mut tx, &[acceptance]).await? == 1, "a receipt should be accepted");
+    store::receipts::mature_receipts_of_job(&mut tx, job).await?;
     Ok(tx.commit().await?)
 }

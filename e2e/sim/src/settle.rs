@@ -1,5 +1,6 @@
 //! A receipt that stands: what is written of it.
 
+use rules::scheduling::lease::SettledLease;
 use rules::verification::standing::{matures_at, verified_kflop};
 
 use crate::books::{State, mature};
@@ -33,7 +34,12 @@ impl World {
 
     fn settle(&mut self, case: &Case) {
         let lease = case.lease;
-        let Some(settlement) = self.core.settlement(lease) else { return self.void(lease) };
+        let held = self.core.lease(lease).copied();
+        let Some(held) = held else { return self.void(lease) };
+        let Some(mut settlement) = self.core.settlement(held.slice) else { return self.void(lease) };
+        if !settlement.add(&held) {
+            return self.void(lease);
+        }
         let (index, job) = (self.receipts[&lease].device, self.receipts[&lease].job);
         if self.gpus[index].record.suspended_until > self.now {
             // It was caught in the meantime.
@@ -53,7 +59,7 @@ impl World {
         let (tiles, kflop) = (self.receipts[&lease].tiles, self.receipts[&lease].kflop);
         let recomputed = if case.is_own_work && !self.settings.has_checkers { 0 } else { case.drawn };
         let verified = verified_kflop(kflop, tiles.into(), recomputed.into(), is_own_work);
-        self.core.on_settled(lease, &settlement, verified, 0);
+        self.core.on_settled(&settlement, &[SettledLease { lease, verified_kflop: verified, flops_left: 0 }]);
         let program = self.program();
         let record = &mut self.gpus[index].record;
         let ever = record.add_verified(program, verified);

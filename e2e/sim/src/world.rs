@@ -155,7 +155,7 @@ impl World {
             events: BinaryHeap::new(),
             sequence: 0,
             rng: fastrand::Rng::with_seed(settings.seed),
-            core: Core::new(settings.has_checkers),
+            core: Core::new(settings.has_checkers, None),
             link: Outbox::new(settings.seed ^ 0x5eed),
             gpus: Vec::new(),
             by_id: HashMap::new(),

@@ -5,6 +5,7 @@
 //! of a blob that is being deleted waits until it is gone and puts it in its place again, and an order that names
 //! it is refused as if it had never been uploaded.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use wire::{Blob, BlobHash, Micros};
@@ -97,9 +98,10 @@ pub async fn reserve(app: &App, blob: &Blob) -> Result<(), ApiError> {
     for _ in 0..LOOKS {
         let used = retry(async || {
             let mut tx = app.db.begin_write().await?;
-            let used = store::blobs::use_blob(&mut tx, blob, app.clock.now()).await?;
+            let blobs = BTreeMap::from([(blob.hash, blob.size)]);
+            let used = store::blobs::use_blobs(&mut tx, &blobs, app.clock.now()).await?;
             tx.commit().await?;
-            Ok::<_, ApiError>(used)
+            Ok::<_, ApiError>(used.contains(&blob.hash))
         });
         if used.await? {
             return Ok(());

@@ -114,7 +114,7 @@ async fn write_device(
     store::presence::mark_present(&mut tx, &app.replica, hello.device, now).await?;
     let record = store::devices::find_device(&mut tx, hello.device).await?;
     let record = record.context("a device just written should be on record")?;
-    let standings = store::devices::find_standings(&mut tx, hello.device).await?;
+    let standings = store::standings::find_standings(&mut tx, hello.device).await?;
     let balance = store::accounts::find_account(&mut tx, account, app.config.development).await?;
     tx.commit().await?;
     Ok(Ok(Written { account, record, standings, balance }))

@@ -13,6 +13,7 @@ use super::dispute::{self, Resolution};
 use super::lease_output::LeaseOutput;
 use super::recheck::GivenUp;
 use super::undone;
+use super::verified::Verified;
 use crate::app::App;
 use crate::programs::{self, Checked};
 
@@ -26,17 +27,6 @@ pub enum Judgement {
     Damaged,
     /// Whoever was asked to compute its tiles again gave them back.
     Unanswered(GivenUp),
-}
-
-/// A lease whose check passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verified {
-    /// Tiles that others computed again, to the same; none where it is its customer's own work, which is published as such.
-    pub recomputed: u64,
-    /// Operations that were not needed of those that the lease was lent for, and are not charged.
-    pub flops_left: u64,
-    /// Who computed them again.
-    pub by: CheckedBy,
 }
 
 /// `tiles` were drawn after the device had signed; they count from the lease's first.

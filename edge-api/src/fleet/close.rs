@@ -9,7 +9,7 @@ use rules::Job;
 use rules::verification::dispute::{UNREPRODUCIBLE_ACCOUNTS, UNREPRODUCIBLE_TILES};
 use rules::verification::draw::draw_final;
 use store::receipts::StoredReceipt;
-use store::verdicts::{Cause, Verdict, VerdictState};
+use store::verdicts::{Cause, NewVerdict, Verdict, VerdictState};
 use wire::{DeviceId, JobEventKind, JobId, JobState};
 
 use super::check::{Judgement, check_lease};
@@ -102,19 +102,22 @@ async fn open_final_verdicts(app: &App, accepted: Vec<StoredReceipt>) -> anyhow:
     for receipts in by_device.into_values() {
         let seed = random::bytes();
         let lease_tiles: Vec<u32> = receipts.iter().map(|stored| stored.receipt.tiles).collect();
-        let drawn = draw_final(&lease_tiles, seed);
+        let drawn: Vec<NewVerdict> = receipts
+            .iter()
+            .zip(draw_final(&lease_tiles, seed))
+            .map(|(stored, tiles)| NewVerdict { lease: stored.receipt.lease, seed, tiles })
+            .collect();
         let verdicts = retry(async || {
-            let (mut tx, now) = (app.db.begin_write().await?, app.clock.now());
-            let mut verdicts = Vec::new();
-            for (stored, tiles) in receipts.iter().zip(&drawn) {
-                let lease = stored.receipt.lease;
-                let verdict = store::verdicts::open_verdict(&mut tx, lease, Cause::Final, seed, tiles, now).await?;
-                verdicts.push(verdict);
-            }
+            let mut tx = app.db.begin_write().await?;
+            let verdicts = store::verdicts::open_verdicts(&mut tx, Cause::Final, &drawn, app.clock.now()).await?;
             tx.commit().await?;
-            Ok::<Vec<Verdict>, anyhow::Error>(verdicts)
+            Ok::<_, anyhow::Error>(verdicts)
         });
-        opened.extend(receipts.iter().cloned().zip(verdicts.await?));
+        let mut verdicts = verdicts.await?;
+        for stored in receipts {
+            let verdict = verdicts.remove(&stored.receipt.lease).context("a verdict should be on record")?;
+            opened.push((stored, verdict));
+        }
     }
     Ok(opened)
 }

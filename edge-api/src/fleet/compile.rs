@@ -124,7 +124,7 @@ struct Word {
 async fn weigh(app: &App, conn: &mut store::DbConnection, job: &Job, device: DeviceId) -> anyhow::Result<Option<Word>> {
     let Some(record) = store::devices::find_device(conn, device).await? else { return Ok(None) };
     let account = store::accounts::find_account(conn, record.account, app.config.development).await?;
-    let standings = store::devices::find_standings(conn, device).await?;
+    let standings = store::standings::find_standings(conn, device).await?;
     Ok(Some(Word {
         account: record.account,
         is_guest: account.is_none_or(|account| account.kind == AccountKind::Guest),

@@ -18,11 +18,11 @@ use wire::{BlobHash, DeviceId, ErrorCode, FromDevice, Hello, JobFault, LeaseId, 
 
 use super::admit::{admit, admit_checker, leave};
 use super::closing::{Closing, closing};
+use super::commit::Taken as CommitTaken;
 use super::frame_pace::{FRAMES_PER_SECOND, FramePace};
 use super::reveal::{Revealing, Taken};
 use super::scheduler::SocketOrders;
-use super::settle::Taken as CommitTaken;
-use super::{challenge, compile, fault, settle};
+use super::{challenge, commit, compile, fault};
 use crate::app::App;
 use crate::http::client_address::ClientAddress;
 use crate::http::error::ApiResult;
@@ -275,7 +275,7 @@ async fn on_frame(app: &App, socket: &mut WebSocket, device: DeviceId, frame: Fr
         }
         FromDevice::Commit { receipt, signature, token } => {
             let lease = receipt.lease;
-            match settle::commit(app, device, receipt, signature, &token).await {
+            match commit::commit(app, device, receipt, signature, &token).await {
                 Ok(Ok(CommitTaken::Now)) => return Ok(Heard::Work),
                 Ok(Ok(CommitTaken::Before)) => {}
                 Ok(Err(refusal)) => {
@@ -302,7 +302,7 @@ fn is_recheck(app: &App, device: DeviceId, lease: LeaseId) -> bool {
 async fn on_recheck_commit(app: &App, lease: LeaseId, output: BlobHash) -> Heard {
     let expected = app.scheduler.lock().core.recheck_output_bytes(lease);
     let is_computed = match expected {
-        Some(bytes) => settle::is_output_of(app, lease, output, bytes).await.unwrap_or(false),
+        Some(bytes) => commit::is_output_of(app, lease, output, bytes).await.unwrap_or(false),
         None => false,
     };
     let now = app.clock.now();

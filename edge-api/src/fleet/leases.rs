@@ -1,15 +1,19 @@
 //! A lease's files over HTTP: program and input down, output up. A device shows the token that came with
 //! its lease.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
+use store::blobs::NewOutput;
 use tokio::time::Instant;
 use wire::{BlobHash, ErrorCode, GatedKernel};
 
+use super::gathered::{Kept, Upload};
 use super::line::{measure_download, measure_upload};
 use super::task_files::TaskFiles;
 use super::token::LeaseToken;
@@ -23,6 +27,7 @@ use crate::http::pace::read_all;
 use crate::openapi::answers::{
     Binary, OutOfBounds, OutputFailed, OutputSize, OutputTaken, PartMissing, RateLimited, Refusals, UnknownLease,
 };
+use crate::retry::retry;
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -208,12 +213,39 @@ pub async fn lease_output(
 
 /// The first output of a lease is its only one; sent again, it is the same.
 async fn keep_only_output(app: &App, token: &LeaseToken, blob: &wire::Blob) -> ApiResult<()> {
-    collect::reserve(app, blob).await?;
-    let mut tx = app.db.begin_write().await?;
-    let kept = store::blobs::insert_lease_output(&mut tx, token.lease, blob.hash, token.expires_at()).await?;
-    tx.commit().await?;
-    if kept == blob.hash {
-        return Ok(());
+    let output = NewOutput { lease: token.lease, hash: blob.hash, expires_at: token.expires_at() };
+    loop {
+        let with = app.clone();
+        let write = move |group: Arc<[Upload]>| {
+            let app = with.clone();
+            async move { retry(|| write_group(&app, &group)).await }
+        };
+        let upload = Upload { blob: blob.clone(), output };
+        match app.gathered.outputs.hand_in(&app.tasks, upload, write).await? {
+            Kept::Output(hash) if hash == blob.hash => return Ok(()),
+            Kept::Output(_) => {
+                let message = "this lease has another output already; ask for another lease";
+                return Err(conflict(ErrorCode::OutputTaken, message));
+            }
+            // It waits until that is over.
+            Kept::BeingDeleted => collect::reserve(app, blob).await?,
+        }
     }
-    Err(conflict(ErrorCode::OutputTaken, "this lease has another output already; ask for another lease"))
+}
+
+/// Renews blobs that are about to be put in their place, and names them as their leases' outputs, in one transaction.
+async fn write_group(app: &App, group: &[Upload]) -> anyhow::Result<Vec<Kept>> {
+    let now = app.clock.now();
+    let blobs = group.iter().map(|upload| (upload.blob.hash, upload.blob.size)).collect();
+    let mut tx = app.db.begin_write().await?;
+    let used = store::blobs::use_blobs(&mut tx, &blobs, now).await?;
+    let usable = group.iter().filter(|upload| used.contains(&upload.blob.hash));
+    let outputs: Vec<NewOutput> = usable.map(|upload| upload.output).collect();
+    let kept = store::blobs::insert_lease_outputs(&mut tx, &outputs).await?;
+    tx.commit().await?;
+    let became = |upload: &Upload| match kept.get(&upload.output.lease) {
+        Some(hash) if used.contains(&upload.blob.hash) => Kept::Output(*hash),
+        _ => Kept::BeingDeleted,
+    };
+    Ok(group.iter().map(became).collect())
 }

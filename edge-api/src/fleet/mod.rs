@@ -1,7 +1,7 @@
 //! The devices on this replica's sockets: admitted, lent leases, checked and paid.
 //!
-//! `rules::scheduling` decides. `connection` speaks with a device, `claim` owns slices, `settle` goes from a
-//! commit to money; where a check finds a difference, `dispute` has others compute the tile, `reject` takes a device's work
+//! `rules::scheduling` decides. `connection` speaks with a device, `claim` owns slices, `commit` stores what a device
+//! signed, `settle` goes from there to money, by `settlement`: both in groups (`gatherer`); where a check finds a difference, `dispute` has others compute the tile, `reject` takes a device's work
 //! back and `redraw` looks at the rest of it; `outcomes` tells devices what became of a commit; `close` ends a job.
 //! `judges` are paid, and `challenge` has devices show how fast they are.
 
@@ -11,12 +11,15 @@ pub mod check;
 pub mod claim;
 pub mod close;
 pub mod closing;
+pub mod commit;
 pub mod compile;
 pub mod connection;
 pub mod dispute;
 pub mod fail;
 pub mod fault;
 pub mod frame_pace;
+pub mod gathered;
+pub mod gatherer;
 pub mod judges;
 pub mod lease_output;
 pub mod leases;
@@ -31,6 +34,8 @@ pub mod reject;
 pub mod reveal;
 pub mod scheduler;
 pub mod settle;
+pub mod settlement;
 pub mod task_files;
 pub mod token;
 pub mod undone;
+pub mod verified;

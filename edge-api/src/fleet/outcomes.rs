@@ -30,7 +30,7 @@ async fn find_receipts(app: &App) -> anyhow::Result<()> {
         // was not among what was decided since the list was read.
         let found = store::receipts::find_receipt(&mut *app.db.read().await?, lease).await?;
         if found.is_some_and(|(_, state)| state == ReceiptState::Pending) {
-            settle::take_found(app, stored);
+            settle::take_found(app, stored, None);
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use store::receipts::StoredReceipt;
-use store::verdicts::{Cause, VerdictState};
+use store::verdicts::{Cause, NewVerdict, VerdictState};
 use wire::LeaseId;
 use wire::explorer::ReceiptState;
 
@@ -41,7 +41,10 @@ async fn redraw_one(app: &App, lease: LeaseId, cause: Cause) -> anyhow::Result<(
         let found = store::receipts::find_receipt(&mut tx, lease).await?;
         let Some((stored, ReceiptState::Accepted)) = found else { return Ok(()) };
         let job = store::jobs::load_job(&mut tx, stored.receipt.job).await?.context("a job should be on record")?;
-        let verdict = store::verdicts::open_verdict(&mut tx, lease, cause, [0; 32], &[], app.clock.now()).await?;
+        // It was drawn when its device was caught.
+        let none = NewVerdict { lease, seed: [0; 32], tiles: Vec::new() };
+        let mut verdicts = store::verdicts::open_verdicts(&mut tx, cause, &[none], app.clock.now()).await?;
+        let verdict = verdicts.remove(&lease).context("a verdict should be on record")?;
         tx.commit().await?;
         (stored, Arc::new(job), verdict)
     };

@@ -16,7 +16,7 @@ use store::DbConnection;
 use store::codec::uncount;
 use store::job_progress::JobBalance;
 use store::receipts::StoredReceipt;
-use store::verdicts::{Cause, VerdictState};
+use store::verdicts::{Cause, NewVerdict, VerdictState};
 use wire::explorer::ReceiptState;
 use wire::{DeviceId, ErrorCode, JobEventKind, JobId, Micros, ToDevice};
 
@@ -201,6 +201,7 @@ async fn write_rejection(
 /// Whatever else of the device's is settled and not mature is drawn from once more.
 async fn redraw_others(conn: &mut DbConnection, app: &App, caught: &StoredReceipt, now: Micros) -> anyhow::Result<()> {
     let mut jobs: BTreeMap<JobId, Option<Job>> = BTreeMap::new();
+    let mut drawn = Vec::new();
     for other in store::receipts::list_accepted_receipts_of_device(conn, caught.device).await? {
         let seed = random::bytes();
         let job = match jobs.entry(other.receipt.job) {
@@ -211,9 +212,9 @@ async fn redraw_others(conn: &mut DbConnection, app: &App, caught: &StoredReceip
         // As much as of a newcomer's.
         let checked_by = job.checked_by(app.config.has_checkers());
         let tiles = draw(Standing::default(), other.receipt.tiles, job.tile_flops(), checked_by, seed);
-        let cause = Cause::After(caught.receipt.lease);
-        store::verdicts::open_verdict(conn, other.receipt.lease, cause, seed, &tiles, now).await?;
+        drawn.push(NewVerdict { lease: other.receipt.lease, seed, tiles });
     }
+    store::verdicts::open_verdicts(conn, Cause::After(caught.receipt.lease), &drawn, now).await?;
     Ok(())
 }
 

@@ -143,11 +143,11 @@ impl Outbox {
 }
 
 impl Scheduler {
-    /// `secret` seals the tokens of leases; all replicas share it. `has_checkers`: the operator named some.
-    pub fn new(secret: [u8; 32], has_checkers: bool) -> Self {
+    /// `secret` seals the tokens of leases; all replicas share it.
+    pub fn new(secret: [u8; 32], core: Core) -> Self {
         let undone = Arc::new(Notify::new());
         let state = State {
-            core: Core::new(has_checkers),
+            core,
             accounted: HashMap::new(),
             outbox: Outbox {
                 secret,

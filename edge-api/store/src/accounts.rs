@@ -1,10 +1,13 @@
 //! Accounts, their keys and sessions.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sqlx::FromRow;
 use wire::{Account, AccountId, AccountKey, AccountKind, Credits, Micros};
 
-use crate::codec::{flag, id, named};
-use crate::db::DbConnection;
+use crate::codec::{flag, id, json, named};
+use crate::db::{DbConnection, Dialect};
+use crate::list::list_sql;
 
 #[derive(FromRow)]
 struct AccountRow {
@@ -184,6 +187,32 @@ pub async fn find_account(
         created_at: row.created_at,
         development,
     }))
+}
+
+macro_rules! balances_sql {
+    ($engine:ident) => {
+        concat!(
+            "select account_id, posted - held, pending from account where account_id in (",
+            list_sql!($engine "$1"),
+            ")"
+        )
+    };
+}
+
+/// What accounts may spend, and what they may yet lose.
+pub async fn list_balances(
+    conn: &mut DbConnection,
+    accounts: &BTreeSet<AccountId>,
+) -> sqlx::Result<BTreeMap<AccountId, (Credits, Credits)>> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => balances_sql!(sqlite),
+        Dialect::Postgres => balances_sql!(postgres),
+    };
+    let rows: Vec<(String, i64, i64)> = sqlx::query_as(statement).bind(json(accounts)).fetch_all(conn).await?;
+    let balance = |(account, available, pending): (String, i64, i64)| {
+        (id(&account), (Credits::from_micros(available), Credits::from_micros(pending)))
+    };
+    Ok(rows.into_iter().map(balance).collect())
 }
 
 /// Marks an account as known to the operator. `false` when there is none.

@@ -3,26 +3,52 @@
 //! A blob's row is written before its bytes lie in their place, and deleted after they are gone. What uses a blob
 //! renews its time in the same transaction, and so holds its row against a collector.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
 use wire::{AccountId, Blob, BlobHash, JobId, LeaseId, Micros};
 
-use crate::codec::{count, id, uncount};
-use crate::db::DbConnection;
+use crate::codec::{count, id, json, uncount};
+use crate::db::{DbConnection, Dialect};
+use crate::list::{list_sql, rows_sql};
 
-/// Records a blob as used now, whether or not it is known. `false` while it is being deleted: nothing was written.
-pub async fn use_blob(conn: &mut DbConnection, blob: &Blob, now: Micros) -> sqlx::Result<bool> {
-    let done = sqlx::query(
-        "insert into blob (hash, size, used_at, collected_at)
-        values ($1, $2, $3, 0)
-        on conflict (hash)
-        do update set used_at = excluded.used_at
-        where blob.collected_at = 0",
-    )
-    .bind(blob.hash.to_string())
-    .bind(count(blob.size))
-    .bind(now)
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
+#[derive(Serialize)]
+struct BlobRow {
+    of_blob: String,
+    bytes: i64,
+}
+
+macro_rules! use_blobs_sql {
+    ($engine:ident) => {
+        concat!(
+            "insert into blob (hash, size, used_at, collected_at)
+            select of_blob, bytes, $2, 0 from (",
+            rows_sql!($engine "$1", of_blob text, bytes bigint),
+            ") as used
+            where true
+            on conflict (hash)
+            do update set used_at = excluded.used_at
+            where blob.collected_at = 0
+            returning hash"
+        )
+    };
+}
+
+/// Records blobs as used now, whether or not they are known, in the order of their hashes. Returns those that were: of one
+/// that is being deleted, nothing is written.
+pub async fn use_blobs(
+    conn: &mut DbConnection,
+    blobs: &BTreeMap<BlobHash, u64>,
+    now: Micros,
+) -> sqlx::Result<BTreeSet<BlobHash>> {
+    let row = |(hash, bytes): (&BlobHash, &u64)| BlobRow { of_blob: hash.to_string(), bytes: count(*bytes) };
+    let rows: Vec<BlobRow> = blobs.iter().map(row).collect();
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => use_blobs_sql!(sqlite),
+        Dialect::Postgres => use_blobs_sql!(postgres),
+    };
+    let used: Vec<(String,)> = sqlx::query_as(statement).bind(json(&rows)).bind(now).fetch_all(conn).await?;
+    Ok(used.iter().map(|(hash,)| id(hash)).collect())
 }
 
 /// Lets `account` read a stored blob. Twice is once.
@@ -101,28 +127,60 @@ pub async fn list_job_blobs(conn: &mut DbConnection, most: i64) -> sqlx::Result<
     Ok(rows.iter().map(|(hash,)| id(hash)).collect())
 }
 
-/// Records a lease's output, unless it has one. The one that it has.
-pub async fn insert_lease_output(
+/// What a device uploads for a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewOutput {
+    pub lease: LeaseId,
+    pub hash: BlobHash,
+    pub expires_at: Micros,
+}
+
+#[derive(Serialize)]
+struct OutputRow {
+    lease: String,
+    output: String,
+    expires: i64,
+}
+
+macro_rules! insert_outputs_sql {
+    ($engine:ident) => {
+        concat!(
+            "insert into lease_output (lease_id, hash, expires_at)
+            select lease, output, expires from (",
+            rows_sql!($engine "$1", lease text, output text, expires bigint),
+            ") as new
+            where true
+            on conflict (lease_id) do nothing"
+        )
+    };
+}
+
+macro_rules! list_outputs_sql {
+    ($engine:ident) => {
+        concat!("select lease_id, hash from lease_output where lease_id in (", list_sql!($engine "$1"), ")")
+    };
+}
+
+/// Records leases' outputs, but for those that have one. Returns those that they have.
+pub async fn insert_lease_outputs(
     conn: &mut DbConnection,
-    lease: LeaseId,
-    hash: BlobHash,
-    expires_at: Micros,
-) -> sqlx::Result<BlobHash> {
-    sqlx::query(
-        "insert into lease_output (lease_id, hash, expires_at)
-        values ($1, $2, $3)
-        on conflict (lease_id) do nothing",
-    )
-    .bind(lease.to_string())
-    .bind(hash.to_string())
-    .bind(expires_at)
-    .execute(&mut *conn)
-    .await?;
-    let (hash,): (String,) = sqlx::query_as("select hash from lease_output where lease_id = $1")
-        .bind(lease.to_string())
-        .fetch_one(conn)
-        .await?;
-    Ok(id(&hash))
+    outputs: &[NewOutput],
+) -> sqlx::Result<BTreeMap<LeaseId, BlobHash>> {
+    let row = |output: &NewOutput| OutputRow {
+        lease: output.lease.to_string(),
+        output: output.hash.to_string(),
+        expires: output.expires_at,
+    };
+    let mut rows: Vec<OutputRow> = outputs.iter().map(row).collect();
+    rows.sort_unstable_by(|a, b| a.lease.cmp(&b.lease));
+    let (insert, list) = match Dialect::of(conn) {
+        Dialect::Sqlite => (insert_outputs_sql!(sqlite), list_outputs_sql!(sqlite)),
+        Dialect::Postgres => (insert_outputs_sql!(postgres), list_outputs_sql!(postgres)),
+    };
+    sqlx::query(insert).bind(json(&rows)).execute(&mut *conn).await?;
+    let leases: Vec<&str> = rows.iter().map(|row| row.lease.as_str()).collect();
+    let kept: Vec<(String, String)> = sqlx::query_as(list).bind(json(&leases)).fetch_all(conn).await?;
+    Ok(kept.iter().map(|(lease, hash)| (id(lease), id(hash))).collect())
 }
 
 /// What was uploaded as a lease's output.

@@ -1,16 +1,19 @@
 //! Devices: what they say of themselves, what was verified of them, and the codes that link them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rules::scheduling::line::LineSpeed;
 use rules::scheduling::speed::Proof;
 use rules::verification::party::Network;
-use rules::verification::standing::Standings;
+use serde::Serialize;
 use sqlx::FromRow;
 use wire::explorer::PublicDevice;
 use wire::{AccountId, Credits, DeviceId, Hello, LeaseId, Micros};
 
-use crate::codec::{count, flag, id, uncount};
-use crate::db::DbConnection;
+use crate::codec::{count, flag, id, json, uncount};
+use crate::db::{DbConnection, Dialect};
 use crate::explorer::PublicDeviceRow;
+use crate::list::{list_sql, rows_sql};
 
 /// A device as the database knows it.
 #[derive(Clone, Debug)]
@@ -167,23 +170,6 @@ pub async fn set_owed(conn: &mut DbConnection, device: DeviceId, attos: i64) -> 
     Ok(())
 }
 
-/// What others verified of a device, by program.
-pub async fn find_standings(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<Standings> {
-    let rows: Vec<(i64, String, i64)> = sqlx::query_as(
-        "select device.created_at, device_standing.program,
-                device_standing.verified_kflop - device_standing.verified_at_failure
-        from device
-        join device_standing on device_standing.device_id = device.device_id
-        where device.device_id = $1",
-    )
-    .bind(device.to_string())
-    .fetch_all(conn)
-    .await?;
-    let since = rows.first().map_or(Micros::MAX, |(created_at, ..)| *created_at);
-    let verified_kflop = rows.into_iter().map(|(_, program, kflop)| (program, uncount(kflop))).collect();
-    Ok(Standings { since, verified_kflop })
-}
-
 /// What a device computes with.
 pub async fn find_backend(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<Option<String>> {
     let row: Option<(String,)> = sqlx::query_as("select backend from device where device_id = $1")
@@ -336,9 +322,10 @@ pub async fn delete_expired_codes(conn: &mut DbConnection, now: Micros) -> sqlx:
     Ok(())
 }
 
-/// What an accepted lease adds to its device's record.
+/// What accepted leases add to their device's record.
 #[derive(Clone, Copy, Debug)]
 pub struct AcceptedWork {
+    pub leases: u64,
     pub tiles: u64,
     /// Floating-point operations, in thousands.
     pub kflop: u64,
@@ -349,40 +336,50 @@ pub struct AcceptedWork {
     pub worked_flops_per_sec: u64,
 }
 
-/// Counts an accepted lease.
-pub async fn count_passed(conn: &mut DbConnection, device: DeviceId, work: AcceptedWork) -> sqlx::Result<()> {
-    sqlx::query(
-        "update device
-        set passed = passed + 1, tiles = tiles + $2, kflop = kflop + $3, earned = earned + $4, flops_per_sec = $5,
-            worked_flops_per_sec = $6
-        where device_id = $1",
-    )
-    .bind(device.to_string())
-    .bind(count(work.tiles))
-    .bind(count(work.kflop))
-    .bind(work.earned.micros())
-    .bind(count(work.flops_per_sec))
-    .bind(count(work.worked_flops_per_sec))
-    .execute(conn)
-    .await?;
-    Ok(())
+#[derive(Serialize)]
+struct WorkRow {
+    of_device: String,
+    leases: i64,
+    work_tiles: i64,
+    work_kflop: i64,
+    work_earned: i64,
+    speed: i64,
+    worked_speed: i64,
 }
 
-/// Adds what others verified of a device's work in a program, in thousands of operations; returns all that they ever did.
-pub async fn add_verified(conn: &mut DbConnection, device: DeviceId, program: &str, kflop: u64) -> sqlx::Result<u64> {
-    let (verified,): (i64,) = sqlx::query_as(
-        "insert into device_standing (device_id, program, verified_kflop, verified_at_failure)
-        values ($1, $2, $3, 0)
-        on conflict (device_id, program)
-        do update set verified_kflop = device_standing.verified_kflop + excluded.verified_kflop
-        returning verified_kflop",
-    )
-    .bind(device.to_string())
-    .bind(program)
-    .bind(count(kflop))
-    .fetch_one(conn)
-    .await?;
-    Ok(uncount(verified))
+macro_rules! count_passed_sql {
+    ($engine:ident) => {
+        concat!(
+            "update device
+            set passed = passed + work.leases, tiles = tiles + work.work_tiles, kflop = kflop + work.work_kflop,
+                earned = earned + work.work_earned, flops_per_sec = work.speed, worked_flops_per_sec = work.worked_speed
+            from (",
+            rows_sql!($engine "$1", of_device text, leases bigint, work_tiles bigint, work_kflop bigint,
+                work_earned bigint, speed bigint, worked_speed bigint),
+            ") as work
+            where device.device_id = work.of_device"
+        )
+    };
+}
+
+/// Counts accepted leases of devices whose rows this transaction has locked.
+pub async fn count_passed(conn: &mut DbConnection, works: &BTreeMap<DeviceId, AcceptedWork>) -> sqlx::Result<()> {
+    let row = |(device, work): (&DeviceId, &AcceptedWork)| WorkRow {
+        of_device: device.to_string(),
+        leases: count(work.leases),
+        work_tiles: count(work.tiles),
+        work_kflop: count(work.kflop),
+        work_earned: work.earned.micros(),
+        speed: count(work.flops_per_sec),
+        worked_speed: count(work.worked_flops_per_sec),
+    };
+    let rows: Vec<WorkRow> = works.iter().map(row).collect();
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => count_passed_sql!(sqlite),
+        Dialect::Postgres => count_passed_sql!(postgres),
+    };
+    sqlx::query(statement).bind(json(&rows)).execute(conn).await?;
+    Ok(())
 }
 
 /// Takes a voided lease off its device's record.
@@ -405,6 +402,43 @@ pub async fn uncount_lease(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// A device whose row is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockedDevice {
+    pub account: AccountId,
+    pub suspended_until: Micros,
+    /// What its account was paid for its leases, fees deducted.
+    pub earned: Credits,
+}
+
+macro_rules! lock_devices_sql {
+    ($engine:ident, $lock:literal) => {
+        concat!(
+            "select device_id, account_id, suspended_until, earned from device where device_id in (",
+            list_sql!($engine "$1"),
+            ") order by device_id",
+            $lock
+        )
+    };
+}
+
+/// Locks devices for the rest of the transaction, in the order of their ids.
+pub async fn lock_devices(
+    conn: &mut DbConnection,
+    devices: &BTreeSet<DeviceId>,
+) -> sqlx::Result<BTreeMap<DeviceId, LockedDevice>> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => lock_devices_sql!(sqlite, ""),
+        Dialect::Postgres => lock_devices_sql!(postgres, " for no key update"),
+    };
+    let rows: Vec<(String, String, i64, i64)> = sqlx::query_as(statement).bind(json(devices)).fetch_all(conn).await?;
+    let device = |(device, account, suspended_until, earned): (String, String, i64, i64)| {
+        let earned = Credits::from_micros(earned);
+        (id(&device), LockedDevice { account: id(&account), suspended_until, earned })
+    };
+    Ok(rows.into_iter().map(device).collect())
 }
 
 /// Locks a device's row for the rest of the transaction. `false`: there is none.

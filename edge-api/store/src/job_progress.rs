@@ -32,20 +32,21 @@ fn balance((remaining, cost, fee, rest): BalanceRow) -> JobBalance {
 
 macro_rules! lock_jobs_sql {
     ($engine:ident, $lock:literal) => {
-        concat!("select job_id from job where job_id in (", list_sql!($engine "$1"), ") order by job_id", $lock)
+        concat!("select job_id, state from job where job_id in (", list_sql!($engine "$1"), ") order by job_id", $lock)
     };
 }
 
-/// Locks the rows of jobs for the rest of the transaction, in the order of their ids.
-pub async fn lock_jobs(conn: &mut DbConnection, jobs: &BTreeSet<JobId>) -> sqlx::Result<()> {
+/// Locks the rows of jobs for the rest of the transaction, in the order of their ids; returns those that run.
+pub async fn lock_jobs(conn: &mut DbConnection, jobs: &BTreeSet<JobId>) -> sqlx::Result<BTreeSet<JobId>> {
     let statement = match Dialect::of(conn) {
         Dialect::Sqlite => lock_jobs_sql!(sqlite, ""),
         // A row that refers to a job, written or updated twice, locks the job's key: two transactions that did so would
         // wait for each other's key here.
         Dialect::Postgres => lock_jobs_sql!(postgres, " for no key update"),
     };
-    sqlx::query(statement).bind(json(jobs)).fetch_all(conn).await?;
-    Ok(())
+    let rows: Vec<(String, String)> = sqlx::query_as(statement).bind(json(jobs)).fetch_all(conn).await?;
+    let running = rows.iter().filter(|(_, name)| state(name) == JobState::Running);
+    Ok(running.map(|(job, _)| id(job)).collect())
 }
 
 /// Takes settled tiles off a running job. `None`: the job has ended, nothing was written.

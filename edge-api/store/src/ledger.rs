@@ -10,6 +10,7 @@ use wire::{AccountId, Credits, JobId, LedgerEntry, Micros};
 
 use crate::codec::{id, json, optional_id, optional_text};
 use crate::db::{DbConnection, Dialect};
+use crate::list::{list_sql, rows_sql};
 
 /// Sets `amount` aside for a job. `false` when the account cannot cover it: nothing was written.
 pub async fn hold(conn: &mut DbConnection, job: JobId, account: AccountId, amount: Credits) -> sqlx::Result<bool> {
@@ -70,8 +71,8 @@ macro_rules! insert_entries_sql {
     };
 }
 
-/// Moves the money of transfers and writes it down: holds first, in the order of their jobs, and then each account in
-/// one statement, in the order of their ids. `false` when a hold has ended or holds less: roll the transaction back.
+/// Moves the money of transfers and writes it down: holds first, in the order of their jobs, and then accounts, in the order
+/// of their ids. `false` when a hold has ended or holds less: roll the transaction back.
 ///
 /// A transfer that the ledger holds already is an error, by its key.
 pub async fn post(conn: &mut DbConnection, transfers: &[Transfer]) -> sqlx::Result<bool> {
@@ -122,9 +123,7 @@ async fn post_with(
             Drawn::NotCovered => return Ok(false),
         }
     }
-    for (account, change) in changes {
-        change_balance(conn, account, change).await?;
-    }
+    change_balances(conn, changes).await?;
     insert_entries(conn, transfers).await?;
     Ok(true)
 }
@@ -156,21 +155,60 @@ async fn draw_hold(conn: &mut DbConnection, job: JobId, amount: Credits) -> sqlx
     })
 }
 
+macro_rules! lock_accounts_sql {
+    ($engine:ident, $lock:literal) => {
+        concat!(
+            "select account_id from account where kind in ('customer', 'guest') and account_id in (",
+            list_sql!($engine "$1"),
+            ") order by account_id",
+            $lock
+        )
+    };
+}
+
+#[derive(Serialize)]
+struct ChangeRow {
+    of_account: String,
+    to_posted: i64,
+    to_pending: i64,
+    to_held: i64,
+}
+
+macro_rules! change_balances_sql {
+    ($engine:ident) => {
+        concat!(
+            "update account
+            set posted = posted + change.to_posted, pending = pending + change.to_pending, held = held + change.to_held
+            from (",
+            rows_sql!($engine "$1", of_account text, to_posted bigint, to_pending bigint, to_held bigint),
+            ") as change
+            where account.account_id = change.of_account
+              and account.kind in ('customer', 'guest')"
+        )
+    };
+}
+
 /// All at once: an account whose purses and hold were changed one after another would break its own rules in between.
 /// The platform's accounts have no balance: it is the sum of their entries.
-async fn change_balance(conn: &mut DbConnection, account: AccountId, change: BalanceChange) -> sqlx::Result<()> {
-    sqlx::query(
-        "update account
-        set posted = posted + $2, pending = pending + $3, held = held + $4
-        where account_id = $1
-          and kind in ('customer', 'guest')",
-    )
-    .bind(account.to_string())
-    .bind(change.posted)
-    .bind(change.pending)
-    .bind(change.held)
-    .execute(conn)
-    .await?;
+async fn change_balances(conn: &mut DbConnection, changes: BTreeMap<AccountId, BalanceChange>) -> sqlx::Result<()> {
+    let row = |(account, change): (&AccountId, &BalanceChange)| ChangeRow {
+        of_account: account.to_string(),
+        to_posted: change.posted,
+        to_pending: change.pending,
+        to_held: change.held,
+    };
+    let rows: Vec<ChangeRow> = changes.iter().map(row).collect();
+    let accounts: Vec<&str> = rows.iter().map(|row| row.of_account.as_str()).collect();
+    let (lock, change) = match Dialect::of(conn) {
+        Dialect::Sqlite => (lock_accounts_sql!(sqlite, ""), change_balances_sql!(sqlite)),
+        Dialect::Postgres => (lock_accounts_sql!(postgres, " for no key update"), change_balances_sql!(postgres)),
+    };
+    if accounts.len() > 1 {
+        sqlx::query(lock).bind(json(&accounts)).fetch_all(&mut *conn).await?;
+    }
+    if !accounts.is_empty() {
+        sqlx::query(change).bind(json(&rows)).execute(conn).await?;
+    }
     Ok(())
 }
 

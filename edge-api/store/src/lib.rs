@@ -19,6 +19,7 @@ pub mod receipts;
 pub mod replicas;
 pub mod search;
 pub mod slices;
+pub mod standings;
 pub mod verdicts;
 
 pub use db::{Db, DbConnection, Dialect, Error, Result};

@@ -1,6 +1,9 @@
 //! Devices' signed statements and what became of them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rules::billing::bill::Charge;
+use serde::Serialize;
 use sqlx::FromRow;
 use wire::device::Backend;
 use wire::explorer::ReceiptState;
@@ -11,7 +14,8 @@ use wire::{
 
 use crate::codec::{count, id, json, named, uncount};
 use crate::db::{DbConnection, Dialect};
-use crate::list::list_sql;
+use crate::list::{list_sql, rows_sql};
+use crate::standings::{WorkClass, bound};
 
 /// Receipts as [`StoredReceipt`] reads them: selected, or as an update left them.
 macro_rules! receipts_sql {
@@ -103,38 +107,125 @@ impl From<ReceiptRow> for StoredReceipt {
     }
 }
 
-/// Stores a receipt that awaits its check. Twice is once.
-pub async fn insert_pending_receipt(
+/// A receipt as a device hands it in.
+#[derive(Clone, Debug)]
+pub struct NewReceipt {
+    pub receipt: Receipt,
+    pub signature: Signature,
+    pub slice: SliceId,
+    pub device: DeviceId,
+}
+
+#[derive(Serialize)]
+struct NewRow<'a> {
+    lease: String,
+    job: String,
+    slice: String,
+    device: String,
+    first: i64,
+    count: i64,
+    root: String,
+    output: String,
+    program: &'a str,
+    backend: &'static str,
+    device_time: i64,
+    signature: String,
+}
+
+macro_rules! insert_pending_sql {
+    ($engine:ident) => {
+        concat!(
+            "insert into receipt (lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash,
+                                  program, backend, device_time, signature, state, cost, fee, kflop, recomputed, matures_at,
+                                  created_at)
+            select new.lease, new.job, new.slice, new.device, device.account_id, new.first, new.count, new.root, new.output,
+                   new.program, new.backend, new.device_time, new.signature, 'pending', 0, 0, 0, 0, 0, $2
+            from (",
+            rows_sql!($engine "$1", lease text, job text, slice text, device text, first bigint, count bigint, root text,
+                output text, program text, backend text, device_time bigint, signature text),
+            ") as new
+            join device on device.device_id = new.device
+            where true
+            on conflict (lease_id) do nothing"
+        )
+    };
+}
+
+/// Stores receipts that await their check. Twice is once.
+pub async fn insert_pending_receipts(
     conn: &mut DbConnection,
-    receipt: &Receipt,
-    signature: Signature,
-    slice: SliceId,
-    device: DeviceId,
+    receipts: &[NewReceipt],
     now: Micros,
 ) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into receipt (lease_id, job_id, slice_id, device_id, account_id, first_tile, tiles, root, output_hash, program,
-                              backend, device_time, signature, state, cost, fee, kflop, recomputed, matures_at, created_at)
-        values ($1, $2, $3, $4, (select account_id from device where device_id = $4), $5, $6, $7, $8, $9,
-                $10, $11, $12, 'pending', 0, 0, 0, 0, 0, $13)
-        on conflict (lease_id) do nothing",
-    )
-    .bind(receipt.lease.to_string())
-    .bind(receipt.job.to_string())
-    .bind(slice.to_string())
-    .bind(device.to_string())
-    .bind(count(receipt.first_tile))
-    .bind(i64::from(receipt.tiles))
-    .bind(receipt.root.to_string())
-    .bind(receipt.output.to_string())
-    .bind(&receipt.program)
-    .bind(receipt.backend.name())
-    .bind(receipt.time)
-    .bind(signature.to_string())
-    .bind(now)
-    .execute(conn)
-    .await?;
+    let mut rows = Vec::new();
+    for NewReceipt { receipt, signature, slice, device } in receipts {
+        rows.push(NewRow {
+            lease: receipt.lease.to_string(),
+            job: receipt.job.to_string(),
+            slice: slice.to_string(),
+            device: device.to_string(),
+            first: count(receipt.first_tile),
+            count: i64::from(receipt.tiles),
+            root: receipt.root.to_string(),
+            output: receipt.output.to_string(),
+            program: &receipt.program,
+            backend: receipt.backend.name(),
+            device_time: receipt.time,
+            signature: signature.to_string(),
+        });
+    }
+    // In one order, so that of two who hand in the same one waits for the other.
+    rows.sort_unstable_by(|a, b| a.lease.cmp(&b.lease));
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => insert_pending_sql!(sqlite),
+        Dialect::Postgres => insert_pending_sql!(postgres),
+    };
+    sqlx::query(statement).bind(json(&rows)).bind(now).execute(conn).await?;
     Ok(())
+}
+
+macro_rules! list_receipts_sql {
+    ($engine:ident) => {
+        receipts_sql!(select "where lease_id in (", list_sql!($engine "$1"), ")")
+    };
+}
+
+/// Receipts by their leases.
+pub async fn list_receipts(
+    conn: &mut DbConnection,
+    leases: &BTreeSet<LeaseId>,
+) -> sqlx::Result<BTreeMap<LeaseId, StoredReceipt>> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => list_receipts_sql!(sqlite),
+        Dialect::Postgres => list_receipts_sql!(postgres),
+    };
+    let rows: Vec<ReceiptRow> = sqlx::query_as(statement).bind(json(leases)).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(StoredReceipt::from).map(|stored| (stored.receipt.lease, stored)).collect())
+}
+
+macro_rules! lock_pending_sql {
+    ($engine:ident, $lock:literal) => {
+        concat!(
+            "select lease_id from receipt where state = 'pending' and lease_id in (",
+            list_sql!($engine "$1"),
+            ") order by lease_id",
+            $lock
+        )
+    };
+}
+
+/// Locks receipts that await their check for the rest of the transaction, in the order of their leases; returns those that
+/// still do.
+pub async fn lock_pending_receipts(
+    conn: &mut DbConnection,
+    leases: &BTreeSet<LeaseId>,
+) -> sqlx::Result<BTreeSet<LeaseId>> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => lock_pending_sql!(sqlite, ""),
+        Dialect::Postgres => lock_pending_sql!(postgres, " for no key update"),
+    };
+    let rows: Vec<(String,)> = sqlx::query_as(statement).bind(json(leases)).fetch_all(conn).await?;
+    Ok(rows.iter().map(|(lease,)| id(lease)).collect())
 }
 
 /// Receipts of these slices that await a check.
@@ -170,6 +261,7 @@ pub async fn list_accepted_receipts(conn: &mut DbConnection, job: JobId) -> sqlx
 /// What an accepted receipt is paid, and how it was checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Acceptance {
+    pub lease: LeaseId,
     /// Floating-point operations, in thousands.
     pub kflop: u64,
     /// Operations that were not needed of those that the lease was lent for.
@@ -183,29 +275,58 @@ pub struct Acceptance {
     pub now: Micros,
 }
 
-/// `false` when the receipt no longer awaits its check: nothing was written.
-pub async fn accept_receipt(conn: &mut DbConnection, lease: LeaseId, acceptance: Acceptance) -> sqlx::Result<bool> {
-    let done = sqlx::query(
-        "update receipt
-        set state = 'accepted', cost = $2, fee = $3, recomputed = $4, matures_at = $5, kflop = $6, flops_left = $7,
-            settled_at = $8, checked_by = $9, check_rule = $10,
-            account_id = (select device.account_id from device where device.device_id = receipt.device_id)
-        where lease_id = $1
-          and state = 'pending'",
-    )
-    .bind(lease.to_string())
-    .bind(acceptance.charge.cost.micros())
-    .bind(acceptance.charge.fee.micros())
-    .bind(count(acceptance.recomputed))
-    .bind(count(acceptance.matures_at))
-    .bind(count(acceptance.kflop))
-    .bind(count(acceptance.flops_left))
-    .bind(acceptance.now)
-    .bind(acceptance.checked_by.name())
-    .bind(json(&acceptance.rule))
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
+#[derive(Serialize)]
+struct AcceptedRow {
+    of_lease: String,
+    paid: i64,
+    paid_fee: i64,
+    checked: i64,
+    matures: i64,
+    work: i64,
+    work_left: i64,
+    at: i64,
+    who: &'static str,
+    rule: String,
+}
+
+macro_rules! accept_sql {
+    ($engine:ident) => {
+        concat!(
+            "update receipt
+            set state = 'accepted', cost = accepted.paid, fee = accepted.paid_fee, recomputed = accepted.checked,
+                matures_at = accepted.matures, kflop = accepted.work, flops_left = accepted.work_left,
+                settled_at = accepted.at, checked_by = accepted.who, check_rule = accepted.rule,
+                account_id = (select device.account_id from device where device.device_id = receipt.device_id)
+            from (",
+            rows_sql!($engine "$1", of_lease text, paid bigint, paid_fee bigint, checked bigint, matures bigint, work bigint,
+                work_left bigint, at bigint, who text, rule text),
+            ") as accepted
+            where receipt.lease_id = accepted.of_lease
+              and receipt.state = 'pending'"
+        )
+    };
+}
+
+/// Returns how many of the receipts awaited their check: the others are as they were.
+pub async fn accept_receipts(conn: &mut DbConnection, acceptances: &[Acceptance]) -> sqlx::Result<u64> {
+    let row = |acceptance: &Acceptance| AcceptedRow {
+        of_lease: acceptance.lease.to_string(),
+        paid: acceptance.charge.cost.micros(),
+        paid_fee: acceptance.charge.fee.micros(),
+        checked: count(acceptance.recomputed),
+        matures: count(acceptance.matures_at),
+        work: count(acceptance.kflop),
+        work_left: count(acceptance.flops_left),
+        at: acceptance.now,
+        who: acceptance.checked_by.name(),
+        rule: json(&acceptance.rule),
+    };
+    let rows: Vec<AcceptedRow> = acceptances.iter().map(row).collect();
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => accept_sql!(sqlite),
+        Dialect::Postgres => accept_sql!(postgres),
+    };
+    Ok(sqlx::query(statement).bind(json(&rows)).execute(conn).await?.rows_affected())
 }
 
 /// What a device has not yet been paid for good belongs to `account` from here on.
@@ -285,32 +406,38 @@ pub async fn list_accepted_receipts_of_device(
     Ok(rows.into_iter().map(StoredReceipt::from).collect())
 }
 
-/// Matures a device's accepted receipts of a program once others have verified so much of its work in it, but for those
-/// that are being drawn from once more; returns them.
-pub async fn mature_receipts_of_device(
+macro_rules! mature_sql {
+    ($engine:ident) => {
+        receipts_sql!(
+            update "set state = 'matured'
+            from (",
+            rows_sql!($engine "$1", of_device text, of_program text, verified bigint),
+            ") as work
+            where receipt.device_id = work.of_device
+              and receipt.state = 'accepted'
+              and receipt.matures_at <= work.verified
+              and receipt.program like work.of_program || '/%'
+              and not exists (
+                select 1
+                from verdict
+                where verdict.lease_id = receipt.lease_id
+                  and verdict.state = 'open'
+              )"
+        )
+    };
+}
+
+/// Matures devices' accepted receipts of a program once others have verified so much of their work in it, in thousands of
+/// operations, but for those that are being drawn from once more; returns them.
+pub async fn mature_receipts_of_devices(
     conn: &mut DbConnection,
-    device: DeviceId,
-    program: &str,
-    verified_kflop: u64,
+    verified: &BTreeMap<WorkClass, u64>,
 ) -> sqlx::Result<Vec<StoredReceipt>> {
-    let rows: Vec<ReceiptRow> = sqlx::query_as(receipts_sql!(
-        update "set state = 'matured'
-        where device_id = $1
-          and state = 'accepted'
-          and matures_at <= $2
-          and program like $3
-          and not exists (
-            select 1
-            from verdict
-            where verdict.lease_id = receipt.lease_id
-              and verdict.state = 'open'
-          )"
-    ))
-    .bind(device.to_string())
-    .bind(count(verified_kflop))
-    .bind(format!("{program}/%"))
-    .fetch_all(conn)
-    .await?;
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => mature_sql!(sqlite),
+        Dialect::Postgres => mature_sql!(postgres),
+    };
+    let rows: Vec<ReceiptRow> = sqlx::query_as(statement).bind(bound(verified)).fetch_all(conn).await?;
     Ok(rows.into_iter().map(StoredReceipt::from).collect())
 }
 

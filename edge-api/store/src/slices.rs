@@ -1,5 +1,7 @@
 //! Slices: who owns which, and what is settled in them. A write names the fence and the version that its writer saw.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rules::scheduling::bitmap::Bitmap;
 use rules::scheduling::lease::Settlement;
 use rules::scheduling::mosaic::SettledSlice;
@@ -258,4 +260,28 @@ pub async fn list_settled_slices(conn: &mut DbConnection, job: JobId) -> sqlx::R
 /// What a row of `slice` or of its view says is settled. `None` when its bitmap is damaged.
 pub(crate) fn settled_slice((first_tile, tiles, settled): (i64, i64, Vec<u8>)) -> Option<SettledSlice> {
     Some(SettledSlice { first_tile: uncount(first_tile), settled: Bitmap::from_bytes(uncount(tiles), &settled)? })
+}
+
+macro_rules! lock_slices_sql {
+    ($engine:ident, $lock:literal) => {
+        concat!(
+            "select slice_id, fence, version from slice where slice_id in (",
+            list_sql!($engine "$1"),
+            ") order by slice_id",
+            $lock
+        )
+    };
+}
+
+/// Locks slices for the rest of the transaction, in the order of their ids; returns the fence and the version of each.
+pub async fn lock_slices(
+    conn: &mut DbConnection,
+    slices: &BTreeSet<SliceId>,
+) -> sqlx::Result<BTreeMap<SliceId, (i64, i64)>> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => lock_slices_sql!(sqlite, ""),
+        Dialect::Postgres => lock_slices_sql!(postgres, " for no key update"),
+    };
+    let rows: Vec<(String, i64, i64)> = sqlx::query_as(statement).bind(json(slices)).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|(slice, fence, version)| (id(&slice), (fence, version))).collect())
 }

@@ -1,16 +1,17 @@
 //! What was drawn of receipts and what came of it, and the tiles on which runs disagree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rules::scheduling::recheck_request::Answerer;
 use rules::verification::dispute::{Comparison, Outcome};
 use rules::verification::party::{Network, Party};
+use serde::Serialize;
 use sqlx::FromRow;
 use wire::{AccountId, BlobHash, DeviceId, JobId, LeaseId, Micros, TileHash};
 
 use crate::codec::{count, flag, from_json, id, json, named, optional_id, optional_text, uncount};
 use crate::db::{DbConnection, Dialect};
-use crate::list::list_sql;
+use crate::list::{list_sql, rows_sql};
 
 /// Why tiles of a receipt are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,34 +61,96 @@ pub struct Verdict {
     pub state: VerdictState,
 }
 
-/// Stores what is drawn, unless tiles were drawn for this cause before: then those count.
-pub async fn open_verdict(
+/// Tiles that are drawn of a receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewVerdict {
+    pub lease: LeaseId,
+    pub seed: [u8; 32],
+    /// Counted from the lease's first.
+    pub tiles: Vec<u32>,
+}
+
+#[derive(Serialize)]
+struct NewRow {
+    lease: String,
+    seed: String,
+    tiles: String,
+}
+
+macro_rules! insert_verdicts_sql {
+    ($engine:ident) => {
+        concat!(
+            "insert into verdict (lease_id, cause, seed, tiles, state, created_at, decided_at)
+            select lease, $2, seed, tiles, 'open', $3, 0 from (",
+            rows_sql!($engine "$1", lease text, seed text, tiles text),
+            ") as new
+            where true
+            on conflict (lease_id, cause) do nothing"
+        )
+    };
+}
+
+macro_rules! list_verdicts_sql {
+    ($engine:ident) => {
+        concat!(
+            "select lease_id, tiles, state from verdict where cause = $2 and lease_id in (",
+            list_sql!($engine "$1"),
+            ")"
+        )
+    };
+}
+
+/// Stores what is drawn for a cause, and returns what counts: where tiles of a receipt were drawn for it before, those do.
+pub async fn open_verdicts(
     conn: &mut DbConnection,
-    lease: LeaseId,
     cause: Cause,
-    seed: [u8; 32],
-    tiles: &[u32],
+    drawn: &[NewVerdict],
     now: Micros,
-) -> sqlx::Result<Verdict> {
-    sqlx::query(
-        "insert into verdict (lease_id, cause, seed, tiles, state, created_at, decided_at)
-        values ($1, $2, $3, $4, 'open', $5, 0)
-        on conflict (lease_id, cause) do nothing",
-    )
-    .bind(lease.to_string())
-    .bind(cause.text())
-    .bind(TileHash(seed).to_string())
-    .bind(json(&tiles))
-    .bind(now)
-    .execute(&mut *conn)
-    .await?;
-    let (tiles, state): (String, String) =
-        sqlx::query_as("select tiles, state from verdict where lease_id = $1 and cause = $2")
-            .bind(lease.to_string())
-            .bind(cause.text())
-            .fetch_one(conn)
-            .await?;
-    Ok(Verdict { tiles: from_json(&tiles), state: named(&VerdictState::ALL, VerdictState::name, &state) })
+) -> sqlx::Result<BTreeMap<LeaseId, Verdict>> {
+    let row = |new: &NewVerdict| NewRow {
+        lease: new.lease.to_string(),
+        seed: TileHash(new.seed).to_string(),
+        tiles: json(&new.tiles),
+    };
+    let mut rows: Vec<NewRow> = drawn.iter().map(row).collect();
+    rows.sort_unstable_by(|a, b| a.lease.cmp(&b.lease));
+    let (insert, list) = match Dialect::of(conn) {
+        Dialect::Sqlite => (insert_verdicts_sql!(sqlite), list_verdicts_sql!(sqlite)),
+        Dialect::Postgres => (insert_verdicts_sql!(postgres), list_verdicts_sql!(postgres)),
+    };
+    sqlx::query(insert).bind(json(&rows)).bind(cause.text()).bind(now).execute(&mut *conn).await?;
+    let leases: Vec<LeaseId> = drawn.iter().map(|new| new.lease).collect();
+    let rows: Vec<(String, String, String)> =
+        sqlx::query_as(list).bind(json(&leases)).bind(cause.text()).fetch_all(conn).await?;
+    let verdict = |(lease, tiles, state): (String, String, String)| {
+        let state = named(&VerdictState::ALL, VerdictState::name, &state);
+        (id(&lease), Verdict { tiles: from_json(&tiles), state })
+    };
+    Ok(rows.into_iter().map(verdict).collect())
+}
+
+macro_rules! pass_verdicts_sql {
+    ($engine:ident) => {
+        concat!(
+            "update verdict
+            set state = 'passed', decided_at = $3
+            where cause = $2
+              and state = 'open'
+              and lease_id in (",
+            list_sql!($engine "$1"),
+            ")"
+        )
+    };
+}
+
+/// Closes verdicts of one cause: what was drawn stood.
+pub async fn pass_verdicts(conn: &mut DbConnection, cause: Cause, leases: &[LeaseId], now: Micros) -> sqlx::Result<()> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => pass_verdicts_sql!(sqlite),
+        Dialect::Postgres => pass_verdicts_sql!(postgres),
+    };
+    sqlx::query(statement).bind(json(&leases)).bind(cause.text()).bind(now).execute(conn).await?;
+    Ok(())
 }
 
 /// Closes a verdict. `false`: it was closed before.

@@ -84,6 +84,7 @@ impl TestApp {
             blob_bytes_max: 1 << 20,
             checkers: Vec::new(),
             challenge_seconds: 0,
+            lease_tiles_max: None,
             limits: LimitsConfig {
                 trusted_proxies: Vec::new(),
                 connections_max: 64,

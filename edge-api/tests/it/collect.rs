@@ -180,7 +180,7 @@ db_test! {
         let mut tx = app.app.db.begin_write().await.unwrap();
         let account = ada.get("/v1/account").await.json()["id"].as_str().unwrap().parse().unwrap();
         let large = Blob { hash: BlobHash([1; 32]), size: most - 3 };
-        store::blobs::use_blob(&mut tx, &large, app.app.clock.now()).await.unwrap();
+        store::blobs::use_blobs(&mut tx, &[(large.hash, large.size)].into(), app.app.clock.now()).await.unwrap();
         store::blobs::insert_blob_owner(&mut tx, account, large.hash).await.unwrap();
         tx.commit().await.unwrap();
 

@@ -6,7 +6,7 @@ use edge_api::devices;
 use rules::billing::bill::Charge;
 use store::devices::{AcceptedWork, upsert_device};
 use store::presence::mark_present;
-use store::receipts::{Acceptance, accept_receipt, insert_pending_receipt, mature_receipts_of_job};
+use store::receipts::{Acceptance, NewReceipt, accept_receipts, insert_pending_receipts, mature_receipts_of_job};
 use wire::device::DeviceClass;
 use wire::{Credits, DeviceId, Hello, JobId, LeaseId, Receipt, Signature, TileHash};
 
@@ -60,7 +60,8 @@ pub(crate) async fn committed(app: &TestApp, owner: &Customer<'_>, job: &str, de
     let mut tx = app.app.db.begin_write().await.unwrap();
     upsert_device(&mut tx, &hello(device), account, None, now).await.unwrap();
     mark_present(&mut tx, &app.app.replica, DeviceId([device; 32]), now).await.unwrap();
-    insert_pending_receipt(&mut tx, &receipt, Signature([7; 64]), slice, DeviceId([device; 32]), now).await.unwrap();
+    let new = NewReceipt { receipt, signature: Signature([7; 64]), slice, device: DeviceId([device; 32]) };
+    insert_pending_receipts(&mut tx, &[new], now).await.unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -70,14 +71,16 @@ pub(crate) async fn settled(app: &TestApp, owner: &Customer<'_>, job: &str, devi
     let mut tx = app.app.db.begin_write().await.unwrap();
     let earned = Credits::from_micros(0);
     let work = AcceptedWork {
+        leases: 1,
         tiles: 3,
         kflop: 2000 * u64::from(lease / 2),
         earned,
         flops_per_sec: 5_000_000_000,
         worked_flops_per_sec: 5_000_000_000,
     };
-    store::devices::count_passed(&mut tx, DeviceId([device; 32]), work).await.unwrap();
+    store::devices::count_passed(&mut tx, &[(DeviceId([device; 32]), work)].into()).await.unwrap();
     let acceptance = Acceptance {
+        lease: LeaseId([lease; 16]),
         kflop: work.kflop,
         flops_left: 0,
         charge: Charge::default(),
@@ -87,7 +90,7 @@ pub(crate) async fn settled(app: &TestApp, owner: &Customer<'_>, job: &str, devi
         matures_at: 0,
         now: 1,
     };
-    assert!(accept_receipt(&mut tx, LeaseId([lease; 16]), acceptance).await.unwrap());
+    assert_eq!(accept_receipts(&mut tx, &[acceptance]).await.unwrap(), 1);
     mature_receipts_of_job(&mut tx, job.parse().unwrap()).await.unwrap();
     tx.commit().await.unwrap();
 }

@@ -23,7 +23,14 @@ async fn claim(app: &TestApp, replica: &str, now: i64) -> Vec<ClaimedSlice> {
 fn settlement(slice: &ClaimedSlice) -> Settlement {
     let mut settled = Bitmap::from_bytes(slice.tiles, &slice.settled).unwrap();
     settled.set(0, 2);
-    Settlement { slice: slice.slice, fence: slice.fence, version: slice.version, settled, tiles: 2 }
+    Settlement {
+        slice: slice.slice,
+        first_tile: slice.first_tile,
+        fence: slice.fence,
+        version: slice.version,
+        settled,
+        tiles: 2,
+    }
 }
 
 async fn settle(app: &TestApp, settlement: &Settlement) -> bool {

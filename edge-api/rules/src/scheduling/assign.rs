@@ -136,7 +136,8 @@ impl Core {
         let by_bytes = LEASE_BYTES_MAX / needs.tile_bytes.max(1);
         let by_device = by_rate.min(by_standing).min(by_bytes);
         let by_share = self.fair_share(device, running);
-        (by_device.min(by_share) >> device.strikes.min(6)).max(1)
+        let most = self.lease_tiles_max.unwrap_or(u64::MAX);
+        (by_device.min(by_share).min(most) >> device.strikes.min(6)).max(1)
     }
 
     /// A third of what is left, shared by those that come to this job in one turn of all jobs: so that they take the same

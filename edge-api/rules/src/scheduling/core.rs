@@ -8,7 +8,7 @@ use wire::{DeviceId, JobId, LeaseId, Micros, SliceId};
 
 use super::challenge::{Purpose, Size};
 use super::device::Device;
-use super::lease::{CommitError, Lease, LeaseState, Settlement, Slice};
+use super::lease::{CommitError, Lease, LeaseState, SettledLease, Settlement, Slice};
 use super::line::Direction;
 use super::link::Link;
 use super::peers::Candidates;
@@ -27,8 +27,9 @@ const UNDONE_JOBS_MAX: usize = 1024;
 impl Core {
     /// `has_checkers`: the operator has named checkers, so that devices of customers and strangers are
     /// never asked to recompute.
-    pub fn new(has_checkers: bool) -> Self {
-        Self { has_checkers, ..Self::default() }
+    /// `lease_tiles_max`: no lease has more tiles, whatever its device is good for.
+    pub fn new(has_checkers: bool, lease_tiles_max: Option<u64>) -> Self {
+        Self { has_checkers, lease_tiles_max, ..Self::default() }
     }
 
     pub fn on_device_joined(&mut self, id: DeviceId, mut device: Device) {
@@ -238,58 +239,53 @@ impl Core {
         }
     }
 
-    /// The settlement of a committed lease as the owner of its slice would write it. `None` when
-    /// this replica no longer holds the slice.
-    pub fn settlement(&self, id: LeaseId) -> Option<Settlement> {
-        let lease = self.leases.get(&id)?;
-        let slice = self.slices.get(&lease.slice)?;
-        let mut settled = slice.settled.clone();
-        let first = lease.first_tile - slice.first_tile;
-        // Bits that must be clear.
-        if !settled.is_clear(first, lease.tiles) {
-            return None;
-        }
-        settled.set(first, lease.tiles);
-        Some(Settlement { slice: lease.slice, fence: slice.fence, version: slice.version, settled, tiles: lease.tiles })
+    /// A slice as it stands, to settle leases in. `None` when this replica does not hold it.
+    pub fn settlement(&self, id: SliceId) -> Option<Settlement> {
+        let slice = self.slices.get(&id)?;
+        let (first_tile, fence, version) = (slice.first_tile, slice.fence, slice.version);
+        Some(Settlement { slice: id, first_tile, fence, version, settled: slice.settled.clone(), tiles: 0 })
     }
 
-    /// The database took the settlement. `verified_kflop` of it counts towards the device's standing, in thousands of
-    /// operations; `flops_left` of the most that its tiles may take were not needed.
-    pub fn on_settled(&mut self, id: LeaseId, settlement: &Settlement, verified_kflop: u64, flops_left: u64) {
-        let Some(lease) = self.take_lease(id) else { return };
-        let mut is_finished = false;
+    /// The database took the settlement, of these leases.
+    pub fn on_settled(&mut self, settlement: &Settlement, leases: &[SettledLease]) {
+        for settled in leases {
+            self.note_settled(settled);
+        }
         if let Some(slice) = self.slices.get_mut(&settlement.slice)
             && slice.fence == settlement.fence
         {
             slice.version = settlement.version + 1;
             slice.settled.clone_from(&settlement.settled);
-            is_finished = slice.is_finished();
+            if slice.is_finished() {
+                self.remove_slice(settlement.slice);
+            }
         }
-        if let (Some(device), Some(running)) = (self.devices.get_mut(&lease.device), self.jobs.get_mut(&lease.job)) {
-            device.standings.add(running.needs.program, verified_kflop);
-            let (kernels, most) = (running.needs.kernels, lease.flops(&running.needs));
-            let flops = most.saturating_sub(flops_left);
-            running.note_used(most, flops);
-            let is_own = device.account == running.needs.customer;
-            let magnitudes = if kernels { &mut self.kernel_magnitudes } else { &mut self.magnitudes };
-            magnitudes.take(device, kernels);
-            device.speed_of(&running.needs).on_settled(flops, lease.took, is_own);
-            magnitudes.add(device, kernels);
-            device.settled_leases += 1;
-            device.strikes = device.strikes.saturating_sub(1);
-        }
-        if is_finished {
-            self.remove_slice(settlement.slice);
-        }
+    }
+
+    fn note_settled(&mut self, settled: &SettledLease) {
+        let Some(lease) = self.take_lease(settled.lease) else { return };
+        let (Some(device), Some(running)) = (self.devices.get_mut(&lease.device), self.jobs.get_mut(&lease.job)) else {
+            return;
+        };
+        device.standings.add(running.needs.program, settled.verified_kflop);
+        let (kernels, most) = (running.needs.kernels, lease.flops(&running.needs));
+        let flops = most.saturating_sub(settled.flops_left);
+        running.note_used(most, flops);
+        let is_own = device.account == running.needs.customer;
+        let magnitudes = if kernels { &mut self.kernel_magnitudes } else { &mut self.magnitudes };
+        magnitudes.take(device, kernels);
+        device.speed_of(&running.needs).on_settled(flops, lease.took, is_own);
+        magnitudes.add(device, kernels);
+        device.settled_leases += 1;
+        device.strikes = device.strikes.saturating_sub(1);
     }
 
     /// A slice as it should be written once a settled lease in it is rejected. `None` when this replica does not hold
     /// the slice.
     pub fn unsettlement(&self, slice_id: SliceId, first_tile: u64, tiles: u64) -> Option<Settlement> {
-        let slice = self.slices.get(&slice_id)?;
-        let mut settled = slice.settled.clone();
-        settled.clear(first_tile - slice.first_tile, tiles);
-        Some(Settlement { slice: slice_id, fence: slice.fence, version: slice.version, settled, tiles })
+        let mut slice = self.settlement(slice_id)?;
+        slice.settled.clear(first_tile - slice.first_tile, tiles);
+        Some(Settlement { tiles, ..slice })
     }
 
     /// The database took tiles back that were settled: they are done again.

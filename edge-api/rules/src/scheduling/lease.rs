@@ -72,13 +72,39 @@ pub enum CommitError {
     Twice,
 }
 
-/// A settlement as the database must see it: nothing moved in between.
+/// What is settled, or taken back, in a slice, as the database must see it: nothing moved in between.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
     pub slice: SliceId,
+    /// Of the slice, counted over the job.
+    pub first_tile: u64,
     pub fence: i64,
     pub version: i64,
     /// The slice's settled tiles afterwards.
     pub settled: Bitmap,
+    /// How many of them this changes.
     pub tiles: u64,
+}
+
+impl Settlement {
+    /// Settles a lease of the slice too. `false`: some of its tiles are settled, and nothing is changed.
+    pub fn add(&mut self, lease: &Lease) -> bool {
+        let first = lease.first_tile - self.first_tile;
+        let is_clear = self.settled.is_clear(first, lease.tiles);
+        if is_clear {
+            self.settled.set(first, lease.tiles);
+            self.tiles += lease.tiles;
+        }
+        is_clear
+    }
+}
+
+/// A lease that the database took a settlement of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettledLease {
+    pub lease: LeaseId,
+    /// What counts towards its device's standing, in thousands of operations.
+    pub verified_kflop: u64,
+    /// Operations that were not needed of the most that its tiles may take.
+    pub flops_left: u64,
 }

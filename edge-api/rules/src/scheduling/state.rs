@@ -15,6 +15,8 @@ use crate::job::{Job, Needs};
 pub struct Core {
     /// Tiles are recomputed by the operator's checkers alone.
     pub(super) has_checkers: bool,
+    /// Of one lease, whatever its device is good for.
+    pub(super) lease_tiles_max: Option<u64>,
     pub(super) devices: BTreeMap<DeviceId, Device>,
     /// How fast they are, with models and with customers' kernels.
     pub(super) magnitudes: Magnitudes,

@@ -10,7 +10,7 @@ use wire::{
 use super::bitmap::Bitmap;
 use super::core::Core;
 use super::device::Device;
-use super::lease::{CommitError, Lease, LeaseState, Slice};
+use super::lease::{CommitError, Lease, LeaseState, SettledLease, Slice};
 use super::link::{Grant, Link};
 use super::peers::Candidates;
 use super::recheck::{Found, Look, Returned};
@@ -147,8 +147,10 @@ impl World {
     /// Of the most that it may take, it left so many operations.
     pub(super) fn settle_with(&mut self, lease: Lease, flops_left: u64) {
         self.core.on_commit(self.now, lease.device, lease.id).unwrap();
-        let settlement = self.core.settlement(lease.id).unwrap();
-        self.core.on_settled(lease.id, &settlement, 0, flops_left);
+        let mut settlement = self.core.settlement(lease.slice).unwrap();
+        assert!(settlement.add(&lease));
+        let settled = SettledLease { lease: lease.id, verified_kflop: 0, flops_left };
+        self.core.on_settled(&settlement, &[settled]);
         self.core.sanity_check();
     }
 }
@@ -274,7 +276,7 @@ fn a_committed_lease_has_no_deadline_and_outlives_its_device() {
     world.core.on_tick(&mut world.link, world.now);
     world.core.on_device_left(&mut world.link, world.now, ADA);
 
-    assert!(world.core.settlement(lease.id).is_some());
+    assert!(world.core.settlement(lease.slice).unwrap().add(&lease));
     assert!(world.link.revoked.is_empty());
 }
 
@@ -346,7 +348,7 @@ fn a_settlement_is_stale_once_the_slice_is_lost() {
     world.core.on_slices_lost(&mut world.link, &BTreeSet::from([slice_id(1)]));
     world.core.sanity_check();
 
-    assert_eq!(world.core.settlement(lease.id), None);
+    assert_eq!(world.core.settlement(lease.slice), None);
 }
 
 #[test]
@@ -432,7 +434,7 @@ pub(super) const CHECKER: DeviceId = DeviceId([3; 32]);
 impl World {
     /// No tiles to lend: what is granted are requests to recompute.
     pub(super) fn of_rechecks(has_checkers: bool) -> Self {
-        Self { core: Core::new(has_checkers), link: Record::default(), now: 1_000_000 }
+        Self { core: Core::new(has_checkers, None), link: Record::default(), now: 1_000_000 }
     }
 
     /// A device whose word counts.

@@ -1,12 +1,22 @@
 use store::accounts::{
     NewKeyRow, PlatformAccount, delete_expired_sessions, delete_key, delete_session, ensure_platform_account,
     find_account, find_account_by_key, find_account_by_session, insert_account, insert_key, insert_session, key_id,
-    list_keys, verify_account,
+    list_balances, list_keys, verify_account,
 };
 use wire::{AccountId, AccountKind};
 
 use crate::db_test;
 use crate::fixture::{NOW, account, account_id};
+
+db_test! {
+    async fn balances_of_several_are_read_at_once(conn: &mut DbConnection) {
+        let (ada, bob) = (account(conn, 1).await, account(conn, 2).await);
+
+        let balances = list_balances(conn, &[ada, bob, account_id(9)].into()).await.unwrap();
+
+        assert_eq!(balances, [(ada, Default::default()), (bob, Default::default())].into(), "there is no third");
+    }
+}
 
 db_test! {
     async fn an_account_is_found_as_it_was_opened(conn: &mut DbConnection) {

@@ -19,7 +19,7 @@ use store::devices::{AcceptedWork, add_owed, count_passed, insert_judge_answer, 
 use store::job_progress::{JobBalance, cancel_job, lock_jobs, return_tiles, take_tiles, write_bill};
 use store::ledger::{hold, post, release_and_post};
 use store::receipts::{
-    Acceptance, StoredReceipt, accept_receipt, end_accepted_receipt, list_accepted_receipts, mature_receipts_of_job,
+    Acceptance, StoredReceipt, accept_receipts, end_accepted_receipt, list_accepted_receipts, mature_receipts_of_job,
     reassign_receipts,
 };
 use store::slices::{insert_slice, seize_slice, settle_slice, write_seized_slice};
@@ -258,7 +258,7 @@ async fn settle(
     }
     settled.set(tile, 1);
     let (fence, version) = (slice.fence, slice.version);
-    let settlement = Settlement { slice: slice.slice, fence, version, settled, tiles: 1 };
+    let settlement = Settlement { slice: slice.slice, first_tile: 0, fence, version, settled, tiles: 1 };
     assert!(settle_slice(conn, &settlement).await?);
     let Some(JobBalance { remaining, bill }) = take_tiles(conn, admitted.id, 1, 1).await? else { return Ok(false) };
     let (bill, charge) = bill.charge(TILE_FLOPS, PRICE, FEE_BPS, remaining == 0).unwrap();
@@ -266,14 +266,16 @@ async fn settle(
     let device = wire::DeviceId([u8::try_from(provider).unwrap(); 32]);
     fixture::commit_receipt(conn, &admitted, slice_id(job), device, n, tile).await;
     let work = AcceptedWork {
+        leases: 1,
         tiles: 1,
         kflop: 1,
         earned: charge.earned().unwrap(),
         flops_per_sec: 1,
         worked_flops_per_sec: 1,
     };
-    count_passed(conn, device, work).await?;
+    count_passed(conn, &[(device, work)].into()).await?;
     let acceptance = Acceptance {
+        lease: lease(n),
         kflop: 1,
         flops_left: 0,
         charge,
@@ -283,7 +285,7 @@ async fn settle(
         matures_at: 1,
         now: at,
     };
-    assert!(accept_receipt(conn, lease(n), acceptance).await?);
+    assert_eq!(accept_receipts(conn, &[acceptance]).await?, 1);
     let mut accepted = list_accepted_receipts(conn, admitted.id).await?;
     accepted.retain(|stored| stored.receipt.lease == lease(n));
     post(conn, &[payment(&accepted[0]).settle(at).unwrap()]).await

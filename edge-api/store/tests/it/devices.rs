@@ -2,9 +2,9 @@ use rules::scheduling::line::LineSpeed;
 use rules::scheduling::speed::Proof;
 use rules::verification::party::Network;
 use store::devices::{
-    AcceptedWork, add_owed, add_verified, count_failed, count_passed, delete_expired_codes, find_backend, find_device,
-    find_standings, insert_device_code, insert_judge_answer, link_device, list_devices_of_account, list_devices_of_key,
-    list_unlinked_devices, lock_device, record_line, record_proof, set_owed, sum_judged, suspend_device,
+    AcceptedWork, LockedDevice, add_owed, count_failed, count_passed, delete_expired_codes, find_backend, find_device,
+    insert_device_code, insert_judge_answer, link_device, list_devices_of_account, list_devices_of_key,
+    list_unlinked_devices, lock_device, lock_devices, record_line, record_proof, set_owed, sum_judged, suspend_device,
     take_device_code, uncount_lease, unlink_device, upsert_device,
 };
 use store::explorer::find_public_device;
@@ -106,16 +106,19 @@ db_test! {
     async fn a_devices_record_counts_what_passed_and_what_failed(conn: &mut DbConnection) {
         let ada = account(conn, 1).await;
         let known = device(conn, 1, ada).await;
-        let work = AcceptedWork { tiles: 3, kflop: 70, earned: credits(9), flops_per_sec: 5_000, worked_flops_per_sec: 5_000 };
+        let work = AcceptedWork { leases: 1, tiles: 3, kflop: 70, earned: credits(9), flops_per_sec: 5_000, worked_flops_per_sec: 5_000 };
 
-        count_passed(conn, known, work).await.unwrap();
-        count_passed(conn, known, work).await.unwrap();
+        count_passed(conn, &[(known, work)].into()).await.unwrap();
+        count_passed(conn, &[(known, work)].into()).await.unwrap();
         uncount_lease(conn, known, 3, 70, credits(9)).await.unwrap();
         assert_eq!(count_failed(conn, known).await.unwrap(), 1);
         suspend_device(conn, known, NOW + 60).await.unwrap();
         assert!(lock_device(conn, known).await.unwrap());
         assert!(!lock_device(conn, DeviceId([9; 32])).await.unwrap(), "there is none");
-        count_passed(conn, known, work).await.unwrap();
+        let locked = lock_devices(conn, &[known, DeviceId([9; 32])].into()).await.unwrap();
+        let expected = LockedDevice { account: ada, suspended_until: NOW + 60, earned: credits(9) };
+        assert_eq!(locked, [(known, expected)].into(), "one of them is there");
+        count_passed(conn, &[(known, work)].into()).await.unwrap();
         let record = find_device(conn, known).await.unwrap().unwrap();
         let shown = &list_devices_of_account(conn, ada, 1, NOW).await.unwrap()[0];
 
@@ -167,25 +170,5 @@ db_test! {
         assert_eq!(sum_judged(conn, lease).await.unwrap(), 42);
         assert_eq!(add_owed(conn, judge, 1).await.unwrap(), Some((ada, 6)));
         assert_eq!(add_owed(conn, DeviceId([9; 32]), 1).await.unwrap(), None);
-    }
-}
-
-db_test! {
-    async fn what_others_verified_counts_by_program_and_since_the_last_failed_check(conn: &mut DbConnection) {
-        let ada = account(conn, 1).await;
-        let known = device(conn, 1, ada).await;
-
-        assert_eq!(find_standings(conn, known).await.unwrap().of("infer", NOW).verified_kflop, 0);
-        assert_eq!(add_verified(conn, known, "infer", 70).await.unwrap(), 70);
-        assert_eq!(add_verified(conn, known, "infer", 30).await.unwrap(), 100);
-        assert_eq!(add_verified(conn, known, "map", 5).await.unwrap(), 5);
-        let before = find_standings(conn, known).await.unwrap();
-        count_failed(conn, known).await.unwrap();
-        assert_eq!(add_verified(conn, known, "infer", 1).await.unwrap(), 101, "what matures goes by all of it");
-        let after = find_standings(conn, known).await.unwrap();
-
-        assert_eq!((before.of("infer", NOW + 9).verified_kflop, before.of("infer", NOW + 9).age), (100, 9));
-        assert_eq!(before.of("map", NOW).verified_kflop, 5);
-        assert_eq!((after.of("infer", NOW).verified_kflop, after.of("map", NOW).verified_kflop), (1, 0));
     }
 }

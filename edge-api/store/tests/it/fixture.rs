@@ -12,8 +12,9 @@ use sqlx::Connection;
 use store::accounts::insert_account;
 use store::devices::{AcceptedWork, count_passed, upsert_device};
 use store::jobs::{Submission, insert_job};
-use store::receipts::{Acceptance, accept_receipt, insert_pending_receipt};
+use store::receipts::{Acceptance, NewReceipt, accept_receipts, insert_pending_receipts, mature_receipts_of_devices};
 use store::slices::{insert_slice, settle_slice};
+use store::standings::WorkClass;
 use store::{Db, DbConnection};
 use wire::device::{DeviceClass, PROTOCOL};
 use wire::{
@@ -162,6 +163,18 @@ fn receipt(job: JobId, n: u8, first_tile: u64, tiles: u32) -> Receipt {
     }
 }
 
+/// A receipt that awaits its check.
+pub(crate) async fn store_receipt(
+    conn: &mut DbConnection,
+    receipt: Receipt,
+    slice: SliceId,
+    device: DeviceId,
+    at: Micros,
+) {
+    let new = NewReceipt { receipt, signature: Signature([7; 64]), slice, device };
+    insert_pending_receipts(conn, &[new], at).await.unwrap();
+}
+
 /// A device's receipt for one tile, which awaits its check.
 pub(crate) async fn commit_receipt(
     conn: &mut DbConnection,
@@ -172,7 +185,7 @@ pub(crate) async fn commit_receipt(
     tile: u64,
 ) {
     let receipt = receipt(job.id, n, tile, 1);
-    insert_pending_receipt(conn, &receipt, Signature([7; 64]), slice, device, NOW).await.unwrap();
+    store_receipt(conn, receipt, slice, device, NOW).await;
 }
 
 /// A customer, a device of theirs, and a running job of one slice: what a receipt is about.
@@ -200,15 +213,21 @@ impl Work {
     pub(crate) async fn commit(&self, conn: &mut DbConnection, n: u8, (first_tile, tiles): (u64, u32), secs: i64) {
         let receipt = self.receipt(n, first_tile, tiles);
         let at = NOW + secs * 1_000_000;
-        insert_pending_receipt(conn, &receipt, Signature([7; 64]), self.slice, self.device, at).await.unwrap();
+        store_receipt(conn, receipt, self.slice, self.device, at).await;
     }
 
     /// Marks tiles of the slice as settled.
     pub(crate) async fn settle_bits(&self, conn: &mut DbConnection, tiles: std::ops::Range<u64>) {
         let mut settled = Bitmap::new(self.job.tile_count());
         settled.set(tiles.start, tiles.end - tiles.start);
-        let settlement =
-            Settlement { slice: self.slice, fence: 0, version: 0, settled, tiles: tiles.end - tiles.start };
+        let settlement = Settlement {
+            slice: self.slice,
+            first_tile: 0,
+            fence: 0,
+            version: 0,
+            settled,
+            tiles: tiles.end - tiles.start,
+        };
         assert!(settle_slice(conn, &settlement).await.unwrap());
     }
 
@@ -216,15 +235,17 @@ impl Work {
     pub(crate) async fn accept(&self, conn: &mut DbConnection, n: u8, tiles: (u64, u32), secs: i64) {
         self.commit(conn, n, tiles, secs).await;
         let work = AcceptedWork {
+            leases: 1,
             tiles: tiles.1.into(),
             kflop: 500,
             earned: credits(9),
             flops_per_sec: 1_000_000,
             worked_flops_per_sec: 1_000_000,
         };
-        count_passed(conn, self.device, work).await.unwrap();
+        count_passed(conn, &[(self.device, work)].into()).await.unwrap();
         let at = NOW + secs * 1_000_000;
         let acceptance = Acceptance {
+            lease: lease(n),
             kflop: 500,
             flops_left: 0,
             charge: CHARGE,
@@ -234,6 +255,17 @@ impl Work {
             matures_at: n.into(),
             now: at,
         };
-        assert!(accept_receipt(conn, lease(n), acceptance).await.unwrap());
+        assert_eq!(accept_receipts(conn, &[acceptance]).await.unwrap(), 1);
     }
+}
+
+/// Receipts that mature once others have verified so much of a device's work.
+pub(crate) async fn mature(
+    conn: &mut DbConnection,
+    device: DeviceId,
+    program: &str,
+    kflop: u64,
+) -> Vec<store::receipts::StoredReceipt> {
+    let class = WorkClass { device, program: program.to_owned() };
+    mature_receipts_of_devices(conn, &[(class, kflop)].into()).await.unwrap()
 }

@@ -22,7 +22,8 @@ db_test! {
         let bill = Bill { cost: credits(4), fee: credits(1), rest: -7 };
         let left = |remaining, bill| JobBalance { remaining, bill };
 
-        lock_jobs(conn, &[ordered.id, job_id(9)].into()).await.unwrap();
+        let running = lock_jobs(conn, &[ordered.id, job_id(9)].into()).await.unwrap();
+        assert_eq!(running, [ordered.id].into(), "there is no other");
         assert_eq!(take_tiles(conn, ordered.id, 2, 1).await.unwrap(), Some(left(3, Bill::default())));
         write_bill(conn, ordered.id, bill).await.unwrap();
         assert_eq!(take_tiles(conn, ordered.id, 3, 1).await.unwrap(), Some(left(0, bill)));

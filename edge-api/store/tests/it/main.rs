@@ -24,6 +24,7 @@ mod presence;
 mod receipts;
 mod replicas;
 mod slices;
+mod standings;
 mod verdicts;
 
 /// A test that runs in one transaction over a fresh SQLite file, and in one over a fresh PostgreSQL database.

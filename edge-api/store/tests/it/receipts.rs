@@ -1,14 +1,14 @@
 use rules::billing::bill::Charge;
 use store::receipts::{
-    Acceptance, accept_receipt, end_accepted_receipt, end_pending_receipt, find_receipt, insert_pending_receipt,
-    list_accepted_receipts, list_accepted_receipts_of_device, list_pending_receipts, mature_receipts_of_device,
+    Acceptance, accept_receipts, end_accepted_receipt, end_pending_receipt, find_receipt, list_accepted_receipts,
+    list_accepted_receipts_of_device, list_pending_receipts, list_receipts, lock_pending_receipts,
     mature_receipts_of_job, reassign_receipts, void_pending_receipts_of_job,
 };
 use wire::explorer::ReceiptState;
-use wire::{CheckedBy, LeaseId, Signature};
+use wire::{CheckedBy, LeaseId};
 
 use crate::db_test;
-use crate::fixture::{CHARGE, NOW, RULE, Work, account, lease};
+use crate::fixture::{CHARGE, NOW, RULE, Work, account, lease, mature, store_receipt};
 
 fn leases(receipts: &[store::receipts::StoredReceipt]) -> Vec<LeaseId> {
     let mut leases: Vec<_> = receipts.iter().map(|stored| stored.receipt.lease).collect();
@@ -21,7 +21,7 @@ db_test! {
         let work = Work::start(conn).await;
         let receipt = work.receipt(1, 2, 3);
         for _ in 0..2 {
-            insert_pending_receipt(conn, &receipt, Signature([7; 64]), work.slice, work.device, NOW).await.unwrap();
+            store_receipt(conn, receipt.clone(), work.slice, work.device, NOW).await;
         }
 
         let waiting = list_pending_receipts(conn, &[work.slice]).await.unwrap();
@@ -41,10 +41,17 @@ db_test! {
         let bob = account(conn, 2).await;
         work.commit(conn, 1, (0, 1), 0).await;
         store::devices::upsert_device(conn, &crate::fixture::hello(1), bob, None, NOW).await.unwrap();
-        let acceptance = Acceptance { kflop: 5, flops_left: 0, charge: CHARGE, recomputed: 1, checked_by: CheckedBy::Checker, rule: RULE, matures_at: 1, now: NOW };
+        let acceptance = Acceptance { lease: lease(1), kflop: 5, flops_left: 0, charge: CHARGE, recomputed: 1, checked_by: CheckedBy::Checker, rule: RULE, matures_at: 1, now: NOW };
 
-        assert!(accept_receipt(conn, lease(1), acceptance).await.unwrap());
-        assert!(!accept_receipt(conn, lease(1), acceptance).await.unwrap());
+        work.commit(conn, 2, (1, 1), 0).await;
+
+        let both = [acceptance, Acceptance { lease: lease(2), charge: Charge::default(), ..acceptance }];
+        assert_eq!(lock_pending_receipts(conn, &[lease(1), lease(2), lease(3)].into()).await.unwrap(), [lease(1), lease(2)].into());
+        assert_eq!(accept_receipts(conn, &both).await.unwrap(), 2);
+        assert_eq!(accept_receipts(conn, &both).await.unwrap(), 0, "they wait for nothing any more");
+        assert_eq!(lock_pending_receipts(conn, &[lease(1)].into()).await.unwrap(), [].into());
+        let listed = list_receipts(conn, &[lease(2), lease(9)].into()).await.unwrap();
+        assert_eq!(listed.into_values().map(|stored| stored.receipt.first_tile).collect::<Vec<_>>(), [1]);
         let accepted = list_accepted_receipts(conn, work.job.id).await.unwrap();
 
         assert_eq!((accepted[0].provider, accepted[0].customer), (bob, work.account));
@@ -96,8 +103,8 @@ db_test! {
             work.accept(conn, n, (u64::from(n), 1), 0).await;
         }
 
-        let of_others = mature_receipts_of_device(conn, work.device, "map", 9).await.unwrap();
-        let matured = mature_receipts_of_device(conn, work.device, "infer", 1).await.unwrap();
+        let of_others = mature(conn, work.device, "map", 9).await;
+        let matured = mature(conn, work.device, "infer", 1).await;
         let unmatured = list_accepted_receipts_of_device(conn, work.device).await.unwrap();
         let rejected = end_accepted_receipt(conn, lease(2), ReceiptState::Rejected).await.unwrap().unwrap();
 

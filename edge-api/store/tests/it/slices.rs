@@ -1,8 +1,8 @@
 use rules::scheduling::bitmap::Bitmap;
 use rules::scheduling::lease::Settlement;
 use store::slices::{
-    ClaimedSlice, claim_slices, list_lost_owners, list_settled_slices, lock_fence, release_slice, seize_slice,
-    settle_slice, unsettle_slice, write_seized_slice,
+    ClaimedSlice, claim_slices, list_lost_owners, list_settled_slices, lock_fence, lock_slices, release_slice,
+    seize_slice, settle_slice, unsettle_slice, write_seized_slice,
 };
 
 use crate::db_test;
@@ -13,7 +13,14 @@ const NOBODY: [String; 1] = [String::new()];
 fn settlement(slice: &ClaimedSlice) -> Settlement {
     let mut settled = Bitmap::from_bytes(slice.tiles, &slice.settled).unwrap();
     settled.set(0, 2);
-    Settlement { slice: slice.slice, fence: slice.fence, version: slice.version, settled, tiles: 2 }
+    Settlement {
+        slice: slice.slice,
+        first_tile: slice.first_tile,
+        fence: slice.fence,
+        version: slice.version,
+        settled,
+        tiles: 2,
+    }
 }
 
 db_test! {
@@ -99,6 +106,8 @@ db_test! {
         let cleared = Settlement { version: settled.version + 1, settled: Bitmap::new(claimed.tiles), ..settled.clone() };
 
         assert!(lock_fence(conn, work.slice, claimed.fence).await.unwrap());
+        let locked = lock_slices(conn, &[work.slice].into()).await.unwrap();
+        assert_eq!(locked[&work.slice].0, claimed.fence);
         assert!(!unsettle_slice(conn, &Settlement { version: settled.version, ..cleared.clone() }).await.unwrap());
         assert!(unsettle_slice(conn, &cleared).await.unwrap());
         let slice = list_settled_slices(conn, work.job.id).await.unwrap().remove(0);

@@ -3,12 +3,13 @@ use std::collections::BTreeSet;
 use rules::scheduling::recheck_request::Answerer;
 use rules::verification::dispute::{Comparison, Outcome};
 use rules::verification::party::Party;
+use store::DbConnection;
 use store::verdicts::{
-    Cause, DisputeRun, DisputedTile, Verdict, VerdictState, count_unreproducible, decide_dispute, decide_verdict,
-    has_redraws, insert_dispute_run, list_dispute_runs, list_disputes, list_redraws, open_dispute, open_verdict,
-    withdraw_dispute,
+    Cause, DisputeRun, DisputedTile, NewVerdict, Verdict, VerdictState, count_unreproducible, decide_dispute,
+    decide_verdict, has_redraws, insert_dispute_run, list_dispute_runs, list_disputes, list_redraws, open_dispute,
+    open_verdicts, pass_verdicts, withdraw_dispute,
 };
-use wire::{AccountId, AccountKind, BlobHash};
+use wire::{AccountId, AccountKind, BlobHash, LeaseId, Micros};
 
 use crate::db_test;
 use crate::fixture::{NOW, Work, account, account_id, device, job_id, lease};
@@ -19,14 +20,14 @@ db_test! {
         work.commit(conn, 1, (0, 3), 0).await;
         let drawn = Verdict { tiles: vec![0, 2], state: VerdictState::Open };
 
-        assert_eq!(open_verdict(conn, lease(1), Cause::Commit, [1; 32], &[0, 2], NOW).await.unwrap(), drawn);
-        let again = open_verdict(conn, lease(1), Cause::Commit, [2; 32], &[1], NOW + 1).await.unwrap();
+        assert_eq!(draw(conn, lease(1), Cause::Commit, [1; 32], &[0, 2], NOW).await, drawn);
+        let again = draw(conn, lease(1), Cause::Commit, [2; 32], &[1], NOW + 1).await;
         assert_eq!(again, drawn, "a crash does not draw anew");
-        let other = open_verdict(conn, lease(1), Cause::Final, [2; 32], &[1], NOW + 1).await.unwrap();
+        let other = draw(conn, lease(1), Cause::Final, [2; 32], &[1], NOW + 1).await;
         assert_eq!(other.tiles, [1], "another cause draws its own");
         assert!(decide_verdict(conn, lease(1), Cause::Commit, VerdictState::Passed, NOW + 2).await.unwrap());
         assert!(!decide_verdict(conn, lease(1), Cause::Commit, VerdictState::Rejected, NOW + 3).await.unwrap());
-        let decided = open_verdict(conn, lease(1), Cause::Commit, [3; 32], &[], NOW + 4).await.unwrap();
+        let decided = draw(conn, lease(1), Cause::Commit, [3; 32], &[], NOW + 4).await;
         assert_eq!(decided, Verdict { state: VerdictState::Passed, ..drawn });
     }
 }
@@ -39,19 +40,49 @@ db_test! {
         work.commit(conn, 3, (2, 1), 0).await;
         let caught = Cause::After(lease(9));
         for n in [1, 3] {
-            open_verdict(conn, lease(n), caught, [1; 32], &[0], NOW).await.unwrap();
+            draw(conn, lease(n), caught, [1; 32], &[0], NOW).await;
         }
-        open_verdict(conn, lease(2), Cause::Final, [1; 32], &[0], NOW).await.unwrap();
+        draw(conn, lease(2), Cause::Final, [1; 32], &[0], NOW).await;
 
         assert_eq!(list_redraws(conn, &BTreeSet::new(), 9).await.unwrap(), [(lease(1), caught)], "the third is not settled");
         assert_eq!(list_redraws(conn, &[lease(1)].into(), 9).await.unwrap(), [], "it is under way");
         assert!(has_redraws(conn, work.job.id).await.unwrap());
         assert!(!has_redraws(conn, job_id(9)).await.unwrap());
-        let matured = store::receipts::mature_receipts_of_device(conn, work.device, "infer", 1).await.unwrap();
+        let matured = crate::fixture::mature(conn, work.device, "infer", 1).await;
         assert_eq!(matured.len(), 0, "the first is looked at before it matures");
         decide_verdict(conn, lease(1), caught, VerdictState::Passed, NOW + 1).await.unwrap();
         assert!(!has_redraws(conn, work.job.id).await.unwrap());
         assert_eq!(list_redraws(conn, &BTreeSet::new(), 9).await.unwrap(), []);
+    }
+}
+
+async fn draw(
+    conn: &mut DbConnection,
+    lease: LeaseId,
+    cause: Cause,
+    seed: [u8; 32],
+    tiles: &[u32],
+    at: Micros,
+) -> Verdict {
+    let new = NewVerdict { lease, seed, tiles: tiles.to_vec() };
+    open_verdicts(conn, cause, &[new], at).await.unwrap().remove(&lease).unwrap()
+}
+
+db_test! {
+    async fn several_are_drawn_and_pass_at_once(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        for n in 1..=3 {
+            work.commit(conn, n, (u64::from(n), 1), 0).await;
+        }
+        draw(conn, lease(1), Cause::Commit, [1; 32], &[0], NOW).await;
+        let new = |n| NewVerdict { lease: lease(n), seed: [2; 32], tiles: vec![] };
+
+        let opened = open_verdicts(conn, Cause::Commit, &[new(1), new(2), new(3)], NOW).await.unwrap();
+        pass_verdicts(conn, Cause::Commit, &[lease(1), lease(2)], NOW + 1).await.unwrap();
+        let later = open_verdicts(conn, Cause::Commit, &[new(1), new(3)], NOW + 2).await.unwrap();
+
+        assert_eq!(opened.values().map(|verdict| verdict.tiles.len()).collect::<Vec<_>>(), [1, 0, 0]);
+        assert_eq!((later[&lease(1)].state, later[&lease(3)].state), (VerdictState::Passed, VerdictState::Open));
     }
 }
 
