@@ -12,7 +12,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::stack::free_port;
-use crate::until::until;
+use crate::until::{found, until};
 
 const START_WITHIN: Duration = Duration::from_secs(30);
 const FIND_WITHIN: Duration = Duration::from_secs(20);
@@ -92,13 +92,18 @@ impl Browser {
         .await;
     }
 
-    /// Waits until an element's text satisfies `wanted`, and returns it.
+    /// Waits until an element's text satisfies `wanted`, and returns it; fails with what it said last.
     pub async fn text_where(&self, css: &str, within: Duration, wanted: impl Fn(&str) -> bool) -> String {
-        until(css, within, async || {
+        let mut last = None;
+        let text = found(within, async || {
             let element = self.page.find(Locator::Css(css)).await.ok()?;
-            element.text().await.ok().filter(|text| wanted(text))
+            let text = element.text().await.ok()?;
+            let is_wanted = wanted(&text);
+            last = Some(text.clone());
+            is_wanted.then_some(text)
         })
-        .await
+        .await;
+        text.unwrap_or_else(|| panic!("waited {within:?} in vain: {css} says {last:?}"))
     }
 
     /// Chooses a file in a file field, in place of what was chosen before.
