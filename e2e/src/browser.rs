@@ -63,7 +63,7 @@ impl Browser {
     /// Lends on the lend page: by a `gpu`, by the `cpu`, or by a `software` GPU, which has to be asked for.
     pub async fn lend(&self, url: &str, with: &str) {
         self.open(&format!("{url}/lend")).await;
-        self.find(&format!("#with option[value={with}]")).await.click().await.expect("a choice");
+        self.click(&format!("#with option[value={with}]")).await;
         self.press("Start lending").await;
     }
 
@@ -84,6 +84,15 @@ impl Browser {
 
     /// The button or link with this text, once it can be pressed.
     pub async fn press(&self, text: &str) {
+    /// Clicks the first element once it is there and can be clicked.
+    pub async fn click(&self, css: &str) {
+        until(css, FIND_WITHIN, async || {
+            let element = self.page.find(Locator::Css(css)).await.ok()?;
+            element.click().await.ok()
+        })
+        .await;
+    }
+
         let path = format!("//*[self::button or self::a][normalize-space()='{text}' and not(@disabled)]");
         until(text, FIND_WITHIN, async || {
             let element = self.page.find(Locator::XPath(&path)).await.ok()?;

@@ -121,7 +121,7 @@ async fn a_device_is_unlinked_on_the_accounts_page() {
     browser.text_where("[aria-labelledby=devices]", SOON, |devices| devices.contains("Scripted")).await;
 
     browser.press("Unlink").await;
-    browser.find("dialog[open] .danger").await.click().await.unwrap();
+    browser.click("dialog[open] .danger").await;
 
     browser.text_where("[aria-labelledby=devices]", SOON, |devices| devices.contains("No device is linked")).await;
     browser.close().await;

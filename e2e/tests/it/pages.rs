@@ -164,7 +164,7 @@ async fn a_chosen_theme_and_language_stay_chosen() {
     let ground = "return getComputedStyle(document.body).backgroundColor";
     let light = browser.script(ground).await;
 
-    browser.find("[data-theme-button]").await.click().await.unwrap();
+    browser.click("[data-theme-button]").await;
     let dark = browser.script(ground).await;
     browser.press("中文").await;
     browser.text_where("h1", SOON, |title| title == "网络数据").await;

@@ -244,7 +244,7 @@ async fn a_job_is_run_again_with_changes_and_downloaded_as_text() {
     assert_eq!(file.lines().count(), 1798);
     browser.press("Run again with changes").await;
     browser.text_where("[data-testid=quote]", SOON, |quote| quote.contains("1,797")).await;
-    browser.find("#privacy-own").await.click().await.unwrap();
+    browser.click("#privacy-own").await;
     browser.text_where("[data-testid=quote]", SOON, |quote| quote.contains("Devices that can run it now\n0")).await;
     browser.press("Submit").await;
     browser.text_where("[data-testid=obstacle]", SOON, |why| !why.is_empty()).await;
