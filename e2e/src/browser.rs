@@ -240,9 +240,9 @@ impl Browser {
         }
     }
 
-    /// One of the browser's own figures about the page.
+    /// One of the browser's own figures about the page. Durations are processor time: others may have the processor.
     pub async fn metric(&self, name: &str) -> f64 {
-        self.devtools("Performance.enable", json!({})).await;
+        self.devtools("Performance.enable", json!({ "timeDomain": "threadTicks" })).await;
         let answer = self.devtools("Performance.getMetrics", json!({})).await;
         let metrics = answer["metrics"].as_array().expect("metrics should be a list");
         let metric = metrics.iter().find(|metric| metric["name"] == name);
