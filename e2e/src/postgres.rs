@@ -1,7 +1,6 @@
 //! A `PostgreSQL` cluster for tests: `TEST_DATABASE_URL`, or one of our own on a free port, which ends
 //! with the process that asked for it.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -37,7 +36,7 @@ fn start() -> String {
     let initdb = programs.join("initdb");
     let arguments = ["-D", &folder, "-U", "postgres", "-A", "trust", "--no-sync"];
     output(&mut as_postgres(&initdb.display().to_string(), &arguments));
-    let port = free_port();
+    let port = crate::stack::free_port();
     let keeper =
         as_postgres("sh", &["-c", KEEPER, "keeper", &programs.display().to_string(), &folder, &port.to_string()])
             .stdin(Stdio::piped())
@@ -60,11 +59,6 @@ fn start() -> String {
         std::thread::yield_now();
     }
     format!("postgres://postgres@127.0.0.1:{port}")
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port should be free");
-    listener.local_addr().expect("a bound port should have a number").port()
 }
 
 /// `PostgreSQL` refuses to run as root.
