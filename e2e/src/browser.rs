@@ -14,9 +14,11 @@ use tempfile::TempDir;
 use crate::stack::free_port;
 use crate::until::{found, until};
 
-const START_WITHIN: Duration = Duration::from_secs(30);
-const FIND_WITHIN: Duration = Duration::from_secs(20);
-const DOWNLOADED_WITHIN: Duration = Duration::from_secs(20);
+const START_WITHIN: Duration = Duration::from_mins(2);
+const FIND_WITHIN: Duration = Duration::from_mins(1);
+const DOWNLOADED_WITHIN: Duration = Duration::from_mins(1);
+/// What a page may take to load, and a script to say that it is done: axe reads a page for seconds.
+const PAGE_WITHIN: Duration = Duration::from_mins(5);
 
 /// What the browser can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,8 +84,6 @@ impl Browser {
         until(css, FIND_WITHIN, async || self.page.find(Locator::Css(css)).await.ok()).await
     }
 
-    /// The button or link with this text, once it can be pressed.
-    pub async fn press(&self, text: &str) {
     /// Clicks the first element once it is there and can be clicked.
     pub async fn click(&self, css: &str) {
         until(css, FIND_WITHIN, async || {
@@ -93,6 +93,8 @@ impl Browser {
         .await;
     }
 
+    /// The button or link with this text, once it can be pressed.
+    pub async fn press(&self, text: &str) {
         let path = format!("//*[self::button or self::a][normalize-space()='{text}' and not(@disabled)]");
         until(text, FIND_WITHIN, async || {
             let element = self.page.find(Locator::XPath(&path)).await.ok()?;
@@ -175,8 +177,7 @@ impl Browser {
     /// Opens an account on this page, and keeps its key, as the page asks before it goes on.
     pub async fn open_account(&self) -> String {
         self.press("Open a development account").await;
-        let soon = Duration::from_secs(20);
-        let key = self.text_where("[data-testid=key]", soon, |key| key.starts_with("tsk_")).await;
+        let key = self.text_where("[data-testid=key]", FIND_WITHIN, |key| key.starts_with("tsk_")).await;
         self.script("document.getElementById('key-kept').click()").await;
         self.press("Go on").await;
         key
@@ -329,7 +330,9 @@ fn capabilities(gpu: Gpu, profile: &Path) -> serde_json::Map<String, serde_json:
         }
         Gpu::None => arguments.push("--disable-features=WebGPU,WebGPUService".to_owned()),
     }
+    let patience = PAGE_WITHIN.as_secs() * 1000;
     let options = json!({
+        "timeouts": { "pageLoad": patience, "script": patience },
         "goog:chromeOptions": {
             "args": arguments,
             "binary": "/usr/bin/chromium",

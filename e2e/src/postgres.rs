@@ -17,6 +17,8 @@ wait $server
 rm -rf "$2"
 "#;
 
+const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
+
 static CLUSTER: OnceLock<String> = OnceLock::new();
 static KEPT: Mutex<Option<Child>> = Mutex::new(None);
 
@@ -53,8 +55,8 @@ fn start() -> String {
         .is_ok_and(|status| status.success())
     {
         assert!(
-            begun.elapsed() < Duration::from_secs(30),
-            "PostgreSQL should answer within 30 seconds; see {folder}/log"
+            begun.elapsed() < ANSWERS_WITHIN,
+            "PostgreSQL should answer within {ANSWERS_WITHIN:?}; see {folder}/log"
         );
         std::thread::yield_now();
     }

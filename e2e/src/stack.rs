@@ -21,7 +21,7 @@ use crate::scripted::{self, Scripted};
 use crate::until::until;
 use crate::watchdog::Watchdog;
 
-const START_WITHIN: Duration = Duration::from_secs(30);
+const START_WITHIN: Duration = Duration::from_mins(2);
 /// Between two looks at whether a child still runs.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 

@@ -72,7 +72,7 @@ engine_test! {
         stack.start_worker("early", &["--duty", "20"]);
         let (client, _) = stack.customer().await.unwrap();
         let job = stack.submit_digits(&client, 1, Some(2)).await.unwrap();
-        e2e::until::until("some tiles are settled", std::time::Duration::from_secs(60), async || {
+        e2e::until::until("some tiles are settled", WITHIN, async || {
             client.job(job.id).await.ok().filter(|job| job.verified_tiles >= 12)
         })
         .await;
@@ -89,7 +89,7 @@ engine_test! {
     }
 }
 
-const WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
+const WITHIN: std::time::Duration = std::time::Duration::from_mins(3);
 /// Rows whose work is more than the server's own processor redoes.
 const HEAVY_ROWS: u32 = 8000;
 

@@ -9,7 +9,7 @@ use e2e::until::until;
 
 use crate::engine_test;
 
-const WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
+const WITHIN: std::time::Duration = std::time::Duration::from_mins(3);
 
 engine_test! {
     async fn a_device_that_lies_in_one_tile_after_ten_honest_leases_is_caught_and_not_paid_for_it(mut stack: Stack) {

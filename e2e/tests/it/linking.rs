@@ -11,7 +11,7 @@ use worker::identity::Identity;
 
 use crate::engine_test;
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_mins(2);
 
 /// Says hello with a key or a code, and returns the answer.
 async fn join(url: &str, who: Identity, key: Option<&str>, code: Option<&str>) -> (Scripted, ToDevice) {

@@ -14,7 +14,7 @@ use wire::{DisputeState, FromDevice, Hello, JobFault, JobState, Map, Privacy, Pr
 
 use crate::engine_test;
 
-const WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
+const WITHIN: std::time::Duration = std::time::Duration::from_mins(3);
 const SQUARE: &str = "@group(0) @binding(0) var<storage, read> source: array<u32>;
 @group(0) @binding(1) var<storage, read_write> result: array<u32>;
 @compute @workgroup_size(64)

@@ -7,7 +7,7 @@ use e2e::stack::Stack;
 use serde_json::{Value, json};
 
 const AXE: &str = include_str!("../../vendor/axe.min.js");
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(1);
 const PHONE: Look = Look { width: 390, height: 844, dark: false };
 const DESK: Look = Look { width: 1280, height: 900, dark: true };
 
