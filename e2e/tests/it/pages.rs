@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use e2e::browser::{Browser, Gpu, Look};
 use e2e::stack::Stack;
+use e2e::until::until;
 use serde_json::{Value, json};
 
 const AXE: &str = include_str!("../../vendor/axe.min.js");
@@ -180,21 +181,33 @@ async fn a_chosen_theme_and_language_stay_chosen() {
 async fn a_page_left_open_does_not_grow() {
     let world = world().await;
     let browser = Browser::start(Gpu::None).await;
-    // A day of looking every three seconds, a hundred times as fast.
-    let hurry = "const slow = window.setInterval; window.looks = 0; window.setInterval = (f, ms) => slow(() => { window.looks += 1; f(); }, ms / 100);";
+    // A day of looking every three seconds, a hundred times as fast, and each look once the last one is answered.
+    let hurry = "const [slow, ask] = [window.setInterval, window.fetch]; \
+         [window.looks, window.asked, window.rests] = [0, 0, false]; \
+         window.fetch = (...request) => { window.asked += 1; \
+           return ask.apply(window, request).finally(() => { window.asked -= 1; }); }; \
+         window.setInterval = (f, ms) => slow(() => { \
+           if (!window.rests && window.asked === 0) { window.looks += 1; f(); } }, ms / 100);";
     browser.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": hurry })).await;
     browser.open(&world.stack.url()).await;
-    let looks = async |browser: &Browser| browser.script("return window.looks").await.as_f64().unwrap();
-    let after = async |count: f64| {
-        e2e::until::until("looks", Duration::from_secs(60), async || (looks(&browser).await >= count).then_some(()))
-            .await;
+    let after = async |count: u64| {
+        let is_after = format!("return window.looks >= {count}");
+        until("looks", Duration::from_mins(5), async || (browser.script(&is_after).await == true).then_some(())).await;
+        browser.script("window.rests = true").await;
+        let is_idle = "return window.asked === 0";
+        until("the last answer", SOON, async || (browser.script(is_idle).await == true).then_some(())).await;
+        // It is drawn by then.
+        let drawn = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done()));";
+        browser.page.execute_async(drawn, Vec::new()).await.unwrap();
         browser.devtools("HeapProfiler.collectGarbage", json!({})).await;
         let memory = browser.script("return performance.memory.usedJSHeapSize").await.as_f64().unwrap();
-        (browser.metric("Nodes").await, browser.metric("JSEventListeners").await, memory)
+        let counts = (browser.metric("Nodes").await, browser.metric("JSEventListeners").await);
+        browser.script("window.rests = false").await;
+        (counts.0, counts.1, memory)
     };
 
-    let early = after(100.0).await;
-    let late = after(500.0).await;
+    let early = after(100).await;
+    let late = after(500).await;
 
     assert!(late.0 <= early.0 + 20.0, "nodes: {early:?} {late:?}");
     assert!(late.1 <= early.1 + 5.0, "listeners: {early:?} {late:?}");
