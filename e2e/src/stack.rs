@@ -13,6 +13,7 @@ use client::Client;
 use store::audit::{Audit, audit};
 use tempfile::TempDir;
 use wire::device::{Backend, DeviceClass, PROTOCOL};
+use wire::explorer::PublicDevicePage;
 use wire::{BlobHash, DeviceId, FromDevice, Hello, Infer, NewAccount, Program, Signature, SubmitJob, ToDevice};
 use worker::identity::Identity;
 
@@ -275,6 +276,16 @@ impl Stack {
             .output()
             .expect("a worker should tell its id");
         String::from_utf8_lossy(&id.stdout).trim().parse().expect("a worker's id should be one")
+    }
+
+    /// Waits until a device is connected.
+    pub async fn is_here(&self, device: DeviceId) {
+        let page = format!("{}/v1/public/devices/{device}", self.url());
+        until("the device is connected", START_WITHIN, async || {
+            let page: PublicDevicePage = reqwest::get(&page).await.ok()?.json().await.ok()?;
+            page.device.online.then_some(())
+        })
+        .await;
     }
 
     /// A native worker of an account of its own whose word counts: others have verified its work for days.
