@@ -301,9 +301,11 @@ impl Stack {
 
     /// The same at an address that a trusted proxy names.
     pub async fn established_at(&self, address: &str) -> Scripted {
-        let opened = Scripted::open_from(address, &self.url(), scripted::identity()).await;
+        let identity = scripted::identity();
+        // Before the socket, which waits only so long for a hello.
+        let key = Some(self.establish(identity.device()).await);
+        let opened = Scripted::open_from(address, &self.url(), identity).await;
         let (mut device, nonce) = opened.expect("the edge should take a socket");
-        let key = Some(self.establish(device.identity.device()).await);
         let hello = FromDevice::Hello(Box::new(device.signed(nonce, Hello { key, ..device.hello(nonce) })));
         device.say(&hello).await.expect("the socket should take a hello");
         let heard = device.hear().await.expect("the edge should answer");

@@ -79,13 +79,15 @@ engine_test! {
         let (client, _) = stack.customer().await.unwrap();
         let customer = &customers()[0];
         let job = submit(&stack, &client, customer).await;
-        for _ in 0..4 {
+        for heard in 1..=4 {
             let mut guest = Scripted::join(&stack.url(), identity()).await.unwrap();
             let grant = guest.lease().await.unwrap();
             refuse(&mut guest, &grant).await;
             guest.say(&FromDevice::Ready).await.unwrap();
             let more = tokio::time::timeout(std::time::Duration::from_millis(700), guest.hear()).await;
             assert!(more.is_err(), "it gets no more of the job: {more:?}");
+            // Before its socket closes.
+            until("it is heard", WITHIN, async || (reports(&stack, &job).await == heard).then_some(())).await;
         }
         stack.start_worker("worker", &[]);
 
