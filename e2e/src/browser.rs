@@ -12,11 +12,13 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::stack::free_port;
-use crate::until::until;
+use crate::until::{found, until};
 
-const START_WITHIN: Duration = Duration::from_secs(30);
-const FIND_WITHIN: Duration = Duration::from_secs(20);
-const DOWNLOADED_WITHIN: Duration = Duration::from_secs(20);
+const START_WITHIN: Duration = Duration::from_mins(2);
+const FIND_WITHIN: Duration = Duration::from_mins(1);
+const DOWNLOADED_WITHIN: Duration = Duration::from_mins(1);
+/// What a page may take to load, and a script to say that it is done: axe reads a page for seconds.
+const PAGE_WITHIN: Duration = Duration::from_mins(5);
 
 /// What the browser can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +65,7 @@ impl Browser {
     /// Lends on the lend page: by a `gpu`, by the `cpu`, or by a `software` GPU, which has to be asked for.
     pub async fn lend(&self, url: &str, with: &str) {
         self.open(&format!("{url}/lend")).await;
-        self.find(&format!("#with option[value={with}]")).await.click().await.expect("a choice");
+        self.click(&format!("#with option[value={with}]")).await;
         self.press("Start lending").await;
     }
 
@@ -82,6 +84,15 @@ impl Browser {
         until(css, FIND_WITHIN, async || self.page.find(Locator::Css(css)).await.ok()).await
     }
 
+    /// Clicks the first element once it is there and can be clicked.
+    pub async fn click(&self, css: &str) {
+        until(css, FIND_WITHIN, async || {
+            let element = self.page.find(Locator::Css(css)).await.ok()?;
+            element.click().await.ok()
+        })
+        .await;
+    }
+
     /// The button or link with this text, once it can be pressed.
     pub async fn press(&self, text: &str) {
         let path = format!("//*[self::button or self::a][normalize-space()='{text}' and not(@disabled)]");
@@ -92,13 +103,18 @@ impl Browser {
         .await;
     }
 
-    /// Waits until an element's text satisfies `wanted`, and returns it.
+    /// Waits until an element's text satisfies `wanted`, and returns it; fails with what it said last.
     pub async fn text_where(&self, css: &str, within: Duration, wanted: impl Fn(&str) -> bool) -> String {
-        until(css, within, async || {
+        let mut last = None;
+        let text = found(within, async || {
             let element = self.page.find(Locator::Css(css)).await.ok()?;
-            element.text().await.ok().filter(|text| wanted(text))
+            let text = element.text().await.ok()?;
+            let is_wanted = wanted(&text);
+            last = Some(text.clone());
+            is_wanted.then_some(text)
         })
-        .await
+        .await;
+        text.unwrap_or_else(|| panic!("waited {within:?} in vain: {css} says {last:?}"))
     }
 
     /// Chooses a file in a file field, in place of what was chosen before.
@@ -161,8 +177,7 @@ impl Browser {
     /// Opens an account on this page, and keeps its key, as the page asks before it goes on.
     pub async fn open_account(&self) -> String {
         self.press("Open a development account").await;
-        let soon = Duration::from_secs(20);
-        let key = self.text_where("[data-testid=key]", soon, |key| key.starts_with("tsk_")).await;
+        let key = self.text_where("[data-testid=key]", FIND_WITHIN, |key| key.starts_with("tsk_")).await;
         self.script("document.getElementById('key-kept').click()").await;
         self.press("Go on").await;
         key
@@ -226,9 +241,9 @@ impl Browser {
         }
     }
 
-    /// One of the browser's own figures about the page.
+    /// One of the browser's own figures about the page. Durations are processor time: others may have the processor.
     pub async fn metric(&self, name: &str) -> f64 {
-        self.devtools("Performance.enable", json!({})).await;
+        self.devtools("Performance.enable", json!({ "timeDomain": "threadTicks" })).await;
         let answer = self.devtools("Performance.getMetrics", json!({})).await;
         let metrics = answer["metrics"].as_array().expect("metrics should be a list");
         let metric = metrics.iter().find(|metric| metric["name"] == name);
@@ -315,7 +330,9 @@ fn capabilities(gpu: Gpu, profile: &Path) -> serde_json::Map<String, serde_json:
         }
         Gpu::None => arguments.push("--disable-features=WebGPU,WebGPUService".to_owned()),
     }
+    let patience = PAGE_WITHIN.as_secs() * 1000;
     let options = json!({
+        "timeouts": { "pageLoad": patience, "script": patience },
         "goog:chromeOptions": {
             "args": arguments,
             "binary": "/usr/bin/chromium",

@@ -1,7 +1,6 @@
 //! A `PostgreSQL` cluster for tests: `TEST_DATABASE_URL`, or one of our own on a free port, which ends
 //! with the process that asked for it.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -17,6 +16,8 @@ kill -INT $server
 wait $server
 rm -rf "$2"
 "#;
+
+const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
 
 static CLUSTER: OnceLock<String> = OnceLock::new();
 static KEPT: Mutex<Option<Child>> = Mutex::new(None);
@@ -37,7 +38,7 @@ fn start() -> String {
     let initdb = programs.join("initdb");
     let arguments = ["-D", &folder, "-U", "postgres", "-A", "trust", "--no-sync"];
     output(&mut as_postgres(&initdb.display().to_string(), &arguments));
-    let port = free_port();
+    let port = crate::stack::free_port();
     let keeper =
         as_postgres("sh", &["-c", KEEPER, "keeper", &programs.display().to_string(), &folder, &port.to_string()])
             .stdin(Stdio::piped())
@@ -54,17 +55,12 @@ fn start() -> String {
         .is_ok_and(|status| status.success())
     {
         assert!(
-            begun.elapsed() < Duration::from_secs(30),
-            "PostgreSQL should answer within 30 seconds; see {folder}/log"
+            begun.elapsed() < ANSWERS_WITHIN,
+            "PostgreSQL should answer within {ANSWERS_WITHIN:?}; see {folder}/log"
         );
         std::thread::yield_now();
     }
     format!("postgres://postgres@127.0.0.1:{port}")
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port should be free");
-    listener.local_addr().expect("a bound port should have a number").port()
 }
 
 /// `PostgreSQL` refuses to run as root.

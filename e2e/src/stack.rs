@@ -1,10 +1,11 @@
 //! The edge and its native workers as processes of their own, on free ports and in a folder of
 //! their own. What was started is stopped when the stack is dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -13,6 +14,7 @@ use store::audit::{Audit, audit};
 use store::standings::WorkClass;
 use tempfile::TempDir;
 use wire::device::{Backend, DeviceClass, PROTOCOL};
+use wire::explorer::PublicDevicePage;
 use wire::{BlobHash, DeviceId, FromDevice, Hello, Infer, NewAccount, Program, Signature, SubmitJob, ToDevice};
 use worker::identity::Identity;
 
@@ -21,7 +23,7 @@ use crate::scripted::{self, Scripted};
 use crate::until::until;
 use crate::watchdog::Watchdog;
 
-const START_WITHIN: Duration = Duration::from_secs(30);
+const START_WITHIN: Duration = Duration::from_mins(2);
 /// Between two looks at whether a child still runs.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -58,10 +60,20 @@ async fn connect(url: &str) -> sqlx::AnyPool {
     options.connect(url).await.expect("the database should open")
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on, given out once. It is none that the system gives to connections: such a one may be taken
+/// before its server listens, or while that is started anew.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port should be free");
-    listener.local_addr().expect("a bound port should have a number").port()
+    const PORTS: std::ops::Range<u16> = 12_000..32_000;
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let mut random = [0; 2];
+        getrandom::fill(&mut random).expect("the system should have randomness");
+        let port = PORTS.start + u16::from_le_bytes(random) % (PORTS.end - PORTS.start);
+        if given.insert(port) && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A program of this workspace, built beside this one.
@@ -278,6 +290,16 @@ impl Stack {
         String::from_utf8_lossy(&id.stdout).trim().parse().expect("a worker's id should be one")
     }
 
+    /// Waits until a device is connected.
+    pub async fn is_here(&self, device: DeviceId) {
+        let page = format!("{}/v1/public/devices/{device}", self.url());
+        until("the device is connected", START_WITHIN, async || {
+            let page: PublicDevicePage = reqwest::get(&page).await.ok()?.json().await.ok()?;
+            page.device.online.then_some(())
+        })
+        .await;
+    }
+
     /// A native worker of an account of its own whose word counts: others have verified its work for days.
     pub async fn start_established_worker(&mut self, name: &str) {
         let key = self.establish(self.worker_id(name)).await;
@@ -297,9 +319,11 @@ impl Stack {
 
     /// The same of an account that has others.
     pub async fn established_of(&self, client: &Client, key: &str, address: &str) -> Scripted {
-        let opened = Scripted::open_from(address, &self.url(), scripted::identity()).await;
+        let identity = scripted::identity();
+        // Before the socket, which waits only so long for a hello.
+        self.vouch_for(client, identity.device()).await;
+        let opened = Scripted::open_from(address, &self.url(), identity).await;
         let (mut device, nonce) = opened.expect("the edge should take a socket");
-        self.vouch_for(client, device.identity.device()).await;
         let key = Some(key.to_owned());
         let hello = FromDevice::Hello(Box::new(device.signed(nonce, Hello { key, ..device.hello(nonce) })));
         device.say(&hello).await.expect("the socket should take a hello");

@@ -5,7 +5,12 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Looks until `look` finds something; fails with `what` after `within`.
-pub async fn until<T>(what: &str, within: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, within: Duration, look: impl AsyncFnMut() -> Option<T>) -> T {
+    found(within, look).await.unwrap_or_else(|| panic!("waited {within:?} in vain: {what}"))
+}
+
+/// What `look` finds within that time.
+pub async fn found<T>(within: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let mut tick = tokio::time::interval(LOOK);
     let found = tokio::time::timeout(within, async {
         loop {
@@ -15,5 +20,5 @@ pub async fn until<T>(what: &str, within: Duration, mut look: impl AsyncFnMut() 
             }
         }
     });
-    found.await.unwrap_or_else(|_elapsed| panic!("waited {within:?} in vain: {what}"))
+    found.await.ok()
 }

@@ -47,7 +47,7 @@ fn npy(descr: &str, shape: &str, values: &[u8]) -> Vec<u8> {
 }
 
 const ROWS: u16 = 50;
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_mins(3);
 
 /// The model and its inputs as files, each input's named after it.
 fn write_files(stack: &Stack) {

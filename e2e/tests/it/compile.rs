@@ -12,6 +12,8 @@ use wire::{Check, FromDevice, Hello, Job, JobFault, JobState, LeaseGrant, Map, P
 use crate::customers::{Customer, customers};
 use crate::engine_test;
 
+const WITHIN: std::time::Duration = std::time::Duration::from_mins(3);
+
 async fn submit(stack: &Stack, client: &Client, customer: &Customer) -> Job {
     submit_for(Privacy::Open, stack, client, customer).await
 }
@@ -77,13 +79,15 @@ engine_test! {
         let (client, _) = stack.customer().await.unwrap();
         let customer = &customers()[0];
         let job = submit(&stack, &client, customer).await;
-        for _ in 0..4 {
+        for heard in 1..=4 {
             let mut guest = Scripted::join(&stack.url(), identity()).await.unwrap();
             let grant = guest.lease().await.unwrap();
             refuse(&mut guest, &grant).await;
             guest.say(&FromDevice::Ready).await.unwrap();
             let more = tokio::time::timeout(std::time::Duration::from_millis(700), guest.hear()).await;
             assert!(more.is_err(), "it gets no more of the job: {more:?}");
+            // Before its socket closes.
+            until("it is heard", WITHIN, async || (reports(&stack, &job).await == heard).then_some(())).await;
         }
         stack.start_worker("worker", &[]);
 
@@ -106,7 +110,7 @@ engine_test! {
         let grant = guest.lease().await.unwrap();
         refuse(&mut guest, &grant).await;
         // Only when no server holds the job any more, which nobody here can do, does a checker connect.
-        until("the job's slices are let go", std::time::Duration::from_secs(30), async || {
+        until("the job's slices are let go", WITHIN, async || {
             (reports(&stack, &job).await == 1 && owned_slices(&stack, &job).await == 0).then_some(())
         })
         .await;
@@ -135,7 +139,7 @@ engine_test! {
         let ended = client.watch(job.id, |_| {}).await.unwrap();
 
         assert_eq!((ended.state, ended.fault), (JobState::Failed, Some(cannot_compile("checker"))));
-        until("nothing waits any more", std::time::Duration::from_secs(60), async || {
+        until("nothing waits any more", WITHIN, async || {
             let sql = "select count(*) from receipt where job_id = $1 and state in ('pending', 'accepted')";
             (stack.row::<(i64,)>(sql, job.id).await.0 == 0).then_some(())
         })
@@ -153,7 +157,7 @@ engine_test! {
         let (one, other) = (first.lease().await.unwrap(), second.lease().await.unwrap());
 
         refuse(&mut first, &one).await;
-        until("the first is heard", std::time::Duration::from_secs(30), async || {
+        until("the first is heard", WITHIN, async || {
             (reports(&stack, &job).await == 1).then_some(())
         })
         .await;
@@ -236,8 +240,7 @@ async fn a_kernel_that_a_tabs_browser_refuses_ends_its_job_and_the_lend_page_say
 
     let Some(JobFault::CannotCompile { backend, message }) = &ended.fault else { panic!("{:?}", ended.fault) };
     assert!(backend == "webgpu" && message.contains("inf"), "{backend}: {message}");
-    let within = std::time::Duration::from_secs(20);
-    browser.text_where("[data-testid=trouble]", within, |said| said.contains("does not compile")).await;
+    browser.text_where("[data-testid=trouble]", WITHIN, |said| said.contains("does not compile")).await;
     assert_eq!(client.account().await.unwrap().held.micros(), 0);
     stack.check_ledger().await;
     browser.close().await;

@@ -12,7 +12,7 @@ use wire::{DeviceId, DisputeState, ErrorCode, FromDevice, Job, JobId, JobState, 
 
 use crate::engine_test;
 
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(5);
 const LIARS_MAX: usize = 60;
 /// Longer than a lease takes.
 const CAUGHT_WITHIN: Duration = Duration::from_secs(300);

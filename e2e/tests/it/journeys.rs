@@ -8,7 +8,8 @@ use e2e::digits;
 use e2e::stack::Stack;
 use serde_json::json;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(1);
+const WITHIN: Duration = Duration::from_mins(3);
 const VISITS: [(Look, &Words); 4] = [
     (Look { width: 390, height: 844, dark: false }, &ENGLISH),
     (Look { width: 390, height: 844, dark: true }, &CHINESE),
@@ -152,7 +153,7 @@ async fn a_renter_runs_a_job_watches_it_publishes_it_and_finds_it_again() {
         browser.type_text("Evening run").await;
         browser.text_where("[data-testid=quote]", SOON, |quote| quote.contains("0.000001")).await;
         follow(&browser, t.submit).await;
-        browser.text_where("[data-testid=state]", Duration::from_secs(60), |state| state == t.done).await;
+        browser.text_where("[data-testid=state]", WITHIN, |state| state == t.done).await;
         browser.tab_to(t.publish).await;
         browser.enter().await;
         browser.find("dialog[open]").await;
@@ -235,8 +236,7 @@ async fn a_reader_goes_from_the_network_to_a_receipt_and_computes_a_tile_again()
         follow(&browser, &job.id.to_string()[..12]).await;
         browser.tab_to(t.rerun).await;
         browser.enter().await;
-        let verdict =
-            browser.text_where("[data-testid=verdict]", Duration::from_secs(60), |said| !said.is_empty()).await;
+        let verdict = browser.text_where("[data-testid=verdict]", WITHIN, |said| !said.is_empty()).await;
 
         assert_eq!(verdict, t.rerun_agrees);
         let title = browser.page.title().await.unwrap();

@@ -6,7 +6,7 @@ use e2e::browser::{Browser, Gpu, Look};
 use e2e::stack::Stack;
 use e2e::until::until;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(1);
 const PHONE: Look = Look { width: 390, height: 844, dark: false };
 
 /// A network with a published job and its receipt, and a session of its owner.

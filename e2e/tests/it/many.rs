@@ -3,14 +3,12 @@ use std::time::Duration;
 use e2e::browser::{Browser, Gpu};
 use e2e::stack::Stack;
 
+const SOON: Duration = Duration::from_mins(3);
+
 async fn lend(stack: &Stack) -> Browser {
     let browser = Browser::start(Gpu::Swiftshader).await;
     browser.lend(&stack.url(), "software").await;
-    browser
-        .text_where("[data-testid=phase]", Duration::from_secs(30), |phase| {
-            phase == "Waiting for work" || phase == "Computing"
-        })
-        .await;
+    browser.text_where("[data-testid=phase]", SOON, |phase| phase == "Waiting for work" || phase == "Computing").await;
     browser
 }
 
@@ -18,7 +16,10 @@ async fn lend(stack: &Stack) -> Browser {
 async fn two_tabs_and_a_native_device_work_at_once_and_every_tile_is_settled_once() {
     let mut stack = Stack::start().await;
     let (first, second) = tokio::join!(lend(&stack), lend(&stack));
+    let worker = stack.worker_id("worker");
     stack.start_worker("worker", &[]);
+    // The tabs alone could be done with all of the job while it starts.
+    stack.is_here(worker).await;
     let (client, _) = stack.customer().await.unwrap();
 
     let job = stack.submit_digits(&client, 1, Some(2)).await.unwrap();
@@ -40,12 +41,13 @@ async fn when_the_tab_is_closed_in_mid_job_another_device_finishes_and_the_ledge
     let tab = lend(&stack).await;
     let (client, _) = stack.customer().await.unwrap();
     let job = stack.submit_digits(&client, 1, Some(4)).await.unwrap();
-    tab.text_where("[data-testid=tiles-verified]", Duration::from_secs(60), |tiles| {
-        tiles.parse().is_ok_and(|tiles: u32| tiles >= 8)
-    })
-    .await;
+    tab.text_where("[data-testid=tiles-verified]", SOON, |tiles| tiles.parse().is_ok_and(|tiles: u32| tiles >= 8))
+        .await;
 
+    // However long a browser takes to close its tab, the rest of the job waits.
+    stack.pause_edge();
     tab.close().await;
+    stack.wake_edge();
     let halfway = client.job(job.id).await.unwrap();
     stack.start_worker("worker", &[]);
     let ended = client.watch(job.id, |_| {}).await.unwrap();

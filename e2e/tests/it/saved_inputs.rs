@@ -18,7 +18,7 @@ use zip::write::SimpleFileOptions;
 
 use crate::command::{Shell, events, text};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(1);
 /// Pictures of eight by eight, of which so many are looked at.
 const ROWS: usize = 12;
 const VALUES: usize = 64;

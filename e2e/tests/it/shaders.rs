@@ -27,7 +27,7 @@ async fn compile(texts: Vec<String>) -> Vec<serde_json::Value> {
     // An origin is all that it needs.
     browser.page.goto(&stack.url()).await.unwrap();
     browser.page.execute(COMPILE, vec![texts.into()]).await.unwrap();
-    let said = until("the compiler", Duration::from_secs(60), async || {
+    let said = until("the compiler", Duration::from_mins(5), async || {
         browser.script("return window.said").await.as_array().cloned()
     })
     .await;

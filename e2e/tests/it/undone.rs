@@ -52,7 +52,7 @@ engine_test! {
         let Some(JobFault::CannotCompute { tile, reason }) = &ended.fault else { panic!("{:?}", ended.fault) };
         assert!(*tile >= u64::from(grant.tiles) && reason.contains("input"), "{tile}: {reason}");
         assert_eq!(ended.verified_tiles, u64::from(grant.tiles));
-        until("what is left of the hold is free again", std::time::Duration::from_secs(60), async || {
+        until("what is left of the hold is free again", std::time::Duration::from_mins(3), async || {
             (client.account().await.unwrap().held.micros() == 0).then_some(())
         })
         .await;
