@@ -1,6 +1,9 @@
 //! A `PostgreSQL` cluster for tests: `TEST_DATABASE_URL`, or one of our own on a free port, which ends
 //! with the process that asked for it.
 
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -22,6 +25,23 @@ const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
 static CLUSTER: OnceLock<String> = OnceLock::new();
 static KEPT: Mutex<Option<Child>> = Mutex::new(None);
 
+/// A port that nobody listens on, given out once. It is none that the system gives to connections: such a one may be taken
+/// before its server listens, or while that is started anew.
+pub fn free_port() -> u16 {
+    const FIRST: u64 = 12_000;
+    const PORTS: u64 = 20_000;
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        // Its keys are random.
+        let random = RandomState::new().hash_one(given.len());
+        let port = u16::try_from(FIRST + random % PORTS).expect("a port should have two bytes");
+        if given.insert(port) && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 /// The URL of a cluster's server, without a database.
 pub fn server_url() -> String {
     CLUSTER
@@ -38,7 +58,7 @@ fn start() -> String {
     let initdb = programs.join("initdb");
     let arguments = ["-D", &folder, "-U", "postgres", "-A", "trust", "--no-sync"];
     output(&mut as_postgres(&initdb.display().to_string(), &arguments));
-    let port = crate::stack::free_port();
+    let port = free_port();
     let keeper =
         as_postgres("sh", &["-c", KEEPER, "keeper", &programs.display().to_string(), &folder, &port.to_string()])
             .stdin(Stdio::piped())

@@ -1,11 +1,9 @@
 //! The edge and its native workers as processes of their own, on free ports and in a folder of
 //! their own. What was started is stopped when the stack is dropped.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::TcpListener;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -19,6 +17,7 @@ use wire::{BlobHash, DeviceId, FromDevice, Hello, Infer, NewAccount, Program, Si
 use worker::identity::Identity;
 
 use crate::digits;
+pub use crate::postgres::free_port;
 use crate::scripted::{self, Scripted};
 use crate::until::until;
 use crate::watchdog::Watchdog;
@@ -58,22 +57,6 @@ async fn connect(url: &str) -> sqlx::AnyPool {
     sqlx::any::install_default_drivers();
     let options = sqlx::any::AnyPoolOptions::new().max_connections(1);
     options.connect(url).await.expect("the database should open")
-}
-
-/// A port that nobody listens on, given out once. It is none that the system gives to connections: such a one may be taken
-/// before its server listens, or while that is started anew.
-pub fn free_port() -> u16 {
-    const PORTS: std::ops::Range<u16> = 12_000..32_000;
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-    loop {
-        let mut random = [0; 2];
-        getrandom::fill(&mut random).expect("the system should have randomness");
-        let port = PORTS.start + u16::from_le_bytes(random) % (PORTS.end - PORTS.start);
-        if given.insert(port) && TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// A program of this workspace, built beside this one.
