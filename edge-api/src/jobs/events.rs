@@ -132,7 +132,9 @@ async fn read(app: &App, account: AccountId, id: JobId) -> anyhow::Result<Option
         JobState::Running => store::receipts::list_tiles_in_check(&mut conn, id).await?,
         _ => Vec::new(),
     };
-    let devices_at_work = app.scheduler.lock().core.devices_at_work(id);
+    // Of a job that has just ended the scheduler may not know yet.
+    let at_work = |id| app.scheduler.lock().core.devices_at_work(id);
+    let devices_at_work = if job.state.has_ended() { 0 } else { at_work(id) };
     let is_idle = devices_at_work == 0 && in_check.is_empty() && job.verified_tiles < job.tiles;
     let may_wait = job.state == JobState::Running && (is_idle || !in_check.is_empty());
     let admitted = if may_wait { store::jobs::load_job(&mut conn, id).await? } else { None };
