@@ -161,12 +161,17 @@ fn follow_detail(progress: RwSignal<JobProgress>, detail: RwSignal<JobDetail>) {
         changed.set_value(is_first.is_some());
         true
     });
+    // One at a time, so that no answer comes after that to a later question.
+    let reading = StoredValue::new(false);
     let refresh = move || {
-        if changed.try_update_value(std::mem::take) != Some(true) {
+        if reading.get_value() || changed.try_update_value(std::mem::take) != Some(true) {
             return;
         }
+        reading.set_value(true);
         spawn_local(async move {
-            match Api::default().job_detail(id).await {
+            let read = Api::default().job_detail(id).await;
+            reading.try_set_value(false);
+            match read {
                 Ok(read) => {
                     detail.try_set(read);
                 }

@@ -1,5 +1,7 @@
 //! The beginning of a job's result: a table, its classes, a picture.
 
+use std::time::Duration;
+
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::{ClassCount, JobId, JobPreview, JobProgress, JobState, OutputPreview, PreviewRow};
@@ -7,6 +9,9 @@ use wire::{ClassCount, JobId, JobPreview, JobProgress, JobState, OutputPreview, 
 use crate::api::{self, Api};
 use crate::format;
 use crate::text::{Text, text};
+
+/// Before what could not be read is asked for again.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 #[component]
 pub(super) fn ResultPreview(
@@ -16,16 +21,34 @@ pub(super) fn ResultPreview(
     let t = text();
     let preview = RwSignal::new(None::<JobPreview>);
     let id = progress.with_untracked(|progress| progress.job.id);
-    // Read once something is verified, and once more at the end.
+    // Read once something is verified, once more at the end, and again where that failed.
     let stage = Memo::new(move |_| progress.with(|p| (p.job.verified_tiles > 0, p.job.state.has_ended())));
+    let failures = RwSignal::new(0_u32);
+    let asked = StoredValue::new(0_u32);
     Effect::new(move |_| {
+        failures.track();
         if !stage.get().0 {
             return;
         }
+        let number = asked.with_value(|asked| asked + 1);
+        asked.set_value(number);
         spawn_local(async move {
-            // Where it cannot be read, the page has all else to show.
-            if let Ok(read) = Api::default().job_preview(id).await {
-                preview.try_set(Some(read));
+            let read = Api::default().job_preview(id).await;
+            // An answer that comes after that to a later question says what was before.
+            if asked.try_with_value(|asked| *asked == number) != Some(true) {
+                return;
+            }
+            match read {
+                Ok(read) => {
+                    preview.try_set(Some(read));
+                }
+                // Until then the page has all else to show.
+                Err(_failure) => {
+                    set_timeout(
+                        move || failures.try_update(|failures| *failures += 1).unwrap_or_default(),
+                        AGAIN_AFTER,
+                    );
+                }
             }
         });
     });
