@@ -170,6 +170,21 @@ async fn check_results(app: &TestApp, ada: &Customer<'_>, program: Value, rows: 
     std::fs::write(file(&damaged), bytes).unwrap();
     let whole = ada.try_get(&format!("{path}/result?format=bin")).await;
     assert!(whole.is_err(), "it breaks off rather than give what nobody uploaded");
+    // What lies before a part is not read for it.
+    let behind = rows_of(&damaged).end;
+    let part = async |query: &str, first: usize| {
+        let answer = ada.get_with(&format!("{path}/result?{query}"), &[("range", &format!("bytes={first}-"))]).await;
+        assert_eq!(answer.status, StatusCode::PARTIAL_CONTENT, "{query}");
+        answer.bytes
+    };
+    assert!(damaged.first_tile == 0 && behind < rows.bytes.len() / rows.row_bytes);
+    let first = behind * rows.row_bytes + 1;
+    assert_eq!(part("format=bin", first).await, rows.bytes[first..]);
+    for output in outputs {
+        let whole = output.npy(&rows.bytes, rows.row_bytes);
+        let first = whole.len() - (rows.bytes.len() / rows.row_bytes - behind) * output.bytes.len() + 1;
+        assert_eq!(part(&format!("format=npy&output={}", output.name), first).await, whole[first..], "{}", output.name);
+    }
     assert_eq!(
         arrays(result("partial=true").await.bytes),
         expected(&[&settled[..], std::slice::from_ref(&lost)].concat())
