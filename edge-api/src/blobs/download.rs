@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION, REFERRER_POLICY};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, IntoResponseParts, Response};
 use serde::Deserialize;
+use url::Url;
 use wire::{Blob, BlobHash};
 
 use crate::app::App;
@@ -27,7 +28,7 @@ pub struct DownloadParams {
     name: Option<String>,
     /// A large file may be fetched at the store where the server keeps it: the answer is then 307, with an address that is
     /// good for a minute. Say so where redirects are followed without the key, which is this server's alone, as browsers,
-    /// `curl --location` and `tessera` do.
+    /// `curl --location` and the Rust client do.
     #[serde(default)]
     redirect: bool,
 }
@@ -55,17 +56,18 @@ pub async fn download_blob(
     State(app): State<App>,
     PathParam(hash): PathParam<BlobHash>,
     QueryParams(params): QueryParams<DownloadParams>,
+    method: Method,
     resume: Resume,
 ) -> ApiResult<Response> {
     let blob = store::blobs::find_owned_blob(&mut *app.db.read().await?, caller.account, hash).await?;
     let blob = blob.ok_or_else(|| not_found("blob"))?;
     let disposition = attachment(&params.name.as_deref().and_then(plain_name).unwrap_or_else(|| hash.to_string()));
     let is_sent = !matches!(resume.wanted(&known(&blob)), Wanted::NotModified | Wanted::Unsatisfiable);
-    let is_large = app.config.blob_redirect_bytes.is_some_and(|least| blob.size >= least);
-    if params.redirect
+    // An address is signed for one method.
+    let may_follow = params.redirect && method == Method::GET;
+    if may_follow
         && is_sent
-        && is_large
-        && let Some(url) = app.blobs.signed_url(hash, &disposition).await?
+        && let Some(url) = address_in_bucket(&app, &blob, &disposition).await
     {
         // Whoever has the address can fetch the blob: pages that follow should not see it.
         let headers = [(LOCATION, url.as_str()), (REFERRER_POLICY, "no-referrer")];
@@ -73,6 +75,18 @@ pub async fn download_blob(
     }
     let headers = [(CONTENT_TYPE, "application/octet-stream".to_owned()), (CONTENT_DISPOSITION, disposition)];
     answer_blob(&app, &blob, &resume, headers).await
+}
+
+/// Where a large blob can be fetched by itself, where the operator wants that.
+async fn address_in_bucket(app: &App, blob: &Blob, disposition: &str) -> Option<Url> {
+    if app.config.blob_redirect_bytes.is_none_or(|least| blob.size < least) {
+        return None;
+    }
+    app.blobs.signed_url(blob.hash, disposition).await.unwrap_or_else(|error| {
+        // Some keys read and do not sign; the blob comes from here.
+        tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "no address could be signed");
+        None
+    })
 }
 
 /// A blob, or the part of it that is wanted. The whole is checked against its hash as it goes.
@@ -99,9 +113,11 @@ fn known(blob: &Blob) -> Known {
 /// Parts of blobs that are sent one after another, as one file.
 pub type Parts = Vec<(BlobHash, Range<u64>)>;
 
-/// That file as a whole: what it is made of names its content.
-pub fn known_parts(parts: &Parts) -> Known {
-    let mut hasher = blake3::Hasher::new();
+/// That file as a whole: what it is made of names its content. Under the servers' secret, so that whoever is lent some rows
+/// cannot try what the others are.
+pub fn known_parts(secret: &[u8; 32], parts: &Parts) -> Known {
+    let mut hasher =
+        blake3::Hasher::new_keyed(&blake3::derive_key("tessera.dev 2026-11-28 tags of parts of blobs", secret));
     for (blob, range) in parts {
         hasher.update(&blob.0).update(&range.start.to_le_bytes()).update(&range.end.to_le_bytes());
     }
@@ -146,7 +162,10 @@ mod tests {
         let one = vec![(BlobHash([1; 32]), 0..4), (BlobHash([2; 32]), 0..4)];
         let other = vec![(BlobHash([1; 32]), 0..5), (BlobHash([2; 32]), 1..4)];
 
-        assert_eq!(known_parts(&one), known_parts(&one.clone()));
-        assert_ne!(known_parts(&one), known_parts(&other));
+        let known = |seed, parts: &Parts| known_parts(&[seed; 32], parts);
+
+        assert_eq!(known(1, &one), known(1, &one.clone()));
+        assert_ne!(known(1, &one), known(1, &other));
+        assert_ne!(known(1, &one), known(2, &one), "nobody else can compute it");
     }
 }

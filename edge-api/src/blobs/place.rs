@@ -124,6 +124,8 @@ impl Place {
         if url.password().is_some() || (!url.username().is_empty() && !is_azure) {
             return Err(PlaceError::Secret);
         }
+        // For buckets. A second installation changes nothing.
+        rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
         match url.scheme() {
             "file" => {
                 let folder = url.to_file_path().map_err(|()| PlaceError::Malformed)?;
@@ -196,8 +198,6 @@ fn retries() -> RetryConfig {
 
 /// The address, if it names a bucket.
 fn bucket_of(url: &Url) -> Result<&str, PlaceError> {
-    // A second installation changes nothing.
-    rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
     if url.host_str().is_none_or(str::is_empty) { Err(PlaceError::NoBucket) } else { Ok(url.as_str()) }
 }
 

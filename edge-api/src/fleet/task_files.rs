@@ -79,7 +79,7 @@ impl TaskFiles<'_> {
 
     /// The rows of each input after one another, then each shared input whole; little-endian, without heads.
     pub fn input(self, resume: &Resume) -> Response {
-        let file = known_parts(&self.input);
+        let file = known_parts(&self.app.secret, &self.input);
         let wanted = resume.wanted(&file);
         let headers = self.headers();
         let parts = match &wanted {

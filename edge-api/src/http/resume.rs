@@ -134,7 +134,7 @@ impl Known {
                 let length = length(part.end - part.start);
                 (StatusCode::PARTIAL_CONTENT, headers, tag, common, length, place, body).into_response()
             }
-            Wanted::NotModified => (StatusCode::NOT_MODIFIED, tag).into_response(),
+            Wanted::NotModified => (StatusCode::NOT_MODIFIED, headers, tag).into_response(),
             Wanted::Unsatisfiable => {
                 let message = format!("the file has {} bytes, and the range begins behind them", self.size);
                 let status = StatusCode::RANGE_NOT_SATISFIABLE;

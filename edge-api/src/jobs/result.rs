@@ -125,7 +125,7 @@ pub async fn job_result(
         "bin" => {
             let row_bytes: u64 = job.outputs.iter().map(Field::bytes).sum();
             let open = |first: u64| {
-                let (row, pieces) = outputs.from_row(first.checked_div(row_bytes).unwrap_or(0), row_bytes);
+                let (row, pieces) = outputs.pieces_at(first.checked_div(row_bytes).unwrap_or(0), row_bytes);
                 (row * row_bytes, stream_blobs(&app, pieces).boxed())
             };
             let file = Known::new(job.rows * row_bytes, &version(0));
@@ -191,7 +191,7 @@ impl Pieces {
     }
 
     /// Without those whose rows all lie before this one; and the row that they begin with.
-    fn from_row(&self, row: u64, row_bytes: u64) -> (u64, Self) {
+    fn pieces_at(&self, row: u64, row_bytes: u64) -> (u64, Self) {
         let mut begins = 0;
         let is_before = |piece: &&Piece| {
             let (Piece::Blob(_, bytes) | Piece::Zeros(bytes)) = piece;
@@ -336,7 +336,7 @@ impl Column {
         let Some(row) = first.checked_sub(head).and_then(|place| place.checked_div(self.field.bytes())) else {
             return (0, self.file(stream_blobs(app, pieces.clone())));
         };
-        let (row, pieces) = pieces.from_row(row, self.row_bytes);
+        let (row, pieces) = pieces.pieces_at(row, self.row_bytes);
         (head + row * self.field.bytes(), self.cut(stream_blobs(app, pieces)))
     }
 
