@@ -38,12 +38,24 @@ pub struct Stack {
     trusted_proxies: Vec<&'static str>,
     /// Most tiles of one lease.
     lease_tiles_max: Option<u64>,
+    /// Where blobs are kept, if not in the folder.
+    bucket: Option<Bucket>,
     edge: Option<Child>,
     /// Further servers over the same database and blobs.
     others: Vec<Child>,
     /// Each by the name of its log.
     workers: Vec<(String, Child)>,
     _watchdog: Option<Watchdog>,
+}
+
+/// A bucket for blobs.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    pub address: String,
+    /// Its endpoint and keys.
+    pub variables: Vec<(&'static str, String)>,
+    /// From how many bytes on owners fetch blobs there.
+    pub redirect_bytes: u64,
 }
 
 /// A child that is killed, and waited for, when it is dropped or stopped.
@@ -107,6 +119,7 @@ impl Stack {
             challenge_seconds: 0,
             trusted_proxies: Vec::new(),
             lease_tiles_max: None,
+            bucket: None,
             edge: None,
             others: Vec::new(),
             workers: Vec::new(),
@@ -169,6 +182,13 @@ impl Stack {
         self.start_edge().await;
     }
 
+    /// Has the edge keep its blobs in a bucket.
+    pub async fn keep_blobs_in(&mut self, bucket: Bucket) {
+        self.kill_edge();
+        self.bucket = Some(bucket);
+        self.start_edge().await;
+    }
+
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -197,14 +217,19 @@ impl Stack {
 
     async fn spawn_edge(&self, port: u16) -> Child {
         let url = format!("http://127.0.0.1:{port}");
-        let child = Command::new(program("edge-api"))
+        let mut command = Command::new(program("edge-api"));
+        match &self.bucket {
+            None => command.arg("--blobs").arg(self.folder.path().join("blobs")),
+            Some(Bucket { address, variables, redirect_bytes }) => command
+                .args(["--blobs", address, "--blob-redirect-bytes", &redirect_bytes.to_string()])
+                .envs(variables.iter().map(|(name, value)| (name, value))),
+        };
+        let child = command
             .args(["--development", "--listen", &format!("127.0.0.1:{port}"), "--database-url", &self.database_url])
             .args(["--public-url", &url, "--challenge-seconds", &self.challenge_seconds.to_string()])
             .args(self.checkers.iter().flat_map(|id| ["--checker", id]))
             .args(self.trusted_proxies.iter().flat_map(|proxy| ["--trusted-proxy", proxy]))
             .args(self.lease_tiles_max.iter().flat_map(|tiles| ["--lease-tiles-max".to_owned(), tiles.to_string()]))
-            .arg("--blobs")
-            .arg(self.folder.path().join("blobs"))
             .arg("--site")
             .arg(site())
             .stdout(Stdio::null())

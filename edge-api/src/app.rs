@@ -97,7 +97,11 @@ impl App {
         }
         let known = store::blobs::list_job_blobs(&mut tx, KNOWN_BLOBS).await?;
         tx.commit().await?;
-        let blobs = Blobs::open(&config.blobs)?;
+        let blobs = Blobs::open(&config.blobs, &config.blob_variables)?;
+        anyhow::ensure!(
+            config.blob_redirect_bytes.is_none() || blobs.can_sign(),
+            "only s3:// and gs:// can let customers fetch blobs by themselves: leave --blob-redirect-bytes out"
+        );
         blobs.mark(&known).await?;
         Ok(Self(Arc::new(Parts {
             disk: DiskReserve::new(blobs.folder(), &config.database_url, config.limits.disk_reserve),

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use wire::PricePerCu;
 
+use crate::blobs::place::Variables;
+
 /// The edge: accounts, jobs and devices over HTTP, and the pages.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "edge-api", version)]
@@ -14,10 +16,17 @@ pub struct Config {
     /// `sqlite://FILE?mode=rwc` or `postgres://…`.
     #[arg(long, env = "TESSERA_DATABASE_URL", default_value = "sqlite://tessera.db?mode=rwc", hide_env_values = true)]
     pub database_url: String,
-    /// Where blobs are kept: a folder, or `s3://BUCKET/PREFIX`, whose endpoint, region and keys come from
-    /// the usual `AWS_…` variables.
+    /// Where blobs are kept: a folder, `file:///FOLDER`, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`, or
+    /// `az://CONTAINER/PREFIX`. Endpoint, region and keys come from the usual `AWS_…`, `GOOGLE_…` and `AZURE_…` variables.
     #[arg(long, env = "TESSERA_BLOBS", default_value = "tessera-blobs")]
     pub blobs: String,
+    /// What that place's variables say.
+    #[arg(skip = Variables::of_process())]
+    pub blob_variables: Variables,
+    /// Owners of blobs of so many bytes and more are sent to the bucket for them, by an address that opens the one blob for
+    /// a minute, where they ask for that. Customers must reach the bucket's endpoint. Left out, all goes through this server.
+    #[arg(long, env = "TESSERA_BLOB_REDIRECT_BYTES", value_parser = clap::value_parser!(u64).range(1..))]
+    pub blob_redirect_bytes: Option<u64>,
     /// Folder with the built pages.
     #[arg(long, env = "TESSERA_SITE", default_value = "target/site")]
     pub site: PathBuf,

@@ -73,7 +73,7 @@ routes! {
     DELETE "/v1/devices/{id}" => unlink_device of devices::routes;
     POST "/v1/device-codes" => make_device_code of devices::routes;
     POST "/v1/blobs" => upload_blob of blobs::routes;
-    GET "/v1/blobs/{hash}" => download_blob of blobs::routes;
+    GET "/v1/blobs/{hash}" => download_blob of blobs::download;
     POST "/v1/arrays" => make_arrays of convert::routes;
     POST "/v1/kernels/check" => check_kernel of jobs::routes;
     POST "/v1/models/check" => check_model of jobs::routes;

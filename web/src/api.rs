@@ -246,9 +246,12 @@ pub fn result_path(id: JobId, format: &str) -> String {
     format!("/v1/jobs/{id}/result?format={format}")
 }
 
-/// Where a file of the caller's own comes from.
-pub fn blob_path(hash: BlobHash) -> String {
-    format!("/v1/blobs/{hash}")
+/// Where a file of the caller's own comes from, to be saved under this name. Browsers that follow it to the store of files
+/// leave their session here.
+pub fn file_link(hash: BlobHash, name: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+    let escape = |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    format!("/v1/blobs/{hash}?redirect=true&name={}", name.bytes().map(escape).collect::<String>())
 }
 
 /// Where one of a result's rows comes from as a picture.
@@ -417,6 +420,13 @@ mod transport {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_saved_under_any_name() {
+        let link = file_link(BlobHash([0xab; 32]), "照 a&b.onnx");
+
+        assert_eq!(link, format!("/v1/blobs/{}?redirect=true&name=%E7%85%A7%20a%26b.onnx", "ab".repeat(32)));
+    }
 
     #[test]
     fn what_no_header_holds_is_no_key() {

@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, Response, StatusCode};
 use edge_api::app::App;
+use edge_api::blobs::place::Variables;
 use edge_api::clock::Clock;
 use edge_api::config::{CompileConfig, Config, LimitsConfig};
 use rules::billing::bill::Charge;
@@ -69,6 +70,8 @@ fn config(folder: &Path, database_url: String) -> anyhow::Result<Config> {
         listen: ([127, 0, 0, 1], 0).into(),
         database_url,
         blobs: folder.join("blobs").display().to_string(),
+        blob_variables: Variables::default(),
+        blob_redirect_bytes: None,
         site: folder.join("site"),
         downloads: None,
         public_url: "http://tessera.test".to_owned(),

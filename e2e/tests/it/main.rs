@@ -5,6 +5,7 @@
 #[path = "../../../gpu-kernels/tests/it/all_kernels.rs"]
 mod all_kernels;
 mod arrays;
+mod bucket;
 mod challenges;
 mod command;
 mod command_results;
@@ -26,6 +27,7 @@ mod map;
 mod pages;
 mod portal;
 mod reference;
+mod s3;
 mod saved_inputs;
 mod shaders;
 mod submit;

@@ -21,7 +21,7 @@ use wire::{
     QuoteRequest, SubmitJob, explorer,
 };
 
-use crate::download::{Download, Downloaded, Reader};
+use crate::download::{Content, Download, Downloaded, Hashing, Reader};
 use crate::error::ClientError;
 use crate::events;
 use crate::http::{Patience, SAY_EACH, Wait, granted, heard, read, retry};
@@ -237,6 +237,30 @@ impl Client {
         }
     }
 
+    /// Writes a file of the account's own to `path`, whole and checked against its hash, or not at all. A server that keeps
+    /// its files in a bucket may send the request there, which the account's key does not follow; where that fails, the
+    /// file comes from the server itself.
+    pub async fn download_blob(&self, hash: BlobHash, path: &Path) -> Result<WrittenFile, ClientError> {
+        let new = NewFile::at(path)?;
+        let mut file = File::from_std(new.reopen()?);
+        let mut out = Hashing { out: &mut file, hasher: blake3::Hasher::new() };
+        let address = self.at(&format!("/v1/blobs/{hash}"));
+        let is_first = Cell::new(true);
+        let request = || {
+            let query = if is_first.replace(false) { "?redirect=true" } else { "" };
+            self.streams.get(format!("{address}{query}")).bearer_auth(&self.key)
+        };
+        let shown = new.path().display().to_string();
+        let failed = |source| ClientError::Unwritable { path: shown.clone(), source };
+        let download =
+            Download { patience: &self.patience, content: Content::Fixed, request, failed, on_bytes: |_| {} };
+        let bytes = download.write_to(&mut out).await?;
+        if BlobHash(*out.hasher.finalize().as_bytes()) != hash {
+            return Err(ClientError::Damaged { hash });
+        }
+        Ok(WrittenFile { path: new.persist()?, bytes })
+    }
+
     /// What a model takes and answers, as far as that is known without rows.
     pub async fn check_model(&self, model: BlobHash) -> Result<ModelReport, ClientError> {
         self.post("/v1/models/check", &ModelToCheck { model }).await
@@ -405,7 +429,8 @@ impl Client {
         };
         let address = self.at(&format!("/v1/jobs/{id}/result{query}"));
         let request = move || self.streams.get(&address).bearer_auth(&self.key);
-        Download { patience: &self.patience, may_change: part == ResultPart::Verified, request, failed, on_bytes }
+        let content = if part == ResultPart::Verified { Content::Changing } else { Content::Tagged };
+        Download { patience: &self.patience, content, request, failed, on_bytes }
     }
 }
 

@@ -1,10 +1,10 @@
-//! A result as it comes down: what broke off goes on where it stopped.
+//! A file as it comes down: what broke off goes on where it stopped.
 
 use std::io;
 
 use futures::StreamExt;
-use reqwest::StatusCode;
-use reqwest::header::{ETAG, IF_RANGE, RANGE};
+use reqwest::header::{CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
+use reqwest::{Response, StatusCode};
 use tokio::fs::File;
 use tokio::io::{AsyncSeekExt, AsyncWrite, AsyncWriteExt};
 
@@ -66,11 +66,43 @@ impl<W: AsyncWrite + Unpin> Target for Reader<'_, W> {
     }
 }
 
+/// Into another target, whose bytes are hashed on their way.
+pub(crate) struct Hashing<'a, T> {
+    pub out: &'a mut T,
+    pub hasher: blake3::Hasher,
+}
+
+impl<T: Target> Target for Hashing<'_, T> {
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hasher.update(bytes);
+        self.out.write(bytes).await
+    }
+
+    async fn start_anew(&mut self) -> io::Result<bool> {
+        self.hasher.reset();
+        self.out.start_anew().await
+    }
+
+    async fn finish(&mut self) -> io::Result<()> {
+        self.out.finish().await
+    }
+}
+
+/// What another attempt gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// The same while its tag is the same.
+    Tagged,
+    /// The same, whoever sends it: each calls it by a tag of its own.
+    Fixed,
+    /// Maybe something else: it is no continuation.
+    Changing,
+}
+
 /// What comes down, and who hears how far it is.
 pub(crate) struct Download<'a, R, F, B> {
     pub patience: &'a Patience,
-    /// Another attempt may give something else: it is no continuation.
-    pub may_change: bool,
+    pub content: Content,
     pub request: R,
     /// Makes an error of one in writing.
     pub failed: F,
@@ -95,7 +127,7 @@ where
                 out.finish().await.map_err(&self.failed)?;
                 return Ok(so_far.written);
             };
-            let is_restart = self.may_change && so_far.written > 0;
+            let is_restart = self.content == Content::Changing && so_far.written > 0;
             if is_restart && error.is_passing() && !out.start_anew().await.map_err(&self.failed)? {
                 return Err(error);
             }
@@ -112,13 +144,29 @@ where
 
     async fn go_on(&mut self, so_far: &mut SoFar, out: &mut impl Target) -> Result<(), ClientError> {
         let mut request = (self.request)();
-        if let Some(tag) = so_far.tag.as_ref().filter(|_| so_far.written > 0) {
-            request = request.header(RANGE, format!("bytes={}-", so_far.written)).header(IF_RANGE, tag);
+        if so_far.written > 0 {
+            let rest = format!("bytes={}-", so_far.written);
+            request = match (self.content, &so_far.tag) {
+                (Content::Fixed, _) => request.header(RANGE, rest),
+                (Content::Tagged | Content::Changing, Some(tag)) => request.header(RANGE, rest).header(IF_RANGE, tag),
+                (Content::Tagged | Content::Changing, None) => request,
+            };
         }
-        let response = granted(request.send().await?).await?;
-        let is_part = response.status() == StatusCode::PARTIAL_CONTENT;
+        let (http, request) = request.build_split();
+        let request = request?;
+        let server = request.url().origin();
+        let response = http.execute(request).await?;
         let tag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
-        if so_far.written > 0 && tag != so_far.tag {
+        let is_same = self.content == Content::Fixed || tag == so_far.tag;
+        if so_far.written > 0 && is_same && ends_at(&response, so_far.written) {
+            return Ok(());
+        }
+        if response.url().origin() != server && !response.status().is_success() {
+            return Err(ClientError::Elsewhere { status: response.status().as_u16() });
+        }
+        let response = granted(response).await?;
+        let is_part = response.status() == StatusCode::PARTIAL_CONTENT;
+        if so_far.written > 0 && !is_same {
             return Err(ClientError::Changed);
         }
         so_far.tag = tag;
@@ -137,6 +185,12 @@ where
         // A server that ends before what it sent the last time has another result.
         if to_pass > 0 { Err(ClientError::Changed) } else { Ok(()) }
     }
+}
+
+/// All of it is here already: nothing broke off but its end.
+fn ends_at(response: &Response, bytes: u64) -> bool {
+    let place = response.headers().get(CONTENT_RANGE).and_then(|place| place.to_str().ok());
+    response.status() == StatusCode::RANGE_NOT_SATISFIABLE && place == Some(&format!("bytes */{bytes}"))
 }
 
 #[derive(Default)]

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use wire::ErrorBody;
+use wire::{BlobHash, ErrorBody};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -44,6 +44,11 @@ pub enum ClientError {
     },
     #[error("the result changed on the server while it was downloaded; try again")]
     Changed,
+    #[error("what came is not the file whose hash is {hash}")]
+    Damaged { hash: BlobHash },
+    /// The server sent the request on to where it keeps its files.
+    #[error("the server's store of files refused to send one (status {status})")]
+    Elsewhere { status: u16 },
 }
 
 /// A stream that broke off has been reached before.
@@ -85,7 +90,8 @@ impl ClientError {
             Self::Network(error) => {
                 error.is_connect() || error.is_timeout() || error.is_body() || error.is_decode() || error.is_request()
             }
-            Self::Silent { .. } => true,
+            // The server itself is asked the next time.
+            Self::Silent { .. } | Self::Elsewhere { .. } => true,
             Self::Unanswered { last } => last.is_passing(),
             Self::Refused { status, .. } | Self::Unexpected { status, .. } => PASSING.contains(status),
             Self::Url { .. }
@@ -96,7 +102,8 @@ impl ClientError {
             | Self::Empty { .. }
             | Self::Unreadable { .. }
             | Self::Unwritable { .. }
-            | Self::Changed => false,
+            | Self::Changed
+            | Self::Damaged { .. } => false,
         }
     }
 
@@ -114,7 +121,9 @@ impl ClientError {
             | Self::Empty { .. }
             | Self::Unreadable { .. }
             | Self::Unwritable { .. }
-            | Self::Changed => false,
+            | Self::Changed
+            | Self::Damaged { .. }
+            | Self::Elsewhere { .. } => false,
         }
     }
 
@@ -133,7 +142,9 @@ impl ClientError {
             | Self::Empty { .. }
             | Self::Unreadable { .. }
             | Self::Unwritable { .. }
-            | Self::Changed => false,
+            | Self::Changed
+            | Self::Damaged { .. }
+            | Self::Elsewhere { .. } => false,
         }
     }
 
@@ -152,7 +163,9 @@ impl ClientError {
             | Self::Empty { .. }
             | Self::Unreadable { .. }
             | Self::Unwritable { .. }
-            | Self::Changed => None,
+            | Self::Changed
+            | Self::Damaged { .. }
+            | Self::Elsewhere { .. } => None,
         }
     }
 }

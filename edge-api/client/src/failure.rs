@@ -314,10 +314,10 @@ impl Failure {
 fn client_kind(error: &ClientError) -> (&'static str, u8) {
     match error {
         ClientError::Refused { status, body, .. } => (body.code.name(), if *status < 500 { 3 } else { 1 }),
-        ClientError::Network(_) => ("unreachable", 1),
+        ClientError::Network(_) | ClientError::Elsewhere { .. } => ("unreachable", 1),
         ClientError::Silent { .. } => ("silent", 1),
         ClientError::Unanswered { .. } => ("unanswered", 1),
-        ClientError::Unexpected { .. } | ClientError::Changed => ("unexpected_answer", 1),
+        ClientError::Unexpected { .. } | ClientError::Changed | ClientError::Damaged { .. } => ("unexpected_answer", 1),
         ClientError::Unreadable { .. }
         | ClientError::Unwritable { .. }
         | ClientError::Folder { .. }

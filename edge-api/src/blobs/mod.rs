@@ -2,20 +2,21 @@
 
 pub mod collect;
 pub mod disk;
+pub mod download;
+pub mod place;
 pub mod routes;
 
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
 use object_store::buffered::BufWriter;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::prefix::PrefixStore;
+use object_store::signer::{Method, SignedUrlOptions};
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncWriteExt;
 use url::Url;
@@ -23,6 +24,7 @@ use wire::number::to;
 use wire::{Blob, BlobHash, Micros};
 
 use self::disk::{DiskFull, DiskReserve};
+use self::place::{Place, PlaceError, Signing, Variables};
 
 /// Sent at a time, in bytes.
 const PIECE: u64 = 1 << 20;
@@ -32,6 +34,11 @@ const UPLOAD_PIECE: usize = 5 << 20;
 const UPLOAD_PIECES: usize = 2;
 /// Most bytes of an upload that are in memory.
 pub const UPLOAD_BYTES: u64 = 16 << 20;
+/// How long a signed address opens a blob: to begin fetching, not to end it.
+const SIGNED_FOR: Duration = Duration::from_secs(60);
+/// What blobs are sent as.
+const BYTES: &str = "application/octet-stream";
+
 /// The disk is looked at after so many bytes of an upload.
 const LOOK_AFTER: u64 = 8 << 20;
 
@@ -43,6 +50,35 @@ pub struct Blobs {
     store: Arc<dyn ObjectStore>,
     /// Where they lie in a folder.
     folder: Option<Arc<Path>>,
+    /// Where the bucket lets others fetch by an address that was signed for them.
+    signing: Option<Signing>,
+}
+
+/// Why a server does not begin with a place of blobs.
+#[derive(Debug, thiserror::Error)]
+pub enum MarkError {
+    #[error("none of this database's blobs is where blobs are kept: is that the right place (--blobs), and mounted?")]
+    OtherPlace,
+    #[error("there is no such bucket: make it first, or correct --blobs")]
+    NoBucket(#[source] object_store::Error),
+    #[error(
+        "the bucket's store refuses this server: are its keys right, and may they read, write, list and delete there?"
+    )]
+    Refused(#[source] object_store::Error),
+    #[error("the place of blobs does not answer")]
+    Store(#[source] object_store::Error),
+}
+
+impl From<object_store::Error> for MarkError {
+    fn from(error: object_store::Error) -> Self {
+        match error {
+            object_store::Error::NotFound { .. } => Self::NoBucket(error),
+            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+                Self::Refused(error)
+            }
+            error => Self::Store(error),
+        }
+    }
 }
 
 /// An upload that is stored, and not in its place.
@@ -68,27 +104,10 @@ pub enum UploadError {
 }
 
 impl Blobs {
-    /// Blobs in a folder or, where `place` is an `s3:` address, in a bucket. A write is durable when it returns.
-    pub fn open(place: &str) -> anyhow::Result<Self> {
-        match place.parse::<Url>() {
-            Ok(url) if url.scheme() == "s3" => Self::in_bucket(&url),
-            _ => Self::in_folder(Path::new(place)),
-        }
-        .with_context(|| format!("blobs cannot be kept in '{place}'"))
-    }
-
-    fn in_folder(folder: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(folder)?;
-        let store = Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true));
-        Ok(Self { store, folder: Some(folder.into()) })
-    }
-
-    /// Endpoint, region and keys come from the variables that other programs use for S3.
-    fn in_bucket(url: &Url) -> anyhow::Result<Self> {
-        // A second installation changes nothing.
-        rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
-        let (bucket, prefix) = object_store::parse_url_opts(url, std::env::vars())?;
-        Ok(Self { store: Arc::new(PrefixStore::new(bucket, prefix)), folder: None })
+    /// Blobs in a folder or a bucket; `variables` say what an address leaves open. A write is durable when it returns.
+    pub fn open(address: &str, variables: &Variables) -> Result<Self, PlaceError> {
+        let Place { store, folder, signing } = Place::open(address, variables)?;
+        Ok(Self { store, folder, signing })
     }
 
     fn key(hash: BlobHash) -> Key {
@@ -102,7 +121,7 @@ impl Blobs {
 
     /// Marks the place as the one of this database's blobs, of which `known` are some. Where there are such and none of them
     /// is there, it is another.
-    pub async fn mark(&self, known: &[BlobHash]) -> anyhow::Result<()> {
+    pub async fn mark(&self, known: &[BlobHash]) -> Result<(), MarkError> {
         let mark = Key::from(MARK);
         if self.is_there(&mark).await? {
             return Ok(());
@@ -111,10 +130,9 @@ impl Blobs {
         for hash in known {
             found = found || self.is_there(&Self::key(*hash)).await?;
         }
-        anyhow::ensure!(
-            found,
-            "none of this database's blobs is where blobs are kept: is that the right place (--blobs), and mounted?"
-        );
+        if !found {
+            return Err(MarkError::OtherPlace);
+        }
         self.store.put(&mark, Bytes::from_static(b"blobs of a Tessera server\n").into()).await?;
         Ok(())
     }
@@ -272,6 +290,26 @@ impl Blobs {
     ) -> Result<BoxStream<'static, std::io::Result<Bytes>>, object_store::Error> {
         let size = self.store.head(&Self::key(hash)).await?.size;
         Ok(verified(hash, self.pieces(hash, 0..size)).boxed())
+    }
+
+    /// Whether the place can let others fetch from it.
+    pub fn can_sign(&self) -> bool {
+        self.signing.is_some()
+    }
+
+    /// An address at which whoever has it may fetch this blob, and nothing else, until a while from now. The store sends it
+    /// as bytes to be saved under this name, never as a page. `None` where addresses cannot be signed, or the blob is not
+    /// there.
+    pub async fn signed_url(&self, hash: BlobHash, disposition: &str) -> Result<Option<Url>, object_store::Error> {
+        let Some(Signing { signer, prefix }) = &self.signing else { return Ok(None) };
+        let key = Self::key(hash);
+        if !self.is_there(&key).await? {
+            return Ok(None);
+        }
+        let sent_as = [("response-content-type", BYTES), ("response-content-disposition", disposition)];
+        let options = SignedUrlOptions::new().with_query(sent_as);
+        let object: Key = prefix.parts().chain(key.parts()).collect();
+        signer.signed_url_opts(Method::GET, &object, SIGNED_FOR, &options).await.map(Some)
     }
 
     /// Whether a blob is not there any more, though others are.

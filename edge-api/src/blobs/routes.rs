@@ -1,17 +1,15 @@
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use wire::{AccountId, BlobHash, ErrorCode};
+use wire::{AccountId, ErrorCode};
 
 use super::disk::DiskFull;
 use super::{Staged, UPLOAD_BYTES, UploadError, collect};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::http::client_address::ClientAddress;
-use crate::http::error::{ApiError, ApiResult, Refusal, not_found};
-use crate::http::extract::{PathParam, content_length};
+use crate::http::error::{ApiError, ApiResult, Refusal};
+use crate::http::extract::content_length;
 use crate::http::limits::Action;
 use crate::http::pace::paced;
 use crate::openapi::answers::{Binary, ForeignOrigin, RateLimited, Refusals, UploadFailed};
@@ -103,28 +101,6 @@ pub fn check_account_bytes(app: &App, bytes: u64) -> Result<(), ApiError> {
     let message =
         format!("an account's files take at most {most} bytes here; those that no job needs go after a while");
     Err(Refusal::new(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::StorageFull, message).into())
-}
-
-/// Download a blob of the caller's own
-#[utoipa::path(
-    get,
-    path = "/v1/blobs/{hash}",
-    tag = "blobs",
-    params(("hash" = BlobHash, Path, description = "The blob's hash")),
-    responses(
-        (status = 200, description = "The file", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(Caller, PathParam<BlobHash>)>
-    )
-)]
-pub async fn download_blob(
-    caller: Caller,
-    State(app): State<App>,
-    PathParam(hash): PathParam<BlobHash>,
-) -> ApiResult<Response> {
-    let blob = store::blobs::find_owned_blob(&mut *app.db.read().await?, caller.account, hash).await?;
-    let blob = blob.ok_or_else(|| not_found("blob"))?;
-    let headers = [("content-type", "application/octet-stream".to_owned()), ("content-length", blob.size.to_string())];
-    Ok((headers, Body::from_stream(app.blobs.stream(hash).await?)).into_response())
 }
 
 impl From<DiskFull> for Refusal {

@@ -19,7 +19,8 @@ use crate::http::client_address::ClientAddress;
 use crate::http::error::{ApiResult, invalid, not_found};
 use crate::http::extract::{PathParam, QueryParams};
 use crate::http::limits::Action;
-use crate::openapi::answers::{Binary, OutOfBounds, RateLimited, Refusals};
+use crate::http::resume::Resume;
+use crate::openapi::answers::{Binary, OutOfBounds, RangeBehindEnd, RateLimited, Refusals};
 use crate::random;
 
 const CACHE_CONTROL: &str = "public, max-age=60";
@@ -138,16 +139,19 @@ pub async fn show_sample(
     params(("id" = JobId, Path, description = "The job")),
     responses(
         (status = 200, description = "The model or the kernel", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(RateLimited, PathParam<JobId>)>
+        (status = 206, description = "The part that `Range` asks for, under the `ETag` that came before", body = Binary, content_type = "application/octet-stream"),
+        (status = 304, description = "`If-None-Match` has it already"),
+        Refusals<(RateLimited, PathParam<JobId>, RangeBehindEnd)>
     )
 )]
 pub async fn sample_code(
     State(app): State<App>,
     from: ClientAddress,
     PathParam(job): PathParam<JobId>,
+    resume: Resume,
 ) -> ApiResult<Response> {
     app.limits.check(Action::Sample, from)?;
-    files(&app, &find_published_job(&app, job).await?, 0, Vec::new()).code().await
+    files(&app, &find_published_job(&app, job).await?, 0, Vec::new()).code(&resume).await
 }
 
 /// Fetch the kernel of a published job as the gate emits it
@@ -244,7 +248,9 @@ pub async fn sample_params(
     params(("id" = JobId, Path, description = "The job"), TileParams),
     responses(
         (status = 200, description = "The rows of each input after one another, then each shared input whole", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(RateLimited, PathParam<JobId>, QueryParams<TileParams>, OutOfBounds)>
+        (status = 206, description = "The part that `Range` asks for, under the `ETag` that came before", body = Binary, content_type = "application/octet-stream"),
+        (status = 304, description = "`If-None-Match` has it already"),
+        Refusals<(RateLimited, PathParam<JobId>, QueryParams<TileParams>, OutOfBounds, RangeBehindEnd)>
     )
 )]
 pub async fn sample_input(
@@ -252,9 +258,10 @@ pub async fn sample_input(
     from: ClientAddress,
     PathParam(job): PathParam<JobId>,
     QueryParams(params): QueryParams<TileParams>,
+    resume: Resume,
 ) -> ApiResult<Response> {
     app.limits.check(Action::Sample, from)?;
-    Ok(SampledTile::find(&app, job, params.tile).await?.files(&app).input())
+    Ok(SampledTile::find(&app, job, params.tile).await?.files(&app).input(&resume))
 }
 
 /// Fetch what a device answered for one tile of a published job

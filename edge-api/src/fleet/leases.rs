@@ -24,8 +24,10 @@ use crate::http::error::{ApiError, ApiResult, Refusal, conflict};
 use crate::http::extract::QueryParams;
 use crate::http::limits::Action;
 use crate::http::pace::read_all;
+use crate::http::resume::Resume;
 use crate::openapi::answers::{
-    Binary, OutOfBounds, OutputFailed, OutputSize, OutputTaken, PartMissing, RateLimited, Refusals, UnknownLease,
+    Binary, OutOfBounds, OutputFailed, OutputSize, OutputTaken, PartMissing, RangeBehindEnd, RateLimited, Refusals,
+    UnknownLease,
 };
 use crate::retry::retry;
 
@@ -60,12 +62,14 @@ fn files<'a>(app: &'a App, token: &'a LeaseToken) -> TaskFiles<'a> {
     params(("token" = String, Path, description = "The token that came with the lease", example = "eyJsZWFzZSI6IjAzIn0.c2VhbA")),
     responses(
         (status = 200, description = "The model or the kernel", body = Binary, content_type = "application/octet-stream"),
-        Refusals<UnknownLease>
+        (status = 206, description = "The part that `Range` asks for, under the `ETag` that came before", body = Binary, content_type = "application/octet-stream"),
+        (status = 304, description = "`If-None-Match` has it already"),
+        Refusals<(UnknownLease, RangeBehindEnd)>
     )
 )]
-pub async fn lease_code(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Response> {
+pub async fn lease_code(State(app): State<App>, Path(token): Path<String>, resume: Resume) -> ApiResult<Response> {
     let token = open(&app, &token)?;
-    Ok(measure_download(&app, &token, files(&app, &token).code().await?))
+    Ok(measure_download(&app, &token, files(&app, &token).code(&resume).await?))
 }
 
 /// Fetch the kernel of a lease as the gate emits it
@@ -163,12 +167,14 @@ pub async fn lease_params(State(app): State<App>, Path(token): Path<String>) -> 
     params(("token" = String, Path, description = "The token that came with the lease", example = "eyJsZWFzZSI6IjAzIn0.c2VhbA")),
     responses(
         (status = 200, description = "The input", body = Binary, content_type = "application/octet-stream"),
-        Refusals<UnknownLease>
+        (status = 206, description = "The part that `Range` asks for, under the `ETag` that came before", body = Binary, content_type = "application/octet-stream"),
+        (status = 304, description = "`If-None-Match` has it already"),
+        Refusals<(UnknownLease, RangeBehindEnd)>
     )
 )]
-pub async fn lease_input(State(app): State<App>, Path(token): Path<String>) -> ApiResult<Response> {
+pub async fn lease_input(State(app): State<App>, Path(token): Path<String>, resume: Resume) -> ApiResult<Response> {
     let token = open(&app, &token)?;
-    Ok(measure_download(&app, &token, files(&app, &token).input()))
+    Ok(measure_download(&app, &token, files(&app, &token).input(&resume)))
 }
 
 /// Upload the output rows of a lease

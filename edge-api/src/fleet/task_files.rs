@@ -1,18 +1,19 @@
 //! What whoever computes a task fetches: the customer's code, a plan or a gated kernel, and the input.
 //! Leases open it by their token, and published jobs to everybody.
 
-use std::ops::Range;
-
+use anyhow::Context;
 use axum::Json;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
-use wire::{BlobHash, GatedKernel, Task};
+use wire::{Blob, GatedKernel, Task};
 
 use crate::app::App;
 use crate::blobs::Blobs;
+use crate::blobs::download::{Parts, answer_blob, cut_parts, known_parts};
 use crate::http::error::{ApiResult, not_found};
+use crate::http::resume::{Resume, Wanted};
 use crate::programs::infer::kept_plans::PackedPlan;
 use crate::programs::infer::plans;
 use crate::programs::map;
@@ -23,21 +24,25 @@ pub struct TaskFiles<'a> {
     pub task: &'a Task,
     pub rows: u64,
     /// The rows of each input, then what all rows share.
-    pub input: Vec<(BlobHash, Range<u64>)>,
+    pub input: Parts,
     /// Who may keep them, and for how long.
     pub cache_control: &'static str,
 }
 
 impl TaskFiles<'_> {
+    fn headers(&self) -> [(&'static str, &'static str); 2] {
+        [("content-type", "application/octet-stream"), ("cache-control", self.cache_control)]
+    }
+
     fn binary(&self, body: impl Into<Body>) -> Response {
-        let headers = [("content-type", "application/octet-stream"), ("cache-control", self.cache_control)];
-        (headers, body.into()).into_response()
+        (self.headers(), body.into()).into_response()
     }
 
     /// A model as ONNX, a kernel as WGSL, as the customer sent it.
-    pub async fn code(self) -> ApiResult<Response> {
-        let code = self.app.blobs.stream(self.task.code()).await?;
-        Ok(self.binary(Body::from_stream(code)))
+    pub async fn code(self, resume: &Resume) -> ApiResult<Response> {
+        let hash = self.task.code();
+        let size = self.app.blobs.size(hash).await?.context("a job's code is lost on the server")?;
+        answer_blob(self.app, &Blob { hash, size }, resume, self.headers()).await
     }
 
     /// The kernel as the gate emits it.
@@ -73,17 +78,21 @@ impl TaskFiles<'_> {
     }
 
     /// The rows of each input after one another, then each shared input whole; little-endian, without heads.
-    pub fn input(self) -> Response {
-        let parts = stream_parts(&self.app.blobs, self.input.clone());
-        self.binary(Body::from_stream(parts))
+    pub fn input(self, resume: &Resume) -> Response {
+        let file = known_parts(&self.app.secret, &self.input);
+        let wanted = resume.wanted(&file);
+        let headers = self.headers();
+        let parts = match &wanted {
+            Wanted::All => self.input,
+            Wanted::Part(part) => cut_parts(self.input, part),
+            Wanted::NotModified | Wanted::Unsatisfiable => Parts::new(),
+        };
+        file.answer(headers, &wanted, Body::from_stream(stream_parts(&self.app.blobs, parts)))
     }
 }
 
 /// Ranges of blobs, one after another.
-fn stream_parts(
-    blobs: &Blobs,
-    parts: Vec<(BlobHash, Range<u64>)>,
-) -> impl Stream<Item = std::io::Result<Bytes>> + Send + use<> {
+fn stream_parts(blobs: &Blobs, parts: Parts) -> impl Stream<Item = std::io::Result<Bytes>> + Send + use<> {
     let blobs = blobs.clone();
     stream::iter(parts)
         .then(move |(blob, range)| {

@@ -1,5 +1,6 @@
 //! What every handler shares: how a request is read, how it is refused, and how much one caller may ask.
 
+pub mod attachment;
 mod body_error;
 pub mod client_address;
 pub mod detail;

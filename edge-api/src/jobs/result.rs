@@ -17,10 +17,11 @@ use crate::arrays::npy;
 use crate::arrays::npz::NpzWriter;
 use crate::arrays::rows::{self, Format};
 use crate::auth::Caller;
+use crate::http::attachment::{attachment, plain_name};
 use crate::http::error::{ApiError, ApiResult, conflict, gone, invalid, not_found};
 use crate::http::extract::{PathParam, QueryParams};
-use crate::http::resume::{Resume, Whole};
-use crate::openapi::answers::{Binary, JobNotDone, OutOfBounds, Refusals, ResultDamaged};
+use crate::http::resume::{Known, Resume, Whole};
+use crate::openapi::answers::{Binary, JobNotDone, OutOfBounds, RangeBehindEnd, Refusals, ResultDamaged};
 use crate::programs;
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -55,7 +56,8 @@ pub struct ResultParams {
     responses(
         (status = 200, description = "The file; as CSV or JSON where that is asked for", body = Binary, content_type = "application/octet-stream"),
         (status = 206, description = "The part that `Range` asks for: of `npy`, `npz` and `bin`, under the `ETag` that came before", body = Binary, content_type = "application/octet-stream"),
-        Refusals<(Caller, PathParam<JobId>, QueryParams<ResultParams>, OutOfBounds, JobNotDone, ResultDamaged)>
+        (status = 304, description = "`If-None-Match` has it already"),
+        Refusals<(Caller, PathParam<JobId>, QueryParams<ResultParams>, OutOfBounds, JobNotDone, ResultDamaged, RangeBehindEnd)>
     )
 )]
 pub async fn job_result(
@@ -99,32 +101,41 @@ pub async fn job_result(
     let one = || Column::find(&job, params.output.as_deref());
     let format = params.format.as_deref().unwrap_or(usual);
     // What is done does not change.
-    let version = |place: usize| Some(format!("{}.{place}.{format}", job.id));
+    let version = |place: usize| format!("{}.{place}.{format}", job.id);
     let text = |format: Format| {
         let column = one()?;
         let body = rows::text(format, column.field.dtype, &column.shape(), column.cut(blobs())).boxed();
         let file = Whole { size: None, version: None, body };
         Ok(resume.answer(headers(&job, format.ending(), format.content_type()), file))
     };
-    let file = match format {
+    match format {
         "npy" => {
             let column = one()?;
-            let (size, version) = (Some(column.size()), version(column.place));
-            Whole { size, version, body: column.file(blobs()) }
+            let file = Known::new(column.size(), &version(column.place));
+            let open = |first| column.file_from(&app, &outputs, first);
+            Ok(resume.answer_from(headers(&job, format, BINARY), &file, open))
         }
-        "npz" => Whole { size: npz_size(&job)?, version: version(0), body: npz_body(&app, &job, &outputs, None) },
-        "csv" => return text(Format::Csv),
-        "json" => return text(Format::Json),
+        "npz" => {
+            let (size, version) = (npz_size(&job)?, Some(version(0)));
+            let file = Whole { size, version, body: npz_body(&app, &job, &outputs, None) };
+            Ok(resume.answer(headers(&job, format, BINARY), file))
+        }
+        "csv" => text(Format::Csv),
+        "json" => text(Format::Json),
         "bin" => {
-            let size = job.rows * job.outputs.iter().map(Field::bytes).sum::<u64>();
-            Whole { size: Some(size), version: version(0), body: blobs().boxed() }
+            let row_bytes: u64 = job.outputs.iter().map(Field::bytes).sum();
+            let open = |first: u64| {
+                let (row, pieces) = outputs.pieces_at(first.checked_div(row_bytes).unwrap_or(0), row_bytes);
+                (row * row_bytes, stream_blobs(&app, pieces).boxed())
+            };
+            let file = Known::new(job.rows * row_bytes, &version(0));
+            Ok(resume.answer_from(headers(&job, format, BINARY), &file, open))
         }
         _ => {
             let message = "a result comes as 'npy', 'npz', 'csv', 'json' or 'bin'";
-            return Err(invalid(ErrorCode::MalformedRequest, "format", message));
+            Err(invalid(ErrorCode::MalformedRequest, "format", message))
         }
-    };
-    Ok(resume.answer(headers(&job, format, BINARY), file))
+    }
 }
 
 /// Outputs that are looked for at a time.
@@ -177,6 +188,20 @@ enum Piece {
 impl Pieces {
     pub(super) fn whole(job: &Job, outputs: &[OutputPart]) -> Self {
         Self { notes: TileNotes::of(job), pieces: outputs.iter().map(|part| Piece::of(job, part)).collect() }
+    }
+
+    /// Without those whose rows all lie before this one; and the row that they begin with.
+    fn pieces_at(&self, row: u64, row_bytes: u64) -> (u64, Self) {
+        let mut begins = 0;
+        let is_before = |piece: &&Piece| {
+            let (Piece::Blob(_, bytes) | Piece::Zeros(bytes)) = piece;
+            let end = begins + bytes.checked_div(row_bytes).unwrap_or(0);
+            let is_before = end <= row;
+            begins = if is_before { end } else { begins };
+            is_before
+        };
+        let before = self.pieces.iter().take_while(is_before).count();
+        (begins, Self { notes: self.notes, pieces: self.pieces[before..].to_vec() })
     }
 
     /// With zeros where nothing is verified.
@@ -305,6 +330,16 @@ impl Column {
         stream::once(async move { Ok(head.into()) }).chain(self.cut(blobs)).boxed()
     }
 
+    /// The `.npy` file from this byte on, or from one before it; and which one that is.
+    fn file_from(&self, app: &App, pieces: &Pieces, first: u64) -> (u64, BoxStream<'static, Chunk>) {
+        let head: u64 = wire::number::to(self.head().len());
+        let Some(row) = first.checked_sub(head).and_then(|place| place.checked_div(self.field.bytes())) else {
+            return (0, self.file(stream_blobs(app, pieces.clone())));
+        };
+        let (row, pieces) = pieces.pieces_at(row, self.row_bytes);
+        (head + row * self.field.bytes(), self.cut(stream_blobs(app, pieces)))
+    }
+
     /// This output's bytes of each row.
     fn cut(&self, blobs: impl Stream<Item = Chunk> + Send + 'static) -> BoxStream<'static, Chunk> {
         let (row_bytes, own) = (self.row_bytes, self.start..self.start + self.field.bytes());
@@ -335,35 +370,12 @@ impl Column {
 }
 
 fn headers(job: &Job, ending: &str, content_type: &str) -> [(&'static str, String); 3] {
+    let stem = plain_name(&job.name).unwrap_or_else(|| job.id.to_string());
     [
         ("content-type", content_type.to_owned()),
-        ("content-disposition", disposition(&file_stem(job), ending)),
+        ("content-disposition", attachment(&format!("{stem}.{ending}"))),
         ("cache-control", "private, no-store".to_owned()),
     ]
-}
-
-/// Of a file's name, which has an ending besides.
-const STEM_CHARS_MAX: usize = 80;
-
-/// What a download is called: as the job is, in what every system takes for a file's name.
-fn file_stem(job: &Job) -> String {
-    let is_fine = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '(' | ')' | ' ');
-    let name: String = job.name.chars().map(|c| if is_fine(c) { c } else { '_' }).take(STEM_CHARS_MAX).collect();
-    // A hidden file, or one that ends in a dot, is what nobody wants.
-    let name = name.trim_matches(|c: char| c == '.' || c == ' ' || c == '_').to_owned();
-    if name.is_empty() { job.id.to_string() } else { name }
-}
-
-/// The name as it is, and for what does not read that, in ASCII (RFC 6266).
-fn disposition(stem: &str, ending: &str) -> String {
-    let ascii: String = stem.chars().map(|c| if c.is_ascii() { c } else { '_' }).collect();
-    let plain = format!("attachment; filename=\"{ascii}.{ending}\"");
-    if stem.is_ascii() {
-        return plain;
-    }
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let escape = |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    format!("{plain}; filename*=UTF-8''{}.{ending}", stem.bytes().map(escape).collect::<String>())
 }
 
 const BINARY: &str = "application/octet-stream";
@@ -421,18 +433,4 @@ fn npz_body(
 
 fn chunks_of(receiver: tokio::sync::mpsc::Receiver<Chunk>) -> impl Stream<Item = Chunk> {
     stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|chunk| (chunk, receiver)) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_download_is_called_as_its_job_is() {
-        assert_eq!(disposition("Photos of November", "npy"), "attachment; filename=\"Photos of November.npy\"");
-        assert_eq!(
-            disposition("照片 1", "csv"),
-            "attachment; filename=\"__ 1.csv\"; filename*=UTF-8''%E7%85%A7%E7%89%87%201.csv"
-        );
-    }
 }

@@ -68,6 +68,7 @@ tuples_refuse! {
     (A, B, C, D)
     (A, B, C, D, E)
     (A, B, C, D, E, F)
+    (A, B, C, D, E, F, G)
     (A, B, C, D, E, F, G, H, I)
 }
 
@@ -125,6 +126,8 @@ checks! {
     JobEnded: 409 JobEnded;
     JobNotDone: 409 JobNotDone;
     ResultDamaged: 410 ResultDamaged;
+    /// A part of a file that is longer than the file.
+    RangeBehindEnd: 416 RangeNotSatisfiable;
     UnknownLease: 404 UnknownLease;
     /// A model has no parameters, a kernel no plan.
     PartMissing: 404 NotFound;

@@ -1,6 +1,7 @@
 //! An edge over an empty database, and people who ask it things.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
@@ -9,6 +10,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode};
 use edge_api::app::App;
+use edge_api::blobs::place::Variables;
 use edge_api::clock::Clock;
 use edge_api::config::{CompileConfig, Config, LimitsConfig};
 use edge_api::server::{Patience, accept};
@@ -70,11 +72,23 @@ impl TestApp {
     }
 
     async fn new(folder: tempfile::TempDir, database_url: String, change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config {
+        let mut config = Self::config(folder.path(), database_url);
+        change(&mut config);
+        let time = Arc::new(AtomicI64::new(1_795_372_807_000_000));
+        let app = App::start(config, Clock::Fixed(Arc::clone(&time))).await.unwrap();
+        tasks::start(&app);
+        Self { router: routes::api(app.clone()), app, time, _folder: folder }
+    }
+
+    /// Of a server with its files in a folder.
+    pub(crate) fn config(folder: &Path, database_url: String) -> Config {
+        Config {
             listen: ([127, 0, 0, 1], 0).into(),
             database_url,
-            blobs: folder.path().join("blobs").display().to_string(),
-            site: folder.path().join("site"),
+            blobs: folder.join("blobs").display().to_string(),
+            blob_variables: Variables::default(),
+            blob_redirect_bytes: None,
+            site: folder.join("site"),
             downloads: None,
             public_url: "http://tessera.test".to_owned(),
             device_origins: Vec::new(),
@@ -100,12 +114,7 @@ impl TestApp {
                 compiler: Some(env!("CARGO_BIN_EXE_edge-api").into()),
             },
             command: None,
-        };
-        change(&mut config);
-        let time = Arc::new(AtomicI64::new(1_795_372_807_000_000));
-        let app = App::start(config, Clock::Fixed(Arc::clone(&time))).await.unwrap();
-        tasks::start(&app);
-        Self { router: routes::api(app.clone()), app, time, _folder: folder }
+        }
     }
 
     /// The app on a real socket.
@@ -175,6 +184,12 @@ pub(crate) fn post(path: &str, body: &Value) -> Request<Body> {
     Request::post(path).header("content-type", "application/json").body(Body::from(body.to_string())).unwrap()
 }
 
+/// A GET with these headers.
+pub(crate) fn get_with(path: &str, headers: &[(&'static str, &str)]) -> Request<Body> {
+    let request = headers.iter().fold(Request::get(path), |request, (name, value)| request.header(*name, *value));
+    request.body(Body::empty()).unwrap()
+}
+
 pub(crate) struct Customer<'a> {
     app: &'a TestApp,
     pub(crate) key: String,
@@ -188,6 +203,11 @@ impl Customer<'_> {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.app.send(self.signed(Request::get(path).body(Body::empty()).unwrap())).await
+    }
+
+    /// With these headers besides.
+    pub(crate) async fn get_with(&self, path: &str, headers: &[(&'static str, &str)]) -> Answer {
+        self.app.send(self.signed(get_with(path, headers))).await
     }
 
     /// An error is an answer that breaks off.

@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod app;
+mod buckets;
 mod challenges;
 mod collect;
 mod compile;
@@ -12,6 +13,7 @@ mod convert;
 mod deadlines;
 mod device;
 mod docs;
+mod downloads;
 mod explorer;
 mod inputs;
 mod jobs;
@@ -27,6 +29,8 @@ mod postgres;
 mod refusals;
 mod results;
 mod retry;
+#[path = "../../../e2e/tests/it/s3.rs"]
+mod s3;
 mod slices;
 mod sweep;
 mod tables;

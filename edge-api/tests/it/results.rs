@@ -102,6 +102,25 @@ fn arrays(npz: Vec<u8>) -> BTreeMap<String, Vec<u8>> {
     arrays
 }
 
+/// What lies before a part of a result is not read for it: here from the middle of the first row behind what is damaged.
+async fn check_parts(ada: &Customer<'_>, path: &str, behind: usize, rows: &Rows, outputs: &[Output]) {
+    let part = async |query: &str, first: usize| {
+        let answer = ada.get_with(&format!("{path}/result?{query}"), &[("range", &format!("bytes={first}-"))]).await;
+        assert_eq!(answer.status, StatusCode::PARTIAL_CONTENT, "{query}");
+        answer.bytes
+    };
+    let count = rows.bytes.len() / rows.row_bytes;
+    assert!(behind < count);
+
+    let first = behind * rows.row_bytes + 1;
+    assert_eq!(part("format=bin", first).await, rows.bytes[first..]);
+    for output in outputs {
+        let whole = output.npy(&rows.bytes, rows.row_bytes);
+        let first = whole.len() - (count - behind) * output.bytes.len() + 1;
+        assert_eq!(part(&format!("format=npy&output={}", output.name), first).await, whole[first..], "{}", output.name);
+    }
+}
+
 /// Two devices of the customer's share a job, and one of them leaves a hole in the middle for a while.
 async fn check_results(app: &TestApp, ada: &Customer<'_>, program: Value, rows: &Rows, outputs: &[Output]) {
     let address = app.listen(Patience::default()).await;
@@ -170,6 +189,8 @@ async fn check_results(app: &TestApp, ada: &Customer<'_>, program: Value, rows: 
     std::fs::write(file(&damaged), bytes).unwrap();
     let whole = ada.try_get(&format!("{path}/result?format=bin")).await;
     assert!(whole.is_err(), "it breaks off rather than give what nobody uploaded");
+    assert_eq!(damaged.first_tile, 0);
+    check_parts(ada, &path, rows_of(&damaged).end, rows, outputs).await;
     assert_eq!(
         arrays(result("partial=true").await.bytes),
         expected(&[&settled[..], std::slice::from_ref(&lost)].concat())

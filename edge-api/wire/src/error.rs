@@ -151,6 +151,8 @@ error_codes! {
     JobNotDone = "job_not_done",
     /// A part of the result is lost where the server keeps it; `partial` gives the rest.
     ResultDamaged = "result_damaged",
+    /// The range that is asked for begins behind the file's end; `Content-Range` says how long that is.
+    RangeNotSatisfiable = "range_not_satisfiable",
     /// There is no such lease, or it is over.
     UnknownLease = "unknown_lease",
     /// A device code that is unknown, used or over.

@@ -43,6 +43,7 @@ fn of_code(code: ErrorCode) -> &'static str {
         ErrorCode::JobEnded => "任务已结束",
         ErrorCode::JobNotDone => "任务尚未完成",
         ErrorCode::ResultDamaged => "部分结果已在服务器上丢失，可下载其余部分",
+        ErrorCode::RangeNotSatisfiable => "请求的范围超出了文件末尾",
         ErrorCode::UnknownLease => "租约不存在或已结束",
         ErrorCode::UnknownCode => "设备码无效、已使用或已过期，请重新生成",
         ErrorCode::MalformedFrame => "消息格式有误",

@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use edge_api::arrays::npy;
 use edge_api::arrays::npz::{self, NpzWriter};
 use edge_api::blobs::Blobs;
+use edge_api::blobs::place::Variables;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -27,7 +28,7 @@ pub(crate) fn run(draw: &mut Draw) -> anyhow::Result<()> {
 /// Whether arrays are found.
 async fn check(bytes: Vec<u8>) -> anyhow::Result<bool> {
     // The worker's own folder, which goes with it.
-    let blobs = Blobs::open(&std::env::temp_dir().display().to_string())?;
+    let blobs = Blobs::open(&std::env::temp_dir().display().to_string(), &Variables::default())?;
     let size = u64::try_from(bytes.len())?;
     let hash = wire::BlobHash(*blake3::hash(&bytes).as_bytes());
     blobs.put(hash, bytes.into()).await?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use client::{Client, ClientError, Downloaded, NewFile, Patience, ResultPart, Wait};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use wire::{JobId, NewAccount, Privacy, Program, QuoteRequest};
+use wire::{BlobHash, JobId, NewAccount, Privacy, Program, QuoteRequest};
 
 /// What a server answers, one answer a connection: bytes, after which it hangs up. Without any it says nothing, and holds on.
 struct Server {
@@ -136,6 +136,80 @@ async fn a_result_that_is_another_by_now_is_not_put_together() {
     .await;
 
     assert!(matches!(result(&server, ResultPart::Whole(None)).await.0, Err(ClientError::Changed)));
+}
+
+#[tokio::test]
+async fn a_download_of_which_only_the_end_broke_off_is_whole() {
+    let server = Server::start(vec![
+        // It promises a byte more than it has.
+        answer("200 OK", "etag: \"a\"\r\n", 11, b"abcdefghij"),
+        answer("416 Range Not Satisfiable", "etag: \"a\"\r\ncontent-range: bytes */10\r\n", 0, b""),
+    ])
+    .await;
+
+    let (size, bytes) = result(&server, ResultPart::Whole(None)).await;
+
+    assert_eq!((size.unwrap(), bytes), (10, b"abcdefghij".to_vec()));
+}
+
+fn digest(bytes: &[u8]) -> BlobHash {
+    BlobHash(*blake3::hash(bytes).as_bytes())
+}
+
+/// Sends the request on to another server.
+fn sent_on(to: &Server) -> Vec<u8> {
+    answer("307 Temporary Redirect", &format!("location: {}/bucket/x?signature=1\r\n", to.url), 0, b"")
+}
+
+/// Downloads a file of these ten bytes.
+async fn blob(server: &Server) -> (Result<u64, ClientError>, Option<Vec<u8>>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x");
+    let written = server.client().download_blob(digest(b"abcdefghij"), &path).await;
+    (written.map(|written| written.bytes), std::fs::read(path).ok())
+}
+
+#[tokio::test]
+async fn the_key_does_not_follow_to_the_store_that_a_server_sends_to() {
+    let store = Server::start(vec![answer("200 OK", "etag: \"of the store\"\r\n", 10, b"abcdefghij")]).await;
+    let server = Server::start(vec![sent_on(&store)]).await;
+
+    let (size, bytes) = blob(&server).await;
+
+    assert_eq!((size.unwrap(), bytes.unwrap()), (10, b"abcdefghij".to_vec()));
+    assert!(server.heard(0).contains("?redirect=true") && server.heard(0).contains("authorization: bearer key\r\n"));
+    assert!(store.heard(0).starts_with("get /bucket/x?signature=1 "), "{}", store.heard(0));
+    assert!(!store.heard(0).contains("authorization") && !store.heard(0).contains("key\r\n"), "{}", store.heard(0));
+}
+
+#[tokio::test]
+async fn what_a_store_does_not_give_comes_from_the_server_itself() {
+    let whole = || answer("200 OK", "etag: \"of the server\"\r\n", 10, b"abcdefghij");
+    let rest =
+        || answer("206 Partial Content", "etag: \"of the server\"\r\ncontent-range: bytes 4-9/10\r\n", 6, b"efghij");
+    let refuses = Server::start(vec![answer("403 Forbidden", "", 5, b"<xml>")]).await;
+    let breaks_off = Server::start(vec![answer("200 OK", "etag: \"of the store\"\r\n", 10, b"abcd")]).await;
+
+    for (store, then) in [(refuses, whole()), (breaks_off, rest())] {
+        let server = Server::start(vec![sent_on(&store), then]).await;
+
+        let (size, bytes) = blob(&server).await;
+
+        assert_eq!((size.unwrap(), bytes.unwrap()), (10, b"abcdefghij".to_vec()));
+        assert!(!server.heard(1).contains("redirect"), "{}", server.heard(1));
+        assert!(!server.heard(1).contains("if-range"), "each server has a tag of its own: {}", server.heard(1));
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_what_its_hash_says_is_not_written() {
+    let store = Server::start(vec![answer("200 OK", "", 10, b"abcdefghiJ")]).await;
+    let server = Server::start(vec![sent_on(&store)]).await;
+
+    let (size, bytes) = blob(&server).await;
+
+    assert!(matches!(size, Err(ClientError::Damaged { .. })), "{size:?}");
+    assert_eq!(bytes, None);
 }
 
 #[tokio::test]

@@ -101,10 +101,11 @@ pub(super) fn JobFiles(
         };
         let shown = name.clone().unwrap_or_else(|| short(&file.hash));
         let download = name.unwrap_or_else(|| file.usual_name.clone());
+        let link = api::file_link(file.hash, &download);
         view! {
             <div>
                 <dt>{label}</dt>
-                <dd><a href=api::blob_path(file.hash) download=download>{shown}</a></dd>
+                <dd><a href=link download=download>{shown}</a></dd>
             </div>
         }
     };
