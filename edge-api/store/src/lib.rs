@@ -14,11 +14,13 @@ pub mod jobs;
 pub mod ledger;
 mod list;
 pub mod movements;
+pub mod overview;
 pub mod presence;
 pub mod receipts;
 pub mod replicas;
 pub mod search;
 pub mod slices;
+mod text_rows;
 pub mod verdicts;
 
 pub use db::{Db, DbConnection, Dialect, Error, Result};
