@@ -67,7 +67,7 @@ check:
 	cargo clippy --release --locked -p worker --lib --no-default-features --target wasm32-unknown-unknown -- -D warnings
 
 bench: build $(if $(filter kernels,$(or $(BENCH),kernels)),engine)
-	@$(if $(filter web,$(or $(BENCH),web)),bash e2e/setup.sh peers)
+	@$(if $(filter pages,$(or $(BENCH),pages)),bash e2e/setup.sh peers)
 	@$(if $(filter kernels,$(or $(BENCH),kernels)),bash e2e/setup.sh onnx && bash e2e/setup.sh kernels)
 	@$(if $(filter dispatch,$(or $(BENCH),dispatch)),bash e2e/setup.sh dispatch)
-	@cargo bench --locked --quiet --workspace $(foreach bench,$(or $(BENCH),challenge dispatch infer kernels size web),--bench $(bench))
+	@cargo bench --locked --quiet --workspace $(foreach bench,$(or $(BENCH),challenge dispatch infer kernels pages size web),--bench $(bench))

@@ -5,6 +5,7 @@ pub mod browser;
 pub mod digits;
 pub mod page;
 pub mod postgres;
+pub mod rows;
 pub mod scripted;
 pub mod stack;
 pub mod until;

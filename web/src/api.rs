@@ -265,12 +265,13 @@ pub fn partial_result_path(id: JobId) -> String {
 }
 
 #[cfg(feature = "ssr")]
-pub use transport::Server;
+pub use transport::{Answered, Server};
 pub use transport::{blob_text, sample, sign_in, submit, upload};
 use transport::{delete, post, post_for_text};
 
 #[cfg(feature = "ssr")]
 mod transport {
+    use std::any::Any;
     use std::pin::Pin;
     use std::sync::Arc;
 
@@ -278,7 +279,15 @@ mod transport {
 
     use super::{Account, Api, BlobHash, DeserializeOwned, Failure, Job, SubmitJob, parse};
 
-    type Answer = Pin<Box<dyn Future<Output = (u16, Vec<u8>)> + Send>>;
+    /// What the API answered.
+    pub enum Answered {
+        /// The very value, from a handler that can hand it over.
+        Value(Box<dyn Any + Send>),
+        /// A status, and what an answer over HTTP would hold.
+        Json(u16, Vec<u8>),
+    }
+
+    type Answer = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
     /// The API of this very process, with the caller's cookie where the page may know it.
     #[derive(Clone)]
@@ -289,10 +298,12 @@ mod transport {
             Self { server: Some(server) }
         }
 
-        pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        pub(super) async fn get<T: DeserializeOwned + 'static>(&self, path: &str) -> Result<T, Failure> {
             let server = self.server.as_ref().ok_or(Failure::Unreachable)?;
-            let (status, body) = (server.0)(path.to_owned()).await;
-            parse(status, &body)
+            match (server.0)(path.to_owned()).await {
+                Answered::Value(value) => value.downcast().map_or(Err(Failure::Unreachable), |value| Ok(*value)),
+                Answered::Json(status, body) => parse(status, &body),
+            }
         }
     }
 

@@ -185,7 +185,13 @@ pub fn clock(time: Micros) -> String {
 
 /// `2026-11-22T18:40:07Z`.
 pub fn iso8601(time: Micros) -> String {
-    utc(time).replacen(' ', "T", 1).replace(" UTC", "Z")
+    iso8601_and_utc(time).0
+}
+
+/// A moment as machines and as people read it.
+pub fn iso8601_and_utc(time: Micros) -> (String, String) {
+    let utc = utc(time);
+    (utc.replacen(' ', "T", 1).replace(" UTC", "Z"), utc)
 }
 
 /// `2026-11-22`.

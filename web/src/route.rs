@@ -1,5 +1,7 @@
 //! Every page's address.
 
+use std::fmt;
+
 use wire::explorer::Hit;
 use wire::{DeviceId, JobId, LeaseId};
 
@@ -42,8 +44,14 @@ macro_rules! addresses {
             pub const ADDRESSES: &[&str] = &[$($address),+];
 
             pub fn path(self) -> String {
-                match self {
-                    $(Self::$page $(($($field)+))? => path!($address $($($field)+)?),)+
+                self.to_string()
+            }
+        }
+
+        impl fmt::Display for Page {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match *self {
+                    $(Self::$page $(($($field)+))? => path!(f, $address $($($field)+)?),)+
                 }
             }
         }
@@ -51,11 +59,11 @@ macro_rules! addresses {
 }
 
 macro_rules! path {
-    ($address:literal) => {
-        $address.to_owned()
+    ($f:ident, $address:literal) => {
+        $f.write_str($address)
     };
-    ($address:literal $($field:tt)+) => {
-        format!($address)
+    ($f:ident, $address:literal $($field:tt)+) => {
+        write!($f, $address)
     };
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use leptos::prelude::use_context;
+use leptos::prelude::{use_context, with_context};
 
 use crate::route::Page;
 use crate::text::Lang;
@@ -88,12 +88,15 @@ fn encode<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
 
 /// A link to a page, in the language that this visit chose.
 pub fn href(page: Page) -> String {
-    let path = page.path();
-    match Visit::current() {
-        Some(Visit { lang_chosen: true, lang, .. }) => format!("{path}?lang={}", lang.code()),
-        Some(_) => path,
-        None => crate::text::chosen_in_browser().map_or(path.clone(), |lang| format!("{path}?lang={}", lang.code())),
-    }
+    format!("{}{}", page.path(), lang_query())
+}
+
+/// What a link to any page ends with, in the language that this visit chose.
+pub fn lang_query() -> String {
+    let chosen = with_context(|visit: &Visit| visit.lang_chosen.then_some(visit.lang));
+    chosen
+        .unwrap_or_else(crate::text::chosen_in_browser)
+        .map_or_else(String::new, |lang| format!("?lang={}", lang.code()))
 }
 
 /// The same, with a parameter that has no character to encode.

@@ -7,8 +7,11 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::header::COOKIE;
+use axum::http::request::Builder;
 use tower::ServiceExt;
-use web::api::{Api, Server};
+use web::api::{Answered, Api, Server};
+
+use crate::handover::Handover;
 
 /// Most bytes of an API answer that a page reads.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
@@ -28,7 +31,10 @@ impl InProcessApi {
 
     /// What the API answers to a `GET`. `None` when its answer broke off or is longer than a page may be.
     pub(crate) async fn get(&self, path: &str, cookie: Option<String>) -> Option<Answer> {
-        let mut request = Request::get(path);
+        self.ask(Request::get(path), cookie).await
+    }
+
+    async fn ask(&self, mut request: Builder, cookie: Option<String>) -> Option<Answer> {
         if let Some(cookie) = cookie {
             request = request.header(COOKIE, cookie);
         }
@@ -44,10 +50,13 @@ impl InProcessApi {
         Api::in_process(Server(Arc::new(move |path| {
             let (api, cookie) = (api.clone(), cookie.clone());
             Box::pin(async move {
-                let answer = api.get(&path, cookie).await;
-                answer.map_or((StatusCode::BAD_GATEWAY.as_u16(), Vec::new()), |answer| {
-                    (answer.status.as_u16(), answer.body)
-                })
+                let handover = Handover::default();
+                let answer = api.ask(Request::get(path).extension(handover.clone()), cookie).await;
+                match (handover.take(), answer) {
+                    (Some(value), Some(_)) => Answered::Value(value),
+                    (None, Some(answer)) => Answered::Json(answer.status.as_u16(), answer.body),
+                    (_, None) => Answered::Json(StatusCode::BAD_GATEWAY.as_u16(), Vec::new()),
+                }
             })
         })))
     }

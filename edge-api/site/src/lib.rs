@@ -6,6 +6,7 @@ mod docs;
 mod downloads;
 mod ending;
 mod files;
+mod handover;
 mod page;
 mod preview;
 mod programs;
@@ -27,6 +28,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use ending::Ending;
 pub use files::prepare_site;
+pub use handover::Handover;
 pub use request::cookie;
 pub use state::Shared;
 pub use web::route::Page;

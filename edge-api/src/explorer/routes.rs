@@ -1,6 +1,11 @@
+use std::convert::Infallible;
+
 use axum::Json;
-use axum::extract::State;
-use serde::Deserialize;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use site::Handover;
 use wire::device::DeviceClass;
 use wire::explorer::{
     ChartRange, Hit, Overview, Page, Period, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt,
@@ -26,10 +31,37 @@ const PREFIX_MIN: usize = 4;
 const QUESTION_CHARS_MAX: usize = 64;
 const HITS_MAX: i64 = 20;
 
-type Public<T> = ([(&'static str, &'static str); 1], Json<T>);
+/// Who asks: a page of this process, which takes the answer as it is, or somebody over HTTP.
+pub struct Reader(Option<Handover>);
 
-fn public<T>(body: T) -> Public<T> {
-    ([("cache-control", "public, max-age=2")], Json(body))
+impl<S: Sync> FromRequestParts<S> for Reader {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.extensions.get().cloned()))
+    }
+}
+
+impl Reader {
+    fn answer<T: Send + 'static>(self, body: T) -> Public<T> {
+        match self.0 {
+            Some(handover) => {
+                handover.give(body);
+                Public(None)
+            }
+            None => Public(Some(body)),
+        }
+    }
+}
+
+/// What everyone may read; nothing where it was handed over.
+pub struct Public<T>(Option<T>);
+
+impl<T: Serialize> IntoResponse for Public<T> {
+    fn into_response(self) -> Response {
+        let cache = [("cache-control", "public, max-age=2")];
+        self.0.map_or_else(|| ().into_response(), |body| (cache, Json(body)).into_response())
+    }
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -91,12 +123,13 @@ fn added(sum: Work, work: Work) -> Work {
 )]
 pub async fn show_overview(
     State(app): State<App>,
+    reader: Reader,
     QueryParams(params): QueryParams<OverviewParams>,
 ) -> ApiResult<Public<Overview>> {
     let range = params.range()?;
     let now = app.clock.now();
     let mut conn = app.db.read().await?;
-    let shown = store::explorer::list_periods(&mut conn, range.first_period(now).min(now - 7 * DAY)).await?;
+    let shown = store::overview::list_periods(&mut conn, range.first_period(now).min(now - 7 * DAY)).await?;
     let week: Vec<Period> = shown.iter().filter(|period| period.start >= now - 7 * DAY).copied().collect();
     let today = now - now.rem_euclid(DAY);
     let sum =
@@ -104,17 +137,17 @@ pub async fn show_overview(
     let offered: u128 = week.iter().map(|period| u128::from(period.offered_micros)).sum();
     let busy: u128 = week.iter().map(|period| u128::from(period.busy_micros)).sum();
     let utilisation_bps = (offered > 0).then(|| to((busy * 10_000 / offered).min(10_000)));
-    let mut latest_leases = store::explorer::list_latest_leases(&mut conn, now - DAY, LATEST_LEASES).await?;
+    let mut latest_leases = store::overview::list_latest_leases(&mut conn, now - DAY, LATEST_LEASES).await?;
     latest_leases.reverse();
-    Ok(public(Overview {
+    Ok(reader.answer(Overview {
         at: now,
         price: app.config.price(),
         fee_bps: app.config.fee_bps,
-        supply: store::explorer::list_supply(&mut conn, now).await?,
+        supply: store::overview::list_supply(&mut conn, now).await?,
         today: sum,
         utilisation_bps,
-        jobs_running: store::explorer::count_jobs(&mut conn, JobState::Running).await?,
-        jobs_done: store::explorer::count_jobs(&mut conn, JobState::Done).await?,
+        jobs_running: store::overview::count_jobs(&mut conn, JobState::Running).await?,
+        jobs_done: store::overview::count_jobs(&mut conn, JobState::Done).await?,
         period_micros: range.period(),
         periods: gathered(shown, range, now),
         latest_leases,
@@ -183,6 +216,7 @@ impl PageParams {
 )]
 pub async fn list_public_devices(
     State(app): State<App>,
+    reader: Reader,
     QueryParams(params): QueryParams<DeviceParams>,
 ) -> ApiResult<Public<Page<PublicDevice>>> {
     let class =
@@ -201,7 +235,7 @@ pub async fn list_public_devices(
     let filter = store::explorer::DeviceFilter { class, online };
     let mut conn = app.db.read().await?;
     let now = app.clock.now();
-    Ok(public(store::explorer::list_public_devices(&mut conn, filter, page.after()?, page.limit()?, now).await?))
+    Ok(reader.answer(store::explorer::list_public_devices(&mut conn, filter, page.after()?, page.limit()?, now).await?))
 }
 
 /// Show a device
@@ -219,6 +253,7 @@ pub async fn list_public_devices(
 )]
 pub async fn show_public_device(
     State(app): State<App>,
+    reader: Reader,
     PathParam(id): PathParam<DeviceId>,
     QueryParams(params): QueryParams<PageParams>,
 ) -> ApiResult<Public<PublicDevicePage>> {
@@ -226,7 +261,7 @@ pub async fn show_public_device(
     let mut conn = app.db.read().await?;
     let device = store::explorer::find_public_device(&mut conn, id, now).await?.ok_or_else(|| not_found("device"))?;
     let first = now.div_euclid(DAY) - (to::<i64>(UPTIME_DAYS) - 1);
-    Ok(public(PublicDevicePage {
+    Ok(reader.answer(PublicDevicePage {
         device,
         uptime: store::explorer::list_uptime(&mut conn, id, first, UPTIME_DAYS).await?,
         uptime_from: first * DAY,
@@ -247,11 +282,12 @@ pub async fn show_public_device(
 )]
 pub async fn list_public_jobs(
     State(app): State<App>,
+    reader: Reader,
     QueryParams(params): QueryParams<PageParams>,
 ) -> ApiResult<Public<Page<PublicJobRow>>> {
     let malformed = |_malformed| invalid(ErrorCode::MalformedRequest, "after", "not a job's id");
     let after = params.after.as_deref().map(|text| text.parse().map_err(malformed)).transpose()?;
-    Ok(public(store::explorer::list_public_jobs(&mut *app.db.read().await?, after, params.limit()?).await?))
+    Ok(reader.answer(store::explorer::list_public_jobs(&mut *app.db.read().await?, after, params.limit()?).await?))
 }
 
 /// Show a published job to anyone
@@ -262,9 +298,13 @@ pub async fn list_public_jobs(
     params(("id" = JobId, Path, description = "The job")),
     responses((status = 200, description = "The job", body = PublicJob), Refusals<PathParam<JobId>>)
 )]
-pub async fn show_public_job(State(app): State<App>, PathParam(id): PathParam<JobId>) -> ApiResult<Public<PublicJob>> {
+pub async fn show_public_job(
+    State(app): State<App>,
+    reader: Reader,
+    PathParam(id): PathParam<JobId>,
+) -> ApiResult<Public<PublicJob>> {
     let job = store::explorer::find_public_job(&mut *app.db.read().await?, id).await?;
-    Ok(public(job.ok_or_else(|| not_found("published job"))?))
+    Ok(reader.answer(job.ok_or_else(|| not_found("published job"))?))
 }
 
 /// List receipts, newest first
@@ -280,9 +320,11 @@ pub async fn show_public_job(State(app): State<App>, PathParam(id): PathParam<Jo
 )]
 pub async fn list_public_receipts(
     State(app): State<App>,
+    reader: Reader,
     QueryParams(params): QueryParams<PageParams>,
 ) -> ApiResult<Public<Page<PublicReceipt>>> {
-    Ok(public(store::explorer::list_receipts(&mut *app.db.read().await?, params.after()?, params.limit()?).await?))
+    Ok(reader
+        .answer(store::explorer::list_receipts(&mut *app.db.read().await?, params.after()?, params.limit()?).await?))
 }
 
 /// Show a receipt
@@ -297,13 +339,14 @@ pub async fn list_public_receipts(
 )]
 pub async fn show_public_receipt(
     State(app): State<App>,
+    reader: Reader,
     PathParam(id): PathParam<LeaseId>,
 ) -> ApiResult<Public<PublicReceiptPage>> {
     let mut conn = app.db.read().await?;
     let receipt = store::explorer::find_receipt(&mut conn, id).await?.ok_or_else(|| not_found("receipt"))?;
     let check = store::explorer::find_check(&mut conn, id).await?;
     let statement = store::explorer::find_statement(&mut conn, id).await?;
-    Ok(public(PublicReceiptPage { receipt, check, statement }))
+    Ok(reader.answer(PublicReceiptPage { receipt, check, statement }))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -331,6 +374,7 @@ pub struct SearchParams {
 )]
 pub async fn search(
     State(app): State<App>,
+    reader: Reader,
     from: Option<ClientAddress>,
     QueryParams(params): QueryParams<SearchParams>,
 ) -> ApiResult<Public<Vec<Hit>>> {
@@ -341,7 +385,7 @@ pub async fn search(
     let question = params.q.trim();
     let words: Vec<&str> = question.split_whitespace().collect();
     if words.is_empty() || question.chars().count() > QUESTION_CHARS_MAX || question.contains(char::is_control) {
-        return Ok(public(Vec::new()));
+        return Ok(reader.answer(Vec::new()));
     }
     let prefix = question.to_ascii_lowercase();
     let may_be_id = prefix.len() >= PREFIX_MIN && prefix.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
@@ -350,5 +394,5 @@ pub async fn search(
     let mut hits = if may_be_id { store::search::find_by_id(&mut conn, &prefix, HITS_MAX).await? } else { Vec::new() };
     let named = store::search::find_by_name(&mut conn, &words, to(HITS_MAX)).await?;
     hits.extend(named.into_iter().filter(|hit| !hits.contains(hit)).collect::<Vec<_>>());
-    Ok(public(hits))
+    Ok(reader.answer(hits))
 }

@@ -47,7 +47,9 @@ impl Db {
         let options = AnyConnectOptions::from_str(url)?;
         let dialect = if options.database_url.scheme() == "sqlite" { Dialect::Sqlite } else { Dialect::Postgres };
         let pool = |size: u32| {
-            AnyPoolOptions::new().max_connections(size).acquire_timeout(Duration::from_secs(30)).after_connect(move |conn, _meta| {
+            // A file's connection does not break off; asking it whether it has takes as long as a small statement.
+            let options = AnyPoolOptions::new().max_connections(size).test_before_acquire(dialect != Dialect::Sqlite);
+            options.acquire_timeout(Duration::from_secs(30)).after_connect(move |conn, _meta| {
                 Box::pin(async move {
                     if dialect == Dialect::Sqlite {
                         conn.execute(

@@ -1,19 +1,21 @@
 //! What everyone may read, out of `public_*` views and no table.
 
+use std::cmp::Reverse;
+
 use rules::scheduling::mosaic;
 use sqlx::FromRow;
 use wire::device::{Backend, DeviceClass};
 use wire::explorer::{
-    Page, Period, PublicDevice, PublicJobRow, PublicReceipt, ReceiptCheck, ReceiptState, Share, SignedReceipt,
-    SupplyGroup, Work,
+    Page, PublicDevice, PublicJobRow, PublicReceipt, ReceiptCheck, ReceiptState, Share, SignedReceipt,
 };
 use wire::number::to;
-use wire::{CheckedBy, Credits, DeviceId, JobId, JobState, LeaseId, Micros, PricePerCu, PublicJob, Receipt, Task};
+use wire::{CheckedBy, Credits, DeviceId, JobId, LeaseId, Micros, PricePerCu, PublicJob, Receipt, Task};
 
 use crate::codec::{from_json, id, named, optional_id, uncount};
 use crate::db::DbConnection;
 use crate::jobs::state;
 use crate::slices::settled_slice;
+use crate::text_rows::{self, Columns, RECORD, UNIT};
 
 /// A device is online while its replica has said so within this long.
 pub const ONLINE: Micros = 60_000_000;
@@ -44,6 +46,30 @@ pub(crate) struct PublicDeviceRow {
 }
 
 impl PublicDeviceRow {
+    fn read(mut columns: Columns<'_>) -> Self {
+        Self {
+            device_id: columns.text().to_owned(),
+            class: columns.text().to_owned(),
+            backend: columns.text().to_owned(),
+            software: columns.number(),
+            passed: columns.number(),
+            failed: columns.number(),
+            suspended_until: columns.number(),
+            tiles: columns.number(),
+            kflop: columns.number(),
+            earned: columns.number(),
+            flops_per_sec: columns.number(),
+            created_at: columns.number(),
+            seen_at: columns.number(),
+            present_at: columns.number(),
+            proved_ops_per_sec: columns.number(),
+            proved_at: columns.number(),
+            line_down: columns.number(),
+            line_up: columns.number(),
+            name: columns.rest().to_owned(),
+        }
+    }
+
     pub(crate) fn public(self, now: Micros) -> PublicDevice {
         PublicDevice {
             id: id(&self.device_id),
@@ -69,7 +95,7 @@ impl PublicDeviceRow {
     }
 }
 
-fn class(name: &str) -> DeviceClass {
+pub(crate) fn class(name: &str) -> DeviceClass {
     named(&DeviceClass::ALL, DeviceClass::name, name)
 }
 
@@ -90,24 +116,34 @@ pub async fn list_public_devices(
 ) -> sqlx::Result<Page<PublicDevice>> {
     let (kflop, device) = after
         .map_or((i64::MAX, LAST.to_owned()), |(kflop, id)| (i64::try_from(kflop).unwrap_or(i64::MAX), id.to_string()));
-    let rows: Vec<PublicDeviceRow> = sqlx::query_as(
-        "select device_id, class, name, backend, software, passed, failed, suspended_until, tiles, kflop, earned, flops_per_sec,
-                created_at, seen_at, present_at, proved_ops_per_sec, proved_at, line_down, line_up
-        from public_device
-        where (kflop < $1 or (kflop = $1 and device_id < $2))
-          and ($3 = '' or class = $3)
-          and present_at > $4
-        order by kflop desc, device_id desc
-        limit $5",
+    let (text,): (Option<String>,) = sqlx::query_as(
+        "select string_agg(concat_ws($6, device_id, class, backend, software, passed, failed, suspended_until, tiles, kflop,
+                                     earned, flops_per_sec, created_at, seen_at, present_at, proved_ops_per_sec, proved_at,
+                                     line_down, line_up, replace(name, $7, '')), $7)
+        from (
+          select device_id, class, name, backend, software, passed, failed, suspended_until, tiles, kflop, earned,
+                 flops_per_sec, created_at, seen_at, present_at, proved_ops_per_sec, proved_at, line_down, line_up
+          from public_device
+          where (kflop < $1 or (kflop = $1 and device_id < $2))
+            and ($3 = '' or class = $3)
+            and present_at > $4
+          order by kflop desc, device_id desc
+          limit $5
+        ) as listed",
     )
     .bind(kflop)
     .bind(device)
     .bind(filter.class.map_or("", DeviceClass::name))
     .bind(if filter.online { now - ONLINE } else { -1 })
     .bind(most + 1)
-    .fetch_all(conn)
+    .bind(UNIT.to_string())
+    .bind(RECORD.to_string())
+    .fetch_one(conn)
     .await?;
-    let rows = rows.into_iter().map(|row| row.public(now)).collect();
+    let mut rows: Vec<_> =
+        text_rows::rows(text.as_deref()).map(|columns| PublicDeviceRow::read(columns).public(now)).collect();
+    // No engine promises that a text is put together in the order of what it is made of.
+    rows.sort_by_key(|device| Reverse((device.kflop, device.id)));
     Ok(page(rows, most, |device: &PublicDevice| format!("{}.{}", device.kflop, device.id)))
 }
 
@@ -185,13 +221,28 @@ impl From<ReceiptRow> for PublicReceipt {
     }
 }
 
+fn receipt(mut columns: Columns<'_>) -> PublicReceipt {
+    PublicReceipt {
+        lease: id(columns.text()),
+        device: id(columns.text()),
+        backend: columns.text().to_owned(),
+        program: columns.text().to_owned(),
+        tiles: uncount(columns.number()),
+        kflop: uncount(columns.number()),
+        state: named(&ReceiptState::ALL, ReceiptState::name, columns.text()),
+        recomputed_tiles: uncount(columns.number()),
+        received_at: columns.number(),
+        job: optional_id(columns.rest()),
+    }
+}
+
 /// Where a list of receipts goes on.
 pub type ReceiptCursor = (Micros, LeaseId);
 
-fn receipt_page(rows: Vec<ReceiptRow>, most: i64) -> Page<PublicReceipt> {
-    page(rows.into_iter().map(PublicReceipt::from).collect(), most, |receipt: &PublicReceipt| {
-        format!("{}.{}", receipt.received_at, receipt.lease)
-    })
+fn receipt_page(text: Option<&str>, most: i64) -> Page<PublicReceipt> {
+    let mut rows: Vec<PublicReceipt> = text_rows::rows(text).map(receipt).collect();
+    rows.sort_by_key(|receipt| Reverse((receipt.received_at, receipt.lease)));
+    page(rows, most, |receipt: &PublicReceipt| format!("{}.{}", receipt.received_at, receipt.lease))
 }
 
 fn receipt_bounds(after: Option<ReceiptCursor>) -> (Micros, String) {
@@ -206,21 +257,27 @@ pub async fn list_receipts_of_device(
     most: i64,
 ) -> sqlx::Result<Page<PublicReceipt>> {
     let (at, lease) = receipt_bounds(after);
-    let rows: Vec<ReceiptRow> = sqlx::query_as(
-        "select lease_id, device_id, backend, program, tiles, kflop, state, recomputed, created_at, job_id
-        from public_receipt
-        where device_id = $1
-          and (created_at < $2 or (created_at = $2 and lease_id < $3))
-        order by created_at desc, lease_id desc
-        limit $4",
+    let (text,): (Option<String>,) = sqlx::query_as(
+        "select string_agg(concat_ws($5, lease_id, device_id, backend, program, tiles, kflop, state, recomputed, created_at,
+                                     job_id), $6)
+        from (
+          select lease_id, device_id, backend, program, tiles, kflop, state, recomputed, created_at, job_id
+          from public_receipt
+          where device_id = $1
+            and (created_at < $2 or (created_at = $2 and lease_id < $3))
+          order by created_at desc, lease_id desc
+          limit $4
+        ) as listed",
     )
     .bind(device.to_string())
     .bind(at)
     .bind(lease)
     .bind(most + 1)
-    .fetch_all(conn)
+    .bind(UNIT.to_string())
+    .bind(RECORD.to_string())
+    .fetch_one(conn)
     .await?;
-    Ok(receipt_page(rows, most))
+    Ok(receipt_page(text.as_deref(), most))
 }
 
 /// All receipts, newest first.
@@ -230,19 +287,25 @@ pub async fn list_receipts(
     most: i64,
 ) -> sqlx::Result<Page<PublicReceipt>> {
     let (at, lease) = receipt_bounds(after);
-    let rows: Vec<ReceiptRow> = sqlx::query_as(
-        "select lease_id, device_id, backend, program, tiles, kflop, state, recomputed, created_at, job_id
-        from public_receipt
-        where (created_at < $1 or (created_at = $1 and lease_id < $2))
-        order by created_at desc, lease_id desc
-        limit $3",
+    let (text,): (Option<String>,) = sqlx::query_as(
+        "select string_agg(concat_ws($4, lease_id, device_id, backend, program, tiles, kflop, state, recomputed, created_at,
+                                     job_id), $5)
+        from (
+          select lease_id, device_id, backend, program, tiles, kflop, state, recomputed, created_at, job_id
+          from public_receipt
+          where (created_at < $1 or (created_at = $1 and lease_id < $2))
+          order by created_at desc, lease_id desc
+          limit $3
+        ) as listed",
     )
     .bind(at)
     .bind(lease)
     .bind(most + 1)
-    .fetch_all(conn)
+    .bind(UNIT.to_string())
+    .bind(RECORD.to_string())
+    .fetch_one(conn)
     .await?;
-    Ok(receipt_page(rows, most))
+    Ok(receipt_page(text.as_deref(), most))
 }
 
 /// How a receipt was checked before it was settled, as far as that is public; `None` as long as it is not.
@@ -479,90 +542,4 @@ impl From<ShareRow> for Share {
             kflop: uncount(row.kflop),
         }
     }
-}
-
-/// Devices online by kind, most first.
-pub async fn list_supply(conn: &mut DbConnection, now: Micros) -> sqlx::Result<Vec<SupplyGroup>> {
-    let rows: Vec<(String, String, i64, i64, i64)> = sqlx::query_as(
-        "select class, backend, software, cast(count(*) as bigint) as devices, cast(sum(flops_per_sec) as bigint)
-        from public_device
-        where present_at > $1
-        group by class, backend, software
-        order by devices desc, class, backend",
-    )
-    .bind(now - ONLINE)
-    .fetch_all(conn)
-    .await?;
-    let group = |(kind, backend, software, devices, rate): (String, String, i64, i64, i64)| SupplyGroup {
-        class: class(&kind),
-        backend,
-        software: software != 0,
-        devices: uncount(devices),
-        flops_per_sec: uncount(rate),
-    };
-    Ok(rows.into_iter().map(group).collect())
-}
-
-/// Periods from `since` on, oldest first.
-pub async fn list_periods(conn: &mut DbConnection, since: Micros) -> sqlx::Result<Vec<Period>> {
-    let work: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(
-        "select period, receipts, tiles, kflop, cost
-        from public_work
-        where period >= $1",
-    )
-    .bind(since)
-    .fetch_all(&mut *conn)
-    .await?;
-    let supply: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(
-        "select period, cast(sum(device_micros) as bigint), cast(sum(offered_micros) as bigint),
-               cast(sum(busy_micros) as bigint), cast(sum(capacity_kflop) as bigint)
-        from public_supply
-        where period >= $1
-        group by period",
-    )
-    .bind(since)
-    .fetch_all(conn)
-    .await?;
-    let mut periods = std::collections::BTreeMap::new();
-    let empty = |start| Period { start, ..Period::default() };
-    for (start, receipts, tiles, kflop, cost) in work {
-        periods.entry(start).or_insert_with(|| empty(start)).work = Work {
-            receipts: uncount(receipts),
-            tiles: uncount(tiles),
-            kflop: uncount(kflop),
-            cost: Credits::from_micros(cost),
-        };
-    }
-    for (start, device_micros, offered, busy, capacity) in supply {
-        let period = periods.entry(start).or_insert_with(|| empty(start));
-        (period.device_micros, period.offered_micros) = (uncount(device_micros), uncount(offered));
-        (period.busy_micros, period.capacity_kflop) = (uncount(busy), uncount(capacity));
-    }
-    Ok(periods.into_values().collect())
-}
-
-/// Tiles of the latest settled leases, newest first.
-pub async fn list_latest_leases(conn: &mut DbConnection, since: Micros, most: i64) -> sqlx::Result<Vec<u64>> {
-    let rows: Vec<(i64,)> = sqlx::query_as(
-        "select tiles
-        from public_receipt
-        where created_at >= $1
-          and state in ('accepted', 'matured')
-        order by created_at desc, lease_id desc
-        limit $2",
-    )
-    .bind(since)
-    .bind(most)
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|(tiles,)| uncount(tiles)).collect())
-}
-
-/// Jobs in a state, published or not.
-pub async fn count_jobs(conn: &mut DbConnection, state: JobState) -> sqlx::Result<u64> {
-    let row: Option<(i64,)> = sqlx::query_as("select jobs from public_job_count where state = $1")
-        .bind(state.name())
-        .fetch_optional(conn)
-        .await?;
-    Ok(row.map_or(0, |(jobs,)| uncount(jobs)))
 }

@@ -14,12 +14,14 @@ pub mod jobs;
 pub mod ledger;
 mod list;
 pub mod movements;
+pub mod overview;
 pub mod presence;
 pub mod receipts;
 pub mod replicas;
 pub mod search;
 pub mod slices;
 pub mod standings;
+mod text_rows;
 pub mod verdicts;
 
 pub use db::{Db, DbConnection, Dialect, Error, Result};

@@ -88,7 +88,9 @@ macro_rules! bytes_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&hex::encode(self.0))
+                let mut text = [0; 2 * $len];
+                hex::encode_to_slice(self.0, &mut text).map_err(|_too_long| fmt::Error)?;
+                f.write_str(std::str::from_utf8(&text).map_err(|_no_text| fmt::Error)?)
             }
         }
 

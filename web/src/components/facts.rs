@@ -21,19 +21,31 @@ pub fn Fact(
     }
 }
 
+pub(super) fn job_badge_class(state: JobState) -> &'static str {
+    match state {
+        JobState::Running => "badge busy",
+        JobState::Done => "badge good",
+        JobState::Cancelled => "badge",
+        JobState::Nondeterministic | JobState::Failed => "badge poor",
+    }
+}
+
 /// A job's state, coloured.
 #[component]
 pub fn JobBadge(
     /// The state.
     state: JobState,
 ) -> impl IntoView {
-    let class = match state {
-        JobState::Running => "badge busy",
-        JobState::Done => "badge good",
-        JobState::Cancelled => "badge",
-        JobState::Nondeterministic | JobState::Failed => "badge poor",
-    };
-    view! { <span class=class data-testid="state">{text().jobs.job_state(state)}</span> }
+    view! { <span class=job_badge_class(state) data-testid="state">{text().jobs.job_state(state)}</span> }
+}
+
+pub(super) fn receipt_badge_class(state: ReceiptState) -> &'static str {
+    match state {
+        ReceiptState::Pending => "badge busy",
+        ReceiptState::Accepted | ReceiptState::Matured => "badge good",
+        ReceiptState::Void => "badge",
+        ReceiptState::Rejected => "badge poor",
+    }
 }
 
 /// A receipt's state, coloured.
@@ -42,13 +54,7 @@ pub fn ReceiptBadge(
     /// The state.
     state: ReceiptState,
 ) -> impl IntoView {
-    let class = match state {
-        ReceiptState::Pending => "badge busy",
-        ReceiptState::Accepted | ReceiptState::Matured => "badge good",
-        ReceiptState::Void => "badge",
-        ReceiptState::Rejected => "badge poor",
-    };
-    view! { <span class=class>{text().explorer.receipt_state(state)}</span> }
+    view! { <span class=receipt_badge_class(state)>{text().explorer.receipt_state(state)}</span> }
 }
 
 /// A moment: in UTC as the server sends it, in the reader's own zone once `page.js` has run, with

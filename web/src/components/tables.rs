@@ -1,21 +1,30 @@
+use std::borrow::Cow;
+
 use leptos::prelude::*;
+use wire::DeviceId;
 use wire::device::DeviceClass;
 use wire::explorer::{PublicDevice, PublicJobRow, PublicReceipt, Share};
-use wire::{DeviceId, number};
 
-use super::facts::{JobBadge, Moment, ReceiptBadge};
+use super::table::{Action, Cell, Row, Table, mono, name, number, plain};
 use crate::format;
 use crate::route::Page;
-use crate::text::{hardware, text};
-use crate::visit::{Visit, href};
+use crate::text::{Text, hardware_in, text};
+use crate::visit::Visit;
 
 /// The beginning of an id: enough to tell it from its neighbours, and to search by.
 pub fn short(id: &impl ToString) -> String {
-    id.to_string().chars().take(12).collect()
+    let mut id = id.to_string();
+    if let Some((end, _)) = id.char_indices().nth(12) {
+        id.truncate(end);
+    }
+    id
 }
 
 pub fn class_name(class: DeviceClass) -> &'static str {
-    let t = text();
+    class_name_in(text(), class)
+}
+
+fn class_name_in(t: &'static Text, class: DeviceClass) -> &'static str {
     match class {
         DeviceClass::Native => t.explorer.native,
         DeviceClass::Tab => t.explorer.tab,
@@ -51,120 +60,142 @@ fn checks(passed: u64, failed: u64) -> String {
     }
 }
 
-#[component]
-pub fn DeviceTable(
-    /// In display order.
-    devices: Vec<PublicDevice>,
-    /// What can be done with one, in a last column.
-    #[prop(optional)]
-    action: Option<fn(DeviceId) -> AnyView>,
-) -> impl IntoView {
-    let t = text();
-    let row = |device: PublicDevice| {
-        let name = if device.name.is_empty() { format::UNKNOWN.to_owned() } else { hardware(&device.name) };
-        view! {
-            <tr>
-                <td data-label=t.site.device class="mono"><a href=href(Page::Device(device.id))>{short(&device.id)}</a></td>
-                <td data-label=t.site.state><span>
-                    <span class=if device.online { "dot on" } else { "dot" } aria-hidden="true"></span>
-                    {if device.online { t.explorer.online } else { t.explorer.offline }}
-                </span></td>
-                <td data-label=t.explorer.class>{class_name(device.class)}</td>
-                <td data-label=t.site.gpu class="name"><span>{name}{device.software.then(|| view! { <small>{format!("{}{}", t.site.gap, t.explorer.software)}</small> })}</span></td>
-                <td data-label=t.explorer.backend>{device.backend}</td>
-                <td data-label=t.site.speed class="number">{format::speed(device.flops_per_sec)}</td>
-                <td data-label=t.site.tiles class="number">{format::count(device.tiles)}</td>
-                <td data-label=t.site.work class="number">{format::kflop(device.kflop)}</td>
-                <td data-label=t.explorer.checks class="number">{checks(device.checks_passed, device.checks_failed)}</td>
-                <td data-label=t.site.earned class="number">{format::credits(device.earned)}</td>
-                {action.map(|action| view! { <td class="number">{action(device.id)}</td> })}
-            </tr>
-        }
-    };
-    view! {
-        <div class="scroll" tabindex="0" role="group" aria-label=t.site.devices>
-            <table class="rows">
-                <thead>
-                    <tr>
-                        <th scope="col">{t.site.device}</th>
-                        <th scope="col">{t.site.state}</th>
-                        <th scope="col">{t.explorer.class}</th>
-                        <th scope="col">{t.site.gpu}</th>
-                        <th scope="col">{t.explorer.backend}</th>
-                        <th scope="col" class="number">{t.site.speed}</th>
-                        <th scope="col" class="number">{t.site.tiles}</th>
-                        <th scope="col" class="number">{t.site.work}</th>
-                        <th scope="col" class="number">{t.explorer.checks}</th>
-                        <th scope="col" class="number">{t.site.earned}</th>
-                        {action.map(|_| view! { <th scope="col"><span class="unseen">{t.account.unlink}</span></th> })}
-                    </tr>
-                </thead>
-                <tbody>{devices.into_iter().map(row).collect_view()}</tbody>
-            </table>
-        </div>
-    }
+fn text_cell(text: impl Into<Cow<'static, str>>) -> Cell {
+    Cell::Text(text.into())
 }
 
-#[component]
-pub fn ReceiptTable(
-    /// In display order.
-    receipts: Vec<PublicReceipt>,
-    /// The device's column, which a device's own page does not need.
-    #[prop(default = true)]
-    with_device: bool,
-    /// The job's column, which a job's own page does not need.
-    #[prop(default = true)]
-    with_job: bool,
-    /// What devices are called; those without a name here are shown by their ids.
-    #[prop(optional)]
-    names: Vec<(DeviceId, String)>,
-) -> impl IntoView {
+/// Devices in display order, each with what can be done with it.
+pub fn device_table(devices: Vec<PublicDevice>, action: Option<Action>) -> Table<impl Iterator<Item = Row>> {
     let t = text();
-    // A name is as long as it is, and gives way to the figures.
-    let kind = if names.is_empty() { "mono" } else { "name" };
-    let named = move |device: DeviceId| names.iter().find(|(id, _)| *id == device).map(|(_, name)| name.clone());
-    let row = move |receipt: PublicReceipt| {
-        view! {
-            <tr>
-                <td data-label=t.explorer.receipt class="mono"><a href=href(Page::Receipt(receipt.lease))>{short(&receipt.lease)}</a></td>
-                <td data-label=t.explorer.received><Moment time=receipt.received_at/></td>
-                {with_device.then(|| view! { <td data-label=t.site.device class=kind><a href=href(Page::Device(receipt.device))>{named(receipt.device).unwrap_or_else(|| short(&receipt.device))}</a></td> })}
-                {with_job.then(|| view! {
-                    <td data-label=t.site.job class="mono">
-                        {match receipt.job {
-                            Some(job) => view! { <a href=href(Page::PublicJob(job))>{short(&job)}</a> }.into_any(),
-                            None => view! { <span class="soft">{t.explorer.private}</span> }.into_any(),
-                        }}
-                    </td>
-                })}
-                <td data-label=t.site.program>{receipt.program}</td>
-                <td data-label=t.site.tiles class="number">{format::count(receipt.tiles)}</td>
-                <td data-label=t.explorer.recomputed_short class="number">{format::count(receipt.recomputed_tiles)}</td>
-                <td data-label=t.site.work class="number">{format::kflop(receipt.kflop)}</td>
-                <td data-label=t.site.state><ReceiptBadge state=receipt.state/></td>
-            </tr>
-        }
+    let row = |device: PublicDevice| {
+        let name = if device.name.is_empty() { format::UNKNOWN.to_owned() } else { hardware_in(t, &device.name) };
+        let note = device.software.then(|| format!("{}{}", t.site.gap, t.explorer.software));
+        let cells = vec![
+            Cell::Link(Page::Device(device.id), short(&device.id)),
+            Cell::Online(device.online),
+            text_cell(class_name_in(t, device.class)),
+            Cell::Noted(name, note),
+            text_cell(device.backend),
+            text_cell(format::speed(device.flops_per_sec)),
+            text_cell(format::count(device.tiles)),
+            text_cell(format::kflop(device.kflop)),
+            text_cell(checks(device.checks_passed, device.checks_failed)),
+            text_cell(format::credits(device.earned)),
+        ];
+        Row { cells, device: Some(device.id) }
     };
-    view! {
-        <div class="scroll" tabindex="0" role="group" aria-label=t.site.receipts>
-            <table class="rows">
-                <thead>
-                    <tr>
-                        <th scope="col">{t.explorer.receipt}</th>
-                        <th scope="col">{t.explorer.received}</th>
-                        {with_device.then(|| view! { <th scope="col">{t.site.device}</th> })}
-                        {with_job.then(|| view! { <th scope="col">{t.site.job}</th> })}
-                        <th scope="col">{t.site.program}</th>
-                        <th scope="col" class="number">{t.site.tiles}</th>
-                        <th scope="col" class="number">{t.explorer.recomputed_short}</th>
-                        <th scope="col" class="number">{t.site.work}</th>
-                        <th scope="col">{t.site.state}</th>
-                    </tr>
-                </thead>
-                <tbody>{receipts.into_iter().map(row).collect_view()}</tbody>
-            </table>
-        </div>
-    }
+    let columns = vec![
+        mono(t.site.device),
+        plain(t.site.state),
+        plain(t.explorer.class),
+        name(t.site.gpu),
+        plain(t.explorer.backend),
+        number(t.site.speed),
+        number(t.site.tiles),
+        number(t.site.work),
+        number(t.explorer.checks),
+        number(t.site.earned),
+    ];
+    Table { label: t.site.devices, columns, rows: devices.into_iter().map(row), action }
+}
+
+/// Whose receipts a table shows: what is the same in all of them has no column.
+pub enum Whose {
+    Everyones,
+    OneDevices,
+    /// With what its devices are called; those without a name here are shown by their ids.
+    OneJobs(Vec<(DeviceId, String)>),
+}
+
+/// Receipts in display order.
+pub fn receipt_table(receipts: Vec<PublicReceipt>, whose: Whose) -> Table<impl Iterator<Item = Row>> {
+    let t = text();
+    let (with_device, with_job, names) = match whose {
+        Whose::Everyones => (true, true, Vec::new()),
+        Whose::OneDevices => (false, true, Vec::new()),
+        Whose::OneJobs(names) => (true, false, names),
+    };
+    let device_column = if names.is_empty() { mono(t.site.device) } else { name(t.site.device) };
+    let columns = [mono(t.explorer.receipt), plain(t.explorer.received)]
+        .into_iter()
+        .chain(with_device.then_some(device_column))
+        .chain(with_job.then_some(mono(t.site.job)))
+        .chain([
+            plain(t.site.program),
+            number(t.site.tiles),
+            number(t.explorer.recomputed_short),
+            number(t.site.work),
+            plain(t.site.state),
+        ])
+        .collect();
+    let row = move |receipt: PublicReceipt| {
+        let named = || names.iter().find(|(id, _)| *id == receipt.device).map(|(_, name)| name.clone());
+        let device = || Cell::Link(Page::Device(receipt.device), named().unwrap_or_else(|| short(&receipt.device)));
+        let job = || match receipt.job {
+            Some(job) => Cell::Link(Page::PublicJob(job), short(&job)),
+            None => Cell::Soft(t.explorer.private),
+        };
+        let mut cells = Vec::with_capacity(9);
+        cells.push(Cell::Link(Page::Receipt(receipt.lease), short(&receipt.lease)));
+        cells.push(Cell::Time(receipt.received_at));
+        cells.extend(with_device.then(device));
+        cells.extend(with_job.then(job));
+        cells.push(text_cell(receipt.program));
+        cells.push(text_cell(format::count(receipt.tiles)));
+        cells.push(text_cell(format::count(receipt.recomputed_tiles)));
+        cells.push(text_cell(format::kflop(receipt.kflop)));
+        cells.push(Cell::Receipt(receipt.state));
+        Row { cells, device: None }
+    };
+    Table { label: t.site.receipts, columns, rows: receipts.into_iter().map(row), action: None }
+}
+
+/// Published jobs in display order.
+pub fn job_table(jobs: Vec<PublicJobRow>) -> Table<impl Iterator<Item = Row>> {
+    let t = text();
+    let row = |job: PublicJobRow| {
+        let name = if job.name.is_empty() { short(&job.id) } else { job.name };
+        Row::from([
+            Cell::Link(Page::PublicJob(job.id), name),
+            Cell::Job(job.state),
+            text_cell(format::count(job.rows)),
+            text_cell(format!("{} / {}", format::count(job.verified_tiles), format::count(job.tiles))),
+            text_cell(format::credits(job.cost)),
+            Cell::Time(job.created_at),
+        ])
+    };
+    let columns = vec![
+        name(t.site.name),
+        plain(t.site.state),
+        number(t.site.rows),
+        number(t.site.verified),
+        number(t.site.cost_in_credits),
+        plain(t.site.started),
+    ];
+    Table { label: t.site.jobs, columns, rows: jobs.into_iter().map(row), action: None }
+}
+
+/// A job's devices, most tiles first.
+pub fn share_table(shares: Vec<Share>) -> Table<impl Iterator<Item = Row>> {
+    let t = text();
+    let row = |share: Share| {
+        let name = if share.name.is_empty() { short(&share.device) } else { hardware_in(t, &share.name) };
+        Row::from([
+            Cell::Link(Page::Device(share.device), name),
+            text_cell(share.backend),
+            text_cell(format::count(share.tiles)),
+            text_cell(format::count(share.recomputed_tiles)),
+            text_cell(format::count(share.receipts)),
+        ])
+    };
+    let columns = vec![
+        name(t.site.device),
+        plain(t.explorer.backend),
+        number(t.site.tiles),
+        number(t.explorer.recomputed_short),
+        number(t.site.receipts),
+    ];
+    Table { label: t.explorer.share_devices, columns, rows: shares.into_iter().map(row), action: None }
 }
 
 /// Receipts that are shown before anybody asks for more.
@@ -184,7 +215,7 @@ pub fn FoldedReceipts(
     let first = move || table(receipts.with(|all| all.iter().take(RECEIPTS_FIRST).cloned().collect()));
     let rest = move || table(receipts.with(|all| all.iter().skip(RECEIPTS_FIRST).cloned().collect()));
     let more = move || {
-        let more = format::count(number::to(count.get().saturating_sub(RECEIPTS_FIRST)));
+        let more = format::count(wire::number::to(count.get().saturating_sub(RECEIPTS_FIRST)));
         format!("{}{}{more}{}", t.jobs.log_more, t.site.bracket_open, t.site.bracket_close)
     };
     view! {
@@ -195,79 +226,5 @@ pub fn FoldedReceipts(
                 {rest}
             </details>
         </Show>
-    }
-}
-
-#[component]
-pub fn PublicJobTable(
-    /// In display order.
-    jobs: Vec<PublicJobRow>,
-) -> impl IntoView {
-    let t = text();
-    let row = |job: PublicJobRow| {
-        let name = if job.name.is_empty() { short(&job.id) } else { job.name };
-        view! {
-            <tr>
-                <td data-label=t.site.name class="name"><a href=href(Page::PublicJob(job.id))>{name}</a></td>
-                <td data-label=t.site.state><JobBadge state=job.state/></td>
-                <td data-label=t.site.rows class="number">{format::count(job.rows)}</td>
-                <td data-label=t.site.verified class="number">{format!("{} / {}", format::count(job.verified_tiles), format::count(job.tiles))}</td>
-                <td data-label=t.site.cost_in_credits class="number">{format::credits(job.cost)}</td>
-                <td data-label=t.site.started><Moment time=job.created_at/></td>
-            </tr>
-        }
-    };
-    view! {
-        <div class="scroll" tabindex="0" role="group" aria-label=t.site.jobs>
-            <table class="rows">
-                <thead>
-                    <tr>
-                        <th scope="col">{t.site.name}</th>
-                        <th scope="col">{t.site.state}</th>
-                        <th scope="col" class="number">{t.site.rows}</th>
-                        <th scope="col" class="number">{t.site.verified}</th>
-                        <th scope="col" class="number">{t.site.cost_in_credits}</th>
-                        <th scope="col">{t.site.started}</th>
-                    </tr>
-                </thead>
-                <tbody>{jobs.into_iter().map(row).collect_view()}</tbody>
-            </table>
-        </div>
-    }
-}
-
-#[component]
-pub fn ShareTable(
-    /// Most tiles first.
-    shares: Vec<Share>,
-) -> impl IntoView {
-    let t = text();
-    let row = |share: Share| {
-        let name = if share.name.is_empty() { short(&share.device) } else { hardware(&share.name) };
-        view! {
-            <tr>
-                <td data-label=t.site.device class="name"><a href=href(Page::Device(share.device))>{name}</a></td>
-                <td data-label=t.explorer.backend>{share.backend}</td>
-                <td data-label=t.site.tiles class="number">{format::count(share.tiles)}</td>
-                <td data-label=t.explorer.recomputed_short class="number">{format::count(share.recomputed_tiles)}</td>
-                <td data-label=t.site.receipts class="number">{format::count(share.receipts)}</td>
-            </tr>
-        }
-    };
-    view! {
-        <div class="scroll" tabindex="0" role="group" aria-label=t.explorer.share_devices>
-            <table class="rows">
-                <thead>
-                    <tr>
-                        <th scope="col">{t.site.device}</th>
-                        <th scope="col">{t.explorer.backend}</th>
-                        <th scope="col" class="number">{t.site.tiles}</th>
-                        <th scope="col" class="number">{t.explorer.recomputed_short}</th>
-                        <th scope="col" class="number">{t.site.receipts}</th>
-                    </tr>
-                </thead>
-                <tbody>{shares.into_iter().map(row).collect_view()}</tbody>
-            </table>
-        </div>
     }
 }

@@ -171,7 +171,12 @@ pub fn refusal(body: &ErrorBody) -> String {
 
 /// A device's hardware in the reader's language.
 pub fn hardware(name: &str) -> String {
-    if std::ptr::eq(text(), Lang::Zh.text()) { hardware::chinese(name) } else { name.to_owned() }
+    hardware_in(text(), name)
+}
+
+/// The same in the language of these words.
+pub fn hardware_in(t: &'static Text, name: &str) -> String {
+    if std::ptr::eq(t, Lang::Zh.text()) { hardware::chinese(name) } else { name.to_owned() }
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 use rules::billing::bill::Bill;
 use store::explorer::{
-    DeviceFilter, count_jobs, find_check, find_public_device, find_public_job, find_receipt, find_statement,
-    find_statement_of_tile, list_latest_leases, list_periods, list_public_devices, list_public_jobs, list_receipts,
-    list_receipts_of_device, list_supply, list_uptime,
+    DeviceFilter, find_check, find_public_device, find_public_job, find_receipt, find_statement,
+    find_statement_of_tile, list_public_devices, list_public_jobs, list_receipts, list_receipts_of_device, list_uptime,
 };
 use store::job_progress::{take_tiles, write_bill};
 use store::jobs::publish_job;
+use store::overview::{count_jobs, list_latest_leases, list_periods, list_supply};
 use store::presence::mark_present;
 use store::receipts::mature_receipts_of_job;
 use store::search::{find_by_id, find_by_name};
@@ -42,6 +42,29 @@ db_test! {
         let found = find_public_device(conn, work.device, NOW).await.unwrap().unwrap();
         assert_eq!((found.tiles, found.kflop, found.earned.micros()), (1, 500, 9));
         assert!(find_public_device(conn, DeviceId([9; 32]), NOW).await.unwrap().is_none());
+    }
+}
+
+db_test! {
+    async fn a_name_is_listed_as_it_is_but_for_the_character_that_ends_a_row(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        for n in 2..=3 {
+            device(conn, n, work.account).await;
+        }
+        let rename = "update device set name = $1 where device_id = $2";
+        for (n, name) in [(2, "a\u{1f}b\u{1f}\u{1e}c\n, 'd'"), (3, "")] {
+            sqlx::query(rename).bind(name).bind(DeviceId([n; 32]).to_string()).execute(&mut *conn).await.unwrap();
+        }
+
+        let listed = list_public_devices(conn, DeviceFilter::default(), None, 9, NOW).await.unwrap();
+
+        for device in listed.rows {
+            let found = find_public_device(conn, device.id, NOW).await.unwrap().unwrap();
+            let name = found.name.replace('\u{1e}', "");
+            assert_eq!(device, wire::explorer::PublicDevice { name, ..found });
+        }
+        let nobody = list_public_devices(conn, DeviceFilter::default(), Some((0, DeviceId([0; 32]))), 9, NOW).await;
+        assert_eq!(nobody.unwrap().rows, []);
     }
 }
 
@@ -83,6 +106,9 @@ db_test! {
         let of_another = list_receipts_of_device(conn, DeviceId([9; 32]), None, 9).await.unwrap();
 
         assert_eq!(leases(&first), [lease(3), lease(2)]);
+        for receipt in &first.rows {
+            assert_eq!(find_receipt(conn, receipt.lease).await.unwrap().as_ref(), Some(receipt));
+        }
         assert_eq!(first.next, Some(format!("{}.{}", NOW + 2_000_000, lease(2))));
         assert_eq!((leases(&rest), rest.next), (vec![lease(1), lease(4)], None));
         assert_eq!((leases(&of_device), of_device.next.is_some()), (vec![lease(1)], true));

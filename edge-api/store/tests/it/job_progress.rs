@@ -1,13 +1,12 @@
 use std::collections::BTreeSet;
 
 use rules::billing::bill::Bill;
-use store::explorer::count_jobs;
-
 use store::job_progress::{
     JobBalance, cancel_job, end_disputed_job, end_overdue_job, fail_job, find_job_state, finish_job,
     list_jobs_to_close, list_overdue_jobs, lock_jobs, return_tiles, take_tiles, write_bill,
 };
 use store::jobs::{JobFilter, find_job, list_jobs};
+use store::overview::count_jobs;
 use wire::{JobFault, JobState};
 
 use crate::db_test;

@@ -1,4 +1,5 @@
-use store::explorer::{find_public_device, list_periods, list_uptime};
+use store::explorer::{find_public_device, list_uptime};
+use store::overview::list_periods;
 use store::presence::{
     Supply, add_online, add_supply, delete_stale_presence, has_devices_elsewhere, mark_absent, mark_present,
     roll_up_work,

@@ -4,7 +4,7 @@ use wire::DeviceId;
 use wire::explorer::PublicReceipt;
 
 use crate::api::Api;
-use crate::components::{FoldedReceipts, ReceiptTable};
+use crate::components::{FoldedReceipts, Whose, receipt_table};
 use crate::route::Page;
 use crate::text::{spaced, text};
 use crate::visit::href;
@@ -49,6 +49,6 @@ pub fn DeviceLog(
             {move || device.get().map(|id| view! { <a href=href(Page::Device(id))>{t.lend.device_page}</a> })}
         </p>
         <Show when=move || receipts.with(Vec::is_empty)><p class="soft">{t.lend.nothing_ran}</p></Show>
-        <FoldedReceipts receipts table=|receipts| view! { <ReceiptTable receipts with_device=false/> }.into_any()/>
+        <FoldedReceipts receipts table=|receipts| receipt_table(receipts, Whose::OneDevices).live().into_any()/>
     }
 }

@@ -21,7 +21,7 @@ use super::compute_here::ComputeHereCard;
 use super::job_events::{Connection, follow_job};
 use super::sign_in::SignIn;
 use crate::api::Api;
-use crate::components::{Bar, BarChart, JobBadge, Mosaic, ObstacleNotice, ShareTable, TileCounts, short};
+use crate::components::{Bar, BarChart, JobBadge, Mosaic, ObstacleNotice, TileCounts, share_table, short};
 use crate::format;
 use crate::programs::program_of;
 use crate::text::{self, text};
@@ -94,7 +94,7 @@ pub fn LiveJobIsland(
                 {move || detail.with(|detail| if detail.devices.is_empty() {
                     view! { <p class="soft">{t.site.no_devices_worked}</p> }.into_any()
                 } else {
-                    view! { <ShareTable shares=detail.devices.clone()/> }.into_any()
+                    share_table(detail.devices.clone()).live().into_any()
                 })}
             </section>
             <Timeline detail/>

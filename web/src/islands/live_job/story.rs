@@ -5,7 +5,7 @@ use wire::explorer::PublicReceipt;
 use wire::{JobDetail, JobEvent, JobFault};
 
 use super::disputes::device_name;
-use crate::components::{Ago, FoldedReceipts, Moment, ReceiptTable};
+use crate::components::{Ago, FoldedReceipts, Moment, Whose, receipt_table};
 use crate::format;
 use crate::route::Page;
 use crate::text::{spaced, text};
@@ -87,7 +87,7 @@ pub(super) fn Log(
         detail.with(|detail| {
             let names = detail.devices.iter().map(|share| (share.device, device_name(detail, share.device)));
             let names = names.collect::<Vec<_>>();
-            view! { <ReceiptTable receipts names with_job=false/> }.into_any()
+            receipt_table(receipts, Whose::OneJobs(names)).live().into_any()
         })
     };
     view! {

@@ -3,7 +3,9 @@ use wire::DeviceId;
 use wire::explorer::{PublicDevice, PublicDevicePage};
 
 use crate::api::{Api, Failure};
-use crate::components::{Breadcrumbs, Downloads, Fact, Moment, Pager, ReceiptTable, UptimeStrip, class_name, short};
+use crate::components::{
+    Breadcrumbs, Downloads, Fact, Moment, Pager, UptimeStrip, Whose, class_name, receipt_table, short,
+};
 use crate::document::Document;
 use crate::format;
 use crate::route::Page;
@@ -44,7 +46,7 @@ pub(crate) async fn load(t: &'static Text, id: DeviceId, visit: &Visit, api: &Ap
                 {if receipts.rows.is_empty() {
                     view! { <p class="soft">{t.explorer.no_receipts}</p> }.into_any()
                 } else {
-                    view! { <ReceiptTable receipts=receipts.rows with_device=false/> }.into_any()
+                    receipt_table(receipts.rows, Whose::OneDevices).fixed().into_any()
                 }}
                 <Pager keep=&["limit"] cursor="after" next=receipts.next/>
             </section>

@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use wire::device::DeviceClass;
 
 use crate::api::{Api, Failure};
-use crate::components::{DeviceTable, Downloads, EmptyState, ExplorerTabs, Pager, class_name};
+use crate::components::{Downloads, EmptyState, ExplorerTabs, Pager, class_name, device_table};
 use crate::document::Document;
 use crate::route::Page;
 use crate::text::Text;
@@ -39,7 +39,7 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
             {if page.rows.is_empty() {
                 view! { <EmptyState title=t.explorer.no_devices><p class="actions"><a class="button" href=href(Page::Lend)>{t.site.lend}</a></p></EmptyState> }.into_any()
             } else {
-                view! { <DeviceTable devices=page.rows/> }.into_any()
+                device_table(page.rows, None).fixed().into_any()
             }}
             <Pager keep=&["class", "online", "limit"] cursor="after" next=page.next/>
             <Downloads page=Page::Devices/>

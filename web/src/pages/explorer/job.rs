@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use wire::{JobId, PublicJob};
 
 use crate::api::{Api, Failure};
-use crate::components::{Breadcrumbs, Downloads, Fact, JobBadge, Moment, Mosaic, ShareTable, TileCounts, short};
+use crate::components::{Breadcrumbs, Downloads, Fact, JobBadge, Moment, Mosaic, TileCounts, share_table, short};
 use crate::document::Document;
 use crate::format;
 use crate::islands::RerunIsland;
@@ -50,7 +50,7 @@ pub(crate) async fn load(t: &'static Text, id: JobId, api: &Api) -> Result<Docum
                 {if devices.is_empty() {
                     view! { <p class="soft">{t.site.no_devices_worked}</p> }.into_any()
                 } else {
-                    view! { <ShareTable shares=devices/> }.into_any()
+                    share_table(devices).fixed().into_any()
                 }}
             </section>
             <Downloads page=Page::PublicJob(id)/>

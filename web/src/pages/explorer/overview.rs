@@ -4,7 +4,7 @@ use wire::explorer::{ChartRange, Overview, Page as TablePage, Period, PublicJobR
 
 use crate::api::{Api, Failure};
 use crate::components::{
-    Bar, BarChart, ChartRanges, Downloads, EmptyState, ExplorerTabs, Fact, PublicJobTable, ReceiptTable, class_name,
+    Bar, BarChart, ChartRanges, Downloads, EmptyState, ExplorerTabs, Fact, Whose, class_name, job_table, receipt_table,
 };
 use crate::document::Document;
 use crate::format;
@@ -182,7 +182,7 @@ fn Latest(
             {if jobs.rows.is_empty() {
                 view! { <p class="soft">{t.explorer.no_published_jobs}</p> }.into_any()
             } else {
-                view! { <PublicJobTable jobs=jobs.rows/> }.into_any()
+                job_table(jobs.rows).fixed().into_any()
             }}
         </section>
         <section class="card" aria-labelledby="latest-receipts">
@@ -190,7 +190,7 @@ fn Latest(
             {if receipts.rows.is_empty() {
                 view! { <p class="soft">{t.explorer.no_receipts}</p> }.into_any()
             } else {
-                view! { <ReceiptTable receipts=receipts.rows/> }.into_any()
+                receipt_table(receipts.rows, Whose::Everyones).fixed().into_any()
             }}
         </section>
     }

@@ -1,7 +1,7 @@
 use leptos::prelude::*;
 
 use crate::api::{Api, Failure};
-use crate::components::{Downloads, EmptyState, ExplorerTabs, Pager, ReceiptTable};
+use crate::components::{Downloads, EmptyState, ExplorerTabs, Pager, Whose, receipt_table};
 use crate::document::Document;
 use crate::route::Page;
 use crate::text::Text;
@@ -18,7 +18,7 @@ pub(crate) async fn load(t: &'static Text, visit: &Visit, api: &Api) -> Result<D
             {if page.rows.is_empty() {
                 view! { <EmptyState title=t.explorer.no_receipts><p>{t.explorer.no_receipts_help}</p></EmptyState> }.into_any()
             } else {
-                view! { <ReceiptTable receipts=page.rows/> }.into_any()
+                receipt_table(page.rows, Whose::Everyones).fixed().into_any()
             }}
             <Pager keep=&["limit"] cursor="after" next=page.next/>
             <Downloads page=Page::Receipts/>

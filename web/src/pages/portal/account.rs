@@ -3,7 +3,7 @@ use wire::explorer::{Page as TablePage, PublicDevice};
 use wire::{Credits, DeviceId, JobMovement, LedgerEntry};
 
 use crate::api::{Api, Failure};
-use crate::components::{Balance, DeviceTable, EmptyState, Moment, Pager, short};
+use crate::components::{Balance, EmptyState, Moment, Pager, device_table, short};
 use crate::document::Document;
 use crate::format;
 use crate::islands::{KeysIsland, SignOutIsland, UnlinkIsland};
@@ -152,7 +152,7 @@ fn Devices(
         .into_any();
     }
     let unlink: fn(DeviceId) -> AnyView = |device| view! { <UnlinkIsland device/> }.into_any();
-    view! { <DeviceTable devices action=unlink/> }.into_any()
+    device_table(devices, Some(unlink)).fixed().into_any()
 }
 
 /// Works without Wasm: the page's script keeps what is chosen.
