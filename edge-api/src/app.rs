@@ -19,6 +19,7 @@ use crate::convert::process::Converters;
 use crate::fleet::scheduler::Scheduler;
 use crate::http::limits::Limits;
 use crate::memory::MemoryBudget;
+use crate::metrics::counted::Metrics;
 use crate::programs::infer::kept_plans::KeptPlans;
 use crate::random;
 
@@ -43,6 +44,7 @@ pub struct Parts {
     pub compilers: Compilers,
     pub converters: Converters,
     pub plans: KeptPlans,
+    pub metrics: Metrics,
     pub limits: Limits,
     /// Of outputs that are held against their receipts, or against what others computed.
     pub outputs: MemoryBudget,
@@ -103,6 +105,7 @@ impl App {
             converters: Converters::new(&config.compile)?,
             compilers: Compilers::new(config.compile.clone())?,
             plans: KeptPlans::default(),
+            metrics: Metrics::default(),
             limits: Limits::new(config.limits.body_bytes_max, config.limits.connections_per_address_max),
             outputs: MemoryBudget::new(OUTPUT_BYTES_MAX),
             checks: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),

@@ -18,6 +18,7 @@ pub mod fleet;
 pub mod http;
 pub mod jobs;
 pub mod memory;
+pub mod metrics;
 pub mod openapi;
 pub mod programs;
 pub mod random;

@@ -39,8 +39,31 @@ pub struct Verified {
     pub by: CheckedBy,
 }
 
+impl Judgement {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Stands(_) => "passed",
+            Self::Falls(_) => "failed",
+            Self::Damaged => "damaged",
+            Self::Unanswered(_) => "unanswered",
+        }
+    }
+}
+
 /// `tiles` were drawn after the device had signed; they count from the lease's first.
 pub async fn check_lease(
+    app: &App,
+    job: &Arc<Job>,
+    lease: &Lease,
+    receipt: &Receipt,
+    tiles: &[u32],
+) -> anyhow::Result<Judgement> {
+    let judgement = judge_lease(app, job, lease, receipt, tiles).await?;
+    app.metrics.checks.count(judgement.name());
+    Ok(judgement)
+}
+
+async fn judge_lease(
     app: &App,
     job: &Arc<Job>,
     lease: &Lease,

@@ -84,6 +84,7 @@ async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
         }
     }
     if retry(|| write_end(app, job)).await? {
+        app.metrics.jobs_ended.count("closed");
         app.scheduler.end_job(app.clock.now(), job);
         app.scheduler.job_changed(job);
     }
@@ -155,6 +156,7 @@ pub async fn end_if_unreproducible(app: &App, job: JobId) -> anyhow::Result<()> 
         Ok(true)
     });
     if ended.await? {
+        app.metrics.jobs_ended.count("nondeterministic");
         app.scheduler.end_job(app.clock.now(), job);
         app.scheduler.job_changed(job);
     }

@@ -221,6 +221,7 @@ fn check_signature(device: DeviceId, receipt: &Receipt, signature: Signature) ->
 pub fn spawn_check(app: &App, lease: Lease, stored: StoredReceipt) {
     let task = app.clone();
     app.tasks.spawn(async move {
+        let _taken = task.metrics.take_receipt(lease.id);
         for doubled in 0..CHECK_ATTEMPTS {
             let Err(error) = check(&task, lease, &stored).await else { return };
             tracing::error!(error = format!("{error:#}"), lease = %lease.id, "a check could not be finished");
@@ -358,6 +359,7 @@ async fn settle(
             return Ok(());
         }
     };
+    app.metrics.settle(lease.id, lease.tiles);
     let remaining = settled.remaining;
     {
         let mut state = app.scheduler.lock();

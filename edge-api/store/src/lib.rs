@@ -13,6 +13,7 @@ pub mod job_progress;
 pub mod jobs;
 pub mod ledger;
 mod list;
+pub mod measures;
 pub mod movements;
 pub mod presence;
 pub mod receipts;

@@ -19,7 +19,9 @@ mod judges;
 mod kernels;
 mod limits;
 mod made_arrays;
+mod metrics;
 mod openapi;
+mod operate;
 mod outputs;
 #[expect(unreachable_pub, reason = "the journeys share it")]
 #[path = "../../../e2e/src/postgres.rs"]

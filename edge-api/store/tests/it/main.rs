@@ -17,6 +17,7 @@ mod job_detail;
 mod job_progress;
 mod jobs;
 mod ledger;
+mod measures;
 #[expect(unreachable_pub, reason = "the journeys share it")]
 #[path = "../../../../e2e/src/postgres.rs"]
 mod postgres;
