@@ -13,6 +13,7 @@ pub mod compile;
 pub mod config;
 pub mod convert;
 pub mod devices;
+pub mod doctor;
 pub mod explorer;
 pub mod fleet;
 pub mod http;

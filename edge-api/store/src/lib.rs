@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod audit;
 pub mod blobs;
 pub mod codec;
+pub mod condition;
 pub mod db;
 pub mod devices;
 pub mod explorer;

@@ -12,6 +12,7 @@ mod convert;
 mod deadlines;
 mod device;
 mod docs;
+mod doctor;
 mod explorer;
 mod inputs;
 mod jobs;

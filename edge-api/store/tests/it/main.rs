@@ -7,6 +7,7 @@ mod at_once;
 mod audit;
 mod blobs;
 mod books;
+mod condition;
 mod coverage;
 mod devices;
 mod explorer;
