@@ -22,6 +22,7 @@ use crate::memory::MemoryBudget;
 use crate::metrics::counted::Metrics;
 use crate::programs::infer::kept_plans::KeptPlans;
 use crate::random;
+use crate::traces::Traces;
 
 /// The platform's own accounts have ids that no random one can be.
 const FAUCET: AccountId = AccountId::platform(1);
@@ -45,6 +46,7 @@ pub struct Parts {
     pub converters: Converters,
     pub plans: KeptPlans,
     pub metrics: Metrics,
+    pub traces: Traces,
     pub limits: Limits,
     /// Of outputs that are held against their receipts, or against what others computed.
     pub outputs: MemoryBudget,
@@ -98,7 +100,9 @@ impl App {
         tx.commit().await?;
         let blobs = Blobs::open(&config.blobs)?;
         blobs.mark(&known).await?;
+        let replica = Nonce(random::bytes()).to_string();
         Ok(Self(Arc::new(Parts {
+            traces: Traces::new(config.traces_endpoint.as_deref(), &replica)?,
             disk: DiskReserve::new(blobs.folder(), &config.database_url, config.limits.disk_reserve),
             blobs,
             scheduler: Scheduler::new(secret, config.has_checkers()),
@@ -112,7 +116,7 @@ impl App {
             challenge_seat: Semaphore::new(1),
             search_seat: Semaphore::new(1),
             devices_elsewhere: Mutex::default(),
-            replica: Nonce(random::bytes()).to_string(),
+            replica,
             secret,
             faucet: FAUCET,
             fees: FEES,
@@ -134,6 +138,10 @@ impl App {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        let app = self.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || app.traces.shut_down()).await {
+            tracing::warn!(%error, "the last spans were not sent");
+        }
         self.db.close().await;
     }
 }

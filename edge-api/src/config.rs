@@ -53,6 +53,13 @@ pub struct Config {
     /// 0 for never. The same for all servers on one database.
     #[arg(long, env = "TESSERA_CHALLENGE_SECONDS", default_value = "600", value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub challenge_seconds: u32,
+    /// How the log on standard error is written.
+    #[arg(long, env = "TESSERA_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// Address of a collector of traces, to which they are sent by OTLP over HTTP; the other variables of OpenTelemetry for that
+    /// are read too. Left out, none are made.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub traces_endpoint: Option<String>,
     #[command(flatten)]
     pub limits: LimitsConfig,
     #[command(flatten)]
@@ -61,6 +68,14 @@ pub struct Config {
     pub metrics: MetricsConfig,
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// A line an event, for people.
+    Text,
+    /// A JSON object an event.
+    Json,
 }
 
 /// What strangers may take of this machine.

@@ -28,3 +28,4 @@ pub mod routes;
 pub mod server;
 pub mod sweep;
 pub mod tasks;
+pub mod traces;

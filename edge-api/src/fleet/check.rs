@@ -11,6 +11,7 @@ use wire::{CheckedBy, Receipt};
 
 use super::dispute::{self, Resolution};
 use super::lease_output::LeaseOutput;
+use super::observed;
 use super::recheck::GivenUp;
 use super::undone;
 use crate::app::App;
@@ -58,8 +59,9 @@ pub async fn check_lease(
     receipt: &Receipt,
     tiles: &[u32],
 ) -> anyhow::Result<Judgement> {
+    let begun_at = app.clock.now();
     let judgement = judge_lease(app, job, lease, receipt, tiles).await?;
-    app.metrics.checks.count(judgement.name());
+    observed::checked(app, lease, begun_at, judgement.name());
     Ok(judgement)
 }
 

@@ -2,6 +2,7 @@
 
 use wire::{JobEventKind, JobFault, JobId};
 
+use super::observed;
 use crate::app::App;
 use crate::retry::retry;
 
@@ -20,7 +21,7 @@ pub async fn end_overdue_job(app: &App, job: JobId) -> anyhow::Result<()> {
         Ok(true)
     });
     if ended.await? {
-        app.metrics.jobs_ended.count("deadline_passed");
+        observed::job_ended(app, job, "deadline_passed");
         app.scheduler.end_job(now, job);
         app.scheduler.job_changed(job);
     }
@@ -41,7 +42,7 @@ pub(super) async fn fail_job(app: &App, job: JobId, fault: &JobFault) -> anyhow:
         Ok(true)
     });
     if failed.await? {
-        app.metrics.jobs_ended.count("failed");
+        observed::job_ended(app, job, "failed");
     }
     app.scheduler.end_job(now, job);
     app.scheduler.job_changed(job);

@@ -2,7 +2,7 @@
 //!
 //! `rules::scheduling` decides. `connection` speaks with a device, `claim` owns slices, `settle` goes from a
 //! commit to money; where a check finds a difference, `dispute` has others compute the tile, `reject` takes a device's work
-//! back and `redraw` looks at the rest of it; `outcomes` tells devices what became of a commit; `close` ends a job.
+//! back and `redraw` looks at the rest of it; `outcomes` tells devices what became of a commit; `close` ends a job, and `observed` says to an operator what happened.
 //! `judges` are paid, and `challenge` has devices show how fast they are.
 
 pub mod admit;
@@ -22,6 +22,7 @@ pub mod lease_output;
 pub mod leases;
 pub mod line;
 pub mod mature;
+pub mod observed;
 pub mod open_challenges;
 pub mod outcomes;
 pub mod owner;

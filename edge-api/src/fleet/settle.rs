@@ -22,6 +22,7 @@ use super::check::{Judgement, Verified, check_lease};
 use super::close::{close_job, end_if_unreproducible};
 use super::lease_output::committed_lease;
 use super::mature;
+use super::observed;
 use super::reject::{DAMAGED, Fall, UNCHECKED, reject};
 use super::token::LeaseToken;
 use super::undone;
@@ -221,7 +222,7 @@ fn check_signature(device: DeviceId, receipt: &Receipt, signature: Signature) ->
 pub fn spawn_check(app: &App, lease: Lease, stored: StoredReceipt) {
     let task = app.clone();
     app.tasks.spawn(async move {
-        let _taken = task.metrics.take_receipt(lease.id);
+        let _taken = observed::Receipt::taken(&task, lease);
         for doubled in 0..CHECK_ATTEMPTS {
             let Err(error) = check(&task, lease, &stored).await else { return };
             tracing::error!(error = format!("{error:#}"), lease = %lease.id, "a check could not be finished");
@@ -332,6 +333,7 @@ async fn settle(
     stored: &StoredReceipt,
     verified: Verified,
 ) -> anyhow::Result<()> {
+    let checked_at = app.clock.now();
     let slice_turn = app.scheduler.lock().settling(lease.slice);
     let turn = slice_turn.lock().await;
     let settlement = app.scheduler.lock().core.settlement(lease.id);
@@ -359,7 +361,7 @@ async fn settle(
             return Ok(());
         }
     };
-    app.metrics.settle(lease.id, lease.tiles);
+    observed::settled(app, lease, checked_at);
     let remaining = settled.remaining;
     {
         let mut state = app.scheduler.lock();

@@ -10,7 +10,7 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode};
 use edge_api::app::App;
 use edge_api::clock::Clock;
-use edge_api::config::{CompileConfig, Config, LimitsConfig, MetricsConfig};
+use edge_api::config::{CompileConfig, Config, LimitsConfig, LogFormat, MetricsConfig};
 use edge_api::server::{Patience, accept};
 use edge_api::{routes, tasks};
 use serde_json::{Value, json};
@@ -99,6 +99,8 @@ impl TestApp {
                 compiler: Some(env!("CARGO_BIN_EXE_edge-api").into()),
             },
             metrics: MetricsConfig::default(),
+            log_format: LogFormat::Text,
+            traces_endpoint: None,
             command: None,
         };
         change(&mut config);

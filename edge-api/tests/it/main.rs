@@ -19,6 +19,7 @@ mod jobs;
 mod judges;
 mod kernels;
 mod limits;
+mod logs;
 mod made_arrays;
 mod metrics;
 mod openapi;
@@ -33,6 +34,7 @@ mod retry;
 mod slices;
 mod sweep;
 mod tables;
+mod traces;
 #[expect(unreachable_pub, reason = "the journeys share it")]
 #[path = "../../../e2e/src/until.rs"]
 mod until;
