@@ -53,7 +53,7 @@ pub struct Config {
     /// 0 for never. The same for all servers on one database.
     #[arg(long, env = "TESSERA_CHALLENGE_SECONDS", default_value = "600", value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub challenge_seconds: u32,
-    /// How the log on standard error is written.
+    /// How the log on standard error is written: a line an event, or a JSON object.
     #[arg(long, env = "TESSERA_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
     /// Address of a collector of traces, to which they are sent by OTLP over HTTP; the other variables of OpenTelemetry for that
@@ -72,9 +72,7 @@ pub struct Config {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// A line an event, for people.
     Text,
-    /// A JSON object an event.
     Json,
 }
 

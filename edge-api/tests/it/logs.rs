@@ -97,7 +97,7 @@ async fn journey(format: &str) -> (Vec<String>, String) {
     let cookie = session.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
     let more = server.post("/v1/account/keys", &key, json!({ "name": "worker" })).await.json::<Value>().await.unwrap();
     let code = server.post("/v1/device-codes", &key, json!({})).await.json::<Value>().await.unwrap();
-    let (more, code) = (text(&more["key"]), text(&code["code"]));
+    let (more, code) = (text(&more["secret"]), text(&code["code"]));
     let wrong = "a key that is nobodys".to_owned();
     assert_eq!(server.get("/v1/account", ("authorization", &format!("Bearer {wrong}"))).await, 401);
     assert_eq!(server.get("/v1/account", ("cookie", &cookie)).await, 200);

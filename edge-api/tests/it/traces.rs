@@ -89,7 +89,9 @@ async fn check_the_trace_of_a_job(app: TestApp, mut sent: Sent) {
     let by_name: BTreeMap<&str, &Span> = spans.iter().map(|span| (span.name.as_str(), span)).collect();
     let names: Vec<&str> = by_name.keys().copied().collect();
     assert_eq!(names, ["check", "device", "job", "lease", "settle", "submit"]);
-    assert_eq!(spans.len(), 6, "each is there once: {spans:?}");
+    // The job's end may look at its tile once more.
+    let once = spans.iter().filter(|span| span.name != "check").count();
+    assert_eq!(once, 5, "each is there once: {spans:?}");
     for span in &spans {
         let trace = u128::from_be_bytes(span.trace_id.as_slice().try_into().unwrap());
         assert_eq!(trace, u128::from_str_radix(&job.replace('-', ""), 16).unwrap(), "the trace is the job's");
