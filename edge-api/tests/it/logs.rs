@@ -56,7 +56,7 @@ impl Server {
 
     async fn post(&self, path: &str, key: &str, body: Value) -> reqwest::Response {
         let request = client().post(format!("http://{}{path}", self.address)).bearer_auth(key);
-        request.header("idempotency-key", "an idempotency key").json(&body).send().await.unwrap()
+        request.json(&body).send().await.unwrap()
     }
 
     async fn blob(&self, key: &str, bytes: Vec<u8>) -> Value {
