@@ -21,8 +21,10 @@ use crate::fleet::gathered::Gathered;
 use crate::fleet::scheduler::Scheduler;
 use crate::http::limits::Limits;
 use crate::memory::MemoryBudget;
+use crate::metrics::counted::Metrics;
 use crate::programs::infer::kept_plans::KeptPlans;
 use crate::random;
+use crate::traces::Traces;
 
 /// The platform's own accounts have ids that no random one can be.
 const FAUCET: AccountId = AccountId::platform(1);
@@ -46,6 +48,8 @@ pub struct Parts {
     pub compilers: Compilers,
     pub converters: Converters,
     pub plans: KeptPlans,
+    pub metrics: Metrics,
+    pub traces: Traces,
     pub limits: Limits,
     /// Of outputs that are held against their receipts, or against what others computed.
     pub outputs: MemoryBudget,
@@ -103,7 +107,9 @@ impl App {
             "only s3:// and gs:// can let customers fetch blobs by themselves: leave --blob-redirect-bytes out"
         );
         blobs.mark(&known).await?;
+        let replica = Nonce(random::bytes()).to_string();
         Ok(Self(Arc::new(Parts {
+            traces: Traces::new(config.traces_endpoint.as_deref(), &replica)?,
             disk: DiskReserve::new(blobs.folder(), &config.database_url, config.limits.disk_reserve),
             blobs,
             scheduler: Scheduler::new(secret, Core::new(config.has_checkers(), config.lease_tiles_max)),
@@ -111,13 +117,14 @@ impl App {
             converters: Converters::new(&config.compile)?,
             compilers: Compilers::new(config.compile.clone())?,
             plans: KeptPlans::default(),
+            metrics: Metrics::default(),
             limits: Limits::new(config.limits.body_bytes_max, config.limits.connections_per_address_max),
             outputs: MemoryBudget::new(OUTPUT_BYTES_MAX),
             checks: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
             challenge_seat: Semaphore::new(1),
             search_seat: Semaphore::new(1),
             devices_elsewhere: Mutex::default(),
-            replica: Nonce(random::bytes()).to_string(),
+            replica,
             secret,
             faucet: FAUCET,
             fees: FEES,
@@ -139,6 +146,10 @@ impl App {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        let app = self.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || app.traces.shut_down()).await {
+            tracing::warn!(%error, "the last spans were not sent");
+        }
         self.db.close().await;
     }
 }

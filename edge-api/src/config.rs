@@ -65,12 +65,27 @@ pub struct Config {
     /// Most tiles that a device is lent at once. Left out, as many as it is good for.
     #[arg(long, env = "TESSERA_LEASE_TILES_MAX", value_parser = clap::value_parser!(u64).range(1..))]
     pub lease_tiles_max: Option<u64>,
+    /// How the log on standard error is written: a line an event, or a JSON object.
+    #[arg(long, env = "TESSERA_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// Address of a collector of traces, to which they are sent by OTLP over HTTP; the other variables of OpenTelemetry for that
+    /// are read too. Left out, none are made.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub traces_endpoint: Option<String>,
     #[command(flatten)]
     pub limits: LimitsConfig,
     #[command(flatten)]
     pub compile: CompileConfig,
+    #[command(flatten)]
+    pub metrics: MetricsConfig,
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
 }
 
 /// What strangers may take of this machine.
@@ -119,6 +134,34 @@ pub struct CompileConfig {
     /// The program with the subcommand `compile`. Left out, this one.
     #[arg(long, hide = true)]
     pub compiler: Option<PathBuf>,
+}
+
+/// Who may read `/metrics`; nobody unless one of these is given.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct MetricsConfig {
+    /// Address of its own at which `/metrics` is served to whoever reaches it, such as `127.0.0.1:9464`.
+    #[arg(long, env = "TESSERA_METRICS_LISTEN")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Token of at least 16 characters, sent as `Authorization: Bearer …`, for which `/metrics` is served at the server's own
+    /// address; it is then asked for at `--metrics-listen` too.
+    #[arg(long, env = "TESSERA_METRICS_TOKEN", hide_env_values = true, value_parser = long_token)]
+    pub metrics_token: Option<String>,
+}
+
+impl MetricsConfig {
+    pub fn is_on(&self) -> bool {
+        self.metrics_listen.is_some() || self.metrics_token.is_some()
+    }
+}
+
+/// Shorter ones are guessed, and an empty one is a variable that was not set.
+const TOKEN_CHARS_MIN: usize = 16;
+
+fn long_token(text: &str) -> Result<String, String> {
+    if text.chars().count() < TOKEN_CHARS_MIN {
+        return Err(format!("a token has at least {TOKEN_CHARS_MIN} characters"));
+    }
+    Ok(text.to_owned())
 }
 
 #[derive(Clone, Debug, clap::Subcommand)]

@@ -1,7 +1,7 @@
 //! Config, connect, migrate, serve; nothing else.
 
 use clap::Parser;
-use edge_api::config::{Command, Config};
+use edge_api::config::{Command, Config, LogFormat};
 use store::Db;
 use tracing_subscriber::EnvFilter;
 
@@ -16,13 +16,24 @@ fn main() -> anyhow::Result<()> {
     runtime.block_on(run(config, command))
 }
 
+/// Whatever levels are asked for, nobody writes down frames of sockets, which carry keys and the tokens of leases.
+const WITHOUT_FRAMES: [&str; 2] = ["tungstenite=info", "tokio_tungstenite=info"];
+
+fn write_log(format: LogFormat) -> anyhow::Result<()> {
+    let mut filter = EnvFilter::try_from_env("TESSERA_LOG").unwrap_or_else(|_unset| EnvFilter::new("info"));
+    for directive in WITHOUT_FRAMES {
+        filter = filter.add_directive(directive.parse()?);
+    }
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}
+
 async fn run(config: Config, command: Option<Command>) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_from_env("TESSERA_LOG").unwrap_or_else(|_unset| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .init();
+    write_log(config.log_format)?;
     match command {
         Some(Command::PrepareSite) => site::prepare_site(&config.site),
         None => edge_api::server::serve(config).await,

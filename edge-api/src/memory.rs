@@ -15,6 +15,14 @@ impl MemoryBudget {
         Self { kib: Arc::new(Semaphore::new(wire::number::to(kib_max))), kib_max }
     }
 
+    pub fn bytes_max(&self) -> u64 {
+        u64::from(self.kib_max) << 10
+    }
+
+    pub fn bytes_held(&self) -> u64 {
+        self.bytes_max().saturating_sub(wire::number::to::<u64>(self.kib.available_permits()) << 10)
+    }
+
     /// Waits for room, until the permit is dropped. What is larger than all of it has it alone.
     pub async fn hold(&self, bytes: u64) -> Result<OwnedSemaphorePermit, AcquireError> {
         Arc::clone(&self.kib).acquire_many_owned(kib(bytes).clamp(1, self.kib_max)).await

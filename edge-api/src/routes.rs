@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
@@ -144,11 +144,17 @@ pub fn api(app: App) -> Router {
         .method_not_allowed_fallback(async || method_not_allowed())
         .layer(
             ServiceBuilder::new()
-                .layer(TraceLayer::new_for_http())
+                .layer(TraceLayer::new_for_http().make_span_with(span_of))
                 .layer(private)
                 .layer(DefaultBodyLimit::max(BODY_BYTES_MAX)),
         )
         .with_state(app)
+}
+
+/// By its route: paths have leases' tokens in them.
+fn span_of(request: &Request) -> tracing::Span {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    tracing::debug_span!("request", method = %request.method(), route)
 }
 
 /// Describe the API

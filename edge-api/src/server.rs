@@ -29,6 +29,8 @@ use crate::http::head::leave_unknown_length_out;
 use crate::http::limits::Action;
 use crate::http::place::Place;
 use crate::http::stall::StallGuard;
+use crate::metrics::requests::count_request;
+use crate::metrics::serve as metrics;
 use crate::{routes, tasks};
 
 /// A request's head in bytes.
@@ -58,8 +60,16 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     raise_file_limit(config.limits.connections_max);
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let for_metrics = match config.metrics.metrics_listen {
+        Some(address) => Some(TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?),
+        None => None,
+    };
     let app = App::start(config, Clock::System).await?;
     tasks::start(&app);
+    if let Some(listener) = for_metrics {
+        tracing::info!(address = %listener.local_addr()?, "metrics are served");
+        app.tasks.spawn(metrics::listen(app.clone(), listener));
+    }
     tracing::info!(address = %listener.local_addr()?, "listening");
     let stopping = app.stop.clone();
     app.tasks.spawn(async move {
@@ -143,7 +153,7 @@ async fn connect(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended before it began");
     }
-    let place = Place::new((seat, entry));
+    let place = Place::new((seat, entry, app.metrics.connection()));
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(place.clone());
@@ -152,7 +162,7 @@ async fn connect(
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(patience.head).max_buf_size(HEAD_BYTES_MAX);
-    let io = TokioIo::new(StallGuard::new(stream, patience.reader));
+    let io = TokioIo::new(StallGuard::new(stream, patience.reader, app.metrics.traffic.clone()));
     let connection = http.serve_connection(io, service).with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
@@ -184,7 +194,11 @@ pub fn router(app: &App) -> Router {
             drawing.limits.check(Action::DrawPage, address).err().map(IntoResponse::into_response)
         }),
     };
-    site::router(config, shared, api.clone()).merge(api).layer(middleware::from_fn(leave_unknown_length_out))
+    site::router(config, shared, api.clone())
+        .merge(api)
+        .merge(metrics::router_with_token(app))
+        .layer(middleware::from_fn(leave_unknown_length_out))
+        .layer(middleware::from_fn_with_state(app.clone(), count_request))
 }
 
 async fn asked_to_stop() {

@@ -27,6 +27,32 @@ pub fn start(app: &App) {
     app.tasks.spawn(presence::run(app.clone()));
     app.tasks.spawn(collect::run(app.clone()));
     app.tasks.spawn(sweep::run(app.clone()));
+    if app.config.metrics.is_on() {
+        app.tasks.spawn(sample_backlog(app.clone()));
+        app.tasks.spawn(sample_books(app.clone()));
+    }
+}
+
+/// Counts for the metrics what waits in the database.
+async fn sample_backlog(app: App) {
+    loop {
+        let rest = app.metrics.sampled.read_backlog(&app.db).await;
+        tokio::select! {
+            () = app.stop.cancelled() => return,
+            () = tokio::time::sleep(rest) => {}
+        }
+    }
+}
+
+/// Goes through the books for the metrics.
+async fn sample_books(app: App) {
+    loop {
+        let rest = app.metrics.sampled.read_books(&app.db, app.clock.now()).await;
+        tokio::select! {
+            () = app.stop.cancelled() => return,
+            () = tokio::time::sleep(rest) => {}
+        }
+    }
 }
 
 /// Goes on with checks that another replica, or an earlier run of this one, left open.

@@ -43,6 +43,14 @@ macro_rules! addresses {
             /// Every page's address, with names in braces for what differs between pages of one kind.
             pub const ADDRESSES: &[&str] = &[$($address),+];
 
+            /// The page's address, with names in braces for what differs between pages of its kind.
+            #[expect(unused_variables, reason = "the table names what differs")]
+            pub fn address(self) -> &'static str {
+                match self {
+                    $(Self::$page $(($($field)+))? => $address,)+
+                }
+            }
+
             pub fn path(self) -> String {
                 self.to_string()
             }
@@ -183,6 +191,9 @@ mod tests {
         ];
         for page in pages {
             assert_eq!(Page::parse(&page.path()), Some(page));
+            let shape = |path: &str| path.split('/').map(|part| part.starts_with('{')).collect::<Vec<_>>();
+            assert_eq!(shape(page.address()).len(), shape(&page.path()).len(), "{}", page.address());
+            assert!(Page::ADDRESSES.contains(&page.address()));
         }
     }
 

@@ -14,7 +14,7 @@ use axum::http::{Request, Response, StatusCode};
 use edge_api::app::App;
 use edge_api::blobs::place::Variables;
 use edge_api::clock::Clock;
-use edge_api::config::{CompileConfig, Config, LimitsConfig};
+use edge_api::config::{CompileConfig, Config, LimitsConfig, LogFormat, MetricsConfig};
 use rules::billing::bill::Charge;
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, Connection};
@@ -93,6 +93,9 @@ fn config(folder: &Path, database_url: String) -> anyhow::Result<Config> {
             blob_days: 7,
         },
         compile: CompileConfig { compile_bytes_max: 1 << 30, compile_seconds: 20, compiler: None },
+        metrics: MetricsConfig::default(),
+        log_format: LogFormat::Text,
+        traces_endpoint: None,
         command: None,
     })
 }

@@ -20,7 +20,7 @@ fn help(command: &str) -> String {
 
 #[test]
 fn the_reference_shows_each_programs_help() {
-    for page in ["tessera", "tessera-worker", "edge-api"] {
+    for page in ["tessera", "tessera-admin", "tessera-worker", "edge-api"] {
         let path = e2e::folder().join("../edge-api/docs/reference").join(page).with_extension("md");
         let written = std::fs::read_to_string(&path).expect("a program should have a page");
         let mut parts = written.split("```text\n$ ");

@@ -29,6 +29,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 pub use ending::Ending;
 pub use files::prepare_site;
 pub use handover::Handover;
+pub use page::page_address;
 pub use request::cookie;
 pub use state::Shared;
 pub use web::route::Page;

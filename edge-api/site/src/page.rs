@@ -49,6 +49,13 @@ pub(crate) async fn page(State(site): State<Site>, request: Parts) -> Response {
     render(&site, find(path), &request).await
 }
 
+/// The address of the page at a path, with names in braces for what differs; `None` where there is no page.
+pub fn page_address(path: &str) -> Option<&'static str> {
+    let stem =
+        path.rsplit_once('.').filter(|(_, ending)| Ending::find(ending).is_some()).map_or(path, |(stem, _)| stem);
+    find(stem).map(Page::address)
+}
+
 fn find(path: &str) -> Option<Page> {
     Page::parse(path).or_else(|| docs::find(path))
 }

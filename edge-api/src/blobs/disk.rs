@@ -16,12 +16,20 @@ pub struct DiskFull;
 impl DiskReserve {
     /// Of the blobs' folder, if they lie in one, and of an embedded database.
     pub fn new(blobs: Option<&Path>, database_url: &str, bytes: u64) -> Self {
-        let database = database_url.strip_prefix("sqlite:").map(|rest| {
-            let file = rest.trim_start_matches("//").split('?').next().unwrap_or_default();
-            Path::new(file).parent().map_or_else(|| ".".into(), Path::to_owned)
-        });
-        let database = database.map(|folder| if folder.as_os_str().is_empty() { ".".into() } else { folder });
+        let database = store::db::sqlite_file(database_url)
+            .map(|file| file.parent().map_or_else(|| ".".into(), Path::to_owned))
+            .map(|folder| if folder.as_os_str().is_empty() { ".".into() } else { folder });
         Self { folders: blobs.map(Path::to_owned).into_iter().chain(database).collect(), bytes }
+    }
+
+    /// What must stay free on each.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The folders with what is free on their disks, where that can be asked.
+    pub fn free(&self) -> impl Iterator<Item = (&Path, u64)> {
+        self.folders.iter().filter_map(|folder| Some((folder.as_path(), free_bytes(folder)?)))
     }
 
     /// Refuses when less is free than must stay. A disk that cannot be asked refuses nothing.

@@ -145,6 +145,24 @@ impl Blobs {
         }
     }
 
+    /// Whether the place is marked as one where a server keeps its blobs.
+    pub async fn is_marked(&self) -> Result<bool, object_store::Error> {
+        self.is_there(&Key::from(MARK)).await
+    }
+
+    /// Writes an object that nobody else knows, reads it and deletes it.
+    pub async fn probe(&self, name: &str) -> anyhow::Result<()> {
+        let (key, written) = (Key::from(format!("staging/probe-{name}")), Bytes::copy_from_slice(name.as_bytes()));
+        self.store.put(&key, written.clone().into()).await.context("nothing can be written")?;
+        let read = async { self.store.get(&key).await?.bytes().await }.await;
+        let deleted = self.store.delete(&key).await;
+        anyhow::ensure!(
+            read.context("what was written cannot be read")? == written,
+            "what is read is not what was written"
+        );
+        deleted.context("nothing can be deleted")
+    }
+
     /// Stores a stream, counting and hashing as it goes.
     pub async fn stage(
         &self,

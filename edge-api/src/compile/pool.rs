@@ -57,6 +57,7 @@ pub struct Compilers {
     config: CompileConfig,
     /// The one used last is last.
     idle: Mutex<Vec<Idle>>,
+    places: usize,
     kernels: Semaphore,
     orders: Semaphore,
     plans: Semaphore,
@@ -103,8 +104,20 @@ impl Compilers {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let program = compiler(&config)?;
         let places = || Semaphore::new(cores);
-        let idle = Mutex::default();
-        Ok(Self { program, config, idle, kernels: places(), orders: places(), plans: places(), checks: places() })
+        let (kernels, orders, plans, checks) = (places(), places(), places(), places());
+        Ok(Self { program, config, idle: Mutex::default(), places: cores, kernels, orders, plans, checks })
+    }
+
+    /// Processes of each kind that work now.
+    pub fn places_used(&self) -> [(&'static str, usize); 4] {
+        let kinds =
+            [("kernel", &self.kernels), ("order", &self.orders), ("plan", &self.plans), ("check", &self.checks)];
+        kinds.map(|(kind, places)| (kind, self.places.saturating_sub(places.available_permits())))
+    }
+
+    /// Processes of one kind that may work at once.
+    pub fn places(&self) -> usize {
+        self.places
     }
 
     /// A kernel through the gate.

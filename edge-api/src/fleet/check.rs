@@ -11,6 +11,7 @@ use wire::{CheckedBy, Receipt};
 
 use super::dispute::{self, Resolution};
 use super::lease_output::LeaseOutput;
+use super::observed;
 use super::recheck::GivenUp;
 use super::undone;
 use super::verified::Verified;
@@ -29,8 +30,32 @@ pub enum Judgement {
     Unanswered(GivenUp),
 }
 
+impl Judgement {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Stands(_) => "passed",
+            Self::Falls(_) => "failed",
+            Self::Damaged => "damaged",
+            Self::Unanswered(_) => "unanswered",
+        }
+    }
+}
+
 /// `tiles` were drawn after the device had signed; they count from the lease's first.
 pub async fn check_lease(
+    app: &App,
+    job: &Arc<Job>,
+    lease: &Lease,
+    receipt: &Receipt,
+    tiles: &[u32],
+) -> anyhow::Result<Judgement> {
+    let begun_at = app.clock.now();
+    let judgement = judge_lease(app, job, lease, receipt, tiles).await?;
+    observed::checked(app, lease, begun_at, judgement.name());
+    Ok(judgement)
+}
+
+async fn judge_lease(
     app: &App,
     job: &Arc<Job>,
     lease: &Lease,

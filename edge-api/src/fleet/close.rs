@@ -15,6 +15,7 @@ use wire::{DeviceId, JobEventKind, JobId, JobState};
 use super::check::{Judgement, check_lease};
 use super::lease_output::committed_lease;
 use super::mature;
+use super::observed;
 use super::reject::{Fall, reject};
 use super::undone;
 use crate::app::App;
@@ -84,6 +85,7 @@ async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
         }
     }
     if retry(|| write_end(app, job)).await? {
+        observed::job_ended(app, job, "closed");
         app.scheduler.end_job(app.clock.now(), job);
         app.scheduler.job_changed(job);
     }
@@ -158,6 +160,7 @@ pub async fn end_if_unreproducible(app: &App, job: JobId) -> anyhow::Result<()> 
         Ok(true)
     });
     if ended.await? {
+        observed::job_ended(app, job, "nondeterministic");
         app.scheduler.end_job(app.clock.now(), job);
         app.scheduler.job_changed(job);
     }

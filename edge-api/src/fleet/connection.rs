@@ -110,6 +110,7 @@ async fn serve(app: App, mut socket: WebSocket, origins: Vec<String>, network: O
                 .await;
         }
     };
+    let _present = app.metrics.device(hello.class, hello.checker);
     let reason = run_connection(&app, &mut socket, device, &mut orders).await;
     leave(&app, device, number).await;
     if let Some(reason) = reason {

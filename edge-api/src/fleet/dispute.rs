@@ -138,6 +138,7 @@ async fn withdraw(app: &App, stored: &DisputedTile) -> anyhow::Result<Resolution
         Ok::<(), anyhow::Error>(tx.commit().await?)
     })
     .await?;
+    app.metrics.disputes.count("withdrawn");
     Ok(Resolution::Damaged)
 }
 
@@ -274,6 +275,7 @@ async fn decide(app: &App, stored: &DisputedTile, outcome: Outcome, dispute: &Di
         Ok::<(), anyhow::Error>(tx.commit().await?)
     })
     .await?;
+    app.metrics.disputes.count(outcome.name());
     if outcome == Outcome::CheckerWrong {
         if let Some(device) = dispute.finder_to_blame() {
             reject::suspend_device(app, device).await?;

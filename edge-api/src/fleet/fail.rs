@@ -2,6 +2,7 @@
 
 use wire::{JobEventKind, JobFault, JobId};
 
+use super::observed;
 use crate::app::App;
 use crate::retry::retry;
 
@@ -20,6 +21,7 @@ pub async fn end_overdue_job(app: &App, job: JobId) -> anyhow::Result<()> {
         Ok(true)
     });
     if ended.await? {
+        observed::job_ended(app, job, "deadline_passed");
         app.scheduler.end_job(now, job);
         app.scheduler.job_changed(job);
     }
@@ -29,16 +31,19 @@ pub async fn end_overdue_job(app: &App, job: JobId) -> anyhow::Result<()> {
 /// A job whose program cannot finish ends: what was verified is paid, the rest is free again.
 pub(super) async fn fail_job(app: &App, job: JobId, fault: &JobFault) -> anyhow::Result<()> {
     let now = app.clock.now();
-    retry(async || {
+    let failed = retry(async || {
         let mut tx = app.db.begin_write().await?;
-        if store::job_progress::fail_job(&mut tx, job, fault, now).await? {
-            store::ledger::release_and_post(&mut tx, job, &[]).await?;
-            store::job_detail::insert_event(&mut tx, job, JobEventKind::Failed, None, now).await?;
-            tx.commit().await?;
+        if !store::job_progress::fail_job(&mut tx, job, fault, now).await? {
+            return Ok::<bool, anyhow::Error>(false);
         }
-        Ok::<(), anyhow::Error>(())
-    })
-    .await?;
+        store::ledger::release_and_post(&mut tx, job, &[]).await?;
+        store::job_detail::insert_event(&mut tx, job, JobEventKind::Failed, None, now).await?;
+        tx.commit().await?;
+        Ok(true)
+    });
+    if failed.await? {
+        observed::job_ended(app, job, "failed");
+    }
     app.scheduler.end_job(now, job);
     app.scheduler.job_changed(job);
     Ok(())

@@ -156,6 +156,12 @@ async fn judge_fault(app: &App, job: &Arc<Job>, lease: &Lease, fault: JobFault) 
             Err(_elapsed) => (None, None),
         }
     };
+    app.metrics.faults.count(match outcome {
+        Some(Outcome::Confirmed) => "confirmed",
+        Some(Outcome::Finished) => "finished",
+        Some(Outcome::OfBackend) => "of_backend",
+        None => "undecided",
+    });
     let (code, message) = match outcome {
         Some(Outcome::Confirmed) => return fail_job(app, lease.job, &confirmed.unwrap_or(fault)).await,
         Some(Outcome::Finished) => {

@@ -1,8 +1,9 @@
 //! The devices on this replica's sockets: admitted, lent leases, checked and paid.
 //!
-//! `rules::scheduling` decides. `connection` speaks with a device, `claim` owns slices, `commit` stores what a device
-//! signed, `settle` goes from there to money, by `settlement`: both in groups (`gatherer`); where a check finds a difference, `dispute` has others compute the tile, `reject` takes a device's work
-//! back and `redraw` looks at the rest of it; `outcomes` tells devices what became of a commit; `close` ends a job.
+//! `rules::scheduling` decides. `connection` speaks with a device, `claim` owns slices, `commit` stores what a device signed,
+//! and `settle` goes from there to money by `settlement`, both in groups (`gatherer`); where a check finds a difference,
+//! `dispute` has others compute the tile, `reject` takes a device's work back and `redraw` looks at the rest of it; `outcomes`
+//! tells devices what became of a commit; `close` ends a job, and `observed` says to an operator what happened.
 //! `judges` are paid, and `challenge` has devices show how fast they are.
 
 pub mod admit;
@@ -25,6 +26,7 @@ pub mod lease_output;
 pub mod leases;
 pub mod line;
 pub mod mature;
+pub mod observed;
 pub mod open_challenges;
 pub mod outcomes;
 pub mod owner;

@@ -18,6 +18,7 @@ use super::check::{Judgement, check_lease};
 use super::close::{close_job, end_if_unreproducible};
 use super::gathered::{Settled, ToSettle};
 use super::lease_output::committed_lease;
+use super::observed;
 use super::reject::{DAMAGED, Fall, UNCHECKED, reject};
 use super::settlement;
 use super::undone;
@@ -57,6 +58,7 @@ pub fn take_found(app: &App, stored: StoredReceipt, drawn: Option<Verdict>) {
 pub fn spawn_check(app: &App, lease: Lease, stored: StoredReceipt, drawn: Option<Verdict>) {
     let task = app.clone();
     app.tasks.spawn(async move {
+        let _taken = observed::Receipt::taken(&task, lease);
         for doubled in 0..CHECK_ATTEMPTS {
             let Err(error) = check(&task, lease, &stored, drawn.as_ref()).await else { return };
             tracing::error!(error = format!("{error:#}"), lease = %lease.id, "a check could not be finished");
@@ -189,6 +191,7 @@ async fn settle(
     stored: &StoredReceipt,
     verified: Verified,
 ) -> anyhow::Result<()> {
+    let checked_at = app.clock.now();
     let item = ToSettle { job: Arc::clone(job), lease: *lease, verified };
     let with = app.clone();
     let write = move |group: Arc<[ToSettle]>| {
@@ -215,6 +218,7 @@ async fn settle(
             return Ok(());
         }
     };
+    observed::settled(app, lease, checked_at);
     app.scheduler.job_changed(lease.job);
     if remaining == 0 {
         close_job(app, lease.job).await?;

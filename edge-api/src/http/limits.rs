@@ -95,7 +95,7 @@ pub struct Limits {
     pub uploads: InFlight<AccountId>,
     pub orders: InFlight<AccountId>,
     /// Of request bodies.
-    bodies: MemoryBudget,
+    pub bodies: MemoryBudget,
 }
 
 /// How long a body waits for others to be done with.

@@ -8,6 +8,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
+use wire::number::to;
+
+use crate::metrics::counted::Traffic;
 
 /// As much of an answer as must be taken within the patience.
 const BYTES: usize = 64 << 10;
@@ -15,18 +18,20 @@ const BYTES: usize = 64 << 10;
 pub struct StallGuard {
     stream: TcpStream,
     patience: Duration,
+    traffic: Traffic,
     /// While an answer waits to be taken: until when, and what was taken of it.
     waiting: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
 impl StallGuard {
-    pub fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self { stream, patience, waiting: None }
+    pub fn new(stream: TcpStream, patience: Duration, traffic: Traffic) -> Self {
+        Self { stream, patience, traffic, waiting: None }
     }
 
     fn watch(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(Ok(bytes)) => {
+                self.traffic.sent.inc_by(to(bytes));
                 if let Some((_, taken)) = &mut self.waiting {
                     *taken += bytes;
                     if *taken >= BYTES {
@@ -50,7 +55,10 @@ impl StallGuard {
 
 impl AsyncRead for StallGuard {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.traffic.received.inc_by(to(buf.filled().len() - before));
+        read
     }
 }
 

@@ -32,6 +32,7 @@ use crate::openapi::answers::{
 use crate::programs::{infer, map};
 use crate::random;
 use crate::retry::retry;
+use crate::traces::Span;
 
 const SEARCH_CHARS_MAX: usize = 128;
 const PAGE: PageSize = PageSize { usual: 20, most: 100 };
@@ -173,9 +174,10 @@ pub async fn submit_job(
     headers: HeaderMap,
     JsonBody(request): JsonBody<SubmitJob>,
 ) -> ApiResult<(StatusCode, Json<Job>)> {
+    let from_micros = app.clock.now();
     admission::check_name(&request.name)?;
     admission::check_file_names(&request.program, &request.file_names)?;
-    admission::deadline(app.clock.now(), request.deadline_seconds)?;
+    admission::deadline(from_micros, request.deadline_seconds)?;
     let key = idempotency_key(&headers)?;
     let request_hash = TileHash(*blake3::hash(&serde_json::to_vec(&request).map_err(anyhow::Error::from)?).as_bytes());
     if let Some(job) = find_repeated(&mut *app.db.read().await?, &caller, &key, request_hash).await? {
@@ -200,6 +202,7 @@ pub async fn submit_job(
     };
     let (status, job) = retry(|| write_submission(&app, &caller, &job, &submission)).await?;
     app.scheduler.wake.notify_one();
+    app.traces.submitted(job.id, Span { from: from_micros, until: app.clock.now() });
     Ok((status, Json(job)))
 }
 

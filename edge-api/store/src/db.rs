@@ -1,6 +1,7 @@
 //! One SQL text on two engines. What differs between them stands in this file, in `list.rs`, and in the
 //! statement that takes a lock clause from [`Dialect`].
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -89,10 +90,28 @@ impl Db {
         self.reads.acquire().await
     }
 
+    /// What is open of each pool.
+    pub fn pools(&self) -> [PoolUse; 2] {
+        [("read", &self.reads), ("write", &self.writes)].map(|(name, pool)| {
+            let open = u64::from(pool.size());
+            let idle = wire::number::to::<u64>(pool.num_idle()).min(open);
+            PoolUse { name, used: open - idle, idle, most: pool.options().get_max_connections().into() }
+        })
+    }
+
     pub async fn close(&self) {
         self.reads.close().await;
         self.writes.close().await;
     }
+}
+
+/// Connections of one pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUse {
+    pub name: &'static str,
+    pub used: u64,
+    pub idle: u64,
+    pub most: u64,
 }
 
 /// Whether the engine broke a transaction off for the sake of another, so that it may simply be tried again: a
@@ -106,6 +125,12 @@ pub fn is_conflict(error: &sqlx::Error) -> bool {
 /// Whether a row was not deleted since others refer to it.
 pub fn is_referenced(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation)
+}
+
+/// The file of an embedded database; `None` where the address is of another.
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+    let rest = url.strip_prefix("sqlite:")?;
+    Some(rest.trim_start_matches("//").split('?').next().unwrap_or_default().into())
 }
 
 /// Whether this database answers at all.

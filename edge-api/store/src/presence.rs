@@ -48,6 +48,13 @@ pub async fn has_devices_elsewhere(conn: &mut DbConnection, replica: &str, after
     Ok(row.is_some())
 }
 
+/// Devices of which some replica has said since `after` that they are there.
+pub async fn count_present(conn: &mut DbConnection, after: Micros) -> sqlx::Result<i64> {
+    let (devices,): (i64,) =
+        sqlx::query_as("select count(*) from presence where seen_at > $1").bind(after).fetch_one(conn).await?;
+    Ok(devices)
+}
+
 /// Forgets devices that no replica has vouched for since `before`.
 pub async fn delete_stale_presence(conn: &mut DbConnection, before: Micros) -> sqlx::Result<()> {
     sqlx::query("delete from presence where seen_at < $1").bind(before).execute(conn).await?;

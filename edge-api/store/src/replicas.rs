@@ -18,6 +18,14 @@ pub async fn heartbeat(conn: &mut DbConnection, replica: &str, now: Micros) -> s
     Ok(())
 }
 
+/// When replicas last said that they live, the latest first.
+pub async fn list_heartbeats(conn: &mut DbConnection, most: i64) -> sqlx::Result<Vec<(String, Micros)>> {
+    sqlx::query_as("select replica_id, heartbeat_at from replica order by heartbeat_at desc, replica_id limit $1")
+        .bind(most)
+        .fetch_all(conn)
+        .await
+}
+
 /// Forgets replicas that were last heard before `dead_before`; their slices are free to claim.
 pub async fn delete_replicas(conn: &mut DbConnection, dead_before: Micros) -> sqlx::Result<()> {
     sqlx::query("delete from replica where heartbeat_at < $1").bind(dead_before).execute(conn).await?;

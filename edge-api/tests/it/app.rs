@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use edge_api::app::App;
 use edge_api::blobs::place::Variables;
 use edge_api::clock::Clock;
-use edge_api::config::{CompileConfig, Config, LimitsConfig};
+use edge_api::config::{CompileConfig, Config, LimitsConfig, LogFormat, MetricsConfig};
 use edge_api::server::{Patience, accept};
 use edge_api::{routes, tasks};
 use serde_json::{Value, json};
@@ -113,6 +113,9 @@ impl TestApp {
                 compile_seconds: 30,
                 compiler: Some(env!("CARGO_BIN_EXE_edge-api").into()),
             },
+            metrics: MetricsConfig::default(),
+            log_format: LogFormat::Text,
+            traces_endpoint: None,
             command: None,
         }
     }

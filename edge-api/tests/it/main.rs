@@ -14,14 +14,18 @@ mod deadlines;
 mod device;
 mod docs;
 mod downloads;
+mod doctor;
 mod explorer;
 mod inputs;
 mod jobs;
 mod judges;
 mod kernels;
 mod limits;
+mod logs;
 mod made_arrays;
+mod metrics;
 mod openapi;
+mod operate;
 mod outputs;
 #[expect(unreachable_pub, reason = "the journeys share it")]
 #[path = "../../../e2e/src/postgres.rs"]
@@ -34,6 +38,7 @@ mod s3;
 mod slices;
 mod sweep;
 mod tables;
+mod traces;
 #[expect(unreachable_pub, reason = "the journeys share it")]
 #[path = "../../../e2e/src/until.rs"]
 mod until;

@@ -6,6 +6,7 @@ pub mod bitmap;
 mod census;
 pub mod challenge;
 pub mod core;
+pub mod counts;
 pub mod device;
 mod invariants;
 pub mod lease;

@@ -160,6 +160,18 @@ pub(super) struct Rechecks {
 }
 
 impl Rechecks {
+    pub(super) fn checkers(&self) -> usize {
+        self.checkers.len()
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(super) fn assigned(&self) -> usize {
+        self.assigned.len()
+    }
+
     pub(super) fn add_checker(&mut self, device: DeviceId, buffer_bytes_max: u64) {
         self.checkers.insert(device, Checker { buffer_bytes_max, ready_credits: 0 });
         // It may have been started anew, with another backend.

@@ -7,6 +7,7 @@ mod at_once;
 mod audit;
 mod blobs;
 mod books;
+mod condition;
 mod coverage;
 mod devices;
 mod explorer;
@@ -17,6 +18,7 @@ mod job_detail;
 mod job_progress;
 mod jobs;
 mod ledger;
+mod measures;
 #[expect(unreachable_pub, reason = "the journeys share it")]
 #[path = "../../../../e2e/src/postgres.rs"]
 mod postgres;

@@ -1,8 +1,8 @@
 use store::explorer::{find_public_device, list_uptime};
 use store::overview::list_periods;
 use store::presence::{
-    Supply, add_online, add_supply, delete_stale_presence, has_devices_elsewhere, mark_absent, mark_present,
-    roll_up_work,
+    Supply, add_online, add_supply, count_present, delete_stale_presence, has_devices_elsewhere, mark_absent,
+    mark_present, roll_up_work,
 };
 
 use crate::db_test;
@@ -24,6 +24,8 @@ db_test! {
         mark_absent(conn, "one", known, NOW).await.unwrap();
         assert!(online(conn).await, "it has come to another replica since");
         assert!(has_devices_elsewhere(conn, "one", NOW - 1).await.unwrap());
+        assert_eq!(count_present(conn, NOW - 1).await.unwrap(), 1);
+        assert_eq!(count_present(conn, NOW).await.unwrap(), 0, "that is too long ago");
         assert!(!has_devices_elsewhere(conn, "one", NOW).await.unwrap(), "that was too long ago");
         assert!(!has_devices_elsewhere(conn, "two", NOW - 1).await.unwrap(), "it is this one's");
         mark_absent(conn, "two", known, NOW + 9).await.unwrap();

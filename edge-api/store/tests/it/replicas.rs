@@ -1,4 +1,4 @@
-use store::replicas::{delete_replicas, find_or_insert_secret, heartbeat};
+use store::replicas::{delete_replicas, find_or_insert_secret, heartbeat, list_heartbeats};
 use store::slices::{claim_slices, list_lost_owners};
 use wire::TileHash;
 
@@ -12,6 +12,10 @@ db_test! {
         heartbeat(conn, "one", 100).await.unwrap();
         heartbeat(conn, "one", 105).await.unwrap();
 
+        heartbeat(conn, "two", 103).await.unwrap();
+        let beats = [("one".to_owned(), 105), ("two".to_owned(), 103)];
+        assert_eq!(list_heartbeats(conn, 9).await.unwrap(), beats);
+        assert_eq!(list_heartbeats(conn, 1).await.unwrap(), beats[..1]);
         assert_eq!(list_lost_owners(conn, "two", 105).await.unwrap(), [""; 0]);
         delete_replicas(conn, 105).await.unwrap();
         assert_eq!(list_lost_owners(conn, "two", 105).await.unwrap(), [""; 0]);
