@@ -4,18 +4,20 @@ use std::path::{Path, PathBuf};
 
 use store::Db;
 use tokio::time::Instant;
+use url::Url;
 
 use super::finding::{Finding, failed, ok, skipped, warning};
 use super::place::Place;
 use crate::blobs::Blobs;
 use crate::blobs::disk::DiskReserve;
+use crate::blobs::place::Variables;
 use crate::random;
 
 /// Blobs of the latest jobs that are looked for.
 const KNOWN: i64 = 64;
 
 pub async fn look(place: &Place, db: Option<&Db>, findings: &mut Vec<Finding>) {
-    let folder = (!place.blobs.contains("://")).then(|| PathBuf::from(&place.blobs));
+    let folder = folder_of(&place.blobs);
     // Opening it would create it.
     if let Some(folder) = folder.as_deref().filter(|folder| !folder.is_dir()) {
         let message = format!("there is no folder {}", folder.display());
@@ -26,7 +28,7 @@ pub async fn look(place: &Place, db: Option<&Db>, findings: &mut Vec<Finding>) {
         ));
         return;
     }
-    match Blobs::open(&place.blobs) {
+    match Blobs::open(&place.blobs, &Variables::of_process()) {
         Ok(blobs) => {
             findings.push(probe(&blobs).await);
             findings.push(known(&blobs, db).await);
@@ -36,6 +38,15 @@ pub async fn look(place: &Place, db: Option<&Db>, findings: &mut Vec<Finding>) {
         }
     }
     findings.extend(room(place, folder.as_deref()));
+}
+
+/// The folder that an address of blobs names, where it names one.
+fn folder_of(address: &str) -> Option<PathBuf> {
+    match Url::parse(address) {
+        Ok(url) if url.scheme() == "file" => url.to_file_path().ok(),
+        Ok(_) if address.contains("://") => None,
+        _ => Some(address.into()),
+    }
 }
 
 async fn probe(blobs: &Blobs) -> Finding {

@@ -2,7 +2,7 @@ use rules::verification::dispute::Outcome;
 use rules::verification::party::Party;
 use store::audit::{Audit, audit_sums};
 use store::measures::{Backlog, Purses, find_oldest_pending, list_ledger_sums, read_backlog, read_purses};
-use store::verdicts::{Cause, DisputedTile, decide_dispute, open_dispute, open_verdict};
+use store::verdicts::{Cause, DisputedTile, NewVerdict, decide_dispute, open_dispute, open_verdicts};
 
 use rules::scheduling::recheck_request::Answerer;
 use store::ledger::hold;
@@ -20,7 +20,8 @@ db_test! {
         work.commit(conn, 1, (0, 1), 2).await;
         work.commit(conn, 2, (1, 1), 1).await;
         work.accept(conn, 3, (2, 1), 0).await;
-        open_verdict(conn, lease(1), Cause::Commit, [1; 32], &[0], NOW).await.unwrap();
+        let drawn = NewVerdict { lease: lease(1), seed: [1; 32], tiles: vec![0] };
+        open_verdicts(conn, Cause::Commit, &[drawn], NOW).await.unwrap();
         let dispute = DisputedTile {
             lease: lease(1),
             tile: 0,
