@@ -1,5 +1,6 @@
 //! Durable tiles a second, from submit to the verified result on record: tiles of the smallest model there is, computed by
-//! scripted devices and checked by the edge, on both databases, beside Ray and HyperQueue. One JSON object a line.
+//! scripted devices and checked by the edge, on both databases, beside Ray and
+//! `HyperQueue`. One JSON object a line.
 //!
 //! `dispatch.no_op` lends as many tiles at once as devices are good for, `dispatch.one_a_lease` one: there each tile is
 //! fetched, uploaded, signed, checked and paid by itself. `round_trip` is a lease's, from asking for it to being paid. The

@@ -1,5 +1,6 @@
 //! Group commit: what is handed in while a transaction runs is written by the next one, all of it together, so that many
-//! share its wait for the disk. (DeWitt et al., "Implementation Techniques for Main Memory Database Systems", 1984.)
+//! share its wait for the disk. The method is of "Implementation Techniques for Main Memory
+//! Database Systems" (SIGMOD 1984).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -121,6 +121,11 @@ async fn check_parts(ada: &Customer<'_>, path: &str, behind: usize, rows: &Rows,
     }
 }
 
+async fn hand_in(app: &TestApp, device: &mut Device, rows: &Rows, lease: &LeaseGrant) {
+    device.commit(app, lease, rows.upload(lease)).await;
+    assert_eq!(device.settled().await, lease.lease);
+}
+
 /// Two devices of the customer's share a job, and one of them leaves a hole in the middle for a while.
 async fn check_results(app: &TestApp, ada: &Customer<'_>, program: Value, rows: &Rows, outputs: &[Output]) {
     let address = app.listen(Patience::default()).await;
@@ -141,11 +146,9 @@ async fn check_results(app: &TestApp, ada: &Customer<'_>, program: Value, rows: 
 
     let first = quick.take_lease().await;
     let hole = slow.take_lease().await;
-    quick.commit(app, &first, rows.upload(&first)).await;
-    assert_eq!(quick.settled().await, first.lease);
+    hand_in(app, &mut quick, rows, &first).await;
     let third = quick.take_lease().await;
-    quick.commit(app, &third, rows.upload(&third)).await;
-    assert_eq!(quick.settled().await, third.lease);
+    hand_in(app, &mut quick, rows, &third).await;
     assert!(first.first_tile < hole.first_tile && hole.first_tile < third.first_tile);
 
     let mut settled = vec![first, third];
@@ -154,13 +157,11 @@ async fn check_results(app: &TestApp, ada: &Customer<'_>, program: Value, rows: 
     assert_eq!(result("partial=true&format=csv").await.refusal(), "422 malformed_request format");
     assert_eq!(result("format=npz").await.refusal(), "409 job_not_done");
 
-    slow.commit(app, &hole, rows.upload(&hole)).await;
-    assert_eq!(slow.settled().await, hole.lease);
+    hand_in(app, &mut slow, rows, &hole).await;
     settled.push(hole);
     while rows.with_gaps(&settled).0 != rows.bytes {
         let lease = quick.take_lease().await;
-        quick.commit(app, &lease, rows.upload(&lease)).await;
-        assert_eq!(quick.settled().await, lease.lease);
+        hand_in(app, &mut quick, rows, &lease).await;
         settled.push(lease);
     }
     until("the job is done", Duration::from_secs(10), async || {
