@@ -82,13 +82,16 @@ struct Spread {
     /// Some run was like the one output, and like the other.
     seen: [bool; 2],
     /// The first that were unlike each other, and how many they are.
-    values: [u32; UNCERTAIN_VALUES],
+    values: [u32; SCATTERED_VALUES],
     unlike: usize,
     range: Option<(f64, f64)>,
 }
 
 /// Different values before they are taken for a number that is uncertain, and not for a choice between a few.
 const UNCERTAIN_VALUES: usize = 3;
+/// Different values from which on they scatter, and none of them is come to again: all may lie to one side of what was
+/// computed, of many thousands of places somewhere.
+const SCATTERED_VALUES: usize = 8;
 /// Runs before what lies far outside of all that came out is given up.
 const RUNS_FOR_RANGE: u32 = 4;
 const FAR_OUTSIDE: f64 = 8.0;
@@ -97,7 +100,7 @@ const RUNS_FOR_ONE: u32 = 10;
 
 impl Spread {
     fn note(&mut self, word: u32, value: f64) {
-        if self.unlike < UNCERTAIN_VALUES && !self.values[..self.unlike].contains(&word) {
+        if self.unlike < SCATTERED_VALUES && !self.values[..self.unlike].contains(&word) {
             self.values[self.unlike] = word;
             self.unlike += 1;
         }
@@ -109,7 +112,11 @@ impl Spread {
 
     /// What a number that follows closely from floats may be, which no run has to come to exactly.
     fn uncertain(&self) -> Option<(f64, f64)> {
-        self.range.filter(|_| self.unlike >= UNCERTAIN_VALUES)
+        let (low, high) = self.range.filter(|_| self.unlike >= UNCERTAIN_VALUES)?;
+        // Sixteen that scatter about a value lie all to one side of it in one of thirty thousand places, and as far off as
+        // half of what they span in one of ten trillion.
+        let beyond = if self.unlike >= SCATTERED_VALUES { (high - low) / 2.0 } else { 0.0 };
+        Some((low - beyond, high + beyond))
     }
 
     fn explains(&self, output: usize, value: f64) -> bool {
@@ -238,6 +245,22 @@ mod tests {
         assert_eq!(judge(1_000_041, &runs), (false, false), "further runs may");
         assert_eq!(judge(1_001_000, &runs), (false, true));
         assert_eq!(judge(1_000_004, &runs[..2]), (false, false), "of two values each may be the one");
+    }
+
+    #[test]
+    fn where_all_that_came_out_scatters_to_one_side_of_a_number_it_is_among_them_still() {
+        let far = |label: u32| tile(&[(7, label)]);
+        let is_explained = |found: u32, runs: u32| {
+            let (found, expected) = (far(found), far(1_000_000));
+            let pair = Pair::new(&labels(), &found, &expected).unwrap();
+            let mut apart = pair.apart();
+            (1..=runs).for_each(|run| apart.note(&far(1_000_000 + 10 * run)).unwrap());
+            apart.is_explained()
+        };
+
+        assert!(!is_explained(1_000_001, 7), "they are few");
+        assert!(is_explained(1_000_001, 16));
+        assert!(!is_explained(1_000_300, 16), "as far off as they are apart");
     }
 
     #[test]
