@@ -93,12 +93,8 @@ pub async fn commit(
     };
     let new = NewReceipt { receipt, signature, slice: lease.slice, device };
     let item = Commit { receipt: new, job: Arc::clone(&job) };
-    let with = app.clone();
-    let write = move |group: Arc<[Commit]>| {
-        let app = with.clone();
-        async move { retry(|| write_group(&app, &group)).await }
-    };
-    let stored = app.gathered.commits.hand_in(&app.tasks, item, write).await;
+    let write = async |app: App, group: Arc<[Commit]>| retry(|| write_group(&app, &group)).await;
+    let stored = app.gathered.commits.hand_in(&app.tasks, item, app, write).await;
     let stored = stored.and_then(|stored| stored.context("a receipt just written should be on record"));
     let Committed { stored, drawn } = match stored {
         Ok(stored) => stored,

@@ -42,22 +42,39 @@ impl<I, O> Gatherer<I, O> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next group. None waits: whoever hands something in from here on begins to write.
-    fn next_group(&self) -> Option<Vec<Waiting<I, O>>> {
+    /// Puts an item in the queue. With it comes the writing, where nobody writes.
+    fn push(self: &Arc<Self>, item: I) -> (oneshot::Receiver<anyhow::Result<O>>, Option<Writing<I, O>>) {
+        let (answer, answered) = oneshot::channel();
         let mut state = self.lock();
+        state.waiting.push_back(Waiting { item, answer });
+        let begins = !std::mem::replace(&mut state.is_writing, true);
+        (answered, begins.then(|| Writing { gatherer: Arc::clone(self), is_over: false }))
+    }
+}
+
+/// Whoever writes, of whom there is one at a time. Where it ends before its time, whoever waits hears of that, and the next
+/// one begins anew.
+struct Writing<I, O> {
+    gatherer: Arc<Gatherer<I, O>>,
+    /// Nothing waited: another may write by now.
+    is_over: bool,
+}
+
+impl<I, O> Writing<I, O> {
+    /// The next group. None waits: whoever hands something in from here on begins to write.
+    fn next_group(&mut self) -> Option<Vec<Waiting<I, O>>> {
+        let mut state = self.gatherer.lock();
         let most = state.waiting.len().min(GROUP_MAX);
         state.is_writing = most > 0;
+        self.is_over = most == 0;
         state.is_writing.then(|| state.waiting.drain(..most).collect())
     }
 }
 
-/// Whoever waits hears of it where the writer ends before its time, and the next one begins anew.
-struct Writing<I, O>(Arc<Gatherer<I, O>>);
-
 impl<I, O> Drop for Writing<I, O> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        if state.is_writing {
+        if !self.is_over {
+            let mut state = self.gatherer.lock();
             state.is_writing = false;
             state.waiting.clear();
         }
@@ -71,27 +88,24 @@ where
 {
     /// Hands an item in and waits for what became of it. `write` writes a group in one transaction, and says what became of
     /// each of its items, in their order; where it fails, each is written alone, so that one that cannot be written
-    /// costs the others nothing.
-    pub async fn hand_in<F>(
+    /// costs the others nothing. `context` is what it writes with.
+    pub async fn hand_in<C, F>(
         self: &Arc<Self>,
         tasks: &TaskTracker,
         item: I,
-        write: impl Fn(Arc<[I]>) -> F + Send + Sync + 'static,
+        context: &C,
+        write: impl Fn(C, Arc<[I]>) -> F + Send + Sync + 'static,
     ) -> anyhow::Result<O>
     where
+        C: Clone + Send + Sync + 'static,
         F: Future<Output = anyhow::Result<Vec<O>>> + Send,
     {
-        let (answer, answered) = oneshot::channel();
-        let begins = {
-            let mut state = self.lock();
-            state.waiting.push_back(Waiting { item, answer });
-            !std::mem::replace(&mut state.is_writing, true)
-        };
-        if begins {
-            let writing = Writing(Arc::clone(self));
+        let (answered, begins) = self.push(item);
+        if let Some(mut writing) = begins {
+            let context = context.clone();
             tasks.spawn(async move {
-                while let Some(group) = writing.0.next_group() {
-                    write_group(group, &write).await;
+                while let Some(group) = writing.next_group() {
+                    write_group(group, &|items| write(context.clone(), items)).await;
                 }
             });
         }
@@ -149,16 +163,13 @@ mod tests {
             let (gatherer, tasks, groups, go) =
                 (Arc::clone(&gatherer), tasks.clone(), Arc::clone(&groups), Arc::clone(&go));
             async move {
-                let write = move |items: Arc<[u32]>| {
-                    let (groups, go) = (Arc::clone(&groups), Arc::clone(&go));
-                    async move {
-                        groups.lock().unwrap().push(items.to_vec());
-                        go.acquire().await.unwrap().forget();
-                        anyhow::ensure!(!items.iter().any(|item| fails(*item)), "it cannot be written");
-                        Ok(items.iter().map(|item| item * 10).collect())
-                    }
+                let write = move |(groups, go): (Arc<Mutex<Vec<Vec<u32>>>>, Arc<Semaphore>), items: Arc<[u32]>| async move {
+                    groups.lock().unwrap().push(items.to_vec());
+                    go.acquire().await.unwrap().forget();
+                    anyhow::ensure!(!items.iter().any(|item| fails(*item)), "it cannot be written");
+                    Ok(items.iter().map(|item| item * 10).collect())
                 };
-                gatherer.hand_in(&tasks, number, write).await
+                gatherer.hand_in(&tasks, number, &(groups, go), write).await
             }
         });
         let all = futures::future::join_all(handed_in);
@@ -206,23 +217,34 @@ mod tests {
         assert!(groups.iter().all(|group| group.len() <= GROUP_MAX), "{groups:?}");
     }
 
+    #[test]
+    fn a_writer_that_has_ended_takes_nothing_from_the_next_one() {
+        let gatherer = Arc::new(Gatherer::<u32, u32>::default());
+        let (_first, begun) = gatherer.push(1);
+        let mut ended = begun.unwrap();
+        assert_eq!(ended.next_group().unwrap().len(), 1);
+        assert!(ended.next_group().is_none());
+
+        let (mut waits, begun) = gatherer.push(2);
+        let mut next = begun.expect("nobody writes");
+        drop(ended);
+
+        assert!(matches!(waits.try_recv(), Err(oneshot::error::TryRecvError::Empty)), "it waits still");
+        assert!(gatherer.push(3).1.is_none(), "somebody writes");
+        assert_eq!(next.next_group().unwrap().len(), 2);
+    }
+
     #[tokio::test]
     async fn a_writer_that_panics_leaves_nobody_waiting_and_the_next_one_writes() {
         let (gatherer, tasks) = (Arc::new(Gatherer::<u32, u32>::default()), TaskTracker::new());
         let attempts = Arc::new(AtomicUsize::new(0));
-        let write = |attempts: &Arc<AtomicUsize>| {
-            let attempts = Arc::clone(attempts);
-            move |items: Arc<[u32]>| {
-                let attempt = attempts.fetch_add(1, Ordering::SeqCst);
-                async move {
-                    assert!(attempt > 0, "the first one panics");
-                    Ok(items.to_vec())
-                }
-            }
+        let write = |attempts: Arc<AtomicUsize>, items: Arc<[u32]>| async move {
+            assert!(attempts.fetch_add(1, Ordering::SeqCst) > 0, "the first one panics");
+            Ok(items.to_vec())
         };
 
-        let lost = gatherer.hand_in(&tasks, 1, write(&attempts)).await;
-        let written = gatherer.hand_in(&tasks, 2, write(&attempts)).await;
+        let lost = gatherer.hand_in(&tasks, 1, &attempts, write).await;
+        let written = gatherer.hand_in(&tasks, 2, &attempts, write).await;
 
         assert!(lost.is_err());
         assert_eq!(written.unwrap(), 2);

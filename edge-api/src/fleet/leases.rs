@@ -221,13 +221,9 @@ pub async fn lease_output(
 async fn keep_only_output(app: &App, token: &LeaseToken, blob: &wire::Blob) -> ApiResult<()> {
     let output = NewOutput { lease: token.lease, hash: blob.hash, expires_at: token.expires_at() };
     loop {
-        let with = app.clone();
-        let write = move |group: Arc<[Upload]>| {
-            let app = with.clone();
-            async move { retry(|| write_group(&app, &group)).await }
-        };
+        let write = async |app: App, group: Arc<[Upload]>| retry(|| write_group(&app, &group)).await;
         let upload = Upload { blob: blob.clone(), output };
-        match app.gathered.outputs.hand_in(&app.tasks, upload, write).await? {
+        match app.gathered.outputs.hand_in(&app.tasks, upload, app, write).await? {
             Kept::Output(hash) if hash == blob.hash => return Ok(()),
             Kept::Output(_) => {
                 let message = "this lease has another output already; ask for another lease";

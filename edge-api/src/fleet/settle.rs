@@ -193,12 +193,8 @@ async fn settle(
 ) -> anyhow::Result<()> {
     let checked_at = app.clock.now();
     let item = ToSettle { job: Arc::clone(job), lease: *lease, verified };
-    let with = app.clone();
-    let write = move |group: Arc<[ToSettle]>| {
-        let app = with.clone();
-        async move { settlement::settle_group(&app, &group).await }
-    };
-    let remaining = match app.gathered.settlements.hand_in(&app.tasks, item, write).await? {
+    let write = async |app: App, group: Arc<[ToSettle]>| settlement::settle_group(&app, &group).await;
+    let remaining = match app.gathered.settlements.hand_in(&app.tasks, item, app, write).await? {
         Settled::Paid { remaining } => remaining,
         Settled::Taken => return drop_receipt(app, stored, SETTLED_BY_ANOTHER).await,
         Settled::Suspended => return drop_receipt(app, stored, "the device is suspended").await,

@@ -64,6 +64,8 @@ struct Paid {
 /// A lease that is being settled.
 struct Settling<'a> {
     item: &'a ToSettle,
+    /// In its group.
+    place: usize,
     device: LockedDevice,
     flops: u64,
     kflop: u64,
@@ -100,17 +102,11 @@ async fn write_group(app: &App, group: &[ToSettle]) -> anyhow::Result<Written> {
     tx.commit().await?;
 
     let mut of_slice: BTreeMap<SliceId, Vec<SettledLease>> = BTreeMap::new();
-    let mut remaining = BTreeMap::new();
     for one in &settling {
         let (lease, verified_kflop) = (one.item.lease.id, one.verified_kflop);
         let leases = of_slice.entry(one.item.lease.slice).or_default();
         leases.push(SettledLease { lease, verified_kflop, flops_left: one.item.verified.flops_left });
-        remaining.insert(lease, one.remaining);
-    }
-    for (outcome, item) in settled.iter_mut().zip(group) {
-        if let Some(&remaining) = remaining.get(&item.lease.id) {
-            *outcome = Settled::Paid { remaining };
-        }
+        settled[one.place] = Settled::Paid { remaining: one.remaining };
     }
     let paid = settling.iter().map(|one| Paid {
         device: one.item.lease.device,
@@ -142,12 +138,12 @@ async fn decide<'a>(
     let state = app.scheduler.lock();
     let mut slices: BTreeMap<SliceId, Settlement> = BTreeMap::new();
     let (mut outcomes, mut settling) = (Vec::new(), Vec::new());
-    for item in group {
+    for (place, item) in group.iter().enumerate() {
         let (lease, device) = (&item.lease, devices.get(&item.lease.device));
-        if let Entry::Vacant(place) = slices.entry(lease.slice)
+        if let Entry::Vacant(entry) = slices.entry(lease.slice)
             && let Some(slice) = state.core.settlement(lease.slice)
         {
-            place.insert(slice);
+            entry.insert(slice);
         }
         let held = slices.get_mut(&lease.slice).filter(|_| state.core.lease(lease.id).is_some());
         let outcome = match (held, device) {
@@ -159,7 +155,7 @@ async fn decide<'a>(
             (Some(_), None) => anyhow::bail!("a settled device should be on record"),
             (Some(slice), Some(device)) => {
                 if slice.add(lease) {
-                    settling.push(begin(item, *device));
+                    settling.push(begin(item, place, *device));
                 }
                 Settled::Taken
             }
@@ -172,12 +168,12 @@ async fn decide<'a>(
     Ok((outcomes, slices, settling))
 }
 
-fn begin(item: &ToSettle, device: LockedDevice) -> Settling<'_> {
+fn begin(item: &ToSettle, place: usize, device: LockedDevice) -> Settling<'_> {
     let flops = item.job.tiles(item.lease.tile_range()).flops().saturating_sub(item.verified.flops_left);
     let kflop = flops.div_ceil(1000);
     let is_own_work = device.account == item.job.customer;
     let verified_kflop = verified_kflop(kflop, item.lease.tiles, item.verified.recomputed, is_own_work);
-    Settling { item, device, flops, kflop, verified_kflop, charge: Charge::default(), remaining: 0 }
+    Settling { item, place, device, flops, kflop, verified_kflop, charge: Charge::default(), remaining: 0 }
 }
 
 /// Takes the tiles off their jobs, and the jobs' bills on.
