@@ -174,7 +174,7 @@ async fn write_rejection(
     let until = match why {
         Fall::Wrong(_) => Some(suspend_in(&mut tx, device, now).await?),
         Fall::Damaged | Fall::Unchecked => {
-            store::devices::lock_device(&mut tx, device).await?;
+            store::devices::lock_devices(&mut tx, &[device].into()).await?;
             None
         }
     };

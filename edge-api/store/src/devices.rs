@@ -441,16 +441,6 @@ pub async fn lock_devices(
     Ok(rows.into_iter().map(device).collect())
 }
 
-/// Locks a device's row for the rest of the transaction. `false`: there is none.
-pub async fn lock_device(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<bool> {
-    // SQLite knows no `for update`, and a write locks on either engine.
-    let locked = sqlx::query("update device set failed = failed where device_id = $1")
-        .bind(device.to_string())
-        .execute(conn)
-        .await?;
-    Ok(locked.rows_affected() == 1)
-}
-
 /// Counts a failed check, which takes all standing; returns how many there were.
 pub async fn count_failed(conn: &mut DbConnection, device: DeviceId) -> sqlx::Result<i64> {
     let (failed,): (i64,) =

@@ -4,7 +4,7 @@ use rules::verification::party::Network;
 use store::devices::{
     AcceptedWork, LockedDevice, add_owed, count_failed, count_passed, delete_expired_codes, find_backend, find_device,
     insert_device_code, insert_judge_answer, link_device, list_devices_of_account, list_devices_of_key,
-    list_unlinked_devices, lock_device, lock_devices, record_line, record_proof, set_owed, sum_judged, suspend_device,
+    list_unlinked_devices, lock_devices, record_line, record_proof, set_owed, sum_judged, suspend_device,
     take_device_code, uncount_lease, unlink_device, upsert_device,
 };
 use store::explorer::find_public_device;
@@ -113,8 +113,6 @@ db_test! {
         uncount_lease(conn, known, 3, 70, credits(9)).await.unwrap();
         assert_eq!(count_failed(conn, known).await.unwrap(), 1);
         suspend_device(conn, known, NOW + 60).await.unwrap();
-        assert!(lock_device(conn, known).await.unwrap());
-        assert!(!lock_device(conn, DeviceId([9; 32])).await.unwrap(), "there is none");
         let locked = lock_devices(conn, &[known, DeviceId([9; 32])].into()).await.unwrap();
         let expected = LockedDevice { account: ada, suspended_until: NOW + 60, earned: credits(9) };
         assert_eq!(locked, [(known, expected)].into(), "one of them is there");
