@@ -17,6 +17,8 @@ use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanEvents, SpanLin
 use tokio::runtime::Handle;
 use wire::{DeviceId, JobId, LeaseId, Micros};
 
+use crate::http::install_tls;
+
 /// For one batch of spans, and for what is left when the server stops.
 const SEND_WITHIN: Duration = Duration::from_secs(10);
 const LAST_WITHIN: Duration = Duration::from_secs(3);
@@ -68,8 +70,7 @@ impl Traces {
     /// other variables of OpenTelemetry. Must be called where tokio runs.
     pub fn new(endpoint: Option<&str>, replica: &str) -> anyhow::Result<Self> {
         let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.is_empty()) else { return Ok(Self(None)) };
-        // A second installation changes nothing.
-        rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
+        install_tls();
         let client = reqwest::Client::builder().timeout(SEND_WITHIN).build()?;
         let exporter = SpanExporter::builder()
             .with_http()

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use anyhow::Context;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION, REFERRER_POLICY};
@@ -63,6 +64,10 @@ pub async fn download_blob(
     let blob = blob.ok_or_else(|| not_found("blob"))?;
     let disposition = attachment(&params.name.as_deref().and_then(plain_name).unwrap_or_else(|| hash.to_string()));
     let is_sent = !matches!(resume.wanted(&known(&blob)), Wanted::NotModified | Wanted::Unsatisfiable);
+    if is_sent {
+        // One that is not there is an answer, not a stream that breaks off, and no address to be sent to.
+        app.blobs.size(hash).await?.context("a blob is lost on the server")?;
+    }
     // An address is signed for one method.
     let may_follow = params.redirect && method == Method::GET;
     if may_follow
@@ -74,7 +79,7 @@ pub async fn download_blob(
         return Ok((StatusCode::TEMPORARY_REDIRECT, headers).into_response());
     }
     let headers = [(CONTENT_TYPE, "application/octet-stream".to_owned()), (CONTENT_DISPOSITION, disposition)];
-    answer_blob(&app, &blob, &resume, headers).await
+    Ok(answer_blob(&app, &blob, &resume, headers))
 }
 
 /// Where a large blob can be fetched by itself, where the operator wants that.
@@ -89,21 +94,16 @@ async fn address_in_bucket(app: &App, blob: &Blob, disposition: &str) -> Option<
     })
 }
 
-/// A blob, or the part of it that is wanted. The whole is checked against its hash as it goes.
-pub async fn answer_blob(
-    app: &App,
-    blob: &Blob,
-    resume: &Resume,
-    headers: impl IntoResponseParts,
-) -> ApiResult<Response> {
+/// A blob that is there, or the part of it that is wanted. The whole is checked against its hash as it goes.
+pub fn answer_blob(app: &App, blob: &Blob, resume: &Resume, headers: impl IntoResponseParts) -> Response {
     let file = known(blob);
     let wanted = resume.wanted(&file);
     let body = match &wanted {
-        Wanted::All => Body::from_stream(app.blobs.stream(blob.hash).await?),
-        Wanted::Part(part) => Body::from_stream(app.blobs.stream_range(blob.hash, part.clone()).await?),
+        Wanted::All => Body::from_stream(app.blobs.stream_known(blob)),
+        Wanted::Part(part) => Body::from_stream(app.blobs.pieces(blob.hash, part.clone())),
         Wanted::NotModified | Wanted::Unsatisfiable => Body::empty(),
     };
-    Ok(file.answer(headers, &wanted, body))
+    file.answer(headers, &wanted, body)
 }
 
 fn known(blob: &Blob) -> Known {

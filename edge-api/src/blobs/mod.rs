@@ -123,8 +123,7 @@ impl Blobs {
     /// Marks the place as the one of this database's blobs, of which `known` are some. Where there are such and none of them
     /// is there, it is another.
     pub async fn mark(&self, known: &[BlobHash]) -> Result<(), MarkError> {
-        let mark = Key::from(MARK);
-        if self.is_there(&mark).await? {
+        if self.is_marked().await? {
             return Ok(());
         }
         let mut found = known.is_empty();
@@ -134,7 +133,7 @@ impl Blobs {
         if !found {
             return Err(MarkError::OtherPlace);
         }
-        self.store.put(&mark, Bytes::from_static(b"blobs of a Tessera server\n").into()).await?;
+        self.store.put(&Key::from(MARK), Bytes::from_static(b"blobs of a Tessera server\n").into()).await?;
         Ok(())
     }
 
@@ -308,7 +307,12 @@ impl Blobs {
         hash: BlobHash,
     ) -> Result<BoxStream<'static, std::io::Result<Bytes>>, object_store::Error> {
         let size = self.store.head(&Self::key(hash)).await?.size;
-        Ok(verified(hash, self.pieces(hash, 0..size)).boxed())
+        Ok(self.stream_known(&Blob { hash, size }))
+    }
+
+    /// The same of a blob that is there, of this size.
+    pub fn stream_known(&self, blob: &Blob) -> BoxStream<'static, std::io::Result<Bytes>> {
+        verified(blob.hash, self.pieces(blob.hash, 0..blob.size)).boxed()
     }
 
     /// Whether the place can let others fetch from it.
@@ -317,14 +321,10 @@ impl Blobs {
     }
 
     /// An address at which whoever has it may fetch this blob, and nothing else, until a while from now. The store sends it
-    /// as bytes to be saved under this name, never as a page. `None` where addresses cannot be signed, or the blob is not
-    /// there.
+    /// as bytes to be saved under this name, never as a page. `None` where addresses cannot be signed.
     pub async fn signed_url(&self, hash: BlobHash, disposition: &str) -> Result<Option<Url>, object_store::Error> {
         let Some(Signing { signer, prefix }) = &self.signing else { return Ok(None) };
         let key = Self::key(hash);
-        if !self.is_there(&key).await? {
-            return Ok(None);
-        }
         let sent_as = [("response-content-type", BYTES), ("response-content-disposition", disposition)];
         let options = SignedUrlOptions::new().with_query(sent_as);
         let object: Key = prefix.parts().chain(key.parts()).collect();
@@ -342,7 +342,7 @@ impl Blobs {
 
     /// Fails where none of the blobs is there, so that one that is missing tells nothing.
     async fn require_place(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(self.is_there(&Key::from(MARK)).await?, "none of the blobs is there: is their place mounted?");
+        anyhow::ensure!(self.is_marked().await?, "none of the blobs is there: is their place mounted?");
         Ok(())
     }
 

@@ -18,6 +18,8 @@ use object_store::signer::Signer;
 use object_store::{BackoffConfig, ObjectStore, RetryConfig, path};
 use url::Url;
 
+use crate::http::install_tls;
+
 /// What an address may be.
 const FORMS: &str = "name a folder, file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, or \
     abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/PREFIX";
@@ -124,8 +126,7 @@ impl Place {
         if url.password().is_some() || (!url.username().is_empty() && !is_azure) {
             return Err(PlaceError::Secret);
         }
-        // For buckets. A second installation changes nothing.
-        rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
+        install_tls();
         match url.scheme() {
             "file" => {
                 let folder = url.to_file_path().map_err(|()| PlaceError::Malformed)?;
@@ -204,9 +205,8 @@ fn bucket_of(url: &Url) -> Result<&str, PlaceError> {
 /// What the store would find missing at the first request alone, or wait minutes for.
 fn require_s3_variables(variables: &Variables) -> Result<(), PlaceError> {
     let missing = |variable, reason| Err(PlaceError::MissingVariable { variable, reason });
-    let endpoint =
-        ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"].iter().find_map(|name| variables.0.get(*name));
-    let endpoint = endpoint.filter(|endpoint| !endpoint.is_empty());
+    let names = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
+    let endpoint = names.into_iter().find(|name| variables.has(name)).and_then(|name| variables.0.get(name));
     if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) && !variables.is_true("AWS_ALLOW_HTTP") {
         return missing(
             "AWS_ALLOW_HTTP=true",

@@ -7,14 +7,14 @@ use wire::Micros;
 
 use super::finding::{Finding, failed, ok, skipped, warning};
 use super::place::Place;
+use crate::http::install_tls;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The time in an answer's head is in whole seconds.
 const CLOCK_OFF_MAX_SECS: i64 = 3;
 
 pub async fn look(place: &Place, now: Micros, findings: &mut Vec<Finding>) {
-    // A second installation changes nothing.
-    rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
+    install_tls();
     let client = match reqwest::Client::builder().timeout(PATIENCE).build() {
         Ok(client) => client,
         Err(error) => {

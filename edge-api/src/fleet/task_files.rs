@@ -42,7 +42,7 @@ impl TaskFiles<'_> {
     pub async fn code(self, resume: &Resume) -> ApiResult<Response> {
         let hash = self.task.code();
         let size = self.app.blobs.size(hash).await?.context("a job's code is lost on the server")?;
-        answer_blob(self.app, &Blob { hash, size }, resume, self.headers()).await
+        Ok(answer_blob(self.app, &Blob { hash, size }, resume, self.headers()))
     }
 
     /// The kernel as the gate emits it.

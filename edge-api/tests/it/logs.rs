@@ -83,7 +83,7 @@ fn read(folder: &Path) -> String {
 }
 
 fn client() -> reqwest::Client {
-    rustls::crypto::ring::default_provider().install_default().unwrap_or_default();
+    edge_api::http::install_tls();
     reqwest::Client::new()
 }
 
