@@ -64,6 +64,10 @@ fn text_cell(text: impl Into<Cow<'static, str>>) -> Cell {
     Cell::Text(text.into())
 }
 
+fn count_cell(count: u64) -> Cell {
+    text_cell(format::count(count))
+}
+
 /// Devices in display order, each with what can be done with it.
 pub fn device_table(devices: Vec<PublicDevice>, action: Option<Action>) -> Table<impl Iterator<Item = Row>> {
     let t = text();
@@ -77,7 +81,7 @@ pub fn device_table(devices: Vec<PublicDevice>, action: Option<Action>) -> Table
             Cell::Noted(name, note),
             text_cell(device.backend),
             text_cell(format::speed(device.flops_per_sec)),
-            text_cell(format::count(device.tiles)),
+            count_cell(device.tiles),
             text_cell(format::kflop(device.kflop)),
             text_cell(checks(device.checks_passed, device.checks_failed)),
             text_cell(format::credits(device.earned)),
@@ -141,8 +145,8 @@ pub fn receipt_table(receipts: Vec<PublicReceipt>, whose: Whose) -> Table<impl I
         cells.extend(with_device.then(device));
         cells.extend(with_job.then(job));
         cells.push(text_cell(receipt.program));
-        cells.push(text_cell(format::count(receipt.tiles)));
-        cells.push(text_cell(format::count(receipt.recomputed_tiles)));
+        cells.push(count_cell(receipt.tiles));
+        cells.push(count_cell(receipt.recomputed_tiles));
         cells.push(text_cell(format::kflop(receipt.kflop)));
         cells.push(Cell::Receipt(receipt.state));
         Row { cells, device: None }
@@ -158,7 +162,7 @@ pub fn job_table(jobs: Vec<PublicJobRow>) -> Table<impl Iterator<Item = Row>> {
         Row::from([
             Cell::Link(Page::PublicJob(job.id), name),
             Cell::Job(job.state),
-            text_cell(format::count(job.rows)),
+            count_cell(job.rows),
             text_cell(format!("{} / {}", format::count(job.verified_tiles), format::count(job.tiles))),
             text_cell(format::credits(job.cost)),
             Cell::Time(job.created_at),
@@ -183,9 +187,9 @@ pub fn share_table(shares: Vec<Share>) -> Table<impl Iterator<Item = Row>> {
         Row::from([
             Cell::Link(Page::Device(share.device), name),
             text_cell(share.backend),
-            text_cell(format::count(share.tiles)),
-            text_cell(format::count(share.recomputed_tiles)),
-            text_cell(format::count(share.receipts)),
+            count_cell(share.tiles),
+            count_cell(share.recomputed_tiles),
+            count_cell(share.receipts),
         ])
     };
     let columns = vec![

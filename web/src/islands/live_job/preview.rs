@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::{ClassCount, JobId, JobPreview, JobProgress, JobState, OutputPreview, PreviewRow};
 
-use crate::api::{self, Api};
+use crate::api::{self, Api, Failure};
 use crate::format;
 use crate::text::{Text, text};
 
@@ -42,6 +42,8 @@ pub(super) fn ResultPreview(
                 Ok(read) => {
                     preview.try_set(Some(read));
                 }
+                // What was refused is refused the next time, too.
+                Err(Failure::Refused { status, .. }) if (400..500).contains(&status) && status != 429 => {}
                 // Until then the page has all else to show.
                 Err(_failure) => {
                     set_timeout(
