@@ -10,11 +10,11 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop")]
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use e2e::digits;
+use e2e::page::tools;
 use e2e::scripted::Scripted;
 use e2e::stack::Stack;
 use serde_json::{Value, json};
@@ -50,10 +50,10 @@ struct Peers(BTreeMap<String, f64>);
 
 impl Peers {
     fn measure() -> Self {
-        let python = tools().join("dispatch/bin/python");
         let script = e2e::folder().join("benches/peers/dispatch.py");
-        let ran = Command::new(python).arg(script).output();
-        let figures = ran.ok().filter(|ran| ran.status.success());
+        let python = tools().map(|tools| tools.join("dispatch/bin/python"));
+        let ran = python.and_then(|python| Command::new(python).arg(script).output().ok());
+        let figures = ran.filter(|ran| ran.status.success());
         // HyperQueue says something of its own first.
         let last = |ran: std::process::Output| {
             ran.stdout.trim_ascii().rsplit(|byte| *byte == b'\n').next().map(<[u8]>::to_vec)
@@ -83,16 +83,6 @@ fn extend(line: &mut Value, more: &Value) {
     if let (Some(line), Some(more)) = (line.as_object_mut(), more.as_object()) {
         line.extend(more.clone());
     }
-}
-
-/// Where `make setup` keeps tools of its own.
-fn tools() -> std::path::PathBuf {
-    let cache = || std::env::var_os("XDG_CACHE_HOME").map_or_else(|| home().join(".cache"), Into::into);
-    std::env::var_os("TESSERA_TOOLS").map_or_else(|| cache().join("tessera/tools"), Into::into)
-}
-
-fn home() -> std::path::PathBuf {
-    std::env::var_os("HOME").map_or_else(|| Path::new("/").to_owned(), Into::into)
 }
 
 /// Serves the leases that one device gets until the job is over; how long each took.

@@ -48,12 +48,8 @@ impl S3Server {
         let address = listener.local_addr().unwrap();
         let mut server = Self { folder: TempDir::new().unwrap(), address, seen: Arc::default(), serving: None };
         std::fs::create_dir(server.folder.path().join(BUCKET)).unwrap();
-        server.serve(listener);
+        server.serve_after(0, listener);
         server
-    }
-
-    fn serve(&mut self, listener: TcpListener) {
-        self.serve_after(0, listener);
     }
 
     /// So many connections are hung up first.
@@ -88,8 +84,7 @@ impl S3Server {
 
     /// Comes back where it was, with what it had.
     pub(crate) async fn come_back(&mut self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
-        self.serve(listener);
+        self.come_back_after(0).await;
     }
 
     /// What that needs besides.
@@ -107,7 +102,6 @@ impl S3Server {
     }
 
     /// Comes back, and hangs up on so many who ask before it is itself again.
-    #[allow(clippy::allow_attributes, dead_code, reason = "journeys have no use for it")]
     pub(crate) async fn come_back_after(&mut self, hung_up: u32) {
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.serve_after(hung_up, listener);
