@@ -1,6 +1,7 @@
 //! A device that does what a test tells it, step by step, honest or not. It computes on the
 //! CPU, so it needs no GPU.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -10,6 +11,7 @@ use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use wire::device::{Backend, DeviceClass, PROTOCOL};
+use wire::frame::{Frame, Packed, Unpacked, part_message, unpack};
 use wire::program::map::join_tiles;
 use wire::{BlobHash, FromDevice, Hello, LeaseGrant, Micros, Nonce, Receipt, Signature, ToDevice, merkle};
 use worker::identity::Identity;
@@ -24,6 +26,8 @@ pub struct Scripted {
     http: reqwest::Client,
     url: String,
     socket: Socket,
+    /// Frames that came in one message with others.
+    heard: VecDeque<ToDevice>,
 }
 
 impl Scripted {
@@ -37,7 +41,8 @@ impl Scripted {
         let mut request = format!("{}/v1/devices/socket", url.replacen("http", "ws", 1)).into_client_request()?;
         request.headers_mut().insert("x-forwarded-for", address.parse()?);
         let (socket, _) = tokio_tungstenite::connect_async(request).await?;
-        let mut device = Self { identity, http: reqwest::Client::new(), url: url.to_owned(), socket };
+        let mut device =
+            Self { identity, http: reqwest::Client::new(), url: url.to_owned(), socket, heard: VecDeque::new() };
         match device.hear().await? {
             ToDevice::Challenge { nonce, .. } => Ok((device, nonce)),
             other => bail!("expected a challenge, heard {other:?}"),
@@ -81,8 +86,15 @@ impl Scripted {
         Hello { signature: self.identity.sign_hello(&hello, nonce, &self.url), ..hello }
     }
 
+    /// Says a frame, with what goes along with it.
     pub async fn say(&mut self, frame: &FromDevice) -> anyhow::Result<()> {
-        self.say_text(serde_json::to_string(frame)?).await
+        let json = serde_json::to_string(frame)?;
+        if frame.along().is_empty() {
+            return self.say_text(json).await;
+        }
+        let mut packed = Packed::default();
+        anyhow::ensure!(packed.push(&json, frame.along()), "a frame is too large");
+        Ok(self.socket.send(Message::binary(packed.into_message())).await?)
     }
 
     pub async fn say_text(&mut self, text: String) -> anyhow::Result<()> {
@@ -91,7 +103,7 @@ impl Scripted {
 
     /// A part of what a frame announced.
     pub async fn say_bytes(&mut self, bytes: Vec<u8>) -> anyhow::Result<()> {
-        Ok(self.socket.send(Message::binary(bytes)).await?)
+        Ok(self.socket.send(Message::binary(part_message(&bytes))).await?)
     }
 
     /// So many bytes that a frame announced.
@@ -99,8 +111,13 @@ impl Scripted {
         let mut bytes = Vec::new();
         while bytes.len() < count {
             let heard = tokio::time::timeout(HEAR_WITHIN, self.socket.next()).await;
-            if let Message::Binary(part) = heard.context("the server sends nothing")?.context("the socket closed")?? {
-                bytes.extend(part);
+            if let Message::Binary(message) =
+                heard.context("the server sends nothing")?.context("the socket closed")??
+            {
+                match unpack(&message)? {
+                    Unpacked::Part(part) => bytes.extend(part),
+                    Unpacked::Frames(frames) => self.keep(frames)?,
+                }
             }
         }
         Ok(bytes)
@@ -109,13 +126,30 @@ impl Scripted {
     /// The next frame; an error after five minutes without one.
     pub async fn hear(&mut self) -> anyhow::Result<ToDevice> {
         loop {
+            if let Some(frame) = self.heard.pop_front() {
+                return Ok(frame);
+            }
             let heard = tokio::time::timeout(HEAR_WITHIN, self.socket.next()).await;
             match heard.context("the server says nothing")?.context("the server closed the socket")?? {
                 Message::Text(text) => return Ok(serde_json::from_str(&text)?),
+                Message::Binary(message) => {
+                    if let Unpacked::Frames(frames) = unpack(&message)? {
+                        self.keep(frames)?;
+                    }
+                }
                 Message::Close(_) => bail!("the server closed the socket"),
-                Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_) => {}
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
         }
+    }
+
+    fn keep(&mut self, frames: Vec<(&str, &[u8])>) -> anyhow::Result<()> {
+        for (json, along) in frames {
+            let mut frame: ToDevice = serde_json::from_str(json)?;
+            frame.take_along(along)?;
+            self.heard.push_back(frame);
+        }
+        Ok(())
     }
 
     /// Asks for a lease and waits for it.
@@ -135,13 +169,16 @@ impl Scripted {
 
     /// The rows of a lease.
     pub async fn input(&self, grant: &LeaseGrant) -> anyhow::Result<Vec<u8>> {
-        self.fetch(grant, "input").await
+        match &grant.input {
+            Some(input) => Ok(input.clone()),
+            None => self.fetch(grant, "input").await,
+        }
     }
 
     /// The right answer to a lease.
     pub async fn compute(&self, grant: &LeaseGrant) -> anyhow::Result<Vec<f32>> {
         let graph = Graph::parse(&self.fetch(grant, "code").await?)?;
-        let input = self.fetch(grant, "input").await?;
+        let input = self.input(grant).await?;
         let input: Vec<u32> = input.as_chunks::<4>().0.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect();
         let shape = grant.task.inputs().into_iter().next().context("a task should have an input")?.shape;
         let shape: Vec<usize> = shape.iter().map(|&size| usize::try_from(size)).collect::<Result<_, _>>()?;
@@ -189,7 +226,13 @@ impl Scripted {
     /// To a server that may not have granted the lease.
     pub fn commit_with_token(&self, receipt: &Receipt, token: &str) -> FromDevice {
         let signature = self.identity.sign_receipt(receipt);
-        FromDevice::Commit { receipt: receipt.clone(), signature, token: token.to_owned() }
+        FromDevice::Commit { receipt: receipt.clone(), signature, token: token.to_owned(), output: None }
+    }
+
+    /// With the output along, which is not uploaded then.
+    pub fn commit_with_output(&self, receipt: &Receipt, output: Vec<u8>) -> FromDevice {
+        let signature = self.identity.sign_receipt(receipt);
+        FromDevice::Commit { receipt: receipt.clone(), signature, token: String::new(), output: Some(output) }
     }
 
     /// Waits for the edge's word on a lease: whether it was settled.

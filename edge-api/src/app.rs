@@ -101,7 +101,7 @@ impl App {
         }
         let known = store::blobs::list_job_blobs(&mut tx, KNOWN_BLOBS).await?;
         tx.commit().await?;
-        let blobs = Blobs::open(&config.blobs, &config.blob_variables)?;
+        let blobs = Blobs::open(&config.blobs, &config.blob_variables)?.with_small(&db);
         anyhow::ensure!(
             config.blob_redirect_bytes.is_none() || blobs.can_sign(),
             "only s3:// and gs:// can let customers fetch blobs by themselves: leave --blob-redirect-bytes out"

@@ -303,7 +303,7 @@ mod transport {
             let server = self.server.as_ref().ok_or(Failure::Unreachable)?;
             match (server.0)(path.to_owned()).await {
                 Answered::Value(value) => {
-                    Ok(*value.downcast().ok().expect("a page should ask for what its handler hands over"))
+                    Ok(*value.downcast().expect("a page should ask for what its handler hands over"))
                 }
                 Answered::Json(status, body) => parse(status, &body),
             }

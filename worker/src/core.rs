@@ -86,10 +86,16 @@ impl Core {
         self.send_ready_credits(link);
     }
 
-    /// The output is uploaded and the receipt signed.
-    pub fn on_computed(&mut self, link: &mut impl Link, receipt: Receipt, signature: Signature) {
+    /// The receipt is signed. `output` goes along with it, or is uploaded.
+    pub fn on_computed(
+        &mut self,
+        link: &mut impl Link,
+        receipt: Receipt,
+        signature: Signature,
+        output: Option<Vec<u8>>,
+    ) {
         if let Some(InHand { lease, token, .. }) = self.forget(receipt.lease) {
-            let commit = FromDevice::Commit { receipt, signature, token };
+            let commit = FromDevice::Commit { receipt, signature, token, output };
             self.committed.insert(lease, commit.clone());
             self.say(link, commit);
         }
@@ -241,6 +247,7 @@ mod tests {
             nudge: None,
             deadline_millis: 1000,
             token: String::new(),
+            input: None,
         })
     }
 
@@ -273,7 +280,7 @@ mod tests {
         core.on_frame(&mut link, ToDevice::Welcome(Earnings::default()));
         core.on_frame(&mut link, grant(1));
         core.on_frame(&mut link, grant(2));
-        core.on_computed(&mut link, receipt(1), Signature([0; 64]));
+        core.on_computed(&mut link, receipt(1), Signature([0; 64]), None);
 
         assert_eq!(link.0, ["ready", "ready", "compute 1", "compute 2", "commit 1", "ready"]);
         assert_eq!(core.phase(), Phase::Computing);
@@ -284,7 +291,7 @@ mod tests {
         let (mut core, mut link) = working();
 
         core.on_pause(&mut link, PauseReason::Hidden);
-        core.on_computed(&mut link, receipt(1), Signature([0; 64]));
+        core.on_computed(&mut link, receipt(1), Signature([0; 64]), None);
         core.on_frame(&mut link, grant(2));
 
         assert_eq!(link.0, ["return 1", "rest", "return 2"]);
@@ -298,7 +305,7 @@ mod tests {
         let (mut core, mut link) = working();
 
         core.on_frame(&mut link, ToDevice::Revoke { lease: lease(1) });
-        core.on_computed(&mut link, receipt(1), Signature([0; 64]));
+        core.on_computed(&mut link, receipt(1), Signature([0; 64]), None);
 
         assert!(!link.0.iter().any(|said| said.starts_with("commit")), "{:?}", link.0);
     }
@@ -336,7 +343,7 @@ mod tests {
     fn what_is_in_hand_outlives_a_lost_socket_and_is_committed_until_it_is_answered() {
         let (mut core, mut link) = working();
         core.on_disconnected();
-        core.on_computed(&mut link, receipt(1), Signature([0; 64]));
+        core.on_computed(&mut link, receipt(1), Signature([0; 64]), None);
         assert_eq!(link.0, Vec::<String>::new());
         assert_eq!(core.phase(), Phase::Connecting);
 

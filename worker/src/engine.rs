@@ -13,6 +13,7 @@ use gpu_kernels::device::{Device, DeviceInfo, GpuError, Measured};
 use gpu_kernels::records::deinterleave;
 use wire::device::Backend;
 use wire::explorer::Sample;
+use wire::frame::SMALL_BYTES_MAX;
 use wire::lend::{Recomputed, TrialResult};
 use wire::{BlobHash, Check, DType, JobId, LeaseGrant, Receipt, Signature, SpeedChallenge, merkle};
 
@@ -50,6 +51,8 @@ type Reopen = Box<dyn Fn() -> LocalBoxFuture<'static, Result<Device, GpuError>>>
 pub struct Outcome {
     pub receipt: Receipt,
     pub signature: Signature,
+    /// What goes along with the receipt; a larger output is uploaded.
+    pub output: Option<Vec<u8>>,
     /// Operations that it took.
     pub flops: u64,
     /// How long the device was busy with it.
@@ -101,7 +104,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Computes a lease and uploads its output. Aborted, it fetches nothing more, keeps what it has fetched, and breaks off
+    /// Computes a lease, and uploads its output where that is large. Aborted, it fetches nothing more, keeps what it has fetched, and breaks off
     /// after the submission that is under way.
     pub async fn compute(
         &self,
@@ -121,9 +124,14 @@ impl Engine {
         let left: u64 = grant.task.flops_left(&output, grant.tile_rows).sum();
         let flops = grant.flops.saturating_sub(left);
         let (receipt, output) = self.receipt(grant, output).await;
-        http.put(&BlobPaths::of_lease(&grant.token).path("output"), output).await?;
+        let output = if wire::number::to::<u64>(output.len()) <= SMALL_BYTES_MAX && !output.is_empty() {
+            Some(output)
+        } else {
+            http.put(&BlobPaths::of_lease(&grant.token).path("output"), output).await?;
+            None
+        };
         let signature = self.identity.sign_receipt(&receipt);
-        Ok(Outcome { receipt, signature, flops, busy })
+        Ok(Outcome { receipt, signature, output, flops, busy })
     }
 
     /// Computes a lease for whoever is at this device: nothing is uploaded and nothing signed.
@@ -195,7 +203,10 @@ impl Engine {
     async fn fetch_lease(&self, http: &impl Transfer, grant: &LeaseGrant) -> Result<Fetched<'_>, RunFailure> {
         let paths = BlobPaths::of_lease(&grant.token);
         // The input comes down while another lease may still hold the GPU.
-        let input = http.get(&paths.path("input")).await?;
+        let input = match &grant.input {
+            Some(input) => input.clone(),
+            None => http.get(&paths.path("input")).await?,
+        };
         let work = Work::new(grant.task.clone(), grant.rows, grant.tile_rows, input)?.nudged(grant.nudge);
         let work = Arc::new(work);
         self.fetch(http, &paths, work).await

@@ -5,6 +5,7 @@
 //! finished leases. What differs by target is a [`Transport`]; who follows it is an [`Observer`].
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use futures::stream::{FusedStream, FuturesUnordered, StreamExt};
 use gpu_kernels::device::GpuError;
 use web_time::Instant;
 use wire::device::DeviceClass;
+use wire::frame::{Frame, Packed, Unpacked, part_message, unpack};
 use wire::lend::{PauseReason, Status, Trouble};
 use wire::{ErrorCode, FromDevice, LeaseGrant, LeaseId, SpeedChallenge, ToDevice};
 
@@ -133,6 +135,29 @@ fn wait_after(failures: u32) -> Duration {
     Duration::from_millis(125).saturating_mul(1 << failures.min(10)).min(LONGEST)
 }
 
+fn unknown(error: impl Display) -> ConnectionEnd {
+    ConnectionEnd::lost(format!("the server said something unknown: {error}"))
+}
+
+/// Frames as messages: one message where bytes go along with any of them, else a text each.
+fn messages(frames: &[FromDevice]) -> Vec<Message> {
+    let json = |frame: &FromDevice| serde_json::to_string(frame).expect("a frame should serialise");
+    if frames.iter().all(|frame| frame.along().is_empty()) {
+        return frames.iter().map(|frame| Message::Text(json(frame))).collect();
+    }
+    let (mut messages, mut packed) = (Vec::new(), Packed::default());
+    for frame in frames {
+        let json = json(frame);
+        if !packed.push(&json, frame.along()) {
+            messages.push(Message::Bytes(std::mem::take(&mut packed).into_message()));
+            let has_room = packed.push(&json, frame.along());
+            assert!(has_room, "a small output and a token that came in a message should go into one");
+        }
+    }
+    messages.push(Message::Bytes(packed.into_message()));
+    messages
+}
+
 struct Session<'a, T: Transport, O, C> {
     engine: &'a Engine,
     transport: &'a T,
@@ -206,8 +231,8 @@ enum Wait {
 #[derive(Default)]
 struct Outbox {
     frames: Vec<FromDevice>,
-    /// Said after the frames.
-    bytes: Vec<Vec<u8>>,
+    /// Parts of what a frame announced; said after the frames.
+    parts: Vec<Vec<u8>>,
     grants: Vec<LeaseGrant>,
 }
 
@@ -250,10 +275,7 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
                     Ok(None)
                 }
                 Event::Awaited(Ok(Message::Text(text))) => self.on_text(&text),
-                Event::Awaited(Ok(Message::Bytes(bytes))) => {
-                    self.outbox.bytes = self.answers.on_bytes(&bytes);
-                    Ok(None)
-                }
+                Event::Awaited(Ok(Message::Bytes(bytes))) => self.on_bytes(&bytes),
                 Event::Awaited(Err(Closed { reason })) => Ok(Some(ConnectionEnd::lost(reason))),
             };
             // Leases go back politely if the socket still stands, whatever the end.
@@ -322,8 +344,32 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
     fn on_text(&mut self, text: &str) -> Result<Option<ConnectionEnd>, SessionError> {
         match serde_json::from_str(text) {
             Ok(frame) => self.on_frame(frame),
-            Err(error) => Ok(Some(ConnectionEnd::lost(format!("the server said something unknown: {error}")))),
+            Err(error) => Ok(Some(unknown(error))),
         }
+    }
+
+    fn on_bytes(&mut self, bytes: &[u8]) -> Result<Option<ConnectionEnd>, SessionError> {
+        let frames = match unpack(bytes) {
+            Ok(Unpacked::Part(part)) => {
+                self.outbox.parts = self.answers.on_bytes(part);
+                return Ok(None);
+            }
+            Ok(Unpacked::Frames(frames)) => frames,
+            Err(error) => return Ok(Some(unknown(error))),
+        };
+        for (json, along) in frames {
+            let mut frame: ToDevice = match serde_json::from_str(json) {
+                Ok(frame) => frame,
+                Err(error) => return Ok(Some(unknown(error))),
+            };
+            if let Err(error) = frame.take_along(along) {
+                return Ok(Some(unknown(error)));
+            }
+            if let Some(end) = self.on_frame(frame)? {
+                return Ok(Some(end));
+            }
+        }
+        Ok(None)
     }
 
     fn on_frame(&mut self, frame: ToDevice) -> Result<Option<ConnectionEnd>, SessionError> {
@@ -342,7 +388,7 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
             ToDevice::Close { code, message } => return self.on_close(*code, message).map(Some),
             ToDevice::Prove(challenge) => self.prove(*challenge),
             ToDevice::Reveal { challenge, rows, probe_bytes } => {
-                self.outbox.bytes = self.answers.on_reveal(*challenge, rows.clone(), *probe_bytes);
+                self.outbox.parts = self.answers.on_reveal(*challenge, rows.clone(), *probe_bytes);
             }
             ToDevice::Lease(_)
             | ToDevice::Revoke { .. }
@@ -400,7 +446,7 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
                 self.busy_share.add(outcome.busy);
                 (self.breakdowns, self.failures) = (0, 0);
                 self.trouble = None;
-                self.core.on_computed(&mut self.outbox, outcome.receipt, outcome.signature);
+                self.core.on_computed(&mut self.outbox, outcome.receipt, outcome.signature, outcome.output);
             }
             Err(failure) => {
                 self.failures += u32::from(failure.is_of_no_kernel());
@@ -451,12 +497,11 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
         for grant in std::mem::take(&mut self.outbox.grants) {
             self.begin(grant);
         }
-        for frame in std::mem::take(&mut self.outbox.frames) {
-            let text = serde_json::to_string(&frame).expect("a frame should serialise");
-            socket.send(Message::Text(text)).await?;
+        for message in messages(&std::mem::take(&mut self.outbox.frames)) {
+            socket.send(message).await?;
         }
-        for bytes in std::mem::take(&mut self.outbox.bytes) {
-            socket.send(Message::Bytes(bytes)).await?;
+        for part in std::mem::take(&mut self.outbox.parts) {
+            socket.send(Message::Bytes(part_message(&part))).await?;
         }
         Ok(())
     }

@@ -106,7 +106,7 @@ engine_test! {
         let bytes = device.upload(&grant, &output).await.unwrap();
         let receipt = device.receipt(&grant, &bytes).unwrap();
         let signature = identity().sign_receipt(&receipt);
-        device.say(&FromDevice::Commit { receipt: receipt.clone(), signature, token: grant.token.clone() }).await.unwrap();
+        device.say(&FromDevice::Commit { receipt: receipt.clone(), signature, token: grant.token.clone(), output: None }).await.unwrap();
         assert!(matches!(device.hear().await.unwrap(), ToDevice::Refused { code: ErrorCode::InvalidSignature, .. }));
         let long_ago = wire::Receipt { time: 0, ..receipt.clone() };
         device.say(&device.commit(&long_ago)).await.unwrap();

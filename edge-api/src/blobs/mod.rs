@@ -19,6 +19,7 @@ use object_store::buffered::BufWriter;
 use object_store::path::Path as Key;
 use object_store::signer::{Method, SignedUrlOptions};
 use object_store::{ObjectStore, ObjectStoreExt};
+use store::db::Db;
 use tokio::io::AsyncWriteExt;
 use url::Url;
 use wire::number::to;
@@ -53,6 +54,8 @@ pub struct Blobs {
     folder: Option<Arc<Path>>,
     /// Where the bucket lets others fetch by an address that was signed for them.
     signing: Option<Signing>,
+    /// Where small outputs lie.
+    small: Option<Db>,
 }
 
 /// Why a server does not begin with a place of blobs.
@@ -108,7 +111,21 @@ impl Blobs {
     /// Blobs in a folder or a bucket; `variables` say what an address leaves open. A write is durable when it returns.
     pub fn open(address: &str, variables: &Variables) -> Result<Self, PlaceError> {
         let Place { store, folder, signing } = Place::open(address, variables)?;
-        Ok(Self { store, folder, signing })
+        Ok(Self { store, folder, signing, small: None })
+    }
+
+    /// The same, with small outputs that lie in the database.
+    pub fn with_small(self, db: &Db) -> Self {
+        Self { small: Some(db.clone()), ..self }
+    }
+
+    /// The bytes of a blob that lies in the database.
+    async fn find_small(&self, hash: BlobHash) -> Result<Option<Bytes>, object_store::Error> {
+        let Some(db) = &self.small else { return Ok(None) };
+        let found = async { store::blobs::find_small_blob(&mut *db.read().await?, hash).await }.await;
+        let failed =
+            |error: store::db::Error| object_store::Error::Generic { store: "database", source: Box::new(error) };
+        Ok(found.map_err(failed)?.map(Bytes::from))
     }
 
     fn key(hash: BlobHash) -> Key {
@@ -251,6 +268,9 @@ impl Blobs {
 
     /// The size of a blob, in bytes; `None` where there is no such blob.
     pub async fn size(&self, hash: BlobHash) -> Result<Option<u64>, object_store::Error> {
+        if let Some(small) = self.find_small(hash).await? {
+            return Ok(Some(to(small.len())));
+        }
         match self.store.head(&Self::key(hash)).await {
             Ok(meta) => Ok(Some(meta.size)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -260,6 +280,9 @@ impl Blobs {
 
     /// A whole blob, in memory.
     pub async fn read(&self, hash: BlobHash) -> Result<Bytes, object_store::Error> {
+        if let Some(small) = self.find_small(hash).await? {
+            return Ok(small);
+        }
         self.store.get(&Self::key(hash)).await?.bytes().await
     }
 
@@ -288,6 +311,9 @@ impl Blobs {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
+        if let Some(small) = self.find_small(hash).await? {
+            return Ok(cut(&small, &range));
+        }
         self.store.get_range(&Self::key(hash), range).await
     }
 
@@ -297,6 +323,9 @@ impl Blobs {
         range: Range<u64>,
     ) -> Result<BoxStream<'static, std::io::Result<Bytes>>, object_store::Error> {
         // So that a blob which is not there is an answer, not a stream that breaks off.
+        if let Some(small) = self.find_small(hash).await? {
+            return Ok(whole(cut(&small, &range)));
+        }
         self.store.head(&Self::key(hash)).await?;
         Ok(self.pieces(hash, range))
     }
@@ -306,11 +335,14 @@ impl Blobs {
         &self,
         hash: BlobHash,
     ) -> Result<BoxStream<'static, std::io::Result<Bytes>>, object_store::Error> {
+        if let Some(small) = self.find_small(hash).await? {
+            return Ok(verified(hash, whole(small)).boxed());
+        }
         let size = self.store.head(&Self::key(hash)).await?.size;
         Ok(self.stream_known(&Blob { hash, size }))
     }
 
-    /// The same of a blob that is there, of this size.
+    /// The same of an uploaded blob that is there, of this size.
     pub fn stream_known(&self, blob: &Blob) -> BoxStream<'static, std::io::Result<Bytes>> {
         verified(blob.hash, self.pieces(blob.hash, 0..blob.size)).boxed()
     }
@@ -333,7 +365,7 @@ impl Blobs {
 
     /// Whether a blob is not there any more, though others are.
     pub async fn is_lost(&self, hash: BlobHash) -> anyhow::Result<bool> {
-        if self.is_there(&Self::key(hash)).await? {
+        if self.find_small(hash).await?.is_some() || self.is_there(&Self::key(hash)).await? {
             return Ok(false);
         }
         self.require_place().await?;
@@ -348,12 +380,17 @@ impl Blobs {
 
     /// Whether a blob is there, and still what its hash says.
     pub async fn is_intact(&self, hash: BlobHash) -> anyhow::Result<bool> {
-        let Some(size) = self.size(hash).await? else {
-            self.require_place().await?;
-            return Ok(false);
+        let mut pieces = match self.find_small(hash).await? {
+            Some(small) => whole(small),
+            None => match self.size(hash).await? {
+                Some(size) => self.pieces(hash, 0..size),
+                None => {
+                    self.require_place().await?;
+                    return Ok(false);
+                }
+            },
         };
         let mut hasher = blake3::Hasher::new();
-        let mut pieces = self.pieces(hash, 0..size);
         while let Some(piece) = pieces.try_next().await? {
             hasher.update(&piece);
         }
@@ -372,6 +409,16 @@ impl Blobs {
         });
         stream::iter(pieces).buffered(2).boxed()
     }
+}
+
+fn whole(bytes: Bytes) -> BoxStream<'static, std::io::Result<Bytes>> {
+    stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed()
+}
+
+/// As much of a range as there is, as stores do it.
+fn cut(bytes: &Bytes, range: &Range<u64>) -> Bytes {
+    let at = |end: u64| usize::try_from(end).unwrap_or(usize::MAX).min(bytes.len());
+    bytes.slice(at(range.start)..at(range.end).max(at(range.start)))
 }
 
 fn is_hash(hasher: &blake3::Hasher, hash: BlobHash) -> bool {

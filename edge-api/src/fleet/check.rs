@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rules::Job;
 use rules::scheduling::lease::Lease;
 use rules::verification::Mismatch;
@@ -41,16 +42,18 @@ impl Judgement {
     }
 }
 
-/// `tiles` were drawn after the device had signed; they count from the lease's first.
+/// `tiles` were drawn after the device had signed; they count from the lease's first. `at_hand`: the output that the receipt
+/// names, where it need not be read.
 pub async fn check_lease(
     app: &App,
     job: &Arc<Job>,
     lease: &Lease,
     receipt: &Receipt,
     tiles: &[u32],
+    at_hand: Option<Bytes>,
 ) -> anyhow::Result<Judgement> {
     let begun_at = app.clock.now();
-    let judgement = judge_lease(app, job, lease, receipt, tiles).await?;
+    let judgement = judge_lease(app, job, lease, receipt, tiles, at_hand).await?;
     observed::checked(app, lease, begun_at, judgement.name());
     Ok(judgement)
 }
@@ -61,9 +64,10 @@ async fn judge_lease(
     lease: &Lease,
     receipt: &Receipt,
     tiles: &[u32],
+    at_hand: Option<Bytes>,
 ) -> anyhow::Result<Judgement> {
     let output = LeaseOutput { job: Arc::clone(job), lease: *lease, output: receipt.output };
-    let flops_left = match output.verify(app, receipt.root).await? {
+    let flops_left = match output.verify(app, receipt.root, at_hand).await? {
         None => return Ok(Judgement::Damaged),
         Some(Err(mismatch)) => return Ok(Judgement::Falls(mismatch)),
         Some(Ok(flops_left)) => flops_left,

@@ -157,7 +157,7 @@ fn take(app: &App, claimed: &ClaimedSlice, job: &Arc<Job>, waiting: Vec<StoredRe
         .lock()
         .drive(|core, link| core.on_slice_claimed(link, now, id, slice, Arc::clone(job), leases.clone()));
     for (lease, stored) in leases.into_iter().zip(waiting) {
-        settle::spawn_check(app, lease, stored, None);
+        settle::spawn_check(app, lease, stored, None, None);
     }
     for stored in stale {
         settle::spawn_drop(app, stored, settle::SETTLED_BY_ANOTHER);

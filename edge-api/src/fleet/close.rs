@@ -66,7 +66,7 @@ async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
             continue;
         }
         let lease = committed_lease(&stored, app.clock.now());
-        match check_lease(app, &found, &lease, &stored.receipt, &verdict.tiles).await? {
+        match check_lease(app, &found, &lease, &stored.receipt, &verdict.tiles, None).await? {
             Judgement::Stands(_) => pass_final(app, &stored).await?,
             Judgement::Unanswered(given_up) => {
                 undone::look_into(app, job, given_up.tiles).await?;

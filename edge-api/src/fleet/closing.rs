@@ -12,3 +12,8 @@ pub struct Closing {
 pub fn closing(code: ErrorCode, message: impl Into<String>) -> Closing {
     Closing { code, message: message.into() }
 }
+
+/// What a device has signed could not be taken: it says it again when it is back.
+pub fn commit_failed() -> Closing {
+    closing(ErrorCode::Internal, "something went wrong on the server; connect again")
+}

@@ -1,20 +1,26 @@
 //! A device's commit: its receipt looked at, stored together with those that came at the same time, and handed on to be
 //! checked.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context;
+use bytes::Bytes;
 use ed25519_dalek::VerifyingKey;
 use rules::Job;
 use rules::scheduling::lease::{CommitError, Lease, LeaseState};
 use rules::scheduling::speed::Took;
 use store::receipts::NewReceipt;
-use wire::{BlobHash, DeviceId, ErrorCode, LeaseId, Receipt, Signature};
+use wire::number::to;
+use wire::{Blob, BlobHash, DeviceId, ErrorCode, LeaseId, Receipt, Signature};
 
-use super::gathered::{Commit, Committed};
+use super::closing::commit_failed;
+use super::gathered::{Commit, Committed, Stored};
 use super::settle;
 use super::token::LeaseToken;
+use super::uploads::blob_of;
 use crate::app::App;
+use crate::blobs::collect;
 use crate::retry::retry;
 
 /// How far a device's clock may be off: its time is published as it was signed.
@@ -39,14 +45,22 @@ fn refuse(code: ErrorCode, message: impl Into<String>) -> CommitRefusal {
     CommitRefusal { code, message: message.into() }
 }
 
-/// Takes a device's signed receipt and has it checked. `token` came with the lease: where another replica granted it, it
-/// tells what the lease was.
+/// What a device hands in.
+#[derive(Clone, Debug)]
+pub struct HandedIn {
+    pub receipt: Receipt,
+    pub signature: Signature,
+    /// It came with the lease: where another replica granted that, it tells what the lease was.
+    pub token: String,
+    /// The output, where it came along.
+    pub output: Option<Bytes>,
+}
+
+/// Takes a device's signed receipt and has it checked.
 pub async fn commit(
     app: &App,
     device: DeviceId,
-    receipt: Receipt,
-    signature: Signature,
-    token: &str,
+    HandedIn { receipt, signature, token, output }: HandedIn,
 ) -> anyhow::Result<Result<Taken, CommitRefusal>> {
     if let Err(refusal) = check_signature(device, &receipt, signature).and_then(|()| check_time(app, &receipt)) {
         return Ok(Err(refusal));
@@ -63,7 +77,7 @@ pub async fn commit(
             return Ok(Ok(Taken::Before));
         }
         Some(found) => found,
-        None => match find_lease_elsewhere(app, device, receipt.lease, token).await? {
+        None => match find_lease_elsewhere(app, device, receipt.lease, &token).await? {
             Elsewhere::Lease(lease, job) => (lease, job),
             Elsewhere::Committed => return Ok(Ok(Taken::Before)),
             Elsewhere::Unknown => {
@@ -75,8 +89,8 @@ pub async fn commit(
         return Ok(Err(refuse(ErrorCode::MalformedFrame, "the receipt is not about this lease")));
     }
     let expected = job.tiles(lease.tile_range()).output_bytes();
-    if !is_output_of(app, receipt.lease, receipt.output, expected).await? {
-        return Ok(Err(refuse(ErrorCode::OutputMissing, "upload the lease's output before its receipt")));
+    if let Some(refusal) = output_refusal(app, &receipt, output.as_ref(), expected).await? {
+        return Ok(Err(refusal));
     }
     let now = app.clock.now();
     let is_held_here = {
@@ -92,25 +106,67 @@ pub async fn commit(
         }
     };
     let new = NewReceipt { receipt, signature, slice: lease.slice, device };
-    let item = Commit { receipt: new, job: Arc::clone(&job) };
-    let write = async |app: App, group: Arc<[Commit]>| retry(|| write_group(&app, &group)).await;
-    let stored = app.gathered.commits.hand_in(&app.tasks, item, app, write).await;
-    let stored = stored.and_then(|stored| stored.context("a receipt just written should be on record"));
-    let Committed { stored, drawn } = match stored {
-        Ok(stored) => stored,
+    let item = Commit { receipt: new, job, output };
+    let task = app.clone();
+    // The device is heard further meanwhile; the server waits for it when it stops.
+    app.tasks.spawn(async move { take(&task, lease, item, is_held_here).await });
+    Ok(Ok(Taken::Now))
+}
+
+/// Stores a receipt that may be stored, and has it checked. A device whose receipt could not be stored is to say it again.
+async fn take(app: &App, lease: Lease, item: Commit, is_held_here: bool) {
+    let (device, output) = (lease.device, item.output.clone());
+    match store_commit(app, item).await {
+        Ok(Committed { stored, drawn }) if is_held_here => settle::spawn_check(app, lease, stored, Some(drawn), output),
+        Ok(Committed { stored, drawn }) => settle::take_found(app, stored, Some(drawn)),
         Err(error) => {
+            tracing::error!(error = format!("{error:#}"), %device, "a receipt could not be stored");
+            let now = app.clock.now();
             let mut state = app.scheduler.lock();
             state.unanswered.remove(&lease.id);
             state.drive(|core, link| core.on_refused(link, now, lease.id));
-            return Err(error).context("a receipt could not be stored");
+            state.disconnect(device, commit_failed());
         }
-    };
-    if is_held_here {
-        settle::spawn_check(app, lease, stored, Some(drawn));
-    } else {
-        settle::take_found(app, stored, Some(drawn));
     }
-    Ok(Ok(Taken::Now))
+}
+
+/// Why an output is not what the receipt says; `None` where it is.
+async fn output_refusal(
+    app: &App,
+    receipt: &Receipt,
+    output: Option<&Bytes>,
+    expected: u64,
+) -> anyhow::Result<Option<CommitRefusal>> {
+    let Some(output) = output else {
+        let is_there = is_output_of(app, receipt.lease, receipt.output, expected).await?;
+        let missing = || refuse(ErrorCode::OutputMissing, "upload the lease's output before its receipt");
+        return Ok((!is_there).then(missing));
+    };
+    let Blob { hash, size } = blob_of(output);
+    if size != expected {
+        let message = format!("the output of this lease has {expected} bytes, and {size} came along");
+        return Ok(Some(refuse(ErrorCode::OutputSize, message)));
+    }
+    if hash != receipt.output {
+        let message = "what came along is not the output that the receipt names";
+        return Ok(Some(refuse(ErrorCode::OutputMissing, message)));
+    }
+    // Nothing is taken that there may be no room for.
+    Ok(app.disk.check().err().map(|full| refuse(ErrorCode::StorageFull, full.to_string())))
+}
+
+/// Stores a receipt together with those that came at the same time.
+async fn store_commit(app: &App, item: Commit) -> anyhow::Result<Committed> {
+    loop {
+        let write = async |app: App, group: Arc<[Commit]>| retry(|| write_group(&app, &group)).await;
+        match app.gathered.commits.hand_in(&app.tasks, item.clone(), app, write).await? {
+            Stored::Committed(committed) => return Ok(*committed),
+            Stored::BeingDeleted => {
+                let blob = item.output.as_ref().map(blob_of).context("a blob that is stored should not go")?;
+                collect::reserve(app, &blob).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+            }
+        }
+    }
 }
 
 /// Whether the blob was uploaded as this lease's output, whole: who names another's has not computed it.
@@ -174,18 +230,36 @@ fn check_signature(device: DeviceId, receipt: &Receipt, signature: Signature) ->
         .map_err(|_forged| refuse(ErrorCode::InvalidSignature, "the receipt is not signed by this device's key"))
 }
 
-/// Stores receipts with what is drawn of them, in one transaction.
-async fn write_group(app: &App, group: &[Commit]) -> anyhow::Result<Vec<Option<Committed>>> {
+/// Stores receipts with the outputs that came along and what is drawn of them, in one transaction. It does not wait for the
+/// disk: nobody hears of it before something is decided, and what is decided rests on it. Where it was lost with the machine,
+/// the device says its commit again.
+async fn write_group(app: &App, group: &[Commit]) -> anyhow::Result<Vec<Stored>> {
     let now = app.clock.now();
-    let receipts: Vec<NewReceipt> = group.iter().map(|item| item.receipt.clone()).collect();
+    let along: BTreeMap<BlobHash, &[u8]> =
+        group.iter().filter_map(|item| Some((item.receipt.receipt.output, &item.output.as_ref()?[..]))).collect();
+    let sizes = along.iter().map(|(hash, bytes)| (*hash, to(bytes.len()))).collect();
+    let mut tx = app.db.begin_unsynced_write().await?;
+    let used = store::blobs::use_blobs(&mut tx, &sizes, now).await?;
+    let is_usable = |item: &&Commit| item.output.is_none() || used.contains(&item.receipt.receipt.output);
+    let small = along.into_iter().filter(|(hash, _)| used.contains(hash)).collect();
+    store::blobs::insert_small_blobs(&mut tx, &small).await?;
+    let usable: Vec<&Commit> = group.iter().filter(is_usable).collect();
+    let receipts: Vec<NewReceipt> = usable.iter().map(|item| item.receipt.clone()).collect();
     let leases = receipts.iter().map(|new| new.receipt.lease).collect();
-    let mut tx = app.db.begin_write().await?;
     store::receipts::insert_pending_receipts(&mut tx, &receipts, now).await?;
     let stored = store::receipts::list_receipts(&mut tx, &leases).await?;
     let signed: Vec<_> =
-        group.iter().map(|Commit { receipt: new, job }| (job.as_ref(), new.device, &new.receipt)).collect();
+        usable.iter().map(|Commit { receipt: new, job, .. }| (job.as_ref(), new.device, &new.receipt)).collect();
     let drawn = settle::draw_receipts(app, &mut tx, &signed).await?;
     tx.commit().await?;
-    let committed = |lease| Some(Committed { stored: stored.get(&lease)?.clone(), drawn: drawn.get(&lease)?.clone() });
-    Ok(receipts.iter().map(|new| committed(new.receipt.lease)).collect())
+    let became = |item: &Commit| {
+        if !is_usable(&item) {
+            return Ok(Stored::BeingDeleted);
+        }
+        let lease = item.receipt.receipt.lease;
+        let stored = stored.get(&lease).context("a receipt just written should be on record")?.clone();
+        let drawn = drawn.get(&lease).context("a verdict just written should be on record")?.clone();
+        Ok(Stored::Committed(Box::new(Committed { stored, drawn })))
+    };
+    group.iter().map(became).collect()
 }

@@ -9,19 +9,24 @@ use axum::extract::ws::{Message, WebSocket};
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use axum::response::Response;
+use bytes::Bytes;
 use ed25519_dalek::VerifyingKey;
 use futures::SinkExt;
 use rules::scheduling::recheck_request::Answer;
 use rules::verification::party::Network;
 use wire::device::PROTOCOL;
-use wire::{BlobHash, DeviceId, ErrorCode, FromDevice, Hello, JobFault, LeaseId, Nonce, ToDevice};
+use wire::frame::{MESSAGE_BYTES_MAX, Unpacked, unpack};
+use wire::{DeviceId, ErrorCode, FromDevice, Hello, JobFault, LeaseId, Nonce, Receipt, ToDevice};
 
 use super::admit::{admit, admit_checker, leave};
-use super::closing::{Closing, closing};
-use super::commit::Taken as CommitTaken;
+use super::closing::{Closing, closing, commit_failed};
+use super::commit::{HandedIn, Taken as CommitTaken};
 use super::frame_pace::{FRAMES_PER_SECOND, FramePace};
+use super::messages::{gather, read_frame, send, send_all};
 use super::reveal::{Revealing, Taken};
 use super::scheduler::SocketOrders;
+use super::token::LeaseToken;
+use super::uploads::{blob_of, keep_output};
 use super::{challenge, commit, compile, fault};
 use crate::app::App;
 use crate::http::client_address::ClientAddress;
@@ -32,8 +37,6 @@ use crate::http::place::Place;
 use crate::openapi::answers::{RateLimited, Refusals};
 use crate::random;
 
-/// A frame is a few hundred bytes, and a commit the token of its lease more.
-const FRAME_BYTES_MAX: usize = 64 << 10;
 /// Time for a device to answer the challenge.
 const HELLO_WITHIN: Duration = Duration::from_secs(15);
 /// A silent socket is asked this often whether it lives, and closed if it does not answer twice.
@@ -47,8 +50,10 @@ static SOCKETS: AtomicU64 = AtomicU64::new(0);
 
 /// Connect a device
 ///
-/// A WebSocket. Frames are JSON text: `ToDevice` from the edge, which opens with a challenge; `FromDevice`
-/// from the device, which answers with a hello that its Ed25519 key has signed.
+/// A WebSocket. Frames are JSON: `ToDevice` from the edge, which opens with a challenge; `FromDevice` from the device, which
+/// answers with a hello that its Ed25519 key has signed. A text message is one frame. A binary message begins with a byte: 0
+/// before a part of what a frame announced, 1 before frames with what goes along with them, which is a small lease's input or
+/// output: of each frame two lengths, of its JSON and of what goes along, as four bytes little-endian, then both.
 #[utoipa::path(
     get,
     path = "/v1/devices/socket",
@@ -67,7 +72,8 @@ pub async fn connect_device(
 ) -> ApiResult<Response> {
     app.limits.check(Action::OpenSocket, from)?;
     let origins = origins(&app, &headers);
-    let upgrade = upgrade.max_message_size(FRAME_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX).read_buffer_size(4 << 10);
+    let upgrade =
+        upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX).read_buffer_size(4 << 10);
     Ok(upgrade.on_upgrade(async move |socket| {
         let _place = place;
         serve(app, socket, origins, Network::of(from.0)).await;
@@ -124,7 +130,7 @@ async fn read_hello(socket: &mut WebSocket, nonce: Nonce, origins: &[String]) ->
         match socket.recv().await {
             Some(Ok(Message::Text(text))) => break text,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-            Some(Ok(Message::Binary(_))) => return Err(Some(closing(ErrorCode::MalformedFrame, "frames are text"))),
+            Some(Ok(Message::Binary(_))) => return Err(Some(closing(ErrorCode::MalformedFrame, "a hello is text"))),
             Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(None),
         }
     };
@@ -163,27 +169,23 @@ async fn run_connection(
 ) -> Option<Closing> {
     let mut ping = tokio::time::interval(PING_EVERY);
     let mut unanswered = 0u8;
-    let mut revealing: Option<Revealing> = None;
-    let mut was_asked_for_rows = false;
-    let mut pace = FramePace::default();
+    let mut hearing = Hearing { app, device, pace: FramePace::default(), revealing: None, was_asked_for_rows: false };
     loop {
         tokio::select! {
             () = app.stop.cancelled() => return Some(closing(ErrorCode::Internal, "the server is stopping; connect again")),
             Some(reason) = orders.closing.recv() => return Some(reason),
             frame = orders.frames.recv() => match frame {
-                Some(frame) => {
-                    send(socket, &frame).await.ok()?;
-                    if let ToDevice::Reveal { challenge, probe_bytes, .. } = frame {
-                        let expected = app.scheduler.lock().challenges.bytes_to_show(device, challenge);
-                        revealing = expected.map(|expected| Revealing::new(challenge, probe_bytes, expected));
-                        was_asked_for_rows = true;
-                    }
+                Some(first) => {
+                    let frames = gather(first, &mut orders.frames);
+                    let last = frames.last().map(|out| out.frame.clone());
+                    send_all(app, socket, frames).await.ok()?;
+                    hearing.on_said(last);
                 }
                 None => return Some(closing(ErrorCode::ReplayedFrame, "this device has connected elsewhere")),
             },
             // Part by part, so that other frames go their way meanwhile.
-            () = std::future::ready(()), if revealing.as_ref().is_some_and(Revealing::is_probing) => {
-                if let Some(revealing) = &mut revealing {
+            () = std::future::ready(()), if hearing.revealing.as_ref().is_some_and(Revealing::is_probing) => {
+                if let Some(revealing) = &mut hearing.revealing {
                     socket.send(Message::Binary(revealing.next_part().into())).await.ok()?;
                 }
             }
@@ -196,36 +198,86 @@ async fn run_connection(
             }
             message = socket.recv() => {
                 unanswered = 0;
-                if !pace.allows_frame() {
-                    let message = format!("a device sends at most {FRAMES_PER_SECOND} frames a second; connect again");
-                    return Some(closing(ErrorCode::RateLimited, message));
-                }
-                match message {
-                    Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
-                        Ok(frame) => match on_frame(app, socket, device, frame).await {
-                            Ok(Heard::Work) => pace.on_work(),
-                            Ok(Heard::Other) => {}
-                            Err(reason) => return Some(reason),
-                        },
-                        Err(error) => return Some(closing(ErrorCode::MalformedFrame, format!("not a frame: {error}"))),
-                    },
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                    Some(Ok(Message::Binary(part))) => match revealing.as_mut().map(|revealing| revealing.take(&part)) {
-                        Some(Taken::More) => {}
-                        Some(Taken::All(shown)) => {
-                            revealing = None;
-                            challenge::on_shown(app, device, shown);
-                        }
-                        Some(Taken::Unasked) => {
-                            return Some(closing(ErrorCode::MalformedFrame, "rows of a challenge that were not asked for, or before the probe was there"));
-                        }
-                        // Rows that nobody waits for any more.
-                        None if was_asked_for_rows => {}
-                        None => return Some(closing(ErrorCode::MalformedFrame, "frames are text")),
-                    },
+                let heard = match message {
+                    Some(Ok(Message::Text(text))) => hearing.on_frame(socket, &text, &[]).await,
+                    Some(Ok(Message::Binary(message))) => hearing.on_message(socket, &message).await,
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => hearing.pace_frame(),
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                };
+                if let Err(reason) = heard {
+                    return Some(reason);
                 }
             }
+        }
+    }
+}
+
+/// What is known of a connection while its device is heard.
+struct Hearing<'a> {
+    app: &'a App,
+    device: DeviceId,
+    pace: FramePace,
+    revealing: Option<Revealing>,
+    was_asked_for_rows: bool,
+}
+
+impl Hearing<'_> {
+    /// After the last of some frames was sent.
+    fn on_said(&mut self, last: Option<ToDevice>) {
+        if let Some(ToDevice::Reveal { challenge, probe_bytes, .. }) = last {
+            let expected = self.app.scheduler.lock().challenges.bytes_to_show(self.device, challenge);
+            self.revealing = expected.map(|expected| Revealing::new(challenge, probe_bytes, expected));
+            self.was_asked_for_rows = true;
+        }
+    }
+
+    fn pace_frame(&mut self) -> Result<(), Closing> {
+        if self.pace.allows_frame() {
+            return Ok(());
+        }
+        let message = format!("a device sends at most {FRAMES_PER_SECOND} frames a second; connect again");
+        Err(closing(ErrorCode::RateLimited, message))
+    }
+
+    /// One frame, with what goes along.
+    async fn on_frame(&mut self, socket: &mut WebSocket, json: &str, along: &[u8]) -> Result<(), Closing> {
+        self.pace_frame()?;
+        let frame = read_frame(json, along).map_err(|error| closing(ErrorCode::MalformedFrame, error))?;
+        if on_frame(self.app, socket, self.device, frame).await? == Heard::Work {
+            self.pace.on_work();
+        }
+        Ok(())
+    }
+
+    async fn on_message(&mut self, socket: &mut WebSocket, message: &[u8]) -> Result<(), Closing> {
+        match unpack(message).map_err(|broken| closing(ErrorCode::MalformedFrame, broken.to_string()))? {
+            Unpacked::Part(part) => self.on_part(part),
+            Unpacked::Frames(frames) => {
+                for (json, along) in frames {
+                    self.on_frame(socket, json, along).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Rows of a challenge's answer.
+    fn on_part(&mut self, part: &[u8]) -> Result<(), Closing> {
+        self.pace_frame()?;
+        match self.revealing.as_mut().map(|revealing| revealing.take(part)) {
+            Some(Taken::More) => Ok(()),
+            Some(Taken::All(shown)) => {
+                self.revealing = None;
+                challenge::on_shown(self.app, self.device, shown);
+                Ok(())
+            }
+            Some(Taken::Unasked) => {
+                let message = "rows of a challenge that were not asked for, or before the probe was there";
+                Err(closing(ErrorCode::MalformedFrame, message))
+            }
+            // Rows that nobody waits for any more.
+            None if self.was_asked_for_rows => Ok(()),
+            None => Err(closing(ErrorCode::MalformedFrame, "no rows of a challenge were asked for")),
         }
     }
 }
@@ -269,14 +321,15 @@ async fn on_frame(app: &App, socket: &mut WebSocket, device: DeviceId, frame: Fr
             }
         }
         FromDevice::CannotCompile { lease, message } => compile::report_compile_error(app, device, lease, &message),
-        FromDevice::Commit { receipt, .. } if is_recheck(app, device, receipt.lease) => {
-            let heard = on_recheck_commit(app, receipt.lease, receipt.output).await;
+        FromDevice::Commit { receipt, token, output, .. } if is_recheck(app, device, receipt.lease) => {
+            let heard = on_recheck_commit(app, &receipt, &token, output).await;
             send(socket, &ToDevice::Checked { lease: receipt.lease }).await.ok();
             return Ok(heard);
         }
-        FromDevice::Commit { receipt, signature, token } => {
+        FromDevice::Commit { receipt, signature, token, output } => {
             let lease = receipt.lease;
-            match commit::commit(app, device, receipt, signature, &token).await {
+            let handed_in = HandedIn { receipt, signature, token, output: output.map(Bytes::from) };
+            match commit::commit(app, device, handed_in).await {
                 Ok(Ok(CommitTaken::Now)) => return Ok(Heard::Work),
                 Ok(Ok(CommitTaken::Before)) => {}
                 Ok(Err(refusal)) => {
@@ -287,7 +340,7 @@ async fn on_frame(app: &App, socket: &mut WebSocket, device: DeviceId, frame: Fr
                 }
                 Err(error) => {
                     tracing::error!(error = format!("{error:#}"), %device, "a commit failed");
-                    return Err(closing(ErrorCode::Internal, "something went wrong on the server; connect again"));
+                    return Err(commit_failed());
                 }
             }
         }
@@ -300,16 +353,20 @@ fn is_recheck(app: &App, device: DeviceId, lease: LeaseId) -> bool {
 }
 
 /// A device has recomputed tiles. An output that is not stored whole is no answer.
-async fn on_recheck_commit(app: &App, lease: LeaseId, output: BlobHash) -> Heard {
+async fn on_recheck_commit(app: &App, receipt: &Receipt, token: &str, output: Option<Vec<u8>>) -> Heard {
+    let lease = receipt.lease;
     let expected = app.scheduler.lock().core.recheck_output_bytes(lease);
-    let is_computed = match expected {
-        Some(bytes) => commit::is_output_of(app, lease, output, bytes).await.unwrap_or(false),
-        None => false,
+    let is_computed = match (expected, output) {
+        (Some(bytes), Some(output)) => {
+            wire::number::to::<u64>(output.len()) == bytes && keep_answer(app, receipt, token, output.into()).await
+        }
+        (Some(bytes), None) => commit::is_output_of(app, lease, receipt.output, bytes).await.unwrap_or(false),
+        (None, _) => false,
     };
     let now = app.clock.now();
     app.scheduler.lock().drive(|core, link| {
         if is_computed {
-            core.on_recheck_answered(link, lease, Answer::Output(output));
+            core.on_recheck_answered(link, lease, Answer::Output(receipt.output));
         } else {
             core.on_recheck_returned(link, now, lease);
         }
@@ -317,9 +374,13 @@ async fn on_recheck_commit(app: &App, lease: LeaseId, output: BlobHash) -> Heard
     if is_computed { Heard::Work } else { Heard::Other }
 }
 
-async fn send(socket: &mut WebSocket, frame: &ToDevice) -> Result<(), axum::Error> {
-    let text = serde_json::to_string(frame).map_err(axum::Error::new)?;
-    socket.send(Message::Text(text.into())).await
+/// Keeps what came along with an answer, if it is what the answer names.
+async fn keep_answer(app: &App, receipt: &Receipt, token: &str, output: Bytes) -> bool {
+    let token = LeaseToken::open(token, &app.secret, app.clock.now());
+    match token.filter(|token| token.lease == receipt.lease && blob_of(&output).hash == receipt.output) {
+        Some(token) => keep_output(app, &token, output).await.is_ok(),
+        None => false,
+    }
 }
 
 /// Says why and ends the socket. What the device had sent meanwhile is read and dropped: closing with unread bytes

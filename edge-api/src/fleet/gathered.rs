@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rules::Job;
 use rules::scheduling::lease::Lease;
 use store::blobs::NewOutput;
@@ -15,7 +16,7 @@ use super::verified::Verified;
 #[derive(Debug, Default)]
 pub struct Gathered {
     pub outputs: Arc<Gatherer<Upload, Kept>>,
-    pub commits: Arc<Gatherer<Commit, Option<Committed>>>,
+    pub commits: Arc<Gatherer<Commit, Stored>>,
     pub settlements: Arc<Gatherer<ToSettle, Settled>>,
 }
 
@@ -24,6 +25,8 @@ pub struct Gathered {
 pub struct Upload {
     pub blob: Blob,
     pub output: NewOutput,
+    /// The bytes, where they lie in the database.
+    pub small: Option<Bytes>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +42,16 @@ pub enum Kept {
 pub struct Commit {
     pub receipt: NewReceipt,
     pub job: Arc<Job>,
+    /// The output that came along.
+    pub output: Option<Bytes>,
+}
+
+/// What became of a receipt that was handed in.
+#[derive(Clone, Debug)]
+pub enum Stored {
+    Committed(Box<Committed>),
+    /// An older copy of its output is being deleted: nothing was written.
+    BeingDeleted,
 }
 
 /// A receipt that is stored, with what is drawn of it.

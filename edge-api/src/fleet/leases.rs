@@ -1,26 +1,22 @@
 //! A lease's files over HTTP: program and input down, output up. A device shows the token that came with
 //! its lease.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
-use store::blobs::NewOutput;
 use tokio::time::Instant;
-use wire::{BlobHash, ErrorCode, GatedKernel};
+use wire::{ErrorCode, GatedKernel};
 
-use super::gathered::{Kept, Upload};
 use super::line::{measure_download, measure_upload};
 use super::task_files::TaskFiles;
 use super::token::LeaseToken;
+use super::uploads::keep_output;
 use crate::app::App;
-use crate::blobs::collect;
 use crate::http::client_address::ClientAddress;
-use crate::http::error::{ApiError, ApiResult, Refusal, conflict};
+use crate::http::error::{ApiError, ApiResult, Refusal};
 use crate::http::extract::QueryParams;
 use crate::http::limits::Action;
 use crate::http::pace::read_all;
@@ -29,7 +25,6 @@ use crate::openapi::answers::{
     Binary, OutOfBounds, OutputFailed, OutputSize, OutputTaken, PartMissing, RangeBehindEnd, RateLimited, Refusals,
     UnknownLease,
 };
-use crate::retry::retry;
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -179,7 +174,7 @@ pub async fn lease_input(State(app): State<App>, Path(token): Path<String>, resu
 
 /// Upload the output rows of a lease
 ///
-/// Row after row, and in each row the outputs in order; after a kernel's records of each tile the fuel that they left, four
+/// An output of at most 16 KiB may go along with its commit instead. Row after row, and in each row the outputs in order; after a kernel's records of each tile the fuel that they left, four
 /// bytes. The receipt that the device signs names the blob.
 #[utoipa::path(
     put,
@@ -209,45 +204,6 @@ pub async fn lease_output(
         return Err(wrong().into());
     }
     measure_upload(&app, &token, token.output_bytes(), began);
-    let hash = BlobHash(*blake3::hash(&bytes).as_bytes());
-    let blob = wire::Blob { hash, size: wire::number::to(bytes.len()) };
-    keep_only_output(&app, &token, &blob).await?;
-    // It is on disk before anything is settled.
-    app.blobs.put(hash, bytes).await?;
+    let blob = keep_output(&app, &token, bytes).await?;
     Ok((StatusCode::CREATED, axum::Json(blob)))
-}
-
-/// The first output of a lease is its only one; sent again, it is the same.
-async fn keep_only_output(app: &App, token: &LeaseToken, blob: &wire::Blob) -> ApiResult<()> {
-    let output = NewOutput { lease: token.lease, hash: blob.hash, expires_at: token.expires_at() };
-    loop {
-        let write = async |app: App, group: Arc<[Upload]>| retry(|| write_group(&app, &group)).await;
-        let upload = Upload { blob: blob.clone(), output };
-        match app.gathered.outputs.hand_in(&app.tasks, upload, app, write).await? {
-            Kept::Output(hash) if hash == blob.hash => return Ok(()),
-            Kept::Output(_) => {
-                let message = "this lease has another output already; ask for another lease";
-                return Err(conflict(ErrorCode::OutputTaken, message));
-            }
-            // It waits until that is over.
-            Kept::BeingDeleted => collect::reserve(app, blob).await?,
-        }
-    }
-}
-
-/// Renews blobs that are about to be put in their place, and names them as their leases' outputs, in one transaction.
-async fn write_group(app: &App, group: &[Upload]) -> anyhow::Result<Vec<Kept>> {
-    let now = app.clock.now();
-    let blobs = group.iter().map(|upload| (upload.blob.hash, upload.blob.size)).collect();
-    let mut tx = app.db.begin_write().await?;
-    let used = store::blobs::use_blobs(&mut tx, &blobs, now).await?;
-    let usable = group.iter().filter(|upload| used.contains(&upload.blob.hash));
-    let outputs: Vec<NewOutput> = usable.map(|upload| upload.output).collect();
-    let kept = store::blobs::insert_lease_outputs(&mut tx, &outputs).await?;
-    tx.commit().await?;
-    let became = |upload: &Upload| match kept.get(&upload.output.lease) {
-        Some(hash) if used.contains(&upload.blob.hash) => Kept::Output(*hash),
-        _ => Kept::BeingDeleted,
-    };
-    Ok(group.iter().map(became).collect())
 }

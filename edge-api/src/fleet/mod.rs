@@ -1,6 +1,6 @@
 //! The devices on this replica's sockets: admitted, lent leases, checked and paid.
 //!
-//! `rules::scheduling` decides. `connection` speaks with a device, `claim` owns slices, `commit` stores what a device signed,
+//! `rules::scheduling` decides. `connection` speaks with a device by `messages`, `claim` owns slices, `uploads` keeps what a device computed and `commit` what it signed,
 //! and `settle` goes from there to money by `settlement`, both in groups (`gatherer`); where a check finds a difference,
 //! `dispute` has others compute the tile, `reject` takes a device's work back and `redraw` looks at the rest of it; `outcomes`
 //! tells devices what became of a commit; `close` ends a job, and `observed` says to an operator what happened.
@@ -26,6 +26,7 @@ pub mod lease_output;
 pub mod leases;
 pub mod line;
 pub mod mature;
+pub mod messages;
 pub mod observed;
 pub mod open_challenges;
 pub mod outcomes;
@@ -40,4 +41,5 @@ pub mod settlement;
 pub mod task_files;
 pub mod token;
 pub mod undone;
+pub mod uploads;
 pub mod verified;

@@ -50,7 +50,7 @@ async fn redraw_one(app: &App, lease: LeaseId, cause: Cause) -> anyhow::Result<(
     };
     let StoredReceipt { receipt, .. } = &stored;
     let committed = committed_lease(&stored, app.clock.now());
-    match check_lease(app, &job, &committed, receipt, &verdict.tiles).await? {
+    match check_lease(app, &job, &committed, receipt, &verdict.tiles, None).await? {
         Judgement::Unanswered(_) if stored.recomputed == 0 => reject(app, &stored, &job, cause, Fall::Unchecked).await,
         Judgement::Stands(_) | Judgement::Unanswered(_) => {
             let mut tx = app.db.begin_write().await?;

@@ -2,12 +2,13 @@
 
 use rules::scheduling::line::Direction;
 use tokio::time::Instant;
+use wire::frame::part_message;
 use wire::{ChallengeId, Micros};
 
 use super::open_challenges::{HASH_BYTES, Shown};
 use crate::random;
 
-/// Bytes of one binary message.
+/// Bytes of one message.
 const MESSAGE_BYTES: usize = 48 << 10;
 
 /// Rows that are on their way from a device.
@@ -54,13 +55,13 @@ impl Revealing {
         self.probe_left > 0
     }
 
-    /// The next part of the probe.
+    /// The next part of the probe, as a message.
     pub fn next_part(&mut self) -> Vec<u8> {
         let mut part = vec![0; self.probe_left.min(MESSAGE_BYTES)];
         self.pad.fill(&mut part);
         self.probe.update(&part);
         self.probe_left -= part.len();
-        part
+        part_message(&part)
     }
 
     pub fn take(&mut self, part: &[u8]) -> Taken {

@@ -9,11 +9,13 @@ use rules::scheduling::link::{Grant, Link};
 use rules::scheduling::recheck_request::{Answered, RecheckError, RecheckId, RecheckRequest};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use wire::device::Earnings;
+use wire::frame::SMALL_BYTES_MAX;
 use wire::{DeviceId, JobId, LeaseGrant, LeaseId, Micros, SliceId, ToDevice};
 
 use super::closing::Closing;
 use super::open_challenges::Challenges;
 use super::token::LeaseToken;
+use crate::blobs::download::Parts;
 use crate::random;
 
 /// Frames that wait for one device's socket.
@@ -67,14 +69,21 @@ pub struct Outbox {
 /// A device's socket; its number tells it from an older one of the same device.
 struct Socket {
     number: u64,
-    frames: mpsc::Sender<ToDevice>,
+    frames: mpsc::Sender<Outgoing>,
     closing: mpsc::Sender<Closing>,
+}
+
+/// A frame on its way to a device, and where the input lies that goes along with it.
+#[derive(Debug)]
+pub struct Outgoing {
+    pub frame: ToDevice,
+    pub input: Parts,
 }
 
 /// What a socket is to do.
 pub struct SocketOrders {
     /// To be sent to its device.
-    pub frames: mpsc::Receiver<ToDevice>,
+    pub frames: mpsc::Receiver<Outgoing>,
     /// To be closed, and why.
     pub closing: mpsc::Receiver<Closing>,
 }
@@ -94,7 +103,15 @@ pub fn lease_grant(secret: &[u8; 32], device: Option<DeviceId>, job: &Job, grant
         nudge: grant.nudge,
         deadline_millis: u64::try_from((grant.deadline - now) / 1000).unwrap_or(0),
         token: LeaseToken::new(device, job, grant).seal(secret),
+        input: None,
     }
+}
+
+/// Where the input of these tiles lies, if it is small.
+fn small_input(job: &Job, grant: &Grant) -> Parts {
+    let parts = job.tiles(grant.tiles.clone()).input_parts();
+    let bytes: u64 = parts.iter().map(|(_, range)| range.end - range.start).sum();
+    if bytes <= SMALL_BYTES_MAX { parts } else { Parts::new() }
 }
 
 impl Link for Outbox {
@@ -107,7 +124,8 @@ impl Link for Outbox {
     }
 
     fn grant(&mut self, device: DeviceId, job: &Job, grant: Grant, now: Micros) {
-        self.send(device, ToDevice::Lease(lease_grant(&self.secret, Some(device), job, &grant, now)));
+        let frame = ToDevice::Lease(lease_grant(&self.secret, Some(device), job, &grant, now));
+        self.post(device, Outgoing { frame, input: small_input(job, &grant) });
     }
 
     fn revoke(&mut self, device: DeviceId, lease: LeaseId) {
@@ -132,10 +150,14 @@ impl Link for Outbox {
 }
 
 impl Outbox {
-    /// A device that does not read its frames loses them; its leases end by deadline.
     fn send(&self, device: DeviceId, frame: ToDevice) {
+        self.post(device, Outgoing { frame, input: Parts::new() });
+    }
+
+    /// A device that does not read its frames loses them; its leases end by deadline.
+    fn post(&self, device: DeviceId, out: Outgoing) {
         if let Some(socket) = self.sockets.get(&device)
-            && let Err(error) = socket.frames.try_send(frame)
+            && let Err(error) = socket.frames.try_send(out)
         {
             tracing::debug!(%device, %error, "a frame was not delivered");
         }

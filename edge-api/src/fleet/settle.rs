@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use bytes::Bytes;
 use rules::Job;
 use rules::scheduling::lease::Lease;
 use rules::verification::draw::draw;
@@ -47,20 +48,21 @@ pub fn take_found(app: &App, stored: StoredReceipt, drawn: Option<Verdict>) {
         (owns, owns && state.drive(|core, link| core.on_receipt_found(link, now, lease)))
     };
     if taken {
-        spawn_check(app, lease, stored, drawn);
+        spawn_check(app, lease, stored, drawn, None);
     } else if owns {
         spawn_drop(app, stored, SETTLED_BY_ANOTHER);
     }
 }
 
 /// Checks a committed lease in the background, and again after a while where that fails: one read that fails costs a
-/// receipt at the most. The server waits for it when it stops.
-pub fn spawn_check(app: &App, lease: Lease, stored: StoredReceipt, drawn: Option<Verdict>) {
+/// receipt at the most. The server waits for it when it stops. `at_hand` is its output, where that need not be read.
+pub fn spawn_check(app: &App, lease: Lease, stored: StoredReceipt, drawn: Option<Verdict>, mut at_hand: Option<Bytes>) {
     let task = app.clone();
     app.tasks.spawn(async move {
         let _taken = observed::Receipt::taken(&task, lease);
         for doubled in 0..CHECK_ATTEMPTS {
-            let Err(error) = check(&task, lease, &stored, drawn.as_ref()).await else { return };
+            let checked = check(&task, lease, &stored, drawn.as_ref(), at_hand.take()).await;
+            let Err(error) = checked else { return };
             tracing::error!(error = format!("{error:#}"), lease = %lease.id, "a check could not be finished");
             tokio::select! {
                 () = task.stop.cancelled() => return,
@@ -164,14 +166,20 @@ pub async fn draw_receipts(
     Ok(store::verdicts::open_verdicts(conn, Cause::Commit, &drawn, now).await?)
 }
 
-async fn check(app: &App, lease: Lease, stored: &StoredReceipt, drawn: Option<&Verdict>) -> anyhow::Result<()> {
+async fn check(
+    app: &App,
+    lease: Lease,
+    stored: &StoredReceipt,
+    drawn: Option<&Verdict>,
+    at_hand: Option<Bytes>,
+) -> anyhow::Result<()> {
     let job = app.scheduler.lock().core.job(lease.job);
     let Some(job) = job else { return drop_receipt(app, stored, JOB_ENDED).await };
     let drawn = match drawn {
         Some(drawn) => drawn.clone(),
         None => draw_of(app, &job, stored).await?,
     };
-    match check_lease(app, &job, &lease, &stored.receipt, &drawn.tiles).await? {
+    match check_lease(app, &job, &lease, &stored.receipt, &drawn.tiles, at_hand).await? {
         Judgement::Stands(verified) => settle(app, &job, &lease, stored, verified).await,
         Judgement::Falls(mismatch) => reject(app, stored, &job, Cause::Commit, Fall::Wrong(mismatch)).await,
         Judgement::Damaged => drop_receipt(app, stored, DAMAGED).await,

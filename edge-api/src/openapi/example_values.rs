@@ -538,11 +538,12 @@ fn lease_grant() -> LeaseGrant {
         nudge: Some(77),
         deadline_millis: 30_000,
         token: "eyJsZWFzZSI6IjAzLi4uIn0.dGhlIGVkZ2UncyBzZWFs".to_owned(),
+        input: None,
     }
 }
 
 fn from_device() -> FromDevice {
-    FromDevice::Commit { receipt: receipt(), signature: Signature(bytes(11)), token: lease_grant().token }
+    FromDevice::Commit { receipt: receipt(), signature: Signature(bytes(11)), token: lease_grant().token, output: None }
 }
 
 fn to_device() -> ToDevice {

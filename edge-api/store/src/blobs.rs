@@ -1,7 +1,8 @@
 //! Which blobs there are, who may read them, and which of them nothing refers to any more.
 //!
 //! A blob's row is written before its bytes lie in their place, and deleted after they are gone. What uses a blob
-//! renews its time in the same transaction, and so holds its row against a collector.
+//! renews its time in the same transaction, and so holds its row against a collector. The bytes of small ones may lie here
+//! themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,6 +50,51 @@ pub async fn use_blobs(
     };
     let used: Vec<(String,)> = sqlx::query_as(statement).bind(json(&rows)).bind(now).fetch_all(conn).await?;
     Ok(used.iter().map(|(hash,)| id(hash)).collect())
+}
+
+#[derive(Serialize)]
+struct SmallRow {
+    of_blob: String,
+    content: String,
+}
+
+macro_rules! insert_small_sql {
+    ($engine:ident, $content:literal) => {
+        concat!(
+            "insert into small_blob (hash, bytes)
+            select of_blob, ",
+            $content,
+            " from (",
+            rows_sql!($engine "$1", of_blob text, content text),
+            ") as small
+            where true
+            on conflict (hash) do nothing"
+        )
+    };
+}
+
+/// Keeps the bytes of blobs that are recorded as used. Twice is once.
+pub async fn insert_small_blobs(conn: &mut DbConnection, blobs: &BTreeMap<BlobHash, &[u8]>) -> sqlx::Result<()> {
+    if blobs.is_empty() {
+        return Ok(());
+    }
+    let row = |(hash, bytes): (&BlobHash, &&[u8])| SmallRow { of_blob: hash.to_string(), content: hex::encode(bytes) };
+    let rows: Vec<SmallRow> = blobs.iter().map(row).collect();
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => insert_small_sql!(sqlite, "unhex(content)"),
+        Dialect::Postgres => insert_small_sql!(postgres, "decode(content, 'hex')"),
+    };
+    sqlx::query(statement).bind(json(&rows)).execute(conn).await?;
+    Ok(())
+}
+
+/// The bytes of a blob, if they are kept here.
+pub async fn find_small_blob(conn: &mut DbConnection, hash: BlobHash) -> sqlx::Result<Option<Vec<u8>>> {
+    let row: Option<(Vec<u8>,)> = sqlx::query_as("select bytes from small_blob where hash = $1")
+        .bind(hash.to_string())
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.map(|(bytes,)| bytes))
 }
 
 /// Lets `account` read a stored blob. Twice is once.
@@ -268,6 +314,15 @@ pub async fn begin_collecting(
 
 /// Forgets a blob whose bytes are gone: the deletion that began at `began_at` has ended.
 pub async fn end_collecting(conn: &mut DbConnection, hash: BlobHash, began_at: Micros) -> sqlx::Result<()> {
+    sqlx::query(
+        "delete from small_blob
+        where hash = $1
+          and exists (select 1 from blob where blob.hash = small_blob.hash and blob.collected_at = $2)",
+    )
+    .bind(hash.to_string())
+    .bind(began_at)
+    .execute(&mut *conn)
+    .await?;
     sqlx::query("delete from blob where hash = $1 and collected_at = $2")
         .bind(hash.to_string())
         .bind(began_at)

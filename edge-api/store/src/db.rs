@@ -72,16 +72,30 @@ impl Db {
     /// A transaction that may write. `SQLite` takes its write lock here, so it never has to upgrade one.
     pub async fn begin_write(&self) -> sqlx::Result<Transaction<'static, Any>> {
         match self.dialect {
-            Dialect::Sqlite => match self.writes.begin_with("begin immediate").await {
-                // The engine ended the last transaction by itself, for want of disk perhaps, and its connection does not
-                // know that.
-                Err(sqlx::Error::InvalidSavePointStatement) => {
-                    self.writes.acquire().await?.close().await?;
-                    self.writes.begin_with("begin immediate").await
-                }
-                begun => begun,
-            },
+            Dialect::Sqlite => self.begin_on_sqlite("pragma synchronous = full; begin immediate").await,
             Dialect::Postgres => self.writes.begin().await,
+        }
+    }
+
+    /// The same, without waiting for the disk when it commits. Should the machine fail, it may be lost, and with it nothing
+    /// that was committed by a transaction of [`Db::begin_write`] after it: both engines write their logs in order. For what
+    /// is done again where it was lost, and is nobody's business before something else is committed that rests on it.
+    pub async fn begin_unsynced_write(&self) -> sqlx::Result<Transaction<'static, Any>> {
+        match self.dialect {
+            Dialect::Sqlite => self.begin_on_sqlite("pragma synchronous = normal; begin immediate").await,
+            Dialect::Postgres => self.writes.begin_with("begin; set local synchronous_commit = off").await,
+        }
+    }
+
+    async fn begin_on_sqlite(&self, statement: &'static str) -> sqlx::Result<Transaction<'static, Any>> {
+        match self.writes.begin_with(statement).await {
+            // The engine ended the last transaction by itself, for want of disk perhaps, and its connection does not
+            // know that.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.writes.acquire().await?.close().await?;
+                self.writes.begin_with(statement).await
+            }
+            begun => begun,
         }
     }
 

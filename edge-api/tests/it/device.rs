@@ -1,5 +1,6 @@
 //! Devices: a key, a socket and the frames that both sides send.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use ed25519_dalek::{Signer, SigningKey};
@@ -9,7 +10,8 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use wire::device::{Backend, DeviceClass, LeaseGrant, PROTOCOL};
-use wire::{DeviceId, ErrorCode, FromDevice, Hello, LeaseId, Receipt, Signature, ToDevice, merkle};
+use wire::frame::{Frame, Packed, Unpacked, unpack};
+use wire::{BlobHash, DeviceId, ErrorCode, FromDevice, Hello, LeaseId, Receipt, Signature, ToDevice, merkle};
 
 use crate::app::TestApp;
 
@@ -49,6 +51,19 @@ pub(crate) fn hello(challenge: &Value, seed: u8, change: impl FnOnce(&mut Hello)
 pub(crate) struct Device {
     seed: u8,
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Frames that came in one message with others.
+    heard: VecDeque<ToDevice>,
+}
+
+/// What a binary message holds, but for parts of what a frame announced.
+fn frames(message: &[u8]) -> Vec<ToDevice> {
+    let Unpacked::Frames(frames) = unpack(message).unwrap() else { return Vec::new() };
+    let frame = |(json, along): (&str, &[u8])| {
+        let mut frame: ToDevice = serde_json::from_str(json).unwrap();
+        frame.take_along(along).unwrap();
+        frame
+    };
+    frames.into_iter().map(frame).collect()
 }
 
 impl Device {
@@ -62,7 +77,7 @@ impl Device {
         let (mut socket, _) = Box::pin(tokio_tungstenite::connect_async(url)).await.unwrap();
         let challenge = serde_json::from_str(socket.next().await.unwrap().unwrap().to_text().unwrap()).unwrap();
         socket.send(Message::text(hello(&challenge, seed, change))).await.unwrap();
-        let mut device = Self { seed, socket };
+        let mut device = Self { seed, socket, heard: VecDeque::new() };
         match device.next().await {
             ToDevice::Welcome(_) => Ok(device),
             ToDevice::Close { code, .. } => Err(code),
@@ -71,14 +86,28 @@ impl Device {
     }
 
     pub(crate) async fn send(&mut self, frame: &FromDevice) {
-        self.socket.send(Message::text(serde_json::to_string(frame).unwrap())).await.unwrap();
+        let json = serde_json::to_string(frame).unwrap();
+        let mut packed = Packed::default();
+        let message = match frame.along() {
+            [] => Message::text(json),
+            along => {
+                assert!(packed.push(&json, along), "a test's frame should fit");
+                Message::binary(packed.into_message())
+            }
+        };
+        self.socket.send(message).await.unwrap();
     }
 
     /// The next frame; pings come in between.
     async fn next(&mut self) -> ToDevice {
         loop {
-            if let Message::Text(text) = self.socket.next().await.unwrap().unwrap() {
-                return serde_json::from_str(&text).unwrap();
+            if let Some(frame) = self.heard.pop_front() {
+                return frame;
+            }
+            match self.socket.next().await.unwrap().unwrap() {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Binary(message) => self.heard.extend(frames(&message)),
+                _ => {}
             }
         }
     }
@@ -128,22 +157,47 @@ impl Device {
         let upload = axum::http::Request::put(format!("/v1/leases/{}/output", lease.token));
         let stored = app.send(upload.body(output.clone().into()).unwrap()).await;
         assert_eq!(stored.status, 201);
-        let hash = |bytes: &[u8]| *blake3::hash(bytes).as_bytes();
-        let tile_bytes = usize::try_from(lease.task.output_bytes(lease.tile_rows, 1)).unwrap();
-        let leaves = output.chunks(tile_bytes).map(|tile| merkle::leaf(lease.lease, tile, hash));
-        let receipt = Receipt {
-            lease: lease.lease,
-            job: lease.job,
-            first_tile: lease.first_tile,
-            tiles: lease.tiles,
-            root: merkle::root(leaves, hash),
-            output: stored.json()["hash"].as_str().unwrap().parse().unwrap(),
-            program: lease.task.program().to_owned(),
-            backend: Backend::Vulkan,
-            time: app.app.clock.now(),
-        };
+        let receipt = receipt(app, lease, &output);
+        assert_eq!(stored.json()["hash"], receipt.output.to_string());
+        self.say_commit(lease, receipt, None).await;
+    }
+
+    /// Signs an output, and sends another one along or the same.
+    pub(crate) async fn commit_along(&mut self, app: &TestApp, lease: &LeaseGrant, signed: &[u8], along: Vec<u8>) {
+        self.say_commit(lease, receipt(app, lease, signed), Some(along)).await;
+    }
+
+    async fn say_commit(&mut self, lease: &LeaseGrant, receipt: Receipt, output: Option<Vec<u8>>) {
         let signature = Signature(key(self.seed).sign(&receipt.signing_bytes()).to_bytes());
-        self.send(&FromDevice::Commit { receipt, signature, token: lease.token.clone() }).await;
+        self.send(&FromDevice::Commit { receipt, signature, token: lease.token.clone(), output }).await;
+    }
+
+    /// Why the next of its leases that comes to nothing does.
+    pub(crate) async fn refused(&mut self) -> ErrorCode {
+        loop {
+            match self.next().await {
+                ToDevice::Refused { code, .. } => return code,
+                ToDevice::Settled { .. } => panic!("a lease was settled"),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn receipt(app: &TestApp, lease: &LeaseGrant, output: &[u8]) -> Receipt {
+    let hash = |bytes: &[u8]| *blake3::hash(bytes).as_bytes();
+    let tile_bytes = usize::try_from(lease.task.output_bytes(lease.tile_rows, 1)).unwrap();
+    let leaves = output.chunks(tile_bytes).map(|tile| merkle::leaf(lease.lease, tile, hash));
+    Receipt {
+        lease: lease.lease,
+        job: lease.job,
+        first_tile: lease.first_tile,
+        tiles: lease.tiles,
+        root: merkle::root(leaves, hash),
+        output: BlobHash(hash(output)),
+        program: lease.task.program().to_owned(),
+        backend: Backend::Vulkan,
+        time: app.app.clock.now(),
     }
 }
 

@@ -10,13 +10,13 @@ use edge_api::blobs::collect::collect;
 use edge_api::routes;
 use edge_api::server::Patience;
 use serde_json::{Value, json};
-use wire::BlobHash;
 use wire::explorer::ReceiptState;
+use wire::{BlobHash, ErrorCode};
 
 use crate::app::{Answer, Customer, TestApp};
 use crate::compile::SMALL;
 use crate::db_test;
-use crate::device::Device;
+use crate::device::{Device, zeros};
 use crate::until::until;
 
 /// One tile of 64 records.
@@ -93,14 +93,82 @@ async fn a_replica_whose_disk_is_full_takes_no_output() {
     full.shut_down().await;
 }
 
+/// A device of the customer's own, and a job of one tile for it.
+async fn own_device(app: &TestApp, ada: &Customer<'_>) -> Device {
+    let address = app.listen(Patience::default()).await;
+    let device = Device::connect(address, 1, |hello| hello.key = Some(ada.key.clone())).await.unwrap();
+    let own = json!({ "program": program(ada).await, "name": "x", "privacy": "own" });
+    assert_eq!(ada.submit(&own, "a").await.status, StatusCode::CREATED);
+    device
+}
+
+db_test! {
+    async fn a_small_input_comes_with_its_lease_and_a_small_output_goes_with_its_receipt(app: TestApp) {
+        let ada = app.customer("Ada").await;
+        let mut device = own_device(&app, &ada).await;
+        let lease = device.take_lease().await;
+        let output = zeros(&lease);
+
+        assert_eq!(lease.input, Some(vec![0; 256]));
+        device.commit_along(&app, &lease, &output, output.clone()).await;
+
+        assert_eq!(device.settled().await, lease.lease);
+        let path = format!("/v1/jobs/{}", lease.job);
+        until("the job is done", Duration::from_secs(10), async || {
+            (ada.get(&path).await.json()["state"] == "done").then_some(())
+        })
+        .await;
+        let result = ada.get(&format!("{path}/result?format=bin")).await;
+        assert_eq!((result.status, result.bytes.len()), (StatusCode::OK, 256));
+    }
+}
+
+db_test! {
+    async fn what_goes_along_is_what_its_receipt_names_or_the_receipt_is_refused(app: TestApp) {
+        let ada = app.customer("Ada").await;
+        let mut device = own_device(&app, &ada).await;
+        let lease = device.take_lease().await;
+        let output = zeros(&lease);
+        let mut other = output.clone();
+        other[7] = 1;
+
+        device.commit_along(&app, &lease, &output, output[1..].to_vec()).await;
+        assert_eq!(device.refused().await, ErrorCode::OutputSize);
+        device.commit_along(&app, &lease, &output, other).await;
+        assert_eq!(device.refused().await, ErrorCode::OutputMissing);
+
+        device.commit_along(&app, &lease, &output, output.clone()).await;
+        assert_eq!(device.settled().await, lease.lease, "the lease is as it was");
+    }
+}
+
+db_test! {
+    async fn an_output_that_was_just_being_deleted_is_taken_once_that_is_over(app: TestApp) {
+        let ada = app.customer("Ada").await;
+        let mut device = own_device(&app, &ada).await;
+        let lease = device.take_lease().await;
+        let output = zeros(&lease);
+        let (hash, now) = (BlobHash(*blake3::hash(&output).as_bytes()), app.app.clock.now());
+        let mut tx = app.app.db.begin_write().await.unwrap();
+        store::blobs::use_blobs(&mut tx, &[(hash, 260)].into(), now - 9).await.unwrap();
+        assert!(store::blobs::begin_collecting(&mut tx, hash, now, now, now).await.unwrap());
+        tx.commit().await.unwrap();
+
+        device.commit_along(&app, &lease, &output, output.clone()).await;
+        assert!(tokio::time::timeout(Duration::from_millis(300), device.settled()).await.is_err());
+        let mut tx = app.app.db.begin_write().await.unwrap();
+        store::blobs::end_collecting(&mut tx, hash, now).await.unwrap();
+        tx.commit().await.unwrap();
+
+        assert_eq!(device.settled().await, lease.lease);
+    }
+}
+
 #[tokio::test]
 async fn a_check_waits_for_room_in_memory_before_it_reads_an_output() {
     let app = TestApp::sqlite().await;
     let ada = app.customer("Ada").await;
-    let address = app.listen(Patience::default()).await;
-    let mut device = Device::connect(address, 1, |hello| hello.key = Some(ada.key.clone())).await.unwrap();
-    let own = json!({ "program": program(&ada).await, "name": "x", "privacy": "own" });
-    assert_eq!(ada.submit(&own, "a").await.status, StatusCode::CREATED);
+    let mut device = own_device(&app, &ada).await;
     let lease = device.take_lease().await;
     let state = async || {
         let found = store::receipts::find_receipt(&mut app.app.db.read().await.unwrap(), lease.lease).await.unwrap();

@@ -1,4 +1,4 @@
-//! Frames between the edge and a device, as JSON text messages, and the receipt that a device signs.
+//! Frames between the edge and a device, and the receipt that a device signs. How they become messages, `frame` says.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Version of the frames and of the receipt's bytes. The edge refuses others by this number.
-pub const PROTOCOL: u16 = 8;
+pub const PROTOCOL: u16 = 9;
 
 /// What a device opens with, in answer to the edge's challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ pub enum FromDevice {
     Hello(Box<Hello>),
     /// The device would take a lease.
     Ready,
-    /// The output is uploaded, and this is what the device says of it.
+    /// What the device says of an output that goes along, or that it has uploaded.
     Commit {
         /// What the device says.
         receipt: Receipt,
@@ -86,6 +86,9 @@ pub enum FromDevice {
         signature: Signature,
         /// The token that came with the lease: any replica takes its receipt, also when the one that granted it is gone.
         token: String,
+        /// The output, where it goes along: one of at most 16 KiB, behind the frame in its message.
+        #[serde(skip)]
+        output: Option<Vec<u8>>,
     },
     /// The device gives a lease back undone.
     Return {
@@ -253,6 +256,9 @@ pub struct LeaseGrant {
     pub deadline_millis: u64,
     /// Opens the lease's blobs at `/v1/leases/{token}/…`, on any replica, until the deadline.
     pub token: String,
+    /// The input, where it comes along: one of at most 16 KiB, behind the frame in its message.
+    #[serde(skip)]
+    pub input: Option<Vec<u8>>,
 }
 
 /// A device's signed statement.

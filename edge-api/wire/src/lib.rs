@@ -21,6 +21,7 @@ pub mod conversion;
 pub mod device;
 pub mod error;
 pub mod explorer;
+pub mod frame;
 pub mod id;
 pub mod job;
 pub mod job_detail;

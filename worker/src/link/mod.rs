@@ -39,7 +39,7 @@ pub trait Socket {
 pub enum Message {
     /// A frame.
     Text(String),
-    /// A part of what a frame announced.
+    /// Frames with what goes along, or a part of what one announced.
     Bytes(Vec<u8>),
 }
 

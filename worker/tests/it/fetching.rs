@@ -75,6 +75,7 @@ fn grant(n: u8) -> LeaseGrant {
         nudge: None,
         deadline_millis: 1000,
         token: n.to_string(),
+        input: None,
     }
 }
 

@@ -162,6 +162,7 @@ fn lease() -> ToDevice {
         nudge: None,
         deadline_millis: 1000,
         token: String::new(),
+        input: None,
     })
 }
 

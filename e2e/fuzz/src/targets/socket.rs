@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use wire::device::{Backend, DeviceClass, PROTOCOL};
+use wire::frame::{Frame, Packed, Unpacked, unpack};
 use wire::{BlobHash, DeviceId, ErrorCode, FromDevice, Hello, LeaseGrant, Nonce, Receipt, Signature, ToDevice};
 
 use super::requests::{runtime, template};
@@ -122,6 +123,11 @@ impl Device<'_> {
                     let frame = serde_json::from_str(&text);
                     return Ok(Some(frame.with_context(|| format!("the server says {text}"))?));
                 }
+                Ok(Some(Ok(Message::Binary(message)))) => {
+                    if let Some(frame) = last_frame(&message)? {
+                        return Ok(Some(frame));
+                    }
+                }
                 Ok(Some(Ok(_control))) => {}
                 Ok(Some(Err(_)) | None) | Err(_) => return Ok(None),
             }
@@ -204,7 +210,8 @@ impl Device<'_> {
     /// A receipt that is signed, and seldom right.
     async fn commit(&self, draw: &mut Draw, lease: &LeaseGrant) -> anyhow::Result<Message> {
         let output = vec![draw.byte(); usize::try_from(lease.rows.saturating_mul(lease.task.out_bytes())).unwrap_or(0)];
-        if !draw.one_in(4) && output.len() < 1 << 20 {
+        let goes_along = output.len() <= 16 << 10 && draw.one_in(2);
+        if !goes_along && !draw.one_in(4) && output.len() < 1 << 20 {
             let target = format!("/v1/leases/{}/output", lease.token);
             let request = Request::put(target).body(Body::from(output.clone()))?;
             let status = self.edge.ask(request, ([127, 0, 0, 1], 1).into()).await?.status();
@@ -236,7 +243,8 @@ impl Device<'_> {
             signature = Signature(draw.array());
         }
         let token = if draw.one_in(12) { draw.pick(&self.known.tokens) } else { lease.token.clone() };
-        Ok(sent(draw, &FromDevice::Commit { receipt, signature, token }))
+        let output = goes_along.then_some(output);
+        Ok(sent(draw, &FromDevice::Commit { receipt, signature, token, output }))
     }
 }
 
@@ -245,5 +253,29 @@ fn sent(draw: &mut Draw, frame: &FromDevice) -> Message {
     let text = serde_json::to_string(frame).expect("a frame should serialise");
     let text =
         if draw.one_in(12) { mutate::text(draw, &text, &["{", "}", "null", "1e99", "\"type\"", "-1"]) } else { text };
-    Message::Text(text.into())
+    if frame.along().is_empty() {
+        return Message::Text(text.into());
+    }
+    let mut packed = Packed::default();
+    for _ in 0..=draw.below(2) {
+        packed.push(&text, frame.along());
+    }
+    let mut message = packed.into_message();
+    if draw.one_in(12) {
+        message.truncate(draw.size(message.len()));
+    }
+    if draw.one_in(12) {
+        let (at, byte) = (draw.size(message.len()), draw.byte());
+        message.splice(at.min(message.len()).., [byte]);
+    }
+    Message::Binary(message.into())
+}
+
+/// The last frame of a binary message.
+fn last_frame(message: &[u8]) -> anyhow::Result<Option<ToDevice>> {
+    let Unpacked::Frames(frames) = unpack(message)? else { return Ok(None) };
+    let Some((json, along)) = frames.last() else { return Ok(None) };
+    let mut frame: ToDevice = serde_json::from_str(json).with_context(|| format!("the server says {json}"))?;
+    frame.take_along(along)?;
+    Ok(Some(frame))
 }

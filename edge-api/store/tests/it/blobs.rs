@@ -1,8 +1,8 @@
 use store::DbConnection;
 use store::blobs::{
     NewOutput, begin_collecting, delete_expired_outputs, end_collecting, find_lease_output, find_owned_blob,
-    forget_collecting, insert_blob_owner, insert_job_blob, insert_lease_outputs, list_job_blobs, list_unused_blobs,
-    sum_owned_bytes, use_blobs,
+    find_small_blob, forget_collecting, insert_blob_owner, insert_job_blob, insert_lease_outputs, insert_small_blobs,
+    list_job_blobs, list_unused_blobs, sum_owned_bytes, use_blobs,
 };
 use store::db::ping;
 use wire::{Blob, BlobHash, LeaseId, Micros};
@@ -34,6 +34,27 @@ db_test! {
 
         assert_eq!(usable, [blob(2).hash, blob(3).hash].into());
         assert_eq!(kept, [(lease(2), blob(2).hash), (lease(3), blob(3).hash)].into());
+    }
+}
+
+db_test! {
+    async fn bytes_of_small_blobs_are_kept_once_and_go_with_the_blob(conn: &mut DbConnection) {
+        let (first, second) = (used(conn, 1, NOW - 1).await, used(conn, 2, NOW).await);
+        let bytes: [&[u8]; 2] = [&[0, 255, 39], &[]];
+
+        insert_small_blobs(conn, &[(first, bytes[0]), (second, bytes[1])].into()).await.unwrap();
+        insert_small_blobs(conn, &[(first, bytes[0])].into()).await.unwrap();
+        insert_small_blobs(conn, &[].into()).await.unwrap();
+
+        assert_eq!(find_small_blob(conn, first).await.unwrap().as_deref(), Some(bytes[0]));
+        assert_eq!(find_small_blob(conn, second).await.unwrap().as_deref(), Some(bytes[1]));
+        assert_eq!(find_small_blob(conn, blob(3).hash).await.unwrap(), None);
+
+        assert!(begin(conn, first).await);
+        end_collecting(conn, first, NOW + 8).await.unwrap();
+        assert!(find_small_blob(conn, first).await.unwrap().is_some(), "that was another's deletion");
+        end_collecting(conn, first, NOW + 9).await.unwrap();
+        assert_eq!(find_small_blob(conn, first).await.unwrap(), None);
     }
 }
 

@@ -1,7 +1,7 @@
-use store::Db;
 use store::condition::{known_migrations, list_applied_migrations, list_durability_settings, read_clock};
+use store::{Db, DbConnection};
 
-use crate::db_test;
+use crate::{db_test, fixture};
 
 db_test! {
     async fn a_fresh_schema_has_every_change(conn: &mut DbConnection) {
@@ -37,4 +37,38 @@ db_test! {
             assert!(settings.iter().all(|setting| setting.is_durable == (setting.value != "off")), "{settings:?}");
         }
     }
+}
+
+/// How the engine commits what is written over this connection: whether it waits for the disk.
+async fn waits_for_disk(conn: &mut DbConnection) -> bool {
+    if conn.backend_name() == "SQLite" {
+        let (level,): (i64,) =
+            sqlx::query_as("select cast(synchronous as bigint) from pragma_synchronous").fetch_one(conn).await.unwrap();
+        return level == 2;
+    }
+    let (setting,): (String,) =
+        sqlx::query_as("select current_setting('synchronous_commit')").fetch_one(conn).await.unwrap();
+    setting == "on"
+}
+
+async fn only_unsynced_transactions_do_not_wait(db: &Db) {
+    for _ in 0..2 {
+        let mut tx = db.begin_unsynced_write().await.unwrap();
+        assert!(!waits_for_disk(&mut tx).await);
+        tx.commit().await.unwrap();
+        let mut tx = db.begin_write().await.unwrap();
+        assert!(waits_for_disk(&mut tx).await);
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn only_transactions_that_say_so_do_not_wait_for_the_disk_on_sqlite() {
+    let folder = tempfile::TempDir::new().unwrap();
+    only_unsynced_transactions_do_not_wait(&fixture::sqlite(&folder).await).await;
+}
+
+#[tokio::test]
+async fn only_transactions_that_say_so_do_not_wait_for_the_disk_on_postgres() {
+    only_unsynced_transactions_do_not_wait(&fixture::postgres().await).await;
 }

@@ -5,14 +5,12 @@ use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use wire::frame::MESSAGE_BYTES_MAX;
 
 use crate::link::{Closed, Message, Socket};
 
 /// Its default would be 128 kB a socket.
 const READ_BUFFER_BYTES: usize = 4 << 10;
-/// A frame is a few hundred bytes, and a part of what one announces 48 KiB.
-const MESSAGE_BYTES_MAX: usize = 64 << 10;
-
 pub(super) struct NativeSocket(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
 
 fn closed(error: &Error) -> Closed {
