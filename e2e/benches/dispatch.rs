@@ -176,7 +176,9 @@ impl Run {
 
 #[tokio::main]
 async fn main() {
-    let peers = Peers::measure();
+    // Some of the figures, by a part of their names, come alone.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let peers = if wanted.is_empty() { Peers::measure() } else { Peers(BTreeMap::new()) };
     for (peer, value) in &peers.0 {
         println!("{}", json!({ "figure": format!("peer.{peer}"), "value": value }));
     }
@@ -188,6 +190,10 @@ async fn main() {
             ("one_a_lease", 8, 4_000, Some(1)),
             ("one_a_lease", 256, 8_000, Some(1)),
         ] {
+            let figure = format!("dispatch.{figure}.{name}.{devices}");
+            if !wanted.is_empty() && !wanted.iter().any(|part| figure.contains(part)) {
+                continue;
+            }
             let mut stack = engine.stack().await;
             // Connections of one address are few, but for a proxy's.
             stack.trust_proxy().await;
@@ -196,7 +202,6 @@ async fn main() {
             }
             let run = run(&stack, devices, tiles).await;
             let about = json!({ "devices": devices, "tiles": tiles, "leases": run.leases });
-            let figure = format!("dispatch.{figure}.{name}.{devices}");
             peers.print(&figure, run.tiles_per_sec, "tiles/s", "ray_async", &about);
             peers.print(&format!("{figure}.round_trip_p50"), run.at(50), "ms", "ray_sync_p50", &json!({}));
             peers.print(&format!("{figure}.round_trip_p99"), run.at(99), "ms", "ray_sync_p99", &json!({}));
