@@ -65,9 +65,7 @@ async fn tick(app: &App) -> anyhow::Result<()> {
         idle.extend(&state.orphans);
         (state.core.is_hungry(), idle)
     };
-    if !idle.is_empty() {
-        let_go(app, &idle).await?;
-    }
+    let_go(app, &idle).await?;
     if hungry {
         claim(app).await?;
     }
@@ -75,7 +73,10 @@ async fn tick(app: &App) -> anyhow::Result<()> {
 }
 
 /// Slices that are of use to other replicas only, or that must be read anew.
-async fn let_go(app: &App, slices: &BTreeSet<SliceId>) -> anyhow::Result<()> {
+pub(super) async fn let_go(app: &App, slices: &BTreeSet<SliceId>) -> anyhow::Result<()> {
+    if slices.is_empty() {
+        return Ok(());
+    }
     app.scheduler.lock().drive(|core, link| core.on_slices_lost(link, slices));
     let mut tx = app.db.begin_write().await?;
     for &slice in slices {
@@ -87,6 +88,9 @@ async fn let_go(app: &App, slices: &BTreeSet<SliceId>) -> anyhow::Result<()> {
 }
 
 async fn claim(app: &App) -> anyhow::Result<()> {
+    if app.draining.is_cancelled() {
+        return Ok(());
+    }
     let mut tx = app.db.begin_write().await?;
     let now = app.clock.now();
     let owners = store::slices::list_lost_owners(&mut tx, &app.replica, now - DEAD_AFTER).await?;

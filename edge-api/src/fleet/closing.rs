@@ -12,3 +12,8 @@ pub struct Closing {
 pub fn closing(code: ErrorCode, message: impl Into<String>) -> Closing {
     Closing { code, message: message.into() }
 }
+
+/// A device is sent away from a server that goes away: it comes back at once, to wherever it is led.
+pub fn goodbye() -> Closing {
+    closing(ErrorCode::Draining, "this server is being replaced; connect again")
+}

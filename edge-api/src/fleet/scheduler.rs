@@ -11,7 +11,7 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use wire::device::Earnings;
 use wire::{DeviceId, JobId, LeaseGrant, LeaseId, Micros, SliceId, ToDevice};
 
-use super::closing::Closing;
+use super::closing::{Closing, goodbye};
 use super::open_challenges::Challenges;
 use super::token::LeaseToken;
 use crate::random;
@@ -255,6 +255,20 @@ impl State {
             // One that is closing already wants no second reason.
             drop(socket.closing.try_send(reason));
         }
+    }
+
+    /// No device here is lent anything more, unless it asks again.
+    pub fn rest_all(&mut self) {
+        self.outbox.sockets.keys().for_each(|device| self.core.on_device_rest(*device));
+    }
+
+    /// Sends those away that have nothing to hand in and wait for no answer; how many are left.
+    pub fn send_idle_devices_away(&mut self) -> usize {
+        let unanswered: BTreeSet<DeviceId> = self.unanswered.values().copied().collect();
+        let is_busy = |device: &DeviceId| self.core.holds_leases(*device) || unanswered.contains(device);
+        let (busy, idle): (Vec<DeviceId>, Vec<DeviceId>) = self.outbox.sockets.keys().copied().partition(is_busy);
+        idle.into_iter().for_each(|device| self.disconnect(device, goodbye()));
+        busy.len()
     }
 
     /// `false` when a newer socket of the device has taken this one's place.

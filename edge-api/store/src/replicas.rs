@@ -26,6 +26,12 @@ pub async fn list_heartbeats(conn: &mut DbConnection, most: i64) -> sqlx::Result
         .await
 }
 
+/// Forgets a replica that goes away.
+pub async fn delete_replica(conn: &mut DbConnection, replica: &str) -> sqlx::Result<()> {
+    sqlx::query("delete from replica where replica_id = $1").bind(replica).execute(conn).await?;
+    Ok(())
+}
+
 /// Forgets replicas that were last heard before `dead_before`; their slices are free to claim.
 pub async fn delete_replicas(conn: &mut DbConnection, dead_before: Micros) -> sqlx::Result<()> {
     sqlx::query("delete from replica where heartbeat_at < $1").bind(dead_before).execute(conn).await?;

@@ -164,6 +164,20 @@ pub async fn release_slice(conn: &mut DbConnection, replica: &str, slice: SliceI
     Ok(())
 }
 
+/// Lets all slices of a replica go. Their receipts settle under the same fence until another replica claims them.
+pub async fn release_all_slices(conn: &mut DbConnection, replica: &str) -> sqlx::Result<()> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => "update slice set owner = '' where owner = $1",
+        // In the order in which others lock them.
+        Dialect::Postgres => {
+            "with own as (select slice_id from slice where owner = $1 order by slice_id for no key update)
+            update slice set owner = '' where slice_id in (select slice_id from own)"
+        }
+    };
+    sqlx::query(statement).bind(replica).execute(conn).await?;
+    Ok(())
+}
+
 /// Whether a slice is still under this fence; locked for the rest of the transaction if it is. What is written of its
 /// receipts under another fence is for whoever owns it now.
 pub async fn lock_fence(conn: &mut DbConnection, slice: SliceId, fence: i64) -> sqlx::Result<bool> {

@@ -15,6 +15,7 @@ mod device;
 mod docs;
 mod doctor;
 mod downloads;
+mod drain;
 mod explorer;
 mod inputs;
 mod jobs;

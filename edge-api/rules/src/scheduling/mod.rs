@@ -8,6 +8,7 @@ pub mod challenge;
 pub mod core;
 pub mod counts;
 pub mod device;
+mod drain;
 mod invariants;
 pub mod lease;
 pub mod line;

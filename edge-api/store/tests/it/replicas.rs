@@ -1,5 +1,5 @@
-use store::replicas::{delete_replicas, find_or_insert_secret, heartbeat, list_heartbeats};
-use store::slices::{claim_slices, list_lost_owners};
+use store::replicas::{delete_replica, delete_replicas, find_or_insert_secret, heartbeat, list_heartbeats};
+use store::slices::{claim_slices, list_lost_owners, release_all_slices};
 use wire::TileHash;
 
 use crate::db_test;
@@ -23,6 +23,25 @@ db_test! {
         delete_replicas(conn, 106).await.unwrap();
         assert_eq!(list_lost_owners(conn, "two", 0).await.unwrap(), ["one"]);
         assert_eq!(list_lost_owners(conn, "one", 0).await.unwrap(), [""; 0], "nobody is lost to itself");
+    }
+}
+
+db_test! {
+    async fn a_replica_that_goes_away_is_forgotten_and_its_slices_are_free(conn: &mut DbConnection) {
+        let work = Work::start(conn).await;
+        for replica in ["one", "two"] {
+            heartbeat(conn, replica, 100).await.unwrap();
+        }
+        claim_slices(conn, "one", &[String::new()], &[work.job.id], 1).await.unwrap();
+
+        release_all_slices(conn, "two").await.unwrap();
+        assert_eq!(list_lost_owners(conn, "two", 100).await.unwrap(), [""; 0], "it is not the other's");
+        release_all_slices(conn, "one").await.unwrap();
+        delete_replica(conn, "one").await.unwrap();
+
+        assert_eq!(list_heartbeats(conn, 9).await.unwrap(), [("two".to_owned(), 100)]);
+        let claimed = claim_slices(conn, "two", &[String::new()], &[work.job.id], 1).await.unwrap();
+        assert_eq!(claimed.len(), 1);
     }
 }
 
