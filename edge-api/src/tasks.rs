@@ -18,6 +18,7 @@ const CLOSING_MAX: usize = 1024;
 
 /// Starts all of them once; `App::shut_down` waits for them.
 pub fn start(app: &App) {
+    app.tasks.spawn(claim::beat(app.clone()));
     app.tasks.spawn(claim::run(app.clone()));
     app.tasks.spawn(challenge::run(app.clone()));
     app.tasks.spawn(close_jobs(app.clone()));

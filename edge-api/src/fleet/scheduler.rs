@@ -24,8 +24,10 @@ const CHANGES_WAITING_MAX: usize = 1024;
 /// The running state of one replica.
 pub struct Scheduler {
     state: Mutex<State>,
-    /// Claim slices now.
+    /// Claim slices now if devices wait.
     pub wake: Notify,
+    /// Claim slices now: there may be jobs of which nothing is here.
+    pub work: Notify,
     /// Tiles were reported that come back time and again.
     pub undone: Arc<Notify>,
     pub changes: broadcast::Sender<JobId>,
@@ -166,8 +168,8 @@ impl Scheduler {
             challenges: Challenges::default(),
             rechecks_asked: 0,
         };
-        let (wake, changes) = (Notify::new(), broadcast::Sender::new(CHANGES_WAITING_MAX));
-        Self { state: Mutex::new(state), wake, undone, changes }
+        let (wake, work, changes) = (Notify::new(), Notify::new(), broadcast::Sender::new(CHANGES_WAITING_MAX));
+        Self { state: Mutex::new(state), wake, work, undone, changes }
     }
 
     /// Short, and never held across an await.

@@ -201,7 +201,7 @@ pub async fn submit_job(
         now,
     };
     let (status, job) = retry(|| write_submission(&app, &caller, &job, &submission)).await?;
-    app.scheduler.wake.notify_one();
+    app.scheduler.work.notify_one();
     app.traces.submitted(job.id, Span { from: from_micros, until: app.clock.now() });
     Ok((status, Json(job)))
 }

@@ -3,18 +3,27 @@
 use wire::{Micros, TileHash};
 
 use crate::codec::id;
-use crate::db::DbConnection;
+use crate::db::{DbConnection, Dialect, now_sql};
 
-pub async fn heartbeat(conn: &mut DbConnection, replica: &str, now: Micros) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into replica (replica_id, heartbeat_at)
-        values ($1, $2)
-        on conflict (replica_id) do update set heartbeat_at = excluded.heartbeat_at",
-    )
-    .bind(replica)
-    .bind(now)
-    .execute(conn)
-    .await?;
+macro_rules! heartbeat_sql {
+    ($engine:ident) => {
+        concat!(
+            "insert into replica (replica_id, heartbeat_at)
+            values ($1, ",
+            now_sql!($engine),
+            ")
+            on conflict (replica_id) do update set heartbeat_at = excluded.heartbeat_at"
+        )
+    };
+}
+
+/// By the database's clock, as whoever looks for lost owners goes by it too: no replica's own clock says that another is dead.
+pub async fn heartbeat(conn: &mut DbConnection, replica: &str) -> sqlx::Result<()> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => heartbeat_sql!(sqlite),
+        Dialect::Postgres => heartbeat_sql!(postgres),
+    };
+    sqlx::query(statement).bind(replica).execute(conn).await?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod census;
 pub mod challenge;
 pub mod core;
 pub mod counts;
+mod demand;
 pub mod device;
 mod drain;
 mod invariants;
