@@ -189,6 +189,7 @@ impl App {
         let mut tx = self.db.begin_write().await?;
         store::slices::release_all_slices(&mut tx, &self.replica).await?;
         store::replicas::delete_replica(&mut tx, &self.replica).await?;
+        store::notices::notify(&mut tx, &self.replica, store::notices::Notice::Work).await?;
         Ok(tx.commit().await?)
     }
 }

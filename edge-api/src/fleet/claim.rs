@@ -10,6 +10,7 @@ use rules::scheduling::bitmap::Bitmap;
 use rules::scheduling::lease::{Lease, Slice};
 use store::DbConnection;
 use store::codec::count;
+use store::notices::Notice;
 use store::receipts::StoredReceipt;
 use store::slices::ClaimedSlice;
 use wire::{JobId, Micros, SliceId};
@@ -98,6 +99,7 @@ pub(super) async fn let_go(app: &App, slices: &BTreeSet<SliceId>) -> anyhow::Res
     for &slice in slices {
         store::slices::release_slice(&mut tx, &app.replica, slice).await?;
     }
+    store::notices::notify(&mut tx, &app.replica, Notice::Work).await?;
     tx.commit().await?;
     app.scheduler.lock().orphans.retain(|slice| !slices.contains(slice));
     Ok(())

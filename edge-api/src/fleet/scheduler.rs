@@ -18,6 +18,8 @@ use crate::random;
 
 /// Frames that wait for one device's socket.
 const FRAMES_WAITING_MAX: usize = 64;
+/// Between two notices of a job's progress. Watchers look after a second without one.
+const PROGRESS_EVERY: Micros = 200_000;
 /// Job changes that wait for a slow watcher before it has to look for itself.
 const CHANGES_WAITING_MAX: usize = 1024;
 
@@ -41,6 +43,8 @@ pub struct State {
     /// Slices whose state here is not to be trusted: let go, and claimed anew from the database.
     pub orphans: BTreeSet<SliceId>,
     settling: HashMap<SliceId, Arc<tokio::sync::Mutex<()>>>,
+    /// When other replicas were last told that a job goes on.
+    progress_told: HashMap<JobId, Micros>,
     /// Jobs whose end is under way here.
     pub closing: BTreeSet<JobId>,
     /// Settled receipts that are drawn from once more here.
@@ -160,6 +164,7 @@ impl Scheduler {
             },
             orphans: BTreeSet::new(),
             settling: HashMap::new(),
+            progress_told: HashMap::new(),
             closing: BTreeSet::new(),
             redrawing: BTreeSet::new(),
             looking: BTreeSet::new(),
@@ -192,6 +197,18 @@ impl Scheduler {
     pub fn job_changed(&self, job: JobId) {
         // Nobody watching is no error.
         self.changes.send(job).unwrap_or_default();
+    }
+
+    /// Whether other replicas are told now that the job goes on: of a job that settles all the time, a few times a second.
+    pub fn may_tell_progress(&self, job: JobId, now: Micros) -> bool {
+        let mut state = self.lock();
+        let State { core, progress_told, .. } = &mut *state;
+        progress_told.retain(|told, _| core.job(*told).is_some());
+        let is_due = progress_told.get(&job).is_none_or(|told| now - told >= PROGRESS_EVERY);
+        if is_due {
+            progress_told.insert(job, now);
+        }
+        is_due
     }
 
     /// Has tiles recomputed. The outcome comes by the receiver; dropping the guard withdraws the request.

@@ -25,6 +25,7 @@ mod limits;
 mod logs;
 mod made_arrays;
 mod metrics;
+mod notices;
 mod openapi;
 mod operate;
 mod outputs;

@@ -8,7 +8,7 @@ use crate::fixture::Work;
 const MINUTE: i64 = 60_000_000;
 
 /// As if it had said so much earlier that it lives.
-async fn age(conn: &mut DbConnection, replica: &str, by: i64) {
+async fn age(conn: &mut store::DbConnection, replica: &str, by: i64) {
     let aged = sqlx::query("update replica set heartbeat_at = heartbeat_at - $2 where replica_id = $1");
     aged.bind(replica).bind(by).execute(conn).await.unwrap();
 }
