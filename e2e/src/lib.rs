@@ -3,8 +3,10 @@
 
 pub mod browser;
 pub mod digits;
+pub mod fleet;
 pub mod page;
 pub mod postgres;
+pub mod proxy;
 pub mod rows;
 pub mod scripted;
 pub mod stack;

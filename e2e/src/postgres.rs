@@ -13,17 +13,15 @@ use std::time::{Duration, Instant};
 /// this process ends.
 const KEEPER: &str = r#"
 "$1"/postgres -D "$2" -p "$3" -k "$2" -h 127.0.0.1 -c fsync=off -c max_connections=400 >"$2/log" 2>&1 &
-server=$!
 cat >/dev/null
-kill -INT $server
-wait $server
+"$1"/pg_ctl -D "$2" -m fast -s stop
 rm -rf "$2"
 "#;
 
 const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
 
 static CLUSTER: OnceLock<String> = OnceLock::new();
-static KEPT: Mutex<Option<Child>> = Mutex::new(None);
+static KEPT: Mutex<Vec<Child>> = Mutex::new(Vec::new());
 
 /// A port that nobody listens on, given out once. It is none that the system gives to connections: such a one may be taken
 /// before its server listens, or while that is started anew.
@@ -52,7 +50,8 @@ pub fn server_url() -> String {
         .clone()
 }
 
-fn start() -> String {
+/// Starts a cluster of one's own; returns its server's URL.
+pub fn start() -> String {
     let folder = output(&mut as_postgres("mktemp", &["-d", "-t", "tessera-pg.XXXXXX"]));
     let programs = programs();
     let initdb = programs.join("initdb");
@@ -66,7 +65,7 @@ fn start() -> String {
             .stderr(Stdio::null())
             .spawn()
             .expect("PostgreSQL should start: run make setup");
-    *KEPT.lock().unwrap_or_else(PoisonError::into_inner) = Some(keeper);
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).push(keeper);
     let begun = Instant::now();
     let ready = programs.join("pg_isready");
     while !Command::new(&ready)
@@ -84,7 +83,7 @@ fn start() -> String {
 }
 
 /// `PostgreSQL` refuses to run as root.
-fn as_postgres(program: &str, arguments: &[&str]) -> Command {
+pub fn as_postgres(program: &str, arguments: &[&str]) -> Command {
     let is_root = output(Command::new("id").arg("-u")) == "0";
     let mut command = if is_root { Command::new("runuser") } else { Command::new(program) };
     if is_root {
@@ -94,14 +93,15 @@ fn as_postgres(program: &str, arguments: &[&str]) -> Command {
     command
 }
 
-fn output(command: &mut Command) -> String {
+/// What a program writes; it must succeed.
+pub fn output(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().expect("a program should run: run make setup");
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 /// Debian keeps the server's programs off the path, in a folder a version.
-fn programs() -> PathBuf {
+pub fn programs() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL should be installed: run make setup");
     let mut versions: Vec<PathBuf> = versions.filter_map(Result::ok).map(|entry| entry.path().join("bin")).collect();
     versions.sort();

@@ -65,6 +65,11 @@ fn kill(child: &mut Child) {
     child.wait().map(drop).unwrap_or_default();
 }
 
+fn send_signal(child: &Child, signal: &str) {
+    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "the edge should take {signal}");
+}
+
 async fn connect(url: &str) -> sqlx::AnyPool {
     sqlx::any::install_default_drivers();
     let options = sqlx::any::AnyPoolOptions::new().max_connections(1);
@@ -98,6 +103,11 @@ impl Stack {
     /// The same over a fresh `PostgreSQL` database.
     pub async fn start_on_postgres() -> Self {
         let server = tokio::task::spawn_blocking(crate::postgres::server_url).await.expect("PostgreSQL should start");
+        Self::start_on_cluster(&server).await
+    }
+
+    /// The same over a fresh database of this server.
+    pub async fn start_on_cluster(server: &str) -> Self {
         let mut name = [0; 16];
         getrandom::fill(&mut name).expect("the system should have randomness");
         let name = format!("journey_{}", wire::Nonce(name));
@@ -204,18 +214,32 @@ impl Stack {
 
     /// Starts the edge over what is in the folder, and waits until it answers.
     pub async fn start_edge(&mut self) {
-        self.edge = Some(self.spawn_edge(self.port).await);
+        self.edge = Some(self.spawn_edge(self.port, &self.database_url).await);
     }
 
     /// Starts another edge over the same database and blobs; returns its URL.
     pub async fn start_another_edge(&mut self) -> String {
-        let port = free_port();
-        let child = self.spawn_edge(port).await;
-        self.others.push(child);
-        format!("http://127.0.0.1:{port}")
+        let database_url = self.database_url.clone();
+        format!("http://127.0.0.1:{}", self.start_edge_over(&database_url).await)
     }
 
-    async fn spawn_edge(&self, port: u16) -> Child {
+    /// The same, with this way to the database; returns its port.
+    pub async fn start_edge_over(&mut self, database_url: &str) -> u16 {
+        let port = free_port();
+        let child = self.spawn_edge(port, database_url).await;
+        self.others.push(child);
+        port
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    async fn spawn_edge(&self, port: u16, database_url: &str) -> Child {
         let url = format!("http://127.0.0.1:{port}");
         let mut command = Command::new(program("edge-api"));
         match &self.bucket {
@@ -225,7 +249,7 @@ impl Stack {
                 .envs(variables.iter().map(|(name, value)| (name, value))),
         };
         let child = command
-            .args(["--development", "--listen", &format!("127.0.0.1:{port}"), "--database-url", &self.database_url])
+            .args(["--development", "--listen", &format!("127.0.0.1:{port}"), "--database-url", database_url])
             .args(["--public-url", &url, "--challenge-seconds", &self.challenge_seconds.to_string()])
             .args(self.checkers.iter().flat_map(|id| ["--checker", id]))
             .args(self.trusted_proxies.iter().flat_map(|proxy| ["--trusted-proxy", proxy]))
@@ -255,9 +279,19 @@ impl Stack {
     }
 
     fn signal_edge(&self, signal: &str) {
-        let edge = self.edge.as_ref().expect("the edge should run");
-        let sent = Command::new("kill").args([signal, &edge.id().to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "the edge should take {signal}");
+        send_signal(self.edge.as_ref().expect("the edge should run"), signal);
+    }
+
+    /// Sends a signal to one of the edges that were started besides, counted in their order.
+    pub fn signal_other(&self, which: usize, signal: &str) {
+        send_signal(&self.others[which], signal);
+    }
+
+    /// Asks the edge to stop, and waits until it has.
+    pub async fn stop_edge(&mut self) -> ExitStatus {
+        self.signal_edge("-TERM");
+        let mut edge = self.edge.take().expect("the edge should run");
+        until("the edge ends", START_WITHIN, async || edge.try_wait().ok().flatten()).await
     }
 
     /// SIGKILL: nothing is finished, nothing is written.

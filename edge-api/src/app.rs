@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rules::scheduling::core::Core;
 use store::accounts::PlatformAccount;
@@ -68,7 +69,14 @@ pub struct Parts {
     pub fees: AccountId,
     /// Counts publications and their withdrawals, so that pages drawn before the last one are not shown again.
     pub publications: watch::Sender<u64>,
+    /// This server takes no more work: requests and leases under way end first.
+    pub draining: CancellationToken,
+    /// What runs beside requests ends, and no connection is taken any more.
     pub stop: CancellationToken,
+    /// Whatever is still under way breaks off.
+    pub over: CancellationToken,
+    /// Devices' sockets.
+    pub sockets: TaskTracker,
     pub tasks: TaskTracker,
 }
 
@@ -79,6 +87,12 @@ impl Deref for App {
         &self.0
     }
 }
+
+/// Time for checks under way once everything else has ended.
+const LAST_CHECKS: Duration = Duration::from_millis(1500);
+
+/// A database that is away is not waited for.
+const WITHDRAWN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Blobs that are looked for where the place of blobs is not marked.
 const KNOWN_BLOBS: i64 = 16;
@@ -129,7 +143,10 @@ impl App {
             faucet: FAUCET,
             fees: FEES,
             publications: watch::Sender::new(0),
+            draining: CancellationToken::new(),
             stop: CancellationToken::new(),
+            over: CancellationToken::new(),
+            sockets: TaskTracker::new(),
             tasks: TaskTracker::new(),
             db,
             clock,
@@ -141,15 +158,38 @@ impl App {
         Nonce(random::bytes())
     }
 
-    /// Ends background tasks and waits for the checks under way.
+    /// Ends everything, and lets the database go.
     pub async fn shut_down(&self) {
+        self.end_tasks().await;
+        self.db.close().await;
+    }
+
+    /// Ends background tasks, waits a moment for the checks under way, and leaves the slices to others.
+    pub async fn end_tasks(&self) {
+        self.draining.cancel();
         self.stop.cancel();
         self.tasks.close();
-        self.tasks.wait().await;
+        // A receipt whose check is cut short waits in the database.
+        if tokio::time::timeout(LAST_CHECKS, self.tasks.wait()).await.is_err() {
+            tracing::warn!("checks are left to another replica");
+        }
+        self.over.cancel();
+        let withdrawn = tokio::time::timeout(WITHDRAWN_WITHIN, self.withdraw()).await;
+        if let Err(error) = withdrawn.map_err(anyhow::Error::from).flatten() {
+            tracing::warn!(error = format!("{error:#}"), "this replica's slices are free only in some seconds");
+        }
         let app = self.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || app.traces.shut_down()).await {
             tracing::warn!(%error, "the last spans were not sent");
         }
-        self.db.close().await;
+    }
+
+    /// Whatever is this replica's is anybody's from here on.
+    async fn withdraw(&self) -> anyhow::Result<()> {
+        let mut tx = self.db.begin_write().await?;
+        store::slices::release_all_slices(&mut tx, &self.replica).await?;
+        store::replicas::delete_replica(&mut tx, &self.replica).await?;
+        store::notices::notify(&mut tx, &self.replica, store::notices::Notice::Work).await?;
+        Ok(tx.commit().await?)
     }
 }

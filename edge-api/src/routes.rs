@@ -1,7 +1,9 @@
 //! Every route of the API, in one table: the router, the access tests and the API's description read it.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
+use anyhow::Context;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::HeaderValue;
@@ -13,9 +15,10 @@ use tower_http::trace::TraceLayer;
 use utoipa::OpenApi;
 
 use crate::app::App;
+use crate::fleet::drain;
 use crate::http::error::{ApiResult, method_not_allowed, not_found};
 use crate::http::extract::BODY_BYTES_MAX;
-use crate::openapi::answers::Refusals;
+use crate::openapi::answers::{Draining, Refusals};
 use crate::openapi::examples::SERVER;
 use crate::{accounts, blobs, convert, devices, explorer, fleet, jobs, openapi};
 
@@ -117,7 +120,12 @@ routes! {
     PUT "/v1/leases/{token}/output" => lease_output of fleet::leases;
     GET "/v1/openapi.json" => describe of self;
     GET "/v1/health" => health of self;
+    GET "/v1/live" => live of self;
+    GET "/v1/ready" => ready of self;
 }
+
+/// Whoever asks whether a server is ready waits no longer itself.
+const READY_WITHIN: Duration = Duration::from_secs(2);
 
 /// What the description says of the API as a whole.
 const INTRODUCTION: &str = "Rent compute: upload a model and an array, submit a job, download the result. Money is in \
@@ -185,5 +193,42 @@ pub async fn describe(State(app): State<App>) -> ([(&'static str, &'static str);
 )]
 pub async fn health(State(app): State<App>) -> ApiResult<&'static str> {
     store::db::ping(&mut *app.db.read().await?).await?;
+    Ok("ok\n")
+}
+
+/// Say that the server's process answers
+///
+/// Whatever its database does: a server that cannot reach it is no better for being started anew.
+#[utoipa::path(
+    get,
+    path = "/v1/live",
+    tag = "server",
+    responses(
+        (status = 200, description = "It does", body = String, content_type = "text/plain", example = "ok\n"),
+        Refusals<()>
+    )
+)]
+pub async fn live() -> &'static str {
+    "ok\n"
+}
+
+/// Say whether the server takes requests and devices
+///
+/// It does not while its database is away, and not from the moment on in which it is asked to stop: whoever stands before
+/// several servers leads nobody to it.
+#[utoipa::path(
+    get,
+    path = "/v1/ready",
+    tag = "server",
+    responses(
+        (status = 200, description = "It does", body = String, content_type = "text/plain", example = "ok\n"),
+        Refusals<Draining>
+    )
+)]
+pub async fn ready(State(app): State<App>) -> ApiResult<&'static str> {
+    drain::refuse_if_draining(&app)?;
+    let answered =
+        tokio::time::timeout(READY_WITHIN, async { store::db::ping(&mut *app.db.read().await?).await }).await;
+    answered.context("the database does not answer")??;
     Ok("ok\n")
 }

@@ -24,6 +24,7 @@ use tower::ServiceExt;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::fleet::drain;
 use crate::http::client_address::{ClientAddress, is_trusted, limit_key};
 use crate::http::head::leave_unknown_length_out;
 use crate::http::limits::Action;
@@ -37,8 +38,6 @@ use crate::{routes, tasks};
 const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Files of the process besides its connections: the database, blobs, children.
 const OTHER_FILES: u64 = 256;
-/// Time for requests under way when the server stops.
-const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
 /// How long a connection may keep us waiting.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +54,7 @@ impl Default for Patience {
     }
 }
 
-/// Serves until the process is asked to stop, then finishes the checks under way.
+/// Serves until the process is asked to stop, then finishes what is under way.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     raise_file_limit(config.limits.connections_max);
     let listener =
@@ -71,12 +70,15 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         app.tasks.spawn(metrics::listen(app.clone(), listener));
     }
     tracing::info!(address = %listener.local_addr()?, "listening");
-    let stopping = app.stop.clone();
-    app.tasks.spawn(async move {
+    let draining = async {
         asked_to_stop().await;
-        stopping.cancel();
-    });
-    accept(&app, listener, Patience::default()).await;
+        drain::drain(&app).await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = accept(&app, listener, Patience::default()) => {}
+        never = draining => never,
+    }
     app.shut_down().await;
     Ok(())
 }
@@ -160,17 +162,24 @@ async fn connect(
         let router = router.clone();
         async move { Ok::<_, Infallible>(router.oneshot(request).await.into_response()) }
     });
+    // One that opens while the server drains is still told so, and closed after one answer.
+    let (is_late, draining) = (app.draining.is_cancelled(), app.draining.clone());
     let mut http = http1::Builder::new();
+    http.keep_alive(!is_late);
     http.timer(TokioTimer::new()).header_read_timeout(patience.head).max_buf_size(HEAD_BYTES_MAX);
     let io = TokioIo::new(StallGuard::new(stream, patience.reader, app.metrics.traffic.clone()));
     let connection = http.serve_connection(io, service).with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = app.stop.cancelled() => {
+        () = draining.cancelled(), if !is_late => {
             connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(LAST_REQUESTS, connection).await.unwrap_or(Ok(()))
+            tokio::select! {
+                ended = connection => ended,
+                () = app.over.cancelled() => Ok(()),
+            }
         }
+        () = app.over.cancelled() => Ok(()),
     };
     if let Err(error) = ended {
         tracing::debug!(%error, %peer, "a connection broke off");

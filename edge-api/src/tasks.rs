@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::app::App;
 use crate::blobs::collect;
 use crate::devices::presence;
-use crate::fleet::{challenge, claim, close, fail, outcomes, redraw, undone};
+use crate::fleet::{challenge, claim, close, fail, notices, outcomes, redraw, undone};
 use crate::sweep;
 
 const CLOSE_EVERY: Duration = Duration::from_secs(2);
@@ -18,7 +18,9 @@ const CLOSING_MAX: usize = 1024;
 
 /// Starts all of them once; `App::shut_down` waits for them.
 pub fn start(app: &App) {
+    app.tasks.spawn(claim::beat(app.clone()));
     app.tasks.spawn(claim::run(app.clone()));
+    app.tasks.spawn(notices::run(app.clone()));
     app.tasks.spawn(challenge::run(app.clone()));
     app.tasks.spawn(close_jobs(app.clone()));
     app.tasks.spawn(end_overdue_jobs(app.clone()));

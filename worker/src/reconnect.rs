@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// First wait before connecting anew; doubled each time.
 const WAIT_FIRST: Duration = Duration::from_millis(500);
+/// Of an edge that sends its devices to others.
+const WAIT_SENT_ON: Duration = Duration::from_millis(250);
 /// While the edge is perhaps being replaced: it should find its devices again as soon as it is back.
 const WAIT_WHILE_REPLACED: Duration = Duration::from_secs(3);
 /// Attempts that are made so soon, which takes some seven minutes.
@@ -20,6 +22,8 @@ pub enum Ended {
     Lost,
     /// The edge said that it can take no device now.
     TurnedAway,
+    /// The edge is being replaced, and another one answers already.
+    SentOn,
 }
 
 /// The attempts since the last good connection.
@@ -31,10 +35,14 @@ pub struct Backoff {
 impl Backoff {
     /// The wait after a connection that held for `connected`.
     pub fn next_wait(&mut self, connected: Duration, ended: Ended) -> Duration {
+        // One that never took the device on would send it on again.
+        if ended == Ended::SentOn && connected > Duration::ZERO {
+            return WAIT_SENT_ON.mul_f64(f64::from(random_byte()) / 256.0);
+        }
         if connected > GOOD_AFTER {
             self.attempt = 0;
         }
-        let is_soon = ended == Ended::Lost && self.attempt < ATTEMPTS_WHILE_REPLACED;
+        let is_soon = ended != Ended::TurnedAway && self.attempt < ATTEMPTS_WHILE_REPLACED;
         let wait = wait(self.attempt, if is_soon { WAIT_WHILE_REPLACED } else { WAIT_MAX }, random_byte());
         self.attempt = self.attempt.saturating_add(1);
         wait
@@ -78,6 +86,24 @@ mod tests {
         let waits = waits(&mut Backoff::default(), 8, Ended::TurnedAway);
 
         assert!(waits[0] < WAIT_FIRST && waits[7] >= WAIT_MAX / 2, "{waits:?}");
+    }
+
+    #[test]
+    fn an_edge_that_is_replaced_costs_a_device_a_moment_and_no_attempt() {
+        let mut backoff = Backoff::default();
+        let held = Duration::from_millis(1);
+        let waits: Vec<Duration> = (0..64).map(|_| backoff.next_wait(held, Ended::SentOn)).collect();
+
+        assert!(waits.iter().all(|wait| *wait < WAIT_SENT_ON), "{waits:?}");
+        assert!(waits.iter().any(|wait| *wait != waits[0]), "not all devices at the same moment");
+        assert!(backoff.next_wait(held, Ended::Lost) < WAIT_FIRST, "the next loss is the first");
+    }
+
+    #[test]
+    fn a_device_that_is_only_ever_sent_on_comes_back_less_and_less() {
+        let waits = waits(&mut Backoff::default(), 8, Ended::SentOn);
+
+        assert!(waits[7] >= WAIT_WHILE_REPLACED / 2, "{waits:?}");
     }
 
     #[test]

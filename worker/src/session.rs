@@ -403,7 +403,7 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
 
     /// The edge closes the connection: for good, or so that the device comes back.
     fn on_close(&mut self, code: ErrorCode, message: &str) -> Result<ConnectionEnd, SessionError> {
-        let passing = matches!(code, ErrorCode::Internal | ErrorCode::RateLimited);
+        let passing = matches!(code, ErrorCode::Internal | ErrorCode::RateLimited | ErrorCode::Draining);
         // A page makes a new code at each start. This one was used up by a connection that broke off: the
         // device is linked by now, or a guest.
         let code_is_used = code == ErrorCode::UnknownCode && T::CLASS == DeviceClass::Tab;
@@ -411,8 +411,11 @@ impl<T: Transport, O: Observer, C: FusedStream<Item = Command> + Unpin> Session<
             self.account.code = None;
         }
         if passing {
-            // One that stops says so, and its successor is there in a moment.
-            let ended = if code == ErrorCode::RateLimited { Ended::TurnedAway } else { Ended::Lost };
+            let ended = match code {
+                ErrorCode::RateLimited => Ended::TurnedAway,
+                ErrorCode::Draining => Ended::SentOn,
+                _ => Ended::Lost,
+            };
             Ok(ConnectionEnd::Over(ended, message.to_owned()))
         } else if code_is_used {
             Ok(ConnectionEnd::lost(message.to_owned()))

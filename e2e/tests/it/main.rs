@@ -15,6 +15,7 @@ mod crash;
 mod customers;
 mod disputes;
 mod editor;
+mod fleet;
 mod fuel;
 mod job_page;
 mod journeys;

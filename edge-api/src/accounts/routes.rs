@@ -176,6 +176,7 @@ pub async fn revoke_key(
     for device in &devices {
         unlink::unlink(&mut tx, caller.account, *device, false, now).await?;
     }
+    store::notices::notify(&mut tx, &app.replica, store::notices::Notice::Unlinked).await?;
     tx.commit().await?;
     unlink::disconnect(&app, &devices);
     Ok(StatusCode::NO_CONTENT)

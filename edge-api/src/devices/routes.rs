@@ -58,6 +58,7 @@ pub async fn unlink_device(
     if !unlink::unlink(&mut tx, caller.account, device, true, app.clock.now()).await? {
         return Err(not_found("device"));
     }
+    store::notices::notify(&mut tx, &app.replica, store::notices::Notice::Unlinked).await?;
     tx.commit().await?;
     unlink::disconnect(&app, &[device]);
     Ok(StatusCode::NO_CONTENT)

@@ -103,6 +103,8 @@ fn ahead_of(off: Micros) -> &'static str {
 }
 
 async fn replicas(conn: &mut DbConnection, now: Micros) -> store::Result<Finding> {
+    // Replicas go by the database's clock.
+    let now = read_clock(conn).await?.unwrap_or(now);
     let beats = list_heartbeats(conn, REPLICAS).await?;
     let living = beats.iter().filter(|(_, beat)| now - beat <= SILENT).count();
     Ok(match beats.first() {

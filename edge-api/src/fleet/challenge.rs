@@ -270,7 +270,7 @@ async fn look_after(app: &App) {
 
 /// A device that leaves instead of answering has failed, unless it is the server that stops.
 pub async fn on_left(app: &App, device: DeviceId) {
-    if !app.stop.is_cancelled() {
+    if !app.draining.is_cancelled() {
         fail(app, device).await;
     }
 }

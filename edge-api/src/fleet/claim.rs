@@ -1,4 +1,4 @@
-//! Owning slices: claimed when devices wait for work, let go when none are left.
+//! Owning slices: claimed as devices want work, a slice of each job in turn, and let go when none are left.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use rules::scheduling::bitmap::Bitmap;
 use rules::scheduling::lease::{Lease, Slice};
 use store::DbConnection;
 use store::codec::count;
+use store::notices::Notice;
 use store::receipts::StoredReceipt;
 use store::slices::ClaimedSlice;
 use wire::{JobId, Micros, SliceId};
@@ -20,26 +21,28 @@ use crate::app::App;
 
 /// How often another replica may be expected to say that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// A replica that said nothing for this long has lost its slices. Safety does not rest on it.
+/// A replica that said nothing for this long, by the database's clock, has lost its slices. Safety does not rest on it.
 const DEAD_AFTER: Micros = 5_000_000;
 /// How often unclaimed slices are looked for while devices wait.
 const LOOK: Duration = Duration::from_millis(500);
-/// How often slices are looked for whose receipts wait for a check, whether devices wait or not.
-const LOOK_FOR_RECEIPTS: Duration = Duration::from_secs(2);
+/// How often jobs are looked for of which nothing is here, and slices whose receipts wait for a check.
+const LOOK_FOR_ALL: Duration = Duration::from_secs(2);
+/// In one transaction, each of another job.
 const CLAIMED_AT_ONCE: i64 = 16;
+/// Transactions in a row, while devices wait.
+const ROUNDS_MAX: usize = 16;
 const JOBS_LOOKED_AT: i64 = 64;
 
 /// Claims, expires and lets go until the server stops.
 pub async fn run(app: App) {
-    let mut heartbeat = tokio::time::interval(HEARTBEAT);
     let mut look = tokio::time::interval(LOOK);
-    let mut receipts = tokio::time::interval(LOOK_FOR_RECEIPTS);
+    let mut look_for_all = tokio::time::interval(LOOK_FOR_ALL);
     loop {
         let step = tokio::select! {
             () = app.stop.cancelled() => break,
-            _ = heartbeat.tick() => beat(&app).await,
             _ = look.tick() => tick(&app).await,
-            _ = receipts.tick() => claim(&app).await,
+            _ = look_for_all.tick() => claim_all(&app).await,
+            () = app.scheduler.work.notified() => claim_all(&app).await,
             () = app.scheduler.wake.notified() => tick(&app).await,
         };
         if let Err(error) = step {
@@ -48,9 +51,23 @@ pub async fn run(app: App) {
     }
 }
 
-async fn beat(app: &App) -> anyhow::Result<()> {
-    let mut tx = app.db.begin_write().await?;
-    store::replicas::heartbeat(&mut tx, &app.replica, app.clock.now()).await?;
+/// Says that this replica lives, whatever else it waits for.
+pub async fn beat(app: App) {
+    let mut heartbeat = tokio::time::interval(HEARTBEAT);
+    loop {
+        tokio::select! {
+            () = app.stop.cancelled() => break,
+            _ = heartbeat.tick() => {}
+        }
+        if let Err(error) = write_heartbeat(&app).await {
+            tracing::error!(error = format!("{error:#}"), "a heartbeat could not be written");
+        }
+    }
+}
+
+async fn write_heartbeat(app: &App) -> anyhow::Result<()> {
+    let mut tx = app.db.begin_control().await?;
+    store::replicas::heartbeat(&mut tx, &app.replica).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -65,9 +82,7 @@ async fn tick(app: &App) -> anyhow::Result<()> {
         idle.extend(&state.orphans);
         (state.core.is_hungry(), idle)
     };
-    if !idle.is_empty() {
-        let_go(app, &idle).await?;
-    }
+    let_go(app, &idle).await?;
     if hungry {
         claim(app).await?;
     }
@@ -75,23 +90,58 @@ async fn tick(app: &App) -> anyhow::Result<()> {
 }
 
 /// Slices that are of use to other replicas only, or that must be read anew.
-async fn let_go(app: &App, slices: &BTreeSet<SliceId>) -> anyhow::Result<()> {
+pub(super) async fn let_go(app: &App, slices: &BTreeSet<SliceId>) -> anyhow::Result<()> {
+    if slices.is_empty() {
+        return Ok(());
+    }
     app.scheduler.lock().drive(|core, link| core.on_slices_lost(link, slices));
     let mut tx = app.db.begin_write().await?;
     for &slice in slices {
         store::slices::release_slice(&mut tx, &app.replica, slice).await?;
     }
+    store::notices::notify(&mut tx, &app.replica, Notice::Work).await?;
     tx.commit().await?;
     app.scheduler.lock().orphans.retain(|slice| !slices.contains(slice));
     Ok(())
 }
 
+/// Claims a slice of each job that is wanted here, and again while devices wait for more.
 async fn claim(app: &App) -> anyhow::Result<()> {
-    let mut tx = app.db.begin_write().await?;
-    let now = app.clock.now();
-    let owners = store::slices::list_lost_owners(&mut tx, &app.replica, now - DEAD_AFTER).await?;
-    let jobs = list_doable(app, &mut tx, &owners, now).await?;
-    let claimed = store::slices::claim_slices(&mut tx, &app.replica, &owners, &jobs, CLAIMED_AT_ONCE).await?;
+    for _ in 0..ROUNDS_MAX {
+        let claimed = claim_once(app, async |tx, owners| {
+            let jobs = list_wanted(app, tx, owners).await?;
+            Ok(store::slices::claim_slices(tx, &app.replica, owners, &jobs, count(jobs.len())).await?)
+        });
+        if claimed.await? == 0 || !app.scheduler.lock().core.is_hungry() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The same, and slices whose receipts wait for a check, whoever can do their jobs.
+async fn claim_all(app: &App) -> anyhow::Result<()> {
+    claim_once(app, async |tx, owners| {
+        Ok(store::slices::claim_unchecked_slices(tx, &app.replica, owners, CLAIMED_AT_ONCE).await?)
+    })
+    .await?;
+    claim(app).await
+}
+
+/// Claims what `choose` claims of lost owners' slices, and takes it into the core; how many slices those are.
+async fn claim_once(
+    app: &App,
+    choose: impl AsyncFnOnce(&mut DbConnection, &[String]) -> anyhow::Result<Vec<ClaimedSlice>>,
+) -> anyhow::Result<usize> {
+    if app.draining.is_cancelled() {
+        return Ok(0);
+    }
+    let mut tx = app.db.begin_control().await?;
+    let owners = store::slices::list_lost_owners(&mut tx, &app.replica, DEAD_AFTER).await?;
+    if owners.is_empty() {
+        return Ok(0);
+    }
+    let claimed = choose(&mut tx, &owners).await?;
     let slices: Vec<SliceId> = claimed.iter().map(|slice| slice.slice).collect();
     let jobs: Vec<JobId> = claimed.iter().map(|slice| slice.job).collect();
     let jobs = store::jobs::load_jobs(&mut tx, &jobs).await?;
@@ -104,30 +154,32 @@ async fn claim(app: &App) -> anyhow::Result<()> {
     // Nothing may fail between the commit and the core: a slice would be claimed and worked on by nobody.
     let claimed = claimed.into_iter().map(job_of).collect::<anyhow::Result<Vec<_>>>()?;
     tx.commit().await?;
+    let now = app.clock.now();
     let mut by_slice: BTreeMap<SliceId, Vec<StoredReceipt>> = BTreeMap::new();
     for stored in waiting {
         by_slice.entry(stored.slice).or_default().push(stored);
     }
-    for (slice, job) in claimed {
+    for (slice, job) in &claimed {
         let waiting = by_slice.remove(&slice.slice).unwrap_or_default();
-        take(app, &slice, &job, waiting, now);
+        take(app, slice, job, waiting, now);
     }
-    Ok(())
+    Ok(claimed.len())
 }
 
-/// Jobs with slices of these owners that a device here, which waits for work, can do.
-async fn list_doable(app: &App, conn: &mut DbConnection, owners: &[String], now: Micros) -> anyhow::Result<Vec<JobId>> {
-    let mut jobs = Vec::new();
+/// Jobs with slices of these owners of which this replica wants one.
+async fn list_wanted(app: &App, conn: &mut DbConnection, owners: &[String]) -> anyhow::Result<Vec<JobId>> {
+    let (mut jobs, now) = (Vec::new(), app.clock.now());
     let mut after = None;
     loop {
         let page = store::jobs::list_unclaimed_jobs(conn, owners, after, JOBS_LOOKED_AT).await?;
         let is_last = count(page.len()) < JOBS_LOOKED_AT;
         after = page.last().map(|job| job.id);
         let state = app.scheduler.lock();
-        let is_wanted = |job: &&Job| state.core.is_wanted(job.id, &job.needs(), now);
+        let is_wanted = |job: &&Job| state.core.wants_slice(job.id, &job.needs(), now);
         jobs.extend(page.iter().filter(is_wanted).map(|job| job.id));
         drop(state);
         if is_last || count(jobs.len()) >= CLAIMED_AT_ONCE {
+            jobs.truncate(wire::number::to(CLAIMED_AT_ONCE));
             return Ok(jobs);
         }
     }

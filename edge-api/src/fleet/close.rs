@@ -8,6 +8,7 @@ use anyhow::Context;
 use rules::Job;
 use rules::verification::dispute::{UNREPRODUCIBLE_ACCOUNTS, UNREPRODUCIBLE_TILES};
 use rules::verification::draw::draw_final;
+use store::notices::Notice;
 use store::receipts::StoredReceipt;
 use store::verdicts::{Cause, NewVerdict, Verdict, VerdictState};
 use wire::{DeviceId, JobEventKind, JobId, JobState};
@@ -156,6 +157,7 @@ pub async fn end_if_unreproducible(app: &App, job: JobId) -> anyhow::Result<()> 
         }
         store::job_detail::insert_event(&mut tx, job, JobEventKind::Nondeterministic, None, now).await?;
         store::ledger::release_and_post(&mut tx, job, &[]).await?;
+        store::notices::notify(&mut tx, &app.replica, Notice::JobEnded(job)).await?;
         tx.commit().await?;
         Ok(true)
     });
@@ -185,6 +187,7 @@ async fn write_end(app: &App, job: JobId) -> anyhow::Result<bool> {
     store::receipts::void_pending_receipts_of_job(&mut tx, job).await?;
     let matured = store::receipts::mature_receipts_of_job(&mut tx, job).await?;
     store::ledger::release_and_post(&mut tx, job, &mature::transfers(app, &matured)?).await?;
+    store::notices::notify(&mut tx, &app.replica, Notice::JobEnded(job)).await?;
     tx.commit().await?;
     Ok(true)
 }

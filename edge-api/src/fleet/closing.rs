@@ -17,3 +17,8 @@ pub fn closing(code: ErrorCode, message: impl Into<String>) -> Closing {
 pub fn commit_failed() -> Closing {
     closing(ErrorCode::Internal, "something went wrong on the server; connect again")
 }
+
+/// A device is sent away from a server that goes away: it comes back at once, to wherever it is led.
+pub fn goodbye() -> Closing {
+    closing(ErrorCode::Draining, "this server is being replaced; connect again")
+}

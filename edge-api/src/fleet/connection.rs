@@ -19,7 +19,7 @@ use wire::frame::{MESSAGE_BYTES_MAX, Unpacked, unpack};
 use wire::{DeviceId, ErrorCode, FromDevice, Hello, JobFault, LeaseId, Nonce, Receipt, ToDevice};
 
 use super::admit::{admit, admit_checker, leave};
-use super::closing::{Closing, closing, commit_failed};
+use super::closing::{Closing, closing, commit_failed, goodbye};
 use super::commit::{HandedIn, Taken as CommitTaken};
 use super::frame_pace::{FRAMES_PER_SECOND, FramePace};
 use super::messages::{gather, read_frame, send, send_all};
@@ -27,14 +27,14 @@ use super::reveal::{Revealing, Taken};
 use super::scheduler::SocketOrders;
 use super::token::LeaseToken;
 use super::uploads::{blob_of, keep_output};
-use super::{challenge, commit, compile, fault};
+use super::{challenge, commit, compile, drain, fault};
 use crate::app::App;
 use crate::http::client_address::ClientAddress;
 use crate::http::error::ApiResult;
 use crate::http::extract::SocketUpgrade;
 use crate::http::limits::Action;
 use crate::http::place::Place;
-use crate::openapi::answers::{RateLimited, Refusals};
+use crate::openapi::answers::{Draining, RateLimited, Refusals};
 use crate::random;
 
 /// Time for a device to answer the challenge.
@@ -60,7 +60,7 @@ static SOCKETS: AtomicU64 = AtomicU64::new(0);
     tag = "devices",
     responses(
         (status = 101, description = "The socket is open"),
-        Refusals<(SocketUpgrade, RateLimited)>
+        Refusals<(SocketUpgrade, RateLimited, Draining)>
     )
 )]
 pub async fn connect_device(
@@ -70,12 +70,13 @@ pub async fn connect_device(
     place: Option<Extension<Place>>,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
+    drain::refuse_if_draining(&app)?;
     app.limits.check(Action::OpenSocket, from)?;
     let origins = origins(&app, &headers);
     let upgrade =
         upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX).read_buffer_size(4 << 10);
     Ok(upgrade.on_upgrade(async move |socket| {
-        let _place = place;
+        let (_place, _open) = (place, app.sockets.token());
         serve(app, socket, origins, Network::of(from.0)).await;
     }))
 }
@@ -172,7 +173,7 @@ async fn run_connection(
     let mut hearing = Hearing { app, device, pace: FramePace::default(), revealing: None, was_asked_for_rows: false };
     loop {
         tokio::select! {
-            () = app.stop.cancelled() => return Some(closing(ErrorCode::Internal, "the server is stopping; connect again")),
+            () = app.stop.cancelled() => return Some(goodbye()),
             Some(reason) = orders.closing.recv() => return Some(reason),
             frame = orders.frames.recv() => match frame {
                 Some(first) => {
@@ -294,6 +295,8 @@ async fn on_frame(app: &App, socket: &mut WebSocket, device: DeviceId, frame: Fr
     let now = app.clock.now();
     match frame {
         FromDevice::Hello(_) => return Err(closing(ErrorCode::ReplayedFrame, "a second hello")),
+        // It is lent nothing more here.
+        FromDevice::Ready if app.draining.is_cancelled() => {}
         FromDevice::Ready => {
             app.scheduler.lock().drive(|core, link| core.on_device_ready(link, now, device));
             app.scheduler.wake.notify_one();

@@ -1,5 +1,6 @@
 //! The end of a job that cannot be finished, or not in time.
 
+use store::notices::Notice;
 use wire::{JobEventKind, JobFault, JobId};
 
 use super::observed;
@@ -17,6 +18,7 @@ pub async fn end_overdue_job(app: &App, job: JobId) -> anyhow::Result<()> {
         }
         store::ledger::release_and_post(&mut tx, job, &[]).await?;
         store::job_detail::insert_event(&mut tx, job, JobEventKind::DeadlinePassed, None, now).await?;
+        store::notices::notify(&mut tx, &app.replica, Notice::JobEnded(job)).await?;
         tx.commit().await?;
         Ok(true)
     });
@@ -38,6 +40,7 @@ pub(super) async fn fail_job(app: &App, job: JobId, fault: &JobFault) -> anyhow:
         }
         store::ledger::release_and_post(&mut tx, job, &[]).await?;
         store::job_detail::insert_event(&mut tx, job, JobEventKind::Failed, None, now).await?;
+        store::notices::notify(&mut tx, &app.replica, Notice::JobEnded(job)).await?;
         tx.commit().await?;
         Ok(true)
     });

@@ -4,7 +4,8 @@
 //! and `settle` goes from there to money by `settlement`, both in groups (`gatherer`); where a check finds a difference,
 //! `dispute` has others compute the tile, `reject` takes a device's work back and `redraw` looks at the rest of it; `outcomes`
 //! tells devices what became of a commit; `close` ends a job, and `observed` says to an operator what happened.
-//! `judges` are paid, and `challenge` has devices show how fast they are.
+//! `judges` are paid, and `challenge` has devices show how fast they are. `drain` ends it all when the server goes away, and
+//! `notices` are what other replicas say.
 
 pub mod admit;
 pub mod challenge;
@@ -16,6 +17,7 @@ pub mod commit;
 pub mod compile;
 pub mod connection;
 pub mod dispute;
+pub mod drain;
 pub mod fail;
 pub mod fault;
 pub mod frame_pace;
@@ -27,6 +29,7 @@ pub mod leases;
 pub mod line;
 pub mod mature;
 pub mod messages;
+pub mod notices;
 pub mod observed;
 pub mod open_challenges;
 pub mod outcomes;

@@ -15,6 +15,7 @@ use rules::verification::standing::{Standing, suspension};
 use store::DbConnection;
 use store::codec::uncount;
 use store::job_progress::JobBalance;
+use store::notices::Notice;
 use store::receipts::StoredReceipt;
 use store::verdicts::{Cause, NewVerdict, VerdictState};
 use wire::explorer::ReceiptState;
@@ -193,6 +194,13 @@ async fn write_rejection(
     if until.is_some() {
         redraw_others(&mut tx, app, stored, now).await?;
         store::job_detail::insert_event(&mut tx, job.id, JobEventKind::CheckFailed, Some(device), now).await?;
+    }
+    if let Some(until) = until {
+        store::notices::notify(&mut tx, &app.replica, Notice::Suspended(device, until)).await?;
+    }
+    store::notices::notify(&mut tx, &app.replica, Notice::JobChanged(job.id)).await?;
+    if seized {
+        store::notices::notify(&mut tx, &app.replica, Notice::Work).await?;
     }
     tx.commit().await?;
     Ok(Written::Rejected(Rejection { until, seized }))

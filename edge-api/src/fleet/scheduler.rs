@@ -12,7 +12,7 @@ use wire::device::Earnings;
 use wire::frame::SMALL_BYTES_MAX;
 use wire::{DeviceId, JobId, LeaseGrant, LeaseId, Micros, SliceId, ToDevice};
 
-use super::closing::Closing;
+use super::closing::{Closing, goodbye};
 use super::open_challenges::Challenges;
 use super::token::LeaseToken;
 use crate::blobs::download::Parts;
@@ -20,14 +20,18 @@ use crate::random;
 
 /// Frames that wait for one device's socket.
 const FRAMES_WAITING_MAX: usize = 64;
+/// Between two notices of a job's progress. Watchers look after a second without one.
+const PROGRESS_EVERY: Micros = 200_000;
 /// Job changes that wait for a slow watcher before it has to look for itself.
 const CHANGES_WAITING_MAX: usize = 1024;
 
 /// The running state of one replica.
 pub struct Scheduler {
     state: Mutex<State>,
-    /// Claim slices now.
+    /// Claim slices now if devices wait.
     pub wake: Notify,
+    /// Claim slices now: there may be jobs of which nothing is here.
+    pub work: Notify,
     /// Tiles were reported that come back time and again.
     pub undone: Arc<Notify>,
     pub changes: broadcast::Sender<JobId>,
@@ -41,6 +45,8 @@ pub struct State {
     /// Slices whose state here is not to be trusted: let go, and claimed anew from the database.
     pub orphans: BTreeSet<SliceId>,
     settling: HashMap<SliceId, Arc<tokio::sync::Mutex<()>>>,
+    /// When other replicas were last told that a job goes on.
+    progress_told: HashMap<JobId, Micros>,
     /// Jobs whose end is under way here.
     pub closing: BTreeSet<JobId>,
     /// Settled receipts that are drawn from once more here.
@@ -180,6 +186,7 @@ impl Scheduler {
             },
             orphans: BTreeSet::new(),
             settling: HashMap::new(),
+            progress_told: HashMap::new(),
             closing: BTreeSet::new(),
             redrawing: BTreeSet::new(),
             looking: BTreeSet::new(),
@@ -188,8 +195,8 @@ impl Scheduler {
             challenges: Challenges::default(),
             rechecks_asked: 0,
         };
-        let (wake, changes) = (Notify::new(), broadcast::Sender::new(CHANGES_WAITING_MAX));
-        Self { state: Mutex::new(state), wake, undone, changes }
+        let (wake, work, changes) = (Notify::new(), Notify::new(), broadcast::Sender::new(CHANGES_WAITING_MAX));
+        Self { state: Mutex::new(state), wake, work, undone, changes }
     }
 
     /// Short, and never held across an await.
@@ -212,6 +219,18 @@ impl Scheduler {
     pub fn job_changed(&self, job: JobId) {
         // Nobody watching is no error.
         self.changes.send(job).unwrap_or_default();
+    }
+
+    /// Whether other replicas are told now that the job goes on: of a job that settles all the time, a few times a second.
+    pub fn may_tell_progress(&self, job: JobId, now: Micros) -> bool {
+        let mut state = self.lock();
+        let State { core, progress_told, .. } = &mut *state;
+        progress_told.retain(|told, _| core.job(*told).is_some());
+        let is_due = progress_told.get(&job).is_none_or(|told| now - told >= PROGRESS_EVERY);
+        if is_due {
+            progress_told.insert(job, now);
+        }
+        is_due
     }
 
     /// Has tiles recomputed. The outcome comes by the receiver; dropping the guard withdraws the request.
@@ -277,6 +296,20 @@ impl State {
             // One that is closing already wants no second reason.
             drop(socket.closing.try_send(reason));
         }
+    }
+
+    /// No device here is lent anything more, unless it asks again.
+    pub fn rest_all(&mut self) {
+        self.outbox.sockets.keys().for_each(|device| self.core.on_device_rest(*device));
+    }
+
+    /// Sends those away that have nothing to hand in and wait for no answer; how many are left.
+    pub fn send_idle_devices_away(&mut self) -> usize {
+        let unanswered: BTreeSet<DeviceId> = self.unanswered.values().copied().collect();
+        let is_busy = |device: &DeviceId| self.core.holds_leases(*device) || unanswered.contains(device);
+        let (busy, idle): (Vec<DeviceId>, Vec<DeviceId>) = self.outbox.sockets.keys().copied().partition(is_busy);
+        idle.into_iter().for_each(|device| self.disconnect(device, goodbye()));
+        busy.len()
     }
 
     /// `false` when a newer socket of the device has taken this one's place.

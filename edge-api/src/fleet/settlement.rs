@@ -14,6 +14,7 @@ use rules::verification::standing::{matures_at, verified_kflop};
 use store::DbConnection;
 use store::devices::{AcceptedWork, LockedDevice};
 use store::job_progress::JobBalance;
+use store::notices::Notice;
 use store::receipts::Acceptance;
 use store::standings::WorkClass;
 use store::verdicts::Cause;
@@ -99,6 +100,11 @@ async fn write_group(app: &App, group: &[ToSettle]) -> anyhow::Result<Written> {
     let covered = store::ledger::post(&mut tx, &transfers).await?;
     anyhow::ensure!(covered, "a running job's hold should cover its tiles");
     let earnings = earnings_of(&mut tx, &settling).await?;
+    for job in settling.iter().map(|one| one.item.job.id).collect::<BTreeSet<JobId>>() {
+        if app.scheduler.may_tell_progress(job, now) {
+            store::notices::notify(&mut tx, &app.replica, Notice::JobChanged(job)).await?;
+        }
+    }
     tx.commit().await?;
 
     let mut of_slice: BTreeMap<SliceId, Vec<SettledLease>> = BTreeMap::new();

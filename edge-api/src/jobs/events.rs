@@ -93,7 +93,7 @@ impl Watch {
                 self.last = Some(progress);
                 return Some((Ok(event), (!ended).then_some(self)));
             }
-            let stop = self.app.stop.clone();
+            let stop = self.app.draining.clone();
             tokio::select! {
                 () = stop.cancelled() => return None,
                 () = self.changed() => tokio::time::sleep(SPACING).await,

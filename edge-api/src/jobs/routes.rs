@@ -201,7 +201,7 @@ pub async fn submit_job(
         now,
     };
     let (status, job) = retry(|| write_submission(&app, &caller, &job, &submission)).await?;
-    app.scheduler.wake.notify_one();
+    app.scheduler.work.notify_one();
     app.traces.submitted(job.id, Span { from: from_micros, until: app.clock.now() });
     Ok((status, Json(job)))
 }
@@ -227,6 +227,7 @@ async fn write_submission(
         return Err(AdmitError::InsufficientFunds { cost }.into());
     }
     let written = store::jobs::find_job(&mut tx, caller.account, job.id).await?.ok_or_else(|| not_found("job"))?;
+    store::notices::notify(&mut tx, &app.replica, store::notices::Notice::Work).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, written))
 }
@@ -423,6 +424,7 @@ async fn write_cancelled(app: &App, caller: &Caller, id: JobId) -> ApiResult<Job
     store::ledger::release_and_post(&mut tx, id, &[]).await?;
     store::job_detail::insert_event(&mut tx, id, JobEventKind::Cancelled, None, now).await?;
     let job = store::jobs::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
+    store::notices::notify(&mut tx, &app.replica, store::notices::Notice::JobEnded(id)).await?;
     tx.commit().await?;
     Ok(job)
 }
@@ -468,6 +470,7 @@ async fn set_published(app: &App, caller: &Caller, id: JobId, published: bool) -
         store::job_detail::insert_event(&mut tx, id, kind, None, app.clock.now()).await?;
     }
     let job = store::jobs::find_job(&mut tx, caller.account, id).await?.ok_or_else(|| not_found("job"))?;
+    store::notices::notify(&mut tx, &app.replica, store::notices::Notice::Published).await?;
     tx.commit().await?;
     // What was taken back is not shown a moment longer, and what was published at once.
     app.publications.send_modify(|publications| *publications += 1);

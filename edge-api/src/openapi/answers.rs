@@ -107,6 +107,8 @@ checks! {
     ForeignOrigin: 403 ForeignOrigin;
     NotInDevelopment: 403 NotInDevelopment;
     RateLimited: 429 RateLimited;
+    /// A server that goes away takes nothing that lasts.
+    Draining: 503 Draining;
     /// A value that is read, and is none that the operation takes.
     OutOfBounds: 422 MalformedRequest;
     TooManyKeys: 409 TooManyKeys;

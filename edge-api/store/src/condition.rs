@@ -2,7 +2,7 @@
 
 use wire::Micros;
 
-use crate::db::{DbConnection, Dialect};
+use crate::db::{DbConnection, Dialect, now_sql};
 
 /// Changes of the schema that this program knows, by number.
 pub fn known_migrations() -> Vec<i64> {
@@ -29,9 +29,7 @@ pub async fn read_clock(conn: &mut DbConnection) -> sqlx::Result<Option<Micros>>
     if Dialect::of(conn) == Dialect::Sqlite {
         return Ok(None);
     }
-    let (now,): (i64,) = sqlx::query_as("select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)")
-        .fetch_one(conn)
-        .await?;
+    let (now,): (i64,) = sqlx::query_as(concat!("select ", now_sql!(postgres))).fetch_one(conn).await?;
     Ok(Some(now))
 }
 

@@ -27,10 +27,23 @@ impl Dialect {
     }
 }
 
+/// The time by the database, in microseconds since 1970.
+macro_rules! now_sql {
+    (sqlite) => {
+        "cast((julianday('now') - 2440587.5) * 86400000000 as integer)"
+    };
+    (postgres) => {
+        "cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)"
+    };
+}
+pub(crate) use now_sql;
+
 #[derive(Clone, Debug)]
 pub struct Db {
     reads: AnyPool,
     writes: AnyPool,
+    /// For what keeps a replica alive, which waits for no request.
+    control: AnyPool,
     pub dialect: Dialect,
 }
 
@@ -65,8 +78,13 @@ impl Db {
         // SQLite has one writer: a second connection would only wait for the first.
         let writers = if dialect == Dialect::Sqlite { 1 } else { 16 };
         let writes = pool(writers).connect_with(options.clone()).await?;
-        let reads = pool(8).connect_with(options).await?;
-        Ok(Self { reads, writes, dialect })
+        let reads = pool(8).connect_with(options.clone()).await?;
+        let control = match dialect {
+            Dialect::Sqlite => writes.clone(),
+            // One to say that the replica lives, and one to claim with.
+            Dialect::Postgres => pool(2).connect_with(options).await?,
+        };
+        Ok(Self { reads, writes, control, dialect })
     }
 
     /// A transaction that may write. `SQLite` takes its write lock here, so it never has to upgrade one.
@@ -99,6 +117,15 @@ impl Db {
         }
     }
 
+    /// A transaction that waits for none of those that requests and settlements begin: heartbeats and claims have connections
+    /// of their own where there are any, so that a replica with much to do does not look dead.
+    pub async fn begin_control(&self) -> sqlx::Result<Transaction<'static, Any>> {
+        match self.dialect {
+            Dialect::Sqlite => self.begin_write().await,
+            Dialect::Postgres => self.control.begin().await,
+        }
+    }
+
     /// A connection for statements that only read.
     pub async fn read(&self) -> sqlx::Result<sqlx::pool::PoolConnection<Any>> {
         self.reads.acquire().await
@@ -116,6 +143,7 @@ impl Db {
     pub async fn close(&self) {
         self.reads.close().await;
         self.writes.close().await;
+        self.control.close().await;
     }
 }
 

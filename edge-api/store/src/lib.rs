@@ -16,6 +16,7 @@ pub mod ledger;
 mod list;
 pub mod measures;
 pub mod movements;
+pub mod notices;
 pub mod overview;
 pub mod presence;
 pub mod receipts;

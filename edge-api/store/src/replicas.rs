@@ -3,18 +3,27 @@
 use wire::{Micros, TileHash};
 
 use crate::codec::id;
-use crate::db::DbConnection;
+use crate::db::{DbConnection, Dialect, now_sql};
 
-pub async fn heartbeat(conn: &mut DbConnection, replica: &str, now: Micros) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into replica (replica_id, heartbeat_at)
-        values ($1, $2)
-        on conflict (replica_id) do update set heartbeat_at = excluded.heartbeat_at",
-    )
-    .bind(replica)
-    .bind(now)
-    .execute(conn)
-    .await?;
+macro_rules! heartbeat_sql {
+    ($engine:ident) => {
+        concat!(
+            "insert into replica (replica_id, heartbeat_at)
+            values ($1, ",
+            now_sql!($engine),
+            ")
+            on conflict (replica_id) do update set heartbeat_at = excluded.heartbeat_at"
+        )
+    };
+}
+
+/// By the database's clock, as whoever looks for lost owners goes by it too: no replica's own clock says that another is dead.
+pub async fn heartbeat(conn: &mut DbConnection, replica: &str) -> sqlx::Result<()> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => heartbeat_sql!(sqlite),
+        Dialect::Postgres => heartbeat_sql!(postgres),
+    };
+    sqlx::query(statement).bind(replica).execute(conn).await?;
     Ok(())
 }
 
@@ -24,6 +33,12 @@ pub async fn list_heartbeats(conn: &mut DbConnection, most: i64) -> sqlx::Result
         .bind(most)
         .fetch_all(conn)
         .await
+}
+
+/// Forgets a replica that goes away.
+pub async fn delete_replica(conn: &mut DbConnection, replica: &str) -> sqlx::Result<()> {
+    sqlx::query("delete from replica where replica_id = $1").bind(replica).execute(conn).await?;
+    Ok(())
 }
 
 /// Forgets replicas that were last heard before `dead_before`; their slices are free to claim.

@@ -9,7 +9,7 @@ use sqlx::FromRow;
 use wire::{JobId, Micros, SliceId};
 
 use crate::codec::{count, id, json, uncount};
-use crate::db::{DbConnection, Dialect};
+use crate::db::{DbConnection, Dialect, now_sql};
 use crate::list::list_sql;
 
 /// A slice as claimed, under its new fence.
@@ -71,32 +71,94 @@ pub async fn insert_slice(
     Ok(())
 }
 
-/// Owners of unfinished slices that are no living replica: nobody, and those that are gone. A claim names
-/// them, so that of two replicas that claim at once one finds another owner there than it looked for.
-pub async fn list_lost_owners(
-    conn: &mut DbConnection,
-    replica: &str,
-    alive_since: Micros,
-) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar(
-        "select distinct owner
-        from slice
-        where remaining > 0
-          and owner <> $1
-          and not exists (
-            select 1
-            from replica
-            where replica.replica_id = slice.owner
-              and replica.heartbeat_at >= $2
-          )",
-    )
-    .bind(replica)
-    .bind(alive_since)
-    .fetch_all(conn)
-    .await
+macro_rules! lost_owners_sql {
+    ($engine:ident) => {
+        concat!(
+            "select distinct owner
+            from slice
+            where remaining > 0
+              and owner <> $1
+              and not exists (
+                select 1
+                from replica
+                where replica.replica_id = slice.owner
+                  and replica.heartbeat_at >= ",
+            now_sql!($engine),
+            " - $2
+              )"
+        )
+    };
+}
+
+/// Owners of unfinished slices that are no living replica: nobody, and those that have said nothing for so long, by the
+/// database's clock. A claim names them, so that of two replicas that claim at once one finds another owner there than it
+/// looked for.
+pub async fn list_lost_owners(conn: &mut DbConnection, replica: &str, silent: Micros) -> sqlx::Result<Vec<String>> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => lost_owners_sql!(sqlite),
+        Dialect::Postgres => lost_owners_sql!(postgres),
+    };
+    sqlx::query_scalar(statement).bind(replica).bind(silent).fetch_all(conn).await
 }
 
 macro_rules! claim_slices_sql {
+    ($engine:ident, $lock:literal) => {
+        concat!(
+            "update slice
+            set owner = $1, fence = fence + 1
+            where slice_id in (
+                select slice.slice_id
+                from slice
+                join (
+                    select
+                        slice.slice_id,
+                        row_number() over (partition by slice.job_id order by slice.slice_id) as turn
+                    from slice
+                    join job on job.job_id = slice.job_id
+                    where slice.remaining > 0
+                      and job.state = 'running'
+                      and slice.owner in (",
+            list_sql!($engine "$2"),
+            ")
+                      and slice.job_id in (",
+            list_sql!($engine "$3"),
+            ")
+                ) as candidate on candidate.slice_id = slice.slice_id
+                where slice.owner in (",
+            list_sql!($engine "$2"),
+            ")
+                order by candidate.turn, slice.slice_id
+                limit $4",
+            $lock,
+            ")
+            returning slice_id, job_id, first_tile, tiles, settled, fence, version"
+        )
+    };
+}
+
+/// Takes up to `most` unfinished slices of these owners and these jobs: one of each job, then a second of each.
+pub async fn claim_slices(
+    conn: &mut DbConnection,
+    replica: &str,
+    owners: &[String],
+    jobs: &[JobId],
+    most: i64,
+) -> sqlx::Result<Vec<ClaimedSlice>> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => claim_slices_sql!(sqlite, " "),
+        Dialect::Postgres => claim_slices_sql!(postgres, " for no key update of slice skip locked "),
+    };
+    let rows: Vec<SliceRow> = sqlx::query_as(statement)
+        .bind(replica)
+        .bind(json(&owners))
+        .bind(json(&jobs))
+        .bind(most)
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.into_iter().map(ClaimedSlice::from).collect())
+}
+
+macro_rules! claim_unchecked_sql {
     ($engine:ident, $lock:literal) => {
         concat!(
             "update slice
@@ -110,20 +172,15 @@ macro_rules! claim_slices_sql {
                   and slice.owner in (",
             list_sql!($engine "$2"),
             ")
-                  and (
-                    slice.job_id in (",
-            list_sql!($engine "$3"),
-            ")
-                    or exists (
-                      select 1
-                      from receipt
-                      where receipt.job_id = slice.job_id
-                        and receipt.state = 'pending'
-                        and receipt.slice_id = slice.slice_id
-                    )
+                  and exists (
+                    select 1
+                    from receipt
+                    where receipt.job_id = slice.job_id
+                      and receipt.state = 'pending'
+                      and receipt.slice_id = slice.slice_id
                   )
                 order by slice.slice_id
-                limit $4",
+                limit $3",
             $lock,
             ")
             returning slice_id, job_id, first_tile, tiles, settled, fence, version"
@@ -131,26 +188,19 @@ macro_rules! claim_slices_sql {
     };
 }
 
-/// Takes up to `most` unfinished slices of these owners: of these jobs, or with a receipt that waits for
-/// its check.
-pub async fn claim_slices(
+/// Takes up to `most` slices of these owners in which a receipt waits for its check, whoever can do their jobs.
+pub async fn claim_unchecked_slices(
     conn: &mut DbConnection,
     replica: &str,
     owners: &[String],
-    jobs: &[JobId],
     most: i64,
 ) -> sqlx::Result<Vec<ClaimedSlice>> {
     let statement = match Dialect::of(conn) {
-        Dialect::Sqlite => claim_slices_sql!(sqlite, " "),
-        Dialect::Postgres => claim_slices_sql!(postgres, " for update of slice skip locked "),
+        Dialect::Sqlite => claim_unchecked_sql!(sqlite, " "),
+        Dialect::Postgres => claim_unchecked_sql!(postgres, " for no key update of slice skip locked "),
     };
-    let rows: Vec<SliceRow> = sqlx::query_as(statement)
-        .bind(replica)
-        .bind(json(&owners))
-        .bind(json(&jobs))
-        .bind(most)
-        .fetch_all(conn)
-        .await?;
+    let rows: Vec<SliceRow> =
+        sqlx::query_as(statement).bind(replica).bind(json(&owners)).bind(most).fetch_all(conn).await?;
     Ok(rows.into_iter().map(ClaimedSlice::from).collect())
 }
 
@@ -161,6 +211,20 @@ pub async fn release_slice(conn: &mut DbConnection, replica: &str, slice: SliceI
         .bind(replica)
         .execute(conn)
         .await?;
+    Ok(())
+}
+
+/// Lets all slices of a replica go. Their receipts settle under the same fence until another replica claims them.
+pub async fn release_all_slices(conn: &mut DbConnection, replica: &str) -> sqlx::Result<()> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => "update slice set owner = '' where owner = $1",
+        // In the order in which others lock them.
+        Dialect::Postgres => {
+            "with own as (select slice_id from slice where owner = $1 order by slice_id for no key update)
+            update slice set owner = '' where slice_id in (select slice_id from own)"
+        }
+    };
+    sqlx::query(statement).bind(replica).execute(conn).await?;
     Ok(())
 }
 

@@ -18,7 +18,7 @@ const PRICE: i64 = 1_000_000_000_000_000_000;
 const HOUR: i64 = 3_600_000_000;
 
 /// Forty rows of zeros, which come to zeros, in twenty tiles.
-async fn order(ada: &Customer<'_>, deadline_seconds: Value) -> Value {
+pub(crate) async fn order(ada: &Customer<'_>, deadline_seconds: Value) -> Value {
     let input = [npy("<f4", "False", "(40, 4)", 0), vec![0; 640]].concat();
     let (model, input) = (ada.blob(model_with_two_outputs()).await, ada.blob(input).await);
     let program = json!({ "kind": "infer", "model": model, "input": input, "tile_rows": 2 });

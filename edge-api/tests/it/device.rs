@@ -138,6 +138,17 @@ impl Device {
         }
     }
 
+    /// Why the server closes its socket, without having lent it anything before.
+    pub(crate) async fn closed(&mut self) -> ErrorCode {
+        loop {
+            match self.next().await {
+                ToDevice::Close { code, .. } => return code,
+                ToDevice::Lease(lease) => panic!("it was lent {lease:?}"),
+                _ => {}
+            }
+        }
+    }
+
     /// What the server takes its speed to be after a challenge.
     pub(crate) async fn speed(&mut self) -> u64 {
         loop {

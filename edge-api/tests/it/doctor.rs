@@ -30,7 +30,7 @@ async fn set_time(app: &TestApp) -> Micros {
     let now = Clock::System.now();
     app.time.store(now, Ordering::Relaxed);
     let mut tx = app.app.db.begin_write().await.unwrap();
-    store::replicas::heartbeat(&mut tx, &app.app.replica, now).await.unwrap();
+    store::replicas::heartbeat(&mut tx, &app.app.replica).await.unwrap();
     tx.commit().await.unwrap();
     now
 }

@@ -9,15 +9,25 @@ use crate::app::{Answer, TestApp};
 use crate::db_test;
 use crate::explorer::committed;
 
-async fn claim(app: &TestApp, replica: &str, now: i64) -> Vec<ClaimedSlice> {
+const MINUTE: i64 = 60_000_000;
+
+async fn claim(app: &TestApp, replica: &str) -> Vec<ClaimedSlice> {
     let mut tx = app.app.db.begin_write().await.unwrap();
-    store::replicas::heartbeat(&mut tx, replica, now).await.unwrap();
-    let owners = store::slices::list_lost_owners(&mut tx, replica, now - 5).await.unwrap();
+    store::replicas::heartbeat(&mut tx, replica).await.unwrap();
+    let owners = store::slices::list_lost_owners(&mut tx, replica, MINUTE).await.unwrap();
     let jobs = store::jobs::list_unclaimed_jobs(&mut tx, &owners, None, 100).await.unwrap();
     let jobs: Vec<_> = jobs.into_iter().map(|job| job.id).collect();
     let claimed = store::slices::claim_slices(&mut tx, replica, &owners, &jobs, 100).await.unwrap();
     tx.commit().await.unwrap();
     claimed
+}
+
+/// As if it had last said two minutes ago that it lives.
+async fn silence(app: &TestApp, replica: &str) {
+    let mut tx = app.app.db.begin_write().await.unwrap();
+    let silenced = sqlx::query("update replica set heartbeat_at = heartbeat_at - $2 where replica_id = $1");
+    silenced.bind(replica).bind(2 * MINUTE).execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 fn settlement(slice: &ClaimedSlice) -> Settlement {
@@ -45,9 +55,10 @@ db_test! {
         let ada = app.customer("Ada").await;
         ada.submit(&ada.digits().await, "a").await;
 
-        let first = claim(&app, "one", 100).await;
-        let second = claim(&app, "two", 101).await;
-        let later = claim(&app, "two", 110).await;
+        let first = claim(&app, "one").await;
+        let second = claim(&app, "two").await;
+        silence(&app, "one").await;
+        let later = claim(&app, "two").await;
 
         assert_eq!((first.len(), second.len(), later.len()), (4, 0, 4));
         assert_eq!(first.iter().map(|slice| slice.tiles).sum::<u64>(), 225);
@@ -59,8 +70,9 @@ db_test! {
     async fn an_owner_that_slept_settles_nothing_after_it_wakes(app: TestApp) {
         let ada = app.customer("Ada").await;
         ada.submit(&ada.digits().await, "a").await;
-        let slept = claim(&app, "one", 100).await;
-        let awake = claim(&app, "two", 110).await;
+        let slept = claim(&app, "one").await;
+        silence(&app, "one").await;
+        let awake = claim(&app, "two").await;
 
         assert!(!settle(&app, &settlement(&slept[0])).await, "the fence has moved on");
         assert!(settle(&app, &settlement(&awake[0])).await);
@@ -73,7 +85,7 @@ db_test! {
         let ada = app.customer("Ada").await;
         ada.submit(&ada.digits().await, "a").await;
 
-        let (one, two) = tokio::join!(claim(&app, "one", 100), claim(&app, "two", 100));
+        let (one, two) = tokio::join!(claim(&app, "one"), claim(&app, "two"));
 
         assert_eq!(one.len() + two.len(), 4, "every slice has an owner, and one");
     }
@@ -83,14 +95,14 @@ db_test! {
     async fn what_a_replica_lets_go_another_takes(app: TestApp) {
         let ada = app.customer("Ada").await;
         ada.submit(&ada.digits().await, "a").await;
-        let first = claim(&app, "one", 100).await;
+        let first = claim(&app, "one").await;
 
         let mut tx = app.app.db.begin_write().await.unwrap();
         store::slices::release_slice(&mut tx, "two", first[0].slice).await.unwrap();
         store::slices::release_slice(&mut tx, "one", first[1].slice).await.unwrap();
         tx.commit().await.unwrap();
 
-        let taken = claim(&app, "two", 101).await;
+        let taken = claim(&app, "two").await;
         assert_eq!(taken.iter().map(|slice| slice.slice).collect::<Vec<_>>(), [first[1].slice]);
     }
 }
@@ -110,8 +122,8 @@ db_test! {
         let rest = store::jobs::list_unclaimed_jobs(&mut tx, &nobody, Some(page[0].id), 9).await.unwrap();
         let none = store::slices::claim_slices(&mut tx, "one", &nobody, &[], 100).await.unwrap();
         let claimed = store::slices::claim_slices(&mut tx, "one", &nobody, &[second], 100).await.unwrap();
-        store::replicas::heartbeat(&mut tx, "one", 0).await.unwrap();
-        let lost = store::slices::list_lost_owners(&mut tx, "two", 0).await.unwrap();
+        store::replicas::heartbeat(&mut tx, "one").await.unwrap();
+        let lost = store::slices::list_lost_owners(&mut tx, "two", MINUTE).await.unwrap();
         let left = store::jobs::list_unclaimed_jobs(&mut tx, &lost, None, 9).await.unwrap();
 
         assert_eq!([page[0].id, rest[0].id], [first, second]);
@@ -129,7 +141,7 @@ db_test! {
         let slice = app.first_slice(job.parse().unwrap()).await;
 
         let mut tx = app.app.db.begin_write().await.unwrap();
-        let claimed = store::slices::claim_slices(&mut tx, "one", &[String::new()], &[], 100).await.unwrap();
+        let claimed = store::slices::claim_unchecked_slices(&mut tx, "one", &[String::new()], 100).await.unwrap();
 
         assert_eq!(claimed.iter().map(|slice| slice.slice).collect::<Vec<_>>(), [slice]);
     }
@@ -140,11 +152,11 @@ db_test! {
         let ada = app.customer("Ada").await;
         let job = ada.submit(&ada.digits().await, "a").await.json()["id"].as_str().unwrap().parse().unwrap();
         let mut tx = app.app.db.begin_write().await.unwrap();
-        let seen = store::slices::list_lost_owners(&mut tx, "two", 0).await.unwrap();
+        let seen = store::slices::list_lost_owners(&mut tx, "two", MINUTE).await.unwrap();
         // It has not even said that it lives.
         let first = store::slices::claim_slices(&mut tx, "one", &seen, &[job], 100).await.unwrap();
         let second = store::slices::claim_slices(&mut tx, "two", &seen, &[job], 100).await.unwrap();
-        let lost = store::slices::list_lost_owners(&mut tx, "two", 0).await.unwrap();
+        let lost = store::slices::list_lost_owners(&mut tx, "two", MINUTE).await.unwrap();
 
         assert_eq!((seen, first.len(), second.len()), (vec![String::new()], 4, 0));
         assert_eq!(lost, ["one"]);

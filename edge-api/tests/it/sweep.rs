@@ -59,7 +59,7 @@ db_test! {
         let ada = app.customer("Ada").await;
         let account = ada.get("/v1/account").await.json()["id"].as_str().unwrap().to_owned();
         let mut tx = app.app.db.begin_write().await.unwrap();
-        store::replicas::heartbeat(&mut tx, &app.app.replica, app.app.clock.now()).await.unwrap();
+        store::replicas::heartbeat(&mut tx, &app.app.replica).await.unwrap();
         tx.commit().await.unwrap();
         let verify = |account: &str| {
             let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_edge-api"));

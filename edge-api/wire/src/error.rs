@@ -111,6 +111,8 @@ error_codes! {
     RateLimited = "rate_limited",
     /// The server has no room for the request's body for the moment; try again.
     Overloaded = "overloaded",
+    /// The server is being replaced: connect again, and another one answers.
+    Draining = "draining",
     /// The server's disk, or the account's part of it, is full.
     StorageFull = "storage_full",
     /// The account has no blob of this hash: upload it first.

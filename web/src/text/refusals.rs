@@ -23,6 +23,7 @@ fn of_code(code: ErrorCode) -> &'static str {
         ErrorCode::TooLarge => "超出大小限制",
         ErrorCode::RateLimited => "请求过于频繁，请稍后再试",
         ErrorCode::Overloaded => "服务器繁忙，请稍后再试",
+        ErrorCode::Draining => "服务器正在更替，请重新连接",
         ErrorCode::StorageFull => "存储空间已满",
         ErrorCode::UnknownBlob => "文件不存在，请重新上传",
         ErrorCode::InvalidModel => "不是可用的 ONNX 模型",

@@ -30,13 +30,18 @@ pub(crate) async fn sqlite(folder: &tempfile::TempDir) -> Db {
 
 /// A database of the cluster that this process started.
 pub(crate) async fn postgres() -> Db {
+    Db::connect(&postgres_url().await).await.unwrap()
+}
+
+/// Of an empty database of that cluster.
+pub(crate) async fn postgres_url() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let server = tokio::task::spawn_blocking(crate::postgres::server_url).await.unwrap();
     let name = format!("store_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     sqlx::any::install_default_drivers();
     let mut admin = sqlx::AnyConnection::connect(&format!("{server}/postgres")).await.unwrap();
     sqlx::query(sqlx::AssertSqlSafe(format!("create database {name}"))).execute(&mut admin).await.unwrap();
-    Db::connect(&format!("{server}/{name}")).await.unwrap()
+    format!("{server}/{name}")
 }
 
 /// What an accepted receipt costs, and of it the fee.

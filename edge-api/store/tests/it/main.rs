@@ -19,6 +19,7 @@ mod job_progress;
 mod jobs;
 mod ledger;
 mod measures;
+mod notices;
 #[expect(unreachable_pub, reason = "the journeys share it")]
 #[path = "../../../../e2e/src/postgres.rs"]
 mod postgres;

@@ -1,14 +1,15 @@
 use rules::scheduling::bitmap::Bitmap;
 use rules::scheduling::lease::Settlement;
 use store::slices::{
-    ClaimedSlice, claim_slices, list_lost_owners, list_settled_slices, lock_fence, lock_slices, release_slice,
-    seize_slice, settle_slice, unsettle_slice, write_seized_slice,
+    ClaimedSlice, claim_slices, claim_unchecked_slices, list_lost_owners, list_settled_slices, lock_fence, lock_slices,
+    release_slice, seize_slice, settle_slice, unsettle_slice, write_seized_slice,
 };
 
 use crate::db_test;
 use crate::fixture::{Work, account, job, slice};
 
 const NOBODY: [String; 1] = [String::new()];
+const MINUTE: i64 = 60_000_000;
 
 fn settlement(slice: &ClaimedSlice) -> Settlement {
     let mut settled = Bitmap::from_bytes(slice.tiles, &slice.settled).unwrap();
@@ -38,9 +39,31 @@ db_test! {
         let [only] = claimed.as_slice() else { panic!("{claimed:?}") };
         assert_eq!((only.slice, only.job, only.fence, only.version), (of_second, second.id, 1, 0));
         assert_eq!((only.first_tile, only.tiles, only.settled.clone()), (0, 5, Bitmap::new(5).to_bytes()));
-        let mut lost = list_lost_owners(conn, "two", 0).await.unwrap();
+        let mut lost = list_lost_owners(conn, "two", MINUTE).await.unwrap();
         lost.sort();
         assert_eq!(lost, ["", "one"]);
+    }
+}
+
+db_test! {
+    async fn one_slice_of_each_job_is_claimed_before_a_second_of_any(conn: &mut DbConnection) {
+        let ada = account(conn, 1).await;
+        let (first, second) = (job(conn, 1, ada).await, job(conn, 2, ada).await);
+        for n in 1..=3 {
+            slice(conn, n, first.id, n, 1).await;
+        }
+        slice(conn, 4, second.id, 0, 5).await;
+        let both = [first.id, second.id];
+
+        let one = claim_slices(conn, "one", &NOBODY, &both, 2).await.unwrap();
+        let two = claim_slices(conn, "two", &NOBODY, &both, 1).await.unwrap();
+
+        let jobs_of = |claimed: &[ClaimedSlice]| {
+            let mut jobs: Vec<_> = claimed.iter().map(|slice| slice.job).collect();
+            jobs.sort();
+            jobs
+        };
+        assert_eq!((jobs_of(&one), jobs_of(&two)), (both.to_vec(), vec![first.id]));
     }
 }
 
@@ -49,7 +72,7 @@ db_test! {
         let work = Work::start(conn).await;
         work.commit(conn, 1, (0, 1), 0).await;
 
-        let claimed = claim_slices(conn, "one", &NOBODY, &[], 9).await.unwrap();
+        let claimed = claim_unchecked_slices(conn, "one", &NOBODY, 9).await.unwrap();
 
         assert_eq!(claimed.iter().map(|slice| slice.slice).collect::<Vec<_>>(), [work.slice]);
     }
@@ -61,9 +84,9 @@ db_test! {
         claim_slices(conn, "one", &NOBODY, &[work.job.id], 9).await.unwrap();
 
         release_slice(conn, "two", work.slice).await.unwrap();
-        assert_eq!(list_lost_owners(conn, "three", 0).await.unwrap(), ["one"]);
+        assert_eq!(list_lost_owners(conn, "three", MINUTE).await.unwrap(), ["one"]);
         release_slice(conn, "one", work.slice).await.unwrap();
-        assert_eq!(list_lost_owners(conn, "three", 0).await.unwrap(), [""]);
+        assert_eq!(list_lost_owners(conn, "three", MINUTE).await.unwrap(), [""]);
     }
 }
 

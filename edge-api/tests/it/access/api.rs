@@ -6,7 +6,7 @@ use super::callers::{Caller, World, prepare};
 use crate::db_test;
 
 /// The statuses for nobody, stranger, owner, session, device, checker, operator.
-pub(crate) const ROUTES: [(&str, &str, [u16; 7]); 57] = [
+pub(crate) const ROUTES: [(&str, &str, [u16; 7]); 59] = [
     ("POST", "/v1/accounts", [201, 201, 201, 201, 201, 201, 201]),
     ("GET", "/v1/account", [401, 200, 200, 200, 401, 401, 200]),
     ("POST", "/v1/sessions", [401, 201, 201, 201, 401, 401, 201]),
@@ -69,6 +69,8 @@ pub(crate) const ROUTES: [(&str, &str, [u16; 7]); 57] = [
     ("PUT", "/v1/leases/{token}/output", [404, 404, 404, 404, 201, 201, 404]),
     ("GET", "/v1/openapi.json", [200, 200, 200, 200, 200, 200, 200]),
     ("GET", "/v1/health", [200, 200, 200, 200, 200, 200, 200]),
+    ("GET", "/v1/live", [200, 200, 200, 200, 200, 200, 200]),
+    ("GET", "/v1/ready", [200, 200, 200, 200, 200, 200, 200]),
 ];
 
 #[test]
