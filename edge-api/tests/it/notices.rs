@@ -63,7 +63,7 @@ async fn a_device_is_suspended_or_unlinked_wherever_it_is_connected() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, accepting) = (listener.local_addr().unwrap(), other.clone());
     other.tasks.spawn(async move { accept(&accepting, listener, Patience::default()).await });
-    let key = second["key"].as_str().unwrap().to_owned();
+    let key = second["secret"].as_str().unwrap().to_owned();
     let mut device = Device::connect(address, 1, |hello| hello.key = Some(key)).await.unwrap();
     device.send(&wire::FromDevice::Ready).await;
     let is_awake =
@@ -77,7 +77,7 @@ async fn a_device_is_suspended_or_unlinked_wherever_it_is_connected() {
     until("it takes none", WITHIN, async || (!is_awake()).then_some(())).await;
 
     let revoked = Instant::now();
-    let path = format!("/v1/account/keys/{}", second["id"].as_str().unwrap());
+    let path = format!("/v1/account/keys/{}", second["key"]["id"].as_str().unwrap());
     assert_eq!(ada.delete(&path).await.status, 204);
     assert_eq!(device.closed().await, ErrorCode::Unauthorized);
     assert!(revoked.elapsed() < Duration::from_secs(5), "nobody has looked yet: {:?}", revoked.elapsed());
