@@ -157,10 +157,10 @@ impl Device {
         speed.measured().map(|rate| (rate.clamp(1.0, 1e18).log2() * 16.0) as u64)
     }
 
-    /// What it has shown of such work, in operations a second; 0 where that is nothing.
+    /// What it has shown with kernels or with models, in operations a second; 0 where that is nothing.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, far below 2^63")]
-    pub(super) fn measured_for(&self, needs: &Needs) -> u64 {
-        let speed = if needs.kernels { self.kernel_speed } else { self.speed };
+    pub(super) fn measured(&self, kernels: bool) -> u64 {
+        let speed = if kernels { self.kernel_speed } else { self.speed };
         speed.measured().map_or(0, |rate| rate.clamp(0.0, 1e18) as u64)
     }
 

@@ -5,10 +5,17 @@ mod assign;
 pub mod bitmap;
 mod census;
 pub mod challenge;
+mod cohorts;
 pub mod core;
+#[cfg(test)]
+mod cost_tests;
 pub mod counts;
 pub mod device;
+#[cfg(test)]
+mod fairness_tests;
+mod filing;
 mod invariants;
+mod judges;
 pub mod lease;
 pub mod line;
 pub mod link;
@@ -16,13 +23,16 @@ pub mod mosaic;
 mod obstacle;
 mod peers;
 pub mod recheck;
+mod recheck_queue;
 pub mod recheck_request;
 #[cfg(test)]
 mod recheck_tests;
 pub mod speed;
 mod state;
+mod steps;
 #[cfg(test)]
 pub(crate) mod tests;
+mod turns;
 
 use std::ops::Range;
 
