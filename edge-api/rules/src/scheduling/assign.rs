@@ -135,7 +135,7 @@ impl Core {
             (true, DeviceClass::Native) => 30.0,
         };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, clamped")]
-        let by_rate = (device.rate_for(needs) * secs / running.tile_flops()).clamp(1.0, 1e9) as u64;
+        let by_rate = (device.reliable_rate_for(needs) * secs / running.tile_flops()).clamp(1.0, 1e9) as u64;
         let doublings = device.settled_leases.saturating_sub(NEWCOMER_LEASES - LEASES_A_DOUBLING) / LEASES_A_DOUBLING;
         let by_ramp = if standing.is_established() { u64::MAX } else { NEWCOMER_TILES << doublings.min(16) };
         let by_standing = lease_tiles_max(standing, needs.tile_flops, checked_by).min(by_ramp);
@@ -150,7 +150,7 @@ impl Core {
     /// the same time for it, by how fast they are.
     fn fair_share(&self, device: &Device, (id, running): (JobId, &RunningJob)) -> u64 {
         let magnitudes = if running.needs.kernels { self.kernel_magnitudes } else { self.magnitudes };
-        let rate = device.rate_for(&running.needs);
+        let rate = device.reliable_rate_for(&running.needs);
         let pace = magnitudes.mean_rate().map_or(1.0, |mean| (rate / mean).clamp(1.0 / PACE_MAX, PACE_MAX));
         let shared = running.free_tiles.saturating_mul(self.turns.leases_a_round(running.needs.customer));
         let fitting = self.cohorts.count(Some(id), &running.needs);
@@ -177,7 +177,7 @@ fn time_for(tiles: u64, device: &Device, running: &RunningJob) -> Micros {
 mod tests {
     use super::super::filing::{CHECK_QUEUE, UNCHECKED_MAX};
     use super::super::line::Direction;
-    use super::super::tests::{ADA, World, established, job_id, open_job};
+    use super::super::tests::{ADA, World, account, established, job_id, open_job};
     use super::*;
     use crate::job::Job;
 
@@ -221,6 +221,27 @@ mod tests {
         assert!(second.tiles >= 20 * first.tiles, "{} and {}", first.tiles, second.tiles);
         let time = second.deadline - second.granted_at;
         assert!(time > 4 * 15 * SECOND, "some tiles may take all that they may: {time}");
+    }
+
+    #[test]
+    fn a_device_whose_times_vary_is_lent_smaller_leases() {
+        let lent_after = |times: [Micros; 2]| {
+            let mut world = World::new(1_000_000, 10_000_000);
+            let mut device = Device::new(account(1), DeviceClass::Native, false, 1 << 20);
+            device.standings = established();
+            device.remember_speed(1_000_000_000);
+            for time in times.iter().cycle().take(20) {
+                device.speed.on_settled(1_000_000_000, Took::Measured(*time), false);
+            }
+            world.core.on_device_joined(ADA, device);
+            let estimate = world.core.devices[&ADA].rate_for(&open_job().needs());
+            (world.ready(ADA).unwrap().tiles, estimate)
+        };
+
+        let ((steady, _), (varying, faster)) = (lent_after([SECOND, SECOND]), lent_after([2 * SECOND, SECOND / 2]));
+
+        assert!(faster > 1e9, "{faster}");
+        assert!(varying < steady, "{varying} and {steady}");
     }
 
     #[test]

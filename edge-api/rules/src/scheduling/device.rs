@@ -150,6 +150,11 @@ impl Device {
         if needs.kernels { self.kernel_speed.estimate() } else { self.speed.estimate() }
     }
 
+    /// Operations a second of such a job that leases of it are cut by.
+    pub(super) fn reliable_rate_for(&self, needs: &Needs) -> f64 {
+        if needs.kernels { self.kernel_speed.reliable() } else { self.speed.reliable() }
+    }
+
     /// The binary logarithm of the speed that it has shown, in sixteenths.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a logarithm, clamped")]
     pub(super) fn magnitude(&self, kernels: bool) -> Option<u64> {
