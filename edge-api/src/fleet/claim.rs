@@ -40,7 +40,7 @@ pub async fn run(app: App) {
     loop {
         let step = tokio::select! {
             () = app.stop.cancelled() => break,
-            _ = look.tick() => tick(&app).await,
+            _ = look.tick() => look_over(&app).await,
             _ = look_for_all.tick() => claim_all(&app).await,
             () = app.scheduler.work.notified() => claim_all(&app).await,
             () = app.scheduler.wake.notified() => tick(&app).await,
@@ -74,19 +74,31 @@ async fn write_heartbeat(app: &App) -> anyhow::Result<()> {
 
 /// Ends overdue leases, and claims if a device waits.
 async fn tick(app: &App) -> anyhow::Result<()> {
-    let now = app.clock.now();
-    let (hungry, idle) = {
-        let mut state = app.scheduler.lock();
-        state.drive(|core, link| core.on_tick(link, now));
-        let mut idle = state.core.idle_slices(now);
+    expire(app);
+    claim_if_hungry(app).await
+}
+
+/// The same, and lets go of slices that nobody here does.
+async fn look_over(app: &App) -> anyhow::Result<()> {
+    expire(app);
+    let idle = {
+        let state = app.scheduler.lock();
+        let mut idle = state.core.idle_slices();
         idle.extend(&state.orphans);
-        (state.core.is_hungry(), idle)
+        idle
     };
     let_go(app, &idle).await?;
-    if hungry {
-        claim(app).await?;
-    }
-    Ok(())
+    claim_if_hungry(app).await
+}
+
+fn expire(app: &App) {
+    let now = app.clock.now();
+    app.scheduler.lock().drive(|core, link| core.on_tick(link, now));
+}
+
+async fn claim_if_hungry(app: &App) -> anyhow::Result<()> {
+    let is_hungry = app.scheduler.lock().core.is_hungry();
+    if is_hungry { claim(app).await } else { Ok(()) }
 }
 
 /// Slices that are of use to other replicas only, or that must be read anew.

@@ -24,6 +24,8 @@ const FRAMES_WAITING_MAX: usize = 64;
 const PROGRESS_EVERY: Micros = 200_000;
 /// Job changes that wait for a slow watcher before it has to look for itself.
 const CHANGES_WAITING_MAX: usize = 1024;
+/// Slices whose turns to settle are kept whether or not they are this replica's still.
+const SETTLING_MIN: usize = 64;
 
 /// The running state of one replica.
 pub struct Scheduler {
@@ -329,7 +331,10 @@ impl State {
     /// One settlement of a slice at a time: each must see the version that the last one left.
     pub fn settling(&mut self, slice: SliceId) -> Arc<tokio::sync::Mutex<()>> {
         let core = &self.core;
-        self.settling.retain(|id, _| core.owns(*id));
+        // Now and then, since it looks at all of them.
+        if self.settling.len() > 2 * core.counts().slices + SETTLING_MIN {
+            self.settling.retain(|id, _| core.owns(*id));
+        }
         Arc::clone(self.settling.entry(slice).or_default())
     }
 }

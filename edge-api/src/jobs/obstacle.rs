@@ -27,7 +27,7 @@ pub(super) async fn of_check(app: &App, job: &Job) -> anyhow::Result<Option<Obst
 }
 
 fn of_devices(app: &App, id: Option<JobId>, job: &Job) -> Option<Obstacle> {
-    app.scheduler.lock().core.device_obstacle(id, &job.needs(), app.clock.now())
+    app.scheduler.lock().core.device_obstacle(id, &job.needs())
 }
 
 fn of_checks(app: &App, job: &Job) -> Option<Obstacle> {

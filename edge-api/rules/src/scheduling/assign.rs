@@ -1,16 +1,15 @@
 //! Lending: which device is lent which free tiles, how many, and for how long.
 
-use std::collections::BTreeSet;
-
 use wire::device::DeviceClass;
-use wire::number::to;
-use wire::{DeviceId, Micros, SliceId};
+use wire::{DeviceId, JobId, Micros, SliceId};
 
-use super::device::{Device, LEASES_OUT_MAX};
+use super::cohorts::Place;
+use super::device::Device;
 use super::lease::{Lease, LeaseState};
 use super::link::{Grant, Link};
 use super::speed::Took;
 use super::state::{Core, RunningJob};
+use super::steps::step;
 use crate::verification::draw::lease_tiles_max;
 
 /// Tiles of a newcomer's first leases, so that little is lost when a stranger vanishes: so many for the first, and
@@ -20,13 +19,6 @@ const NEWCOMER_LEASES: u64 = 64;
 const LEASES_A_DOUBLING: u64 = 16;
 /// Input and output of one lease, in bytes.
 const LEASE_BYTES_MAX: u64 = 32 << 20;
-/// Leases of a device that may await their check: a device that answers faster than anybody can look is not lent more
-/// meanwhile.
-const UNCHECKED_MAX: usize = 16;
-/// Leases of all devices that may await theirs, shared among those that have any: when checkers fall behind, everybody
-/// is lent less, and whoever fills the queue with a thousand keys leaves everybody two: one is checked while the next is
-/// computed.
-const CHECK_QUEUE: usize = 1 << 16;
 /// How many times as much as one of ordinary speed a device may get towards a job's end, or as little.
 const PACE_MAX: f64 = 8.0;
 /// How many times as many operations as tiles of a job take in the mean some may take, as far as deadlines go.
@@ -35,79 +27,93 @@ const DEADLINE_MIN: Micros = 15_000_000;
 const DEADLINE_MAX: Micros = 600_000_000;
 
 impl Core {
-    /// Lends free tiles to those that asked, job by job in turn, until nothing fits.
-    pub(super) fn lend(&mut self, link: &mut impl Link, now: Micros, order: Vec<DeviceId>) {
-        for id in order {
-            if self.jobs_with_free_tiles == 0 {
-                return;
-            }
-            while let Some(lease) = self.find_work(link, now, id) {
-                let (slice, tiles) = (Some(lease.slice), lease.tile_range());
-                let grant = Grant { lease: lease.id, slice, tiles, deadline: lease.deadline, nudge: None };
-                link.grant(id, &self.jobs[&lease.job].job, grant, now);
-                self.insert_lease(lease);
-            }
+    /// Lends free tiles until nothing fits. Of what there was before, whoever waits found nothing: so it is enough to look at
+    /// devices that wait since, and at jobs that have free tiles since.
+    pub(super) fn lend(&mut self, link: &mut impl Link, now: Micros) {
+        for id in self.lending_order() {
+            while self.lend_one(link, now, id) {}
+        }
+        for job in std::mem::take(&mut self.newly_free) {
+            step();
+            while let Some(id) = self.first_ready(job)
+                && self.lend_one(link, now, id)
+            {}
         }
     }
 
-    /// Devices that may be lent something, those first that gave least back.
-    pub(super) fn lending_order(&self, now: Micros, candidates: &BTreeSet<DeviceId>) -> Vec<DeviceId> {
-        let may = |device: &Device| device.ready_credits > 0 && device.suspended_until <= now;
-        let candidates = candidates.iter().filter_map(|id| Some((id, self.devices.get(id)?)));
-        let mut order: Vec<(u32, DeviceId)> =
-            candidates.filter(|(_, device)| may(device)).map(|(id, device)| (device.strikes, *id)).collect();
+    /// Devices that may be lent something since free tiles were last lent, each in its turn.
+    pub(super) fn lending_order(&mut self) -> Vec<DeviceId> {
+        let newly_ready = std::mem::take(&mut self.newly_ready);
+        if self.turns.jobs() == 0 {
+            return Vec::new();
+        }
+        let mut order: Vec<Place> = newly_ready.into_iter().filter_map(|id| self.cohorts.place(id)).collect();
         order.sort_unstable();
-        order.into_iter().map(|(_, id)| id).collect()
+        order.into_iter().map(|place| place.device).collect()
+    }
+
+    fn first_ready(&self, job: JobId) -> Option<DeviceId> {
+        let running = self.jobs.get(&job).filter(|running| running.free_tiles > 0)?;
+        self.cohorts.first_ready(job, &running.needs)
+    }
+
+    fn lend_one(&mut self, link: &mut impl Link, now: Micros, id: DeviceId) -> bool {
+        // Others may have committed meanwhile, so that it has more to wait for than it may have.
+        if self.committed_of(id) >= self.unchecked_max() {
+            self.file(id);
+        }
+        let Some(lease) = self.find_work(link, now, id) else { return false };
+        self.change_device(id, |device| device.ready_credits -= 1);
+        let (slice, tiles) = (Some(lease.slice), lease.tile_range());
+        let grant = Grant { lease: lease.id, slice, tiles, deadline: lease.deadline, nudge: None };
+        link.grant(id, &self.jobs[&lease.job].job, grant, now);
+        self.insert_lease(lease);
+        true
+    }
+
+    /// The job whose tiles the device is lent next.
+    fn next_job(&self, device: &Device) -> Option<JobId> {
+        let has_free = |id: &JobId| self.jobs.get(id).is_some_and(|running| running.free_tiles > 0);
+        let fits = |id: JobId| self.jobs.get(&id).is_some_and(|running| device.fits(Some(id), &running.needs));
+        match device.only_job {
+            Some(only) => Some(only).filter(has_free).filter(|id| fits(*id)),
+            None => self.turns.next(device, fits),
+        }
     }
 
     fn find_work(&mut self, link: &mut impl Link, now: Micros, id: DeviceId) -> Option<Lease> {
+        self.cohorts.place(id)?;
         let device = self.devices.get(&id)?;
-        let (out, committed) = self.holdings.get(&id).map_or((0, 0), |holding| (holding.out.len(), holding.committed));
-        if device.ready_credits == 0 || out >= LEASES_OUT_MAX || committed >= self.unchecked_max() {
-            return None;
-        }
-        for turn in 0..self.round_robin.len() {
-            let job_id = self.round_robin[turn];
-            let running = &self.jobs[&job_id];
-            let needs = &running.needs;
-            if running.free_tiles == 0 || !device.fits(Some(job_id), needs) {
-                continue;
-            }
-            let size = self.lease_tiles(device, running, now);
-            let Some((slice_id, first, tiles)) = self.free_run(running, size) else { continue };
-            let expected = time_for(tiles, device, running);
-            let transfer = device.line.time_for(needs, tiles);
-            let deadline = now + expected.saturating_mul(4).clamp(DEADLINE_MIN, DEADLINE_MAX) + transfer;
-            // The job goes to the back: each has its turn.
-            self.round_robin.remove(turn);
-            self.round_robin.push_back(job_id);
-            let first_tile = self.slices.get(&slice_id)?.first_tile + first;
-            self.take_tiles(slice_id, first, tiles);
-            if let Some(device) = self.devices.get_mut(&id) {
-                device.ready_credits -= 1;
-                if device.ready_credits == 0 {
-                    self.waiting.remove(&id);
-                }
-            }
-            return Some(Lease {
-                id: link.lease_id(),
-                device: id,
-                job: job_id,
-                slice: slice_id,
-                first_tile,
-                tiles,
-                granted_at: now,
-                deadline,
-                took: Took::Unknown,
-                state: LeaseState::Out,
-            });
-        }
-        None
+        let job_id = self.next_job(device)?;
+        let running = &self.jobs[&job_id];
+        let needs = &running.needs;
+        let (slice_id, first, tiles) = self.free_run(running, self.lease_tiles(device, (job_id, running), now))?;
+        let expected = time_for(tiles, device, running);
+        let transfer = device.line.time_for(needs, tiles);
+        let deadline = now + expected.saturating_mul(4).clamp(DEADLINE_MIN, DEADLINE_MAX) + transfer;
+        let first_tile = self.slices.get(&slice_id)?.first_tile + first;
+        self.take_turn(job_id, tiles);
+        self.take_tiles(slice_id, first, tiles);
+        Some(Lease {
+            id: link.lease_id(),
+            device: id,
+            job: job_id,
+            slice: slice_id,
+            first_tile,
+            tiles,
+            granted_at: now,
+            deadline,
+            took: Took::Unknown,
+            state: LeaseState::Out,
+        })
     }
 
-    /// Leases of one device that may await their check now.
-    pub(super) fn unchecked_max(&self) -> usize {
-        (CHECK_QUEUE / self.devices_unchecked.max(1)).clamp(LEASES_OUT_MAX, UNCHECKED_MAX)
+    /// So many tiles of the job are lent: others come before it now.
+    fn take_turn(&mut self, id: JobId, tiles: u64) {
+        let Some(running) = self.jobs.get_mut(&id) else { return };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, clamped")]
+        let tile_flops = running.tile_flops().clamp(1.0, 1e18) as u64;
+        running.turn = self.turns.lend(id, &running.needs, running.turn, tile_flops.saturating_mul(tiles));
     }
 
     /// Free tiles of a job: at most `most` in a row.
@@ -119,7 +125,7 @@ impl Core {
 
     /// About a second's work for a newcomer, five for a tab, thirty for a native device; less
     /// towards a job's end, so that everybody ends together.
-    fn lease_tiles(&self, device: &Device, running: &RunningJob, now: Micros) -> u64 {
+    fn lease_tiles(&self, device: &Device, (id, running): (JobId, &RunningJob), now: Micros) -> u64 {
         let needs = &running.needs;
         let standing = device.standings.of(needs.program, now);
         let checked_by = running.job.checked_by(self.has_checkers);
@@ -129,25 +135,26 @@ impl Core {
             (true, DeviceClass::Native) => 30.0,
         };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, clamped")]
-        let by_rate = (device.rate_for(needs) * secs / running.tile_flops()).clamp(1.0, 1e9) as u64;
+        let by_rate = (device.reliable_rate_for(needs) * secs / running.tile_flops()).clamp(1.0, 1e9) as u64;
         let doublings = device.settled_leases.saturating_sub(NEWCOMER_LEASES - LEASES_A_DOUBLING) / LEASES_A_DOUBLING;
         let by_ramp = if standing.is_established() { u64::MAX } else { NEWCOMER_TILES << doublings.min(16) };
         let by_standing = lease_tiles_max(standing, needs.tile_flops, checked_by).min(by_ramp);
         let by_bytes = LEASE_BYTES_MAX / needs.tile_bytes.max(1);
         let by_device = by_rate.min(by_standing).min(by_bytes);
-        let by_share = self.fair_share(device, running);
+        let by_share = self.fair_share(device, (id, running));
         let most = self.lease_tiles_max.unwrap_or(u64::MAX);
         (by_device.min(by_share).min(most) >> device.strikes.min(6)).max(1)
     }
 
-    /// A third of what is left, shared by those that come to this job in one turn of all jobs: so that they take the same
-    /// time for it, by how fast they are.
-    fn fair_share(&self, device: &Device, running: &RunningJob) -> u64 {
+    /// A third of what is left, shared by those that come to this job in one round of all accounts and jobs: so that they take
+    /// the same time for it, by how fast they are.
+    fn fair_share(&self, device: &Device, (id, running): (JobId, &RunningJob)) -> u64 {
         let magnitudes = if running.needs.kernels { self.kernel_magnitudes } else { self.magnitudes };
-        let rate = device.rate_for(&running.needs);
+        let rate = device.reliable_rate_for(&running.needs);
         let pace = magnitudes.mean_rate().map_or(1.0, |mean| (rate / mean).clamp(1.0 / PACE_MAX, PACE_MAX));
-        let shared = running.free_tiles.saturating_mul(self.jobs_with_free_tiles.max(1));
-        let by_count = shared.div_ceil(3 * to::<u64>(running.fitting).max(1));
+        let shared = running.free_tiles.saturating_mul(self.turns.leases_a_round(running.needs.customer));
+        let fitting = self.cohorts.count(Some(id), &running.needs);
+        let by_count = shared.div_ceil(fitting.saturating_mul(3).max(1));
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
@@ -168,8 +175,9 @@ fn time_for(tiles: u64, device: &Device, running: &RunningJob) -> Micros {
 
 #[cfg(test)]
 mod tests {
+    use super::super::filing::{CHECK_QUEUE, UNCHECKED_MAX};
     use super::super::line::Direction;
-    use super::super::tests::{ADA, World, established, job_id, open_job};
+    use super::super::tests::{ADA, World, account, established, job_id, open_job};
     use super::*;
     use crate::job::Job;
 
@@ -203,9 +211,7 @@ mod tests {
     fn a_job_that_takes_less_than_it_may_is_lent_in_larger_leases() {
         let mut world = World::new(10_000, 500_000_000);
         world.join(ADA, 1);
-        if let Some(device) = world.core.devices.get_mut(&ADA) {
-            device.standings = established();
-        }
+        world.core.change_device(ADA, |device| device.standings = established());
         world.core.on_proved(ADA, super::super::speed::Proof { ops_per_sec: 100_000_000, at: 0 });
         let first = world.ready(ADA).unwrap();
         world.now += SECOND;
@@ -218,15 +224,34 @@ mod tests {
     }
 
     #[test]
+    fn a_device_whose_times_vary_is_lent_smaller_leases() {
+        let lent_after = |times: [Micros; 2]| {
+            let mut world = World::new(1_000_000, 10_000_000);
+            let mut device = Device::new(account(1), DeviceClass::Native, false, 1 << 20);
+            device.standings = established();
+            device.remember_speed(1_000_000_000);
+            for time in times.iter().cycle().take(20) {
+                device.speed.on_settled(1_000_000_000, Took::Measured(*time), false);
+            }
+            world.core.on_device_joined(ADA, device);
+            let estimate = world.core.devices[&ADA].rate_for(&open_job().needs());
+            (world.ready(ADA).unwrap().tiles, estimate)
+        };
+
+        let ((steady, _), (varying, faster)) = (lent_after([SECOND, SECOND]), lent_after([2 * SECOND, SECOND / 2]));
+
+        assert!(faster > 1e9, "{faster}");
+        assert!(varying < steady, "{varying} and {steady}");
+    }
+
+    #[test]
     fn when_checkers_fall_behind_everybody_is_lent_less_and_nobody_nothing() {
         let mut world = World::new(200_000, 3_000_000_000);
         let device = |n: u16| DeviceId(std::array::from_fn(|at| n.to_be_bytes()[at % 2]));
         let mut most = Vec::new();
         for n in 1..=8_192 {
             world.join(device(n), n.into());
-            if let Some(device) = world.core.devices.get_mut(&device(n)) {
-                device.standings = established();
-            }
+            world.core.change_device(device(n), |device| device.standings = established());
             let mut committed = 0;
             loop {
                 world.core.on_device_ready(&mut world.link, world.now, device(n));

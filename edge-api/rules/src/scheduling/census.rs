@@ -1,6 +1,6 @@
 //! What a replica can say of its devices and slices.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wire::number::to;
 use wire::{DeviceId, JobId, Micros, SliceId};
@@ -8,7 +8,8 @@ use wire::{DeviceId, JobId, Micros, SliceId};
 use super::challenge::{Challenged, Purpose, Size};
 use super::device::{Census, Device, Offer};
 use super::line::LineSpeed;
-use super::state::Core;
+use super::state::{Core, RunningJob};
+use super::steps::step;
 use crate::job::Needs;
 use crate::verification::party::Network;
 
@@ -19,12 +20,11 @@ impl Core {
     }
 
     pub fn census(&self, needs: &Needs) -> Census {
-        let fitting: Vec<&Device> = self.devices.values().filter(|device| device.fits(None, needs)).collect();
         Census {
-            fitting: to(fitting.len()),
+            fitting: self.cohorts.count(None, needs),
             connected: to(self.devices.len()),
-            buffer_bytes_max: self.devices.values().map(|device| device.buffer_bytes_max).max().unwrap_or(0),
-            flops_per_sec: fitting.iter().map(|device| device.measured_for(needs)).sum(),
+            buffer_bytes_max: self.cohorts.buffer_bytes_max(),
+            flops_per_sec: self.cohorts.flops_per_sec(None, needs),
         }
     }
 
@@ -92,38 +92,31 @@ impl Core {
 
     /// Whether some device here could be lent the job's, whether or not it takes work now.
     pub fn fits_anybody(&self, id: JobId, needs: &Needs) -> bool {
-        self.devices.values().any(|device| device.fits(Some(id), needs))
+        self.cohorts.count(Some(id), needs) > 0
     }
 
     pub fn devices_at_work(&self, job: JobId) -> u64 {
-        let slices = self.jobs.get(&job).into_iter().flat_map(|running| &running.slices);
-        let devices: BTreeSet<DeviceId> =
-            slices.flat_map(|slice| self.leases_of_slice(*slice)).map(|lease| lease.device).collect();
-        to(devices.len())
+        to(self.at_work.get(&job).map_or(0, BTreeMap::len))
     }
 
-    /// Some device asked for a lease and has none: no free tile here was one that it could do.
+    /// Some device asked for a lease, may have one, and has none: no free tile here was one that it could do.
     pub fn is_hungry(&self) -> bool {
-        !self.waiting.is_empty()
+        self.cohorts.ready() > 0
     }
 
     /// Whether a device here, which waits for work, can do the job.
     pub fn is_wanted(&self, id: JobId, needs: &Needs, now: Micros) -> bool {
-        let mut waiting = self.waiting.iter().filter_map(|id| self.devices.get(id));
-        waiting.any(|device| device.takes(Some(id), needs, now))
+        let free_by_now = self.suspended.range(..=(now, DeviceId([u8::MAX; 32]))).map(|(_, id)| id);
+        let mut free_by_now = free_by_now.filter_map(|id| self.devices.get(id));
+        self.cohorts.first_ready(id, needs).is_some() || free_by_now.any(|device| device.takes(Some(id), needs, now))
     }
 
     /// Slices that no device here works on or will: another replica may have one that can.
-    pub fn idle_slices(&self, now: Micros) -> BTreeSet<SliceId> {
-        let is_served = |id: &JobId| {
-            let needs = &self.jobs[id].needs;
-            let mut devices = self.devices.iter();
-            devices.any(|(device_id, device)| self.is_awake(*device_id, device, now) && device.fits(Some(*id), needs))
-        };
-        let served: BTreeSet<JobId> = self.jobs.keys().filter(|id| is_served(id)).copied().collect();
-        let idle =
-            self.slices.iter().filter(|(id, slice)| !self.lent_of.contains_key(id) && !served.contains(&slice.job));
-        idle.map(|(id, _)| *id).collect()
+    pub fn idle_slices(&self) -> BTreeSet<SliceId> {
+        let is_served = |(id, running): &(&JobId, &RunningJob)| self.cohorts.is_anybody_awake(**id, &running.needs);
+        let unserved = self.jobs.iter().filter(|job| !is_served(job));
+        let slices = unserved.flat_map(|(_, running)| &running.slices).inspect(|_| step());
+        slices.filter(|id| !self.lent_of.contains_key(id)).copied().collect()
     }
 
     /// The slices that this replica owns.

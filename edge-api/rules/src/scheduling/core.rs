@@ -12,6 +12,7 @@ use super::lease::{CommitError, Lease, LeaseState, SettledLease, Settlement, Sli
 use super::line::Direction;
 use super::link::Link;
 use super::peers::Candidates;
+use super::recheck::{Changed, Rechecks};
 use super::recheck_request::{Answer, RecheckError, RecheckId, RecheckRequest, Whom};
 use super::speed::{Proof, Took};
 pub use super::state::Core;
@@ -29,7 +30,7 @@ impl Core {
     /// never asked to recompute.
     /// `lease_tiles_max`: no lease has more tiles, whatever its device is good for.
     pub fn new(has_checkers: bool, lease_tiles_max: Option<u64>) -> Self {
-        Self { has_checkers, lease_tiles_max, ..Self::default() }
+        Self { has_checkers, lease_tiles_max, rechecks: Rechecks::new(has_checkers), ..Self::default() }
     }
 
     pub fn on_device_joined(&mut self, id: DeviceId, mut device: Device) {
@@ -63,9 +64,7 @@ impl Core {
     }
 
     pub(super) fn note_ready(&mut self, id: DeviceId) {
-        if let Some(device) = self.devices.get_mut(&id) {
-            device.add_ready_credit();
-            self.waiting.insert(id);
+        if self.change_device(id, Device::add_ready_credit).is_some() {
             self.changed.insert(id);
         }
     }
@@ -73,10 +72,7 @@ impl Core {
     /// The device would take no more for a while.
     pub fn on_device_rest(&mut self, id: DeviceId) {
         self.rechecks.rest(id);
-        if let Some(device) = self.devices.get_mut(&id) {
-            device.ready_credits = 0;
-        }
-        self.waiting.remove(&id);
+        self.change_device(id, |device| device.ready_credits = 0);
     }
 
     /// An operator's device that recomputes and is lent nothing else. An older socket of it has ended.
@@ -114,9 +110,7 @@ impl Core {
 
     fn add_strikes(&mut self, devices: impl IntoIterator<Item = DeviceId>) {
         for id in devices {
-            if let Some(device) = self.devices.get_mut(&id) {
-                device.add_strike();
-            }
+            self.change_device(id, Device::add_strike);
         }
     }
 
@@ -210,6 +204,7 @@ impl Core {
             speed.on_proved(proof.ops_per_sec);
             magnitudes.add(device, kernels);
         }
+        self.file(id);
     }
 
     /// What a device that takes work is asked for as a benchmark, once a connection, if it is to be asked.
@@ -230,6 +225,7 @@ impl Core {
                 magnitudes.add(device, kernels);
             }
         }
+        self.file(id);
     }
 
     /// The device's line was measured both ways on purpose.
@@ -278,6 +274,7 @@ impl Core {
         magnitudes.add(device, kernels);
         device.settled_leases += 1;
         device.strikes = device.strikes.saturating_sub(1);
+        self.file(lease.device);
     }
 
     /// A slice as it should be written once a settled lease in it is rejected. `None` when this replica does not hold
@@ -305,15 +302,10 @@ impl Core {
     /// had come back. `false` when its tiles are settled, or somebody else's by now: whoever gives a lease back and commits
     /// to it all the same takes nothing from whom it went to.
     pub fn on_receipt_found(&mut self, link: &mut impl Link, now: Micros, lease: Lease) -> bool {
-        let range = lease.tile_range();
-        let overlaps = |other: &Lease| {
-            let of_other = other.tile_range();
-            of_other.start < range.end && range.start < of_other.end
-        };
         let Some(slice) = self.slices.get(&lease.slice) else { return false };
         let first = lease.first_tile - slice.first_tile;
         let is_settled = !slice.settled.is_clear(first, lease.tiles);
-        if is_settled || self.leases_of_slice(lease.slice).any(overlaps) {
+        if is_settled || self.is_lent(lease.slice, &lease.tile_range()) {
             return false;
         }
         self.take_tiles(lease.slice, first, lease.tiles);
@@ -330,11 +322,12 @@ impl Core {
 
     /// A check failed: the device gets nothing until `until`, and gives back what it holds.
     pub fn on_device_suspended(&mut self, link: &mut impl Link, now: Micros, id: DeviceId, until: Micros) {
-        if let Some(device) = self.devices.get_mut(&id) {
+        self.now = now;
+        self.change_device(id, |device| {
             device.suspended_until = until;
             device.standings.clear();
             device.settled_leases = 0;
-        }
+        });
         for lease in self.give_back(self.out_of(id)) {
             link.revoke(lease.device, lease.id);
         }
@@ -378,6 +371,7 @@ impl Core {
 
     pub fn on_job_ended(&mut self, link: &mut impl Link, now: Micros, job: JobId) {
         self.undone.remove(&job);
+        self.forget_unfit(job);
         let ids = self.jobs.get(&job).map(|running| running.slices.clone()).unwrap_or_default();
         self.on_slices_lost(link, &ids);
         self.assign(link, now);
@@ -387,8 +381,7 @@ impl Core {
     pub fn on_tick(&mut self, link: &mut impl Link, now: Micros) {
         let idle = self.rechecks.expire(link, now);
         self.add_strikes(idle);
-        // A suspension may have passed besides.
-        self.has_more_work = true;
+        self.file_crowded();
         let overdue = self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now);
         let overdue: Vec<LeaseId> = overdue.map(|(_, lease)| *lease).collect();
         for lease in self.give_back(overdue) {
@@ -427,9 +420,7 @@ impl Core {
 
     /// A lease came back undone: its device falls behind others, and tiles that often come back are looked into.
     fn note_undone(&mut self, link: &mut impl Link, lease: &Lease) {
-        if let Some(device) = self.devices.get_mut(&lease.device) {
-            device.add_strike();
-        }
+        self.change_device(lease.device, Device::add_strike);
         if self.undone.len() >= UNDONE_JOBS_MAX && !self.undone.contains_key(&lease.job) {
             self.undone.pop_first();
         }
@@ -456,24 +447,31 @@ impl Core {
     /// Puts waiting requests and then free tiles to devices that would take them: somebody waits for a
     /// check, and free tiles wait for nobody.
     pub fn assign(&mut self, link: &mut impl Link, now: Micros) {
+        self.pass_time(now);
         if self.has_checkers {
             self.rechecks.assign_to_checkers(link, now);
         }
-        // Whoever found nothing finds nothing now, unless there is more work, or more that the device may take.
         let changed = std::mem::take(&mut self.changed);
-        let has_more_work = std::mem::take(&mut self.has_more_work);
         if self.waiting.is_empty() {
+            self.newly_free.clear();
+            self.rechecks.note_nobody_waits();
             return;
         }
-        let (devices, waiting, questions) = (&mut self.devices, &mut self.waiting, &mut self.questions);
-        let mut candidates = Candidates { devices, waiting, questions, changed: &changed };
-        self.rechecks.assign_to_devices(link, now, self.has_checkers, |link, asked, returned, look| {
+        self.assign_rechecks(link, now, &changed);
+        self.lend(link, now);
+    }
+
+    fn assign_rechecks(&mut self, link: &mut impl Link, now: Micros, changed: &BTreeSet<DeviceId>) {
+        let waiting = changed.iter().filter(|id| self.waiting.contains(id));
+        let judging = waiting.map(|id| (*id, self.judges.programs_of(*id).map(str::to_owned).collect()));
+        let judging: Changed = judging.collect();
+        let (devices, judges, questions) = (&mut self.devices, &self.judges, &mut self.questions);
+        let mut candidates = Candidates { devices, judges, questions, changed, asked: BTreeSet::new() };
+        self.rechecks.assign_to_devices(link, now, judging, |link, asked, returned, look| {
             candidates.find(link, asked, returned, look, now)
         });
-        if self.jobs_with_free_tiles == 0 {
-            return;
+        for id in candidates.asked {
+            self.file(id);
         }
-        let order = self.lending_order(now, if has_more_work { &self.waiting } else { &changed });
-        self.lend(link, now, order);
     }
 }

@@ -28,7 +28,7 @@ impl Core {
             devices: self.devices.len(),
             devices_waiting: self.waiting.len(),
             jobs: self.jobs.len(),
-            jobs_with_free_tiles: self.jobs_with_free_tiles,
+            jobs_with_free_tiles: self.turns.jobs(),
             slices: self.slices.len(),
             leases_out: self.deadlines.len(),
             leases_committed: self.leases.len() - self.deadlines.len(),

@@ -14,11 +14,7 @@ impl Core {
     pub fn wants_slice(&self, id: JobId, needs: &Needs, now: Micros) -> bool {
         match self.jobs.get(&id) {
             Some(running) => running.free_tiles == 0 && self.is_wanted(id, needs, now),
-            None if self.jobs.len() < JOBS_AT_ONCE => {
-                let mut devices = self.devices.iter();
-                devices
-                    .any(|(device_id, device)| self.is_awake(*device_id, device, now) && device.fits(Some(id), needs))
-            }
+            None if self.jobs.len() < JOBS_AT_ONCE => self.cohorts.is_anybody_awake(id, needs),
             None => self.is_wanted(id, needs, now),
         }
     }

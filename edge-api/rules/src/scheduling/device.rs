@@ -150,6 +150,11 @@ impl Device {
         if needs.kernels { self.kernel_speed.estimate() } else { self.speed.estimate() }
     }
 
+    /// Operations a second of such a job that leases of it are cut by.
+    pub(super) fn reliable_rate_for(&self, needs: &Needs) -> f64 {
+        if needs.kernels { self.kernel_speed.reliable() } else { self.speed.reliable() }
+    }
+
     /// The binary logarithm of the speed that it has shown, in sixteenths.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a logarithm, clamped")]
     pub(super) fn magnitude(&self, kernels: bool) -> Option<u64> {
@@ -157,10 +162,10 @@ impl Device {
         speed.measured().map(|rate| (rate.clamp(1.0, 1e18).log2() * 16.0) as u64)
     }
 
-    /// What it has shown of such work, in operations a second; 0 where that is nothing.
+    /// What it has shown with kernels or with models, in operations a second; 0 where that is nothing.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, far below 2^63")]
-    pub(super) fn measured_for(&self, needs: &Needs) -> u64 {
-        let speed = if needs.kernels { self.kernel_speed } else { self.speed };
+    pub(super) fn measured(&self, kernels: bool) -> u64 {
+        let speed = if kernels { self.kernel_speed } else { self.speed };
         speed.measured().map_or(0, |rate| rate.clamp(0.0, 1e18) as u64)
     }
 

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wire::{DeviceId, JobId, SliceId};
 
+use super::cohorts::{Activity, Cohorts, Place};
 use super::device::LEASES_OUT_MAX;
+use super::judges::Judges;
 use super::lease::LeaseState;
-use super::state::{Core, Holding, Magnitudes};
+use super::state::{Core, Holding, Magnitudes, RunningJob};
 
 impl Core {
     /// The first thing found that should not be; slow.
     pub fn find_broken_invariant(&self) -> Option<String> {
-        self.find_broken_lease().or_else(|| self.find_broken_slice()).or_else(|| self.find_broken_device())
+        let broken = self.find_broken_lease().or_else(|| self.find_broken_slice());
+        broken.or_else(|| self.find_broken_device()).or_else(|| self.find_broken_filing())
     }
 
     fn find_broken_lease(&self) -> Option<String> {
@@ -47,31 +50,69 @@ impl Core {
             *free.entry(slice.job).or_default() += slice.free_tiles();
             of_job.entry(slice.job).or_default().insert(*id);
         }
-        let turns: BTreeSet<JobId> = self.round_robin.iter().copied().collect();
-        if !turns.iter().eq(self.jobs.keys()) || !of_job.keys().eq(self.jobs.keys()) {
-            return Some("every job with a slice should have its turn, and no other".to_owned());
+        if !of_job.keys().eq(self.jobs.keys()) {
+            return Some("there should be every job with a slice, and no other".to_owned());
         }
         for (id, running) in &self.jobs {
-            let fitting = self.devices.values().filter(|device| device.fits(Some(*id), &running.needs)).count();
-            if (running.free_tiles, running.fitting) != (free[id], fitting) || running.slices != of_job[id] {
-                return Some(format!("a job's slices, free tiles and devices should be counted: {id}"));
+            if running.free_tiles != free[id] || running.slices != of_job[id] {
+                return Some(format!("a job's slices and free tiles should be counted: {id}"));
             }
         }
-        let with_free_tiles = free.values().filter(|free| **free > 0).count();
-        (usize::try_from(self.jobs_with_free_tiles) != Ok(with_free_tiles))
-            .then(|| "jobs with free tiles should be counted".to_owned())
+        let with_free_tiles = free.iter().filter(|(_, free)| **free > 0).map(|(id, _)| *id);
+        (self.turns.all() != with_free_tiles.collect())
+            .then(|| "jobs with free tiles should have their turns, and no others".to_owned())
+    }
+
+    /// Each device is found under all that it may be lent, and under nothing else; and whoever waits waits for a reason.
+    fn find_broken_filing(&self) -> Option<String> {
+        let mut cohorts = Cohorts::default();
+        for (id, device) in &self.devices {
+            let (out, committed) =
+                self.holdings.get(id).map_or((0, 0), |holding| (holding.out.len(), holding.committed));
+            let would = device.ready_credits > 0;
+            let is_suspended = device.suspended_until > self.now;
+            let place = self.cohorts.place(*id);
+            if place.is_some()
+                != (would && !is_suspended && out < LEASES_OUT_MAX && !self.crowded.contains(&(committed, *id)))
+            {
+                return Some(format!("a device that may be lent something should have its turn, and no other: {id}"));
+            }
+            let since = place.map_or(0, |place| place.since);
+            let place = place.map(|_| Place { strikes: device.strikes, out, since, device: *id });
+            let speeds = [false, true].map(|kernels| device.measured(kernels));
+            cohorts.file(*id, device, Activity { is_awake: !is_suspended && (would || out > 0), place, speeds });
+        }
+        let mut judges = Judges::default();
+        for (id, device) in &self.devices {
+            let is_judge = device.ready_credits > 0 && !device.is_guest && device.only_job.is_none();
+            judges.file(*id, is_judge.then_some(&device.standings));
+        }
+        if judges.all() != self.judges.all() {
+            return Some("devices that judge should be among those that are drawn, and no others".to_owned());
+        }
+        if cohorts != self.cohorts {
+            return Some("devices should be found as they are".to_owned());
+        }
+        let is_looked_at = |job: &JobId, id: DeviceId| self.newly_free.contains(job) || self.newly_ready.contains(&id);
+        let waits_for_nothing = |(job, running): (&JobId, &RunningJob)| {
+            let id = self.cohorts.first_ready(*job, &running.needs).filter(|_| running.free_tiles > 0)?;
+            (!is_looked_at(job, id)).then(|| format!("{id} waits, and could be lent tiles of {job}"))
+        };
+        self.jobs.iter().find_map(waits_for_nothing)
     }
 
     fn find_broken_device(&self) -> Option<String> {
         let mut holdings: BTreeMap<DeviceId, Holding> = BTreeMap::new();
+        let mut at_work: BTreeMap<JobId, BTreeMap<DeviceId, usize>> = BTreeMap::new();
         for lease in self.leases.values() {
+            *at_work.entry(lease.job).or_default().entry(lease.device).or_default() += 1;
             let holding = holdings.entry(lease.device).or_default();
             match lease.state {
                 LeaseState::Out => _ = holding.out.insert(lease.id),
                 LeaseState::Committed => holding.committed += 1,
             }
         }
-        if holdings != self.holdings {
+        if holdings != self.holdings || at_work != self.at_work {
             return Some("what a device holds should be its leases".to_owned());
         }
         if holdings.values().filter(|holding| holding.committed > 0).count() != self.devices_unchecked {

@@ -5,12 +5,19 @@ mod assign;
 pub mod bitmap;
 mod census;
 pub mod challenge;
+mod cohorts;
 pub mod core;
+#[cfg(test)]
+mod cost_tests;
 pub mod counts;
 mod demand;
 pub mod device;
 mod drain;
+#[cfg(test)]
+mod fairness_tests;
+mod filing;
 mod invariants;
+mod judges;
 pub mod lease;
 pub mod line;
 pub mod link;
@@ -18,13 +25,16 @@ pub mod mosaic;
 mod obstacle;
 mod peers;
 pub mod recheck;
+mod recheck_queue;
 pub mod recheck_request;
 #[cfg(test)]
 mod recheck_tests;
 pub mod speed;
 mod state;
+mod steps;
 #[cfg(test)]
 pub(crate) mod tests;
+mod turns;
 
 use std::ops::Range;
 

@@ -2,7 +2,7 @@
 
 use wire::{CheckedBy, JobId, Micros, Obstacle, Privacy};
 
-use super::device::Device;
+use super::cohorts::{Alike, Pool};
 use super::state::Core;
 use crate::admission::JUDGES_MIN;
 use crate::job::Needs;
@@ -10,28 +10,32 @@ use crate::program::limits::EDGE_FLOPS_MAX;
 
 impl Core {
     /// Why no device here would be lent tiles of the job, which has no `id` as long as it is not submitted.
-    pub fn device_obstacle(&self, id: Option<JobId>, needs: &Needs, now: Micros) -> Option<Obstacle> {
-        let is_reserved = |device: &Device| device.only_job.is_some_and(|only| Some(only) != id);
-        let mut devices: Vec<_> = self.devices.iter().filter(|(_, device)| !is_reserved(device)).collect();
-        let mut keep = |obstacle: Obstacle, may: &dyn Fn(&Device) -> bool| {
-            devices.retain(|(_, device)| may(device));
-            if devices.is_empty() { Err(obstacle) } else { Ok(()) }
+    pub fn device_obstacle(&self, id: Option<JobId>, needs: &Needs) -> Option<Obstacle> {
+        let [strangers, known] = [false, true].map(|verified| Pool::Anybody { verified });
+        let own = [Some(Pool::Own(needs.customer)), id.map(|id| Pool::Only(needs.customer, id))];
+        let pools = [Some(strangers), Some(known)].into_iter().chain(own).flatten();
+        let mut alike: Vec<Alike<'_>> = pools.flat_map(|pool| self.cohorts.of_pool(pool)).collect();
+        let largest = alike.iter().map(|alike| alike.buffer_bytes_max).max().unwrap_or(0);
+        let mut keep = |obstacle: Obstacle, may: &dyn Fn(&Alike<'_>) -> bool| {
+            alike.retain(may);
+            if alike.is_empty() { Err(obstacle) } else { Ok(()) }
         };
-        let largest = self.devices.values().filter(|device| !is_reserved(device));
-        let largest = largest.map(|device| device.buffer_bytes_max).max().unwrap_or(0);
         let too_small = Obstacle::Memory { needs: needs.device_bytes, largest };
+        let is_own = |alike: &Alike<'_>| !matches!(alike.pool, Pool::Anybody { .. });
         let checked = keep(Obstacle::NoDevice, &|_| true)
             .and_then(|()| match needs.privacy {
                 Privacy::Open => Ok(()),
-                Privacy::Known => keep(Obstacle::NoKnownDevice, &|device| device.verified || is_own(device, needs)),
-                Privacy::Own => keep(Obstacle::NoOwnDevice, &|device| is_own(device, needs)),
+                Privacy::Known => keep(Obstacle::NoKnownDevice, &|alike| alike.pool == known || is_own(alike)),
+                Privacy::Own => keep(Obstacle::NoOwnDevice, &is_own),
             })
-            .and_then(|()| keep(Obstacle::NoKernelDevice, &|device| device.runs_kernels || !needs.kernels))
-            .and_then(|()| keep(too_small, &|device| device.buffer_bytes_max >= needs.device_bytes))
-            .and_then(|()| keep(Obstacle::AllUnfit, &|device| device.fits(id, needs)));
+            .and_then(|()| keep(Obstacle::NoKernelDevice, &|alike| alike.ability.runs_kernels || !needs.kernels))
+            .and_then(|()| keep(too_small, &|alike| alike.buffer_bytes_max >= needs.device_bytes))
+            .and_then(|()| {
+                let pools: Vec<Pool> = Pool::of_job(id, needs).collect();
+                keep(Obstacle::AllUnfit, &|alike| pools.contains(&alike.pool) && alike.ability.suits(id, needs))
+            });
         let Ok(()) = checked else { return checked.err() };
-        let is_awake = devices.into_iter().any(|(id, device)| self.is_awake(*id, device, now));
-        (!is_awake).then_some(Obstacle::AllAtRest)
+        (!alike.iter().any(|alike| alike.cohort.is_awake())).then_some(Obstacle::AllAtRest)
     }
 
     /// Why nobody would check what devices compute of the job.
@@ -60,11 +64,6 @@ impl Core {
     }
 }
 
-/// It works for the job of its own account alone, or for anybody.
-fn is_own(device: &Device, needs: &Needs) -> bool {
-    device.account == needs.customer
-}
-
 #[cfg(test)]
 mod tests {
     use wire::JobId;
@@ -74,7 +73,7 @@ mod tests {
     use crate::job::Job;
 
     fn obstacle(world: &World, id: Option<JobId>, job: &Job) -> Option<Obstacle> {
-        world.core.device_obstacle(id, &job.needs(), world.now)
+        world.core.device_obstacle(id, &job.needs())
     }
 
     #[test]
@@ -106,7 +105,7 @@ mod tests {
         world.join(ADA, 1);
         world.ready(ADA);
         let job = open_job();
-        world.core.devices.get_mut(&ADA).unwrap().unfit_for.insert(job.id);
+        world.core.mark_unfit(ADA, job.id);
 
         assert_eq!(obstacle(&world, Some(job.id), &job), Some(Obstacle::AllUnfit));
         assert_eq!(obstacle(&world, None, &job), None);

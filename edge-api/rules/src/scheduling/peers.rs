@@ -6,16 +6,21 @@ use wire::number::to;
 use wire::{AccountId, DeviceId, JobId, Micros};
 
 use super::device::Device;
+use super::judges::Judges;
 use super::link::Link;
-use super::recheck::{Found, Look, Returned};
+use super::recheck::{Found, Look};
+use super::recheck_queue::Returned;
 use super::recheck_request::{RecheckRequest, Whom};
 use super::state::Core;
+use super::steps::step;
 use crate::job::Needs;
 use crate::verification::party::{Parties, Party};
 
 /// Questions that any device may be asked between two leases of its own, and how many times as many as all are on average.
 const QUESTIONS_LEAST: u64 = 12;
 const QUESTIONS_OVER_MEAN: u64 = 4;
+/// How often one is drawn among all that judge, before those are looked for one by one that may judge this.
+const DRAWS_MAX: usize = 16;
 
 impl Core {
     /// Whether some device here could be a witness, now or when it is done with what it does.
@@ -34,12 +39,14 @@ impl Core {
 /// Devices, as far as finding one that answers needs them.
 pub(super) struct Candidates<'a> {
     pub(super) devices: &'a mut BTreeMap<DeviceId, Device>,
-    /// Those that wait for work.
-    pub(super) waiting: &'a mut BTreeSet<DeviceId>,
+    /// Those of them that wait and whose word counts.
+    pub(super) judges: &'a Judges,
     /// That all of them together were asked since each last did a lease.
     pub(super) questions: &'a mut u64,
     /// Those that may take more than when everybody was last looked at.
     pub(super) changed: &'a BTreeSet<DeviceId>,
+    /// Those that were asked.
+    pub(super) asked: BTreeSet<DeviceId>,
 }
 
 impl Candidates<'_> {
@@ -57,18 +64,33 @@ impl Candidates<'_> {
         let mean = *self.questions / to::<u64>(self.devices.len()).max(1);
         let most = QUESTIONS_LEAST.saturating_add(QUESTIONS_OVER_MEAN.saturating_mul(mean));
         let may_answer = |id: &DeviceId| {
-            let device = self.devices.get(id)?;
-            let has_turn = look.is_late || device.questions < most;
-            let is_free = device.takes(None, needs, now) && has_turn && !returned.includes(device.account, now);
-            let may = is_free && may_judge(device, request.job.id, needs, &request.parties, now);
-            may.then(|| (*id, device.standings.of(needs.program, now).verified_kflop))
+            step();
+            self.devices.get(id).is_some_and(|device| {
+                let has_turn = look.is_late || device.questions < most;
+                let is_free = device.takes(None, needs, now) && has_turn && !returned.includes(device.account, now);
+                is_free && may_judge(device, request.job.id, needs, &request.parties, now)
+            })
         };
-        let found = match request.whom {
-            Whom::Accused(id) => self.waiting.contains(&id).then_some(id),
-            Whom::Checkers | Whom::Witness => {
-                let among = if look.is_tried { self.changed } else { &*self.waiting };
-                let fitting = among.iter().filter_map(may_answer).collect();
-                draw_judge(link, fitting)
+        let weight_of = |id: &DeviceId| self.devices[id].standings.of(needs.program, now).verified_kflop;
+        let of_all = |ids: &mut dyn Iterator<Item = DeviceId>| {
+            let fitting = ids.filter(may_answer).map(|id| (id, weight_of(&id)));
+            fitting.collect::<BTreeMap<DeviceId, u64>>()
+        };
+        let found = match (request.whom, self.judges.of(needs.program)) {
+            (Whom::Accused(id), _) => {
+                self.devices.get(&id).is_some_and(|device| device.ready_credits > 0).then_some(id)
+            }
+            (Whom::Checkers | Whom::Witness, None) => None,
+            (Whom::Checkers | Whom::Witness, Some(_)) if look.is_tried => {
+                draw_judge(link, of_all(&mut self.changed.iter().copied()))
+            }
+            (Whom::Checkers | Whom::Witness, Some(judges)) => {
+                let drawn = (0..DRAWS_MAX).find_map(|_| {
+                    let total = judges.total();
+                    let drawn = (total > 0).then(|| judges.find(link.draw_below(total))).flatten();
+                    drawn.filter(may_answer)
+                });
+                drawn.or_else(|| draw_judge(link, of_all(&mut judges.devices())))
             }
         };
         let Some((id, device)) = found.and_then(|id| Some((id, self.devices.get_mut(&id)?))) else {
@@ -77,17 +99,15 @@ impl Candidates<'_> {
         device.ready_credits -= 1;
         device.questions += 1;
         *self.questions += 1;
-        if device.ready_credits == 0 {
-            self.waiting.remove(&id);
-        }
-        Found::Device { device: id, party: device.party() }
+        self.asked.insert(id);
+        Found::Device { device: id, party: device.party(), would_take_more: device.ready_credits > 0 }
     }
 }
 
 /// Drawn among all that may answer, by their standing: no id is worth making, and a thousand keys weigh no more than the
 /// work that was verified of them.
-fn draw_judge(link: &mut impl Link, fitting: Vec<(DeviceId, u64)>) -> Option<DeviceId> {
-    let weight = fitting.iter().fold(0, |sum: u64, (_, weight)| sum.saturating_add(*weight));
+fn draw_judge(link: &mut impl Link, fitting: BTreeMap<DeviceId, u64>) -> Option<DeviceId> {
+    let weight = fitting.values().fold(0, |sum: u64, weight| sum.saturating_add(*weight));
     let mut drawn = if weight == 0 { 0 } else { link.draw_below(weight) };
     for (id, weight) in fitting {
         if drawn < weight {

@@ -2,17 +2,19 @@
 //! there are any, else to a device that has standing and nothing to do with it. A request waits for a device, and goes to
 //! the next one when a device is lost, or gives it back.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use wire::{AccountId, DeviceId, LeaseId, Micros};
+use wire::{DeviceId, LeaseId, Micros};
 
 use super::line::time_to_fetch;
 use super::link::{Grant, Link};
+use super::recheck_queue::{Place, Queue, Recheck, Returned};
 use super::recheck_request::{Answer, Answered, Answerer, RecheckError, RecheckId, RecheckRequest, Whom};
+use super::steps::step;
 use crate::job::{Job, Needs};
-use crate::verification::party::{Parties, Party};
+use crate::verification::party::Party;
 
 /// Time for a request beside what it takes, in microseconds; then it is put to somebody else: for the operator's checkers, for
 /// others, and for the accused in a dispute, who may end what it has in hand.
@@ -29,14 +31,8 @@ const FLOPS_MAX: u64 = 2_000_000_000_000;
 const BYTES_MAX: u64 = 32 << 20;
 /// A request that waited for so long goes to devices, too, that have judged since they last did a lease.
 const LATE_AFTER: Micros = 1_000_000;
-/// Before a device is asked again what it gave back, or was lost over.
-const ASK_AGAIN: Micros = 300_000_000;
-/// Accounts, each on a network of its own, whose devices may give a request back, or be lost over it, before it is given up.
-const PARTIES_MAX: usize = 8;
-/// How often devices may, whosever they are: by then all that are connected have been asked.
-const RETURNS_MAX: usize = 64;
-/// How often checkers may.
-const CHECKER_RETURNS_MAX: usize = 20;
+/// How often everybody that waits is looked at for every request that waits.
+const LOOK_EVERY: Micros = 500_000;
 /// Requests that a checker may hold.
 const READY_CREDITS_MAX: usize = 2;
 
@@ -58,57 +54,6 @@ pub fn group_tiles(needs: &Needs, tiles: &[u32]) -> Vec<Range<u32>> {
         }
     }
     groups
-}
-
-#[derive(Debug)]
-struct Recheck {
-    id: RecheckId,
-    request: RecheckRequest,
-    needs: Needs,
-    /// Nobody waits for it any more.
-    is_cancelled: bool,
-    /// Every device that waits was looked at for it.
-    is_tried: bool,
-    returned: Returned,
-    /// When it began to wait.
-    since: Micros,
-    /// Checkers that could not do it, and when they may be asked again.
-    returned_by: BTreeMap<DeviceId, Micros>,
-}
-
-/// Who gave a request back, or was lost over it.
-#[derive(Debug, Default)]
-pub(super) struct Returned {
-    /// Accounts, and until when they are not asked again.
-    until: BTreeMap<AccountId, Micros>,
-    /// How many they are that have nothing to do with each other.
-    parties: Parties,
-    count: usize,
-    returns: usize,
-    by_checkers: usize,
-}
-
-impl Returned {
-    pub(super) fn includes(&self, account: AccountId, now: Micros) -> bool {
-        self.until.get(&account).is_some_and(|until| *until > now)
-    }
-
-    fn add(&mut self, by: Answerer, now: Micros) {
-        let Answerer::Peer { party, .. } = by else {
-            self.by_checkers += 1;
-            return;
-        };
-        self.until.insert(party.account, now + ASK_AGAIN);
-        self.returns += 1;
-        if !self.parties.include(party) {
-            self.parties.add(party);
-            self.count += 1;
-        }
-    }
-
-    fn is_enough(&self) -> bool {
-        self.count >= PARTIES_MAX || self.returns >= RETURNS_MAX || self.by_checkers >= CHECKER_RETURNS_MAX
-    }
 }
 
 /// Among whom a device is looked for.
@@ -133,10 +78,15 @@ pub(super) enum Found {
     Device {
         device: DeviceId,
         party: Party,
+        /// It waits on, for another.
+        would_take_more: bool,
     },
     /// None that fits would take it now.
     NotNow,
 }
+
+/// Devices that may answer more than when everybody was last looked at, each with the programs that it judges.
+pub(super) type Changed = BTreeMap<DeviceId, Vec<String>>;
 
 #[derive(Debug)]
 struct Checker {
@@ -155,11 +105,25 @@ impl Checker {
 pub(super) struct Rechecks {
     /// Those connected.
     checkers: BTreeMap<DeviceId, Checker>,
-    waiting: VecDeque<Recheck>,
+    /// Those of them that would take a request.
+    ready: BTreeSet<DeviceId>,
+    /// One of them may take a request that it could not when all were last looked at.
+    is_any_changed: bool,
+    waiting: Queue,
     assigned: BTreeMap<LeaseId, Assigned>,
+    assigned_to: BTreeSet<(DeviceId, LeaseId)>,
+    assigned_as: BTreeMap<RecheckId, LeaseId>,
+    /// The next to run out first.
+    untils: BTreeSet<(Micros, LeaseId)>,
+    /// When everybody is looked at once more, whatever has changed.
+    look_again_at: Micros,
 }
 
 impl Rechecks {
+    pub(super) fn new(has_checkers: bool) -> Self {
+        Self { waiting: Queue::new(has_checkers), ..Self::default() }
+    }
+
     pub(super) fn checkers(&self) -> usize {
         self.checkers.len()
     }
@@ -174,10 +138,7 @@ impl Rechecks {
 
     pub(super) fn add_checker(&mut self, device: DeviceId, buffer_bytes_max: u64) {
         self.checkers.insert(device, Checker { buffer_bytes_max, ready_credits: 0 });
-        // It may have been started anew, with another backend.
-        self.waiting.iter_mut().for_each(|recheck| {
-            recheck.returned_by.remove(&device);
-        });
+        self.waiting.forgive_checker(device);
     }
 
     pub(super) fn is_checker(&self, device: DeviceId) -> bool {
@@ -191,38 +152,33 @@ impl Rechecks {
         Some(connected.any(|checker| checker.buffer_bytes_max >= device_bytes))
     }
 
-    pub(super) fn add_ready_credit(&mut self, checker: DeviceId) {
-        if let Some(checker) = self.checkers.get_mut(&checker) {
+    pub(super) fn add_ready_credit(&mut self, id: DeviceId) {
+        if let Some(checker) = self.checkers.get_mut(&id) {
             checker.ready_credits = (checker.ready_credits + 1).min(READY_CREDITS_MAX);
+            self.ready.insert(id);
+            self.is_any_changed = true;
         }
     }
 
-    pub(super) fn rest(&mut self, checker: DeviceId) {
-        if let Some(checker) = self.checkers.get_mut(&checker) {
+    pub(super) fn rest(&mut self, id: DeviceId) {
+        if let Some(checker) = self.checkers.get_mut(&id) {
             checker.ready_credits = 0;
+            self.ready.remove(&id);
         }
     }
 
     pub(super) fn push(&mut self, now: Micros, id: RecheckId, request: RecheckRequest) {
         let needs = request.job.needs();
-        let returned_by = BTreeMap::new();
-        self.waiting.push_back(Recheck {
-            id,
-            request,
-            needs,
-            is_cancelled: false,
-            is_tried: false,
-            returned: Returned::default(),
-            since: now,
-            returned_by,
-        });
+        let (returned, returned_by) = (Returned::default(), BTreeMap::new());
+        self.waiting.push_back(Recheck { id, request, needs, is_cancelled: false, returned, since: now, returned_by });
     }
 
     pub(super) fn cancel(&mut self, id: RecheckId) {
-        self.waiting.retain(|recheck| recheck.id != id);
+        let _waited = self.waiting.remove_request(id);
         // A device that has it may still answer; nobody listens.
-        let assigned = self.assigned.values_mut().filter(|assigned| assigned.recheck.id == id);
-        assigned.for_each(|assigned| assigned.recheck.is_cancelled = true);
+        if let Some(assigned) = self.assigned_as.get(&id).and_then(|lease| self.assigned.get_mut(lease)) {
+            assigned.recheck.is_cancelled = true;
+        }
     }
 
     /// Whether the lease is a request put to this device.
@@ -244,7 +200,7 @@ impl Rechecks {
     }
 
     pub(super) fn answer(&mut self, link: &mut impl Link, lease: LeaseId, answer: Answer) {
-        let Some(Assigned { by, recheck, .. }) = self.assigned.remove(&lease) else { return };
+        let Some(Assigned { by, recheck, .. }) = self.take_assigned(lease) else { return };
         if !recheck.is_cancelled {
             link.end_recheck(recheck.id, Ok(Answered { by, answer }));
         }
@@ -252,34 +208,40 @@ impl Rechecks {
 
     /// The device is gone: its requests go to others.
     pub(super) fn remove_device(&mut self, link: &mut impl Link, now: Micros, device: DeviceId) {
-        self.checkers.remove(&device);
-        let _gone = self.take_back(link, now, |assigned| assigned.device == device);
-        self.waiting.retain(|recheck| {
-            let is_for_it = recheck.request.whom == Whom::Accused(device);
-            if is_for_it {
-                link.end_recheck(recheck.id, Err(RecheckError::GivenUp));
-            }
-            !is_for_it
-        });
+        self.ready.remove(&device);
+        if self.checkers.remove(&device).is_some() {
+            // Perhaps it was the last one that some request was for.
+            self.waiting.try_all();
+        }
+        let of_device = self.assigned_to.range((device, LeaseId([0; 16]))..=(device, LeaseId([u8::MAX; 16])));
+        for lease in of_device.map(|(_, lease)| *lease).collect::<Vec<_>>() {
+            self.take_back_one(link, now, lease);
+        }
+        for recheck in self.waiting.remove_of_accused(device) {
+            link.end_recheck(recheck.id, Err(RecheckError::GivenUp));
+        }
     }
 
     /// Takes requests back from devices that sit on them, and returns those that are not checkers.
     pub(super) fn expire(&mut self, link: &mut impl Link, now: Micros) -> Vec<DeviceId> {
-        // Who may judge changes with time, too.
-        self.waiting.iter_mut().for_each(|recheck| recheck.is_tried = false);
-        self.take_back(link, now, |assigned| assigned.until <= now)
-    }
-
-    fn take_back(&mut self, link: &mut impl Link, now: Micros, which: impl Fn(&Assigned) -> bool) -> Vec<DeviceId> {
-        let leases: Vec<LeaseId> =
-            self.assigned.iter().filter(|(_, assigned)| which(assigned)).map(|(id, _)| *id).collect();
-        leases.into_iter().filter_map(|lease| self.take_back_one(link, now, lease)).collect()
+        // Who may judge changes with time, too. A clock may step back.
+        if now >= self.look_again_at || self.look_again_at > now + LOOK_EVERY {
+            self.look_again_at = now + LOOK_EVERY;
+            self.waiting.try_all();
+        }
+        let mut idle = Vec::new();
+        while let Some(&(until, lease)) = self.untils.first()
+            && until <= now
+        {
+            step();
+            idle.extend(self.take_back_one(link, now, lease));
+        }
+        idle
     }
 
     /// Returns the device that had the request, unless it is a checker or nobody waits for the request any more.
     pub(super) fn take_back_one(&mut self, link: &mut impl Link, now: Micros, lease: LeaseId) -> Option<DeviceId> {
-        let Assigned { device, by, mut recheck, .. } = self.assigned.remove(&lease)?;
-        recheck.is_tried = false;
+        let Assigned { device, by, mut recheck, .. } = self.take_assigned(lease)?;
         if recheck.is_cancelled {
             return None;
         }
@@ -303,45 +265,58 @@ impl Rechecks {
 
     /// Puts waiting requests to the operator's checkers.
     pub(super) fn assign_to_checkers(&mut self, link: &mut impl Link, now: Micros) {
-        for recheck in std::mem::take(&mut self.waiting) {
-            if recheck.request.whom != Whom::Checkers {
-                self.waiting.push_back(recheck);
-                continue;
-            }
-            if recheck.request.has_fallback && self.is_hopeless(&recheck) {
-                link.end_recheck(recheck.id, Err(RecheckError::NoChecker));
-                continue;
-            }
-            match self.take_checker(&recheck, now) {
-                Some(device) => self.assign(link, now, device, Answerer::Checker, recheck),
-                None => self.waiting.push_back(recheck),
+        let is_any_changed = std::mem::take(&mut self.is_any_changed);
+        let mut from = Place::MIN;
+        while let Some(place) = self.waiting.next_for_checkers(from, is_any_changed && !self.ready.is_empty()) {
+            from = place + 1;
+            self.waiting.begin_to_try(place);
+            let Some(recheck) = self.waiting.get(place) else { continue };
+            let is_hopeless = recheck.request.has_fallback && self.is_hopeless(recheck);
+            let checker = self.find_checker(recheck, now);
+            if is_hopeless {
+                let ended = self.waiting.remove(place);
+                ended.into_iter().for_each(|recheck| link.end_recheck(recheck.id, Err(RecheckError::NoChecker)));
+            } else if let Some(device) = checker
+                && let Some(recheck) = self.waiting.remove(place)
+            {
+                self.take_credit(device);
+                self.assign(link, now, device, Answerer::Checker, recheck);
             }
         }
     }
 
-    /// Puts waiting requests to devices that `find` finds. `has_checkers`: those for checkers are left to them.
+    /// No device waits: whichever will is a change.
+    pub(super) fn note_nobody_waits(&mut self) {
+        self.waiting.note_all_tried();
+    }
+
+    /// Puts waiting requests to devices that `find` finds. `changed` are those that may answer what nobody could who was
+    /// looked at before.
     pub(super) fn assign_to_devices<L: Link>(
         &mut self,
         link: &mut L,
         now: Micros,
-        has_checkers: bool,
+        mut changed: Changed,
         mut find: impl FnMut(&mut L, (&Needs, &RecheckRequest), &Returned, Look) -> Found,
     ) {
-        let mut at = 0;
-        while let Some(recheck) = self.waiting.get_mut(at) {
-            if has_checkers && recheck.request.whom == Whom::Checkers {
-                at += 1;
-                continue;
-            }
-            let is_tried = std::mem::replace(&mut recheck.is_tried, true);
+        let mut from = Place::MIN;
+        loop {
+            let by_now = changed.iter().map(|(device, programs)| (*device, programs.as_slice()));
+            let Some(place) = self.waiting.next_for_devices(from, by_now) else { return };
+            from = place + 1;
+            let is_tried = !self.waiting.begin_to_try(place);
+            let Some(recheck) = self.waiting.get(place) else { continue };
             let look = Look { is_tried, is_late: now - recheck.since >= LATE_AFTER };
             match find(link, (&recheck.needs, &recheck.request), &recheck.returned, look) {
-                Found::Device { device, party } => {
-                    if let Some(recheck) = self.waiting.remove(at) {
+                Found::Device { device, party, would_take_more } => {
+                    if let Some(recheck) = self.waiting.remove(place) {
                         self.assign(link, now, device, Answerer::Peer { party, device }, recheck);
                     }
+                    if !would_take_more {
+                        changed.remove(&device);
+                    }
                 }
-                Found::NotNow => at += 1,
+                Found::NotNow => {}
             }
         }
     }
@@ -359,24 +334,42 @@ impl Rechecks {
         let (lease, until) = (link.lease_id(), now.saturating_add(patience).saturating_add(taking));
         let grant = Grant { lease, slice: None, tiles: tiles.clone(), deadline: until, nudge: *nudge };
         link.grant(device, &recheck.request.job, grant, now);
+        self.assigned_to.insert((device, lease));
+        self.assigned_as.insert(recheck.id, lease);
+        self.untils.insert((until, lease));
         self.assigned.insert(lease, Assigned { device, by, until, recheck });
     }
 
+    fn take_assigned(&mut self, lease: LeaseId) -> Option<Assigned> {
+        step();
+        let assigned = self.assigned.remove(&lease)?;
+        self.assigned_to.remove(&(assigned.device, lease));
+        self.assigned_as.remove(&assigned.recheck.id);
+        self.untils.remove(&(assigned.until, lease));
+        Some(assigned)
+    }
+
     /// A checker that takes this request now.
-    fn take_checker(&mut self, recheck: &Recheck, now: Micros) -> Option<DeviceId> {
-        let takes = |(id, checker): &(&DeviceId, &mut Checker)| {
-            let may_again = recheck.returned_by.get(*id).is_none_or(|again| *again <= now);
-            checker.ready_credits > 0 && may_again && checker.fits(recheck)
+    fn find_checker(&self, recheck: &Recheck, now: Micros) -> Option<DeviceId> {
+        let takes = |id: &DeviceId| {
+            let may_again = recheck.returned_by.get(id).is_none_or(|again| *again <= now);
+            may_again && self.checkers.get(id).is_some_and(|checker| checker.fits(recheck))
         };
-        let (id, checker) = self.checkers.iter_mut().find(takes)?;
+        self.ready.iter().inspect(|_| step()).find(|id| takes(id)).copied()
+    }
+
+    fn take_credit(&mut self, id: DeviceId) {
+        let Some(checker) = self.checkers.get_mut(&id) else { return };
         checker.ready_credits -= 1;
-        Some(*id)
+        if checker.ready_credits == 0 {
+            self.ready.remove(&id);
+        }
     }
 
     /// Whether no connected checker can take this request, though some are connected.
     fn is_hopeless(&self, recheck: &Recheck) -> bool {
         let can = |(id, checker): (&DeviceId, &Checker)| checker.fits(recheck) && !recheck.returned_by.contains_key(id);
-        !self.checkers.is_empty() && !self.checkers.iter().any(can)
+        !self.checkers.is_empty() && !self.checkers.iter().inspect(|_| step()).any(can)
     }
 }
 

@@ -239,13 +239,13 @@ fn accounts_of_one_network_give_nothing_up_by_themselves() {
 
     for lost in 1..=63 {
         world.judge(ADA, lost);
-        world.core.devices.get_mut(&ADA).unwrap().network = network;
+        world.core.change_device(ADA, |device| device.network = network);
         world.ready(ADA);
         world.core.on_device_left(&mut world.link, world.now, ADA);
         assert!(world.link.rechecked.is_empty(), "by {lost} accounts");
     }
     world.judge(ADA, 64);
-    world.core.devices.get_mut(&ADA).unwrap().network = network;
+    world.core.change_device(ADA, |device| device.network = network);
     world.ready(ADA);
     world.core.on_device_left(&mut world.link, world.now, ADA);
     assert_eq!(world.link.rechecked, [(RecheckId(1), Err(RecheckError::GivenUp))], "by then all were asked");
@@ -318,8 +318,7 @@ fn neither_a_guest_nor_a_newcomer_nor_a_neighbour_of_a_party_judges_others() {
     world.judge(BOB, 2);
     world.join(CHECKER, 3);
     for (id, network, is_guest) in [(ADA, "198.51.100.1", true), (BOB, "203.0.113.9", false)] {
-        let device = world.core.devices.get_mut(&id).unwrap();
-        (device.network, device.is_guest) = (address(network), is_guest);
+        world.core.change_device(id, |device| (device.network, device.is_guest) = (address(network), is_guest));
     }
     for id in [ADA, BOB, CHECKER] {
         world.ready(id);

@@ -7,6 +7,8 @@ use wire::Micros;
 const FIRST_RATE: f64 = 1e8;
 /// A shorter lease was waiting and sending for the most part: the device is at least as fast as that, and no more is known.
 const BELIEVED_FROM: Micros = 500_000;
+/// However far off a lease's time was.
+const SPREAD_MAX: f64 = 3.0;
 /// Less work than this says nothing to others.
 const SHOWN_FROM: f64 = 1e7;
 
@@ -45,13 +47,15 @@ impl Took {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Speed {
     estimate: f64,
+    /// How far off the time of a lease was from what the estimate said, as a share of that, in the mean of the latest.
+    spread: f64,
     /// By work for others that was verified; 0 until there was some.
     shown: f64,
 }
 
 impl Default for Speed {
     fn default() -> Self {
-        Self { estimate: FIRST_RATE, shown: 0.0 }
+        Self { estimate: FIRST_RATE, spread: 0.0, shown: 0.0 }
     }
 }
 
@@ -62,11 +66,16 @@ impl Speed {
         if flops_per_sec == 0 {
             return Self::default();
         }
-        Self { estimate: flops_per_sec as f64, shown: flops_per_sec as f64 }
+        Self { estimate: flops_per_sec as f64, spread: 0.0, shown: flops_per_sec as f64 }
     }
 
     pub(super) fn estimate(&self) -> f64 {
         self.estimate
+    }
+
+    /// What leases are cut by: the less a device's next lease can be told from its last ones, the less it is lent.
+    pub(super) fn reliable(&self) -> f64 {
+        self.estimate / (1.0 + self.spread)
     }
 
     /// `None` as long as the device has shown nothing of itself.
@@ -106,6 +115,10 @@ impl Speed {
             Took::Measured(time) => rate(flops, time),
             Took::AtMost(time) => rate(flops, time).max(self.estimate),
         };
+        if let (Took::Measured(_), Some(known)) = (took, self.measured()) {
+            let off = (known / measured.max(1.0) - 1.0).abs().min(SPREAD_MAX);
+            self.spread = f64::midpoint(self.spread, off);
+        }
         self.estimate = f64::midpoint(self.estimate, measured);
         if is_own {
             return;
@@ -183,6 +196,36 @@ mod tests {
 
         assert_eq!(idle.estimate().to_bits(), 5e9_f64.to_bits());
         assert_eq!(busy.estimate().to_bits(), 4e10_f64.to_bits());
+    }
+
+    #[test]
+    fn a_device_whose_times_vary_is_lent_less_than_one_as_fast_whose_times_do_not() {
+        let (mut steady, mut varying) = (Speed::remembered(1_000_000_000), Speed::remembered(1_000_000_000));
+        for turn in 0..20 {
+            steady.on_settled(1_000_000_000, Took::Measured(SECOND), false);
+            let time = if turn % 2 == 0 { SECOND / 2 } else { 3 * SECOND };
+            varying.on_settled(1_000_000_000, Took::Measured(time), false);
+        }
+
+        assert!((steady.reliable() / steady.estimate() - 1.0).abs() < 0.01);
+        let share = varying.reliable() / varying.estimate();
+        assert!(share < 0.6, "{share} of what its speed alone would say");
+
+        for _ in 0..10 {
+            varying.on_settled(1_000_000_000, Took::Measured(SECOND), false);
+        }
+        let share = varying.reliable() / varying.estimate();
+        assert!(share > 0.95, "{share}: it has steadied");
+    }
+
+    #[test]
+    fn neither_a_first_lease_nor_one_too_short_to_measure_says_that_times_vary() {
+        let mut speed = Speed::default();
+
+        speed.on_settled(500_000_000_000, Took::Measured(SECOND), false);
+        speed.on_settled(65_200, Took::AtMost(1_000), false);
+
+        assert_eq!(speed.reliable().to_bits(), speed.estimate().to_bits());
     }
 
     #[test]

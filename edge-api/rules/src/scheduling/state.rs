@@ -1,18 +1,25 @@
 //! What one replica holds: the slices that it owns, the devices on its sockets, the leases between them, and the tiles
 //! that devices are asked to recompute. Whatever is asked for with every lease is counted along here.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use wire::{DeviceId, JobId, LeaseId, Micros, SliceId};
 
+use super::cohorts::Cohorts;
 use super::device::Device;
-use super::lease::{Lease, LeaseState, Slice};
+use super::judges::Judges;
+use super::lease::{Lease, Slice};
 use super::recheck::Rechecks;
+use super::steps::step;
+use super::turns::Turns;
 use crate::job::{Job, Needs};
 
 #[derive(Debug, Default)]
 pub struct Core {
+    /// When the last event was that said so.
+    pub(super) now: Micros,
     /// Tiles are recomputed by the operator's checkers alone.
     pub(super) has_checkers: bool,
     /// Of one lease, whatever its device is good for.
@@ -25,19 +32,34 @@ pub struct Core {
     pub(super) waiting: BTreeSet<DeviceId>,
     /// That devices were asked since each last did a lease.
     pub(super) questions: u64,
-    /// Devices that may be given something though they were not when everybody was last looked at.
+    /// Those of them whose word on others' work counts.
+    pub(super) judges: Judges,
+    /// All of them, by what they may be lent.
+    pub(super) cohorts: Cohorts,
+    /// How many have begun to wait for a lease.
+    pub(super) waits_begun: u64,
+    /// Those that wait and are suspended, the next to be free first.
+    pub(super) suspended: BTreeSet<(Micros, DeviceId)>,
+    /// Those that wait for a check of theirs before they are lent more, by how many they wait for.
+    pub(super) crowded: BTreeSet<(usize, DeviceId)>,
+    /// Devices that may be asked something though they could not when everybody was last looked at.
     pub(super) changed: BTreeSet<DeviceId>,
-    /// Tiles have come free since everybody was last looked at.
-    pub(super) has_more_work: bool,
+    /// Devices that may be lent something since free tiles were last lent: to all others that wait, none that they could do
+    /// were left, but for those of `newly_free`.
+    pub(super) newly_ready: BTreeSet<DeviceId>,
     pub(super) jobs: BTreeMap<JobId, RunningJob>,
-    /// Of them, those with tiles that wait for a device.
-    pub(super) jobs_with_free_tiles: u64,
-    /// Jobs in the order of their next turn.
-    pub(super) round_robin: VecDeque<JobId>,
+    /// Jobs that have free tiles since those were last lent, and had none before.
+    pub(super) newly_free: BTreeSet<JobId>,
+    /// Jobs with free tiles, in the order that they are lent in.
+    pub(super) turns: Turns,
+    /// Devices that cannot do a job which others can.
+    pub(super) unfit: BTreeMap<JobId, BTreeSet<DeviceId>>,
     pub(super) slices: BTreeMap<SliceId, Slice>,
     pub(super) leases: BTreeMap<LeaseId, Lease>,
-    /// Leases of each slice.
-    pub(super) lent_of: BTreeMap<SliceId, BTreeSet<LeaseId>>,
+    /// Leases of each slice, with their first tiles.
+    pub(super) lent_of: BTreeMap<SliceId, BTreeSet<(u64, LeaseId)>>,
+    /// How many leases of each job its devices have.
+    pub(super) at_work: BTreeMap<JobId, BTreeMap<DeviceId, usize>>,
     /// Leases that are out, the next to run out first.
     pub(super) deadlines: BTreeSet<(Micros, LeaseId)>,
     /// What each device holds.
@@ -98,8 +120,8 @@ pub(super) struct RunningJob {
     /// Of them, those with tiles that wait for a device.
     pub(super) free_slices: BTreeSet<SliceId>,
     pub(super) free_tiles: u64,
-    /// Connected devices that may do it.
-    pub(super) fitting: usize,
+    /// Its turn among its account's: the lower, the sooner.
+    pub(super) turn: u64,
     /// How much of the operations that a tile may take its settled ones took, in the mean of the latest; `None` as long as
     /// there are none.
     pub(super) used_share: Option<f64>,
@@ -126,55 +148,18 @@ impl RunningJob {
 }
 
 impl Core {
-    pub(super) fn insert_device(&mut self, id: DeviceId, device: Device) {
-        self.remove_device(id);
-        for (job, running) in &mut self.jobs {
-            running.fitting += usize::from(device.fits(Some(*job), &running.needs));
-        }
-        self.magnitudes.add(&device, false);
-        self.kernel_magnitudes.add(&device, true);
-        self.devices.insert(id, device);
-    }
-
-    pub(super) fn remove_device(&mut self, id: DeviceId) {
-        let Some(device) = self.devices.remove(&id) else { return };
-        self.questions -= device.questions;
-        self.magnitudes.take(&device, false);
-        self.kernel_magnitudes.take(&device, true);
-        for (job, running) in &mut self.jobs {
-            running.fitting -= usize::from(device.fits(Some(*job), &running.needs));
-        }
-        self.waiting.remove(&id);
-        self.changed.remove(&id);
-    }
-
-    /// It cannot compile the job's kernel, or runs it otherwise than others.
-    pub(super) fn mark_unfit(&mut self, id: DeviceId, job: JobId) {
-        let Some(device) = self.devices.get_mut(&id) else { return };
-        if let Some(running) = self.jobs.get_mut(&job)
-            && device.fits(Some(job), &running.needs)
-        {
-            running.fitting -= 1;
-        }
-        device.unfit_for.insert(job);
-    }
-
     pub(super) fn insert_slice(&mut self, id: SliceId, slice: Slice, job: Arc<Job>) {
         self.remove_slice(id);
-        let job_id = slice.job;
-        if !self.jobs.contains_key(&job_id) {
-            let needs = job.needs();
-            let fitting = self.devices.values().filter(|device| device.fits(Some(job_id), &needs)).count();
-            let (slices, free_slices) = (BTreeSet::new(), BTreeSet::new());
-            self.round_robin.push_back(job_id);
-            self.jobs.insert(
-                job_id,
-                RunningJob { job, needs, slices, free_slices, free_tiles: 0, fitting, used_share: None },
-            );
-        }
-        if let Some(running) = self.jobs.get_mut(&job_id) {
-            running.slices.insert(id);
-        }
+        let running = self.jobs.entry(slice.job).or_insert_with(|| RunningJob {
+            needs: job.needs(),
+            job,
+            slices: BTreeSet::new(),
+            free_slices: BTreeSet::new(),
+            free_tiles: 0,
+            turn: 0,
+            used_share: None,
+        });
+        running.slices.insert(id);
         let free = slice.free_tiles();
         self.slices.insert(id, slice);
         self.count_free(id, 0, free);
@@ -191,7 +176,6 @@ impl Core {
         running.free_slices.remove(&id);
         if running.slices.is_empty() {
             self.jobs.remove(&job);
-            self.round_robin.retain(|turn| *turn != job);
         }
     }
 
@@ -213,7 +197,8 @@ impl Core {
     }
 
     fn count_free(&mut self, id: SliceId, before: u64, after: u64) {
-        let Some(running) = self.slices.get(&id).and_then(|slice| self.jobs.get_mut(&slice.job)) else { return };
+        let Some(job) = self.slices.get(&id).map(|slice| slice.job) else { return };
+        let Some(running) = self.jobs.get_mut(&job) else { return };
         let had_any = running.free_tiles > 0;
         running.free_tiles = running.free_tiles + after - before;
         if after > 0 {
@@ -221,52 +206,17 @@ impl Core {
         } else {
             running.free_slices.remove(&id);
         }
-        let has_any = running.free_tiles > 0;
-        self.jobs_with_free_tiles = self.jobs_with_free_tiles + u64::from(has_any) - u64::from(had_any);
-        self.has_more_work |= after > before;
-    }
-
-    pub(super) fn insert_lease(&mut self, lease: Lease) {
-        self.leases.insert(lease.id, lease);
-        self.lent_of.entry(lease.slice).or_default().insert(lease.id);
-        let holding = self.holdings.entry(lease.device).or_default();
-        match lease.state {
-            LeaseState::Out => {
-                holding.out.insert(lease.id);
-                self.deadlines.insert((lease.deadline, lease.id));
+        match (had_any, running.free_tiles > 0) {
+            (false, true) => {
+                self.turns.insert(job, &running.needs, running.turn);
+                self.newly_free.insert(job);
             }
-            LeaseState::Committed => {
-                holding.committed += 1;
-                self.devices_unchecked += usize::from(holding.committed == 1);
+            (true, false) => {
+                self.turns.remove(job, &running.needs, running.turn);
+                self.newly_free.remove(&job);
             }
+            (false, false) | (true, true) => {}
         }
-    }
-
-    pub(super) fn take_lease(&mut self, id: LeaseId) -> Option<Lease> {
-        let lease = self.leases.remove(&id)?;
-        if let Some(lent) = self.lent_of.get_mut(&lease.slice) {
-            lent.remove(&id);
-            if lent.is_empty() {
-                self.lent_of.remove(&lease.slice);
-            }
-        }
-        let holding = self.holdings.entry(lease.device).or_default();
-        match lease.state {
-            LeaseState::Out => {
-                holding.out.remove(&id);
-                self.deadlines.remove(&(lease.deadline, id));
-            }
-            LeaseState::Committed => {
-                holding.committed -= 1;
-                self.devices_unchecked -= usize::from(holding.committed == 0);
-            }
-        }
-        if *holding == Holding::default() {
-            self.holdings.remove(&lease.device);
-        }
-        // It holds less, so it may be lent more.
-        self.changed.insert(lease.device);
-        Some(lease)
     }
 
     /// Leases that a device holds undone.
@@ -275,6 +225,14 @@ impl Core {
     }
 
     pub(super) fn leases_of_slice(&self, slice: SliceId) -> impl Iterator<Item = &Lease> {
-        self.lent_of.get(&slice).into_iter().flatten().filter_map(|id| self.leases.get(id))
+        self.lent_of.get(&slice).into_iter().flatten().filter_map(|(_, id)| self.leases.get(id))
+    }
+
+    /// Whether some of these tiles, counted over the job, are lent: as no two leases share any, the last that begins before
+    /// their end would have to reach beyond their beginning.
+    pub(super) fn is_lent(&self, slice: SliceId, tiles: &Range<u64>) -> bool {
+        step();
+        let last = self.lent_of.get(&slice).and_then(|lent| lent.range(..(tiles.end, LeaseId([0; 16]))).next_back());
+        last.and_then(|(_, id)| self.leases.get(id)).is_some_and(|lease| lease.tile_range().end > tiles.start)
     }
 }

@@ -13,7 +13,8 @@ use super::device::Device;
 use super::lease::{CommitError, Lease, LeaseState, SettledLease, Slice};
 use super::link::{Grant, Link};
 use super::peers::Candidates;
-use super::recheck::{Found, Look, Returned};
+use super::recheck::{Found, Look};
+use super::recheck_queue::Returned;
 use super::recheck_request::{Answered, RecheckError, RecheckId, RecheckRequest, Whom};
 use crate::job::Job;
 use crate::verification::party::{Parties, Party};
@@ -371,8 +372,8 @@ fn a_device_of_one_job_does_nothing_else_and_no_strangers_job() {
     // Neither counts for an order to come, nor is asked for its word on what others computed.
     assert_eq!(world.core.census(&own.needs()).fitting, 0);
     let request = RecheckRequest { job: Arc::new(own.clone()), ..request(&[], false) };
-    let Core { devices, waiting, questions, changed, .. } = &mut world.core;
-    let mut candidates = Candidates { devices, waiting, questions, changed };
+    let Core { devices, judges, questions, changed, .. } = &mut world.core;
+    let mut candidates = Candidates { devices, judges, questions, changed, asked: BTreeSet::new() };
     let look = Look { is_tried: false, is_late: true };
     let found = candidates.find(&mut world.link, (&own.needs(), &request), &Returned::default(), look, world.now);
     assert!(matches!(found, Found::NotNow));
@@ -401,7 +402,7 @@ fn who_commits_to_a_lease_that_it_gave_back_takes_nothing_from_whom_the_tiles_we
 fn slices_that_no_device_here_can_do_are_let_go_for_other_replicas() {
     let mut world = World::new(100, 1_000_000);
     world.claim(2, 100, Job { task: kernel(), ..open_job() });
-    let idle = |world: &World| world.core.idle_slices(world.now);
+    let idle = |world: &World| world.core.idle_slices();
     assert_eq!(idle(&world), [slice_id(1), slice_id(2)].into(), "nobody is here");
 
     world.join(ADA, 1);
@@ -440,9 +441,7 @@ impl World {
     /// A device whose word counts.
     pub(super) fn judge(&mut self, id: DeviceId, n: u64) {
         self.join(id, n);
-        if let Some(device) = self.core.devices.get_mut(&id) {
-            device.standings = established();
-        }
+        self.core.change_device(id, |device| device.standings = established());
     }
 
     pub(super) fn ask(&mut self, id: u64, excluded: &[u64], has_fallback: bool) {
@@ -485,8 +484,9 @@ fn whoever_gives_leases_back_is_lent_less_and_after_others() {
         idle.join(id, n);
         idle.ready(id);
     }
-    idle.core.devices.get_mut(&ADA).unwrap().strikes = 1;
-    assert_eq!(idle.core.lending_order(idle.now, &idle.core.waiting), [BOB, ADA], "though its id is the lower one");
+    idle.core.change_device(ADA, |device| device.strikes = 1);
+    idle.claim(1, 2, open_job());
+    assert_eq!(idle.asked(), [BOB, ADA], "though it has waited for longer");
 }
 
 #[test]
