@@ -73,11 +73,11 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let draining = async {
         asked_to_stop().await;
         drain::drain(&app).await;
-        std::future::pending().await
+        std::future::pending::<Infallible>().await
     };
     tokio::select! {
         () = accept(&app, listener, Patience::default()) => {}
-        never = draining => never,
+        never = draining => match never {},
     }
     app.shut_down().await;
     Ok(())

@@ -10,10 +10,12 @@ use e2e::scripted::{Scripted, identity};
 use e2e::until::until;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use wire::{FromDevice, Infer, Job, JobState, LeaseGrant, Nonce, Program, SubmitJob, ToDevice};
+use wire::{Infer, Job, JobState, LeaseGrant, Nonce, Program, SubmitJob, ToDevice};
 use worker::identity::Identity;
 
 const WITHIN: Duration = Duration::from_mins(4);
+/// Before a device that was cut off connects again.
+const PAUSE: Duration = Duration::from_millis(50);
 const DEVICES: usize = 9;
 const TILES: u32 = 4_000;
 
@@ -41,7 +43,10 @@ async fn work(url: String, secret: [u8; 32], mut stop: watch::Receiver<bool>) {
             ended = session => { let _ended: anyhow::Result<std::convert::Infallible> = ended; }
             _ = stop.wait_for(|stop| *stop) => return,
         }
-        tokio::task::yield_now().await;
+        // As long as nobody is ready, it does not ask without a pause.
+        if tokio::time::timeout(PAUSE, stop.wait_for(|stop| *stop)).await.is_ok() {
+            return;
+        }
     }
 }
 

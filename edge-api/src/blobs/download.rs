@@ -14,6 +14,7 @@ use wire::{Blob, BlobHash};
 
 use crate::app::App;
 use crate::auth::Caller;
+use crate::blobs::Parts;
 use crate::http::attachment::{attachment, plain_name};
 use crate::http::error::{ApiResult, not_found};
 use crate::http::extract::{PathParam, QueryParams};
@@ -109,9 +110,6 @@ pub fn answer_blob(app: &App, blob: &Blob, resume: &Resume, headers: impl IntoRe
 fn known(blob: &Blob) -> Known {
     Known::new(blob.size, &blob.hash.to_string())
 }
-
-/// Parts of blobs that are sent one after another, as one file.
-pub type Parts = Vec<(BlobHash, Range<u64>)>;
 
 /// That file as a whole: what it is made of names its content. Under the servers' secret, so that whoever is lent some rows
 /// cannot try what the others are.

@@ -47,6 +47,9 @@ const LOOK_AFTER: u64 = 8 << 20;
 /// An object that is there wherever a server keeps its blobs: where it is missing, the place is another, or not mounted.
 const MARK: &str = "tessera";
 
+/// Parts of blobs that are sent one after another, as one file.
+pub type Parts = Vec<(BlobHash, Range<u64>)>;
+
 #[derive(Clone, Debug)]
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
@@ -380,15 +383,14 @@ impl Blobs {
 
     /// Whether a blob is there, and still what its hash says.
     pub async fn is_intact(&self, hash: BlobHash) -> anyhow::Result<bool> {
-        let mut pieces = match self.find_small(hash).await? {
-            Some(small) => whole(small),
-            None => match self.size(hash).await? {
-                Some(size) => self.pieces(hash, 0..size),
-                None => {
-                    self.require_place().await?;
-                    return Ok(false);
-                }
-            },
+        let mut pieces = if let Some(small) = self.find_small(hash).await? {
+            whole(small)
+        } else {
+            let Some(size) = self.size(hash).await? else {
+                self.require_place().await?;
+                return Ok(false);
+            };
+            self.pieces(hash, 0..size)
         };
         let mut hasher = blake3::Hasher::new();
         while let Some(piece) = pieces.try_next().await? {

@@ -178,9 +178,8 @@ async fn run_connection(
             frame = orders.frames.recv() => match frame {
                 Some(first) => {
                     let frames = gather(first, &mut orders.frames);
-                    let last = frames.last().map(|out| out.frame.clone());
-                    send_all(app, socket, frames).await.ok()?;
-                    hearing.on_said(last);
+                    let said = send_all(app, socket, frames).await.ok()?;
+                    hearing.on_said(said.last().map(|out| &out.frame));
                 }
                 None => return Some(closing(ErrorCode::ReplayedFrame, "this device has connected elsewhere")),
             },
@@ -224,10 +223,10 @@ struct Hearing<'a> {
 
 impl Hearing<'_> {
     /// After the last of some frames was sent.
-    fn on_said(&mut self, last: Option<ToDevice>) {
+    fn on_said(&mut self, last: Option<&ToDevice>) {
         if let Some(ToDevice::Reveal { challenge, probe_bytes, .. }) = last {
-            let expected = self.app.scheduler.lock().challenges.bytes_to_show(self.device, challenge);
-            self.revealing = expected.map(|expected| Revealing::new(challenge, probe_bytes, expected));
+            let expected = self.app.scheduler.lock().challenges.bytes_to_show(self.device, *challenge);
+            self.revealing = expected.map(|expected| Revealing::new(*challenge, *probe_bytes, expected));
             self.was_asked_for_rows = true;
         }
     }

@@ -155,6 +155,9 @@ mod tests {
 
     use super::*;
 
+    /// Groups that were written, and a permit for each.
+    type Context = (Arc<Mutex<Vec<Vec<u32>>>>, Arc<Semaphore>);
+
     /// Hands in numbers, the first of which holds its transaction until the others wait; the groups that were written.
     async fn written(numbers: Vec<u32>, fails: fn(u32) -> bool) -> (Vec<anyhow::Result<u32>>, Vec<Vec<u32>>) {
         let (gatherer, tasks) = (Arc::new(Gatherer::<u32, u32>::default()), TaskTracker::new());
@@ -163,7 +166,7 @@ mod tests {
             let (gatherer, tasks, groups, go) =
                 (Arc::clone(&gatherer), tasks.clone(), Arc::clone(&groups), Arc::clone(&go));
             async move {
-                let write = move |(groups, go): (Arc<Mutex<Vec<Vec<u32>>>>, Arc<Semaphore>), items: Arc<[u32]>| async move {
+                let write = move |(groups, go): Context, items: Arc<[u32]>| async move {
                     groups.lock().unwrap().push(items.to_vec());
                     go.acquire().await.unwrap().forget();
                     anyhow::ensure!(!items.iter().any(|item| fails(*item)), "it cannot be written");

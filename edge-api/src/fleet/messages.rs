@@ -7,7 +7,7 @@ use wire::{FromDevice, ToDevice};
 
 use super::scheduler::Outgoing;
 use crate::app::App;
-use crate::blobs::download::Parts;
+use crate::blobs::Parts;
 
 /// Frames that go out in one message at the most.
 const FRAMES_AT_ONCE: usize = 16;
@@ -31,8 +31,12 @@ pub fn gather(first: Outgoing, frames: &mut tokio::sync::mpsc::Receiver<Outgoing
     gathered
 }
 
-/// Sends frames: one message where something goes along with any of them, else a text each.
-pub async fn send_all(app: &App, socket: &mut WebSocket, mut gathered: Vec<Outgoing>) -> Result<(), axum::Error> {
+/// Sends frames: one message where something goes along with any of them, else a text each. Returns them as they were sent.
+pub async fn send_all(
+    app: &App,
+    socket: &mut WebSocket,
+    mut gathered: Vec<Outgoing>,
+) -> Result<Vec<Outgoing>, axum::Error> {
     for out in &mut gathered {
         add_input(app, out).await;
     }
@@ -41,7 +45,8 @@ pub async fn send_all(app: &App, socket: &mut WebSocket, mut gathered: Vec<Outgo
             let text = serde_json::to_string(&out.frame).map_err(axum::Error::new)?;
             socket.feed(Message::Text(text.into())).await?;
         }
-        return socket.flush().await;
+        socket.flush().await?;
+        return Ok(gathered);
     }
     let mut packed = Packed::default();
     for Outgoing { frame, .. } in &gathered {
@@ -60,7 +65,8 @@ pub async fn send_all(app: &App, socket: &mut WebSocket, mut gathered: Vec<Outgo
     if !packed.is_empty() {
         socket.feed(Message::Binary(packed.into_message().into())).await?;
     }
-    socket.flush().await
+    socket.flush().await?;
+    Ok(gathered)
 }
 
 /// Reads a small input; where that fails, the device asks for it and hears why.

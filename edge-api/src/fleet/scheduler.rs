@@ -15,7 +15,7 @@ use wire::{DeviceId, JobId, LeaseGrant, LeaseId, Micros, SliceId, ToDevice};
 use super::closing::{Closing, goodbye};
 use super::open_challenges::Challenges;
 use super::token::LeaseToken;
-use crate::blobs::download::Parts;
+use crate::blobs::Parts;
 use crate::random;
 
 /// Frames that wait for one device's socket.

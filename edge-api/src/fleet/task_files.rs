@@ -10,8 +10,8 @@ use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use wire::{Blob, GatedKernel, Task};
 
 use crate::app::App;
-use crate::blobs::Blobs;
-use crate::blobs::download::{Parts, answer_blob, cut_parts, known_parts};
+use crate::blobs::download::{answer_blob, cut_parts, known_parts};
+use crate::blobs::{Blobs, Parts};
 use crate::http::error::{ApiResult, not_found};
 use crate::http::resume::{Resume, Wanted};
 use crate::programs::infer::kept_plans::PackedPlan;
