@@ -65,13 +65,14 @@ impl Db {
             let options = AnyPoolOptions::new().max_connections(size).test_before_acquire(dialect != Dialect::Sqlite);
             options.acquire_timeout(Duration::from_secs(30)).after_connect(move |conn, _meta| {
                 Box::pin(async move {
-                    if dialect == Dialect::Sqlite {
-                        conn.execute(
-                            "pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 10000; pragma foreign_keys = on",
-                        )
-                        .await?;
-                    }
-                    Ok(())
+                    let settings = match dialect {
+                        Dialect::Sqlite => {
+                            "pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 10000; pragma foreign_keys = on"
+                        }
+                        // A process that is stopped, or cut off, within a transaction holds its rows no longer than this.
+                        Dialect::Postgres => "set idle_in_transaction_session_timeout = '10s'",
+                    };
+                    conn.execute(settings).await.map(drop)
                 })
             })
         };
