@@ -163,13 +163,16 @@ db_test! {
 db_test! {
     async fn replicas_that_are_silent_and_devices_that_are_gone_are_found(app: TestApp with prepare) {
         let place = place_of(&app).await;
-        let later: Micros = app.app.clock.now() + 90_000_000;
+        let now: Micros = app.app.clock.now();
 
-        let found = examine(&place, later).await;
+        // Replicas go by the database's clock where it has one.
+        change(&app, "update replica set heartbeat_at = heartbeat_at - 90000000").await;
+        let found = examine(&place, now + 90_000_000).await;
         assert!(message(&found, "replicas").starts_with("none lives; "), "{found:#?}");
         assert!(unwell(&found).contains(&"devices: warning".to_owned()), "{found:#?}");
 
-        let found = examine(&place, later - 180_000_000).await;
+        change(&app, "update replica set heartbeat_at = heartbeat_at + 180000000").await;
+        let found = examine(&place, now).await;
         assert!(message(&found, "replicas").contains("in the future"), "{found:#?}");
     }
 }
