@@ -147,10 +147,10 @@ impl Core {
     }
 
     /// A third of what is left, shared by those that come to this job in one round of all accounts and jobs: so that they take
-    /// the same time for it, by how fast they are.
+    /// the same time for it, by how fast they are, like the mean that they are held against.
     fn fair_share(&self, device: &Device, (id, running): (JobId, &RunningJob)) -> u64 {
         let magnitudes = if running.needs.kernels { self.kernel_magnitudes } else { self.magnitudes };
-        let rate = device.reliable_rate_for(&running.needs);
+        let rate = device.rate_for(&running.needs);
         let pace = magnitudes.mean_rate().map_or(1.0, |mean| (rate / mean).clamp(1.0 / PACE_MAX, PACE_MAX));
         let shared = running.free_tiles.saturating_mul(self.turns.leases_a_round(running.needs.customer));
         let fitting = self.cohorts.count(Some(id), &running.needs);
