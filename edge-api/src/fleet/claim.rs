@@ -27,7 +27,7 @@ const DEAD_AFTER: Micros = 5_000_000;
 const LOOK: Duration = Duration::from_millis(500);
 /// How often jobs are looked for of which nothing is here, and slices whose receipts wait for a check.
 const LOOK_FOR_ALL: Duration = Duration::from_secs(2);
-/// In one transaction, each of another job.
+/// In one transaction; each of another job, where other replicas live.
 const CLAIMED_AT_ONCE: i64 = 16;
 /// Transactions in a row, while devices wait.
 const ROUNDS_MAX: usize = 16;
@@ -117,12 +117,22 @@ pub(super) async fn let_go(app: &App, slices: &BTreeSet<SliceId>) -> anyhow::Res
     Ok(())
 }
 
-/// Claims a slice of each job that is wanted here, and again while devices wait for more.
+/// Whether no other replica lives: nothing need be left to others then, and what a lease is cut from is all that there is.
+async fn is_alone(conn: &mut DbConnection) -> anyhow::Result<bool> {
+    let heartbeats = store::replicas::list_heartbeats(conn, 2).await?;
+    Ok(match heartbeats[..] {
+        [(_, latest), (_, before)] => latest - before > DEAD_AFTER,
+        _ => true,
+    })
+}
+
+/// Claims a slice of each job that is wanted here, or several where nobody else would, and again while devices wait for more.
 async fn claim(app: &App) -> anyhow::Result<()> {
     for _ in 0..ROUNDS_MAX {
         let claimed = claim_once(app, async |tx, owners| {
             let jobs = list_wanted(app, tx, owners).await?;
-            Ok(store::slices::claim_slices(tx, &app.replica, owners, &jobs, count(jobs.len())).await?)
+            let most = if is_alone(tx).await? { CLAIMED_AT_ONCE } else { count(jobs.len()) };
+            Ok(store::slices::claim_slices(tx, &app.replica, owners, &jobs, most).await?)
         });
         if claimed.await? == 0 || !app.scheduler.lock().core.is_hungry() {
             break;
