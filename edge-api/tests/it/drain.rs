@@ -28,7 +28,7 @@ async fn owners(app: &TestApp) -> Vec<String> {
 }
 
 async fn replicas(app: &TestApp) -> Vec<(String, i64)> {
-    store::replicas::list_heartbeats(&mut *app.app.db.read().await.unwrap(), 9).await.unwrap()
+    store::replicas::list_heartbeats(&mut app.app.db.read().await.unwrap(), 9).await.unwrap()
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ db_test! {
         let (mut busy, mut idle) = (connect(1).await, connect(2).await);
         assert_eq!(ada.submit(&order(&ada, json!(null)).await, "a").await.status, 201);
         let lease = busy.take_lease().await;
-        assert_eq!(owners(&app).await, [app.app.replica.clone()]);
+        assert_eq!(owners(&app).await, std::slice::from_ref(&app.app.replica));
 
         start_to_drain(&app);
 

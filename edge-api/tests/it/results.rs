@@ -126,6 +126,15 @@ async fn hand_in(app: &TestApp, device: &mut Device, rows: &Rows, lease: &LeaseG
     assert_eq!(device.settled().await, lease.lease);
 }
 
+/// As a failing disk would.
+async fn change_upload(app: &TestApp, statement: &'static str, upload: &[u8]) {
+    let hash = wire::BlobHash(*blake3::hash(upload).as_bytes());
+    let mut tx = app.app.db.begin_write().await.unwrap();
+    let changed = sqlx::query(statement).bind(hash.to_string()).execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(changed.rows_affected(), 1);
+}
+
 /// Two devices of the customer's share a job, and one of them leaves a hole in the middle for a while.
 async fn check_results(app: &TestApp, ada: &Customer<'_>, program: Value, rows: &Rows, outputs: &[Output]) {
     let address = app.listen(Patience::default()).await;
@@ -181,18 +190,9 @@ async fn check_results(app: &TestApp, ada: &Customer<'_>, program: Value, rows: 
 
     // What a disk does to some of it.
     let (damaged, lost) = (settled.swap_remove(0), settled.swap_remove(0));
-    let change = async |statement: &'static str, lease: &LeaseGrant| {
-        let hash = wire::BlobHash(*blake3::hash(&rows.upload(lease)).as_bytes());
-        let mut tx = app.app.db.begin_write().await.unwrap();
-        let changed = sqlx::query(statement).bind(hash.to_string()).execute(&mut *tx).await.unwrap();
-        tx.commit().await.unwrap();
-        assert_eq!(changed.rows_affected(), 1);
-    };
-    change(
-        "update small_blob set bytes = (select bytes from small_blob where hash <> $1 limit 1) where hash = $1",
-        &damaged,
-    )
-    .await;
+    let mix_up =
+        "update small_blob set bytes = (select bytes from small_blob where hash <> $1 limit 1) where hash = $1";
+    change_upload(app, mix_up, &rows.upload(&damaged)).await;
     let whole = ada.try_get(&format!("{path}/result?format=bin")).await;
     assert!(whole.is_err(), "it breaks off rather than give what nobody uploaded");
     assert_eq!(damaged.first_tile, 0);
@@ -201,7 +201,7 @@ async fn check_results(app: &TestApp, ada: &Customer<'_>, program: Value, rows: 
         arrays(result("partial=true").await.bytes),
         expected(&[&settled[..], std::slice::from_ref(&lost)].concat())
     );
-    change("delete from small_blob where hash = $1", &lost).await;
+    change_upload(app, "delete from small_blob where hash = $1", &rows.upload(&lost)).await;
     assert_eq!(result("format=bin").await.refusal(), "410 result_damaged");
     assert_eq!(arrays(result("partial=true").await.bytes), expected(&settled));
 }
