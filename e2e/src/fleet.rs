@@ -32,7 +32,7 @@ pub struct Fleet {
 
 impl Fleet {
     pub async fn start() -> Self {
-        let server = tokio::task::spawn_blocking(postgres::start).await.expect("PostgreSQL should start");
+        let server = tokio::task::spawn_blocking(|| postgres::start("off")).await.expect("PostgreSQL should start");
         let server: Url = server.parse().expect("a server's address should be a URL");
         let mut stack = Stack::start_on_cluster(server.as_str().trim_end_matches('/')).await;
         let line = Proxy::start(server.port()).await;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Ends the cluster and removes its folder once our end of its standard input is closed, however
 /// this process ends.
 const KEEPER: &str = r#"
-"$1"/postgres -D "$2" -p "$3" -k "$2" -h 127.0.0.1 -c fsync=off -c max_connections=400 >"$2/log" 2>&1 &
+"$1"/postgres -D "$2" -p "$3" -k "$2" -h 127.0.0.1 -c fsync="$4" -c max_connections=400 >"$2/log" 2>&1 &
 cat >/dev/null
 "$1"/pg_ctl -D "$2" -m fast -s stop
 rm -rf "$2"
@@ -45,26 +45,27 @@ pub fn server_url() -> String {
     CLUSTER
         .get_or_init(|| match std::env::var("TEST_DATABASE_URL") {
             Ok(url) => url.trim_end_matches('/').to_owned(),
-            Err(_unset) => start(),
+            Err(_unset) => start("off"),
         })
         .clone()
 }
 
-/// Starts a cluster of one's own; returns its server's URL.
-pub fn start() -> String {
+/// Starts a cluster of one's own; returns its server's URL. Its commits wait for the disk where `fsync` is `on`: nobody pulls
+/// the plug of a test.
+pub fn start(fsync: &str) -> String {
     let folder = output(&mut as_postgres("mktemp", &["-d", "-t", "tessera-pg.XXXXXX"]));
     let programs = programs();
     let initdb = programs.join("initdb");
     let arguments = ["-D", &folder, "-U", "postgres", "-A", "trust", "--no-sync"];
     output(&mut as_postgres(&initdb.display().to_string(), &arguments));
     let port = free_port();
-    let keeper =
-        as_postgres("sh", &["-c", KEEPER, "keeper", &programs.display().to_string(), &folder, &port.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("PostgreSQL should start: run make setup");
+    let (programs_folder, port_number) = (programs.display().to_string(), port.to_string());
+    let keeper = as_postgres("sh", &["-c", KEEPER, "keeper", &programs_folder, &folder, &port_number, fsync])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("PostgreSQL should start: run make setup");
     KEPT.lock().unwrap_or_else(PoisonError::into_inner).push(keeper);
     let begun = Instant::now();
     let ready = programs.join("pg_isready");

@@ -294,6 +294,11 @@ impl Stack {
         until("the edge ends", START_WITHIN, async || edge.try_wait().ok().flatten()).await
     }
 
+    /// The edge's process.
+    pub fn edge_pid(&self) -> u32 {
+        self.edge.as_ref().expect("the edge should run").id()
+    }
+
     /// SIGKILL: nothing is finished, nothing is written.
     pub fn kill_edge(&mut self) {
         if let Some(mut edge) = self.edge.take() {
