@@ -313,6 +313,10 @@ async fn write_receipt(edge: &Edge, known: &Known, job: &str, place: u8) -> anyh
     store::devices::count_passed(&mut tx, &[(device, work)].into()).await?;
     let acceptance = Acceptance {
         lease,
+        job,
+        device,
+        backend: wire::device::Backend::Vulkan,
+        tiles: work.tiles,
         kflop: work.kflop,
         flops_left: 0,
         charge: Charge::default(),
@@ -322,7 +326,7 @@ async fn write_receipt(edge: &Edge, known: &Known, job: &str, place: u8) -> anyh
         matures_at: 0,
         now: 1,
     };
-    ensure!(store::receipts::accept_receipts(&mut tx, &[acceptance]).await? == 1, "a receipt should be accepted");
+    ensure!(store::receipts::accept_receipts(&mut tx, &[acceptance]).await?, "a receipt should be accepted");
     store::receipts::mature_receipts_of_job(&mut tx, job).await?;
     Ok(tx.commit().await?)
 }

@@ -59,7 +59,8 @@ impl World {
         let (tiles, kflop) = (self.receipts[&lease].tiles, self.receipts[&lease].kflop);
         let recomputed = if case.is_own_work && !self.settings.has_checkers { 0 } else { case.drawn };
         let verified = verified_kflop(kflop, tiles.into(), recomputed.into(), is_own_work);
-        self.core.on_settled(&settlement, &[SettledLease { lease, verified_kflop: verified, flops_left: 0 }]);
+        let done = SettledLease { lease, verified_kflop: verified, flops_left: 0 };
+        self.core.on_settled(&mut self.link, &settlement, &[done]);
         let program = self.program();
         let record = &mut self.gpus[index].record;
         let ever = record.add_verified(program, verified);

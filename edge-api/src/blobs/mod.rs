@@ -1,5 +1,6 @@
 //! Blobs by BLAKE3. A hash is an address, not a permission: callers check ownership or a lease first.
 
+mod blocks;
 pub mod collect;
 pub mod disk;
 pub mod download;
@@ -25,6 +26,7 @@ use url::Url;
 use wire::number::to;
 use wire::{Blob, BlobHash, Micros};
 
+use self::blocks::{Blocks, cut};
 use self::disk::{DiskFull, DiskReserve};
 use self::place::{Place, PlaceError, Signing, Variables};
 
@@ -59,6 +61,8 @@ pub struct Blobs {
     signing: Option<Signing>,
     /// Where small outputs lie.
     small: Option<Db>,
+    /// Parts of blobs that were read lately.
+    blocks: Blocks,
 }
 
 /// Why a server does not begin with a place of blobs.
@@ -114,7 +118,7 @@ impl Blobs {
     /// Blobs in a folder or a bucket; `variables` say what an address leaves open. A write is durable when it returns.
     pub fn open(address: &str, variables: &Variables) -> Result<Self, PlaceError> {
         let Place { store, folder, signing } = Place::open(address, variables)?;
-        Ok(Self { store, folder, signing, small: None })
+        Ok(Self { store, folder, signing, small: None, blocks: Blocks::default() })
     }
 
     /// The same, with small outputs that lie in the database.
@@ -320,6 +324,21 @@ impl Blobs {
         self.store.get_range(&Self::key(hash), range).await
     }
 
+    /// Parts of blobs, one after another. Small ones that lie side by side are read together.
+    pub async fn read_parts(&self, parts: &Parts) -> Result<Bytes, Arc<object_store::Error>> {
+        let read = async |(blob, range): &(BlobHash, Range<u64>)| {
+            self.blocks.read(*blob, range.clone(), async |range| self.read_range(*blob, range).await).await
+        };
+        if let [only] = &parts[..] {
+            return read(only).await;
+        }
+        let mut bytes = Vec::new();
+        for part in parts {
+            bytes.extend_from_slice(&read(part).await?);
+        }
+        Ok(bytes.into())
+    }
+
     pub async fn stream_range(
         &self,
         hash: BlobHash,
@@ -415,12 +434,6 @@ impl Blobs {
 
 fn whole(bytes: Bytes) -> BoxStream<'static, std::io::Result<Bytes>> {
     stream::iter((!bytes.is_empty()).then_some(Ok(bytes))).boxed()
-}
-
-/// As much of a range as there is, as stores do it.
-fn cut(bytes: &Bytes, range: &Range<u64>) -> Bytes {
-    let at = |end: u64| usize::try_from(end).unwrap_or(usize::MAX).min(bytes.len());
-    bytes.slice(at(range.start)..at(range.end).max(at(range.start)))
 }
 
 fn is_hash(hasher: &blake3::Hasher, hash: BlobHash) -> bool {

@@ -72,14 +72,19 @@ async fn judge_lease(
         Some(Err(mismatch)) => return Ok(Judgement::Falls(mismatch)),
         Some(Ok(flops_left)) => flops_left,
     };
-    let stands = |recomputed, by| Ok(Judgement::Stands(Verified { recomputed, flops_left, by }));
+    let mut irreproducible = false;
     let by = job.checked_by(app.config.has_checkers());
     let mut recomputed: u64 = to(tiles.len());
     let mut rest = tiles;
     while !rest.is_empty() {
         let found = match programs::check(app, &output, rest).await {
-            Ok(Checked::Agreed(by)) => return stands(recomputed, by),
-            Ok(Checked::OwnWork) => return stands(0, CheckedBy::Owner),
+            Ok(Checked::Agreed(by)) => {
+                return Ok(Judgement::Stands(Verified { recomputed, flops_left, irreproducible, by }));
+            }
+            Ok(Checked::OwnWork) => {
+                let (recomputed, by) = (0, CheckedBy::Owner);
+                return Ok(Judgement::Stands(Verified { recomputed, flops_left, irreproducible, by }));
+            }
             Ok(Checked::Differs(found)) => found,
             Err(error) => {
                 let first = rest.first().copied().unwrap_or_default();
@@ -93,12 +98,15 @@ async fn judge_lease(
             Resolution::Undecidable => return Ok(Judgement::Unanswered(given_up(&output, tile))),
             Resolution::Decided(Outcome::CheckerWrong) => {}
             // It is paid, and nobody has verified it.
-            Resolution::Decided(Outcome::NotReproducible) => recomputed -= 1,
+            Resolution::Decided(Outcome::NotReproducible) => {
+                recomputed -= 1;
+                irreproducible = true;
+            }
         }
         rest = &rest[rest.partition_point(|drawn| *drawn <= tile)..];
     }
     // Nothing was drawn, or nothing that is left.
-    stands(recomputed, by)
+    Ok(Judgement::Stands(Verified { recomputed, flops_left, irreproducible, by }))
 }
 
 fn given_up(output: &LeaseOutput, tile: u32) -> GivenUp {

@@ -32,6 +32,8 @@ const CLAIMED_AT_ONCE: i64 = 16;
 /// Transactions in a row, while devices wait.
 const ROUNDS_MAX: usize = 16;
 const JOBS_LOOKED_AT: i64 = 64;
+/// A fleet of more than these is one of these.
+const REPLICAS_COUNTED: i64 = 256;
 
 /// Claims, expires and lets go until the server stops.
 pub async fn run(app: App) {
@@ -117,13 +119,12 @@ pub(super) async fn let_go(app: &App, slices: &BTreeSet<SliceId>) -> anyhow::Res
     Ok(())
 }
 
-/// Whether no other replica lives: nothing need be left to others then, and what a lease is cut from is all that there is.
-async fn is_alone(conn: &mut DbConnection) -> anyhow::Result<bool> {
-    let heartbeats = store::replicas::list_heartbeats(conn, 2).await?;
-    Ok(match heartbeats[..] {
-        [(_, latest), (_, before)] => latest - before > DEAD_AFTER,
-        _ => true,
-    })
+/// How many replicas live, this one among them. Where it is alone nothing need be left to others.
+async fn count_replicas(conn: &mut DbConnection) -> anyhow::Result<u64> {
+    let heartbeats = store::replicas::list_heartbeats(conn, REPLICAS_COUNTED).await?;
+    let latest = heartbeats.first().map_or(0, |(_, at)| *at);
+    let living = heartbeats.iter().filter(|(_, at)| latest - at <= DEAD_AFTER).count();
+    Ok(wire::number::to(living.max(1)))
 }
 
 /// Claims a slice of each job that is wanted here, or several where nobody else would, and again while devices wait for more.
@@ -131,7 +132,7 @@ async fn claim(app: &App) -> anyhow::Result<()> {
     for _ in 0..ROUNDS_MAX {
         let claimed = claim_once(app, async |tx, owners| {
             let jobs = list_wanted(app, tx, owners).await?;
-            let most = if is_alone(tx).await? { CLAIMED_AT_ONCE } else { count(jobs.len()) };
+            let most = if count_replicas(tx).await? == 1 { CLAIMED_AT_ONCE } else { count(jobs.len()) };
             Ok(store::slices::claim_slices(tx, &app.replica, owners, &jobs, most).await?)
         });
         if claimed.await? == 0 || !app.scheduler.lock().core.is_hungry() {
@@ -161,11 +162,13 @@ async fn claim_once(
     let mut tx = app.db.begin_control().await?;
     let owners = store::slices::list_lost_owners(&mut tx, &app.replica, DEAD_AFTER).await?;
     if owners.is_empty() {
+        app.scheduler.lock().core.on_unclaimed(BTreeMap::new());
         return Ok(0);
     }
     let claimed = choose(&mut tx, &owners).await?;
     let slices: Vec<SliceId> = claimed.iter().map(|slice| slice.slice).collect();
     let jobs: Vec<JobId> = claimed.iter().map(|slice| slice.job).collect();
+    let unclaimed = share_of_unclaimed(app, &mut tx, &owners, &jobs).await?;
     let jobs = store::jobs::load_jobs(&mut tx, &jobs).await?;
     let waiting = store::receipts::list_pending_receipts(&mut tx, &slices).await?;
     let jobs: BTreeMap<JobId, Arc<Job>> = jobs.into_iter().map(|job| (job.id, Arc::new(job))).collect();
@@ -176,6 +179,7 @@ async fn claim_once(
     // Nothing may fail between the commit and the core: a slice would be claimed and worked on by nobody.
     let claimed = claimed.into_iter().map(job_of).collect::<anyhow::Result<Vec<_>>>()?;
     tx.commit().await?;
+    app.scheduler.lock().core.on_unclaimed(unclaimed);
     let now = app.clock.now();
     let mut by_slice: BTreeMap<SliceId, Vec<StoredReceipt>> = BTreeMap::new();
     for stored in waiting {
@@ -186,6 +190,21 @@ async fn claim_once(
         take(app, slice, job, waiting, now);
     }
     Ok(claimed.len())
+}
+
+/// Tiles of jobs here, and of those that come here, that nobody has claimed: as many as each of the replicas that live may
+/// expect of them.
+async fn share_of_unclaimed(
+    app: &App,
+    conn: &mut DbConnection,
+    owners: &[String],
+    coming: &[JobId],
+) -> anyhow::Result<BTreeMap<JobId, u64>> {
+    let mut jobs = app.scheduler.lock().core.jobs_here();
+    jobs.extend(coming);
+    let replicas = count_replicas(conn).await?;
+    let unclaimed = store::slices::count_unclaimed_tiles(conn, owners, &jobs).await?;
+    Ok(unclaimed.into_iter().map(|(job, tiles)| (job, tiles / replicas)).collect())
 }
 
 /// Jobs with slices of these owners of which this replica wants one.

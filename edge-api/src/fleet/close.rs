@@ -11,7 +11,7 @@ use rules::verification::draw::draw_final;
 use store::notices::Notice;
 use store::receipts::StoredReceipt;
 use store::verdicts::{Cause, NewVerdict, Verdict, VerdictState};
-use wire::{DeviceId, JobEventKind, JobId, JobState};
+use wire::{DeviceId, JobEventKind, JobId, JobState, LeaseId};
 
 use super::check::{Judgement, check_lease};
 use super::lease_output::committed_lease;
@@ -53,22 +53,20 @@ async fn draw_and_close(app: &App, job: JobId) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut is_hopeless = false;
-    for (stored, verdict) in open_final_verdicts(app, accepted).await? {
-        if verdict.state != VerdictState::Open {
-            continue;
-        }
+    let opened = open_final_verdicts(app, accepted).await?;
+    let open = opened.into_iter().filter(|(_, verdict)| verdict.state == VerdictState::Open);
+    let (drawn, spared): (Vec<_>, Vec<_>) = open.partition(|(_, verdict)| !verdict.tiles.is_empty());
+    let spared: Vec<LeaseId> = spared.iter().map(|(stored, _)| stored.receipt.lease).collect();
+    pass_final(app, &spared).await?;
+    for (stored, verdict) in drawn {
         // Where nobody can compute one of an ended job's tiles, each of the others would be waited for as long.
         if is_hopeless {
             end_unchecked(app, &stored, &found).await?;
             continue;
         }
-        if verdict.tiles.is_empty() {
-            pass_final(app, &stored).await?;
-            continue;
-        }
         let lease = committed_lease(&stored, app.clock.now());
         match check_lease(app, &found, &lease, &stored.receipt, &verdict.tiles, None).await? {
-            Judgement::Stands(_) => pass_final(app, &stored).await?,
+            Judgement::Stands(_) => pass_final(app, &[stored.receipt.lease]).await?,
             Judgement::Unanswered(given_up) => {
                 undone::look_into(app, job, given_up.tiles).await?;
                 let state = store::job_progress::find_job_state(&mut *app.db.read().await?, job).await?;
@@ -128,16 +126,18 @@ async fn open_final_verdicts(app: &App, accepted: Vec<StoredReceipt>) -> anyhow:
 /// What was settled after a check is paid, and what was settled without one is void.
 async fn end_unchecked(app: &App, stored: &StoredReceipt, job: &Arc<Job>) -> anyhow::Result<()> {
     if stored.recomputed > 0 {
-        return pass_final(app, stored).await;
+        return pass_final(app, &[stored.receipt.lease]).await;
     }
     reject(app, stored, job, Cause::Final, Fall::Unchecked).await
 }
 
-async fn pass_final(app: &App, stored: &StoredReceipt) -> anyhow::Result<()> {
+async fn pass_final(app: &App, leases: &[LeaseId]) -> anyhow::Result<()> {
+    if leases.is_empty() {
+        return Ok(());
+    }
     retry(async || {
         let mut tx = app.db.begin_write().await?;
-        let (lease, now) = (stored.receipt.lease, app.clock.now());
-        store::verdicts::decide_verdict(&mut tx, lease, Cause::Final, VerdictState::Passed, now).await?;
+        store::verdicts::pass_verdicts(&mut tx, Cause::Final, leases, app.clock.now()).await?;
         Ok(tx.commit().await?)
     })
     .await
@@ -187,6 +187,7 @@ async fn write_end(app: &App, job: JobId) -> anyhow::Result<bool> {
     store::receipts::void_pending_receipts_of_job(&mut tx, job).await?;
     let matured = store::receipts::mature_receipts_of_job(&mut tx, job).await?;
     store::ledger::release_and_post(&mut tx, job, &mature::transfers(app, &matured)?).await?;
+    store::job_progress::mark_closed(&mut tx, job).await?;
     store::notices::notify(&mut tx, &app.replica, Notice::JobEnded(job)).await?;
     tx.commit().await?;
     Ok(true)

@@ -1,7 +1,7 @@
 //! A device's commit: its receipt looked at, stored together with those that came at the same time, and handed on to be
 //! checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -245,9 +245,18 @@ async fn write_group(app: &App, group: &[Commit]) -> anyhow::Result<Vec<Stored>>
     store::blobs::insert_small_blobs(&mut tx, &small).await?;
     let usable: Vec<&Commit> = group.iter().filter(is_usable).collect();
     let receipts: Vec<NewReceipt> = usable.iter().map(|item| item.receipt.clone()).collect();
-    let leases = receipts.iter().map(|new| new.receipt.lease).collect();
-    store::receipts::insert_pending_receipts(&mut tx, &receipts, now).await?;
-    let stored = store::receipts::list_receipts(&mut tx, &leases).await?;
+    let providers = store::receipts::insert_pending_receipts(&mut tx, &receipts, now).await?;
+    let leases = receipts.iter().map(|new| new.receipt.lease);
+    let before: BTreeSet<LeaseId> = leases.filter(|lease| !providers.contains_key(lease)).collect();
+    let mut stored = BTreeMap::new();
+    if !before.is_empty() {
+        stored = store::receipts::list_receipts(&mut tx, &before).await?;
+    }
+    for item in &usable {
+        if let Some(provider) = providers.get(&item.receipt.receipt.lease) {
+            stored.insert(item.receipt.receipt.lease, item.receipt.stored(*provider, item.job.customer));
+        }
+    }
     let signed: Vec<_> =
         usable.iter().map(|Commit { receipt: new, job, .. }| (job.as_ref(), new.device, &new.receipt)).collect();
     let drawn = settle::draw_receipts(app, &mut tx, &signed).await?;

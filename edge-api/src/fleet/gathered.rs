@@ -8,6 +8,7 @@ use rules::scheduling::lease::Lease;
 use store::blobs::NewOutput;
 use store::receipts::{NewReceipt, StoredReceipt};
 use store::verdicts::Verdict;
+use wire::device::Backend;
 use wire::{Blob, BlobHash};
 
 use super::gatherer::Gatherer;
@@ -67,6 +68,8 @@ pub struct ToSettle {
     pub job: Arc<Job>,
     pub lease: Lease,
     pub verified: Verified,
+    /// Of its receipt.
+    pub backend: Backend,
 }
 
 /// What became of it.

@@ -7,7 +7,6 @@ use wire::{FromDevice, ToDevice};
 
 use super::scheduler::Outgoing;
 use crate::app::App;
-use crate::blobs::Parts;
 
 /// Frames that go out in one message at the most.
 const FRAMES_AT_ONCE: usize = 16;
@@ -73,19 +72,11 @@ pub async fn send_all(
 async fn add_input(app: &App, out: &mut Outgoing) {
     let ToDevice::Lease(grant) = &mut out.frame else { return };
     if !out.input.is_empty() {
-        grant.input = read_input(app, &out.input)
-            .await
-            .inspect_err(|error| tracing::warn!(%error, lease = %grant.lease, "an input could not go along"))
-            .ok();
+        let read = app.blobs.read_parts(&out.input).await;
+        let read =
+            read.inspect_err(|error| tracing::warn!(%error, lease = %grant.lease, "an input could not go along"));
+        grant.input = read.ok().map(Vec::from);
     }
-}
-
-async fn read_input(app: &App, parts: &Parts) -> Result<Vec<u8>, object_store::Error> {
-    let mut input = Vec::new();
-    for (blob, range) in parts {
-        input.extend(app.blobs.read_range(*blob, range.clone()).await?);
-    }
-    Ok(input)
 }
 
 /// A frame from its JSON and what came along; an error says what is wrong with it.

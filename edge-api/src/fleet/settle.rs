@@ -200,7 +200,7 @@ async fn settle(
     verified: Verified,
 ) -> anyhow::Result<()> {
     let checked_at = app.clock.now();
-    let item = ToSettle { job: Arc::clone(job), lease: *lease, verified };
+    let item = ToSettle { job: Arc::clone(job), lease: *lease, verified, backend: stored.receipt.backend };
     let write = async |app: App, group: Arc<[ToSettle]>| settlement::settle_group(&app, &group).await;
     let remaining = match app.gathered.settlements.hand_in(&app.tasks, item, app, write).await? {
         Settled::Paid { remaining } => remaining,
@@ -226,7 +226,7 @@ async fn settle(
     app.scheduler.job_changed(lease.job);
     if remaining == 0 {
         close_job(app, lease.job).await?;
-    } else {
+    } else if verified.irreproducible {
         end_if_unreproducible(app, lease.job).await?;
     }
     Ok(())

@@ -39,7 +39,7 @@ pub async fn settle_group(app: &App, group: &[ToSettle]) -> anyhow::Result<Vec<S
     let Written { settled, slices, paid } = retry(|| write_group(app, group)).await?;
     let mut state = app.scheduler.lock();
     for (settlement, leases) in slices {
-        state.core.on_settled(&settlement, &leases);
+        state.drive(|core, link| core.on_settled(link, &settlement, &leases));
     }
     for Paid { device, lease, tiles, earnings } in paid {
         state.answer(device, lease, ToDevice::Settled { lease, tiles, earnings });
@@ -250,11 +250,15 @@ async fn accept(
         .collect();
     let (mut acceptances, mut transfers) = (Vec::new(), Vec::new());
     for one in settling {
-        let ToSettle { job, lease, verified } = one.item;
+        let ToSettle { job, lease, verified, .. } = one.item;
         let before = so_far.entry(one.class()).or_default();
         *before += one.verified_kflop;
         acceptances.push(Acceptance {
             lease: lease.id,
+            job: job.id,
+            device: lease.device,
+            backend: one.item.backend,
+            tiles: lease.tiles,
             kflop: one.kflop,
             flops_left: verified.flops_left,
             charge: one.charge,
@@ -267,7 +271,7 @@ async fn accept(
         transfers.push(payment(app, one).settle(now)?);
     }
     let accepted = store::receipts::accept_receipts(conn, &acceptances).await?;
-    anyhow::ensure!(accepted == wire::number::to::<u64>(acceptances.len()), "locked receipts should stay as they are");
+    anyhow::ensure!(accepted, "locked receipts should stay as they are");
     let leases: Vec<LeaseId> = settling.iter().map(|one| one.item.lease.id).collect();
     store::verdicts::pass_verdicts(conn, Cause::Commit, &leases, now).await?;
     let matured = store::receipts::mature_receipts_of_devices(conn, &ever).await?;

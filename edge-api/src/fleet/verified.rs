@@ -8,6 +8,8 @@ pub struct Verified {
     pub recomputed: u64,
     /// Operations that were not needed of those that the lease was lent for, and are not charged.
     pub flops_left: u64,
+    /// Whether runs of one of its tiles disagree and nobody is to blame.
+    pub irreproducible: bool,
     /// Who computed them again.
     pub by: CheckedBy,
 }

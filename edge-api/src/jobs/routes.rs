@@ -375,7 +375,7 @@ pub async fn show_job_detail(
     let recorded = disputes::find(&mut conn, &job).await?;
     let mut detail = JobDetail {
         at: now,
-        devices: store::job_detail::list_shares(&mut conn, id).await?,
+        devices: store::shares::list_shares(&mut conn, id).await?,
         throughput: store::job_detail::list_throughput(&mut conn, id, job.created_at, job.ended_at.unwrap_or(now))
             .await?,
         events: store::job_detail::list_events(&mut conn, id, EVENTS_MAX).await?,

@@ -27,6 +27,8 @@ pub struct Audit {
     pub tiles_off: i64,
     /// Devices that were paid, and are owed, other than what they computed again of others' leases is worth.
     pub judges_off: i64,
+    /// What devices did of jobs, other than the sums of their settled receipts, and jobs with another count of devices.
+    pub shares_off: i64,
     /// Slices whose bits are not the tiles of their accepted receipts, each once.
     #[sqlx(default)]
     pub bits_off: i64,
@@ -34,7 +36,7 @@ pub struct Audit {
 
 impl Audit {
     /// Each count with its name.
-    pub fn rules(&self) -> [(&'static str, i64); 9] {
+    pub fn rules(&self) -> [(&'static str, i64); 10] {
         [
             ("assets", self.assets_off),
             ("accounts", self.accounts_off),
@@ -44,6 +46,7 @@ impl Audit {
             ("pending", self.pending_off),
             ("tiles", self.tiles_off),
             ("judges", self.judges_off),
+            ("shares", self.shares_off),
             ("bits", self.bits_off),
         ]
     }

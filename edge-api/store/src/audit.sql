@@ -60,6 +60,12 @@ settled as (
     where state in ('accepted', 'matured')
     group by slice_id
 ),
+shares as (
+    select job_id, device_id, sum(tiles) as tiles, count(*) as receipts, sum(recomputed) as recomputed, sum(kflop) as kflop
+    from receipt
+    where state in ('accepted', 'matured')
+    group by job_id, device_id
+),
 left_over as (
     select job_id, sum(remaining) as remaining
     from slice
@@ -168,4 +174,17 @@ select
         left join judged on judged.device_id = device.device_id
         where coalesce(answered.attos, 0) <> device.owed_attos + 1000000000000 * coalesce(judged.paid, 0)
            or device.owed_attos < 0
-    ) as bigint) as judges_off
+    ) as bigint) as judges_off,
+    cast((
+        select count(*)
+        from shares
+        full join job_share on job_share.job_id = shares.job_id and job_share.device_id = shares.device_id
+        where coalesce(shares.tiles, 0) <> coalesce(job_share.tiles, 0)
+           or coalesce(shares.receipts, 0) <> coalesce(job_share.receipts, 0)
+           or coalesce(shares.recomputed, 0) <> coalesce(job_share.recomputed, 0)
+           or coalesce(shares.kflop, 0) <> coalesce(job_share.kflop, 0)
+    ) + (
+        select count(*)
+        from job
+        where job.devices <> (select count(*) from job_share where job_share.job_id = job.job_id)
+    ) as bigint) as shares_off

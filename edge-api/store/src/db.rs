@@ -67,7 +67,7 @@ impl Db {
                 Box::pin(async move {
                     let settings = match dialect {
                         Dialect::Sqlite => {
-                            "pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 10000; pragma foreign_keys = on"
+                            "pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 10000; pragma foreign_keys = on; pragma cache_size = -32768; pragma wal_autocheckpoint = 4000"
                         }
                         // A process that is stopped, or cut off, within a transaction holds its rows no longer than this.
                         Dialect::Postgres => "set idle_in_transaction_session_timeout = '10s'",

@@ -475,17 +475,9 @@ pub async fn find_public_job(conn: &mut DbConnection, job: JobId) -> sqlx::Resul
     let devices: Vec<ShareRow> = sqlx::query_as(
         "select part.device_id as device_id, public_device.name as name, part.backend as backend, part.tiles as tiles,
                 part.receipts as receipts, part.recomputed as recomputed, part.kflop as kflop
-        from (
-          select signed.device_id as device_id, signed.backend as backend, cast(sum(signed.tiles) as bigint) as tiles,
-                 cast(count(*) as bigint) as receipts, cast(sum(signed.recomputed) as bigint) as recomputed,
-                 cast(sum(counted.kflop) as bigint) as kflop
-          from public_statement as signed
-          join public_receipt as counted on counted.lease_id = signed.lease_id
-          where signed.job_id = $1
-            and signed.state in ('accepted', 'matured')
-          group by signed.device_id, signed.backend
-        ) as part
+        from public_share as part
         join public_device on public_device.device_id = part.device_id
+        where part.job_id = $1
         order by part.tiles desc, part.device_id
         limit 200",
     )

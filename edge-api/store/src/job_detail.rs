@@ -1,11 +1,11 @@
 //! What a job's owner may see of how it went: who computed it, how fast, what happened, what came out.
 
-use wire::explorer::{PublicReceipt, Share};
+use wire::explorer::PublicReceipt;
 use wire::{BlobHash, DeviceId, JobEvent, JobEventKind, JobId, Micros, Throughput, number};
 
 use crate::codec::{id, named, optional_id, optional_text, uncount};
 use crate::db::DbConnection;
-use crate::explorer::{ReceiptRow, ShareRow};
+use crate::explorer::ReceiptRow;
 
 /// Points of a throughput curve.
 const STEPS: i64 = 60;
@@ -53,29 +53,6 @@ pub async fn list_events(conn: &mut DbConnection, job: JobId, most: i64) -> sqlx
         device: optional_id(&device),
     };
     Ok(rows.into_iter().map(event).collect())
-}
-
-/// Who computed a job, most tiles first; 200 at most.
-pub async fn list_shares(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<Share>> {
-    let rows: Vec<ShareRow> = sqlx::query_as(
-        "select part.device_id as device_id, device.name as name, part.backend as backend, part.tiles as tiles,
-                part.receipts as receipts, part.recomputed as recomputed, part.kflop as kflop
-        from (
-          select device_id, backend, cast(sum(tiles) as bigint) as tiles, cast(count(*) as bigint) as receipts,
-                 cast(sum(recomputed) as bigint) as recomputed, cast(sum(kflop) as bigint) as kflop
-          from receipt
-          where job_id = $1
-            and state in ('accepted', 'matured')
-          group by device_id, backend
-        ) as part
-        join device on device.device_id = part.device_id
-        order by part.tiles desc, part.device_id
-        limit 200",
-    )
-    .bind(job.to_string())
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(Share::from).collect())
 }
 
 /// Settled tiles of a job between two moments, in equal steps: when they were settled, not when they came in.

@@ -204,24 +204,29 @@ pub async fn end_overdue_job(conn: &mut DbConnection, job: JobId, now: Micros) -
     Ok(done.rows_affected() == 1)
 }
 
+/// Of an ended job nothing can become anything else.
+pub async fn mark_closed(conn: &mut DbConnection, job: JobId) -> sqlx::Result<()> {
+    let statement = "update job set closed = 1 where job_id = $1 and state <> 'running'";
+    sqlx::query(statement).bind(job.to_string()).execute(conn).await.map(drop)
+}
+
 macro_rules! jobs_to_close_sql {
     ($engine:ident) => {
         concat!(
             "select job_id
             from job
-            where (
-                (state = 'running' and remaining_tiles = 0)
-                or (
-                  state <> 'running'
-                  and exists (
-                    select 1
-                    from receipt
-                    where receipt.job_id = job.job_id
-                      and receipt.state in ('accepted', 'pending')
-                  )
-                )
-              )
+            where closed = 0
+              and (state <> 'running' or remaining_tiles = 0)
               and job_id not in (",
+            list_sql!($engine "$2"),
+            ")
+            union
+            select receipt.job_id
+            from receipt
+            join job on job.job_id = receipt.job_id
+            where receipt.state = 'pending'
+              and job.state <> 'running'
+              and receipt.job_id not in (",
             list_sql!($engine "$2"),
             ")
             order by job_id
@@ -230,8 +235,8 @@ macro_rules! jobs_to_close_sql {
     };
 }
 
-/// Jobs that only want closing, but for those named: all is settled, or they ended with receipts that are neither mature nor
-/// void.
+/// Jobs that only want closing, but for those named: all is settled, or they ended and are not closed, or a receipt came in
+/// after that.
 pub async fn list_jobs_to_close(conn: &mut DbConnection, but: &BTreeSet<JobId>, most: i64) -> sqlx::Result<Vec<JobId>> {
     let statement = match Dialect::of(conn) {
         Dialect::Sqlite => jobs_to_close_sql!(sqlite),

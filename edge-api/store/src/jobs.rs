@@ -119,12 +119,7 @@ macro_rules! select_jobs_sql {
     ($rest:literal) => {
         concat!(
             "select job_id, name, state, fault, privacy, published, program, task, row_count, tile_rows, tiles, row_flops,
-                    price, hold, cost, remaining_tiles, recomputed_tiles, created_at, ended_at,
-                    deadline, file_names,
-                    (select cast(count(distinct receipt.device_id) as bigint)
-                     from receipt
-                     where receipt.job_id = job.job_id
-                       and receipt.state in ('accepted', 'matured')) as devices
+                    price, hold, cost, remaining_tiles, recomputed_tiles, created_at, ended_at, deadline, file_names, devices
             from job ",
             $rest
         )

@@ -22,6 +22,7 @@ pub mod presence;
 pub mod receipts;
 pub mod replicas;
 pub mod search;
+pub mod shares;
 pub mod slices;
 pub mod standings;
 mod text_rows;

@@ -15,6 +15,7 @@ use wire::{
 use crate::codec::{count, id, json, named, uncount};
 use crate::db::{DbConnection, Dialect};
 use crate::list::{list_sql, rows_sql};
+use crate::shares::{self, Work};
 use crate::standings::{WorkClass, bound};
 
 /// Receipts as [`StoredReceipt`] reads them: selected, or as an update left them.
@@ -116,6 +117,23 @@ pub struct NewReceipt {
     pub device: DeviceId,
 }
 
+impl NewReceipt {
+    /// As it is on record once it was inserted, for its device's account and a customer's job.
+    pub fn stored(&self, provider: AccountId, customer: AccountId) -> StoredReceipt {
+        StoredReceipt {
+            receipt: self.receipt.clone(),
+            slice: self.slice,
+            device: self.device,
+            provider,
+            customer,
+            charge: Charge::default(),
+            kflop: 0,
+            flops_left: 0,
+            recomputed: 0,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct NewRow<'a> {
     lease: String,
@@ -146,17 +164,19 @@ macro_rules! insert_pending_sql {
             ") as new
             join device on device.device_id = new.device
             where true
-            on conflict (lease_id) do nothing"
+            on conflict (lease_id) do nothing
+            returning lease_id, account_id"
         )
     };
 }
 
-/// Stores receipts that await their check. Twice is once.
+/// Stores receipts that await their check, and returns those that were not on record, with whose their devices are. Twice is
+/// once.
 pub async fn insert_pending_receipts(
     conn: &mut DbConnection,
     receipts: &[NewReceipt],
     now: Micros,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<BTreeMap<LeaseId, AccountId>> {
     let mut rows = Vec::new();
     for NewReceipt { receipt, signature, slice, device } in receipts {
         rows.push(NewRow {
@@ -180,8 +200,8 @@ pub async fn insert_pending_receipts(
         Dialect::Sqlite => insert_pending_sql!(sqlite),
         Dialect::Postgres => insert_pending_sql!(postgres),
     };
-    sqlx::query(statement).bind(json(&rows)).bind(now).execute(conn).await?;
-    Ok(())
+    let inserted: Vec<(String, String)> = sqlx::query_as(statement).bind(json(&rows)).bind(now).fetch_all(conn).await?;
+    Ok(inserted.iter().map(|(lease, provider)| (id(lease), id(provider))).collect())
 }
 
 macro_rules! list_receipts_sql {
@@ -240,11 +260,15 @@ pub async fn list_pending_receipts(conn: &mut DbConnection, slices: &[SliceId]) 
 
 /// Tiles of a job that are computed and await their check: where each lease's begin, and how many.
 pub async fn list_tiles_in_check(conn: &mut DbConnection, job: JobId) -> sqlx::Result<Vec<(u64, u64)>> {
-    let rows: Vec<(i64, i64)> =
-        sqlx::query_as("select first_tile, tiles from receipt where job_id = $1 and state = 'pending'")
-            .bind(job.to_string())
-            .fetch_all(conn)
-            .await?;
+    let rows: Vec<(i64, i64)> = sqlx::query_as(
+        "select first_tile, tiles
+            from receipt
+            where state = 'pending'
+              and slice_id in (select slice_id from slice where job_id = $1)",
+    )
+    .bind(job.to_string())
+    .fetch_all(conn)
+    .await?;
     Ok(rows.into_iter().map(|(first, tiles)| (uncount(first), uncount(tiles))).collect())
 }
 
@@ -262,6 +286,10 @@ pub async fn list_accepted_receipts(conn: &mut DbConnection, job: JobId) -> sqlx
 #[derive(Clone, Copy, Debug)]
 pub struct Acceptance {
     pub lease: LeaseId,
+    pub job: JobId,
+    pub device: DeviceId,
+    pub backend: Backend,
+    pub tiles: u64,
     /// Floating-point operations, in thousands.
     pub kflop: u64,
     /// Operations that were not needed of those that the lease was lent for.
@@ -307,8 +335,9 @@ macro_rules! accept_sql {
     };
 }
 
-/// Returns how many of the receipts awaited their check: the others are as they were.
-pub async fn accept_receipts(conn: &mut DbConnection, acceptances: &[Acceptance]) -> sqlx::Result<u64> {
+/// Accepts receipts that await their check, of jobs whose rows this transaction has locked, and counts them to what their
+/// devices did. `false`: some of them await it no longer, and the transaction is not to go on.
+pub async fn accept_receipts(conn: &mut DbConnection, acceptances: &[Acceptance]) -> sqlx::Result<bool> {
     let row = |acceptance: &Acceptance| AcceptedRow {
         of_lease: acceptance.lease.to_string(),
         paid: acceptance.charge.cost.micros(),
@@ -326,7 +355,22 @@ pub async fn accept_receipts(conn: &mut DbConnection, acceptances: &[Acceptance]
         Dialect::Sqlite => accept_sql!(sqlite),
         Dialect::Postgres => accept_sql!(postgres),
     };
-    Ok(sqlx::query(statement).bind(json(&rows)).execute(conn).await?.rows_affected())
+    let accepted = sqlx::query(statement).bind(json(&rows)).execute(&mut *conn).await?.rows_affected();
+    if accepted != to::<u64>(acceptances.len()) {
+        return Ok(false);
+    }
+    let mut works: BTreeMap<(JobId, DeviceId), Work> = BTreeMap::new();
+    for Acceptance { job, device, backend, tiles, recomputed, kflop, .. } in acceptances {
+        let nothing = Work { backend: *backend, tiles: 0, receipts: 0, recomputed: 0, kflop: 0 };
+        let work = works.entry((*job, *device)).or_insert(nothing);
+        work.backend = *backend;
+        work.tiles += tiles;
+        work.receipts += 1;
+        work.recomputed += recomputed;
+        work.kflop += kflop;
+    }
+    shares::add_work(conn, &works).await?;
+    Ok(true)
 }
 
 /// What a device has not yet been paid for good belongs to `account` from here on.
@@ -364,9 +408,15 @@ pub async fn end_accepted_receipt(
     ))
     .bind(lease.to_string())
     .bind(state.name())
-    .fetch_optional(conn)
+    .fetch_optional(&mut *conn)
     .await?;
-    Ok(row.map(StoredReceipt::from))
+    let Some(row) = row else { return Ok(None) };
+    let fallen = StoredReceipt::from(row);
+    let StoredReceipt { receipt, device, recomputed, kflop, .. } = &fallen;
+    let (backend, tiles) = (receipt.backend, receipt.tiles.into());
+    let work = Work { backend, tiles, receipts: 1, recomputed: *recomputed, kflop: *kflop };
+    shares::take_work(conn, receipt.job, *device, work).await?;
+    Ok(Some(fallen))
 }
 
 /// A receipt with what became of it.

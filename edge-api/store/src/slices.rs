@@ -158,6 +158,38 @@ pub async fn claim_slices(
     Ok(rows.into_iter().map(ClaimedSlice::from).collect())
 }
 
+macro_rules! count_unclaimed_sql {
+    ($engine:ident) => {
+        concat!(
+            "select job_id, cast(sum(remaining) as bigint)
+            from slice
+            where remaining > 0
+              and owner in (",
+            list_sql!($engine "$1"),
+            ")
+              and job_id in (",
+            list_sql!($engine "$2"),
+            ")
+            group by job_id"
+        )
+    };
+}
+
+/// Tiles of these jobs that are not settled, in slices of these owners; none of jobs that have no such slice.
+pub async fn count_unclaimed_tiles(
+    conn: &mut DbConnection,
+    owners: &[String],
+    jobs: &[JobId],
+) -> sqlx::Result<BTreeMap<JobId, u64>> {
+    let statement = match Dialect::of(conn) {
+        Dialect::Sqlite => count_unclaimed_sql!(sqlite),
+        Dialect::Postgres => count_unclaimed_sql!(postgres),
+    };
+    let rows: Vec<(String, i64)> =
+        sqlx::query_as(statement).bind(json(&owners)).bind(json(&jobs)).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|(job, tiles)| (id(&job), uncount(tiles))).collect())
+}
+
 macro_rules! claim_unchecked_sql {
     ($engine:ident, $lock:literal) => {
         concat!(

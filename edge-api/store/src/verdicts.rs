@@ -85,7 +85,8 @@ macro_rules! insert_verdicts_sql {
             rows_sql!($engine "$1", lease text, seed text, tiles text),
             ") as new
             where true
-            on conflict (lease_id, cause) do nothing"
+            on conflict (lease_id, cause) do nothing
+            returning lease_id"
         )
     };
 }
@@ -118,15 +119,25 @@ pub async fn open_verdicts(
         Dialect::Sqlite => (insert_verdicts_sql!(sqlite), list_verdicts_sql!(sqlite)),
         Dialect::Postgres => (insert_verdicts_sql!(postgres), list_verdicts_sql!(postgres)),
     };
-    sqlx::query(insert).bind(json(&rows)).bind(cause.text()).bind(now).execute(&mut *conn).await?;
-    let leases: Vec<LeaseId> = drawn.iter().map(|new| new.lease).collect();
+    let inserted: Vec<(String,)> =
+        sqlx::query_as(insert).bind(json(&rows)).bind(cause.text()).bind(now).fetch_all(&mut *conn).await?;
+    let inserted: BTreeSet<LeaseId> = inserted.iter().map(|(lease,)| id(lease)).collect();
+    let (new, before): (Vec<&NewVerdict>, Vec<&NewVerdict>) =
+        drawn.iter().partition(|one| inserted.contains(&one.lease));
+    let open = |one: &NewVerdict| (one.lease, Verdict { tiles: one.tiles.clone(), state: VerdictState::Open });
+    let mut verdicts: BTreeMap<LeaseId, Verdict> = new.into_iter().map(open).collect();
+    if before.is_empty() {
+        return Ok(verdicts);
+    }
+    let leases: Vec<LeaseId> = before.iter().map(|one| one.lease).collect();
     let rows: Vec<(String, String, String)> =
         sqlx::query_as(list).bind(json(&leases)).bind(cause.text()).fetch_all(conn).await?;
     let verdict = |(lease, tiles, state): (String, String, String)| {
         let state = named(&VerdictState::ALL, VerdictState::name, &state);
         (id(&lease), Verdict { tiles: from_json(&tiles), state })
     };
-    Ok(rows.into_iter().map(verdict).collect())
+    verdicts.extend(rows.into_iter().map(verdict));
+    Ok(verdicts)
 }
 
 macro_rules! pass_verdicts_sql {

@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod app;
+mod backups;
 mod buckets;
 mod challenges;
 mod collect;

@@ -63,12 +63,17 @@ impl Core {
             self.file(id);
         }
         let Some(lease) = self.find_work(link, now, id) else { return false };
-        self.change_device(id, |device| device.ready_credits -= 1);
+        self.grant(link, lease, now);
+        true
+    }
+
+    /// The device waits no longer: it is told of its lease.
+    pub(super) fn grant(&mut self, link: &mut impl Link, lease: Lease, now: Micros) {
+        self.change_device(lease.device, |device| device.ready_credits -= 1);
         let (slice, tiles) = (Some(lease.slice), lease.tile_range());
         let grant = Grant { lease: lease.id, slice, tiles, deadline: lease.deadline, nudge: None };
-        link.grant(id, &self.jobs[&lease.job].job, grant, now);
+        link.grant(lease.device, &self.jobs[&lease.job].job, grant, now);
         self.insert_lease(lease);
-        true
     }
 
     /// The job whose tiles the device is lent next.
@@ -86,15 +91,13 @@ impl Core {
         let device = self.devices.get(&id)?;
         let job_id = self.next_job(device)?;
         let running = &self.jobs[&job_id];
-        let needs = &running.needs;
         let (slice_id, first, tiles) = self.free_run(running, self.lease_tiles(device, (job_id, running), now))?;
-        let expected = time_for(tiles, device, running);
-        let transfer = device.line.time_for(needs, tiles);
-        let deadline = now + expected.saturating_mul(4).clamp(DEADLINE_MIN, DEADLINE_MAX) + transfer;
+        let deadline = deadline(device, running, tiles, now);
+        let (mean, transfer) = (time_for(tiles, device, running, 1.0), device.line.time_for(&running.needs, tiles));
         let first_tile = self.slices.get(&slice_id)?.first_tile + first;
         self.take_turn(job_id, tiles);
         self.take_tiles(slice_id, first, tiles);
-        Some(Lease {
+        let lease = Lease {
             id: link.lease_id(),
             device: id,
             job: job_id,
@@ -105,11 +108,13 @@ impl Core {
             deadline,
             took: Took::Unknown,
             state: LeaseState::Out,
-        })
+        };
+        self.expect(&lease, mean, transfer);
+        Some(lease)
     }
 
     /// So many tiles of the job are lent: others come before it now.
-    fn take_turn(&mut self, id: JobId, tiles: u64) {
+    pub(super) fn take_turn(&mut self, id: JobId, tiles: u64) {
         let Some(running) = self.jobs.get_mut(&id) else { return };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate, clamped")]
         let tile_flops = running.tile_flops().clamp(1.0, 1e18) as u64;
@@ -146,13 +151,14 @@ impl Core {
         (by_device.min(by_share).min(most) >> device.strikes.min(6)).max(1)
     }
 
-    /// A third of what is left, shared by those that come to this job in one round of all accounts and jobs: so that they take
+    /// A third of what is left, here and unclaimed, shared by those that come to this job in one round of all accounts and jobs: so that they take
     /// the same time for it, by how fast they are, like the mean that they are held against.
     fn fair_share(&self, device: &Device, (id, running): (JobId, &RunningJob)) -> u64 {
         let magnitudes = if running.needs.kernels { self.kernel_magnitudes } else { self.magnitudes };
         let rate = device.rate_for(&running.needs);
         let pace = magnitudes.mean_rate().map_or(1.0, |mean| (rate / mean).clamp(1.0 / PACE_MAX, PACE_MAX));
-        let shared = running.free_tiles.saturating_mul(self.turns.leases_a_round(running.needs.customer));
+        let left = running.free_tiles.saturating_add(self.unclaimed.get(&id).copied().unwrap_or_default());
+        let shared = left.saturating_mul(self.turns.leases_a_round(running.needs.customer));
         let fitting = self.cohorts.count(Some(id), &running.needs);
         let by_count = shared.div_ceil(fitting.saturating_mul(3).max(1));
         #[expect(
@@ -166,10 +172,18 @@ impl Core {
     }
 }
 
-/// How long a device may take for so many tiles, as far as its deadline goes: some may take much more than others did.
+/// Until when a device that is lent so many tiles of a job now is waited for.
+pub(super) fn deadline(device: &Device, running: &RunningJob, tiles: u64, now: Micros) -> Micros {
+    let expected = time_for(tiles, device, running, BEYOND_MEAN);
+    let transfer = device.line.time_for(&running.needs, tiles);
+    now + expected.saturating_mul(4).clamp(DEADLINE_MIN, DEADLINE_MAX) + transfer
+}
+
+/// How long a device may take for so many tiles, where each takes `factor` times as much as others did, and no more than it
+/// may.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an estimate, clamped")]
-fn time_for(tiles: u64, device: &Device, running: &RunningJob) -> Micros {
-    let flops = (running.tile_flops() * BEYOND_MEAN).min(running.needs.tile_flops as f64);
+fn time_for(tiles: u64, device: &Device, running: &RunningJob, factor: f64) -> Micros {
+    let flops = (running.tile_flops() * factor).min(running.needs.tile_flops as f64);
     (tiles as f64 * flops / device.rate_for(&running.needs).max(1.0) * 1e6) as Micros
 }
 

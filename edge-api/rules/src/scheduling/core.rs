@@ -243,9 +243,10 @@ impl Core {
     }
 
     /// The database took the settlement, of these leases.
-    pub fn on_settled(&mut self, settlement: &Settlement, leases: &[SettledLease]) {
+    pub fn on_settled(&mut self, link: &mut impl Link, settlement: &Settlement, leases: &[SettledLease]) {
         for settled in leases {
             self.note_settled(settled);
+            self.end_twin(link, settled.lease);
         }
         if let Some(slice) = self.slices.get_mut(&settlement.slice)
             && slice.fence == settlement.fence
@@ -364,6 +365,7 @@ impl Core {
             let lost: Vec<Lease> = self.leases_of_slice(*id).copied().collect();
             for lease in lost {
                 self.take_lease(lease.id);
+                self.part(lease.id);
                 link.revoke(lease.device, lease.id);
             }
         }
@@ -393,6 +395,7 @@ impl Core {
             self.note_undone(link, &lease);
         }
         self.assign(link, now);
+        self.back_up_late_leases(link, now);
     }
 
     pub fn lease(&self, id: LeaseId) -> Option<&Lease> {
@@ -431,11 +434,13 @@ impl Core {
         }
     }
 
-    /// Takes leases from their devices; their tiles are free again.
+    /// Takes leases from their devices; their tiles are free again, but for those that another lease is of too.
     fn give_back(&mut self, ids: impl IntoIterator<Item = LeaseId>) -> Vec<Lease> {
         let mut back = Vec::new();
         for lease in ids.into_iter().filter_map(|id| self.take_lease(id)).collect::<Vec<Lease>>() {
-            if let Some(slice) = self.slices.get(&lease.slice) {
+            if self.part(lease.id).is_none()
+                && let Some(slice) = self.slices.get(&lease.slice)
+            {
                 let first = lease.first_tile - slice.first_tile;
                 self.free_tiles(lease.slice, first, lease.tiles);
             }

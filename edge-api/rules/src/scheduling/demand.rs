@@ -1,5 +1,7 @@
 //! Which jobs a replica claims a slice of: as much as its devices want, and a little of every job.
 
+use std::collections::BTreeMap;
+
 use wire::{JobId, Micros};
 
 use super::state::Core;
@@ -9,6 +11,16 @@ use crate::job::Needs;
 const JOBS_AT_ONCE: usize = 256;
 
 impl Core {
+    /// Tiles of jobs that nobody has claimed, as far as they may come here; of all others there are none.
+    pub fn on_unclaimed(&mut self, tiles: BTreeMap<JobId, u64>) {
+        self.unclaimed = tiles;
+    }
+
+    /// Jobs with slices here.
+    pub fn jobs_here(&self) -> Vec<JobId> {
+        self.jobs.keys().copied().collect()
+    }
+
     /// Whether a slice of the job is to be claimed here. None of its tiles waits here; and a device waits that can do it,
     /// or one that takes work can and nothing of the job is here yet, so that its turn comes beside larger ones.
     pub fn wants_slice(&self, id: JobId, needs: &Needs, now: Micros) -> bool {
@@ -22,7 +34,7 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{ADA, World, job_id, open_job};
+    use super::super::tests::{ADA, World, established, job_id, open_job};
     use crate::job::Job;
 
     fn wants(world: &World, n: u64) -> bool {
@@ -43,6 +55,27 @@ mod tests {
         assert!(wants(&world, 1));
         world.core.on_device_rest(ADA);
         assert!(!wants(&world, 1));
+    }
+
+    #[test]
+    fn leases_are_cut_from_all_that_is_left_of_a_job() {
+        let lent = |elsewhere: u64| {
+            let mut world = World::new(300, 1_000);
+            world.join(ADA, 1);
+            world.core.change_device(ADA, |device| device.standings = established());
+            world.core.on_unclaimed([(job_id(1), elsewhere)].into());
+            world.ready(ADA).unwrap().tiles
+        };
+
+        assert_eq!((lent(0), lent(300)), (100, 200));
+        assert_eq!(lent(3_000), 300, "no lease reaches into another slice");
+
+        let mut world = World::new(300, 1_000);
+        world.core.on_unclaimed([(job_id(1), 300)].into());
+        world.core.on_unclaimed([].into());
+        world.join(ADA, 1);
+        world.core.change_device(ADA, |device| device.standings = established());
+        assert_eq!(world.ready(ADA).unwrap().tiles, 100, "they were claimed since");
     }
 
     #[test]

@@ -17,6 +17,10 @@ pub(super) const UNCHECKED_MAX: usize = 16;
 /// is lent less, and whoever fills the queue with a thousand keys leaves everybody two: one is checked while the next is
 /// computed.
 pub(super) const CHECK_QUEUE: usize = 1 << 16;
+/// No device is late before this.
+const LATE_MIN: Micros = 4_000_000;
+/// How many times as long as it should take makes a lease late.
+const LATE_FACTOR: i64 = 2;
 
 impl Core {
     pub(super) fn insert_device(&mut self, id: DeviceId, device: Device) {
@@ -165,6 +169,12 @@ impl Core {
             }
         }
         self.file(lease.device);
+    }
+
+    /// Notes when a lease that should take so long, transfers apart, is late.
+    pub(super) fn expect(&mut self, lease: &Lease, mean: Micros, transfer: Micros) {
+        let late = mean.saturating_mul(LATE_FACTOR).max(LATE_MIN).saturating_add(transfer);
+        self.late.insert((lease.granted_at.saturating_add(late), lease.id));
     }
 
     pub(super) fn take_lease(&mut self, id: LeaseId) -> Option<Lease> {

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wire::{DeviceId, JobId, SliceId};
+use wire::{DeviceId, JobId, LeaseId, SliceId};
 
 use super::cohorts::{Activity, Cohorts, Place};
 use super::device::LEASES_OUT_MAX;
 use super::judges::Judges;
-use super::lease::LeaseState;
+use super::lease::{Lease, LeaseState};
 use super::state::{Core, Holding, Magnitudes, RunningJob};
 
 impl Core {
@@ -30,15 +30,27 @@ impl Core {
                 return Some(format!("a lent tile should not be settled: {lease:?}"));
             }
         }
+        let is_twin = |(one, other): (&LeaseId, &LeaseId)| {
+            let [first, second] = [one, other].map(|id| self.leases.get(id));
+            self.twins.get(other) == Some(one)
+                && first.zip(second).is_some_and(|(a, b)| {
+                    a.slice == b.slice && a.tile_range() == b.tile_range() && a.device != b.device
+                })
+        };
+        if !self.twins.iter().all(is_twin) {
+            return Some("two leases of the same tiles should know each other".to_owned());
+        }
         let out = self.leases.values().filter(|lease| lease.state == LeaseState::Out);
         let deadlines: BTreeSet<_> = out.map(|lease| (lease.deadline, lease.id)).collect();
         (deadlines != self.deadlines).then(|| "every lease that is out should have its deadline".to_owned())
     }
 
-    /// Where all taken tiles are counted once, no two leases share any.
+    /// Where all taken tiles are counted once, no two leases share any but for backups.
     fn find_broken_slice(&self) -> Option<String> {
         let mut lent: BTreeMap<SliceId, u64> = BTreeMap::new();
-        for lease in self.leases.values() {
+        // Of two of the same tiles, one.
+        let counted = |lease: &&Lease| self.twins.get(&lease.id).is_none_or(|twin| lease.id < *twin);
+        for lease in self.leases.values().filter(counted) {
             *lent.entry(lease.slice).or_default() += lease.tiles;
         }
         let (mut free, mut of_job): (BTreeMap<JobId, u64>, BTreeMap<JobId, BTreeSet<SliceId>>) = Default::default();

@@ -32,6 +32,7 @@ mod recheck_tests;
 pub mod speed;
 mod state;
 mod steps;
+mod stragglers;
 #[cfg(test)]
 pub(crate) mod tests;
 mod turns;

@@ -48,6 +48,8 @@ pub struct Core {
     /// were left, but for those of `newly_free`.
     pub(super) newly_ready: BTreeSet<DeviceId>,
     pub(super) jobs: BTreeMap<JobId, RunningJob>,
+    /// Tiles of them that nobody has claimed, as far as was told last: those that may come here.
+    pub(super) unclaimed: BTreeMap<JobId, u64>,
     /// Jobs that have free tiles since those were last lent, and had none before.
     pub(super) newly_free: BTreeSet<JobId>,
     /// Jobs with free tiles, in the order that they are lent in.
@@ -62,6 +64,10 @@ pub struct Core {
     pub(super) at_work: BTreeMap<JobId, BTreeMap<DeviceId, usize>>,
     /// Leases that are out, the next to run out first.
     pub(super) deadlines: BTreeSet<(Micros, LeaseId)>,
+    /// Leases that are out, and when each is late.
+    pub(super) late: BTreeSet<(Micros, LeaseId)>,
+    /// Leases of the same tiles, each by the other.
+    pub(super) twins: BTreeMap<LeaseId, LeaseId>,
     /// What each device holds.
     pub(super) holdings: BTreeMap<DeviceId, Holding>,
     /// Devices with leases that await their check.
@@ -228,7 +234,7 @@ impl Core {
         self.lent_of.get(&slice).into_iter().flatten().filter_map(|(_, id)| self.leases.get(id))
     }
 
-    /// Whether some of these tiles, counted over the job, are lent: as no two leases share any, the last that begins before
+    /// Whether some of these tiles, counted over the job, are lent: as no two leases share some and not all, the last that begins before
     /// their end would have to reach beyond their beginning.
     pub(super) fn is_lent(&self, slice: SliceId, tiles: &Range<u64>) -> bool {
         step();

@@ -151,7 +151,7 @@ impl World {
         let mut settlement = self.core.settlement(lease.slice).unwrap();
         assert!(settlement.add(&lease));
         let settled = SettledLease { lease: lease.id, verified_kflop: 0, flops_left };
-        self.core.on_settled(&settlement, &[settled]);
+        self.core.on_settled(&mut self.link, &settlement, &[settled]);
         self.core.sanity_check();
     }
 }

@@ -300,11 +300,8 @@ async fn recompute_tile(
     nudge: Option<u64>,
 ) -> anyhow::Result<Result<Bytes, CompileError>> {
     let tiles = job.tiles(tile..tile + 1);
-    let mut input = Vec::new();
-    for (blob, range) in tiles.input_parts() {
-        input.extend_from_slice(&app.blobs.read_range(blob, range).await?);
-    }
-    match model.recompute(task, tiles.rows(), input.into(), nudge).await {
+    let input = app.blobs.read_parts(&tiles.input_parts()).await?;
+    match model.recompute(task, tiles.rows(), input, nudge).await {
         Err(CompileError::Internal(error)) => Err(error),
         computed => Ok(computed),
     }

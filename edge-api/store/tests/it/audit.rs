@@ -274,3 +274,31 @@ db_test! {
         ], judges(1)).await;
     }
 }
+
+db_test! {
+    async fn counts_of_what_devices_did_that_are_other_than_their_receipts_are_found(conn: &mut DbConnection) {
+        keep_books(conn).await;
+        let shares = |shares_off| Audit { shares_off, ..Audit::default() };
+
+        for more in [
+            "update job_share set tiles = tiles + 1",
+            "update job_share set receipts = receipts + 1",
+            "update job_share set recomputed = recomputed + 1",
+            "update job_share set kflop = kflop + 1",
+        ] {
+            check(conn, more, &[more], shares(1)).await;
+        }
+        check(conn, "another count of devices", &["update job set devices = devices + 1 where devices = 1"], shares(1)).await;
+        check(conn, "a device's that did nothing", &[
+            "insert into job_share (job_id, device_id, backend, tiles, receipts, recomputed, kflop)
+            select job_id, device_id, 'cpu', 1, 1, 1, 1
+            from job, device
+            where not exists (
+                select 1 from job_share where job_share.job_id = job.job_id and job_share.device_id = device.device_id
+              )
+            order by job_id, device_id
+            limit 1",
+        ], shares(2)).await;
+        check(conn, "one that is missing", &["delete from job_share"], shares(2)).await;
+    }
+}

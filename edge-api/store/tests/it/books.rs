@@ -25,6 +25,7 @@ use store::receipts::{
 use store::slices::{insert_slice, seize_slice, settle_slice, write_seized_slice};
 use store::{Db, DbConnection};
 use wire::CheckedBy;
+use wire::device::Backend;
 use wire::explorer::ReceiptState;
 
 use crate::fixture::{self, NOW, RULE, account_id, credits, job_id, lease, slice_id};
@@ -276,6 +277,10 @@ async fn settle(
     count_passed(conn, &[(device, work)].into()).await?;
     let acceptance = Acceptance {
         lease: lease(n),
+        job: admitted.id,
+        device,
+        backend: Backend::Vulkan,
+        tiles: 1,
         kflop: 1,
         flops_left: 0,
         charge,
@@ -285,7 +290,7 @@ async fn settle(
         matures_at: 1,
         now: at,
     };
-    assert_eq!(accept_receipts(conn, &[acceptance]).await?, 1);
+    assert!(accept_receipts(conn, &[acceptance]).await?);
     let mut accepted = list_accepted_receipts(conn, admitted.id).await?;
     accepted.retain(|stored| stored.receipt.lease == lease(n));
     post(conn, &[payment(&accepted[0]).settle(at).unwrap()]).await

@@ -16,7 +16,7 @@ use store::receipts::{Acceptance, NewReceipt, accept_receipts, insert_pending_re
 use store::slices::{insert_slice, settle_slice};
 use store::standings::WorkClass;
 use store::{Db, DbConnection};
-use wire::device::{DeviceClass, PROTOCOL};
+use wire::device::{Backend, DeviceClass, PROTOCOL};
 use wire::{
     AccountId, AccountKind, BlobHash, Check, CheckRule, CheckedBy, Credits, DeviceId, Hello, JobId, LeaseId, Micros,
     PricePerCu, Privacy, Receipt, Signature, SliceId, TileHash,
@@ -69,7 +69,7 @@ pub(crate) fn hello(n: u8) -> Hello {
         signature: Signature([0; 64]),
         class: if n.is_multiple_of(2) { DeviceClass::Tab } else { DeviceClass::Native },
         name: format!("GPU {n}"),
-        backend: wire::device::Backend::Vulkan,
+        backend: Backend::Vulkan,
         software: false,
         buffer_bytes_max: 1 << 30,
         runs_kernels: true,
@@ -163,7 +163,7 @@ fn receipt(job: JobId, n: u8, first_tile: u64, tiles: u32) -> Receipt {
         root: TileHash([9; 32]),
         output: BlobHash([n; 32]),
         program: "infer/1".to_owned(),
-        backend: wire::device::Backend::Vulkan,
+        backend: Backend::Vulkan,
         time: NOW,
     }
 }
@@ -251,6 +251,10 @@ impl Work {
         let at = NOW + secs * 1_000_000;
         let acceptance = Acceptance {
             lease: lease(n),
+            job: self.job.id,
+            device: self.device,
+            backend: Backend::Vulkan,
+            tiles: tiles.1.into(),
             kflop: 500,
             flops_left: 0,
             charge: CHARGE,
@@ -260,7 +264,7 @@ impl Work {
             matures_at: n.into(),
             now: at,
         };
-        assert_eq!(accept_receipts(conn, &[acceptance]).await.unwrap(), 1);
+        assert!(accept_receipts(conn, &[acceptance]).await.unwrap());
     }
 }
 

@@ -1,6 +1,7 @@
-use store::job_detail::{insert_event, list_events, list_latest_receipts, list_outputs, list_shares, list_throughput};
+use store::job_detail::{insert_event, list_events, list_latest_receipts, list_outputs, list_throughput};
 use store::jobs::find_job;
 use store::receipts::{list_tiles_in_check, mature_receipts_of_job};
+use store::shares::list_shares;
 use wire::{BlobHash, JobEventKind};
 
 use crate::db_test;

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use rules::billing::bill::Bill;
 use store::job_progress::{
     JobBalance, cancel_job, end_disputed_job, end_overdue_job, fail_job, find_job_state, finish_job,
-    list_jobs_to_close, list_overdue_jobs, lock_jobs, return_tiles, take_tiles, write_bill,
+    list_jobs_to_close, list_overdue_jobs, lock_jobs, mark_closed, return_tiles, take_tiles, write_bill,
 };
 use store::jobs::{JobFilter, find_job, list_jobs};
 use store::overview::count_jobs;
@@ -47,6 +47,7 @@ db_test! {
         assert!(!finish_job(conn, ordered.id, NOW + 2).await.unwrap());
         let found = find_job(conn, ada, ordered.id).await.unwrap().unwrap();
         assert_eq!((found.state, found.ended_at), (JobState::Done, Some(NOW + 1)));
+        mark_closed(conn, ordered.id).await.unwrap();
         assert_eq!(list_jobs_to_close(conn, &BTreeSet::new(), 9).await.unwrap(), []);
     }
 }
@@ -109,7 +110,7 @@ db_test! {
 }
 
 db_test! {
-    async fn a_job_that_ended_is_closed_while_something_of_it_is_not_mature(conn: &mut DbConnection) {
+    async fn a_job_that_ended_is_closed_once_and_again_where_a_receipt_comes_late(conn: &mut DbConnection) {
         let work = Work::start(conn).await;
         work.accept(conn, 1, (0, 1), 0).await;
         assert_eq!(list_jobs_to_close(conn, &BTreeSet::new(), 9).await.unwrap(), []);
@@ -118,6 +119,10 @@ db_test! {
 
         assert_eq!(list_jobs_to_close(conn, &BTreeSet::new(), 9).await.unwrap(), [work.job.id]);
         store::receipts::mature_receipts_of_job(conn, work.job.id).await.unwrap();
+        mark_closed(conn, work.job.id).await.unwrap();
         assert_eq!(list_jobs_to_close(conn, &BTreeSet::new(), 9).await.unwrap(), []);
+
+        work.commit(conn, 2, (1, 1), 1).await;
+        assert_eq!(list_jobs_to_close(conn, &BTreeSet::new(), 9).await.unwrap(), [work.job.id], "a receipt came late");
     }
 }

@@ -153,6 +153,7 @@ db_test! {
             "update ledger_entry set amount = amount + 5 where account_id = '00000000-0000-0000-0000-000000000001'",
             "update slice set remaining = 4",
             "update device set owed_attos = 7",
+            "update job set devices = 7",
         ] {
             sqlx::query(statement).execute(&mut *conn).await.unwrap();
         }
@@ -168,6 +169,7 @@ db_test! {
             pending_off: 2,
             tiles_off: 1,
             judges_off: 1,
+            shares_off: 1,
             bits_off: 1,
         };
         assert_eq!(found, expected);

@@ -26,6 +26,7 @@ mod postgres;
 mod presence;
 mod receipts;
 mod replicas;
+mod shares;
 mod slices;
 mod standings;
 mod verdicts;

@@ -1,8 +1,8 @@
 use rules::scheduling::bitmap::Bitmap;
 use rules::scheduling::lease::Settlement;
 use store::slices::{
-    ClaimedSlice, claim_slices, claim_unchecked_slices, list_lost_owners, list_settled_slices, lock_fence, lock_slices,
-    release_slice, seize_slice, settle_slice, unsettle_slice, write_seized_slice,
+    ClaimedSlice, claim_slices, claim_unchecked_slices, count_unclaimed_tiles, list_lost_owners, list_settled_slices,
+    lock_fence, lock_slices, release_slice, seize_slice, settle_slice, unsettle_slice, write_seized_slice,
 };
 
 use crate::db_test;
@@ -64,6 +64,29 @@ db_test! {
             jobs
         };
         assert_eq!((jobs_of(&one), jobs_of(&two)), (both.to_vec(), vec![first.id]));
+    }
+}
+
+db_test! {
+    async fn what_nobody_has_claimed_of_a_job_is_counted_in_tiles(conn: &mut DbConnection) {
+        let ada = account(conn, 1).await;
+        let (first, second, third) = (job(conn, 1, ada).await, job(conn, 2, ada).await, job(conn, 3, ada).await);
+        slice(conn, 1, first.id, 0, 3).await;
+        slice(conn, 2, first.id, 3, 4).await;
+        slice(conn, 3, second.id, 0, 5).await;
+        let all = [first.id, second.id, third.id];
+        assert_eq!(
+            count_unclaimed_tiles(conn, &NOBODY, &all).await.unwrap(),
+            [(first.id, 7), (second.id, 5)].into(),
+            "a job without slices has none"
+        );
+
+        claim_slices(conn, "one", &NOBODY, &[first.id], 1).await.unwrap();
+
+        assert_eq!(count_unclaimed_tiles(conn, &NOBODY, &[first.id]).await.unwrap(), [(first.id, 4)].into());
+        let lost = [String::new(), "one".to_owned()];
+        assert_eq!(count_unclaimed_tiles(conn, &lost, &[first.id]).await.unwrap(), [(first.id, 7)].into());
+        assert_eq!(count_unclaimed_tiles(conn, &[], &all).await.unwrap(), [].into());
     }
 }
 
