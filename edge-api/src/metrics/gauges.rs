@@ -76,9 +76,9 @@ impl LookedUp {
         self.one("disk_reserve_bytes", "What uploads leave free", app.disk.bytes());
         let pools = app.db.pools();
         let help = "Connections to the database that are in use";
-        self.by(("database_connections_used", help), "pool", pools.map(|pool| (pool.name, pool.used)));
+        self.by(("database_connections_used", help), "pool", pools.iter().map(|pool| (pool.name, pool.used)));
         let help = "Connections to the database at most";
-        self.by(("database_connections_limit", help), "pool", pools.map(|pool| (pool.name, pool.most)));
+        self.by(("database_connections_limit", help), "pool", pools.iter().map(|pool| (pool.name, pool.most)));
     }
 
     /// What this replica holds.

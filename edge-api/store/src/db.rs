@@ -133,12 +133,17 @@ impl Db {
     }
 
     /// What is open of each pool.
-    pub fn pools(&self) -> [PoolUse; 2] {
-        [("read", &self.reads), ("write", &self.writes)].map(|(name, pool)| {
+    pub fn pools(&self) -> Vec<PoolUse> {
+        let mut pools = vec![("read", &self.reads), ("write", &self.writes)];
+        if self.dialect == Dialect::Postgres {
+            pools.push(("control", &self.control));
+        }
+        let in_use = |(name, pool): (&'static str, &AnyPool)| {
             let open = u64::from(pool.size());
             let idle = wire::number::to::<u64>(pool.num_idle()).min(open);
             PoolUse { name, used: open - idle, idle, most: pool.options().get_max_connections().into() }
-        })
+        };
+        pools.into_iter().map(in_use).collect()
     }
 
     pub async fn close(&self) {

@@ -216,6 +216,21 @@ db_test! {
 }
 
 db_test! {
+    async fn every_pool_of_connections_says_how_full_it_is(app: TestApp with with_token) {
+        let held = app.app.db.begin_control().await.unwrap();
+
+        let found = scrape(&app).await;
+        let pools = found.series.keys().filter(|name| name.starts_with("tessera_database_connections_limit{"));
+        let expected = if app.app.db.dialect == store::db::Dialect::Postgres { 3 } else { 2 };
+        assert_eq!(pools.count(), expected, "SQLite has one connection that writes, whatever for");
+        let pool = if expected == 3 { "control" } else { "write" };
+        // The replica says that it lives meanwhile.
+        assert_ne!(found.series[&format!("tessera_database_connections_used{{pool=\"{pool}\"}}")], "0");
+        drop(held);
+    }
+}
+
+db_test! {
     async fn books_that_contradict_themselves_are_seen(app: TestApp with with_token) {
         let ada = app.customer("Ada").await;
         assert_eq!(ada.submit(&ada.digits().await, "a").await.status, 201);

@@ -88,6 +88,18 @@ impl Bitmap {
         at
     }
 
+    /// Runs of set bits, as long as they are: where each begins, and how many.
+    pub fn set_runs(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let first = self.next_bit(at, |word| word);
+            (first < self.len).then(|| {
+                at = self.next_bit(first, |word| !word).min(self.len);
+                (first, at - first)
+            })
+        })
+    }
+
     pub fn ones(&self) -> impl Iterator<Item = u64> + '_ {
         (0..self.len).filter(|&i| self.get(i))
     }
@@ -116,6 +128,19 @@ mod tests {
         assert!(bits.is_clear(60, 70) && !bits.is_clear(60, 71) && !bits.is_clear(59, 2) && bits.is_clear(0, 0));
         bits.clear(60, 1);
         assert_eq!(bits.count_ones(), 130, "it was clear");
+    }
+
+    #[test]
+    fn runs_of_set_bits_are_as_long_as_they_are() {
+        let mut bits = Bitmap::new(200);
+        assert_eq!(bits.set_runs().count(), 0);
+        bits.set(0, 3);
+        bits.set(60, 70);
+        bits.set(199, 1);
+
+        assert_eq!(bits.set_runs().collect::<Vec<_>>(), [(0, 3), (60, 70), (199, 1)]);
+        bits.set(0, 200);
+        assert_eq!(bits.set_runs().collect::<Vec<_>>(), [(0, 200)]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A job's tiles as a picture of at most 1,024 cells, however many tiles it has.
 
+use wire::number::to;
+
 use super::bitmap::Bitmap;
 
 const CELLS_MAX: u64 = 1024;
@@ -13,28 +15,32 @@ pub struct SettledSlice {
 
 /// A digit a cell, from 0 (none settled) to 9 (all).
 pub fn draw(tiles: u64, slices: &[SettledSlice]) -> String {
-    let settled = slices.iter().flat_map(|slice| slice.settled.ones().map(|tile| slice.first_tile + tile));
-    draw_tiles(tiles, settled)
+    let runs = |slice: &'_ SettledSlice| {
+        let of_job = |(first, run)| (slice.first_tile + first, run);
+        slice.settled.set_runs().map(of_job).collect::<Vec<_>>()
+    };
+    draw_runs(tiles, &slices.iter().flat_map(runs).collect::<Vec<_>>())
 }
 
 /// The same of tiles that are given as runs: where each begins, and how many.
 pub fn draw_runs(tiles: u64, runs: &[(u64, u64)]) -> String {
-    draw_tiles(tiles, runs.iter().flat_map(|&(first, run)| first..first.saturating_add(run).min(tiles)))
-}
-
-fn draw_tiles(tiles: u64, drawn: impl Iterator<Item = u64>) -> String {
     let cells = tiles.clamp(1, CELLS_MAX);
-    let mut settled = vec![0u64; usize::try_from(cells).unwrap_or(0)];
-    let cell_of =
-        |tile: u64| usize::try_from(u128::from(tile) * u128::from(cells) / u128::from(tiles.max(1))).unwrap_or(0);
-    for tile in drawn {
-        settled[cell_of(tile)] += 1;
+    let mut settled = vec![0u64; to(cells)];
+    let cell_of = |tile: u64| to::<u64>(u128::from(tile) * u128::from(cells) / u128::from(tiles.max(1)));
+    let first_of = |cell: u64| to::<u64>((u128::from(cell) * u128::from(tiles)).div_ceil(u128::from(cells)));
+    for &(first, run) in runs {
+        let (mut at, end) = (first, first.saturating_add(run).min(tiles));
+        while at < end {
+            let cell = cell_of(at);
+            let next = first_of(cell + 1).min(end);
+            settled[to::<usize>(cell)] += next - at;
+            at = next;
+        }
     }
-    let first_of = |cell: u64| (u128::from(cell) * u128::from(tiles)).div_ceil(u128::from(cells));
     (0..cells)
         .zip(&settled)
         .map(|(cell, &settled)| {
-            let size = first_of(cell + 1) - first_of(cell);
+            let size = u128::from(first_of(cell + 1) - first_of(cell));
             // Nine only when nothing is missing, zero only when nothing is there.
             let digit = match u128::from(settled) {
                 0 => 0,
@@ -67,6 +73,15 @@ mod tests {
         assert_eq!(draw_runs(5, &[(1, 2), (4, 9)]), "09909");
         assert_eq!(&draw_runs(4096, &[(0, 6)])[..3], "940");
         assert_eq!(draw_runs(3, &[]), "000");
+    }
+
+    #[test]
+    fn every_tile_is_in_one_cell_whatever_the_number_of_tiles() {
+        for tiles in [1, 7, 1023, 1025, 1500, 4095, 10_000] {
+            assert_eq!(draw_runs(tiles, &[(0, tiles)]), "9".repeat(to(tiles.min(1024))), "{tiles}");
+            let halves = [(0, tiles / 2), (tiles / 2, tiles - tiles / 2)];
+            assert_eq!(draw_runs(tiles, &halves), draw_runs(tiles, &[(0, tiles)]), "{tiles}");
+        }
     }
 
     #[test]
