@@ -72,6 +72,7 @@ async fn main() -> anyhow::Result<()> {
         ("receipt", format!("/explorer/receipts/{receipt}"), false),
         ("search", format!("/explorer/search?q={}", &done.id.to_string()[..6]), false),
         ("calculator", "/calculator".to_owned(), false),
+        ("status", "/status".to_owned(), false),
         ("docs", "/docs".to_owned(), false),
         ("downloads", "/docs/downloads".to_owned(), false),
         ("found", "/explorer/search?q=digits".to_owned(), false),

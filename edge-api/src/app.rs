@@ -25,6 +25,7 @@ use crate::memory::MemoryBudget;
 use crate::metrics::counted::Metrics;
 use crate::programs::infer::kept_plans::KeptPlans;
 use crate::random;
+use crate::status::known::KnownStatus;
 use crate::traces::Traces;
 
 /// The platform's own accounts have ids that no random one can be.
@@ -51,6 +52,7 @@ pub struct Parts {
     pub plans: KeptPlans,
     pub metrics: Metrics,
     pub traces: Traces,
+    pub status: KnownStatus,
     pub limits: Limits,
     /// Of outputs that are held against their receipts, or against what others computed.
     pub outputs: MemoryBudget,
@@ -132,6 +134,7 @@ impl App {
             compilers: Compilers::new(config.compile.clone())?,
             plans: KeptPlans::default(),
             metrics: Metrics::default(),
+            status: KnownStatus::default(),
             limits: Limits::new(config.limits.body_bytes_max, config.limits.connections_per_address_max),
             outputs: MemoryBudget::new(OUTPUT_BYTES_MAX),
             checks: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),

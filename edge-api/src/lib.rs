@@ -26,6 +26,7 @@ pub mod random;
 pub mod retry;
 pub mod routes;
 pub mod server;
+pub mod status;
 pub mod sweep;
 pub mod tasks;
 pub mod traces;

@@ -20,7 +20,7 @@ use crate::http::error::{ApiResult, method_not_allowed, not_found};
 use crate::http::extract::BODY_BYTES_MAX;
 use crate::openapi::answers::{Draining, Refusals};
 use crate::openapi::examples::SERVER;
-use crate::{accounts, blobs, convert, devices, explorer, fleet, jobs, openapi};
+use crate::{accounts, blobs, convert, devices, explorer, fleet, jobs, openapi, status};
 
 pub struct Route {
     pub method: &'static str,
@@ -110,6 +110,7 @@ routes! {
     GET "/v1/public/receipts" => list_public_receipts of explorer::routes;
     GET "/v1/public/receipts/{id}" => show_public_receipt of explorer::routes;
     GET "/v1/public/search" => search of explorer::routes;
+    GET "/v1/public/status" => show_status of status::routes;
     GET "/v1/devices/socket" => connect_device of fleet::connection;
     GET "/v1/leases/{token}/code" => lease_code of fleet::leases;
     GET "/v1/leases/{token}/kernel" => lease_kernel of fleet::leases;

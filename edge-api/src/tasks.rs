@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::blobs::collect;
 use crate::devices::presence;
 use crate::fleet::{challenge, claim, close, fail, notices, outcomes, redraw, undone};
+use crate::status::probe;
 use crate::sweep;
 
 const CLOSE_EVERY: Duration = Duration::from_secs(2);
@@ -29,6 +30,7 @@ pub fn start(app: &App) {
     app.tasks.spawn(presence::run(app.clone()));
     app.tasks.spawn(collect::run(app.clone()));
     app.tasks.spawn(sweep::run(app.clone()));
+    app.tasks.spawn(probe::run(app.clone()));
     if app.config.metrics.is_on() {
         app.tasks.spawn(sample_backlog(app.clone()));
         app.tasks.spawn(sample_books(app.clone()));

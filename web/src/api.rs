@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use wire::explorer::{
     ChartRange, Hit, Overview, Page, PublicDevice, PublicDevicePage, PublicJobRow, PublicReceipt, PublicReceiptPage,
 };
+use wire::status::NetworkStatus;
 use wire::{
     Account, AccountKey, ArraysToMake, BlobHash, DeviceCode, DeviceId, ErrorBody, ErrorCode, Job, JobDetail, JobId,
     JobMovement, JobPage, JobPreview, JobProgress, KernelReport, KernelToCheck, LeaseId, LedgerEntry, MadeArrays,
@@ -109,6 +110,10 @@ impl Api {
 
     pub async fn job_preview(&self, id: JobId) -> Result<JobPreview, Failure> {
         self.get(&format!("/v1/jobs/{id}/preview")).await
+    }
+
+    pub async fn status(&self) -> Result<NetworkStatus, Failure> {
+        self.get("/v1/public/status").await
     }
 
     pub async fn overview(&self) -> Result<Overview, Failure> {

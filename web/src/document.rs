@@ -175,6 +175,7 @@ fn Footer() -> impl IntoView {
                 <a href=href(Page::Receipts)>{t.site.receipts}</a>
                 <a href=href(Page::Docs(DocsPage::Index))>{t.docs.docs}</a>
                 <a href=href(Page::Docs(DocsPage::Api))>{t.docs.api}</a>
+                <a href=href(Page::Status)>{t.status.title}</a>
             </nav>
         </footer>
     }

@@ -14,6 +14,7 @@ pub enum Page {
     Lend,
     Account,
     Calculator,
+    Status,
     Explorer,
     Devices,
     Device(DeviceId),
@@ -83,6 +84,7 @@ addresses! {
     "/lend" => Lend;
     "/account" => Account;
     "/calculator" => Calculator;
+    "/status" => Status;
     "/explorer" => Explorer;
     "/explorer/devices" => Devices;
     "/explorer/devices/{id}" => Device(id);
@@ -109,6 +111,7 @@ impl Page {
             ["lend"] => Some(Self::Lend),
             ["account"] => Some(Self::Account),
             ["calculator"] => Some(Self::Calculator),
+            ["status"] => Some(Self::Status),
             ["explorer"] => Some(Self::Explorer),
             ["explorer", "devices"] => Some(Self::Devices),
             ["explorer", "devices", id] => id.parse().ok().map(Self::Device),
@@ -129,6 +132,7 @@ impl Page {
         match self {
             Self::Landing
             | Self::Calculator
+            | Self::Status
             | Self::Explorer
             | Self::Devices
             | Self::Device(_)
@@ -177,6 +181,7 @@ mod tests {
             Page::Lend,
             Page::Account,
             Page::Calculator,
+            Page::Status,
             Page::Explorer,
             Page::Devices,
             Page::Device(DeviceId([3; 32])),

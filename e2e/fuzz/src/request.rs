@@ -37,7 +37,7 @@ pub(crate) static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
 });
 
 /// What a browser may ask for beside the API.
-const PAGES: [&str; 40] = [
+const PAGES: [&str; 42] = [
     "/",
     "/index.png",
     "/jobs",
@@ -46,6 +46,8 @@ const PAGES: [&str; 40] = [
     "/lend",
     "/account",
     "/calculator",
+    "/status",
+    "/status.png",
     "/explorer",
     "/explorer.png",
     "/explorer/devices",

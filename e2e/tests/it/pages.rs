@@ -33,6 +33,7 @@ async fn world() -> World {
     let public = vec![
         "/".to_owned(),
         "/calculator".to_owned(),
+        "/status".to_owned(),
         "/explorer".to_owned(),
         "/explorer/devices".to_owned(),
         format!("/explorer/devices/{device}"),

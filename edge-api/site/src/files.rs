@@ -87,8 +87,15 @@ pub(crate) async fn robots(State(site): State<Site>) -> impl IntoResponse {
 
 /// Every public page in the languages that it is written in: the documentation, the lists, the published jobs, the devices with most work.
 pub(crate) async fn sitemap(State(site): State<Site>) -> Response {
-    let mut found =
-        vec![Page::Landing, Page::Calculator, Page::Explorer, Page::Devices, Page::PublicJobs, Page::Receipts];
+    let mut found = vec![
+        Page::Landing,
+        Page::Calculator,
+        Page::Explorer,
+        Page::Devices,
+        Page::PublicJobs,
+        Page::Receipts,
+        Page::Status,
+    ];
     let Some((jobs, devices)) = rows(&site).await else {
         return StatusCode::BAD_GATEWAY.into_response();
     };

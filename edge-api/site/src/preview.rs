@@ -94,9 +94,13 @@ async fn compose(api: &Api, page: Page, lang: Lang) -> Result<Option<Picture>, F
                 mosaic: "9".repeat(to(receipt.tiles.min(512))),
             }
         }
-        Page::Landing | Page::Explorer | Page::Devices | Page::PublicJobs | Page::Receipts | Page::Calculator => {
-            network(api, page, t).await?
-        }
+        Page::Landing
+        | Page::Explorer
+        | Page::Devices
+        | Page::PublicJobs
+        | Page::Receipts
+        | Page::Calculator
+        | Page::Status => network(api, page, t).await?,
         Page::Docs(page) => Picture { title: docs::title(page, lang), ..network(api, Page::Landing, t).await? },
         Page::Search | Page::Jobs | Page::NewJob | Page::Job(_) | Page::Lend | Page::Account => return Ok(None),
     };
@@ -111,6 +115,7 @@ async fn network(api: &Api, page: Page, t: &'static Text) -> Result<Picture, Fai
         Page::PublicJobs => t.explorer.published_jobs,
         Page::Receipts => t.site.receipts,
         Page::Calculator => t.site.calculator,
+        Page::Status => t.status.title,
         _ => t.site.explorer,
     };
     let mut mosaic: String = overview.latest_leases.iter().map(|tiles| digit(*tiles, 16)).collect();

@@ -256,6 +256,7 @@ pub(crate) async fn csv(site: &Site, page: Page, query: &str) -> Response {
         Page::Search => File::read::<Vec<Hit>>(api, source, "search").await,
         Page::Landing
         | Page::Calculator
+        | Page::Status
         | Page::Docs(_)
         | Page::Jobs
         | Page::NewJob
@@ -361,6 +362,7 @@ impl Source {
             Page::Search => ("/v1/public/search".to_owned(), &["q"][..]),
             Page::Landing
             | Page::Calculator
+            | Page::Status
             | Page::Docs(_)
             | Page::Jobs
             | Page::NewJob

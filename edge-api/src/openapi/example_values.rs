@@ -26,6 +26,7 @@ use super::example_arrays::{arrays_to_make, made_array, made_arrays, picture_rea
 use super::example_kernels::{gated_kernel, kernel_report, kernel_to_check};
 use super::example_parts::{NOON, SECOND, bytes, device_id, job_id};
 use super::example_preview::{job_preview, output_preview, preview_row};
+use super::example_status::{incident, network_status, part_day, part_status};
 
 const DAY: Micros = 86_400 * SECOND;
 const ROWS: u64 = 10_000;
@@ -80,6 +81,10 @@ fn of_the_rest() -> Vec<(String, Value)> {
         named(&job_dispute()),
         named(&DisputeState::DeviceWrong),
         named(&overview()),
+        named(&network_status()),
+        named(&part_status()),
+        named(&part_day()),
+        named(&incident()),
         named(&public_device()),
         named(&public_device_page()),
         named(&public_receipt()),

@@ -7,6 +7,7 @@ mod example_arrays;
 mod example_kernels;
 mod example_parts;
 mod example_preview;
+mod example_status;
 mod example_values;
 pub mod examples;
 

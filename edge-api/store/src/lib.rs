@@ -9,6 +9,7 @@ pub mod db;
 pub mod devices;
 pub mod explorer;
 pub mod guests;
+pub mod incidents;
 pub mod job_detail;
 pub mod job_progress;
 pub mod jobs;

@@ -59,7 +59,15 @@ pub async fn list_ledger_sums(conn: &mut DbConnection) -> sqlx::Result<Vec<(Stri
 
 /// When the receipt came that has waited longest for its check.
 pub async fn find_oldest_pending(conn: &mut DbConnection) -> sqlx::Result<Option<Micros>> {
+    // Of a sum there is no index: with one, an engine may walk all receipts from the oldest on, and not only those that wait.
     let (oldest,): (Option<i64>,) =
-        sqlx::query_as("select min(created_at) from receipt where state = 'pending'").fetch_one(conn).await?;
+        sqlx::query_as("select min(created_at + 0) from receipt where state = 'pending'").fetch_one(conn).await?;
     Ok(oldest)
+}
+
+/// Whether any job runs.
+pub async fn has_running_job(conn: &mut DbConnection) -> sqlx::Result<bool> {
+    let row: Option<(String,)> =
+        sqlx::query_as("select job_id from job where state = 'running' limit 1").fetch_optional(conn).await?;
+    Ok(row.is_some())
 }

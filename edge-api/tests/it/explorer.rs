@@ -247,6 +247,7 @@ async fn every_public_page_is_whole_cacheable_and_says_what_it_is() {
     let pages = [
         "/".to_owned(),
         "/calculator".to_owned(),
+        "/status".to_owned(),
         "/explorer".to_owned(),
         "/explorer/devices".to_owned(),
         format!("/explorer/devices/{}", DeviceId([1; 32])),

@@ -39,6 +39,7 @@ mod retry;
 #[path = "../../../e2e/tests/it/s3.rs"]
 mod s3;
 mod slices;
+mod status;
 mod sweep;
 mod tables;
 mod traces;

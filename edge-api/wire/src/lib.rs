@@ -30,6 +30,7 @@ pub mod merkle;
 pub mod money;
 pub mod number;
 pub mod program;
+pub mod status;
 
 pub use account::{
     Account, AccountKey, AccountKind, DeviceCode, JobMovement, LedgerEntry, MadeKey, NewAccount, NewKey, OpenedAccount,

@@ -28,6 +28,7 @@ pub async fn load(visit: &Visit, api: &Api, docs: Option<docs::data::DocsData>) 
         Some(Page::Lend) => portal::lend::load(t, api).await,
         Some(Page::Account) => portal::account::load(t, visit, api).await,
         Some(Page::Calculator) => public::calculator::load(t, api).await,
+        Some(Page::Status) => public::status::load(t, api).await,
         Some(Page::Explorer) => explorer::overview::load(t, visit, api).await,
         Some(Page::Devices) => explorer::devices::load(t, visit, api).await,
         Some(Page::Device(id)) => explorer::device::load(t, id, visit, api).await,

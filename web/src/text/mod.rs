@@ -24,6 +24,8 @@ mod map;
 mod reasons;
 mod refusals;
 mod site;
+#[cfg(feature = "ssr")]
+mod status;
 
 use leptos::prelude::*;
 use wire::ErrorBody;
@@ -38,6 +40,8 @@ use self::landing::LandingText;
 use self::lend::LendText;
 use self::map::MapText;
 use self::site::SiteText;
+#[cfg(feature = "ssr")]
+use self::status::StatusText;
 use crate::format;
 
 /// Every word, by subject.
@@ -53,6 +57,8 @@ pub struct Text {
     /// No island says any of these.
     #[cfg(feature = "ssr")]
     pub docs: DocsText,
+    #[cfg(feature = "ssr")]
+    pub status: StatusText,
 }
 
 static EN: Text = Text {
@@ -66,6 +72,8 @@ static EN: Text = Text {
     account: AccountText::EN,
     #[cfg(feature = "ssr")]
     docs: DocsText::EN,
+    #[cfg(feature = "ssr")]
+    status: StatusText::EN,
 };
 static ZH: Text = Text {
     site: SiteText::ZH,
@@ -78,6 +86,8 @@ static ZH: Text = Text {
     account: AccountText::ZH,
     #[cfg(feature = "ssr")]
     docs: DocsText::ZH,
+    #[cfg(feature = "ssr")]
+    status: StatusText::ZH,
 };
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -14,6 +14,7 @@ mod explorer;
 mod fixture;
 mod full_disk;
 mod guests;
+mod incidents;
 mod job_detail;
 mod job_progress;
 mod jobs;

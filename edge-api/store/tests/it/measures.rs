@@ -1,7 +1,9 @@
 use rules::verification::dispute::Outcome;
 use rules::verification::party::Party;
 use store::audit::{Audit, audit_sums};
-use store::measures::{Backlog, Purses, find_oldest_pending, list_ledger_sums, read_backlog, read_purses};
+use store::measures::{
+    Backlog, Purses, find_oldest_pending, has_running_job, list_ledger_sums, read_backlog, read_purses,
+};
 use store::verdicts::{Cause, DisputedTile, NewVerdict, decide_dispute, open_dispute, open_verdicts};
 
 use rules::scheduling::recheck_request::Answerer;
@@ -16,6 +18,7 @@ db_test! {
     async fn what_waits_is_counted(conn: &mut DbConnection) {
         assert_eq!(read_backlog(conn).await.unwrap(), Backlog::default());
         assert_eq!(find_oldest_pending(conn).await.unwrap(), None);
+        assert!(!has_running_job(conn).await.unwrap());
         let work = Work::start(conn).await;
         work.commit(conn, 1, (0, 1), 2).await;
         work.commit(conn, 2, (1, 1), 1).await;
@@ -37,6 +40,7 @@ db_test! {
         open_dispute(conn, &dispute).await.unwrap();
 
         assert_eq!(find_oldest_pending(conn).await.unwrap(), Some(NOW + 1_000_000));
+        assert!(has_running_job(conn).await.unwrap());
         let waiting = Backlog { jobs_running: 1, receipts_pending: 2, verdicts_open: 1, disputes_open: 1 };
         assert_eq!(read_backlog(conn).await.unwrap(), waiting);
         assert!(decide_dispute(conn, lease(1), 0, Outcome::CheckerWrong, NOW).await.unwrap());

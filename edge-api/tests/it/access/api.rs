@@ -6,7 +6,7 @@ use super::callers::{Caller, World, prepare};
 use crate::db_test;
 
 /// The statuses for nobody, stranger, owner, session, device, checker, operator.
-pub(crate) const ROUTES: [(&str, &str, [u16; 7]); 59] = [
+pub(crate) const ROUTES: [(&str, &str, [u16; 7]); 60] = [
     ("POST", "/v1/accounts", [201, 201, 201, 201, 201, 201, 201]),
     ("GET", "/v1/account", [401, 200, 200, 200, 401, 401, 200]),
     ("POST", "/v1/sessions", [401, 201, 201, 201, 401, 401, 201]),
@@ -57,6 +57,7 @@ pub(crate) const ROUTES: [(&str, &str, [u16; 7]); 59] = [
     ("GET", "/v1/public/receipts", [200, 200, 200, 200, 200, 200, 200]),
     ("GET", "/v1/public/receipts/{id}", [200, 200, 200, 200, 200, 200, 200]),
     ("GET", "/v1/public/search", [200, 200, 200, 200, 200, 200, 200]),
+    ("GET", "/v1/public/status", [200, 200, 200, 200, 200, 200, 200]),
     // Opened by a WebSocket's handshake, and then by a device's signature alone.
     ("GET", "/v1/devices/socket", [400, 400, 400, 400, 400, 400, 400]),
     ("GET", "/v1/leases/{token}/code", [404, 404, 404, 404, 200, 200, 404]),

@@ -18,7 +18,7 @@ const FILES: [(&str, [u16; 7]); 7] = [
 
 /// The same of the page, and for everyone the statuses of its picture, its CSV and its JSON. The job is private. A key
 /// opens no page: browsers have sessions.
-pub(super) const PAGES: [(&str, [u16; 7], [u16; 3]); 19] = [
+pub(super) const PAGES: [(&str, [u16; 7], [u16; 3]); 20] = [
     ("/", [200, 200, 200, 200, 200, 200, 200], [200, 404, 404]),
     ("/jobs", [401, 200, 401, 200, 401, 401, 200], [404, 404, 404]),
     ("/jobs/new", [200, 200, 200, 200, 200, 200, 200], [404, 404, 404]),
@@ -26,6 +26,7 @@ pub(super) const PAGES: [(&str, [u16; 7], [u16; 3]); 19] = [
     ("/lend", [200, 200, 200, 200, 200, 200, 200], [404, 404, 404]),
     ("/account", [401, 200, 401, 200, 401, 401, 200], [404, 404, 404]),
     ("/calculator", [200, 200, 200, 200, 200, 200, 200], [200, 404, 404]),
+    ("/status", [200, 200, 200, 200, 200, 200, 200], [200, 404, 404]),
     ("/explorer", [200, 200, 200, 200, 200, 200, 200], [200, 200, 200]),
     ("/explorer/devices", [200, 200, 200, 200, 200, 200, 200], [200, 200, 200]),
     ("/explorer/devices/{id}", [200, 200, 200, 200, 200, 200, 200], [200, 200, 200]),

@@ -4,3 +4,4 @@ pub(super) mod calculator;
 pub mod docs;
 pub(super) mod landing;
 pub(super) mod not_found;
+pub(super) mod status;
