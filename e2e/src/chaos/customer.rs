@@ -18,7 +18,7 @@ const TILES: std::ops::Range<u32> = 200..1200;
 const CANCELLED_IN: u32 = 6;
 /// Longer than any fault lasts, with the servers' start.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(90);
-const ENDS_WITHIN: Duration = Duration::from_secs(120);
+const ENDS_WITHIN: Duration = Duration::from_secs(180);
 
 pub(super) struct Customer {
     client: Client,
