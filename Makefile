@@ -5,7 +5,7 @@ PORT ?= 8080
 ONCE ?=
 SECS ?= 60
 
-.PHONY: setup build site engine demo test check bench shots onnx sim fuzz
+.PHONY: setup build site engine demo test check bench shots onnx sim fuzz chaos
 
 setup:
 	@bash e2e/setup.sh
@@ -55,6 +55,10 @@ sim:
 	@bash e2e/setup.sh system
 	@cargo run --release --locked --quiet --package sim -- $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
+# Faults of every kind, at moments that follow from the seed, to a network at work.
+chaos: build
+	@$(TARGET)/release/chaos --rounds $(or $(ROUNDS),100) $(if $(SEED),--seed $(SEED))
+
 check:
 	@bash e2e/setup.sh check
 	cargo fmt --all --check
@@ -70,4 +74,4 @@ bench: build $(if $(filter kernels,$(or $(BENCH),kernels)),engine)
 	@$(if $(filter pages,$(or $(BENCH),pages)),bash e2e/setup.sh peers)
 	@$(if $(filter kernels,$(or $(BENCH),kernels)),bash e2e/setup.sh onnx && bash e2e/setup.sh kernels)
 	@$(if $(filter dispatch,$(or $(BENCH),dispatch)),bash e2e/setup.sh dispatch)
-	@cargo bench --locked --quiet --workspace $(foreach bench,$(or $(BENCH),challenge dispatch infer kernels pages size web),--bench $(bench))
+	@cargo bench --locked --quiet --workspace $(foreach bench,$(or $(BENCH),challenge dispatch infer kernels pages size sockets web),--bench $(bench))

@@ -118,7 +118,7 @@ browser_engines() {
 }
 
 if [ "$what" != tools ]; then
-  debian chromium chromium-driver mesa-vulkan-drivers libvulkan1 postgresql fonts-noto-cjk ca-certificates
+  debian chromium chromium-driver mesa-vulkan-drivers libvulkan1 postgresql libfaketime fonts-noto-cjk ca-certificates
   rust
 fi
 case "$what" in

@@ -56,8 +56,12 @@ pub fn relu() -> PathBuf {
 
 /// A column of `rows` values, as a `.npy` file's bytes.
 pub fn column(rows: u32) -> Vec<u8> {
-    let mut file = npy_head(&format!("{rows}, 1"));
-    (0..rows).for_each(|row| file.extend_from_slice(&f32::from(u16::try_from(row % 1000).unwrap_or(0)).to_le_bytes()));
+    column_of(&(0..rows).map(|row| f32::from(u16::try_from(row % 1000).unwrap_or(0))).collect::<Vec<f32>>())
+}
+
+pub fn column_of(values: &[f32]) -> Vec<u8> {
+    let mut file = npy_head(&format!("{}, 1", values.len()));
+    values.iter().for_each(|value| file.extend_from_slice(&value.to_le_bytes()));
     file
 }
 

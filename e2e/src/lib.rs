@@ -1,8 +1,11 @@
 //! The real stack, started and stopped: edge, native workers, browsers, and a device that follows a
 //! script. Journeys, the demo and the benchmarks are written with it.
 
+pub mod books;
 pub mod browser;
+pub mod chaos;
 pub mod digits;
+pub mod edge;
 pub mod fleet;
 pub mod page;
 pub mod postgres;

@@ -2,6 +2,7 @@
 //! CPU, so it needs no GPU.
 
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -10,6 +11,7 @@ use onnx::{Feed, Graph};
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use wire::device::{Backend, DeviceClass, PROTOCOL};
 use wire::frame::{Frame, Packed, Unpacked, part_message, unpack};
 use wire::program::map::join_tiles;
@@ -19,11 +21,14 @@ use worker::identity::Identity;
 /// Longer than the server waits for anybody, so that only a test that has lost its way meets it.
 const HEAR_WITHIN: Duration = Duration::from_secs(300);
 
+const READ_BUFFER: usize = 4 << 10;
+
 type Socket = tokio_tungstenite::WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
 pub struct Scripted {
     pub identity: Identity,
-    http: reqwest::Client,
+    /// Made when it is first needed: of ten thousand devices few fetch anything.
+    http: OnceLock<reqwest::Client>,
     url: String,
     socket: Socket,
     /// Frames that came in one message with others.
@@ -40,9 +45,9 @@ impl Scripted {
     pub async fn open_from(address: &str, url: &str, identity: Identity) -> anyhow::Result<(Self, Nonce)> {
         let mut request = format!("{}/v1/devices/socket", url.replacen("http", "ws", 1)).into_client_request()?;
         request.headers_mut().insert("x-forwarded-for", address.parse()?);
-        let (socket, _) = tokio_tungstenite::connect_async(request).await?;
-        let mut device =
-            Self { identity, http: reqwest::Client::new(), url: url.to_owned(), socket, heard: VecDeque::new() };
+        let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
+        let (socket, _) = tokio_tungstenite::connect_async_with_config(request, Some(config), true).await?;
+        let mut device = Self { identity, http: OnceLock::new(), url: url.to_owned(), socket, heard: VecDeque::new() };
         match device.hear().await? {
             ToDevice::Challenge { nonce, .. } => Ok((device, nonce)),
             other => bail!("expected a challenge, heard {other:?}"),
@@ -162,8 +167,12 @@ impl Scripted {
         }
     }
 
+    fn http(&self) -> &reqwest::Client {
+        self.http.get_or_init(reqwest::Client::new)
+    }
+
     async fn fetch(&self, grant: &LeaseGrant, part: &str) -> anyhow::Result<Vec<u8>> {
-        let response = self.http.get(format!("{}/v1/leases/{}/{part}", self.url, grant.token)).send().await?;
+        let response = self.http().get(format!("{}/v1/leases/{}/{part}", self.url, grant.token)).send().await?;
         Ok(response.error_for_status()?.bytes().await?.to_vec())
     }
 
@@ -198,7 +207,7 @@ impl Scripted {
     }
 
     pub async fn upload_bytes(&self, grant: &LeaseGrant, bytes: &[u8]) -> anyhow::Result<()> {
-        let put = self.http.put(format!("{}/v1/leases/{}/output", self.url, grant.token)).body(bytes.to_vec());
+        let put = self.http().put(format!("{}/v1/leases/{}/output", self.url, grant.token)).body(bytes.to_vec());
         put.send().await?.error_for_status()?;
         Ok(())
     }

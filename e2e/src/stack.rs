@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use client::Client;
-use store::audit::{Audit, audit};
 use store::standings::WorkClass;
 use tempfile::TempDir;
 use wire::device::{Backend, DeviceClass, PROTOCOL};
@@ -17,6 +16,7 @@ use wire::{BlobHash, DeviceId, FromDevice, Hello, Infer, NewAccount, Program, Si
 use worker::identity::Identity;
 
 use crate::digits;
+use crate::edge::{Edge, Trial, kill};
 pub use crate::postgres::free_port;
 use crate::scripted::{self, Scripted};
 use crate::until::until;
@@ -28,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 pub struct Stack {
     folder: TempDir,
-    port: u16,
+    /// The database, by the direct way.
     database_url: String,
     /// Ids of the devices that the edge trusts to recompute.
     checkers: Vec<String>,
@@ -36,13 +36,11 @@ pub struct Stack {
     challenge_seconds: u32,
     /// Whose word is taken for where others connect from.
     trusted_proxies: Vec<&'static str>,
-    /// Most tiles of one lease.
-    lease_tiles_max: Option<u64>,
+    trial: Trial,
     /// Where blobs are kept, if not in the folder.
     bucket: Option<Bucket>,
-    edge: Option<Child>,
-    /// Further servers over the same database and blobs.
-    others: Vec<Child>,
+    /// The edge, and further ones over the same database and blobs.
+    edges: Vec<Edge>,
     /// Each by the name of its log.
     workers: Vec<(String, Child)>,
     _watchdog: Option<Watchdog>,
@@ -58,22 +56,9 @@ pub struct Bucket {
     pub redirect_bytes: u64,
 }
 
-/// A child that is killed, and waited for, when it is dropped or stopped.
-fn kill(child: &mut Child) {
-    // It may have ended by itself.
-    child.kill().unwrap_or_default();
-    child.wait().map(drop).unwrap_or_default();
-}
-
-fn send_signal(child: &Child, signal: &str) {
-    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
-    assert!(sent.is_ok_and(|status| status.success()), "the edge should take {signal}");
-}
-
-async fn connect(url: &str) -> sqlx::AnyPool {
+async fn connect(url: &str) -> sqlx::Result<sqlx::AnyPool> {
     sqlx::any::install_default_drivers();
-    let options = sqlx::any::AnyPoolOptions::new().max_connections(1);
-    options.connect(url).await.expect("the database should open")
+    sqlx::any::AnyPoolOptions::new().max_connections(1).connect(url).await
 }
 
 /// A program of this workspace, built beside this one.
@@ -95,9 +80,16 @@ impl Stack {
     }
 
     pub async fn start_on(port: u16) -> Self {
+        Self::start_in(port, Trial::default()).await
+    }
+
+    pub async fn start_in(port: u16, trial: Trial) -> Self {
         let folder = TempDir::new().expect("a temporary folder should be made");
         let database_url = format!("sqlite://{}?mode=rwc", folder.path().join("tessera.db").display());
-        Self::start_over(port, folder, database_url).await
+        let mut stack = Self::over(folder, database_url.clone(), trial);
+        stack.add_edge(port, &database_url);
+        stack.start_edge().await;
+        stack
     }
 
     /// The same over a fresh `PostgreSQL` database.
@@ -108,35 +100,39 @@ impl Stack {
 
     /// The same over a fresh database of this server.
     pub async fn start_on_cluster(server: &str) -> Self {
+        let mut stack = Self::over_cluster(server, Trial::default()).await;
+        let database_url = stack.database_url.clone();
+        stack.start_edge_over(&database_url).await;
+        stack
+    }
+
+    /// The same without any edge yet.
+    pub async fn over_cluster(server: &str, trial: Trial) -> Self {
         let mut name = [0; 16];
         getrandom::fill(&mut name).expect("the system should have randomness");
         let name = format!("journey_{}", wire::Nonce(name));
-        let mut admin = connect(&format!("{server}/postgres")).await.acquire().await.expect("PostgreSQL should answer");
+        let admin = connect(&format!("{server}/postgres")).await.expect("PostgreSQL should answer");
         let create = sqlx::AssertSqlSafe(format!("create database {name}"));
-        sqlx::query(create).execute(&mut *admin).await.expect("a database should be made");
+        sqlx::query(create).execute(&admin).await.expect("a database should be made");
         let folder = TempDir::new().expect("a temporary folder should be made");
-        Self::start_over(free_port(), folder, format!("{server}/{name}")).await
+        Self::over(folder, format!("{server}/{name}"), trial)
     }
 
-    async fn start_over(port: u16, folder: TempDir, database_url: String) -> Self {
+    fn over(folder: TempDir, database_url: String, trial: Trial) -> Self {
         client::install_tls();
         let watchdog = Watchdog::start(folder.path().join("edge.log"));
-        let mut stack = Self {
+        Self {
             folder,
-            port,
             database_url,
             checkers: Vec::new(),
             challenge_seconds: 0,
             trusted_proxies: Vec::new(),
-            lease_tiles_max: None,
+            trial,
             bucket: None,
-            edge: None,
-            others: Vec::new(),
+            edges: Vec::new(),
             workers: Vec::new(),
             _watchdog: watchdog,
-        };
-        stack.start_edge().await;
-        stack
+        }
     }
 
     /// Has the edge trust a checker, and starts that one.
@@ -188,7 +184,7 @@ impl Stack {
     /// Has the edge lend at most so many tiles at once.
     pub async fn lend_at_most(&mut self, tiles: u64) {
         self.kill_edge();
-        self.lease_tiles_max = Some(tiles);
+        self.trial.lease_tiles_max = Some(tiles);
         self.start_edge().await;
     }
 
@@ -200,7 +196,7 @@ impl Stack {
     }
 
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.edges[0].url()
     }
 
     pub fn folder(&self) -> &Path {
@@ -214,7 +210,36 @@ impl Stack {
 
     /// Starts the edge over what is in the folder, and waits until it answers.
     pub async fn start_edge(&mut self) {
-        self.edge = Some(self.spawn_edge(self.port, &self.database_url).await);
+        self.start_replica(0).await;
+    }
+
+    /// The same of any edge, counted in the order in which they were added.
+    pub async fn start_replica(&mut self, which: usize) {
+        self.launch_replica(which);
+        self.replica_answers(which).await;
+    }
+
+    /// Starts it, and waits for nothing.
+    pub fn launch_replica(&mut self, which: usize) {
+        let child = self.edge_command(&self.edges[which]).spawn().expect("the edge should start");
+        self.edges[which].child = Some(child);
+    }
+
+    /// Waits until an edge answers; on a harsh trial it is started anew where it found no database.
+    pub async fn replica_answers(&mut self, which: usize) {
+        let health = format!("{}/v1/health", self.edges[which].url());
+        until("the edge answers", START_WITHIN, async || {
+            if self.trial.is_harsh && self.edges[which].ended().is_some() {
+                self.launch_replica(which);
+            }
+            reqwest::get(&health).await.ok().filter(|answer| answer.status().is_success())
+        })
+        .await;
+    }
+
+    /// All edges, by the order in which they were added.
+    pub fn edges(&mut self) -> &mut [Edge] {
+        &mut self.edges
     }
 
     /// Starts another edge over the same database and blobs; returns its URL.
@@ -226,46 +251,43 @@ impl Stack {
     /// The same, with this way to the database; returns its port.
     pub async fn start_edge_over(&mut self, database_url: &str) -> u16 {
         let port = free_port();
-        let child = self.spawn_edge(port, database_url).await;
-        self.others.push(child);
+        self.add_edge(port, database_url);
+        self.start_replica(self.edges.len() - 1).await;
         port
     }
 
+    fn add_edge(&mut self, port: u16, database_url: &str) {
+        let clock = self.folder.path().join(format!("clock-{port}"));
+        self.edges.push(Edge { port, database_url: database_url.to_owned(), clock, child: None });
+    }
+
     pub fn port(&self) -> u16 {
-        self.port
+        self.edges[0].port
     }
 
     pub fn database_url(&self) -> &str {
         &self.database_url
     }
 
-    async fn spawn_edge(&self, port: u16, database_url: &str) -> Child {
-        let url = format!("http://127.0.0.1:{port}");
-        let mut command = Command::new(program("edge-api"));
+    fn edge_command(&self, edge: &Edge) -> Command {
+        let mut command = self.trial.command(&program("edge-api"), edge);
         match &self.bucket {
             None => command.arg("--blobs").arg(self.folder.path().join("blobs")),
             Some(Bucket { address, variables, redirect_bytes }) => command
                 .args(["--blobs", address, "--blob-redirect-bytes", &redirect_bytes.to_string()])
                 .envs(variables.iter().map(|(name, value)| (name, value))),
         };
-        let child = command
-            .args(["--development", "--listen", &format!("127.0.0.1:{port}"), "--database-url", database_url])
-            .args(["--public-url", &url, "--challenge-seconds", &self.challenge_seconds.to_string()])
+        command
+            .args(["--development", "--listen", &format!("127.0.0.1:{}", edge.port)])
+            .args(["--database-url", &edge.database_url])
+            .args(["--public-url", &edge.url(), "--challenge-seconds", &self.challenge_seconds.to_string()])
             .args(self.checkers.iter().flat_map(|id| ["--checker", id]))
             .args(self.trusted_proxies.iter().flat_map(|proxy| ["--trusted-proxy", proxy]))
-            .args(self.lease_tiles_max.iter().flat_map(|tiles| ["--lease-tiles-max".to_owned(), tiles.to_string()]))
             .arg("--site")
             .arg(site())
             .stdout(Stdio::null())
-            .stderr(self.log("edge.log"))
-            .spawn()
-            .expect("the edge should start");
-        let health = format!("{url}/v1/health");
-        until("the edge answers", START_WITHIN, async || {
-            reqwest::get(&health).await.ok().filter(|answer| answer.status().is_success())
-        })
-        .await;
-        child
+            .stderr(self.log("edge.log"));
+        command
     }
 
     /// SIGSTOP: it sleeps, and knows nothing of it.
@@ -279,18 +301,18 @@ impl Stack {
     }
 
     fn signal_edge(&self, signal: &str) {
-        send_signal(self.edge.as_ref().expect("the edge should run"), signal);
+        self.edges[0].signal(signal);
     }
 
     /// Sends a signal to one of the edges that were started besides, counted in their order.
     pub fn signal_other(&self, which: usize, signal: &str) {
-        send_signal(&self.others[which], signal);
+        self.edges[which + 1].signal(signal);
     }
 
     /// Asks the edge to stop, and waits until it has.
     pub async fn stop_edge(&mut self) -> ExitStatus {
         self.signal_edge("-TERM");
-        let mut edge = self.edge.take().expect("the edge should run");
+        let mut edge = self.edges[0].child.take().expect("the edge should run");
         until("the edge ends", START_WITHIN, async || edge.try_wait().ok().flatten()).await
     }
 
@@ -301,9 +323,7 @@ impl Stack {
 
     /// SIGKILL: nothing is finished, nothing is written.
     pub fn kill_edge(&mut self) {
-        if let Some(mut edge) = self.edge.take() {
-            kill(&mut edge);
-        }
+        self.edges[0].kill();
     }
 
     /// A native worker with a device key of its own.
@@ -428,7 +448,7 @@ impl Stack {
     pub async fn edge_ends(&mut self, mut on_worker_end: impl FnMut(&str, ExitStatus)) -> ExitStatus {
         let ended = |child: &mut Child| child.try_wait().ok().flatten();
         loop {
-            if let Some(status) = self.edge.as_mut().and_then(ended) {
+            if let Some(status) = self.edges[0].ended() {
                 return status;
             }
             self.workers.retain_mut(|(name, worker)| match ended(worker) {
@@ -498,6 +518,11 @@ impl Stack {
 
     /// A connection to the edge's own database, to look at what it wrote.
     pub async fn database(&self) -> sqlx::AnyPool {
+        self.try_database().await.expect("the database should open")
+    }
+
+    /// The same, of one that may be away.
+    pub async fn try_database(&self) -> sqlx::Result<sqlx::AnyPool> {
         connect(&self.database_url).await
     }
 
@@ -508,17 +533,6 @@ impl Stack {
     {
         let row = sqlx::query_as(sql).bind(id.to_string()).fetch_one(&self.database().await).await;
         row.expect("a row should be found")
-    }
-
-    /// Fails unless everything that the books say agrees with everything else.
-    pub async fn check_ledger(&self) {
-        let mut tx = self.database().await.begin().await.expect("the database should answer");
-        if tx.backend_name() == "PostgreSQL" {
-            // All of the audit's statements see the same moment, as SQLite's do.
-            let snapshot = sqlx::query("set transaction isolation level repeatable read").execute(&mut *tx).await;
-            snapshot.expect("a transaction should have a snapshot");
-        }
-        assert_eq!(audit(&mut tx).await.expect("the audit should run"), Audit::default());
     }
 
     /// Loses a blob, as a disk may; returns what it was.
@@ -551,28 +565,12 @@ impl Stack {
     fn blob(&self, hash: BlobHash) -> PathBuf {
         self.folder.path().join("blobs/blobs").join(hash.to_string())
     }
-
-    /// Fails unless every tile of the job is settled by exactly one paid receipt.
-    pub async fn check_settled_once(&self, job: &wire::Job) {
-        let rows: Vec<(i64, i64)> = sqlx::query_as("select first_tile, tiles from receipt where job_id = $1 and state in ('accepted', 'matured') order by first_tile")
-            .bind(job.id.to_string())
-            .fetch_all(&self.database().await)
-            .await
-            .expect("receipts should be readable");
-        let mut next = 0;
-        for (first, tiles) in rows {
-            assert_eq!(first, next, "receipts should follow each other without gap or overlap");
-            next = first + tiles;
-        }
-        assert_eq!(u64::try_from(next).ok(), Some(job.tiles), "receipts should cover the job");
-    }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
         self.kill_workers();
-        self.kill_edge();
-        self.others.iter_mut().for_each(kill);
+        self.edges.iter_mut().for_each(Edge::kill);
         if std::thread::panicking() {
             for name in ["edge.log", "worker.log"] {
                 eprintln!("--- {name}, newest first\n{}", self.log_tail(name, 30));

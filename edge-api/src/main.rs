@@ -24,7 +24,9 @@ fn write_log(format: LogFormat) -> anyhow::Result<()> {
     for directive in WITHOUT_FRAMES {
         filter = filter.add_directive(directive.parse()?);
     }
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // It would complain on standard error that standard error cannot be written, and panic: a full disk ends no task.
+    let log = tracing_subscriber::fmt().log_internal_errors(false);
+    let log = log.with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
         LogFormat::Json => log.json().init(),

@@ -124,6 +124,8 @@ mod agent {
         let filter =
             EnvFilter::try_from_env("TESSERA_LOG").unwrap_or_else(|_unset| EnvFilter::new("info,wgpu=warn,naga=warn"));
         tracing_subscriber::fmt()
+            // It would panic where its log cannot be written, as on a full disk.
+            .log_internal_errors(false)
             .with_env_filter(filter)
             .with_writer(std::io::stderr)
             .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))

@@ -89,10 +89,10 @@ async fn whatever_befalls_its_replicas_a_fleet_settles_every_tile_once() {
     fleet.are_ready(2).await;
 
     reaches(&client, &job, 25).await;
-    fleet.cut_second_off();
+    fleet.cut_off(1);
     fleet.are_ready(1).await;
     reaches(&client, &job, 35).await;
-    fleet.join_second();
+    fleet.join(1);
     fleet.are_ready(2).await;
 
     reaches(&client, &job, 50).await;

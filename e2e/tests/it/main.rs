@@ -7,6 +7,7 @@ mod all_kernels;
 mod arrays;
 mod bucket;
 mod challenges;
+mod chaos;
 mod command;
 mod command_results;
 mod compile;

@@ -175,6 +175,8 @@ impl Compilers {
 
     fn take(&self, key: Key) -> Option<Idle> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // What it would not answer any more is no model's or kernel's fault.
+        idle.retain_mut(|child| child.key != key || !child.process.has_ended());
         let place = idle.iter().position(|child| child.key == key)?;
         Some(idle.remove(place))
     }

@@ -23,7 +23,7 @@ pub struct ProcessLimits {
 /// Ends with the value.
 #[derive(Debug)]
 pub struct Process {
-    _child: Child,
+    child: Child,
     input: ChildStdin,
     output: ChildStdout,
     limits: ProcessLimits,
@@ -56,11 +56,16 @@ impl Process {
             .with_context(|| format!("'{}' should start", program.display()))?;
         let input = child.stdin.take().context("a child should have an input")?;
         let output = child.stdout.take().context("a child should have an output")?;
-        Ok(Self { _child: child, input, output, limits, is_asking: false })
+        Ok(Self { child, input, output, limits, is_asking: false })
     }
 
     pub fn is_free(&self) -> bool {
         !self.is_asking
+    }
+
+    /// It was killed by somebody else: a system that is short of memory takes whom it finds.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Asks with a tail of so many bytes. The clock starts when the child has all of them.

@@ -108,7 +108,12 @@ pub(super) async fn let_go(app: &App, slices: &BTreeSet<SliceId>) -> anyhow::Res
     if slices.is_empty() {
         return Ok(());
     }
-    app.scheduler.lock().drive(|core, link| core.on_slices_lost(link, slices));
+    {
+        let mut state = app.scheduler.lock();
+        state.drive(|core, link| core.on_slices_lost(link, slices));
+        // Where that cannot be written, nobody would work on them: it is tried again.
+        state.orphans.extend(slices);
+    }
     let mut tx = app.db.begin_write().await?;
     for &slice in slices {
         store::slices::release_slice(&mut tx, &app.replica, slice).await?;
@@ -178,7 +183,11 @@ async fn claim_once(
     };
     // Nothing may fail between the commit and the core: a slice would be claimed and worked on by nobody.
     let claimed = claimed.into_iter().map(job_of).collect::<anyhow::Result<Vec<_>>>()?;
-    tx.commit().await?;
+    if let Err(error) = tx.commit().await {
+        // The answer may be lost, and the slices this replica's all the same: it lets them go.
+        app.scheduler.lock().orphans.extend(slices);
+        return Err(error.into());
+    }
     app.scheduler.lock().core.on_unclaimed(unclaimed);
     let now = app.clock.now();
     let mut by_slice: BTreeMap<SliceId, Vec<StoredReceipt>> = BTreeMap::new();

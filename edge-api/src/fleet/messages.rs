@@ -18,14 +18,14 @@ pub async fn send(socket: &mut WebSocket, frame: &ToDevice) -> Result<(), axum::
 }
 
 /// The first frame and those that wait behind it. What is sent after a `Reveal` belongs to it: it is the last.
-pub fn gather(first: Outgoing, frames: &mut tokio::sync::mpsc::Receiver<Outgoing>) -> Vec<Outgoing> {
-    let mut gathered = vec![first];
+pub fn gather(first: Box<Outgoing>, frames: &mut tokio::sync::mpsc::Receiver<Box<Outgoing>>) -> Vec<Outgoing> {
+    let mut gathered = vec![*first];
     let is_last = |frame: Option<&Outgoing>| frame.is_none_or(|out| matches!(out.frame, ToDevice::Reveal { .. }));
     while gathered.len() < FRAMES_AT_ONCE
         && !is_last(gathered.last())
         && let Ok(next) = frames.try_recv()
     {
-        gathered.push(next);
+        gathered.push(*next);
     }
     gathered
 }

@@ -77,7 +77,8 @@ pub struct Outbox {
 /// A device's socket; its number tells it from an older one of the same device.
 struct Socket {
     number: u64,
-    frames: mpsc::Sender<Outgoing>,
+    /// Boxed, since a channel has room for thirty-two of them as soon as it is made, and most devices wait for their first.
+    frames: mpsc::Sender<Box<Outgoing>>,
     closing: mpsc::Sender<Closing>,
 }
 
@@ -91,7 +92,7 @@ pub struct Outgoing {
 /// What a socket is to do.
 pub struct SocketOrders {
     /// To be sent to its device.
-    pub frames: mpsc::Receiver<Outgoing>,
+    pub frames: mpsc::Receiver<Box<Outgoing>>,
     /// To be closed, and why.
     pub closing: mpsc::Receiver<Closing>,
 }
@@ -165,7 +166,7 @@ impl Outbox {
     /// A device that does not read its frames loses them; its leases end by deadline.
     fn post(&self, device: DeviceId, out: Outgoing) {
         if let Some(socket) = self.sockets.get(&device)
-            && let Err(error) = socket.frames.try_send(out)
+            && let Err(error) = socket.frames.try_send(Box::new(out))
         {
             tracing::debug!(%device, %error, "a frame was not delivered");
         }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::app::{Answer, Customer, TestApp, post, sample};
 use crate::refusals::{model, node};
+use crate::until::until;
 
 /// naga multiplies constants out: this one is two billion bytes.
 const HUGE: &str = "@group(0) @binding(0) var<storage, read> source: array<u32>;
@@ -99,13 +100,45 @@ async fn a_small_model_that_grows_when_it_is_planned_grows_in_a_child() {
     assert!(peak_kib() < before + (512 << 10), "the server took {} KiB", peak_kib() - before);
 }
 
-/// A child that never answers.
-fn sleeper(folder: &std::path::Path) -> std::path::PathBuf {
+fn script(folder: &std::path::Path, text: &str) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt;
-    let program = folder.join("sleeper");
-    std::fs::write(&program, "#!/bin/sh\nexec sleep 600\n").unwrap();
+    let program = folder.join("compiler");
+    std::fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     program
+}
+
+/// A child that never answers.
+fn sleeper(folder: &std::path::Path) -> std::path::PathBuf {
+    script(folder, "exec sleep 600")
+}
+
+/// Short of memory, a system kills whom it finds.
+#[tokio::test]
+async fn a_child_that_was_killed_while_nobody_asked_it_is_nobodys_refusal() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let pids = folder.path().join("pids");
+    let text = format!("echo $$ >> {}\nexec {} \"$@\"", pids.display(), env!("CARGO_BIN_EXE_edge-api"));
+    let program = script(folder.path(), &text);
+    let app = TestApp::sqlite_with(|config| config.compile.compiler = Some(program)).await;
+    let ada = app.customer("Ada").await;
+    assert!(quote(&ada, sample("digits.onnx")).await.status.is_success());
+    assert!(check(&app, SMALL).await.status.is_success());
+    let pids: Vec<String> = std::fs::read_to_string(pids).unwrap().lines().map(str::to_owned).collect();
+    assert!(pids.len() >= 2, "the model's and the kernels': {pids:?}");
+
+    for pid in &pids {
+        assert!(std::process::Command::new("kill").args(["-KILL", pid]).status().unwrap().success());
+        until("it is dead", Duration::from_secs(10), async || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            (stat.is_empty() || stat.contains(") Z ")).then_some(())
+        })
+        .await;
+    }
+
+    let answer = quote(&ada, sample("digits.onnx")).await;
+    assert!(answer.status.is_success(), "{}", answer.refusal());
+    assert_eq!(check(&app, SMALL).await.json()["workgroup_size"], 64);
 }
 
 #[tokio::test]

@@ -142,3 +142,29 @@ async fn a_log_as_json_has_an_object_a_line_and_no_secret_either() {
     }
     assert!(secrets.iter().all(|secret| !log.contains(secret.as_str())));
 }
+
+#[tokio::test]
+async fn a_server_whose_log_lies_on_a_full_disk_goes_on() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Whatever is written there fails as on a full disk.
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_edge-api"))
+        .env_clear()
+        .args(["--listen", &address.to_string(), "--development", "--site", &at("site")])
+        .args(["--database-url", &format!("sqlite://{}?mode=rwc", at("test.db")), "--blobs", &at("blobs")])
+        .stdout(Stdio::null())
+        .stderr(full)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+
+    let answer = until("the server answers", Duration::from_secs(30), async || {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended");
+        client().get(format!("http://{address}/v1/ready")).send().await.ok()
+    })
+    .await;
+
+    assert_eq!(answer.status(), 200);
+}
