@@ -318,7 +318,7 @@ impl Stack {
 
     /// The edge's process.
     pub fn edge_pid(&self) -> u32 {
-        self.edge.as_ref().expect("the edge should run").id()
+        self.edges[0].pid().expect("the edge should run")
     }
 
     /// SIGKILL: nothing is finished, nothing is written.
