@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark's figures go to standard output")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop")]
+#![expect(clippy::cast_precision_loss, reason = "bytes and counts of a benchmark are far below 2^52")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
