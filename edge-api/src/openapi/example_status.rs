@@ -10,11 +10,11 @@ pub(super) fn part_day() -> PartDay {
 
 pub(super) fn part_status() -> PartStatus {
     PartStatus {
-        part: StatusPart::Blobs,
+        part: StatusPart::Edge,
         state: PartState::Up,
         trouble: None,
         latency_micros: Some(820),
-        present: None,
+        present: Some(3),
         days: vec![part_day()],
     }
 }

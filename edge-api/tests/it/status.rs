@@ -113,12 +113,12 @@ db_test! {
 db_test! {
     async fn a_job_without_any_device_is_an_incident_and_a_network_without_jobs_is_idle(app: TestApp) {
         let ada = app.customer("Ada").await;
-        look_ago(&app.app, 60).await;
+        look_ago(&app.app, 55).await;
         assert_eq!(part(&status(&app).await, "devices")["state"], "idle");
 
         ada.submit(&ada.digits().await, "a").await;
-        let began = look_ago(&app.app, 45).await;
-        look_ago(&app.app, 30).await;
+        let began = look_ago(&app.app, 40).await;
+        look_ago(&app.app, 25).await;
         let waiting = status(&app).await;
         let open = json!({ "part": "devices", "trouble": "no_devices", "began_at": began });
         assert_eq!(waiting["incidents"], json!([open]));
@@ -128,7 +128,7 @@ db_test! {
         store::devices::upsert_device(&mut tx, &hello(1), account, None, app.app.clock.now()).await.unwrap();
         store::presence::mark_present(&mut tx, "another", hello(1).device, app.app.clock.now()).await.unwrap();
         tx.commit().await.unwrap();
-        look_ago(&app.app, 15).await;
+        look_ago(&app.app, 10).await;
 
         let served = status(&app).await;
         assert_eq!((&part(&served, "devices")["state"], &part(&served, "devices")["present"]), (&json!("up"), &json!(1)));
