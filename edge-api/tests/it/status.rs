@@ -270,7 +270,7 @@ async fn the_page_says_in_both_languages_how_the_network_is() {
     look_ago(&app.app, 0).await;
 
     for (lang, words) in [
-        ("en", ["Something does not work", "It did not answer", "Goes on", "Nobody here, nobody wanted"]),
+        ("en", ["Something does not work", "It did not answer", "Goes on", "Idle, no job waits"]),
         ("zh", ["部分功能异常", "无响应或响应异常", "仍在持续", "无设备，也无任务"]),
     ] {
         let html = String::from_utf8(app.page(&format!("/status?lang={lang}")).await.bytes).unwrap();

@@ -16,7 +16,7 @@ texts! { StatusText {
     checks: "Checks and payment", "验证与结算";
     up: "Works", "正常";
     down: "Does not work", "异常";
-    idle: "Nobody here, nobody wanted", "无设备，也无任务";
+    idle: "Idle, no job waits", "无设备，也无任务";
     unknown: "Not known", "未知";
     latency: "Latency", "延迟";
     waits: "Oldest receipt waits", "最早的凭证已等待";

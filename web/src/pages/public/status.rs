@@ -110,7 +110,11 @@ fn share(part: f64) -> String {
 
 /// A latency in milliseconds, a wait as people say it.
 fn time(micros: Micros) -> String {
-    if micros < 10_000_000 {
+    if micros == 0 {
+        "0 ms".to_owned()
+    } else if micros < 1000 {
+        format!("0.{:02} ms", (micros / 10).max(1))
+    } else if micros < 10_000_000 {
         let tenths = micros / 100;
         format!("{}.{} ms", tenths / 10, tenths % 10)
     } else {
@@ -277,6 +281,7 @@ mod tests {
 
     #[test]
     fn a_latency_is_in_milliseconds_and_a_long_wait_in_what_people_say() {
-        assert_eq!([0, 820, 12_345, 615_000_000].map(time), ["0.0 ms", "0.8 ms", "12.3 ms", "10 min"]);
+        assert_eq!([0, 4, 86, 820, 1_440].map(time), ["0 ms", "0.01 ms", "0.08 ms", "0.82 ms", "1.4 ms"]);
+        assert_eq!([12_345, 615_000_000].map(time), ["12.3 ms", "10 min"]);
     }
 }
