@@ -44,6 +44,9 @@ pub async fn settle_group(app: &App, group: &[ToSettle]) -> anyhow::Result<Vec<S
     for Paid { device, lease, tiles, earnings } in paid {
         state.answer(device, lease, ToDevice::Settled { lease, tiles, earnings });
     }
+    // Devices that had as many leases in check as they may have had asked for more.
+    let now = app.clock.now();
+    state.drive(|core, link| core.on_tick(link, now));
     Ok(settled)
 }
 
